@@ -1,0 +1,209 @@
+//! The contract with a driver: what a pool asks of a [`Manager`], when, and in which thread.
+//!
+//! Vocabulary only. Nothing here locks, waits or counts.
+
+use crate::limit::Limit;
+
+/// Everything a pool needs to know about a driver.
+///
+/// Three methods are required; each of the others has a default that is safe and merely knows less. No method is ever
+/// called while the pool's lock is held, so a method may use the pool's handle, except that [`Pool::get`] and
+/// [`Pool::close_within`] called from a crew thread fail at once: they would wait for themselves.
+///
+/// A panic in any method counts as that call's failure; the connection it concerned is closed and no capacity is lost.
+///
+/// # A complete manager
+///
+/// ```
+/// use cabrank::{Limit, Manager, Pool};
+/// use std::io;
+///
+/// /// A connection that answers every line with the same line.
+/// struct Echo {
+///     open: bool,
+/// }
+///
+/// impl Echo {
+///     fn say(&mut self, line: &str) -> io::Result<String> {
+///         if self.open { Ok(line.to_owned()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+///     }
+/// }
+///
+/// struct EchoManager;
+///
+/// impl Manager for EchoManager {
+///     type Connection = Echo;
+///     type Error = io::Error;
+///
+///     fn connect(&self, _: &Limit) -> io::Result<Echo> {
+///         Ok(Echo { open: true })
+///     }
+///     fn is_valid(&self, echo: &mut Echo, _: &Limit) -> io::Result<()> {
+///         echo.say("ping").map(drop)
+///     }
+///     fn has_broken(&self, echo: &mut Echo) -> bool {
+///         !echo.open
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().max_size(4).build(EchoManager)?;
+/// assert_eq!(pool.get()?.say("hello")?, "hello");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`Pool::get`]: crate::Pool::get
+/// [`Pool::close_within`]: crate::Pool::close_within
+#[doc(alias = "ManageConnection")]
+pub trait Manager: Send + Sync + 'static {
+    /// The driver's connection, the thing that is lent.
+    type Connection: Send + 'static;
+    /// The driver's error.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Whether there is a server at the other end of a line. `false` for an engine in this process.
+    ///
+    /// With `true` no call of this trait but [`has_broken`](Self::has_broken) and [`session`](Self::session) ever runs in
+    /// a caller's thread. With `false` the returning thread itself resets a session that is not in a transaction, and a
+    /// cut ([`Limit::on_cut`]) ends the call but not the session, so that the slot is back only when the call returns.
+    const REMOTE: bool = true;
+
+    /// Opens a connection.
+    ///
+    /// Called in a crew thread. `limit` ends at the pool's `connect_timeout` (sooner for a probe in an outage): register
+    /// a cut as soon as there is something to cut. An error is classified by [`fault`](Self::fault) and decides how
+    /// the pool goes on: back off, wait for room at the server, or give up for now.
+    fn connect(&self, limit: &Limit) -> Result<Self::Connection, Self::Error>;
+
+    /// Asks the server for a sign of life: one round trip.
+    ///
+    /// Called in a crew thread before a loan, when the connection was last proved longer than `check_after` ago or is
+    /// under suspicion, and for `keepalive`. `limit` ends at `check_timeout`. An error closes the connection and puts
+    /// all others under suspicion.
+    #[doc(alias = "ping")]
+    fn is_valid(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error>;
+
+    /// Is the connection provably unusable? Answers from what is known here: no round trip, no blocking.
+    ///
+    /// Called in the caller's thread at every check-out and every return, so it should take well under a microsecond.
+    /// `true` closes the connection and puts all others under suspicion; `false` proves nothing.
+    fn has_broken(&self, conn: &mut Self::Connection) -> bool;
+
+    /// What is known of the session, without a round trip.
+    ///
+    /// Called in the returning thread after a loan that touched the connection, with session policy
+    /// [`Tracked`](crate::SessionPolicy::Tracked). Anything but [`Session::Clean`] leads to a [`reset`](Self::reset).
+    fn session(&self, conn: &mut Self::Connection) -> Session {
+        let _ = conn;
+        Session::Unknown
+    }
+
+    /// Makes the session as good as new: no transaction, settings, temporary objects, or locks of the last holder.
+    ///
+    /// Called in a crew thread after a loan (in the returning thread for an engine in this process outside a
+    /// transaction). `limit` ends at `reset_timeout`. An error closes the connection. The default does nothing, which
+    /// is right only for connections without a session.
+    fn reset(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error> {
+        let _ = (conn, limit);
+        Ok(())
+    }
+
+    /// Says goodbye in good order and waits until the server has ended the session.
+    ///
+    /// Called in a crew thread, only for connections that seem healthy; `limit` ends at `close_timeout`. The slot stays
+    /// taken until this returns. The default drops the connection.
+    fn close(&self, conn: Self::Connection, limit: &Limit) {
+        let _ = limit;
+        drop(conn);
+    }
+
+    /// What an error means for the pool.
+    ///
+    /// Called in whatever thread has the error: the crew for the pool's own calls, the caller for
+    /// [`PooledConnection::note`](crate::PooledConnection::note), `run` and transactions. Must not block. The default,
+    /// [`Fault::Statement`], says that the error concerns one statement; for a failed `connect` it counts as
+    /// [`Fault::Unavailable`].
+    fn fault(&self, error: &Self::Error) -> Fault {
+        let _ = error;
+        Fault::Statement
+    }
+
+    /// A handle by which another thread can reach this connection's line while the connection is lent or busy.
+    ///
+    /// Called once, in a crew thread, right after [`connect`](Self::connect). With a line every later driver call on
+    /// the connection can be cut, and `close_within` can end what a holder is still running.
+    fn line(&self, conn: &Self::Connection) -> Option<Box<dyn Line>> {
+        let _ = conn;
+        None
+    }
+}
+
+/// What is known of a session without asking the server. See [`Manager::session`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// Provably without a trace of the last holder. Costs no reset.
+    Clean,
+    /// A transaction is open.
+    InTransaction,
+    /// Something else was left behind, or nothing is known.
+    Unknown,
+}
+
+/// What an error means for the pool. See [`Manager::fault`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// One statement failed; the connection is fine.
+    Statement,
+    /// The whole transaction may be run again: serialization failure, deadlock and their kin.
+    Retry,
+    /// The connection is lost, or its protocol state is unknown: it must not be used again.
+    Fatal,
+    /// The server cannot be reached or refuses for now: back off and try again.
+    Unavailable,
+    /// The server is full: make do with the connections there are.
+    Capacity,
+    /// Will not heal by itself soon: wrong password, no such database, wrong file.
+    Permanent,
+}
+
+/// One connection's line, in the hands of another thread. See [`Manager::line`].
+///
+/// Both methods may be called at any time, also while the connection is idle, being closed, or gone.
+pub trait Line: Send + Sync + 'static {
+    /// Asks the server to give up the statement that is running now. Returns whether it could ask.
+    ///
+    /// Called in a crew thread; may open a side connection, within `limit`. The pool never reuses a connection after
+    /// this. The default cannot ask.
+    fn cancel(&self, limit: &Limit) -> bool {
+        let _ = limit;
+        false
+    }
+
+    /// Cuts the line: whatever call is running on it fails soon.
+    ///
+    /// Must not block, and must own what it touches (a duplicated descriptor, never a raw number).
+    fn sever(&self);
+}
+
+/// Typed transactions: what [`Pool::transaction`](crate::Pool::transaction) needs of a driver.
+pub trait Transact: Manager {
+    /// The driver's own transaction type.
+    type Transaction<'c>;
+    /// The driver's own transaction options; the default begins the driver's usual transaction.
+    type Options: Clone + Default + Send + Sync;
+
+    /// Begins a transaction. Called in the caller's thread, as are the other two.
+    fn begin<'c>(
+        &self,
+        conn: &'c mut Self::Connection,
+        options: &Self::Options,
+    ) -> Result<Self::Transaction<'c>, Self::Error>;
+
+    /// Commits. Must fail if the server turned the commit into a rollback.
+    fn commit(&self, transaction: Self::Transaction<'_>) -> Result<(), Self::Error>;
+
+    /// Rolls back.
+    fn rollback(&self, transaction: Self::Transaction<'_>) -> Result<(), Self::Error>;
+}

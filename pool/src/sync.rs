@@ -1,0 +1,84 @@
+//! The primitives the core stands on, in one place, so that loom can take the place of std in the models.
+//!
+//! From loom come the mutex and the condition variable. `Arc` and `Weak` stay std's (loom has no `Weak`), and so do
+//! threads' time-outs: loom does not model time, so in a model a time-out is a thread that cancels.
+
+use std::time::{Duration, Instant, SystemTime};
+
+#[cfg(loom)]
+use loom::sync as imp;
+#[cfg(not(loom))]
+use std::sync as imp;
+
+pub(crate) use imp::MutexGuard;
+
+/// A mutex that ignores poison: what it guards here stays consistent, for no user code runs under it.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(imp::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(imp::Mutex::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+/// A condition variable whose wait takes an optional deadline.
+#[derive(Debug)]
+pub(crate) struct Condvar(imp::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(imp::Condvar::new())
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+
+    /// Waits until notified or, except in a model, until `deadline`. May wake early: the caller looks again.
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, deadline: Option<Instant>) -> MutexGuard<'a, T> {
+        #[cfg(not(loom))]
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_duration_since(now());
+            return match self.0.wait_timeout(guard, left) {
+                Ok((guard, _)) => guard,
+                Err(poison) => poison.into_inner().0,
+            };
+        }
+        let _ = deadline;
+        self.0.wait(guard).unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+/// The monotonic clock.
+#[inline]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// The wall clock, as time since 1970. Only its jumps against [`now`] matter.
+pub(crate) fn wall() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// `at + span`, or `None` (no limit) where that lies beyond what the clock can tell. `Duration::MAX` means no limit.
+#[inline]
+pub(crate) fn after(at: Instant, span: Duration) -> Option<Instant> {
+    at.checked_add(span)
+}
+
+/// A number that tells this thread from others for as long as it lives. Cheap, and safe in a dying thread.
+#[inline]
+pub(crate) fn thread_mark() -> usize {
+    thread_local!(static MARK: u8 = const { 0 });
+    MARK.try_with(|mark| std::ptr::from_ref(mark) as usize).unwrap_or(0)
+}
