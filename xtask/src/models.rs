@@ -70,7 +70,8 @@ fn build(bug: Option<&str>) -> Result<PathBuf> {
     command.args(["--message-format", "json-render-diagnostics"]).env("RUSTFLAGS", flags.trim());
     command.env("CARGO_TARGET_DIR", folder());
     if let Some(bug) = bug {
-        command.args(["--", "--cfg", &format!("seeded_bug=\"{bug}\"")]);
+        // Warnings are no news here: a bug may well leave something unused.
+        command.args(["--", "-A", "warnings", "--cfg", &format!("seeded_bug=\"{bug}\"")]);
     }
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     if !output.status.success() {

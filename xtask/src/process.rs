@@ -8,6 +8,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, ExitStatus, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -37,19 +38,42 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     silent.status().is_ok_and(|status| status.success())
 }
 
-/// Runs a program and gives each line of its standard output to `each`; standard error goes straight through.
-pub(crate) fn lines(command: &mut Command, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
+/// Runs a program and gives each line of its standard output to `each`; standard error goes straight through. `None` if
+/// it printed nothing for as long as `silence` and was killed, with all that it started. Only with such a limit does it
+/// get a process group of its own, where Ctrl-C does not reach it.
+pub(crate) fn lines(
+    command: &mut Command,
+    silence: Option<Duration>,
+    mut each: impl FnMut(&str),
+) -> Result<Option<ExitStatus>> {
     show(command);
+    #[cfg(unix)]
+    if silence.is_some() {
+        std::os::unix::process::CommandExt::process_group(command, 0);
+    }
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| cannot_start(command))?;
-    let mut output = BufReader::new(child.stdout.take().expect("standard output is piped"));
-    let mut line = Vec::new();
-    // Bytes, for a test may print what is not UTF-8.
-    while output.read_until(b'\n', &mut line)? > 0 {
-        each(String::from_utf8_lossy(&line).trim_end());
-        line.clear();
+    let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
+    let (send, receive) = mpsc::channel();
+    // Split as bytes, for a test may print what is not UTF-8.
+    let reader = thread::spawn(move || output.split(b'\n').try_for_each(|line| send.send(line).map_err(drop)));
+    loop {
+        match receive.recv_timeout(silence.unwrap_or(Duration::MAX)) {
+            Ok(line) => each(String::from_utf8_lossy(&line?).trim_end()),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                #[cfg(unix)]
+                Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status()?;
+                // Where there are no groups, at least the program itself; on Unix it is dead by now.
+                let _ = child.kill();
+                child.wait()?;
+                return Ok(None);
+            }
+        }
     }
-    Ok(child.wait()?)
+    // It has sent all it will ever send.
+    let _ = reader.join();
+    Ok(Some(child.wait()?))
 }
 
 /// What a program with a time limit did.
@@ -111,6 +135,22 @@ mod tests {
         assert!(run(&mut shell("exit 0")).is_ok());
         assert!(run(&mut shell("exit 3")).unwrap_err().to_string().contains("failed"));
         assert!(run(&mut Command::new("no-such-program")).unwrap_err().to_string().contains("cannot start"));
+    }
+
+    #[test]
+    fn every_line_is_read_to_the_last() {
+        let mut seen = Vec::new();
+        let status = lines(&mut shell("echo a; printf 'b\\377\\nc'; exit 3"), None, |line| seen.push(line.to_owned()));
+        assert_eq!(status.unwrap().unwrap().code(), Some(3));
+        assert_eq!(seen, ["a", "b\u{fffd}", "c"]);
+    }
+
+    #[test]
+    fn a_program_that_falls_silent_is_killed_with_its_children() {
+        let mut seen = 0;
+        let mut command = shell("echo a; sleep 600 & sleep 600");
+        assert!(lines(&mut command, Some(Duration::from_secs(1)), |_| seen += 1).unwrap().is_none());
+        assert_eq!(seen, 1);
     }
 
     #[test]

@@ -3,7 +3,11 @@
 //! A test that finds on the spot that it does not apply to this machine appends the line `name: reason` to the file
 //! that `CABRANK_SKIP_LOG` names and returns. The harness calls that a pass; here it is counted as skipped.
 
-use std::fs;
+use std::{
+    fs,
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -44,6 +48,9 @@ enum Engine {
     Mariadb,
 }
 
+/// Tests that print nothing for so long hang. The time to build them counts, too.
+const SILENCE: Duration = Duration::from_secs(25 * 60);
+
 /// Runs the tests and says what was skipped or failed. The caller prints the tally itself, as its last line.
 pub(crate) fn run(args: &Args) -> Result<Tally> {
     let selection = selection(args.engine)?;
@@ -57,12 +64,17 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
     let mut command = process::cargo(["test", "--no-fail-fast"]);
     command.args(selection).args(&args.filter).env("CABRANK_SKIP_LOG", &skip_log);
     let mut reader = Reader::default();
-    let status = process::lines(&mut command, |line| {
+    // At a terminal somebody sees that nothing moves, and may have stopped it in a debugger.
+    let limit = (!io::stdin().is_terminal()).then_some(SILENCE);
+    let status = process::lines(&mut command, limit, |line| {
         println!("{line}");
         reader.line(line);
     })?;
+    if status.is_none() {
+        println!("nothing was heard of the tests for {SILENCE:?}: they were killed, and those after them did not run");
+    }
 
-    let report = reader.finish(status.success(), &fs::read_to_string(&skip_log)?);
+    let report = reader.finish(status.is_some_and(|status| status.success()), &fs::read_to_string(&skip_log)?);
     fs::remove_file(&skip_log)?;
     println!();
     report.remarks.iter().for_each(|remark| println!("{remark}"));
