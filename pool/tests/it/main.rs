@@ -1,0 +1,6 @@
+//! The behaviour of a pool, told as tests against a server that is not there but does what it is told.
+
+mod fake;
+mod support;
+
+mod product;
