@@ -14,7 +14,7 @@ use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase, SlotId, Slots};
 use crate::stats::Stats;
 use crate::sync::after;
-use crate::todo::{Claim, Delivery, Todo};
+use crate::todo::{Action, Claim, Delivery, Todo};
 use crate::waiter::Wake;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -211,7 +211,7 @@ impl<C, E> State<C, E> {
             None => {
                 self.slots.enter(entry.slot, Phase::Resetting, now);
                 self.promise(entry.slot, now, Phase::Resetting);
-                todo.reset.push(entry);
+                todo.push(Action::Reset(entry));
             }
         }
         used
@@ -259,12 +259,12 @@ impl<C, E> State<C, E> {
             lifetime => after(now, lifetime.mul_f64(share)),
         };
         entry.proved = Proof { at: now, epoch: self.epoch };
-        todo.wake.append(&mut self.onlookers);
+        todo.extend(self.onlookers.drain(..).map(Action::Wake));
         let record = self.slots.get(entry.slot);
         record.id = entry.id;
         record.line = entry.line.as_ref().map(Arc::downgrade);
         self.gate.opened(self.slots.taken(), self.rules.max_size);
-        todo.trash.extend(self.last_error.take().map(|(cause, _)| cause));
+        todo.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
         self.tally.opened += 1;
         self.tally.open_time.record(took);
     }
@@ -276,8 +276,8 @@ impl<C, E> State<C, E> {
         if first && refusal == Refusal::Unavailable {
             self.suspect();
         }
-        todo.wake.append(&mut self.onlookers);
-        todo.trash.extend(self.last_error.replace((cause, now)).map(|(cause, _)| cause));
+        todo.extend(self.onlookers.drain(..).map(Action::Wake));
+        todo.extend(self.last_error.replace((cause, now)).map(|(cause, _)| Action::Drop(cause)));
     }
 
     /// All that have not been proved since are checked before their next loan.
@@ -365,10 +365,10 @@ impl<C, E> State<C, E> {
         }
         #[cfg(not(seeded_bug = "close_wakes_nobody"))]
         while !self.queue.is_empty() {
-            todo.wake.push(self.queue.deliver(Delivery::Closed));
+            todo.push(Action::Wake(self.queue.deliver(Delivery::Closed)));
         }
         self.close_idle(CloseReason::PoolClosed, 0, now, todo);
-        todo.trash.extend(self.last_error.take().map(|(cause, _)| cause));
+        todo.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
         true
     }
 
@@ -409,7 +409,7 @@ impl<C, E> State<C, E> {
 
     pub(super) fn deliver(&mut self, entry: Box<Entry<C>>, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) {
         self.lend(entry.slot, now, borrower, todo);
-        todo.wake.push(self.queue.deliver(Delivery::Connection(entry)));
+        todo.push(Action::Wake(self.queue.deliver(Delivery::Connection(entry))));
     }
 
     /// The newest idle connection, if it is fresh. Dead ones on the way to it are closed.
@@ -459,7 +459,7 @@ impl<C, E> State<C, E> {
         todo: &mut Todo<C, E>,
     ) {
         self.closing(entry.slot, reason, now);
-        todo.close.push((entry, reason));
+        todo.push(Action::Close(entry, reason));
     }
 
     /// Closes the idle ones that were used the longest ago, until `kept` are left.

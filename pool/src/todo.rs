@@ -9,20 +9,23 @@ use crate::waiter::Wake;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// What is to be done once the lock is released.
-pub(crate) struct Todo<C, E> {
-    pub(crate) wake: Vec<Wake>,
-    pub(crate) open: Vec<Opening>,
-    pub(crate) check: Vec<Box<Entry<C>>>,
-    pub(crate) reset: Vec<Box<Entry<C>>>,
-    pub(crate) close: Vec<(Box<Entry<C>>, CloseReason)>,
-    /// Driver calls to be cut, to serve somebody sooner.
-    pub(crate) cut: Vec<(SlotId, Weak<Cell>)>,
-    pub(crate) leaks: Vec<Holder>,
-    /// When the upkeep is due.
-    pub(crate) alarm: Option<Instant>,
-    /// To be dropped outside the lock.
-    pub(crate) trash: Vec<Cause<E>>,
+/// What is to be done once the lock is released, in this order. Empty on the way of an uncontended loan.
+pub(crate) type Todo<C, E> = Vec<Action<C, E>>;
+
+/// One thing to be done outside the lock.
+pub(crate) enum Action<C, E> {
+    Wake(Wake),
+    Open(Opening),
+    Check(Box<Entry<C>>),
+    Reset(Box<Entry<C>>),
+    Close(Box<Entry<C>>, CloseReason),
+    /// A driver call is to be cut, to serve somebody sooner.
+    Cut(SlotId, Weak<Cell>),
+    TellLeak(Holder),
+    /// The upkeep is due then.
+    Alarm(Instant),
+    /// Dropping an error runs its owner's code.
+    Drop(Cause<E>),
 }
 
 /// A connection to be opened.
@@ -46,34 +49,4 @@ pub(crate) enum Claim<C, E> {
     Nothing,
     Refused(Arc<E>),
     Closed,
-}
-
-impl<C, E> Todo<C, E> {
-    #[inline]
-    pub(crate) fn new() -> Self {
-        Self {
-            wake: Vec::new(),
-            open: Vec::new(),
-            check: Vec::new(),
-            reset: Vec::new(),
-            close: Vec::new(),
-            cut: Vec::new(),
-            leaks: Vec::new(),
-            alarm: None,
-            trash: Vec::new(),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.wake.is_empty()
-            && self.alarm.is_none()
-            && self.reset.is_empty()
-            && self.close.is_empty()
-            && self.check.is_empty()
-            && self.open.is_empty()
-            && self.cut.is_empty()
-            && self.leaks.is_empty()
-            && self.trash.is_empty()
-    }
 }
