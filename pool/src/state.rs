@@ -258,7 +258,8 @@ impl<C, E> State<C, E> {
             Duration::MAX => None,
             lifetime => after(now, lifetime.mul_f64(share)),
         };
-        entry.proved = Proof { at: now, epoch: self.epoch };
+        entry.asked = self.epoch;
+        self.proved(entry, now);
         todo.extend(self.onlookers.drain(..).map(Action::Wake));
         let record = self.slots.get(entry.slot);
         record.id = entry.id;
@@ -295,6 +296,7 @@ impl<C, E> State<C, E> {
     /// A check succeeded.
     pub(crate) fn proved(&mut self, entry: &mut Entry<C>, now: Instant) {
         entry.proved = Proof { at: now, epoch: entry.asked };
+        entry.fresh_until = after(now, self.rules.check_after);
     }
 
     /// To be woken when a connection has been opened or could not be, or when the closed pool is empty.
@@ -430,7 +432,7 @@ impl<C, E> State<C, E> {
 
     #[inline]
     pub(super) fn is_fresh(&self, entry: &Entry<C>, now: Instant) -> bool {
-        entry.proved.epoch == self.epoch && now.saturating_duration_since(entry.proved.at) <= self.rules.check_after
+        entry.proved.epoch == self.epoch && entry.fresh_until.is_none_or(|until| now <= until)
     }
 
     /// Why this connection must not go on, if so. The order matters: the first reason is the one that is told.

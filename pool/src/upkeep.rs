@@ -68,6 +68,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 expires: None,
                 last_used: ended,
                 proved: Proof { at: ended, epoch: 0 },
+                fresh_until: None,
                 asked: 0,
                 generation,
                 uses: 0,
