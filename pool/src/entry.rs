@@ -3,8 +3,8 @@
 use crate::manager::Line;
 use crate::reason::CloseReason;
 use crate::slots::SlotId;
+use crate::sync::AtomicBool;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 pub(crate) struct Entry<C> {

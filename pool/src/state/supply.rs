@@ -7,9 +7,9 @@ use crate::error::{Cause, Holder};
 use crate::gate::Standing;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
+use crate::state::todo::{Action, Delivery, Opening, Todo};
 use crate::state::{Promise, State};
 use crate::sync::after;
-use crate::todo::{Action, Delivery, Opening, Todo};
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
