@@ -1,0 +1,5 @@
+//! t
+#![allow(dead_code)]
+mod fixture;
+mod opening;
+mod session;
