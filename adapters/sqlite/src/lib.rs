@@ -18,8 +18,18 @@ mod reset;
 mod fault;
 mod transaction;
 
+// Ready-made pools.
+mod pools;
+
 pub use connection::Connection;
 pub use manager::{JournalMode, SqliteManager};
+pub use pools::{SqlitePools, SqlitePoolsBuilder, builder};
 pub use transaction::TransactionMode;
 
 pub use {cabrank, rusqlite};
+
+/// A pool of SQLite connections. [`builder`] builds one with this crate's defaults.
+pub type Pool = cabrank::Pool<SqliteManager>;
+
+/// A borrowed SQLite connection.
+pub type PooledConnection = cabrank::PooledConnection<SqliteManager>;

@@ -161,7 +161,8 @@ fn set_pragmas(conn: &rusqlite::Connection, manager: &SqliteManager) -> Result<(
         })?;
     }
     // Last, for the others may have something to write.
-    if manager.query_only {
+    // (A memory database cannot be opened for reading only; there this is what holds.)
+    if !manager.writes() {
         conn.pragma_update(None, "query_only", true)?;
     }
     Ok(())

@@ -45,11 +45,7 @@ pub struct SqlitePools {
 impl SqlitePools {
     /// Starts with one writer and four readers, all with the settings of `manager`.
     pub fn builder(manager: SqliteManager) -> SqlitePoolsBuilder {
-        SqlitePoolsBuilder {
-            write: builder().name("write"),
-            read: builder().name("read").max_size(4),
-            manager,
-        }
+        SqlitePoolsBuilder { write: builder().name("write"), read: builder().name("read").max_size(4), manager }
     }
 
     /// The pool of the one connection that writes. Its transactions are `IMMEDIATE`.
@@ -70,6 +66,13 @@ impl SqlitePools {
     /// Borrows a connection that reads.
     pub fn reader(&self) -> Result<PooledConnection, GetError<rusqlite::Error>> {
         self.read.get()
+    }
+
+    /// Closes both pools: refuses new loans, wakes whoever waits, closes idle connections, and waits for nobody. To wait for
+    /// what is still lent, close each pool with [`close_within`](Pool::close_within).
+    pub fn close(&self) {
+        self.read.close();
+        self.write.close();
     }
 }
 

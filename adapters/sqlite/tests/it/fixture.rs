@@ -2,7 +2,7 @@
 
 use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::limits::Limit;
-use cabrank_sqlite::{SqliteManager, rusqlite};
+use cabrank_sqlite::{Pool, SqliteManager, builder, rusqlite};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -25,6 +25,9 @@ impl Database {
         SqliteManager::file(&self.path)
     }
 
+    pub(crate) fn pool(&self, max_size: u32) -> Pool {
+        builder().max_size(max_size).build(self.manager()).expect("a pool")
+    }
 }
 
 pub(crate) fn create_account(conn: &rusqlite::Connection) {
@@ -42,7 +45,8 @@ pub(crate) fn money(conn: &rusqlite::Connection) -> i64 {
 pub(crate) fn session_of(conn: &rusqlite::Connection) -> Vec<String> {
     let mut lines = vec![format!("autocommit {}", conn.is_autocommit()), format!("busy {}", conn.is_busy())];
     for name in PRAGMAS {
-        let value: Option<rusqlite::types::Value> = conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).ok();
+        let value: Option<rusqlite::types::Value> =
+            conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).ok();
         lines.push(format!("{name} {value:?}"));
     }
     let mut list = |sql: &str| {

@@ -1,6 +1,6 @@
 //! Opening: what is refused, what the errors say, and what a new connection is like.
 
-use crate::fixture::{Database, money};
+use crate::fixture::{Database, create_account, money};
 use cabrank_sqlite::cabrank::{Fault, Manager};
 use cabrank_sqlite::rusqlite::types::Value;
 use cabrank_sqlite::rusqlite::{self, OpenFlags};
@@ -77,6 +77,7 @@ fn what_would_give_each_connection_a_database_of_its_own_is_refused() {
     assert!(message.contains("SqliteManager::memory()"), "{message}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_uri_that_leads_to_a_file_is_opened() {
     let database = Database::new();
@@ -147,6 +148,15 @@ fn a_read_only_connection_leaves_the_journal_mode_as_it_finds_it() {
     drop(database.manager().journal_mode(JournalMode::Delete).open().unwrap());
     let conn = database.manager().read_only().open().unwrap();
     assert_eq!(setting(&conn, "journal_mode"), "delete");
+    conn.execute("UPDATE account SET money = 1", []).expect_err("a read-only connection");
+}
+
+#[test]
+fn a_memory_database_for_reading_only_cannot_be_written() {
+    let manager = SqliteManager::memory();
+    create_account(&manager.open().unwrap());
+    let conn = manager.clone().read_only().open().unwrap();
+    assert_eq!(money(&conn), 0);
     conn.execute("UPDATE account SET money = 1", []).expect_err("a read-only connection");
 }
 
