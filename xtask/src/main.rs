@@ -1,2 +1,49 @@
-//! The workshop.
-fn main() {}
+//! The workshop: every check and chore of the repository, in Rust, so that one command here runs what CI runs.
+//!
+//! This file owns the command line and the exit status: 0 for good, 1 for a check that failed, 2 for a machine or a
+//! request that cannot be served. What each command does stands in the module of its name.
+
+mod ci;
+mod models;
+mod process;
+mod setup;
+mod tally;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Every check and chore of the repository.")]
+enum Task {
+    /// Runs the tests of the workspace and ends with one line: N passed, N failed, N skipped.
+    Test(test::Args),
+    /// Runs everything that must hold before a commit is merged; stops at the first failure.
+    Ci,
+    /// Checks what the compiler does not: file heads, lengths, the order of imports, the documents.
+    Tidy,
+    /// Runs the core's loom models, and then each again with a seeded bug that it must catch.
+    Models,
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Test(args) => test::run(&args).map(finish),
+        Task::Ci => ci::run().map(finish),
+        Task::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
+        Task::Models => models::run().map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        if error.is::<setup::Unready>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    })
+}
+
+/// Prints the line that closes the log. It comes last, whatever was printed before.
+fn finish(tally: tally::Tally) -> ExitCode {
+    println!("{tally}");
+    if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,139 @@
+//! What the machine must have: the cargo components and a C compiler. Says plainly what is missing and how to get it,
+//! and gets it itself only when asked.
+//!
+//! Packages are installed by root on Debian and its kin alone; everywhere else the commands are printed.
+
+use std::{env, fmt, fs, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{process, workspace};
+
+/// Something that a task cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Tool {
+    Rustfmt,
+    Clippy,
+    /// A C compiler with its headers, for the SQLite that rusqlite brings along.
+    C,
+}
+
+/// This machine cannot do what was asked for. Ends the program with status 2, apart from a check that failed.
+#[derive(Debug)]
+pub(crate) struct Unready(pub(crate) String);
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unready {}
+
+/// Whether installing was asked for: by `--setup`, or by a CI machine, which is there to be set up.
+pub(crate) fn asked(setup: bool) -> bool {
+    setup || env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// Ok once all tools are there. If `install`, what is missing is installed where that can be done.
+pub(crate) fn ready(tools: &[Tool], install: bool) -> Result<()> {
+    let missing = || -> Vec<_> { tools.iter().copied().filter(|tool| !tool.present()).collect() };
+    if install {
+        let may_use_apt = debian() && root();
+        for tool in missing() {
+            for command in tool.commands().iter().filter(|command| may_use_apt || !command.contains("apt-get")) {
+                let words: Vec<_> = command.split(' ').filter(|word| *word != "sudo").collect();
+                process::run(Command::new(words[0]).args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive"))
+                    .with_context(|| format!("cannot install {}", tool.name()))?;
+            }
+        }
+    }
+    let missing = missing();
+    if missing.is_empty() { Ok(()) } else { Err(Unready(advice(&missing, debian())).into()) }
+}
+
+impl Tool {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rustfmt => "rustfmt",
+            Self::Clippy => "clippy",
+            Self::C => "a C compiler",
+        }
+    }
+
+    fn present(self) -> bool {
+        match self {
+            Self::Rustfmt => process::succeeds(&mut process::cargo(["fmt", "--version"])),
+            Self::Clippy => process::succeeds(&mut process::cargo(["clippy", "--version"])),
+            // On Windows the tools that linked this program bring the compiler along.
+            Self::C => cfg!(windows) || compiles_c(),
+        }
+    }
+
+    /// How to get it, on Debian and its kin as far as packages are concerned.
+    fn commands(self) -> &'static [&'static str] {
+        match self {
+            Self::Rustfmt => &["rustup component add rustfmt"],
+            Self::Clippy => &["rustup component add clippy"],
+            Self::C => &["sudo apt-get update", "sudo apt-get install --yes --no-install-recommends gcc libc6-dev"],
+        }
+    }
+}
+
+fn advice(missing: &[Tool], debian: bool) -> String {
+    let mut text = String::from("this machine lacks what the task needs:");
+    for tool in missing {
+        text.push_str(&format!("\n  {}; to get it:", tool.name()));
+        if *tool == Tool::C && !debian {
+            text.push_str("\n    (macOS) xcode-select --install\n    (Fedora) sudo dnf install gcc glibc-devel");
+        } else {
+            tool.commands().iter().for_each(|command| text.push_str(&format!("\n    {command}")));
+        }
+    }
+    text
+}
+
+/// Tries it: a compiler without the C library's headers is of no use.
+fn compiles_c() -> bool {
+    let folder = workspace::target();
+    let source = folder.join("trial.c");
+    if fs::create_dir_all(&folder).is_err() || fs::write(&source, "#include <stdio.h>\nint trial;\n").is_err() {
+        return false;
+    }
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".into());
+    process::succeeds(Command::new(compiler).arg("-c").arg(&source).arg("-o").arg(folder.join("trial.o")))
+}
+
+fn debian() -> bool {
+    fs::read_to_string("/etc/os-release").is_ok_and(|text| is_debian(&text))
+}
+
+/// Whether an os-release file is that of Debian, Ubuntu, or a system that calls itself like them.
+fn is_debian(os_release: &str) -> bool {
+    let names =
+        os_release.lines().filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")));
+    names.flat_map(|names| names.trim_matches('"').split(' ')).any(|name| name == "debian" || name == "ubuntu")
+}
+
+fn root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debian_and_its_kin_are_told_from_others() {
+        assert!(is_debian("NAME=x\nID=debian\n"));
+        assert!(is_debian("ID=mint\nID_LIKE=\"ubuntu debian\"\n"));
+        assert!(!is_debian("ID=fedora\nNAME=\"not debian\"\n"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_command() {
+        let text = advice(&[Tool::Clippy, Tool::C], true);
+        assert!(text.contains("rustup component add clippy") && text.contains("sudo apt-get install"));
+        assert!(!advice(&[Tool::C], false).contains("apt-get"));
+    }
+}

@@ -1,0 +1,155 @@
+//! Counting tests: reads what the test harness prints and adds it up. What did not run is never counted as passed.
+
+use std::{collections::BTreeSet, fmt};
+
+/// How many tests passed, failed, and did not run.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+impl Tally {
+    /// Nothing failed, and something ran: a run of no tests proves nothing.
+    pub(crate) fn good(&self) -> bool {
+        self.failed == 0 && self.passed > 0
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
+}
+
+/// Reads the output of `cargo test`, line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    tally: Tally,
+    /// How many tests the binary that is running announced; `None` between binaries.
+    announced: Option<usize>,
+    failures: Vec<String>,
+    left_out: usize,
+}
+
+impl Reader {
+    pub(crate) fn line(&mut self, line: &str) {
+        if let Some(announced) = announced(line) {
+            self.close_binary();
+            self.announced = Some(announced);
+        } else if let Some(result) = line.strip_prefix("test result: ") {
+            self.announced = None;
+            self.tally.passed += count(result, "passed");
+            self.tally.failed += count(result, "failed");
+            self.tally.skipped += count(result, "ignored");
+            self.left_out += count(result, "filtered out");
+        } else if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+            self.failures.push(name.to_owned());
+        }
+    }
+
+    /// Adds up. `succeeded` is what cargo's exit status said; `skips` what the tests wrote into the skip log.
+    pub(crate) fn finish(mut self, succeeded: bool, skips: &str) -> Report {
+        self.close_binary();
+        let mut remarks: Vec<_> = self.failures.into_iter().map(|name| format!("failed: {name}")).collect();
+        if !succeeded && self.tally.failed == 0 {
+            self.tally.failed = 1;
+            remarks
+                .push("cargo failed although no test did, so something was not built: counted as one failure".into());
+        }
+        // A test that found nothing to test returned normally, so the harness counted it as passed.
+        let skips: BTreeSet<_> = skips.lines().filter(|line| !line.trim().is_empty()).collect();
+        self.tally.passed = self.tally.passed.saturating_sub(skips.len());
+        self.tally.skipped += skips.len();
+        remarks.extend(skips.iter().map(|line| format!("skipped: {line}")));
+        if self.left_out > 0 {
+            remarks.push(format!("the filter left out {} more", self.left_out));
+        }
+        Report { tally: self.tally, remarks }
+    }
+
+    /// A binary that ended without its result has crashed. Which of its tests were good is not known: none counts.
+    fn close_binary(&mut self) {
+        if let Some(announced) = self.announced.take() {
+            self.tally.failed += announced.max(1);
+            self.failures.push(format!("a test binary died; its {announced} tests count as failed"));
+        }
+    }
+}
+
+/// The count, and what a reader should know beside it.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) tally: Tally,
+    pub(crate) remarks: Vec<String>,
+}
+
+/// The number in `running 12 tests`.
+fn announced(line: &str) -> Option<usize> {
+    let rest = line.strip_prefix("running ")?;
+    rest.strip_suffix(" tests").or_else(|| rest.strip_suffix(" test"))?.parse().ok()
+}
+
+/// The number before `what`, in a line such as `ok. 3 passed; 0 failed; 1 ignored; ..`.
+fn count(result: &str, what: &str) -> usize {
+    let part = result.split(['.', ';']).find_map(|part| part.trim().strip_suffix(what));
+    part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "running 4 tests\n\
+        test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s\n";
+
+    fn read(output: &str, succeeded: bool, skips: &str) -> Report {
+        let mut reader = Reader::default();
+        output.lines().for_each(|line| reader.line(line));
+        reader.finish(succeeded, skips)
+    }
+
+    #[test]
+    fn results_of_all_binaries_are_added_up() {
+        let report = read(&GOOD.repeat(2), true, "");
+        assert_eq!(report.tally.to_string(), "6 passed, 0 failed, 2 skipped");
+        assert_eq!(report.remarks, ["the filter left out 4 more"]);
+        assert!(report.tally.good());
+    }
+
+    #[test]
+    fn a_failed_test_is_counted_and_named() {
+        let output = "running 2 tests\ntest a ... ok\ntest b::c ... FAILED\n\
+            test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s\n";
+        let report = read(output, false, "");
+        assert_eq!(report.tally, Tally { passed: 1, failed: 1, skipped: 0 });
+        assert_eq!(report.remarks, ["failed: b::c"]);
+        assert!(!report.tally.good());
+    }
+
+    #[test]
+    fn a_test_that_could_not_apply_is_skipped_not_passed() {
+        let report = read(GOOD, true, "a::b: no IPv6 here\na::b: no IPv6 here\n");
+        assert_eq!(report.tally, Tally { passed: 2, failed: 0, skipped: 2 });
+        assert_eq!(report.remarks[0], "skipped: a::b: no IPv6 here");
+    }
+
+    #[test]
+    fn a_build_that_fails_is_one_failure() {
+        let report = read("", false, "");
+        assert_eq!(report.tally.to_string(), "0 passed, 1 failed, 0 skipped");
+        assert_eq!(read(GOOD, false, "").tally.failed, 1);
+    }
+
+    #[test]
+    fn no_test_of_a_binary_that_died_counts_as_passed() {
+        let report = read(&format!("running 7 tests\ntest a ... ok\n{GOOD}running 0 tests\n"), false, "");
+        assert_eq!(report.tally, Tally { passed: 3, failed: 8, skipped: 1 });
+    }
+
+    #[test]
+    fn a_run_of_no_tests_is_not_good() {
+        assert!(!read("running 0 tests\ntest result: ok. 0 passed; 0 failed; 0 ignored\n", true, "").tally.good());
+    }
+}

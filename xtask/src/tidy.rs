@@ -1,0 +1,70 @@
+//! `cargo xtask tidy`: what must hold of the sources and documents and what no compiler checks.
+//!
+//! Each check is a function from the files to its complaints, so that its tests can show it files at which it must
+//! complain. This file runs them all; the checks lie in the modules below.
+
+mod code;
+mod documents;
+mod imports;
+mod primitives;
+mod text;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::{self, File};
+
+/// One complaint: where, and what is wrong there.
+#[derive(Debug, PartialEq)]
+struct Finding {
+    path: String,
+    /// Counted from 1; 0 if it concerns the whole file.
+    line: usize,
+    what: String,
+}
+
+impl Finding {
+    fn new(path: &str, line: usize, what: impl Into<String>) -> Self {
+        Self { path: path.into(), line, what: what.into() }
+    }
+
+    fn whole(path: &str, what: impl Into<String>) -> Self {
+        Self::new(path, 0, what)
+    }
+}
+
+type Check = fn(&[File]) -> Vec<Finding>;
+
+const CHECKS: &[Check] = &[
+    text::heads,
+    text::lengths,
+    text::whitespace,
+    text::foreign_names,
+    imports::one_way,
+    primitives::through_sync,
+    documents::changelog,
+    documents::readme,
+    |files| documents::promises(files, &documents::table(files)),
+];
+
+pub(crate) fn run() -> Result<()> {
+    let files = workspace::files()?;
+    text::long(&files).iter().for_each(|finding| print("warning", finding));
+    let findings: Vec<_> = CHECKS.iter().flat_map(|check| check(&files)).collect();
+    findings.iter().for_each(|finding| print("error", finding));
+    if !findings.is_empty() {
+        bail!("tidy found {} faults", findings.len());
+    }
+    println!("{} files are tidy", files.len());
+    Ok(())
+}
+
+fn print(kind: &str, Finding { path, line, what }: &Finding) {
+    let line = if *line > 0 { format!(":{line}") } else { String::new() };
+    println!("{kind}: {path}{line}: {what}");
+}
+
+/// What the checks' own tests share.
+#[cfg(test)]
+fn file(path: &str, text: &str) -> File {
+    File { path: path.into(), text: text.into() }
+}

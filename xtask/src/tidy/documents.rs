@@ -1,0 +1,149 @@
+//! Checks of README and CHANGELOG against what is really there: the commands, the crates, the tests behind the promises.
+
+use super::{Finding, code};
+use crate::workspace::{self, File};
+
+const README: &str = "README.md";
+const CHANGELOG: &str = "CHANGELOG.md";
+
+/// What README must tell its reader to type.
+const COMMANDS: &[&str] = &["cargo run", "cargo xtask test --setup"];
+
+/// The changelog has a place for what is under way, or tells of the version that the manifests name.
+pub(super) fn changelog(files: &[File]) -> Vec<Finding> {
+    let version = workspace::version(text(files, "Cargo.toml")).unwrap_or("?");
+    let headings = ["## [Unreleased]".to_owned(), format!("## [{version}]")];
+    if text(files, CHANGELOG).lines().any(|line| headings.iter().any(|heading| line.starts_with(heading))) {
+        return Vec::new();
+    }
+    vec![Finding::whole(CHANGELOG, format!("has neither `{}` nor `{}`", headings[0], headings[1]))]
+}
+
+/// README names the commands, and every crate that is published.
+pub(super) fn readme(files: &[File]) -> Vec<Finding> {
+    let readme = text(files, README);
+    let commands = COMMANDS.iter().map(|command| (*command).to_owned());
+    let crates = files.iter().filter(|file| file.path.ends_with("Cargo.toml")).filter_map(|file| {
+        let package = workspace::package(&file.text);
+        (package.published && !package.name.is_empty()).then_some(package.name)
+    });
+    let missing = commands.chain(crates).filter(|name| !mentions(readme, name));
+    missing.map(|name| Finding::whole(README, format!("does not mention `{name}`"))).collect()
+}
+
+/// One row of README's table of promises: its line, its number, the tests it names.
+pub(super) struct Promise {
+    line: usize,
+    number: usize,
+    tests: Vec<String>,
+}
+
+/// The rows of README whose first cell is a number. The tests stand in backticks in the last cell.
+pub(super) fn table(files: &[File]) -> Vec<Promise> {
+    let rows = text(files, README).lines().enumerate().filter(|(_, line)| line.starts_with('|'));
+    rows.filter_map(|(at, line)| {
+        let mut cells = line.trim().trim_matches('|').split('|');
+        let number = cells.next()?.trim().trim_end_matches('.').parse().ok()?;
+        let tests = cells.next_back()?.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        Some(Promise { line: at + 1, number, tests })
+    })
+    .collect()
+}
+
+/// The promises are numbered from 1, and each names tests that exist.
+pub(super) fn promises(files: &[File], table: &[Promise]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if table.is_empty() {
+        findings.push(Finding::whole(README, "has no table of promises"));
+    }
+    let sources: Vec<_> = files.iter().filter(|file| file.is(&["rs"])).map(|file| (file, functions(file))).collect();
+    for (row, promise) in table.iter().enumerate() {
+        let mut complain = |what: String| findings.push(Finding::new(README, promise.line, what));
+        if promise.number != row + 1 {
+            complain(format!("promise {} stands in row {}", promise.number, row + 1));
+        }
+        if promise.tests.is_empty() {
+            complain(format!("promise {} names no test", promise.number));
+        }
+        for test in &promise.tests {
+            let (place, name) = test.rsplit_once("::").unwrap_or(("", test));
+            if !sources
+                .iter()
+                .any(|(file, functions)| lies_in(&file.path, place) && functions.iter().any(|f| f == name))
+            {
+                complain(format!("the test `{test}` of promise {} does not exist", promise.number));
+            }
+        }
+    }
+    findings
+}
+
+fn text<'a>(files: &'a [File], path: &str) -> &'a str {
+    files.iter().find(|file| file.path == path).map_or("", |file| &file.text)
+}
+
+/// Whether `name` stands there, and not only as part of a longer name.
+fn mentions(text: &str, name: &str) -> bool {
+    let joins = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    text.match_indices(name).any(|(at, _)| !text[..at].ends_with(joins) && !text[at + name.len()..].starts_with(joins))
+}
+
+/// The names of the functions in a file. Within comments and strings there are none.
+fn functions(file: &File) -> Vec<String> {
+    let code = code::without_comments(&file.text);
+    let starts = code.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+    starts.map(|name| name.trim().to_owned()).collect()
+}
+
+/// Whether a file is the one that `place` means: `waiting`, `it::waiting` and so on for `pool/tests/it/waiting.rs`.
+fn lies_in(path: &str, place: &str) -> bool {
+    let parts: Vec<_> = path.trim_end_matches(".rs").split('/').collect();
+    // A test's own module need not be a file, so only the first name that is one counts.
+    place.is_empty() || place.split("::").any(|name| parts.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::file, *};
+
+    #[test]
+    fn a_changelog_without_the_version_is_found() {
+        let manifest = || file("Cargo.toml", "[workspace.package]\nversion = \"1.2.3\"\n");
+        let complaints = |text: &str| changelog(&[manifest(), file(CHANGELOG, text)]).len();
+        assert_eq!(complaints("# Changes\n## [Unreleased]\n"), 0);
+        assert_eq!(complaints("## [1.2.3] - 2026-01-01\n"), 0);
+        assert_eq!(complaints("## [1.2.2] - 2026-01-01\n"), 1);
+        assert_eq!(changelog(&[manifest()]).len(), 1);
+    }
+
+    #[test]
+    fn a_readme_that_leaves_out_a_command_or_a_crate_is_found() {
+        let manifest = file("adapters/a/Cargo.toml", "[package]\nname = \"cab\"\n");
+        let private = file("b/Cargo.toml", "[package]\nname = \"b\"\npublish = false\n");
+        let complaints = |text: &str| {
+            readme(&[file(README, text), file(&manifest.path, &manifest.text), file(&private.path, &private.text)])
+                .len()
+        };
+        assert_eq!(complaints("`cab` cargo run cargo xtask test --setup"), 0);
+        assert_eq!(complaints("`cab-x` cargo run cargo xtask test --setup"), 1);
+        assert_eq!(complaints("`cab` cargo xtask test"), 2);
+    }
+
+    #[test]
+    fn a_promise_without_an_existing_test_is_found() {
+        let complaints = |text: &str| {
+            let files =
+                [file(README, text), file("pool/tests/it/close.rs", "#[test]\nfn it_ends() {}\n// fn not_this()\n")];
+            promises(&files, &table(&files)).len()
+        };
+        assert_eq!(
+            complaints("| # | promise | tests |\n|---|---|---|\n| 1 | `get` | `close::it_ends`, `it_ends` |\n"),
+            0
+        );
+        assert_eq!(complaints("| 1 | `get` | `open::it_ends` |\n"), 1);
+        assert_eq!(complaints("| 1 | `get` | `not_this` |\n"), 1);
+        assert_eq!(complaints("| 1 | `it_ends` | none |\n"), 1);
+        assert_eq!(complaints("| 2 | `get` | `it_ends` |\n"), 1);
+        assert_eq!(complaints("no table"), 1);
+    }
+}

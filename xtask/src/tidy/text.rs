@@ -1,0 +1,117 @@
+//! Checks of files as text: heads, lengths, white space, and names that have no place in the repository.
+
+use super::Finding;
+use crate::workspace::File;
+
+/// From here on a file of a library is reported, and from there on refused.
+const LONG: usize = 300;
+const TOO_LONG: usize = 400;
+
+/// Places on one machine, and hosts of package registries. In pieces, so that this file does not hold them itself.
+const FOREIGN: &[&str] = &[
+    concat!("/wo", "rk/"),
+    concat!("/ro", "ot/"),
+    concat!("/far", "m/"),
+    concat!("/ho", "me/"),
+    concat!("crates", ".io"),
+    concat!("docs", ".rs"),
+    concat!("lib", ".rs/"),
+];
+
+/// Written by cargo, which names the registry in it.
+const NOT_OURS: &[&str] = &["Cargo.lock", "bench/Cargo.lock"];
+
+/// Every source file opens by saying what it owns.
+pub(super) fn heads(files: &[File]) -> Vec<Finding> {
+    let headless = files.iter().filter(|file| file.is(&["rs"]) && !file.text.starts_with("//!"));
+    headless.map(|file| Finding::new(&file.path, 1, "must open with `//!` and say what it owns")).collect()
+}
+
+/// No file of a library is so long that nobody reads it to the end.
+pub(super) fn lengths(files: &[File]) -> Vec<Finding> {
+    longer_than(TOO_LONG, files)
+}
+
+/// The files that are on the way there.
+pub(super) fn long(files: &[File]) -> Vec<Finding> {
+    longer_than(LONG, files)
+}
+
+pub(super) fn whitespace(files: &[File]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.is(&["rs", "md", "toml", "yml", "yaml"])) {
+        for (line, text) in file.text.split('\n').enumerate() {
+            if text.ends_with([' ', '\t', '\r']) {
+                findings.push(Finding::new(&file.path, line + 1, "white space at the end of the line"));
+            }
+        }
+        if !file.text.ends_with('\n') || file.text.ends_with("\n\n") {
+            findings.push(Finding::whole(&file.path, "must end with one newline"));
+        }
+    }
+    findings
+}
+
+/// What the repository holds speaks of the project alone, and holds on every machine.
+pub(super) fn foreign_names(files: &[File]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| !NOT_OURS.contains(&&*file.path)) {
+        for (line, text) in file.text.lines().enumerate() {
+            for name in FOREIGN.iter().filter(|name| text.contains(**name)) {
+                findings.push(Finding::new(&file.path, line + 1, format!("`{name}` has no place here")));
+            }
+        }
+    }
+    findings
+}
+
+fn longer_than(limit: usize, files: &[File]) -> Vec<Finding> {
+    let library = |path: &str| {
+        let adapter = path.strip_prefix("adapters/").and_then(|rest| rest.split_once('/'));
+        path.starts_with("pool/src/") || adapter.is_some_and(|(_, rest)| rest.starts_with("src/"))
+    };
+    let lengths = files.iter().filter(|file| file.is(&["rs"]) && library(&file.path));
+    lengths
+        .map(|file| (file, file.text.lines().count()))
+        .filter(|(_, lines)| *lines > limit)
+        .map(|(file, lines)| Finding::whole(&file.path, format!("has {lines} lines, more than {limit}")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::file, *};
+
+    #[test]
+    fn a_file_without_a_head_is_found() {
+        assert_eq!(heads(&[file("a.rs", "//! Good.\n"), file("b.md", "x")]), []);
+        assert_eq!(heads(&[file("a.rs", "\n//! Late.\n")]).len(), 1);
+    }
+
+    #[test]
+    fn a_long_file_of_a_library_is_found() {
+        let lines = |count: usize| "x\n".repeat(count);
+        for path in ["pool/src/a.rs", "adapters/sqlite/src/b/a.rs"] {
+            assert_eq!(lengths(&[file(path, &lines(TOO_LONG))]), []);
+            assert_eq!(lengths(&[file(path, &lines(TOO_LONG + 1))]).len(), 1);
+            assert_eq!(long(&[file(path, &lines(LONG + 1))]).len(), 1);
+        }
+        assert_eq!(lengths(&[file("pool/tests/it/a.rs", &lines(1000))]), []);
+    }
+
+    #[test]
+    fn stray_white_space_is_found() {
+        assert_eq!(whitespace(&[file("a.md", "a\n\nb\n"), file("a.sh", "a ")]), []);
+        for text in ["a \n", "a\t\n", "a\r\n", "a", "a\n\n", ""] {
+            assert_eq!(whitespace(&[file("a.toml", text)]).len(), 1, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_from_elsewhere_is_found() {
+        for name in FOREIGN {
+            assert_eq!(foreign_names(&[file("a.md", &format!("x\nsee {name}x"))])[0].line, 2);
+        }
+        assert_eq!(foreign_names(&[file("Cargo.lock", FOREIGN[4]), file("a.md", "a crate's io, docsrs")]), []);
+    }
+}

@@ -1,0 +1,141 @@
+//! The workspace as it lies on disk: where its root is, which packages it has, and the text of its files.
+//!
+//! Manifests are read line by line, which is enough for the plain TOML we write. Judging what is read belongs to `tidy`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let xtask = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&xtask).parent().expect("xtask lies in the workspace").to_path_buf()
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    root().join(given.unwrap_or_else(|| "target".into()))
+}
+
+/// One package of the workspace, as its manifest tells it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) published: bool,
+    /// Without `default`, which names the others.
+    pub(crate) features: Vec<String>,
+}
+
+/// The packages, in the order in which the root manifest lists them: a package comes after those it depends on.
+pub(crate) fn packages() -> Result<Vec<Package>> {
+    let read = |path: PathBuf| fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()));
+    let manifest = read(root().join("Cargo.toml"))?;
+    members(&manifest).iter().map(|member| Ok(package(&read(root().join(member).join("Cargo.toml"))?))).collect()
+}
+
+/// The version that all packages share.
+pub(crate) fn version(root_manifest: &str) -> Option<&str> {
+    value(section(root_manifest, "workspace.package"), "version")
+}
+
+/// One file: its path from the root, with forward slashes, and its text.
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+impl File {
+    pub(crate) fn is(&self, extensions: &[&str]) -> bool {
+        self.path.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
+    }
+}
+
+/// Every text file of the repository, sorted by path; what git or cargo made for itself is left out.
+pub(crate) fn files() -> Result<Vec<File>> {
+    let root = root();
+    let mut found = Vec::new();
+    collect(&root, &root, &mut found)?;
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn collect(root: &Path, folder: &Path, found: &mut Vec<File>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if entry.file_type()?.is_dir() {
+            if name != "target" && name != ".git" {
+                collect(root, &path, found)?;
+            }
+        } else if name != ".git"
+            && let Ok(text) = String::from_utf8(fs::read(&path)?)
+        {
+            let path = path.strip_prefix(root)?.components().map(|part| part.as_os_str().to_string_lossy());
+            found.push(File { path: path.collect::<Vec<_>>().join("/"), text });
+        }
+    }
+    Ok(())
+}
+
+fn members(root_manifest: &str) -> Vec<&str> {
+    let lines = root_manifest.lines().skip_while(|line| !line.starts_with("members")).skip(1);
+    lines.take_while(|line| !line.starts_with(']')).filter_map(|line| line.split('"').nth(1)).collect()
+}
+
+/// What one manifest says. The name is empty if it is not that of a package.
+pub(crate) fn package(manifest: &str) -> Package {
+    let about = || section(manifest, "package");
+    Package {
+        name: value(about(), "name").unwrap_or_default().to_owned(),
+        published: !about().any(|line| line.replace(' ', "").starts_with("publish=false")),
+        features: section(manifest, "features")
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| Some(line.split_once('=')?.0.trim().to_owned()))
+            .filter(|feature| feature != "default")
+            .collect(),
+    }
+}
+
+/// The lines under `[name]`, up to the next heading.
+fn section<'a>(manifest: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let heading = format!("[{name}]");
+    manifest.lines().skip_while(move |line| line.trim() != heading).skip(1).take_while(|line| !line.starts_with('['))
+}
+
+fn value<'a>(mut lines: impl Iterator<Item = &'a str>, key: &str) -> Option<&'a str> {
+    let line = lines.find(|line| line.split('=').next().is_some_and(|left| left.trim() == key))?;
+    line.split('"').nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_tells_name_features_and_whether_it_is_published() {
+        let core =
+            package("[package]\nname = \"a\"\n[features]\ndefault = [\"x\"]\n# Why.\nx = []\n\n[lints]\ny = 1\n");
+        assert_eq!(core, Package { name: "a".into(), published: true, features: vec!["x".into()] });
+        assert!(!package("[package]\nname = \"b\"\npublish = false\n").published);
+    }
+
+    #[test]
+    fn members_are_read_past_their_comments() {
+        assert_eq!(
+            members("[workspace]\nmembers = [\n  \"a\", # the \"b\"\n  \"c/d\",\n]\nx = [\n\"e\",\n]\n"),
+            ["a", "c/d"]
+        );
+    }
+
+    #[test]
+    fn this_workspace_is_found() {
+        let packages = packages().unwrap();
+        assert!(packages.iter().any(|package| package.name == "cabrank" && package.published));
+        assert!(packages.iter().any(|package| package.name == "xtask" && !package.published));
+        assert!(files().unwrap().iter().any(|file| file.path == "xtask/src/workspace.rs"));
+    }
+}
