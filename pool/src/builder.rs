@@ -224,7 +224,9 @@ fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>
     loop {
         let now = sync::now();
         let birth = shared.with(now, |state, _| {
-            state.nudge();
+            if shared.config.min_idle == 0 {
+                state.nudge();
+            }
             state.look_on(Wake::Thread(Arc::clone(&waiter)));
             state.birth(wanted, now)
         });

@@ -33,10 +33,10 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
                 shared.expire(slot, &fuse, berth);
             }
         }
-        Job::Tick(pool) => {
+        Job::Tick(pool, alarm) => {
             if let Some(shared) = pool.upgrade() {
                 let (now, wall) = (sync::now(), sync::wall());
-                shared.with(now, |state, todo| state.tick(now, wall, todo));
+                shared.with(now, |state, todo| state.tick(alarm, now, wall, todo));
             }
         }
     }
