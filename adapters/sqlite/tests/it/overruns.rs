@@ -36,7 +36,10 @@ fn closing_interrupts_what_a_holder_still_runs() {
         let pool = pool.clone();
         move || {
             let conn = pool.get().expect("a connection");
-            let tell = move || running.send(()).is_err() && false;
+            let tell = move || {
+                let _ = running.send(());
+                false
+            };
             conn.progress_handler(1_000, Some(tell)).expect("a hook");
             count_for_ever(&conn)
         }

@@ -5,7 +5,7 @@ use cabrank_sqlite::cabrank::SessionPolicy;
 use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::hooks::{Action, AuthContext, Authorization};
 use cabrank_sqlite::rusqlite::limits::Limit;
-use cabrank_sqlite::rusqlite::{self, DropBehavior, ErrorCode, TransactionBehavior};
+use cabrank_sqlite::rusqlite::{self, DropBehavior, ErrorCode, TransactionBehavior, TransactionState};
 use cabrank_sqlite::{Connection, Pool, PooledConnection, builder};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -199,11 +199,13 @@ fn settings_made_through_the_driver_are_set_back() {
 #[test]
 fn the_usual_transaction_of_the_driver_is_deferred_again() {
     let database = Database::new();
-    let pool = database.pool(2);
-    pool.get().unwrap().set_transaction_behavior(TransactionBehavior::Immediate);
-    let (mut a, mut b) = (pool.get().unwrap(), pool.get().unwrap());
-    let (a, b) = (a.transaction().unwrap(), b.transaction().unwrap());
-    assert_eq!((money(&a), money(&b)), (0, 0), "neither holds the lock for writing");
+    let pool = database.pool(1);
+    let mut conn = pool.get().unwrap();
+    conn.set_transaction_behavior(TransactionBehavior::Immediate);
+    assert_eq!(conn.transaction().unwrap().transaction_state(Some("main")).unwrap(), TransactionState::Write);
+    drop(conn);
+    let mut conn = pool.get().unwrap();
+    assert_eq!(conn.transaction().unwrap().transaction_state(Some("main")).unwrap(), TransactionState::None);
 }
 
 #[test]
@@ -230,11 +232,11 @@ fn hooks_of_the_last_holder_are_not_called_for_the_next() {
         }),
         ("rollback_hook", &|conn| {
             let call = call(&calls);
-            conn.rollback_hook(Some(move || drop(call()))).unwrap();
+            conn.rollback_hook(Some(move || _ = call())).unwrap();
         }),
         ("update_hook", &|conn| {
             let call = call(&calls);
-            conn.update_hook(Some(move |_: Action, _: &str, _: &str, _| drop(call()))).unwrap();
+            conn.update_hook(Some(move |_: Action, _: &str, _: &str, _| _ = call())).unwrap();
         }),
         ("progress_handler", &|conn| {
             let call = call(&calls);
@@ -263,6 +265,10 @@ fn a_hook_that_forbids_everything_does_not_stop_the_reset() {
         conn.execute_batch("CREATE TEMP TABLE t (a); BEGIN; UPDATE account SET money = 9").unwrap();
         conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Deny)).unwrap();
         conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Allow)).unwrap();
+    });
+    assert_undone("a commit hook that rolls back", Afterwards::Reset, |conn| {
+        conn.execute_batch("CREATE TEMP TABLE t (a)").unwrap();
+        conn.commit_hook(Some(|| true)).unwrap();
     });
     let database = Database::new();
     let pool = database.pool(1);
@@ -296,7 +302,7 @@ fn a_connection_with_a_leaked_statement_is_replaced() {
 }
 
 #[test]
-fn clean_loans_are_not_reset_and_keep_their_cached_statements() {
+fn clean_loans_are_not_reset() {
     let database = Database::new();
     let pool = database.pool(1);
     for _ in 0..10 {
@@ -305,6 +311,12 @@ fn clean_loans_are_not_reset_and_keep_their_cached_statements() {
     }
     let stats = pool.stats();
     assert_eq!((stats.resets_skipped, stats.resets_done), (10, 0));
+
+    pool.get().unwrap().execute_batch("PRAGMA cache_size = 7").unwrap();
+    for _ in 0..10 {
+        pool.get().unwrap().execute("UPDATE account SET money = 0", []).unwrap();
+    }
+    assert_eq!(pool.stats().resets_done, 1, "one dirty loan is not held against those after it");
 }
 
 #[test]
