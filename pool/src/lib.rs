@@ -1,9 +1,60 @@
-//! A fair, honest connection pool for blocking database drivers.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The face.
+mod builder;
+mod closing;
+mod pool;
+mod transact;
+
+// A loan.
+mod guard;
+
+// The way out, the way back, and what the crew does meanwhile.
+mod checkin;
+mod checkout;
+mod upkeep;
+
+// What all share, and the one truth in it.
+mod shared;
+
+mod census;
+mod state;
+mod supply;
+mod todo;
+
+// Mechanisms that know no pool.
+mod crew;
+mod entry;
+mod gate;
+mod queue;
+mod slots;
+mod waiter;
+
+// Vocabulary.
+mod config;
+mod contain;
+mod error;
+mod event;
 mod limit;
 mod manager;
+mod reason;
+mod stats;
+#[cfg(feature = "tracing")]
+mod trace;
+
 mod sync;
 
+pub use builder::Builder;
+pub use closing::CloseReport;
+pub use config::{Config, Problem, SessionPolicy};
+pub use error::{BuildError, GetError, Holder, Report};
+pub use event::{Called, CheckedIn, CheckedOut, ClosedOne, EventHandler, OpenFailed, Opened};
+pub use guard::PooledConnection;
 pub use limit::Limit;
 pub use manager::{Fault, Line, Manager, Session, Transact};
+pub use pool::Pool;
+pub use reason::CloseReason;
+pub use stats::{Closed, Histogram, Stats};
+pub use transact::{AsError, RunError, Transaction, TransactionError, kind};

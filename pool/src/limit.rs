@@ -2,9 +2,9 @@
 //!
 //! Owns the four states Armed, Firing, Fired, Disarmed. Knows no pool: what a cut means for capacity is told to it.
 
+use crate::contain::contained;
 use crate::sync::{self, Condvar, Mutex};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ impl Limit {
             // Too late for the timer: the call is over, so it is cut here. The slot's fate was decided when it fired.
             Phase::Firing | Phase::Fired => {
                 drop(state);
-                contained(cut);
+                let _ = contained(cut);
                 return;
             }
             Phase::Disarmed => Some(cut),
@@ -126,7 +126,7 @@ impl Fuse {
         let fired = match cut {
             _ if uncuttable => Fired::WrittenOff,
             Some(cut) => {
-                contained(cut);
+                let _ = contained(cut);
                 Fired::Cut
             }
             None => Fired::Stuck,
@@ -198,9 +198,4 @@ impl Cell {
         state.uncuttable = false;
         matches!(state.phase, Phase::Armed)
     }
-}
-
-/// Runs a cut and swallows its panic, so that the timer lives on.
-fn contained(cut: Cut) {
-    let _ = catch_unwind(AssertUnwindSafe(cut));
 }

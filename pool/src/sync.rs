@@ -76,6 +76,11 @@ pub(crate) fn after(at: Instant, span: Duration) -> Option<Instant> {
     at.checked_add(span)
 }
 
+/// Sleeps, between two attempts at a transaction.
+pub(crate) fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
 /// A number that tells this thread from others for as long as it lives. Cheap, and safe in a dying thread.
 #[inline]
 pub(crate) fn thread_mark() -> usize {

@@ -1,0 +1,259 @@
+//! Setting up a pool: the settings, their defaults, and the first connections.
+
+use crate::census::Birth;
+use crate::config::{Config, SessionPolicy};
+use crate::error::BuildError;
+use crate::event::EventHandler;
+use crate::manager::Manager;
+use crate::pool::Pool;
+use crate::shared::{Hooks, OnOpen, Shared};
+use crate::sync::{self, after};
+use crate::upkeep;
+use crate::waiter::{Waiter, Wake};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sets up a [`Pool`]. Every setting has a default; `Duration::MAX` means no limit.
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder<M: Manager> {
+    config: Config,
+    on_open: Option<OnOpen<M>>,
+    events: Option<Arc<dyn EventHandler>>,
+}
+
+impl<M: Manager> Builder<M> {
+    pub(crate) fn new() -> Self {
+        Self { config: Config::default(), on_open: None, events: None }
+    }
+
+    /// The pool's name, in errors, events and thread names. Default: `"cabrank"`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.name = name.into();
+        self
+    }
+
+    /// The most connections, those being opened and closed included. Default: 10. At least 1.
+    #[doc(alias = "max_connections")]
+    #[doc(alias = "maximumPoolSize")]
+    pub fn max_size(mut self, max_size: u32) -> Self {
+        self.config.max_size = max_size;
+        self
+    }
+
+    /// How many idle connections are kept ready. Default: 0 (r2d2's is `max_size`). At most `max_size`.
+    #[doc(alias = "min_connections")]
+    #[doc(alias = "minimumIdle")]
+    pub fn min_idle(mut self, min_idle: u32) -> Self {
+        self.config.min_idle = min_idle;
+        self
+    }
+
+    /// How long [`Pool::get`] waits for a connection. Default: 30 s.
+    #[doc(alias = "connection_timeout")]
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.config.acquire_timeout = timeout;
+        self
+    }
+
+    /// How long one attempt to connect may take, session set-up included. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a check may take. Default: 1 s. A borrower is not kept waiting for it: after 100 ms the pool looks for
+    /// another connection.
+    #[doc(alias = "validationTimeout")]
+    pub fn check_timeout(mut self, timeout: Duration) -> Self {
+        self.config.check_timeout = timeout;
+        self
+    }
+
+    /// How long a reset may take. Default: 5 s.
+    pub fn reset_timeout(mut self, timeout: Duration) -> Self {
+        self.config.reset_timeout = timeout;
+        self
+    }
+
+    /// How long an orderly goodbye may take. Default: 5 s. Nobody waits for it.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.close_timeout = timeout;
+        self
+    }
+
+    /// A connection that was last proved alive longer ago than this is checked before its next loan. Default: 1 s.
+    ///
+    /// Zero checks at each check-out, and then [`Pool::try_get`] never finds a connection; `Duration::MAX` checks only
+    /// what is under suspicion.
+    #[doc(alias = "test_on_check_out")]
+    #[doc(alias = "test_before_acquire")]
+    pub fn check_after(mut self, age: Duration) -> Self {
+        self.config.check_after = age;
+        self
+    }
+
+    /// How old a connection may become. Default: 30 min, less the jitter. Holds at check-out, at return and in the
+    /// background; a loan that is out is left alone.
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.max_lifetime = lifetime;
+        self
+    }
+
+    /// By up to which share a connection's lifetime is shortened at random, so that those opened together do not end
+    /// together. Default: 0.1. From 0 to less than 1.
+    pub fn lifetime_jitter(mut self, share: f64) -> Self {
+        self.config.lifetime_jitter = share;
+        self
+    }
+
+    /// How long a connection may be idle. Default: 10 min. Never shrinks the pool below `min_idle`.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.config.idle_timeout = timeout;
+        self
+    }
+
+    /// How often an idle connection is checked in the background, for firewalls that forget silent lines. Default: off
+    /// (`Duration::MAX`).
+    #[doc(alias = "keepaliveTime")]
+    pub fn keepalive(mut self, period: Duration) -> Self {
+        self.config.keepalive = period;
+        self
+    }
+
+    /// How many threads may wait at the same time; one more gets [`GetError::Overloaded`](crate::GetError::Overloaded) at
+    /// once. Default: no limit.
+    pub fn max_waiters(mut self, most: u32) -> Self {
+        self.config.max_waiters = Some(most);
+        self
+    }
+
+    /// For how long a newcomer may still overtake the first in line. Default: 1 ms. Zero: strictly first come, first
+    /// served, which costs a thread switch for each contended loan.
+    pub fn fairness_window(mut self, window: Duration) -> Self {
+        self.config.fairness_window = window;
+        self
+    }
+
+    /// The first and the largest pause between two attempts to connect in an outage. Default: 50 and 500 ms. Pauses double
+    /// and are fully jittered, but are never below 10 ms; after 30 s of outage the largest is at least 5 s.
+    pub fn backoff(mut self, first: Duration, largest: Duration) -> Self {
+        self.config.backoff = (first, largest);
+        self
+    }
+
+    /// A loan that lasts longer is reported once, with its call site. Default: off (`Duration::MAX`).
+    #[doc(alias = "leakDetectionThreshold")]
+    pub fn leak_after(mut self, age: Duration) -> Self {
+        self.config.leak_after = age;
+        self
+    }
+
+    /// When a returned session is reset. Default: [`SessionPolicy::Tracked`].
+    #[doc(alias = "reset_connection")]
+    pub fn session_policy(mut self, policy: SessionPolicy) -> Self {
+        self.config.session_policy = policy;
+        self
+    }
+
+    /// Sets up each session: runs in a crew thread after a connection is opened, and again after each reset, within the
+    /// time of that call. An error or a panic counts as the call's failure.
+    #[doc(alias = "connection_customizer")]
+    #[doc(alias = "after_connect")]
+    #[doc(alias = "on_acquire")]
+    pub fn on_open(
+        mut self,
+        set_up: impl Fn(&mut M::Connection) -> Result<(), M::Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.on_open = Some(Box::new(set_up));
+        self
+    }
+
+    /// Hears what happens in the pool. Default: nobody, but for `tracing`.
+    pub fn event_handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
+        self.events = Some(handler);
+        self
+    }
+
+    /// Builds the pool and opens its first connections: `min_idle`, but at least one.
+    ///
+    /// While the server is unavailable this goes on trying until `connect_timeout`; a permanent fault, such as a wrong
+    /// password, fails at once.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Config`] names every rule that the settings break. [`BuildError::Connect`] and
+    /// [`BuildError::Timeout`] say why no connection could be opened; nothing is left behind then.
+    pub fn build(self, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
+        let pool = self.build_lazy(manager)?;
+        open_the_first(&pool)?;
+        Ok(pool)
+    }
+
+    /// Builds the pool without waiting for a connection. (With `min_idle` it begins to open them in the background.)
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Config`].
+    #[doc(alias = "build_unchecked")]
+    #[doc(alias = "connect_lazy")]
+    pub fn build_lazy(self, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
+        let problems = self.config.problems();
+        if !problems.is_empty() {
+            return Err(BuildError::Config(problems));
+        }
+        let hooks = Hooks {
+            on_open: self.on_open,
+            events: self.events,
+            #[cfg(feature = "tracing")]
+            tracing: crate::trace::Tracing::default(),
+        };
+        let shared = Shared::new(manager, self.config, hooks, upkeep::run);
+        // An empty transaction: settling begins to open what `min_idle` asks for.
+        shared.with(sync::now(), |_, _| ());
+        Ok(Pool::new(shared))
+    }
+}
+
+fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>> {
+    let shared = pool.shared();
+    let begin = sync::now();
+    let deadline = after(begin, shared.config.connect_timeout);
+    let wanted = shared.config.min_idle.max(1) as usize;
+    let waiter = Waiter::new();
+    loop {
+        let now = sync::now();
+        let birth = shared.with(now, |state, _| {
+            state.nudge();
+            state.look_on(Wake::Thread(Arc::clone(&waiter)));
+            state.birth(wanted, now)
+        });
+        let look_again = match birth {
+            Birth::Ready => return Ok(()),
+            Birth::Failed(error) => return Err(BuildError::Connect(error)),
+            Birth::Trying { look_again } => look_again,
+        };
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(shared.with(now, |state, _| match state.last_driver_error() {
+                Some(error) => BuildError::Connect(error),
+                None => {
+                    let waited = now.saturating_duration_since(begin);
+                    BuildError::Timeout(state.report(&shared.config.name, waited, 0, now))
+                }
+            }));
+        }
+        waiter.park(look_again.filter(|&again| again > now).into_iter().chain(deadline).min());
+    }
+}
+
+impl<M: Manager> Default for Builder<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<M: Manager> fmt::Debug for Builder<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! The way out: from a request to a connection that has been looked at.
+
+use crate::contain::contained;
+use crate::entry::Entry;
+use crate::error::GetError;
+use crate::event::CheckedOut;
+use crate::manager::Manager;
+use crate::queue::Ticket;
+use crate::reason::CloseReason;
+use crate::shared::{Loan, Shared, Slot};
+use crate::slots::Borrower;
+use crate::state::State;
+use crate::sync::{self, after};
+use crate::todo::{Claim, Delivery};
+use crate::waiter::{Waiter, Wake};
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Checks out a connection within `timeout`. With a timeout of zero nobody waits: only a fresh idle one will do.
+///
+/// The road: take a fresh idle connection; else queue, park, and take what comes; look at it without asking the server;
+/// if it is dead, go round again with the same deadline and one's old place in the queue.
+#[inline]
+pub(crate) fn checkout<M: Manager>(
+    shared: &Arc<Shared<M>>,
+    timeout: Duration,
+    call_site: &'static Location<'static>,
+) -> Result<Loan<M>, GetError<M::Error>> {
+    if shared.crew.is_aboard() {
+        return Err(GetError::CrewThread);
+    }
+    let start = sync::now();
+    let borrower = Borrower { call_site, thread: sync::thread_mark() };
+    let request = Request { shared, borrower, start, deadline: after(start, timeout), waits: !timeout.is_zero() };
+    let mut now = start;
+    loop {
+        let (loan, taken_at) = request.take(now)?;
+        if let Some(loan) = request.look_at(loan, taken_at) {
+            shared.tell(|events| {
+                let waited = taken_at.saturating_duration_since(start);
+                events.checked_out(&CheckedOut { pool: &shared.config.name, id: loan.entry.id, waited });
+            });
+            return Ok(loan);
+        }
+        now = sync::now();
+    }
+}
+
+struct Request<'a, M: Manager> {
+    shared: &'a Arc<Shared<M>>,
+    borrower: Borrower,
+    start: Instant,
+    deadline: Option<Instant>,
+    waits: bool,
+}
+
+/// The outcome of the first look at the pool.
+enum Start<C, E> {
+    Have(Box<Entry<C>>),
+    Queued(Ticket, Arc<Waiter>),
+    Failed(GetError<E>),
+}
+
+impl<M: Manager> Request<'_, M> {
+    /// Takes a connection, now or by waiting, and says when it did.
+    #[inline]
+    fn take(&self, now: Instant) -> Result<(Loan<M>, Instant), GetError<M::Error>> {
+        let start = self.shared.with(now, |state, todo| match state.claim(now, self.borrower, todo) {
+            Claim::Connection(entry) => Start::Have(entry),
+            Claim::Closed => Start::Failed(GetError::Closed),
+            Claim::Refused(error) => Start::Failed(GetError::Connect(error)),
+            Claim::Nothing => {
+                let waited = now.saturating_duration_since(self.start);
+                let report =
+                    |state: &State<_, _>| state.report(&self.shared.config.name, waited, self.borrower.thread, now);
+                if !self.waits {
+                    state.nudge();
+                    return Start::Failed(GetError::Timeout(report(state)));
+                }
+                let waiter = own_waiter();
+                match state.queue(Wake::Thread(Arc::clone(&waiter)), self.borrower, self.start) {
+                    Some(ticket) => Start::Queued(ticket, waiter),
+                    None => Start::Failed(GetError::Overloaded(report(state))),
+                }
+            }
+        });
+        match start {
+            Start::Have(entry) => Ok((self.loan(entry), now)),
+            Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
+            Start::Failed(error) => {
+                if let GetError::Overloaded(report) = &error {
+                    self.shared.tell(|events| events.overloaded(report));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken.
+    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<(Loan<M>, Instant), GetError<M::Error>> {
+        // Whatever is queued needs a thread; if none could be spawned before, perhaps one can now.
+        self.shared.crew.retry();
+        loop {
+            waiter.park(self.deadline);
+            let now = sync::now();
+            let waited = now.saturating_duration_since(self.start);
+            let over = self.deadline.is_some_and(|deadline| deadline <= now);
+            let outcome = self.shared.with(now, |state, todo| {
+                let delivery = state.look(ticket, now, self.borrower, todo).or_else(|| {
+                    // Out of the line under the lock: nothing can be delivered to one who has gone.
+                    over.then(|| state.cancel(ticket)).flatten()
+                });
+                match delivery {
+                    Some(Delivery::Connection(entry)) => {
+                        state.served_after(waited);
+                        Some(Ok(entry))
+                    }
+                    Some(Delivery::Refused(error)) => Some(Err(GetError::Connect(error))),
+                    Some(Delivery::Closed) => Some(Err(GetError::Closed)),
+                    None if over => {
+                        state.timed_out(waited);
+                        let report = state.report(&self.shared.config.name, waited, self.borrower.thread, now);
+                        Some(Err(GetError::Timeout(report)))
+                    }
+                    None => None,
+                }
+            });
+            match outcome {
+                Some(Ok(entry)) => return Ok((self.loan(entry), now)),
+                Some(Err(error)) => {
+                    if let GetError::Timeout(report) = &error {
+                        self.shared.tell(|events| events.timed_out(report));
+                    }
+                    return Err(error);
+                }
+                None => {}
+            }
+        }
+    }
+
+    #[inline]
+    fn loan(&self, entry: Box<Entry<M::Connection>>) -> Loan<M> {
+        Loan { slot: Slot::adopt(self.shared, entry.slot), entry }
+    }
+
+    /// Looks at the connection without asking the server. `None`: it is not to be trusted, and on its way out.
+    #[inline]
+    fn look_at(&self, loan: Loan<M>, now: Instant) -> Option<Loan<M>> {
+        let rested = now.saturating_duration_since(loan.entry.last_used);
+        let mut loan = if rested > ALERT { self.unless_we_slept(loan, now)? } else { loan };
+        match contained(|| self.shared.manager.has_broken(&mut loan.entry.conn)) {
+            Ok(false) => Some(loan),
+            verdict => {
+                let reason = if verdict.is_ok() { CloseReason::Broken } else { CloseReason::Panicked };
+                let Loan { slot, mut entry } = loan;
+                entry.condemned = Some(reason);
+                slot.give_back().with(now, |state, todo| {
+                    state.died(&entry);
+                    state.take_back(entry, now, todo);
+                });
+                None
+            }
+        }
+    }
+
+    /// Was the process frozen, or the machine asleep, while this connection was idle? Then it goes back to be checked.
+    #[cold]
+    fn unless_we_slept(&self, loan: Loan<M>, now: Instant) -> Option<Loan<M>> {
+        let wall = sync::wall();
+        if !self.shared.with(now, |state, _| state.compare_clocks(now, wall)) {
+            return Some(loan);
+        }
+        let Loan { slot, entry } = loan;
+        slot.give_back().with(now, |state, todo| state.take_back(entry, now, todo));
+        None
+    }
+}
+
+/// The place where this thread parks. Kept for its next wait.
+fn own_waiter() -> Arc<Waiter> {
+    thread_local!(static WAITER: Arc<Waiter> = Waiter::new());
+    // A thread that is ending has no locals any more.
+    WAITER.try_with(Arc::clone).unwrap_or_else(|_| Waiter::new())
+}
+
+/// A connection that rested longer than this is worth a look at the wall clock.
+const ALERT: Duration = Duration::from_millis(10);

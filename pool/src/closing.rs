@@ -1,0 +1,135 @@
+//! The end of a pool in good order: wait, cancel, cut, and tell who was left.
+
+use crate::contain::contained;
+use crate::error::Holder;
+use crate::manager::Manager;
+use crate::pool::Pool;
+use crate::shared::{Job, Shared};
+use crate::sync::{self, after};
+use crate::waiter::{Waiter, Wake};
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// What [`Pool::close_within`] had to do, and what was left.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// Loans whose running statement the pool asked the server to cancel.
+    pub cancelled: Vec<Holder>,
+    /// Loans whose line the pool cut.
+    pub severed: Vec<Holder>,
+    /// Loans that were still out at the deadline.
+    pub left: Vec<Holder>,
+    /// Connections that were not gone by the deadline: those of `left`, and those in a driver call that has not returned.
+    pub connections_left: usize,
+    /// Crew threads that had not ended by the deadline.
+    pub threads_left: usize,
+}
+
+impl CloseReport {
+    /// Is everything gone: every connection and every thread?
+    pub fn is_clean(&self) -> bool {
+        self.connections_left == 0 && self.threads_left == 0
+    }
+}
+
+impl fmt::Display for CloseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (connections, threads) = (self.connections_left, self.threads_left);
+        write!(f, "{connections} connections and {threads} threads left")?;
+        for (what, holders) in [("cancelled", &self.cancelled), ("cut off", &self.severed), ("still out", &self.left)] {
+            for holder in holders {
+                write!(f, "; {what}: {holder}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<M: Manager> Pool<M> {
+    /// Closes the pool and waits until everything is gone, for at most `span`.
+    ///
+    /// First it waits for the loans that are out. When half of `span` is left, but not more than a second, it asks the
+    /// server to cancel what they run; when half of that is left it cuts their lines. Connections whose
+    /// manager offers no [`Line`](crate::Line) cannot be reached. What is not gone at the end is in the report.
+    ///
+    /// Called from a crew thread of this pool it closes the pool, but waits for nothing.
+    #[doc(alias = "shutdown")]
+    #[doc(alias = "drain")]
+    pub fn close_within(&self, span: Duration) -> CloseReport {
+        let shared = self.shared();
+        shared.close();
+        let begin = sync::now();
+        let span = if shared.crew.is_aboard() { Duration::ZERO } else { span };
+        let deadline = after(begin, span);
+        let grace = (span / 2).min(LONGEST_GRACE);
+        let before_deadline = |grace| deadline.and_then(|deadline| deadline.checked_sub(grace));
+        let mut report = CloseReport::default();
+
+        if !is_empty_by(shared, before_deadline(grace)) {
+            report.cancelled = cancel_lent(shared, before_deadline(grace / 2));
+        }
+        if !is_empty_by(shared, before_deadline(grace / 2)) {
+            report.severed = sever_lent(shared);
+        }
+        is_empty_by(shared, deadline);
+        let now = sync::now();
+        (report.left, report.connections_left) = shared.with(now, |state, _| (state.holders(now), state.occupied()));
+        report.threads_left = shared.crew.join(if report.connections_left == 0 { deadline } else { Some(now) });
+        report
+    }
+}
+
+/// Waits until every slot is free or the time is over.
+fn is_empty_by<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -> bool {
+    let waiter = Waiter::new();
+    loop {
+        let now = sync::now();
+        let occupied = shared.with(now, |state, _| {
+            state.look_on(Wake::Thread(Arc::clone(&waiter)));
+            state.occupied()
+        });
+        if occupied == 0 || deadline.is_some_and(|deadline| deadline <= now) {
+            return occupied == 0;
+        }
+        waiter.park(deadline);
+    }
+}
+
+/// Asks the server to give up what the holders run. Their connections are closed on return, for the pool is.
+fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -> Vec<Holder> {
+    let now = sync::now();
+    let lent = shared.with(now, |state, _| state.lent_lines(now));
+    let reachable = lent.into_iter().filter_map(|(_, holder, line)| Some((holder, line.as_ref()?.upgrade()?)));
+    reachable
+        .map(|(holder, line)| {
+            shared.crew.submit(Job::Cancel(line, deadline));
+            holder
+        })
+        .collect()
+}
+
+/// Cuts the lines of what is still lent. The slots are back at once where there is a server at the other end.
+fn sever_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
+    let now = sync::now();
+    let lent = shared.with(now, |state, _| state.lent_lines(now));
+    let mut severed = Vec::new();
+    for (slot, holder, line) in lent {
+        let Some(line) = line.as_ref().and_then(Weak::upgrade) else { continue };
+        let _ = contained(|| line.sever());
+        let _ = contained(|| drop(line));
+        if M::REMOTE {
+            shared.with(now, |state, _| {
+                if state.is_lent(slot, holder.id) {
+                    state.severed(slot, now);
+                }
+            });
+        }
+        severed.push(holder);
+    }
+    severed
+}
+
+/// However long the closing may take, holders are left alone until this long before its end.
+const LONGEST_GRACE: Duration = Duration::from_secs(1);

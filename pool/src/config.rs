@@ -1,0 +1,144 @@
+//! What a pool is told at its birth, checked once and read from then on.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The settings of a pool, as checked by [`Builder::build`](crate::Builder::build). Each builder method of the same name
+/// tells what its setting does. A duration of `Duration::MAX` means no limit.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each setting is described once, at the builder's method of the same name")]
+pub struct Config {
+    pub name: String,
+    pub max_size: u32,
+    pub min_idle: u32,
+    pub acquire_timeout: Duration,
+    pub connect_timeout: Duration,
+    pub check_timeout: Duration,
+    pub reset_timeout: Duration,
+    pub close_timeout: Duration,
+    pub check_after: Duration,
+    pub max_lifetime: Duration,
+    pub lifetime_jitter: f64,
+    pub idle_timeout: Duration,
+    pub keepalive: Duration,
+    pub max_waiters: Option<u32>,
+    pub fairness_window: Duration,
+    /// The first and the largest pause between two attempts to connect.
+    pub backoff: (Duration, Duration),
+    pub leak_after: Duration,
+    pub session_policy: SessionPolicy,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "cabrank".to_owned(),
+            max_size: 10,
+            min_idle: 0,
+            acquire_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            check_timeout: Duration::from_secs(1),
+            reset_timeout: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(5),
+            check_after: Duration::from_secs(1),
+            max_lifetime: Duration::from_secs(30 * 60),
+            lifetime_jitter: 0.1,
+            idle_timeout: Duration::from_secs(10 * 60),
+            keepalive: Duration::MAX,
+            max_waiters: None,
+            fairness_window: Duration::from_millis(1),
+            backoff: (Duration::from_millis(50), Duration::from_millis(500)),
+            leak_after: Duration::MAX,
+            session_policy: SessionPolicy::Tracked,
+        }
+    }
+}
+
+impl Config {
+    /// Every rule that these settings break.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = sizes(self.max_size, self.min_idle);
+        let mut refuse = |field, message: String| problems.push(Problem { field, message });
+
+        if self.name.is_empty() || self.name.chars().any(char::is_control) {
+            refuse("name", format!("{:?} must be non-empty, without control characters", self.name));
+        }
+        for (field, value) in [
+            ("acquire_timeout", self.acquire_timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("check_timeout", self.check_timeout),
+            ("reset_timeout", self.reset_timeout),
+            ("close_timeout", self.close_timeout),
+            ("max_lifetime", self.max_lifetime),
+            ("idle_timeout", self.idle_timeout),
+            ("keepalive", self.keepalive),
+            ("leak_after", self.leak_after),
+        ] {
+            if value.is_zero() {
+                refuse(field, "must be longer than zero; Duration::MAX means no limit".to_owned());
+            }
+        }
+        if !(0.0..1.0).contains(&self.lifetime_jitter) {
+            refuse("lifetime_jitter", format!("{} must be at least 0 and less than 1", self.lifetime_jitter));
+        }
+        let (first, largest) = self.backoff;
+        if first < SHORTEST_PAUSE {
+            refuse("backoff", format!("the first pause, {first:?}, must be at least {SHORTEST_PAUSE:?}"));
+        }
+        if first > largest {
+            refuse("backoff", format!("the first pause, {first:?}, is longer than the largest, {largest:?}"));
+        }
+        if self.max_waiters == Some(0) {
+            refuse("max_waiters", "must be at least 1; with try_get nobody waits".to_owned());
+        }
+        problems
+    }
+}
+
+/// The rules about sizes, which [`Pool::resize`](crate::Pool::resize) obeys too.
+pub(crate) fn sizes(max_size: u32, min_idle: u32) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if max_size == 0 {
+        problems.push(Problem { field: "max_size", message: "must be at least 1".to_owned() });
+    }
+    if min_idle > max_size {
+        let message = format!(
+            "{min_idle} is larger than max_size ({max_size}): the pool could never hold that many; lower min_idle or \
+             raise max_size"
+        );
+        problems.push(Problem { field: "min_idle", message });
+    }
+    problems
+}
+
+/// When a returned connection's session is reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SessionPolicy {
+    /// Unless the manager knows the session to be clean. Costs a clean session nothing.
+    #[default]
+    Tracked,
+    /// After every loan that touched the connection, whatever the manager knows of it.
+    Always,
+    /// Never. For connections that have no session worth a reset, or holders that all clean up themselves.
+    Never,
+}
+
+/// A rule that the settings break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The setting, by the name of its builder method.
+    pub field: &'static str,
+    /// The rule, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// No pause between two attempts to connect is shorter.
+pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(10);

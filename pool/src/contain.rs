@@ -1,0 +1,22 @@
+//! Running somebody else's code so that its panic stays inside.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs `code`. If it panics, the answer is the panic's message.
+#[inline]
+pub(crate) fn contained<T>(code: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(message)
+}
+
+#[cold]
+fn message(payload: Box<dyn Any + Send>) -> String {
+    let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "without a message".to_owned(),
+    };
+    // A payload may have a destructor, and that may panic too.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    text
+}

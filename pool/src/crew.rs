@@ -1,0 +1,410 @@
+//! The helper threads: a queue of jobs, a timetable, and as many threads as there is work for.
+//!
+//! Knows no pool: a job is a `J`, and running one is the business of a function given at birth. Threads are started on
+//! demand and retire after a while without work; one of those that rest watches the timetable.
+
+use crate::sync::{self, Condvar, Mutex, MutexGuard, after};
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A handle on the threads. When it is dropped they finish the jobs that are queued, and end.
+pub(crate) struct Crew<J: Send + 'static>(Arc<Inner<J>>);
+
+/// An entry in the timetable.
+pub(crate) type Alarm = (Instant, u64);
+
+struct Inner<J> {
+    name: String,
+    run: fn(J),
+    state: Mutex<State<J>>,
+    /// There is a job, an earlier alarm, or a reason to end.
+    work: Condvar,
+    /// A thread has ended.
+    ended: Condvar,
+}
+
+struct State<J> {
+    jobs: VecDeque<J>,
+    alarms: BTreeMap<Alarm, J>,
+    serial: u64,
+    /// The most threads at a time, those written off not counted.
+    most: usize,
+    threads: usize,
+    resting: usize,
+    /// Does one of those that rest watch the timetable?
+    watched: bool,
+    handles: HashMap<u64, JoinHandle<()>>,
+    written_off: Vec<u64>,
+    /// No more is to come: threads end as soon as there is nothing to do.
+    winding_down: bool,
+}
+
+thread_local! {
+    /// Which crew this thread belongs to, and its number there.
+    static BERTH: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
+}
+
+impl<J: Send + 'static> Crew<J> {
+    pub(crate) fn new(name: &str, most: usize, run: fn(J)) -> Self {
+        let state = State {
+            jobs: VecDeque::new(),
+            alarms: BTreeMap::new(),
+            serial: 0,
+            most,
+            threads: 0,
+            resting: 0,
+            watched: false,
+            handles: HashMap::new(),
+            written_off: Vec::new(),
+            winding_down: false,
+        };
+        Self(Arc::new(Inner {
+            name: name.to_owned(),
+            run,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+        }))
+    }
+
+    /// Queues a job. If no thread can be spawned it stays queued for the next thread or the next call.
+    pub(crate) fn submit(&self, job: J) {
+        let mut state = self.0.state.lock();
+        state.jobs.push_back(job);
+        self.0.staff(state);
+    }
+
+    /// Queues a job for a later time.
+    pub(crate) fn at(&self, time: Instant, job: J) -> Alarm {
+        let mut state = self.0.state.lock();
+        state.serial += 1;
+        let alarm = (time, state.serial);
+        let earliest = state.alarms.first_key_value().is_none_or(|(first, _)| alarm < *first);
+        state.alarms.insert(alarm, job);
+        if earliest {
+            // Whoever watches sleeps until a later alarm.
+            self.0.work.notify_all();
+        }
+        self.0.staff(state);
+        alarm
+    }
+
+    /// Strikes a job from the timetable, if it is still there.
+    pub(crate) fn strike(&self, alarm: Alarm) {
+        let job = self.0.state.lock().alarms.remove(&alarm);
+        drop(job);
+    }
+
+    /// Tries again to find a thread for what is queued.
+    pub(crate) fn retry(&self) {
+        let state = self.0.state.lock();
+        if !state.jobs.is_empty() {
+            self.0.staff(state);
+        }
+    }
+
+    pub(crate) fn resize(&self, most: usize) {
+        let mut state = self.0.state.lock();
+        state.most = most;
+        self.0.staff(state);
+    }
+
+    /// Is this thread one of the crew?
+    pub(crate) fn is_aboard(&self) -> bool {
+        BERTH.try_with(|berth| berth.get().0 == self.0.mark()).unwrap_or(false)
+    }
+
+    /// This thread's number in the crew, by which it can be written off.
+    pub(crate) fn berth(&self) -> u64 {
+        BERTH.with(|berth| berth.get().1)
+    }
+
+    /// Counts a thread out: it hangs where nobody can reach it. Another may take its place.
+    pub(crate) fn write_off(&self, berth: u64) {
+        let mut state = self.0.state.lock();
+        if !state.written_off.contains(&berth) {
+            state.written_off.push(berth);
+            state.threads -= 1;
+        }
+        self.0.staff(state);
+    }
+
+    /// Lets threads end as soon as there is nothing to do. Alarms that `keep` does not want are struck.
+    pub(crate) fn wind_down(&self, keep: impl Fn(&J) -> bool) {
+        let mut state = self.0.state.lock();
+        state.winding_down = true;
+        let alarms = std::mem::take(&mut state.alarms);
+        let (kept, struck): (BTreeMap<_, _>, BTreeMap<_, _>) = alarms.into_iter().partition(|(_, job)| keep(job));
+        state.alarms = kept;
+        drop(state);
+        drop(struck);
+        self.0.work.notify_all();
+    }
+
+    /// Waits until the threads have ended, those written off excepted, or until `deadline`. Returns how many are left,
+    /// those written off included. Only after [`wind_down`](Self::wind_down).
+    pub(crate) fn join(&self, deadline: Option<Instant>) -> usize {
+        let mut state = self.0.state.lock();
+        while state.threads > 0 && deadline.is_none_or(|deadline| sync::now() < deadline) {
+            state = self.0.ended.wait(state, deadline);
+        }
+        let left = state.threads + state.written_off.len();
+        if state.threads == 0 {
+            let written_off = std::mem::take(&mut state.written_off);
+            let (lost, over): (HashMap<_, _>, HashMap<_, _>) =
+                std::mem::take(&mut state.handles).into_iter().partition(|(berth, _)| written_off.contains(berth));
+            (state.handles, state.written_off) = (lost, written_off);
+            drop(state);
+            // Each of these has done its last work: joining waits for the operating system only.
+            for (_, handle) in over {
+                let _ = handle.join();
+            }
+        }
+        left
+    }
+
+    /// How many threads there are now, those written off not counted.
+    #[cfg(test)]
+    pub(crate) fn threads(&self) -> usize {
+        self.0.state.lock().threads
+    }
+
+    /// Takes the first job, for a model that plays the crew itself.
+    #[cfg(all(test, loom))]
+    pub(crate) fn take(&self) -> Option<J> {
+        self.0.state.lock().jobs.pop_front()
+    }
+}
+
+impl<J: Send + 'static> Drop for Crew<J> {
+    fn drop(&mut self) {
+        // Never joins: the last handle may be dropped by one of these threads.
+        self.wind_down(|_| false);
+    }
+}
+
+impl<J: Send + 'static> Inner<J> {
+    fn mark(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self) as usize
+    }
+
+    /// Sees to it that somebody takes the first job and somebody watches the timetable.
+    fn staff(self: &Arc<Self>, mut state: MutexGuard<'_, State<J>>) {
+        let unwatched = !state.alarms.is_empty() && !state.watched;
+        let wanted = state.jobs.len() + usize::from(unwatched);
+        if wanted == 0 {
+            return;
+        }
+        if state.resting > 0 {
+            self.work.notify_one();
+        }
+        if wanted > state.resting && state.threads < state.most {
+            self.spawn(&mut state);
+        }
+    }
+
+    #[cfg(not(loom))]
+    fn spawn(self: &Arc<Self>, state: &mut State<J>) {
+        state.serial += 1;
+        let berth = state.serial;
+        let inner = Arc::clone(self);
+        let spawned = std::thread::Builder::new().name(self.name.clone()).spawn(move || {
+            BERTH.with(|place| place.set((inner.mark(), berth)));
+            inner.work(berth);
+        });
+        // A thread that cannot be spawned leaves the job in the queue. Nothing is lost, nothing panics.
+        if let Ok(handle) = spawned {
+            state.threads += 1;
+            state.handles.retain(|_, handle| !handle.is_finished());
+            state.handles.insert(berth, handle);
+        }
+    }
+
+    /// In a model, the model's own threads take the jobs.
+    #[cfg(loom)]
+    fn spawn(self: &Arc<Self>, _: &mut State<J>) {}
+
+    /// One thread's life.
+    #[cfg(not(loom))]
+    fn work(self: &Arc<Self>, berth: u64) {
+        let mut state = self.state.lock();
+        loop {
+            match self.next(state) {
+                (mut next, Some(job)) => {
+                    // Before this thread is lost in a job, another must be at hand for what else there is.
+                    if !next.jobs.is_empty() || !next.alarms.is_empty() {
+                        self.staff(next);
+                    } else {
+                        drop(next);
+                    }
+                    (self.run)(job);
+                    next = self.state.lock();
+                    if let Some(place) = next.written_off.iter().position(|&lost| lost == berth) {
+                        // It came back after all, but its place is taken.
+                        next.written_off.swap_remove(place);
+                        self.ended.notify_all();
+                        return;
+                    }
+                    state = next;
+                }
+                (mut last, None) => {
+                    last.threads -= 1;
+                    self.ended.notify_all();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Rests until there is a job. `None`: this thread is not needed any more.
+    #[cfg(not(loom))]
+    fn next<'a>(&'a self, mut state: MutexGuard<'a, State<J>>) -> (MutexGuard<'a, State<J>>, Option<J>) {
+        let retires = after(sync::now(), REST);
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return (state, Some(job));
+            }
+            let now = sync::now();
+            if let Some(first) = state.alarms.first_entry() {
+                if first.key().0 <= now {
+                    let job = first.remove();
+                    return (state, Some(job));
+                }
+            }
+            let watch = !state.watched && !state.alarms.is_empty();
+            if !watch && (state.winding_down || retires.is_some_and(|retires| retires <= now)) {
+                return (state, None);
+            }
+            let until = match state.alarms.first_key_value() {
+                Some(((alarm, _), _)) if watch => Some(*alarm),
+                _ => retires,
+            };
+            state.watched |= watch;
+            state.resting += 1;
+            state = self.work.wait(state, until);
+            state.resting -= 1;
+            if watch {
+                state.watched = false;
+            }
+        }
+    }
+}
+
+/// A thread without work retires after this long.
+const REST: Duration = Duration::from_secs(10);
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    type Job = Box<dyn FnOnce() + Send>;
+
+    fn crew(most: usize) -> Crew<Job> {
+        Crew::new("test", most, |job| job())
+    }
+
+    fn blocked_job(started: Sender<()>, release: Receiver<()>) -> Job {
+        Box::new(move || {
+            started.send(()).unwrap();
+            let _ = release.recv();
+        })
+    }
+
+    #[test]
+    fn every_job_runs_though_all_threads_but_one_hang() {
+        let crew = crew(3);
+        let (started, is_started) = channel();
+        let (_hold_a, a) = channel();
+        let (_hold_b, b) = channel();
+        crew.submit(blocked_job(started.clone(), a));
+        crew.submit(blocked_job(started, b));
+        is_started.recv().unwrap();
+        is_started.recv().unwrap();
+        let (done, is_done) = channel();
+        for n in 0..100 {
+            let done = done.clone();
+            crew.submit(Box::new(move || done.send(n).unwrap()));
+        }
+        assert_eq!((0..100).map(|_| is_done.recv().unwrap()).sum::<i32>(), 4950);
+        assert_eq!(crew.threads(), 3);
+    }
+
+    #[test]
+    fn alarms_ring_in_order_and_not_before_their_time() {
+        let crew = crew(2);
+        let (done, is_done) = channel();
+        let start = sync::now();
+        for ms in [30, 10, 20] {
+            let done = done.clone();
+            crew.at(start + Duration::from_millis(ms), Box::new(move || done.send((ms, start.elapsed())).unwrap()));
+        }
+        for expected in [10, 20, 30] {
+            let (ms, elapsed) = is_done.recv().unwrap();
+            assert_eq!(ms, expected);
+            assert!(elapsed >= Duration::from_millis(ms));
+        }
+    }
+
+    #[test]
+    fn an_alarm_rings_while_a_job_hangs() {
+        let crew = crew(2);
+        let (started, is_started) = channel();
+        let (_hold, release) = channel();
+        crew.submit(blocked_job(started, release));
+        is_started.recv().unwrap();
+        let (done, is_done) = channel();
+        crew.at(sync::now() + Duration::from_millis(5), Box::new(move || done.send(()).unwrap()));
+        is_done.recv().unwrap();
+    }
+
+    #[test]
+    fn a_struck_alarm_never_rings() {
+        let crew = crew(2);
+        let (done, is_done) = channel::<u8>();
+        let struck = done.clone();
+        let alarm = crew.at(sync::now() + Duration::from_millis(20), Box::new(move || struck.send(1).unwrap()));
+        crew.strike(alarm);
+        crew.at(sync::now() + Duration::from_millis(40), Box::new(move || done.send(2).unwrap()));
+        assert_eq!(is_done.iter().collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn a_thread_written_off_is_replaced_and_leaves_when_it_comes_back() {
+        let crew = Arc::new(crew(1));
+        let (berth, its_berth) = channel();
+        let (release, released) = channel::<()>();
+        let aboard = Arc::clone(&crew);
+        crew.submit(Box::new(move || {
+            berth.send(aboard.berth()).unwrap();
+            let _ = released.recv();
+        }));
+        crew.write_off(its_berth.recv().unwrap());
+        let (done, is_done) = channel();
+        crew.submit(Box::new(move || done.send(()).unwrap()));
+        is_done.recv().unwrap();
+        crew.wind_down(|_| true);
+        assert_eq!(crew.join(None), 1, "the one written off is reported");
+        release.send(()).unwrap();
+        while crew.join(None) > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn winding_down_finishes_what_is_queued_and_leaves_no_thread() {
+        let crew = crew(2);
+        let (done, is_done) = channel();
+        for _ in 0..50 {
+            let done = done.clone();
+            crew.submit(Box::new(move || done.send(()).unwrap()));
+        }
+        drop(done);
+        crew.wind_down(|_| true);
+        assert_eq!(crew.join(None), 0);
+        assert_eq!(is_done.iter().count(), 50);
+    }
+}

@@ -1,0 +1,230 @@
+//! What can go wrong, told so that a person with an outage can act on it.
+
+use crate::config::Problem;
+use crate::stats::Stats;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why there is no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum GetError<E> {
+    /// The deadline came first. The report tells who holds the connections, and the last error on connecting.
+    Timeout(Box<Report>),
+    /// No connection is open and none can be opened until something is mended, such as the password. All who wait
+    /// share the one cause; the next attempt comes by itself, 1 to 30 s after the last.
+    Connect(Arc<E>),
+    /// `max_waiters` others wait already.
+    Overloaded(Box<Report>),
+    /// The pool is closed.
+    Closed,
+    /// Called from a crew thread of this very pool, that is from a manager's method or a hook: it would wait for itself.
+    CrewThread,
+}
+
+impl<E> GetError<E> {
+    /// Did the deadline come first?
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Is the pool closed?
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+
+    /// The report of a time-out or of overload.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Self::Timeout(report) | Self::Overloaded(report) => Some(report),
+            _ => None,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for GetError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(report) => write!(f, "no connection within {:.1?}: {report}", report.waited),
+            Self::Connect(error) => write!(f, "cannot connect, and trying again at once will not help: {error}"),
+            Self::Overloaded(report) => write!(f, "too many threads wait for a connection: {report}"),
+            Self::Closed => f.write_str("the pool is closed"),
+            Self::CrewThread => f.write_str("a hook or manager method may not wait for its own pool"),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for GetError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Timeout(report) | Self::Overloaded(report) => {
+                report.last_connect_error.as_ref().map(|(error, _)| error.as_ref() as &(dyn Error + 'static))
+            }
+            Self::Connect(error) => Some(error.as_ref()),
+            Self::Closed | Self::CrewThread => None,
+        }
+    }
+}
+
+/// The state of a pool that could not serve somebody.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// The pool's name.
+    pub pool: String,
+    /// How long the caller waited.
+    pub waited: Duration,
+    /// The pool's numbers at the end of the wait.
+    pub stats: Stats,
+    /// Who holds connections, the longest loan first; at most sixteen of them.
+    pub holders: Vec<Holder>,
+    /// The last error on connecting that no success has followed, and its age.
+    pub last_connect_error: Option<(Arc<dyn Error + Send + Sync>, Duration)>,
+    /// How many connections this very thread checked out and, it seems, still holds: a hint, for guards may move
+    /// between threads. A thread that holds one while it waits for another can wait for itself.
+    pub held_by_this_thread: u32,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stats { max_size, in_use, idle, opening, checking, resetting, closing, waiting, stuck, .. } = &self.stats;
+        write!(f, "pool {:?} of {max_size} has {in_use} in use, {idle} idle, {opening} opening", self.pool)?;
+        for (count, state) in
+            [(checking, "being checked"), (resetting, "being reset"), (closing, "closing"), (stuck, "stuck")]
+        {
+            if *count > 0 {
+                write!(f, ", {count} {state}")?;
+            }
+        }
+        write!(f, ", {waiting} waiting")?;
+        if let Some((error, age)) = &self.last_connect_error {
+            write!(f, "; connecting failed {age:.1?} ago: {error}")?;
+        }
+        for (site, count, oldest) in self.sites().iter().take(3) {
+            write!(f, "; {count} held by {site}, since {oldest:.1?}")?;
+        }
+        if self.held_by_this_thread > 0 {
+            write!(f, "; this thread itself seems to hold {}", self.held_by_this_thread)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// The holders counted by call site, with the age of each site's oldest loan; the site with the most comes first.
+    fn sites(&self) -> Vec<(&'static Location<'static>, usize, Duration)> {
+        let mut sites: Vec<(&'static Location<'static>, usize, Duration)> = Vec::new();
+        for holder in &self.holders {
+            match sites.iter_mut().find(|(site, ..)| *site == holder.call_site) {
+                Some((_, count, oldest)) => (*count, *oldest) = (*count + 1, (*oldest).max(holder.held_for)),
+                None => sites.push((holder.call_site, 1, holder.held_for)),
+            }
+        }
+        sites.sort_by_key(|&(_, count, oldest)| std::cmp::Reverse((count, oldest)));
+        sites
+    }
+}
+
+/// A loan, and who took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The connection's number in this pool.
+    pub id: u64,
+    /// How long it has been lent.
+    pub held_for: Duration,
+    /// Where it was checked out.
+    pub call_site: &'static Location<'static>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {} checked out at {} {:.1?} ago", self.id, self.call_site, self.held_for)
+    }
+}
+
+/// Why a pool was not built.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError<E> {
+    /// The settings break these rules.
+    Config(Vec<Problem>),
+    /// The first connection could not be opened: at once for a permanent fault, else after `connect_timeout`.
+    Connect(Arc<E>),
+    /// No attempt to connect had even failed by `connect_timeout`.
+    Timeout(Box<Report>),
+}
+
+impl<E: fmt::Display> fmt::Display for BuildError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(problems) => {
+                f.write_str("the pool's settings break the rules")?;
+                for (n, problem) in problems.iter().enumerate() {
+                    write!(f, "{} {problem}", if n == 0 { ":" } else { ";" })?;
+                }
+                Ok(())
+            }
+            Self::Connect(error) => write!(f, "the first connection could not be opened: {error}"),
+            Self::Timeout(report) => {
+                write!(f, "the first connection was not open within {:.1?}: {report}", report.waited)
+            }
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for BuildError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Config(_) => None,
+            Self::Connect(error) => Some(error.as_ref()),
+            Self::Timeout(report) => {
+                report.last_connect_error.as_ref().map(|(error, _)| error.as_ref() as &(dyn Error + 'static))
+            }
+        }
+    }
+}
+
+/// Why an attempt to connect failed: the driver's error, or what the pool itself saw.
+#[derive(Debug)]
+pub(crate) enum Cause<E> {
+    Driver(Arc<E>),
+    Seen(Arc<Seen>),
+}
+
+/// A failure without an error of the driver's: a panic, or a call that overran its limit.
+#[derive(Debug)]
+pub(crate) struct Seen(pub(crate) String);
+
+impl<E: Error + Send + Sync + 'static> Cause<E> {
+    pub(crate) fn seen(text: impl Into<String>) -> Self {
+        Self::Seen(Arc::new(Seen(text.into())))
+    }
+
+    pub(crate) fn to_error(&self) -> Arc<dyn Error + Send + Sync> {
+        match self {
+            Self::Driver(error) => Arc::clone(error) as _,
+            Self::Seen(seen) => Arc::clone(seen) as _,
+        }
+    }
+}
+
+impl<E> Clone for Cause<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Driver(error) => Self::Driver(Arc::clone(error)),
+            Self::Seen(seen) => Self::Seen(Arc::clone(seen)),
+        }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Seen {}

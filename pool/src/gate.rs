@@ -1,0 +1,285 @@
+//! May we open a connection now, how many, and if not, what do we tell?
+//!
+//! One pure piece: back-off, the single probe of an outage, the ramp after it, the ceiling of a full server, the
+//! permanent fault. It reads no clock and opens nothing.
+
+use crate::config::SHORTEST_PAUSE;
+use crate::sync::after;
+use std::time::{Duration, Instant};
+
+pub(crate) struct Gate {
+    /// The first and the largest pause.
+    backoff: (Duration, Duration),
+    connect_timeout: Duration,
+    trouble: Option<Trouble>,
+    /// How many may be opened at the same time after an outage; doubled by each success, then lifted.
+    ramp: Option<usize>,
+    /// How many may be opened at the same time while loans go on, so that a burst that the present connections can
+    /// serve does not open more; doubled by each success, one again when nobody waits.
+    growth: usize,
+    /// How many sessions a full server has for us, as far as we know.
+    ceiling: Option<usize>,
+    random: fastrand::Rng,
+}
+
+/// What stands between us and a connection, since when, and when to try again.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    kind: Refusal,
+    since: Instant,
+    failures: u32,
+    retry_at: Instant,
+}
+
+/// Why an attempt to connect failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Not reachable, for now.
+    Unavailable,
+    /// Full.
+    Capacity,
+    /// Wrong password, no such database.
+    Permanent,
+}
+
+/// How things stand, as far as the gate must know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// Slots that count against `max_size`, the opening ones included.
+    pub(crate) taken: usize,
+    pub(crate) opening: usize,
+    /// Are loans under way, whose connections will come back?
+    pub(crate) circulating: bool,
+}
+
+impl Gate {
+    pub(crate) fn new(backoff: (Duration, Duration), connect_timeout: Duration, random: fastrand::Rng) -> Self {
+        Self { backoff, connect_timeout, trouble: None, ramp: None, growth: 1, ceiling: None, random }
+    }
+
+    /// How many more attempts may start now.
+    pub(crate) fn allowance(&self, now: Instant, standing: Standing) -> usize {
+        let Standing { taken, opening, circulating } = standing;
+        if let Some(trouble) = &self.trouble {
+            // One probe at a time, when it is due. Attempts that were under way at the first failure may finish first.
+            return usize::from(opening == 0 && now >= trouble.retry_at);
+        }
+        let below_ceiling = self.ceiling.map_or(usize::MAX, |ceiling| ceiling.saturating_sub(taken));
+        let at_once = self.ramp.unwrap_or(usize::MAX).min(if circulating { self.growth } else { usize::MAX });
+        below_ceiling.min(at_once.saturating_sub(opening))
+    }
+
+    /// When the next attempt is due, if one must be waited for.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.trouble.map(|trouble| trouble.retry_at)
+    }
+
+    /// Must whoever asks now be told of a permanent fault at once?
+    pub(crate) fn refuses(&self, now: Instant) -> bool {
+        self.trouble.is_some_and(|trouble| trouble.kind == Refusal::Permanent && now < trouble.retry_at)
+    }
+
+    /// How long an attempt that starts now may take: a probe starts with one second, doubled each time.
+    pub(crate) fn open_limit(&self) -> Duration {
+        match &self.trouble {
+            Some(trouble) => doubled(FIRST_PROBE, trouble.failures - 1, self.connect_timeout),
+            None => self.connect_timeout,
+        }
+    }
+
+    /// An attempt succeeded; `taken` slots are taken now, this one included.
+    pub(crate) fn opened(&mut self, taken: usize, max_size: usize) {
+        let was_down = self.trouble.take().is_some_and(|trouble| trouble.kind != Refusal::Capacity);
+        if let Some(ceiling) = &mut self.ceiling {
+            *ceiling = (*ceiling).max(taken).saturating_add(1);
+        }
+        self.ceiling = self.ceiling.filter(|&ceiling| ceiling < max_size);
+        self.ramp = match self.ramp {
+            _ if was_down => Some(1),
+            Some(ramp) => Some(ramp * 2).filter(|&ramp| ramp < max_size),
+            None => None,
+        };
+        self.growth = self.growth.saturating_mul(2);
+    }
+
+    /// Nobody waits: growth starts anew.
+    pub(crate) fn at_ease(&mut self) {
+        self.growth = 1;
+    }
+
+    /// An attempt failed; `open` slots are taken now without it. Returns whether this is the first failure.
+    pub(crate) fn failed(&mut self, now: Instant, refusal: Refusal, open: usize) -> bool {
+        let before = self.trouble;
+        // Attempts that were under way when another failed tell nothing new, unless it is worse.
+        if before.is_some_and(|before| now < before.retry_at && before.kind == refusal) {
+            return false;
+        }
+        let failures = before.map_or(0, |before| before.failures).saturating_add(1);
+        let since = before.map_or(now, |before| before.since);
+        if refusal == Refusal::Capacity {
+            self.ceiling = Some(open.max(1));
+        }
+        let pause = match refusal {
+            Refusal::Permanent => doubled(PERMANENT.0, failures - 1, PERMANENT.1),
+            _ => self.pause(failures, now.saturating_duration_since(since)),
+        };
+        let retry_at = after(now, pause).unwrap_or(now);
+        self.trouble = Some(Trouble { kind: refusal, since, failures, retry_at });
+        before.is_none()
+    }
+
+    /// Full jitter: anything from the shortest pause to the back-off, which doubles up to a cap. The cap grows in a
+    /// long outage.
+    fn pause(&mut self, failures: u32, outage: Duration) -> Duration {
+        let (first, largest) = self.backoff;
+        let cap = if outage >= LONG_OUTAGE { largest.max(LONG_OUTAGE_PAUSE) } else { largest };
+        let backoff = doubled(first, failures - 1, cap);
+        let share = self.random.f64();
+        SHORTEST_PAUSE + backoff.saturating_sub(SHORTEST_PAUSE).mul_f64(share)
+    }
+}
+
+/// `first` doubled `times` times, at most `cap`.
+fn doubled(first: Duration, times: u32, cap: Duration) -> Duration {
+    first.checked_mul(2u32.saturating_pow(times)).unwrap_or(cap).min(cap)
+}
+
+const FIRST_PROBE: Duration = Duration::from_secs(1);
+const LONG_OUTAGE: Duration = Duration::from_secs(30);
+const LONG_OUTAGE_PAUSE: Duration = Duration::from_secs(5);
+/// Accounts are locked after a few wrong passwords, so these attempts are rare.
+const PERMANENT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn gate() -> (Gate, Instant) {
+        let random = fastrand::Rng::with_seed(7);
+        (Gate::new((50 * MS, 500 * MS), Duration::from_secs(10), random), Instant::now())
+    }
+
+    fn empty() -> Standing {
+        Standing { taken: 0, opening: 0, circulating: false }
+    }
+
+    #[test]
+    fn a_cold_pool_may_open_all_it_wants() {
+        let (gate, now) = gate();
+        assert_eq!(gate.allowance(now, empty()), usize::MAX);
+    }
+
+    #[test]
+    fn while_loans_go_on_growth_is_1_2_4() {
+        let (mut gate, now) = gate();
+        let standing = Standing { taken: 5, opening: 0, circulating: true };
+        for expected in [1, 2, 4] {
+            assert_eq!(gate.allowance(now, standing), expected);
+            gate.opened(6, 10);
+        }
+        gate.at_ease();
+        assert_eq!(gate.allowance(now, standing), 1);
+        assert_eq!(gate.allowance(now, Standing { opening: 1, ..standing }), 0);
+    }
+
+    #[test]
+    fn an_outage_lets_one_probe_through_at_a_time_when_it_is_due() {
+        let (mut gate, now) = gate();
+        assert!(gate.failed(now, Refusal::Unavailable, 0));
+        let due = gate.retry_at().unwrap();
+        assert!(due >= now + 10 * MS && due <= now + 50 * MS);
+        assert_eq!(gate.allowance(due - Duration::from_nanos(1), empty()), 0);
+        assert_eq!(gate.allowance(due, empty()), 1);
+        assert_eq!(gate.allowance(due, Standing { opening: 1, taken: 1, circulating: false }), 0);
+    }
+
+    #[test]
+    fn pauses_stay_between_10_ms_and_the_cap_which_grows_after_30_s() {
+        let (mut gate, start) = gate();
+        let mut now = start;
+        let (mut longest_early, mut longest_late) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..2_000 {
+            gate.failed(now, Refusal::Unavailable, 0);
+            let pause = gate.retry_at().unwrap() - now;
+            assert!(pause >= 10 * MS);
+            if now - start < Duration::from_secs(30) {
+                longest_early = longest_early.max(pause);
+            } else {
+                longest_late = longest_late.max(pause);
+            }
+            now += pause;
+        }
+        assert!(longest_early <= 500 * MS, "{longest_early:?}");
+        assert!(longest_late > 4_000 * MS && longest_late <= 5_000 * MS, "{longest_late:?}");
+    }
+
+    #[test]
+    fn after_an_outage_the_pool_ramps_up() {
+        let (mut gate, now) = gate();
+        gate.failed(now, Refusal::Unavailable, 0);
+        for (taken, expected) in [(1, 1), (2, 2), (4, 4)] {
+            gate.opened(taken, 10);
+            assert_eq!(gate.allowance(now, Standing { taken, opening: 0, circulating: false }), expected);
+        }
+        gate.opened(8, 8);
+        assert_eq!(gate.allowance(now, empty()), usize::MAX);
+    }
+
+    #[test]
+    fn a_probe_gets_one_second_then_twice_as_long_up_to_the_connect_timeout() {
+        let (mut gate, mut now) = gate();
+        assert_eq!(gate.open_limit(), Duration::from_secs(10));
+        for expected in [1, 2, 4, 8, 10, 10] {
+            gate.failed(now, Refusal::Unavailable, 0);
+            assert_eq!(gate.open_limit(), Duration::from_secs(expected));
+            now = gate.retry_at().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_full_server_sets_a_ceiling_that_each_success_raises() {
+        let (mut gate, now) = gate();
+        gate.failed(now, Refusal::Capacity, 4);
+        let due = gate.retry_at().unwrap();
+        assert_eq!(gate.allowance(now, Standing { taken: 4, opening: 0, circulating: true }), 0);
+        assert_eq!(gate.allowance(due, Standing { taken: 4, opening: 0, circulating: true }), 1);
+        gate.opened(5, 10);
+        assert_eq!(gate.allowance(due, Standing { taken: 5, opening: 0, circulating: false }), 1);
+        assert_eq!(gate.allowance(due, Standing { taken: 6, opening: 0, circulating: false }), 0);
+        assert!(!gate.refuses(now));
+    }
+
+    #[test]
+    fn a_permanent_fault_refuses_until_the_next_probe_1_to_30_s_later() {
+        let (mut gate, mut now) = gate();
+        for expected in [1, 2, 4, 8, 16, 30, 30] {
+            gate.failed(now, Refusal::Permanent, 0);
+            let due = gate.retry_at().unwrap();
+            assert_eq!(due - now, Duration::from_secs(expected));
+            assert!(gate.refuses(now) && !gate.refuses(due));
+            now = due;
+        }
+        gate.opened(1, 10);
+        assert!(!gate.refuses(now));
+    }
+
+    #[test]
+    fn attempts_that_fail_together_count_once() {
+        let (mut gate, now) = gate();
+        assert!(gate.failed(now, Refusal::Unavailable, 0));
+        let due = gate.retry_at();
+        assert!(!gate.failed(now, Refusal::Unavailable, 0));
+        assert_eq!(gate.retry_at(), due);
+    }
+
+    #[test]
+    fn failures_without_number_overflow_nothing() {
+        let (mut gate, now) = gate();
+        gate.trouble = Some(Trouble { kind: Refusal::Unavailable, since: now, failures: u32::MAX, retry_at: now });
+        gate.failed(now, Refusal::Unavailable, 0);
+        assert!(gate.retry_at().unwrap() <= now + 500 * MS);
+        assert_eq!(gate.open_limit(), Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,137 @@
+//! A connection on loan. Returns by itself.
+
+use crate::checkin::checkin;
+use crate::contain::contained;
+use crate::entry::Entry;
+use crate::manager::{Fault, Manager};
+use crate::reason::CloseReason;
+use crate::shared::Loan;
+use crate::sync;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A connection on loan from a [`Pool`](crate::Pool). Dropping it returns it.
+///
+/// Dereferences to the driver's connection. What the pool itself offers are associated functions, so that the driver's
+/// methods stay free: `PooledConnection::discard(conn)`.
+///
+/// Dropping takes microseconds, asks the server nothing, and may happen in any thread, in an async context too. A guard
+/// dropped while its thread panics closes the connection.
+pub struct PooledConnection<M: Manager> {
+    /// `None` only once the loan has been taken out, at the end.
+    loan: Option<Loan<M>>,
+}
+
+impl<M: Manager> PooledConnection<M> {
+    #[inline]
+    pub(crate) fn new(loan: Loan<M>) -> Self {
+        Self { loan: Some(loan) }
+    }
+
+    /// The connection's number in its pool. Numbers start at 1 and are never reused.
+    pub fn id(this: &Self) -> u64 {
+        this.entry().id
+    }
+
+    /// When the connection was opened.
+    pub fn opened_at(this: &Self) -> Instant {
+        this.entry().opened_at
+    }
+
+    /// How many loans of this connection ended before this one.
+    pub fn uses(this: &Self) -> u64 {
+        this.entry().uses
+    }
+
+    /// How long the connection had been idle when this loan looked at it last; counted on while it is lent.
+    pub fn idle_for(this: &Self) -> Duration {
+        sync::now().saturating_duration_since(this.entry().last_used)
+    }
+
+    /// Tells the pool of an error that this connection has met. After a fatal one it is closed on return, and all others
+    /// are checked before their next loan. Returns what the manager makes of the error.
+    pub fn note(this: &mut Self, error: &M::Error) -> Fault {
+        let loan = this.loan.as_mut().expect(LENT);
+        let fault = contained(|| loan.slot.shared().manager.fault(error)).unwrap_or(Fault::Fatal);
+        if fault == Fault::Fatal {
+            loan.entry.condemned.get_or_insert(CloseReason::Broken);
+        }
+        fault
+    }
+
+    /// Ends the loan and has the connection closed instead of reused.
+    pub fn discard(mut this: Self) {
+        this.condemn();
+    }
+
+    /// Takes the connection out of the pool for good. It no longer counts, and the pool may open another.
+    #[doc(alias = "take")]
+    #[doc(alias = "hijack")]
+    pub fn detach(mut this: Self) -> M::Connection {
+        let Loan { slot, entry } = this.loan.take().expect(LENT);
+        let Entry { conn, line, .. } = *entry;
+        let _ = contained(|| drop(line));
+        let now = sync::now();
+        let id = slot.id();
+        slot.give_back().with(now, |state, _| state.detached(id, now));
+        conn
+    }
+
+    pub(crate) fn condemn(&mut self) {
+        let entry = &mut self.loan.as_mut().expect(LENT).entry;
+        entry.condemned.get_or_insert(CloseReason::Discarded);
+    }
+
+    /// The manager and the connection, for transactions.
+    pub(crate) fn parts(&mut self) -> (&M, &mut M::Connection) {
+        let loan = self.loan.as_mut().expect(LENT);
+        loan.entry.touched.store(true, Ordering::Relaxed);
+        (&loan.slot.shared().manager, &mut loan.entry.conn)
+    }
+
+    #[inline]
+    fn entry(&self) -> &Entry<M::Connection> {
+        &self.loan.as_ref().expect(LENT).entry
+    }
+}
+
+impl<M: Manager> Deref for PooledConnection<M> {
+    type Target = M::Connection;
+
+    /// Also a shared reference can change a session (rusqlite's connection is used through one), so it counts as touched.
+    #[inline]
+    fn deref(&self) -> &M::Connection {
+        let entry = self.entry();
+        entry.touched.store(true, Ordering::Relaxed);
+        &entry.conn
+    }
+}
+
+impl<M: Manager> DerefMut for PooledConnection<M> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        let entry = &mut self.loan.as_mut().expect(LENT).entry;
+        entry.touched.store(true, Ordering::Relaxed);
+        &mut entry.conn
+    }
+}
+
+impl<M: Manager> Drop for PooledConnection<M> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(loan) = self.loan.take() {
+            checkin(loan);
+        }
+    }
+}
+
+impl<M: Manager> fmt::Debug for PooledConnection<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entry = self.entry();
+        f.debug_struct("PooledConnection").field("id", &entry.id).field("uses", &entry.uses).finish_non_exhaustive()
+    }
+}
+
+const LENT: &str = "a guard holds its loan until it is dropped";

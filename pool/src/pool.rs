@@ -1,0 +1,203 @@
+//! The handle: everything a user asks of a pool.
+
+use crate::builder::Builder;
+use crate::checkout::checkout;
+use crate::config::{self, Config, Problem};
+use crate::error::{GetError, Holder};
+use crate::guard::PooledConnection;
+use crate::manager::Manager;
+use crate::shared::Shared;
+use crate::stats::Stats;
+use crate::sync;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A pool of connections. Cheap to clone; all clones are the same pool, which is closed when the last is dropped.
+///
+/// # When something is wrong
+///
+/// *Time-outs.* [`GetError::Timeout`] tells the pool's numbers, who holds the connections and since when, and the last error
+/// on connecting. Many in use and one call site that holds most of them: that code is slow or leaks. Few open and a
+/// recent connect error: look at the server. "This thread itself seems to hold one": a function that holds a connection
+/// calls another that wants one; with `max_size` such threads at once nobody can go on.
+///
+/// *The server is down.* One attempt to connect is made at a time, with growing, jittered pauses; the first success comes
+/// within the largest pause plus one attempt after the server is back. Connections that died are found before a
+/// borrower gets them.
+///
+/// *The password is wrong.* With no connection open, all borrowers fail at once with [`GetError::Connect`].
+///
+/// *Shutting down.* [`close_within`](Self::close_within) waits, then cancels, then cuts, and tells who was left.
+///
+/// # Fairness
+///
+/// Borrowers are served in order of arrival. A newcomer may overtake only while the first in line has waited no longer than
+/// [`fairness_window`](Builder::fairness_window), 1 ms by default.
+pub struct Pool<M: Manager>(Arc<Handle<M>>);
+
+/// Closes the pool when the last clone goes.
+struct Handle<M: Manager> {
+    shared: Arc<Shared<M>>,
+}
+
+impl<M: Manager> Drop for Handle<M> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl<M: Manager> Pool<M> {
+    /// Starts to set up a pool.
+    pub fn builder() -> Builder<M> {
+        Builder::new()
+    }
+
+    pub(crate) fn new(shared: Arc<Shared<M>>) -> Self {
+        Self(Arc::new(Handle { shared }))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
+        &self.0.shared
+    }
+
+    /// Checks out a connection, waiting for one for at most `acquire_timeout` (30 s unless set).
+    ///
+    /// Without contention this takes about a tenth of a microsecond, and no round trip unless the connection was
+    /// last proved longer than `check_after` ago.
+    ///
+    /// # Errors
+    ///
+    /// See [`GetError`]. In an async context use `spawn_blocking`: this blocks the thread.
+    #[doc(alias = "acquire")]
+    #[doc(alias = "checkout")]
+    #[track_caller]
+    #[inline]
+    pub fn get(&self) -> Result<PooledConnection<M>, GetError<M::Error>> {
+        self.get_at(Location::caller())
+    }
+
+    #[inline]
+    pub(crate) fn get_at(
+        &self,
+        call_site: &'static Location<'static>,
+    ) -> Result<PooledConnection<M>, GetError<M::Error>> {
+        let shared = self.shared();
+        checkout(shared, shared.config.acquire_timeout, call_site).map(PooledConnection::new)
+    }
+
+    /// As [`get`](Self::get), with a time-out of its own. Zero: as [`try_get`](Self::try_get).
+    ///
+    /// # Errors
+    ///
+    /// See [`GetError`].
+    #[track_caller]
+    #[inline]
+    pub fn get_timeout(&self, timeout: Duration) -> Result<PooledConnection<M>, GetError<M::Error>> {
+        checkout(self.shared(), timeout, Location::caller()).map(PooledConnection::new)
+    }
+
+    /// Checks out a connection if one is idle and was proved within `check_after`. Otherwise sets a check or a new
+    /// connection going, so that a later call may succeed.
+    #[track_caller]
+    #[inline]
+    pub fn try_get(&self) -> Option<PooledConnection<M>> {
+        checkout(self.shared(), Duration::ZERO, Location::caller()).map(PooledConnection::new).ok()
+    }
+
+    /// The pool's numbers at this moment.
+    #[doc(alias = "state")]
+    #[doc(alias = "status")]
+    pub fn stats(&self) -> Stats {
+        self.shared().with(sync::now(), |state, _| state.stats())
+    }
+
+    /// Who holds a connection, the longest loan first.
+    pub fn holders(&self) -> Vec<Holder> {
+        let now = sync::now();
+        self.shared().with(now, |state, _| state.holders(now))
+    }
+
+    /// The settings this pool was built with. [`resize`](Self::resize) and [`set_min_idle`](Self::set_min_idle) do not
+    /// change them; the present `max_size` is in [`stats`](Self::stats).
+    pub fn config(&self) -> &Config {
+        &self.shared().config
+    }
+
+    /// Sets the most connections this pool may hold, at least 1. Growing serves waiters at once. Shrinking closes idle
+    /// ones now and lent ones as they come back.
+    ///
+    /// # Errors
+    ///
+    /// The rules that `max_size` and `min_idle` would break; nothing is changed then.
+    #[doc(alias = "set_max_size")]
+    pub fn resize(&self, max_size: u32) -> Result<(), Vec<Problem>> {
+        self.set_sizes(Some(max_size), None)
+    }
+
+    /// Sets how many idle connections are kept ready.
+    ///
+    /// # Errors
+    ///
+    /// The rules that `max_size` and `min_idle` would break; nothing is changed then.
+    pub fn set_min_idle(&self, min_idle: u32) -> Result<(), Vec<Problem>> {
+        self.set_sizes(None, Some(min_idle))
+    }
+
+    fn set_sizes(&self, max_size: Option<u32>, min_idle: Option<u32>) -> Result<(), Vec<Problem>> {
+        let now = sync::now();
+        let most = self.shared().with(now, |state, todo| {
+            let (old_max, old_min) = state.sizes();
+            let max_size = max_size.map_or(old_max, |size| size as usize);
+            let min_idle = min_idle.map_or(old_min, |size| size as usize);
+            let problems = config::sizes(max_size as u32, min_idle as u32);
+            if !problems.is_empty() {
+                return Err(problems);
+            }
+            state.resize(max_size, min_idle, now, todo);
+            Ok(max_size)
+        })?;
+        self.shared().crew.resize(most.saturating_add(1));
+        Ok(())
+    }
+
+    /// Closes all connections that are open now: idle ones at once, lent ones when they come back. For new credentials, a
+    /// failover, a schema change.
+    #[doc(alias = "softEvictConnections")]
+    #[doc(alias = "reset")]
+    pub fn evict_all(&self) {
+        let now = sync::now();
+        self.shared().with(now, |state, todo| state.evict_all(now, todo));
+    }
+
+    /// Refuses new loans, wakes all who wait with [`GetError::Closed`], and closes idle connections. Waits for nobody:
+    /// lent ones are closed when they come back. Closing twice does nothing.
+    pub fn close(&self) {
+        self.shared().close();
+    }
+
+    /// Is the pool closed?
+    pub fn is_closed(&self) -> bool {
+        self.shared().with(sync::now(), |state, _| state.is_closed())
+    }
+}
+
+impl<M: Manager> Clone for Pool<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<M: Manager> fmt::Debug for Pool<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stats = self.stats();
+        f.debug_struct("Pool")
+            .field("name", &self.config().name)
+            .field("max_size", &stats.max_size)
+            .field("open", &stats.open)
+            .field("in_use", &stats.in_use)
+            .field("waiting", &stats.waiting)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,202 @@
+//! The line of waiters: first come, first served. A delivery, a cancellation and a look at the head cost the same with
+//! one waiter as with ten thousand.
+//!
+//! Knows nothing of connections: what is delivered is a `T`.
+
+use crate::slots::Borrower;
+use crate::waiter::Wake;
+use std::time::Instant;
+
+pub(crate) struct Queue<T> {
+    nodes: Vec<Node<T>>,
+    vacant: Vec<usize>,
+    head: Option<usize>,
+    tail: Option<usize>,
+    len: usize,
+    /// The waiters before `cursor` were notified in this round: `notified` of them, the head first.
+    round: u64,
+    cursor: Option<usize>,
+    notified: usize,
+}
+
+/// A waiter's place, in the queue or (after a delivery) beside it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(usize);
+
+struct Node<T> {
+    wake: Option<Wake>,
+    borrower: Borrower,
+    since: Instant,
+    /// What was delivered. Such a node has left the line.
+    cell: Option<T>,
+    before: Option<usize>,
+    behind: Option<usize>,
+    round: u64,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            vacant: Vec::new(),
+            head: None,
+            tail: None,
+            len: 0,
+            round: 1,
+            cursor: None,
+            notified: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Since when the first in line has waited.
+    #[inline]
+    pub(crate) fn head_since(&self) -> Option<Instant> {
+        self.head.map(|head| self.nodes[head].since)
+    }
+
+    /// Who is first in line.
+    pub(crate) fn head_borrower(&self) -> Option<Borrower> {
+        self.head.map(|head| self.nodes[head].borrower)
+    }
+
+    /// Joins the line: at its end, or at its head if `since` is older than all others, as it is for one who was served
+    /// a dead connection.
+    pub(crate) fn join(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Ticket {
+        let first = self.head_since().is_some_and(|head| since < head);
+        let (before, behind) = if first { (None, self.head) } else { (self.tail, None) };
+        let node = Node { wake: Some(wake), borrower, since, cell: None, before, behind, round: 0 };
+        let place = match self.vacant.pop() {
+            Some(place) => {
+                self.nodes[place] = node;
+                place
+            }
+            None => {
+                self.nodes.push(node);
+                self.nodes.len() - 1
+            }
+        };
+        match before {
+            Some(before) => self.nodes[before].behind = Some(place),
+            None => self.head = Some(place),
+        }
+        match behind {
+            Some(behind) => self.nodes[behind].before = Some(place),
+            None => self.tail = Some(place),
+        }
+        self.len += 1;
+        if first {
+            self.renew();
+        } else if self.cursor.is_none() {
+            self.cursor = Some(place);
+        }
+        Ticket(place)
+    }
+
+    /// Gives `value` to the first in line, who leaves it. The line must not be empty.
+    pub(crate) fn deliver(&mut self, value: T) -> Wake {
+        let head = self.head.expect("somebody waits");
+        self.unlink(head);
+        self.nodes[head].cell = Some(value);
+        self.nodes[head].wake.take().expect("one who waits can be woken")
+    }
+
+    /// Takes what was delivered, if anything. The ticket is then used up.
+    pub(crate) fn collect(&mut self, ticket: &Ticket) -> Option<T> {
+        let value = self.nodes[ticket.0].cell.take()?;
+        self.vacate(ticket.0);
+        Some(value)
+    }
+
+    /// Leaves the line. Either the waiter is out, or this is what was delivered to it before it could leave.
+    pub(crate) fn cancel(&mut self, ticket: &Ticket) -> Option<T> {
+        let delivered = self.collect(ticket);
+        if delivered.is_none() {
+            self.unlink(ticket.0);
+            self.nodes[ticket.0].wake = None;
+            self.vacate(ticket.0);
+        }
+        #[cfg(seeded_bug = "cancel_drops_grant")]
+        return None;
+        #[cfg(not(seeded_bug = "cancel_drops_grant"))]
+        delivered
+    }
+
+    /// Makes sure that the first `count` waiters know that there is something for them.
+    #[inline]
+    pub(crate) fn notify(&mut self, count: usize, mut wake: impl FnMut(Wake)) {
+        #[cfg(seeded_bug = "wake_only_one")]
+        let count = count.min(1);
+        while self.notified < count {
+            let Some(place) = self.cursor else { return };
+            let node = &mut self.nodes[place];
+            node.round = self.round;
+            self.cursor = node.behind;
+            self.notified += 1;
+            wake(node.wake.clone().expect("one who waits can be woken"));
+        }
+    }
+
+    /// One who was notified looked, and there was nothing: whoever is first must be notified anew. (Others who have not
+    /// looked yet may be told twice; a thread that is awake already hears that for nothing.)
+    #[inline]
+    pub(crate) fn renew(&mut self) {
+        if self.notified > 0 || self.cursor != self.head {
+            self.round += 1;
+            (self.cursor, self.notified) = (self.head, 0);
+        }
+    }
+
+    /// The first `count` waiters must have been notified.
+    pub(crate) fn assert_notified(&self, count: usize) {
+        if cfg!(debug_assertions) {
+            assert!(self.notified >= count.min(self.len), "BUG: {} of {count} notified", self.notified);
+        }
+    }
+
+    fn unlink(&mut self, place: usize) {
+        let Node { before, behind, round, .. } = self.nodes[place];
+        match before {
+            Some(before) => self.nodes[before].behind = behind,
+            None => self.head = behind,
+        }
+        match behind {
+            Some(behind) => self.nodes[behind].before = before,
+            None => self.tail = before,
+        }
+        self.len -= 1;
+        if round == self.round {
+            self.notified -= 1;
+        } else if self.cursor == Some(place) {
+            self.cursor = behind;
+        }
+    }
+
+    fn vacate(&mut self, place: usize) {
+        self.vacant.push(place);
+        if self.vacant.len() == self.nodes.len() && self.nodes.len() > KEPT {
+            // The rush is over: the memory of ten thousand waiters goes back.
+            (self.nodes, self.vacant) = (Vec::new(), Vec::new());
+        }
+    }
+}
+
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            debug_assert!(self.is_empty(), "BUG: somebody was left waiting");
+        }
+    }
+}
+
+/// An empty queue keeps room for this many.
+const KEPT: usize = 64;

@@ -1,0 +1,84 @@
+//! Why connections leave a pool.
+
+use std::fmt;
+
+/// Why a connection left the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The manager or an error proved it unusable.
+    Broken,
+    /// A check failed.
+    CheckFailed,
+    /// A reset failed.
+    ResetFailed,
+    /// `on_open` failed.
+    SetupFailed,
+    /// A driver call overran its limit, or was cut to serve somebody sooner.
+    Overran,
+    /// It was returned by a panicking thread, or a driver call panicked.
+    Panicked,
+    /// It reached `max_lifetime`.
+    Expired,
+    /// It was idle for `idle_timeout`.
+    Idle,
+    /// `evict_all` asked for it.
+    Evicted,
+    /// The pool was made smaller.
+    Surplus,
+    /// Its holder discarded it.
+    Discarded,
+    /// Its holder took it out of the pool. It lives on.
+    Detached,
+    /// The pool was closed.
+    PoolClosed,
+}
+
+impl CloseReason {
+    /// All reasons.
+    pub const ALL: [Self; 13] = [
+        Self::Broken,
+        Self::CheckFailed,
+        Self::ResetFailed,
+        Self::SetupFailed,
+        Self::Overran,
+        Self::Panicked,
+        Self::Expired,
+        Self::Idle,
+        Self::Evicted,
+        Self::Surplus,
+        Self::Discarded,
+        Self::Detached,
+        Self::PoolClosed,
+    ];
+
+    /// The reason as a word for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Broken => "broken",
+            Self::CheckFailed => "check_failed",
+            Self::ResetFailed => "reset_failed",
+            Self::SetupFailed => "setup_failed",
+            Self::Overran => "overran",
+            Self::Panicked => "panicked",
+            Self::Expired => "expired",
+            Self::Idle => "idle",
+            Self::Evicted => "evicted",
+            Self::Surplus => "surplus",
+            Self::Discarded => "discarded",
+            Self::Detached => "detached",
+            Self::PoolClosed => "pool_closed",
+        }
+    }
+
+    /// Is a connection closed for this reason in good enough order for a goodbye? Otherwise its line is cut.
+    pub(crate) fn is_orderly(self) -> bool {
+        matches!(self, Self::Expired | Self::Idle | Self::Evicted | Self::Surplus | Self::Discarded | Self::PoolClosed)
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

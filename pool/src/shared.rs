@@ -1,0 +1,250 @@
+//! What all handles, guards and crew threads of one pool share. The only place that locks the state.
+
+use crate::config::Config;
+use crate::contain::contained;
+use crate::crew::Crew;
+use crate::entry::Entry;
+use crate::event::EventHandler;
+use crate::limit::{Fired, Fuse, Limit};
+use crate::manager::{Line, Manager};
+use crate::reason::CloseReason;
+use crate::slots::{Phase, SlotId};
+use crate::state::State;
+use crate::sync::{self, Mutex, after};
+use crate::todo::{Action, Opening, Todo};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+pub(crate) struct Shared<M: Manager> {
+    pub(crate) manager: M,
+    pub(crate) config: Config,
+    pub(crate) hooks: Hooks<M>,
+    pub(crate) crew: Crew<Job<M>>,
+    /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
+    state: Mutex<State<M::Connection, M::Error>>,
+}
+
+/// The user's own code that a pool runs.
+pub(crate) struct Hooks<M: Manager> {
+    pub(crate) on_open: Option<OnOpen<M>>,
+    pub(crate) events: Option<Arc<dyn EventHandler>>,
+    #[cfg(feature = "tracing")]
+    pub(crate) tracing: crate::trace::Tracing,
+}
+
+pub(crate) type OnOpen<M> =
+    Box<dyn Fn(&mut <M as Manager>::Connection) -> Result<(), <M as Manager>::Error> + Send + Sync>;
+
+/// Work for the crew. Each kind that concerns a connection carries its slot.
+pub(crate) enum Job<M: Manager> {
+    Open {
+        slot: Slot<M>,
+        limit: Duration,
+        generation: u64,
+    },
+    Check(Slot<M>, Box<Entry<M::Connection>>),
+    Reset(Slot<M>, Box<Entry<M::Connection>>),
+    Close(Slot<M>, Box<Entry<M::Connection>>, CloseReason),
+    /// Asks the server to give up what runs on this line, before the given moment.
+    Cancel(Arc<dyn Line>, Option<Instant>),
+    /// A driver call's limit has passed, or its connection's slot is wanted.
+    Expire {
+        pool: Weak<Shared<M>>,
+        slot: SlotId,
+        fuse: Fuse,
+        berth: Option<u64>,
+    },
+    Tick(Weak<Shared<M>>),
+}
+
+/// One unit of capacity. Whoever works on a connection outside the state holds its slot; dropping it pays the capacity
+/// back, and a new connection is opened if somebody waits.
+pub(crate) struct Slot<M: Manager> {
+    shared: Option<Arc<Shared<M>>>,
+    id: SlotId,
+}
+
+/// A connection on loan, or about to be, with its slot.
+pub(crate) struct Loan<M: Manager> {
+    pub(crate) slot: Slot<M>,
+    pub(crate) entry: Box<Entry<M::Connection>>,
+}
+
+/// What became of a driver call.
+pub(crate) struct Called<T> {
+    /// What it answered, or its panic's message.
+    pub(crate) answer: Result<T, String>,
+    /// Was it given up? Then the connection must be discarded, whatever the answer.
+    pub(crate) over: bool,
+    pub(crate) took: Duration,
+    pub(crate) ended: Instant,
+}
+
+impl<M: Manager> Shared<M> {
+    pub(crate) fn new(manager: M, config: Config, hooks: Hooks<M>, run: fn(Job<M>)) -> Arc<Self> {
+        let state = State::new(&config, sync::now(), sync::wall(), fastrand::Rng::new());
+        let crew = Crew::new(&config.name, (config.max_size as usize).saturating_add(1), run);
+        Arc::new(Self { manager, config, hooks, crew, state: Mutex::new(state) })
+    }
+
+    /// One transaction: lock, change, settle, unlock, and only then do what is to be done.
+    #[inline]
+    pub(crate) fn with<R>(
+        self: &Arc<Self>,
+        now: Instant,
+        change: impl FnOnce(&mut State<M::Connection, M::Error>, &mut Todo<M::Connection, M::Error>) -> R,
+    ) -> R {
+        let mut todo = Todo::new();
+        let mut state = self.state.lock();
+        let result = change(&mut state, &mut todo);
+        state.settle(now, &mut todo);
+        drop(state);
+        if !todo.is_empty() {
+            self.perform(todo);
+        }
+        result
+    }
+
+    fn perform(self: &Arc<Self>, todo: Todo<M::Connection, M::Error>) {
+        let slot = |id| Slot { shared: Some(Arc::clone(self)), id };
+        for action in todo {
+            match action {
+                Action::Wake(wake) => wake.wake(),
+                Action::Open(Opening { slot: id, limit, generation }) => {
+                    self.crew.submit(Job::Open { slot: slot(id), limit, generation });
+                }
+                Action::Check(entry) => self.crew.submit(Job::Check(slot(entry.slot), entry)),
+                Action::Reset(entry) => self.crew.submit(Job::Reset(slot(entry.slot), entry)),
+                Action::Close(entry, reason) => self.crew.submit(Job::Close(slot(entry.slot), entry, reason)),
+                Action::Cut(slot, call) => {
+                    if let Some(fuse) = Fuse::upgrade(&call) {
+                        self.crew.submit(Job::Expire { pool: Arc::downgrade(self), slot, fuse, berth: None });
+                    }
+                }
+                Action::TellLeak(holder) => self.tell(|events| events.leaked(&self.config.name, &holder)),
+                Action::Alarm(at) => {
+                    self.crew.at(at, Job::Tick(Arc::downgrade(self)));
+                }
+                Action::Drop(cause) => {
+                    let _ = contained(|| drop(cause));
+                }
+            }
+        }
+    }
+
+    /// Makes a driver call for what fills `slot`, in this crew thread, for at most `span`. When the time is over the
+    /// call's line is cut: by what the call itself registers, or by `line`.
+    pub(crate) fn call<T>(
+        self: &Arc<Self>,
+        slot: &Slot<M>,
+        span: Duration,
+        line: Option<&Arc<dyn Line>>,
+        call: impl FnOnce(&Limit) -> T,
+    ) -> Called<T> {
+        let began = sync::now();
+        let deadline = after(began, span);
+        let limit = Limit::new(deadline);
+        if let Some(line) = line {
+            let line = Arc::clone(line);
+            limit.on_cut(move || line.sever());
+        }
+        let fuse = limit.fuse();
+        self.with(began, |state, _| state.call_began(slot.id, fuse.downgrade()));
+        let berth = Some(self.crew.berth());
+        let alarm =
+            deadline.map(|at| self.crew.at(at, Job::Expire { pool: Arc::downgrade(self), slot: slot.id, fuse, berth }));
+
+        let answer = contained(|| call(&limit));
+
+        if let Some(alarm) = alarm {
+            self.crew.strike(alarm);
+        }
+        let over = limit.disarm();
+        let ended = sync::now();
+        Called { answer, over, took: ended.saturating_duration_since(began), ended }
+    }
+
+    /// Ends the call that `fuse` belongs to, if it still runs.
+    pub(crate) fn expire(self: &Arc<Self>, slot: SlotId, fuse: &Fuse, berth: Option<u64>) {
+        let now = sync::now();
+        fuse.fire(|fired| {
+            let written_off = self.with(now, |state, _| match fired {
+                // An engine in this process has no line: its session ends when the call returns.
+                Fired::Cut if !M::REMOTE => false,
+                Fired::Cut => {
+                    state.severed(slot, now);
+                    false
+                }
+                Fired::WrittenOff if state.phase(slot) == Phase::Opening => {
+                    state.abandoned(slot, now);
+                    true
+                }
+                Fired::WrittenOff | Fired::Stuck => {
+                    state.stuck(slot);
+                    false
+                }
+            });
+            if let (true, Some(berth)) = (written_off, berth) {
+                self.crew.write_off(berth);
+            }
+        });
+    }
+
+    /// Refuses new loans, wakes those who wait, closes what is idle. Waits for nobody.
+    pub(crate) fn close(self: &Arc<Self>) {
+        let now = sync::now();
+        if self.with(now, |state, todo| state.close(now, todo)) {
+            self.crew.wind_down(|job| !matches!(job, Job::Tick(_)));
+        }
+    }
+
+    /// Tells the event handlers. A panic of the user's stays inside.
+    #[inline]
+    pub(crate) fn tell(&self, event: impl Fn(&dyn EventHandler)) {
+        #[cfg(feature = "tracing")]
+        let _ = contained(|| event(&self.hooks.tracing));
+        if let Some(events) = &self.hooks.events {
+            let _ = contained(|| event(&**events));
+        }
+    }
+}
+
+impl<M: Manager> Hooks<M> {
+    /// Sets up a session: after opening, and again after each reset.
+    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
+        match &self.on_open {
+            Some(on_open) => on_open(conn),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<M: Manager> Slot<M> {
+    /// Takes the slot that the state has just given up along with what fills it.
+    pub(crate) fn adopt(shared: &Arc<Shared<M>>, id: SlotId) -> Self {
+        Self { shared: Some(Arc::clone(shared)), id }
+    }
+
+    pub(crate) fn id(&self) -> SlotId {
+        self.id
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
+        self.shared.as_ref().expect("a slot has its pool until it is given back")
+    }
+
+    /// Gives the slot back to the state along with what fills it.
+    #[inline]
+    pub(crate) fn give_back(mut self) -> Arc<Shared<M>> {
+        self.shared.take().expect("a slot has its pool until it is given back")
+    }
+}
+
+impl<M: Manager> Drop for Slot<M> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            shared.with(sync::now(), |state, _| state.release(self.id));
+        }
+    }
+}

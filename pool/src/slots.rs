@@ -1,0 +1,167 @@
+//! Where every unit of capacity is: one record for each, and the counts by phase. Nothing else counts connections.
+
+use crate::limit::Cell;
+use crate::manager::Line;
+use std::panic::Location;
+use std::sync::Weak;
+use std::time::Instant;
+
+/// The records of all slots that are not free.
+pub(crate) struct Slots {
+    records: Vec<Option<Record>>,
+    vacant: Vec<SlotId>,
+    counts: [usize; Phase::COUNT],
+    stuck: usize,
+}
+
+pub(crate) type SlotId = usize;
+
+/// What is known of one slot. Holds only weak references: dropping one under the lock runs nobody's code.
+pub(crate) struct Record {
+    pub(crate) phase: Phase,
+    /// When the phase began.
+    pub(crate) since: Instant,
+    /// The connection's number, from the time it is open.
+    pub(crate) id: u64,
+    pub(crate) borrower: Borrower,
+    pub(crate) line: Option<Weak<dyn Line>>,
+    /// The limit of the driver call that runs.
+    pub(crate) call: Option<Weak<Cell>>,
+    stuck: bool,
+    /// Was this loan reported as a leak?
+    pub(crate) leak_told: bool,
+}
+
+/// Who borrows: where in the code, and which thread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Borrower {
+    pub(crate) call_site: &'static Location<'static>,
+    pub(crate) thread: usize,
+}
+
+/// | phase     | the connection is with    | part of `max_size` |
+/// |-----------|---------------------------|--------------------|
+/// | Opening   | the crew                  | yes                |
+/// | Idle      | the state                 | yes                |
+/// | Lent      | a guard, or a waiter's cell | yes              |
+/// | Checking  | the crew                  | yes                |
+/// | Resetting | the crew                  | yes                |
+/// | Closing   | the crew                  | yes                |
+/// | Severed   | the crew or a guard; its line is cut | no      |
+/// | Abandoned | a thread that was written off, in a look-up | no |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Opening,
+    Idle,
+    Lent,
+    Checking,
+    Resetting,
+    Closing,
+    Severed,
+    Abandoned,
+}
+
+impl Phase {
+    const COUNT: usize = Self::Abandoned as usize + 1;
+
+    fn takes_capacity(self) -> bool {
+        !matches!(self, Self::Severed | Self::Abandoned)
+    }
+}
+
+impl Slots {
+    pub(crate) fn new() -> Self {
+        Self { records: Vec::new(), vacant: Vec::new(), counts: [0; Phase::COUNT], stuck: 0 }
+    }
+
+    /// Takes a free slot, for opening a connection.
+    pub(crate) fn take(&mut self, now: Instant) -> SlotId {
+        let record = Record {
+            phase: Phase::Opening,
+            since: now,
+            id: 0,
+            borrower: Borrower { call_site: Location::caller(), thread: 0 },
+            line: None,
+            call: None,
+            stuck: false,
+            leak_told: false,
+        };
+        self.counts[Phase::Opening as usize] += 1;
+        match self.vacant.pop() {
+            Some(slot) => {
+                self.records[slot] = Some(record);
+                slot
+            }
+            None => {
+                self.records.push(Some(record));
+                self.records.len() - 1
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, slot: SlotId) -> &mut Record {
+        self.records[slot].as_mut().expect("a slot is known until it is freed")
+    }
+
+    #[inline]
+    pub(crate) fn enter(&mut self, slot: SlotId, phase: Phase, now: Instant) {
+        let record = self.records[slot].as_mut().expect("a slot is known until it is freed");
+        self.counts[record.phase as usize] -= 1;
+        self.counts[phase as usize] += 1;
+        self.stuck -= usize::from(record.stuck);
+        (record.phase, record.since, record.stuck) = (phase, now, false);
+    }
+
+    /// The call in this slot hangs and cannot be cut.
+    pub(crate) fn mark_stuck(&mut self, slot: SlotId) {
+        let record = self.get(slot);
+        let before = std::mem::replace(&mut record.stuck, true);
+        self.stuck += usize::from(!before);
+    }
+
+    pub(crate) fn free(&mut self, slot: SlotId) {
+        if let Some(record) = self.records[slot].take() {
+            self.counts[record.phase as usize] -= 1;
+            self.stuck -= usize::from(record.stuck);
+            self.vacant.push(slot);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, phase: Phase) -> usize {
+        self.counts[phase as usize]
+    }
+
+    pub(crate) fn stuck(&self) -> usize {
+        self.stuck
+    }
+
+    /// How many slots count against `max_size`.
+    #[inline]
+    pub(crate) fn taken(&self) -> usize {
+        self.occupied() - self.count(Phase::Severed) - self.count(Phase::Abandoned)
+    }
+
+    /// How many slots are not free, those beyond `max_size` included.
+    #[inline]
+    pub(crate) fn occupied(&self) -> usize {
+        self.records.len() - self.vacant.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SlotId, &Record)> {
+        self.records.iter().enumerate().filter_map(|(slot, record)| Some((slot, record.as_ref()?)))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Record> {
+        self.records.iter_mut().flatten()
+    }
+
+    /// The counts must be what a count of the records says.
+    pub(crate) fn assert_counts(&self) {
+        if cfg!(debug_assertions) {
+            let taken = self.iter().filter(|(_, record)| record.phase.takes_capacity()).count();
+            assert_eq!(taken, self.taken(), "BUG: a slot was miscounted");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The numbers of a pool at one moment, and the histograms among them.
+
+use crate::reason::CloseReason;
+use std::fmt;
+use std::time::Duration;
+
+/// The numbers of a pool at one moment, read under the pool's lock, so that they always add up.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections that are open: idle, lent, being checked or being reset.
+    pub open: u32,
+    /// Open and waiting for a borrower.
+    pub idle: u32,
+    /// Lent.
+    pub in_use: u32,
+    /// Being opened.
+    pub opening: u32,
+    /// Being checked before a loan.
+    pub checking: u32,
+    /// Being reset after a loan.
+    pub resetting: u32,
+    /// Being closed.
+    pub closing: u32,
+    /// Threads that wait in [`get`](crate::Pool::get).
+    pub waiting: u32,
+    /// Cut off by the pool, while the call that was running on them has not returned yet. Not part of `max_size`.
+    pub severed: u32,
+    /// Threads written off in a look-up that nobody can cut. Not part of `max_size`.
+    pub abandoned: u32,
+    /// Calls past their limit that registered no way to cut them. They keep their slots until they return.
+    pub stuck: u32,
+    /// The most connections this pool may hold.
+    pub max_size: u32,
+
+    /// Connections opened so far.
+    pub opened: u64,
+    /// Attempts to connect that failed.
+    pub open_failures: u64,
+    /// Loans that did not wait.
+    pub checked_out_at_once: u64,
+    /// Loans that waited.
+    pub checked_out_after_waiting: u64,
+    /// Loans among these that came to nothing, because the borrower's look found the connection broken.
+    pub taken_back: u64,
+    /// Requests that ran out of time.
+    pub timed_out: u64,
+    /// Requests refused because of `max_waiters`.
+    pub overloaded: u64,
+    /// Loans that ended.
+    pub returned: u64,
+    /// Returns that needed no reset.
+    pub resets_skipped: u64,
+    /// Resets that succeeded.
+    pub resets_done: u64,
+    /// Resets that failed.
+    pub resets_failed: u64,
+    /// Loans reported as leaks.
+    pub leaks: u64,
+    /// Connections closed so far, by reason.
+    pub closed: Closed,
+
+    /// How long borrowers waited.
+    pub wait_time: Histogram,
+    /// How long connections were lent.
+    pub use_time: Histogram,
+    /// How long opening took.
+    pub open_time: Histogram,
+}
+
+impl Stats {
+    /// The share of `max_size` that is lent, from 0 to 1 (more while a shrunk pool still has loans out).
+    pub fn utilization(&self) -> f64 {
+        f64::from(self.in_use) / f64::from(self.max_size.max(1))
+    }
+}
+
+/// How many connections were closed, by reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closed([u64; CloseReason::ALL.len()]);
+
+impl Closed {
+    /// Closed for this reason.
+    pub fn by(&self, reason: CloseReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// Closed for any reason.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(crate) fn count(&mut self, reason: CloseReason) {
+        self.0[reason as usize] += 1;
+    }
+}
+
+/// Durations counted in buckets, four to each doubling, so that a quantile is at most a quarter too large.
+#[derive(Clone)]
+pub struct Histogram {
+    buckets: [u64; BUCKETS],
+    total: Duration,
+    count: u64,
+    longest: Duration,
+}
+
+impl Histogram {
+    /// How many durations were counted.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their mean; zero if there are none.
+    pub fn mean(&self) -> Duration {
+        let nanos = self.total.as_nanos() / u128::from(self.count.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// The longest.
+    pub fn max(&self) -> Duration {
+        self.longest
+    }
+
+    /// The duration that a share `q` (0 to 1) of them does not exceed, rounded up to the end of its bucket. Zero if
+    /// there are none.
+    pub fn quantile(&self, q: f64) -> Duration {
+        let wanted = (q.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        for (bucket, &count) in self.buckets.iter().enumerate() {
+            seen += count;
+            if seen >= wanted && count > 0 {
+                return end_of(bucket).min(self.longest);
+            }
+        }
+        Duration::ZERO
+    }
+
+    #[inline]
+    pub(crate) fn count_zero(&mut self) {
+        self.count += 1;
+        self.buckets[0] += 1;
+    }
+
+    #[inline]
+    pub(crate) fn record(&mut self, span: Duration) {
+        self.count += 1;
+        self.total = self.total.saturating_add(span);
+        self.longest = self.longest.max(span);
+        self.buckets[bucket_of(span)] += 1;
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: [0; BUCKETS], total: Duration::ZERO, count: 0, longest: Duration::ZERO }
+    }
+}
+
+impl fmt::Debug for Histogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Histogram")
+            .field("count", &self.count)
+            .field("mean", &self.mean())
+            .field("p50", &self.quantile(0.5))
+            .field("p99", &self.quantile(0.99))
+            .field("max", &self.longest)
+            .finish()
+    }
+}
+
+/// Bucket 0 holds all below 256 ns; then come four to a doubling; the last holds all from about 70 minutes on.
+const BUCKETS: usize = 4 * 34 + 1;
+const SMALLEST_BIT: u32 = 8;
+
+#[inline]
+fn bucket_of(span: Duration) -> usize {
+    let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+    if nanos >> SMALLEST_BIT == 0 {
+        return 0;
+    }
+    let bit = nanos.ilog2();
+    let quarter = (nanos >> (bit - 2)) & 3;
+    (1 + 4 * (bit - SMALLEST_BIT) as usize + quarter as usize).min(BUCKETS - 1)
+}
+
+fn end_of(bucket: usize) -> Duration {
+    let Some(place) = bucket.checked_sub(1) else { return Duration::from_nanos((1 << SMALLEST_BIT) - 1) };
+    let (bit, quarter) = (SMALLEST_BIT + (place / 4) as u32, (place % 4) as u64);
+    if bucket == BUCKETS - 1 {
+        return Duration::MAX;
+    }
+    Duration::from_nanos(((5 + quarter) << (bit - 2)) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_duration_lies_in_the_bucket_that_ends_at_or_after_it() {
+        for nanos in (0..5_000).chain((10..60).map(|bit| (1u64 << bit) + 1)) {
+            let span = Duration::from_nanos(nanos);
+            let bucket = bucket_of(span);
+            assert!(span <= end_of(bucket), "{nanos}");
+            assert!(bucket == 0 || span > end_of(bucket - 1), "{nanos}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_at_most_a_quarter_too_large() {
+        let mut histogram = Histogram::default();
+        for micros in 1..=1_000 {
+            histogram.record(Duration::from_micros(micros));
+        }
+        for (q, exact) in [(0.5, 500.0), (0.99, 990.0), (1.0, 1_000.0)] {
+            let ratio = histogram.quantile(q).as_secs_f64() * 1e6 / exact;
+            assert!((1.0..1.25).contains(&ratio), "{q}: {ratio}");
+        }
+        assert_eq!(histogram.mean(), Duration::from_nanos(500_500));
+    }
+
+    #[test]
+    fn an_empty_histogram_answers_zero() {
+        assert_eq!(Histogram::default().quantile(0.99), Duration::ZERO);
+        assert_eq!(Histogram::default().mean(), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_longest_duration_is_counted_and_bounded() {
+        let mut histogram = Histogram::default();
+        histogram.record(Duration::MAX);
+        histogram.record(Duration::MAX);
+        assert_eq!(histogram.quantile(1.0), Duration::MAX);
+    }
+}

@@ -1,0 +1,280 @@
+//! The state's rules of supply: who is served next, what is checked, what is opened, and when to look again.
+//!
+//! [`State::settle`] runs at the end of every transaction and restores the invariants; [`State::tick`] is the upkeep.
+
+use crate::entry::Entry;
+use crate::error::{Cause, Holder};
+use crate::gate::Standing;
+use crate::reason::CloseReason;
+use crate::slots::Phase;
+use crate::state::{Promise, State};
+use crate::sync::after;
+use crate::todo::{Action, Delivery, Opening, Todo};
+use std::time::{Duration, Instant};
+
+impl<C, E> State<C, E> {
+    /// Restores what must hold after every change:
+    ///
+    /// - whoever has waited longer than the fairness window is served before anybody else;
+    /// - the first min(fresh idle, waiters) waiters are notified;
+    /// - a waiter for whom nothing is idle has a call under way for it, or an alarm that will look again;
+    /// - so has a shortfall of `min_idle`.
+    #[inline]
+    pub(crate) fn settle(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+        if self.closed {
+            return self.wind_up(todo);
+        }
+        if self.queue.is_empty() && !self.nudged && self.idle.len() >= self.rules.min_idle {
+            self.gate.at_ease();
+            return;
+        }
+        self.settle_slow(now, todo);
+    }
+
+    fn settle_slow(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+        self.serve_overdue(now, todo);
+        self.refuse_the_hopeless(now, todo);
+        self.supply(now, todo);
+        let fresh = self.fresh(now);
+        #[cfg(not(seeded_bug = "put_ignores_waiters"))]
+        self.queue.notify(fresh, |wake| todo.push(Action::Wake(wake)));
+        if cfg!(debug_assertions) {
+            self.queue.assert_notified(fresh);
+            self.slots.assert_counts();
+        }
+    }
+
+    /// Gives fresh idle connections to those who have waited longer than the fairness window, in order.
+    pub(super) fn serve_overdue(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+        while let Some(since) = self.queue.head_since() {
+            if now.saturating_duration_since(since) <= self.rules.fairness_window {
+                return;
+            }
+            let Some(entry) = self.pop_fresh(now, todo) else { return };
+            let borrower = self.queue.head_borrower().expect("somebody waits");
+            self.deliver(entry, now, borrower, todo);
+        }
+    }
+
+    /// Is there no connection, and no hope of one before somebody mends something?
+    pub(super) fn is_hopeless(&self, now: Instant) -> bool {
+        self.open() == 0 && self.gate.refuses(now)
+    }
+
+    fn refuse_the_hopeless(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+        if self.queue.is_empty() || !self.is_hopeless(now) {
+            return;
+        }
+        if let Some((Cause::Driver(error), _)) = &self.last_error {
+            while !self.queue.is_empty() {
+                todo.push(Action::Wake(self.queue.deliver(Delivery::Refused(std::sync::Arc::clone(error)))));
+            }
+        }
+    }
+
+    /// Sets going what the waiters and `min_idle` need: checks of stale idle connections first, for they are cheap, then
+    /// new connections. Calls that have gone unanswered for a while are no longer relied upon.
+    fn supply(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+        let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.nudged));
+        let late = self.late(now, Phase::Checking) + self.late(now, Phase::Resetting);
+        if late > 0 {
+            // Stale connections do not answer: better a new one than the next of them.
+            self.open_for(waiting, now, todo);
+        }
+        while self.unserved(waiting, now) > 0 && self.fresh(now) == 0 && self.check_the_newest(now, todo) {}
+        self.open_for(waiting, now, todo);
+        if late > 0 && self.unserved(waiting, now) > 0 {
+            self.cut_the_oldest(self.unserved(waiting, now), now, todo);
+        }
+        self.plan(waiting, now, todo);
+    }
+
+    /// Waiters for whom neither a fresh connection is idle nor a call is under way that still is in time.
+    fn unserved(&self, waiting: usize, now: Instant) -> usize {
+        let late = self.late(now, Phase::Checking) + self.late(now, Phase::Resetting);
+        waiting.saturating_sub(self.fresh(now) + self.promises.len() - late)
+    }
+
+    /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: whoever
+    /// finds one waits on.)
+    fn fresh(&self, now: Instant) -> usize {
+        match self.idle.last() {
+            Some(top) if self.is_fresh(top, now) => self.idle.len(),
+            _ => 0,
+        }
+    }
+
+    fn late(&self, now: Instant, kind: Phase) -> usize {
+        self.promises.iter().filter(|promise| promise.kind == kind && promise.is_late(now)).count()
+    }
+
+    fn check_the_newest(&mut self, now: Instant, todo: &mut Todo<C, E>) -> bool {
+        let Some(entry) = self.idle.pop() else { return false };
+        if entry.is_expired(now) {
+            self.close_entry(entry, CloseReason::Expired, now, todo);
+            return true;
+        }
+        self.check(entry, now, todo);
+        true
+    }
+
+    fn check(&mut self, mut entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
+        // A death that is proved while this check runs makes it suspect again.
+        entry.asked = self.epoch;
+        self.slots.enter(entry.slot, Phase::Checking, now);
+        self.promise(entry.slot, now, Phase::Checking);
+        todo.push(Action::Check(entry));
+    }
+
+    /// Opens connections for waiters who would go unserved, and for the shortfall of `min_idle`, as far as there is room
+    /// and the gate allows.
+    fn open_for(&mut self, waiting: usize, now: Instant, todo: &mut Todo<C, E>) {
+        let spare = (self.fresh(now) + self.promises.len()).saturating_sub(waiting);
+        let ready = self.idle.len().max(spare);
+        let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
+        let room = self.rules.max_size.saturating_sub(self.slots.taken());
+        // An attempt that drags on does not hold up the next.
+        let opening = self.slots.count(Phase::Opening).saturating_sub(self.late(now, Phase::Opening));
+        let standing = Standing { taken: self.slots.taken(), opening, circulating: self.slots.count(Phase::Lent) > 0 };
+        for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
+            let slot = self.slots.take(now);
+            self.promise(slot, now, Phase::Opening);
+            todo.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
+        }
+    }
+
+    /// No slot is free: the checks and resets that have gone unanswered the longest make room.
+    fn cut_the_oldest(&mut self, count: usize, now: Instant, todo: &mut Todo<C, E>) {
+        let standing = Standing { taken: self.slots.taken() - 1, opening: 0, circulating: false };
+        if self.slots.taken() < self.rules.max_size || self.gate.allowance(now, standing) == 0 {
+            return;
+        }
+        let late = |promise: &&Promise| promise.kind != Phase::Opening && promise.is_late(now);
+        for promise in self.promises.iter().filter(late).take(count) {
+            let call = self.slots.get(promise.slot).call.take();
+            todo.extend(call.map(|call| Action::Cut(promise.slot, call)));
+        }
+    }
+
+    /// Orders the alarm at which a waiter or a shortfall that cannot be served now is looked at again.
+    fn plan(&mut self, waiting: usize, now: Instant, todo: &mut Todo<C, E>) {
+        if waiting == 0 && self.idle.len() >= self.rules.min_idle {
+            return;
+        }
+        if let Some(retry_at) = self.gate.retry_at() {
+            self.want_alarm(retry_at.max(now), todo);
+        }
+        let late_at = self.promises.iter().map(Promise::late_at);
+        if let Some(late) = late_at.filter(|&late_at| late_at > now).min() {
+            self.want_alarm(late, todo);
+        }
+    }
+
+    /// The upkeep: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
+    /// due again. `wall` is the wall clock.
+    pub(crate) fn tick(&mut self, now: Instant, wall: Duration, todo: &mut Todo<C, E>) {
+        self.alarm = None;
+        if self.closed {
+            return;
+        }
+        self.compare_clocks(now, wall);
+        for entry in std::mem::take(&mut self.idle) {
+            let idle_for = now.saturating_duration_since(entry.last_used);
+            let surplus = self.slots.count(Phase::Idle) > self.rules.min_idle;
+            if entry.is_expired(now) {
+                self.close_entry(entry, CloseReason::Expired, now, todo);
+            } else if idle_for >= self.rules.idle_timeout && surplus {
+                self.close_entry(entry, CloseReason::Idle, now, todo);
+            } else if now.saturating_duration_since(entry.proved.at) >= self.rules.keepalive {
+                self.check(entry, now, todo);
+            } else {
+                self.idle.push(entry);
+            }
+        }
+        let due = self.idle.iter().filter_map(|entry| self.due(entry, now)).min();
+        let leaks_due = self.report_leaks(now, todo);
+        if let Some(due) = due.into_iter().chain(leaks_due).min() {
+            self.want_alarm(due, todo);
+        }
+    }
+
+    /// When the upkeep must look at this idle connection.
+    #[inline]
+    pub(super) fn due(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
+        let idle_out = match self.rules.idle_timeout {
+            Duration::MAX => None,
+            // At or below min_idle it stays though its time is over; then it is looked at again a period later.
+            timeout => after(entry.last_used, timeout).filter(|&due| due > now).or_else(|| after(now, timeout)),
+        };
+        let keepalive = match self.rules.keepalive {
+            Duration::MAX => None,
+            period => after(entry.proved.at, period),
+        };
+        [entry.expires, idle_out, keepalive].into_iter().flatten().min()
+    }
+
+    /// Reports each loan that is older than `leak_after` once. Returns when the next will be.
+    fn report_leaks(&mut self, now: Instant, todo: &mut Todo<C, E>) -> Option<Instant> {
+        if self.rules.leak_after == Duration::MAX {
+            return None;
+        }
+        let mut next: Option<Instant> = None;
+        for record in self.slots.iter_mut().filter(|record| record.phase == Phase::Lent && !record.leak_told) {
+            let Some(due) = after(record.since, self.rules.leak_after) else { continue };
+            if due > now {
+                next = Some(next.map_or(due, |next| next.min(due)));
+                continue;
+            }
+            record.leak_told = true;
+            self.tally.leaks += 1;
+            let held_for = now.saturating_duration_since(record.since);
+            todo.push(Action::TellLeak(Holder { id: record.id, held_for, call_site: record.borrower.call_site }));
+        }
+        next
+    }
+
+    /// A gap between the two clocks means that the process was frozen or the machine asleep: connections that look young
+    /// may be long dead. Returns whether there was one.
+    pub(crate) fn compare_clocks(&mut self, now: Instant, wall: Duration) -> bool {
+        let (then, wall_then) = std::mem::replace(&mut self.clocks, (now, wall));
+        let gap = wall.abs_diff(wall_then).abs_diff(now.saturating_duration_since(then));
+        let jumped = gap > FREEZE || wall < wall_then;
+        if jumped {
+            self.suspect();
+        }
+        jumped
+    }
+
+    #[inline]
+    pub(super) fn want_alarm(&mut self, at: Instant, todo: &mut Todo<C, E>) {
+        if self.alarm.is_none_or(|alarm| at < alarm) {
+            self.alarm = Some(at);
+            todo.push(Action::Alarm(at));
+        }
+    }
+
+    /// The last slot of a closed pool is free.
+    fn wind_up(&mut self, todo: &mut Todo<C, E>) {
+        if self.slots.occupied() == 0 {
+            todo.extend(self.onlookers.drain(..).map(Action::Wake));
+        }
+    }
+}
+
+impl Promise {
+    /// Until when a waiter relies on this call.
+    fn late_at(&self) -> Instant {
+        self.since + if self.kind == Phase::Opening { OPENING_PATIENCE } else { PATIENCE }
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        now >= self.late_at()
+    }
+}
+
+/// How long a waiter relies on a check or a reset, and on an attempt to connect.
+const PATIENCE: Duration = Duration::from_millis(100);
+const OPENING_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Clocks that drift apart by more than this were not drifting.
+const FREEZE: Duration = Duration::from_secs(1);

@@ -1,0 +1,203 @@
+//! What happens, told through `tracing`: fixed targets, and field names that OpenTelemetry knows.
+//!
+//! Repeats of a trouble are told once, and then once in ten seconds with the number left out.
+
+use crate::error::{Holder, Report};
+use crate::event::{Called, CheckedIn, CheckedOut, ClosedOne, EventHandler, OpenFailed, Opened};
+use crate::sync::{Mutex, now};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub(crate) struct Tracing {
+    open_failures: Repeats,
+    check_failures: Repeats,
+    reset_failures: Repeats,
+    time_outs: Repeats,
+    overloads: Repeats,
+}
+
+/// How often the same trouble has come since it was last told.
+#[derive(Debug, Default)]
+struct Repeats(Mutex<(Option<Instant>, u64)>);
+
+impl Repeats {
+    /// Is it time to tell again? Then: how many were left out.
+    fn tell(&self) -> Option<u64> {
+        let mut repeats = self.0.lock();
+        let now = now();
+        let (told, left_out) = &mut *repeats;
+        if told.is_some_and(|told| now.saturating_duration_since(told) < ONCE_IN) {
+            *left_out += 1;
+            return None;
+        }
+        *told = Some(now);
+        Some(std::mem::take(left_out))
+    }
+}
+
+const ONCE_IN: Duration = Duration::from_secs(10);
+
+impl EventHandler for Tracing {
+    fn opened(&self, event: &Opened<'_>) {
+        tracing::debug!(
+            target: "cabrank::open",
+            {
+                db.client.connection.pool.name = event.pool,
+                connection = event.id,
+                create_time_secs = event.took.as_secs_f64(),
+            },
+            "opened"
+        );
+    }
+
+    fn open_failed(&self, event: &OpenFailed<'_>) {
+        if let Some(left_out) = self.open_failures.tell() {
+            tracing::warn!(
+                target: "cabrank::open",
+                {
+                    db.client.connection.pool.name = event.pool,
+                    error = event.error,
+                    create_time_secs = event.took.as_secs_f64(),
+                    left_out,
+                },
+                "could not connect"
+            );
+        }
+    }
+
+    fn checked_out(&self, event: &CheckedOut<'_>) {
+        tracing::trace!(
+            target: "cabrank::checkout",
+            {
+                db.client.connection.pool.name = event.pool,
+                connection = event.id,
+                wait_time_secs = event.waited.as_secs_f64(),
+            },
+            "checked out"
+        );
+    }
+
+    fn checked_in(&self, event: &CheckedIn<'_>) {
+        tracing::trace!(
+            target: "cabrank::checkout",
+            {
+                db.client.connection.pool.name = event.pool,
+                connection = event.id,
+                use_time_secs = event.used.as_secs_f64(),
+            },
+            "checked in"
+        );
+    }
+
+    fn timed_out(&self, report: &Report) {
+        if let Some(left_out) = self.time_outs.tell() {
+            tracing::warn!(
+                target: "cabrank::checkout",
+                {
+                    db.client.connection.pool.name = report.pool.as_str(),
+                    wait_time_secs = report.waited.as_secs_f64(),
+                    left_out,
+                },
+                "timed out: {report}"
+            );
+        }
+    }
+
+    fn overloaded(&self, report: &Report) {
+        if let Some(left_out) = self.overloads.tell() {
+            tracing::warn!(
+                target: "cabrank::checkout",
+                {
+                    db.client.connection.pool.name = report.pool.as_str(),
+                    left_out,
+                },
+                "too many wait: {report}"
+            );
+        }
+    }
+
+    fn checked(&self, event: &Called<'_>) {
+        match event.error {
+            None => tracing::debug!(
+                target: "cabrank::check",
+                {
+                    db.client.connection.pool.name = event.pool,
+                    connection = event.id,
+                    check_time_secs = event.took.as_secs_f64(),
+                },
+                "alive"
+            ),
+            Some(error) => {
+                if let Some(left_out) = self.check_failures.tell() {
+                    tracing::warn!(
+                        target: "cabrank::check",
+                        {
+                            db.client.connection.pool.name = event.pool,
+                            connection = event.id,
+                            check_time_secs = event.took.as_secs_f64(),
+                            error,
+                            left_out,
+                        },
+                        "found dead"
+                    );
+                }
+            }
+        }
+    }
+
+    fn reset(&self, event: &Called<'_>) {
+        match event.error {
+            None => tracing::trace!(
+                target: "cabrank::reset",
+                {
+                    db.client.connection.pool.name = event.pool,
+                    connection = event.id,
+                    reset_time_secs = event.took.as_secs_f64(),
+                },
+                "reset"
+            ),
+            Some(error) => {
+                if let Some(left_out) = self.reset_failures.tell() {
+                    tracing::warn!(
+                        target: "cabrank::reset",
+                        {
+                            db.client.connection.pool.name = event.pool,
+                            connection = event.id,
+                            reset_time_secs = event.took.as_secs_f64(),
+                            error,
+                            left_out,
+                        },
+                        "could not reset"
+                    );
+                }
+            }
+        }
+    }
+
+    fn closed(&self, event: &ClosedOne<'_>) {
+        tracing::debug!(
+            target: "cabrank::close",
+            {
+                db.client.connection.pool.name = event.pool,
+                connection = event.id,
+                reason = event.reason.as_str(),
+                age_secs = event.age.as_secs_f64(),
+                uses = event.uses,
+            },
+            "closed"
+        );
+    }
+
+    fn leaked(&self, pool: &str, holder: &Holder) {
+        tracing::warn!(
+            target: "cabrank::leak",
+            {
+                db.client.connection.pool.name = pool,
+                connection = holder.id,
+                use_time_secs = holder.held_for.as_secs_f64(),
+                call_site = %holder.call_site,
+            },
+            "has not come back"
+        );
+    }
+}
