@@ -1,12 +1,12 @@
 //! Setting up a pool: the settings, their defaults, and the first connections.
 
-use crate::census::Birth;
 use crate::config::{Config, SessionPolicy};
 use crate::error::BuildError;
 use crate::event::EventHandler;
 use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::shared::{Hooks, OnOpen, Shared};
+use crate::state::census::Birth;
 use crate::sync::{self, after};
 use crate::upkeep;
 use crate::waiter::{Waiter, Wake};

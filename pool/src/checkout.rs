@@ -10,8 +10,8 @@ use crate::reason::CloseReason;
 use crate::shared::{Loan, Shared, Slot};
 use crate::slots::Borrower;
 use crate::state::State;
+use crate::state::todo::{Claim, Delivery};
 use crate::sync::{self, after};
-use crate::todo::{Claim, Delivery};
 use crate::waiter::{Waiter, Wake};
 use std::panic::Location;
 use std::sync::Arc;
@@ -35,10 +35,9 @@ pub(crate) fn checkout<M: Manager>(
     let request = Request { shared, borrower, start, deadline: after(start, timeout), waits: !timeout.is_zero() };
     let mut now = start;
     loop {
-        let (loan, taken_at) = request.take(now)?;
-        if let Some(loan) = request.look_at(loan, taken_at) {
+        let (loan, waited) = request.take(now)?;
+        if let Some(loan) = request.look_at(loan, now) {
             shared.tell(|events| {
-                let waited = taken_at.saturating_duration_since(start);
                 events.checked_out(&CheckedOut { pool: &shared.config.name, id: loan.entry.id, waited });
             });
             return Ok(loan);
@@ -63,9 +62,9 @@ enum Start<C, E> {
 }
 
 impl<M: Manager> Request<'_, M> {
-    /// Takes a connection, now or by waiting, and says when it did.
+    /// Takes a connection, at once or by waiting, and says how long that was.
     #[inline]
-    fn take(&self, now: Instant) -> Result<(Loan<M>, Instant), GetError<M::Error>> {
+    fn take(&self, now: Instant) -> Result<(Loan<M>, Duration), GetError<M::Error>> {
         let start = self.shared.with(now, |state, todo| match state.claim(now, self.borrower, todo) {
             Claim::Connection(entry) => Start::Have(entry),
             Claim::Closed => Start::Failed(GetError::Closed),
@@ -86,7 +85,7 @@ impl<M: Manager> Request<'_, M> {
             }
         });
         match start {
-            Start::Have(entry) => Ok((self.loan(entry), now)),
+            Start::Have(entry) => Ok((self.loan(entry), Duration::ZERO)),
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Failed(error) => {
                 if let GetError::Overloaded(report) = &error {
@@ -98,7 +97,7 @@ impl<M: Manager> Request<'_, M> {
     }
 
     /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken.
-    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<(Loan<M>, Instant), GetError<M::Error>> {
+    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<(Loan<M>, Duration), GetError<M::Error>> {
         // Whatever is queued needs a thread; if none could be spawned before, perhaps one can now.
         self.shared.crew.retry();
         loop {
@@ -127,7 +126,7 @@ impl<M: Manager> Request<'_, M> {
                 }
             });
             match outcome {
-                Some(Ok(entry)) => return Ok((self.loan(entry), now)),
+                Some(Ok(entry)) => return Ok((self.loan(entry), waited)),
                 Some(Err(error)) => {
                     if let GetError::Timeout(report) = &error {
                         self.shared.tell(|events| events.timed_out(report));
@@ -147,12 +146,13 @@ impl<M: Manager> Request<'_, M> {
     /// Looks at the connection without asking the server. `None`: it is not to be trusted, and on its way out.
     #[inline]
     fn look_at(&self, loan: Loan<M>, now: Instant) -> Option<Loan<M>> {
-        let rested = now.saturating_duration_since(loan.entry.last_used);
-        let mut loan = if rested > ALERT { self.unless_we_slept(loan, now)? } else { loan };
+        let rested = loan.entry.last_used + ALERT < now;
+        let mut loan = if rested { self.unless_we_slept(loan)? } else { loan };
         match contained(|| self.shared.manager.has_broken(&mut loan.entry.conn)) {
             Ok(false) => Some(loan),
             verdict => {
                 let reason = if verdict.is_ok() { CloseReason::Broken } else { CloseReason::Panicked };
+                let now = sync::now();
                 let Loan { slot, mut entry } = loan;
                 entry.condemned = Some(reason);
                 slot.give_back().with(now, |state, todo| {
@@ -166,8 +166,8 @@ impl<M: Manager> Request<'_, M> {
 
     /// Was the process frozen, or the machine asleep, while this connection was idle? Then it goes back to be checked.
     #[cold]
-    fn unless_we_slept(&self, loan: Loan<M>, now: Instant) -> Option<Loan<M>> {
-        let wall = sync::wall();
+    fn unless_we_slept(&self, loan: Loan<M>) -> Option<Loan<M>> {
+        let (now, wall) = (sync::now(), sync::wall());
         if !self.shared.with(now, |state, _| state.compare_clocks(now, wall)) {
             return Some(loan);
         }

@@ -10,8 +10,8 @@ use crate::manager::{Line, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
+use crate::state::todo::{Action, Opening, Todo};
 use crate::sync::{self, Mutex, after};
-use crate::todo::{Action, Opening, Todo};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 

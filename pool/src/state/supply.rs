@@ -7,9 +7,9 @@ use crate::error::{Cause, Holder};
 use crate::gate::Standing;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
+use crate::state::todo::{Action, Delivery, Opening, Todo};
 use crate::state::{Promise, State};
 use crate::sync::after;
-use crate::todo::{Action, Delivery, Opening, Todo};
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
@@ -201,16 +201,17 @@ impl<C, E> State<C, E> {
     /// When the upkeep must look at this idle connection.
     #[inline]
     pub(super) fn due(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
-        let idle_out = match self.rules.idle_timeout {
-            Duration::MAX => None,
+        let mut due = entry.expires;
+        let mut sooner = |at: Option<Instant>| due = due.into_iter().chain(at).min();
+        if self.rules.idle_timeout != Duration::MAX {
             // At or below min_idle it stays though its time is over; then it is looked at again a period later.
-            timeout => after(entry.last_used, timeout).filter(|&due| due > now).or_else(|| after(now, timeout)),
-        };
-        let keepalive = match self.rules.keepalive {
-            Duration::MAX => None,
-            period => after(entry.proved.at, period),
-        };
-        [entry.expires, idle_out, keepalive].into_iter().flatten().min()
+            let timeout = self.rules.idle_timeout;
+            sooner(after(entry.last_used, timeout).filter(|&due| due > now).or_else(|| after(now, timeout)));
+        }
+        if self.rules.keepalive != Duration::MAX {
+            sooner(after(entry.proved.at, self.rules.keepalive));
+        }
+        due
     }
 
     /// Reports each loan that is older than `leak_after` once. Returns when the next will be.
