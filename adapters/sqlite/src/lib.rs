@@ -31,8 +31,8 @@ pub use transaction::TransactionMode;
 
 pub use {cabrank, rusqlite};
 
-/// A pool of SQLite connections. [`builder`] begins one with this crate's defaults; `Pool::builder()` with the core's, by which
-/// connections end after 30 min.
+/// A pool of SQLite connections. [`builder`] begins one with this crate's defaults; `Pool::builder()` with the
+/// core's, by which connections end after 30 min.
 pub type Pool = cabrank::Pool<SqliteManager>;
 
 /// A borrowed SQLite connection.

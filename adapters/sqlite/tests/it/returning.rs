@@ -185,7 +185,6 @@ fn what_init_attached_stays_attached() {
 fn settings_made_through_the_driver_are_set_back() {
     assert_undone("busy_timeout", Afterwards::Reset, |conn| conn.busy_timeout(Duration::ZERO).unwrap());
     assert_undone("busy_handler", Afterwards::Reset, |conn| conn.busy_handler(Some(|_| false)).unwrap());
-    assert_undone("wal_hook", Afterwards::Reset, |conn| conn.wal_hook(Some(|_, _| Ok(()))));
     assert_undone("set_limit", Afterwards::Reset, |conn| {
         conn.set_limit(Limit::SQLITE_LIMIT_COLUMN, 3).unwrap();
     });
@@ -217,7 +216,7 @@ fn hooks_of_the_last_holder_are_not_called_for_the_next() {
         let calls = Arc::clone(calls);
         move || calls.fetch_add(1, Ordering::Relaxed)
     };
-    let soils: [(&str, &dyn Fn(&Connection)); 5] = [
+    let soils: [(&str, &dyn Fn(&mut Connection)); 5] = [
         ("authorizer", &|conn| {
             let call = call(&calls);
             let hook = move |_: AuthContext<'_>| {
@@ -245,8 +244,8 @@ fn hooks_of_the_last_holder_are_not_called_for_the_next() {
     ];
     let work = "BEGIN; UPDATE account SET money = money + 1; COMMIT; BEGIN; DELETE FROM account; ROLLBACK";
     for (name, soil) in soils {
-        let conn = pool.get().unwrap();
-        soil(&conn);
+        let mut conn = pool.get().unwrap();
+        soil(&mut conn);
         conn.execute_batch(work).unwrap();
         assert!(calls.load(Ordering::Relaxed) > 0, "{name} is called for its own holder");
         drop(conn);
@@ -272,12 +271,13 @@ fn a_hook_that_forbids_everything_does_not_stop_the_reset() {
     });
     let database = Database::new();
     let pool = database.pool(1);
-    let conn = pool.get().unwrap();
-    conn.execute_batch("BEGIN; UPDATE account SET money = 9").unwrap();
-    conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Deny)).unwrap();
-    conn.commit_hook(Some(|| true)).unwrap();
-    conn.progress_handler(1, Some(|| true)).unwrap();
-    drop(conn);
+    let forbid = |conn: &mut Connection| {
+        conn.execute_batch("BEGIN; UPDATE account SET money = 9").unwrap();
+        conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Deny)).unwrap();
+        conn.commit_hook(Some(|| true)).unwrap();
+        conn.progress_handler(1, Some(|| true)).unwrap();
+    };
+    forbid(&mut pool.get().unwrap());
     assert_eq!(money(&pool.get().unwrap()), 0);
     assert_eq!(pool.stats().opened, 1, "never replaced");
 }
@@ -323,12 +323,14 @@ fn clean_loans_are_not_reset() {
 fn the_policy_that_always_resets_undoes_what_tracking_cannot_see() {
     let database = Database::new();
     let pool = builder().max_size(1).session_policy(SessionPolicy::Always).build(database.manager()).unwrap();
-    let conn = pool.get().unwrap();
+    let soil = |driver: &mut rusqlite::Connection| {
+        driver.busy_timeout(Duration::ZERO).unwrap();
+        driver.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
+        driver.set_limit(Limit::SQLITE_LIMIT_COLUMN, 3).unwrap();
+    };
+    let mut conn = pool.get().unwrap();
     let before = session_of(&conn);
-    let driver: &rusqlite::Connection = &conn;
-    driver.busy_timeout(Duration::ZERO).unwrap();
-    driver.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
-    driver.wal_hook(None);
+    soil(&mut conn);
     assert_ne!(session_of(&conn), before);
     drop(conn);
     assert_eq!(session_of(&pool.get().unwrap()), before);
