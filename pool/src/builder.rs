@@ -1,12 +1,12 @@
 //! Setting up a pool: the settings, their defaults, and the first connections.
 
-use crate::census::Birth;
 use crate::config::{Config, SessionPolicy};
 use crate::error::BuildError;
 use crate::event::EventHandler;
 use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::shared::{Hooks, OnOpen, Shared};
+use crate::state::census::Birth;
 use crate::sync::{self, after};
 use crate::upkeep;
 use crate::waiter::{Waiter, Wake};
@@ -224,7 +224,9 @@ fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>
     loop {
         let now = sync::now();
         let birth = shared.with(now, |state, _| {
-            state.nudge();
+            if shared.config.min_idle == 0 {
+                state.nudge();
+            }
             state.look_on(Wake::Thread(Arc::clone(&waiter)));
             state.birth(wanted, now)
         });

@@ -8,9 +8,8 @@ use crate::limit::Limit;
 use crate::manager::{Manager, Session};
 use crate::reason::CloseReason;
 use crate::shared::{Loan, Shared};
-use crate::sync::{self, after};
+use crate::sync::{self, Ordering, after};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the crew.
 #[inline]

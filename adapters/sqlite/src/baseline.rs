@@ -7,8 +7,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension};
 
-/// The settings of one connection after `with_init` and the manager's own pragmas. Reading it costs 10 us of an
-/// opening's 140.
+/// The settings of one connection after `with_init` and the manager's own pragmas. Reading it costs some
+/// 10 us at each opening.
 #[derive(Debug)]
 pub(crate) struct Baseline {
     /// In the order of [`PRAGMAS`]; `None` where this build of SQLite, or this kind of database, has no answer.
@@ -32,8 +32,9 @@ impl Baseline {
         })
     }
 
-    /// Puts back what only the driver's methods can change. First of all, for a limit or a switched-off feature might stop
-    /// the SQL that the rest needs. Only differences are written: a change would have every statement prepared anew.
+    /// Puts back what only the driver's methods can change. First of all, for a limit or a switched-off feature
+    /// might stop the SQL that the rest needs. Only differences are written: a change would have every statement
+    /// prepared anew.
     pub(crate) fn restore_driver_settings(&self, conn: &Connection) -> rusqlite::Result<()> {
         for (limit, was) in LIMITS.iter().zip(&self.limits) {
             if let Some(was) = *was {
@@ -89,7 +90,8 @@ impl Baseline {
 
 /// Drops everything in the `temp` schema. `query_only` and `foreign_keys` must be put back afterwards.
 pub(crate) fn drop_temporary(conn: &Connection) -> rusqlite::Result<()> {
-    // Triggers, views and virtual tables have no root page. They come first: a virtual table takes its own tables along.
+    // Triggers, views and virtual tables have no root page. They come first: a virtual table takes its own tables
+    // along.
     const LIST: &str = "SELECT type, name FROM sqlite_temp_master \
                         WHERE type <> 'index' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
                         ORDER BY coalesce(rootpage, 0) > 0, type = 'table'";

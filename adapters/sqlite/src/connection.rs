@@ -8,8 +8,6 @@ use crate::identity::Watched;
 use crate::tracker::{Trace, Tracker};
 use rusqlite::TransactionBehavior;
 use rusqlite::config::DbConfig;
-use rusqlite::hooks::Wal;
-use std::ffi::c_int;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -17,8 +15,9 @@ use std::time::Duration;
 /// A pooled SQLite connection. Derefs to [`rusqlite::Connection`]; a `&mut` of it is accepted wherever one of that is.
 ///
 /// It shadows the methods whose effect SQLite reports to nobody, only to remember that they were called, so that
-/// the session is reset when the connection comes back. The same methods called on a plain `&rusqlite::Connection` (in a
-/// function that takes one, or on a transaction) go unseen; see the crate's table of what tracking cannot see.
+/// the session is reset when the connection comes back. The same methods called on a plain `&rusqlite::Connection`
+/// (in a function that takes one, or on a transaction) go unseen; see the crate's table of what tracking cannot
+/// see.
 pub struct Connection {
     pub(crate) driver: rusqlite::Connection,
     pub(crate) tracker: Tracker,
@@ -35,15 +34,9 @@ impl Connection {
     }
 
     /// As [`rusqlite::Connection::busy_handler`]; replaced by the manager's time-out when the connection is returned.
-    pub fn busy_handler(&self, handler: Option<fn(i32) -> bool>) -> rusqlite::Result<()> {
+    pub fn busy_handler(&mut self, handler: Option<fn(i32) -> bool>) -> rusqlite::Result<()> {
         self.tracker.mark(Trace::SETTING);
         self.driver.busy_handler(handler)
-    }
-
-    /// As [`rusqlite::Connection::wal_hook`]; replaced by automatic checkpoints when the connection is returned.
-    pub fn wal_hook(&self, hook: Option<fn(&Wal, c_int) -> rusqlite::Result<()>>) {
-        self.tracker.mark(Trace::SETTING);
-        self.driver.wal_hook(hook);
     }
 
     /// As [`rusqlite::Connection::set_db_config`]; set back when the connection is returned.

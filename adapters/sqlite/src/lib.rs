@@ -1,3 +1,5 @@
+//! SQLite connections for a [`cabrank`] pool. This file owns what is public and the order in which to read the rest.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
@@ -6,10 +8,11 @@ mod manager;
 mod open;
 mod source;
 
-// The connection, what its holders did to it, and how that is undone.
+// The connection, and what its holders did to it.
 mod connection;
 mod tracker;
 
+// How that is undone, and what cannot be.
 mod baseline;
 mod identity;
 mod reset;
@@ -28,7 +31,8 @@ pub use transaction::TransactionMode;
 
 pub use {cabrank, rusqlite};
 
-/// A pool of SQLite connections. [`builder`] builds one with this crate's defaults.
+/// A pool of SQLite connections. [`builder`] begins one with this crate's defaults; `Pool::builder()` with the
+/// core's, by which connections end after 30 min.
 pub type Pool = cabrank::Pool<SqliteManager>;
 
 /// A borrowed SQLite connection.

@@ -1,7 +1,7 @@
 //! `SqliteManager`: what to open and how, and the contract with the pool.
 //!
-//! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`, `reset.rs`,
-//! `fault.rs`, `transaction.rs`.
+//! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`,
+//! `reset.rs`, `fault.rs`, `transaction.rs`.
 
 use crate::connection::Connection;
 use crate::source::Source;
@@ -74,7 +74,8 @@ impl SqliteManager {
         self
     }
 
-    /// Opens with exactly these flags. Default: `READ_WRITE | NO_MUTEX | URI`; note that rusqlite's own default creates.
+    /// Opens with exactly these flags. Default: `READ_WRITE | NO_MUTEX | URI`; note that rusqlite's own default
+    /// creates.
     pub fn with_flags(mut self, flags: OpenFlags) -> Self {
         self.flags = flags;
         self
@@ -83,9 +84,9 @@ impl SqliteManager {
     /// Runs `init` on each new connection before anything is read or set: the place for an encryption key, functions,
     /// collations, and settings that shall hold for every loan.
     ///
-    /// What `init` sets is what a reset puts back. Temporary objects and hooks do not survive a reset: make those in the
-    /// pool's `on_open`, which runs again after each. (A pragma in `on_open` works too, but looks like a holder's, so that each
-    /// return costs a reset.)
+    /// What `init` sets is what a reset puts back. Hooks are replaced by this crate's own, and temporary objects do not
+    /// survive a reset: make those in the pool's `on_open`, which runs again after each. (A pragma in `on_open` works
+    /// too, but looks like a holder's, so that each return costs a reset.)
     pub fn with_init(
         mut self,
         init: impl Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
@@ -120,7 +121,8 @@ impl SqliteManager {
         self
     }
 
-    /// Sets a pragma on each new connection, after this manager's own, such as `("synchronous", "NORMAL")` or `("cache_size", -8000)`.
+    /// Sets a pragma on each new connection, after this manager's own, such as `("synchronous", "NORMAL")` or
+    /// `("cache_size", -8000)`.
     pub fn pragma(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
         self.pragmas.push((name.into(), value.to_string()));
         self
@@ -176,8 +178,8 @@ impl Manager for SqliteManager {
         reset::reset(conn, self.busy_timeout)
     }
 
-    /// The last connection to leave a file in WAL mode writes the log back into the file; a cut ends that half done, which
-    /// is safe.
+    /// The last connection to leave a file in WAL mode writes the log back into the file; a cut ends that half
+    /// done, which is safe.
     fn close(&self, conn: Connection, limit: &Limit) {
         let interrupt = conn.get_interrupt_handle();
         limit.on_cut(move || interrupt.interrupt());

@@ -52,12 +52,12 @@ pub(crate) fn open(
     }
     set_busy_timeout(&conn, manager.busy_timeout)?;
     let baseline = Baseline::read(&conn)?;
-    let tracker = Tracker::install(&conn)?;
+    let tracker = Tracker::install(&mut conn)?;
     Ok(Connection { driver: conn, tracker, baseline, watched })
 }
 
-/// Does the path still lead to this file, and can it be read? Does not wait for locks: whoever holds one proves that the
-/// file is well.
+/// Does the path still lead to this file, and can it be read? Does not wait for locks: whoever holds one proves
+/// that the file is well.
 pub(crate) fn check(conn: &Connection) -> Result<()> {
     // Nothing can happen to a memory database, and a writer would keep even readers of the schema waiting.
     let Some(watched) = &conn.watched else { return Ok(()) };

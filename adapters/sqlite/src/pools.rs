@@ -13,10 +13,10 @@ pub fn builder() -> Builder<SqliteManager> {
 
 /// One writer and several readers over one database: for writes, use this.
 ///
-/// SQLite has one writer at a time. With one pool for all, two writers meet at the file's lock, where the second polls until
-/// it is free or `busy_timeout` is over, first come or not. Here they queue for the one connection that writes, are
-/// served in order of arrival, and wait as long as `acquire_timeout` says. Readers are never in their way (in WAL mode), and
-/// cannot write by mistake: `query_only` is on.
+/// SQLite has one writer at a time. With one pool for all, two writers meet at the file's lock, where the second
+/// polls until it is free or `busy_timeout` is over, first come or not. Here they queue for the one connection that
+/// writes, are served in order of arrival, and wait as long as `acquire_timeout` says. Readers are never in their
+/// way (in WAL mode), and cannot write by mistake: `query_only` is on.
 ///
 /// ```
 /// use cabrank_sqlite::{SqliteManager, SqlitePools, rusqlite};
@@ -53,7 +53,8 @@ impl SqlitePools {
         &self.write
     }
 
-    /// The pool of the connections that only read. Its transactions are `DEFERRED`: one view of the data for all they read.
+    /// The pool of the connections that only read. Its transactions are `DEFERRED`: one view of the data for all
+    /// they read.
     pub fn read(&self) -> &Pool {
         &self.read
     }
@@ -68,8 +69,8 @@ impl SqlitePools {
         self.read.get()
     }
 
-    /// Closes both pools: refuses new loans, wakes whoever waits, closes idle connections, and waits for nobody. To wait for
-    /// what is still lent, close each pool with [`close_within`](Pool::close_within).
+    /// Closes both pools: refuses new loans, wakes whoever waits, closes idle connections, and waits for nobody. To
+    /// wait for what is still lent, close each pool with [`close_within`](Pool::close_within).
     pub fn close(&self) {
         self.read.close();
         self.write.close();

@@ -44,7 +44,8 @@ pub(crate) fn reset(conn: &mut Connection, busy_timeout: Duration) -> rusqlite::
         return Err(lasting("the last holder changed the journal mode"));
     }
     if traces.has(!Trace::SETTING) {
-        // A kept statement would run again without being prepared again, and so unseen.
+        // A kept statement that runs again is not prepared again, and so not seen. (Most are, because what undoes them
+        // happens to expire them; nothing promises that.)
         driver.flush_prepared_statement_cache();
     }
     if traces.has(Trace::TEMPORARY) {

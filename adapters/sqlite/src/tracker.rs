@@ -13,15 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the holders of one connection have done to its session since the last reset.
 pub(crate) struct Tracker {
-    /// A set of [`Trace`]s. Shared with our hooks inside the driver, each of which keeps one reference: rusqlite drops a
-    /// hook when it is replaced, so the number of references tells whether all of ours are still in place.
+    /// A set of [`Trace`]s. Shared with our hooks inside the driver, each of which keeps one reference: rusqlite
+    /// drops a hook when it is replaced, so the number of references tells whether all of ours are still in place.
     traces: Arc<AtomicU64>,
 }
 
 impl Tracker {
     /// Starts watching `conn`, in place of whatever hooks it has. All its prepared statements are prepared anew when
     /// they next run.
-    pub(crate) fn install(conn: &Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn install(conn: &mut Connection) -> rusqlite::Result<Self> {
         let traces = Arc::new(AtomicU64::new(0));
 
         let seen = Arc::clone(&traces);

@@ -11,8 +11,9 @@ use rusqlite::{Transaction, TransactionBehavior};
 pub enum TransactionMode {
     /// `IMMEDIATE` where the pool's connections can write, else `DEFERRED`.
     ///
-    /// A deferred transaction that reads and then writes fails with `SQLITE_BUSY_SNAPSHOT`, at once and without regard to the
-    /// busy time-out, whenever another one wrote in between. An immediate one waits its turn before it reads anything.
+    /// A deferred transaction that reads and then writes fails with `SQLITE_BUSY_SNAPSHOT`, at once and without
+    /// regard to the busy time-out, whenever another one wrote in between. An immediate one waits its turn before
+    /// it reads anything.
     #[default]
     Usual,
     /// At the first write. Best for reading; a write must be ready to be retried.

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Database, money};
 use cabrank_sqlite::rusqlite::{self, ErrorCode};
-use cabrank_sqlite::{SqliteManager, builder};
+use cabrank_sqlite::{Connection, SqliteManager, builder};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -35,10 +35,15 @@ fn closing_interrupts_what_a_holder_still_runs() {
     let holder = thread::spawn({
         let pool = pool.clone();
         move || {
-            let conn = pool.get().expect("a connection");
-            let tell = move || running.send(()).is_err() && false;
-            conn.progress_handler(1_000, Some(tell)).expect("a hook");
-            count_for_ever(&conn)
+            let tell = move || {
+                let _ = running.send(());
+                false
+            };
+            let count = |conn: &mut Connection| {
+                conn.progress_handler(1_000, Some(tell)).expect("a hook");
+                count_for_ever(conn)
+            };
+            count(&mut pool.get().expect("a connection"))
         }
     });
     is_running.recv().expect("the statement runs");

@@ -5,7 +5,7 @@ use cabrank_sqlite::cabrank::SessionPolicy;
 use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::hooks::{Action, AuthContext, Authorization};
 use cabrank_sqlite::rusqlite::limits::Limit;
-use cabrank_sqlite::rusqlite::{self, DropBehavior, ErrorCode, TransactionBehavior};
+use cabrank_sqlite::rusqlite::{self, DropBehavior, ErrorCode, TransactionBehavior, TransactionState};
 use cabrank_sqlite::{Connection, Pool, PooledConnection, builder};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -185,7 +185,6 @@ fn what_init_attached_stays_attached() {
 fn settings_made_through_the_driver_are_set_back() {
     assert_undone("busy_timeout", Afterwards::Reset, |conn| conn.busy_timeout(Duration::ZERO).unwrap());
     assert_undone("busy_handler", Afterwards::Reset, |conn| conn.busy_handler(Some(|_| false)).unwrap());
-    assert_undone("wal_hook", Afterwards::Reset, |conn| conn.wal_hook(Some(|_, _| Ok(()))));
     assert_undone("set_limit", Afterwards::Reset, |conn| {
         conn.set_limit(Limit::SQLITE_LIMIT_COLUMN, 3).unwrap();
     });
@@ -199,11 +198,13 @@ fn settings_made_through_the_driver_are_set_back() {
 #[test]
 fn the_usual_transaction_of_the_driver_is_deferred_again() {
     let database = Database::new();
-    let pool = database.pool(2);
-    pool.get().unwrap().set_transaction_behavior(TransactionBehavior::Immediate);
-    let (mut a, mut b) = (pool.get().unwrap(), pool.get().unwrap());
-    let (a, b) = (a.transaction().unwrap(), b.transaction().unwrap());
-    assert_eq!((money(&a), money(&b)), (0, 0), "neither holds the lock for writing");
+    let pool = database.pool(1);
+    let mut conn = pool.get().unwrap();
+    conn.set_transaction_behavior(TransactionBehavior::Immediate);
+    assert_eq!(conn.transaction().unwrap().transaction_state(Some("main")).unwrap(), TransactionState::Write);
+    drop(conn);
+    let mut conn = pool.get().unwrap();
+    assert_eq!(conn.transaction().unwrap().transaction_state(Some("main")).unwrap(), TransactionState::None);
 }
 
 #[test]
@@ -215,7 +216,7 @@ fn hooks_of_the_last_holder_are_not_called_for_the_next() {
         let calls = Arc::clone(calls);
         move || calls.fetch_add(1, Ordering::Relaxed)
     };
-    let soils: [(&str, &dyn Fn(&Connection)); 5] = [
+    let soils: [(&str, &dyn Fn(&mut Connection)); 5] = [
         ("authorizer", &|conn| {
             let call = call(&calls);
             let hook = move |_: AuthContext<'_>| {
@@ -230,11 +231,11 @@ fn hooks_of_the_last_holder_are_not_called_for_the_next() {
         }),
         ("rollback_hook", &|conn| {
             let call = call(&calls);
-            conn.rollback_hook(Some(move || drop(call()))).unwrap();
+            conn.rollback_hook(Some(move || _ = call())).unwrap();
         }),
         ("update_hook", &|conn| {
             let call = call(&calls);
-            conn.update_hook(Some(move |_: Action, _: &str, _: &str, _| drop(call()))).unwrap();
+            conn.update_hook(Some(move |_: Action, _: &str, _: &str, _| _ = call())).unwrap();
         }),
         ("progress_handler", &|conn| {
             let call = call(&calls);
@@ -243,8 +244,8 @@ fn hooks_of_the_last_holder_are_not_called_for_the_next() {
     ];
     let work = "BEGIN; UPDATE account SET money = money + 1; COMMIT; BEGIN; DELETE FROM account; ROLLBACK";
     for (name, soil) in soils {
-        let conn = pool.get().unwrap();
-        soil(&conn);
+        let mut conn = pool.get().unwrap();
+        soil(&mut conn);
         conn.execute_batch(work).unwrap();
         assert!(calls.load(Ordering::Relaxed) > 0, "{name} is called for its own holder");
         drop(conn);
@@ -264,14 +265,19 @@ fn a_hook_that_forbids_everything_does_not_stop_the_reset() {
         conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Deny)).unwrap();
         conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Allow)).unwrap();
     });
+    assert_undone("a commit hook that rolls back", Afterwards::Reset, |conn| {
+        conn.execute_batch("CREATE TEMP TABLE t (a)").unwrap();
+        conn.commit_hook(Some(|| true)).unwrap();
+    });
     let database = Database::new();
     let pool = database.pool(1);
-    let conn = pool.get().unwrap();
-    conn.execute_batch("BEGIN; UPDATE account SET money = 9").unwrap();
-    conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Deny)).unwrap();
-    conn.commit_hook(Some(|| true)).unwrap();
-    conn.progress_handler(1, Some(|| true)).unwrap();
-    drop(conn);
+    let forbid = |conn: &mut Connection| {
+        conn.execute_batch("BEGIN; UPDATE account SET money = 9").unwrap();
+        conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Deny)).unwrap();
+        conn.commit_hook(Some(|| true)).unwrap();
+        conn.progress_handler(1, Some(|| true)).unwrap();
+    };
+    forbid(&mut pool.get().unwrap());
     assert_eq!(money(&pool.get().unwrap()), 0);
     assert_eq!(pool.stats().opened, 1, "never replaced");
 }
@@ -296,7 +302,7 @@ fn a_connection_with_a_leaked_statement_is_replaced() {
 }
 
 #[test]
-fn clean_loans_are_not_reset_and_keep_their_cached_statements() {
+fn clean_loans_are_not_reset() {
     let database = Database::new();
     let pool = database.pool(1);
     for _ in 0..10 {
@@ -305,18 +311,26 @@ fn clean_loans_are_not_reset_and_keep_their_cached_statements() {
     }
     let stats = pool.stats();
     assert_eq!((stats.resets_skipped, stats.resets_done), (10, 0));
+
+    pool.get().unwrap().execute_batch("PRAGMA cache_size = 7").unwrap();
+    for _ in 0..10 {
+        pool.get().unwrap().execute("UPDATE account SET money = 0", []).unwrap();
+    }
+    assert_eq!(pool.stats().resets_done, 1, "one dirty loan is not held against those after it");
 }
 
 #[test]
 fn the_policy_that_always_resets_undoes_what_tracking_cannot_see() {
     let database = Database::new();
     let pool = builder().max_size(1).session_policy(SessionPolicy::Always).build(database.manager()).unwrap();
-    let conn = pool.get().unwrap();
+    let soil = |driver: &mut rusqlite::Connection| {
+        driver.busy_timeout(Duration::ZERO).unwrap();
+        driver.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
+        driver.set_limit(Limit::SQLITE_LIMIT_COLUMN, 3).unwrap();
+    };
+    let mut conn = pool.get().unwrap();
     let before = session_of(&conn);
-    let driver: &rusqlite::Connection = &conn;
-    driver.busy_timeout(Duration::ZERO).unwrap();
-    driver.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
-    driver.wal_hook(None);
+    soil(&mut conn);
     assert_ne!(session_of(&conn), before);
     drop(conn);
     assert_eq!(session_of(&pool.get().unwrap()), before);

@@ -88,10 +88,9 @@ fn settings_attachments_and_temporary_objects_are_seen() {
 
 #[test]
 fn settings_made_through_the_driver_are_seen() {
-    let cases: [(&str, fn(&mut Connection)); 7] = [
+    let cases: [(&str, fn(&mut Connection)); 6] = [
         ("busy_timeout", |conn| conn.busy_timeout(Duration::from_millis(1)).unwrap()),
         ("busy_handler", |conn| conn.busy_handler(Some(|_| false)).unwrap()),
-        ("wal_hook", |conn| conn.wal_hook(None)),
         ("set_limit", |conn| assert!(conn.set_limit(Limit::SQLITE_LIMIT_COLUMN, 3).is_ok())),
         ("set_db_config", |conn| assert!(!conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false).unwrap())),
         ("set_transaction_behavior", |conn| conn.set_transaction_behavior(TransactionBehavior::Exclusive)),
