@@ -22,6 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let unwatched = rusqlite::Connection::open(directory.path().join("costs.db"))?;
     measure("a prepared query, no pool, unwatched", 200_000, || read(&unwatched));
     measure("a prepared query, no pool, watched", 200_000, || read(&conn));
+    measure("a thousand rows inserted, no pool, unwatched", 700, || insert(&unwatched));
+    measure("a thousand rows inserted, no pool, watched", 700, || insert(&conn));
     measure("a cached query, no pool", 200_000, || read_cached(&unwatched));
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
         let pool = builder().session_policy(policy).build(manager.clone())?;
@@ -64,6 +66,15 @@ fn read_cached(conn: &rusqlite::Connection) {
     let mut statement = conn.prepare_cached(QUERY).expect("a statement");
     let found: rusqlite::Result<String> = statement.query_row([1], |row| row.get(0));
     assert!(found.is_ok());
+}
+
+/// Inserts a thousand rows, and takes them back.
+fn insert(conn: &rusqlite::Connection) {
+    run(conn, "BEGIN");
+    let mut statement = conn.prepare_cached("INSERT INTO t (v) VALUES ('abc')").expect("a statement");
+    (0..1_000).for_each(|_| assert_eq!(statement.execute([]).expect("a row"), 1));
+    drop(statement);
+    run(conn, "ROLLBACK");
 }
 
 fn run(conn: &rusqlite::Connection, sql: &str) {
