@@ -199,6 +199,15 @@ impl<M: Manager> Shared<M> {
         }
     }
 
+    /// Sets up a session: after opening, and again after each reset.
+    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
+        if let Some(on_open) = &self.hooks.on_open {
+            on_open(conn)?;
+        }
+        self.manager.rebase(conn);
+        Ok(())
+    }
+
     /// Tells the event handlers. A panic of the user's stays inside.
     #[inline]
     pub(crate) fn tell(&self, event: impl Fn(&dyn EventHandler)) {
@@ -206,16 +215,6 @@ impl<M: Manager> Shared<M> {
         let _ = contained(|| event(&self.hooks.tracing));
         if let Some(events) = &self.hooks.events {
             let _ = contained(|| event(&**events));
-        }
-    }
-}
-
-impl<M: Manager> Hooks<M> {
-    /// Sets up a session: after opening, and again after each reset.
-    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
-        match &self.on_open {
-            Some(on_open) => on_open(conn),
-            None => Ok(()),
         }
     }
 }

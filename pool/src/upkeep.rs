@@ -52,7 +52,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             let line = Arc::clone(line);
             limit.on_cut(move || line.sever());
         }
-        shared.hooks.set_up(&mut conn)?;
+        shared.set_up(&mut conn)?;
         Ok((conn, line))
     });
 
@@ -139,7 +139,7 @@ fn reset<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
     let line = entry.line.clone();
     let called = shared.call(&slot, shared.config.reset_timeout, line.as_ref(), |limit| {
         shared.manager.reset(&mut entry.conn, limit)?;
-        shared.hooks.set_up(&mut entry.conn)
+        shared.set_up(&mut entry.conn)
     });
     let ended = called.ended;
     let (id, took) = (entry.id, called.took);

@@ -2,7 +2,7 @@
 
 use cabrank_sqlite::cabrank::{Manager, SessionPolicy};
 use cabrank_sqlite::rusqlite::hooks::{AuthContext, Authorization};
-use cabrank_sqlite::{Pool, SqliteManager, builder, rusqlite};
+use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -22,20 +22,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let unwatched = rusqlite::Connection::open(directory.path().join("costs.db"))?;
     measure("a prepared query, no pool, unwatched", 200_000, || read(&unwatched));
     measure("a prepared query, no pool, watched", 200_000, || read(&conn));
+    measure("a thousand rows inserted, no pool, unwatched", 700, || insert(&unwatched));
+    measure("a thousand rows inserted, no pool, watched", 700, || insert(&conn));
     measure("a cached query, no pool", 200_000, || read_cached(&unwatched));
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
-        let pool = builder().session_policy(policy).build(manager.clone())?;
+        let pool = Pool::builder().session_policy(policy).build(manager.clone())?;
         measure(&format!("a loan and a cached query, {policy:?}"), 200_000, || lend(&pool, read_cached));
     }
 
-    let pool = builder().max_size(1).build(manager.clone())?;
+    let pool = Pool::builder().max_size(1).build(manager.clone())?;
     measure("a loan, a pragma, a reset", 20_000, || lend(&pool, |conn| run(conn, "PRAGMA cache_size = 7")));
     measure("a loan, a temporary table, a reset", 5_000, || lend(&pool, |conn| run(conn, "CREATE TEMP TABLE x (a)")));
     measure("a loan, an authorizer, a reset", 5_000, || {
         let hook = |conn: &mut rusqlite::Connection| conn.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
         hook(&mut pool.get().expect("a connection")).expect("no authorizer");
     });
-    let pool = builder().max_size(1).check_after(Duration::ZERO).build(manager)?;
+    let pool = Pool::builder().max_size(1).check_after(Duration::ZERO).build(manager)?;
     measure("a loan after a check", 5_000, || lend(&pool, |_| ()));
     Ok(())
 }
@@ -64,6 +66,15 @@ fn read_cached(conn: &rusqlite::Connection) {
     let mut statement = conn.prepare_cached(QUERY).expect("a statement");
     let found: rusqlite::Result<String> = statement.query_row([1], |row| row.get(0));
     assert!(found.is_ok());
+}
+
+/// Inserts a thousand rows, and takes them back.
+fn insert(conn: &rusqlite::Connection) {
+    run(conn, "BEGIN");
+    let mut statement = conn.prepare_cached("INSERT INTO t (v) VALUES ('abc')").expect("a statement");
+    (0..1_000).for_each(|_| assert_eq!(statement.execute([]).expect("a row"), 1));
+    drop(statement);
+    run(conn, "ROLLBACK");
 }
 
 fn run(conn: &rusqlite::Connection, sql: &str) {

@@ -26,13 +26,12 @@ mod pools;
 
 pub use connection::Connection;
 pub use manager::{JournalMode, SqliteManager};
-pub use pools::{SqlitePools, SqlitePoolsBuilder, builder};
+pub use pools::{SqlitePools, SqlitePoolsBuilder};
 pub use transaction::TransactionMode;
 
 pub use {cabrank, rusqlite};
 
-/// A pool of SQLite connections. [`builder`] begins one with this crate's defaults; `Pool::builder()` with the
-/// core's, by which connections end after 30 min.
+/// A pool of SQLite connections.
 pub type Pool = cabrank::Pool<SqliteManager>;
 
 /// A borrowed SQLite connection.

@@ -85,8 +85,7 @@ impl SqliteManager {
     /// collations, and settings that shall hold for every loan.
     ///
     /// What `init` sets is what a reset puts back. Hooks are replaced by this crate's own, and temporary objects do not
-    /// survive a reset: make those in the pool's `on_open`, which runs again after each. (A pragma in `on_open` works
-    /// too, but looks like a holder's, so that each return costs a reset.)
+    /// survive a reset: make those in the pool's `on_open`, which runs again after each.
     pub fn with_init(
         mut self,
         init: impl Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
@@ -176,6 +175,11 @@ impl Manager for SqliteManager {
         let interrupt = conn.get_interrupt_handle();
         limit.on_cut(move || interrupt.interrupt());
         reset::reset(conn, self.busy_timeout)
+    }
+
+    /// What the manager and `on_open` have set is not a holder's.
+    fn rebase(&self, conn: &mut Connection) {
+        conn.tracker.forget();
     }
 
     /// The last connection to leave a file in WAL mode writes the log back into the file; a cut ends that half

@@ -1,15 +1,8 @@
-//! Pools with this crate's defaults: one, or a writer's and the readers' over one database.
+//! A writer's pool and the readers' over one database.
 
 use crate::manager::SqliteManager;
 use crate::{Pool, PooledConnection};
 use cabrank::{BuildError, Builder, GetError};
-use std::time::Duration;
-
-/// A builder of one pool, without limits to a connection's age: a file does not move to another machine, nor does
-/// anything between close an idle connection. Each connection holds a few descriptors and its page cache.
-pub fn builder() -> Builder<SqliteManager> {
-    Pool::builder().max_lifetime(Duration::MAX).idle_timeout(Duration::MAX)
-}
 
 /// One writer and several readers over one database: for writes, use this.
 ///
@@ -45,7 +38,11 @@ pub struct SqlitePools {
 impl SqlitePools {
     /// Starts with one writer and four readers, all with the settings of `manager`.
     pub fn builder(manager: SqliteManager) -> SqlitePoolsBuilder {
-        SqlitePoolsBuilder { write: builder().name("write"), read: builder().name("read").max_size(4), manager }
+        SqlitePoolsBuilder {
+            write: Pool::builder().name("write"),
+            read: Pool::builder().name("read").max_size(4),
+            manager,
+        }
     }
 
     /// The pool of the one connection that writes. Its transactions are `IMMEDIATE`.
@@ -60,11 +57,13 @@ impl SqlitePools {
     }
 
     /// Borrows the connection that writes.
+    #[track_caller]
     pub fn writer(&self) -> Result<PooledConnection, GetError<rusqlite::Error>> {
         self.write.get()
     }
 
     /// Borrows a connection that reads.
+    #[track_caller]
     pub fn reader(&self) -> Result<PooledConnection, GetError<rusqlite::Error>> {
         self.read.get()
     }

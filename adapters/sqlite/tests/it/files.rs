@@ -2,14 +2,14 @@
 
 use crate::fixture::{Database, money};
 use cabrank_sqlite::cabrank::{Fault, Manager};
-use cabrank_sqlite::{Pool, SqliteManager, builder, rusqlite};
+use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
 #[cfg(unix)]
 use std::fs;
 use std::time::Duration;
 
 /// A pool of one that checks its connection before each loan.
 fn checking(manager: SqliteManager) -> Pool {
-    let builder = builder().max_size(1).check_after(Duration::ZERO).acquire_timeout(Duration::from_secs(5));
+    let builder = Pool::builder().max_size(1).check_after(Duration::ZERO).acquire_timeout(Duration::from_secs(5));
     builder.build(manager).expect("a pool")
 }
 

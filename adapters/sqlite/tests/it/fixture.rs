@@ -2,7 +2,7 @@
 
 use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::limits::Limit;
-use cabrank_sqlite::{Pool, SqliteManager, builder, rusqlite};
+use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -26,7 +26,7 @@ impl Database {
     }
 
     pub(crate) fn pool(&self, max_size: u32) -> Pool {
-        builder().max_size(max_size).build(self.manager()).expect("a pool")
+        Pool::builder().max_size(max_size).build(self.manager()).expect("a pool")
     }
 }
 

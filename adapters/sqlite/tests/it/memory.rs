@@ -2,12 +2,12 @@
 
 use crate::fixture::{create_account, money};
 use cabrank_sqlite::rusqlite::ErrorCode;
-use cabrank_sqlite::{SqliteManager, SqlitePools, builder};
+use cabrank_sqlite::{Pool, SqliteManager, SqlitePools};
 use std::time::Duration;
 
 #[test]
 fn all_connections_share_the_database() {
-    let pool = builder().max_size(2).build(SqliteManager::memory()).unwrap();
+    let pool = Pool::builder().max_size(2).build(SqliteManager::memory()).unwrap();
     let (a, b) = (pool.get().unwrap(), pool.get().unwrap());
     create_account(&a);
     assert_eq!(money(&b), 0);
@@ -24,7 +24,7 @@ fn two_managers_have_two_databases() {
 
 #[test]
 fn the_data_outlives_every_connection_of_the_pool() {
-    let pool = builder().max_size(2).build(SqliteManager::memory()).unwrap();
+    let pool = Pool::builder().max_size(2).build(SqliteManager::memory()).unwrap();
     create_account(&pool.get().unwrap());
     pool.evict_all();
     assert_eq!(money(&pool.get().unwrap()), 0);
@@ -33,7 +33,7 @@ fn the_data_outlives_every_connection_of_the_pool() {
 
 #[test]
 fn the_connection_that_keeps_the_data_is_not_counted() {
-    let pool = builder().max_size(1).build(SqliteManager::memory()).unwrap();
+    let pool = Pool::builder().max_size(1).build(SqliteManager::memory()).unwrap();
     let _conn = pool.get().unwrap();
     assert_eq!(pool.stats().open, 1);
 }
@@ -52,7 +52,7 @@ fn the_data_goes_with_the_last_manager_and_connection() {
 #[test]
 fn a_second_writer_waits_for_the_busy_timeout() {
     let manager = SqliteManager::memory().busy_timeout(Duration::from_millis(30));
-    let pool = builder().max_size(2).build(manager).unwrap();
+    let pool = Pool::builder().max_size(2).build(manager).unwrap();
     let (a, b) = (pool.get().unwrap(), pool.get().unwrap());
     create_account(&a);
     a.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -65,7 +65,7 @@ fn a_second_writer_waits_for_the_busy_timeout() {
 #[test]
 fn a_writer_does_not_fail_the_check_of_the_others() {
     let manager = SqliteManager::memory();
-    let pool = builder().max_size(2).check_after(Duration::ZERO).build(manager).unwrap();
+    let pool = Pool::builder().max_size(2).check_after(Duration::ZERO).build(manager).unwrap();
     let (a, b) = (pool.get().unwrap(), pool.get().unwrap());
     a.execute_batch("BEGIN EXCLUSIVE").unwrap();
     drop(b);

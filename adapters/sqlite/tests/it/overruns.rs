@@ -2,7 +2,7 @@
 
 use crate::fixture::{Database, money};
 use cabrank_sqlite::rusqlite::{self, ErrorCode};
-use cabrank_sqlite::{Connection, SqliteManager, builder};
+use cabrank_sqlite::{Connection, Pool, SqliteManager};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -23,14 +23,14 @@ fn an_opening_that_never_ends_is_interrupted_and_tried_again() {
         true => count_for_ever(conn),
         false => Ok(()),
     });
-    let pool = builder().max_size(1).connect_timeout(Duration::from_millis(50)).build_lazy(manager).unwrap();
+    let pool = Pool::builder().max_size(1).connect_timeout(Duration::from_millis(50)).build_lazy(manager).unwrap();
     assert_eq!(money(&pool.get().expect("the second attempt succeeds")), 0);
     assert_eq!((pool.stats().open_failures, pool.stats().opened), (1, 1));
 }
 
 #[test]
 fn closing_interrupts_what_a_holder_still_runs() {
-    let pool = builder().max_size(1).build(SqliteManager::memory()).unwrap();
+    let pool = Pool::builder().max_size(1).build(SqliteManager::memory()).unwrap();
     let (running, is_running) = mpsc::channel();
     let holder = thread::spawn({
         let pool = pool.clone();

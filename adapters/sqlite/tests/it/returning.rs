@@ -6,7 +6,7 @@ use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::hooks::{Action, AuthContext, Authorization};
 use cabrank_sqlite::rusqlite::limits::Limit;
 use cabrank_sqlite::rusqlite::{self, DropBehavior, ErrorCode, TransactionBehavior, TransactionState};
-use cabrank_sqlite::{Connection, Pool, PooledConnection, builder};
+use cabrank_sqlite::{Connection, Pool, PooledConnection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -173,7 +173,7 @@ fn attached_databases_are_detached() {
 fn what_init_attached_stays_attached() {
     let database = Database::new();
     let manager = database.manager().with_init(|conn| conn.execute_batch("ATTACH ':memory:' AS extra"));
-    let pool = builder().max_size(1).build(manager).unwrap();
+    let pool = Pool::builder().max_size(1).build(manager).unwrap();
     let before = session_of(&pool.get().unwrap());
     for soiled in ["ATTACH ':memory:' AS more", "DETACH extra", "DETACH extra; ATTACH 'file:/y?vfs=memdb' AS extra"] {
         pool.get().unwrap().execute_batch(soiled).unwrap();
@@ -322,7 +322,7 @@ fn clean_loans_are_not_reset() {
 #[test]
 fn the_policy_that_always_resets_undoes_what_tracking_cannot_see() {
     let database = Database::new();
-    let pool = builder().max_size(1).session_policy(SessionPolicy::Always).build(database.manager()).unwrap();
+    let pool = Pool::builder().max_size(1).session_policy(SessionPolicy::Always).build(database.manager()).unwrap();
     let soil = |driver: &mut rusqlite::Connection| {
         driver.busy_timeout(Duration::ZERO).unwrap();
         driver.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
@@ -339,7 +339,7 @@ fn the_policy_that_always_resets_undoes_what_tracking_cannot_see() {
 #[test]
 fn on_open_runs_again_after_a_reset() {
     let database = Database::new();
-    let pool: Pool = builder()
+    let pool: Pool = Pool::builder()
         .max_size(1)
         .on_open(|conn| conn.execute_batch("CREATE TEMP TABLE IF NOT EXISTS mine (a); INSERT INTO mine VALUES (1)"))
         .build(database.manager())
@@ -349,6 +349,11 @@ fn on_open_runs_again_after_a_reset() {
         let rows: i64 = conn.query_row("SELECT count(*) FROM mine", [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 1);
     }
+    assert_eq!(pool.stats().resets_done, 0, "what on_open makes is not a holder's trace");
+
+    pool.get().unwrap().execute("INSERT INTO mine VALUES (2)", []).unwrap();
+    let rows: i64 = pool.get().unwrap().query_row("SELECT count(*) FROM mine", [], |row| row.get(0)).unwrap();
+    assert_eq!((rows, pool.stats().resets_done), (1, 1));
     assert_eq!(pool.stats().opened, 1, "never replaced");
 }
 

@@ -3,7 +3,7 @@
 use crate::fixture::{Database, create_account, money};
 use cabrank_sqlite::cabrank::{Fault, Manager, Transact};
 use cabrank_sqlite::rusqlite::{self, ErrorCode, Transaction, TransactionState};
-use cabrank_sqlite::{Pool, SqliteManager, TransactionMode, builder};
+use cabrank_sqlite::{Pool, SqliteManager, TransactionMode};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -58,7 +58,7 @@ fn no_immediate_transaction_is_lost_or_run_twice() {
 
 #[test]
 fn no_transaction_is_lost_in_a_memory_database() {
-    let pool = builder().max_size(4).build(SqliteManager::memory()).unwrap();
+    let pool = Pool::builder().max_size(4).build(SqliteManager::memory()).unwrap();
     create_account(&pool.get().unwrap());
     earn_together(&pool, TransactionMode::Usual);
     assert_eq!(money(&pool.get().unwrap()), 200);
