@@ -116,10 +116,12 @@ impl Story {
 /// A duration as people say it, in one unit and with few digits.
 pub(crate) fn time(span: Duration) -> String {
     match span {
+        Duration::MAX => "no limit".to_owned(),
         span if span < Duration::from_micros(1) => format!("{} ns", span.as_nanos()),
         span if span < Duration::from_millis(1) => format!("{:.1} us", span.as_secs_f64() * 1e6),
         span if span < Duration::from_secs(1) => format!("{:.1} ms", span.as_secs_f64() * 1e3),
-        span => format!("{:.2} s", span.as_secs_f64()),
+        span if span < Duration::from_secs(120) => format!("{:.2} s", span.as_secs_f64()),
+        span => format!("{} min", span.as_secs() / 60),
     }
 }
 

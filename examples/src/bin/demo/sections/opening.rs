@@ -30,7 +30,7 @@ pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> 
     story.fact("max_size: the most connections", config.max_size);
     story.fact("min_idle: kept ready", config.min_idle);
     story.fact("acquire_timeout: how long `get` waits", time(config.acquire_timeout));
-    story.fact("max_lifetime: how old one may become", format!("{} min", config.max_lifetime.as_secs() / 60));
+    story.fact("max_lifetime: how old one may become", time(config.max_lifetime));
     story.fact("opening the first took", time(pool.stats().open_time.max()));
     story.expect("connections open", 1, pool.stats().open);
     story.expect("the number of the first", 1, PooledConnection::id(&conn));
