@@ -22,8 +22,15 @@ pub struct Builder<M: Manager> {
     events: Option<Arc<dyn EventHandler>>,
 }
 
+impl<M: Manager> Pool<M> {
+    /// Starts to set up a pool.
+    pub fn builder() -> Builder<M> {
+        Builder::new()
+    }
+}
+
 impl<M: Manager> Builder<M> {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let mut config = Config::default();
         if !M::REMOTE {
             // Nothing between here and the engine closes idle connections, and it does not move to another machine.

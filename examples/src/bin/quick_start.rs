@@ -1,11 +1,11 @@
 //! The example of the README: open a pool, ask, transfer.
 
-use cabrank_sqlite::{SqliteManager, rusqlite};
+use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let manager = SqliteManager::file(directory.path().join("bank.db")).create(true);
-    let pool = cabrank_sqlite::Pool::builder().max_size(4).build(manager)?;
+    let pool = Pool::builder().max_size(4).build(manager)?;
 
     let conn = pool.get()?; // Derefs to rusqlite::Connection.
     conn.execute_batch("CREATE TABLE account (owner TEXT PRIMARY KEY, balance INTEGER NOT NULL CHECK (balance >= 0))")?;
