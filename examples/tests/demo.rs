@@ -9,7 +9,7 @@ fn with_default_arguments_everything_comes_as_expected() {
     for line in [
         "1. The pool",
         "2. Single queries",
-        "3. Concurrency: 15 threads share 10 connections",
+        "3. Concurrency: 15 threads on 10 connections",
         "4. Transactions",
         "5. States and statistics",
         "6. Exhaustion: 12 holders for a pool of 10",
@@ -29,7 +29,7 @@ fn with_default_arguments_everything_comes_as_expected() {
 fn a_smaller_pool_and_fewer_threads_do_as_well() {
     let output = demo(&["--max-size", "3", "--threads", "8", "--hold", "1"]);
     let text = succeeded(&output);
-    assert!(text.contains("8 threads share 3 connections"), "{text}");
+    assert!(text.contains("8 threads on 3 connections"), "{text}");
     assert!(text.contains("5 holders for a pool of 3"), "{text}");
 }
 
@@ -37,7 +37,7 @@ fn a_smaller_pool_and_fewer_threads_do_as_well() {
 fn a_pool_of_one_connection_leaves_out_what_needs_two() {
     let output = demo(&["--max-size", "1", "--threads", "1", "--hold", "0"]);
     let text = succeeded(&output);
-    assert!(text.contains("1 thread share"), "{text}");
+    assert!(text.contains("1 thread on 1 connection"), "{text}");
     assert!(text.contains("left out"), "{text}");
 }
 
@@ -62,7 +62,7 @@ fn bad_arguments_are_refused_by_name_and_with_a_remedy() {
         (["--max-size", "0"], ["--max-size", "from 1 to 100"]),
         (["--max-size", "ten"], ["--max-size", "from 1 to 100"]),
         (["--threads", "0"], ["--threads", "from 1 to 1000"]),
-        (["--hold", "-1"], ["--hold", "--help"]),
+        (["--hold", "-1"], ["--hold", "from 0 to 10000"]),
         (["--url", "oracle://me:secret@host/db"], ["--url", "sqlite:PATH"]),
         (["--url", ""], ["--url", "sqlite:PATH"]),
         (["--url", ":memory:"], ["--url", "name a file"]),

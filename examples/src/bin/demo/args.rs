@@ -38,12 +38,12 @@ impl Args {
 /// The life of a connection pool, told on a real database: single queries, more threads than connections, transactions,
 /// states and statistics, exhaustion and recovery, a graceful close.
 ///
-/// Each section says what it expects and what came. The exit status is 0 if all came as expected, 1 if something did not, and
-/// 2 if the demo could not run.
+/// Each section says what it expects and what came. The exit status is 0 if all came as expected, 1 if something did
+/// not, and 2 if the demo could not run.
 #[derive(Debug, Parser)]
-#[command(name = "demo")]
+#[command(name = "demo", allow_negative_numbers = true)]
 struct Words {
-    /// The database: `sqlite:PATH` or a path. The demo makes a table `cabrank_demo_account` in it and drops it afterwards.
+    /// The database: sqlite:PATH or a path. The demo makes a table cabrank_demo_account there and drops it afterwards.
     /// [default: a temporary SQLite file]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -83,7 +83,7 @@ fn database(url: Option<&str>) -> Result<Database, String> {
     Ok(Database::File(PathBuf::from(path)))
 }
 
-/// What stands before the first colon, if it looks like a scheme and not like a drive or a file's name, and what follows.
+/// What stands before the first colon, if it looks like a scheme and not like a drive or a file, and what follows.
 fn scheme(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once(':')?;
     let is_scheme = scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));

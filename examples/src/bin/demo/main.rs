@@ -1,8 +1,8 @@
 //! `cargo run`: the story of a connection pool, told on a real database.
 //!
 //! Start at [`tell`]. Each section is a file in `sections/`; what differs from one database to the next is behind the
-//! trait in `engine.rs`. Every section says what it expects and what came. The exit status is 0 if all came as expected, 1
-//! if something did not, and 2 if the demo could not run.
+//! trait in `engine.rs`. Every section says what it expects and what came. The exit status is 0 if all came as
+//! expected, 1 if something did not, and 2 if the demo could not run.
 
 mod args;
 mod engine;
@@ -21,7 +21,8 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Not the chain of causes: the pool's errors name theirs.
+            eprintln!("error: {error}");
             ExitCode::from(2)
         }
     }

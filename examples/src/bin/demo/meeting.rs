@@ -3,8 +3,8 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Lets threads go on when enough of them have come. Unlike `std::sync::Barrier` it can be passed any number of times, and
-/// gives up if too few come: a thread that failed on its way must not keep the others for ever.
+/// Lets threads go on when enough of them have come. Unlike `std::sync::Barrier` it lets latecomers pass, and gives up
+/// if too few come: a thread that failed on its way must not keep the others for ever.
 pub(crate) struct Meeting {
     arrived: Mutex<u32>,
     complete: Condvar,

@@ -1,4 +1,4 @@
-//! The telling: titles, sentences and numbers, and for each expectation what was expected, what came, and whether it held.
+//! The telling: titles, sentences and numbers; and of each expectation, what was expected, what came, and if it held.
 
 use std::fmt::{Debug, Display};
 use std::io::Write;
@@ -10,30 +10,36 @@ pub(crate) struct Story {
     sections: u32,
     expectations: u32,
     mismatches: Vec<String>,
-    /// Is the last line one of a table?
-    in_table: bool,
+    /// What stands above; a blank line is left before anything else.
+    above: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Title,
+    Sentences,
+    Table,
+    Quote,
 }
 
 impl Story {
     pub(crate) fn new() -> Self {
-        let story =
-            Self { began: Instant::now(), sections: 0, expectations: 0, mismatches: Vec::new(), in_table: false };
-        print("cabrank: the life of a connection pool");
-        story
+        Self { began: Instant::now(), sections: 0, expectations: 0, mismatches: Vec::new(), above: Kind::Title }
     }
 
     /// Begins a section.
     pub(crate) fn section(&mut self, title: &str) {
+        if self.sections == 0 {
+            print("cabrank: the life of a connection pool");
+        }
         self.sections += 1;
-        self.in_table = false;
         print(&format!("\n{}. {title}", self.sections));
+        self.above = Kind::Title;
     }
 
     /// Tells a few sentences, broken into lines.
     pub(crate) fn say(&mut self, sentences: &str) {
-        if std::mem::take(&mut self.in_table) {
-            print("");
-        }
+        self.follow_with(Kind::Sentences);
         for line in wrapped(sentences, WIDTH - 3) {
             print(&format!("   {line}"));
         }
@@ -41,16 +47,15 @@ impl Story {
 
     /// Shows what a program would print, word for word.
     pub(crate) fn quote(&mut self, text: &str) {
-        print("");
+        self.follow_with(Kind::Quote);
         for line in wrapped(text, WIDTH - 7) {
             print(&format!("     | {line}"));
         }
-        self.in_table = true;
     }
 
     /// A number or a word that is only told.
     pub(crate) fn fact(&mut self, what: &str, is: impl Display) {
-        self.open_table();
+        self.follow_with(Kind::Table);
         print(&format!("     {what:<42} {is}"));
     }
 
@@ -97,7 +102,7 @@ impl Story {
     }
 
     fn judge(&mut self, what: &str, expected: &str, came: &str, holds: bool) {
-        self.open_table();
+        self.follow_with(Kind::Table);
         self.expectations += 1;
         let verdict = if holds { "ok" } else { "MISMATCH" };
         print(&format!("     {what:<42} expected {expected:<16} came {came:<16} {verdict}"));
@@ -106,17 +111,17 @@ impl Story {
         }
     }
 
-    fn open_table(&mut self) {
-        if !std::mem::replace(&mut self.in_table, true) {
+    fn follow_with(&mut self, kind: Kind) {
+        let above = std::mem::replace(&mut self.above, kind);
+        if above != kind && above != Kind::Title {
             print("");
         }
     }
 }
 
-/// A duration as people say it, in one unit and with few digits.
+/// A duration that was measured, in one unit and with few digits.
 pub(crate) fn time(span: Duration) -> String {
     match span {
-        Duration::MAX => "no limit".to_owned(),
         span if span < Duration::from_micros(1) => format!("{} ns", span.as_nanos()),
         span if span < Duration::from_millis(1) => format!("{:.1} us", span.as_secs_f64() * 1e6),
         span if span < Duration::from_secs(1) => format!("{:.1} ms", span.as_secs_f64() * 1e3),
@@ -146,3 +151,27 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 const WIDTH: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_come_as_expected_is_remembered() {
+        let mut story = Story::new();
+        story.section("Numbers");
+        story.expect("one", 1, 1);
+        story.expect_at_most("two", 2, 1);
+        story.expect_at_least("three", 3, 4);
+        assert_eq!(story.mismatches, [""; 0]);
+
+        story.expect("four", 4, 5);
+        story.expect_at_most("five", 5, 6);
+        story.expect_at_least("six", 6, 5);
+        story.expect_error("seven", "a refusal", &Ok::<_, String>(7), |_| true);
+        story.expect_error("eight", "a refusal", &Err::<(), _>("a crash"), |error| *error == "a refusal");
+        assert_eq!(story.mismatches.len(), 5);
+        assert_eq!(story.mismatches[0], "section 1: four: expected 4, came 5");
+        assert!(!story.end());
+    }
+}

@@ -12,11 +12,10 @@ use std::time::{Duration, Instant};
 /// All threads work; those that find no connection free wait in line.
 pub(crate) fn concurrency<M: Engine>(pool: &Pool<M>, args: &Args, story: &mut Story) -> anyhow::Result<()> {
     let Args { max_size, threads, hold, .. } = *args;
-    story.section(&format!("Concurrency: {} share {}", many(threads, "thread"), many(max_size, "connection")));
+    story.section(&format!("Concurrency: {} on {}", many(threads, "thread"), many(max_size, "connection")));
     story.say(&format!(
-        "Each thread borrows {ROUNDS} times, asks for the sum of all balances, and holds the connection for {} of \
-         work. Nobody returns the first before all that can be lent are lent, so that the pool grows to its full size.",
-        time(hold)
+        "Each thread borrows {ROUNDS} times, asks for the sum of all balances, and holds the connection for {hold:?} \
+         of work. Nobody returns the first before as many as can be are lent, so that the pool grows as far as it may."
     ));
 
     let before = pool.stats();

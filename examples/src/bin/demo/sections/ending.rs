@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::sections::concurrency::{borrowed, quantiles};
 use crate::story::{Story, time};
 use cabrank::{CloseReason, GetError, Pool};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Closes the pool, and shows that nothing is left of it.
 pub(crate) fn ending<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
@@ -14,7 +14,9 @@ pub(crate) fn ending<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Re
     story.say(
         "`close_within` refuses new loans, wakes those who wait, waits for those who hold, and reports what was left.",
     );
+    let began = Instant::now();
     let report = pool.close_within(Duration::from_secs(10));
+    let took = began.elapsed();
     let stats = pool.stats();
     let reasons = CloseReason::ALL.into_iter().filter(|&reason| stats.closed.by(reason) > 0);
     let reasons: Vec<_> = reasons.map(|reason| format!("{} {reason}", stats.closed.by(reason))).collect();
@@ -30,7 +32,8 @@ pub(crate) fn ending<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Re
         "lent for",
         format!("{} on average, {} at most", time(stats.use_time.mean()), time(stats.use_time.max())),
     );
-    story.fact("the report", &report);
+    story.fact("closing took", time(took));
+    story.fact("its report", &report);
     story.expect("connections and threads left", 0, report.connections_left + report.threads_left);
     story.expect("borrowed, all returned", borrowed(&stats), stats.returned);
     story.expect("opened, all closed", stats.opened, stats.closed.total());

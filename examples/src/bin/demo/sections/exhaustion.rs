@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::meeting::Meeting;
-use crate::story::{Story, time};
+use crate::story::Story;
 use cabrank::{GetError, Pool};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -13,8 +13,7 @@ pub(crate) fn exhaustion<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow
     let max_size = pool.config().max_size;
     story.section(&format!("Exhaustion: {} holders for a pool of {max_size}", max_size + LATE));
     story.say(&format!(
-        "{max_size} threads take all connections and keep them. {LATE} more ask, and wait for at most {}.",
-        time(SHORT)
+        "{max_size} threads take all connections and keep them. {LATE} more ask, and wait for at most {SHORT:?}."
     ));
 
     let timed_out_before = pool.stats().timed_out;

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::engine::Engine;
 use crate::story::{Story, time};
-use anyhow::Context;
+use anyhow::anyhow;
 use cabrank::{Pool, PooledConnection};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> 
         // any moment of this story, and the story shall be the same everywhere.
         .check_after(Duration::from_secs(60))
         .build(manager)
-        .context("--url: give a database that can be opened, or leave it out for a temporary SQLite file")?;
+        .map_err(|error| anyhow!("{error}; correct --url, or leave it out for a temporary SQLite file"))?;
 
     story.section("The pool");
     story.say(
@@ -29,11 +29,16 @@ pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> 
     story.fact("database", M::describe(&mut conn)?);
     story.fact("max_size: the most connections", config.max_size);
     story.fact("min_idle: kept ready", config.min_idle);
-    story.fact("acquire_timeout: how long `get` waits", time(config.acquire_timeout));
-    story.fact("max_lifetime: how old one may become", time(config.max_lifetime));
+    story.fact("acquire_timeout: how long `get` waits", limit(config.acquire_timeout));
+    story.fact("max_lifetime: how old one may become", limit(config.max_lifetime));
     story.fact("opening the first took", time(pool.stats().open_time.max()));
     story.expect("connections open", 1, pool.stats().open);
     story.expect("the number of the first", 1, PooledConnection::id(&conn));
     drop(conn);
     Ok(pool)
+}
+
+/// A setting; the longest duration stands for none.
+fn limit(span: Duration) -> String {
+    if span == Duration::MAX { "no limit".to_owned() } else { format!("{span:?}") }
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::meeting::Meeting;
-use crate::sections::queries::opening_balances;
+use crate::sections::queries::{opening_balances, told};
 use crate::story::Story;
 use cabrank::{Pool, TransactionError};
 use std::error::Error;
@@ -13,13 +13,13 @@ use std::thread;
 /// A transfer that commits, one that fails and leaves no trace, and two that meet.
 pub(crate) fn transactions<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
     let sum: i64 = opening_balances().iter().map(|account| account.balance).sum();
-    let balances = || -> anyhow::Result<String> {
-        let accounts = pool.run(|conn| M::accounts(conn))?;
-        Ok(accounts.iter().map(|account| account.balance.to_string()).collect::<Vec<_>>().join(", "))
-    };
+    let balances = || -> anyhow::Result<String> { Ok(told(&pool.run(|conn| M::accounts(conn))?)) };
 
     story.section("Transactions");
-    story.say("`transaction().run(..)` begins, runs a closure, and commits if it says Ok. If it fails or panics, all is rolled back.");
+    story.say(
+        "`transaction().run(..)` begins, runs a closure, and commits if it says Ok. If it fails or panics, all is \
+         rolled back. Balances are those of Ada, Ben and Cy.",
+    );
     transfer(pool, ADA, BEN, 30)?;
     story.expect("after a transfer of 30 from Ada to Ben", "70, 80, 0".to_owned(), balances()?);
 
@@ -38,7 +38,10 @@ pub(crate) fn transactions<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyh
         story.say("Two transactions that meet need two connections, which this pool does not have: left out.");
         return Ok(());
     }
-    story.say("Two threads read Ada's balance at the same time, and each writes back one more. Neither payment must be lost: the database refuses the second, and `retries` runs it again.");
+    story.say(
+        "Two threads read Ada's balance at the same time, and each writes back one more. Neither payment must be lost: \
+         the database refuses the second, and `retries` runs it again.",
+    );
     let attempts = pay_in_twice(pool)?;
     story.expect_at_least("attempts of the two", 3, attempts);
     story.expect("after both", "72, 80, 0".to_owned(), balances()?);
@@ -65,7 +68,7 @@ fn transfer<M: Engine>(
     })
 }
 
-/// Two threads pay one coin each into the same account, and meet between reading and writing. Returns the attempts made.
+/// Two threads pay one coin each into one account, and meet between reading and writing. Returns the attempts made.
 fn pay_in_twice<M: Engine>(pool: &Pool<M>) -> anyhow::Result<u32> {
     let attempts = AtomicU32::new(0);
     let both_have_read = Meeting::of(2);
