@@ -66,6 +66,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 opened_at: ended,
                 expires: None,
                 last_used: ended,
+                lent_at: ended,
                 proved: Proof { at: ended, epoch: 0 },
                 fresh_until: None,
                 asked: 0,
