@@ -75,7 +75,7 @@ fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connecti
     let limit = Limit::new(after(began, shared.config.reset_timeout));
     let answer = contained(|| {
         shared.manager.reset(&mut entry.conn, &limit)?;
-        shared.hooks.set_up(&mut entry.conn)
+        shared.set_up(&mut entry.conn)
     });
     let now = sync::now();
     shared.with(now, |state, _| state.reset_ended(matches!(answer, Ok(Ok(())))));

@@ -30,19 +30,38 @@ pub(crate) fn checkout<M: Manager>(
     if shared.crew.is_aboard() {
         return Err(GetError::CrewThread);
     }
-    let start = sync::now();
-    let borrower = Borrower { call_site, thread: sync::thread_mark() };
-    let request = Request { shared, borrower, start, deadline: after(start, timeout), waits: !timeout.is_zero() };
-    let mut now = start;
+    let request = Request::new(shared, timeout, call_site);
+    let mut now = request.start;
     loop {
         let (loan, waited) = request.take(now)?;
         if let Some(loan) = request.look_at(loan, now) {
-            shared.tell(|events| {
-                events.checked_out(&CheckedOut { pool: &shared.config.name, id: loan.entry.id, waited });
-            });
+            request.tell(&loan, waited);
             return Ok(loan);
         }
         now = sync::now();
+    }
+}
+
+/// Checks out a fresh idle connection, or asks for one to be ready next time.
+pub(crate) fn try_checkout<M: Manager>(
+    shared: &Arc<Shared<M>>,
+    call_site: &'static Location<'static>,
+) -> Option<Loan<M>> {
+    let request = Request::new(shared, Duration::ZERO, call_site);
+    loop {
+        let now = sync::now();
+        let claim = shared.with(now, |state, todo| {
+            let claim = state.claim(now, request.borrower, todo);
+            if matches!(claim, Claim::Nothing) {
+                state.nudge();
+            }
+            claim
+        });
+        let Claim::Connection(entry) = claim else { return None };
+        if let Some(loan) = request.look_at(request.loan(entry, now), now) {
+            request.tell(&loan, Duration::ZERO);
+            return Some(loan);
+        }
     }
 }
 
@@ -61,7 +80,14 @@ enum Start<C, E> {
     Failed(GetError<E>),
 }
 
-impl<M: Manager> Request<'_, M> {
+impl<'a, M: Manager> Request<'a, M> {
+    #[inline]
+    fn new(shared: &'a Arc<Shared<M>>, timeout: Duration, call_site: &'static Location<'static>) -> Self {
+        let start = sync::now();
+        let borrower = Borrower { call_site, thread: sync::thread_mark() };
+        Self { shared, borrower, start, deadline: after(start, timeout), waits: !timeout.is_zero() }
+    }
+
     /// Takes a connection, at once or by waiting, and says how long that was.
     #[inline]
     fn take(&self, now: Instant) -> Result<(Loan<M>, Duration), GetError<M::Error>> {
@@ -74,6 +100,7 @@ impl<M: Manager> Request<'_, M> {
                 let report =
                     |state: &State<_, _>| state.report(&self.shared.config.name, waited, self.borrower.thread, now);
                 if !self.waits {
+                    state.timed_out(waited);
                     state.nudge();
                     return Start::Failed(GetError::Timeout(report(state)));
                 }
@@ -85,7 +112,7 @@ impl<M: Manager> Request<'_, M> {
             }
         });
         match start {
-            Start::Have(entry) => Ok((self.loan(entry), Duration::ZERO)),
+            Start::Have(entry) => Ok((self.loan(entry, now), Duration::ZERO)),
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Failed(error) => {
                 if let GetError::Overloaded(report) = &error {
@@ -126,7 +153,7 @@ impl<M: Manager> Request<'_, M> {
                 }
             });
             match outcome {
-                Some(Ok(entry)) => return Ok((self.loan(entry), waited)),
+                Some(Ok(entry)) => return Ok((self.loan(entry, now), waited)),
                 Some(Err(error)) => {
                     if let GetError::Timeout(report) = &error {
                         self.shared.tell(|events| events.timed_out(report));
@@ -139,7 +166,14 @@ impl<M: Manager> Request<'_, M> {
     }
 
     #[inline]
-    fn loan(&self, entry: Box<Entry<M::Connection>>) -> Loan<M> {
+    fn tell(&self, loan: &Loan<M>, waited: Duration) {
+        let (pool, id) = (&*self.shared.config.name, loan.entry.id);
+        self.shared.tell(|events| events.checked_out(&CheckedOut { pool, id, waited }));
+    }
+
+    #[inline]
+    fn loan(&self, mut entry: Box<Entry<M::Connection>>, now: Instant) -> Loan<M> {
+        entry.lent_at = now;
         Loan { slot: Slot::adopt(self.shared, entry.slot), entry }
     }
 

@@ -1,7 +1,6 @@
 //! The handle: everything a user asks of a pool.
 
-use crate::builder::Builder;
-use crate::checkout::checkout;
+use crate::checkout::{checkout, try_checkout};
 use crate::config::{self, Config, Problem};
 use crate::error::{GetError, Holder};
 use crate::guard::PooledConnection;
@@ -34,7 +33,7 @@ use std::time::Duration;
 /// # Fairness
 ///
 /// Borrowers are served in order of arrival. A newcomer may overtake only while the first in line has waited no longer than
-/// [`fairness_window`](Builder::fairness_window), 1 ms by default.
+/// [`fairness_window`](crate::Builder::fairness_window), 1 ms by default.
 pub struct Pool<M: Manager>(Arc<Handle<M>>);
 
 /// Closes the pool when the last clone goes.
@@ -49,11 +48,6 @@ impl<M: Manager> Drop for Handle<M> {
 }
 
 impl<M: Manager> Pool<M> {
-    /// Starts to set up a pool.
-    pub fn builder() -> Builder<M> {
-        Builder::new()
-    }
-
     pub(crate) fn new(shared: Arc<Shared<M>>) -> Self {
         Self(Arc::new(Handle { shared }))
     }
@@ -87,7 +81,8 @@ impl<M: Manager> Pool<M> {
         checkout(shared, shared.config.acquire_timeout, call_site).map(PooledConnection::new)
     }
 
-    /// As [`get`](Self::get), with a time-out of its own. Zero: as [`try_get`](Self::try_get).
+    /// As [`get`](Self::get), with a time-out of its own. Zero waits for nothing: only a fresh idle connection
+    /// will do, as for [`try_get`](Self::try_get).
     ///
     /// # Errors
     ///
@@ -103,7 +98,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     #[inline]
     pub fn try_get(&self) -> Option<PooledConnection<M>> {
-        checkout(self.shared(), Duration::ZERO, Location::caller()).map(PooledConnection::new).ok()
+        try_checkout(self.shared(), Location::caller()).map(PooledConnection::new)
     }
 
     /// The pool's numbers at this moment.

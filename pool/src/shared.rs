@@ -54,7 +54,8 @@ pub(crate) enum Job<M: Manager> {
         fuse: Fuse,
         berth: Option<u64>,
     },
-    Tick(Weak<Shared<M>>),
+    /// The upkeep, ordered for that moment.
+    Tick(Weak<Shared<M>>, Instant),
 }
 
 /// One unit of capacity. Whoever works on a connection outside the state holds its slot; dropping it pays the capacity
@@ -123,7 +124,7 @@ impl<M: Manager> Shared<M> {
                 }
                 Action::TellLeak(holder) => self.tell(|events| events.leaked(&self.config.name, &holder)),
                 Action::Alarm(at) => {
-                    self.crew.at(at, Job::Tick(Arc::downgrade(self)));
+                    self.crew.at(at, Job::Tick(Arc::downgrade(self), at));
                 }
                 Action::Drop(cause) => {
                     let _ = contained(|| drop(cause));
@@ -194,8 +195,17 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn close(self: &Arc<Self>) {
         let now = sync::now();
         if self.with(now, |state, todo| state.close(now, todo)) {
-            self.crew.wind_down(|job| !matches!(job, Job::Tick(_)));
+            self.crew.wind_down(|job| !matches!(job, Job::Tick(..)));
         }
+    }
+
+    /// Sets up a session: after opening, and again after each reset.
+    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
+        if let Some(on_open) = &self.hooks.on_open {
+            on_open(conn)?;
+        }
+        self.manager.rebase(conn);
+        Ok(())
     }
 
     /// Tells the event handlers. A panic of the user's stays inside.
@@ -205,16 +215,6 @@ impl<M: Manager> Shared<M> {
         let _ = contained(|| event(&self.hooks.tracing));
         if let Some(events) = &self.hooks.events {
             let _ = contained(|| event(&**events));
-        }
-    }
-}
-
-impl<M: Manager> Hooks<M> {
-    /// Sets up a session: after opening, and again after each reset.
-    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
-        match &self.on_open {
-            Some(on_open) => on_open(conn),
-            None => Ok(()),
         }
     }
 }

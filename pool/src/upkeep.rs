@@ -33,10 +33,10 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
                 shared.expire(slot, &fuse, berth);
             }
         }
-        Job::Tick(pool) => {
+        Job::Tick(pool, alarm) => {
             if let Some(shared) = pool.upgrade() {
                 let (now, wall) = (sync::now(), sync::wall());
-                shared.with(now, |state, todo| state.tick(now, wall, todo));
+                shared.with(now, |state, todo| state.tick(alarm, now, wall, todo));
             }
         }
     }
@@ -52,7 +52,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             let line = Arc::clone(line);
             limit.on_cut(move || line.sever());
         }
-        shared.hooks.set_up(&mut conn)?;
+        shared.set_up(&mut conn)?;
         Ok((conn, line))
     });
 
@@ -66,6 +66,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 opened_at: ended,
                 expires: None,
                 last_used: ended,
+                lent_at: ended,
                 proved: Proof { at: ended, epoch: 0 },
                 fresh_until: None,
                 asked: 0,
@@ -139,7 +140,7 @@ fn reset<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
     let line = entry.line.clone();
     let called = shared.call(&slot, shared.config.reset_timeout, line.as_ref(), |limit| {
         shared.manager.reset(&mut entry.conn, limit)?;
-        shared.hooks.set_up(&mut entry.conn)
+        shared.set_up(&mut entry.conn)
     });
     let ended = called.ended;
     let (id, took) = (entry.id, called.took);

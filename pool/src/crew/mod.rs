@@ -93,8 +93,15 @@ impl<J: Send + 'static> Crew<J> {
 
     /// Strikes a job from the timetable, if it is still there.
     pub(crate) fn strike(&self, alarm: Alarm) {
-        let job = self.0.state.lock().alarms.remove(&alarm);
+        let mut state = self.0.state.lock();
+        let job = state.alarms.remove(&alarm);
+        let over = state.winding_down && state.alarms.is_empty();
+        drop(state);
         drop(job);
+        if over {
+            // Whoever watches would sleep on for an alarm that never rings.
+            self.0.work.notify_all();
+        }
     }
 
     /// Tries again to find a thread for what is queued.

@@ -94,6 +94,11 @@ impl<C, E> State<C, E> {
         self.slots.get(slot).call = Some(call);
     }
 
+    /// Cuts all driver calls that run.
+    pub(crate) fn cut_calls(&mut self, todo: &mut Todo<C, E>) {
+        todo.extend(self.slots.iter().filter_map(|(slot, record)| Some(Action::Cut(slot, record.call.clone()?))));
+    }
+
     /// The line of what fills `slot` is cut: its capacity is back at once.
     pub(crate) fn severed(&mut self, slot: SlotId, now: Instant) {
         self.keep_promise(slot);

@@ -129,8 +129,7 @@ impl<C, E> State<C, E> {
     /// Opens connections for waiters who would go unserved, and for the shortfall of `min_idle`, as far as there is room
     /// and the gate allows.
     fn open_for(&mut self, waiting: usize, now: Instant, todo: &mut Todo<C, E>) {
-        let spare = (self.fresh(now) + self.promises.len()).saturating_sub(waiting);
-        let ready = self.idle.len().max(spare);
+        let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
         let room = self.rules.max_size.saturating_sub(self.slots.taken());
         // An attempt that drags on does not hold up the next.
@@ -161,8 +160,9 @@ impl<C, E> State<C, E> {
         if waiting == 0 && self.idle.len() >= self.rules.min_idle {
             return;
         }
-        if let Some(retry_at) = self.gate.retry_at() {
-            self.want_alarm(retry_at.max(now), todo);
+        // A probe that is due and not under way would have begun just now; one that is will settle things when it ends.
+        if let Some(retry_at) = self.gate.retry_at().filter(|&retry_at| retry_at > now) {
+            self.want_alarm(retry_at, todo);
         }
         let late_at = self.promises.iter().map(Promise::late_at);
         if let Some(late) = late_at.filter(|&late_at| late_at > now).min() {
@@ -171,12 +171,13 @@ impl<C, E> State<C, E> {
     }
 
     /// The upkeep: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
-    /// due again. `wall` is the wall clock.
-    pub(crate) fn tick(&mut self, now: Instant, wall: Duration, todo: &mut Todo<C, E>) {
-        self.alarm = None;
-        if self.closed {
+    /// due again. `alarm` is the one that rang, `wall` the wall clock.
+    pub(crate) fn tick(&mut self, alarm: Instant, now: Instant, wall: Duration, todo: &mut Todo<C, E>) {
+        // An alarm that was ordered before an earlier one took its place must not begin a second chain of alarms.
+        if self.closed || self.alarm != Some(alarm) {
             return;
         }
+        self.alarm = None;
         self.compare_clocks(now, wall);
         for entry in std::mem::take(&mut self.idle) {
             let idle_for = now.saturating_duration_since(entry.last_used);
