@@ -76,6 +76,8 @@ pub(crate) struct Promise {
     slot: SlotId,
     since: Instant,
     kind: Phase,
+    /// It is being cut: then its slot will serve the waiter.
+    cut: bool,
 }
 
 impl<C, E> State<C, E> {
@@ -221,7 +223,7 @@ impl<C, E> State<C, E> {
     }
 
     fn promise(&mut self, slot: SlotId, now: Instant, kind: Phase) {
-        self.promises.push_back(Promise { slot, since: now, kind });
+        self.promises.push_back(Promise { slot, since: now, kind, cut: false });
     }
 
     fn keep_promise(&mut self, slot: SlotId) {
