@@ -142,8 +142,7 @@ impl<C, E> State<C, E> {
     /// Sets both sizes. What is open beyond `max_size` is closed: idle ones now, lent ones when they come back.
     pub(crate) fn resize(&mut self, max_size: usize, min_idle: usize, now: Instant, todo: &mut Todo<C, E>) {
         (self.rules.max_size, self.rules.min_idle) = (max_size, min_idle);
-        let surplus = self.slots.taken().saturating_sub(max_size);
-        let kept = self.idle.len().saturating_sub(surplus);
+        let kept = self.idle.len().saturating_sub(self.surplus());
         self.close_idle(CloseReason::Surplus, kept, now, todo);
     }
 
@@ -199,7 +198,7 @@ impl<C, E> State<C, E> {
             Some(CloseReason::PoolClosed)
         } else if entry.generation != self.generation {
             Some(CloseReason::Evicted)
-        } else if self.slots.taken() > self.rules.max_size {
+        } else if self.surplus() > 0 {
             Some(CloseReason::Surplus)
         } else if entry.is_expired(now) {
             Some(CloseReason::Expired)
@@ -230,6 +229,12 @@ impl<C, E> State<C, E> {
         if let Some(place) = self.promises.iter().position(|promise| promise.slot == slot) {
             self.promises.remove(place);
         }
+    }
+
+    /// How many more than `max_size` there would be once those are gone that are being closed.
+    fn surplus(&self) -> usize {
+        let staying = self.slots.taken() - self.slots.count(Phase::Closing);
+        staying.saturating_sub(self.rules.max_size)
     }
 
     /// Connections that are open and neither being closed nor cut off.
