@@ -3,4 +3,10 @@
 mod fake;
 mod support;
 
+mod growth;
+mod lifetime;
+mod limit;
+mod order;
 mod product;
+mod stale;
+mod waiters;
