@@ -122,6 +122,7 @@ impl<M: Manager> Shared<M> {
                         self.crew.submit(Job::Expire { pool: Arc::downgrade(self), slot, fuse, berth: None });
                     }
                 }
+                Action::Crew(difference) => self.crew.widen(difference),
                 Action::TellLeak(holder) => self.tell(|events| events.leaked(&self.config.name, &holder)),
                 Action::Alarm(at) => {
                     self.crew.at(at, Job::Tick(Arc::downgrade(self), at));
@@ -169,11 +170,11 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn expire(self: &Arc<Self>, slot: SlotId, fuse: &Fuse, berth: Option<u64>) {
         let now = sync::now();
         fuse.fire(|fired| {
-            let written_off = self.with(now, |state, _| match fired {
+            let written_off = self.with(now, |state, todo| match fired {
                 // An engine in this process has no line: its session ends when the call returns.
                 Fired::Cut if !M::REMOTE => false,
                 Fired::Cut => {
-                    state.severed(slot, now);
+                    state.severed(slot, now, todo);
                     false
                 }
                 Fired::WrittenOff if state.phase(slot) == Phase::Opening => {
@@ -244,7 +245,7 @@ impl<M: Manager> Slot<M> {
 impl<M: Manager> Drop for Slot<M> {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            shared.with(sync::now(), |state, _| state.release(self.id));
+            shared.with(sync::now(), |state, todo| state.release(self.id, todo));
         }
     }
 }

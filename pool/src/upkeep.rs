@@ -175,7 +175,7 @@ fn close<M: Manager>(slot: Slot<M>, entry: Entry<M::Connection>, reason: CloseRe
             let _ = contained(|| severed.sever());
             if M::REMOTE {
                 let now = sync::now();
-                shared.with(now, |state, _| state.severed(slot.id(), now));
+                shared.with(now, |state, todo| state.severed(slot.id(), now, todo));
             }
             shared.call(&slot, span, None, |_| drop(conn))
         }
