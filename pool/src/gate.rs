@@ -47,6 +47,7 @@ pub(crate) enum Refusal {
 pub(crate) struct Standing {
     /// Slots that count against `max_size`, the opening ones included.
     pub(crate) taken: usize,
+    /// Attempts under way that hold up others; in an outage its probes.
     pub(crate) opening: usize,
     /// Are loans under way, whose connections will come back?
     pub(crate) circulating: bool,
@@ -67,6 +68,11 @@ impl Gate {
         let below_ceiling = self.ceiling.map_or(usize::MAX, |ceiling| ceiling.saturating_sub(taken));
         let at_once = self.ramp.unwrap_or(usize::MAX).min(if circulating { self.growth } else { usize::MAX });
         below_ceiling.min(at_once.saturating_sub(opening))
+    }
+
+    /// Since when no connection could be opened, if so. Attempts that began later are probes.
+    pub(crate) fn down_since(&self) -> Option<Instant> {
+        self.trouble.map(|trouble| trouble.since)
     }
 
     /// When the next attempt is due, if one must be waited for.

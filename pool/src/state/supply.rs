@@ -130,8 +130,14 @@ impl<C, E> State<C, E> {
         let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
         let room = self.rules.max_size.saturating_sub(self.slots.taken());
-        // An attempt that drags on does not hold up the next.
-        let opening = self.slots.count(Phase::Opening).saturating_sub(self.late(now, Phase::Opening));
+        let opening = match self.gate.down_since() {
+            // Attempts that were under way when the outage began do not hold up its probe.
+            Some(since) => {
+                self.promises.iter().filter(|call| call.kind == Phase::Opening && call.since > since).count()
+            }
+            // Nor does an attempt that drags on hold up the next.
+            None => self.slots.count(Phase::Opening).saturating_sub(self.late(now, Phase::Opening)),
+        };
         let standing = Standing { taken: self.slots.taken(), opening, circulating: self.slots.count(Phase::Lent) > 0 };
         for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
             let slot = self.slots.take(now);
