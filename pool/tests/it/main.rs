@@ -4,11 +4,14 @@ mod fake;
 mod support;
 
 mod close;
+mod config;
 mod growth;
 mod lifetime;
 mod limit;
 mod order;
 mod outage;
+mod panics;
 mod product;
+mod runtime;
 mod stale;
 mod waiters;
