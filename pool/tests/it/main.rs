@@ -5,6 +5,7 @@ mod support;
 
 mod close;
 mod config;
+mod errors;
 mod growth;
 mod lifetime;
 mod limit;
@@ -14,4 +15,5 @@ mod panics;
 mod product;
 mod runtime;
 mod stale;
+mod transactions;
 mod waiters;
