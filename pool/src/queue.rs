@@ -125,9 +125,6 @@ impl<T> Queue<T> {
             self.nodes[ticket.0].wake = None;
             self.vacate(ticket.0);
         }
-        #[cfg(seeded_bug = "cancel_drops_grant")]
-        return None;
-        #[cfg(not(seeded_bug = "cancel_drops_grant"))]
         delivered
     }
 
