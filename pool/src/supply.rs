@@ -163,8 +163,9 @@ impl<C, E> State<C, E> {
         if waiting == 0 && self.idle.len() >= self.rules.min_idle {
             return;
         }
-        if let Some(retry_at) = self.gate.retry_at() {
-            self.want_alarm(retry_at.max(now), todo);
+        // An attempt that is due and was not begun waits for a slot, or for the attempt under way: their end settles it.
+        if let Some(retry_at) = self.gate.retry_at().filter(|&retry_at| retry_at > now) {
+            self.want_alarm(retry_at, todo);
         }
         let next_late = self.promises.iter().map(|promise| promise.since + patience(promise.kind));
         if let Some(late) = next_late.filter(|&late| late > now).min() {
