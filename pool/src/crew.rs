@@ -189,12 +189,6 @@ impl<J: Send + 'static> Crew<J> {
         self.await_job(State::ring)
     }
 
-    /// Lets the time pass until the first alarm, if there is one, and takes its job.
-    #[cfg(all(test, loom))]
-    pub(crate) fn ring(&self) -> Option<J> {
-        self.0.state.lock().ring()
-    }
-
     #[cfg(all(test, loom))]
     fn await_job(&self, otherwise: fn(&mut State<J>) -> Option<J>) -> Option<J> {
         let mut state = self.0.state.lock();

@@ -139,26 +139,24 @@ fn cut_against_finish() {
     model(LOOSE, 1, |pool| {
         // A look at the connection is not enough any more: it must be checked.
         pool.with(sync::now(), |state, _| state.suspect());
-        let borrower = spawn(&pool, |pool| {
-            let loan = get(&pool, FOREVER).expect("this one or another");
-            assert!(!loan.entry.conn.0.cut.load(SeqCst), "its line was cut before the loan");
-            loan
-        });
         let crew = spawn(&pool, |pool| {
             while let Some(job) = pool.crew.take() {
                 upkeep::run(job);
             }
         });
-        if let Some(expire) = pool.crew.ring() {
-            upkeep::run(expire);
-        }
-        let loan = borrower.join().unwrap();
-        assert!(!loan.entry.conn.0.cut.load(SeqCst), "its line was cut during the loan");
-        let now = stats(&pool);
-        assert_eq!(now.in_use, 1, "the loan is not counted: {now:?}");
+        let timer = spawn(&pool, |pool| {
+            while let Some(job) = pool.crew.take_or_ring() {
+                upkeep::run(job);
+            }
+        });
+        let loan = get(&pool, FOREVER).expect("this one or another");
+        assert!(!loan.entry.conn.0.cut.load(SeqCst), "its line was cut before the loan");
+        let stats = stats(&pool);
+        assert_eq!((stats.open, stats.in_use), (1, 1), "slots are miscounted: {stats:?}");
         checkin(loan);
         pool.close();
         crew.join().unwrap();
+        timer.join().unwrap();
     });
 }
 
