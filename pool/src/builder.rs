@@ -1,12 +1,12 @@
 //! Setting up a pool: the settings, their defaults, and the first connections.
 
-use crate::census::Birth;
 use crate::config::{Config, SessionPolicy};
 use crate::error::BuildError;
 use crate::event::EventHandler;
 use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::shared::{Hooks, OnOpen, Shared};
+use crate::state::census::Birth;
 use crate::sync::{self, after};
 use crate::upkeep;
 use crate::waiter::{Waiter, Wake};
@@ -24,7 +24,12 @@ pub struct Builder<M: Manager> {
 
 impl<M: Manager> Builder<M> {
     pub(crate) fn new() -> Self {
-        Self { config: Config::default(), on_open: None, events: None }
+        let mut config = Config::default();
+        if !M::REMOTE {
+            // Nothing between here and the engine closes idle connections, and it does not move to another machine.
+            (config.max_lifetime, config.idle_timeout) = (Duration::MAX, Duration::MAX);
+        }
+        Self { config, on_open: None, events: None }
     }
 
     /// The pool's name, in errors, events and thread names. Default: `"cabrank"`.
@@ -93,7 +98,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// How old a connection may become. Default: 30 min, less the jitter. Holds at check-out, at return and in the
+    /// How old a connection may become. Default: 30 min, less the jitter; no limit for an engine in this process. Holds at check-out, at return and in the
     /// background; a loan that is out is left alone.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.config.max_lifetime = lifetime;
@@ -107,7 +112,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// How long a connection may be idle. Default: 10 min. Never shrinks the pool below `min_idle`.
+    /// How long a connection may be idle. Default: 10 min; no limit for an engine in this process. Never shrinks the pool
+    /// below `min_idle`.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.config.idle_timeout = timeout;
         self
@@ -224,7 +230,9 @@ fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>
     loop {
         let now = sync::now();
         let birth = shared.with(now, |state, _| {
-            state.nudge();
+            if shared.config.min_idle == 0 {
+                state.nudge();
+            }
             state.look_on(Wake::Thread(Arc::clone(&waiter)));
             state.birth(wanted, now)
         });

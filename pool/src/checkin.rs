@@ -8,9 +8,8 @@ use crate::limit::Limit;
 use crate::manager::{Manager, Session};
 use crate::reason::CloseReason;
 use crate::shared::{Loan, Shared};
-use crate::sync::{self, after};
+use crate::sync::{self, Ordering, after};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the crew.
 #[inline]
@@ -76,7 +75,7 @@ fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connecti
     let limit = Limit::new(after(began, shared.config.reset_timeout));
     let answer = contained(|| {
         shared.manager.reset(&mut entry.conn, &limit)?;
-        shared.hooks.set_up(&mut entry.conn)
+        shared.set_up(&mut entry.conn)
     });
     let now = sync::now();
     shared.with(now, |state, _| state.reset_ended(matches!(answer, Ok(Ok(())))));

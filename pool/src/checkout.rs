@@ -10,8 +10,8 @@ use crate::reason::CloseReason;
 use crate::shared::{Loan, Shared, Slot};
 use crate::slots::Borrower;
 use crate::state::State;
+use crate::state::todo::{Claim, Delivery};
 use crate::sync::{self, after};
-use crate::todo::{Claim, Delivery};
 use crate::waiter::{Waiter, Wake};
 use std::panic::Location;
 use std::sync::Arc;
@@ -30,20 +30,38 @@ pub(crate) fn checkout<M: Manager>(
     if shared.crew.is_aboard() {
         return Err(GetError::CrewThread);
     }
-    let start = sync::now();
-    let borrower = Borrower { call_site, thread: sync::thread_mark() };
-    let request = Request { shared, borrower, start, deadline: after(start, timeout), waits: !timeout.is_zero() };
-    let mut now = start;
+    let request = Request::new(shared, timeout, call_site);
+    let mut now = request.start;
     loop {
-        let (loan, taken_at) = request.take(now)?;
-        if let Some(loan) = request.look_at(loan, taken_at) {
-            shared.tell(|events| {
-                let waited = taken_at.saturating_duration_since(start);
-                events.checked_out(&CheckedOut { pool: &shared.config.name, id: loan.entry.id, waited });
-            });
+        let (loan, waited) = request.take(now)?;
+        if let Some(loan) = request.look_at(loan, now) {
+            request.tell(&loan, waited);
             return Ok(loan);
         }
         now = sync::now();
+    }
+}
+
+/// Checks out a fresh idle connection, or asks for one to be ready next time.
+pub(crate) fn try_checkout<M: Manager>(
+    shared: &Arc<Shared<M>>,
+    call_site: &'static Location<'static>,
+) -> Option<Loan<M>> {
+    let request = Request::new(shared, Duration::ZERO, call_site);
+    loop {
+        let now = sync::now();
+        let claim = shared.with(now, |state, todo| {
+            let claim = state.claim(now, request.borrower, todo);
+            if matches!(claim, Claim::Nothing) {
+                state.nudge();
+            }
+            claim
+        });
+        let Claim::Connection(entry) = claim else { return None };
+        if let Some(loan) = request.look_at(request.loan(entry), now) {
+            request.tell(&loan, Duration::ZERO);
+            return Some(loan);
+        }
     }
 }
 
@@ -62,10 +80,17 @@ enum Start<C, E> {
     Failed(GetError<E>),
 }
 
-impl<M: Manager> Request<'_, M> {
-    /// Takes a connection, now or by waiting, and says when it did.
+impl<'a, M: Manager> Request<'a, M> {
     #[inline]
-    fn take(&self, now: Instant) -> Result<(Loan<M>, Instant), GetError<M::Error>> {
+    fn new(shared: &'a Arc<Shared<M>>, timeout: Duration, call_site: &'static Location<'static>) -> Self {
+        let start = sync::now();
+        let borrower = Borrower { call_site, thread: sync::thread_mark() };
+        Self { shared, borrower, start, deadline: after(start, timeout), waits: !timeout.is_zero() }
+    }
+
+    /// Takes a connection, at once or by waiting, and says how long that was.
+    #[inline]
+    fn take(&self, now: Instant) -> Result<(Loan<M>, Duration), GetError<M::Error>> {
         let start = self.shared.with(now, |state, todo| match state.claim(now, self.borrower, todo) {
             Claim::Connection(entry) => Start::Have(entry),
             Claim::Closed => Start::Failed(GetError::Closed),
@@ -75,6 +100,7 @@ impl<M: Manager> Request<'_, M> {
                 let report =
                     |state: &State<_, _>| state.report(&self.shared.config.name, waited, self.borrower.thread, now);
                 if !self.waits {
+                    state.timed_out(waited);
                     state.nudge();
                     return Start::Failed(GetError::Timeout(report(state)));
                 }
@@ -86,7 +112,7 @@ impl<M: Manager> Request<'_, M> {
             }
         });
         match start {
-            Start::Have(entry) => Ok((self.loan(entry), now)),
+            Start::Have(entry) => Ok((self.loan(entry), Duration::ZERO)),
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Failed(error) => {
                 if let GetError::Overloaded(report) = &error {
@@ -98,7 +124,7 @@ impl<M: Manager> Request<'_, M> {
     }
 
     /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken.
-    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<(Loan<M>, Instant), GetError<M::Error>> {
+    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<(Loan<M>, Duration), GetError<M::Error>> {
         // Whatever is queued needs a thread; if none could be spawned before, perhaps one can now.
         self.shared.crew.retry();
         loop {
@@ -129,7 +155,7 @@ impl<M: Manager> Request<'_, M> {
                 }
             });
             match outcome {
-                Some(Ok(entry)) => return Ok((self.loan(entry), now)),
+                Some(Ok(entry)) => return Ok((self.loan(entry), waited)),
                 Some(Err(error)) => {
                     if let GetError::Timeout(report) = &error {
                         self.shared.tell(|events| events.timed_out(report));
@@ -142,6 +168,12 @@ impl<M: Manager> Request<'_, M> {
     }
 
     #[inline]
+    fn tell(&self, loan: &Loan<M>, waited: Duration) {
+        let (pool, id) = (&*self.shared.config.name, loan.entry.id);
+        self.shared.tell(|events| events.checked_out(&CheckedOut { pool, id, waited }));
+    }
+
+    #[inline]
     fn loan(&self, entry: Box<Entry<M::Connection>>) -> Loan<M> {
         Loan { slot: Slot::adopt(self.shared, entry.slot), entry }
     }
@@ -149,12 +181,13 @@ impl<M: Manager> Request<'_, M> {
     /// Looks at the connection without asking the server. `None`: it is not to be trusted, and on its way out.
     #[inline]
     fn look_at(&self, loan: Loan<M>, now: Instant) -> Option<Loan<M>> {
-        let rested = now.saturating_duration_since(loan.entry.last_used);
-        let mut loan = if rested > ALERT { self.unless_we_slept(loan, now)? } else { loan };
+        let rested = loan.entry.last_used + ALERT < now;
+        let mut loan = if rested { self.unless_we_slept(loan)? } else { loan };
         match contained(|| self.shared.manager.has_broken(&mut loan.entry.conn)) {
             Ok(false) => Some(loan),
             verdict => {
                 let reason = if verdict.is_ok() { CloseReason::Broken } else { CloseReason::Panicked };
+                let now = sync::now();
                 let Loan { slot, mut entry } = loan;
                 entry.condemned = Some(reason);
                 slot.give_back().with(now, |state, todo| {
@@ -168,8 +201,8 @@ impl<M: Manager> Request<'_, M> {
 
     /// Was the process frozen, or the machine asleep, while this connection was idle? Then it goes back to be checked.
     #[cold]
-    fn unless_we_slept(&self, loan: Loan<M>, now: Instant) -> Option<Loan<M>> {
-        let wall = sync::wall();
+    fn unless_we_slept(&self, loan: Loan<M>) -> Option<Loan<M>> {
+        let (now, wall) = (sync::now(), sync::wall());
         if !self.shared.with(now, |state, _| state.compare_clocks(now, wall)) {
             return Some(loan);
         }

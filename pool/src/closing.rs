@@ -51,7 +51,8 @@ impl<M: Manager> Pool<M> {
     /// Closes the pool and waits until everything is gone, for at most `span`.
     ///
     /// First it waits for the loans that are out. When half of `span` is left, but not more than a second, it asks the
-    /// server to cancel what they run; when half of that is left it cuts their lines. Connections whose
+    /// server to cancel what they run; when half of that is left it cuts their lines, and
+    /// all driver calls of its own. Connections whose
     /// manager offers no [`Line`](crate::Line) cannot be reached. What is not gone at the end is in the report.
     ///
     /// Called from a crew thread of this pool it closes the pool, but waits for nothing.
@@ -110,10 +111,13 @@ fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -
         .collect()
 }
 
-/// Cuts the lines of what is still lent. The slots are back at once where there is a server at the other end.
+/// Cuts the lines of what is still lent, and the driver calls that still run. The slots are back at once where there is a server at the other end.
 fn sever_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
     let now = sync::now();
-    let lent = shared.with(now, |state, _| state.lent_lines(now));
+    let lent = shared.with(now, |state, todo| {
+        state.cut_calls(todo);
+        state.lent_lines(now)
+    });
     let mut severed = Vec::new();
     for (slot, holder, line) in lent {
         let Some(line) = line.as_ref().and_then(Weak::upgrade) else { continue };

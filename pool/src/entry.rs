@@ -3,8 +3,8 @@
 use crate::manager::Line;
 use crate::reason::CloseReason;
 use crate::slots::SlotId;
+use crate::sync::AtomicBool;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 pub(crate) struct Entry<C> {
@@ -20,6 +20,8 @@ pub(crate) struct Entry<C> {
     pub(crate) last_used: Instant,
     /// When the server last answered: at opening or check. A reset may not have asked it.
     pub(crate) proved: Proof,
+    /// Until when that is good enough for a loan; `None` means for ever.
+    pub(crate) fresh_until: Option<Instant>,
     /// The epoch in which the check that runs was asked for.
     pub(crate) asked: u64,
     /// The generation it belongs to; an older one than the pool's is evicted.

@@ -6,10 +6,9 @@ use crate::entry::Entry;
 use crate::manager::{Fault, Manager};
 use crate::reason::CloseReason;
 use crate::shared::Loan;
-use crate::sync;
+use crate::sync::{self, Ordering};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A connection on loan from a [`Pool`](crate::Pool). Dropping it returns it.

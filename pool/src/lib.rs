@@ -19,10 +19,7 @@ mod upkeep;
 // What all share, and the one truth in it.
 mod shared;
 
-mod census;
 mod state;
-mod supply;
-mod todo;
 
 // Mechanisms that know no pool.
 mod crew;

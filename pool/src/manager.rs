@@ -109,6 +109,15 @@ pub trait Manager: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Takes the session as it is now for clean, in what [`session`](Self::session) tracks.
+    ///
+    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after the user's `on_open`: what that set
+    /// belongs to every session, and is no trace of a holder. Must not block. The default does nothing, for managers that
+    /// track nothing.
+    fn rebase(&self, conn: &mut Self::Connection) {
+        let _ = conn;
+    }
+
     /// Says goodbye in good order and waits until the server has ended the session.
     ///
     /// Called in a crew thread, only for connections that seem healthy; `limit` ends at `close_timeout`. The slot stays

@@ -1,7 +1,7 @@
 //! The handle: everything a user asks of a pool.
 
 use crate::builder::Builder;
-use crate::checkout::checkout;
+use crate::checkout::{checkout, try_checkout};
 use crate::config::{self, Config, Problem};
 use crate::error::{GetError, Holder};
 use crate::guard::PooledConnection;
@@ -87,7 +87,8 @@ impl<M: Manager> Pool<M> {
         checkout(shared, shared.config.acquire_timeout, call_site).map(PooledConnection::new)
     }
 
-    /// As [`get`](Self::get), with a time-out of its own. Zero: as [`try_get`](Self::try_get).
+    /// As [`get`](Self::get), with a time-out of its own. Zero waits for nothing: only a fresh idle connection
+    /// will do, as for [`try_get`](Self::try_get).
     ///
     /// # Errors
     ///
@@ -103,7 +104,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     #[inline]
     pub fn try_get(&self) -> Option<PooledConnection<M>> {
-        checkout(self.shared(), Duration::ZERO, Location::caller()).map(PooledConnection::new).ok()
+        try_checkout(self.shared(), Location::caller()).map(PooledConnection::new)
     }
 
     /// The pool's numbers at this moment.

@@ -10,8 +10,8 @@ use crate::manager::{Line, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
+use crate::state::todo::{Action, Opening, Todo};
 use crate::sync::{self, Mutex, after};
-use crate::todo::{Opening, Todo};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,8 @@ pub(crate) enum Job<M: Manager> {
         fuse: Fuse,
         berth: Option<u64>,
     },
-    Tick(Weak<Shared<M>>),
+    /// The upkeep, ordered for that moment.
+    Tick(Weak<Shared<M>>, Instant),
 }
 
 /// One unit of capacity. Whoever works on a connection outside the state holds its slot; dropping it pays the capacity
@@ -107,34 +108,29 @@ impl<M: Manager> Shared<M> {
 
     fn perform(self: &Arc<Self>, todo: Todo<M::Connection, M::Error>) {
         let slot = |id| Slot { shared: Some(Arc::clone(self)), id };
-        // Waiters first: they have waited longest, and nothing below may delay them.
-        for wake in todo.wake {
-            wake.wake();
-        }
-        for Opening { slot: id, limit, generation } in todo.open {
-            self.crew.submit(Job::Open { slot: slot(id), limit, generation });
-        }
-        for entry in todo.check {
-            self.crew.submit(Job::Check(slot(entry.slot), entry));
-        }
-        for entry in todo.reset {
-            self.crew.submit(Job::Reset(slot(entry.slot), entry));
-        }
-        for (entry, reason) in todo.close {
-            self.crew.submit(Job::Close(slot(entry.slot), entry, reason));
-        }
-        for (slot, call) in todo.cut {
-            if let Some(fuse) = Fuse::upgrade(&call) {
-                self.crew.submit(Job::Expire { pool: Arc::downgrade(self), slot, fuse, berth: None });
+        for action in todo {
+            match action {
+                Action::Wake(wake) => wake.wake(),
+                Action::Open(Opening { slot: id, limit, generation }) => {
+                    self.crew.submit(Job::Open { slot: slot(id), limit, generation });
+                }
+                Action::Check(entry) => self.crew.submit(Job::Check(slot(entry.slot), entry)),
+                Action::Reset(entry) => self.crew.submit(Job::Reset(slot(entry.slot), entry)),
+                Action::Close(entry, reason) => self.crew.submit(Job::Close(slot(entry.slot), entry, reason)),
+                Action::Cut(slot, call) => {
+                    if let Some(fuse) = Fuse::upgrade(&call) {
+                        self.crew.submit(Job::Expire { pool: Arc::downgrade(self), slot, fuse, berth: None });
+                    }
+                }
+                Action::TellLeak(holder) => self.tell(|events| events.leaked(&self.config.name, &holder)),
+                Action::Alarm(at) => {
+                    self.crew.at(at, Job::Tick(Arc::downgrade(self), at));
+                }
+                Action::Drop(cause) => {
+                    let _ = contained(|| drop(cause));
+                }
             }
         }
-        if let Some(alarm) = todo.alarm {
-            self.crew.at(alarm, Job::Tick(Arc::downgrade(self)));
-        }
-        for holder in todo.leaks {
-            self.tell(|events| events.leaked(&self.config.name, &holder));
-        }
-        drop(todo.trash);
     }
 
     /// Makes a driver call for what fills `slot`, in this crew thread, for at most `span`. When the time is over the
@@ -199,8 +195,17 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn close(self: &Arc<Self>) {
         let now = sync::now();
         if self.with(now, |state, todo| state.close(now, todo)) {
-            self.crew.wind_down(|job| !matches!(job, Job::Tick(_)));
+            self.crew.wind_down(|job| !matches!(job, Job::Tick(..)));
         }
+    }
+
+    /// Sets up a session: after opening, and again after each reset.
+    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
+        if let Some(on_open) = &self.hooks.on_open {
+            on_open(conn)?;
+        }
+        self.manager.rebase(conn);
+        Ok(())
     }
 
     /// Tells the event handlers. A panic of the user's stays inside.
@@ -210,16 +215,6 @@ impl<M: Manager> Shared<M> {
         let _ = contained(|| event(&self.hooks.tracing));
         if let Some(events) = &self.hooks.events {
             let _ = contained(|| event(&**events));
-        }
-    }
-}
-
-impl<M: Manager> Hooks<M> {
-    /// Sets up a session: after opening, and again after each reset.
-    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
-        match &self.on_open {
-            Some(on_open) => on_open(conn),
-            None => Ok(()),
         }
     }
 }

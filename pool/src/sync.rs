@@ -14,6 +14,8 @@ use loom::sync as imp;
 use std::sync as imp;
 
 pub(crate) use imp::MutexGuard;
+pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use std::thread::JoinHandle;
 
 /// A mutex that ignores poison: what it guards here stays consistent, for no user code runs under it.
 #[derive(Debug, Default)]
@@ -103,6 +105,12 @@ pub(crate) fn wall() -> Duration {
 #[inline]
 pub(crate) fn after(at: Instant, span: Duration) -> Option<Instant> {
     at.checked_add(span)
+}
+
+/// Starts a thread. An error means that there can be no more for now.
+#[cfg(not(loom))]
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
 /// Sleeps, between two attempts at a transaction.

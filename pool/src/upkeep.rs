@@ -11,10 +11,9 @@ use crate::limit::Limit;
 use crate::manager::{Fault, Line, Manager};
 use crate::reason::CloseReason;
 use crate::shared::{Called, Job, Slot};
-use crate::sync;
+use crate::sync::{self, AtomicBool};
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Runs one job. A panic of the user's never comes this far.
@@ -23,7 +22,7 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
         Job::Open { slot, limit, generation } => open(slot, limit, generation),
         Job::Check(slot, entry) => check(slot, entry),
         Job::Reset(slot, entry) => reset(slot, entry),
-        Job::Close(slot, entry, reason) => close(slot, entry, reason),
+        Job::Close(slot, entry, reason) => close(slot, *entry, reason),
         Job::Cancel(line, deadline) => {
             let limit = Limit::new(deadline);
             let _ = contained(|| line.cancel(&limit));
@@ -34,10 +33,10 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
                 shared.expire(slot, &fuse, berth);
             }
         }
-        Job::Tick(pool) => {
+        Job::Tick(pool, alarm) => {
             if let Some(shared) = pool.upgrade() {
                 let (now, wall) = (sync::now(), sync::wall());
-                shared.with(now, |state, todo| state.tick(now, wall, todo));
+                shared.with(now, |state, todo| state.tick(alarm, now, wall, todo));
             }
         }
     }
@@ -53,7 +52,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             let line = Arc::clone(line);
             limit.on_cut(move || line.sever());
         }
-        shared.hooks.set_up(&mut conn)?;
+        shared.set_up(&mut conn)?;
         Ok((conn, line))
     });
 
@@ -68,6 +67,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 expires: None,
                 last_used: ended,
                 proved: Proof { at: ended, epoch: 0 },
+                fresh_until: None,
                 asked: 0,
                 generation,
                 uses: 0,
@@ -125,7 +125,7 @@ fn check<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
         }
         Err(reason) => {
             shared.with(ended, |state, _| state.died(&entry));
-            close_now(slot, entry, reason);
+            close_now(slot, *entry, reason);
         }
     }
     tell_of_call(&called, |error| {
@@ -139,7 +139,7 @@ fn reset<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
     let line = entry.line.clone();
     let called = shared.call(&slot, shared.config.reset_timeout, line.as_ref(), |limit| {
         shared.manager.reset(&mut entry.conn, limit)?;
-        shared.hooks.set_up(&mut entry.conn)
+        shared.set_up(&mut entry.conn)
     });
     let ended = called.ended;
     let (id, took) = (entry.id, called.took);
@@ -149,7 +149,7 @@ fn reset<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
         Ok(()) => {
             slot.give_back().with(ended, |state, todo| state.put(entry, ended, todo));
         }
-        Err(reason) => close_now(slot, entry, reason),
+        Err(reason) => close_now(slot, *entry, reason),
     }
     tell_of_call(&called, |error| {
         shared.tell(|events| events.reset(&CalledEvent { pool: &shared.config.name, id, took, error }));
@@ -157,7 +157,7 @@ fn reset<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
 }
 
 /// Ends a connection that failed while it was with the crew.
-fn close_now<M: Manager>(slot: Slot<M>, entry: Box<Entry<M::Connection>>, reason: CloseReason) {
+fn close_now<M: Manager>(slot: Slot<M>, entry: Entry<M::Connection>, reason: CloseReason) {
     let now = sync::now();
     slot.shared().with(now, |state, _| state.closing(slot.id(), reason, now));
     close(slot, entry, reason);
@@ -165,9 +165,9 @@ fn close_now<M: Manager>(slot: Slot<M>, entry: Box<Entry<M::Connection>>, reason
 
 /// Says goodbye to a healthy connection and waits for the server to end the session; the slot stays taken until then.
 /// The line of one that is dead, or may be, is cut, and its slot is back at once.
-fn close<M: Manager>(slot: Slot<M>, entry: Box<Entry<M::Connection>>, reason: CloseReason) {
+fn close<M: Manager>(slot: Slot<M>, entry: Entry<M::Connection>, reason: CloseReason) {
     let shared = Arc::clone(slot.shared());
-    let Entry { conn, line, id, opened_at, uses, .. } = *entry;
+    let Entry { conn, line, id, opened_at, uses, .. } = entry;
     let span = shared.config.close_timeout;
     let called = match &line {
         Some(severed) if !reason.is_orderly() => {

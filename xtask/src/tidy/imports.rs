@@ -8,8 +8,9 @@ use crate::workspace::File;
 /// The core from top to bottom. A module may use the rows below its own; the row's word says what mates may do.
 /// Edit the table together with the picture in ARCHITECTURE.md.
 const ROWS: &[(Mates, &[&str])] = &[
-    (Mates::Together, &["pool", "builder"]),
-    (Mates::Acyclic, &["transact", "guard"]),
+    // The face.
+    (Mates::Together, &["pool", "builder", "closing", "transact"]),
+    (Mates::Apart, &["guard"]),
     // The three routes: none calls another.
     (Mates::Apart, &["checkout", "checkin", "upkeep"]),
     // The only place that locks the state.
@@ -19,7 +20,8 @@ const ROWS: &[(Mates, &[&str])] = &[
     // Mechanisms that know no pool.
     (Mates::Acyclic, &["gate", "waiter", "entry", "crew", "slots", "queue"]),
     // Vocabulary.
-    (Mates::Acyclic, &["manager", "error", "event", "stats", "config", "limit", "trace"]),
+    (Mates::Acyclic, &["manager", "error", "event", "stats", "config", "limit", "reason", "trace"]),
+    (Mates::Apart, &["contain"]),
     // std, or loom in the models.
     (Mates::Apart, &["sync"]),
 ];

@@ -21,9 +21,10 @@ const FOREIGN: &[&str] = &[
 /// Written by cargo, which names the registry in it.
 const NOT_OURS: &[&str] = &["Cargo.lock", "bench/Cargo.lock"];
 
-/// Every source file opens by saying what it owns.
+/// Every source file opens by saying what it owns, itself or by way of a README.
 pub(super) fn heads(files: &[File]) -> Vec<Finding> {
-    let headless = files.iter().filter(|file| file.is(&["rs"]) && !file.text.starts_with("//!"));
+    let says = |file: &File| file.text.starts_with("//!") || file.text.starts_with("#![doc = include_str!");
+    let headless = files.iter().filter(|file| file.is(&["rs"]) && !says(file));
     headless.map(|file| Finding::new(&file.path, 1, "must open with `//!` and say what it owns")).collect()
 }
 

@@ -5,11 +5,10 @@
 
 #[cfg(not(loom))]
 use crate::sync::after;
-use crate::sync::{self, Condvar, Mutex, MutexGuard};
+use crate::sync::{self, Condvar, JoinHandle, Mutex, MutexGuard};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 #[cfg(not(loom))]
 use std::time::Duration;
 use std::time::Instant;
@@ -248,7 +247,7 @@ impl<J: Send + 'static> Inner<J> {
         state.serial += 1;
         let berth = state.serial;
         let inner = Arc::clone(self);
-        let spawned = std::thread::Builder::new().name(self.name.clone()).spawn(move || {
+        let spawned = sync::spawn(&self.name, move || {
             BERTH.with(|place| place.set((inner.mark(), berth)));
             inner.work(berth);
         });
@@ -335,114 +334,4 @@ impl<J: Send + 'static> Inner<J> {
 const REST: Duration = Duration::from_secs(10);
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use std::sync::mpsc::{Receiver, Sender, channel};
-
-    type Job = Box<dyn FnOnce() + Send>;
-
-    fn crew(most: usize) -> Crew<Job> {
-        Crew::new("test", most, |job| job())
-    }
-
-    fn blocked_job(started: Sender<()>, release: Receiver<()>) -> Job {
-        Box::new(move || {
-            started.send(()).unwrap();
-            let _ = release.recv();
-        })
-    }
-
-    #[test]
-    fn every_job_runs_though_all_threads_but_one_hang() {
-        let crew = crew(3);
-        let (started, is_started) = channel();
-        let (_hold_a, a) = channel();
-        let (_hold_b, b) = channel();
-        crew.submit(blocked_job(started.clone(), a));
-        crew.submit(blocked_job(started, b));
-        is_started.recv().unwrap();
-        is_started.recv().unwrap();
-        let (done, is_done) = channel();
-        for n in 0..100 {
-            let done = done.clone();
-            crew.submit(Box::new(move || done.send(n).unwrap()));
-        }
-        assert_eq!((0..100).map(|_| is_done.recv().unwrap()).sum::<i32>(), 4950);
-        assert_eq!(crew.threads(), 3);
-    }
-
-    #[test]
-    fn alarms_ring_in_order_and_not_before_their_time() {
-        let crew = crew(2);
-        let (done, is_done) = channel();
-        let start = sync::now();
-        for ms in [30, 10, 20] {
-            let done = done.clone();
-            crew.at(start + Duration::from_millis(ms), Box::new(move || done.send((ms, start.elapsed())).unwrap()));
-        }
-        for expected in [10, 20, 30] {
-            let (ms, elapsed) = is_done.recv().unwrap();
-            assert_eq!(ms, expected);
-            assert!(elapsed >= Duration::from_millis(ms));
-        }
-    }
-
-    #[test]
-    fn an_alarm_rings_while_a_job_hangs() {
-        let crew = crew(2);
-        let (started, is_started) = channel();
-        let (_hold, release) = channel();
-        crew.submit(blocked_job(started, release));
-        is_started.recv().unwrap();
-        let (done, is_done) = channel();
-        crew.at(sync::now() + Duration::from_millis(5), Box::new(move || done.send(()).unwrap()));
-        is_done.recv().unwrap();
-    }
-
-    #[test]
-    fn a_struck_alarm_never_rings() {
-        let crew = crew(2);
-        let (done, is_done) = channel::<u8>();
-        let struck = done.clone();
-        let alarm = crew.at(sync::now() + Duration::from_millis(20), Box::new(move || struck.send(1).unwrap()));
-        crew.strike(alarm);
-        crew.at(sync::now() + Duration::from_millis(40), Box::new(move || done.send(2).unwrap()));
-        assert_eq!(is_done.iter().collect::<Vec<_>>(), [2]);
-    }
-
-    #[test]
-    fn a_thread_written_off_is_replaced_and_leaves_when_it_comes_back() {
-        let crew = Arc::new(crew(1));
-        let (berth, its_berth) = channel();
-        let (release, released) = channel::<()>();
-        let aboard = Arc::clone(&crew);
-        crew.submit(Box::new(move || {
-            berth.send(aboard.berth()).unwrap();
-            let _ = released.recv();
-        }));
-        crew.write_off(its_berth.recv().unwrap());
-        let (done, is_done) = channel();
-        crew.submit(Box::new(move || done.send(()).unwrap()));
-        is_done.recv().unwrap();
-        crew.wind_down(|_| true);
-        assert_eq!(crew.join(None), 1, "the one written off is reported");
-        release.send(()).unwrap();
-        while crew.join(None) > 0 {
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn winding_down_finishes_what_is_queued_and_leaves_no_thread() {
-        let crew = crew(2);
-        let (done, is_done) = channel();
-        for _ in 0..50 {
-            let done = done.clone();
-            crew.submit(Box::new(move || done.send(()).unwrap()));
-        }
-        drop(done);
-        crew.wind_down(|_| true);
-        assert_eq!(crew.join(None), 0);
-        assert_eq!(is_done.iter().count(), 50);
-    }
-}
+mod tests;

@@ -7,9 +7,9 @@ use crate::error::{Cause, Holder};
 use crate::gate::Standing;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
-use crate::state::State;
+use crate::state::todo::{Action, Delivery, Opening, Todo};
+use crate::state::{Promise, State};
 use crate::sync::after;
-use crate::todo::{Delivery, Opening, Todo};
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
@@ -37,7 +37,7 @@ impl<C, E> State<C, E> {
         self.supply(now, todo);
         let fresh = self.fresh(now);
         #[cfg(not(seeded_bug = "put_ignores_waiters"))]
-        self.queue.notify(fresh, |wake| todo.wake.push(wake));
+        self.queue.notify(fresh, |wake| todo.push(Action::Wake(wake)));
         if cfg!(debug_assertions) {
             self.queue.assert_notified(fresh);
             self.slots.assert_counts();
@@ -67,7 +67,7 @@ impl<C, E> State<C, E> {
         }
         if let Some((Cause::Driver(error), _)) = &self.last_error {
             while !self.queue.is_empty() {
-                todo.wake.push(self.queue.deliver(Delivery::Refused(std::sync::Arc::clone(error))));
+                todo.push(Action::Wake(self.queue.deliver(Delivery::Refused(std::sync::Arc::clone(error)))));
             }
         }
     }
@@ -105,7 +105,7 @@ impl<C, E> State<C, E> {
     }
 
     fn late(&self, now: Instant, kind: Phase) -> usize {
-        self.promises.iter().filter(|promise| promise.kind == kind && now >= promise.since + patience(kind)).count()
+        self.promises.iter().filter(|promise| promise.kind == kind && promise.is_late(now)).count()
     }
 
     fn check_the_newest(&mut self, now: Instant, todo: &mut Todo<C, E>) -> bool {
@@ -123,14 +123,13 @@ impl<C, E> State<C, E> {
         entry.asked = self.epoch;
         self.slots.enter(entry.slot, Phase::Checking, now);
         self.promise(entry.slot, now, Phase::Checking);
-        todo.check.push(entry);
+        todo.push(Action::Check(entry));
     }
 
     /// Opens connections for waiters who would go unserved, and for the shortfall of `min_idle`, as far as there is room
     /// and the gate allows.
     fn open_for(&mut self, waiting: usize, now: Instant, todo: &mut Todo<C, E>) {
-        let spare = (self.fresh(now) + self.promises.len()).saturating_sub(waiting);
-        let ready = self.idle.len().max(spare);
+        let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
         let room = self.rules.max_size.saturating_sub(self.slots.taken());
         // An attempt that drags on does not hold up the next.
@@ -139,7 +138,7 @@ impl<C, E> State<C, E> {
         for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
             let slot = self.slots.take(now);
             self.promise(slot, now, Phase::Opening);
-            todo.open.push(Opening { slot, limit: self.gate.open_limit(), generation: self.generation });
+            todo.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
         }
     }
 
@@ -149,12 +148,10 @@ impl<C, E> State<C, E> {
         if self.slots.taken() < self.rules.max_size || self.gate.allowance(now, standing) == 0 {
             return;
         }
-        for promise in &self.promises {
-            let record = self.slots.get(promise.slot);
-            let late = promise.kind != Phase::Opening && now >= promise.since + patience(promise.kind);
-            if late && todo.cut.len() < count {
-                todo.cut.extend(record.call.take().map(|call| (promise.slot, call)));
-            }
+        let late = |promise: &&Promise| promise.kind != Phase::Opening && promise.is_late(now);
+        for promise in self.promises.iter().filter(late).take(count) {
+            let call = self.slots.get(promise.slot).call.take();
+            todo.extend(call.map(|call| Action::Cut(promise.slot, call)));
         }
     }
 
@@ -163,23 +160,24 @@ impl<C, E> State<C, E> {
         if waiting == 0 && self.idle.len() >= self.rules.min_idle {
             return;
         }
-        // An attempt that is due and was not begun waits for a slot, or for the attempt under way: their end settles it.
+        // A probe that is due and not under way would have begun just now; one that is will settle things when it ends.
         if let Some(retry_at) = self.gate.retry_at().filter(|&retry_at| retry_at > now) {
             self.want_alarm(retry_at, todo);
         }
-        let next_late = self.promises.iter().map(|promise| promise.since + patience(promise.kind));
-        if let Some(late) = next_late.filter(|&late| late > now).min() {
+        let late_at = self.promises.iter().map(Promise::late_at);
+        if let Some(late) = late_at.filter(|&late_at| late_at > now).min() {
             self.want_alarm(late, todo);
         }
     }
 
     /// The upkeep: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
-    /// due again. `wall` is the wall clock.
-    pub(crate) fn tick(&mut self, now: Instant, wall: Duration, todo: &mut Todo<C, E>) {
-        self.alarm = None;
-        if self.closed {
+    /// due again. `alarm` is the one that rang, `wall` the wall clock.
+    pub(crate) fn tick(&mut self, alarm: Instant, now: Instant, wall: Duration, todo: &mut Todo<C, E>) {
+        // An alarm that was ordered before an earlier one took its place must not begin a second chain of alarms.
+        if self.closed || self.alarm != Some(alarm) {
             return;
         }
+        self.alarm = None;
         self.compare_clocks(now, wall);
         for entry in std::mem::take(&mut self.idle) {
             let idle_for = now.saturating_duration_since(entry.last_used);
@@ -204,16 +202,17 @@ impl<C, E> State<C, E> {
     /// When the upkeep must look at this idle connection.
     #[inline]
     pub(super) fn due(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
-        let idle_out = match self.rules.idle_timeout {
-            Duration::MAX => None,
+        let mut due = entry.expires;
+        let mut sooner = |at: Option<Instant>| due = due.into_iter().chain(at).min();
+        if self.rules.idle_timeout != Duration::MAX {
             // At or below min_idle it stays though its time is over; then it is looked at again a period later.
-            timeout => after(entry.last_used, timeout).filter(|&due| due > now).or_else(|| after(now, timeout)),
-        };
-        let keepalive = match self.rules.keepalive {
-            Duration::MAX => None,
-            period => after(entry.proved.at, period),
-        };
-        [entry.expires, idle_out, keepalive].into_iter().flatten().min()
+            let timeout = self.rules.idle_timeout;
+            sooner(after(entry.last_used, timeout).filter(|&due| due > now).or_else(|| after(now, timeout)));
+        }
+        if self.rules.keepalive != Duration::MAX {
+            sooner(after(entry.proved.at, self.rules.keepalive));
+        }
+        due
     }
 
     /// Reports each loan that is older than `leak_after` once. Returns when the next will be.
@@ -231,7 +230,7 @@ impl<C, E> State<C, E> {
             record.leak_told = true;
             self.tally.leaks += 1;
             let held_for = now.saturating_duration_since(record.since);
-            todo.leaks.push(Holder { id: record.id, held_for, call_site: record.borrower.call_site });
+            todo.push(Action::TellLeak(Holder { id: record.id, held_for, call_site: record.borrower.call_site }));
         }
         next
     }
@@ -252,25 +251,32 @@ impl<C, E> State<C, E> {
     pub(super) fn want_alarm(&mut self, at: Instant, todo: &mut Todo<C, E>) {
         if self.alarm.is_none_or(|alarm| at < alarm) {
             self.alarm = Some(at);
-            todo.alarm = Some(at);
+            todo.push(Action::Alarm(at));
         }
     }
 
     /// The last slot of a closed pool is free.
     fn wind_up(&mut self, todo: &mut Todo<C, E>) {
         if self.slots.occupied() == 0 {
-            todo.wake.append(&mut self.onlookers);
+            todo.extend(self.onlookers.drain(..).map(Action::Wake));
         }
     }
 }
 
-/// For how long a waiter relies on a call that is under way for it.
-fn patience(kind: Phase) -> Duration {
-    match kind {
-        Phase::Opening => Duration::from_millis(500),
-        _ => Duration::from_millis(100),
+impl Promise {
+    /// Until when a waiter relies on this call.
+    fn late_at(&self) -> Instant {
+        self.since + if self.kind == Phase::Opening { OPENING_PATIENCE } else { PATIENCE }
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        now >= self.late_at()
     }
 }
+
+/// How long a waiter relies on a check or a reset, and on an attempt to connect.
+const PATIENCE: Duration = Duration::from_millis(100);
+const OPENING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Clocks that drift apart by more than this were not drifting.
 const FREEZE: Duration = Duration::from_secs(1);

@@ -1,0 +1,193 @@
+//! How a session stood when it was opened, to be put back at a reset.
+//!
+//! Owns the list of what can be put back. Knows nothing of holders, nor of when a reset is due.
+
+use crate::tracker::Trace;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OptionalExtension};
+
+/// The settings of one connection after `with_init` and the manager's own pragmas. Reading it costs some
+/// 10 us at each opening.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    /// In the order of [`PRAGMAS`]; `None` where this build of SQLite, or this kind of database, has no answer.
+    pragmas: Vec<Option<i64>>,
+    wal_autocheckpoint: Option<i64>,
+    journal_mode: String,
+    configs: Vec<Option<bool>>,
+    limits: Vec<Option<i32>>,
+    attached: Vec<(String, String)>,
+}
+
+impl Baseline {
+    pub(crate) fn read(conn: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            pragmas: PRAGMAS.iter().map(|name| pragma(conn, name)).collect::<rusqlite::Result<_>>()?,
+            wal_autocheckpoint: pragma(conn, "wal_autocheckpoint")?,
+            journal_mode: journal_mode(conn)?,
+            configs: CONFIGS.iter().map(|config| conn.db_config(*config).ok()).collect(),
+            limits: LIMITS.iter().map(|limit| conn.limit(*limit).ok()).collect(),
+            attached: attached(conn)?,
+        })
+    }
+
+    /// Puts back what only the driver's methods can change. First of all, for a limit or a switched-off feature
+    /// might stop the SQL that the rest needs. Only differences are written: a change would have every statement
+    /// prepared anew.
+    pub(crate) fn restore_driver_settings(&self, conn: &Connection) -> rusqlite::Result<()> {
+        for (limit, was) in LIMITS.iter().zip(&self.limits) {
+            if let Some(was) = *was {
+                conn.set_limit(*limit, was)?;
+            }
+        }
+        for (config, was) in CONFIGS.iter().zip(&self.configs) {
+            if let Some(was) = *was {
+                if conn.db_config(*config)? != was {
+                    conn.set_db_config(*config, was)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has SQLite checkpoint by itself again, in place of any WAL hook (a WAL hook and automatic checkpoints are one
+    /// thing to SQLite: clearing the hook would switch them off).
+    pub(crate) fn restore_checkpoints(&self, conn: &Connection) -> rusqlite::Result<()> {
+        match self.wal_autocheckpoint {
+            Some(pages) => set_pragma(conn, "wal_autocheckpoint", pages),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts back the pragmas in `traces`.
+    pub(crate) fn restore_pragmas(&self, conn: &Connection, traces: Trace) -> rusqlite::Result<()> {
+        for (row, (name, was)) in PRAGMAS.iter().zip(&self.pragmas).enumerate() {
+            if let Some(was) = *was {
+                if traces.has(Trace::pragma(row)) {
+                    set_pragma(conn, name, was)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Is the journal mode what it was? It is not put back: that needs the file for itself.
+    pub(crate) fn has_journal_mode_of(&self, conn: &Connection) -> rusqlite::Result<bool> {
+        Ok(journal_mode(conn)? == self.journal_mode)
+    }
+
+    /// Detaches what was attached since. Returns whether what was attached before still is.
+    pub(crate) fn restore_attached(&self, conn: &Connection) -> rusqlite::Result<bool> {
+        for database in attached(conn)? {
+            if !self.attached.contains(&database) {
+                conn.execute_batch(&format!("DETACH {}", quoted(&database.0)))?;
+            }
+        }
+        Ok(attached(conn)? == self.attached)
+    }
+}
+
+/// Drops everything in the `temp` schema. `query_only` and `foreign_keys` must be put back afterwards.
+pub(crate) fn drop_temporary(conn: &Connection) -> rusqlite::Result<()> {
+    // Triggers, views and virtual tables have no root page. They come first: a virtual table takes its own tables
+    // along.
+    const LIST: &str = "SELECT type, name FROM sqlite_temp_master \
+                        WHERE type <> 'index' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+                        ORDER BY coalesce(rootpage, 0) > 0, type = 'table'";
+    let objects: Vec<(String, String)> =
+        conn.prepare(LIST)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    if objects.is_empty() {
+        return Ok(());
+    }
+    conn.execute_batch("PRAGMA query_only = 0; PRAGMA foreign_keys = 0")?;
+    for (kind, name) in objects {
+        conn.execute_batch(&format!("DROP {kind} IF EXISTS temp.{}", quoted(&name)))?;
+    }
+    Ok(())
+}
+
+/// The current journal mode, in lower case.
+pub(crate) fn journal_mode(conn: &Connection) -> rusqlite::Result<String> {
+    conn.query_row("PRAGMA journal_mode", [], |row| row.get(0))
+}
+
+fn pragma(conn: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).optional()
+}
+
+fn set_pragma(conn: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+    conn.execute_batch(&format!("PRAGMA {name} = {value}"))
+}
+
+/// All databases of the connection but `main` and `temp`: name and file.
+fn attached(conn: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    conn.prepare("PRAGMA database_list")?
+        .query_map([], |row| Ok((row.get(1)?, row.get::<_, Option<String>>(2)?.unwrap_or_default())))?
+        .filter(|found| !matches!(found, Ok((name, _)) if name == "main" || name == "temp"))
+        .collect()
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Pragmas that belong to one connection and answer with the number that sets them.
+pub(crate) const PRAGMAS: [&str; 24] = [
+    "analysis_limit",
+    "automatic_index",
+    "cache_size",
+    "cache_spill",
+    "cell_size_check",
+    "checkpoint_fullfsync",
+    "defer_foreign_keys",
+    "foreign_keys",
+    "full_column_names",
+    "fullfsync",
+    "ignore_check_constraints",
+    "journal_size_limit",
+    "legacy_alter_table",
+    "mmap_size",
+    "query_only",
+    "read_uncommitted",
+    "recursive_triggers",
+    "reverse_unordered_selects",
+    "short_column_names",
+    "synchronous",
+    "temp_store",
+    "threads",
+    "trusted_schema",
+    "writable_schema",
+];
+
+const CONFIGS: [DbConfig; 14] = [
+    DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER,
+    DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG,
+    DbConfig::SQLITE_DBCONFIG_TRIGGER_EQP,
+    DbConfig::SQLITE_DBCONFIG_RESET_DATABASE,
+    DbConfig::SQLITE_DBCONFIG_DEFENSIVE,
+    DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA,
+    DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE,
+    DbConfig::SQLITE_DBCONFIG_DQS_DML,
+    DbConfig::SQLITE_DBCONFIG_DQS_DDL,
+    DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
+    DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+];
+
+const LIMITS: [Limit; 12] = [
+    Limit::SQLITE_LIMIT_LENGTH,
+    Limit::SQLITE_LIMIT_SQL_LENGTH,
+    Limit::SQLITE_LIMIT_COLUMN,
+    Limit::SQLITE_LIMIT_EXPR_DEPTH,
+    Limit::SQLITE_LIMIT_COMPOUND_SELECT,
+    Limit::SQLITE_LIMIT_VDBE_OP,
+    Limit::SQLITE_LIMIT_FUNCTION_ARG,
+    Limit::SQLITE_LIMIT_ATTACHED,
+    Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH,
+    Limit::SQLITE_LIMIT_VARIABLE_NUMBER,
+    Limit::SQLITE_LIMIT_TRIGGER_DEPTH,
+    Limit::SQLITE_LIMIT_WORKER_THREADS,
+];

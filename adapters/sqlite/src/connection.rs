@@ -1,0 +1,79 @@
+//! The connection that is lent: rusqlite's own, with a record of what its holder changed.
+//!
+//! Owns the wrapping and the few methods it shadows. How the record is kept is `tracker.rs`; how changes are undone is
+//! `reset.rs`.
+
+use crate::baseline::Baseline;
+use crate::identity::Watched;
+use crate::tracker::{Trace, Tracker};
+use rusqlite::TransactionBehavior;
+use rusqlite::config::DbConfig;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+/// A pooled SQLite connection. Derefs to [`rusqlite::Connection`]; a `&mut` of it is accepted wherever one of that is.
+///
+/// It shadows the methods whose effect SQLite reports to nobody, only to remember that they were called, so that
+/// the session is reset when the connection comes back. The same methods called on a plain `&rusqlite::Connection`
+/// (in a function that takes one, or on a transaction) go unseen; see the crate's table of what tracking cannot
+/// see.
+pub struct Connection {
+    pub(crate) driver: rusqlite::Connection,
+    pub(crate) tracker: Tracker,
+    pub(crate) baseline: Baseline,
+    /// The file and which file it was when it was opened; `None` for a memory database, which cannot go away.
+    pub(crate) watched: Option<Watched>,
+}
+
+impl Connection {
+    /// As [`rusqlite::Connection::busy_timeout`]; set back when the connection is returned.
+    pub fn busy_timeout(&self, timeout: Duration) -> rusqlite::Result<()> {
+        self.tracker.mark(Trace::SETTING);
+        self.driver.busy_timeout(timeout)
+    }
+
+    /// As [`rusqlite::Connection::busy_handler`]; replaced by the manager's time-out when the connection is returned.
+    pub fn busy_handler(&mut self, handler: Option<fn(i32) -> bool>) -> rusqlite::Result<()> {
+        self.tracker.mark(Trace::SETTING);
+        self.driver.busy_handler(handler)
+    }
+
+    /// As [`rusqlite::Connection::set_db_config`]; set back when the connection is returned.
+    pub fn set_db_config(&self, config: DbConfig, value: bool) -> rusqlite::Result<bool> {
+        self.tracker.mark(Trace::SETTING);
+        self.driver.set_db_config(config, value)
+    }
+
+    /// As [`rusqlite::Connection::set_limit`]; set back when the connection is returned.
+    pub fn set_limit(&self, limit: rusqlite::limits::Limit, value: i32) -> rusqlite::Result<i32> {
+        self.tracker.mark(Trace::SETTING);
+        self.driver.set_limit(limit, value)
+    }
+
+    /// As [`rusqlite::Connection::set_transaction_behavior`]; `DEFERRED` again when the connection is returned.
+    pub fn set_transaction_behavior(&mut self, behavior: TransactionBehavior) {
+        self.tracker.mark(Trace::SETTING);
+        self.driver.set_transaction_behavior(behavior);
+    }
+}
+
+impl Deref for Connection {
+    type Target = rusqlite::Connection;
+
+    fn deref(&self) -> &rusqlite::Connection {
+        &self.driver
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut rusqlite::Connection {
+        &mut self.driver
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("driver", &self.driver).field("tracker", &self.tracker).finish()
+    }
+}

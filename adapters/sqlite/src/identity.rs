@@ -1,0 +1,50 @@
+//! Which file a path leads to, so that a moved or replaced database file is noticed.
+//!
+//! In WAL mode SQLite notices nothing: it goes on reading and writing a file that no longer has a name.
+
+use std::path::PathBuf;
+use std::{fs, io};
+
+/// A path, and the file it led to when the connection was opened.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    path: PathBuf,
+    was: Identity,
+}
+
+impl Watched {
+    pub(crate) fn new(path: PathBuf) -> io::Result<Self> {
+        let was = Identity::of(&path)?;
+        Ok(Self { path, was })
+    }
+
+    /// Does the path still lead to the same file? If not, says what became of it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let path = self.path.display();
+        match Identity::of(&self.path) {
+            Ok(is) if is == self.was => Ok(()),
+            Ok(_) => Err(format!("{path} was replaced by another file since this connection was opened")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(format!("{path} was moved or deleted since this connection was opened"))
+            }
+            Err(error) => Err(format!("{path} cannot be looked up any more: {error}")),
+        }
+    }
+}
+
+/// Device and inode where there are such things; elsewhere only that the file exists.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity(Option<(u64, u64)>);
+
+impl Identity {
+    #[cfg(unix)]
+    fn of(path: &std::path::Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(path).map(|found| Self(Some((found.dev(), found.ino()))))
+    }
+
+    #[cfg(not(unix))]
+    fn of(path: &std::path::Path) -> io::Result<Self> {
+        fs::metadata(path).map(|_| Self(None))
+    }
+}

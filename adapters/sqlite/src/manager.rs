@@ -1,0 +1,247 @@
+//! `SqliteManager`: what to open and how, and the contract with the pool.
+//!
+//! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`,
+//! `reset.rs`, `fault.rs`, `transaction.rs`.
+
+use crate::connection::Connection;
+use crate::source::Source;
+use crate::tracker::Trace;
+use crate::{fault, open, reset};
+use cabrank::{Fault, Limit, Line, Manager, Session};
+use rusqlite::{InterruptHandle, OpenFlags};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Opens connections to one SQLite database.
+///
+/// A clone opens the same database, a memory database too.
+#[derive(Clone)]
+pub struct SqliteManager {
+    pub(crate) source: Source,
+    pub(crate) flags: OpenFlags,
+    pub(crate) init: Option<Init>,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) foreign_keys: bool,
+    pub(crate) query_only: bool,
+    /// `None` until chosen: WAL for a file that may be written.
+    pub(crate) journal_mode: Option<JournalMode>,
+    pub(crate) pragmas: Vec<(String, String)>,
+}
+
+impl SqliteManager {
+    /// Opens the file at `path`, which must exist unless [`create`](Self::create) is asked for.
+    ///
+    /// A relative path is resolved now, so that a later change of directory does not lead to another file. A path that
+    /// begins with `file:` is a URI. What would give each connection a database of its own (`:memory:`, an empty path,
+    /// `mode=memory`) is refused when it is opened.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        Self::new(Source::file(path.as_ref()))
+    }
+
+    /// Opens a new, empty database in memory, which all connections of this manager and its clones share.
+    ///
+    /// It lives until the last clone and the last connection are gone: the manager keeps one more connection, which the
+    /// pool does not count. One connection writes or several read at a time; the others wait for `busy_timeout`.
+    pub fn memory() -> Self {
+        Self::new(Source::memory())
+    }
+
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            flags: OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI,
+            init: None,
+            busy_timeout: Duration::from_secs(5),
+            foreign_keys: true,
+            query_only: false,
+            journal_mode: None,
+            pragmas: Vec::new(),
+        }
+    }
+
+    /// Whether to create the file if it does not exist. Default: no, for a slip in a path would make an empty database.
+    pub fn create(mut self, create: bool) -> Self {
+        self.flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+        self
+    }
+
+    /// Opens the file for reading only. The journal mode is left as it is found.
+    pub fn read_only(mut self) -> Self {
+        self.flags.remove(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE);
+        self.flags.insert(OpenFlags::SQLITE_OPEN_READ_ONLY);
+        self
+    }
+
+    /// Opens with exactly these flags. Default: `READ_WRITE | NO_MUTEX | URI`; note that rusqlite's own default
+    /// creates.
+    pub fn with_flags(mut self, flags: OpenFlags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Runs `init` on each new connection before anything is read or set: the place for an encryption key, functions,
+    /// collations, and settings that shall hold for every loan.
+    ///
+    /// What `init` sets is what a reset puts back. Hooks are replaced by this crate's own, and temporary objects do not
+    /// survive a reset: make those in the pool's `on_open`, which runs again after each.
+    pub fn with_init(
+        mut self,
+        init: impl Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.init = Some(Arc::new(init));
+        self
+    }
+
+    /// How long a statement waits for another connection's lock before it fails with `SQLITE_BUSY`. Default: 5 s; zero
+    /// does not wait. Interrupting such a wait does not shorten it.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Whether foreign keys are enforced. Default: yes (SQLite's own default is no).
+    pub fn foreign_keys(mut self, enforced: bool) -> Self {
+        self.foreign_keys = enforced;
+        self
+    }
+
+    /// Whether writing is refused with `SQLITE_READONLY`, whatever the file allows. Default: no.
+    pub fn query_only(mut self, query_only: bool) -> Self {
+        self.query_only = query_only;
+        self
+    }
+
+    /// The journal mode to ask for. Default: [`Wal`](JournalMode::Wal) for a file that is opened for writing, else
+    /// [`AsFound`](JournalMode::AsFound).
+    pub fn journal_mode(mut self, mode: JournalMode) -> Self {
+        self.journal_mode = Some(mode);
+        self
+    }
+
+    /// Sets a pragma on each new connection, after this manager's own, such as `("synchronous", "NORMAL")` or
+    /// `("cache_size", -8000)`.
+    pub fn pragma(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.pragmas.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
+    pub fn open(&self) -> rusqlite::Result<Connection> {
+        open::open(self, None, |_| ())
+    }
+
+    /// Can its connections write?
+    pub(crate) fn writes(&self) -> bool {
+        !self.query_only && self.flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+}
+
+impl Manager for SqliteManager {
+    type Connection = Connection;
+    type Error = rusqlite::Error;
+
+    const REMOTE: bool = false;
+
+    fn connect(&self, limit: &Limit) -> rusqlite::Result<Connection> {
+        open::open(self, limit.remaining(), |interrupt| limit.on_cut(move || interrupt.interrupt()))
+    }
+
+    /// Looks whether the path still leads to the file that was opened, and reads the number of its schema.
+    fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
+        let interrupt = conn.get_interrupt_handle();
+        limit.on_cut(move || interrupt.interrupt());
+        open::check(conn)
+    }
+
+    /// Nothing that would prove a connection dead shows without asking: a leaked statement only makes the session
+    /// [`Unknown`](Session::Unknown).
+    fn has_broken(&self, _: &mut Connection) -> bool {
+        false
+    }
+
+    fn session(&self, conn: &mut Connection) -> Session {
+        if !conn.driver.is_autocommit() {
+            Session::InTransaction
+        } else if conn.tracker.is_whole() && conn.tracker.traces() == Trace::NONE && !conn.driver.is_busy() {
+            Session::Clean
+        } else {
+            Session::Unknown
+        }
+    }
+
+    fn reset(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
+        let interrupt = conn.get_interrupt_handle();
+        limit.on_cut(move || interrupt.interrupt());
+        reset::reset(conn, self.busy_timeout)
+    }
+
+    /// What the manager and `on_open` have set is not a holder's.
+    fn rebase(&self, conn: &mut Connection) {
+        conn.tracker.forget();
+    }
+
+    /// The last connection to leave a file in WAL mode writes the log back into the file; a cut ends that half
+    /// done, which is safe.
+    fn close(&self, conn: Connection, limit: &Limit) {
+        let interrupt = conn.get_interrupt_handle();
+        limit.on_cut(move || interrupt.interrupt());
+        // Fails only on a leaked statement. Dropping it then is all that is left to do.
+        let _ = conn.driver.close();
+    }
+
+    fn fault(&self, error: &rusqlite::Error) -> Fault {
+        fault::fault(error)
+    }
+
+    fn line(&self, conn: &Connection) -> Option<Box<dyn Line>> {
+        Some(Box::new(Interrupt(conn.get_interrupt_handle())))
+    }
+}
+
+impl fmt::Debug for SqliteManager {
+    /// Without the pragmas, which may hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteManager")
+            .field("source", &self.source)
+            .field("flags", &self.flags)
+            .field("busy_timeout", &self.busy_timeout)
+            .field("foreign_keys", &self.foreign_keys)
+            .field("query_only", &self.query_only)
+            .field("journal_mode", &self.journal_mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How SQLite keeps a transaction that is under way. See [`SqliteManager::journal_mode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JournalMode {
+    /// A log beside the file: readers and one writer do not wait for each other. Not for network file systems.
+    Wal,
+    /// A rollback journal, deleted after each transaction.
+    Delete,
+    /// A rollback journal, emptied after each transaction.
+    Truncate,
+    /// A rollback journal, kept and marked void after each transaction.
+    Persist,
+    /// Whatever the file is in; nothing is set.
+    AsFound,
+}
+
+pub(crate) type Init = Arc<dyn Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync>;
+
+/// Interrupts whatever statement runs. Needs no second connection, and does nothing to one that is idle or closed.
+struct Interrupt(InterruptHandle);
+
+impl Line for Interrupt {
+    fn cancel(&self, _: &Limit) -> bool {
+        self.0.interrupt();
+        true
+    }
+
+    fn sever(&self) {
+        self.0.interrupt();
+    }
+}

@@ -1,0 +1,89 @@
+//! Where the database is: a file, or memory that several connections share.
+//!
+//! Owns the names SQLite is given and the connection that keeps a memory database alive. Opens nothing else.
+
+use rusqlite::{Connection, OpenFlags};
+use std::fmt;
+use std::path::{Path, PathBuf, absolute};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where the database is.
+#[derive(Clone)]
+pub(crate) enum Source {
+    File(PathBuf),
+    /// A URI, or a name that SQLite takes for something else than a file.
+    Name(PathBuf),
+    Memory(Arc<Memory>),
+}
+
+impl Source {
+    pub(crate) fn file(path: &Path) -> Self {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        if bytes.is_empty() || bytes == b":memory:" || bytes.starts_with(b"file:") {
+            return Self::Name(path.to_owned());
+        }
+        // Without a current directory the path stays relative, and opening it will say so.
+        Self::File(absolute(path).unwrap_or_else(|_| path.to_owned()))
+    }
+
+    pub(crate) fn memory() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        // The slash makes `memdb` share it by name. Unlike `mode=memory&cache=shared` it honours the busy time-out.
+        let name = PathBuf::from(format!("file:/cabrank-{number}?vfs=memdb"));
+        Self::Memory(Arc::new(Memory { name, anchor: Mutex::new(None) }))
+    }
+
+    /// What SQLite is told to open.
+    pub(crate) fn name(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Name(path) => path,
+            Self::Memory(memory) => &memory.name,
+        }
+    }
+
+    pub(crate) fn is_memory(&self) -> bool {
+        matches!(self, Self::Memory(_))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Name(name) => write!(f, "{:?}", name.display().to_string()),
+            Self::Memory(_) => f.write_str("the memory database"),
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A database in memory, and the connection without which it would vanish with the last other one.
+pub(crate) struct Memory {
+    name: PathBuf,
+    /// Held only to open it, never while anything is asked of it.
+    anchor: Mutex<Option<Connection>>,
+}
+
+impl Memory {
+    /// Makes sure that the database exists and stays.
+    pub(crate) fn hold(&self) -> rusqlite::Result<()> {
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        if anchor.is_none() {
+            *anchor = Some(Connection::open_with_flags(&self.name, MEMORY_FLAGS)?);
+        }
+        Ok(())
+    }
+}
+
+/// What a memory database always needs.
+pub(crate) const MEMORY_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE
+    .union(OpenFlags::SQLITE_OPEN_CREATE)
+    .union(OpenFlags::SQLITE_OPEN_URI)
+    .union(OpenFlags::SQLITE_OPEN_NO_MUTEX);

@@ -1,0 +1,98 @@
+//! Files that are moved, replaced or deleted under the pool.
+
+use crate::fixture::{Database, money};
+use cabrank_sqlite::cabrank::{Fault, Manager};
+use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
+#[cfg(unix)]
+use std::fs;
+use std::time::Duration;
+
+/// A pool of one that checks its connection before each loan.
+fn checking(manager: SqliteManager) -> Pool {
+    let builder = Pool::builder().max_size(1).check_after(Duration::ZERO).acquire_timeout(Duration::from_secs(5));
+    builder.build(manager).expect("a pool")
+}
+
+/// Moves another database to `database`'s path. Its account holds 77.
+#[cfg(unix)]
+fn replace(database: &Database) {
+    let other = Database::new();
+    let conn = other.manager().open().unwrap();
+    conn.execute("UPDATE account SET money = 77", []).unwrap();
+    drop(conn);
+    fs::rename(&other.path, &database.path).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_replaced_file_is_noticed_by_the_check() {
+    let database = Database::new();
+    let pool = checking(database.manager());
+    assert_eq!(money(&pool.get().unwrap()), 0);
+    replace(&database);
+    assert_eq!(money(&pool.get().unwrap()), 77);
+    assert_eq!(pool.stats().opened, 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_elsewhere_is_noticed_by_the_check() {
+    let (one, two) = (Database::new(), Database::new());
+    two.manager().open().unwrap().execute("UPDATE account SET money = 77", []).unwrap();
+    let link = one.directory.path().join("link.db");
+    std::os::unix::fs::symlink(&one.path, &link).unwrap();
+    let pool = checking(SqliteManager::file(&link));
+    assert_eq!(money(&pool.get().unwrap()), 0);
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&two.path, &link).unwrap();
+    assert_eq!(money(&pool.get().unwrap()), 77);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_deleted_file_fails_the_loan_and_names_the_file() {
+    let database = Database::new();
+    let pool = checking(database.manager());
+    drop(pool.get().unwrap());
+    fs::remove_file(&database.path).unwrap();
+    let error = pool.get().map(drop).expect_err("no file, no connection");
+    let mut told = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        told.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    assert!(told.contains("does not exist"), "{told}");
+    assert!(!database.path.exists(), "nobody created it anew");
+}
+
+#[test]
+fn an_untouched_file_passes_the_check() {
+    let database = Database::new();
+    let pool = checking(database.manager());
+    for _ in 0..3 {
+        assert_eq!(money(&pool.get().unwrap()), 0);
+    }
+    assert_eq!(pool.stats().opened, 1);
+}
+
+#[test]
+fn a_writer_that_locks_the_file_does_not_fail_the_check() {
+    let database = Database::new();
+    let mode = cabrank_sqlite::JournalMode::Delete;
+    let pool = checking(database.manager().journal_mode(mode));
+    drop(pool.get().unwrap());
+    let writer = database.manager().journal_mode(mode).open().unwrap();
+    writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let conn = pool.get().unwrap();
+    assert_eq!(pool.stats().opened, 1, "checked, and found well");
+    let patience: i64 = conn.query_row("PRAGMA busy_timeout", [], |row| row.get(0)).unwrap();
+    assert_eq!(patience, 5000, "the check leaves the busy time-out as it was");
+}
+
+#[test]
+fn a_moved_file_is_a_fatal_fault() {
+    let database = Database::new();
+    let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY_DBMOVED), None);
+    assert_eq!(database.manager().fault(&error), Fault::Fatal);
+}

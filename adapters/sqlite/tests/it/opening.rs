@@ -1,0 +1,208 @@
+//! Opening: what is refused, what the errors say, and what a new connection is like.
+
+use crate::fixture::{Database, create_account, money};
+use cabrank_sqlite::cabrank::{Fault, Manager};
+use cabrank_sqlite::rusqlite::types::Value;
+use cabrank_sqlite::rusqlite::{self, OpenFlags};
+use cabrank_sqlite::{JournalMode, SqliteManager};
+use std::fs;
+use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+/// The message of a refused opening, which must be a permanent fault.
+fn refusal(manager: SqliteManager) -> String {
+    let error = manager.open().expect_err("an opening that must fail");
+    assert_eq!(manager.fault(&error), Fault::Permanent, "{error}");
+    error.to_string()
+}
+
+fn assert_names(message: &str, path: &Path, remedy: &str) {
+    assert!(message.contains(&path.display().to_string()), "{message:?} names the file");
+    assert!(message.contains(remedy), "{message:?} says {remedy:?}");
+}
+
+fn setting(conn: &rusqlite::Connection, name: &str) -> String {
+    match conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).expect(name) {
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text,
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+#[test]
+fn a_missing_file_is_not_created_unless_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("slip.db");
+    assert_names(&refusal(SqliteManager::file(&path)), &path, ".create(true)");
+    assert!(!path.exists());
+
+    SqliteManager::file(&path).create(true).open().expect("a new file");
+    assert!(path.exists());
+}
+
+#[test]
+fn a_missing_directory_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("no/such.db");
+    let message = refusal(SqliteManager::file(&path).create(true));
+    assert_names(&message, path.parent().unwrap(), "there is no directory");
+}
+
+#[test]
+fn a_directory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_names(&refusal(SqliteManager::file(directory.path())), directory.path(), "is a directory");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_found_out_when_it_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("garbage.db");
+    fs::write(&path, [7; 9000]).unwrap();
+    assert_names(&refusal(SqliteManager::file(&path)), &path, "is not an SQLite database");
+    assert_names(&refusal(SqliteManager::file(&path).read_only()), &path, "is not an SQLite database");
+}
+
+#[test]
+fn what_would_give_each_connection_a_database_of_its_own_is_refused() {
+    for name in [":memory:", "", "file:", "file::memory:", "file:x?mode=memory", "file:x?mode=memory&cache=shared"] {
+        let message = refusal(SqliteManager::file(name).create(true));
+        assert!(message.contains("SqliteManager::memory()"), "{name:?}: {message}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_MEMORY;
+    let message = refusal(SqliteManager::file(directory.path().join("x.db")).with_flags(flags));
+    assert!(message.contains("SqliteManager::memory()"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_uri_that_leads_to_a_file_is_opened() {
+    let database = Database::new();
+    let conn = SqliteManager::file(format!("file:{}?mode=ro", database.path.display()))
+        .journal_mode(JournalMode::AsFound)
+        .open()
+        .expect("a connection");
+    assert_eq!(money(&conn), 0);
+    conn.execute("UPDATE account SET money = 1", []).expect_err("a read-only connection");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut permissions = fs::metadata(directory.path()).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(directory.path(), permissions).unwrap();
+    // The superuser may write anywhere; on Windows the attribute does not keep files out.
+    if fs::write(directory.path().join("probe"), "").is_ok() {
+        eprintln!("not applicable: this user can write to a read-only directory");
+        return;
+    }
+    let path = directory.path().join("new.db");
+    assert_names(&refusal(SqliteManager::file(&path).create(true)), &path, "permissions");
+}
+
+#[test]
+fn a_new_connection_has_the_documented_settings() {
+    let database = Database::new();
+    let conn = database.manager().open().unwrap();
+    assert_eq!(setting(&conn, "journal_mode"), "wal");
+    assert_eq!(setting(&conn, "foreign_keys"), "1");
+    assert_eq!(setting(&conn, "busy_timeout"), "5000");
+    assert_eq!(setting(&conn, "query_only"), "0");
+    assert_eq!(setting(&conn, "synchronous"), "2");
+}
+
+#[test]
+fn settings_can_be_chosen() {
+    let database = Database::new();
+    let conn = database
+        .manager()
+        .journal_mode(JournalMode::Truncate)
+        .foreign_keys(false)
+        .busy_timeout(Duration::from_millis(70))
+        .query_only(true)
+        .pragma("synchronous", "NORMAL")
+        .pragma("journal_size_limit", 1234)
+        .open()
+        .unwrap();
+    assert_eq!(setting(&conn, "journal_mode"), "truncate");
+    assert_eq!(setting(&conn, "foreign_keys"), "0");
+    assert_eq!(setting(&conn, "busy_timeout"), "70");
+    assert_eq!(setting(&conn, "query_only"), "1");
+    assert_eq!(setting(&conn, "synchronous"), "1");
+    assert_eq!(setting(&conn, "journal_size_limit"), "1234");
+}
+
+#[test]
+fn a_busy_timeout_without_end_is_as_long_as_sqlite_can_count() {
+    let conn = SqliteManager::memory().busy_timeout(Duration::MAX).open().unwrap();
+    assert_eq!(setting(&conn, "busy_timeout"), i32::MAX.to_string());
+}
+
+#[test]
+fn a_read_only_connection_leaves_the_journal_mode_as_it_finds_it() {
+    let database = Database::new();
+    drop(database.manager().journal_mode(JournalMode::Delete).open().unwrap());
+    let conn = database.manager().read_only().open().unwrap();
+    assert_eq!(setting(&conn, "journal_mode"), "delete");
+    conn.execute("UPDATE account SET money = 1", []).expect_err("a read-only connection");
+}
+
+#[test]
+fn a_memory_database_for_reading_only_cannot_be_written() {
+    let manager = SqliteManager::memory();
+    create_account(&manager.open().unwrap());
+    let conn = manager.clone().read_only().open().unwrap();
+    assert_eq!(money(&conn), 0);
+    conn.execute("UPDATE account SET money = 1", []).expect_err("a read-only connection");
+}
+
+#[test]
+fn init_runs_before_anything_is_read_or_set() {
+    let database = Database::new();
+    let manager = database.manager().with_init(|conn| {
+        assert_eq!(setting(conn, "synchronous"), "2");
+        conn.execute_batch("PRAGMA cache_size = 77; PRAGMA synchronous = OFF")
+    });
+    let conn = manager.pragma("synchronous", "EXTRA").open().unwrap();
+    assert_eq!(setting(&conn, "cache_size"), "77");
+    assert_eq!(setting(&conn, "synchronous"), "3", "the manager's pragma comes after");
+}
+
+#[test]
+fn an_init_that_fails_or_begins_a_transaction_fails_the_opening() {
+    let database = Database::new();
+    let error = database.manager().with_init(|conn| conn.execute_batch("no SQL")).open().unwrap_err();
+    assert!(error.to_string().contains("syntax error"), "{error}");
+    let error = database.manager().with_init(|conn| conn.execute_batch("BEGIN")).open().unwrap_err();
+    assert_names(&error.to_string(), &database.path, "left a transaction open");
+}
+
+#[test]
+fn connections_that_create_one_file_together_all_succeed() {
+    // Setting the journal mode at the same moment fails at once with SQLITE_BUSY; some of these rounds hit it.
+    for _ in 0..50 {
+        let directory = tempfile::tempdir().unwrap();
+        let manager = SqliteManager::file(directory.path().join("new.db")).create(true);
+        let start = Barrier::new(8);
+        thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                manager.open().map(|conn| setting(&conn, "journal_mode"))
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            for thread in threads {
+                assert_eq!(thread.join().unwrap().expect("a connection"), "wal");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_manager_shows_no_key() {
+    let manager = SqliteManager::file("x.db").pragma("key", "secret");
+    assert!(!format!("{manager:?}").contains("secret"));
+}

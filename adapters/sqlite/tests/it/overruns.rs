@@ -1,0 +1,53 @@
+//! Calls that take too long are interrupted.
+
+use crate::fixture::{Database, money};
+use cabrank_sqlite::rusqlite::{self, ErrorCode};
+use cabrank_sqlite::{Connection, Pool, SqliteManager};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Counts until it is interrupted.
+const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
+fn count_for_ever(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
+    conn.query_row(ENDLESS, [], |_| Ok(()))
+}
+
+#[test]
+fn an_opening_that_never_ends_is_interrupted_and_tried_again() {
+    let database = Database::new();
+    let hang = AtomicBool::new(true);
+    let manager = database.manager().with_init(move |conn| match hang.swap(false, Ordering::Relaxed) {
+        true => count_for_ever(conn),
+        false => Ok(()),
+    });
+    let pool = Pool::builder().max_size(1).connect_timeout(Duration::from_millis(50)).build_lazy(manager).unwrap();
+    assert_eq!(money(&pool.get().expect("the second attempt succeeds")), 0);
+    assert_eq!((pool.stats().open_failures, pool.stats().opened), (1, 1));
+}
+
+#[test]
+fn closing_interrupts_what_a_holder_still_runs() {
+    let pool = Pool::builder().max_size(1).build(SqliteManager::memory()).unwrap();
+    let (running, is_running) = mpsc::channel();
+    let holder = thread::spawn({
+        let pool = pool.clone();
+        move || {
+            let tell = move || {
+                let _ = running.send(());
+                false
+            };
+            let count = |conn: &mut Connection| {
+                conn.progress_handler(1_000, Some(tell)).expect("a hook");
+                count_for_ever(conn)
+            };
+            count(&mut pool.get().expect("a connection"))
+        }
+    });
+    is_running.recv().expect("the statement runs");
+    pool.close_within(Duration::from_millis(200));
+    let error = holder.join().expect("no panic").expect_err("an interrupted statement");
+    assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
+}

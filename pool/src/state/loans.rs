@@ -1,0 +1,151 @@
+//! The state's part in a loan: the way out, and the way back.
+
+use crate::entry::{Entry, Proof};
+use crate::error::Cause;
+use crate::queue::Ticket;
+use crate::reason::CloseReason;
+use crate::slots::{Borrower, Phase};
+use crate::state::State;
+use crate::state::todo::{Action, Claim, Delivery, Todo};
+use crate::waiter::Wake;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+impl<C, E> State<C, E> {
+    /// Takes a fresh idle connection, unless somebody who has waited longer than the fairness window comes first.
+    #[inline]
+    pub(crate) fn claim(&mut self, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) -> Claim<C, E> {
+        if self.closed {
+            return Claim::Closed;
+        }
+        if !self.queue.is_empty() {
+            self.serve_overdue(now, todo);
+        }
+        if let Some(entry) = self.pop_fresh(now, todo) {
+            self.lend(entry.slot, now, borrower, todo);
+            self.tally.checked_out_at_once += 1;
+            self.tally.wait_time.count_zero();
+            return Claim::Connection(entry);
+        }
+        match &self.last_error {
+            Some((Cause::Driver(error), _)) if self.is_hopeless(now) => Claim::Refused(Arc::clone(error)),
+            _ => Claim::Nothing,
+        }
+    }
+
+    /// Whoever asked will not wait, but may ask again: see to it that something is ready then.
+    pub(crate) fn nudge(&mut self) {
+        self.nudged = true;
+    }
+
+    /// Joins the line. `None`: it is too long already.
+    pub(crate) fn queue(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Option<Ticket> {
+        if self.queue.len() >= self.rules.max_waiters {
+            self.tally.overloaded += 1;
+            return None;
+        }
+        Some(self.queue.join(wake, borrower, since))
+    }
+
+    /// A waiter was woken: takes what was delivered to it, or else a fresh idle connection.
+    pub(crate) fn look(
+        &mut self,
+        ticket: &Ticket,
+        now: Instant,
+        borrower: Borrower,
+        todo: &mut Todo<C, E>,
+    ) -> Option<Delivery<C, E>> {
+        if let Some(delivery) = self.queue.collect(ticket) {
+            return Some(delivery);
+        }
+        self.serve_overdue(now, todo);
+        if let Some(delivery) = self.queue.collect(ticket) {
+            return Some(delivery);
+        }
+        let Some(entry) = self.pop_fresh(now, todo) else {
+            self.queue.renew();
+            return None;
+        };
+        let delivered = self.queue.cancel(ticket);
+        debug_assert!(delivered.is_none(), "BUG: a delivery was overlooked");
+        self.lend(entry.slot, now, borrower, todo);
+        Some(Delivery::Connection(entry))
+    }
+
+    /// A waiter gives up: it is out of the line, or has what was delivered to it before.
+    pub(crate) fn cancel(&mut self, ticket: &Ticket) -> Option<Delivery<C, E>> {
+        self.queue.cancel(ticket)
+    }
+
+    pub(crate) fn served_after(&mut self, waited: Duration) {
+        self.tally.checked_out_after_waiting += 1;
+        self.tally.wait_time.record(waited);
+    }
+
+    /// A loan ends: the connection is closed, reset, or ready for the next, in the order that [`put`](Self::put) asks.
+    /// Returns how long the loan was.
+    #[inline]
+    pub(crate) fn check_in(
+        &mut self,
+        mut entry: Box<Entry<C>>,
+        needs_reset: bool,
+        now: Instant,
+        todo: &mut Todo<C, E>,
+    ) -> Duration {
+        let record = self.slots.get(entry.slot);
+        let used = now.saturating_duration_since(record.since);
+        let severed = record.phase == Phase::Severed;
+        entry.last_used = now;
+        self.tally.returned += 1;
+        self.tally.use_time.record(used);
+        if severed {
+            entry.condemned.get_or_insert(CloseReason::PoolClosed);
+        }
+        if !needs_reset {
+            self.tally.resets_skipped += u64::from(entry.condemned.is_none());
+            self.put(entry, now, todo);
+            return used;
+        }
+        match self.unwanted(&entry, now) {
+            Some(reason) => self.close_entry(entry, reason, now, todo),
+            None => {
+                self.slots.enter(entry.slot, Phase::Resetting, now);
+                self.promise(entry.slot, now, Phase::Resetting);
+                todo.push(Action::Reset(entry));
+            }
+        }
+        used
+    }
+
+    /// A connection that was to be lent did not look right to its borrower: it was no loan.
+    pub(crate) fn take_back(&mut self, entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
+        self.tally.taken_back += 1;
+        self.put(entry, now, todo);
+    }
+
+    /// Everything funnels into this: closed, evicted, surplus, expired? Then it is closed. Else it is idle, and
+    /// [`settle`](Self::settle) gives it to a waiter.
+    #[inline]
+    pub(crate) fn put(&mut self, entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
+        self.keep_promise(entry.slot);
+        if let Some(reason) = self.unwanted(&entry, now) {
+            return self.close_entry(entry, reason, now, todo);
+        }
+        if let Some(due) = self.due(&entry, now) {
+            self.want_alarm(due, todo);
+        }
+        self.slots.enter(entry.slot, Phase::Idle, now);
+        self.idle.push(entry);
+    }
+
+    /// As [`put`](Self::put) for a connection that the server has just answered for: the first in line has it at once.
+    pub(crate) fn put_proved(&mut self, entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
+        self.put(entry, now, todo);
+        if let (Some(top), Some(borrower)) = (self.idle.last(), self.queue.head_borrower()) {
+            if top.proved == (Proof { at: now, epoch: self.epoch }) {
+                let entry = self.idle.pop().expect("it was there");
+                self.deliver(entry, now, borrower, todo);
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The one truth: idle connections, waiters, slots, the gate, the numbers.
+//!
+//! Pure: no I/O, no clock, no user code, and nothing here blocks. Each method is told the time and writes what must be
+//! done outside the lock into a [`Todo`]. This file holds what all share, and what concerns the pool as a whole;
+//! `loans.rs` is the borrowers' part, `calls.rs` the crew's. After each method [`State::settle`] restores the invariants
+//! (`supply.rs`). `census.rs` reads the numbers.
+
+mod calls;
+pub(crate) mod census;
+mod loans;
+mod supply;
+pub(crate) mod todo;
+
+use crate::config::Config;
+use crate::entry::Entry;
+use crate::error::Cause;
+use crate::gate::Gate;
+use crate::queue::Queue;
+use crate::reason::CloseReason;
+use crate::slots::{Borrower, Phase, SlotId, Slots};
+use crate::state::todo::{Action, Delivery, Todo};
+use crate::stats::Stats;
+use crate::sync::after;
+use crate::waiter::Wake;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Guarded by the pool's one lock. Owns no slot guard and nothing whose destructor is user code, but for the idle
+/// entries, the errors and the waiters' cells; those leave through [`Todo`] or a return value, never by being dropped.
+pub(crate) struct State<C, E> {
+    /// Newest last; handed out from the end.
+    idle: Vec<Box<Entry<C>>>,
+    queue: Queue<Delivery<C, E>>,
+    slots: Slots,
+    gate: Gate,
+    /// Driver calls under way whose connection, if all is well, will serve a waiter. Oldest first.
+    promises: VecDeque<Promise>,
+    rules: Rules,
+    /// Raised by each proof of death: what was not proved since is checked before its next loan.
+    epoch: u64,
+    /// Raised by `evict_all`: older connections are closed.
+    generation: u64,
+    closed: bool,
+    /// Somebody who does not wait would like a connection to be ready next time.
+    nudged: bool,
+    /// When the upkeep is due, as far as it was ordered.
+    alarm: Option<Instant>,
+    /// The last error on connecting that no success has followed.
+    last_error: Option<(Cause<E>, Instant)>,
+    /// Those who wait for the first connections, or for the closed pool to empty.
+    onlookers: Vec<Wake>,
+    /// When the two clocks were last compared: monotonic and wall.
+    clocks: (Instant, Duration),
+    /// The counters; the gauges in it stay zero.
+    tally: Stats,
+    next_id: u64,
+    random: fastrand::Rng,
+}
+
+/// The settings that the state goes by; those that `resize` changes live only here.
+pub(crate) struct Rules {
+    max_size: usize,
+    min_idle: usize,
+    max_waiters: usize,
+    fairness_window: Duration,
+    check_after: Duration,
+    max_lifetime: Duration,
+    lifetime_jitter: f64,
+    idle_timeout: Duration,
+    keepalive: Duration,
+    leak_after: Duration,
+}
+
+/// A driver call under way whose connection will serve a waiter.
+pub(crate) struct Promise {
+    slot: SlotId,
+    since: Instant,
+    kind: Phase,
+}
+
+impl<C, E> State<C, E> {
+    pub(crate) fn new(config: &Config, now: Instant, wall: Duration, mut random: fastrand::Rng) -> Self {
+        let rules = Rules {
+            max_size: config.max_size as usize,
+            min_idle: config.min_idle as usize,
+            max_waiters: config.max_waiters.map_or(usize::MAX, |most| most as usize),
+            fairness_window: config.fairness_window,
+            check_after: config.check_after,
+            max_lifetime: config.max_lifetime,
+            lifetime_jitter: config.lifetime_jitter,
+            idle_timeout: config.idle_timeout,
+            keepalive: config.keepalive,
+            leak_after: config.leak_after,
+        };
+        Self {
+            idle: Vec::new(),
+            queue: Queue::new(),
+            slots: Slots::new(),
+            gate: Gate::new(config.backoff, config.connect_timeout, random.fork()),
+            promises: VecDeque::new(),
+            rules,
+            epoch: 0,
+            generation: 0,
+            closed: false,
+            nudged: false,
+            alarm: None,
+            last_error: None,
+            onlookers: Vec::new(),
+            clocks: (now, wall),
+            tally: Stats::default(),
+            next_id: 1,
+            random,
+        }
+    }
+
+    /// No more loans: wakes all waiters, closes what is idle. Returns whether it was open until now.
+    pub(crate) fn close(&mut self, now: Instant, todo: &mut Todo<C, E>) -> bool {
+        if std::mem::replace(&mut self.closed, true) {
+            return false;
+        }
+        #[cfg(not(seeded_bug = "close_wakes_nobody"))]
+        while !self.queue.is_empty() {
+            todo.push(Action::Wake(self.queue.deliver(Delivery::Closed)));
+        }
+        self.close_idle(CloseReason::PoolClosed, 0, now, todo);
+        todo.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
+        true
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Closes what is idle now, and what is lent when it comes back.
+    pub(crate) fn evict_all(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+        self.generation += 1;
+        self.close_idle(CloseReason::Evicted, 0, now, todo);
+    }
+
+    /// Sets both sizes. What is open beyond `max_size` is closed: idle ones now, lent ones when they come back.
+    pub(crate) fn resize(&mut self, max_size: usize, min_idle: usize, now: Instant, todo: &mut Todo<C, E>) {
+        (self.rules.max_size, self.rules.min_idle) = (max_size, min_idle);
+        let surplus = self.slots.taken().saturating_sub(max_size);
+        let kept = self.idle.len().saturating_sub(surplus);
+        self.close_idle(CloseReason::Surplus, kept, now, todo);
+    }
+
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.rules.max_size, self.rules.min_idle)
+    }
+
+    // Steps of several transactions.
+
+    fn lend(&mut self, slot: SlotId, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) {
+        self.slots.enter(slot, Phase::Lent, now);
+        let record = self.slots.get(slot);
+        (record.borrower, record.leak_told) = (borrower, false);
+        if self.rules.leak_after != Duration::MAX {
+            if let Some(due) = after(now, self.rules.leak_after) {
+                self.want_alarm(due, todo);
+            }
+        }
+    }
+
+    fn deliver(&mut self, entry: Box<Entry<C>>, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) {
+        self.lend(entry.slot, now, borrower, todo);
+        todo.push(Action::Wake(self.queue.deliver(Delivery::Connection(entry))));
+    }
+
+    /// The newest idle connection, if it is fresh. Dead ones on the way to it are closed.
+    #[inline]
+    fn pop_fresh(&mut self, now: Instant, todo: &mut Todo<C, E>) -> Option<Box<Entry<C>>> {
+        loop {
+            let top = self.idle.last()?;
+            if let Some(reason) = self.unwanted(top, now) {
+                let entry = self.idle.pop()?;
+                self.close_entry(entry, reason, now, todo);
+            } else if self.is_fresh(top, now) {
+                return self.idle.pop();
+            } else {
+                return None;
+            }
+        }
+    }
+
+    #[inline]
+    fn is_fresh(&self, entry: &Entry<C>, now: Instant) -> bool {
+        entry.proved.epoch == self.epoch && entry.fresh_until.is_none_or(|until| now <= until)
+    }
+
+    /// Why this connection must not go on, if so. The order matters: the first reason is the one that is told.
+    #[inline]
+    fn unwanted(&self, entry: &Entry<C>, now: Instant) -> Option<CloseReason> {
+        if let Some(reason) = entry.condemned {
+            Some(reason)
+        } else if self.closed {
+            Some(CloseReason::PoolClosed)
+        } else if entry.generation != self.generation {
+            Some(CloseReason::Evicted)
+        } else if self.slots.taken() > self.rules.max_size {
+            Some(CloseReason::Surplus)
+        } else if entry.is_expired(now) {
+            Some(CloseReason::Expired)
+        } else {
+            None
+        }
+    }
+
+    fn close_entry(&mut self, entry: Box<Entry<C>>, reason: CloseReason, now: Instant, todo: &mut Todo<C, E>) {
+        self.closing(entry.slot, reason, now);
+        todo.push(Action::Close(entry, reason));
+    }
+
+    /// Closes the idle ones that were used the longest ago, until `kept` are left.
+    fn close_idle(&mut self, reason: CloseReason, kept: usize, now: Instant, todo: &mut Todo<C, E>) {
+        let surplus = self.idle.len().saturating_sub(kept);
+        let closed: Vec<_> = self.idle.drain(..surplus).collect();
+        for entry in closed {
+            self.close_entry(entry, reason, now, todo);
+        }
+    }
+
+    fn promise(&mut self, slot: SlotId, now: Instant, kind: Phase) {
+        self.promises.push_back(Promise { slot, since: now, kind });
+    }
+
+    fn keep_promise(&mut self, slot: SlotId) {
+        if let Some(place) = self.promises.iter().position(|promise| promise.slot == slot) {
+            self.promises.remove(place);
+        }
+    }
+
+    /// Connections that are open and neither being closed nor cut off.
+    fn open(&self) -> usize {
+        self.slots.taken() - self.slots.count(Phase::Opening) - self.slots.count(Phase::Closing)
+    }
+}

@@ -1,0 +1,52 @@
+//! What the state answers: outcomes, and what must be done once its lock is released.
+
+use crate::entry::Entry;
+use crate::error::{Cause, Holder};
+use crate::limit::Cell;
+use crate::reason::CloseReason;
+use crate::slots::SlotId;
+use crate::waiter::Wake;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// What is to be done once the lock is released, in this order. Empty on the way of an uncontended loan.
+pub(crate) type Todo<C, E> = Vec<Action<C, E>>;
+
+/// One thing to be done outside the lock.
+pub(crate) enum Action<C, E> {
+    Wake(Wake),
+    Open(Opening),
+    Check(Box<Entry<C>>),
+    Reset(Box<Entry<C>>),
+    Close(Box<Entry<C>>, CloseReason),
+    /// A driver call is to be cut, to serve somebody sooner.
+    Cut(SlotId, Weak<Cell>),
+    TellLeak(Holder),
+    /// The upkeep is due then.
+    Alarm(Instant),
+    /// Dropping an error runs its owner's code.
+    Drop(Cause<E>),
+}
+
+/// A connection to be opened.
+pub(crate) struct Opening {
+    pub(crate) slot: SlotId,
+    pub(crate) limit: Duration,
+    pub(crate) generation: u64,
+}
+
+/// What a waiter is given.
+pub(crate) enum Delivery<C, E> {
+    Connection(Box<Entry<C>>),
+    Refused(Arc<E>),
+    Closed,
+}
+
+/// What became of a request.
+pub(crate) enum Claim<C, E> {
+    Connection(Box<Entry<C>>),
+    /// Nothing is ready: queue, or go without.
+    Nothing,
+    Refused(Arc<E>),
+    Closed,
+}
