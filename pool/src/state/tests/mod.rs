@@ -7,6 +7,7 @@
 mod book;
 mod checks;
 mod jobs;
+mod known;
 mod ops;
 mod time;
 mod world;

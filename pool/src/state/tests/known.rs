@@ -1,0 +1,37 @@
+//! What once went wrong, each as the shortest story that shows it.
+
+use super::ops::{End, Op, Op::*};
+use super::world::World;
+use crate::config::Config;
+use crate::gate::Refusal;
+use std::time::Duration;
+
+/// Plays `ops` with a check after each, and heals the world in the end.
+fn play(config: Config, ops: impl IntoIterator<Item = Op>) {
+    let mut world = World::new(config, 0);
+    for op in ops {
+        world.play(op);
+    }
+    world.heal();
+}
+
+fn cold(max_size: u32) -> Config {
+    Config { max_size, ..Config::default() }
+}
+
+fn fails(job: usize) -> Op {
+    JobEnds(job, End::Failed(Refusal::Unavailable))
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_attempt_that_hangs_where_nobody_can_cut_it_holds_up_no_other() {
+    // The fourth attempt is the one without a line, and a probe.
+    play(cold(3), [Get, Get, Get, fails(0), fails(0), fails(0), Pass(5 * SECOND)]);
+}
+
+#[test]
+fn a_probe_that_drags_on_gets_no_second_beside_it() {
+    play(cold(3), [Get, Get, Get, fails(0), fails(0), fails(0), Pass(SECOND / 4), Pass(SECOND * 7 / 10)]);
+}
