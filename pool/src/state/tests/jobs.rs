@@ -204,5 +204,6 @@ impl World {
         self.book.facts(entry.id).condemned = true;
         self.with(|state, _| state.closing(slot, reason, now));
         self.begin_close(entry, reason);
+        self.check();
     }
 }

@@ -1,9 +1,12 @@
 //! What once went wrong, each as the shortest story that shows it.
 
 use super::ops::{End, Op, Op::*};
-use super::world::World;
+use super::world::{World, borrower};
 use crate::config::Config;
 use crate::gate::Refusal;
+use crate::queue::Queue;
+use crate::sync;
+use crate::waiter::{Waiter, Wake};
 use std::time::Duration;
 
 /// Plays `ops` with a check after each, and heals the world in the end.
@@ -34,4 +37,18 @@ fn an_attempt_that_hangs_where_nobody_can_cut_it_holds_up_no_other() {
 #[test]
 fn a_probe_that_drags_on_gets_no_second_beside_it() {
     play(cold(3), [Get, Get, Get, fails(0), fails(0), fails(0), Pass(SECOND / 4), Pass(SECOND * 7 / 10)]);
+}
+
+#[test]
+fn those_who_were_served_dead_connections_all_get_their_places_back() {
+    let (mut queue, start) = (Queue::new(), sync::now());
+    let mut join = |second: u32| queue.join(Wake::Thread(Waiter::new()), borrower(0), start + second * SECOND);
+    // The last three come a second time.
+    let tickets = [4, 5, 6, 2, 1, 3].map(|second| (second, join(second)));
+    for turn in 1..=6 {
+        let _ = queue.deliver(turn);
+    }
+    for (second, ticket) in tickets {
+        assert_eq!(queue.collect(&ticket), Some(second));
+    }
 }

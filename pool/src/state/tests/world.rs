@@ -136,9 +136,8 @@ impl World {
             }
             Claim::Nothing => {
                 if let Some(ticket) = ticket {
-                    let first = self.line.first().is_some_and(|first| since < first.since);
-                    let place = if first { 0 } else { self.line.len() };
-                    self.line.insert(place, Waiting { number, since, waiter, ticket });
+                    let place = self.line.iter().position(|other| other.since > since);
+                    self.line.insert(place.unwrap_or(self.line.len()), Waiting { number, since, waiter, ticket });
                 } else {
                     assert!(!waits || !room, "turned away though there is room");
                 }
@@ -320,7 +319,7 @@ pub(super) enum Leave {
     AtOnce,
 }
 
-fn borrower(number: usize) -> Borrower {
+pub(super) fn borrower(number: usize) -> Borrower {
     Borrower { call_site: Location::caller(), thread: number }
 }
 
