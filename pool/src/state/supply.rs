@@ -104,6 +104,10 @@ impl<C, E> State<C, E> {
         }
     }
 
+    fn promised(&self, kind: Phase) -> usize {
+        self.promises.iter().filter(|promise| promise.kind == kind).count()
+    }
+
     fn late(&self, now: Instant, kind: Phase) -> usize {
         self.promises.iter().filter(|promise| promise.kind == kind && promise.is_late(now)).count()
     }
@@ -133,7 +137,9 @@ impl<C, E> State<C, E> {
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
         let room = self.rules.max_size.saturating_sub(self.slots.taken());
         let circulating = self.slots.count(Phase::Lent) > 0;
-        let standing = Standing { taken: self.slots.taken(), opening: self.attempts(now), circulating };
+        // An attempt that hangs for good tells nothing of how full the server is.
+        let hung = self.slots.count(Phase::Opening) - self.promised(Phase::Opening);
+        let standing = Standing { taken: self.slots.taken() - hung, opening: self.attempts(now), circulating };
         for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
             let slot = self.slots.take(now);
             self.promise(slot, now, Phase::Opening);

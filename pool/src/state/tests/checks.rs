@@ -129,7 +129,8 @@ impl World {
         }
         let loans = self.lent.len() + self.served.len();
         let alarm = self.state.alarm.is_some_and(|at| self.alarms.contains(&at));
-        let hope = fresh > 0 || !self.jobs.is_empty() || loans > 0 || alarm;
+        let somebody_looks = self.line.iter().any(|waiting| self.is_woken(waiting));
+        let hope = somebody_looks || !self.jobs.is_empty() || loans > 0 || alarm;
         assert!(hope, "somebody waits for nothing: {}", self.summary());
         // Where nothing holds back growth, each has a call under way while there is room.
         let taken = self.taken();

@@ -40,6 +40,14 @@ fn a_probe_that_drags_on_gets_no_second_beside_it() {
 }
 
 #[test]
+fn an_attempt_that_hangs_for_good_is_no_sign_of_a_full_server() {
+    let full = JobEnds(0, End::Failed(Refusal::Capacity));
+    let well = || JobEnds(0, End::Well);
+    // Two are lent. The fourth call of all is an attempt to open the third, and has no line to cut.
+    play(cold(4), [Get, full, Pass(SECOND / 4), well(), Look(0), Get, well(), Look(0), Get, Pass(20 * SECOND)]);
+}
+
+#[test]
 fn those_who_were_served_dead_connections_all_get_their_places_back() {
     let (mut queue, start) = (Queue::new(), sync::now());
     let mut join = |second: u32| queue.join(Wake::Thread(Waiter::new()), borrower(0), start + second * SECOND);
