@@ -69,6 +69,11 @@ impl Gate {
         below_ceiling.min(at_once.saturating_sub(opening))
     }
 
+    /// Is an attempt that began then a probe, which nobody makes a second of?
+    pub(crate) fn is_probe(&self, began: Instant) -> bool {
+        self.trouble.is_some_and(|trouble| began >= trouble.since)
+    }
+
     /// When the next attempt is due, if one must be waited for.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.trouble.map(|trouble| trouble.retry_at)
