@@ -75,7 +75,7 @@ impl<M: Manager> PooledConnection<M> {
         let _ = contained(|| drop(line));
         let now = sync::now();
         let id = slot.id();
-        slot.give_back().with(now, |state, _| state.detached(id, now));
+        slot.give_back().with(now, |state, todo| state.detached(id, now, todo));
         conn
     }
 

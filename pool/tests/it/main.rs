@@ -3,10 +3,12 @@
 mod fake;
 mod support;
 
+mod close;
 mod growth;
 mod lifetime;
 mod limit;
 mod order;
+mod outage;
 mod product;
 mod stale;
 mod waiters;
