@@ -239,9 +239,7 @@ fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>
         let birth = shared.with(now, |state, _| {
             if shared.config.min_idle == 0 {
                 // A pool with `min_idle` opens what it needs unasked.
-                if shared.config.min_idle == 0 {
-                    state.nudge();
-                }
+                state.nudge();
             }
             state.look_on(Wake::Thread(Arc::clone(&waiter)));
             state.birth(wanted, now)

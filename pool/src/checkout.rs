@@ -137,6 +137,8 @@ impl<'a, M: Manager> Request<'a, M> {
                     // Out of the line under the lock: nothing can be delivered to one who has gone.
                     over.then(|| state.cancel(ticket)).flatten()
                 });
+                #[cfg(seeded_bug = "cancel_drops_grant")]
+                let delivery = delivery.filter(|_| !over);
                 match delivery {
                     Some(Delivery::Connection(entry)) => {
                         state.served_after(waited);
@@ -212,10 +214,17 @@ impl<'a, M: Manager> Request<'a, M> {
 }
 
 /// The place where this thread parks. Kept for its next wait.
+#[cfg(not(loom))]
 fn own_waiter() -> Arc<Waiter> {
     thread_local!(static WAITER: Arc<Waiter> = Waiter::new());
     // A thread that is ending has no locals any more.
     WAITER.try_with(Arc::clone).unwrap_or_else(|_| Waiter::new())
+}
+
+/// A model's threads share their locals, so each wait has a place of its own.
+#[cfg(loom)]
+fn own_waiter() -> Arc<Waiter> {
+    Waiter::new()
 }
 
 /// A connection that rested longer than this is worth a look at the wall clock.

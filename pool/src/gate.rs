@@ -47,7 +47,6 @@ pub(crate) enum Refusal {
 pub(crate) struct Standing {
     /// Slots that count against `max_size`, the opening ones included.
     pub(crate) taken: usize,
-    /// Attempts under way that hold up others; in an outage its probes.
     pub(crate) opening: usize,
     /// Are loans under way, whose connections will come back?
     pub(crate) circulating: bool,
@@ -70,9 +69,9 @@ impl Gate {
         below_ceiling.min(at_once.saturating_sub(opening))
     }
 
-    /// Since when no connection could be opened, if so. Attempts that began later are probes.
-    pub(crate) fn down_since(&self) -> Option<Instant> {
-        self.trouble.map(|trouble| trouble.since)
+    /// Is an attempt that began then a probe, which nobody makes a second of?
+    pub(crate) fn is_probe(&self, began: Instant) -> bool {
+        self.trouble.is_some_and(|trouble| began >= trouble.since)
     }
 
     /// When the next attempt is due, if one must be waited for.

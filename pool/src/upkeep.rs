@@ -99,7 +99,9 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
         Err(panic) => (Refusal::Unavailable, Cause::seen(format!("the manager panicked while connecting: {panic}"))),
     };
     let error = cause.to_error();
-    shared.with(ended, |state, todo| state.open_failed(refusal, cause, ended, todo));
+    if !over {
+        shared.with(ended, |state, todo| state.open_failed(refusal, cause, ended, todo));
+    }
     drop(slot);
     shared.tell(|events| {
         let error = error.as_ref() as &(dyn Error + 'static);

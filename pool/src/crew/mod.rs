@@ -3,11 +3,15 @@
 //! Knows no pool: a job is a `J`, and running one is the business of a function given at birth. Threads are started on
 //! demand and retire after a while without work; one of those that rest watches the timetable.
 
-use crate::sync::{self, Condvar, JoinHandle, Mutex, MutexGuard, after};
+#[cfg(not(loom))]
+use crate::sync::after;
+use crate::sync::{self, Condvar, JoinHandle, Mutex, MutexGuard};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+#[cfg(not(loom))]
+use std::time::Duration;
+use std::time::Instant;
 
 /// A handle on the threads. When it is dropped they finish the jobs that are queued, and end.
 pub(crate) struct Crew<J: Send + 'static>(Arc<Inner<J>>);
@@ -15,6 +19,7 @@ pub(crate) struct Crew<J: Send + 'static>(Arc<Inner<J>>);
 /// An entry in the timetable.
 pub(crate) type Alarm = (Instant, u64);
 
+#[cfg_attr(loom, expect(dead_code, reason = "a model runs the jobs itself"))]
 struct Inner<J> {
     name: String,
     run: fn(J),
@@ -183,15 +188,47 @@ impl<J: Send + 'static> Crew<J> {
     }
 
     /// How many threads there are now, those written off not counted.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn threads(&self) -> usize {
         self.0.state.lock().threads
     }
 
-    /// Takes the first job, for a model that plays the crew itself.
+    /// Waits for a job, for a model that plays the crew itself. `None`: no more is to come.
     #[cfg(all(test, loom))]
     pub(crate) fn take(&self) -> Option<J> {
-        self.0.state.lock().jobs.pop_front()
+        self.await_job(|_| None)
+    }
+
+    /// As [`take`](Self::take), but when there is no job lets the time pass until the first alarm.
+    #[cfg(all(test, loom))]
+    pub(crate) fn take_or_ring(&self) -> Option<J> {
+        self.await_job(State::ring)
+    }
+
+    #[cfg(all(test, loom))]
+    fn await_job(&self, otherwise: fn(&mut State<J>) -> Option<J>) -> Option<J> {
+        let mut state = self.0.state.lock();
+        loop {
+            let job = state.jobs.pop_front().or_else(|| otherwise(&mut state));
+            if job.is_some() {
+                return job;
+            }
+            if state.winding_down {
+                return None;
+            }
+            state.resting += 1;
+            state = self.0.work.wait(state, None);
+            state.resting -= 1;
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+impl<J> State<J> {
+    fn ring(&mut self) -> Option<J> {
+        let ((at, _), job) = self.alarms.pop_first()?;
+        sync::advance(at.saturating_duration_since(sync::now()));
+        Some(job)
     }
 }
 
@@ -310,6 +347,7 @@ impl<J: Send + 'static> Inner<J> {
 }
 
 /// A thread without work retires after this long.
+#[cfg(not(loom))]
 const REST: Duration = Duration::from_secs(10);
 
 #[cfg(all(test, not(loom)))]

@@ -9,6 +9,8 @@ mod calls;
 pub(crate) mod census;
 mod loans;
 mod supply;
+#[cfg(all(test, not(loom)))]
+mod tests;
 pub(crate) mod todo;
 
 use crate::config::Config;

@@ -102,6 +102,10 @@ impl<C, E> State<C, E> {
         }
     }
 
+    fn promised(&self, kind: Phase) -> usize {
+        self.promises.iter().filter(|promise| promise.kind == kind).count()
+    }
+
     fn late(&self, now: Instant, kind: Phase) -> usize {
         self.promises.iter().filter(|promise| promise.kind == kind && promise.is_late(now)).count()
     }
@@ -130,20 +134,22 @@ impl<C, E> State<C, E> {
         let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
         let room = self.rules.max_size.saturating_sub(self.slots.taken());
-        let opening = match self.gate.down_since() {
-            // Attempts that were under way when the outage began do not hold up its probe.
-            Some(since) => {
-                self.promises.iter().filter(|call| call.kind == Phase::Opening && call.since > since).count()
-            }
-            // Nor does an attempt that drags on hold up the next.
-            None => self.slots.count(Phase::Opening).saturating_sub(self.late(now, Phase::Opening)),
-        };
-        let standing = Standing { taken: self.slots.taken(), opening, circulating: self.slots.count(Phase::Lent) > 0 };
+        let circulating = self.slots.count(Phase::Lent) > 0;
+        // An attempt that hangs for good tells nothing of how full the server is.
+        let hung = self.slots.count(Phase::Opening) - self.promised(Phase::Opening);
+        let standing = Standing { taken: self.slots.taken() - hung, opening: self.attempts(now), circulating };
         for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
             let slot = self.slots.take(now);
             self.promise(slot, now, Phase::Opening);
             todo.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
         }
+    }
+
+    /// Attempts to connect that hold up the next. One that drags on does not, nor does one that hangs for good, which is
+    /// no promise any more; but beside a probe there is no second.
+    fn attempts(&self, now: Instant) -> usize {
+        let holds_up = |promise: &&Promise| !promise.is_late(now) || self.gate.is_probe(promise.since);
+        self.promises.iter().filter(|promise| promise.kind == Phase::Opening).filter(holds_up).count()
     }
 
     /// No slot is free: the checks and resets that have gone unanswered the longest make room.
