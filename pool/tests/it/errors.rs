@@ -45,7 +45,10 @@ fn a_time_out_in_an_outage_tells_the_cause_and_its_age_to_every_waiter() {
             scope.spawn(|| {
                 let error = pool.get_timeout(ms(60)).unwrap_err();
                 let text = error.to_string();
-                assert!(text.contains("; connecting failed ") && text.contains("Connect failed: Unavailable"), "{text}");
+                assert!(
+                    text.contains("; connecting failed ") && text.contains("Connect failed: Unavailable"),
+                    "{text}"
+                );
                 let source = error.source().expect("the cause is not lost");
                 assert!(source.is::<crate::fake::FakeError>(), "{source}");
             });
@@ -96,12 +99,13 @@ fn the_hint_names_only_what_this_thread_itself_holds() {
     assert!(error.to_string().ends_with("; this thread itself seems to hold 3"), "{error}");
     drop(first);
     let elsewhere = thread::scope(|scope| {
-        scope.spawn(|| {
-            let _one = pool.get().unwrap();
-            pool.get_timeout(ms(1)).unwrap_err().report().unwrap().held_by_this_thread
-        })
-        .join()
-        .unwrap()
+        scope
+            .spawn(|| {
+                let _one = pool.get().unwrap();
+                pool.get_timeout(ms(1)).unwrap_err().report().unwrap().held_by_this_thread
+            })
+            .join()
+            .unwrap()
     });
     assert_eq!(elsewhere, 1);
     drop(moved);
