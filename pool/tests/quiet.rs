@@ -5,10 +5,13 @@
 #[path = "it/fake.rs"]
 mod fake;
 #[allow(dead_code, reason = "shared with the other tests, which use all of it")]
+#[path = "it/server.rs"]
+mod server;
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
 #[path = "it/support.rs"]
 mod support;
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{assert_closes_clean, builder, eventually, hold, ms};
 use cabrank::Fault;
 use std::collections::BTreeMap;

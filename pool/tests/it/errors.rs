@@ -1,6 +1,6 @@
 //! What errors say: numbers, holders, causes, hints.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::stale::pass;
 use crate::support::{Pool, builder, eventually, hold, ms};
 use cabrank::{Fault, GetError};

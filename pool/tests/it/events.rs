@@ -1,6 +1,6 @@
 //! What the pool tells its event handler while it works. (For `tracing` see `tests/quiet.rs`.)
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{Ear, assert_closes_clean, builder, eventually, hold, ms, set_up};
 use cabrank::{Fault, PooledConnection};
 use std::sync::{Arc, Mutex};

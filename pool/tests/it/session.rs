@@ -1,6 +1,6 @@
 //! Clean sessions: what is reset, when, where, and what it costs when nothing needs it.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{assert_whole, builder, closed_by, eventually, ms, set_up};
 use cabrank::{CloseReason, Fault, Pool, PooledConnection, Session, SessionPolicy};
 use std::time::Duration;
