@@ -4,11 +4,16 @@ mod fake;
 mod support;
 
 mod close;
+mod config;
+mod errors;
 mod growth;
 mod lifetime;
 mod limit;
 mod order;
 mod outage;
+mod panics;
 mod product;
+mod runtime;
 mod stale;
+mod transactions;
 mod waiters;
