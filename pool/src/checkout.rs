@@ -58,7 +58,7 @@ pub(crate) fn try_checkout<M: Manager>(
             claim
         });
         let Claim::Connection(entry) = claim else { return None };
-        if let Some(loan) = request.look_at(request.loan(entry), now) {
+        if let Some(loan) = request.look_at(request.loan(entry, now), now) {
             request.tell(&loan, Duration::ZERO);
             return Some(loan);
         }
@@ -112,7 +112,7 @@ impl<'a, M: Manager> Request<'a, M> {
             }
         });
         match start {
-            Start::Have(entry) => Ok((self.loan(entry), Duration::ZERO)),
+            Start::Have(entry) => Ok((self.loan(entry, now), Duration::ZERO)),
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Failed(error) => {
                 if let GetError::Overloaded(report) = &error {
@@ -155,7 +155,7 @@ impl<'a, M: Manager> Request<'a, M> {
                 }
             });
             match outcome {
-                Some(Ok(entry)) => return Ok((self.loan(entry), waited)),
+                Some(Ok(entry)) => return Ok((self.loan(entry, now), waited)),
                 Some(Err(error)) => {
                     if let GetError::Timeout(report) = &error {
                         self.shared.tell(|events| events.timed_out(report));
@@ -174,7 +174,8 @@ impl<'a, M: Manager> Request<'a, M> {
     }
 
     #[inline]
-    fn loan(&self, entry: Box<Entry<M::Connection>>) -> Loan<M> {
+    fn loan(&self, mut entry: Box<Entry<M::Connection>>, now: Instant) -> Loan<M> {
+        entry.lent_at = now;
         Loan { slot: Slot::adopt(self.shared, entry.slot), entry }
     }
 

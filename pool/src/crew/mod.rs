@@ -36,6 +36,8 @@ struct State<J> {
     serial: u64,
     /// The most threads at a time, those written off not counted.
     most: usize,
+    /// How many more there may be for those that are lost in calls whose lines were cut.
+    extra: usize,
     threads: usize,
     resting: usize,
     /// Does one of those that rest watch the timetable?
@@ -58,6 +60,7 @@ impl<J: Send + 'static> Crew<J> {
             alarms: BTreeMap::new(),
             serial: 0,
             most,
+            extra: 0,
             threads: 0,
             resting: 0,
             watched: false,
@@ -98,8 +101,15 @@ impl<J: Send + 'static> Crew<J> {
 
     /// Strikes a job from the timetable, if it is still there.
     pub(crate) fn strike(&self, alarm: Alarm) {
-        let job = self.0.state.lock().alarms.remove(&alarm);
+        let mut state = self.0.state.lock();
+        let job = state.alarms.remove(&alarm);
+        let over = state.winding_down && state.alarms.is_empty();
+        drop(state);
         drop(job);
+        if over {
+            // Whoever watches would sleep on for an alarm that never rings.
+            self.0.work.notify_all();
+        }
     }
 
     /// Tries again to find a thread for what is queued.
@@ -113,6 +123,13 @@ impl<J: Send + 'static> Crew<J> {
     pub(crate) fn resize(&self, most: usize) {
         let mut state = self.0.state.lock();
         state.most = most;
+        self.0.staff(state);
+    }
+
+    /// Lets there be so many threads more, or less, besides those that `resize` sets.
+    pub(crate) fn widen(&self, difference: isize) {
+        let mut state = self.0.state.lock();
+        state.extra = state.extra.saturating_add_signed(difference);
         self.0.staff(state);
     }
 
@@ -237,7 +254,7 @@ impl<J: Send + 'static> Inner<J> {
         if state.resting > 0 {
             self.work.notify_one();
         }
-        if wanted > state.resting && state.threads < state.most {
+        if wanted > state.resting && state.threads < state.most.saturating_add(state.extra) {
             self.spawn(&mut state);
         }
     }

@@ -80,12 +80,10 @@ impl<C, E> State<C, E> {
         if late > 0 {
             // Stale connections do not answer: better a new one than the next of them.
             self.open_for(waiting, now, todo);
+            self.cut_the_oldest(self.unserved(waiting, now), now, todo);
         }
         while self.unserved(waiting, now) > 0 && self.fresh(now) == 0 && self.check_the_newest(now, todo) {}
         self.open_for(waiting, now, todo);
-        if late > 0 && self.unserved(waiting, now) > 0 {
-            self.cut_the_oldest(self.unserved(waiting, now), now, todo);
-        }
         self.plan(waiting, now, todo);
     }
 
@@ -160,10 +158,13 @@ impl<C, E> State<C, E> {
         if self.slots.taken() < self.rules.max_size || self.gate.allowance(now, standing) == 0 {
             return;
         }
-        let late = |promise: &&Promise| promise.kind != Phase::Opening && promise.is_late(now);
-        for promise in self.promises.iter().filter(late).take(count) {
+        let late = |promise: &&mut Promise| promise.kind != Phase::Opening && promise.is_late(now);
+        for promise in self.promises.iter_mut().filter(late).take(count) {
             let call = self.slots.get(promise.slot).call.take();
-            todo.extend(call.map(|call| Action::Cut(promise.slot, call)));
+            if let Some(call) = call.filter(|call| call.strong_count() > 0) {
+                promise.cut = true;
+                todo.push(Action::Cut(promise.slot, call));
+            }
         }
     }
 
@@ -282,7 +283,7 @@ impl Promise {
     }
 
     fn is_late(&self, now: Instant) -> bool {
-        now >= self.late_at()
+        !self.cut && now >= self.late_at()
     }
 }
 

@@ -94,9 +94,12 @@ impl World {
             _ => Fate::Severed,
         };
         job.fate = Some(fate);
+        if opens {
+            self.open_failed(Refusal::Unavailable, Cause::seen("overran"));
+        }
         let now = self.now;
-        self.with(|state, _| match fate {
-            Fate::Severed => state.severed(slot, now),
+        self.with(|state, todo| match fate {
+            Fate::Severed => state.severed(slot, now, todo),
             Fate::Abandoned => state.abandoned(slot, now),
             Fate::Stuck => state.stuck(slot),
         });
@@ -110,15 +113,10 @@ impl World {
         match (work, end) {
             (Work::Open { generation, evictions }, End::Well) => self.opened(slot, generation, evictions),
             (Work::Open { .. }, End::Failed(refusal)) => {
-                let cause = if fate.is_some() { Cause::seen("overran") } else { Cause::Driver(Arc::new(Broken)) };
-                let fail = |state: &mut State<(), Broken>, todo: &mut Todo<(), Broken>| {
-                    state.open_failed(refusal, cause, now, todo);
-                    state.gate.retry_at().expect("there is trouble")
-                };
-                self.with_noted(fail, |world, &retry_at| {
-                    world.book.failed(refusal, now, retry_at, world.attempts + 1);
-                });
-                self.with(|state, _| state.release(slot));
+                if fate.is_none() {
+                    self.open_failed(refusal, Cause::Driver(Arc::new(Broken)));
+                }
+                self.with(|state, todo| state.release(slot, todo));
                 self.check();
             }
             (Work::Check(mut entry), End::Well) => {
@@ -146,11 +144,22 @@ impl World {
             }
             (Work::Close(entry), _) => {
                 self.book.alive.remove(&entry.id);
-                self.with(|state, _| state.release(slot));
+                self.with(|state, todo| state.release(slot, todo));
                 self.check();
             }
         }
         drop(limit);
+    }
+
+    fn open_failed(&mut self, refusal: Refusal, cause: Cause<Broken>) {
+        let now = self.now;
+        let fail = |state: &mut State<(), Broken>, todo: &mut Todo<(), Broken>| {
+            state.open_failed(refusal, cause, now, todo);
+            state.gate.retry_at().expect("there is trouble")
+        };
+        self.with_noted(fail, |world, &retry_at| {
+            world.book.failed(refusal, now, retry_at, world.attempts + 1);
+        });
     }
 
     fn opened(&mut self, slot: SlotId, generation: u64, evictions: u64) {
@@ -163,6 +172,7 @@ impl World {
             opened_at: now,
             expires: None,
             last_used: now,
+            lent_at: now,
             proved: Proof { at: now, epoch: 0 },
             fresh_until: None,
             asked: 0,

@@ -105,7 +105,7 @@ impl World {
                 Action::Cut(slot, _) => self.cut(slot),
                 Action::TellLeak(holder) => self.check_leak(holder.id),
                 Action::Alarm(at) => self.alarms.push(at),
-                Action::Drop(_) => {}
+                Action::Crew(_) | Action::Drop(_) => {}
             }
         }
         result
@@ -266,7 +266,7 @@ impl World {
         self.severed.retain(|slot| *slot != entry.slot);
         self.book.alive.remove(&entry.id);
         let now = self.now;
-        self.with(|state, _| state.detached(entry.slot, now));
+        self.with(|state, todo| state.detached(entry.slot, now, todo));
         self.check();
     }
 
@@ -278,7 +278,7 @@ impl World {
         let (now, slot) = (self.now, self.lent[pick % self.lent.len()].1.slot);
         if !self.severed.contains(&slot) {
             self.severed.push(slot);
-            self.with(|state, _| state.severed(slot, now));
+            self.with(|state, todo| state.severed(slot, now, todo));
             self.check();
         }
     }

@@ -1,0 +1,14 @@
+//! The behaviour of a pool, told as tests against a server that is not there but does what it is told.
+
+mod fake;
+mod support;
+
+mod close;
+mod growth;
+mod lifetime;
+mod limit;
+mod order;
+mod outage;
+mod product;
+mod stale;
+mod waiters;
