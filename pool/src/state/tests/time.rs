@@ -15,6 +15,7 @@ impl World {
             self.happen();
         }
         self.move_to(target);
+        self.check_all_leaks_told();
         self.check();
     }
 
