@@ -20,6 +20,7 @@ pub(super) struct Job {
     pub(super) slot: SlotId,
     pub(super) work: Work,
     pub(super) number: u64,
+    pub(super) began: Instant,
     /// When its limit passes.
     pub(super) over_at: Instant,
     pub(super) fate: Option<Fate>,
@@ -77,6 +78,7 @@ impl World {
             slot,
             work,
             number: self.attempts,
+            began: self.now,
             over_at: self.now + span,
             fate: severed.then_some(Fate::Severed),
             limit,
