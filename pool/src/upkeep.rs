@@ -23,8 +23,8 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
         Job::Check(slot, entry) => check(slot, entry),
         Job::Reset(slot, entry) => reset(slot, entry),
         Job::Close(slot, entry, reason) => close(slot, *entry, reason),
-        Job::Cancel(line, deadline) => {
-            let limit = Limit::new(deadline);
+        Job::Cancel { pool, line, limit } => {
+            let limit = Limit::new(&pool, sync::now(), limit);
             let _ = contained(|| line.cancel(&limit));
             let _ = contained(|| drop(line));
         }

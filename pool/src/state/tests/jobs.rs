@@ -72,7 +72,7 @@ impl World {
     fn begin(&mut self, slot: SlotId, work: Work, span: Duration) {
         self.attempts += 1;
         let severed = self.state.slots.get(slot).phase == Phase::Severed;
-        let limit = Limit::new(None);
+        let limit = Limit::new(&"test".into(), self.now, Duration::MAX);
         let fuse = limit.fuse();
         self.jobs.push(Job {
             slot,
