@@ -66,7 +66,7 @@ fn those_who_were_served_dead_connections_all_get_their_places_back() {
 fn one_who_comes_back_into_the_line_is_notified_in_turn() {
     let (mut queue, start) = (Queue::<u32>::new(), sync::now());
     let waiters = [1, 3, 2].map(|second| (second, Waiter::new()));
-    let mut join = |queue: &mut Queue<u32>, (second, waiter): &(u32, Arc<Waiter>)| {
+    let join = |queue: &mut Queue<u32>, (second, waiter): &(u32, Arc<Waiter>)| {
         queue.join(Wake::Thread(Arc::clone(waiter)), borrower(0), start + *second * SECOND)
     };
     let mut tickets = vec![join(&mut queue, &waiters[0]), join(&mut queue, &waiters[1])];
