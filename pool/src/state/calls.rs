@@ -18,10 +18,11 @@ impl<C, E> State<C, E> {
     pub(crate) fn admit(&mut self, entry: &mut Entry<C>, took: Duration, now: Instant, todo: &mut Todo<C, E>) {
         entry.id = self.next_id;
         self.next_id += 1;
-        let share = 1.0 - self.rules.lifetime_jitter * self.random.f64();
+        // Less than one, so that no lifetime is too long to be multiplied by it.
+        let share = self.rules.lifetime_jitter * self.random.f64();
         entry.expires = match self.rules.max_lifetime {
             Duration::MAX => None,
-            lifetime => after(now, lifetime.mul_f64(share)),
+            lifetime => after(now, lifetime.saturating_sub(lifetime.mul_f64(share))),
         };
         entry.asked = self.epoch;
         self.proved(entry, now);

@@ -1,6 +1,6 @@
 //! Who is served when: order of arrival, the fairness window, and time-outs that race with returns.
 
-use crate::fake::Server;
+use crate::server::Server;
 use crate::support::{SLACK, builder, eventually, hold, ms, pool_of, timed};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;

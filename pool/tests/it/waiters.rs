@@ -1,14 +1,16 @@
 //! Many who wait, and how long each waits.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{SLACK, assert_whole, builder, eventually, hold, ms, pool_of, timed};
 use cabrank::GetError;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
 fn ten_thousand_waiters_on_ten_connections_are_all_served() {
+    let _alone = CROWDED.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::new();
     server.allow(10);
     let pool = builder().max_size(10).acquire_timeout(Duration::from_secs(60)).build_lazy(server.manager()).unwrap();
@@ -28,6 +30,7 @@ fn ten_thousand_waiters_on_ten_connections_are_all_served() {
 
 #[test]
 fn ten_thousand_waiters_that_time_out_together_do_so_in_time() {
+    let _alone = CROWDED.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::new();
     let pool = pool_of(&server, 1);
     let held = hold(&pool, 1);
@@ -213,3 +216,6 @@ fn small() -> thread::Builder {
 }
 
 const CROWD: usize = 10_000;
+
+/// Each thread takes about four memory maps, of which a process may have some 65,000: one crowd at a time.
+static CROWDED: Mutex<()> = Mutex::new(());
