@@ -350,6 +350,7 @@ impl<J: Send + 'static> Inner<J> {
 }
 
 /// So many handles of threads that have ended are kept, for `join` to wait until they are wholly gone.
+#[cfg(not(loom))]
 const KEPT: usize = 64;
 
 /// A thread without work retires after this long.
