@@ -88,6 +88,37 @@ fn a_pool_at_rest_has_at_most_one_thread() {
     eventually("all threads are gone", || crew("at rest") == 0);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn ten_thousand_waiters_that_time_out_together_cost_little() {
+    use std::time::Instant;
+    let _alone = alone();
+    let pool = cabrank::Pool::builder().name("crowded").max_size(1).build(Files).unwrap();
+    let held = pool.get().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(3);
+    let before = processor_time();
+    std::thread::scope(|scope| {
+        for _ in 0..10_000 {
+            let small = std::thread::Builder::new().stack_size(64 * 1024);
+            let wait = || pool.get_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_err();
+            small.spawn_scoped(scope, wait).unwrap();
+        }
+    });
+    let (late, cost) = (deadline.elapsed(), processor_time() - before);
+    println!("the last {late:?} after the deadline; {cost:?} of processor time, the threads' own included");
+    assert_eq!(pool.stats().timed_out, 10_000);
+    assert!(cost < Duration::from_secs(6), "{cost:?}");
+    drop(held);
+}
+
+/// What this process has used of the processors so far.
+#[cfg(target_os = "linux")]
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+    Duration::from_millis(10 * ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>())
+}
+
 /// Waits for what must come, and says what did not.
 fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let patience = Instant::now() + Duration::from_secs(60);
