@@ -303,7 +303,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const OPENING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// No connection is opened while so many times `max_size` calls have been given up and not returned.
-const MOST_LOST: usize = 4;
+const MOST_LOST: usize = 8;
 
 /// Clocks that drift apart by more than this were not drifting.
 const FREEZE: Duration = Duration::from_secs(1);

@@ -97,7 +97,7 @@ fn a_transaction_commits_or_rolls_back() {
     assert_eq!(pool.transaction().run(|tx| tx.0.query().map(|()| 3)).unwrap(), 3);
     assert_eq!((server.count(Call::Commit), server.count(Call::Rollback)), (1, 0));
     let outcome = pool.transaction().run(|_| Err::<(), _>(AppError::Own));
-    assert!(matches!(outcome, Err(TransactionError::User(error)) if matches!(error.into_inner(), AppError::Own)));
+    assert!(matches!(outcome, Err(TransactionError::User(error)) if matches!(*error, AppError::Own)));
     assert_eq!((server.count(Call::Commit), server.count(Call::Rollback)), (1, 1));
     assert_eq!(pool.stats().opened, 1, "the connection is fine");
     assert_eq!(server.count(Call::Reset), 0, "and its session clean");

@@ -175,7 +175,8 @@ impl World {
             CloseReason::Expired => facts.expires.is_some_and(|at| at <= now),
             CloseReason::Evicted => facts.evictions < evictions,
             CloseReason::Idle => now - facts.last_used >= config.idle_timeout,
-            CloseReason::PoolClosed => closed || severed,
+            CloseReason::PoolClosed => closed,
+            CloseReason::Overran => severed || facts.condemned,
             CloseReason::Surplus => true,
             _ => facts.condemned,
         };
