@@ -124,3 +124,21 @@ fn a_thread_that_watches_for_a_struck_alarm_ends_at_once() {
     crew.strike(alarm);
     assert_eq!(crew.join(Some(sync::now() + Duration::from_secs(5))), 0);
 }
+
+#[test]
+fn there_is_one_upkeep_at_a_time_the_earliest() {
+    let crew = crew(2);
+    let (done, is_done) = channel();
+    let start = sync::now();
+    for ms in [300_000, 20, 200_000, 10, 100_000] {
+        let done = done.clone();
+        crew.next_upkeep(start + Duration::from_millis(ms), Box::new(move || done.send(ms).unwrap()));
+        assert_eq!(crew.0.state.lock().alarms.len(), 1);
+    }
+    assert_eq!(is_done.recv().unwrap(), 10);
+    drop(done);
+    assert!(is_done.recv().is_err(), "the others were struck");
+    crew.wind_down(|_| false);
+    crew.at(start, Box::new(|| panic!("refused while winding down")));
+    assert_eq!(crew.join(None), 0);
+}

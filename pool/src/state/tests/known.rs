@@ -5,6 +5,7 @@ use super::world::{World, borrower};
 use crate::config::Config;
 use crate::gate::Refusal;
 use crate::queue::Queue;
+use crate::state::State;
 use crate::sync;
 use crate::waiter::{Waiter, Wake};
 use std::sync::Arc;
@@ -77,4 +78,16 @@ fn one_who_comes_back_into_the_line_is_notified_in_turn() {
     for ticket in tickets {
         queue.cancel(&ticket);
     }
+}
+
+#[test]
+fn clocks_that_were_read_before_others_that_came_first_are_no_freeze() {
+    let now = sync::now();
+    let mut state =
+        State::<(), std::io::Error>::new(&Config::default(), now, Duration::from_secs(100), fastrand::Rng::new());
+    let later = (now + Duration::from_millis(2), Duration::from_secs(100) + Duration::from_millis(2));
+    let earlier = (now + Duration::from_millis(1), Duration::from_secs(100) + Duration::from_millis(1));
+    assert!(!state.compare_clocks(later.0, later.1));
+    assert!(!state.compare_clocks(earlier.0, earlier.1));
+    assert!(state.compare_clocks(now + Duration::from_millis(3), Duration::from_secs(200)), "this is one");
 }

@@ -1,0 +1,155 @@
+//! Destructors that panic, wherever the pool drops what is the user's: none costs a thread, a slot or the caller.
+
+use crate::support::{hush, ms};
+use cabrank::{Limit, Manager, Pool};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn errors_whose_destructors_panic_cost_the_crew_no_thread() {
+    hush();
+    // More of them than the crew has threads.
+    let pool = Pool::builder().max_size(1).check_after(Duration::ZERO).build_lazy(Remote(AtomicUsize::new(4))).unwrap();
+    for _ in 0..20 {
+        let _ = pool.get_timeout(ms(200));
+    }
+    drop(pool.get_timeout(Duration::from_secs(10)).expect("checks succeed by now"));
+    assert!(pool.close_within(Duration::from_secs(10)).is_clean());
+}
+
+#[test]
+fn an_error_whose_destructor_panics_does_not_come_out_of_a_guards_drop() {
+    hush();
+    let pool = Pool::builder().max_size(1).build_lazy(Engine).unwrap();
+    let mut conn = pool.get().unwrap();
+    *conn += 1;
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(conn))).is_ok());
+    assert_eq!(pool.stats().resets_failed, 1);
+}
+
+#[test]
+fn a_manager_whose_destructor_panics_does_not_come_out_of_the_last_handles_drop() {
+    hush();
+    let pool = Pool::builder().build_lazy(Kept(Grim)).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(pool))).is_ok());
+}
+
+#[test]
+fn a_panic_that_carries_another_does_not_come_out_of_get() {
+    for depth in [1, 2] {
+        let pool = Pool::builder().max_size(1).build_lazy(Bomber(depth, AtomicUsize::new(0))).unwrap();
+        assert!(pool.get_timeout(Duration::from_secs(10)).is_ok(), "depth {depth}");
+    }
+}
+
+/// An error, or part of a manager, that panics when it is dropped.
+#[derive(Debug)]
+struct Grim;
+
+impl fmt::Display for Grim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("grim")
+    }
+}
+
+impl std::error::Error for Grim {}
+
+impl Drop for Grim {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("as ordered: a destructor");
+        }
+    }
+}
+
+/// Its first checks fail.
+struct Remote(AtomicUsize);
+
+impl Manager for Remote {
+    type Connection = u8;
+    type Error = Grim;
+
+    fn connect(&self, _: &Limit) -> Result<u8, Grim> {
+        Ok(0)
+    }
+    fn is_valid(&self, _: &mut u8, _: &Limit) -> Result<(), Grim> {
+        let more = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        more.map_or(Ok(()), |_| Err(Grim))
+    }
+    fn has_broken(&self, _: &mut u8) -> bool {
+        false
+    }
+}
+
+/// Its resets fail, in the returning thread.
+struct Engine;
+
+impl Manager for Engine {
+    type Connection = u8;
+    type Error = Grim;
+    const REMOTE: bool = false;
+
+    fn connect(&self, _: &Limit) -> Result<u8, Grim> {
+        Ok(0)
+    }
+    fn is_valid(&self, _: &mut u8, _: &Limit) -> Result<(), Grim> {
+        Ok(())
+    }
+    fn has_broken(&self, _: &mut u8) -> bool {
+        false
+    }
+    fn reset(&self, _: &mut u8, _: &Limit) -> Result<(), Grim> {
+        Err(Grim)
+    }
+}
+
+struct Kept(#[allow(dead_code, reason = "it is there to be dropped")] Grim);
+
+impl Manager for Kept {
+    type Connection = u8;
+    type Error = std::io::Error;
+
+    fn connect(&self, _: &Limit) -> std::io::Result<u8> {
+        Ok(0)
+    }
+    fn is_valid(&self, _: &mut u8, _: &Limit) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn has_broken(&self, _: &mut u8) -> bool {
+        false
+    }
+}
+
+/// Panics once, with a payload whose destructor panics with a payload whose destructor panics, and so on.
+struct Bomber(u8, AtomicUsize);
+
+struct Bomb(u8);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            panic_any(Bomb(self.0 - 1));
+        }
+    }
+}
+
+impl Manager for Bomber {
+    type Connection = u8;
+    type Error = std::io::Error;
+
+    fn connect(&self, _: &Limit) -> std::io::Result<u8> {
+        Ok(0)
+    }
+    fn is_valid(&self, _: &mut u8, _: &Limit) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn has_broken(&self, _: &mut u8) -> bool {
+        if self.1.fetch_add(1, Ordering::SeqCst) == 0 {
+            panic_any(Bomb(self.0));
+        }
+        false
+    }
+}
