@@ -71,9 +71,10 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Opens a connection.
     ///
-    /// Called in a crew thread. `limit` ends at the pool's `connect_timeout` (sooner for a probe in an outage): register
-    /// a cut as soon as there is something to cut. An error is classified by [`fault`](Self::fault) and decides how
-    /// the pool goes on: back off, wait for room at the server, or give up for now.
+    /// Called in a crew thread. `limit` ends at the pool's `connect_timeout` (sooner for a probe in an outage). Until
+    /// there is something to cut, bound the attempt by [`Limit::remaining`] (which may be zero); then register a cut, so that
+    /// a server that accepts and stays silent is left in time. An error is classified by [`fault`](Self::fault) and
+    /// decides how the pool goes on: back off, wait for room at the server, or give up for now.
     fn connect(&self, limit: &Limit) -> Result<Self::Connection, Self::Error>;
 
     /// Asks the server for a sign of life: one round trip.
@@ -109,10 +110,10 @@ pub trait Manager: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Takes the session as it is now for clean, in what [`session`](Self::session) tracks.
+    /// From here on what happens to the session is a holder's doing. A manager that keeps a mark of what was changed, for
+    /// [`session`](Self::session), clears it here; otherwise whatever `on_open` sets would cost each loan a reset.
     ///
-    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after the user's `on_open`: what that set
-    /// belongs to every session, and is no trace of a holder. Must not block. The default does nothing, for managers that
+    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after the user's `on_open`. Must not block. The default does nothing, for managers that
     /// track nothing.
     fn rebase(&self, conn: &mut Self::Connection) {
         let _ = conn;
@@ -140,8 +141,9 @@ pub trait Manager: Send + Sync + 'static {
 
     /// A handle by which another thread can reach this connection's line while the connection is lent or busy.
     ///
-    /// Called once, in a crew thread, right after [`connect`](Self::connect). With a line every later driver call on
-    /// the connection can be cut, and `close_within` can end what a holder is still running.
+    /// Called once, in a crew thread, right after [`connect`](Self::connect). With a line the pool itself cuts every later
+    /// driver call on the connection that overruns ([`Line::sever`]), so that `is_valid`, `reset` and `close` need not
+    /// register a cut of their own; and `close_within` can end what a holder is still running.
     fn line(&self, conn: &Self::Connection) -> Option<Box<dyn Line>> {
         let _ = conn;
         None
@@ -160,6 +162,17 @@ pub enum Session {
 }
 
 /// What an error means for the pool. See [`Manager::fault`].
+///
+/// | fault | of `connect` | of a statement, told by `note`, `run` or a transaction | of a commit |
+/// |---|---|---|---|
+/// | `Statement` | as `Unavailable` | nothing | it failed |
+/// | `Retry` | as `Unavailable` | the transaction may run again, if asked to | the same |
+/// | `Fatal` | as `Unavailable` | the connection is closed, the others are under suspicion | and the outcome is unknown |
+/// | `Unavailable` | back off, one attempt at a time | nothing | the outcome is unknown |
+/// | `Capacity` | go on with what there is | nothing | the outcome is unknown |
+/// | `Permanent` | with no connection open all who wait fail at once | nothing | the outcome is unknown |
+///
+/// An error of `is_valid` or `reset` closes the connection, whatever its fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

@@ -166,6 +166,11 @@ fn set_journal_mode(conn: &rusqlite::Connection, manager: &SqliteManager, patien
 fn set_pragmas(conn: &rusqlite::Connection, manager: &SqliteManager) -> Result<()> {
     conn.pragma_update(None, "foreign_keys", manager.foreign_keys)?;
     for (name, value) in &manager.pragmas {
+        // SQLite passes over in silence what it does not know.
+        let known = "SELECT count(*) FROM pragma_pragma_list WHERE name = ?1 COLLATE NOCASE";
+        if conn.query_row(known, [name], |row| row.get::<_, u32>(0))? == 0 {
+            return Err(failure(ffi::SQLITE_CANTOPEN, format!("SQLite has no pragma {name:?}: look at .pragma(..)")));
+        }
         // Some answer with what they set, which is of no interest.
         conn.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
             Error::QueryReturnedNoRows => Ok(()),

@@ -96,3 +96,19 @@ fn a_moved_file_is_a_fatal_fault() {
     let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY_DBMOVED), None);
     assert_eq!(database.manager().fault(&error), Fault::Fatal);
 }
+
+#[test]
+fn a_pool_closed_in_good_order_leaves_nothing_but_the_file() {
+    for _ in 0..30 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app.db");
+        let pool = Pool::builder().max_size(8).build(SqliteManager::file(&path).create(true)).unwrap();
+        pool.get().unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        // All leave at the same moment, and the last of them writes the log back.
+        let held: Vec<_> = (0..8).map(|_| pool.get().unwrap()).collect();
+        drop(held);
+        assert!(pool.close_within(Duration::from_secs(10)).is_clean());
+        let left: Vec<_> = directory.path().read_dir().unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left, ["app.db"]);
+    }
+}

@@ -206,3 +206,24 @@ fn a_manager_shows_no_key() {
     let manager = SqliteManager::file("x.db").pragma("key", "secret");
     assert!(!format!("{manager:?}").contains("secret"));
 }
+
+#[test]
+fn what_sqlite_will_never_open_is_refused_at_once_and_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("none.db");
+    for manager in
+        [SqliteManager::file(&path).read_only().create(true), SqliteManager::file(&path).create(true).read_only()]
+    {
+        assert!(refusal(manager).contains(&path.display().to_string()));
+    }
+    assert!(!path.exists());
+    assert!(refusal(SqliteManager::file("file:x?mode=bogus")).contains("mode=bogus"));
+    assert!(refusal(SqliteManager::file("with\0nul.db")).contains("nul.db"));
+}
+
+#[test]
+fn a_pragma_that_does_not_exist_is_refused_by_name() {
+    let database = Database::new();
+    let message = refusal(database.manager().pragma("synchronus", "NORMAL"));
+    assert!(message.contains("synchronus") && message.contains("no pragma"), "{message}");
+}

@@ -132,7 +132,12 @@ pub(crate) fn time(span: Duration) -> String {
 
 /// One line. Whoever has stopped reading does not stop the demo: its exit status still tells.
 fn print(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", line.trim_end());
+    let line = line.trim_end();
+    if cfg!(test) {
+        println!("{line}"); // What a test prints, the harness keeps to itself.
+    } else {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
 }
 
 fn wrapped(text: &str, width: usize) -> Vec<String> {
