@@ -103,4 +103,4 @@ fn many(count: u32, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-const ROUNDS: u32 = 3;
+pub(super) const ROUNDS: u32 = 3;

@@ -1,5 +1,6 @@
 //! Section 1: the settings, and the first connection.
 
+use super::concurrency::ROUNDS;
 use crate::args::Args;
 use crate::engine::Engine;
 use crate::story::{Story, time};
@@ -12,7 +13,8 @@ pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> 
     let pool = Pool::builder()
         .name("demo")
         .max_size(args.max_size)
-        .acquire_timeout(Duration::from_secs(10))
+        // Whoever is last waits for all the others.
+        .acquire_timeout(Duration::from_secs(10) + args.hold * ROUNDS * args.threads)
         // By default a connection is checked if nobody has used it for a second. On a slow machine that may come at
         // any moment of this story, and the story shall be the same everywhere.
         .check_after(Duration::from_secs(60))
