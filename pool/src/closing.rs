@@ -5,10 +5,9 @@ use crate::error::Holder;
 use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::shared::{Job, Shared};
-use crate::sync::{self, after};
+use crate::sync::{self, Sender, after, channel};
 use crate::waiter::{Waiter, Wake};
 use std::fmt;
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 

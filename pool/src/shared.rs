@@ -13,8 +13,7 @@ use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::todo::{Action, Opening, Todo};
-use crate::sync::{self, Mutex};
-use std::sync::mpsc::Sender;
+use crate::sync::{self, Mutex, Sender};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 

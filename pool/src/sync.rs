@@ -15,6 +15,7 @@ use std::sync as imp;
 
 pub(crate) use imp::MutexGuard;
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use std::sync::mpsc::{Sender, channel};
 pub(crate) use std::thread::JoinHandle;
 
 /// A mutex that ignores poison: what it guards here stays consistent, for no user code runs under it.

@@ -11,10 +11,9 @@ use crate::limit::Limit;
 use crate::manager::{Fault, Line, Manager};
 use crate::reason::CloseReason;
 use crate::shared::{Called, Job, Shared, Slot};
-use crate::sync::{self, AtomicBool};
+use crate::sync::{self, AtomicBool, Sender};
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 /// Runs one job.
