@@ -45,11 +45,13 @@ impl<E> GetError<E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for GetError<E> {
+impl<E: Error + 'static> fmt::Display for GetError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout(report) => write!(f, "no connection within {:.1?}: {report}", report.waited),
-            Self::Connect(error) => write!(f, "cannot connect, and trying again at once will not help: {error}"),
+            Self::Connect(error) => {
+                write!(f, "cannot connect, and trying again at once will not help: {}", Chain(&**error))
+            }
             Self::Overloaded(report) => write!(f, "too many threads wait for a connection: {report}"),
             Self::Closed => f.write_str("the pool is closed"),
             Self::CrewThread => f.write_str("a hook or manager method may not wait for its own pool"),
@@ -57,16 +59,9 @@ impl<E: fmt::Display> fmt::Display for GetError<E> {
     }
 }
 
-/// The text tells the cause, so the chain goes on with what lies behind that. The cause itself is in the variants.
-impl<E: Error + 'static> Error for GetError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Timeout(report) | Self::Overloaded(report) => report.behind_the_cause(),
-            Self::Connect(error) => error.source(),
-            Self::Closed | Self::CrewThread => None,
-        }
-    }
-}
+/// The text tells the cause with all that lies behind it, so there is no `source`: nothing is told twice. The cause itself
+/// is in the variants.
+impl<E: Error + 'static> Error for GetError<E> {}
 
 /// The state of a pool that could not serve somebody.
 #[derive(Debug, Clone)]
@@ -102,7 +97,7 @@ impl fmt::Display for Report {
         }
         write!(f, ", {waiting} waiting")?;
         if let Some((error, age)) = &self.last_connect_error {
-            write!(f, "; connecting failed {age:.1?} ago: {error}")?;
+            write!(f, "; connecting failed {age:.1?} ago: {}", Chain(error.as_ref()))?;
         }
         for (site, count, oldest) in &self.sites {
             write!(f, "; {count} held by {site}, since {oldest:.1?}")?;
@@ -111,13 +106,6 @@ impl fmt::Display for Report {
             write!(f, "; this thread itself seems to hold {}", self.held_by_this_thread)?;
         }
         Ok(())
-    }
-}
-
-impl Report {
-    /// What lies behind the error on connecting that the text tells.
-    fn behind_the_cause(&self) -> Option<&(dyn Error + 'static)> {
-        self.last_connect_error.as_ref().and_then(|(error, _)| error.source())
     }
 }
 
@@ -168,7 +156,7 @@ pub enum BuildError<E> {
     Timeout(Box<Report>),
 }
 
-impl<E: fmt::Display> fmt::Display for BuildError<E> {
+impl<E: Error + 'static> fmt::Display for BuildError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(problems) => {
@@ -178,7 +166,7 @@ impl<E: fmt::Display> fmt::Display for BuildError<E> {
                 }
                 Ok(())
             }
-            Self::Connect(error) => write!(f, "the first connection could not be opened: {error}"),
+            Self::Connect(error) => write!(f, "the first connection could not be opened: {}", Chain(&**error)),
             Self::Timeout(report) => {
                 write!(f, "the first connection was not open within {:.1?}: {report}", report.waited)
             }
@@ -186,14 +174,27 @@ impl<E: fmt::Display> fmt::Display for BuildError<E> {
     }
 }
 
-/// As for [`GetError`].
-impl<E: Error + 'static> Error for BuildError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Config(_) => None,
-            Self::Connect(error) => error.source(),
-            Self::Timeout(report) => report.behind_the_cause(),
+/// As for [`GetError`], there is no `source`.
+impl<E: Error + 'static> Error for BuildError<E> {}
+
+/// An error with all that lies behind it. Some drivers say no more than "db error" by themselves.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = self.0.to_string();
+        f.write_str(&told)?;
+        let mut behind = self.0.source();
+        while let Some(error) = behind {
+            let text = error.to_string();
+            // Others repeat in their own text what lies behind.
+            if !told.contains(&text) {
+                write!(f, ": {text}")?;
+                told = text;
+            }
+            behind = error.source();
         }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -1,6 +1,6 @@
 //! The errors of closures, and the way to the driver's error in them.
 
-use crate::error::GetError;
+use crate::error::{Chain, GetError};
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
@@ -84,7 +84,7 @@ impl<D: fmt::Debug, E> fmt::Debug for RunError<D, E> {
     }
 }
 
-impl<D: fmt::Display, E> fmt::Display for RunError<D, E> {
+impl<D: Error + 'static, E> fmt::Display for RunError<D, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Get(error) => error.fmt(f),
@@ -93,11 +93,11 @@ impl<D: fmt::Display, E> fmt::Display for RunError<D, E> {
     }
 }
 
-/// The text tells the inner error, so the chain goes on with what lies behind that.
+/// The text tells the closure's error, so the chain goes on with what lies behind that. A driver's error is told whole.
 impl<D: Error + 'static, E> Error for RunError<D, E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Get(error) => error.source(),
+            Self::Get(_) => None,
             Self::User(error) => error.head().source(),
         }
     }
@@ -115,27 +115,27 @@ impl<D: fmt::Debug, E> fmt::Debug for TransactionError<D, E> {
     }
 }
 
-impl<D: fmt::Display, E> fmt::Display for TransactionError<D, E> {
+impl<D: Error + 'static, E> fmt::Display for TransactionError<D, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Get(error) => error.fmt(f),
-            Self::Begin(error) => write!(f, "the transaction could not begin: {error}"),
+            Self::Begin(error) => write!(f, "the transaction could not begin: {}", Chain(error)),
             Self::User(error) => error.fmt(f),
-            Self::Commit(error) => write!(f, "the transaction could not commit: {error}"),
+            Self::Commit(error) => write!(f, "the transaction could not commit: {}", Chain(error)),
             Self::Unknown(error) => {
+                let error = Chain(error);
                 write!(f, "the connection was lost during the commit, which may have been done or not: {error}")
             }
         }
     }
 }
 
-/// The text tells the inner error, so the chain goes on with what lies behind that.
+/// The text tells the closure's error, so the chain goes on with what lies behind that. A driver's error is told whole.
 impl<D: Error + 'static, E> Error for TransactionError<D, E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Get(error) => error.source(),
-            Self::Begin(error) | Self::Commit(error) | Self::Unknown(error) => error.source(),
             Self::User(error) => error.head().source(),
+            _ => None,
         }
     }
 }

@@ -165,3 +165,38 @@ fn the_other_errors_say_what_happened() {
     assert!(error.source().is_none(), "the text has told it");
     assert!(pool.get_timeout(ms(5)).unwrap_err().report().is_none());
 }
+
+#[test]
+fn a_cause_is_told_with_all_that_lies_behind_it_and_nothing_is_told_twice() {
+    #[derive(Debug)]
+    struct Link(&'static str, Option<Box<Link>>);
+    impl std::fmt::Display for Link {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+    impl Error for Link {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|link| link as _)
+        }
+    }
+    let behind = Link("FATAL: no", Some(Box::new(Link("no", Some(Box::new(Link("at all", None)))))));
+    let error = GetError::Connect(std::sync::Arc::new(Link("db error", Some(Box::new(behind)))));
+    let text = error.to_string();
+    assert!(text.ends_with(": db error: FATAL: no: at all"), "{text}");
+    assert_eq!(anyhow::Error::from(error).chain().count(), 1);
+}
+
+#[test]
+fn what_lies_behind_a_closures_error_stays_in_the_chain() {
+    let server = Server::new();
+    let pool = builder().build_lazy(server.manager()).unwrap();
+    let outcome = pool.run(|conn| -> anyhow::Result<()> {
+        let lost = Err::<(), _>(crate::transactions::error(Fault::Statement));
+        conn.query()?;
+        anyhow::Context::context(lost, "while paying")
+    });
+    let error = anyhow::Error::from(outcome.unwrap_err());
+    assert_eq!(error.to_string(), "while paying");
+    assert!(error.chain().any(|link| link.is::<crate::fake::FakeError>()), "{error:#}");
+}

@@ -57,7 +57,7 @@ impl Error for AppError {
     }
 }
 
-const fn error(fault: Fault) -> FakeError {
+pub(crate) const fn error(fault: Fault) -> FakeError {
     FakeError { call: Call::Query, fault }
 }
 

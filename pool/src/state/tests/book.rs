@@ -98,6 +98,9 @@ impl Book {
 
     /// Compares the clocks: have they drifted apart by more than a second?
     pub(super) fn compare(&mut self, now: Instant, wall: Duration) -> bool {
+        if now <= self.clocks.0 {
+            return false;
+        }
         let (then, wall_then) = std::mem::replace(&mut self.clocks, (now, wall));
         let nanos = |span: Duration| span.as_nanos() as i128;
         let wall_passed = nanos(wall) - nanos(wall_then);
