@@ -59,7 +59,7 @@ pub(crate) fn sweep() -> Result<usize> {
     let list = process::output(&mut docker(["ps", "--all", "--filter", &filter, "--format", &format]))?;
     let (host, mut swept) = (host(), 0);
     for (id, owner) in list.lines().filter_map(|line| line.split_once(' ')) {
-        if is_left_over(owner, &host, |process| Path::new("/proc").join(process).exists()) {
+        if is_left_over(owner, &host, lives) {
             process::output(&mut docker(["rm", "--force", "--volumes", id]))?;
             swept += 1;
         }
@@ -75,6 +75,13 @@ pub(crate) fn owner() -> String {
 /// Whoever shares a remote daemon with us keeps what is theirs, and so do those who run their tests beside us.
 fn is_left_over(owner: &str, host: &str, lives: impl Fn(&str) -> bool) -> bool {
     owner.rsplit_once(':').is_some_and(|(theirs, process)| theirs == host && !lives(process))
+}
+
+fn lives(process: &str) -> bool {
+    if cfg!(target_os = "linux") {
+        return Path::new("/proc").join(process).exists();
+    }
+    process::succeeds(Command::new("ps").args(["-p", process]))
 }
 
 /// Must be what the fixtures of the tests take for it.
