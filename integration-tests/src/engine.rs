@@ -110,8 +110,8 @@ impl fmt::Display for Engine {
 /// What to do so that the tests of an engine can run, for whoever has no server.
 pub(crate) fn advice(variable: &str) -> String {
     format!(
-        "either `cargo xtask test --setup` gets Docker and the images, or {variable} names a server, \
-         or CABRANK_SKIP_SERVERS=1 skips these tests"
+        "Either `cargo xtask test --setup` gets Docker and the images, or {variable} names a server, \
+         or CABRANK_SKIP_SERVERS=1 skips these tests."
     )
 }
 

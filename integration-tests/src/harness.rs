@@ -36,7 +36,7 @@ impl std::fmt::Debug for Case {
     }
 }
 
-/// What a case needs of its engine's server.
+/// What a case needs of its engine's server. An engine without a server needs nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Needs {
     /// No server.
@@ -86,7 +86,7 @@ fn trial(case: Case) -> Trial {
 fn attempt(case: &Case) -> Result<Completion, Failed> {
     // Held until the case is over.
     let (_shared, _alone);
-    if case.needs != Needs::Nothing {
+    if case.needs != Needs::Nothing && case.engine.has_server() {
         if env::var("CABRANK_SKIP_SERVERS").is_ok_and(|value| !value.is_empty() && value != "0") {
             return Ok(Completion::ignored_with("CABRANK_SKIP_SERVERS is set"));
         }

@@ -122,9 +122,8 @@ impl Server {
             Some(url) => (Url::parse(&url).with_context(|| format!("{variable} is no URL"))?, None),
             None => {
                 let begun = Container::start(&engine.image(), engine.port(), engine.variables(), engine.arguments());
-                let container = begun.with_context(|| {
-                    format!("there is no {engine} server, and none can be started; {}", engine::advice(&variable))
-                })?;
+                let container =
+                    begun.map_err(|error| anyhow!("no {engine} server: {error:#}\n{}", engine::advice(&variable)))?;
                 let mut url = Url::parse(engine.url())?;
                 let (host, port) = container.address();
                 url.set_host(Some(host))?;

@@ -49,7 +49,7 @@ impl Reader {
         } else if let Some((name, outcome)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
             if outcome == "FAILED" {
                 self.failures.push(name.trim_end().to_owned());
-            } else if let Some(reason) = outcome.strip_prefix("ignored, ") {
+            } else if let Some(reason) = reason(outcome) {
                 self.ignored.push(format!("skipped: {}: {reason}", name.trim_end()));
             }
         }
@@ -98,6 +98,12 @@ fn announced(line: &str) -> Option<usize> {
     rest.strip_suffix(" tests").or_else(|| rest.strip_suffix(" test"))?.parse().ok()
 }
 
+/// Why a test was ignored: the standard harness gives it behind a comma, that of the integration tests in brackets.
+fn reason(outcome: &str) -> Option<&str> {
+    let given = outcome.strip_prefix("ignored")?;
+    given.strip_prefix(", ").or_else(|| given.strip_prefix(" (")?.strip_suffix(')'))
+}
+
 /// The number before `what`, in a line such as `ok. 3 passed; 0 failed; 1 ignored; ..`.
 fn count(result: &str, what: &str) -> usize {
     let part = result.split(['.', ';']).find_map(|part| part.trim().strip_suffix(what));
@@ -144,8 +150,13 @@ mod tests {
 
     #[test]
     fn what_the_harness_ignored_is_listed_with_its_reason() {
-        let report = read("test a   ... ignored, no server\ntest b ... ignored\ntest c   ... FAILED\n", false, "");
-        assert_eq!(report.remarks[..2], ["failed: c", "skipped: a: no server"].map(String::from));
+        let output =
+            "test a   ... ignored (no (big) server)\ntest b ... ignored\ntest c   ... FAILED\ntest d ... ignored, e\n";
+        let report = read(output, false, "");
+        assert_eq!(
+            report.remarks[..3],
+            ["failed: c", "skipped: a: no (big) server", "skipped: d: e"].map(String::from)
+        );
     }
 
     #[test]
