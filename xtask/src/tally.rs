@@ -152,7 +152,7 @@ mod tests {
     fn what_the_harness_ignored_is_listed_with_its_reason() {
         let output =
             "test a   ... ignored (no (big) server)\ntest b ... ignored\ntest c   ... FAILED\ntest d ... ignored, e\n";
-        let report = read(output, false, "");
+        let report = read(output, true, "");
         assert_eq!(
             report.remarks[..3],
             ["failed: c", "skipped: a: no (big) server", "skipped: d: e"].map(String::from)

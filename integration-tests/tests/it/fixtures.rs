@@ -11,6 +11,8 @@ use integration_tests::{
     proxy::{Framing, Proxy},
 };
 
+use crate::cases::eventually;
+
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     macro_rules! add {
@@ -168,13 +170,4 @@ fn a_paused_server_is_silent(server: &'static Server) {
 
 fn database(server: &'static Server) -> Database {
     Database::new(server).expect("a server that lets us in")
-}
-
-/// The server notices the end of a session in its own time.
-fn eventually(condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(10));
-        thread::sleep(Duration::from_millis(5));
-    }
 }
