@@ -120,7 +120,9 @@ fn refused_lines_are_refused_and_open_ones_go_on() {
     client.say("still here");
     client.hears("still here");
     proxy.set(Fault::None);
-    Client::new(&proxy).say("again");
+    let mut next = Client::new(&proxy);
+    next.say("again");
+    next.hears("again");
     assert_eq!(proxy.counts().attempts.len(), 2, "the one that was refused is not counted");
 }
 

