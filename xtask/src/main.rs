@@ -4,6 +4,8 @@
 //! request that cannot be served. What each command does stands in the module of its name.
 
 mod ci;
+mod docker;
+mod images;
 mod models;
 mod process;
 mod setup;
@@ -21,6 +23,8 @@ use clap::Parser;
 enum Task {
     /// Runs the tests of the workspace and ends with one line: N passed, N failed, N skipped.
     Test(test::Args),
+    /// Gets the images of the servers that the tests talk to: pulls them, or builds stand-ins where no registry answers.
+    Images(images::Args),
     /// Runs everything that must hold before a commit is merged; stops at the first failure.
     Ci,
     /// Checks what the compiler does not: file heads, lengths, the order of imports, the documents.
@@ -32,6 +36,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test(args) => test::run(&args).map(finish),
+        Task::Images(args) => images::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(finish),
         Task::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Task::Models => models::run().map(|()| ExitCode::SUCCESS),

@@ -38,6 +38,15 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     silent.status().is_ok_and(|status| status.success())
 }
 
+/// What a program prints; an error with what it says on standard error unless it succeeds. Nothing is shown.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
+    if !output.status.success() {
+        bail!("`{}` failed: {}", line(command), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Runs a program and gives each line of its standard output to `each`; standard error goes straight through. `None` if
 /// it printed nothing for as long as `silence` and was killed, with all that it started. Only with such a limit does it
 /// get a process group of its own, where Ctrl-C does not reach it.
@@ -106,6 +115,9 @@ pub(crate) fn within(command: &mut Command, limit: Duration, log: &Path) -> Resu
     Ok(Ended { status, output: String::from_utf8_lossy(&fs::read(log)?).into_owned() })
 }
 
+/// For what takes minutes at worst, such as downloads.
+pub(crate) const LONG: Duration = Duration::from_secs(20 * 60);
+
 fn show(command: &Command) {
     eprintln!("$ {}", line(command));
 }
@@ -135,6 +147,12 @@ mod tests {
         assert!(run(&mut shell("exit 0")).is_ok());
         assert!(run(&mut shell("exit 3")).unwrap_err().to_string().contains("failed"));
         assert!(run(&mut Command::new("no-such-program")).unwrap_err().to_string().contains("cannot start"));
+    }
+
+    #[test]
+    fn output_is_returned_and_a_failure_tells_why() {
+        assert_eq!(output(&mut shell("echo a; echo b >&2")).unwrap(), "a\n");
+        assert!(output(&mut shell("echo reason >&2; exit 1")).unwrap_err().to_string().ends_with("failed: reason"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the machine must have: the cargo components and a C compiler. Says plainly what is missing and how to get it,
+//! What the machine must have: the cargo components, a C compiler, and Docker for real servers. Says plainly what is missing and how to get it,
 //! and gets it itself only when asked.
 //!
 //! Packages are installed by root on Debian and its kin alone; everywhere else the commands are printed.
@@ -16,6 +16,10 @@ pub(crate) enum Tool {
     Clippy,
     /// A C compiler with its headers, for the SQLite that rusqlite brings along.
     C,
+    /// The command and the daemon. Whether it runs is for `docker` to see to.
+    Docker,
+    /// For stand-ins of server images, where no registry answers.
+    Debootstrap,
 }
 
 /// This machine cannot do what was asked for. Ends the program with status 2, apart from a check that failed.
@@ -58,6 +62,8 @@ impl Tool {
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
             Self::C => "a C compiler",
+            Self::Docker => "Docker",
+            Self::Debootstrap => "debootstrap",
         }
     }
 
@@ -67,6 +73,13 @@ impl Tool {
             Self::Clippy => process::succeeds(&mut process::cargo(["clippy", "--version"])),
             // On Windows the tools that linked this program bring the compiler along.
             Self::C => cfg!(windows) || compiles_c(),
+            // Elsewhere the daemon lives in a virtual machine that an application starts.
+            Self::Docker => {
+                let daemon =
+                    || !cfg!(target_os = "linux") || process::succeeds(Command::new("dockerd").arg("--version"));
+                process::succeeds(Command::new("docker").arg("--version")) && daemon()
+            }
+            Self::Debootstrap => process::succeeds(Command::new("debootstrap").arg("--version")),
         }
     }
 
@@ -76,6 +89,11 @@ impl Tool {
             Self::Rustfmt => &["rustup component add rustfmt"],
             Self::Clippy => &["rustup component add clippy"],
             Self::C => &["sudo apt-get update", "sudo apt-get install --yes --no-install-recommends gcc libc6-dev"],
+            // With what it recommends: in some releases the command itself is only that.
+            Self::Docker => &["sudo apt-get update", "sudo apt-get install --yes docker.io iptables"],
+            Self::Debootstrap => {
+                &["sudo apt-get update", "sudo apt-get install --yes --no-install-recommends debootstrap"]
+            }
         }
     }
 }
@@ -84,10 +102,19 @@ fn advice(missing: &[Tool], debian: bool) -> String {
     let mut text = String::from("this machine lacks what the task needs:");
     for tool in missing {
         text.push_str(&format!("\n  {}; to get it:", tool.name()));
-        if *tool == Tool::C && !debian {
-            text.push_str("\n    (macOS) xcode-select --install\n    (Fedora) sudo dnf install gcc glibc-devel");
-        } else {
+        let elsewhere = match tool {
+            Tool::C => "\n    (macOS) xcode-select --install\n    (Fedora) sudo dnf install gcc glibc-devel",
+            Tool::Docker => {
+                "\n    (macOS) brew install colima docker && colima start; then set DOCKER_HOST as it says\n    \
+                 (Fedora) sudo dnf install moby-engine && sudo systemctl start docker\n    \
+                 or Podman, with DOCKER_HOST naming its socket"
+            }
+            _ => "",
+        };
+        if debian || elsewhere.is_empty() {
             tool.commands().iter().for_each(|command| text.push_str(&format!("\n    {command}")));
+        } else {
+            text.push_str(elsewhere);
         }
     }
     text
@@ -104,7 +131,7 @@ fn compiles_c() -> bool {
     process::succeeds(Command::new(compiler).arg("-c").arg(&source).arg("-o").arg(folder.join("trial.o")))
 }
 
-fn debian() -> bool {
+pub(crate) fn debian() -> bool {
     fs::read_to_string("/etc/os-release").is_ok_and(|text| is_debian(&text))
 }
 
@@ -115,7 +142,7 @@ fn is_debian(os_release: &str) -> bool {
     names.flat_map(|names| names.trim_matches('"').split(' ')).any(|name| name == "debian" || name == "ubuntu")
 }
 
-fn root() -> bool {
+pub(crate) fn root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
@@ -134,6 +161,7 @@ mod tests {
     fn what_is_missing_is_named_with_its_command() {
         let text = advice(&[Tool::Clippy, Tool::C], true);
         assert!(text.contains("rustup component add clippy") && text.contains("sudo apt-get install"));
-        assert!(!advice(&[Tool::C], false).contains("apt-get"));
+        assert!(!advice(&[Tool::C, Tool::Docker], false).contains("apt-get"));
+        assert!(advice(&[Tool::Docker], true).contains("install --yes docker.io iptables"));
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Reader {
     /// How many tests the binary that is running announced; `None` between binaries.
     announced: Option<usize>,
     failures: Vec<String>,
+    /// What the harness itself ignored, with the reason if it gave one.
+    ignored: Vec<String>,
     left_out: usize,
 }
 
@@ -44,8 +46,12 @@ impl Reader {
             self.tally.failed += count(result, "failed");
             self.tally.skipped += count(result, "ignored");
             self.left_out += count(result, "filtered out");
-        } else if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
-            self.failures.push(name.to_owned());
+        } else if let Some((name, outcome)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
+            if outcome == "FAILED" {
+                self.failures.push(name.trim_end().to_owned());
+            } else if let Some(reason) = reason(outcome) {
+                self.ignored.push(format!("skipped: {}: {reason}", name.trim_end()));
+            }
         }
     }
 
@@ -62,6 +68,7 @@ impl Reader {
         let skips: BTreeSet<_> = skips.lines().filter(|line| !line.trim().is_empty()).collect();
         self.tally.passed = self.tally.passed.saturating_sub(skips.len());
         self.tally.skipped += skips.len();
+        remarks.append(&mut self.ignored);
         remarks.extend(skips.iter().map(|line| format!("skipped: {line}")));
         if self.left_out > 0 {
             remarks.push(format!("the filter left out {} more", self.left_out));
@@ -89,6 +96,12 @@ pub(crate) struct Report {
 fn announced(line: &str) -> Option<usize> {
     let rest = line.strip_prefix("running ")?;
     rest.strip_suffix(" tests").or_else(|| rest.strip_suffix(" test"))?.parse().ok()
+}
+
+/// Why a test was ignored: the standard harness gives it behind a comma, that of the integration tests in brackets.
+fn reason(outcome: &str) -> Option<&str> {
+    let given = outcome.strip_prefix("ignored")?;
+    given.strip_prefix(", ").or_else(|| given.strip_prefix(" (")?.strip_suffix(')'))
 }
 
 /// The number before `what`, in a line such as `ok. 3 passed; 0 failed; 1 ignored; ..`.
@@ -133,6 +146,17 @@ mod tests {
         let report = read(GOOD, true, "a::b: no IPv6 here\na::b: no IPv6 here\n");
         assert_eq!(report.tally, Tally { passed: 2, failed: 0, skipped: 2 });
         assert_eq!(report.remarks[0], "skipped: a::b: no IPv6 here");
+    }
+
+    #[test]
+    fn what_the_harness_ignored_is_listed_with_its_reason() {
+        let output =
+            "test a   ... ignored (no (big) server)\ntest b ... ignored\ntest c   ... FAILED\ntest d ... ignored, e\n";
+        let report = read(output, true, "");
+        assert_eq!(
+            report.remarks[..3],
+            ["failed: c", "skipped: a: no (big) server", "skipped: d: e"].map(String::from)
+        );
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! `cargo xtask test`: every test of the workspace, or of one engine, and how many of them passed, failed, did not run.
 //!
+//! Real servers come as containers that the tests start themselves; with `--setup`, Docker and the images are seen to
+//! first. Containers whose tests were killed are removed before and after.
+//!
 //! A test that finds on the spot that it does not apply to this machine appends the line `name: reason` to the file
 //! that `CABRANK_SKIP_LOG` names and returns. The harness calls that a pass; here it is counted as skipped.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, IsTerminal},
     time::Duration,
 };
@@ -13,8 +16,8 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::{
-    process,
-    setup::{self, Tool, Unready},
+    docker, images, process,
+    setup::{self, Tool},
     tally::{Reader, Tally},
     workspace,
 };
@@ -53,8 +56,11 @@ const SILENCE: Duration = Duration::from_secs(25 * 60);
 
 /// Runs the tests and says what was skipped or failed. The caller prints the tally itself, as its last line.
 pub(crate) fn run(args: &Args) -> Result<Tally> {
-    let selection = selection(args.engine)?;
     setup::ready(&[Tool::C], setup::asked(args.setup))?;
+    if setup::asked(args.setup) && args.engine.wants_containers() {
+        images::run(&images::Args::all(args.setup)).context("the servers for the tests are not ready")?;
+    }
+    sweep();
 
     let skip_log = workspace::target().join(format!("skipped-{}.log", std::process::id()));
     fs::create_dir_all(workspace::target())?;
@@ -62,7 +68,10 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
 
     // All binaries run, whatever fails, so that the count is that of the whole.
     let mut command = process::cargo(["test", "--no-fail-fast"]);
-    command.args(selection).args(&args.filter).env("CABRANK_SKIP_LOG", &skip_log);
+    command.args(args.engine.packages()).args(&args.filter).env("CABRANK_SKIP_LOG", &skip_log);
+    if let Some(engine) = args.engine.name() {
+        command.env("CABRANK_ENGINE", engine);
+    }
     let mut reader = Reader::default();
     // At a terminal somebody sees that nothing moves, and may have stopped it in a debugger.
     let limit = (!io::stdin().is_terminal()).then_some(SILENCE);
@@ -76,6 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
 
     let report = reader.finish(status.is_some_and(|status| status.success()), &fs::read_to_string(&skip_log)?);
     fs::remove_file(&skip_log)?;
+    sweep();
     println!();
     report.remarks.iter().for_each(|remark| println!("{remark}"));
     if report.tally.passed + report.tally.failed == 0 {
@@ -84,14 +94,45 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
     Ok(report.tally)
 }
 
-/// What cargo is to test for an engine. `--workspace` without `--all-targets`, which would leave out the doc tests.
-fn selection(engine: Engine) -> Result<&'static [&'static str], Unready> {
-    match engine {
-        Engine::All => Ok(&["--workspace"]),
-        Engine::Sqlite => Ok(&["--package", "cabrank-sqlite"]),
-        Engine::Postgres => Err(Unready("no suite for postgres yet".into())),
-        Engine::Mysql => Err(Unready("no suite for mysql yet".into())),
-        Engine::Mariadb => Err(Unready("no suite for mariadb yet".into())),
+impl Engine {
+    /// What cargo is to test. `--workspace` without `--all-targets`, which would leave out the doc tests.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::All => &["--workspace"],
+            Self::Sqlite => &["--package", "cabrank-sqlite", "--package", "integration-tests"],
+            Self::Postgres | Self::Mysql | Self::Mariadb => &["--package", "integration-tests"],
+        }
+    }
+
+    /// What the suite is told to confine itself to.
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::All => None,
+            Self::Sqlite => Some("sqlite"),
+            Self::Postgres => Some("postgres"),
+            Self::Mysql => Some("mysql"),
+            Self::Mariadb => Some("mariadb"),
+        }
+    }
+
+    /// Unless the environment names a server for each engine, or wants none.
+    fn wants_containers(self) -> bool {
+        let given = |name: &str| env::var(name).is_ok_and(|value| !value.is_empty());
+        let urls: &[&str] = match self {
+            Self::Sqlite => return false,
+            Self::Postgres => &["CABRANK_POSTGRES_URL"],
+            Self::Mysql => &["CABRANK_MYSQL_URL"],
+            Self::Mariadb => &["CABRANK_MARIADB_URL"],
+            Self::All => &["CABRANK_POSTGRES_URL", "CABRANK_MYSQL_URL", "CABRANK_MARIADB_URL"],
+        };
+        !given("CABRANK_SKIP_SERVERS") && !urls.iter().all(|url| given(url))
+    }
+}
+
+/// Where there is no Docker, nothing is left over on it either.
+fn sweep() {
+    if let Ok(swept @ 1..) = docker::sweep() {
+        println!("removed {swept} containers of tests that were killed");
     }
 }
 
@@ -100,8 +141,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_without_a_suite_is_refused() {
-        assert!(selection(Engine::All).is_ok());
-        assert_eq!(selection(Engine::Mysql).unwrap_err().to_string(), "no suite for mysql yet");
+    fn every_engine_has_a_suite() {
+        for engine in Engine::value_variants() {
+            assert!(!engine.packages().is_empty());
+            assert_eq!(engine.name().is_none(), *engine == Engine::All);
+        }
+        assert!(!Engine::Sqlite.wants_containers());
     }
 }

@@ -1,0 +1,173 @@
+//! A server's container: started, stopped, paused, and surely removed. Works around what testcontainers' blocking face
+//! lacks; when its server is ready is for `server` to find out.
+
+use std::{
+    fs,
+    future::Future,
+    iter,
+    net::TcpListener,
+    pin::pin,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use testcontainers::{
+    ContainerRequest, GenericImage, ImageExt,
+    core::{ExecCommand, IntoContainerPort},
+    runners::SyncRunner,
+};
+
+/// A running container with one port that stays the same when it is stopped and started.
+#[derive(Debug)]
+pub struct Container {
+    /// `None` once it is removed. The lock keeps one from pausing it while another restarts it.
+    inner: Mutex<Option<testcontainers::Container<GenericImage>>>,
+    host: String,
+    port: u16,
+}
+
+impl Container {
+    /// Starts an image, `name:tag`, and publishes its port `inside` on this machine alone.
+    pub fn start(image: &str, inside: u16, variables: &[(&str, &str)], arguments: &[&str]) -> Result<Self> {
+        let (name, tag) = match image.rsplit_once(':') {
+            // A colon before a slash is that of a registry's port.
+            Some((name, tag)) if !tag.contains('/') => (name, tag),
+            _ => (image, "latest"),
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let port = free_port()?;
+            // Published explicitly: Docker would choose another port at each start.
+            let request = GenericImage::new(name, tag).with_mapped_port(port, inside.tcp());
+            let request = request.with_label(LABEL, owner()).with_startup_timeout(Duration::from_secs(120));
+            let request = variables.iter().fold(request, |request, (name, value)| request.with_env_var(*name, *value));
+            let request = request.with_cmd(arguments.iter().copied());
+            match with_loopback(request).start() {
+                Ok(container) => {
+                    let host = container.get_host()?.to_string();
+                    // `localhost` may mean ::1 first, where another port may be published.
+                    let host = if host == "localhost" { "127.0.0.1".into() } else { host };
+                    return Ok(Self { inner: Mutex::new(Some(container)), host, port });
+                }
+                // Somebody took the port between our looking and Docker's binding.
+                Err(error) if tries < 5 && format!("{error:?}").contains("already") => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot start a container of {image}")),
+            }
+        }
+    }
+
+    /// Where its port is published.
+    pub fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// Its address on Docker's own network, for another container.
+    pub fn inner_address(&self) -> Result<String> {
+        // Not by `get_bridge_ip_address`, which asks older engines for a network named "default" and finds none.
+        self.with(|container| {
+            let mut said = container.exec(ExecCommand::new(["hostname", "-i"]))?;
+            let said = String::from_utf8(said.stdout_to_vec()?)?;
+            Ok(said.split_whitespace().next().context("it has no address")?.to_owned())
+        })
+    }
+
+    /// Asks the server to end, and kills it after ten seconds.
+    pub fn stop(&self) -> Result<()> {
+        self.with(|container| Ok(container.stop_with_timeout(Some(10))?))
+    }
+
+    /// Kills the server.
+    pub fn kill(&self) -> Result<()> {
+        self.with(|container| Ok(container.stop_with_timeout(Some(0))?))
+    }
+
+    /// Starts it again, on its old data and port. Does not wait until the server is ready.
+    pub fn start_again(&self) -> Result<()> {
+        self.with(|container| Ok(container.start()?))
+    }
+
+    /// Freezes all its processes: connections stay open, and nothing answers.
+    pub fn pause(&self) -> Result<()> {
+        self.with(|container| Ok(poll_once(container.pause())?))
+    }
+
+    /// Lets them go on.
+    pub fn unpause(&self) -> Result<()> {
+        self.with(|container| Ok(poll_once(container.unpause())?))
+    }
+
+    /// Whether its server runs, be it paused.
+    pub fn is_running(&self) -> Result<bool> {
+        self.with(|container| Ok(container.is_running()?))
+    }
+
+    /// The last lines that the server wrote, for a message.
+    pub fn log(&self) -> String {
+        let read = self.with(|container| Ok([container.stdout_to_vec()?, container.stderr_to_vec()?].concat()));
+        let text = String::from_utf8_lossy(&read.unwrap_or_default()).into_owned();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// Removes it with its data. Later calls do nothing.
+    pub fn remove(&self) -> Result<()> {
+        let container = self.lock().take();
+        container.map_or(Ok(()), |container| Ok(container.rm()?))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&testcontainers::Container<GenericImage>) -> Result<T>) -> Result<T> {
+        act(self.lock().as_ref().context("the container is removed")?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<testcontainers::Container<GenericImage>>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Publishes ports for this machine alone, unless the daemon is on another one.
+fn with_loopback(request: ContainerRequest<GenericImage>) -> ContainerRequest<GenericImage> {
+    if std::env::var("DOCKER_HOST").is_ok_and(|host| !host.starts_with("unix:") && !host.starts_with("npipe:")) {
+        return request;
+    }
+    request.with_host_config_modifier(|config| {
+        let bindings = config.port_bindings.iter_mut().flat_map(|ports| ports.values_mut()).flatten().flatten();
+        bindings.for_each(|binding| binding.host_ip = Some("127.0.0.1".into()));
+    })
+}
+
+/// A free port below those that the system gives to outgoing connections, which come and go while a server restarts.
+/// Never the same twice, for a container that finds its port taken stays behind, created and not started.
+fn free_port() -> Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Others on this machine begin elsewhere.
+    let begin = std::process::id() as u16 % PORTS;
+    let mut ports = iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS);
+    let mut few = ports.by_ref().take(usize::from(PORTS));
+    few.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("no port is free between 20000 and 32000")
+}
+
+/// The blocking `pause` and `unpause` are `async` by mistake: they do their work in the first poll, and nothing unless
+/// polled.
+fn poll_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("its work is done when it is first polled"),
+    }
+}
+
+const PORTS: u16 = 12_000;
+
+/// By this label and its value, `host:process`, `cargo xtask test` finds containers whose owner was killed.
+const LABEL: &str = "org.cabrank.tests";
+
+fn owner() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
+    format!("{host}:{}", std::process::id())
+}

@@ -1,0 +1,25 @@
+//! What the suite stands on: servers in containers, a database for each test, a proxy that breaks lines on demand, and
+//! the `main` that runs the tests and leaves nothing behind. The suite itself lies in `tests/it`.
+
+// The run as a whole.
+pub mod harness;
+
+// A server, and a part of it for each test.
+pub mod database;
+pub mod pgbouncer;
+pub mod server;
+
+// How it is started, stopped, and spoken to.
+pub mod admin;
+pub mod container;
+pub mod engine;
+
+// What stands between a pool and a server.
+pub mod proxy;
+
+pub use admin::Admin;
+pub use database::Database;
+pub use engine::Engine;
+pub use harness::{Case, Needs, skip};
+pub use proxy::{Fault, Proxy};
+pub use server::Server;

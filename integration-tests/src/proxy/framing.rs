@@ -1,0 +1,138 @@
+//! Where messages begin in a stream of bytes, for counting them. Reads headers only, in pieces of any size.
+//!
+//! Lines that go over to TLS are opaque from then on: what is counted after that means nothing.
+
+use super::Way;
+
+/// The protocol whose messages are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Framing {
+    /// Unknown: each piece that arrives counts as one message.
+    #[default]
+    Raw,
+    /// A type byte and a length, the client's first message without a type.
+    Postgres,
+    /// A length and a number; the client's message with number 0 begins with a command.
+    Mysql,
+}
+
+/// Reads one way of one line.
+#[derive(Debug)]
+pub(super) struct Scanner {
+    framing: Framing,
+    way: Way,
+    /// The header as far as it has come.
+    header: Vec<u8>,
+    /// What is left of the message's body.
+    body: u64,
+    /// PostgreSQL's client speaks without types until its start-up message has passed, and the server may answer a request for
+    /// encryption with a single byte.
+    starting: bool,
+}
+
+impl Scanner {
+    pub(super) fn new(framing: Framing, way: Way) -> Self {
+        Self { framing, way, header: Vec::with_capacity(8), body: 0, starting: true }
+    }
+
+    /// Calls `each` for each message that begins in `bytes`, with its type if it has one.
+    pub(super) fn scan(&mut self, mut bytes: &[u8], mut each: impl FnMut(Option<u8>)) {
+        if self.framing == Framing::Raw {
+            return if bytes.is_empty() {
+            } else {
+                each(None)
+            };
+        }
+        while !bytes.is_empty() {
+            let skipped = usize::try_from(self.body).unwrap_or(usize::MAX).min(bytes.len());
+            self.body -= skipped as u64;
+            bytes = &bytes[skipped..];
+            let Some((byte, rest)) = bytes.split_first() else { return };
+            self.header.push(*byte);
+            bytes = rest;
+            if let Some((kind, body)) = self.message() {
+                self.header.clear();
+                self.body = body;
+                each(kind);
+            }
+        }
+    }
+
+    /// The message's type and what is left of it, once its header is complete.
+    fn message(&mut self) -> Option<(Option<u8>, u64)> {
+        match (self.framing, self.way) {
+            (Framing::Raw, _) => None,
+            (Framing::Postgres, Way::ToServer) if self.starting => {
+                let [a, b, c, d, e, f, g, h] = *self.header else { return None };
+                // Requests for encryption come before the start-up message itself.
+                let code = u32::from_be_bytes([e, f, g, h]);
+                self.starting = ENCRYPTION.contains(&code);
+                Some((None, u64::from(u32::from_be_bytes([a, b, c, d])).saturating_sub(8)))
+            }
+            (Framing::Postgres, Way::ToClient) if self.starting && self.header.len() == 1 => {
+                // `N` alone refuses encryption; a server's first message with that type would be a notice, and none comes so early.
+                self.starting = self.header[0] == b'N' || self.header[0] == b'S';
+                self.starting.then_some((None, 0))
+            }
+            (Framing::Postgres, _) => {
+                let [kind, a, b, c, d] = *self.header else { return None };
+                Some((Some(kind), u64::from(u32::from_be_bytes([a, b, c, d])).saturating_sub(4)))
+            }
+            (Framing::Mysql, way) => {
+                let [a, b, c, number, ref first @ ..] = *self.header else { return None };
+                let length = u64::from(u32::from_le_bytes([a, b, c, 0]));
+                match first {
+                    // The command is the body's first byte.
+                    [] if way == Way::ToServer && number == 0 && length > 0 => None,
+                    [] => Some((None, length)),
+                    [command, ..] => Some((Some(*command), length - 1)),
+                }
+            }
+        }
+    }
+}
+
+/// SSLRequest and GSSENCRequest.
+const ENCRYPTION: [u32; 2] = [80_877_103, 80_877_104];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(framing: Framing, way: Way, bytes: &[u8]) -> Vec<Option<u8>> {
+        let all_at_once = {
+            let mut kinds = Vec::new();
+            Scanner::new(framing, way).scan(bytes, |kind| kinds.push(kind));
+            kinds
+        };
+        let mut kinds = Vec::new();
+        let mut scanner = Scanner::new(framing, way);
+        bytes.iter().for_each(|byte| scanner.scan(&[*byte], |kind| kinds.push(kind)));
+        assert_eq!(kinds, all_at_once, "in pieces as at once");
+        kinds
+    }
+
+    #[test]
+    fn postgres_clients_begin_without_types() {
+        let mut bytes = Vec::new();
+        bytes.extend([0, 0, 0, 8, 4, 210, 22, 47]); // SSLRequest
+        bytes.extend([0, 0, 0, 10, 0, 3, 0, 0, b'u', 0]); // StartupMessage
+        bytes.extend(b"Q\0\0\0\x06x\0");
+        bytes.extend(b"X\0\0\0\x04");
+        assert_eq!(scan(Framing::Postgres, Way::ToServer, &bytes), [None, None, Some(b'Q'), Some(b'X')]);
+    }
+
+    #[test]
+    fn postgres_servers_may_refuse_encryption_first() {
+        let kinds = scan(Framing::Postgres, Way::ToClient, b"NR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I");
+        assert_eq!(kinds, [None, Some(b'R'), Some(b'Z')]);
+        assert_eq!(scan(Framing::Postgres, Way::ToClient, b"R\0\0\0\x08\0\0\0\0"), [Some(b'R')]);
+    }
+
+    #[test]
+    fn mysql_commands_are_told_from_other_packets() {
+        let bytes = [&[2, 0, 0, 1, 9, 9][..], &[1, 0, 0, 0, 14], &[3, 0, 0, 0, 3, b'x', b'y'], &[0, 0, 0, 2]].concat();
+        assert_eq!(scan(Framing::Mysql, Way::ToServer, &bytes), [None, Some(14), Some(3), None]);
+        assert_eq!(scan(Framing::Mysql, Way::ToClient, &[1, 0, 0, 0, 7]), [None]);
+    }
+}

@@ -1,0 +1,29 @@
+//! How a generic test becomes a case of one engine, and waiting for what comes in its own time.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// `add!(cases, S, Server, test)`: the test for the subject `S`, named after the module it stands in.
+macro_rules! add {
+    ($cases:expr, $subject:ident, $needs:ident, $test:ident) => {
+        $cases.push(::integration_tests::Case {
+            engine: <$subject as $crate::subject::Subject>::ENGINE,
+            // Without the name of the binary, which comes first.
+            name: concat!(module_path!(), "::", stringify!($test)).trim_start_matches("it::"),
+            needs: ::integration_tests::Needs::$needs,
+            run: $test::<$subject>,
+        })
+    };
+}
+pub(crate) use add;
+
+/// For what another thread or the server does when it gets to it.
+pub(crate) fn eventually(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "not within ten seconds");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,131 @@
+//! More borrowers than connections: who waits how long, who is told what, and what the server sees of it.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use cabrank::GetError;
+use integration_tests::Case;
+
+use crate::{
+    cases::{add, eventually},
+    subject::{Guard, Subject},
+};
+
+pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
+    add!(cases, S, Server, twelve_who_want_ten);
+    add!(cases, S, Server, waiters_are_served_in_the_order_of_their_arrival);
+    add!(cases, S, Server, one_waiter_too_many_is_refused_at_once);
+    add!(cases, S, Server, a_get_within_a_loan_is_named);
+    add!(cases, S, Server, the_server_never_sees_more_sessions_than_max_size);
+}
+
+/// Ten are served, two wait for exactly their time and learn who holds the ten; then all is well again.
+fn twelve_who_want_ten<S: Subject>() {
+    let subject = S::new();
+    let pool = subject.pool(|builder| builder.max_size(10));
+    let held: Vec<Guard<S>> = (0..10).map(|_| pool.get().unwrap()).collect();
+    assert_eq!(subject.sessions(), 10);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let (begun, limit) = (Instant::now(), Duration::from_millis(500));
+                let error = pool.get_timeout(limit).unwrap_err();
+                let waited = begun.elapsed();
+                assert!(waited >= limit && waited < limit + Duration::from_millis(250), "{waited:?}");
+                let GetError::Timeout(report) = error else { panic!("{error}") };
+                assert_eq!((report.stats.in_use, report.stats.max_size, report.holders.len()), (10, 10, 10));
+                let named = report.holders.iter().filter(|holder| holder.call_site.file().ends_with("exhaustion.rs"));
+                assert_eq!(named.count(), 10);
+            });
+        }
+    });
+    drop(held);
+    assert_eq!(S::number(&mut pool.get().unwrap(), "SELECT 7").unwrap(), 7);
+    let stats = pool.stats();
+    assert_eq!((stats.in_use, stats.waiting, stats.timed_out), (0, 0, 2));
+    assert_eq!(subject.sessions(), 10, "nothing was lost and nothing added");
+}
+
+fn waiters_are_served_in_the_order_of_their_arrival<S: Subject>() {
+    let subject = S::new();
+    let pool = subject.pool(|builder| builder.max_size(1));
+    let (held, served) = (pool.get().unwrap(), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for number in 0..6 {
+            let (pool, served) = (&pool, &served);
+            scope.spawn(move || {
+                let _conn = pool.get().unwrap();
+                served.lock().unwrap().push(number);
+            });
+            eventually(|| pool.stats().waiting == number + 1);
+        }
+        drop(held);
+    });
+    assert_eq!(served.into_inner().unwrap(), [0, 1, 2, 3, 4, 5]);
+}
+
+fn one_waiter_too_many_is_refused_at_once<S: Subject>() {
+    let subject = S::new();
+    let pool = subject.pool(|builder| builder.max_size(1).max_waiters(1));
+    let held = pool.get().unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| drop(pool.get().unwrap()));
+        eventually(|| pool.stats().waiting == 1);
+        let begun = Instant::now();
+        assert!(matches!(pool.get(), Err(GetError::Overloaded(_))));
+        assert!(begun.elapsed() < Duration::from_millis(250));
+        drop(held);
+        waiting.join().unwrap();
+    });
+}
+
+fn a_get_within_a_loan_is_named<S: Subject>() {
+    let subject = S::new();
+    let pool = subject.pool(|builder| builder.max_size(1));
+    let _held = pool.get().unwrap();
+    let Err(GetError::Timeout(report)) = pool.get_timeout(Duration::from_millis(50)) else { panic!("it is lent") };
+    assert_eq!(report.held_by_this_thread, 1);
+}
+
+/// Sixteen threads on four connections, some of which are discarded, while another counts from outside.
+fn the_server_never_sees_more_sessions_than_max_size<S: Subject>() {
+    let subject = S::new();
+    let pool = subject.pool(|builder| builder.max_size(4));
+    let (done, pool) = (AtomicBool::new(false), &pool);
+    thread::scope(|scope| {
+        let (subject, done) = (&subject, &done);
+        let sampler = scope.spawn(move || {
+            let (mut samples, mut peak) = (0, 0);
+            while !done.load(Ordering::Relaxed) {
+                peak = peak.max(subject.sessions());
+                samples += 1;
+                thread::sleep(Duration::from_millis(1));
+            }
+            (samples, peak)
+        });
+        let workers: Vec<_> = (0..16)
+            .map(|worker| {
+                scope.spawn(move || {
+                    for round in 0..40 {
+                        let mut conn = pool.get().unwrap();
+                        assert_eq!(S::number(&mut conn, "SELECT 7").unwrap(), 7);
+                        if (worker + round) % 8 == 0 {
+                            Guard::<S>::discard(conn);
+                        }
+                    }
+                })
+            })
+            .collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        done.store(true, Ordering::Relaxed);
+        let (samples, peak) = sampler.join().unwrap();
+        assert!(samples > 0 && (1..=4).contains(&peak), "{peak} in {samples} samples");
+    });
+    assert_eq!(pool.stats().in_use, 0);
+}

@@ -1,0 +1,38 @@
+//! The suite: what the pool and its adapters promise, held against each engine. `harness` runs it and tidies up.
+//!
+//! A module holds what belongs to one promise, written once against `subject`; an engine joins with a subject of its own
+//! and one line below.
+
+// What a test may ask of an engine, and the engines.
+mod sqlite;
+mod subject;
+
+// The suite.
+mod closing;
+mod exhaustion;
+mod expiry;
+mod hygiene;
+mod transactions;
+
+// What it stands on.
+mod cases;
+mod fixtures;
+
+use std::process::ExitCode;
+
+use integration_tests::Case;
+use subject::Subject;
+
+fn main() -> ExitCode {
+    let mut cases = fixtures::cases();
+    suite::<sqlite::Sqlite>(&mut cases);
+    integration_tests::harness::run(cases)
+}
+
+fn suite<S: Subject>(cases: &mut Vec<Case>) {
+    exhaustion::cases::<S>(cases);
+    expiry::cases::<S>(cases);
+    hygiene::cases::<S>(cases);
+    transactions::cases::<S>(cases);
+    closing::cases::<S>(cases);
+}

@@ -1,0 +1,197 @@
+//! `cargo xtask images`: the images of the servers that the tests and compose.yaml start.
+//!
+//! The official ones are pulled. Where no registry gives them, stand-ins are built from Debian packages (see
+//! `images/README.md`), and the file `.env` in the root tells compose.yaml and the tests to use those. What is there
+//! already is left alone, so running this again costs a second.
+
+mod build;
+mod env_file;
+mod trial;
+
+use std::{env, time::Instant};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::{
+    docker::{self, docker},
+    process,
+    setup::{self, Unready},
+    workspace,
+};
+
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Which images; all unless some are named.
+    #[arg(value_enum)]
+    images: Vec<Image>,
+    /// First installs Docker and what building takes, where that is possible.
+    #[arg(long)]
+    setup: bool,
+    /// Builds stand-ins without asking a registry.
+    #[arg(long)]
+    stand_ins: bool,
+    /// The Debian suite whose packages stand-ins are made of. Other suites than this one are for trying out older servers: `.env` is
+    /// left alone then.
+    #[arg(long, default_value = SUITE)]
+    suite: String,
+    /// The major version of PostgreSQL in a stand-in; the newest of the suite unless given.
+    #[arg(long, default_value = "")]
+    postgres_major: String,
+}
+
+impl Args {
+    /// All images, with whatever set-up is allowed.
+    pub(crate) fn all(setup: bool) -> Self {
+        Self { setup, suite: SUITE.into(), ..Self::default() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Image {
+    Postgres,
+    Mysql,
+    Mariadb,
+    Pgbouncer,
+}
+
+/// Where an image came from, for the report.
+enum Origin {
+    There,
+    Pulled,
+    Built,
+}
+
+/// Sees to it that each image is there, and says of each what it is and how long that took.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    docker::ready(setup::asked(args.setup))?;
+    let images = if args.images.is_empty() { Image::value_variants() } else { &args.images };
+    let begun = Instant::now();
+    let mut stand_ins = Vec::new();
+    for &image in images {
+        let begun = Instant::now();
+        let (name, origin) = image.ensure(args).with_context(|| format!("no image of {}", image.name()))?;
+        let what = match origin {
+            Origin::There => "was there",
+            Origin::Pulled => "pulled",
+            Origin::Built => "built",
+        };
+        let size = size(&name)?;
+        println!("{:>10}: {name} {what}, {size} MB, {:.1} s", image.name(), begun.elapsed().as_secs_f64());
+        let is_stand_in = name.starts_with(build::PREFIX);
+        stand_ins.push((image.variable(), is_stand_in.then_some(name)));
+    }
+    println!("{:>10}: {:.1} s", "all", begun.elapsed().as_secs_f64());
+    if args.suite == SUITE && args.postgres_major.is_empty() {
+        env_file::update(&workspace::root().join(".env"), &stand_ins)?;
+    } else {
+        let names = stand_ins.iter().filter_map(|(variable, name)| Some((variable, name.as_ref()?)));
+        names.for_each(|(variable, name)| println!("to use it: export {variable}={name}"));
+    }
+    Ok(())
+}
+
+impl Image {
+    /// The name of the image to use. The one that the environment names wins, then the official one, then a stand-in.
+    fn ensure(self, args: &Args) -> Result<(String, Origin)> {
+        if let Ok(name) = env::var(self.variable()) {
+            if !present(&name) {
+                process::run(&mut docker(["pull", &name]))
+                    .map_err(|error| Unready(format!("{} names {name}: {error:#}", self.variable())))?;
+                return Ok((name, Origin::Pulled));
+            }
+            return Ok((name, Origin::There));
+        }
+        let official = self.official();
+        let other_suite = args.suite != SUITE || !args.postgres_major.is_empty();
+        if !args.stand_ins && !other_suite && present(official) {
+            return Ok((official.into(), Origin::There));
+        }
+        let recipe = build::Recipe::new(self.name(), &args.suite, &args.postgres_major)?;
+        if recipe.is_built() {
+            return Ok((recipe.tag(), Origin::There));
+        }
+        if !args.stand_ins && !other_suite && pull(official)? {
+            return Ok((official.into(), Origin::Pulled));
+        }
+        recipe.build(setup::asked(args.setup), |candidate| trial::run(self, candidate))?;
+        Ok((recipe.tag(), Origin::Built))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+            Self::Mariadb => "mariadb",
+            Self::Pgbouncer => "pgbouncer",
+        }
+    }
+
+    /// The default in compose.yaml and in the fixtures of the tests.
+    fn official(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres:18",
+            Self::Mysql => "mysql:9",
+            Self::Mariadb => "mariadb:11.8",
+            // The project itself publishes none.
+            Self::Pgbouncer => "edoburu/pgbouncer:v1.25.1-p0",
+        }
+    }
+
+    /// The environment variable that names another one.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Postgres => "CABRANK_POSTGRES_IMAGE",
+            Self::Mysql => "CABRANK_MYSQL_IMAGE",
+            Self::Mariadb => "CABRANK_MARIADB_IMAGE",
+            Self::Pgbouncer => "CABRANK_PGBOUNCER_IMAGE",
+        }
+    }
+}
+
+fn present(name: &str) -> bool {
+    process::succeeds(&mut docker(["image", "inspect", name]))
+}
+
+/// False if no registry gives it, whatever the reason; the reason is shown.
+fn pull(name: &str) -> Result<bool> {
+    let log = workspace::target().join("pull.log");
+    let ended = process::within(&mut docker(["pull", "--quiet", name]), process::LONG, &log)?;
+    let succeeded = ended.status.is_some_and(|status| status.success());
+    if !succeeded {
+        let reason = ended.output.lines().last().unwrap_or("it took too long").to_owned();
+        println!("{name} cannot be pulled, so a stand-in takes its place ({reason})");
+    }
+    Ok(succeeded)
+}
+
+fn size(name: &str) -> Result<u64> {
+    let bytes = process::output(&mut docker(["image", "inspect", "--format", "{{.Size}}", name]))?;
+    Ok(bytes.trim().parse::<u64>().context("no size")? / 1_000_000)
+}
+
+/// The one that has the majors of the official images.
+const SUITE: &str = "sid";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn compose_has_the_same_variables_and_names() {
+        let compose = fs::read_to_string(workspace::root().join("compose.yaml")).unwrap();
+        for image in Image::value_variants() {
+            let setting = format!("image: ${{{}:-{}}}", image.variable(), image.official());
+            assert!(compose.contains(&setting), "{setting}");
+        }
+    }
+
+    #[test]
+    fn every_image_has_a_stand_in() {
+        for image in Image::value_variants() {
+            assert!(build::Recipe::new(image.name(), SUITE, "").is_ok());
+        }
+    }
+}
