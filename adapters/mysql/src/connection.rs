@@ -3,6 +3,7 @@
 //! Owns the wrapping. What is recorded and why is `health.rs`; the queries are `queryable.rs`.
 
 use crate::health::Health;
+use crate::reset::Standing;
 use crate::transaction::Transaction;
 use crate::wire::Wire;
 use mysql::{Conn, LocalInfileHandler, Opts, TxOpts};
@@ -109,10 +110,10 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Who and where the session was when it was opened, and is again after each reset.
+/// What the session was when it was opened, and is again after each reset.
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) connection_id: u32,
-    pub(crate) user: String,
-    pub(crate) database: Option<String>,
+    /// `None` while the connection is being opened.
+    pub(crate) standing: Option<Standing>,
 }

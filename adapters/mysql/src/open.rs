@@ -31,11 +31,10 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     }
     wire.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
 
-    let home = Home { connection_id: conn.connection_id(), user: String::new(), database: None };
+    let home = Home { connection_id: conn.connection_id(), standing: None };
     let mut conn = Connection { driver: conn, health: Health::default(), wire, home, opts: Arc::new(opts) };
     reset::init(&mut conn)?;
-    let answer = reset::ask(&mut conn)?;
-    (conn.home.user, conn.home.database) = (answer.user, answer.database);
+    conn.home.standing = Some(reset::ask(&mut conn)?);
     Ok(conn)
 }
 

@@ -8,22 +8,16 @@ use std::io;
 
 /// Undoes what the last holder did. An error means that the connection must be closed.
 pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
-    if conn.health.is_broken() {
-        return conn.health.enter();
+    conn.health.end(); // Of a transaction that was leaked.
+    conn.health.enter()?;
+    if conn.driver.connection_id() != conn.home.connection_id {
+        return Err(lasting("the last holder exchanged the driver's connection"));
     }
     // `COM_RESET_CONNECTION`, or `COM_CHANGE_USER` where the server does not know that.
     conn.driver.set_local_infile_handler(None);
     conn.driver.reset()?;
     init(conn)?;
-
-    let answer = ask(conn)?;
-    if conn.driver.connection_id() != conn.home.connection_id || answer.user != conn.home.user {
-        return Err(lasting("the last holder exchanged the connection or its user"));
-    }
-    // The one thing that the reset leaves as the holder left it.
-    if answer.database != conn.home.database {
-        go_home(conn)?;
-    }
+    go_home(conn)?;
     conn.health = Health::default();
     Ok(())
 }
@@ -35,12 +29,12 @@ pub(crate) fn check(conn: &mut Connection) -> Result<()> {
 }
 
 /// Who the session belongs to and where it is, asked in a way that no late reply can answer.
-pub(crate) fn ask(conn: &mut Connection) -> Result<Answer> {
+pub(crate) fn ask(conn: &mut Connection) -> Result<Standing> {
     let nonce = fastrand::u64(..);
-    let question = format!("SELECT {nonce}, CURRENT_USER(), DATABASE()");
-    let asked = conn.driver.query_first_opt::<(u64, String, Option<String>), _>(question);
+    let question = format!("SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE()");
+    let asked = conn.driver.query_first_opt::<(u64, String, Option<String>, Option<String>), _>(question);
     match conn.health.saw(asked)? {
-        Some(Ok((answer, user, database))) if nonce == answer => Ok(Answer { user, database }),
+        Some(Ok((answer, user, role, database))) if nonce == answer => Ok(Standing { user, role, database }),
         _ => {
             conn.health.condemn();
             Err(lasting("the server's replies have slipped: this one belongs to an earlier command"))
@@ -57,24 +51,38 @@ pub(crate) fn init(conn: &mut Connection) -> Result<()> {
     Ok(())
 }
 
-pub(crate) struct Answer {
-    pub(crate) user: String,
-    pub(crate) database: Option<String>,
+/// What a reset must find as it was when the connection was opened.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    user: String,
+    role: Option<String>,
+    database: Option<String>,
 }
 
+/// Puts back what `COM_RESET_CONNECTION` leaves as the holder left it: the current database, and with MariaDB the role.
 fn go_home(conn: &mut Connection) -> Result<()> {
-    if let Some(database) = &conn.home.database {
-        return conn.driver.select_db(database);
+    let found = ask(conn)?;
+    let Some(home) = &conn.home.standing else { return Ok(()) };
+    if found == *home {
+        return Ok(());
     }
-    // There is no way to select no database but to log in anew.
+    if found.user != home.user {
+        return Err(lasting("the last holder left it to another user"));
+    }
+    match &home.database {
+        Some(database) if found.role == home.role => return conn.driver.select_db(database),
+        _ => {}
+    }
+    // There is no way to select no database, and to take on no or several roles, but to log in anew.
     conn.driver.change_user(ChangeUserOpts::DEFAULT)?;
     init(conn)?;
-    match ask(conn)?.database {
-        None => Ok(()),
-        Some(_) => Err(lasting("the last holder selected a database, and it cannot be left")),
-    }
+    let found = Some(ask(conn)?);
+    if found == conn.home.standing { Ok(()) } else { Err(lasting("the last holder's role or database cannot be left")) }
 }
 
 fn lasting(why: &str) -> Error {
-    Error::IoError(io::Error::other(format!("the connection cannot be reset: {why}")))
+    Error::IoError(io::Error::other(format!("the connection cannot be used again: {why}")))
 }
+
+/// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it is.
+const ROLE: &str = "COALESCE(NULL /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURRENT_ROLE() */)";
