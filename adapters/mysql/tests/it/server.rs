@@ -13,10 +13,10 @@ use std::{env, fs, process, thread};
 /// Makes a test of each of these functions, for MySQL and for MariaDB.
 macro_rules! on_each_server {
     ($($name:ident),+ $(,)?) => {
-        mod mysql {
+        mod on_mysql {
             $(#[test] fn $name() { $crate::server::run(module_path!(), stringify!($name), "CABRANK_MYSQL_URL", super::$name); })+
         }
-        mod mariadb {
+        mod on_mariadb {
             $(#[test] fn $name() { $crate::server::run(module_path!(), stringify!($name), "CABRANK_MARIADB_URL", super::$name); })+
         }
     };
