@@ -25,29 +25,31 @@ pub(crate) use on_each_server;
 
 /// Runs a test on the server that `variable` names, or tells that it could not.
 pub(crate) fn run(module: &str, name: &str, variable: &str, test: fn(&Server)) {
+    let name = format!("{module}::{name}");
     match env::var(variable) {
-        Ok(url) => test(&Server::new(&url)),
-        Err(_) => skip(&format!("{module}::{name}: {variable} is not set")),
+        Ok(url) => test(&Server::new(name, &url)),
+        Err(_) => skip(&name, &format!("{variable} is not set")),
     }
 }
 
-fn skip(line: &str) {
-    println!("skipped {line}");
+fn skip(name: &str, reason: &str) {
+    println!("skipped {name}: {reason}");
     if let Some(log) = env::var_os("CABRANK_SKIP_LOG") {
         let mut log = fs::OpenOptions::new().append(true).create(true).open(log).expect("the log of skipped tests");
-        writeln!(log, "{line}").expect("a line in the log");
+        writeln!(log, "{name}: {reason}").expect("a line in the log");
     }
 }
 
 /// A server, and a database on it with the table `account(id, money)`, rows 1 to 50, all zero. Dropped at the end.
 pub(crate) struct Server {
+    test: String,
     pub(crate) opts: Opts,
     pub(crate) database: String,
     observer: Mutex<Conn>,
 }
 
 impl Server {
-    fn new(url: &str) -> Self {
+    fn new(test: String, url: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let own = OptsBuilder::from_opts(Opts::from_url(url).expect("a URL")).prefer_socket(false);
         let mut observer = Conn::new(own.clone().db_name(None::<String>)).expect("a server that answers");
@@ -62,7 +64,7 @@ impl Server {
             .exec_batch(format!("INSERT INTO {database}.account VALUES (?, 0)"), (1..=50).map(|id| (id,)))
             .expect("fifty rows");
         let opts = own.db_name(Some(database.clone())).into();
-        Self { opts, database, observer: Mutex::new(observer) }
+        Self { test, opts, database, observer: Mutex::new(observer) }
     }
 
     pub(crate) fn opts(&self) -> OptsBuilder {
@@ -112,8 +114,9 @@ impl Server {
         until("the session is gone", || self.ask::<u64>(&sql) == Some(0));
     }
 
-    pub(crate) fn is_mariadb(&self) -> bool {
-        self.ask::<String>("SELECT VERSION()").expect("a version").contains("MariaDB")
+    /// Tells that this server has not got what the test is about.
+    pub(crate) fn lacks(&self, what: &str) {
+        skip(&self.test, &format!("this server has not got {what}"));
     }
 }
 
