@@ -124,9 +124,9 @@ fn sever_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
         let _ = contained(|| line.sever());
         let _ = contained(|| drop(line));
         if M::REMOTE {
-            shared.with(now, |state, _| {
+            shared.with(now, |state, todo| {
                 if state.is_lent(slot, holder.id) {
-                    state.severed(slot, now);
+                    state.severed(slot, now, todo);
                 }
             });
         }

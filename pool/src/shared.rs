@@ -4,7 +4,9 @@ use crate::config::Config;
 use crate::contain::contained;
 use crate::crew::Crew;
 use crate::entry::Entry;
+use crate::error::Cause;
 use crate::event::EventHandler;
+use crate::gate::Refusal;
 use crate::limit::{Fired, Fuse, Limit};
 use crate::manager::{Line, Manager};
 use crate::reason::CloseReason;
@@ -122,6 +124,7 @@ impl<M: Manager> Shared<M> {
                         self.crew.submit(Job::Expire { pool: Arc::downgrade(self), slot, fuse, berth: None });
                     }
                 }
+                Action::Crew(difference) => self.crew.widen(difference),
                 Action::TellLeak(holder) => self.tell(|events| events.leaked(&self.config.name, &holder)),
                 Action::Alarm(at) => {
                     self.crew.at(at, Job::Tick(Arc::downgrade(self), at));
@@ -169,20 +172,26 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn expire(self: &Arc<Self>, slot: SlotId, fuse: &Fuse, berth: Option<u64>) {
         let now = sync::now();
         fuse.fire(|fired| {
-            let written_off = self.with(now, |state, _| match fired {
-                // An engine in this process has no line: its session ends when the call returns.
-                Fired::Cut if !M::REMOTE => false,
-                Fired::Cut => {
-                    state.severed(slot, now);
-                    false
+            let written_off = self.with(now, |state, todo| {
+                if state.phase(slot) == Phase::Opening {
+                    // It has failed now, not when it returns: the next attempt keeps its distance from this moment.
+                    state.open_failed(Refusal::Unavailable, Cause::seen(OVERRAN), now, todo);
                 }
-                Fired::WrittenOff if state.phase(slot) == Phase::Opening => {
-                    state.abandoned(slot, now);
-                    true
-                }
-                Fired::WrittenOff | Fired::Stuck => {
-                    state.stuck(slot);
-                    false
+                match fired {
+                    // An engine in this process has no line: its session ends when the call returns.
+                    Fired::Cut if !M::REMOTE => false,
+                    Fired::Cut => {
+                        state.severed(slot, now, todo);
+                        false
+                    }
+                    Fired::WrittenOff if state.phase(slot) == Phase::Opening => {
+                        state.abandoned(slot, now);
+                        true
+                    }
+                    Fired::WrittenOff | Fired::Stuck => {
+                        state.stuck(slot);
+                        false
+                    }
                 }
             });
             if let (true, Some(berth)) = (written_off, berth) {
@@ -244,7 +253,10 @@ impl<M: Manager> Slot<M> {
 impl<M: Manager> Drop for Slot<M> {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            shared.with(sync::now(), |state, _| state.release(self.id));
+            shared.with(sync::now(), |state, todo| state.release(self.id, todo));
         }
     }
 }
+
+/// What is said of an attempt to connect that was given up.
+const OVERRAN: &str = "connecting took longer than it may";
