@@ -34,7 +34,7 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     let home = Home { connection_id: conn.connection_id(), standing: None };
     let mut conn = Connection { driver: conn, health: Health::default(), wire, home, opts: Arc::new(opts) };
     reset::init(&mut conn)?;
-    conn.home.standing = Some(reset::ask(&mut conn)?);
+    conn.home.standing = Some(reset::ask(&mut conn, "")?);
     Ok(conn)
 }
 

@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::health::Health;
 use mysql::prelude::Queryable;
-use mysql::{ChangeUserOpts, Error, Result};
+use mysql::{ChangeUserOpts, Conn, Error, Result, Row, from_row_opt};
 use std::io;
 
 /// Undoes what the last holder did. An error means that the connection must be closed.
@@ -16,8 +16,19 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
     // `COM_RESET_CONNECTION`, or `COM_CHANGE_USER` where the server does not know that.
     conn.driver.set_local_infile_handler(None);
     conn.driver.reset()?;
-    init(conn)?;
-    go_home(conn)?;
+
+    let Some(home) = conn.home.standing.clone() else { return Ok(()) };
+    let found = if conn.opts.get_init().is_empty() {
+        ask(conn, &home.letters())?
+    } else {
+        // The user's statements are written in those letters.
+        conn.driver.query_drop(home.letters())?;
+        init(conn)?;
+        ask(conn, "")?
+    };
+    if found != home {
+        go_home(conn, &home, &found)?;
+    }
     conn.health = Health::default();
     Ok(())
 }
@@ -25,21 +36,7 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
 /// One round trip that proves that the server is there and that its replies are to our commands.
 pub(crate) fn check(conn: &mut Connection) -> Result<()> {
     conn.health.enter()?;
-    ask(conn).map(drop)
-}
-
-/// Who the session belongs to and where it is, asked in a way that no late reply can answer.
-pub(crate) fn ask(conn: &mut Connection) -> Result<Standing> {
-    let nonce = fastrand::u64(..);
-    let question = format!("SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE()");
-    let asked = conn.driver.query_first_opt::<(u64, String, Option<String>, Option<String>), _>(question);
-    match conn.health.saw(asked)? {
-        Some(Ok((answer, user, role, database))) if nonce == answer => Ok(Standing { user, role, database }),
-        _ => {
-            conn.health.condemn();
-            Err(lasting("the server's replies have slipped: this one belongs to an earlier command"))
-        }
-    }
+    ask(conn, "").map(drop)
 }
 
 /// Runs the statements that the options ask for on each new session. The driver would not do so after every kind of
@@ -51,33 +48,71 @@ pub(crate) fn init(conn: &mut Connection) -> Result<()> {
     Ok(())
 }
 
+/// Runs a statement, if there is one, and asks in the same round trip how the session stands, in a way that no late reply can answer.
+pub(crate) fn ask(conn: &mut Connection, first: &str) -> Result<Standing> {
+    let nonce = fastrand::u64(..);
+    let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {LETTERS}");
+    let answer = last_row(&mut conn.driver, &question);
+    match conn.health.saw(answer)?.map(from_row_opt::<(u64, _, _, _, _, _, _)>) {
+        Some(Ok((answer, user, role, database, client, results, collation))) if nonce == answer => {
+            Ok(Standing { user, role, database, client, results, collation })
+        }
+        _ => {
+            conn.health.condemn();
+            Err(lasting("the server's replies have slipped: this one belongs to an earlier command"))
+        }
+    }
+}
+
 /// What a reset must find as it was when the connection was opened.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Standing {
     user: String,
     role: Option<String>,
     database: Option<String>,
+    client: String,
+    results: Option<String>,
+    collation: String,
+}
+
+impl Standing {
+    /// Sets the character sets, which `COM_RESET_CONNECTION` takes from the server's defaults and not from the log-in:
+    /// against a server that speaks latin1 by default, the driver's UTF-8 would be read as that.
+    fn letters(&self) -> String {
+        let Self { client, results, collation, .. } = self;
+        let results = results.as_ref().map_or("NULL".into(), |results| format!("'{results}'"));
+        format!(
+            "SET character_set_client = '{client}', character_set_results = {results}, \
+             collation_connection = '{collation}';"
+        )
+    }
 }
 
 /// Puts back what `COM_RESET_CONNECTION` leaves as the holder left it: the current database, and with MariaDB the role.
-fn go_home(conn: &mut Connection) -> Result<()> {
-    let found = ask(conn)?;
-    let Some(home) = &conn.home.standing else { return Ok(()) };
-    if found == *home {
-        return Ok(());
-    }
-    if found.user != home.user {
-        return Err(lasting("the last holder left it to another user"));
-    }
+fn go_home(conn: &mut Connection, home: &Standing, found: &Standing) -> Result<()> {
     match &home.database {
-        Some(database) if found.role == home.role => return conn.driver.select_db(database),
+        Some(database) if Standing { database: home.database.clone(), ..found.clone() } == *home => {
+            return conn.driver.select_db(database);
+        }
+        _ if found.user != home.user => return Err(lasting("the last holder left it to another user")),
         _ => {}
     }
     // There is no way to select no database, and to take on no or several roles, but to log in anew.
     conn.driver.change_user(ChangeUserOpts::DEFAULT)?;
+    conn.driver.query_drop(home.letters())?;
     init(conn)?;
-    let found = Some(ask(conn)?);
-    if found == conn.home.standing { Ok(()) } else { Err(lasting("the last holder's role or database cannot be left")) }
+    if ask(conn, "")? == *home { Ok(()) } else { Err(lasting("the last holder's role or database cannot be left")) }
+}
+
+/// The last row of all that a text of several statements answers.
+fn last_row(driver: &mut Conn, text: &str) -> Result<Option<Row>> {
+    let (mut answer, mut last) = (driver.query_iter(text)?, None);
+    while let Some(rows) = answer.iter() {
+        for row in rows {
+            last = Some(row?);
+        }
+    }
+    Ok(last)
 }
 
 fn lasting(why: &str) -> Error {
@@ -86,3 +121,5 @@ fn lasting(why: &str) -> Error {
 
 /// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it is.
 const ROLE: &str = "COALESCE(NULL /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURRENT_ROLE() */)";
+
+const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";
