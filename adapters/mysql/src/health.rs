@@ -54,10 +54,10 @@ impl Health {
         if fault(error) == Fault::Fatal {
             self.broken = true;
         }
-        if let (Some(under @ Under::Way), Error::MySqlError(error)) = (&mut self.transaction, error) {
-            if fault::ends_transaction(error.code) {
-                *under = Under::RolledBack(error.clone());
-            }
+        if let (Some(under @ Under::Way), Error::MySqlError(error)) = (&mut self.transaction, error)
+            && fault::ends_transaction(error.code)
+        {
+            *under = Under::RolledBack(error.clone());
         }
     }
 

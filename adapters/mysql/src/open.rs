@@ -78,7 +78,10 @@ fn dial(opts: Opts, limit: Option<&Limit>) -> Result<(Conn, Opts)> {
             if left.is_zero() {
                 break;
             }
-            bounded = within(bounded, &way, left);
+            // Where these cannot be set back afterwards, they must stay the user's own.
+            if Wire::CAN_CUT {
+                bounded = within(bounded, &way, left);
+            }
             // One dead address leaves time for the others.
             let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             bounded = bounded.tcp_connect_timeout(shorter(way.get_tcp_connect_timeout(), share));

@@ -103,11 +103,7 @@ macro_rules! queryable {
                 read(health, driver.exec_iter(statement, params), |rows| first(rows, from_row))
             }
 
-            fn exec_first_opt<T, S, P>(
-                &mut self,
-                statement: S,
-                params: P,
-            ) -> Result<Option<StdResult<T, FromRowError>>>
+            fn exec_first_opt<T, S, P>(&mut self, statement: S, params: P) -> Result<Option<StdResult<T, FromRowError>>>
             where
                 S: AsStatement,
                 P: Into<Params>,

@@ -48,7 +48,8 @@ pub(crate) fn init(conn: &mut Connection) -> Result<()> {
     Ok(())
 }
 
-/// Runs a statement, if there is one, and asks in the same round trip how the session stands, in a way that no late reply can answer.
+/// Runs a statement, if there is one, and asks in the same round trip how the session stands: in a way that no late
+/// reply can answer.
 pub(crate) fn ask(conn: &mut Connection, first: &str) -> Result<Standing> {
     let nonce = fastrand::u64(..);
     let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {LETTERS}");
@@ -119,7 +120,8 @@ fn lasting(why: &str) -> Error {
     Error::IoError(io::Error::other(format!("the connection cannot be used again: {why}")))
 }
 
-/// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it is.
+/// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it
+/// is; such comments do.
 const ROLE: &str = "COALESCE(NULL /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURRENT_ROLE() */)";
 
 const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";

@@ -19,10 +19,10 @@ impl Wire {
     pub(crate) const CAN_CUT: bool = true;
 
     pub(crate) fn of(conn: &Conn) -> io::Result<Self> {
+        #[allow(unsafe_code)] // The driver implements AsRawFd, but not AsFd.
         // SAFETY: the number is that of the socket inside `conn`, which is open for as long as `conn` lives and is not
         // exchanged while it is borrowed, as it is until the end of this function. The borrow ends here: only the
         // duplicate leaves.
-        #[allow(unsafe_code)] // The driver implements AsRawFd, but not AsFd.
         let borrowed = unsafe { BorrowedFd::borrow_raw(conn.as_raw_fd()) };
         borrowed.try_clone_to_owned().map(Self)
     }

@@ -90,7 +90,7 @@ fn settings_are_put_back(server: &Server) {
     );
 }
 
-/// `COM_RESET_CONNECTION` takes the character set from the server's defaults: here such that the driver's would be misread.
+/// MySQL's `COM_RESET_CONNECTION` takes the character sets from the server's defaults: here one that misreads UTF-8.
 fn letters_are_read_alike_before_and_after_a_reset(server: &Server) {
     let defaults: (String, String) =
         server.ask("SELECT @@GLOBAL.character_set_client, @@GLOBAL.collation_connection").unwrap();
@@ -163,7 +163,9 @@ fn an_open_handler_is_closed(server: &Server) {
     soil_and_look(
         server,
         |conn| conn.query_drop("HANDLER account OPEN AS mine").unwrap(),
-        |conn| conn.query_drop("HANDLER mine READ FIRST").unwrap_err().to_string().contains("1109").then_some(()).unwrap(),
+        |conn| {
+            conn.query_drop("HANDLER mine READ FIRST").unwrap_err().to_string().contains("1109").then_some(()).unwrap()
+        },
     );
 }
 

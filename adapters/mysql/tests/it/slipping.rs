@@ -15,7 +15,8 @@ fn impatient(server: &Server, max_size: u32) -> Pool {
 }
 
 /// Rows enough to be sent before the last one is ready, which takes too long.
-const STALLS: &str = "SELECT REPEAT('x', 30000), 0 UNION ALL SELECT REPEAT('x', 30000), 0 UNION ALL SELECT 'late', SLEEP(0.06)";
+const STALLS: &str =
+    "SELECT REPEAT('x', 30000), 0 UNION ALL SELECT REPEAT('x', 30000), 0 UNION ALL SELECT 'late', SLEEP(0.06)";
 
 fn echo(conn: &mut Connection, token: &str) -> mysql::Result<Option<String>> {
     conn.query_first(format!("SELECT '{token}'"))
@@ -30,7 +31,8 @@ fn give_up(conn: &mut Connection) {
         2 => drop(conn.exec_drop("SELECT SLEEP(?)", (0.03,))),
         3 => drop(conn.query_iter(STALLS).map(|rows| rows.take_while(Result::is_ok).count())),
         _ => {
-            let _ = conn.raw().query_first::<String, _>("SELECT 'mine, and not yours' FROM (SELECT SLEEP(0.03)) AS late");
+            let _ =
+                conn.raw().query_first::<String, _>("SELECT 'mine, and not yours' FROM (SELECT SLEEP(0.03)) AS late");
         }
     }
     thread::sleep(Duration::from_millis(10).mul_f64(fastrand::f64()));

@@ -65,7 +65,8 @@ fn meet_deadlock(
                 rival.query_drop("UPDATE account SET money = money + 10 WHERE id = 1").expect("spared");
                 rival.query_drop("COMMIT").unwrap();
             });
-            let sql = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id} AND info LIKE 'UPDATE%'");
+            let sql =
+                format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id} AND info LIKE 'UPDATE%'");
             until("the rival waits", || server.ask::<u32>(&sql) == Some(1));
             thread::sleep(std::time::Duration::from_millis(50));
             let outcome = match tx.query_drop("UPDATE account SET money = money + 1 WHERE id = 2") {
