@@ -111,9 +111,10 @@ impl fmt::Debug for Connection {
 }
 
 /// What the session was when it was opened, and is again after each reset.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Home {
     pub(crate) connection_id: u32,
-    /// `None` while the connection is being opened.
-    pub(crate) standing: Option<Standing>,
+    pub(crate) standing: Standing,
+    /// The statement that sets the character sets back.
+    pub(crate) letters: String,
 }

@@ -31,10 +31,11 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     }
     wire.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
 
-    let home = Home { connection_id: conn.connection_id(), standing: None };
+    let home = Home { connection_id: conn.connection_id(), ..Home::default() };
     let mut conn = Connection { driver: conn, health: Health::default(), wire, home, opts: Arc::new(opts) };
     reset::init(&mut conn)?;
-    conn.home.standing = Some(reset::ask(&mut conn, "")?);
+    conn.home.letters = reset::letters(&mut conn.driver)?;
+    conn.home.standing = reset::ask(&mut conn, "")?;
     Ok(conn)
 }
 

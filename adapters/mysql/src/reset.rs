@@ -17,17 +17,17 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
     conn.driver.set_local_infile_handler(None);
     conn.driver.reset()?;
 
-    let Some(home) = conn.home.standing.clone() else { return Ok(()) };
+    let letters = conn.home.letters.clone();
     let found = if conn.opts.get_init().is_empty() {
-        ask(conn, &home.letters())?
+        ask(conn, &letters)?
     } else {
         // The user's statements are written in those letters.
-        conn.driver.query_drop(home.letters())?;
+        conn.driver.query_drop(&letters)?;
         init(conn)?;
         ask(conn, "")?
     };
-    if found != home {
-        go_home(conn, &home, &found)?;
+    if found != conn.home.standing {
+        go_home(conn, &found)?;
     }
     conn.health = Health::default();
     Ok(())
@@ -52,12 +52,10 @@ pub(crate) fn init(conn: &mut Connection) -> Result<()> {
 /// reply can answer.
 pub(crate) fn ask(conn: &mut Connection, first: &str) -> Result<Standing> {
     let nonce = fastrand::u64(..);
-    let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {LETTERS}");
+    let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE()");
     let answer = last_row(&mut conn.driver, &question);
-    match conn.health.saw(answer)?.map(from_row_opt::<(u64, _, _, _, _, _, _)>) {
-        Some(Ok((answer, user, role, database, client, results, collation))) if nonce == answer => {
-            Ok(Standing { user, role, database, client, results, collation })
-        }
+    match conn.health.saw(answer)?.map(from_row_opt::<(u64, String, Option<String>, Option<String>)>) {
+        Some(Ok((answer, user, role, database))) if nonce == answer => Ok(Standing { user, role, database }),
         _ => {
             conn.health.condemn();
             Err(lasting("the server's replies have slipped: this one belongs to an earlier command"))
@@ -66,43 +64,46 @@ pub(crate) fn ask(conn: &mut Connection, first: &str) -> Result<Standing> {
 }
 
 /// What a reset must find as it was when the connection was opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Standing {
     user: String,
     role: Option<String>,
     database: Option<String>,
-    client: String,
-    results: Option<String>,
-    collation: String,
 }
 
-impl Standing {
-    /// Sets the character sets, which `COM_RESET_CONNECTION` takes from the server's defaults and not from the log-in:
-    /// against a server that speaks latin1 by default, the driver's UTF-8 would be read as that.
-    fn letters(&self) -> String {
-        let Self { client, results, collation, .. } = self;
-        let results = results.as_ref().map_or("NULL".into(), |results| format!("'{results}'"));
-        format!(
-            "SET character_set_client = '{client}', character_set_results = {results}, \
-             collation_connection = '{collation}';"
-        )
-    }
+/// The statement that sets the character sets as they are now.
+///
+/// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: with a server that
+/// speaks latin1 by default, the driver's UTF-8 would be read as that from the second loan on.
+pub(crate) fn letters(driver: &mut Conn) -> Result<String> {
+    let question = "SELECT @@character_set_client, @@character_set_results, @@collation_connection";
+    let answer: Option<(String, Option<String>, String)> = driver.query_first(question)?;
+    let (client, results, collation) = answer.ok_or_else(|| lasting("the server has no character sets"))?;
+    let results = results.map_or("NULL".into(), |results| format!("'{results}'"));
+    Ok(format!(
+        "SET character_set_client = '{client}', character_set_results = {results}, \
+         collation_connection = '{collation}';"
+    ))
 }
 
 /// Puts back what `COM_RESET_CONNECTION` leaves as the holder left it: the current database, and with MariaDB the role.
-fn go_home(conn: &mut Connection, home: &Standing, found: &Standing) -> Result<()> {
-    match &home.database {
-        Some(database) if Standing { database: home.database.clone(), ..found.clone() } == *home => {
-            return conn.driver.select_db(database);
-        }
-        _ if found.user != home.user => return Err(lasting("the last holder left it to another user")),
-        _ => {}
+fn go_home(conn: &mut Connection, found: &Standing) -> Result<()> {
+    let Connection { driver, home, .. } = conn;
+    if found.user != home.standing.user {
+        return Err(lasting("the last holder left it to another user"));
+    }
+    if let (Some(database), true) = (&home.standing.database, found.role == home.standing.role) {
+        return driver.select_db(database);
     }
     // There is no way to select no database, and to take on no or several roles, but to log in anew.
-    conn.driver.change_user(ChangeUserOpts::DEFAULT)?;
-    conn.driver.query_drop(home.letters())?;
+    driver.change_user(ChangeUserOpts::DEFAULT)?;
+    driver.query_drop(&home.letters)?;
     init(conn)?;
-    if ask(conn, "")? == *home { Ok(()) } else { Err(lasting("the last holder's role or database cannot be left")) }
+    if ask(conn, "")? == conn.home.standing {
+        Ok(())
+    } else {
+        Err(lasting("the last holder's role or database cannot be left"))
+    }
 }
 
 /// The last row of all that a text of several statements answers.
@@ -123,5 +124,3 @@ fn lasting(why: &str) -> Error {
 /// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it
 /// is; such comments do.
 const ROLE: &str = "COALESCE(NULL /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURRENT_ROLE() */)";
-
-const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";
