@@ -1,6 +1,6 @@
 //! Dead lines are noticed by looking, and lines that hang are cut.
 
-use crate::server::{Server, on_each_server, until};
+use crate::server::{Server, on_each_server, settle, until};
 use cabrank_mysql::cabrank::{CloseReason, Manager};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::{MySqlManager, Pool};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 fn a_killed_connection_is_noticed_by_looking(server: &Server) {
     let pool = server.pool(1);
     let old = pool.get().unwrap().connection_id();
-    until("the reset is done", || pool.stats().idle == 1);
+    settle(&pool);
     server.kill(old);
     let mut conn = pool.get().unwrap();
     assert_ne!(conn.connection_id(), old);
@@ -62,7 +62,7 @@ fn severing_ends_a_statement_that_runs(server: &Server) {
 
 fn a_server_that_stays_silent_in_the_handshake_is_given_up_on(server: &Server) {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let opts = server.opts().ip_or_hostname(Some("127.0.0.1")).tcp_port(silent.local_addr().unwrap().port());
+    let opts = server.tcp().ip_or_hostname(Some("127.0.0.1")).tcp_port(silent.local_addr().unwrap().port());
     let limit = Duration::from_millis(300);
     let pool = Pool::builder().max_size(1).connect_timeout(limit).build_lazy(MySqlManager::new(opts)).unwrap();
     let begin = Instant::now();

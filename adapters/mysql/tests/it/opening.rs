@@ -35,7 +35,7 @@ fn a_wrong_database_is_said_at_once(server: &Server) {
 
 fn a_server_that_is_not_there_is_waited_for(server: &Server) {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let manager = MySqlManager::new(server.opts().tcp_port(nobody));
+    let manager = MySqlManager::new(server.tcp().tcp_port(nobody));
     let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
     let error = pool.get_timeout(Duration::from_millis(300)).unwrap_err();
     assert!(error.is_timeout() && error.to_string().contains("refused"), "{error}");
@@ -112,7 +112,7 @@ fn a_name_is_looked_up_and_all_its_addresses_are_tried(server: &Server) {
 }
 
 fn a_name_that_nobody_knows_is_said(server: &Server) {
-    let manager = MySqlManager::new(server.opts().ip_or_hostname(Some("no-such-host.invalid")));
+    let manager = MySqlManager::new(server.tcp().ip_or_hostname(Some("no-such-host.invalid")));
     let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
     let error = pool.get_timeout(Duration::from_millis(800)).unwrap_err();
     assert!(matches!(error, GetError::Timeout(_)), "{error}");
@@ -162,7 +162,7 @@ fn through_tls_all_is_the_same(server: &Server) {
     }
     drop(conn);
     assert_eq!(pool.get().unwrap().query_first("SELECT CONNECTION_ID(), @mine").unwrap(), Some((id, None::<u32>)));
-    crate::server::until("the reset is done", || pool.stats().idle == 1);
+    crate::server::settle(&pool);
     server.kill(id);
     pool.get().unwrap().query_drop("DO 1").expect("the user never notices");
     assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);

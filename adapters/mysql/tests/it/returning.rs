@@ -1,6 +1,6 @@
 //! Whatever a holder leaves behind, the next one finds a session as good as new, on the same connection.
 
-use crate::server::{Server, on_each_server};
+use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::{CloseReason, SessionPolicy};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{ChangeUserOpts, OptsBuilder};
@@ -23,8 +23,9 @@ fn soil_and_look(server: &Server, soil: impl FnOnce(&mut Connection), look: impl
     let (id, before) = (conn.connection_id(), settings(&mut conn));
     soil(&mut conn);
     drop(conn);
+    settle(&pool);
     let mut conn = pool.get().unwrap();
-    assert_eq!(conn.connection_id(), id, "reset, not replaced");
+    assert_eq!(conn.connection_id(), id, "reset, not replaced: {:?}", pool.stats().closed);
     let mut changed = settings(&mut conn);
     changed.retain(|name, value| before.get(name) != Some(value));
     assert_eq!(changed, BTreeMap::new());
@@ -99,6 +100,7 @@ fn letters_are_read_alike_before_and_after_a_reset(server: &Server) {
     };
     let pool = server.pool(1);
     let ask = || -> Option<(String, u32)> {
+        settle(&pool);
         pool.get().unwrap().query_first("SELECT 'Zürich €', CHAR_LENGTH('Zürich €')").unwrap()
     };
     set("latin1", "latin1_swedish_ci");
@@ -214,7 +216,9 @@ fn no_database_is_selected_back_too(server: &Server) {
     };
     let before = look(&mut pool.get().unwrap());
     assert_eq!(before.1, (None, Some("hello".to_owned())));
+    settle(&pool);
     pool.get().unwrap().query_drop(format!("USE {}", server.database)).unwrap();
+    settle(&pool);
     assert_eq!(look(&mut pool.get().unwrap()), before);
 }
 
@@ -226,6 +230,8 @@ fn init_statements_run_again_after_each_reset(server: &Server) {
         let seen: Option<(String, String)> = conn.query_first("SELECT @greeting, DATABASE()").unwrap();
         assert_eq!(seen, Some(("hello".into(), "information_schema".into())));
         conn.query_drop(format!("SET @greeting = 'bye'; USE {}", server.database)).unwrap();
+        drop(conn);
+        settle(&pool);
     }
     assert_eq!(pool.stats().opened, 1);
 }
@@ -239,6 +245,7 @@ fn a_role_is_left(server: &Server) {
     let pool = server.pool(1);
     let before: Option<Option<String>> = pool.get().unwrap().query_first("SELECT CURRENT_ROLE()").unwrap();
     pool.get().unwrap().query_drop(format!("SET ROLE {role}")).unwrap();
+    settle(&pool);
     let after: Option<Option<String>> = pool.get().unwrap().query_first("SELECT CURRENT_ROLE()").unwrap();
     server.run(format!("DROP ROLE {role}"));
     assert_eq!(after, before);
@@ -255,6 +262,7 @@ fn another_user_does_not_come_back(server: &Server) {
         .change_user(ChangeUserOpts::new().with_user(Some(user.clone())).with_pass(Some("pw".into())))
         .expect("another user");
     drop(conn);
+    settle(&pool);
     let after: Option<String> = pool.get().unwrap().query_first("SELECT CURRENT_USER()").unwrap();
     server.run(format!("DROP USER '{user}'@'%'"));
     assert_eq!(after, before);

@@ -71,6 +71,11 @@ impl Server {
         OptsBuilder::from_opts(self.opts.clone())
     }
 
+    /// Not through the socket that the URL may name: for what is not there, or stands between.
+    pub(crate) fn tcp(&self) -> OptsBuilder {
+        self.opts().socket(None::<String>)
+    }
+
     pub(crate) fn manager(&self) -> MySqlManager {
         MySqlManager::new(self.opts())
     }
@@ -125,6 +130,11 @@ impl Drop for Server {
         let observer = self.observer.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = observer.query_drop(format!("DROP DATABASE {}", self.database));
     }
+}
+
+/// Waits until nothing is being reset: a caller who waited for it long enough, on a busy machine, would have it replaced.
+pub(crate) fn settle(pool: &Pool) {
+    until("the reset is done", || pool.stats().resetting == 0);
 }
 
 /// Waits for what must come to pass by itself, and soon.

@@ -1,7 +1,7 @@
 //! A late reply never reaches the next user. The driver goes on after a time-out, and takes the reply to one command for
 //! the answer to the next; nothing but this adapter stands between that and somebody else's data.
 
-use crate::server::{Server, on_each_server, until};
+use crate::server::{Server, on_each_server, settle, until};
 use cabrank_mysql::cabrank::{CloseReason, SessionPolicy, TransactionError};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::{Connection, MySqlManager, Pool, mysql};
@@ -108,6 +108,7 @@ fn rows_that_were_leaked_unread_are_found_by_the_reset(server: &Server) {
         let old = conn.connection_id();
         std::mem::forget(conn.query_iter(sql).unwrap());
         drop(conn);
+        settle(&pool);
         let mut conn = pool.get().unwrap();
         assert_ne!(conn.connection_id(), old, "{sql}");
         assert_eq!(echo(&mut conn, "mine").unwrap().as_deref(), Some("mine"));
