@@ -132,6 +132,20 @@ fn temporary_tables_are_gone(server: &Server) {
     );
 }
 
+fn what_functions_remember_is_forgotten(server: &Server) {
+    soil_and_look(
+        server,
+        |conn| {
+            conn.query_drop("CREATE TEMPORARY TABLE mine (id INT AUTO_INCREMENT PRIMARY KEY)").unwrap();
+            conn.query_drop("INSERT INTO mine VALUES (NULL), (NULL)").unwrap();
+            conn.query_drop("SELECT SQL_CALC_FOUND_ROWS id FROM account LIMIT 1").unwrap();
+        },
+        |conn| {
+            assert_eq!(conn.query_first("SELECT LAST_INSERT_ID(), FOUND_ROWS() = 50").unwrap(), Some((0, false)));
+        },
+    );
+}
+
 fn named_locks_are_released(server: &Server) {
     let name = server.database.clone();
     let free = format!("SELECT IS_FREE_LOCK('{name}')");
@@ -321,6 +335,7 @@ on_each_server!(
     letters_are_read_alike_before_and_after_a_reset,
     user_variables_are_gone,
     temporary_tables_are_gone,
+    what_functions_remember_is_forgotten,
     named_locks_are_released,
     table_locks_are_released,
     a_statement_prepared_by_text_is_gone,
