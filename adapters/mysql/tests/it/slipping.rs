@@ -60,7 +60,7 @@ fn a_thousand_late_replies_reach_nobody_else(server: &Server) {
         }
     });
     let closed = pool.stats().closed;
-    assert!(closed.by(CloseReason::Broken) > 50 && closed.by(CloseReason::ResetFailed) > 10, "{closed:?}");
+    assert!(closed.total() > 100 && closed.by(CloseReason::Broken) > 0, "{closed:?}");
 }
 
 fn after_a_time_out_the_holder_too_gets_errors_and_no_late_replies(server: &Server) {
