@@ -105,8 +105,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// How old a connection may become, at least 10 ms. Default: 30 min, less the jitter; no limit for an engine in this process. Holds at check-out, at return and in the
-    /// background; a loan that is out is left alone.
+    /// How old a connection may become, at least 10 ms. Default: 30 min, less the jitter; no limit for an engine in this
+    /// process. Holds at check-out, at return and in the background; a loan that is out is left alone.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.config.max_lifetime = lifetime;
         self

@@ -13,13 +13,14 @@ use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::todo::{Action, Opening, Todo};
-use crate::sync::{self, Mutex, after};
+use crate::sync::{self, Mutex};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Shared<M: Manager> {
     pub(crate) manager: M,
     pub(crate) config: Config,
+    pub(crate) name: Arc<str>,
     pub(crate) hooks: Hooks<M>,
     pub(crate) crew: Crew<Job<M>>,
     /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
@@ -47,8 +48,12 @@ pub(crate) enum Job<M: Manager> {
     Check(Slot<M>, Box<Entry<M::Connection>>),
     Reset(Slot<M>, Box<Entry<M::Connection>>),
     Close(Slot<M>, Box<Entry<M::Connection>>, CloseReason),
-    /// Asks the server to give up what runs on this line, before the given moment.
-    Cancel(Arc<dyn Line>, Option<Instant>),
+    /// Asks the server to give up what runs on this line, in so long.
+    Cancel {
+        pool: Arc<str>,
+        line: Arc<dyn Line>,
+        limit: Duration,
+    },
     /// A driver call's limit has passed, or its connection's slot is wanted.
     Expire {
         pool: Weak<Shared<M>>,
@@ -87,7 +92,8 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: Config, hooks: Hooks<M>, run: fn(Job<M>)) -> Arc<Self> {
         let state = State::new(&config, sync::now(), sync::wall(), fastrand::Rng::new());
         let crew = Crew::new(&config.name, (config.max_size as usize).saturating_add(1), run);
-        Arc::new(Self { manager, config, hooks, crew, state: Mutex::new(state) })
+        let name = Arc::from(&*config.name);
+        Arc::new(Self { manager, config, name, hooks, crew, state: Mutex::new(state) })
     }
 
     /// One transaction: lock, change, settle, unlock, and only then do what is to be done.
@@ -146,8 +152,7 @@ impl<M: Manager> Shared<M> {
         call: impl FnOnce(&Limit) -> T,
     ) -> Called<T> {
         let began = sync::now();
-        let deadline = after(began, span);
-        let limit = Limit::new(deadline);
+        let limit = Limit::new(&self.name, began, span);
         if let Some(line) = line {
             let line = Arc::clone(line);
             limit.on_cut(move || line.sever());
@@ -155,8 +160,9 @@ impl<M: Manager> Shared<M> {
         let fuse = limit.fuse();
         self.with(began, |state, _| state.call_began(slot.id, fuse.downgrade()));
         let berth = Some(self.crew.berth());
-        let alarm =
-            deadline.map(|at| self.crew.at(at, Job::Expire { pool: Arc::downgrade(self), slot: slot.id, fuse, berth }));
+        let alarm = limit
+            .deadline()
+            .map(|at| self.crew.at(at, Job::Expire { pool: Arc::downgrade(self), slot: slot.id, fuse, berth }));
 
         let answer = contained(|| call(&limit));
 
@@ -175,7 +181,12 @@ impl<M: Manager> Shared<M> {
             let written_off = self.with(now, |state, todo| {
                 if state.phase(slot) == Phase::Opening {
                     // It has failed now, not when it returns: the next attempt keeps its distance from this moment.
-                    state.open_failed(Refusal::Unavailable, Cause::seen(OVERRAN), now, todo);
+                    state.open_failed(
+                        Refusal::Unavailable,
+                        Cause::seen(format!("connecting took longer than {:?}", fuse.span())),
+                        now,
+                        todo,
+                    );
                 }
                 match fired {
                     // An engine in this process has no line: its session ends when the call returns.
@@ -257,6 +268,3 @@ impl<M: Manager> Drop for Slot<M> {
         }
     }
 }
-
-/// What is said of an attempt to connect that was given up.
-const OVERRAN: &str = "connecting took longer than it may";

@@ -23,8 +23,8 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
         Job::Check(slot, entry) => check(slot, entry),
         Job::Reset(slot, entry) => reset(slot, entry),
         Job::Close(slot, entry, reason) => close(slot, *entry, reason),
-        Job::Cancel(line, deadline) => {
-            let limit = Limit::new(deadline);
+        Job::Cancel { pool, line, limit } => {
+            let limit = Limit::new(&pool, sync::now(), limit);
             let _ = contained(|| line.cancel(&limit));
             let _ = contained(|| drop(line));
         }
@@ -75,13 +75,10 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 touched: AtomicBool::new(false),
                 condemned: None,
             });
-            let id = slot.give_back().with(ended, |state, todo| {
-                state.admit(&mut entry, took, ended, todo);
-                let id = entry.id;
-                state.put_proved(entry, ended, todo);
-                id
-            });
-            shared.tell(|events| events.opened(&Opened { pool: &shared.config.name, id, took }));
+            shared.with(ended, |state, todo| state.admit(&mut entry, took, ended, todo));
+            // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
+            shared.tell(|events| events.opened(&Opened { pool: &shared.config.name, id: entry.id, took }));
+            slot.give_back().with(ended, |state, todo| state.put_proved(entry, ended, todo));
             return;
         }
         Ok(Ok(late)) => {
@@ -119,6 +116,9 @@ fn check<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
     let ended = called.ended;
     let (id, took) = (entry.id, called.took);
     let verdict = judge(&called, CloseReason::CheckFailed);
+    tell_of_call(&called, |error| {
+        shared.tell(|events| events.checked(&CalledEvent { pool: &shared.config.name, id, took, error }));
+    });
     match verdict {
         Ok(()) => {
             slot.give_back().with(ended, |state, todo| {
@@ -131,9 +131,6 @@ fn check<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
             close_now(slot, *entry, reason);
         }
     }
-    tell_of_call(&called, |error| {
-        shared.tell(|events| events.checked(&CalledEvent { pool: &shared.config.name, id, took, error }));
-    });
 }
 
 /// Makes the session as good as new.
@@ -148,15 +145,15 @@ fn reset<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
     let (id, took) = (entry.id, called.took);
     let verdict = judge(&called, CloseReason::ResetFailed);
     shared.with(ended, |state, _| state.reset_ended(verdict.is_ok()));
+    tell_of_call(&called, |error| {
+        shared.tell(|events| events.reset(&CalledEvent { pool: &shared.config.name, id, took, error }));
+    });
     match verdict {
         Ok(()) => {
             slot.give_back().with(ended, |state, todo| state.put(entry, ended, todo));
         }
         Err(reason) => close_now(slot, *entry, reason),
     }
-    tell_of_call(&called, |error| {
-        shared.tell(|events| events.reset(&CalledEvent { pool: &shared.config.name, id, took, error }));
-    });
 }
 
 /// Ends a connection that failed while it was with the crew.

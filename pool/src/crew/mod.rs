@@ -271,7 +271,10 @@ impl<J: Send + 'static> Inner<J> {
         // A thread that cannot be spawned leaves the job in the queue. Nothing is lost, nothing panics.
         if let Ok(handle) = spawned {
             state.threads += 1;
-            state.handles.retain(|_, handle| !handle.is_finished());
+            if state.handles.len() >= KEPT {
+                // Nobody will join these. They are over but for what the operating system still does.
+                state.handles.retain(|_, handle| !handle.is_finished());
+            }
             state.handles.insert(berth, handle);
         }
     }
@@ -345,6 +348,10 @@ impl<J: Send + 'static> Inner<J> {
         }
     }
 }
+
+/// So many handles of threads that have ended are kept, for `join` to wait until they are wholly gone.
+#[cfg(not(loom))]
+const KEPT: usize = 64;
 
 /// A thread without work retires after this long.
 #[cfg(not(loom))]

@@ -141,6 +141,7 @@ impl<C, E> State<C, E> {
     /// As [`put`](Self::put) for a connection that the server has just answered for: the first in line has it at once.
     pub(crate) fn put_proved(&mut self, entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
         self.put(entry, now, todo);
+        todo.extend(self.onlookers.drain(..).map(Action::Wake));
         if let (Some(top), Some(borrower)) = (self.idle.last(), self.queue.head_borrower()) {
             if top.proved == (Proof { at: now, epoch: self.epoch }) {
                 let entry = self.idle.pop().expect("it was there");

@@ -1,6 +1,6 @@
 //! The end of a pool, and its resizing, in every state that its connections can be in.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{Pool, SLACK, assert_closes_clean, assert_whole, builder, eventually, hold, ms, set_up, timed};
 use cabrank::{Fault, GetError, PooledConnection};
 use std::sync::{Arc, Mutex};
@@ -233,6 +233,18 @@ fn closing_twice_and_from_eight_threads_at_a_time_is_closing_once() {
     });
     assert_closes_clean(&server, &pool);
     assert_eq!(server.count(Call::Close), 4);
+}
+
+#[test]
+fn close_within_any_time_ends_as_soon_as_everything_is_gone() {
+    for span in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(u64::MAX), Duration::MAX] {
+        let server = Server::new();
+        let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+        drop(hold(&pool, 2));
+        let (_, took) = timed(|| pool.close_within(span));
+        assert!(took < SLACK, "{span:?}: {took:?}");
+        assert_closes_clean(&server, &pool);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Settings: what is refused, what the extremes do, and the defaults that the documentation tells.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{Pool, SLACK, assert_closes_clean, builder, eventually, hold, ms, timed};
 use cabrank::{BuildError, Builder, SessionPolicy};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! How a pool grows: for those who wait, for `min_idle`, and no further.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{Pool, SLACK, builder, eventually, hold, ms, pool_of, timed};
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! How connections age: `max_lifetime`, its jitter, `idle_timeout`, `evict_all`.
 
-use crate::fake::{Call, Server};
+use crate::server::{Call, Server};
 use crate::stale::pass;
 use crate::support::{Ear, assert_whole, builder, closed_by, eventually, hold, ms};
 use cabrank::{CloseReason, PooledConnection};
@@ -113,7 +113,7 @@ fn evict_all_closes_idle_ones_at_once_and_lent_ones_when_they_come_back() {
 
 #[test]
 fn what_was_being_opened_or_checked_during_evict_all_does_not_survive_it() {
-    use crate::fake::Verdict;
+    use crate::server::Verdict;
     let server = Server::new();
     server.allow(2);
     let pool = builder().max_size(2).check_after(Duration::ZERO).build_lazy(server.manager()).unwrap();

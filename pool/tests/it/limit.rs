@@ -1,6 +1,6 @@
 //! The hard limit: never more sessions at the server than `max_size`, whatever the borrowers do.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{SLACK, assert_closes_clean, assert_whole, builder, eventually, hold, ms, pool_of, timed};
 use cabrank::{Fault, PooledConnection};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +36,7 @@ fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
                         2 => {
                             let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                                 let _conn = conn;
-                                panic!("{}", crate::fake::ORDERED);
+                                panic!("{}", crate::server::ORDERED);
                             }));
                             assert!(panic.is_err());
                         }
@@ -123,6 +123,29 @@ fn without_a_line_a_hung_call_keeps_its_slot_until_it_returns() {
     server.release(Call::Reset);
     eventually("it came back", || pool.stats().stuck == 0);
     assert_whole(&server, &pool);
+}
+
+#[test]
+fn a_look_up_that_hangs_gives_its_slot_back_and_costs_a_thread_until_it_returns() {
+    let server = Server::new();
+    server.allow(1);
+    let pool =
+        builder().max_size(1).connect_timeout(ms(30)).backoff(ms(10), ms(10)).build_lazy(server.manager()).unwrap();
+    for _ in 0..4 {
+        server.next(Call::LookUp, Verdict::Stuck);
+    }
+    // More of them than there are slots, and than the crew has threads.
+    let (conn, took) = timed(|| pool.get());
+    conn.unwrap().query().unwrap();
+    assert!(took >= ms(4 * 30) && took < ms(4 * 40) + SLACK, "{took:?}");
+    let stats = pool.stats();
+    assert_eq!((stats.abandoned, stats.stuck, stats.open_failures), (4, 0, 4), "{stats:?}");
+    let report = pool.close_within(ms(100));
+    assert_eq!((report.threads_left, server.live()), (4, 0), "{report}");
+    server.release(Call::LookUp);
+    eventually("they came back", || pool.stats().abandoned == 0);
+    assert_eq!(server.count(Call::Connect), 1, "what they found late was not used");
+    assert!(pool.close_within(Duration::from_secs(10)).is_clean());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The behaviour of a pool, told as tests against a server that is not there but does what it is told.
 
 mod fake;
+mod server;
 mod support;
 
 mod close;
 mod config;
 mod errors;
+mod events;
 mod growth;
 mod lifetime;
 mod limit;
@@ -14,6 +16,7 @@ mod outage;
 mod panics;
 mod product;
 mod runtime;
+mod session;
 mod stale;
 mod transactions;
 mod waiters;

@@ -1,6 +1,6 @@
 //! Who is served when: order of arrival, the fairness window, and time-outs that race with returns.
 
-use crate::fake::Server;
+use crate::server::Server;
 use crate::support::{SLACK, builder, eventually, hold, ms, pool_of, timed};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -28,30 +28,26 @@ fn with_a_window_of_zero_waiters_are_served_strictly_in_order_of_arrival() {
 
 #[test]
 fn a_newcomer_overtakes_only_within_the_window() {
-    for (window, overtakes) in [(Duration::MAX, true), (Duration::ZERO, false)] {
-        let server = Server::new();
-        let pool = builder().max_size(1).fairness_window(window).build_lazy(server.manager()).unwrap();
-        let held = hold(&pool, 1);
-        std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| pool.get_timeout(Duration::from_secs(10)).unwrap());
-            eventually("it waits", || pool.stats().waiting == 1);
-            // Here, with nobody else to run in between, the holder asks again at once. A waiter that is awake in the
-            // meantime may be faster, so several attempts are made before it counts.
-            let mut overtaken = false;
-            let mut held = held;
-            for _ in 0..1_000 {
-                drop(held);
-                held = pool.try_get().into_iter().collect();
-                if held.is_empty() {
-                    break;
-                }
-                overtaken = true;
-            }
-            drop(held);
-            assert_eq!(overtaken, overtakes, "window {window:?}");
-            drop(waiter.join().unwrap());
-        });
-    }
+    // A waiter that wakes quickly may come first all the same, so one overtaking in many rounds is what there must be.
+    assert!((0..200).any(|_| is_overtaken(Duration::MAX)));
+    assert!((0..200).all(|_| !is_overtaken(Duration::ZERO)));
+}
+
+/// Somebody waits, and the holder returns the one connection and asks again at once. Does it get it?
+fn is_overtaken(window: Duration) -> bool {
+    let server = Server::new();
+    let pool = builder().max_size(1).fairness_window(window).build_lazy(server.manager()).unwrap();
+    let held = hold(&pool, 1);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| pool.get_timeout(Duration::from_secs(10)).unwrap());
+        eventually("it waits", || pool.stats().waiting == 1);
+        drop(held);
+        let again = pool.try_get();
+        let overtaken = again.is_some();
+        drop(again);
+        drop(waiter.join().unwrap());
+        overtaken
+    })
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! When no connection can be opened: one attempt at a time, pauses with a cap, recovery, a full server, a wrong password.
 
-use crate::fake::{Call, FakeError, Server, Verdict};
+use crate::fake::FakeError;
+use crate::server::{Call, Server, Verdict};
 use crate::stale::pass;
 use crate::support::{SLACK, assert_whole, builder, eventually, hold, ms, timed};
 use cabrank::{BuildError, Fault, GetError};

@@ -1,6 +1,6 @@
 //! Panics, wherever they come from, and guards that are forgotten: no slot is lost but the forgotten ones.
 
-use crate::fake::{Call, ORDERED, Server, Verdict};
+use crate::server::{Call, ORDERED, Server, Verdict};
 use crate::stale::pass;
 use crate::support::{Ear, assert_closes_clean, assert_whole, builder, closed_by, eventually, hold, ms, set_up};
 use cabrank::{CloseReason, GetError, PooledConnection};

@@ -1,6 +1,6 @@
 //! Every way in which every call can end, combined: no slot is lost, no promise broken.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{Ear, assert_closes_clean, assert_whole, builder, ms, set_up};
 use cabrank::{Fault, PooledConnection, Session, SessionPolicy};
 use std::sync::Arc;

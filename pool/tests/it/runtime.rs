@@ -1,6 +1,6 @@
 //! In an async context: returning a connection and dropping the pool neither block nor panic there.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{builder, eventually, hold, ms, timed};
 use cabrank::{Pool, PooledConnection};
 use std::time::Duration;

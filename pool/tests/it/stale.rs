@@ -1,6 +1,6 @@
 //! Connections that may be dead: checks, suspicion, and what both cost a borrower.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{Pool, SLACK, assert_whole, builder, closed_by, eventually, hold, ms, timed};
 use cabrank::{CloseReason, Fault, PooledConnection};
 use std::time::{Duration, Instant};

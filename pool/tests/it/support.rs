@@ -1,6 +1,7 @@
 //! What the tests share: pools with short limits, waiting for a condition, and the question whether a pool is whole.
 
-use crate::fake::{Call, Fake, FakeConn, FakeError, ORDERED, Server, World};
+use crate::fake::{Fake, FakeConn, FakeError};
+use crate::server::{Call, ORDERED, Server, World};
 use cabrank::{
     Builder, Called, CheckedIn, CheckedOut, CloseReason, ClosedOne, EventHandler, Holder, OpenFailed, Opened, Report,
 };

@@ -1,7 +1,8 @@
 //! `run` and `transaction`: the driver's error is found wherever it is, retries are made only when asked for, and a commit
 //! whose line was lost is never made twice.
 
-use crate::fake::{Call, Fake, FakeConn, FakeError, ORDERED, Server, Verdict};
+use crate::fake::{Fake, FakeConn, FakeError};
+use crate::server::{Call, ORDERED, Server, Verdict};
 use crate::support::{Pool, assert_whole, builder, closed_by, hold, ms, timed};
 use cabrank::{CloseReason, Fault, PooledConnection, RunError, Session, Transact, TransactionError};
 use std::error::Error;

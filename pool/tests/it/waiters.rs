@@ -1,6 +1,6 @@
 //! Many who wait, and how long each waits.
 
-use crate::fake::{Call, Server, Verdict};
+use crate::server::{Call, Server, Verdict};
 use crate::support::{SLACK, assert_whole, builder, eventually, hold, ms, pool_of, timed};
 use cabrank::GetError;
 use std::sync::atomic::{AtomicUsize, Ordering};

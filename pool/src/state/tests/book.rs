@@ -99,8 +99,9 @@ impl Book {
     /// Compares the clocks: have they drifted apart by more than a second?
     pub(super) fn compare(&mut self, now: Instant, wall: Duration) -> bool {
         let (then, wall_then) = std::mem::replace(&mut self.clocks, (now, wall));
-        let (passed, wall_passed) = ((now - then).as_secs_f64(), wall.as_secs_f64() - wall_then.as_secs_f64());
-        let jumped = (wall_passed - passed).abs() > 1.0 || wall < wall_then;
+        let nanos = |span: Duration| span.as_nanos() as i128;
+        let wall_passed = nanos(wall) - nanos(wall_then);
+        let jumped = (wall_passed - nanos(now - then)).abs() > 1_000_000_000 || wall_passed < 0;
         self.doubts += u64::from(jumped);
         jumped
     }

@@ -1,5 +1,6 @@
 //! What must be so after every step.
 
+use super::book::Trouble;
 use super::jobs::{Fate, Work};
 use super::world::{Gift, Waiting, World};
 use crate::entry::Entry;
@@ -119,8 +120,8 @@ impl World {
             assert!(self.line.is_empty() && self.state.idle.is_empty(), "a closed pool has waiters or idle ones");
             return;
         }
-        let flawless = |entry: &&Box<Entry<()>>| self.book.flaw(entry.id, self.now, &self.config).is_none();
-        let fresh = self.state.idle.iter().rev().take_while(flawless).count();
+        let flawless = |id: &u64| self.book.flaw(*id, self.now, &self.config).is_none();
+        let fresh = self.state.idle.iter().rev().map(|entry| entry.id).take_while(flawless).count();
         for waiting in self.line.iter().take(fresh) {
             assert!(self.is_woken(waiting), "asleep though something is idle: {}", self.summary());
         }
@@ -132,6 +133,17 @@ impl World {
         let somebody_looks = self.line.iter().any(|waiting| self.is_woken(waiting));
         let hope = somebody_looks || !self.jobs.is_empty() || loans > 0 || alarm;
         assert!(hope, "somebody waits for nothing: {}", self.summary());
+        // Whoever relies on a check or a reset does so for a tenth of a second.
+        for job in self.jobs.iter().filter(|job| job.fate.is_none()) {
+            let late_at = job.began + Duration::from_millis(100);
+            if matches!(job.work, Work::Check(_) | Work::Reset(_)) && late_at > self.now {
+                assert!(self.state.alarm.is_some_and(|at| at <= late_at), "no alarm for a call that may be late");
+            }
+        }
+        let hopeless = |trouble: Trouble| trouble.kind == Refusal::Permanent && self.now < trouble.retry_at;
+        if self.state.stats().open == 0 {
+            assert!(!self.book.trouble.is_some_and(hopeless), "left waiting without hope: {}", self.summary());
+        }
         // Where nothing holds back growth, each has a call under way while there is room.
         let taken = self.taken();
         if self.book.untroubled && loans == 0 && taken < self.config.max_size as usize {
@@ -175,6 +187,16 @@ impl World {
         let facts = self.book.facts(id);
         assert!(!std::mem::replace(&mut facts.leak_told, true), "a leak told twice");
         assert!(now - facts.lent_at >= leak_after, "no leak");
+    }
+
+    /// After the alarms have rung: every loan that is out for too long was told.
+    pub(super) fn check_all_leaks_told(&self) {
+        let lent = self.lent.iter().filter(|(_, entry)| !self.severed.contains(&entry.slot));
+        for (_, entry) in lent.filter(|_| !self.book.closed) {
+            let facts = &self.book.alive[&entry.id];
+            let leaked = self.now - facts.lent_at >= self.config.leak_after;
+            assert!(facts.leak_told || !leaked, "a leak that was not told");
+        }
     }
 
     /// Somebody is told that there is no hope: only of a fault that somebody must mend, with nothing open.

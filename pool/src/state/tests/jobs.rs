@@ -20,6 +20,7 @@ pub(super) struct Job {
     pub(super) slot: SlotId,
     pub(super) work: Work,
     pub(super) number: u64,
+    pub(super) began: Instant,
     /// When its limit passes.
     pub(super) over_at: Instant,
     pub(super) fate: Option<Fate>,
@@ -71,12 +72,13 @@ impl World {
     fn begin(&mut self, slot: SlotId, work: Work, span: Duration) {
         self.attempts += 1;
         let severed = self.state.slots.get(slot).phase == Phase::Severed;
-        let limit = Limit::new(None);
+        let limit = Limit::new(&"test".into(), self.now, Duration::MAX);
         let fuse = limit.fuse();
         self.jobs.push(Job {
             slot,
             work,
             number: self.attempts,
+            began: self.now,
             over_at: self.now + span,
             fate: severed.then_some(Fate::Severed),
             limit,

@@ -7,6 +7,7 @@ use crate::gate::Refusal;
 use crate::queue::Queue;
 use crate::sync;
 use crate::waiter::{Waiter, Wake};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Plays `ops` with a check after each, and heals the world in the end.
@@ -58,5 +59,22 @@ fn those_who_were_served_dead_connections_all_get_their_places_back() {
     }
     for (second, ticket) in tickets {
         assert_eq!(queue.collect(&ticket), Some(second));
+    }
+}
+
+#[test]
+fn one_who_comes_back_into_the_line_is_notified_in_turn() {
+    let (mut queue, start) = (Queue::<u32>::new(), sync::now());
+    let waiters = [1, 3, 2].map(|second| (second, Waiter::new()));
+    let join = |queue: &mut Queue<u32>, (second, waiter): &(u32, Arc<Waiter>)| {
+        queue.join(Wake::Thread(Arc::clone(waiter)), borrower(0), start + *second * SECOND)
+    };
+    let mut tickets = vec![join(&mut queue, &waiters[0]), join(&mut queue, &waiters[1])];
+    queue.notify(1, Wake::wake);
+    tickets.push(join(&mut queue, &waiters[2]));
+    queue.notify(2, Wake::wake);
+    assert_eq!(waiters.map(|(_, waiter)| waiter.park(Some(start))), [true, false, true]);
+    for ticket in tickets {
+        queue.cancel(&ticket);
     }
 }

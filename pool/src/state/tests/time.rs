@@ -3,6 +3,7 @@
 use super::jobs::Fate;
 use super::ops::{End, Shape};
 use super::world::{Leave, World};
+use crate::gate::Refusal;
 use std::time::{Duration, Instant};
 
 impl World {
@@ -14,6 +15,7 @@ impl World {
             self.happen();
         }
         self.move_to(target);
+        self.check_all_leaks_told();
         self.check();
     }
 
@@ -74,6 +76,12 @@ impl World {
     /// From now on every driver call succeeds, and who is woken looks. First the loans that are out stay out: whoever
     /// waits must be served while there is room. Then they come back, and all must be served.
     pub(super) fn heal(mut self) {
+        for _ in 0..self.jobs.len() {
+            // What was given up before fails now, for the last time.
+            if let Some(place) = self.jobs.iter().position(|job| job.fate != Some(Fate::Stuck)) {
+                self.end_job(place, End::Well);
+            }
+        }
         self.recover(|world| world.line.is_empty() || world.is_full());
         assert!(
             self.line.is_empty() || self.is_full(),
@@ -106,9 +114,14 @@ impl World {
         assert_eq!(self.book.alive.len(), 0, "a connection is lost: {}", self.summary());
     }
 
-    /// Lets a healthy world go on until all is well, or for longer than any pause that there is.
+    /// Lets a healthy world go on until all is well, for no longer than the longest pause that there may be.
     fn recover(&mut self, well: fn(&Self) -> bool) {
-        let patience = self.now + Duration::from_secs(60);
+        let pause = self.book.trouble.map_or(Duration::ZERO, |trouble| match trouble.kind {
+            Refusal::Permanent => Duration::from_secs(30),
+            _ if trouble.retry_at - trouble.since > Duration::from_secs(30) => Duration::from_secs(5),
+            _ => Duration::from_millis(500),
+        });
+        let patience = self.now + pause + A_MOMENT;
         while self.now < patience {
             if let Some(pick) = self.next_look() {
                 self.on_waiter(pick, Leave::No);
@@ -153,3 +166,6 @@ impl World {
         (self.config.max_size as usize).saturating_sub(stuck + lent)
     }
 }
+
+/// Where nothing fails, all is well again after a few calls of a millisecond each.
+const A_MOMENT: Duration = Duration::from_millis(150);

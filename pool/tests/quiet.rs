@@ -1,0 +1,98 @@
+//! Tests that need a process of their own, and in it run one after the other: they count its threads and descriptors.
+#![cfg(target_os = "linux")]
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(|poison| poison.into_inner())
+}
+
+/// A driver whose connections are real descriptors.
+struct Files;
+
+impl cabrank::Manager for Files {
+    type Connection = std::fs::File;
+    type Error = std::io::Error;
+
+    fn connect(&self, _: &cabrank::Limit) -> Result<std::fs::File, std::io::Error> {
+        std::fs::File::open("/dev/zero")
+    }
+    fn is_valid(&self, file: &mut std::fs::File, _: &cabrank::Limit) -> Result<(), std::io::Error> {
+        std::io::Read::read_exact(file, &mut [0; 1])
+    }
+    fn has_broken(&self, _: &mut std::fs::File) -> bool {
+        false
+    }
+}
+
+/// How many threads there are whose names begin so. A crew's threads bear their pool's name; the harness starts threads of
+/// its own when it likes.
+fn crew(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    // A thread may end while it is looked at.
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|comm| comm.trim_end().starts_with(name)).count()
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn a_hundred_pools_leave_no_thread_and_no_descriptor() {
+    let _alone = alone();
+    let before = descriptors();
+    let (mut most_threads, mut most_descriptors) = (0, before);
+    for round in 0..100 {
+        let name = format!("hundred-{round}.");
+        let settings = cabrank::Pool::builder().name(&name).max_size(4).min_idle(2).check_after(Duration::ZERO);
+        let pool = settings.build(Files).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..5).for_each(|_| drop(pool.get().unwrap())));
+            }
+        });
+        most_threads = most_threads.max(crew(&name));
+        most_descriptors = most_descriptors.max(descriptors());
+        match round % 4 {
+            0 => {
+                let report = pool.close_within(Duration::from_secs(10));
+                assert!(report.is_clean(), "{report}");
+                // At once: `close_within` has waited for the threads, too.
+                assert_eq!(crew(&name), 0);
+            }
+            1 => pool.close(),
+            2 => drop(pool),
+            _ => {
+                let late = pool.get().unwrap();
+                drop(pool);
+                drop(late);
+            }
+        }
+    }
+    assert!(most_threads > 0 && most_descriptors > before, "there was something to leave behind");
+    eventually("all threads and descriptors are gone", || crew("hundred-") == 0 && descriptors() == before);
+}
+
+#[test]
+fn a_pool_at_rest_has_at_most_one_thread() {
+    let _alone = alone();
+    let pool = cabrank::Pool::builder().name("at rest").max_size(4).build(Files).unwrap();
+    drop((0..4).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+    assert!(crew("at rest") > 0);
+    eventually("the crew has retired", || crew("at rest") <= 1);
+    assert_eq!(pool.stats().idle, 4);
+    drop(pool);
+    eventually("all threads are gone", || crew("at rest") == 0);
+}
+
+/// Waits for what must come, and says what did not.
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < patience, "{what}: not within a minute");
+        std::thread::yield_now();
+    }
+}
