@@ -66,9 +66,9 @@ fn a_thousand_late_replies_reach_nobody_else(server: &Server) {
 fn after_a_time_out_the_holder_too_gets_errors_and_no_late_replies(server: &Server) {
     let pool = impatient(server, 1);
     let mut conn = pool.get().unwrap();
-    conn.query_first::<String, _>("SELECT CONCAT('first', SLEEP(0.05))").unwrap_err();
+    conn.query_first::<String, _>("SELECT CONCAT('first', SLEEP(0.2))").unwrap_err();
     assert!(conn.is_broken());
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(Duration::from_millis(300));
     for _ in 0..3 {
         echo(&mut conn, "second").unwrap_err();
     }
@@ -81,8 +81,8 @@ fn after_a_time_out_the_holder_too_gets_errors_and_no_late_replies(server: &Serv
 fn an_unseen_late_reply_that_has_arrived_is_seen_by_looking(server: &Server) {
     let pool = impatient(server, 1);
     let mut conn = pool.get().unwrap();
-    conn.raw().query_drop("DO SLEEP(0.04)").unwrap_err();
-    thread::sleep(Duration::from_millis(100));
+    conn.raw().query_drop("DO SLEEP(0.2)").unwrap_err();
+    thread::sleep(Duration::from_millis(300));
     drop(conn);
     assert_eq!(echo(&mut pool.get().unwrap(), "mine").unwrap().as_deref(), Some("mine"));
     assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
@@ -150,15 +150,16 @@ fn pass_over(server: &Server, pass: impl Fn(&mut cabrank_mysql::Transaction<'_>)
 }
 
 fn a_late_reply_that_was_passed_over_is_not_the_answer_to_commit(server: &Server) {
-    pass_over(server, |tx| drop(tx.query_drop("DO SLEEP(0.05)")));
+    pass_over(server, |tx| drop(tx.query_drop("DO SLEEP(0.3)")));
 }
 
 fn nor_is_one_that_only_the_drivers_rows_have_met(server: &Server) {
-    pass_over(server, |tx| drop(tx.query_iter(STALLS).map(|rows| rows.take_while(Result::is_ok).count())));
+    let stalls = STALLS.replace("0.06", "0.3");
+    pass_over(server, |tx| drop(tx.query_iter(&stalls).map(|rows| rows.take_while(Result::is_ok).count())));
 }
 
 fn nor_is_one_that_only_the_drivers_connection_has_met(server: &Server) {
-    pass_over(server, |tx| drop(tx.raw().query_drop("DO SLEEP(0.05)")));
+    pass_over(server, |tx| drop(tx.raw().query_drop("DO SLEEP(0.3)")));
 }
 
 fn a_time_out_of_ones_own_is_punctual(server: &Server) {
