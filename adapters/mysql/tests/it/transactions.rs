@@ -1,7 +1,7 @@
 //! Transactions: that those which collide are run again until none is lost, and that nothing is committed by halves.
 
 use crate::server::{Server, on_each_server, until};
-use cabrank_mysql::cabrank::TransactionError;
+use cabrank_mysql::cabrank::{CloseReason, TransactionError};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{AccessMode, Error, IsolationLevel, Result, TxOpts};
 use cabrank_mysql::{MySqlManager, Transaction};
@@ -40,7 +40,9 @@ fn no_serializable_transaction_is_lost(server: &Server) {
     });
     assert_eq!(server.money(1), 200);
     assert!(attempts.into_inner() >= 200);
-    assert_eq!(pool.stats().closed.total(), 0);
+    // Unless a reset takes so long, on a busy machine, that whoever waits is given another connection.
+    let closed = pool.stats().closed;
+    assert_eq!(closed.total(), closed.by(CloseReason::Overran), "{closed:?}");
 }
 
 /// Makes a transaction on a pool the victim of a deadlock, once; `then` says what its closure does with the error.
