@@ -1,0 +1,120 @@
+//! The connection that is lent: the driver's own, with a record of the errors met on it.
+//!
+//! Owns the wrapping. What is recorded and why is `health.rs`; the queries are `queryable.rs`.
+
+use crate::health::Health;
+use crate::reset::Standing;
+use crate::transaction::Transaction;
+use crate::wire::Wire;
+use mysql::{Conn, LocalInfileHandler, Opts, TxOpts};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A pooled MySQL or MariaDB connection. All queries go through [`mysql::prelude::Queryable`], which it implements;
+/// what can be read of the driver's connection (`last_insert_id`, `affected_rows`, `server_version` ..) is there by
+/// deref.
+///
+/// After an error that is not the server's (a time-out, a cut line, bytes that make no sense) the driver goes on and may
+/// take the late reply to one command for the answer to the next. So this type remembers such an error: every later
+/// command fails, and the pool closes the connection when it comes back.
+pub struct Connection {
+    pub(crate) driver: Conn,
+    pub(crate) health: Health,
+    pub(crate) wire: Arc<Wire>,
+    pub(crate) home: Home,
+    /// How this very connection was opened: a cancel goes the same way.
+    pub(crate) opts: Arc<Opts>,
+}
+
+impl Connection {
+    /// The driver's own connection, for what has no other way: `"..".with(params).run(conn.raw())`, `change_user`,
+    /// functions that take a `mysql::Conn`.
+    ///
+    /// **What it loses:** errors met through it are not seen. The holder may then be given another command's reply, and
+    /// should tell the pool of such errors with `PooledConnection::note`. The next holder is safe: the reset
+    /// notices replies that have slipped, and another user or database, unless the session policy is `Never`.
+    pub fn raw(&mut self) -> &mut Conn {
+        self.health.look_away();
+        &mut self.driver
+    }
+
+    /// Gives up the wrapping, on a connection that has been detached from its pool.
+    pub fn into_raw(self) -> Conn {
+        self.driver
+    }
+
+    /// Begins a transaction, which is rolled back when dropped.
+    ///
+    /// # Errors
+    ///
+    /// The driver's. A second transaction would end the first one silently; the borrow prevents that.
+    pub fn start_transaction(&mut self, options: TxOpts) -> mysql::Result<Transaction<'_>> {
+        Transaction::begin(self, &options)
+    }
+
+    /// Makes `database` the current one until the connection is returned.
+    ///
+    /// # Errors
+    ///
+    /// The driver's.
+    pub fn select_db(&mut self, database: &str) -> mysql::Result<()> {
+        self.health.enter()?;
+        let answer = self.driver.select_db(database);
+        self.health.saw(answer)
+    }
+
+    /// One round trip.
+    ///
+    /// # Errors
+    ///
+    /// The driver's.
+    pub fn ping(&mut self) -> mysql::Result<()> {
+        self.health.enter()?;
+        let answer = self.driver.ping();
+        self.health.saw(answer)
+    }
+
+    /// As [`mysql::Conn::set_local_infile_handler`]; that of the options again when the connection is returned.
+    pub fn set_local_infile_handler(&mut self, handler: Option<LocalInfileHandler>) {
+        self.driver.set_local_infile_handler(handler);
+    }
+
+    /// Was an error met after which the connection must not be used?
+    pub fn is_broken(&self) -> bool {
+        self.health.is_broken()
+    }
+
+    /// Might a reply have slipped unseen? Only if the driver or its rows were in the holder's hands, and something could
+    /// make it stop waiting for a reply.
+    pub(crate) fn may_have_slipped(&self) -> bool {
+        self.health.looked_away() || self.health.handed_out_rows() && self.opts.get_read_timeout().is_some()
+    }
+}
+
+impl Deref for Connection {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.driver
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the driver's own: it shows the password.
+        f.debug_struct("Connection")
+            .field("connection_id", &self.driver.connection_id())
+            .field("health", &self.health)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the session was when it was opened, and is again after each reset.
+#[derive(Debug, Default)]
+pub(crate) struct Home {
+    pub(crate) connection_id: u32,
+    pub(crate) standing: Standing,
+    /// The statement that sets the character sets back.
+    pub(crate) letters: String,
+}

@@ -1,0 +1,143 @@
+//! What an error means for the pool.
+
+use cabrank::Fault;
+use mysql::{DriverError, Error};
+use std::io::ErrorKind;
+
+/// | error                                                      | fault       | because                                                      |
+/// |------------------------------------------------------------|-------------|--------------------------------------------------------------|
+/// | deadlock, lock wait time-out, changed snapshot (`RETRY`)   | Retry       | the transaction may run anew, after a ROLLBACK               |
+/// | the server is full, for all or for this user (`FULL`)      | Capacity    | make do with the connections there are                       |
+/// | user, password, database, right to connect (`REFUSED`)     | Permanent   | nothing heals by itself                                      |
+/// | the server ends the session (`ENDED`)                      | Fatal       | what comes next is the end of the stream                     |
+/// | any other of the server's                                  | Statement   | the statement failed, the connection is well                 |
+/// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                     |
+/// | a wrong number or kind of parameters, a failed conversion  | Statement   | noticed before anything was sent, or after all was read      |
+/// | a wrong URL, an unknown way to log in, TLS not to be had   | Permanent   | nothing heals by itself                                      |
+/// | any other of the line, the protocol, the driver            | Fatal       | nobody knows to which command the next reply belongs         |
+pub(crate) fn fault(error: &Error) -> Fault {
+    match error {
+        Error::MySqlError(error) => server(error.code),
+        Error::DriverError(error) => driver(error),
+        Error::FromValueError(_) | Error::FromRowError(_) => Fault::Statement,
+        Error::UrlError(_) => Fault::Permanent,
+        Error::IoError(error) if error.kind() == ErrorKind::Unsupported => Fault::Permanent,
+        // Input and output, the codec, TLS.
+        _ => Fault::Fatal,
+    }
+}
+
+/// Has the server rolled the whole transaction back with this error?
+pub(crate) fn ends_transaction(code: u16) -> bool {
+    matches!(code, DEADLOCK | RECORD_CHANGED | XA_DEADLOCK)
+}
+
+fn server(code: u16) -> Fault {
+    match code {
+        _ if RETRY.contains(&code) => Fault::Retry,
+        _ if FULL.contains(&code) => Fault::Capacity,
+        _ if REFUSED.contains(&code) => Fault::Permanent,
+        _ if ENDED.contains(&code) => Fault::Fatal,
+        _ => Fault::Statement,
+    }
+}
+
+fn driver(error: &DriverError) -> Fault {
+    match error {
+        DriverError::ConnectTimeout | DriverError::CouldNotConnect(_) => Fault::Unavailable,
+        DriverError::MismatchedStmtParams(..)
+        | DriverError::Params(_)
+        | DriverError::MixedParams
+        | DriverError::BulkExecute(_)
+        | DriverError::ReadOnlyTransNotSupported => Fault::Statement,
+        DriverError::TlsNotSupported
+        | DriverError::UnknownAuthPlugin(_)
+        | DriverError::OldMysqlPasswordDisabled
+        | DriverError::CleartextPluginDisabled => Fault::Permanent,
+        _ => Fault::Fatal,
+    }
+}
+
+const DEADLOCK: u16 = 1213;
+const RECORD_CHANGED: u16 = 1020; // MariaDB with innodb_snapshot_isolation: another one wrote since the snapshot.
+const XA_DEADLOCK: u16 = 1614;
+
+const RETRY: &[u16] = &[
+    DEADLOCK,
+    RECORD_CHANGED,
+    XA_DEADLOCK,
+    1205, // Lock wait time-out: only the statement is rolled back.
+    3572, // NOWAIT found a lock (MariaDB says 1205).
+    3101, // Group replication rolled back at commit.
+];
+
+const FULL: &[u16] = &[
+    1040, // Too many connections.
+    1203, // max_user_connections.
+    1226, // A limit of this user's account.
+];
+
+const REFUSED: &[u16] = &[
+    1044, // No right to this database.
+    1045, // Wrong user or password.
+    1049, // No such database.
+    1129, // Host blocked after many errors: trying on makes it worse.
+    1130, // Host not allowed.
+    1251, // The server wants another way to log in.
+    1524, // A plugin for logging in is not loaded.
+    1698, // Wrong user, without a password.
+    1862, // Password expired.
+    3118, // Account locked.
+    3159, // TLS is required.
+    3955, // Account blocked after failed logins.
+    4151, // Account locked (MariaDB).
+];
+
+const ENDED: &[u16] = &[
+    1053, // Shutting down.
+    1152, 1184, // Connection aborted.
+    1153, // Packet too large: the server hangs up.
+    1156, 1157, 1158, 1159, 1160, 1161, // Packets out of order, errors and time-outs of the network.
+    1835, // Malformed packet.
+    1927, // Killed (MariaDB).
+    3169, // Killed.
+    4031, // wait_timeout, interactive_timeout.
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mysql::MySqlError;
+    use std::io;
+
+    #[test]
+    fn each_code_of_the_server_has_the_fault_of_the_table() {
+        for (codes, expected) in [
+            (RETRY, Fault::Retry),
+            (FULL, Fault::Capacity),
+            (REFUSED, Fault::Permanent),
+            (ENDED, Fault::Fatal),
+            (&[1062, 1064, 1146, 1243, 1317, 3024][..], Fault::Statement),
+        ] {
+            for &code in codes {
+                let error = Error::MySqlError(MySqlError { state: "HY000".into(), message: String::new(), code });
+                assert_eq!(fault(&error), expected, "code {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_wait_that_timed_out_leaves_the_transaction_open() {
+        assert!(!ends_transaction(1205) && !ends_transaction(3572));
+        assert!(ends_transaction(1213));
+    }
+
+    #[test]
+    fn an_error_of_the_line_is_fatal_and_a_slip_of_the_caller_is_not() {
+        assert_eq!(fault(&Error::IoError(io::ErrorKind::WouldBlock.into())), Fault::Fatal);
+        assert_eq!(fault(&Error::DriverError(DriverError::UnexpectedPacket)), Fault::Fatal);
+        assert_eq!(fault(&Error::DriverError(DriverError::MismatchedStmtParams(1, 2))), Fault::Statement);
+        assert_eq!(fault(&Error::DriverError(DriverError::CouldNotConnect(None))), Fault::Unavailable);
+        assert_eq!(fault(&Error::DriverError(DriverError::UnknownAuthPlugin("x".into()))), Fault::Permanent);
+    }
+}

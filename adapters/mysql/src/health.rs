@@ -1,0 +1,132 @@
+//! What a connection met, as far as the next command or the next holder must know.
+//!
+//! Pure: it hears of errors and answers whether a command may go out. What an error means is `fault.rs`.
+
+use crate::fault::{self, fault};
+use cabrank::Fault;
+use mysql::{Error, MySqlError};
+use std::io;
+
+/// Four facts. All are forgotten by a reset that has proved where the replies stand.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    /// Nobody knows to which command the next bytes of the server belong. Never healed.
+    broken: bool,
+    /// Within a transaction of ours: the error with which the server rolled it back.
+    transaction: Option<Under>,
+    /// The driver's connection itself was in the holder's hands.
+    looked_away: bool,
+    /// The driver's iterator of rows was in the holder's hands: errors met by it are not seen.
+    rows: bool,
+}
+
+#[derive(Debug)]
+enum Under {
+    Way,
+    RolledBack(MySqlError),
+}
+
+impl Health {
+    /// May a command go out?
+    ///
+    /// After the server has rolled a transaction back, what its holder goes on to write would be committed statement by
+    /// statement: each gets the error again that the holder should not have passed over.
+    pub(crate) fn enter(&self) -> mysql::Result<()> {
+        if self.broken {
+            let why = "an earlier error left unknown what the server will answer to; the connection is not used again";
+            return Err(Error::IoError(io::Error::new(io::ErrorKind::NotConnected, why)));
+        }
+        match &self.transaction {
+            Some(Under::RolledBack(error)) => Err(Error::MySqlError(error.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// A command has ended so.
+    pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
+        if let Err(error) = &outcome {
+            self.met(error);
+        }
+        outcome
+    }
+
+    pub(crate) fn met(&mut self, error: &Error) {
+        if fault(error) == Fault::Fatal {
+            self.broken = true;
+        }
+        if let (Some(under @ Under::Way), Error::MySqlError(error)) = (&mut self.transaction, error)
+            && fault::ends_transaction(error.code)
+        {
+            *under = Under::RolledBack(error.clone());
+        }
+    }
+
+    pub(crate) fn condemn(&mut self) {
+        self.broken = true;
+    }
+
+    pub(crate) fn look_away(&mut self) {
+        self.looked_away = true;
+    }
+
+    pub(crate) fn hand_out_rows(&mut self) {
+        self.rows = true;
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.transaction = Some(Under::Way);
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.transaction = None;
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    pub(crate) fn looked_away(&self) -> bool {
+        self.looked_away
+    }
+
+    pub(crate) fn handed_out_rows(&self) -> bool {
+        self.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(code: u16) -> mysql::Result<()> {
+        Err(Error::MySqlError(MySqlError { state: "HY000".into(), message: "as you were".into(), code }))
+    }
+
+    #[test]
+    fn an_error_of_the_line_forbids_all_that_follows() {
+        let mut health = Health::default();
+        health.saw::<()>(Err(Error::IoError(io::ErrorKind::WouldBlock.into()))).unwrap_err();
+        assert!(health.is_broken());
+        health.enter().unwrap_err();
+    }
+
+    #[test]
+    fn an_error_of_the_server_forbids_nothing() {
+        let mut health = Health::default();
+        health.saw(server(1064)).unwrap_err();
+        health.saw(server(1213)).unwrap_err();
+        health.enter().unwrap();
+    }
+
+    #[test]
+    fn after_a_deadlock_nothing_more_of_the_transaction_goes_out() {
+        let mut health = Health::default();
+        health.begin();
+        health.saw(server(1205)).unwrap_err();
+        health.enter().expect("a lock wait that timed out leaves the transaction open");
+        health.saw(server(1213)).unwrap_err();
+        assert!(matches!(health.enter().unwrap_err(), Error::MySqlError(error) if error.code == 1213));
+        health.end();
+        health.enter().unwrap();
+    }
+}

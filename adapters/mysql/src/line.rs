@@ -1,0 +1,50 @@
+//! A lent connection's line in another thread's hands: cancel what runs, or cut.
+
+use crate::connection::Connection;
+use crate::open::within;
+use crate::wire::Wire;
+use cabrank::{Limit, Line};
+use mysql::prelude::Queryable;
+use mysql::{Conn, Opts, OptsBuilder};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Owns its own descriptor of the socket, and how to reach the same server again.
+pub(crate) struct MySqlLine {
+    wire: Arc<Wire>,
+    opts: Arc<Opts>,
+    connection_id: u32,
+}
+
+impl MySqlLine {
+    /// `None` where lines cannot be cut: the pool must then believe that calls end when they end.
+    pub(crate) fn of(conn: &Connection) -> Option<Self> {
+        Wire::CAN_CUT.then(|| Self {
+            wire: Arc::clone(&conn.wire),
+            opts: Arc::clone(&conn.opts),
+            connection_id: conn.home.connection_id,
+        })
+    }
+
+    fn kill_query(&self, patience: Duration) -> mysql::Result<()> {
+        // The address that this very connection was opened to: the number means something to that server alone.
+        let opts = OptsBuilder::from_opts(Opts::clone(&self.opts)).db_name(None::<String>);
+        let mut side = Conn::new(within(opts, &self.opts, patience))?;
+        side.query_drop(format!("KILL QUERY {}", self.connection_id))
+    }
+}
+
+impl Line for MySqlLine {
+    /// `KILL QUERY` on a side connection. What it interrupts fails with 1317; a `SLEEP` says Ok.
+    fn cancel(&self, limit: &Limit) -> bool {
+        let patience = limit.remaining().map_or(LONGEST_CANCEL, |left| left.min(LONGEST_CANCEL));
+        !patience.is_zero() && self.kill_query(patience).is_ok()
+    }
+
+    fn sever(&self) {
+        self.wire.sever();
+    }
+}
+
+/// How long a side connection may take at most.
+const LONGEST_CANCEL: Duration = Duration::from_secs(5);

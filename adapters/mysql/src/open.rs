@@ -1,0 +1,153 @@
+//! Opens a connection within a limit.
+//!
+//! Owns the order of the steps. The driver shows no descriptor until the connection is ready, so until then its own
+//! time-outs are all there is to bound it; from then on the line can be cut.
+
+use crate::connection::{Connection, Home};
+use crate::health::Health;
+use crate::manager::{MySqlManager, Source};
+use crate::reset;
+use crate::wire::Wire;
+use cabrank::Limit;
+use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, Result};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Opens a connection, as the manager's settings say. Without a limit only the options' own time-outs bound it.
+pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Connection> {
+    let opts = options(manager, limit)?;
+    if opts.get_ssl_opts().is_some() && !HAS_TLS {
+        return Err(unsupported("TLS needs one of the features native-tls, rustls-tls, rustls-tls-ring"));
+    }
+    let (conn, opts) = dial(opts, limit)?;
+
+    let wire = Arc::new(Wire::of(&conn)?);
+    if let Some(limit) = limit {
+        let wire = Arc::clone(&wire);
+        limit.on_cut(move || wire.sever());
+    }
+    wire.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
+
+    let home = Home { connection_id: conn.connection_id(), ..Home::default() };
+    let mut conn = Connection { driver: conn, health: Health::default(), wire, home, opts: Arc::new(opts) };
+    reset::init(&mut conn)?;
+    conn.home.letters = reset::letters(&mut conn.driver)?;
+    conn.home.standing = reset::ask(&mut conn, "")?;
+    Ok(conn)
+}
+
+/// The options with what this crate sets: the user's own values are kept.
+fn options(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Opts> {
+    let opts = match &manager.source {
+        Source::Fixed(opts) => opts.clone(),
+        Source::Asked(ask) => look_up(limit, || ask())??,
+    };
+    let mut builder = OptsBuilder::from_opts(opts.clone()).prefer_socket(manager.prefer_socket);
+    if opts.get_tcp_keepalive_time_ms().is_none() {
+        builder = builder.tcp_keepalive_time_ms(Some(QUIET_MS));
+    }
+    #[cfg(target_os = "linux")]
+    if opts.get_tcp_user_timeout_ms().is_none() {
+        builder = builder.tcp_user_timeout_ms(Some(QUIET_MS));
+    }
+    if let Some(name) = &manager.program_name {
+        let mut attributes: HashMap<String, String> = opts.get_connect_attrs().cloned().unwrap_or_default();
+        attributes.insert("program_name".into(), name.clone());
+        builder = builder.connect_attrs(Some(attributes));
+    }
+    Ok(builder.into())
+}
+
+/// Connects and logs in, trying each address of the host in turn. Returns the options that led there, too.
+fn dial(opts: Opts, limit: Option<&Limit>) -> Result<(Conn, Opts)> {
+    let addresses = addresses(&opts, limit)?;
+    let mut failed = None;
+    for (tried, address) in addresses.iter().enumerate() {
+        let mut builder = OptsBuilder::from_opts(opts.clone());
+        if let Some(address) = address {
+            builder = builder.ip_or_hostname(Some(match address {
+                IpAddr::V4(address) => address.to_string(),
+                IpAddr::V6(address) => format!("[{address}]"),
+            }));
+        }
+        let way = Opts::from(builder);
+        let mut bounded = OptsBuilder::from_opts(way.clone()).init(Vec::<String>::new());
+        if let Some(left) = limit.and_then(Limit::remaining) {
+            if left.is_zero() {
+                break;
+            }
+            // Where these cannot be set back afterwards, they must stay the user's own.
+            if Wire::CAN_CUT {
+                bounded = within(bounded, &way, left);
+            }
+            // One dead address leaves time for the others.
+            let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            bounded = bounded.tcp_connect_timeout(shorter(way.get_tcp_connect_timeout(), share));
+        }
+        match Conn::new(bounded) {
+            Ok(conn) => return Ok((conn, way)),
+            Err(error @ Error::DriverError(DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout)) => {
+                failed = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failed.unwrap_or(Error::DriverError(DriverError::ConnectTimeout)))
+}
+
+/// The addresses to try; `None` stands for what the options themselves say.
+///
+/// The driver would look a name up where nobody can cut it, and give up at the first address that refuses. With TLS the
+/// name must stay, for the certificate is checked against it: the driver then looks it up again.
+fn addresses(opts: &Opts, limit: Option<&Limit>) -> Result<Vec<Option<IpAddr>>> {
+    let host = opts.get_ip_or_hostname();
+    if opts.get_socket().is_some() || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        return Ok(vec![None]);
+    }
+    let (name, port) = (host.into_owned(), opts.get_tcp_port());
+    let found = look_up(limit, || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter))?;
+    let found = found.map_err(|error| {
+        let host = format!("{name}:{port}");
+        Error::DriverError(DriverError::CouldNotConnect(Some((host, error.to_string(), error.kind()))))
+    })?;
+    if opts.get_ssl_opts().is_some() {
+        return Ok(vec![None]);
+    }
+    let mut addresses: Vec<_> = found.iter().map(|address| Some(address.ip())).collect();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+/// Runs what nobody can cut, and gives up on it when the limit is over.
+fn look_up<T>(limit: Option<&Limit>, look: impl FnOnce() -> T) -> Result<T> {
+    match limit {
+        None => Ok(look()),
+        Some(limit) => limit.uncuttable(look).ok_or(Error::DriverError(DriverError::ConnectTimeout)),
+    }
+}
+
+/// The options with each step taking no longer than `span`, nor longer than the user's own.
+pub(crate) fn within(builder: OptsBuilder, own: &Opts, span: Duration) -> OptsBuilder {
+    builder
+        .init(Vec::<String>::new())
+        .tcp_connect_timeout(shorter(own.get_tcp_connect_timeout(), span))
+        .read_timeout(shorter(own.get_read_timeout().copied(), span))
+        .write_timeout(shorter(own.get_write_timeout().copied(), span))
+}
+
+/// Never zero, which a socket takes for no limit at all.
+fn shorter(own: Option<Duration>, span: Duration) -> Option<Duration> {
+    Some(own.map_or(span, |own| own.min(span)).max(Duration::from_millis(1)))
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::IoError(io::Error::new(io::ErrorKind::Unsupported, what))
+}
+
+const HAS_TLS: bool = cfg!(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"));
+
+/// After so much silence a peer is asked whether it is still there, and so long it may leave sent bytes unacknowledged.
+const QUIET_MS: u32 = 60_000;

@@ -1,0 +1,62 @@
+//! The socket under a connection of the driver's: looking at it without reading, and cutting it from another thread.
+//!
+//! The descriptor is duplicated once, when the connection is opened. What is kept here is owned, so that it can never
+//! mean another file, however the driver's own ends.
+
+use mysql::Conn;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// A second descriptor of the connection's socket.
+#[derive(Debug)]
+pub(crate) struct Wire(OwnedFd);
+
+impl Wire {
+    /// Whether a call on such a line can be cut.
+    pub(crate) const CAN_CUT: bool = true;
+
+    pub(crate) fn of(conn: &Conn) -> io::Result<Self> {
+        #[allow(unsafe_code)] // The driver implements AsRawFd, but not AsFd.
+        // SAFETY: the number is that of the socket inside `conn`, which is open for as long as `conn` lives and is not
+        // exchanged while it is borrowed, as it is until the end of this function. The borrow ends here: only the
+        // duplicate leaves.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(conn.as_raw_fd()) };
+        borrowed.try_clone_to_owned().map(Self)
+    }
+
+    /// Is there anything but silence? Half a microsecond, and nothing is taken from what is to be read.
+    ///
+    /// This holds for TLS too: what a server sends of its own accord (session tickets) comes before its first reply, so that
+    /// it has been read with that, and what comes after the last reply is its goodbye.
+    pub(crate) fn is_dead(&self) -> bool {
+        let mut byte = [0; 1];
+        let looked = recv(&self.0, &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        !matches!(looked, Err(Errno::AGAIN | Errno::INTR))
+    }
+
+    /// Cuts the line: whoever reads or writes on it fails. Does not block.
+    pub(crate) fn sever(&self) {
+        // An error says that it is cut already.
+        let _ = shutdown(&self.0, Shutdown::Both);
+    }
+
+    /// How long each read and each write may take from now on; `None` is for ever.
+    pub(crate) fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) -> io::Result<()> {
+        sockopt::set_socket_timeout(&self.0, sockopt::Timeout::Recv, read)?;
+        sockopt::set_socket_timeout(&self.0, sockopt::Timeout::Send, write)?;
+        Ok(())
+    }
+
+    /// Waits until the server has hung up, or cuts the line after `patience`.
+    pub(crate) fn wait_for_end(&self, patience: Option<Duration>) {
+        let patience = patience.map(|span| span.max(Duration::from_millis(1)));
+        let mut rest = [0; 512];
+        if self.set_timeouts(patience, None).is_ok() {
+            while matches!(recv(&self.0, &mut rest[..], RecvFlags::empty()), Ok((1.., _)) | Err(Errno::INTR)) {}
+        }
+        self.sever();
+    }
+}

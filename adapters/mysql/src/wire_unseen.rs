@@ -1,0 +1,28 @@
+//! The plain fallback where the driver does not show its socket: nothing is seen and nothing can be cut.
+
+use mysql::Conn;
+use std::io;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct Wire;
+
+impl Wire {
+    pub(crate) const CAN_CUT: bool = false;
+
+    pub(crate) fn of(_: &Conn) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn sever(&self) {}
+
+    pub(crate) fn set_timeouts(&self, _: Option<Duration>, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn wait_for_end(&self, _: Option<Duration>) {}
+}

@@ -1,0 +1,100 @@
+//! Dead lines are noticed by looking, and lines that hang are cut.
+
+use crate::server::{Server, on_each_server, settle, until};
+use cabrank_mysql::cabrank::{CloseReason, Manager};
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::{MySqlManager, Pool};
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn a_killed_connection_is_noticed_by_looking(server: &Server) {
+    let pool = server.pool(1);
+    let old = pool.get().unwrap().connection_id();
+    settle(&pool);
+    server.kill(old);
+    let mut conn = pool.get().unwrap();
+    assert_ne!(conn.connection_id(), old);
+    conn.query_drop("DO 1").expect("the user never notices");
+    assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+}
+
+fn a_connection_that_was_idle_too_long_for_the_server_is_noticed(server: &Server) {
+    let manager = MySqlManager::new(server.opts().init(vec!["SET SESSION wait_timeout = 1"]));
+    let pool = server.builder(2).min_idle(2).build(manager).unwrap();
+    until("two are open", || pool.stats().idle == 2);
+    thread::sleep(Duration::from_millis(2_500));
+    for _ in 0..4 {
+        pool.get().unwrap().query_drop("DO 1").expect("the user never notices");
+    }
+    assert!(pool.stats().closed.by(CloseReason::Broken) >= 1);
+}
+
+fn looking_finds_nothing_wrong_with_a_healthy_connection(server: &Server) {
+    let manager = server.manager();
+    let mut conn = manager.open().unwrap();
+    for _ in 0..100 {
+        conn.query_drop("SELECT REPEAT('x', 100000); SELECT 1; DO 1").unwrap();
+        conn.exec_drop("SELECT ?", (1,)).unwrap();
+        conn.query_drop("no such statement").unwrap_err();
+        assert!(!manager.has_broken(&mut conn));
+    }
+}
+
+fn severing_ends_a_statement_that_runs(server: &Server) {
+    let manager = server.manager();
+    let mut conn = manager.open().unwrap();
+    let line = manager.line(&conn).expect("a line");
+    let begin = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(200));
+            line.sever();
+        });
+        conn.query_drop("SELECT SLEEP(30)").unwrap_err();
+    });
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(conn.is_broken() && manager.has_broken(&mut conn));
+    line.sever();
+    drop(conn);
+    line.sever();
+}
+
+fn a_server_that_stays_silent_in_the_handshake_is_given_up_on(server: &Server) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let opts = server.tcp().ip_or_hostname(Some("127.0.0.1")).tcp_port(silent.local_addr().unwrap().port());
+    let limit = Duration::from_millis(300);
+    let pool = Pool::builder().max_size(1).connect_timeout(limit).build_lazy(MySqlManager::new(opts)).unwrap();
+    let begin = Instant::now();
+    let error = pool.get_timeout(Duration::from_millis(700)).unwrap_err();
+    assert!(error.is_timeout() && begin.elapsed() < Duration::from_millis(950), "{error}");
+    assert!(error.report().unwrap().last_connect_error.is_some(), "{error}");
+    until("nothing is stuck", || pool.stats().stuck == 0);
+    assert!(pool.close_within(Duration::from_secs(2)).is_clean());
+}
+
+fn the_time_outs_of_connecting_do_not_outlast_it(server: &Server) {
+    let pool = server.builder(1).connect_timeout(Duration::from_millis(500)).build(server.manager()).unwrap();
+    let mut conn = pool.get().unwrap();
+    conn.query_drop("DO SLEEP(0.8)").expect("no time-out was asked for");
+}
+
+fn a_reset_that_hangs_is_cut(server: &Server) {
+    // The reset runs the statements of `init` again, and this one may take its time then.
+    let opts = server.opts().init(vec!["DO SLEEP((SELECT money FROM account WHERE id = 1))"]);
+    let pool = server.builder(1).reset_timeout(Duration::from_millis(200)).build(MySqlManager::new(opts)).unwrap();
+    pool.get().unwrap().query_drop("UPDATE account SET money = 30 WHERE id = 1").unwrap();
+    until("the reset is cut", || pool.stats().closed.by(CloseReason::Overran) == 1);
+    server.run(format!("UPDATE {}.account SET money = 0", server.database));
+    pool.get().unwrap().query_drop("DO 1").unwrap();
+}
+
+on_each_server!(
+    a_killed_connection_is_noticed_by_looking,
+    a_connection_that_was_idle_too_long_for_the_server_is_noticed,
+    looking_finds_nothing_wrong_with_a_healthy_connection,
+    severing_ends_a_statement_that_runs,
+    a_server_that_stays_silent_in_the_handshake_is_given_up_on,
+    the_time_outs_of_connecting_do_not_outlast_it,
+    a_reset_that_hangs_is_cut,
+);

@@ -1,0 +1,203 @@
+//! Opening: what is wrong is said soon, what is full is put up with, and the options reach the server.
+
+use crate::server::{Server, on_each_server};
+use cabrank_mysql::cabrank::{BuildError, GetError};
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::mysql::{Error, Opts, SslOpts};
+use cabrank_mysql::{MySqlManager, Pool};
+use std::net::{TcpListener, ToSocketAddrs};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The server's code for refusing a connection, which must come at once.
+fn refusal(manager: MySqlManager) -> u16 {
+    let begin = Instant::now();
+    let error = Pool::builder().build(manager).unwrap_err();
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    match error {
+        BuildError::Connect(error) => match error.as_ref() {
+            Error::MySqlError(error) => error.code,
+            error => panic!("not the server's: {error}"),
+        },
+        error => panic!("{error}"),
+    }
+}
+
+fn a_wrong_password_is_said_at_once(server: &Server) {
+    assert_eq!(refusal(MySqlManager::new(server.opts().pass(Some("wrong")))), 1045);
+}
+
+fn a_wrong_database_is_said_at_once(server: &Server) {
+    assert_eq!(refusal(MySqlManager::new(server.opts().db_name(Some("no_such_database")))), 1049);
+}
+
+fn a_server_that_is_not_there_is_waited_for(server: &Server) {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let manager = MySqlManager::new(server.tcp().tcp_port(nobody));
+    let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
+    let error = pool.get_timeout(Duration::from_millis(300)).unwrap_err();
+    assert!(error.is_timeout() && error.to_string().contains("refused"), "{error}");
+}
+
+fn a_user_who_may_open_two_serves_eight_threads(server: &Server) {
+    let is_mariadb = server.ask::<String>("SELECT VERSION()").is_some_and(|version| version.contains("MariaDB"));
+    if is_mariadb && server.ask("SELECT @@GLOBAL.max_user_connections") == Some(0) {
+        return server.lacks("limits for accounts: MariaDB heeds them only if it is started with one for all");
+    }
+    let user = format!("u{}", server.database.trim_start_matches("cabrank_test"));
+    server.run(format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'pw' WITH MAX_USER_CONNECTIONS 2"));
+    server.run(format!("GRANT ALL ON {}.* TO '{user}'@'%'", server.database));
+    let pool = server.builder(5).build(MySqlManager::new(server.opts().user(Some(&user)).pass(Some("pw")))).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    pool.get().expect("served by the two").query_drop("DO SLEEP(0.005)").unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(pool.stats().open, 2);
+    pool.close_within(Duration::from_secs(1));
+    server.run(format!("DROP USER '{user}'@'%'"));
+}
+
+fn a_password_that_changes_is_asked_for_again(server: &Server) {
+    let user = format!("u{}", server.database.trim_start_matches("cabrank_test"));
+    server.run(format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'first'"));
+    server.run(format!("GRANT ALL ON {}.* TO '{user}'@'%'", server.database));
+    let asked = Arc::new(AtomicU32::new(0));
+    let manager = MySqlManager::with_config({
+        let (asked, opts, user) = (Arc::clone(&asked), server.opts(), user.clone());
+        move || {
+            let password = if asked.fetch_add(1, Ordering::Relaxed) == 0 { "first" } else { "second" };
+            Ok(opts.clone().user(Some(&user)).pass(Some(password)).into())
+        }
+    });
+    let pool = server.builder(2).build(manager).unwrap();
+    let held = pool.get().unwrap();
+    server.run(format!("ALTER USER '{user}'@'%' IDENTIFIED BY 'second'"));
+    drop((pool.get().expect("with the second password"), held));
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    pool.close_within(Duration::from_secs(1));
+    server.run(format!("DROP USER '{user}'@'%'"));
+}
+
+fn settings_that_hang_are_given_up_on(server: &Server) {
+    let (stop, opts) = (Arc::new(Barrier::new(2)), Opts::from(server.opts()));
+    let first = AtomicU32::new(0);
+    let manager = MySqlManager::with_config({
+        let stop = Arc::clone(&stop);
+        move || {
+            if first.fetch_add(1, Ordering::Relaxed) == 0 {
+                stop.wait();
+            }
+            Ok(opts.clone())
+        }
+    });
+    let pool = Pool::builder().max_size(1).connect_timeout(Duration::from_millis(200)).build_lazy(manager).unwrap();
+    pool.get_timeout(Duration::from_secs(2)).expect("the second answer is used").query_drop("DO 1").unwrap();
+    assert_eq!(pool.stats().abandoned, 1);
+    stop.wait();
+}
+
+fn a_name_is_looked_up_and_all_its_addresses_are_tried(server: &Server) {
+    let port = server.opts.get_tcp_port();
+    let found = ("localhost", port).to_socket_addrs().expect("the name of every machine");
+    let manager = MySqlManager::new(server.opts().ip_or_hostname(Some("localhost")));
+    let mut conn = manager.open().unwrap_or_else(|error| panic!("{error} with {:?}", Vec::from_iter(found)));
+    conn.query_drop("DO 1").unwrap();
+}
+
+fn a_name_that_nobody_knows_is_said(server: &Server) {
+    let manager = MySqlManager::new(server.tcp().ip_or_hostname(Some("no-such-host.invalid")));
+    let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
+    let error = pool.get_timeout(Duration::from_millis(800)).unwrap_err();
+    assert!(matches!(error, GetError::Timeout(_)), "{error}");
+}
+
+fn the_server_is_told_whose_connections_these_are(server: &Server) {
+    let mut conn = server.manager().program_name("orders").open().unwrap();
+    let sql = "SELECT attr_value FROM performance_schema.session_connect_attrs
+               WHERE attr_name = 'program_name' AND processlist_id = CONNECTION_ID()";
+    let seen: Option<String> = conn.query_first(sql).unwrap();
+    if server.ask("SELECT @@performance_schema") == Some(false) {
+        return server.lacks("a performance schema that is on");
+    }
+    assert_eq!(seen.as_deref(), Some("orders"));
+}
+
+fn one_connection_is_one_session(server: &Server) {
+    let pool = server.builder(3).min_idle(3).build(server.manager()).unwrap();
+    crate::server::until("three are open", || pool.stats().idle == 3);
+    assert_eq!(server.sessions(), 3);
+}
+
+#[cfg(not(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring")))]
+fn tls_without_the_feature_is_an_error_and_no_panic(server: &Server) {
+    let manager = MySqlManager::new(server.opts().ssl_opts(SslOpts::default()));
+    let error = Pool::builder().build(manager).unwrap_err();
+    assert!(error.to_string().contains("rustls-tls"), "{error}");
+}
+
+/// With a certificate that nobody vouches for: this is about the line, not about trust.
+#[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
+fn through_tls_all_is_the_same(server: &Server) {
+    use cabrank_mysql::cabrank::{CloseReason, Manager};
+    if server.ask::<(String, String)>("SHOW VARIABLES LIKE 'have_ssl'").is_some_and(|(_, have)| have == "DISABLED") {
+        return server.lacks("TLS");
+    }
+    let trusting = SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
+    let manager = MySqlManager::new(server.opts().ssl_opts(trusting));
+    let pool = server.builder(1).build(manager.clone()).unwrap();
+    let mut conn = pool.get().unwrap();
+    let id = conn.connection_id();
+    let cipher: (String, String) = conn.query_first("SHOW SESSION STATUS LIKE 'Ssl_cipher'").unwrap().unwrap();
+    assert!(!cipher.1.is_empty());
+    for _ in 0..50 {
+        conn.query_drop("SELECT REPEAT('x', 100000); SET @mine = 1").unwrap();
+        assert!(!manager.has_broken(&mut conn), "silence is silence");
+    }
+    drop(conn);
+    assert_eq!(pool.get().unwrap().query_first("SELECT CONNECTION_ID(), @mine").unwrap(), Some((id, None::<u32>)));
+    crate::server::settle(&pool);
+    server.kill(id);
+    pool.get().unwrap().query_drop("DO 1").expect("the user never notices");
+    assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+    let mut conn = manager.open().unwrap();
+    let line = manager.line(&conn).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(100));
+            line.sever();
+        });
+        conn.query_drop("SELECT SLEEP(30)").unwrap_err();
+    });
+}
+
+#[cfg(not(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring")))]
+mod no_tls {
+    use super::{on_each_server, tls_without_the_feature_is_an_error_and_no_panic};
+    on_each_server!(tls_without_the_feature_is_an_error_and_no_panic);
+}
+
+#[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
+mod tls {
+    use super::{on_each_server, through_tls_all_is_the_same};
+    on_each_server!(through_tls_all_is_the_same);
+}
+
+on_each_server!(
+    a_wrong_password_is_said_at_once,
+    a_wrong_database_is_said_at_once,
+    a_server_that_is_not_there_is_waited_for,
+    a_user_who_may_open_two_serves_eight_threads,
+    a_password_that_changes_is_asked_for_again,
+    settings_that_hang_are_given_up_on,
+    a_name_is_looked_up_and_all_its_addresses_are_tried,
+    a_name_that_nobody_knows_is_said,
+    the_server_is_told_whose_connections_these_are,
+    one_connection_is_one_session,
+);

@@ -1,0 +1,147 @@
+//! A database of its own on a server that runs already, and an observer at that server.
+
+use cabrank_mysql::cabrank::Builder;
+use cabrank_mysql::mysql::prelude::{FromRow, Queryable};
+use cabrank_mysql::mysql::{Conn, Opts, OptsBuilder};
+use cabrank_mysql::{MySqlManager, Pool};
+use std::io::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
+
+/// Makes a test of each of these functions, for MySQL and for MariaDB.
+macro_rules! on_each_server {
+    ($($name:ident),+ $(,)?) => {
+        mod on_mysql {
+            $(#[test] fn $name() { $crate::server::run(module_path!(), stringify!($name), "CABRANK_MYSQL_URL", super::$name); })+
+        }
+        mod on_mariadb {
+            $(#[test] fn $name() { $crate::server::run(module_path!(), stringify!($name), "CABRANK_MARIADB_URL", super::$name); })+
+        }
+    };
+}
+pub(crate) use on_each_server;
+
+/// Runs a test on the server that `variable` names, or tells that it could not.
+pub(crate) fn run(module: &str, name: &str, variable: &str, test: fn(&Server)) {
+    let name = format!("{module}::{name}");
+    match env::var(variable) {
+        Ok(url) => test(&Server::new(name, &url)),
+        Err(_) => skip(&name, &format!("{variable} is not set")),
+    }
+}
+
+fn skip(name: &str, reason: &str) {
+    println!("skipped {name}: {reason}");
+    if let Some(log) = env::var_os("CABRANK_SKIP_LOG") {
+        let mut log = fs::OpenOptions::new().append(true).create(true).open(log).expect("the log of skipped tests");
+        writeln!(log, "{name}: {reason}").expect("a line in the log");
+    }
+}
+
+/// A server, and a database on it with the table `account(id, money)`, rows 1 to 50, all zero. Dropped at the end.
+pub(crate) struct Server {
+    test: String,
+    pub(crate) opts: Opts,
+    pub(crate) database: String,
+    observer: Mutex<Conn>,
+}
+
+impl Server {
+    fn new(test: String, url: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let own = OptsBuilder::from_opts(Opts::from_url(url).expect("a URL")).prefer_socket(false);
+        let mut observer = Conn::new(own.clone().db_name(None::<String>)).expect("a server that answers");
+        let database = format!("cabrank_test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        for sql in [
+            format!("CREATE DATABASE {database}"),
+            format!("CREATE TABLE {database}.account (id INT PRIMARY KEY, money INT NOT NULL) ENGINE=InnoDB"),
+        ] {
+            observer.query_drop(sql).expect("the right to make a database");
+        }
+        observer
+            .exec_batch(format!("INSERT INTO {database}.account VALUES (?, 0)"), (1..=50).map(|id| (id,)))
+            .expect("fifty rows");
+        let opts = own.db_name(Some(database.clone())).into();
+        Self { test, opts, database, observer: Mutex::new(observer) }
+    }
+
+    pub(crate) fn opts(&self) -> OptsBuilder {
+        OptsBuilder::from_opts(self.opts.clone())
+    }
+
+    /// Not through the socket that the URL may name: for what is not there, or stands between.
+    pub(crate) fn tcp(&self) -> OptsBuilder {
+        self.opts().socket(None::<String>)
+    }
+
+    pub(crate) fn manager(&self) -> MySqlManager {
+        MySqlManager::new(self.opts())
+    }
+
+    /// Checks nothing before a loan, so that whatever is noticed is noticed by looking.
+    pub(crate) fn builder(&self, max_size: u32) -> Builder<MySqlManager> {
+        Pool::builder().max_size(max_size).check_after(Duration::MAX)
+    }
+
+    pub(crate) fn pool(&self, max_size: u32) -> Pool {
+        self.builder(max_size).build(self.manager()).expect("a pool")
+    }
+
+    /// A connection beside the pool.
+    pub(crate) fn aside(&self) -> Conn {
+        Conn::new(self.opts()).expect("a connection")
+    }
+
+    pub(crate) fn run(&self, sql: impl AsRef<str>) {
+        self.observer.lock().unwrap_or_else(PoisonError::into_inner).query_drop(sql).expect("a statement");
+    }
+
+    pub(crate) fn ask<T: FromRow>(&self, sql: impl AsRef<str>) -> Option<T> {
+        self.observer.lock().unwrap_or_else(PoisonError::into_inner).query_first(sql).expect("a query")
+    }
+
+    pub(crate) fn money(&self, id: u32) -> i64 {
+        self.ask(format!("SELECT money FROM {}.account WHERE id = {id}", self.database)).expect("an account")
+    }
+
+    /// Sessions that the server has in this database.
+    pub(crate) fn sessions(&self) -> u64 {
+        let sql = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}'", self.database);
+        self.ask(sql).expect("a count")
+    }
+
+    /// Kills a session and waits until it is gone.
+    pub(crate) fn kill(&self, id: u32) {
+        self.run(format!("KILL {id}"));
+        let sql = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id}");
+        until("the session is gone", || self.ask::<u64>(&sql) == Some(0));
+    }
+
+    /// Tells that this server has not got what the test is about.
+    pub(crate) fn lacks(&self, what: &str) {
+        skip(&self.test, &format!("this server has not got {what}"));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let observer = self.observer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = observer.query_drop(format!("DROP DATABASE {}", self.database));
+    }
+}
+
+/// Waits until nothing is being reset: a caller who waited for it long enough, on a busy machine, would have it replaced.
+pub(crate) fn settle(pool: &Pool) {
+    until("the reset is done", || pool.stats().resetting == 0);
+}
+
+/// Waits for what must come to pass by itself, and soon.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,183 @@
+//! A late reply never reaches the next user. The driver goes on after a time-out, and takes the reply to one command for
+//! the answer to the next; nothing but this adapter stands between that and somebody else's data.
+
+use crate::server::{Server, on_each_server, settle, until};
+use cabrank_mysql::cabrank::{CloseReason, SessionPolicy, TransactionError};
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::{Connection, MySqlManager, Pool, mysql};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Reads give up after 20 ms.
+fn impatient(server: &Server, max_size: u32) -> Pool {
+    let opts = server.opts().read_timeout(Some(Duration::from_millis(20)));
+    server.builder(max_size).build(MySqlManager::new(opts)).expect("a pool")
+}
+
+/// Rows enough to be sent before the last one is ready, which takes too long.
+const STALLS: &str =
+    "SELECT REPEAT('x', 30000), 0 UNION ALL SELECT REPEAT('x', 30000), 0 UNION ALL SELECT 'late', SLEEP(0.06)";
+
+fn echo(conn: &mut Connection, token: &str) -> mysql::Result<Option<String>> {
+    conn.query_first(format!("SELECT '{token}'"))
+}
+
+/// Gives up in one of five ways on a reply that is on its way, at a random moment before or after it arrives.
+fn give_up(conn: &mut Connection) {
+    let late = format!("DO SLEEP({:.3})", 0.022 + 0.02 * fastrand::f64());
+    match fastrand::u8(0..5) {
+        0 => drop(conn.query_drop(late)),
+        1 => drop(conn.raw().query_drop(late)),
+        2 => drop(conn.exec_drop("SELECT SLEEP(?)", (0.03,))),
+        3 => drop(conn.query_iter(STALLS).map(|rows| rows.take_while(Result::is_ok).count())),
+        _ => {
+            let _ =
+                conn.raw().query_first::<String, _>("SELECT 'mine, and not yours' FROM (SELECT SLEEP(0.03)) AS late");
+        }
+    }
+    thread::sleep(Duration::from_millis(10).mul_f64(fastrand::f64()));
+}
+
+fn a_thousand_late_replies_reach_nobody_else(server: &Server) {
+    let pool = impatient(server, 2);
+    let rounds = |thread: u32| {
+        for round in 0..250 {
+            let token = format!("{thread}/{round}");
+            let mut conn = pool.get().unwrap();
+            match echo(&mut conn, &token) {
+                Ok(answer) => assert_eq!(answer, Some(token)),
+                // On a busy machine even this takes 20 ms, once in a while.
+                Err(_) => continue,
+            }
+            if fastrand::u8(0..4) == 0 {
+                give_up(&mut conn);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || rounds(thread));
+        }
+    });
+    let closed = pool.stats().closed;
+    assert!(closed.total() > 100 && closed.by(CloseReason::Broken) > 0, "{closed:?}");
+}
+
+fn after_a_time_out_the_holder_too_gets_errors_and_no_late_replies(server: &Server) {
+    let pool = impatient(server, 1);
+    let mut conn = pool.get().unwrap();
+    conn.query_first::<String, _>("SELECT CONCAT('first', SLEEP(0.2))").unwrap_err();
+    assert!(conn.is_broken());
+    thread::sleep(Duration::from_millis(300));
+    for _ in 0..3 {
+        echo(&mut conn, "second").unwrap_err();
+    }
+    let old = conn.connection_id();
+    drop(conn);
+    assert_ne!(pool.get().unwrap().connection_id(), old);
+    assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+}
+
+fn an_unseen_late_reply_that_has_arrived_is_seen_by_looking(server: &Server) {
+    let pool = impatient(server, 1);
+    let mut conn = pool.get().unwrap();
+    conn.raw().query_drop("DO SLEEP(0.2)").unwrap_err();
+    thread::sleep(Duration::from_millis(300));
+    drop(conn);
+    assert_eq!(echo(&mut pool.get().unwrap(), "mine").unwrap().as_deref(), Some("mine"));
+    assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+}
+
+fn an_unseen_late_reply_that_is_still_on_its_way_is_found_by_the_reset(server: &Server) {
+    // Long enough that the reset's own reply has not timed out before the late one is there.
+    let opts = server.opts().read_timeout(Some(Duration::from_millis(300)));
+    let pool = server.builder(1).build(MySqlManager::new(opts)).unwrap();
+    let mut conn = pool.get().unwrap();
+    conn.raw().query_drop("DO SLEEP(0.5)").unwrap_err();
+    drop(conn);
+    // Somebody who waited would have it replaced before.
+    until("the reset has failed", || pool.stats().resets_failed == 1);
+    assert_eq!(echo(&mut pool.get().unwrap(), "mine").unwrap().as_deref(), Some("mine"));
+    assert_eq!(pool.stats().closed.by(CloseReason::ResetFailed), 1);
+}
+
+fn rows_that_were_leaked_unread_are_found_by_the_reset(server: &Server) {
+    let pool = server.pool(1);
+    for sql in ["SELECT 1 UNION SELECT 2", "SELECT '' UNION SELECT 'a'", "SELECT 1; SELECT 2"] {
+        let mut conn = pool.get().unwrap();
+        let old = conn.connection_id();
+        std::mem::forget(conn.query_iter(sql).unwrap());
+        drop(conn);
+        settle(&pool);
+        let mut conn = pool.get().unwrap();
+        assert_ne!(conn.connection_id(), old, "{sql}");
+        assert_eq!(echo(&mut conn, "mine").unwrap().as_deref(), Some("mine"));
+    }
+}
+
+fn a_check_is_not_answered_by_a_late_reply(server: &Server) {
+    let opts = server.opts().read_timeout(Some(Duration::from_millis(200)));
+    let builder = server.builder(1).check_after(Duration::ZERO).session_policy(SessionPolicy::Never);
+    let pool = builder.build(MySqlManager::new(opts)).unwrap();
+    let mut conn = pool.get().unwrap();
+    conn.raw().query_drop("DO SLEEP(0.26)").unwrap_err();
+    drop(conn);
+    // A ping would take the late reply for its own.
+    assert_eq!(echo(&mut pool.get().unwrap(), "mine").unwrap().as_deref(), Some("mine"));
+    // By the check, as a rule; on a busy machine the reply may come before it, or the pool's patience end.
+    let closed = pool.stats().closed;
+    let seen = [CloseReason::CheckFailed, CloseReason::Broken, CloseReason::Overran].map(|reason| closed.by(reason));
+    assert_eq!(seen.iter().sum::<u64>(), 1, "{closed:?}");
+}
+
+/// Passes over a time-out within a transaction, and expects that the commit is not taken for done.
+fn pass_over(server: &Server, pass: impl Fn(&mut cabrank_mysql::Transaction<'_>)) {
+    let pool = impatient(server, 1);
+    let mut runs = 0;
+    let error = pool
+        .transaction()
+        .retries(5)
+        .run(|tx| {
+            runs += 1;
+            tx.query_drop("UPDATE account SET money = 7 WHERE id = 1")?;
+            pass(tx);
+            Ok::<_, mysql::Error>(())
+        })
+        .expect_err("a commit that nobody can vouch for");
+    assert!(matches!(error, TransactionError::Unknown(_)), "{error:?}");
+    assert_eq!(runs, 1, "never tried again");
+    assert_eq!(server.money(1), 0, "and here, COMMIT was not even sent");
+}
+
+fn a_late_reply_that_was_passed_over_is_not_the_answer_to_commit(server: &Server) {
+    pass_over(server, |tx| drop(tx.query_drop("DO SLEEP(0.3)")));
+}
+
+fn nor_is_one_that_only_the_drivers_rows_have_met(server: &Server) {
+    let stalls = STALLS.replace("0.06", "0.3");
+    pass_over(server, |tx| drop(tx.query_iter(&stalls).map(|rows| rows.take_while(Result::is_ok).count())));
+}
+
+fn nor_is_one_that_only_the_drivers_connection_has_met(server: &Server) {
+    pass_over(server, |tx| drop(tx.raw().query_drop("DO SLEEP(0.3)")));
+}
+
+fn a_time_out_of_ones_own_is_punctual(server: &Server) {
+    let pool = impatient(server, 1);
+    let begin = Instant::now();
+    pool.get().unwrap().query_drop("DO SLEEP(1)").unwrap_err();
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+}
+
+on_each_server!(
+    a_thousand_late_replies_reach_nobody_else,
+    after_a_time_out_the_holder_too_gets_errors_and_no_late_replies,
+    an_unseen_late_reply_that_has_arrived_is_seen_by_looking,
+    an_unseen_late_reply_that_is_still_on_its_way_is_found_by_the_reset,
+    rows_that_were_leaked_unread_are_found_by_the_reset,
+    a_check_is_not_answered_by_a_late_reply,
+    a_late_reply_that_was_passed_over_is_not_the_answer_to_commit,
+    nor_is_one_that_only_the_drivers_rows_have_met,
+    nor_is_one_that_only_the_drivers_connection_has_met,
+    a_time_out_of_ones_own_is_punctual,
+);

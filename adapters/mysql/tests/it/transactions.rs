@@ -1,0 +1,273 @@
+//! Transactions: that those which collide are run again until none is lost, and that nothing is committed by halves.
+
+use crate::server::{Server, on_each_server, until};
+use cabrank_mysql::cabrank::{CloseReason, TransactionError};
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::mysql::{AccessMode, Error, IsolationLevel, Result, TxOpts};
+use cabrank_mysql::{MySqlManager, Transaction};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+fn serializable() -> TxOpts {
+    TxOpts::default().set_isolation_level(Some(IsolationLevel::Serializable))
+}
+
+/// Reads the money, then writes one more: wrong as soon as two of these overlap unnoticed.
+fn earn(tx: &mut Transaction<'_>) -> Result<()> {
+    let before: i64 = tx.query_first("SELECT money FROM account WHERE id = 1")?.expect("an account");
+    tx.exec_drop("UPDATE account SET money = ? WHERE id = 1", (before + 1,))
+}
+
+fn no_serializable_transaction_is_lost(server: &Server) {
+    let pool = server.pool(4);
+    let (attempts, start) = (AtomicU32::new(0), Barrier::new(4));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                start.wait();
+                for _ in 0..50 {
+                    let earned = pool.transaction().options(serializable()).retries(1_000).run(|tx| {
+                        attempts.fetch_add(1, Ordering::Relaxed);
+                        earn(tx)
+                    });
+                    earned.expect("a transaction that goes through in the end");
+                }
+            });
+        }
+    });
+    assert_eq!(server.money(1), 200);
+    assert!(attempts.into_inner() >= 200);
+    // Unless a reset takes so long, on a busy machine, that whoever waits is given another connection.
+    let closed = pool.stats().closed;
+    assert_eq!(closed.total(), closed.by(CloseReason::Overran), "{closed:?}");
+}
+
+/// Makes a transaction on a pool the victim of a deadlock, once; `then` says what its closure does with the error.
+fn meet_deadlock(
+    server: &Server,
+    then: impl Fn(&mut Transaction<'_>, Error) -> Result<()>,
+) -> (u32, std::result::Result<(), TransactionError<Error, Error>>) {
+    let pool = server.pool(1);
+    let mut attempts = 0;
+    let outcome = pool.transaction().retries(3).run(|tx| {
+        attempts += 1;
+        tx.query_drop("UPDATE account SET money = money + 1 WHERE id = 1")?;
+        if attempts > 1 {
+            return tx.query_drop("UPDATE account SET money = money + 1 WHERE id = 2");
+        }
+        let mut rival = server.aside();
+        // It has changed more, so that it is spared.
+        rival.query_drop("START TRANSACTION; UPDATE account SET money = money + 10 WHERE id > 1").unwrap();
+        let id = rival.connection_id();
+        thread::scope(|scope| {
+            let rival = scope.spawn(move || {
+                rival.query_drop("UPDATE account SET money = money + 10 WHERE id = 1").expect("spared");
+                rival.query_drop("COMMIT").unwrap();
+            });
+            let sql =
+                format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id} AND info LIKE 'UPDATE%'");
+            until("the rival waits", || server.ask::<u32>(&sql) == Some(1));
+            thread::sleep(std::time::Duration::from_millis(50));
+            let outcome = match tx.query_drop("UPDATE account SET money = money + 1 WHERE id = 2") {
+                Err(error) => then(tx, error),
+                Ok(()) => panic!("no deadlock"),
+            };
+            rival.join().unwrap();
+            outcome
+        })
+    });
+    (attempts, outcome)
+}
+
+fn a_deadlock_is_run_again(server: &Server) {
+    let (attempts, outcome) = meet_deadlock(server, |_, error| Err(error));
+    outcome.expect("the second attempt goes through");
+    assert_eq!(attempts, 2);
+    assert_eq!((server.money(1), server.money(2)), (11, 11));
+}
+
+fn a_deadlock_that_was_passed_over_commits_nothing_by_halves(server: &Server) {
+    let (attempts, outcome) = meet_deadlock(server, |tx, _| {
+        let error = tx.query_drop("UPDATE account SET money = 1000 WHERE id = 3").unwrap_err();
+        assert!(matches!(error, Error::MySqlError(error) if error.code == 1213), "would be committed at once");
+        Ok(())
+    });
+    outcome.expect("the commit fails with the deadlock, and the second attempt goes through");
+    assert_eq!(attempts, 2);
+    assert_eq!((server.money(1), server.money(2), server.money(3)), (11, 11, 10));
+}
+
+fn a_lock_wait_that_timed_out_is_rolled_back_and_run_again(server: &Server) {
+    let pool = server.pool(1);
+    let mut rival = server.aside();
+    rival.query_drop("START TRANSACTION; UPDATE account SET money = 5 WHERE id = 2").unwrap();
+    let mut attempts = 0;
+    pool.transaction()
+        .retries(1)
+        .run(|tx| {
+            attempts += 1;
+            tx.query_drop("SET SESSION innodb_lock_wait_timeout = 1")?;
+            tx.query_drop("UPDATE account SET money = money + 1 WHERE id = 1")?;
+            let outcome = tx.query_drop("UPDATE account SET money = money + 1 WHERE id = 2");
+            if let Err(Error::MySqlError(error)) = &outcome {
+                assert_eq!(error.code, 1205);
+                let still: Option<i64> = tx.query_first("SELECT money FROM account WHERE id = 1")?;
+                assert_eq!(still, Some(1), "the server leaves the transaction open");
+                rival.query_drop("COMMIT").unwrap();
+            }
+            outcome
+        })
+        .unwrap();
+    assert_eq!(attempts, 2);
+    assert_eq!((server.money(1), server.money(2)), (1, 6));
+    assert_eq!(pool.stats().opened, 1);
+}
+
+fn without_retries_a_lock_wait_that_timed_out_leaves_nothing(server: &Server) {
+    let pool = server.pool(1);
+    let mut rival = server.aside();
+    rival.query_drop("START TRANSACTION; UPDATE account SET money = 5 WHERE id = 2").unwrap();
+    let error = pool
+        .transaction()
+        .run(|tx| {
+            tx.query_drop("SET SESSION innodb_lock_wait_timeout = 1")?;
+            tx.query_drop("UPDATE account SET money = 7 WHERE id = 1")?;
+            tx.query_drop("UPDATE account SET money = 7 WHERE id = 2")
+        })
+        .unwrap_err();
+    assert!(matches!(error, TransactionError::User(Error::MySqlError(error)) if error.code == 1205));
+    assert_eq!(server.money(1), 0);
+}
+
+fn an_error_of_the_closure_rolls_back(server: &Server) {
+    let pool = server.pool(1);
+    let mut attempts = 0;
+    let error = pool
+        .transaction()
+        .retries(5)
+        .run(|tx| {
+            attempts += 1;
+            earn(tx)?;
+            tx.query_drop("INSERT INTO account VALUES (1, 0)")
+        })
+        .unwrap_err();
+    assert!(matches!(error, TransactionError::User(Error::MySqlError(error)) if error.code == 1062));
+    assert_eq!(attempts, 1, "a constraint is no reason to try again");
+    assert_eq!(server.money(1), 0);
+}
+
+fn a_wrong_number_of_parameters_costs_no_connection(server: &Server) {
+    let pool = server.pool(1);
+    let error = pool.transaction().run(|tx| tx.exec_drop("UPDATE account SET money = ?", (1, 2))).unwrap_err();
+    assert!(matches!(error, TransactionError::User(_)), "{error:?}");
+    assert_eq!(pool.get().unwrap().query_first("SELECT money FROM account").unwrap(), Some(0));
+    assert_eq!(pool.stats().opened, 1);
+}
+
+fn options_are_the_drivers(server: &Server) {
+    let pool = server.pool(1);
+    let options = TxOpts::default().set_with_consistent_snapshot(true).set_access_mode(Some(AccessMode::ReadOnly));
+    let options = options.set_isolation_level(Some(IsolationLevel::RepeatableRead));
+    let money = pool.transaction().options(options).run(|tx| {
+        server.run(format!("UPDATE {}.account SET money = 9", server.database));
+        let read_only = tx.query_drop("UPDATE account SET money = 7").unwrap_err();
+        assert!(matches!(read_only, Error::MySqlError(error) if error.code == 1792));
+        Ok::<_, Error>(tx.query_first("SELECT money FROM account WHERE id = 1")?.unwrap_or(-1))
+    });
+    assert_eq!(money.unwrap(), 0, "as it was when the transaction began");
+}
+
+fn a_snapshot_on_a_dead_connection_is_an_error_and_no_panic(server: &Server) {
+    let mut conn = server.manager().open().unwrap();
+    server.kill(conn.connection_id());
+    let options = TxOpts::default().set_with_consistent_snapshot(true);
+    conn.start_transaction(options).map(drop).unwrap_err();
+    assert!(conn.is_broken());
+}
+
+fn a_dropped_transaction_is_rolled_back(server: &Server) {
+    let mut conn = server.manager().open().unwrap();
+    let mut tx = conn.start_transaction(TxOpts::default()).unwrap();
+    tx.query_drop("INSERT INTO account VALUES (99, 7)").unwrap();
+    assert_eq!(tx.affected_rows(), 1);
+    drop(tx);
+    let mut tx = conn.start_transaction(TxOpts::default()).unwrap();
+    tx.query_drop("UPDATE account SET money = 2 WHERE id = 2").unwrap();
+    tx.commit().unwrap();
+    assert_eq!(conn.query_first("SELECT COUNT(*) FROM account").unwrap(), Some(50));
+    assert_eq!(server.money(2), 2);
+}
+
+fn a_commit_whose_line_is_cut_is_unknown_and_not_tried_again(server: &Server) {
+    if server.opts.get_socket().is_some() {
+        return server.lacks("an address to stand before");
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let target = (server.opts.get_ip_or_hostname().into_owned(), server.opts.get_tcp_port());
+    thread::spawn(move || {
+        while let Ok((client, _)) = listener.accept() {
+            let upstream = TcpStream::connect(&target).unwrap();
+            let (from, to) = (upstream.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || pass(from, to, b"never said by a server"));
+            thread::spawn(move || pass(client, upstream, b"COMMIT"));
+        }
+    });
+    let pool = server.builder(1).build(MySqlManager::new(server.opts().tcp_port(port))).unwrap();
+    let mut attempts = 0;
+    let error = pool
+        .transaction()
+        .retries(5)
+        .run(|tx| {
+            attempts += 1;
+            earn(tx)
+        })
+        .unwrap_err();
+    assert!(matches!(error, TransactionError::Unknown(_)), "{error:?}");
+    assert_eq!(attempts, 1);
+}
+
+/// Passes on what comes, and cuts the line instead of passing on `forbidden`.
+fn pass(mut from: TcpStream, mut to: TcpStream, forbidden: &[u8]) {
+    let mut buffer = [0; 4096];
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        if buffer[..n].windows(forbidden.len()).any(|part| part == forbidden) || to.write_all(&buffer[..n]).is_err() {
+            break;
+        }
+    }
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+/// The driver's error is found in whatever error a closure has.
+fn an_error_inside_an_error_is_found(server: &Server) {
+    let pool = server.pool(1);
+    let mut attempts = 0;
+    let outcome = pool.transaction().retries(1).run(|tx| -> std::result::Result<(), Box<dyn std::error::Error>> {
+        attempts += 1;
+        earn(tx)?;
+        if attempts == 1 {
+            tx.query_drop("SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213")?;
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+    assert_eq!((attempts, server.money(1)), (2, 1));
+}
+
+on_each_server!(
+    no_serializable_transaction_is_lost,
+    a_deadlock_is_run_again,
+    a_deadlock_that_was_passed_over_commits_nothing_by_halves,
+    a_lock_wait_that_timed_out_is_rolled_back_and_run_again,
+    without_retries_a_lock_wait_that_timed_out_leaves_nothing,
+    an_error_of_the_closure_rolls_back,
+    a_wrong_number_of_parameters_costs_no_connection,
+    options_are_the_drivers,
+    a_snapshot_on_a_dead_connection_is_an_error_and_no_panic,
+    a_dropped_transaction_is_rolled_back,
+    a_commit_whose_line_is_cut_is_unknown_and_not_tried_again,
+    an_error_inside_an_error_is_found,
+);
