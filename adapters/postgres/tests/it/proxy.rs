@@ -81,8 +81,10 @@ impl Shared {
             if tagged {
                 // Statements are numbered through the whole program, so their names say nothing.
                 let kind = char::from(message[0]);
-                let note =
-                    if kind == 'Q' { format!("Q {}", text[5..].trim_end_matches('\0')) } else { kind.to_string() };
+                let note = match kind {
+                    'Q' => format!("Q {}", String::from_utf8_lossy(&message[5..message.len() - 1])),
+                    kind => kind.to_string(),
+                };
                 self.messages.lock().unwrap().push(note);
             }
             tagged = true;

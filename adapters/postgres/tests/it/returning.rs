@@ -49,7 +49,7 @@ const LEAVINGS: &[(&str, Leave)] = &[
     ("set_config behind a comment and quotes", |conn| {
         run(conn, "SELECT \"pg_catalog\" . \"set_config\" /* ( */ ('work_mem', '1MB', false)");
     }),
-    ("set_config in a string of escapes", |conn| run(conn, r"SELECT E'\'', set_config('work_mem', '1MB', false), '''")),
+    ("set_config in a string of escapes", |conn| run(conn, r"SELECT E'\'', set_config('work_mem', '1MB', false)")),
     ("a custom setting", |conn| drop(conn.query("SELECT set_config('my.tenant', 'mallory', false)", &[]))),
     ("an advisory lock", |conn| drop(conn.query("SELECT pg_advisory_lock(42)", &[]))),
     ("an advisory lock before an error", |conn| {

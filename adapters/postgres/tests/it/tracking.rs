@@ -28,7 +28,7 @@ const WORK: &[(&str, Work)] = &[
     ("an update", |client| {
         drop(client.execute("UPDATE tracked SET text = 'into; create' WHERE id = $1", &[&1]).expect("a row"))
     }),
-    ("a delete", |client| drop(client.execute("DELETE FROM tracked WHERE id IN (1, 2)", &[]).expect("a row"))),
+    ("a delete", |client| assert!(client.execute("DELETE FROM tracked WHERE id IN (1, 2)", &[]).is_ok())),
     ("several statements", |client| {
         client
             .batch_execute("BEGIN; SET LOCAL work_mem = '1MB'; INSERT INTO tracked VALUES (2, 'y'); ROLLBACK")
@@ -36,7 +36,7 @@ const WORK: &[(&str, Work)] = &[
     }),
     ("a transaction", |client| {
         let mut transaction = client.transaction().expect("a transaction");
-        transaction.execute("INSERT INTO tracked VALUES (3, 'z')", &[]).expect("a row");
+        transaction.execute("INSERT INTO tracked VALUES (3, 'z') ON CONFLICT DO NOTHING", &[]).expect("a row");
         transaction.query("SELECT * FROM tracked FOR UPDATE", &[]).expect("rows");
         let mut inner = transaction.transaction().expect("a savepoint");
         inner.execute("DELETE FROM tracked", &[]).expect("rows");
