@@ -22,8 +22,15 @@ pub struct Builder<M: Manager> {
     events: Option<Arc<dyn EventHandler>>,
 }
 
+impl<M: Manager> Pool<M> {
+    /// Starts to set up a pool.
+    pub fn builder() -> Builder<M> {
+        Builder::new()
+    }
+}
+
 impl<M: Manager> Builder<M> {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let mut config = Config::default();
         if !M::REMOTE {
             // Nothing between here and the engine closes idle connections, and it does not move to another machine.
@@ -98,8 +105,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// How old a connection may become. Default: 30 min, less the jitter; no limit for an engine in this process. Holds at check-out, at return and in the
-    /// background; a loan that is out is left alone.
+    /// How old a connection may become, at least 10 ms. Default: 30 min, less the jitter; no limit for an engine in this
+    /// process. Holds at check-out, at return and in the background; a loan that is out is left alone.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.config.max_lifetime = lifetime;
         self
@@ -231,6 +238,7 @@ fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>
         let now = sync::now();
         let birth = shared.with(now, |state, _| {
             if shared.config.min_idle == 0 {
+                // A pool with `min_idle` opens what it needs unasked.
                 state.nudge();
             }
             state.look_on(Wake::Thread(Arc::clone(&waiter)));

@@ -8,7 +8,7 @@ use crate::limit::Limit;
 use crate::manager::{Manager, Session};
 use crate::reason::CloseReason;
 use crate::shared::{Loan, Shared};
-use crate::sync::{self, Ordering, after};
+use crate::sync::{self, Ordering};
 use std::sync::Arc;
 
 /// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the crew.
@@ -72,7 +72,7 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>
 
 fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>) {
     let began = sync::now();
-    let limit = Limit::new(after(began, shared.config.reset_timeout));
+    let limit = Limit::new(&shared.name, began, shared.config.reset_timeout);
     let answer = contained(|| {
         shared.manager.reset(&mut entry.conn, &limit)?;
         shared.set_up(&mut entry.conn)

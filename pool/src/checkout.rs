@@ -58,7 +58,7 @@ pub(crate) fn try_checkout<M: Manager>(
             claim
         });
         let Claim::Connection(entry) = claim else { return None };
-        if let Some(loan) = request.look_at(request.loan(entry), now) {
+        if let Some(loan) = request.look_at(request.loan(entry, now), now) {
             request.tell(&loan, Duration::ZERO);
             return Some(loan);
         }
@@ -112,7 +112,7 @@ impl<'a, M: Manager> Request<'a, M> {
             }
         });
         match start {
-            Start::Have(entry) => Ok((self.loan(entry), Duration::ZERO)),
+            Start::Have(entry) => Ok((self.loan(entry, now), Duration::ZERO)),
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Failed(error) => {
                 if let GetError::Overloaded(report) = &error {
@@ -137,6 +137,8 @@ impl<'a, M: Manager> Request<'a, M> {
                     // Out of the line under the lock: nothing can be delivered to one who has gone.
                     over.then(|| state.cancel(ticket)).flatten()
                 });
+                #[cfg(seeded_bug = "cancel_drops_grant")]
+                let delivery = delivery.filter(|_| !over);
                 match delivery {
                     Some(Delivery::Connection(entry)) => {
                         state.served_after(waited);
@@ -153,7 +155,7 @@ impl<'a, M: Manager> Request<'a, M> {
                 }
             });
             match outcome {
-                Some(Ok(entry)) => return Ok((self.loan(entry), waited)),
+                Some(Ok(entry)) => return Ok((self.loan(entry, now), waited)),
                 Some(Err(error)) => {
                     if let GetError::Timeout(report) = &error {
                         self.shared.tell(|events| events.timed_out(report));
@@ -172,7 +174,8 @@ impl<'a, M: Manager> Request<'a, M> {
     }
 
     #[inline]
-    fn loan(&self, entry: Box<Entry<M::Connection>>) -> Loan<M> {
+    fn loan(&self, mut entry: Box<Entry<M::Connection>>, now: Instant) -> Loan<M> {
+        entry.lent_at = now;
         Loan { slot: Slot::adopt(self.shared, entry.slot), entry }
     }
 
@@ -211,10 +214,17 @@ impl<'a, M: Manager> Request<'a, M> {
 }
 
 /// The place where this thread parks. Kept for its next wait.
+#[cfg(not(loom))]
 fn own_waiter() -> Arc<Waiter> {
     thread_local!(static WAITER: Arc<Waiter> = Waiter::new());
     // A thread that is ending has no locals any more.
     WAITER.try_with(Arc::clone).unwrap_or_else(|_| Waiter::new())
+}
+
+/// A model's threads share their locals, so each wait has a place of its own.
+#[cfg(loom)]
+fn own_waiter() -> Arc<Waiter> {
+    Waiter::new()
 }
 
 /// A connection that rested longer than this is worth a look at the wall clock.

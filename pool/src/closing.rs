@@ -69,7 +69,7 @@ impl<M: Manager> Pool<M> {
         let mut report = CloseReport::default();
 
         if !is_empty_by(shared, before_deadline(grace)) {
-            report.cancelled = cancel_lent(shared, before_deadline(grace / 2));
+            report.cancelled = cancel_lent(shared, grace / 2);
         }
         if !is_empty_by(shared, before_deadline(grace / 2)) {
             report.severed = sever_lent(shared);
@@ -99,13 +99,13 @@ fn is_empty_by<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -
 }
 
 /// Asks the server to give up what the holders run. Their connections are closed on return, for the pool is.
-fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -> Vec<Holder> {
+fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration) -> Vec<Holder> {
     let now = sync::now();
     let lent = shared.with(now, |state, _| state.lent_lines(now));
     let reachable = lent.into_iter().filter_map(|(_, holder, line)| Some((holder, line.as_ref()?.upgrade()?)));
     reachable
         .map(|(holder, line)| {
-            shared.crew.submit(Job::Cancel(line, deadline));
+            shared.crew.submit(Job::Cancel { pool: Arc::clone(&shared.name), line, limit });
             holder
         })
         .collect()
@@ -124,9 +124,9 @@ fn sever_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
         let _ = contained(|| line.sever());
         let _ = contained(|| drop(line));
         if M::REMOTE {
-            shared.with(now, |state, _| {
+            shared.with(now, |state, todo| {
                 if state.is_lent(slot, holder.id) {
-                    state.severed(slot, now);
+                    state.severed(slot, now, todo);
                 }
             });
         }

@@ -82,6 +82,9 @@ impl Config {
         if !(0.0..1.0).contains(&self.lifetime_jitter) {
             refuse("lifetime_jitter", format!("{} must be at least 0 and less than 1", self.lifetime_jitter));
         }
+        if self.max_lifetime < SHORTEST_PAUSE && !self.max_lifetime.is_zero() {
+            refuse("max_lifetime", format!("{:?} must be at least {SHORTEST_PAUSE:?}", self.max_lifetime));
+        }
         let (first, largest) = self.backoff;
         if first < SHORTEST_PAUSE {
             refuse("backoff", format!("the first pause, {first:?}, must be at least {SHORTEST_PAUSE:?}"));
@@ -140,5 +143,5 @@ impl fmt::Display for Problem {
     }
 }
 
-/// No pause between two attempts to connect is shorter.
+/// No pause between two attempts to connect is shorter, and no lifetime: a pool would open and close without end.
 pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(10);

@@ -18,6 +18,8 @@ pub(crate) struct Entry<C> {
     pub(crate) expires: Option<Instant>,
     /// When the last loan ended (or the connection was opened). Counts for `idle_timeout`.
     pub(crate) last_used: Instant,
+    /// When the present loan began.
+    pub(crate) lent_at: Instant,
     /// When the server last answered: at opening or check. A reset may not have asked it.
     pub(crate) proved: Proof,
     /// Until when that is good enough for a loan; `None` means for ever.

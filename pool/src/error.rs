@@ -81,6 +81,8 @@ pub struct Report {
     pub stats: Stats,
     /// Who holds connections, the longest loan first; at most sixteen of them.
     pub holders: Vec<Holder>,
+    /// Of all holders, not only of those that are listed.
+    pub(crate) sites: Vec<Site>,
     /// The last error on connecting that no success has followed, and its age.
     pub last_connect_error: Option<(Arc<dyn Error + Send + Sync>, Duration)>,
     /// How many connections this very thread checked out and, it seems, still holds: a hint, for guards may move
@@ -103,7 +105,7 @@ impl fmt::Display for Report {
         if let Some((error, age)) = &self.last_connect_error {
             write!(f, "; connecting failed {age:.1?} ago: {error}")?;
         }
-        for (site, count, oldest) in self.sites().iter().take(3) {
+        for (site, count, oldest) in &self.sites {
             write!(f, "; {count} held by {site}, since {oldest:.1?}")?;
         }
         if self.held_by_this_thread > 0 {
@@ -113,19 +115,21 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
-    /// The holders counted by call site, with the age of each site's oldest loan; the site with the most comes first.
-    fn sites(&self) -> Vec<(&'static Location<'static>, usize, Duration)> {
-        let mut sites: Vec<(&'static Location<'static>, usize, Duration)> = Vec::new();
-        for holder in &self.holders {
-            match sites.iter_mut().find(|(site, ..)| *site == holder.call_site) {
-                Some((_, count, oldest)) => (*count, *oldest) = (*count + 1, (*oldest).max(holder.held_for)),
-                None => sites.push((holder.call_site, 1, holder.held_for)),
-            }
+/// A call site, how many loans were taken there, and the age of the oldest.
+pub(crate) type Site = (&'static Location<'static>, usize, Duration);
+
+/// The call sites with the most loans, at most `told` of them.
+pub(crate) fn sites(holders: &[Holder], told: usize) -> Vec<Site> {
+    let mut sites: Vec<Site> = Vec::new();
+    for holder in holders {
+        match sites.iter_mut().find(|(site, ..)| *site == holder.call_site) {
+            Some((_, count, oldest)) => (*count, *oldest) = (*count + 1, (*oldest).max(holder.held_for)),
+            None => sites.push((holder.call_site, 1, holder.held_for)),
         }
-        sites.sort_by_key(|&(_, count, oldest)| std::cmp::Reverse((count, oldest)));
-        sites
     }
+    sites.sort_by_key(|&(_, count, oldest)| std::cmp::Reverse((count, oldest)));
+    sites.truncate(told);
+    sites
 }
 
 /// A loan, and who took it.

@@ -69,6 +69,11 @@ impl Gate {
         below_ceiling.min(at_once.saturating_sub(opening))
     }
 
+    /// Is an attempt that began then a probe, which nobody makes a second of?
+    pub(crate) fn is_probe(&self, began: Instant) -> bool {
+        self.trouble.is_some_and(|trouble| began >= trouble.since)
+    }
+
     /// When the next attempt is due, if one must be waited for.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.trouble.map(|trouble| trouble.retry_at)
@@ -123,7 +128,7 @@ impl Gate {
             Refusal::Permanent => doubled(PERMANENT.0, failures - 1, PERMANENT.1),
             _ => self.pause(failures, now.saturating_duration_since(since)),
         };
-        let retry_at = after(now, pause).unwrap_or(now);
+        let retry_at = after(now, pause).unwrap_or_else(|| now + AS_GOOD_AS_NEVER);
         self.trouble = Some(Trouble { kind: refusal, since, failures, retry_at });
         before.is_none()
     }
@@ -144,6 +149,8 @@ fn doubled(first: Duration, times: u32, cap: Duration) -> Duration {
     first.checked_mul(2u32.saturating_pow(times)).unwrap_or(cap).min(cap)
 }
 
+/// In place of a pause that ends later than the clock can tell.
+const AS_GOOD_AS_NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 const LONG_OUTAGE: Duration = Duration::from_secs(30);
 const LONG_OUTAGE_PAUSE: Duration = Duration::from_secs(5);

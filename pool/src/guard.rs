@@ -44,9 +44,10 @@ impl<M: Manager> PooledConnection<M> {
         this.entry().uses
     }
 
-    /// How long the connection had been idle when this loan looked at it last; counted on while it is lent.
+    /// How long the connection had been idle when this loan began.
     pub fn idle_for(this: &Self) -> Duration {
-        sync::now().saturating_duration_since(this.entry().last_used)
+        let entry = this.entry();
+        entry.lent_at.saturating_duration_since(entry.last_used)
     }
 
     /// Tells the pool of an error that this connection has met. After a fatal one it is closed on return, and all others
@@ -74,7 +75,7 @@ impl<M: Manager> PooledConnection<M> {
         let _ = contained(|| drop(line));
         let now = sync::now();
         let id = slot.id();
-        slot.give_back().with(now, |state, _| state.detached(id, now));
+        slot.give_back().with(now, |state, todo| state.detached(id, now, todo));
         conn
     }
 

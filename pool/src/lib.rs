@@ -43,6 +43,9 @@ mod trace;
 
 mod sync;
 
+#[cfg(all(test, loom))]
+mod models;
+
 pub use builder::Builder;
 pub use closing::CloseReport;
 pub use config::{Config, Problem, SessionPolicy};

@@ -3,7 +3,7 @@
 //! Owns the four states Armed, Firing, Fired, Disarmed. Knows no pool: what a cut means for capacity is told to it.
 
 use crate::contain::contained;
-use crate::sync::{self, Condvar, Mutex};
+use crate::sync::{self, Condvar, Mutex, after};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,11 +14,17 @@ use std::time::{Duration, Instant};
 /// registers with [`on_cut`](Self::on_cut) how its line is cut; the pool does so when the deadline passes. A
 /// connection whose call was cut is discarded, even if the call still says `Ok`.
 pub struct Limit {
+    pool: Arc<str>,
     deadline: Option<Instant>,
     cell: Arc<Cell>,
 }
 
 impl Limit {
+    /// The name of the pool that makes this call, for what a server shows of its sessions.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+
     /// The moment by which the call should be over; `None` means no limit.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -67,9 +73,10 @@ impl Limit {
         self.cell.leave_uncuttable().then_some(found)
     }
 
-    pub(crate) fn new(deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(pool: &Arc<str>, began: Instant, span: Duration) -> Self {
         let state = State { phase: Phase::Armed, cut: None, uncuttable: false };
-        Self { deadline, cell: Arc::new(Cell { state: Mutex::new(state), fired: Condvar::new() }) }
+        let cell = Arc::new(Cell { span, state: Mutex::new(state), fired: Condvar::new() });
+        Self { pool: Arc::clone(pool), deadline: after(began, span), cell }
     }
 
     /// The half that the timer keeps.
@@ -137,6 +144,11 @@ impl Fuse {
         self.0.fired.notify_all();
     }
 
+    /// How long the call may take.
+    pub(crate) fn span(&self) -> Duration {
+        self.0.span
+    }
+
     /// A handle for the state's records, which may own nothing that runs user code when dropped.
     pub(crate) fn downgrade(&self) -> std::sync::Weak<Cell> {
         Arc::downgrade(&self.0)
@@ -161,6 +173,8 @@ pub(crate) enum Fired {
 type Cut = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Cell {
+    /// How long the call may take.
+    span: Duration,
     state: Mutex<State>,
     fired: Condvar,
 }

@@ -1,6 +1,5 @@
 //! The handle: everything a user asks of a pool.
 
-use crate::builder::Builder;
 use crate::checkout::{checkout, try_checkout};
 use crate::config::{self, Config, Problem};
 use crate::error::{GetError, Holder};
@@ -34,7 +33,7 @@ use std::time::Duration;
 /// # Fairness
 ///
 /// Borrowers are served in order of arrival. A newcomer may overtake only while the first in line has waited no longer than
-/// [`fairness_window`](Builder::fairness_window), 1 ms by default.
+/// [`fairness_window`](crate::Builder::fairness_window), 1 ms by default.
 pub struct Pool<M: Manager>(Arc<Handle<M>>);
 
 /// Closes the pool when the last clone goes.
@@ -49,11 +48,6 @@ impl<M: Manager> Drop for Handle<M> {
 }
 
 impl<M: Manager> Pool<M> {
-    /// Starts to set up a pool.
-    pub fn builder() -> Builder<M> {
-        Builder::new()
-    }
-
     pub(crate) fn new(shared: Arc<Shared<M>>) -> Self {
         Self(Arc::new(Handle { shared }))
     }

@@ -69,11 +69,11 @@ impl<T> Queue<T> {
         self.head.map(|head| self.nodes[head].borrower)
     }
 
-    /// Joins the line: at its end, or at its head if `since` is older than all others, as it is for one who was served
-    /// a dead connection.
+    /// Joins the line, behind all who have waited since before: at its end, or near its head if this is one who was
+    /// served a dead connection.
     pub(crate) fn join(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Ticket {
-        let first = self.head_since().is_some_and(|head| since < head);
-        let (before, behind) = if first { (None, self.head) } else { (self.tail, None) };
+        let before = self.last_before(since);
+        let behind = before.map_or(self.head, |before| self.nodes[before].behind);
         let node = Node { wake: Some(wake), borrower, since, cell: None, before, behind, round: 0 };
         let place = match self.vacant.pop() {
             Some(place) => {
@@ -94,12 +94,27 @@ impl<T> Queue<T> {
             None => self.tail = Some(place),
         }
         self.len += 1;
-        if first {
+        if behind.is_some_and(|behind| self.nodes[behind].round == self.round) {
             self.renew();
-        } else if self.cursor.is_none() {
+        } else if self.cursor == behind {
             self.cursor = Some(place);
         }
         Ticket(place)
+    }
+
+    /// The last who has waited no shorter than since then. Looks from both ends at once: whoever joins belongs near one of
+    /// them, however long the line.
+    fn last_before(&self, since: Instant) -> Option<usize> {
+        let (mut first, mut last) = (self.head?, self.tail?);
+        loop {
+            if self.nodes[last].since <= since {
+                return Some(last);
+            }
+            if self.nodes[first].since > since {
+                return self.nodes[first].before;
+            }
+            (first, last) = (self.nodes[first].behind?, self.nodes[last].before?);
+        }
     }
 
     /// Gives `value` to the first in line, who leaves it. The line must not be empty.
@@ -125,9 +140,6 @@ impl<T> Queue<T> {
             self.nodes[ticket.0].wake = None;
             self.vacate(ticket.0);
         }
-        #[cfg(seeded_bug = "cancel_drops_grant")]
-        return None;
-        #[cfg(not(seeded_bug = "cancel_drops_grant"))]
         delivered
     }
 

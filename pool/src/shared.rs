@@ -4,20 +4,23 @@ use crate::config::Config;
 use crate::contain::contained;
 use crate::crew::Crew;
 use crate::entry::Entry;
+use crate::error::Cause;
 use crate::event::EventHandler;
+use crate::gate::Refusal;
 use crate::limit::{Fired, Fuse, Limit};
 use crate::manager::{Line, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::todo::{Action, Opening, Todo};
-use crate::sync::{self, Mutex, after};
+use crate::sync::{self, Mutex};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Shared<M: Manager> {
     pub(crate) manager: M,
     pub(crate) config: Config,
+    pub(crate) name: Arc<str>,
     pub(crate) hooks: Hooks<M>,
     pub(crate) crew: Crew<Job<M>>,
     /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
@@ -45,8 +48,12 @@ pub(crate) enum Job<M: Manager> {
     Check(Slot<M>, Box<Entry<M::Connection>>),
     Reset(Slot<M>, Box<Entry<M::Connection>>),
     Close(Slot<M>, Box<Entry<M::Connection>>, CloseReason),
-    /// Asks the server to give up what runs on this line, before the given moment.
-    Cancel(Arc<dyn Line>, Option<Instant>),
+    /// Asks the server to give up what runs on this line, in so long.
+    Cancel {
+        pool: Arc<str>,
+        line: Arc<dyn Line>,
+        limit: Duration,
+    },
     /// A driver call's limit has passed, or its connection's slot is wanted.
     Expire {
         pool: Weak<Shared<M>>,
@@ -85,7 +92,8 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: Config, hooks: Hooks<M>, run: fn(Job<M>)) -> Arc<Self> {
         let state = State::new(&config, sync::now(), sync::wall(), fastrand::Rng::new());
         let crew = Crew::new(&config.name, (config.max_size as usize).saturating_add(1), run);
-        Arc::new(Self { manager, config, hooks, crew, state: Mutex::new(state) })
+        let name = Arc::from(&*config.name);
+        Arc::new(Self { manager, config, name, hooks, crew, state: Mutex::new(state) })
     }
 
     /// One transaction: lock, change, settle, unlock, and only then do what is to be done.
@@ -122,6 +130,7 @@ impl<M: Manager> Shared<M> {
                         self.crew.submit(Job::Expire { pool: Arc::downgrade(self), slot, fuse, berth: None });
                     }
                 }
+                Action::Crew(difference) => self.crew.widen(difference),
                 Action::TellLeak(holder) => self.tell(|events| events.leaked(&self.config.name, &holder)),
                 Action::Alarm(at) => {
                     self.crew.at(at, Job::Tick(Arc::downgrade(self), at));
@@ -143,8 +152,7 @@ impl<M: Manager> Shared<M> {
         call: impl FnOnce(&Limit) -> T,
     ) -> Called<T> {
         let began = sync::now();
-        let deadline = after(began, span);
-        let limit = Limit::new(deadline);
+        let limit = Limit::new(&self.name, began, span);
         if let Some(line) = line {
             let line = Arc::clone(line);
             limit.on_cut(move || line.sever());
@@ -152,8 +160,9 @@ impl<M: Manager> Shared<M> {
         let fuse = limit.fuse();
         self.with(began, |state, _| state.call_began(slot.id, fuse.downgrade()));
         let berth = Some(self.crew.berth());
-        let alarm =
-            deadline.map(|at| self.crew.at(at, Job::Expire { pool: Arc::downgrade(self), slot: slot.id, fuse, berth }));
+        let alarm = limit
+            .deadline()
+            .map(|at| self.crew.at(at, Job::Expire { pool: Arc::downgrade(self), slot: slot.id, fuse, berth }));
 
         let answer = contained(|| call(&limit));
 
@@ -169,20 +178,31 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn expire(self: &Arc<Self>, slot: SlotId, fuse: &Fuse, berth: Option<u64>) {
         let now = sync::now();
         fuse.fire(|fired| {
-            let written_off = self.with(now, |state, _| match fired {
-                // An engine in this process has no line: its session ends when the call returns.
-                Fired::Cut if !M::REMOTE => false,
-                Fired::Cut => {
-                    state.severed(slot, now);
-                    false
+            let written_off = self.with(now, |state, todo| {
+                if state.phase(slot) == Phase::Opening {
+                    // It has failed now, not when it returns: the next attempt keeps its distance from this moment.
+                    state.open_failed(
+                        Refusal::Unavailable,
+                        Cause::seen(format!("connecting took longer than {:?}", fuse.span())),
+                        now,
+                        todo,
+                    );
                 }
-                Fired::WrittenOff if state.phase(slot) == Phase::Opening => {
-                    state.abandoned(slot, now);
-                    true
-                }
-                Fired::WrittenOff | Fired::Stuck => {
-                    state.stuck(slot);
-                    false
+                match fired {
+                    // An engine in this process has no line: its session ends when the call returns.
+                    Fired::Cut if !M::REMOTE => false,
+                    Fired::Cut => {
+                        state.severed(slot, now, todo);
+                        false
+                    }
+                    Fired::WrittenOff if state.phase(slot) == Phase::Opening => {
+                        state.abandoned(slot, now);
+                        true
+                    }
+                    Fired::WrittenOff | Fired::Stuck => {
+                        state.stuck(slot);
+                        false
+                    }
                 }
             });
             if let (true, Some(berth)) = (written_off, berth) {
@@ -244,7 +264,7 @@ impl<M: Manager> Slot<M> {
 impl<M: Manager> Drop for Slot<M> {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            shared.with(sync::now(), |state, _| state.release(self.id));
+            shared.with(sync::now(), |state, todo| state.release(self.id, todo));
         }
     }
 }

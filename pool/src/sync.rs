@@ -1,9 +1,12 @@
 //! The primitives the core stands on, in one place, so that loom can take the place of std in the models.
 //!
-//! From loom come the mutex and the condition variable. `Arc` and `Weak` stay std's (loom has no `Weak`), and so do
-//! threads' time-outs: loom does not model time, so in a model a time-out is a thread that cancels.
+//! From loom come the mutex and the condition variable. `Arc` and `Weak` stay std's (loom has no `Weak`). There are no
+//! time-outs: loom does not model time. A model has a clock of its own, which ticks with each look at it, and
+//! a time-out in it is a deadline that has passed by the time the waiter looks.
 
-use std::time::{Duration, Instant, SystemTime};
+#[cfg(not(loom))]
+use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
 #[cfg(loom)]
 use loom::sync as imp;
@@ -62,14 +65,40 @@ impl Condvar {
 }
 
 /// The monotonic clock.
+#[cfg(not(loom))]
 #[inline]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// A model's clock: each look at it comes a microsecond after the last, so that a schedule played again sees the same
+/// order of events, and a machine under load changes nothing. All threads of a model run on one thread of the system.
+#[cfg(loom)]
+pub(crate) fn now() -> Instant {
+    advance(Duration::from_micros(1))
+}
+
+/// Lets time pass in a model. Returns what time it is then.
+#[cfg(loom)]
+pub(crate) fn advance(span: Duration) -> Instant {
+    thread_local!(static TIME: std::cell::Cell<Instant> = std::cell::Cell::new(Instant::now()));
+    TIME.with(|time| {
+        time.set(time.get() + span);
+        time.get()
+    })
+}
+
 /// The wall clock, as time since 1970. Only its jumps against [`now`] matter.
+#[cfg(not(loom))]
 pub(crate) fn wall() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// A model's wall clock never jumps.
+#[cfg(loom)]
+pub(crate) fn wall() -> Duration {
+    thread_local!(static START: Instant = advance(Duration::ZERO));
+    START.with(|start| now().saturating_duration_since(*start))
 }
 
 /// `at + span`, or `None` (no limit) where that lies beyond what the clock can tell. `Duration::MAX` means no limit.

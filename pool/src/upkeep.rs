@@ -23,8 +23,8 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
         Job::Check(slot, entry) => check(slot, entry),
         Job::Reset(slot, entry) => reset(slot, entry),
         Job::Close(slot, entry, reason) => close(slot, *entry, reason),
-        Job::Cancel(line, deadline) => {
-            let limit = Limit::new(deadline);
+        Job::Cancel { pool, line, limit } => {
+            let limit = Limit::new(&pool, sync::now(), limit);
             let _ = contained(|| line.cancel(&limit));
             let _ = contained(|| drop(line));
         }
@@ -66,6 +66,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 opened_at: ended,
                 expires: None,
                 last_used: ended,
+                lent_at: ended,
                 proved: Proof { at: ended, epoch: 0 },
                 fresh_until: None,
                 asked: 0,
@@ -98,7 +99,9 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
         Err(panic) => (Refusal::Unavailable, Cause::seen(format!("the manager panicked while connecting: {panic}"))),
     };
     let error = cause.to_error();
-    shared.with(ended, |state, todo| state.open_failed(refusal, cause, ended, todo));
+    if !over {
+        shared.with(ended, |state, todo| state.open_failed(refusal, cause, ended, todo));
+    }
     drop(slot);
     shared.tell(|events| {
         let error = error.as_ref() as &(dyn Error + 'static);
@@ -174,7 +177,7 @@ fn close<M: Manager>(slot: Slot<M>, entry: Entry<M::Connection>, reason: CloseRe
             let _ = contained(|| severed.sever());
             if M::REMOTE {
                 let now = sync::now();
-                shared.with(now, |state, _| state.severed(slot.id(), now));
+                shared.with(now, |state, todo| state.severed(slot.id(), now, todo));
             }
             shared.call(&slot, span, None, |_| drop(conn))
         }

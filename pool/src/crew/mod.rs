@@ -3,11 +3,15 @@
 //! Knows no pool: a job is a `J`, and running one is the business of a function given at birth. Threads are started on
 //! demand and retire after a while without work; one of those that rest watches the timetable.
 
-use crate::sync::{self, Condvar, JoinHandle, Mutex, MutexGuard, after};
+#[cfg(not(loom))]
+use crate::sync::after;
+use crate::sync::{self, Condvar, JoinHandle, Mutex, MutexGuard};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+#[cfg(not(loom))]
+use std::time::Duration;
+use std::time::Instant;
 
 /// A handle on the threads. When it is dropped they finish the jobs that are queued, and end.
 pub(crate) struct Crew<J: Send + 'static>(Arc<Inner<J>>);
@@ -15,6 +19,7 @@ pub(crate) struct Crew<J: Send + 'static>(Arc<Inner<J>>);
 /// An entry in the timetable.
 pub(crate) type Alarm = (Instant, u64);
 
+#[cfg_attr(loom, expect(dead_code, reason = "a model runs the jobs itself"))]
 struct Inner<J> {
     name: String,
     run: fn(J),
@@ -31,6 +36,8 @@ struct State<J> {
     serial: u64,
     /// The most threads at a time, those written off not counted.
     most: usize,
+    /// How many more there may be for those that are lost in calls whose lines were cut.
+    extra: usize,
     threads: usize,
     resting: usize,
     /// Does one of those that rest watch the timetable?
@@ -53,6 +60,7 @@ impl<J: Send + 'static> Crew<J> {
             alarms: BTreeMap::new(),
             serial: 0,
             most,
+            extra: 0,
             threads: 0,
             resting: 0,
             watched: false,
@@ -93,8 +101,15 @@ impl<J: Send + 'static> Crew<J> {
 
     /// Strikes a job from the timetable, if it is still there.
     pub(crate) fn strike(&self, alarm: Alarm) {
-        let job = self.0.state.lock().alarms.remove(&alarm);
+        let mut state = self.0.state.lock();
+        let job = state.alarms.remove(&alarm);
+        let over = state.winding_down && state.alarms.is_empty();
+        drop(state);
         drop(job);
+        if over {
+            // Whoever watches would sleep on for an alarm that never rings.
+            self.0.work.notify_all();
+        }
     }
 
     /// Tries again to find a thread for what is queued.
@@ -108,6 +123,13 @@ impl<J: Send + 'static> Crew<J> {
     pub(crate) fn resize(&self, most: usize) {
         let mut state = self.0.state.lock();
         state.most = most;
+        self.0.staff(state);
+    }
+
+    /// Lets there be so many threads more, or less, besides those that `resize` sets.
+    pub(crate) fn widen(&self, difference: isize) {
+        let mut state = self.0.state.lock();
+        state.extra = state.extra.saturating_add_signed(difference);
         self.0.staff(state);
     }
 
@@ -166,15 +188,47 @@ impl<J: Send + 'static> Crew<J> {
     }
 
     /// How many threads there are now, those written off not counted.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn threads(&self) -> usize {
         self.0.state.lock().threads
     }
 
-    /// Takes the first job, for a model that plays the crew itself.
+    /// Waits for a job, for a model that plays the crew itself. `None`: no more is to come.
     #[cfg(all(test, loom))]
     pub(crate) fn take(&self) -> Option<J> {
-        self.0.state.lock().jobs.pop_front()
+        self.await_job(|_| None)
+    }
+
+    /// As [`take`](Self::take), but when there is no job lets the time pass until the first alarm.
+    #[cfg(all(test, loom))]
+    pub(crate) fn take_or_ring(&self) -> Option<J> {
+        self.await_job(State::ring)
+    }
+
+    #[cfg(all(test, loom))]
+    fn await_job(&self, otherwise: fn(&mut State<J>) -> Option<J>) -> Option<J> {
+        let mut state = self.0.state.lock();
+        loop {
+            let job = state.jobs.pop_front().or_else(|| otherwise(&mut state));
+            if job.is_some() {
+                return job;
+            }
+            if state.winding_down {
+                return None;
+            }
+            state.resting += 1;
+            state = self.0.work.wait(state, None);
+            state.resting -= 1;
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+impl<J> State<J> {
+    fn ring(&mut self) -> Option<J> {
+        let ((at, _), job) = self.alarms.pop_first()?;
+        sync::advance(at.saturating_duration_since(sync::now()));
+        Some(job)
     }
 }
 
@@ -200,7 +254,7 @@ impl<J: Send + 'static> Inner<J> {
         if state.resting > 0 {
             self.work.notify_one();
         }
-        if wanted > state.resting && state.threads < state.most {
+        if wanted > state.resting && state.threads < state.most.saturating_add(state.extra) {
             self.spawn(&mut state);
         }
     }
@@ -293,6 +347,7 @@ impl<J: Send + 'static> Inner<J> {
 }
 
 /// A thread without work retires after this long.
+#[cfg(not(loom))]
 const REST: Duration = Duration::from_secs(10);
 
 #[cfg(all(test, not(loom)))]

@@ -109,3 +109,18 @@ fn winding_down_finishes_what_is_queued_and_leaves_no_thread() {
     assert_eq!(crew.join(None), 0);
     assert_eq!(is_done.iter().count(), 50);
 }
+
+#[test]
+fn a_thread_that_watches_for_a_struck_alarm_ends_at_once() {
+    let crew = crew(1);
+    let (started, is_started) = channel();
+    crew.submit(Box::new(move || started.send(()).unwrap()));
+    is_started.recv().unwrap();
+    let alarm = crew.at(sync::now() + Duration::from_secs(60), Box::new(|| ()));
+    while !crew.0.state.lock().watched {
+        std::thread::yield_now();
+    }
+    crew.wind_down(|_| true);
+    crew.strike(alarm);
+    assert_eq!(crew.join(Some(sync::now() + Duration::from_secs(5))), 0);
+}

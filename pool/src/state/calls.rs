@@ -18,10 +18,11 @@ impl<C, E> State<C, E> {
     pub(crate) fn admit(&mut self, entry: &mut Entry<C>, took: Duration, now: Instant, todo: &mut Todo<C, E>) {
         entry.id = self.next_id;
         self.next_id += 1;
-        let share = 1.0 - self.rules.lifetime_jitter * self.random.f64();
+        // Less than one, so that no lifetime is too long to be multiplied by it.
+        let share = self.rules.lifetime_jitter * self.random.f64();
         entry.expires = match self.rules.max_lifetime {
             Duration::MAX => None,
-            lifetime => after(now, lifetime.mul_f64(share)),
+            lifetime => after(now, lifetime.saturating_sub(lifetime.mul_f64(share))),
         };
         entry.asked = self.epoch;
         self.proved(entry, now);
@@ -70,8 +71,11 @@ impl<C, E> State<C, E> {
     }
 
     /// `slot` is free, and the connection that filled it, if any, is gone.
-    pub(crate) fn release(&mut self, slot: SlotId) {
+    pub(crate) fn release(&mut self, slot: SlotId, todo: &mut Todo<C, E>) {
         self.keep_promise(slot);
+        if self.slots.get(slot).phase == Phase::Severed {
+            todo.push(Action::Crew(-1));
+        }
         #[cfg(not(seeded_bug = "failed_connect_keeps_slot"))]
         self.slots.free(slot);
     }
@@ -81,12 +85,12 @@ impl<C, E> State<C, E> {
     }
 
     /// What fills `slot` is a connection that its holder keeps.
-    pub(crate) fn detached(&mut self, slot: SlotId, now: Instant) {
+    pub(crate) fn detached(&mut self, slot: SlotId, now: Instant, todo: &mut Todo<C, E>) {
         let used = now.saturating_duration_since(self.slots.get(slot).since);
         self.tally.returned += 1;
         self.tally.use_time.record(used);
         self.tally.closed.count(CloseReason::Detached);
-        self.slots.free(slot);
+        self.release(slot, todo);
     }
 
     /// A driver call begins in `slot`.
@@ -99,9 +103,13 @@ impl<C, E> State<C, E> {
         todo.extend(self.slots.iter().filter_map(|(slot, record)| Some(Action::Cut(slot, record.call.clone()?))));
     }
 
-    /// The line of what fills `slot` is cut: its capacity is back at once.
-    pub(crate) fn severed(&mut self, slot: SlotId, now: Instant) {
+    /// The line of what fills `slot` is cut: its capacity is back at once. Until the call that was running on it returns
+    /// it may hold a thread of the crew, so the crew may have one more.
+    pub(crate) fn severed(&mut self, slot: SlotId, now: Instant, todo: &mut Todo<C, E>) {
         self.keep_promise(slot);
+        if self.slots.get(slot).phase != Phase::Severed {
+            todo.push(Action::Crew(1));
+        }
         self.slots.enter(slot, Phase::Severed, now);
     }
 

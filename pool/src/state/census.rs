@@ -1,6 +1,6 @@
 //! Reading the state: its numbers, who holds what, and the report for somebody who was not served.
 
-use crate::error::{Cause, Holder, Report};
+use crate::error::{self, Cause, Holder, Report};
 use crate::manager::Line;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
@@ -50,6 +50,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     /// What there is to say to one who waited for `waited` in vain.
     pub(crate) fn report(&self, pool: &str, waited: Duration, thread: usize, now: Instant) -> Box<Report> {
         let mut holders = self.holders(now);
+        let sites = error::sites(&holders, SITES_TOLD);
         holders.truncate(TOLD);
         let by_this_thread =
             self.slots.iter().filter(|(_, r)| r.phase == Phase::Lent && r.borrower.thread == thread).count();
@@ -58,6 +59,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
             waited,
             stats: self.stats(),
             holders,
+            sites,
             last_connect_error: self
                 .last_error
                 .as_ref()
@@ -123,5 +125,6 @@ pub(crate) enum Birth<E> {
     Trying { look_again: Option<Instant> },
 }
 
-/// A report names at most this many holders.
+/// A report lists at most this many holders, and its text names this many call sites.
+const SITES_TOLD: usize = 3;
 const TOLD: usize = 16;

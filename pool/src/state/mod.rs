@@ -9,6 +9,8 @@ mod calls;
 pub(crate) mod census;
 mod loans;
 mod supply;
+#[cfg(all(test, not(loom)))]
+mod tests;
 pub(crate) mod todo;
 
 use crate::config::Config;
@@ -76,6 +78,8 @@ pub(crate) struct Promise {
     slot: SlotId,
     since: Instant,
     kind: Phase,
+    /// It is being cut: then its slot will serve the waiter.
+    cut: bool,
 }
 
 impl<C, E> State<C, E> {
@@ -140,8 +144,7 @@ impl<C, E> State<C, E> {
     /// Sets both sizes. What is open beyond `max_size` is closed: idle ones now, lent ones when they come back.
     pub(crate) fn resize(&mut self, max_size: usize, min_idle: usize, now: Instant, todo: &mut Todo<C, E>) {
         (self.rules.max_size, self.rules.min_idle) = (max_size, min_idle);
-        let surplus = self.slots.taken().saturating_sub(max_size);
-        let kept = self.idle.len().saturating_sub(surplus);
+        let kept = self.idle.len().saturating_sub(self.surplus());
         self.close_idle(CloseReason::Surplus, kept, now, todo);
     }
 
@@ -197,7 +200,7 @@ impl<C, E> State<C, E> {
             Some(CloseReason::PoolClosed)
         } else if entry.generation != self.generation {
             Some(CloseReason::Evicted)
-        } else if self.slots.taken() > self.rules.max_size {
+        } else if self.surplus() > 0 {
             Some(CloseReason::Surplus)
         } else if entry.is_expired(now) {
             Some(CloseReason::Expired)
@@ -221,13 +224,19 @@ impl<C, E> State<C, E> {
     }
 
     fn promise(&mut self, slot: SlotId, now: Instant, kind: Phase) {
-        self.promises.push_back(Promise { slot, since: now, kind });
+        self.promises.push_back(Promise { slot, since: now, kind, cut: false });
     }
 
     fn keep_promise(&mut self, slot: SlotId) {
         if let Some(place) = self.promises.iter().position(|promise| promise.slot == slot) {
             self.promises.remove(place);
         }
+    }
+
+    /// How many more than `max_size` there would be once those are gone that are being closed.
+    fn surplus(&self) -> usize {
+        let staying = self.slots.taken() - self.slots.count(Phase::Closing);
+        staying.saturating_sub(self.rules.max_size)
     }
 
     /// Connections that are open and neither being closed nor cut off.

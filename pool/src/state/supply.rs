@@ -80,12 +80,10 @@ impl<C, E> State<C, E> {
         if late > 0 {
             // Stale connections do not answer: better a new one than the next of them.
             self.open_for(waiting, now, todo);
+            self.cut_the_oldest(self.unserved(waiting, now), now, todo);
         }
         while self.unserved(waiting, now) > 0 && self.fresh(now) == 0 && self.check_the_newest(now, todo) {}
         self.open_for(waiting, now, todo);
-        if late > 0 && self.unserved(waiting, now) > 0 {
-            self.cut_the_oldest(self.unserved(waiting, now), now, todo);
-        }
         self.plan(waiting, now, todo);
     }
 
@@ -102,6 +100,10 @@ impl<C, E> State<C, E> {
             Some(top) if self.is_fresh(top, now) => self.idle.len(),
             _ => 0,
         }
+    }
+
+    fn promised(&self, kind: Phase) -> usize {
+        self.promises.iter().filter(|promise| promise.kind == kind).count()
     }
 
     fn late(&self, now: Instant, kind: Phase) -> usize {
@@ -132,14 +134,22 @@ impl<C, E> State<C, E> {
         let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
         let room = self.rules.max_size.saturating_sub(self.slots.taken());
-        // An attempt that drags on does not hold up the next.
-        let opening = self.slots.count(Phase::Opening).saturating_sub(self.late(now, Phase::Opening));
-        let standing = Standing { taken: self.slots.taken(), opening, circulating: self.slots.count(Phase::Lent) > 0 };
+        let circulating = self.slots.count(Phase::Lent) > 0;
+        // An attempt that hangs for good tells nothing of how full the server is.
+        let hung = self.slots.count(Phase::Opening) - self.promised(Phase::Opening);
+        let standing = Standing { taken: self.slots.taken() - hung, opening: self.attempts(now), circulating };
         for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
             let slot = self.slots.take(now);
             self.promise(slot, now, Phase::Opening);
             todo.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
         }
+    }
+
+    /// Attempts to connect that hold up the next. One that drags on does not, nor does one that hangs for good, which is
+    /// no promise any more; but beside a probe there is no second.
+    fn attempts(&self, now: Instant) -> usize {
+        let holds_up = |promise: &&Promise| !promise.is_late(now) || self.gate.is_probe(promise.since);
+        self.promises.iter().filter(|promise| promise.kind == Phase::Opening).filter(holds_up).count()
     }
 
     /// No slot is free: the checks and resets that have gone unanswered the longest make room.
@@ -148,10 +158,13 @@ impl<C, E> State<C, E> {
         if self.slots.taken() < self.rules.max_size || self.gate.allowance(now, standing) == 0 {
             return;
         }
-        let late = |promise: &&Promise| promise.kind != Phase::Opening && promise.is_late(now);
-        for promise in self.promises.iter().filter(late).take(count) {
+        let late = |promise: &&mut Promise| promise.kind != Phase::Opening && promise.is_late(now);
+        for promise in self.promises.iter_mut().filter(late).take(count) {
             let call = self.slots.get(promise.slot).call.take();
-            todo.extend(call.map(|call| Action::Cut(promise.slot, call)));
+            if let Some(call) = call.filter(|call| call.strong_count() > 0) {
+                promise.cut = true;
+                todo.push(Action::Cut(promise.slot, call));
+            }
         }
     }
 
@@ -270,7 +283,7 @@ impl Promise {
     }
 
     fn is_late(&self, now: Instant) -> bool {
-        now >= self.late_at()
+        !self.cut && now >= self.late_at()
     }
 }
 

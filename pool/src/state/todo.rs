@@ -21,6 +21,8 @@ pub(crate) enum Action<C, E> {
     Close(Box<Entry<C>>, CloseReason),
     /// A driver call is to be cut, to serve somebody sooner.
     Cut(SlotId, Weak<Cell>),
+    /// The crew may have so many threads more, or less.
+    Crew(isize),
     TellLeak(Holder),
     /// The upkeep is due then.
     Alarm(Instant),

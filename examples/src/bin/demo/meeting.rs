@@ -1,0 +1,34 @@
+//! A place where threads wait for one another.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Lets threads go on when enough of them have come. Unlike `std::sync::Barrier` it lets latecomers pass, and gives up
+/// if too few come: a thread that failed on its way must not keep the others for ever.
+pub(crate) struct Meeting {
+    arrived: Mutex<u32>,
+    complete: Condvar,
+    wanted: u32,
+}
+
+impl Meeting {
+    /// Of `wanted` threads.
+    pub(crate) fn of(wanted: u32) -> Self {
+        Self { arrived: Mutex::new(0), complete: Condvar::new(), wanted }
+    }
+
+    /// Arrives, and waits until enough others have. Did they?
+    pub(crate) fn attend(&self) -> bool {
+        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        *arrived += 1;
+        self.complete.notify_all();
+        let (arrived, _) = self
+            .complete
+            .wait_timeout_while(arrived, PATIENCE, |arrived| *arrived < self.wanted)
+            .unwrap_or_else(PoisonError::into_inner);
+        *arrived >= self.wanted
+    }
+}
+
+/// Far longer than it ever takes.
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,106 @@
+//! Section 3: more threads than connections.
+
+use crate::args::Args;
+use crate::engine::Engine;
+use crate::meeting::Meeting;
+use crate::story::{Story, time};
+use cabrank::{Pool, Stats};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// All threads work; those that find no connection free wait in line.
+pub(crate) fn concurrency<M: Engine>(pool: &Pool<M>, args: &Args, story: &mut Story) -> anyhow::Result<()> {
+    let Args { max_size, threads, hold, .. } = *args;
+    story.section(&format!("Concurrency: {} on {}", many(threads, "thread"), many(max_size, "connection")));
+    story.say(&format!(
+        "Each thread borrows {ROUNDS} times, asks for the sum of all balances, and holds the connection for {hold:?} \
+         of work. Nobody returns the first before as many as can be are lent, so that the pool grows as far as it may."
+    ));
+
+    let before = pool.stats();
+    let began = Instant::now();
+    let lent = Lent::default();
+    let all_lent = Meeting::of(threads.min(max_size));
+    let outcomes: Vec<anyhow::Result<Work>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(pool, &lent, &all_lent, hold))).collect();
+        workers.into_iter().map(|worker| worker.join().expect("workers do not panic")).collect()
+    });
+    let took = began.elapsed();
+    let works = outcomes.into_iter().collect::<anyhow::Result<Vec<Work>>>()?;
+    let after = pool.stats();
+
+    let total = pool.run(|conn| M::total(conn))?;
+    let right = works.iter().flat_map(|work| &work.sums).filter(|&&sum| sum == total).count();
+    let most_open = works.iter().map(|work| work.most_open).max().unwrap_or(0);
+    story.expect("threads served in all their rounds", threads as usize, works.len());
+    story.expect("queries answered, and alike", (threads * ROUNDS) as usize, right);
+    story.expect("most connections lent at once", threads.min(max_size), lent.most.load(Relaxed));
+    story.expect_at_most("most connections seen open", max_size, most_open);
+    story.expect("loans counted by the pool", u64::from(threads * ROUNDS), borrowed(&after) - borrowed(&before));
+    story.fact("loans that did not wait", after.checked_out_at_once - before.checked_out_at_once);
+    story.fact("loans that waited", after.checked_out_after_waiting - before.checked_out_after_waiting);
+    story.fact("how long, all loans so far", quantiles(&after));
+    story.fact("all threads together took", time(took));
+    Ok(())
+}
+
+/// How many loans have begun.
+pub(crate) fn borrowed(stats: &Stats) -> u64 {
+    stats.checked_out_at_once + stats.checked_out_after_waiting - stats.taken_back
+}
+
+/// How long borrowers waited.
+pub(crate) fn quantiles(stats: &Stats) -> String {
+    let wait = |q| time(stats.wait_time.quantile(q));
+    format!("half up to {}, 90 % up to {}, the longest {}", wait(0.5), wait(0.9), time(stats.wait_time.max()))
+}
+
+/// What one thread saw.
+struct Work {
+    sums: Vec<i64>,
+    most_open: u32,
+}
+
+/// One thread.
+fn work<M: Engine>(pool: &Pool<M>, lent: &Lent, all_lent: &Meeting, hold: Duration) -> anyhow::Result<Work> {
+    let mut seen = Work { sums: Vec::new(), most_open: 0 };
+    for round in 0..ROUNDS {
+        let mut conn = pool.get()?;
+        lent.one_more();
+        seen.sums.push(M::total(&mut conn)?);
+        if round == 0 {
+            all_lent.attend();
+        }
+        thread::sleep(hold);
+        let stats = pool.stats();
+        seen.most_open = seen.most_open.max(stats.open + stats.opening + stats.closing);
+        lent.one_less();
+    }
+    Ok(seen)
+}
+
+/// Counts what is lent, without trusting the pool.
+#[derive(Default)]
+struct Lent {
+    now: AtomicU32,
+    most: AtomicU32,
+}
+
+impl Lent {
+    fn one_more(&self) {
+        let now = self.now.fetch_add(1, Relaxed) + 1;
+        self.most.fetch_max(now, Relaxed);
+    }
+
+    fn one_less(&self) {
+        self.now.fetch_sub(1, Relaxed);
+    }
+}
+
+/// `1 thread`, `2 threads`.
+fn many(count: u32, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+const ROUNDS: u32 = 3;

@@ -1,0 +1,47 @@
+//! Section 7: the final statistics, and a graceful close.
+
+use crate::engine::Engine;
+use crate::sections::concurrency::{borrowed, quantiles};
+use crate::story::{Story, time};
+use cabrank::{CloseReason, GetError, Pool};
+use std::time::{Duration, Instant};
+
+/// Closes the pool, and shows that nothing is left of it.
+pub(crate) fn ending<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
+    pool.run(|conn| M::drop_table(conn))?;
+
+    story.section("Final statistics and a graceful close");
+    story.say(
+        "`close_within` refuses new loans, wakes those who wait, waits for those who hold, and reports what was left.",
+    );
+    let began = Instant::now();
+    let report = pool.close_within(Duration::from_secs(10));
+    let took = began.elapsed();
+    let stats = pool.stats();
+    let reasons = CloseReason::ALL.into_iter().filter(|&reason| stats.closed.by(reason) > 0);
+    let reasons: Vec<_> = reasons.map(|reason| format!("{} {reason}", stats.closed.by(reason))).collect();
+
+    story.fact("opened", format!("{} (and {} attempts failed)", stats.opened, stats.open_failures));
+    story.fact("closed", reasons.join(", "));
+    story.fact("borrowed at once", stats.checked_out_at_once);
+    story.fact("borrowed after waiting", stats.checked_out_after_waiting);
+    story.fact("timed out", stats.timed_out);
+    story.fact("sessions reset on return", format!("{}; clean already: {}", stats.resets_done, stats.resets_skipped));
+    story.fact("waited", quantiles(&stats));
+    story.fact(
+        "lent for",
+        format!("{} on average, {} at most", time(stats.use_time.mean()), time(stats.use_time.max())),
+    );
+    story.fact("closing took", time(took));
+    story.fact("its report", &report);
+    story.expect("connections and threads left", 0, report.connections_left + report.threads_left);
+    story.expect("borrowed, all returned", borrowed(&stats), stats.returned);
+    story.expect("opened, all closed", stats.opened, stats.closed.total());
+
+    let refused = pool.get();
+    story.expect_error("one more `get`", "closed", &refused, GetError::is_closed);
+    if let Err(error) = refused {
+        story.quote(&error.to_string());
+    }
+    Ok(())
+}

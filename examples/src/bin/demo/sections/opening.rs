@@ -1,0 +1,44 @@
+//! Section 1: the settings, and the first connection.
+
+use crate::args::Args;
+use crate::engine::Engine;
+use crate::story::{Story, time};
+use anyhow::anyhow;
+use cabrank::{Pool, PooledConnection};
+use std::time::Duration;
+
+/// Builds the pool that all other sections use.
+pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> anyhow::Result<Pool<M>> {
+    let pool = Pool::builder()
+        .name("demo")
+        .max_size(args.max_size)
+        .acquire_timeout(Duration::from_secs(10))
+        // By default a connection is checked if nobody has used it for a second. On a slow machine that may come at
+        // any moment of this story, and the story shall be the same everywhere.
+        .check_after(Duration::from_secs(60))
+        .build(manager)
+        .map_err(|error| anyhow!("{error}; correct --url, or leave it out for a temporary SQLite file"))?;
+
+    story.section("The pool");
+    story.say(
+        "A pool keeps connections open and lends them. It opens one to see that it can, and more when they are needed.",
+    );
+
+    let mut conn = pool.get()?;
+    let config = pool.config();
+    story.fact("database", M::describe(&mut conn)?);
+    story.fact("max_size: the most connections", config.max_size);
+    story.fact("min_idle: kept ready", config.min_idle);
+    story.fact("acquire_timeout: how long `get` waits", limit(config.acquire_timeout));
+    story.fact("max_lifetime: how old one may become", limit(config.max_lifetime));
+    story.fact("opening the first took", time(pool.stats().open_time.max()));
+    story.expect("connections open", 1, pool.stats().open);
+    story.expect("the number of the first", 1, PooledConnection::id(&conn));
+    drop(conn);
+    Ok(pool)
+}
+
+/// A setting; the longest duration stands for none.
+fn limit(span: Duration) -> String {
+    if span == Duration::MAX { "no limit".to_owned() } else { format!("{span:?}") }
+}

@@ -1,0 +1,125 @@
+//! Section 4: all or nothing, and once more if somebody was in the way.
+
+use crate::engine::Engine;
+use crate::meeting::Meeting;
+use crate::sections::queries::{opening_balances, told};
+use crate::story::Story;
+use cabrank::{Pool, TransactionError};
+use std::error::Error;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
+
+/// A transfer that commits, one that fails and leaves no trace, and two that meet.
+pub(crate) fn transactions<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
+    let sum: i64 = opening_balances().iter().map(|account| account.balance).sum();
+    let balances = || -> anyhow::Result<String> { Ok(told(&pool.run(|conn| M::accounts(conn))?)) };
+
+    story.section("Transactions");
+    story.say(
+        "`transaction().run(..)` begins, runs a closure, and commits if it says Ok. If it fails or panics, all is \
+         rolled back. Balances are those of Ada, Ben and Cy.",
+    );
+    transfer(pool, ADA, BEN, 30)?;
+    story.expect("after a transfer of 30 from Ada to Ben", "70, 80, 0".to_owned(), balances()?);
+
+    let too_much = transfer(pool, BEN, CY, 1_000);
+    let insufficient = |error: &TransactionError<_, _>| {
+        matches!(error, TransactionError::User(TransferError::Insufficient { has: 80, wanted: 1_000 }))
+    };
+    story.expect_error("a transfer of 1000 from Ben to Cy", "too little money", &too_much, insufficient);
+    if let Err(error) = too_much {
+        story.quote(&error.to_string());
+    }
+    story.expect("after that", "70, 80, 0".to_owned(), balances()?);
+    story.expect("the sum of all balances", sum, pool.run(|conn| M::total(conn))?);
+
+    if pool.config().max_size < 2 {
+        story.say("Two transactions that meet need two connections, which this pool does not have: left out.");
+        return Ok(());
+    }
+    story.say(
+        "Two threads read Ada's balance at the same time, and each writes back one more. Neither payment must be lost: \
+         the database refuses the second, and `retries` runs it again.",
+    );
+    let attempts = pay_in_twice(pool)?;
+    story.expect_at_least("attempts of the two", 3, attempts);
+    story.expect("after both", "72, 80, 0".to_owned(), balances()?);
+    Ok(())
+}
+
+/// Moves money from one account to another, or does nothing.
+fn transfer<M: Engine>(
+    pool: &Pool<M>,
+    from: i64,
+    to: i64,
+    amount: i64,
+) -> Result<(), TransactionError<M::Error, TransferError<M::Error>>> {
+    pool.transaction().retries(RETRIES).run(|tx| {
+        // Paid in first, so that there is something to roll back if it cannot be paid.
+        let balance = M::balance(tx, to)?;
+        M::set_balance(tx, to, balance + amount)?;
+        let has = M::balance(tx, from)?;
+        if has < amount {
+            return Err(TransferError::Insufficient { has, wanted: amount });
+        }
+        M::set_balance(tx, from, has - amount)?;
+        Ok(())
+    })
+}
+
+/// Two threads pay one coin each into one account, and meet between reading and writing. Returns the attempts made.
+fn pay_in_twice<M: Engine>(pool: &Pool<M>) -> anyhow::Result<u32> {
+    let attempts = AtomicU32::new(0);
+    let both_have_read = Meeting::of(2);
+    let pay_in = || {
+        pool.transaction().options(M::watchful()).retries(RETRIES).run(|tx| {
+            attempts.fetch_add(1, Relaxed);
+            let balance = M::balance(tx, ADA)?;
+            both_have_read.attend();
+            M::set_balance(tx, ADA, balance + 1)
+        })
+    };
+    thread::scope(|scope| {
+        let tellers = [scope.spawn(pay_in), scope.spawn(pay_in)];
+        tellers.into_iter().try_for_each(|teller| teller.join().expect("tellers do not panic"))
+    })?;
+    Ok(attempts.into_inner())
+}
+
+/// Why a transfer failed. The pool finds the driver's error in it by `source`, and so knows what may be retried.
+#[derive(Debug)]
+enum TransferError<D> {
+    Insufficient { has: i64, wanted: i64 },
+    Database(D),
+}
+
+impl<D> From<D> for TransferError<D> {
+    fn from(error: D) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl<D: fmt::Display> fmt::Display for TransferError<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Insufficient { has, wanted } => write!(f, "insufficient funds: {wanted} wanted, {has} there"),
+            Self::Database(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<D: Error + 'static> Error for TransferError<D> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Insufficient { .. } => None,
+            Self::Database(error) => Some(error),
+        }
+    }
+}
+
+const ADA: i64 = 1;
+const BEN: i64 = 2;
+const CY: i64 = 3;
+/// Many more than are ever needed.
+const RETRIES: u32 = 10;

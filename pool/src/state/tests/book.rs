@@ -1,0 +1,142 @@
+//! The book: what is known of each connection and of the server, kept apart from the state and in the plainest way.
+
+use crate::config::Config;
+use crate::gate::Refusal;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+pub(super) struct Book {
+    /// Every connection that is open, by its number.
+    pub(super) alive: BTreeMap<u64, Facts>,
+    /// How often there was reason to doubt all connections.
+    pub(super) doubts: u64,
+    pub(super) evictions: u64,
+    pub(super) closed: bool,
+    /// When the clocks were last compared, and what they said.
+    pub(super) clocks: (Instant, Duration),
+    pub(super) trouble: Option<Trouble>,
+    /// Has there ever been trouble? Then growth is held back for a while after it.
+    pub(super) untroubled: bool,
+    pub(super) opened: u64,
+    pub(super) open_failures: u64,
+}
+
+/// What is known of one connection.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) evictions: u64,
+    pub(super) expires: Option<Instant>,
+    pub(super) proved_at: Instant,
+    /// How many doubts there had been when its last proof was asked for.
+    pub(super) proved_after: u64,
+    pub(super) asked_after: u64,
+    pub(super) last_used: Instant,
+    pub(super) condemned: bool,
+    pub(super) lent_at: Instant,
+    pub(super) leak_told: bool,
+}
+
+/// The server cannot be reached, and when the next attempt may begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trouble {
+    pub(super) kind: Refusal,
+    pub(super) since: Instant,
+    pub(super) failures: u32,
+    pub(super) retry_at: Instant,
+    /// Attempts with this number and later ones began after the first failure.
+    pub(super) first_probe: u64,
+}
+
+impl Book {
+    pub(super) fn new(now: Instant, wall: Duration) -> Self {
+        Self {
+            alive: BTreeMap::new(),
+            doubts: 0,
+            evictions: 0,
+            closed: false,
+            clocks: (now, wall),
+            trouble: None,
+            untroubled: true,
+            opened: 0,
+            open_failures: 0,
+        }
+    }
+
+    pub(super) fn facts(&mut self, id: u64) -> &mut Facts {
+        self.alive.get_mut(&id).expect("the connection is open")
+    }
+
+    pub(super) fn lent(&mut self, id: u64, now: Instant) {
+        let facts = self.facts(id);
+        (facts.lent_at, facts.leak_told) = (now, false);
+    }
+
+    /// May this connection be lent now? If not, why not?
+    pub(super) fn flaw(&self, id: u64, now: Instant, config: &Config) -> Option<&'static str> {
+        let Some(facts) = self.alive.get(&id) else { return Some("closed") };
+        if facts.condemned {
+            Some("condemned")
+        } else if facts.evictions != self.evictions {
+            Some("evicted")
+        } else if facts.expires.is_some_and(|at| at <= now) {
+            Some("expired")
+        } else if facts.proved_after != self.doubts {
+            Some("suspect")
+        } else if now - facts.proved_at > config.check_after {
+            Some("stale")
+        } else {
+            None
+        }
+    }
+
+    /// A connection is dead. Was it above suspicion? Then all others are under it now.
+    pub(super) fn died(&mut self, id: u64) {
+        if self.alive[&id].proved_after == self.doubts {
+            self.doubts += 1;
+        }
+    }
+
+    /// Compares the clocks: have they drifted apart by more than a second?
+    pub(super) fn compare(&mut self, now: Instant, wall: Duration) -> bool {
+        let (then, wall_then) = std::mem::replace(&mut self.clocks, (now, wall));
+        let nanos = |span: Duration| span.as_nanos() as i128;
+        let wall_passed = nanos(wall) - nanos(wall_then);
+        let jumped = (wall_passed - nanos(now - then)).abs() > 1_000_000_000 || wall_passed < 0;
+        self.doubts += u64::from(jumped);
+        jumped
+    }
+
+    /// An attempt to connect failed; the state will try again at `retry_at`.
+    pub(super) fn failed(&mut self, kind: Refusal, now: Instant, retry_at: Instant, attempts: u64) {
+        self.open_failures += 1;
+        self.untroubled = false;
+        let Some(before) = self.trouble else {
+            self.doubts += u64::from(kind == Refusal::Unavailable);
+            self.trouble = Some(Trouble { kind, since: now, failures: 1, retry_at, first_probe: attempts });
+            return self.check_pause(now);
+        };
+        if before.kind == kind && now < before.retry_at {
+            assert_eq!(retry_at, before.retry_at, "attempts that fail together count once");
+            return;
+        }
+        self.trouble = Some(Trouble { kind, failures: before.failures + 1, retry_at, ..before });
+        self.check_pause(now);
+    }
+
+    /// The pause before the next attempt must be neither too short nor too long.
+    fn check_pause(&self, now: Instant) {
+        let Some(trouble) = self.trouble else { return };
+        let doubled = |first: u64, most: u64| {
+            let factor = 1u64 << (trouble.failures - 1).min(20);
+            Duration::from_millis((first * factor).min(most))
+        };
+        let long = now - trouble.since >= Duration::from_secs(30);
+        let pause = trouble.retry_at - now;
+        if trouble.kind == Refusal::Permanent {
+            assert_eq!(pause, doubled(1_000, 30_000));
+        } else {
+            assert!(pause >= Duration::from_millis(10), "a pause of {pause:?}");
+            assert!(pause <= doubled(50, if long { 5_000 } else { 500 }), "a pause of {pause:?}: {trouble:?}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What must be so after every step.
+
+use super::book::Trouble;
+use super::jobs::{Fate, Work};
+use super::world::{Gift, Waiting, World};
+use crate::entry::Entry;
+use crate::gate::Refusal;
+use crate::reason::CloseReason;
+use crate::slots::Phase;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+impl World {
+    /// Compares the state with the book, after each transaction.
+    pub(super) fn check(&mut self) {
+        self.find_deliveries();
+        self.check_places();
+        self.check_numbers();
+        self.check_line();
+    }
+
+    /// Who has something in its cell? The first in line, in order, and each was woken.
+    fn find_deliveries(&mut self) {
+        let lent: Vec<(usize, u64)> = self
+            .state
+            .slots
+            .iter()
+            .filter(|(_, record)| record.phase == Phase::Lent)
+            .map(|(_, record)| (record.borrower.thread, record.id))
+            .collect();
+        while let Some(first) = self.line.first() {
+            let Some(&(_, id)) = lent.iter().find(|(number, _)| *number == first.number) else { break };
+            self.assert_lendable(id);
+            let first = self.line.remove(0);
+            assert!(self.is_woken(&first), "a delivery to one who sleeps");
+            self.book.lent(id, self.now);
+            self.served.push((first, Gift::Connection(id)));
+        }
+        let out_of_turn = self.line.iter().any(|other| lent.iter().any(|(number, _)| *number == other.number));
+        assert!(!out_of_turn, "served out of turn");
+        if self.state.queue.is_empty() && !self.line.is_empty() {
+            if !self.book.closed {
+                self.check_refusal();
+            }
+            for waiting in std::mem::take(&mut self.line) {
+                assert!(self.is_woken(&waiting), "a word to one who sleeps");
+                self.served.push((waiting, Gift::Word));
+            }
+        }
+        assert_eq!(self.state.queue.len(), self.line.len());
+    }
+
+    /// Every connection that is open is in exactly one place.
+    fn check_places(&self) {
+        let idle = self.state.idle.iter().map(|entry| entry.id);
+        let lent = self.lent.iter().map(|(_, entry)| entry.id);
+        let cells = self.served.iter().filter_map(|(_, gift)| match gift {
+            Gift::Connection(id) => Some(*id),
+            Gift::Word => None,
+        });
+        let jobs = self.jobs.iter().filter_map(|job| match &job.work {
+            Work::Open { .. } => None,
+            Work::Check(entry) | Work::Reset(entry) | Work::Close(entry) => Some(entry.id),
+        });
+        let places: Vec<u64> = idle.chain(lent).chain(cells).chain(jobs).collect();
+        let distinct: BTreeSet<u64> = places.iter().copied().collect();
+        assert_eq!(distinct.len(), places.len(), "a connection is in two places: {}", self.summary());
+        assert!(distinct.iter().eq(self.book.alive.keys()), "a connection is lost: {}", self.summary());
+    }
+
+    /// The state counts as the world does.
+    fn check_numbers(&self) {
+        let stats = self.state.stats();
+        let jobs = |kind: fn(&Work) -> bool| {
+            self.jobs.iter().filter(|job| kind(&job.work) && matches!(job.fate, None | Some(Fate::Stuck))).count()
+        };
+        let fate = |fate| self.jobs.iter().filter(|job| job.fate == Some(fate)).count();
+        let in_cells = self.served.iter().filter(|(_, gift)| *gift != Gift::Word).count();
+        let (opening, checking) =
+            (jobs(|work| matches!(work, Work::Open { .. })), jobs(|work| matches!(work, Work::Check(_))));
+        let (resetting, closing) =
+            (jobs(|work| matches!(work, Work::Reset(_))), jobs(|work| matches!(work, Work::Close(_))));
+        let lent = self.lent.len() - self.severed.len() + in_cells;
+        let idle = self.state.idle.len();
+        let told = [
+            stats.idle,
+            stats.in_use,
+            stats.opening,
+            stats.checking,
+            stats.resetting,
+            stats.closing,
+            stats.severed,
+            stats.abandoned,
+            stats.stuck,
+            stats.waiting,
+            stats.open,
+        ];
+        let counted = [
+            idle,
+            lent,
+            opening,
+            checking,
+            resetting,
+            closing,
+            fate(Fate::Severed) + self.severed.len(),
+            fate(Fate::Abandoned),
+            fate(Fate::Stuck),
+            self.line.len(),
+            idle + lent + checking + resetting,
+        ];
+        assert_eq!(told.map(|number| number as usize), counted);
+        assert_eq!(stats.opened, self.book.opened);
+        assert_eq!(stats.open_failures, self.book.open_failures);
+    }
+
+    /// Nobody waits without a reason, nor sleeps while there is something to be had.
+    fn check_line(&self) {
+        if self.book.closed {
+            assert!(self.line.is_empty() && self.state.idle.is_empty(), "a closed pool has waiters or idle ones");
+            return;
+        }
+        let flawless = |entry: &Entry<()>| self.book.flaw(entry.id, self.now, &self.config).is_none();
+        let fresh = self.state.idle.iter().rev().take_while(|entry| flawless(entry)).count();
+        for waiting in self.line.iter().take(fresh) {
+            assert!(self.is_woken(waiting), "asleep though something is idle: {}", self.summary());
+        }
+        if self.line.is_empty() {
+            return;
+        }
+        let loans = self.lent.len() + self.served.len();
+        let alarm = self.state.alarm.is_some_and(|at| self.alarms.contains(&at));
+        let somebody_looks = self.line.iter().any(|waiting| self.is_woken(waiting));
+        let hope = somebody_looks || !self.jobs.is_empty() || loans > 0 || alarm;
+        assert!(hope, "somebody waits for nothing: {}", self.summary());
+        // Whoever relies on a check or a reset does so for a tenth of a second.
+        for job in self.jobs.iter().filter(|job| job.fate.is_none()) {
+            let late_at = job.began + Duration::from_millis(100);
+            if matches!(job.work, Work::Check(_) | Work::Reset(_)) && late_at > self.now {
+                assert!(self.state.alarm.is_some_and(|at| at <= late_at), "no alarm for a call that may be late");
+            }
+        }
+        let hopeless = |trouble: Trouble| trouble.kind == Refusal::Permanent && self.now < trouble.retry_at;
+        if self.state.stats().open == 0 {
+            assert!(!self.book.trouble.is_some_and(hopeless), "left waiting without hope: {}", self.summary());
+        }
+        // Where nothing holds back growth, each has a call under way while there is room.
+        let taken = self.taken();
+        if self.book.untroubled && loans == 0 && taken < self.config.max_size as usize {
+            let calls =
+                self.jobs.iter().filter(|job| job.fate.is_none() && !matches!(job.work, Work::Close(_))).count();
+            let idle = self.state.idle.len();
+            assert!(self.line.len() <= idle + calls, "somebody waits though there is room: {}", self.summary());
+        }
+    }
+
+    /// A connection is about to be opened: is there room, and is it the only probe of an outage?
+    pub(super) fn check_opening(&self) {
+        assert!(!self.book.closed);
+        assert!(self.state.slots.taken() <= self.config.max_size as usize, "more than max_size");
+        let Some(trouble) = self.book.trouble else { return };
+        assert!(self.now >= trouble.retry_at, "too early: {trouble:?}");
+        let probes = self.jobs.iter().filter(|job| {
+            matches!(job.work, Work::Open { .. }) && job.fate.is_none() && job.number >= trouble.first_probe
+        });
+        assert_eq!(probes.count(), 0, "a second probe: {trouble:?}");
+    }
+
+    pub(super) fn check_reason(&mut self, entry: &Entry<()>, reason: CloseReason) {
+        let (now, config) = (self.now, self.config.clone());
+        let severed = self.state.slots.get(entry.slot).phase == Phase::Severed;
+        let (evictions, closed) = (self.book.evictions, self.book.closed);
+        let facts = self.book.facts(entry.id);
+        let right = match reason {
+            CloseReason::Expired => facts.expires.is_some_and(|at| at <= now),
+            CloseReason::Evicted => facts.evictions < evictions,
+            CloseReason::Idle => now - facts.last_used >= config.idle_timeout,
+            CloseReason::PoolClosed => closed || severed,
+            CloseReason::Surplus => true,
+            _ => facts.condemned,
+        };
+        assert!(right, "closed as {reason}: {facts:?}");
+    }
+
+    pub(super) fn check_leak(&mut self, id: u64) {
+        let (now, leak_after) = (self.now, self.config.leak_after);
+        let facts = self.book.facts(id);
+        assert!(!std::mem::replace(&mut facts.leak_told, true), "a leak told twice");
+        assert!(now - facts.lent_at >= leak_after, "no leak");
+    }
+
+    /// After the alarms have rung: every loan that is out for too long was told.
+    pub(super) fn check_all_leaks_told(&self) {
+        let lent = self.lent.iter().filter(|(_, entry)| !self.severed.contains(&entry.slot));
+        for (_, entry) in lent.filter(|_| !self.book.closed) {
+            let facts = &self.book.alive[&entry.id];
+            let leaked = self.now - facts.lent_at >= self.config.leak_after;
+            assert!(facts.leak_told || !leaked, "a leak that was not told");
+        }
+    }
+
+    /// Somebody is told that there is no hope: only of a fault that somebody must mend, with nothing open.
+    pub(super) fn check_refusal(&self) {
+        let trouble = self.book.trouble.expect("a refusal without trouble");
+        assert_eq!(trouble.kind, Refusal::Permanent);
+        assert!(self.now < trouble.retry_at);
+        assert_eq!(self.state.stats().open, 0, "refused while one is open");
+    }
+
+    pub(super) fn check_lifetime(&self, expires: Option<Instant>) {
+        let Some(expires) = expires else { return assert_eq!(self.config.max_lifetime, Duration::MAX) };
+        let life = expires - self.now;
+        let shortest = self.config.max_lifetime.mul_f64(1.0 - self.config.lifetime_jitter);
+        assert!(life <= self.config.max_lifetime && life >= shortest, "{life:?}");
+    }
+
+    /// A newcomer was served: that is allowed only while the first in line has not waited for long.
+    pub(super) fn check_no_overtaking(&self, now: Instant) {
+        if let Some(first) = self.line.first() {
+            let waited = now - first.since;
+            assert!(waited <= self.config.fairness_window, "overtook one who has waited for {waited:?}");
+        }
+    }
+
+    pub(super) fn assert_lendable(&self, id: u64) {
+        assert_eq!(self.book.flaw(id, self.now, &self.config), None, "lent: {}", self.summary());
+    }
+
+    pub(super) fn is_woken(&self, waiting: &Waiting) -> bool {
+        self.woken.contains(&Arc::as_ptr(&waiting.waiter))
+    }
+
+    fn taken(&self) -> usize {
+        self.state.slots.taken()
+    }
+
+    pub(super) fn summary(&self) -> String {
+        format!("{:?}; trouble: {:?}; config: {:?}", self.state.stats(), self.book.trouble, self.config)
+    }
+}

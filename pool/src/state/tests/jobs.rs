@@ -1,0 +1,221 @@
+//! The crew's part of the world: driver calls that begin when the state orders them, and end as an operation says.
+
+use super::book::Facts;
+use super::ops::End;
+use super::world::{Broken, World};
+use crate::entry::{Entry, Proof};
+use crate::error::Cause;
+use crate::gate::Refusal;
+use crate::limit::Limit;
+use crate::reason::CloseReason;
+use crate::slots::{Phase, SlotId};
+use crate::state::State;
+use crate::state::todo::{Opening, Todo};
+use crate::sync::AtomicBool;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A driver call under way.
+pub(super) struct Job {
+    pub(super) slot: SlotId,
+    pub(super) work: Work,
+    pub(super) number: u64,
+    pub(super) began: Instant,
+    /// When its limit passes.
+    pub(super) over_at: Instant,
+    pub(super) fate: Option<Fate>,
+    limit: Limit,
+}
+
+pub(super) enum Work {
+    Open { generation: u64, evictions: u64 },
+    Check(Box<Entry<()>>),
+    Reset(Box<Entry<()>>),
+    Close(Box<Entry<()>>),
+}
+
+/// What became of a call that overran.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Fate {
+    Severed,
+    Abandoned,
+    Stuck,
+}
+
+impl World {
+    pub(super) fn begin_open(&mut self, opening: Opening) {
+        self.check_opening();
+        let work = Work::Open { generation: opening.generation, evictions: self.book.evictions };
+        self.begin(opening.slot, work, opening.limit);
+    }
+
+    pub(super) fn begin_check(&mut self, entry: Box<Entry<()>>) {
+        let doubts = self.book.doubts;
+        self.book.facts(entry.id).asked_after = doubts;
+        self.begin(entry.slot, Work::Check(entry), self.config.check_timeout);
+    }
+
+    pub(super) fn begin_reset(&mut self, entry: Box<Entry<()>>) {
+        self.begin(entry.slot, Work::Reset(entry), self.config.reset_timeout);
+    }
+
+    pub(super) fn begin_close(&mut self, entry: Box<Entry<()>>, reason: CloseReason) {
+        self.check_reason(&entry, reason);
+        let (slot, cut) = (entry.slot, !reason.is_orderly());
+        self.begin(slot, Work::Close(entry), self.config.close_timeout);
+        // Without a line there is nothing to cut.
+        if cut && self.attempts % 4 != 0 {
+            self.cut(slot);
+        }
+    }
+
+    fn begin(&mut self, slot: SlotId, work: Work, span: Duration) {
+        self.attempts += 1;
+        let severed = self.state.slots.get(slot).phase == Phase::Severed;
+        let limit = Limit::new(&"test".into(), self.now, Duration::MAX);
+        let fuse = limit.fuse();
+        self.jobs.push(Job {
+            slot,
+            work,
+            number: self.attempts,
+            began: self.now,
+            over_at: self.now + span,
+            fate: severed.then_some(Fate::Severed),
+            limit,
+        });
+        self.with(|state, _| state.call_began(slot, fuse.downgrade()));
+    }
+
+    /// The call in `slot` is given up. Every fourth has no line to cut, and some openings look up a name.
+    pub(super) fn cut(&mut self, slot: SlotId) {
+        let Some(job) = self.jobs.iter_mut().find(|job| job.slot == slot && job.fate.is_none()) else { return };
+        let opens = matches!(job.work, Work::Open { .. });
+        let fate = match job.number % 4 {
+            0 => Fate::Stuck,
+            1 if opens => Fate::Abandoned,
+            _ => Fate::Severed,
+        };
+        job.fate = Some(fate);
+        if opens {
+            self.open_failed(Refusal::Unavailable, Cause::seen("overran"));
+        }
+        let now = self.now;
+        self.with(|state, todo| match fate {
+            Fate::Severed => state.severed(slot, now, todo),
+            Fate::Abandoned => state.abandoned(slot, now),
+            Fate::Stuck => state.stuck(slot),
+        });
+    }
+
+    /// The call returns. Whatever it says, one that was given up has failed.
+    pub(super) fn end_job(&mut self, place: usize, end: End) {
+        let Job { slot, work, fate, limit, .. } = self.jobs.remove(place);
+        let end = if fate.is_some() { End::Failed(Refusal::Unavailable) } else { end };
+        let now = self.now;
+        match (work, end) {
+            (Work::Open { generation, evictions }, End::Well) => self.opened(slot, generation, evictions),
+            (Work::Open { .. }, End::Failed(refusal)) => {
+                if fate.is_none() {
+                    self.open_failed(refusal, Cause::Driver(Arc::new(Broken)));
+                }
+                self.with(|state, todo| state.release(slot, todo));
+                self.check();
+            }
+            (Work::Check(mut entry), End::Well) => {
+                let facts = self.book.facts(entry.id);
+                (facts.proved_at, facts.proved_after) = (now, facts.asked_after);
+                self.with(|state, todo| {
+                    state.proved(&mut entry, now);
+                    state.put_proved(entry, now, todo);
+                });
+                self.check();
+            }
+            (Work::Check(entry), End::Failed(_)) => {
+                self.book.died(entry.id);
+                self.with(|state, _| state.died(&entry));
+                self.close_now(slot, entry, CloseReason::CheckFailed);
+            }
+            (Work::Reset(entry), End::Well) => {
+                self.with(|state, _| state.reset_ended(true));
+                self.with(|state, todo| state.put(entry, now, todo));
+                self.check();
+            }
+            (Work::Reset(entry), End::Failed(_)) => {
+                self.with(|state, _| state.reset_ended(false));
+                self.close_now(slot, entry, CloseReason::ResetFailed);
+            }
+            (Work::Close(entry), _) => {
+                self.book.alive.remove(&entry.id);
+                self.with(|state, todo| state.release(slot, todo));
+                self.check();
+            }
+        }
+        drop(limit);
+    }
+
+    fn open_failed(&mut self, refusal: Refusal, cause: Cause<Broken>) {
+        let now = self.now;
+        let fail = |state: &mut State<(), Broken>, todo: &mut Todo<(), Broken>| {
+            state.open_failed(refusal, cause, now, todo);
+            state.gate.retry_at().expect("there is trouble")
+        };
+        self.with_noted(fail, |world, &retry_at| {
+            world.book.failed(refusal, now, retry_at, world.attempts + 1);
+        });
+    }
+
+    fn opened(&mut self, slot: SlotId, generation: u64, evictions: u64) {
+        let (now, took) = (self.now, Duration::from_millis(1));
+        let mut entry = Box::new(Entry {
+            conn: (),
+            id: 0,
+            slot,
+            line: None,
+            opened_at: now,
+            expires: None,
+            last_used: now,
+            lent_at: now,
+            proved: Proof { at: now, epoch: 0 },
+            fresh_until: None,
+            asked: 0,
+            generation,
+            uses: 0,
+            touched: AtomicBool::new(false),
+            condemned: None,
+        });
+        let admit = |state: &mut State<(), Broken>, todo: &mut Todo<(), Broken>| {
+            state.admit(&mut entry, took, now, todo);
+            let admitted = (entry.id, entry.expires);
+            state.put_proved(entry, now, todo);
+            admitted
+        };
+        let (_, expires) = self.with_noted(admit, |world, &(id, expires)| {
+            let doubts = world.book.doubts;
+            let facts = Facts {
+                evictions,
+                expires,
+                proved_at: now,
+                proved_after: doubts,
+                asked_after: doubts,
+                last_used: now,
+                condemned: false,
+                lent_at: now,
+                leak_told: false,
+            };
+            assert!(world.book.alive.insert(id, facts).is_none(), "two connections of one number");
+            world.book.trouble = None;
+            world.book.opened += 1;
+        });
+        self.check_lifetime(expires);
+        self.check();
+    }
+
+    /// A connection failed while it was with the crew.
+    fn close_now(&mut self, slot: SlotId, entry: Box<Entry<()>>, reason: CloseReason) {
+        let now = self.now;
+        self.book.facts(entry.id).condemned = true;
+        self.with(|state, _| state.closing(slot, reason, now));
+        self.begin_close(entry, reason);
+        self.check();
+    }
+}

@@ -1,0 +1,80 @@
+//! What once went wrong, each as the shortest story that shows it.
+
+use super::ops::{End, Op, Op::*};
+use super::world::{World, borrower};
+use crate::config::Config;
+use crate::gate::Refusal;
+use crate::queue::Queue;
+use crate::sync;
+use crate::waiter::{Waiter, Wake};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Plays `ops` with a check after each, and heals the world in the end.
+fn play(config: Config, ops: impl IntoIterator<Item = Op>) {
+    let mut world = World::new(config, 0);
+    for op in ops {
+        world.play(op);
+    }
+    world.heal();
+}
+
+fn cold(max_size: u32) -> Config {
+    Config { max_size, ..Config::default() }
+}
+
+fn fails(job: usize) -> Op {
+    JobEnds(job, End::Failed(Refusal::Unavailable))
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_attempt_that_hangs_where_nobody_can_cut_it_holds_up_no_other() {
+    // The fourth attempt is the one without a line, and a probe.
+    play(cold(3), [Get, Get, Get, fails(0), fails(0), fails(0), Pass(5 * SECOND)]);
+}
+
+#[test]
+fn a_probe_that_drags_on_gets_no_second_beside_it() {
+    play(cold(3), [Get, Get, Get, fails(0), fails(0), fails(0), Pass(SECOND / 4), Pass(SECOND * 7 / 10)]);
+}
+
+#[test]
+fn an_attempt_that_hangs_for_good_is_no_sign_of_a_full_server() {
+    let full = JobEnds(0, End::Failed(Refusal::Capacity));
+    let well = || JobEnds(0, End::Well);
+    // Two are lent. The fourth call of all is an attempt to open the third, and has no line to cut.
+    play(cold(4), [Get, full, Pass(SECOND / 4), well(), Look(0), Get, well(), Look(0), Get, Pass(20 * SECOND)]);
+}
+
+#[test]
+fn those_who_were_served_dead_connections_all_get_their_places_back() {
+    let (mut queue, start) = (Queue::new(), sync::now());
+    let mut join = |second: u32| queue.join(Wake::Thread(Waiter::new()), borrower(0), start + second * SECOND);
+    // The last three come a second time.
+    let tickets = [4, 5, 6, 2, 1, 3].map(|second| (second, join(second)));
+    for turn in 1..=6 {
+        let _ = queue.deliver(turn);
+    }
+    for (second, ticket) in tickets {
+        assert_eq!(queue.collect(&ticket), Some(second));
+    }
+}
+
+#[test]
+fn one_who_comes_back_into_the_line_is_notified_in_turn() {
+    let (mut queue, start) = (Queue::<u32>::new(), sync::now());
+    let waiters = [1, 3, 2].map(|second| (second, Waiter::new()));
+    let join = |queue: &mut Queue<u32>, (second, waiter): &(u32, Arc<Waiter>)| {
+        queue.join(Wake::Thread(Arc::clone(waiter)), borrower(0), start + *second * SECOND)
+    };
+    let mut tickets = vec![join(&mut queue, &waiters[0]), join(&mut queue, &waiters[1])];
+    queue.notify(1, Wake::wake);
+    tickets.push(join(&mut queue, &waiters[2]));
+    queue.notify(2, Wake::wake);
+    assert_eq!(waiters.map(|(_, waiter)| waiter.park(Some(start))), [true, false, true]);
+    for ticket in tickets {
+        queue.cancel(&ticket);
+    }
+}

@@ -1,0 +1,38 @@
+//! The state driven by random operations and checked against a book that is kept beside it in plain lists.
+//!
+//! [`ops`] says what may happen, [`world`] does it as the three routes would, [`book`] keeps what must be so, [`checks`]
+//! compares after every step. At the end of each sequence the world heals, and whoever still waits must be served.
+//! `PROPTEST_CASES` sets how many sequences are played.
+
+mod book;
+mod checks;
+mod jobs;
+mod known;
+mod ops;
+mod time;
+mod world;
+
+use ops::{Op, op, settings};
+use proptest::prelude::*;
+use world::World;
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_no_connection_is_lost_and_nobody_is_forgotten(
+        config in settings(),
+        seed in any::<u64>(),
+        ops in prop::collection::vec(op(), 1..150),
+        closes in prop::option::weighted(0.2, 0usize..150),
+    ) {
+        let mut world = World::new(config, seed);
+        for (step, op) in ops.into_iter().enumerate() {
+            if closes == Some(step) {
+                world.play(Op::Close);
+            }
+            world.play(op);
+        }
+        world.heal();
+    }
+}

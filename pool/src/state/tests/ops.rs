@@ -1,0 +1,158 @@
+//! What may happen to a pool: the operations, their random mix, and the settings they meet.
+
+use super::world::{Leave, World};
+use crate::config::Config;
+use crate::gate::Refusal;
+use crate::reason::CloseReason;
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// One thing that happens. A number picks one of those there are.
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    /// Somebody wants a connection, and waits if there is none.
+    Get,
+    /// Somebody wants a connection, but does not wait.
+    Try,
+    /// One who waits looks, woken or not.
+    Look(usize),
+    /// One who waits runs out of time, and looks once more.
+    GiveUp(usize),
+    /// One who waits goes without another look.
+    Leave(usize),
+    /// A loan ends.
+    Return(usize, Shape),
+    Detach(usize),
+    /// The line of a loan is cut.
+    SeverLoan(usize),
+    /// The crew ends a driver call.
+    JobEnds(usize, End),
+    /// Time passes, and alarms ring when they are due.
+    Pass(Duration),
+    /// The process freezes: alarms ring late, and the wall clock runs on.
+    Freeze(Duration),
+    /// The wall clock is set.
+    SetWall(Duration),
+    Resize(usize, usize),
+    EvictAll,
+    Close,
+}
+
+/// The shape in which a loan comes back.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    Clean,
+    Soiled,
+    Condemned(CloseReason),
+}
+
+/// How a driver call ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    Well,
+    Failed(Refusal),
+}
+
+impl World {
+    pub(super) fn play(&mut self, op: Op) {
+        match op {
+            Op::Get => self.request(self.now, true),
+            Op::Try => self.request(self.now, false),
+            Op::Look(pick) => self.on_waiter(pick, Leave::No),
+            Op::GiveUp(pick) => self.on_waiter(pick, Leave::AfterLook),
+            Op::Leave(pick) => self.on_waiter(pick, Leave::AtOnce),
+            Op::Return(pick, shape) => self.check_in(pick, shape),
+            Op::Detach(pick) => self.detach(pick),
+            Op::SeverLoan(pick) => self.sever_loan(pick),
+            Op::JobEnds(pick, end) => {
+                if !self.jobs.is_empty() {
+                    self.end_job(pick % self.jobs.len(), end);
+                }
+            }
+            Op::Pass(span) => self.pass(span),
+            Op::Freeze(span) => self.freeze(span),
+            Op::SetWall(wall) => self.wall = wall,
+            Op::Resize(max, min) => self.resize(max, min.min(max)),
+            Op::EvictAll => self.evict_all(),
+            Op::Close => self.close(),
+        }
+    }
+}
+
+/// Closing is no part of the mix, for it ends all else: see the tests.
+pub(super) fn op() -> impl Strategy<Value = Op> {
+    let pick = || any::<usize>();
+    prop_oneof![
+        12 => Just(Op::Get),
+        2 => Just(Op::Try),
+        8 => pick().prop_map(Op::Look),
+        2 => pick().prop_map(Op::GiveUp),
+        1 => pick().prop_map(Op::Leave),
+        10 => (pick(), shape()).prop_map(|(pick, shape)| Op::Return(pick, shape)),
+        1 => pick().prop_map(Op::Detach),
+        1 => pick().prop_map(Op::SeverLoan),
+        14 => (pick(), end()).prop_map(|(pick, end)| Op::JobEnds(pick, end)),
+        10 => span().prop_map(Op::Pass),
+        1 => span().prop_map(Op::Freeze),
+        1 => span().prop_map(Op::SetWall),
+        1 => (1usize..=4, 0usize..=3).prop_map(|(max, min)| Op::Resize(max, min)),
+        1 => Just(Op::EvictAll),
+    ]
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    prop_oneof![
+        6 => Just(Shape::Clean),
+        3 => Just(Shape::Soiled),
+        1 => Just(Shape::Condemned(CloseReason::Broken)),
+        1 => Just(Shape::Condemned(CloseReason::Discarded)),
+    ]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        8 => Just(End::Well),
+        2 => Just(End::Failed(Refusal::Unavailable)),
+        1 => Just(End::Failed(Refusal::Capacity)),
+        1 => Just(End::Failed(Refusal::Permanent)),
+    ]
+}
+
+/// From nothing to minutes, each order of magnitude alike.
+fn span() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        Just(Duration::ZERO),
+        (1u64..2_000).prop_map(Duration::from_micros),
+        (1u64..200).prop_map(Duration::from_millis),
+        (200u64..5_000).prop_map(Duration::from_millis),
+        (5u64..120).prop_map(Duration::from_secs),
+    ]
+}
+
+pub(super) fn settings() -> impl Strategy<Value = Config> {
+    let or_never = |span: Duration| prop_oneof![Just(span), Just(Duration::MAX)];
+    let windows = prop_oneof![Just(Duration::ZERO), Just(Duration::from_millis(1)), Just(Duration::from_secs(1))];
+    let check_after = prop_oneof![Just(Duration::ZERO), Just(Duration::from_secs(1)), Just(Duration::MAX)];
+    (
+        (1u32..=4, 0u32..=3),
+        windows,
+        check_after,
+        or_never(Duration::from_secs(20)),
+        or_never(Duration::from_secs(5)),
+        or_never(Duration::from_secs(2)),
+        or_never(Duration::from_secs(3)),
+        prop_oneof![4 => Just(None), 1 => Just(Some(2))],
+    )
+        .prop_map(|((max, min), window, check_after, lifetime, idle, keepalive, leak_after, max_waiters)| Config {
+            max_size: max,
+            min_idle: min.min(max),
+            fairness_window: window,
+            check_after,
+            max_lifetime: lifetime,
+            idle_timeout: idle,
+            keepalive,
+            leak_after,
+            max_waiters,
+            ..Config::default()
+        })
+}

@@ -1,0 +1,171 @@
+//! The passing of time in the world: alarms ring, calls overrun, and in the end all heals.
+
+use super::jobs::Fate;
+use super::ops::{End, Shape};
+use super::world::{Leave, World};
+use crate::gate::Refusal;
+use std::time::{Duration, Instant};
+
+impl World {
+    /// Time passes: whatever is due on the way happens at its time.
+    pub(super) fn pass(&mut self, span: Duration) {
+        let target = self.now + span;
+        while let Some(due) = self.next_due().filter(|due| *due <= target) {
+            self.move_to(due);
+            self.happen();
+        }
+        self.move_to(target);
+        self.check_all_leaks_told();
+        self.check();
+    }
+
+    /// No time passes here, but outside, and then all that was due happens at once.
+    pub(super) fn freeze(&mut self, span: Duration) {
+        self.now += span / 2;
+        self.wall += span;
+        self.happen();
+        self.check();
+    }
+
+    fn move_to(&mut self, time: Instant) {
+        if time > self.now {
+            self.wall += time - self.now;
+            self.now = time;
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let calls = self.jobs.iter().filter(|job| job.fate.is_none()).map(|job| job.over_at);
+        calls.chain(self.alarms.iter().copied()).min()
+    }
+
+    /// What is due now.
+    fn happen(&mut self) {
+        let mut rings = 0;
+        loop {
+            let now = self.now;
+            if let Some(slot) =
+                self.jobs.iter().find(|job| job.fate.is_none() && job.over_at <= now).map(|job| job.slot)
+            {
+                self.cut(slot);
+            } else if let Some(place) = self.alarms.iter().position(|alarm| *alarm <= now) {
+                let alarm = self.alarms.swap_remove(place);
+                self.tick(alarm);
+                rings += 1;
+                assert!(rings < 50, "alarms without end at one moment");
+            } else {
+                return;
+            }
+            self.check();
+        }
+    }
+
+    fn tick(&mut self, alarm: Instant) {
+        let (now, wall) = (self.now, self.wall);
+        let counts = self.state.alarm == Some(alarm) && !self.book.closed;
+        self.with_noted(
+            |state, todo| state.tick(alarm, now, wall, todo),
+            |world, ()| {
+                if counts {
+                    world.book.compare(now, wall);
+                }
+            },
+        );
+    }
+
+    /// From now on every driver call succeeds, and who is woken looks. First the loans that are out stay out: whoever
+    /// waits must be served while there is room. Then they come back, and all must be served.
+    pub(super) fn heal(mut self) {
+        for _ in 0..self.jobs.len() {
+            // What was given up before fails now, for the last time.
+            if let Some(place) = self.jobs.iter().position(|job| job.fate != Some(Fate::Stuck)) {
+                self.end_job(place, End::Well);
+            }
+        }
+        self.recover(|world| world.line.is_empty() || world.is_full());
+        assert!(
+            self.line.is_empty() || self.is_full(),
+            "{} wait while there is room: {}",
+            self.line.len(),
+            self.summary()
+        );
+        self.recover(World::has_its_idle_ones);
+        assert!(self.has_its_idle_ones(), "fewer idle than min_idle: {}", self.summary());
+
+        while let Some(place) = self.jobs.iter().position(|job| job.fate.is_some()) {
+            self.end_job(place, End::Well);
+        }
+        for _ in 0..1_000 {
+            while !self.lent.is_empty() {
+                self.check_in(0, Shape::Clean);
+            }
+            self.recover(|world| world.line.is_empty() || !world.lent.is_empty());
+            if self.line.is_empty() && self.served.is_empty() && self.lent.is_empty() {
+                break;
+            }
+        }
+        assert!(self.line.is_empty(), "{} wait for ever: {}", self.line.len(), self.summary());
+
+        self.close();
+        while !self.jobs.is_empty() {
+            self.end_job(0, End::Well);
+        }
+        assert_eq!(self.state.occupied(), 0, "a slot is lost: {}", self.summary());
+        assert_eq!(self.book.alive.len(), 0, "a connection is lost: {}", self.summary());
+    }
+
+    /// Lets a healthy world go on until all is well, for no longer than the longest pause that there may be.
+    fn recover(&mut self, well: fn(&Self) -> bool) {
+        let pause = self.book.trouble.map_or(Duration::ZERO, |trouble| match trouble.kind {
+            Refusal::Permanent => Duration::from_secs(30),
+            _ if trouble.retry_at - trouble.since > Duration::from_secs(30) => Duration::from_secs(5),
+            _ => Duration::from_millis(500),
+        });
+        let patience = self.now + pause + A_MOMENT;
+        while self.now < patience {
+            if let Some(pick) = self.next_look() {
+                self.on_waiter(pick, Leave::No);
+            } else if well(self) {
+                return;
+            } else if let Some(place) = self.jobs.iter().position(|job| job.fate != Some(Fate::Stuck)) {
+                self.pass(Duration::from_millis(1));
+                if place < self.jobs.len() {
+                    self.end_job(place, End::Well);
+                }
+            } else if let Some(due) = self.next_due() {
+                let span = due.saturating_duration_since(self.now);
+                self.pass(span.max(Duration::from_micros(1)));
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// One who has reason to look.
+    fn next_look(&self) -> Option<usize> {
+        if !self.served.is_empty() {
+            return Some(0);
+        }
+        self.line.iter().position(|waiting| self.is_woken(waiting))
+    }
+
+    /// Is every slot taken by a loan, or by a call that hangs where nobody can reach it?
+    fn is_full(&self) -> bool {
+        self.room() == 0
+    }
+
+    /// Are `min_idle` idle, as far as there is room for them?
+    fn has_its_idle_ones(&self) -> bool {
+        let wanted = self.room().min(self.config.min_idle as usize);
+        self.book.closed || self.state.idle.len() >= wanted
+    }
+
+    fn room(&self) -> usize {
+        let stuck = self.jobs.iter().filter(|job| job.fate == Some(Fate::Stuck)).count();
+        let lent = self.lent.len() - self.severed.len();
+        (self.config.max_size as usize).saturating_sub(stuck + lent)
+    }
+}
+
+/// Where nothing fails, all is well again after a few calls of a millisecond each.
+const A_MOMENT: Duration = Duration::from_millis(150);

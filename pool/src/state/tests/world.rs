@@ -1,0 +1,332 @@
+//! The world around the state: borrowers, holders, and the time. It does what the routes do, one transaction at a time,
+//! and has everything checked after each.
+
+use super::book::Book;
+use super::jobs::Job;
+use super::ops::Shape;
+use crate::config::Config;
+use crate::entry::Entry;
+use crate::queue::Ticket;
+use crate::reason::CloseReason;
+use crate::slots::{Borrower, SlotId};
+use crate::state::State;
+use crate::state::todo::{Action, Claim, Delivery, Todo};
+use crate::sync;
+use crate::waiter::{Waiter, Wake};
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub(super) struct World {
+    pub(super) state: State<(), Broken>,
+    pub(super) config: Config,
+    pub(super) now: Instant,
+    pub(super) wall: Duration,
+    /// Those who wait, the first first.
+    pub(super) line: Vec<Waiting>,
+    /// Those who were given something and have not looked yet.
+    pub(super) served: Vec<(Waiting, Gift)>,
+    /// Woken since they last looked.
+    pub(super) woken: Vec<*const Waiter>,
+    pub(super) lent: Vec<(usize, Box<Entry<()>>)>,
+    /// The loans among these whose line was cut.
+    pub(super) severed: Vec<SlotId>,
+    pub(super) jobs: Vec<Job>,
+    pub(super) attempts: u64,
+    pub(super) alarms: Vec<Instant>,
+    pub(super) book: Book,
+    borrowers: usize,
+}
+
+pub(super) struct Waiting {
+    pub(super) number: usize,
+    pub(super) since: Instant,
+    pub(super) waiter: Arc<Waiter>,
+    ticket: Ticket,
+}
+
+/// What was put into a waiter's cell: a connection, or the word that there is none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Gift {
+    Connection(u64),
+    Word,
+}
+
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl World {
+    pub(super) fn new(config: Config, seed: u64) -> Self {
+        let (now, wall) = (sync::now(), Duration::from_secs(1_000_000_000));
+        let mut world = Self {
+            state: State::new(&config, now, wall, fastrand::Rng::with_seed(seed)),
+            config,
+            now,
+            wall,
+            line: Vec::new(),
+            served: Vec::new(),
+            woken: Vec::new(),
+            lent: Vec::new(),
+            severed: Vec::new(),
+            jobs: Vec::new(),
+            attempts: 0,
+            alarms: Vec::new(),
+            book: Book::new(now, wall),
+            borrowers: 0,
+        };
+        world.with(|_, _| ());
+        world.check();
+        world
+    }
+
+    /// One transaction, and what it orders.
+    pub(super) fn with<R>(&mut self, change: impl FnOnce(&mut State<(), Broken>, &mut Todo<(), Broken>) -> R) -> R {
+        self.with_noted(change, |_, _| ())
+    }
+
+    /// As [`with`](Self::with), where something must be noted in the book before what is ordered is done.
+    pub(super) fn with_noted<R>(
+        &mut self,
+        change: impl FnOnce(&mut State<(), Broken>, &mut Todo<(), Broken>) -> R,
+        note: impl FnOnce(&mut Self, &R),
+    ) -> R {
+        let mut todo = Todo::new();
+        let result = change(&mut self.state, &mut todo);
+        self.state.settle(self.now, &mut todo);
+        note(self, &result);
+        for action in todo {
+            match action {
+                Action::Wake(Wake::Thread(waiter)) => self.woken.push(Arc::as_ptr(&waiter)),
+                Action::Open(opening) => self.begin_open(opening),
+                Action::Check(entry) => self.begin_check(entry),
+                Action::Reset(entry) => self.begin_reset(entry),
+                Action::Close(entry, reason) => self.begin_close(entry, reason),
+                Action::Cut(slot, _) => self.cut(slot),
+                Action::TellLeak(holder) => self.check_leak(holder.id),
+                Action::Alarm(at) => self.alarms.push(at),
+                Action::Crew(_) | Action::Drop(_) => {}
+            }
+        }
+        result
+    }
+
+    /// Asks for a connection, first at `since`.
+    pub(super) fn request(&mut self, since: Instant, waits: bool) {
+        self.borrowers += 1;
+        let (number, now, waiter) = (self.borrowers, self.now, Waiter::new());
+        let mut ticket = None;
+        let wake = Wake::Thread(Arc::clone(&waiter));
+        let room = self.config.max_waiters.is_none_or(|most| self.line.len() < most as usize);
+        let claim = self.with(|state, todo| {
+            let claim = state.claim(now, borrower(number), todo);
+            if let (Claim::Nothing, true) = (&claim, waits) {
+                ticket = state.queue(wake, borrower(number), since);
+            } else if let Claim::Nothing = claim {
+                state.nudge();
+            }
+            claim
+        });
+        match claim {
+            Claim::Connection(entry) => {
+                self.book.lent(entry.id, now);
+                self.assert_lendable(entry.id);
+                self.obtained(number, entry, since, waits);
+                self.check_no_overtaking(now);
+            }
+            Claim::Nothing => {
+                if let Some(ticket) = ticket {
+                    let place = self.line.iter().position(|other| other.since > since);
+                    self.line.insert(place.unwrap_or(self.line.len()), Waiting { number, since, waiter, ticket });
+                } else {
+                    assert!(!waits || !room, "turned away though there is room");
+                }
+                self.check();
+            }
+            Claim::Refused(_) => {
+                self.check_refusal();
+                self.check();
+            }
+            Claim::Closed => {
+                assert!(self.book.closed);
+                self.check();
+            }
+        }
+    }
+
+    /// A borrower has a connection, and looks at it as the way out does.
+    fn obtained(&mut self, number: usize, entry: Box<Entry<()>>, since: Instant, waits: bool) {
+        let (now, wall) = (self.now, self.wall);
+        let rested = now - entry.last_used;
+        self.lent.push((number, entry));
+        self.check();
+        if rested <= Duration::from_millis(10) || self.state.is_closed() {
+            return;
+        }
+        let jumped = self.with_noted(
+            |state, _| state.compare_clocks(now, wall),
+            |world, jumped| {
+                assert_eq!(*jumped, world.book.compare(now, wall));
+            },
+        );
+        self.check();
+        if jumped {
+            let (_, entry) = self.lent.pop().expect("it was lent just now");
+            self.with(|state, todo| state.take_back(entry, now, todo));
+            self.check();
+            self.request(since, waits);
+        }
+    }
+
+    /// One who waits does something: those who were served come first in the count.
+    pub(super) fn on_waiter(&mut self, pick: usize, leave: Leave) {
+        let count = self.served.len() + self.line.len();
+        if count == 0 {
+            return;
+        }
+        let pick = pick % count;
+        if pick < self.served.len() {
+            let (waiting, gift) = self.served.remove(pick);
+            self.unwake(&waiting);
+            let delivery = self.ask(&waiting, leave);
+            match (gift, delivery) {
+                (Gift::Connection(id), Some(Delivery::Connection(entry))) => {
+                    assert_eq!(id, entry.id, "not what was delivered");
+                    self.obtained(waiting.number, entry, waiting.since, true);
+                }
+                (Gift::Word, Some(Delivery::Refused(_) | Delivery::Closed)) => self.check(),
+                (gift, _) => panic!("lost: {gift:?}"),
+            }
+        } else {
+            self.on_line(pick - self.served.len(), leave);
+        }
+    }
+
+    /// One in the line, to whom nothing was delivered until now.
+    fn on_line(&mut self, place: usize, leave: Leave) {
+        let (since, number, now) = (self.line[place].since, self.line[place].number, self.now);
+        let ahead: Vec<usize> = self.line[..place].iter().map(|other| other.number).collect();
+        let waiting = self.line.remove(place);
+        self.unwake(&waiting);
+        match self.ask(&waiting, leave) {
+            Some(Delivery::Connection(entry)) => {
+                self.book.lent(entry.id, now);
+                self.assert_lendable(entry.id);
+                self.obtained(number, entry, since, true);
+                let window = self.config.fairness_window;
+                let overtaken = |other: &&Waiting| ahead.contains(&other.number) && now - other.since > window;
+                assert_eq!(self.line.iter().find(overtaken).map(|other| other.number), None, "overtaken");
+            }
+            Some(_) => panic!("a word that was not told to all"),
+            None => {
+                if leave == Leave::No {
+                    self.line.insert(place, waiting);
+                }
+                self.check();
+            }
+        }
+    }
+
+    fn ask(&mut self, waiting: &Waiting, leave: Leave) -> Option<Delivery<(), Broken>> {
+        let (now, ticket, borrower) = (self.now, &waiting.ticket, borrower(waiting.number));
+        self.with(|state, todo| match leave {
+            Leave::No => state.look(ticket, now, borrower, todo),
+            Leave::AfterLook => state.look(ticket, now, borrower, todo).or_else(|| state.cancel(ticket)),
+            Leave::AtOnce => state.cancel(ticket),
+        })
+    }
+
+    fn unwake(&mut self, waiting: &Waiting) {
+        self.woken.retain(|woken| *woken != Arc::as_ptr(&waiting.waiter));
+    }
+
+    pub(super) fn check_in(&mut self, pick: usize, shape: Shape) {
+        let Some((_, mut entry)) = self.take_loan(pick) else { return };
+        let (now, id) = (self.now, entry.id);
+        self.severed.retain(|slot| *slot != entry.slot);
+        if let Shape::Condemned(reason) = shape {
+            entry.condemned = Some(reason);
+            self.book.facts(id).condemned = true;
+        }
+        if entry.condemned == Some(CloseReason::Broken) {
+            self.book.died(id);
+        }
+        self.book.facts(id).last_used = now;
+        self.with(|state, todo| {
+            if entry.condemned == Some(CloseReason::Broken) {
+                state.died(&entry);
+            }
+            state.check_in(entry, matches!(shape, Shape::Soiled), now, todo)
+        });
+        self.check();
+    }
+
+    pub(super) fn detach(&mut self, pick: usize) {
+        let Some((_, entry)) = self.take_loan(pick) else { return };
+        self.severed.retain(|slot| *slot != entry.slot);
+        self.book.alive.remove(&entry.id);
+        let now = self.now;
+        self.with(|state, todo| state.detached(entry.slot, now, todo));
+        self.check();
+    }
+
+    /// As at the end of a pool, whose loans are cut off.
+    pub(super) fn sever_loan(&mut self, pick: usize) {
+        if self.lent.is_empty() || !self.book.closed {
+            return;
+        }
+        let (now, slot) = (self.now, self.lent[pick % self.lent.len()].1.slot);
+        if !self.severed.contains(&slot) {
+            self.severed.push(slot);
+            self.with(|state, todo| state.severed(slot, now, todo));
+            self.check();
+        }
+    }
+
+    fn take_loan(&mut self, pick: usize) -> Option<(usize, Box<Entry<()>>)> {
+        (!self.lent.is_empty()).then(|| self.lent.remove(pick % self.lent.len()))
+    }
+
+    pub(super) fn resize(&mut self, max_size: usize, min_idle: usize) {
+        (self.config.max_size, self.config.min_idle) = (max_size as u32, min_idle as u32);
+        let now = self.now;
+        self.with(|state, todo| state.resize(max_size, min_idle, now, todo));
+        self.check();
+    }
+
+    pub(super) fn evict_all(&mut self) {
+        self.book.evictions += 1;
+        let now = self.now;
+        self.with(|state, todo| state.evict_all(now, todo));
+        self.check();
+    }
+
+    pub(super) fn close(&mut self) {
+        let (now, first) = (self.now, !self.book.closed);
+        self.book.closed = true;
+        assert_eq!(self.with(|state, todo| state.close(now, todo)), first);
+        self.check();
+    }
+}
+
+/// Does the one who looks go away then?
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Leave {
+    No,
+    /// Out of time: if there is nothing for it.
+    AfterLook,
+    /// Without a look, as a task that is dropped.
+    AtOnce,
+}
+
+pub(super) fn borrower(number: usize) -> Borrower {
+    Borrower { call_site: Location::caller(), thread: number }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broken")
+    }
+}
+
+impl std::error::Error for Broken {}

@@ -1,0 +1,313 @@
+//! The end of a pool, and its resizing, in every state that its connections can be in.
+
+use crate::server::{Call, Server, Verdict};
+use crate::support::{Pool, SLACK, assert_closes_clean, assert_whole, builder, eventually, hold, ms, set_up, timed};
+use cabrank::{Fault, GetError, PooledConnection};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// What a pool may be at when it is closed or resized.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Empty,
+    Idle,
+    Lent,
+    Waiting,
+    Opening,
+    Checking,
+    Resetting,
+    Closing,
+    Severed,
+    Stuck,
+    Outage,
+}
+
+const STATES: [State; 11] = [
+    State::Empty,
+    State::Idle,
+    State::Lent,
+    State::Waiting,
+    State::Opening,
+    State::Checking,
+    State::Resetting,
+    State::Closing,
+    State::Severed,
+    State::Stuck,
+    State::Outage,
+];
+
+/// A pool of two in this state, and what must stay held for it.
+fn pool_in(server: &Server, state: State) -> (Pool, Vec<crate::support::Guard>) {
+    server.allow(2);
+    let pool = builder()
+        .max_size(2)
+        .check_after(Duration::ZERO)
+        .close_timeout(if state == State::Severed { ms(10) } else { Duration::from_secs(5) })
+        .reset_timeout(if state == State::Stuck { ms(10) } else { Duration::from_secs(5) })
+        .build_lazy(server.manager())
+        .unwrap();
+    if state == State::Stuck {
+        server.without_lines();
+    }
+    let mut held = match state {
+        State::Empty | State::Opening | State::Outage => Vec::new(),
+        _ => hold(&pool, 2),
+    };
+    match state {
+        State::Empty | State::Lent | State::Waiting => {}
+        State::Idle => held.clear(),
+        State::Opening => {
+            server.order(Call::Connect, Verdict::Never);
+            assert!(pool.try_get().is_none());
+            eventually("it opens", || pool.stats().opening == 1);
+        }
+        State::Checking => {
+            server.order(Call::Check, Verdict::Never);
+            held.clear();
+            assert!(pool.try_get().is_none());
+            eventually("it is checked", || server.now_in(Call::Check) == 1);
+        }
+        State::Resetting => {
+            server.order(Call::Reset, Verdict::Never);
+            held.iter_mut().for_each(|conn| conn.litter());
+            held.clear();
+            eventually("they are reset", || server.now_in(Call::Reset) == 2);
+        }
+        State::Stuck => {
+            server.order(Call::Reset, Verdict::Stuck);
+            held.iter_mut().for_each(|conn| conn.litter());
+            held.clear();
+            eventually("they are stuck", || pool.stats().stuck == 2);
+        }
+        State::Closing | State::Severed => {
+            server.order(Call::Close, if state == State::Closing { Verdict::Never } else { Verdict::Stuck });
+            held.drain(..).for_each(PooledConnection::discard);
+            eventually("they close", || server.now_in(Call::Close) == 2);
+            if state == State::Severed {
+                eventually("they are severed", || pool.stats().severed == 2);
+            }
+        }
+        State::Outage => {
+            server.order(Call::Connect, Verdict::Err(Fault::Unavailable));
+            assert!(pool.get_timeout(ms(1)).is_err());
+            eventually("the outage is known", || pool.stats().open_failures > 0);
+        }
+    }
+    (pool, held)
+}
+
+#[test]
+fn close_returns_at_once_in_every_state_and_refuses_from_then_on() {
+    for state in STATES {
+        let server = Server::new();
+        let (pool, held) = pool_in(&server, state);
+        thread::scope(|scope| {
+            let waiter = (state == State::Waiting).then(|| scope.spawn(|| pool.get()));
+            eventually("it waits", || pool.stats().waiting == u32::from(state == State::Waiting));
+            let ((), took) = timed(|| pool.close());
+            assert!(took < SLACK, "{state:?}: {took:?}");
+            assert!(pool.is_closed());
+            assert!(waiter.is_none_or(|waiter| waiter.join().unwrap().unwrap_err().is_closed()), "{state:?}");
+        });
+        assert!(matches!(pool.get(), Err(GetError::Closed)), "{state:?}");
+        assert!(pool.try_get().is_none());
+        drop(held);
+        server.heal();
+        assert_closes_clean(&server, &pool);
+    }
+}
+
+#[test]
+fn close_within_returns_in_time_in_every_state_and_says_what_is_left() {
+    for state in STATES {
+        let server = Server::new();
+        let (pool, held) = pool_in(&server, state);
+        let (report, took) = timed(|| pool.close_within(ms(200)));
+        assert!(took < ms(200) + SLACK, "{state:?}: {took:?}");
+        match state {
+            State::Lent | State::Waiting => {
+                assert_eq!((report.severed.len(), report.connections_left), (2, 2), "{state:?}: {report}");
+                assert_eq!(server.live(), 0, "{state:?}: no session outlives it");
+            }
+            // These calls do not return, cut or not.
+            State::Severed | State::Stuck => assert_eq!(report.connections_left, 2, "{state:?}: {report}"),
+            _ => assert!(report.is_clean(), "{state:?}: {report}"),
+        }
+        drop(held);
+        server.heal();
+        assert_closes_clean(&server, &pool);
+    }
+}
+
+#[test]
+fn resizing_in_every_state_loses_no_slot_and_breaks_no_limit() {
+    for state in STATES {
+        for size in [1, 3] {
+            let server = Server::new();
+            let (pool, held) = pool_in(&server, state);
+            server.allow(3);
+            pool.resize(size).unwrap();
+            assert_eq!(pool.stats().max_size, size);
+            drop(held);
+            server.heal();
+            eventually("the surplus is gone", || pool.stats().open + pool.stats().closing <= size);
+            assert_whole(&server, &pool);
+            assert_closes_clean(&server, &pool);
+        }
+    }
+}
+
+#[test]
+fn a_pool_cannot_be_resized_to_nothing_or_below_min_idle() {
+    let server = Server::new();
+    let pool = builder().max_size(4).min_idle(2).build_lazy(server.manager()).unwrap();
+    for size in [0, 1] {
+        assert!(!pool.resize(size).unwrap_err().is_empty());
+        assert_eq!(pool.stats().max_size, 4);
+    }
+}
+
+#[test]
+fn close_within_waits_for_loans_that_end_in_time() {
+    let server = Server::new();
+    let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+    let held = hold(&pool, 2);
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| pool.close_within(Duration::from_secs(10)));
+        eventually("it is closed", || pool.is_closed());
+        drop(held);
+        let report = closing.join().unwrap();
+        assert!(report.is_clean() && report.cancelled.is_empty() && report.severed.is_empty(), "{report}");
+    });
+    assert_eq!(server.live(), 0);
+    assert_eq!(server.count(Call::Close), 2, "each was said goodbye to");
+}
+
+#[test]
+fn close_within_cancels_what_runs_and_then_cuts_it_and_tells_the_call_site() {
+    for (cancel, severed) in
+        [(Verdict::Ok, 0), (Verdict::Err(Fault::Statement), 1), (Verdict::Panic, 1), (Verdict::Never, 1)]
+    {
+        let server = Server::new();
+        let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
+        server.order(Call::Query, Verdict::Never);
+        server.order(Call::Cancel, cancel);
+        thread::scope(|scope| {
+            let line = line!() + 2;
+            let user = scope.spawn(|| {
+                let mut conn = pool.get().unwrap();
+                conn.query().unwrap_err()
+            });
+            eventually("the query runs", || server.now_in(Call::Query) == 1);
+            let report = pool.close_within(ms(400));
+            assert_eq!(report.cancelled.len(), 1, "{cancel:?}: {report}");
+            assert_eq!(report.severed.len(), severed, "{cancel:?}: {report}");
+            let site = report.cancelled[0].call_site;
+            assert_eq!((site.file(), site.line()), (file!(), line), "{report}");
+            assert!(report.to_string().contains(&format!("{}:{line}", file!())), "{report}");
+            user.join().unwrap();
+        });
+        eventually("no session is left", || server.live() == 0);
+        server.heal();
+        assert!(pool.close_within(Duration::from_secs(5)).is_clean());
+    }
+}
+
+#[test]
+fn closing_twice_and_from_eight_threads_at_a_time_is_closing_once() {
+    let server = Server::new();
+    let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
+    drop(hold(&pool, 4));
+    thread::scope(|scope| {
+        for n in 0..8 {
+            let pool = &pool;
+            scope.spawn(move || {
+                if n % 2 == 0 {
+                    pool.close();
+                } else {
+                    assert!(pool.close_within(Duration::from_secs(10)).is_clean());
+                }
+            });
+        }
+    });
+    assert_closes_clean(&server, &pool);
+    assert_eq!(server.count(Call::Close), 4);
+}
+
+#[test]
+fn close_within_any_time_ends_as_soon_as_everything_is_gone() {
+    for span in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(u64::MAX), Duration::MAX] {
+        let server = Server::new();
+        let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+        drop(hold(&pool, 2));
+        let (_, took) = timed(|| pool.close_within(span));
+        assert!(took < SLACK, "{span:?}: {took:?}");
+        assert_closes_clean(&server, &pool);
+    }
+}
+
+#[test]
+fn in_a_hook_get_fails_close_and_close_within_return_and_nothing_waits_for_itself() {
+    let server = Server::new();
+    let own: Arc<Mutex<Option<Pool>>> = Arc::default();
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (pool_in_hook, log) = (Arc::clone(&own), Arc::clone(&told));
+    let pool = builder()
+        .max_size(1)
+        .on_open(move |_| {
+            let pool = pool_in_hook.lock().unwrap().clone().expect("it was put there");
+            log.lock().unwrap().push(match pool.get() {
+                Err(GetError::CrewThread) => "refused".to_owned(),
+                other => format!("{other:?}"),
+            });
+            log.lock().unwrap().push(format!("{:?}", pool.try_get().is_some()));
+            let (_, took) = timed(|| pool.close_within(Duration::from_secs(60)));
+            log.lock().unwrap().push(if took < SLACK { "at once".to_owned() } else { format!("{took:?}") });
+            Ok(())
+        })
+        .build_lazy(server.manager())
+        .unwrap();
+    *own.lock().unwrap() = Some(pool.clone());
+    assert!(pool.get().unwrap_err().is_closed());
+    eventually("the hook has run", || told.lock().unwrap().len() == 3);
+    assert_eq!(*told.lock().unwrap(), ["refused", "false", "at once"]);
+    own.lock().unwrap().take();
+    assert_closes_clean(&server, &pool);
+}
+
+#[test]
+fn the_last_handle_may_be_dropped_in_a_hook() {
+    let server = Server::new();
+    let own: Arc<Mutex<Option<Pool>>> = Arc::default();
+    let in_hook = Arc::clone(&own);
+    let pool = builder()
+        .max_size(2)
+        .on_open(move |_| {
+            drop(in_hook.lock().unwrap().take());
+            Ok(())
+        })
+        .build_lazy(server.manager())
+        .unwrap();
+    server.order(Call::Connect, Verdict::Never);
+    assert!(pool.try_get().is_none());
+    eventually("it connects", || server.now_in(Call::Connect) == 1);
+    *own.lock().unwrap() = Some(pool);
+    server.release(Call::Connect);
+    eventually("the handle is gone", || own.lock().unwrap().is_none());
+    eventually("and the session with it", || server.live() == 0);
+}
+
+#[test]
+fn dropping_the_last_handle_closes_what_is_idle_and_lent_ones_when_they_come_back() {
+    let server = Server::new();
+    let pool = builder().max_size(3).on_open(set_up(server.world())).build_lazy(server.manager()).unwrap();
+    let mut held = hold(&pool, 3);
+    held.truncate(1);
+    let ((), took) = timed(|| drop(pool));
+    assert!(took < SLACK);
+    eventually("idle ones are gone", || server.live() == 1);
+    held[0].query().unwrap();
+    drop(held);
+    eventually("the last is gone", || server.live() == 0);
+}

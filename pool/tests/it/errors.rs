@@ -1,0 +1,165 @@
+//! What errors say: numbers, holders, causes, hints.
+
+use crate::server::{Call, Server, Verdict};
+use crate::stale::pass;
+use crate::support::{Pool, builder, eventually, hold, ms};
+use cabrank::{Fault, GetError};
+use std::error::Error;
+use std::thread;
+
+#[test]
+fn a_time_out_tells_how_long_it_waited_the_numbers_and_the_holders_by_call_site() {
+    let server = Server::new();
+    let pool = Pool::builder().name("orders").max_size(4).build_lazy(server.manager()).unwrap();
+    let (many, one) = (line!() + 1, line!() + 2);
+    let held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
+    let last = pool.get().unwrap();
+    pass(ms(20));
+    let error = thread::scope(|scope| scope.spawn(|| pool.get_timeout(ms(30)).unwrap_err()).join().unwrap());
+    let text = error.to_string();
+    assert!(text.starts_with("no connection within 3"), "{text}");
+    for part in [
+        r#"pool "orders" of 4 has 4 in use, 0 idle, 0 opening"#.to_owned(),
+        format!("; 3 held by {}:{many}:", file!()),
+        format!("; 1 held by {}:{one}:", file!()),
+    ] {
+        assert!(text.contains(&part), "{part:?} is missing in {text:?}");
+    }
+    assert!(!text.contains("this thread itself"), "{text}");
+    assert!(!text.contains("connecting failed"), "{text}");
+    let report = error.report().unwrap();
+    assert!(report.waited >= ms(30) && report.holders.len() == 4);
+    assert!(report.holders.iter().all(|holder| holder.held_for >= ms(50)), "{:?}", report.holders);
+    assert!(error.source().is_none());
+    drop((held, last));
+}
+
+#[test]
+fn a_time_out_in_an_outage_tells_the_cause_and_its_age_to_every_waiter() {
+    let server = Server::new();
+    let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+    server.order(Call::Connect, Verdict::Err(Fault::Unavailable));
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let error = pool.get_timeout(ms(60)).unwrap_err();
+                let text = error.to_string();
+                assert!(
+                    text.contains("; connecting failed ") && text.contains("Connect failed: Unavailable"),
+                    "{text}"
+                );
+                let source = error.source().expect("the cause is not lost");
+                assert!(source.is::<crate::fake::FakeError>(), "{source}");
+            });
+        }
+    });
+    let age = pool.get_timeout(ms(5)).unwrap_err().report().unwrap().last_connect_error.as_ref().unwrap().1;
+    assert!(age < ms(700), "{age:?}: attempts go on, so the last error is young");
+
+    // A success ends it: no stale cause is told afterwards.
+    server.heal();
+    let held = hold(&pool, 2);
+    let error = pool.get_timeout(ms(5)).unwrap_err();
+    assert!(error.source().is_none() && !error.to_string().contains("failed"), "{error}");
+    drop(held);
+}
+
+#[test]
+fn an_attempt_that_takes_too_long_is_told_as_such() {
+    let server = Server::new();
+    let pool = builder().max_size(1).connect_timeout(ms(20)).build_lazy(server.manager()).unwrap();
+    server.order(Call::Connect, Verdict::Slow(ms(10_000)));
+    let error = pool.get_timeout(ms(100)).unwrap_err();
+    // The driver's own error, or the pool's word if the driver said Ok all the same.
+    let text = error.to_string();
+    assert!(text.contains("Connect failed: Fatal") || text.contains("connecting took longer than"), "{text}");
+
+    // A late Ok.
+    let server = Server::new();
+    let pool = builder().max_size(1).connect_timeout(ms(20)).build_lazy(server.manager()).unwrap();
+    server.order(Call::Connect, Verdict::Stuck);
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| pool.get_timeout(ms(300)).unwrap_err());
+        eventually("it is overdue", || pool.stats().stuck == 1);
+        server.release(Call::Connect);
+        let text = waiter.join().unwrap().to_string();
+        assert!(text.contains("connecting took longer than"), "{text}");
+    });
+    assert_eq!(pool.stats().opened, 0, "what came too late was not used");
+}
+
+#[test]
+fn the_hint_names_only_what_this_thread_itself_holds() {
+    let server = Server::new();
+    let pool = builder().max_size(3).build_lazy(server.manager()).unwrap();
+    let (first, _second, moved) = (pool.get().unwrap(), pool.get().unwrap(), pool.get().unwrap());
+    let error = pool.get_timeout(ms(1)).unwrap_err();
+    assert_eq!(error.report().unwrap().held_by_this_thread, 3);
+    assert!(error.to_string().ends_with("; this thread itself seems to hold 3"), "{error}");
+    drop(first);
+    let elsewhere = thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                let _one = pool.get().unwrap();
+                pool.get_timeout(ms(1)).unwrap_err().report().unwrap().held_by_this_thread
+            })
+            .join()
+            .unwrap()
+    });
+    assert_eq!(elsewhere, 1);
+    drop(moved);
+}
+
+#[test]
+fn at_most_sixteen_holders_are_told_and_three_call_sites() {
+    let server = Server::new();
+    let pool = builder().max_size(40).build_lazy(server.manager()).unwrap();
+    let held = hold(&pool, 40);
+    let error = pool.get_timeout(ms(1)).unwrap_err();
+    assert_eq!(error.report().unwrap().holders.len(), 16);
+    assert_eq!(pool.holders().len(), 40);
+    // The number of a call site must be that of all its loans, though only some are listed.
+    assert!(error.to_string().contains("; 40 held by "), "{error}");
+    drop(held);
+}
+
+#[test]
+fn holders_tell_the_longest_loan_first_and_where_it_was_taken() {
+    let server = Server::new();
+    let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+    let first = pool.get().unwrap();
+    pass(ms(2));
+    let second = pool.get_timeout(ms(100)).unwrap();
+    let holders = pool.holders();
+    assert_eq!(holders[0].id, cabrank::PooledConnection::id(&first));
+    assert_eq!(holders[1].id, cabrank::PooledConnection::id(&second));
+    assert!(holders.iter().all(|holder| holder.call_site.file() == file!()), "{holders:?}");
+    assert!(holders[0].to_string().contains("checked out at "), "{}", holders[0]);
+}
+
+#[test]
+fn the_other_errors_say_what_happened() {
+    let server = Server::new();
+    let pool = builder().max_size(1).max_waiters(1).build_lazy(server.manager()).unwrap();
+    let held = hold(&pool, 1);
+    thread::scope(|scope| {
+        scope.spawn(|| pool.get());
+        eventually("one waits", || pool.stats().waiting == 1);
+        let error = pool.get().unwrap_err();
+        assert!(error.to_string().starts_with("too many threads wait for a connection: pool "), "{error}");
+        assert!(error.to_string().contains(", 1 waiting"), "{error}");
+        drop(held);
+    });
+    pool.close();
+    let error = pool.get().unwrap_err();
+    assert!(error.is_closed() && error.to_string() == "the pool is closed", "{error}");
+
+    let server = Server::new();
+    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    let pool = builder().build_lazy(server.manager()).unwrap();
+    let error = pool.get().unwrap_err();
+    assert!(matches!(error, GetError::Connect(_)));
+    assert_eq!(error.to_string(), "cannot connect, and trying again at once will not help: Connect failed: Permanent");
+    assert!(error.source().unwrap().is::<crate::fake::FakeError>());
+    assert!(pool.get_timeout(ms(5)).unwrap_err().report().is_none());
+}

@@ -1,0 +1,154 @@
+//! How connections age: `max_lifetime`, its jitter, `idle_timeout`, `evict_all`.
+
+use crate::server::{Call, Server};
+use crate::stale::pass;
+use crate::support::{Ear, assert_whole, builder, closed_by, eventually, hold, ms};
+use cabrank::{CloseReason, PooledConnection};
+use std::time::{Duration, Instant};
+
+#[test]
+fn an_expired_connection_is_not_lent_and_not_kept() {
+    let server = Server::new();
+    server.allow(2);
+    let pool = builder().max_size(2).max_lifetime(ms(60)).lifetime_jitter(0.0).build_lazy(server.manager()).unwrap();
+
+    // At return.
+    let conn = pool.get().unwrap();
+    pass(ms(65));
+    let first = conn.id;
+    drop(conn);
+    assert_eq!(closed_by(&pool, CloseReason::Expired), 1, "at return");
+
+    // In the background.
+    drop(pool.get().unwrap());
+    eventually("it is closed though nobody asks", || closed_by(&pool, CloseReason::Expired) == 2);
+    eventually("and gone", || server.live() == 0);
+
+    // At check-out: no loan begins after its end.
+    let until = Instant::now() + ms(400);
+    while Instant::now() < until {
+        let conn = pool.get().unwrap();
+        let age = PooledConnection::opened_at(&conn).elapsed();
+        assert!(age < ms(60) + SCHEDULING, "lent at the age of {age:?}");
+        assert_ne!(conn.id, first);
+    }
+    assert!(closed_by(&pool, CloseReason::Expired) >= 4);
+}
+
+#[test]
+fn a_loan_that_is_out_is_left_alone_when_its_connection_expires() {
+    let server = Server::new();
+    let pool = builder().max_size(1).max_lifetime(ms(10)).build_lazy(server.manager()).unwrap();
+    let mut conn = pool.get().unwrap();
+    pass(ms(30));
+    conn.query().unwrap();
+    assert_eq!(pool.stats().closed.total(), 0);
+}
+
+#[test]
+fn lifetimes_are_spread_downward_so_that_what_was_opened_together_ends_apart() {
+    let server = Server::new();
+    server.allow(64);
+    let ear = Ear::new(&server);
+    let pool = builder()
+        .max_size(64)
+        .max_lifetime(ms(1_000))
+        .lifetime_jitter(0.8)
+        .event_handler(ear.clone())
+        .build_lazy(server.manager())
+        .unwrap();
+    let opened = Instant::now();
+    drop(hold(&pool, 64));
+    let mut ends = Vec::new();
+    eventually("all have ended", || {
+        let closed = closed_by(&pool, CloseReason::Expired) as usize;
+        ends.resize(closed, opened.elapsed());
+        closed == 64
+    });
+    let (first, last) = (ends[0], ends[63]);
+    assert!(first >= ms(200) - SCHEDULING, "the first ended after {first:?}");
+    assert!(last <= ms(1_000) + crate::support::SLACK, "the last ended after {last:?}");
+    let early = ends.iter().filter(|end| **end < ms(600)).count();
+    assert!((10..=54).contains(&early), "{early} of 64 ended in the first half of the range");
+}
+
+#[test]
+fn idle_connections_are_closed_after_the_idle_timeout_down_to_min_idle() {
+    let server = Server::new();
+    server.allow(6);
+    let pool = builder().max_size(6).min_idle(2).idle_timeout(ms(40)).build_lazy(server.manager()).unwrap();
+    drop(hold(&pool, 6));
+    eventually("four are closed", || closed_by(&pool, CloseReason::Idle) == 4);
+    pass(ms(120));
+    assert_eq!((closed_by(&pool, CloseReason::Idle), pool.stats().idle), (4, 2), "min_idle stays");
+    assert_eq!(server.count(Call::Connect), 6, "nothing is closed and opened again");
+}
+
+#[test]
+fn a_check_does_not_count_as_use() {
+    let server = Server::new();
+    let pool = builder().max_size(2).idle_timeout(ms(100)).keepalive(ms(10)).build_lazy(server.manager()).unwrap();
+    drop(pool.get().unwrap());
+    eventually("it is closed though it was kept alive", || closed_by(&pool, CloseReason::Idle) == 1);
+    assert!(server.count(Call::Check) > 0);
+}
+
+#[test]
+fn evict_all_closes_idle_ones_at_once_and_lent_ones_when_they_come_back() {
+    let server = Server::new();
+    server.allow(3);
+    let pool = builder().max_size(3).build_lazy(server.manager()).unwrap();
+    let mut held = hold(&pool, 3);
+    drop(held.pop());
+    pool.evict_all();
+    eventually("the idle one is gone", || server.live() == 2);
+    assert_eq!(closed_by(&pool, CloseReason::Evicted), 1);
+    held.iter_mut().for_each(|conn| conn.query().expect("a loan is left alone"));
+    drop(held);
+    eventually("the lent ones are gone", || server.live() == 0);
+    assert_eq!(closed_by(&pool, CloseReason::Evicted), 3);
+    assert!(pool.get().unwrap().id >= 3);
+    assert_whole(&server, &pool);
+}
+
+#[test]
+fn what_was_being_opened_or_checked_during_evict_all_does_not_survive_it() {
+    use crate::server::Verdict;
+    let server = Server::new();
+    server.allow(2);
+    let pool = builder().max_size(2).check_after(Duration::ZERO).build_lazy(server.manager()).unwrap();
+    for call in [Call::Connect, Call::Check, Call::Reset] {
+        if call == Call::Reset {
+            server.next(Call::Reset, Verdict::Never);
+            pool.get().unwrap().litter();
+        } else {
+            server.next(call, Verdict::Never);
+            assert!(pool.get_timeout(ms(5)).is_err());
+        }
+        eventually("it is under way", || server.now_in(call) == 1);
+        let before = closed_by(&pool, CloseReason::Evicted);
+        pool.evict_all();
+        server.release(call);
+        eventually("it is closed", || closed_by(&pool, CloseReason::Evicted) == before + 1);
+        drop(pool.get().unwrap());
+    }
+}
+
+#[test]
+fn a_shrunk_pool_closes_idle_ones_now_and_lent_ones_as_they_come_back() {
+    let server = Server::new();
+    server.allow(6);
+    let pool = builder().max_size(6).build_lazy(server.manager()).unwrap();
+    let mut held = hold(&pool, 6);
+    held.truncate(4);
+    pool.resize(2).unwrap();
+    eventually("the idle ones are gone", || server.live() == 4);
+    held.truncate(1);
+    eventually("lent ones are gone as they come back", || server.live() == 2);
+    drop(held);
+    assert_eq!(closed_by(&pool, CloseReason::Surplus), 4);
+    assert_whole(&server, &pool);
+}
+
+/// What a thread may lose between two lines of a test.
+const SCHEDULING: Duration = ms(50);

@@ -1,0 +1,173 @@
+//! The hard limit: never more sessions at the server than `max_size`, whatever the borrowers do.
+
+use crate::server::{Call, Server, Verdict};
+use crate::support::{SLACK, assert_closes_clean, assert_whole, builder, eventually, hold, ms, pool_of, timed};
+use cabrank::{Fault, PooledConnection};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+#[test]
+fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
+    let server = Server::new();
+    server.allow(6);
+    let pool =
+        builder().max_size(6).min_idle(2).check_after(ms(1)).max_lifetime(ms(40)).build_lazy(server.manager()).unwrap();
+    let (served, missed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let until = Instant::now() + Duration::from_secs(3);
+    std::thread::scope(|scope| {
+        for seed in 0..32 {
+            let (server, pool, served, missed) = (&server, &pool, &served, &missed);
+            scope.spawn(move || {
+                let mut random = fastrand(seed);
+                while Instant::now() < until {
+                    let timeout = [Duration::ZERO, Duration::from_nanos(1), ms(1), ms(1_000)][random() as usize % 4];
+                    let Ok(mut conn) = pool.get_timeout(timeout) else {
+                        missed.fetch_add(1, Ordering::Relaxed);
+                        continue;
+                    };
+                    served.fetch_add(1, Ordering::Relaxed);
+                    let _ = conn.query();
+                    match random() % 60 {
+                        0 => PooledConnection::discard(conn),
+                        1 => {
+                            conn.say_goodbye();
+                            drop(PooledConnection::detach(conn));
+                        }
+                        2 => {
+                            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                                let _conn = conn;
+                                panic!("{}", crate::server::ORDERED);
+                            }));
+                            assert!(panic.is_err());
+                        }
+                        3 => conn.litter(),
+                        4 => server.next(Call::Reset, Verdict::Err(Fault::Fatal)),
+                        5 => server.next(Call::Check, Verdict::Panic),
+                        6 => pool.evict_all(),
+                        // Never above the six that are allowed.
+                        7 => pool.resize(2 + (random() % 5) as u32).unwrap(),
+                        8 => server.next(Call::Close, Verdict::Slow(ms(2))),
+                        _ => {}
+                    }
+                }
+            });
+        }
+    });
+    println!("{served:?} served, {missed:?} not in time; {} opened", pool.stats().opened);
+    assert!(served.into_inner() > 1_000);
+    assert!(server.count(Call::Close) > 50, "connections came and went");
+    assert_eq!(server.peak(), 6, "the limit was reached, and not passed");
+    server.heal();
+    pool.resize(6).unwrap();
+    assert_whole(&server, &pool);
+    assert_closes_clean(&server, &pool);
+}
+
+#[test]
+fn a_connection_that_is_closing_keeps_its_slot_until_the_server_has_ended_the_session() {
+    let server = Server::new();
+    let pool = pool_of(&server, 1);
+    server.next(Call::Close, Verdict::Never);
+    PooledConnection::discard(pool.get().unwrap());
+    eventually("the goodbye is under way", || server.now_in(Call::Close) == 1);
+    assert!(pool.get_timeout(ms(20)).is_err(), "a second session would be one too many");
+    assert_eq!((pool.stats().closing, server.live()), (1, 1));
+    server.release(Call::Close);
+    drop(pool.get().unwrap());
+}
+
+#[test]
+fn a_severed_connection_gives_its_slot_back_at_once() {
+    let server = Server::new();
+    server.allow(1);
+    let pool = builder().max_size(1).close_timeout(ms(50)).build_lazy(server.manager()).unwrap();
+    // The goodbye does not end even though its line was cut.
+    server.next(Call::Close, Verdict::Stuck);
+    PooledConnection::discard(pool.get().unwrap());
+    let (conn, took) = timed(|| pool.get());
+    assert!(conn.is_ok() && took >= ms(50) && took < ms(50) + SLACK, "{took:?}");
+    assert_eq!((pool.stats().severed, server.live()), (1, 1));
+    server.release(Call::Close);
+    eventually("the severed one is gone", || pool.stats().severed == 0);
+}
+
+#[test]
+fn as_many_calls_as_there_are_slots_may_hang_though_severed() {
+    let server = Server::new();
+    server.allow(2);
+    let pool = builder().max_size(2).close_timeout(ms(20)).build_lazy(server.manager()).unwrap();
+    // Each of these goodbyes holds a thread of the crew for good.
+    for _ in 0..8 {
+        server.next(Call::Close, Verdict::Stuck);
+        PooledConnection::discard(pool.get().unwrap());
+    }
+    drop(hold(&pool, 2));
+    assert_eq!(pool.stats().severed, 8);
+    server.heal();
+    assert_whole(&server, &pool);
+}
+
+#[test]
+fn without_a_line_a_hung_call_keeps_its_slot_until_it_returns() {
+    let server = Server::new();
+    server.allow(2);
+    server.without_lines();
+    let pool = builder().max_size(2).reset_timeout(ms(20)).build_lazy(server.manager()).unwrap();
+    server.next(Call::Reset, Verdict::Never);
+    pool.get().unwrap().litter();
+    eventually("the reset is known to be stuck", || pool.stats().stuck == 1);
+    let held = hold(&pool, 1);
+    let error = pool.get_timeout(ms(30)).unwrap_err();
+    assert!(error.to_string().contains("1 stuck"), "{error}");
+    drop(held);
+    server.release(Call::Reset);
+    eventually("it came back", || pool.stats().stuck == 0);
+    assert_whole(&server, &pool);
+}
+
+#[test]
+fn a_look_up_that_hangs_gives_its_slot_back_and_costs_a_thread_until_it_returns() {
+    let server = Server::new();
+    server.allow(1);
+    let pool =
+        builder().max_size(1).connect_timeout(ms(30)).backoff(ms(10), ms(10)).build_lazy(server.manager()).unwrap();
+    for _ in 0..4 {
+        server.next(Call::LookUp, Verdict::Stuck);
+    }
+    // More of them than there are slots, and than the crew has threads.
+    let (conn, took) = timed(|| pool.get());
+    conn.unwrap().query().unwrap();
+    assert!(took >= ms(4 * 30) && took < ms(4 * 40) + SLACK, "{took:?}");
+    let stats = pool.stats();
+    assert_eq!((stats.abandoned, stats.stuck, stats.open_failures), (4, 0, 4), "{stats:?}");
+    let report = pool.close_within(ms(100));
+    assert_eq!((report.threads_left, server.live()), (4, 0), "{report}");
+    server.release(Call::LookUp);
+    eventually("they came back", || pool.stats().abandoned == 0);
+    assert_eq!(server.count(Call::Connect), 1, "what they found late was not used");
+    assert!(pool.close_within(Duration::from_secs(10)).is_clean());
+}
+
+#[test]
+fn a_detached_connection_counts_no_more_and_lives_on() {
+    let server = Server::new();
+    let pool = pool_of(&server, 1);
+    let conn = pool.get().unwrap();
+    conn.say_goodbye();
+    let mut own = PooledConnection::detach(conn);
+    let other = pool.get().unwrap();
+    assert_ne!(own.id, other.id);
+    own.query().unwrap();
+    assert_eq!(server.count(Call::Close), 0);
+}
+
+/// A small generator, so that a failure can be run again.
+fn fastrand(seed: u64) -> impl FnMut() -> u64 {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state >> 8
+    }
+}

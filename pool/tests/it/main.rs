@@ -1,0 +1,22 @@
+//! The behaviour of a pool, told as tests against a server that is not there but does what it is told.
+
+mod fake;
+mod server;
+mod support;
+
+mod close;
+mod config;
+mod errors;
+mod events;
+mod growth;
+mod lifetime;
+mod limit;
+mod order;
+mod outage;
+mod panics;
+mod product;
+mod runtime;
+mod session;
+mod stale;
+mod transactions;
+mod waiters;

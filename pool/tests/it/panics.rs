@@ -1,0 +1,165 @@
+//! Panics, wherever they come from, and guards that are forgotten: no slot is lost but the forgotten ones.
+
+use crate::server::{Call, ORDERED, Server, Verdict};
+use crate::stale::pass;
+use crate::support::{Ear, assert_closes_clean, assert_whole, builder, closed_by, eventually, hold, ms, set_up};
+use cabrank::{CloseReason, GetError, PooledConnection};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+#[test]
+fn a_panic_while_holding_a_guard_closes_the_connection_and_gives_the_slot_back() {
+    let server = Server::new();
+    server.allow(1);
+    let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
+    let calls = [Call::HasBroken, Call::Session, Call::Reset];
+    let mut id = 0;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let conn = pool.get().unwrap();
+        id = conn.id;
+        calls.iter().for_each(|&call| server.order(call, Verdict::Panic));
+        panic!("{ORDERED}");
+    }));
+    assert!(outcome.is_err(), "and a second panic in the driver would have aborted");
+    assert!(calls.iter().all(|&call| server.count(call) <= 1), "no driver code runs while the thread unwinds");
+    server.heal();
+    assert_ne!(pool.get().unwrap().id, id, "nobody gets what a panic left behind");
+    assert_eq!(closed_by(&pool, CloseReason::Panicked), 1);
+    assert_whole(&server, &pool);
+}
+
+#[test]
+fn a_connection_borrowed_and_returned_in_a_destructor_during_a_panic_is_closed_too() {
+    struct Borrows<'a>(&'a crate::support::Pool);
+    impl Drop for Borrows<'_> {
+        fn drop(&mut self) {
+            drop(self.0.get().unwrap());
+        }
+    }
+    let server = Server::new();
+    let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let _borrows = Borrows(&pool);
+        panic!("{ORDERED}");
+    }));
+    assert!(outcome.is_err());
+    assert_eq!(closed_by(&pool, CloseReason::Panicked), 1);
+    assert_whole(&server, &pool);
+}
+
+#[test]
+fn a_panic_in_any_method_of_the_manager_costs_at_most_that_connection() {
+    for call in [
+        Call::Connect,
+        Call::Check,
+        Call::HasBroken,
+        Call::Session,
+        Call::Reset,
+        Call::Close,
+        Call::Fault,
+        Call::Line,
+        Call::Sever,
+        Call::Destroy,
+        Call::OnOpen,
+        Call::Event,
+    ] {
+        let server = Server::new();
+        server.allow(2);
+        let pool = builder()
+            .max_size(2)
+            .check_after(Duration::ZERO)
+            .backoff(ms(10), ms(10))
+            .on_open(set_up(server.world()))
+            .event_handler(Ear::new(&server))
+            .build_lazy(server.manager())
+            .unwrap();
+        // As often as there are slots, and more.
+        for _ in 0..5 {
+            server.next(call, Verdict::Panic);
+            if call == Call::Fault {
+                server.next(Call::Connect, Verdict::Err(cabrank::Fault::Unavailable));
+            }
+            for mut conn in hold(&pool, 2) {
+                conn.litter();
+                PooledConnection::note(&mut conn, &crate::fake::FakeError { call, fault: cabrank::Fault::Statement });
+            }
+            drop(hold(&pool, 2));
+            pool.evict_all();
+        }
+        assert!(server.count(call) > 0 || call == Call::Sever, "{call:?} was never called");
+        server.heal();
+        assert_whole(&server, &pool);
+        assert_closes_clean(&server, &pool);
+    }
+}
+
+#[test]
+fn waiters_of_a_manager_that_panics_while_connecting_are_told_so() {
+    let server = Server::new();
+    let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+    server.order(Call::Connect, Verdict::Panic);
+    let error = pool.get_timeout(ms(100)).unwrap_err();
+    assert!(matches!(error, GetError::Timeout(_)));
+    assert!(error.to_string().contains("panicked while connecting: as ordered: Connect"), "{error}");
+    server.heal();
+    assert_whole(&server, &pool);
+}
+
+#[test]
+fn a_panic_in_the_event_handler_disturbs_nobody() {
+    let server = Server::new();
+    let pool = builder().max_size(2).event_handler(Ear::new(&server)).build_lazy(server.manager()).unwrap();
+    server.order(Call::Event, Verdict::Panic);
+    for _ in 0..10 {
+        drop(hold(&pool, 2));
+    }
+    let held = hold(&pool, 2);
+    assert!(pool.get_timeout(ms(1)).unwrap_err().is_timeout());
+    drop(held);
+    assert!(server.count(Call::Event) >= 43, "all events were told");
+    assert_eq!(pool.stats().opened, 2);
+    assert_closes_clean(&server, &pool);
+}
+
+#[test]
+fn a_forgotten_guard_is_reported_once_with_its_call_site_and_costs_its_slot_only() {
+    let server = Server::new();
+    server.allow(3);
+    let ear = Ear::new(&server);
+    let pool =
+        builder().max_size(3).leak_after(ms(40)).event_handler(ear.clone()).build_lazy(server.manager()).unwrap();
+    let line = line!() + 2;
+    for _ in 0..2 {
+        std::mem::forget(pool.get().unwrap());
+    }
+    eventually("both are reported", || pool.stats().leaks == 2);
+    pass(ms(150));
+    let leaks: Vec<String> = ear.heard().into_iter().filter(|line| line.starts_with("leaked")).collect();
+    assert_eq!(leaks.len(), 2, "each once: {leaks:?}");
+    assert!(leaks.iter().all(|leak| leak.contains(&format!("{}:{line}:", file!()))), "{leaks:?}");
+    let stats = pool.stats();
+    assert_eq!((stats.in_use, stats.leaks), (2, 2));
+    // The third serves on, and is not reported for short loans.
+    for _ in 0..100 {
+        drop(pool.get().unwrap());
+    }
+    assert!(pool.get_timeout(ms(1)).is_ok());
+    assert_eq!(pool.holders().len(), 2);
+    assert_eq!(pool.stats().leaks, 2);
+    let report = pool.close_within(ms(200));
+    assert_eq!(report.severed.len(), 2, "{report}");
+    assert_eq!(server.live(), 0, "no session outlives the pool, forgotten or not");
+}
+
+#[test]
+fn a_loan_that_is_reported_may_still_come_back() {
+    let server = Server::new();
+    let pool = builder().max_size(1).leak_after(ms(10)).build_lazy(server.manager()).unwrap();
+    for leaks in 1..=2 {
+        let held = hold(&pool, 1);
+        eventually("it is reported", || pool.stats().leaks == leaks);
+        drop(held);
+    }
+    assert_eq!(pool.stats().opened, 1);
+    assert_whole(&server, &pool);
+}

@@ -1,0 +1,169 @@
+//! Every way in which every call can end, combined: no slot is lost, no promise broken.
+
+use crate::server::{Call, Server, Verdict};
+use crate::support::{Ear, assert_closes_clean, assert_whole, builder, ms, set_up};
+use cabrank::{Fault, PooledConnection, Session, SessionPolicy};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const ENDS: [Verdict; 5] =
+    [Verdict::Ok, Verdict::Err(Fault::Fatal), Verdict::Slow(ms(5)), Verdict::Never, Verdict::Panic];
+
+#[test]
+fn no_slot_is_lost_however_connect_check_reset_and_close_end() {
+    let trials: Vec<Trial> = product([Call::Connect, Call::Check, Call::Reset, Call::Close]).collect();
+    assert_eq!(run_all(trials, LONG_RUN), 625);
+}
+
+#[test]
+fn no_slot_is_lost_without_a_line_to_cut() {
+    // Without a line only a connect can be cut: what never answers keeps its slot until it is released.
+    let trials = product([Call::Connect, Call::Check, Call::Reset, Call::Close])
+        .filter(|trial| trial.orders.iter().filter(|(_, verdict)| *verdict != Verdict::Ok).count() <= 2)
+        .map(|trial| Trial { lines: false, ..trial })
+        .collect();
+    assert_eq!(run_all(trials, LONG_RUN), 1 + 4 * 4 + 6 * 16);
+}
+
+#[test]
+fn no_slot_is_lost_however_a_hook_ends_alone_or_with_another() {
+    let hooks = [
+        Call::OnOpen,
+        Call::HasBroken,
+        Call::Session,
+        Call::Fault,
+        Call::Line,
+        Call::Sever,
+        Call::Event,
+        Call::Destroy,
+    ];
+    let ends = [Verdict::Ok, Verdict::Err(Fault::Fatal), Verdict::Slow(ms(5)), Verdict::Panic];
+    let mut trials = Vec::new();
+    for (n, &one) in hooks.iter().enumerate() {
+        for end in &ends[1..] {
+            trials.push(Trial::new([(one, *end)]));
+        }
+        for &other in &hooks[n + 1..] {
+            for (end, other_end) in pairs(&ends[1..], &ends[1..]) {
+                trials.push(Trial::new([(one, end), (other, other_end)]));
+            }
+        }
+        // With each end of a call to the server.
+        for call in [Call::Connect, Call::Check, Call::Reset, Call::Close] {
+            for (end, other_end) in pairs(&ends[1..], &ENDS[1..]) {
+                trials.push(Trial::new([(one, end), (call, other_end)]));
+            }
+        }
+    }
+    assert_eq!(run_all(trials, SHORT_RUN), 8 * 3 + 28 * 9 + 8 * 4 * 12);
+}
+
+#[test]
+fn no_slot_is_lost_whatever_is_known_of_the_session() {
+    let mut trials = Vec::new();
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
+        for session in [Session::Clean, Session::InTransaction, Session::Unknown] {
+            for (end, other_end) in pairs(&ENDS, &ENDS) {
+                trials.push(Trial { policy, session, ..Trial::new([(Call::Reset, end), (Call::Close, other_end)]) });
+            }
+        }
+    }
+    assert_eq!(run_all(trials, SHORT_RUN), 9 * 25);
+}
+
+/// One pool's troubles.
+struct Trial {
+    orders: Vec<(Call, Verdict)>,
+    policy: SessionPolicy,
+    session: Session,
+    lines: bool,
+}
+
+impl Trial {
+    fn new(orders: impl IntoIterator<Item = (Call, Verdict)>) -> Self {
+        let orders = orders.into_iter().collect();
+        Self { orders, policy: SessionPolicy::Tracked, session: Session::Unknown, lines: true }
+    }
+
+    /// A few threads borrow and return while the troubles last; then all must be well again.
+    fn run(&self, timeout: Duration) {
+        let server = Server::new();
+        server.allow(SIZE as usize);
+        let pool = builder()
+            .max_size(SIZE)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_timeout(LIMIT)
+            .check_timeout(LIMIT)
+            .reset_timeout(LIMIT)
+            .close_timeout(LIMIT)
+            .check_after(Duration::ZERO)
+            .backoff(ms(10), ms(15))
+            .session_policy(self.policy)
+            .on_open(set_up(server.world()))
+            .event_handler(Ear::new(&server))
+            .build_lazy(server.manager())
+            .unwrap();
+        if !self.lines {
+            server.without_lines();
+        }
+        self.orders.iter().for_each(|&(call, verdict)| server.order(call, verdict));
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for _ in 0..LOANS {
+                        let Ok(mut conn) = pool.get_timeout(timeout) else { continue };
+                        conn.session = self.session;
+                        let _ = conn.query();
+                        if self.session == Session::Clean {
+                            PooledConnection::discard(conn);
+                        }
+                    }
+                });
+            }
+        });
+        server.heal();
+        assert_whole(&server, &pool);
+        assert_closes_clean(&server, &pool);
+    }
+}
+
+/// Runs all trials, a few at a time, and says how many there were.
+fn run_all(trials: Vec<Trial>, timeout: Duration) -> usize {
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let trials = Arc::new(trials);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trial.run(timeout)));
+                    assert!(outcome.is_ok(), "failed with {:?}, lines: {}", trial.orders, trial.lines);
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    println!("{} combinations", done.load(Ordering::Relaxed));
+    done.into_inner()
+}
+
+fn product(calls: [Call; 4]) -> impl Iterator<Item = Trial> {
+    (0..ENDS.len().pow(4)).map(move |n| {
+        let end = |place: usize| ENDS[n / ENDS.len().pow(place as u32) % ENDS.len()];
+        Trial::new(std::array::from_fn::<_, 4, _>(|place| (calls[place], end(place))))
+    })
+}
+
+fn pairs<'a>(ones: &'a [Verdict], others: &'a [Verdict]) -> impl Iterator<Item = (Verdict, Verdict)> + 'a {
+    ones.iter().flat_map(move |&one| others.iter().map(move |&other| (one, other)))
+}
+
+const SIZE: u32 = 2;
+const THREADS: usize = 3;
+const LOANS: usize = 3;
+const AT_ONCE: usize = 8;
+/// What each driver call may take.
+const LIMIT: Duration = ms(25);
+/// How long the borrowers wait.
+const LONG_RUN: Duration = ms(60);
+const SHORT_RUN: Duration = ms(30);

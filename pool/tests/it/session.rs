@@ -1,0 +1,186 @@
+//! Clean sessions: what is reset, when, where, and what it costs when nothing needs it.
+
+use crate::server::{Call, Server, Verdict};
+use crate::support::{assert_whole, builder, closed_by, eventually, ms, set_up};
+use cabrank::{CloseReason, Fault, Pool, PooledConnection, Session, SessionPolicy};
+use std::time::Duration;
+
+const SESSIONS: [Session; 3] = [Session::Clean, Session::InTransaction, Session::Unknown];
+
+#[test]
+fn each_policy_resets_what_it_says() {
+    for (policy, resets) in [
+        (SessionPolicy::Tracked, [false, true, true]),
+        (SessionPolicy::Always, [true, true, true]),
+        (SessionPolicy::Never, [false, false, false]),
+    ] {
+        for (session, reset) in SESSIONS.into_iter().zip(resets) {
+            let server = Server::new();
+            let pool = builder().max_size(1).session_policy(policy).build_lazy(server.manager()).unwrap();
+            pool.get().unwrap().session = session;
+            drop(pool.get().unwrap());
+            assert_eq!(server.count(Call::Reset), usize::from(reset), "{policy:?} {session:?}");
+            let stats = pool.stats();
+            assert_eq!((stats.resets_done, stats.resets_failed), (u64::from(reset), 0), "{policy:?} {session:?}");
+        }
+    }
+}
+
+#[test]
+fn an_untouched_guard_resets_nothing_whatever_the_policy() {
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
+        let server = Server::new();
+        let pool = builder().max_size(1).session_policy(policy).build_lazy(server.manager()).unwrap();
+        for _ in 0..5 {
+            let conn = pool.get().unwrap();
+            let _ = (PooledConnection::id(&conn), PooledConnection::uses(&conn), format!("{conn:?}"));
+        }
+        assert_eq!((server.count(Call::Session), server.count(Call::Reset)), (0, 0), "{policy:?}");
+        assert_eq!(pool.stats().resets_skipped, 5);
+    }
+}
+
+#[test]
+fn a_shared_reference_counts_as_touching() {
+    let server = Server::new();
+    let pool = builder().max_size(1).session_policy(SessionPolicy::Always).build_lazy(server.manager()).unwrap();
+    let conn = pool.get().unwrap();
+    let _ = conn.id;
+    drop(conn);
+    drop(pool.get().unwrap());
+    assert_eq!(server.count(Call::Reset), 1);
+}
+
+#[test]
+fn nobody_meets_what_another_left_behind() {
+    for verdict in [Verdict::Ok, Verdict::Err(Fault::Statement), Verdict::Never, Verdict::Panic] {
+        let server = Server::new();
+        let pool = builder().max_size(2).reset_timeout(ms(10)).build_lazy(server.manager()).unwrap();
+        server.order(Call::Reset, verdict);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        let mut conn = pool.get().unwrap();
+                        assert!(!conn.leftovers, "{verdict:?}");
+                        conn.litter();
+                    }
+                });
+            }
+        });
+        server.heal();
+        assert_whole(&server, &pool);
+    }
+}
+
+#[test]
+fn a_failing_reset_closes_the_connection() {
+    for (verdict, reason) in [
+        (Verdict::Err(Fault::Statement), CloseReason::ResetFailed),
+        (Verdict::Panic, CloseReason::Panicked),
+        (Verdict::Never, CloseReason::Overran),
+    ] {
+        let server = Server::new();
+        let pool = builder().max_size(1).reset_timeout(ms(20)).build_lazy(server.manager()).unwrap();
+        server.next(Call::Reset, verdict);
+        pool.get().unwrap().litter();
+        eventually("it is closed", || closed_by(&pool, reason) == 1);
+        assert_eq!(pool.stats().resets_failed, 1);
+        assert_eq!(pool.get().unwrap().id, 1, "{verdict:?}: the next is another");
+        assert_whole(&server, &pool);
+    }
+}
+
+#[test]
+fn on_open_runs_after_opening_and_again_after_each_reset() {
+    let server = Server::new();
+    let pool = builder().max_size(1).on_open(set_up(server.world())).build_lazy(server.manager()).unwrap();
+    for n in 1..=4 {
+        let mut conn = pool.get().unwrap();
+        assert_eq!(conn.set_ups, n);
+        conn.litter();
+    }
+    let conn = pool.get().unwrap();
+    let set_ups = conn.set_ups;
+    drop(conn);
+    let conn = pool.get().unwrap();
+    assert_eq!((set_ups, conn.set_ups), (5, 5), "no reset, no set-up");
+    drop(conn);
+    let (in_crew, elsewhere) = server.by_thread(Call::OnOpen);
+    assert_eq!((in_crew, elsewhere), (5, 0));
+}
+
+#[test]
+fn a_failing_on_open_after_a_reset_closes_the_connection() {
+    let server = Server::new();
+    let pool = builder().max_size(1).on_open(set_up(server.world())).build_lazy(server.manager()).unwrap();
+    pool.get().unwrap().litter();
+    eventually("it is reset", || pool.stats().resets_done == 1);
+    server.next(Call::OnOpen, Verdict::Err(Fault::Statement));
+    pool.get().unwrap().litter();
+    eventually("it is closed", || closed_by(&pool, CloseReason::ResetFailed) == 1);
+    assert_eq!(pool.get().unwrap().set_ups, 1);
+}
+
+#[test]
+fn a_remote_session_is_reset_in_the_crew_and_that_of_an_engine_in_the_returning_thread() {
+    let server = Server::new();
+    let remote = builder().max_size(1).build_lazy(server.manager()).unwrap();
+    remote.get().unwrap().litter();
+    eventually("it is reset", || remote.stats().resets_done == 1);
+    assert_eq!(server.by_thread(Call::Reset), (1, 0));
+
+    let server = Server::new();
+    let engine = Pool::builder().max_size(1).on_open(set_up(server.world())).build_lazy(server.engine()).unwrap();
+    engine.get().unwrap().litter();
+    assert_eq!(engine.stats().resets_done, 1, "done when drop returns");
+    assert_eq!(server.by_thread(Call::Reset), (0, 1));
+    assert_eq!(engine.get().unwrap().set_ups, 2);
+
+    // A transaction may take long to roll back: not in the returning thread.
+    engine.get().unwrap().session = Session::InTransaction;
+    eventually("it is reset", || engine.stats().resets_done == 2);
+    assert_eq!(server.by_thread(Call::Reset), (1, 1));
+    assert_whole(&server, &engine);
+}
+
+#[test]
+fn a_reset_in_the_returning_thread_that_fails_closes_the_connection() {
+    for (verdict, reason) in
+        [(Verdict::Err(Fault::Statement), CloseReason::ResetFailed), (Verdict::Panic, CloseReason::Panicked)]
+    {
+        let server = Server::new();
+        let pool = Pool::builder().max_size(1).build_lazy(server.engine()).unwrap();
+        server.next(Call::Reset, verdict);
+        pool.get().unwrap().litter();
+        assert_eq!(closed_by(&pool, reason), 1, "{verdict:?}");
+        assert_whole(&server, &pool);
+    }
+}
+
+#[test]
+fn returning_takes_no_time_however_long_the_reset_does() {
+    let server = Server::new();
+    let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
+    let mut conn = pool.get().unwrap();
+    conn.litter();
+    server.next(Call::Reset, Verdict::Never);
+    let ((), took) = crate::support::timed(|| drop(conn));
+    assert!(took < ms(50), "{took:?}");
+    eventually("it is reset", || server.now_in(Call::Reset) == 1);
+    assert!(pool.get_timeout(ms(5)).is_err());
+    server.release(Call::Reset);
+    drop(pool.get().unwrap());
+    assert_eq!(pool.stats().opened, 1);
+}
+
+#[test]
+fn a_waiter_of_a_reset_that_does_not_answer_is_served_otherwise() {
+    let server = Server::new();
+    server.allow(1);
+    let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
+    server.next(Call::Reset, Verdict::Never);
+    pool.get().unwrap().litter();
+    let (conn, took) = crate::support::timed(|| pool.get_timeout(Duration::from_secs(10)));
+    assert!(conn.is_ok() && took < ms(500), "{took:?}: reset_timeout is 5 s");
+}
