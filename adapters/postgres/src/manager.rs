@@ -24,7 +24,8 @@ use std::time::Duration;
 pub struct PostgresManager {
     pub(crate) source: Source,
     pub(crate) tls: Arc<dyn Tls>,
-    pub(crate) application_name: String,
+    /// `None`: the pool's name.
+    pub(crate) application_name: Option<String>,
     pub(crate) statement_cache: usize,
     pub(crate) transaction_pooler: bool,
 }
@@ -92,9 +93,9 @@ impl PostgresManager {
     }
 
     /// What the server's `pg_stat_activity` and log call the sessions, unless the settings or the URL say it. Default: the
-    /// name of this program's file. Give it the pool's name if a program has several pools.
+    /// pool's name.
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
-        self.application_name = name.into();
+        self.application_name = Some(name.into());
         self
     }
 
@@ -114,7 +115,7 @@ impl PostgresManager {
     }
 
     fn from_source(source: Source, tls: Arc<dyn Tls>) -> Self {
-        Self { source, tls, application_name: program(), statement_cache: 100, transaction_pooler: false }
+        Self { source, tls, application_name: None, statement_cache: 100, transaction_pooler: false }
     }
 }
 
@@ -187,13 +188,6 @@ impl fmt::Debug for PostgresManager {
             .field("transaction_pooler", &self.transaction_pooler)
             .finish_non_exhaustive()
     }
-}
-
-/// The name of this program's file.
-fn program() -> String {
-    let path = std::env::current_exe().ok();
-    let name = path.as_deref().and_then(|path| path.file_stem()).and_then(|name| name.to_str());
-    name.unwrap_or("cabrank").to_owned()
 }
 
 const NO_LIMIT: Duration = Duration::from_secs(60 * 60 * 24 * 365);

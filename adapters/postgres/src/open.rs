@@ -27,7 +27,7 @@ pub(crate) fn open(manager: &PostgresManager, limit: &Limit) -> Result<Connectio
         return open_untapped(manager, config, limit);
     }
     resolve(&mut config, limit)?;
-    fill_in(&mut config, manager, limit.remaining());
+    fill_in(&mut config, manager, limit);
 
     let tap = Arc::new(Tap::new());
     let connector = Connector {
@@ -47,7 +47,7 @@ pub(crate) fn open(manager: &PostgresManager, limit: &Limit) -> Result<Connectio
 /// Over a Unix socket the driver calls no connector, so that nothing can be read along or cut. No cut is registered: the
 /// attempt keeps its slot until it ends.
 fn open_untapped(manager: &PostgresManager, mut config: Config, limit: &Limit) -> Result<Connection, Error> {
-    fill_in(&mut config, manager, limit.remaining());
+    fill_in(&mut config, manager, limit);
     if manager.tls.is_none() && config.get_ssl_mode() == SslMode::Prefer {
         config.ssl_mode(SslMode::Disable);
     }
@@ -132,10 +132,10 @@ fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
 
 /// Sets what the user left out. Of the time that is left each address gets its share for the TCP connection; all that
 /// follows is bounded by cutting it.
-fn fill_in(config: &mut Config, manager: &PostgresManager, remaining: Option<Duration>) {
+fn fill_in(config: &mut Config, manager: &PostgresManager, limit: &Limit) {
     if config.get_connect_timeout().is_none() {
         let attempts = config.get_hosts().len().max(1) as u32;
-        let share = remaining.map_or(LONGEST_CONNECT, |remaining| (remaining / attempts).max(SHORTEST_CONNECT));
+        let share = limit.remaining().map_or(LONGEST_CONNECT, |remaining| (remaining / attempts).max(SHORTEST_CONNECT));
         config.connect_timeout(share);
     }
     if config.get_tcp_user_timeout().is_none() {
@@ -153,7 +153,7 @@ fn fill_in(config: &mut Config, manager: &PostgresManager, remaining: Option<Dur
         }
     }
     if config.get_application_name().is_none() {
-        config.application_name(&manager.application_name);
+        config.application_name(manager.application_name.as_deref().unwrap_or(limit.pool()));
     }
 }
 

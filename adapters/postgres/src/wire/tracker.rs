@@ -23,6 +23,8 @@ pub(crate) struct Tracker {
     confused: bool,
     /// A direction cannot be read any more.
     garbled: bool,
+    /// Something other than `Close` was written since the last `Sync`.
+    asked: bool,
     /// The status in the last `ReadyForQuery`.
     status: u8,
     /// Something may have changed the session since it was taken for clean.
@@ -49,7 +51,11 @@ enum Request {
     Startup,
     /// A simple query or a function call.
     Simple,
+    /// The end of what was asked since the last one.
     Sync,
+    /// A `Sync` with nothing but `Close` before it, as the driver sends for each statement it lets go of, often when its
+    /// holder has the last answer already. Whatever the server says to it, the session stays as it was.
+    Closing,
 }
 
 impl Tracker {
@@ -59,6 +65,7 @@ impl Tracker {
             server: Framer::of_server(),
             waiting: VecDeque::new(),
             swallowed: false,
+            asked: false,
             copying: false,
             confused: false,
             garbled: false,
@@ -93,7 +100,8 @@ impl Tracker {
 
     /// What is known of the session. With `transaction_only` nothing but the transaction counts.
     pub(crate) fn session(&self, transaction_only: bool) -> Session {
-        let settled = self.waiting.is_empty() && !self.copying && !self.swallowed;
+        let answered = self.waiting.iter().all(|request| *request == Request::Closing);
+        let settled = answered && !self.copying && !self.swallowed;
         if self.garbled || self.confused || !settled || self.end.is_some() {
             return Session::Unknown;
         }
@@ -130,31 +138,43 @@ impl Tracker {
     }
 
     fn request(&mut self, message: &Message<'_>) {
-        match message.tag {
-            STARTUP => self.expect(Request::Startup),
+        let closes = match message.tag {
+            STARTUP => return self.expect(Request::Startup),
             b'Q' => {
                 self.changed |= !text_of(message, 0).is_some_and(sql::is_harmless);
-                self.expect(Request::Simple);
+                return self.expect(Request::Simple);
             }
-            b'P' => self.parse(message),
+            // A function call, which the driver never makes.
+            b'F' => {
+                self.changed = true;
+                return self.expect(Request::Simple);
+            }
+            b'S' => {
+                let asked = std::mem::take(&mut self.asked);
+                if !std::mem::take(&mut self.swallowed) {
+                    self.expect(if asked { Request::Sync } else { Request::Closing });
+                }
+                return;
+            }
+            b'P' => {
+                self.parse(message);
+                false
+            }
             b'B' => {
                 let harmless = name_at(message, 0).and_then(|(_, at)| name_at(message, at));
                 let harmless = harmless.and_then(|(name, _)| self.statements.get(name));
                 self.changed |= harmless != Some(&true);
+                false
             }
-            b'C' if message.body.first() == Some(&b'S') => {
-                if let Some((name, _)) = name_at(message, 1) {
+            b'C' => {
+                if let (Some(b'S'), Some((name, _))) = (message.body.first(), name_at(message, 1)) {
                     self.statements.remove(name);
                 }
+                true
             }
-            b'S' if std::mem::take(&mut self.swallowed) => {}
-            b'S' => self.expect(Request::Sync),
-            b'F' => {
-                self.changed = true;
-                self.expect(Request::Simple);
-            }
-            _ => {}
-        }
+            _ => false,
+        };
+        self.asked |= !closes;
     }
 
     /// The verdict stays with the name until it is closed. A second `Parse` of a name can only make it worse, for the
@@ -196,7 +216,7 @@ impl Tracker {
             b'G' | b'W' => {
                 self.copying = true;
                 match self.waiting.front() {
-                    Some(Request::Sync) => drop(self.waiting.pop_front()),
+                    Some(Request::Sync | Request::Closing) => drop(self.waiting.pop_front()),
                     Some(Request::Simple) => self.end = self.end.or(Some(End::StrayCopy)),
                     Some(Request::Startup) => self.confused = true,
                     None => self.swallowed = true,

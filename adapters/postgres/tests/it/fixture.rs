@@ -97,6 +97,8 @@ const SESSION: &str = "
     UNION ALL SELECT 'user ' || current_user || ' ' || session_user
     UNION ALL SELECT 'setting ' || name || ' ' || setting FROM pg_settings
         WHERE name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable')
+        AND name NOT LIKE 'plpgsql.%'
+    UNION ALL SELECT 'tenant ' || coalesce(current_setting('my.tenant', true), '')
     UNION ALL SELECT 'setting role ' || current_setting('role')
     UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
     UNION ALL SELECT 'listens ' || pg_listening_channels()

@@ -26,7 +26,7 @@ const WORK: &[(&str, Work)] = &[
             .expect("a row");
     }),
     ("an update", |client| {
-        drop(client.execute("UPDATE tracked SET text = 'into; create' WHERE id = $1", &[&1]).expect("a row"))
+        client.execute("UPDATE tracked SET text = 'into; create' WHERE id = $1", &[&1]).map(drop).expect("a row")
     }),
     ("a delete", |client| assert!(client.execute("DELETE FROM tracked WHERE id IN (1, 2)", &[]).is_ok())),
     ("several statements", |client| {
