@@ -9,5 +9,7 @@ mod tracker;
 
 #[cfg(test)]
 mod proptests;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use tracker::{End, Tracker};

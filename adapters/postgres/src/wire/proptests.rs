@@ -115,6 +115,8 @@ fn cut(pieces: &[Piece], sizes: &[usize]) -> Vec<Piece> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn the_verdict_does_not_depend_on_where_the_network_cuts(
         pieces in conversation(),

@@ -7,6 +7,7 @@ mod closing;
 mod copying;
 mod liveness;
 mod opening;
+mod pooler;
 mod returning;
 mod statements;
 mod tls;
