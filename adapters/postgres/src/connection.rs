@@ -33,7 +33,8 @@ impl Connection {
     ///
     /// The driver prepares a text anew each time it is passed to `query` or `execute`, which doubles the round trips.
     /// Statements survive the reset between loans; the least recently used goes when there are more than the manager's
-    /// [`statement_cache`](crate::PostgresManager::statement_cache) allows. Behind a transaction pooler nothing is kept.
+    /// [`statement_cache`](crate::PostgresManager::statement_cache) allows. Behind a transaction pooler
+    /// nothing is kept unless that was chosen.
     ///
     /// After the schema has changed the server may refuse a statement with SQLSTATE `0A000` ("cached plan must not change
     /// result type"): see [`clear_statement_cache`](Self::clear_statement_cache).

@@ -26,7 +26,8 @@ pub struct PostgresManager {
     pub(crate) tls: Arc<dyn Tls>,
     /// `None`: the pool's name.
     pub(crate) application_name: Option<String>,
-    pub(crate) statement_cache: usize,
+    /// `None` until chosen: none behind a transaction pooler.
+    pub(crate) statement_cache: Option<usize>,
     pub(crate) transaction_pooler: bool,
 }
 
@@ -99,23 +100,25 @@ impl PostgresManager {
         self
     }
 
-    /// How many statements each connection keeps for [`Connection::prepare_cached`]. Default: 100; zero keeps none.
+    /// How many statements each connection keeps for [`Connection::prepare_cached`]. Default: 100, and none behind a
+    /// transaction pooler; zero keeps none.
     pub fn statement_cache(mut self, capacity: usize) -> Self {
-        self.statement_cache = capacity;
+        self.statement_cache = Some(capacity);
         self
     }
 
     /// Says that a pooler such as PgBouncer stands in between and lends its sessions by the transaction. Default: no.
     ///
-    /// Then there is no session of ours to keep clean: a reset only ends the transaction, and no statement is kept. See the
-    /// crate's documentation for which of the driver's calls work there.
+    /// Then there is no session of ours to keep clean: a reset only ends the transaction, and no statement is kept unless
+    /// [`statement_cache`](Self::statement_cache) says so. See the crate's documentation for which of the driver's calls work
+    /// there.
     pub fn transaction_pooler(mut self, pooler: bool) -> Self {
         self.transaction_pooler = pooler;
         self
     }
 
     fn from_source(source: Source, tls: Arc<dyn Tls>) -> Self {
-        Self { source, tls, application_name: None, statement_cache: 100, transaction_pooler: false }
+        Self { source, tls, application_name: None, statement_cache: None, transaction_pooler: false }
     }
 }
 

@@ -64,8 +64,8 @@ fn open_untapped(manager: &PostgresManager, mut config: Config, limit: &Limit) -
 
 fn wrap(manager: &PostgresManager, client: Client, tapping: Option<Tapping>) -> Connection {
     // Behind a transaction pooler a statement may be gone with the session that knew it.
-    let capacity = if manager.transaction_pooler { 0 } else { manager.statement_cache };
-    let statements = Statements::new(capacity);
+    let usual = if manager.transaction_pooler { 0 } else { 100 };
+    let statements = Statements::new(manager.statement_cache.unwrap_or(usual));
     Connection { client, statements, tapping, transaction_pooler: manager.transaction_pooler }
 }
 

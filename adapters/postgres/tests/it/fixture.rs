@@ -60,8 +60,9 @@ impl Server {
     }
 }
 
+/// Without checks, which a loaded machine can make slow enough to cost a connection: most tests count those.
 pub(crate) fn builder() -> Builder<PostgresManager> {
-    Pool::builder()
+    Pool::builder().check_after(Duration::MAX)
 }
 
 /// Says that the test of this thread does not apply here, and why.

@@ -89,7 +89,12 @@ fn nothing_left_behind_reaches_the_next_holder() {
             leave(&mut pool.get().expect("a connection"));
             let mut next = pool.get().expect("a connection");
             assert_eq!(session_of(&mut next), fresh, "{what} was left behind, {policy:?}");
-            assert_eq!(next.backend_pid(), pid, "{what} should not cost the connection, {policy:?}");
+            assert_eq!(
+                next.backend_pid(),
+                pid,
+                "{what} should not cost the connection, {policy:?}: {:?}",
+                pool.stats().closed
+            );
         }
         let stats = pool.stats();
         assert_eq!((stats.resets_failed, stats.opened), (0, 1));
