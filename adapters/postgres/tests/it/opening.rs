@@ -73,9 +73,11 @@ fn over_a_unix_socket_the_session_is_always_reset() {
     conn.batch_execute("SET work_mem = '1MB'; PREPARE p AS SELECT 1; LISTEN x; SELECT pg_advisory_lock(9)")
         .expect("no error");
     drop(conn);
-    assert_eq!(session_of(&mut pool.get().expect("a connection")), fresh);
+    let mut conn = pool.get().expect("a connection");
+    assert_eq!(session_of(&mut conn), fresh);
     let stats = pool.stats();
     assert_eq!((stats.opened, stats.resets_skipped, stats.resets_done), (1, 0, 1));
+    drop(conn);
     assert!(pool.close_within(Duration::from_secs(5)).is_clean());
 }
 

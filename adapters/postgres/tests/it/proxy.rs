@@ -19,7 +19,7 @@ struct Shared {
     messages: Mutex<Vec<String>>,
     /// A client's message with this in it does not pass: the line is cut instead.
     cut_at: Mutex<Option<String>>,
-    /// The server's answers stay here for now.
+    /// The server's answers, and the end of its stream, stay here for now.
     holding: AtomicBool,
 }
 
@@ -101,12 +101,14 @@ impl Shared {
 
     fn pass_on(&self, mut from: TcpStream, mut to: TcpStream) {
         let mut bytes = [0; 8192];
-        while let Ok(count @ 1..) = from.read(&mut bytes) {
+        loop {
+            let came = from.read(&mut bytes);
             while self.holding.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
             }
-            if to.write_all(&bytes[..count]).is_err() {
-                break;
+            match came {
+                Ok(count @ 1..) if to.write_all(&bytes[..count]).is_ok() => {}
+                _ => break,
             }
         }
         let _ = to.shutdown(Shutdown::Both);

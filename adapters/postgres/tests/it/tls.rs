@@ -63,7 +63,7 @@ fn a_statement_is_cancelled_and_a_line_cut_through_tls() {
     let holder =
         thread::spawn(move || conn.batch_execute("SELECT pg_sleep(60)").expect_err("a cancellation").code().cloned());
     server.wait_for_query(pid, "pg_sleep");
-    let report = pool.close_within(Duration::from_secs(1));
+    let report = pool.close_within(Duration::from_secs(2));
     assert!(report.is_clean() && report.severed.is_empty(), "{report}");
     assert_eq!(holder.join().expect("no panic").map(|code| code.code().to_owned()).as_deref(), Some("57014"));
 }
