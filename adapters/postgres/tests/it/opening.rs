@@ -133,6 +133,20 @@ fn settings_are_asked_for_before_each_connect() {
     assert_eq!((asked.load(Ordering::SeqCst), pool.stats().open_failures), (3, 1));
 }
 
+/// What nobody can cut must not keep its slot: a vault that never answers stands for a name server that does not.
+#[test]
+fn settings_that_never_come_hold_nobody_up() {
+    let (_never, told) = std::sync::mpsc::channel::<Config>();
+    let told = std::sync::Mutex::new(told);
+    let manager = PostgresManager::with_config(move || told.lock().expect("one at a time").recv(), NoTls);
+    let pool = builder().max_size(1).connect_timeout(Duration::from_millis(200)).build_lazy(manager).expect("a pool");
+    let began = Instant::now();
+    let outcome = pool.get_timeout(Duration::from_millis(500));
+    assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
+    assert!(began.elapsed() < Duration::from_millis(750), "{:?}", began.elapsed());
+    assert!(pool.stats().abandoned >= 1, "{:?}", pool.stats());
+}
+
 #[test]
 fn sessions_say_whose_they_are_unless_the_user_did() {
     let Some(server) = Server::find() else { return };

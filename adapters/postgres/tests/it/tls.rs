@@ -1,15 +1,17 @@
 //! TLS: each mode against a server that offers it, tracked and cut like any other connection.
 
 use crate::fixture::{Server, builder, skip};
+use cabrank_postgres::postgres::Config;
 use cabrank_postgres::postgres::config::SslMode;
 use cabrank_postgres::{Connection, PostgresManager};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 fn offers_tls(server: &Server) -> bool {
@@ -66,6 +68,20 @@ fn a_statement_is_cancelled_and_a_line_cut_through_tls() {
     let report = pool.close_within(Duration::from_secs(2));
     assert!(report.is_clean() && report.severed.is_empty(), "{report}");
     assert_eq!(holder.join().expect("no panic").map(|code| code.code().to_owned()).as_deref(), Some("57014"));
+}
+
+#[test]
+fn a_listener_that_never_answers_the_request_for_tls_holds_nobody_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(listener.local_addr().expect("its number").port()).user("nobody");
+    config.ssl_mode(SslMode::Require);
+    let manager = PostgresManager::new(config, connector());
+    let pool = builder().connect_timeout(Duration::from_millis(200)).build_lazy(manager).expect("a pool");
+    let began = Instant::now();
+    assert!(pool.get_timeout(Duration::from_millis(500)).is_err());
+    assert!(began.elapsed() < Duration::from_millis(750), "{:?}", began.elapsed());
+    assert!(pool.close_within(Duration::from_millis(500)).is_clean());
 }
 
 fn connector() -> MakeRustlsConnect {
