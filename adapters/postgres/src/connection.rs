@@ -3,12 +3,14 @@
 //! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
 
 use crate::connector::Connector;
+use crate::line::CancelToken;
 use crate::statements::Statements;
 use crate::tap::Tap;
 use postgres::{Client, Error, Statement};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A pooled PostgreSQL connection. Derefs to [`postgres::Client`].
 pub struct Connection {
@@ -16,16 +18,13 @@ pub struct Connection {
     pub(crate) client: Client,
     pub(crate) statements: Statements,
     /// `None` where the driver gives no access to the stream.
-    pub(crate) tapping: Option<Tapping>,
-    /// Somebody else lends the sessions, by the transaction.
-    pub(crate) transaction_pooler: bool,
-}
-
-/// What reaches the stream behind the client.
-pub(crate) struct Tapping {
-    pub(crate) tap: Arc<Tap>,
+    pub(crate) tap: Option<Arc<Tap>>,
     /// For a second connection by the same way.
     pub(crate) connector: Connector,
+    /// A cancellation was sent: nobody knows which statement it hits.
+    pub(crate) cancelled: Arc<AtomicBool>,
+    /// Somebody else lends the sessions, by the transaction.
+    pub(crate) transaction_pooler: bool,
 }
 
 impl Connection {
@@ -61,6 +60,18 @@ impl Connection {
         &mut self.client
     }
 
+    /// A handle by which another thread can cancel the statement that runs here.
+    ///
+    /// In place of [`Client::cancel_token`], whose tokens do not work here: they lack the way by which this connection was
+    /// made. The same is true of those of a transaction.
+    pub fn cancel_token(&self) -> CancelToken {
+        CancelToken {
+            token: self.client.cancel_token(),
+            connector: self.connector.clone(),
+            cancelled: Arc::clone(&self.cancelled),
+        }
+    }
+
     /// The process id of the session at the server, as in `pg_stat_activity`. `None` over a Unix socket.
     pub fn backend_pid(&self) -> Option<i32> {
         self.tap().and_then(|tap| tap.tracker().pid())
@@ -73,7 +84,7 @@ impl Connection {
     }
 
     pub(crate) fn tap(&self) -> Option<&Tap> {
-        self.tapping.as_ref().map(|tapping| &*tapping.tap)
+        self.tap.as_deref()
     }
 }
 

@@ -28,6 +28,7 @@ mod fault;
 mod transaction;
 
 pub use connection::Connection;
+pub use line::CancelToken;
 pub use manager::PostgresManager;
 pub use transaction::TransactionOptions;
 

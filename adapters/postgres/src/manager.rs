@@ -3,7 +3,7 @@
 //! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`, `reset.rs`,
 //! `fault.rs`, `line.rs`, `transaction.rs`.
 
-use crate::connection::{Connection, Tapping};
+use crate::connection::Connection;
 use crate::connector::{BoxError, Tls, erase};
 use crate::line::PostgresLine;
 use crate::source::{Source, from_libpq_env};
@@ -13,6 +13,7 @@ use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Config, Error, Socket};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Opens connections to one PostgreSQL database, or to the same one on several hosts.
@@ -138,7 +139,7 @@ impl Manager for PostgresManager {
     /// Knows what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use
     /// or check.
     fn has_broken(&self, conn: &mut Connection) -> bool {
-        conn.client.is_closed() || conn.tap().is_some_and(|tap| tap.is_over())
+        conn.client.is_closed() || conn.cancelled.load(Ordering::SeqCst) || conn.tap().is_some_and(|tap| tap.is_over())
     }
 
     fn session(&self, conn: &mut Connection) -> Session {
@@ -160,10 +161,10 @@ impl Manager for PostgresManager {
         if let Some(tap) = conn.tap() {
             tap.linger();
         }
-        let Connection { client, statements, tapping, .. } = conn;
+        let Connection { client, statements, tap, .. } = conn;
         // Fails if the line is cut or dead, which is an end as good as another.
         let _ = client.close();
-        drop((statements, tapping));
+        drop((statements, tap));
     }
 
     fn fault(&self, error: &Error) -> Fault {
@@ -171,9 +172,8 @@ impl Manager for PostgresManager {
     }
 
     fn line(&self, conn: &Connection) -> Option<Box<dyn Line>> {
-        let Tapping { tap, connector } = conn.tapping.as_ref()?;
-        let token = conn.client.cancel_token();
-        Some(Box::new(PostgresLine { token, connector: connector.clone(), tap: Arc::clone(tap) }))
+        let tap = Arc::clone(conn.tap.as_ref()?);
+        Some(Box::new(PostgresLine { token: conn.client.cancel_token(), connector: conn.connector.clone(), tap }))
     }
 }
 

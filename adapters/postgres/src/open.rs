@@ -3,7 +3,7 @@
 //! Owns the order: ask for the settings, look up the names, fill in what the user left out, connect. The look-ups are
 //! done here because the driver's own can be neither bounded nor cut.
 
-use crate::connection::{Connection, Tapping};
+use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::error::{driver_error, provoke};
 use crate::manager::PostgresManager;
@@ -16,6 +16,7 @@ use postgres::{Client, Config, Error};
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub(crate) fn open(manager: &PostgresManager, limit: &Limit) -> Result<Connection, Error> {
@@ -41,7 +42,7 @@ pub(crate) fn open(manager: &PostgresManager, limit: &Limit) -> Result<Connectio
     limit.on_cut(move || cut.sever());
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let client = config.connect(connector.clone())?;
-    Ok(wrap(manager, client, Some(Tapping { tap, connector })))
+    Ok(wrap(manager, client, connector, Some(tap)))
 }
 
 /// Over a Unix socket the driver calls no connector, so that nothing can be read along or cut. No cut is registered: the
@@ -59,14 +60,16 @@ fn open_untapped(manager: &PostgresManager, mut config: Config, limit: &Limit) -
         tap: Arc::new(Tap::new()),
         deadline: None,
     };
-    Ok(wrap(manager, config.connect(connector)?, None))
+    let client = config.connect(connector.clone())?;
+    Ok(wrap(manager, client, connector, None))
 }
 
-fn wrap(manager: &PostgresManager, client: Client, tapping: Option<Tapping>) -> Connection {
+fn wrap(manager: &PostgresManager, client: Client, connector: Connector, tap: Option<Arc<Tap>>) -> Connection {
     // Behind a transaction pooler a statement may be gone with the session that knew it.
     let usual = if manager.transaction_pooler { 0 } else { 100 };
     let statements = Statements::new(manager.statement_cache.unwrap_or(usual));
-    Connection { client, statements, tapping, transaction_pooler: manager.transaction_pooler }
+    let cancelled = Arc::new(AtomicBool::new(false));
+    Connection { client, statements, tap, connector, cancelled, transaction_pooler: manager.transaction_pooler }
 }
 
 /// Looks up the names, and puts all addresses in: the driver then looks up nothing.

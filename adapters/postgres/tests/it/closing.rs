@@ -27,6 +27,22 @@ fn a_statement_that_runs_is_cancelled_at_the_server() {
 }
 
 #[test]
+fn a_connection_that_was_cancelled_is_not_lent_again() {
+    let Some(server) = Server::find() else { return };
+    let pool = server.pool(1);
+    let mut conn = pool.get().expect("a connection");
+    let (pid, token) = (conn.backend_pid().expect("a pid"), conn.cancel_token());
+    let canceller = thread::spawn(move || {
+        server.wait_for_query(pid, "pg_sleep");
+        token.cancel_query(Duration::from_secs(5)).expect("no error");
+    });
+    conn.batch_execute("SELECT pg_sleep(60)").expect_err("a cancellation");
+    canceller.join().expect("no panic");
+    drop(conn);
+    assert_ne!(pool.get().expect("another connection").backend_pid(), Some(pid));
+}
+
+#[test]
 fn closing_waits_until_the_sessions_are_gone() {
     let Some(server) = Server::find() else { return };
     let pool = server.pool(4);
