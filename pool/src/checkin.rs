@@ -17,7 +17,7 @@ pub(crate) fn checkin<M: Manager>(loan: Loan<M>) {
     let Loan { slot, mut entry } = loan;
     let shared = slot.shared();
     entry.uses += 1;
-    let needs_reset = inspect(shared, &mut entry);
+    let need = inspect(shared, &mut entry);
     let id = entry.id;
     let shared = slot.give_back();
     let now = sync::now();
@@ -25,21 +25,34 @@ pub(crate) fn checkin<M: Manager>(loan: Loan<M>) {
         if entry.condemned == Some(CloseReason::Broken) {
             state.died(&entry);
         }
-        state.check_in(entry, needs_reset, now, todo)
+        if need == Need::Nothing && entry.condemned.is_none() {
+            state.reset_skipped();
+        }
+        state.check_in(entry, need == Need::Reset, now, todo)
     });
     shared.tell(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id, used }));
 }
 
-/// Looks at what came back. A connection that must not go on is condemned; otherwise: does it need a reset?
+/// What a returned session needs before its next loan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    /// A reset, by the crew.
+    Reset,
+    /// Nothing any more: it was reset in this thread.
+    WasReset,
+}
+
+/// Looks at what came back. A connection that must not go on is condemned; otherwise: what does it need?
 #[inline]
-fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>) -> bool {
+fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>) -> Need {
     if entry.condemned.is_some() {
-        return false;
+        return Need::Nothing;
     }
     if std::thread::panicking() {
         // Nobody knows in what state the holder left it. No code of the driver's runs while this thread unwinds.
         entry.condemned = Some(CloseReason::Panicked);
-        return false;
+        return Need::Nothing;
     }
     match contained(|| shared.manager.has_broken(&mut entry.conn)) {
         Ok(false) => {}
@@ -48,24 +61,25 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>
     }
     let touched = entry.touched.swap(false, Ordering::Relaxed);
     if entry.condemned.is_some() || !touched {
-        return false;
+        return Need::Nothing;
     }
     let session = match shared.config.session_policy {
-        SessionPolicy::Never => return false,
-        SessionPolicy::Always if M::REMOTE => return true,
+        SessionPolicy::Never => return Need::Nothing,
+        SessionPolicy::Always if M::REMOTE => return Need::Reset,
         SessionPolicy::Always | SessionPolicy::Tracked => contained(|| shared.manager.session(&mut entry.conn)),
     };
     match session {
-        Ok(Session::Clean) if shared.config.session_policy == SessionPolicy::Tracked => false,
-        // An engine in this process, outside a transaction: surely small, so it is done here and now.
-        Ok(Session::Clean | Session::Unknown) if !M::REMOTE => {
+        Ok(Session::Clean) if shared.config.session_policy == SessionPolicy::Tracked => Need::Nothing,
+        // An engine in this process, outside a transaction, and nothing of the user's to run: surely small, so it is done
+        // here and now.
+        Ok(Session::Clean | Session::Unknown) if !M::REMOTE && shared.hooks.on_open.is_none() => {
             reset_here(shared, entry);
-            false
+            Need::WasReset
         }
-        Ok(_) => true,
+        Ok(_) => Need::Reset,
         Err(_) => {
             entry.condemned = Some(CloseReason::Panicked);
-            false
+            Need::Nothing
         }
     }
 }
@@ -92,4 +106,5 @@ fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connecti
     };
     let took = now.saturating_duration_since(began);
     shared.tell(|events| events.reset(&Called { pool: &shared.config.name, id: entry.id, took, error }));
+    let _ = contained(|| drop(answer));
 }

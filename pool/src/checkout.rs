@@ -115,8 +115,10 @@ impl<'a, M: Manager> Request<'a, M> {
             Start::Have(entry) => Ok((self.loan(entry, now), Duration::ZERO)),
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Failed(error) => {
-                if let GetError::Overloaded(report) = &error {
-                    self.shared.tell(|events| events.overloaded(report));
+                match &error {
+                    GetError::Overloaded(report) => self.shared.tell(|events| events.overloaded(report)),
+                    GetError::Timeout(report) => self.shared.tell(|events| events.timed_out(report)),
+                    _ => {}
                 }
                 Err(error)
             }

@@ -8,6 +8,7 @@ use crate::shared::{Job, Shared};
 use crate::sync::{self, after};
 use crate::waiter::{Waiter, Wake};
 use std::fmt;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// Loans whose running statement the pool asked the server to cancel.
+    /// Loans for which the pool could ask the server to cancel what was running.
     pub cancelled: Vec<Holder>,
     /// Loans whose line the pool cut.
     pub severed: Vec<Holder>,
@@ -55,29 +56,32 @@ impl<M: Manager> Pool<M> {
     /// all driver calls of its own. Connections whose
     /// manager offers no [`Line`](crate::Line) cannot be reached. What is not gone at the end is in the report.
     ///
-    /// Called from a crew thread of this pool it closes the pool, but waits for nothing.
+    /// Called from a crew thread of this pool it closes the pool and reports what is left at that moment, but neither waits
+    /// nor cuts. A driver whose threads have destructors of their own (thread-locals) may make it overrun by those.
     #[doc(alias = "shutdown")]
     #[doc(alias = "drain")]
     pub fn close_within(&self, span: Duration) -> CloseReport {
         let shared = self.shared();
         shared.close();
         let begin = sync::now();
-        let span = if shared.crew.is_aboard() { Duration::ZERO } else { span };
-        let deadline = after(begin, span);
-        let grace = (span / 2).min(LONGEST_GRACE);
-        let before_deadline = |grace| deadline.and_then(|deadline| deadline.checked_sub(grace));
         let mut report = CloseReport::default();
-
-        if !is_empty_by(shared, before_deadline(grace)) {
-            report.cancelled = cancel_lent(shared, grace / 2);
+        if !shared.crew.is_aboard() {
+            let deadline = after(begin, span);
+            let grace = (span / 2).min(LONGEST_GRACE);
+            let before_deadline = |grace| deadline.and_then(|deadline| deadline.checked_sub(grace));
+            let (tell, told) = channel();
+            if !is_empty_by(shared, before_deadline(grace)) {
+                cancel_lent(shared, grace / 2, &tell);
+            }
+            if !is_empty_by(shared, before_deadline(grace / 2)) {
+                report.severed = sever_lent(shared);
+            }
+            let is_empty = is_empty_by(shared, deadline);
+            report.threads_left = shared.crew.join(if is_empty { deadline } else { Some(sync::now()) });
+            report.cancelled = told.try_iter().collect();
         }
-        if !is_empty_by(shared, before_deadline(grace / 2)) {
-            report.severed = sever_lent(shared);
-        }
-        is_empty_by(shared, deadline);
         let now = sync::now();
         (report.left, report.connections_left) = shared.with(now, |state, _| (state.holders(now), state.occupied()));
-        report.threads_left = shared.crew.join(if report.connections_left == 0 { deadline } else { Some(now) });
         report
     }
 }
@@ -99,16 +103,15 @@ fn is_empty_by<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -
 }
 
 /// Asks the server to give up what the holders run. Their connections are closed on return, for the pool is.
-fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration) -> Vec<Holder> {
+fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration, cancelled: &Sender<Holder>) {
     let now = sync::now();
     let lent = shared.with(now, |state, _| state.lent_lines(now));
-    let reachable = lent.into_iter().filter_map(|(_, holder, line)| Some((holder, line.as_ref()?.upgrade()?)));
-    reachable
-        .map(|(holder, line)| {
-            shared.crew.submit(Job::Cancel { pool: Arc::clone(&shared.name), line, limit });
-            holder
-        })
-        .collect()
+    for (_, holder, line) in lent {
+        if let Some(line) = line.as_ref().and_then(Weak::upgrade) {
+            let (pool, cancelled) = (Arc::clone(shared), cancelled.clone());
+            shared.crew.submit(Job::Cancel { pool, line, limit, holder, cancelled });
+        }
+    }
 }
 
 /// Cuts the lines of what is still lent, and the driver calls that still run. The slots are back at once where there is a server at the other end.
@@ -129,8 +132,8 @@ fn sever_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
                     state.severed(slot, now, todo);
                 }
             });
+            severed.push(holder);
         }
-        severed.push(holder);
     }
     severed
 }

@@ -82,8 +82,13 @@ impl Config {
         if !(0.0..1.0).contains(&self.lifetime_jitter) {
             refuse("lifetime_jitter", format!("{} must be at least 0 and less than 1", self.lifetime_jitter));
         }
-        if self.max_lifetime < SHORTEST_PAUSE && !self.max_lifetime.is_zero() {
-            refuse("max_lifetime", format!("{:?} must be at least {SHORTEST_PAUSE:?}", self.max_lifetime));
+        // Shorter ones would keep the crew busy with nothing else.
+        for (field, value) in
+            [("max_lifetime", self.max_lifetime), ("idle_timeout", self.idle_timeout), ("keepalive", self.keepalive)]
+        {
+            if value < SHORTEST_PAUSE && !value.is_zero() {
+                refuse(field, format!("{value:?} must be at least {SHORTEST_PAUSE:?}"));
+            }
         }
         let (first, largest) = self.backoff;
         if first < SHORTEST_PAUSE {

@@ -57,13 +57,12 @@ impl<E: fmt::Display> fmt::Display for GetError<E> {
     }
 }
 
+/// The text tells the cause, so the chain goes on with what lies behind that. The cause itself is in the variants.
 impl<E: Error + 'static> Error for GetError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Timeout(report) | Self::Overloaded(report) => {
-                report.last_connect_error.as_ref().map(|(error, _)| error.as_ref() as &(dyn Error + 'static))
-            }
-            Self::Connect(error) => Some(error.as_ref()),
+            Self::Timeout(report) | Self::Overloaded(report) => report.behind_the_cause(),
+            Self::Connect(error) => error.source(),
             Self::Closed | Self::CrewThread => None,
         }
     }
@@ -115,6 +114,13 @@ impl fmt::Display for Report {
     }
 }
 
+impl Report {
+    /// What lies behind the error on connecting that the text tells.
+    fn behind_the_cause(&self) -> Option<&(dyn Error + 'static)> {
+        self.last_connect_error.as_ref().and_then(|(error, _)| error.source())
+    }
+}
+
 /// A call site, how many loans were taken there, and the age of the oldest.
 pub(crate) type Site = (&'static Location<'static>, usize, Duration);
 
@@ -158,7 +164,7 @@ pub enum BuildError<E> {
     Config(Vec<Problem>),
     /// The first connection could not be opened: at once for a permanent fault, else after `connect_timeout`.
     Connect(Arc<E>),
-    /// No attempt to connect had even failed by `connect_timeout`.
+    /// No connection was open by `connect_timeout`, and no error of the driver's says why: attempts hung, or panicked.
     Timeout(Box<Report>),
 }
 
@@ -180,14 +186,13 @@ impl<E: fmt::Display> fmt::Display for BuildError<E> {
     }
 }
 
+/// As for [`GetError`].
 impl<E: Error + 'static> Error for BuildError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Config(_) => None,
-            Self::Connect(error) => Some(error.as_ref()),
-            Self::Timeout(report) => {
-                report.last_connect_error.as_ref().map(|(error, _)| error.as_ref() as &(dyn Error + 'static))
-            }
+            Self::Connect(error) => error.source(),
+            Self::Timeout(report) => report.behind_the_cause(),
         }
     }
 }

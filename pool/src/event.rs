@@ -8,8 +8,8 @@ use std::time::Duration;
 /// Hears what happens in a pool. Every method has an empty default; implement what you need.
 ///
 /// Called without the pool's lock, in the thread where the thing happened: a caller's thread for check-outs, returns and
-/// time-outs, a crew thread for the rest. A panic in a handler is swallowed. `checked_out` and `checked_in` are on the
-/// way of every loan, so keep them short.
+/// time-outs, a crew thread for the rest. A panic in a handler is swallowed. A handler must not block: `checked_out` and
+/// `checked_in` are on the way of every loan, and whoever holds up the crew holds up those who wait for it.
 pub trait EventHandler: Send + Sync + 'static {
     /// A connection was opened.
     fn opened(&self, event: &Opened<'_>) {

@@ -3,6 +3,7 @@
 use crate::checkin::checkin;
 use crate::contain::contained;
 use crate::entry::Entry;
+use crate::event::{CheckedIn, ClosedOne};
 use crate::manager::{Fault, Manager};
 use crate::reason::CloseReason;
 use crate::shared::Loan;
@@ -71,11 +72,16 @@ impl<M: Manager> PooledConnection<M> {
     #[doc(alias = "hijack")]
     pub fn detach(mut this: Self) -> M::Connection {
         let Loan { slot, entry } = this.loan.take().expect(LENT);
-        let Entry { conn, line, .. } = *entry;
+        let Entry { conn, line, id, opened_at, lent_at, uses, .. } = *entry;
         let _ = contained(|| drop(line));
         let now = sync::now();
-        let id = slot.id();
-        slot.give_back().with(now, |state, todo| state.detached(id, now, todo));
+        let place = slot.id();
+        let shared = slot.give_back();
+        shared.with(now, |state, todo| state.detached(place, now, todo));
+        let (pool, reason) = (&*shared.config.name, CloseReason::Detached);
+        let (used, age) = (now.saturating_duration_since(lent_at), now.saturating_duration_since(opened_at));
+        shared.tell(|events| events.checked_in(&CheckedIn { pool, id, used }));
+        shared.tell(|events| events.closed(&ClosedOne { pool, id, reason, age, uses: uses + 1 }));
         conn
     }
 

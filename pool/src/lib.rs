@@ -57,4 +57,6 @@ pub use manager::{Fault, Line, Manager, Session, Transact};
 pub use pool::Pool;
 pub use reason::CloseReason;
 pub use stats::{Closed, Histogram, Stats};
-pub use transact::{AsError, RunError, Transaction, TransactionError, kind};
+#[doc(hidden)]
+pub use transact::kind;
+pub use transact::{AsError, RunError, Transaction, TransactionError, UserError};

@@ -68,9 +68,18 @@ impl Limit {
     /// and what `look_up` returns late is dropped: the answer is then `None`, and the call should fail. `look_up`
     /// must open nothing at a server, for the pool no longer counts it.
     pub fn uncuttable<T>(&self, look_up: impl FnOnce() -> T) -> Option<T> {
+        /// Leaves also when the look-up panics.
+        struct Within<'a>(&'a Cell);
+        impl Drop for Within<'_> {
+            fn drop(&mut self) {
+                self.0.state.lock().uncuttable = false;
+            }
+        }
         self.cell.enter_uncuttable()?;
+        let within = Within(&self.cell);
         let found = look_up();
-        self.cell.leave_uncuttable().then_some(found)
+        drop(within);
+        (!self.is_over()).then_some(found)
     }
 
     pub(crate) fn new(pool: &Arc<str>, began: Instant, span: Duration) -> Self {
@@ -102,7 +111,7 @@ impl Limit {
         };
         let unused = state.cut.take();
         drop(state);
-        drop(unused);
+        let _ = contained(|| drop(unused));
         over
     }
 }
@@ -131,7 +140,10 @@ impl Fuse {
         drop(state);
 
         let fired = match cut {
-            _ if uncuttable => Fired::WrittenOff,
+            unused if uncuttable => {
+                let _ = contained(|| drop(unused));
+                Fired::WrittenOff
+            }
             Some(cut) => {
                 let _ = contained(cut);
                 Fired::Cut
@@ -204,12 +216,5 @@ impl Cell {
         let mut state = self.state.lock();
         state.uncuttable = state.phase == Phase::Armed;
         state.uncuttable.then_some(())
-    }
-
-    /// Returns whether the call is still wanted.
-    fn leave_uncuttable(&self) -> bool {
-        let mut state = self.state.lock();
-        state.uncuttable = false;
-        matches!(state.phase, Phase::Armed)
     }
 }

@@ -4,12 +4,12 @@
 //! A model's threads are borrowers, holders, and those who play the crew. A thread that waits in vain is a deadlock, at
 //! which loom panics; what else must hold is said at the end of each model, and by [`Fake`] at each connect.
 
+mod fake;
+
 use crate::checkin::checkin;
 use crate::checkout::checkout;
 use crate::config::Config;
 use crate::error::GetError;
-use crate::limit::Limit;
-use crate::manager::{Fault, Line, Manager};
 use crate::shared::{Hooks, Loan, Shared};
 use crate::slots::Borrower;
 use crate::state::todo::Delivery;
@@ -17,11 +17,11 @@ use crate::stats::Stats;
 use crate::sync;
 use crate::upkeep;
 use crate::waiter::{Waiter, Wake};
+use fake::{Fake, Refused};
 use loom::thread;
-use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 /// A waiter gives up while a holder returns: one of the two has the connection, or the pool.
@@ -160,86 +160,6 @@ fn cut_against_finish() {
         timer.join().unwrap();
     });
 }
-
-/// The driver that the models use.
-struct Fake {
-    /// How many attempts to connect are still to fail.
-    refusals: AtomicUsize,
-    /// Sessions whose line is not cut. They are what `max_size` bounds.
-    sessions: Arc<AtomicUsize>,
-    max_size: usize,
-}
-
-/// A connection, with the line by which it can be cut.
-struct Conn(Arc<Wire>);
-
-struct Wire {
-    cut: AtomicBool,
-    sessions: Arc<AtomicUsize>,
-}
-
-#[derive(Debug)]
-struct Refused;
-
-impl Manager for Fake {
-    type Connection = Conn;
-    type Error = Refused;
-
-    fn connect(&self, _: &Limit) -> Result<Conn, Refused> {
-        if self.refusals.load(SeqCst) > 0 {
-            self.refusals.fetch_sub(1, SeqCst);
-            return Err(Refused);
-        }
-        assert!(self.sessions.fetch_add(1, SeqCst) < self.max_size, "more sessions than max_size");
-        Ok(Conn(Arc::new(Wire { cut: AtomicBool::new(false), sessions: Arc::clone(&self.sessions) })))
-    }
-
-    fn is_valid(&self, _: &mut Conn, _: &Limit) -> Result<(), Refused> {
-        Ok(())
-    }
-
-    fn has_broken(&self, _: &mut Conn) -> bool {
-        false
-    }
-
-    fn fault(&self, _: &Refused) -> Fault {
-        Fault::Unavailable
-    }
-
-    fn line(&self, conn: &Conn) -> Option<Box<dyn Line>> {
-        Some(Box::new(WireEnd(Arc::clone(&conn.0))))
-    }
-}
-
-struct WireEnd(Arc<Wire>);
-
-impl Line for WireEnd {
-    fn sever(&self) {
-        self.0.end();
-    }
-}
-
-impl Wire {
-    fn end(&self) {
-        if !self.cut.swap(true, SeqCst) {
-            self.sessions.fetch_sub(1, SeqCst);
-        }
-    }
-}
-
-impl Drop for Conn {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused")
-    }
-}
-
-impl std::error::Error for Refused {}
 
 type Pool = Arc<Shared<Fake>>;
 

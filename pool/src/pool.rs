@@ -2,6 +2,7 @@
 
 use crate::checkout::{checkout, try_checkout};
 use crate::config::{self, Config, Problem};
+use crate::contain::contained;
 use crate::error::{GetError, Holder};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
@@ -38,22 +39,27 @@ pub struct Pool<M: Manager>(Arc<Handle<M>>);
 
 /// Closes the pool when the last clone goes.
 struct Handle<M: Manager> {
-    shared: Arc<Shared<M>>,
+    /// `None` only at the very end.
+    shared: Option<Arc<Shared<M>>>,
 }
 
 impl<M: Manager> Drop for Handle<M> {
     fn drop(&mut self) {
-        self.shared.close();
+        if let Some(shared) = self.shared.take() {
+            shared.close();
+            // With the last of it go the manager and the hooks, whose destructors are the user's.
+            let _ = contained(|| drop(shared));
+        }
     }
 }
 
 impl<M: Manager> Pool<M> {
     pub(crate) fn new(shared: Arc<Shared<M>>) -> Self {
-        Self(Arc::new(Handle { shared }))
+        Self(Arc::new(Handle { shared: Some(shared) }))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
-        &self.0.shared
+        self.0.shared.as_ref().expect("a handle has its pool until it is dropped")
     }
 
     /// Checks out a connection, waiting for one for at most `acquire_timeout` (30 s unless set).
@@ -93,8 +99,8 @@ impl<M: Manager> Pool<M> {
         checkout(self.shared(), timeout, Location::caller()).map(PooledConnection::new)
     }
 
-    /// Checks out a connection if one is idle and was proved within `check_after`. Otherwise sets a check or a new
-    /// connection going, so that a later call may succeed.
+    /// Checks out the idle connection that was returned last, if it was proved within `check_after`. Otherwise sets a check
+    /// or a new connection going, so that a later call may succeed.
     #[track_caller]
     #[inline]
     pub fn try_get(&self) -> Option<PooledConnection<M>> {
@@ -153,7 +159,7 @@ impl<M: Manager> Pool<M> {
             state.resize(max_size, min_idle, now, todo);
             Ok(max_size)
         })?;
-        self.shared().crew.resize(most.saturating_add(1));
+        self.shared().crew.widen_to(most.saturating_add(1));
         Ok(())
     }
 

@@ -12,8 +12,6 @@ pub enum CloseReason {
     CheckFailed,
     /// A reset failed.
     ResetFailed,
-    /// `on_open` failed.
-    SetupFailed,
     /// A driver call overran its limit, or was cut to serve somebody sooner.
     Overran,
     /// It was returned by a panicking thread, or a driver call panicked.
@@ -36,11 +34,10 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::Broken,
         Self::CheckFailed,
         Self::ResetFailed,
-        Self::SetupFailed,
         Self::Overran,
         Self::Panicked,
         Self::Expired,
@@ -58,7 +55,6 @@ impl CloseReason {
             Self::Broken => "broken",
             Self::CheckFailed => "check_failed",
             Self::ResetFailed => "reset_failed",
-            Self::SetupFailed => "setup_failed",
             Self::Overran => "overran",
             Self::Panicked => "panicked",
             Self::Expired => "expired",

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::contain::contained;
 use crate::crew::Crew;
 use crate::entry::Entry;
-use crate::error::Cause;
+use crate::error::{Cause, Holder};
 use crate::event::EventHandler;
 use crate::gate::Refusal;
 use crate::limit::{Fired, Fuse, Limit};
@@ -14,6 +14,7 @@ use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::todo::{Action, Opening, Todo};
 use crate::sync::{self, Mutex};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -48,12 +49,16 @@ pub(crate) enum Job<M: Manager> {
     Check(Slot<M>, Box<Entry<M::Connection>>),
     Reset(Slot<M>, Box<Entry<M::Connection>>),
     Close(Slot<M>, Box<Entry<M::Connection>>, CloseReason),
-    /// Asks the server to give up what runs on this line, in so long.
+    /// Asks the server to give up what runs on this line, in so long; if it could ask, the holder is told to `cancelled`.
     Cancel {
-        pool: Arc<str>,
+        pool: Arc<Shared<M>>,
         line: Arc<dyn Line>,
         limit: Duration,
+        holder: Holder,
+        cancelled: Sender<Holder>,
     },
+    /// Ends a call that concerns no slot.
+    Fire(Fuse),
     /// A driver call's limit has passed, or its connection's slot is wanted.
     Expire {
         pool: Weak<Shared<M>>,
@@ -116,6 +121,8 @@ impl<M: Manager> Shared<M> {
 
     fn perform(self: &Arc<Self>, todo: Todo<M::Connection, M::Error>) {
         let slot = |id| Slot { shared: Some(Arc::clone(self)), id };
+        // What runs the user's code comes last: it may take its time, and nothing else may wait for it.
+        let mut afterwards = Vec::new();
         for action in todo {
             match action {
                 Action::Wake(wake) => wake.wake(),
@@ -131,13 +138,17 @@ impl<M: Manager> Shared<M> {
                     }
                 }
                 Action::Crew(difference) => self.crew.widen(difference),
-                Action::TellLeak(holder) => self.tell(|events| events.leaked(&self.config.name, &holder)),
                 Action::Alarm(at) => {
-                    self.crew.at(at, Job::Tick(Arc::downgrade(self), at));
+                    self.crew.next_upkeep(at, Job::Tick(Arc::downgrade(self), at));
                 }
-                Action::Drop(cause) => {
-                    let _ = contained(|| drop(cause));
-                }
+                Action::TellLeak(_) | Action::Drop(_) => afterwards.push(action),
+            }
+        }
+        for action in afterwards {
+            match action {
+                Action::TellLeak(holder) => self.tell(|events| events.leaked(&self.config.name, &holder)),
+                Action::Drop(cause) => drop(contained(|| drop(cause))),
+                _ => unreachable!("BUG: this is done above"),
             }
         }
     }

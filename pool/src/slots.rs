@@ -30,6 +30,8 @@ pub(crate) struct Record {
     stuck: bool,
     /// Was this loan reported as a leak?
     pub(crate) leak_told: bool,
+    /// Is it a loan whose line was cut?
+    severed_loan: bool,
 }
 
 /// Who borrows: where in the code, and which thread.
@@ -69,6 +71,18 @@ impl Phase {
     }
 }
 
+impl Record {
+    /// Does somebody hold this connection, cut off or not?
+    pub(crate) fn is_out(&self) -> bool {
+        self.phase == Phase::Lent || self.severed_loan
+    }
+
+    /// Its holder has returned it. Was its line cut meanwhile?
+    pub(crate) fn comes_back(&mut self) -> bool {
+        std::mem::replace(&mut self.severed_loan, false)
+    }
+}
+
 impl Slots {
     pub(crate) fn new() -> Self {
         Self { records: Vec::new(), vacant: Vec::new(), counts: [0; Phase::COUNT], stuck: 0 }
@@ -85,6 +99,7 @@ impl Slots {
             call: None,
             stuck: false,
             leak_told: false,
+            severed_loan: false,
         };
         self.counts[Phase::Opening as usize] += 1;
         match self.vacant.pop() {
@@ -110,6 +125,11 @@ impl Slots {
         self.counts[record.phase as usize] -= 1;
         self.counts[phase as usize] += 1;
         self.stuck -= usize::from(record.stuck);
+        if phase == Phase::Severed && record.phase == Phase::Lent {
+            // Its holder still has it, and since when is still of interest.
+            (record.phase, record.severed_loan) = (phase, true);
+            return;
+        }
         (record.phase, record.since, record.stuck) = (phase, now, false);
     }
 

@@ -41,7 +41,8 @@ pub struct Stats {
     pub checked_out_at_once: u64,
     /// Loans that waited.
     pub checked_out_after_waiting: u64,
-    /// Loans among these that came to nothing, because the borrower's look found the connection broken.
+    /// Loans among these that came to nothing: the borrower's look found the connection broken, or the process had been
+    /// frozen and it must be checked first.
     pub taken_back: u64,
     /// Requests that ran out of time.
     pub timed_out: u64,
@@ -76,7 +77,7 @@ impl Stats {
 }
 
 /// How many connections were closed, by reason.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Closed([u64; CloseReason::ALL.len()]);
 
 impl Closed {
@@ -92,6 +93,14 @@ impl Closed {
 
     pub(crate) fn count(&mut self, reason: CloseReason) {
         self.0[reason as usize] += 1;
+    }
+}
+
+/// Only the reasons that there were.
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = CloseReason::ALL.iter().map(|&reason| (reason.as_str(), self.by(reason)));
+        f.debug_map().entries(counts.filter(|&(_, count)| count > 0)).finish()
     }
 }
 

@@ -4,30 +4,28 @@
 
 use crate::contain::contained;
 use crate::entry::{Entry, Proof};
-use crate::error::Cause;
+use crate::error::{Cause, Holder};
 use crate::event::{Called as CalledEvent, ClosedOne, OpenFailed, Opened};
 use crate::gate::Refusal;
 use crate::limit::Limit;
 use crate::manager::{Fault, Line, Manager};
 use crate::reason::CloseReason;
-use crate::shared::{Called, Job, Slot};
+use crate::shared::{Called, Job, Shared, Slot};
 use crate::sync::{self, AtomicBool};
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-/// Runs one job. A panic of the user's never comes this far.
+/// Runs one job.
 pub(crate) fn run<M: Manager>(job: Job<M>) {
     match job {
         Job::Open { slot, limit, generation } => open(slot, limit, generation),
         Job::Check(slot, entry) => check(slot, entry),
         Job::Reset(slot, entry) => reset(slot, entry),
         Job::Close(slot, entry, reason) => close(slot, *entry, reason),
-        Job::Cancel { pool, line, limit } => {
-            let limit = Limit::new(&pool, sync::now(), limit);
-            let _ = contained(|| line.cancel(&limit));
-            let _ = contained(|| drop(line));
-        }
+        Job::Cancel { pool, line, limit, holder, cancelled } => cancel(&pool, &*line, limit, holder, &cancelled),
+        Job::Fire(fuse) => fuse.fire(|_| ()),
         Job::Expire { pool, slot, fuse, berth } => {
             if let Some(shared) = pool.upgrade() {
                 shared.expire(slot, &fuse, berth);
@@ -52,8 +50,17 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             let line = Arc::clone(line);
             limit.on_cut(move || line.sever());
         }
-        shared.set_up(&mut conn)?;
-        Ok((conn, line))
+        // The connection goes first, and by itself: two panics at a time would end the process.
+        match contained(|| shared.set_up(&mut conn)) {
+            Ok(Ok(())) => Ok((conn, line)),
+            failed => {
+                let _ = contained(|| drop(conn));
+                match failed {
+                    Ok(failed) => Err(failed.expect_err("it failed")),
+                    Err(panic) => std::panic::panic_any(panic),
+                }
+            }
+        }
     });
 
     let (refusal, cause) = match answer {
@@ -75,13 +82,10 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 touched: AtomicBool::new(false),
                 condemned: None,
             });
-            let id = slot.give_back().with(ended, |state, todo| {
-                state.admit(&mut entry, took, ended, todo);
-                let id = entry.id;
-                state.put_proved(entry, ended, todo);
-                id
-            });
-            shared.tell(|events| events.opened(&Opened { pool: &shared.config.name, id, took }));
+            shared.with(ended, |state, todo| state.admit(&mut entry, took, ended, todo));
+            // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
+            shared.tell(|events| events.opened(&Opened { pool: &shared.config.name, id: entry.id, took }));
+            slot.give_back().with(ended, |state, todo| state.put_proved(entry, ended, todo));
             return;
         }
         Ok(Ok(late)) => {
@@ -119,6 +123,9 @@ fn check<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
     let ended = called.ended;
     let (id, took) = (entry.id, called.took);
     let verdict = judge(&called, CloseReason::CheckFailed);
+    tell_of_call(&called, |error| {
+        shared.tell(|events| events.checked(&CalledEvent { pool: &shared.config.name, id, took, error }));
+    });
     match verdict {
         Ok(()) => {
             slot.give_back().with(ended, |state, todo| {
@@ -131,9 +138,6 @@ fn check<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
             close_now(slot, *entry, reason);
         }
     }
-    tell_of_call(&called, |error| {
-        shared.tell(|events| events.checked(&CalledEvent { pool: &shared.config.name, id, took, error }));
-    });
 }
 
 /// Makes the session as good as new.
@@ -148,15 +152,15 @@ fn reset<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
     let (id, took) = (entry.id, called.took);
     let verdict = judge(&called, CloseReason::ResetFailed);
     shared.with(ended, |state, _| state.reset_ended(verdict.is_ok()));
+    tell_of_call(&called, |error| {
+        shared.tell(|events| events.reset(&CalledEvent { pool: &shared.config.name, id, took, error }));
+    });
     match verdict {
         Ok(()) => {
             slot.give_back().with(ended, |state, todo| state.put(entry, ended, todo));
         }
         Err(reason) => close_now(slot, *entry, reason),
     }
-    tell_of_call(&called, |error| {
-        shared.tell(|events| events.reset(&CalledEvent { pool: &shared.config.name, id, took, error }));
-    });
 }
 
 /// Ends a connection that failed while it was with the crew.
@@ -188,6 +192,26 @@ fn close<M: Manager>(slot: Slot<M>, entry: Entry<M::Connection>, reason: CloseRe
     drop(slot);
     let age = called.ended.saturating_duration_since(opened_at);
     shared.tell(|events| events.closed(&ClosedOne { pool: &shared.config.name, id, reason, age, uses }));
+}
+
+/// Asks the server to give up what runs on a line.
+fn cancel<M: Manager>(
+    shared: &Arc<Shared<M>>,
+    line: &dyn Line,
+    span: Duration,
+    holder: Holder,
+    cancelled: &Sender<Holder>,
+) {
+    let limit = Limit::new(&shared.name, sync::now(), span);
+    let alarm = limit.deadline().map(|at| shared.crew.at(at, Job::Fire(limit.fuse())));
+    if let Ok(true) = contained(|| line.cancel(&limit)) {
+        // If nobody listens any more, the closing is over.
+        let _ = cancelled.send(holder);
+    }
+    if let Some(alarm) = alarm {
+        shared.crew.strike(alarm);
+    }
+    limit.disarm();
 }
 
 /// What a call's end means for the connection: go on, or close it for this reason.

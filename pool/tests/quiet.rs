@@ -1,26 +1,8 @@
-//! Tests that need a process of their own, and in it run one after the other: they count its threads and descriptors, or
-//! listen to everything that is told through `tracing`.
+//! Tests that need a process of their own, and in it run one after the other: they count its threads and descriptors.
+#![cfg(target_os = "linux")]
 
-#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
-#[path = "it/fake.rs"]
-mod fake;
-#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
-#[path = "it/server.rs"]
-mod server;
-#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
-#[path = "it/support.rs"]
-mod support;
-
-use crate::server::{Call, Server, Verdict};
-use crate::support::{assert_closes_clean, builder, eventually, hold, ms};
-use cabrank::Fault;
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -28,10 +10,8 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// A driver whose connections are real descriptors.
-#[cfg(target_os = "linux")]
 struct Files;
 
-#[cfg(target_os = "linux")]
 impl cabrank::Manager for Files {
     type Connection = std::fs::File;
     type Error = std::io::Error;
@@ -49,7 +29,6 @@ impl cabrank::Manager for Files {
 
 /// How many threads there are whose names begin so. A crew's threads bear their pool's name; the harness starts threads of
 /// its own when it likes.
-#[cfg(target_os = "linux")]
 fn crew(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     // A thread may end while it is looked at.
@@ -57,12 +36,10 @@ fn crew(name: &str) -> usize {
     names.filter(|comm| comm.trim_end().starts_with(name)).count()
 }
 
-#[cfg(target_os = "linux")]
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn a_hundred_pools_leave_no_thread_and_no_descriptor() {
     let _alone = alone();
@@ -99,7 +76,6 @@ fn a_hundred_pools_leave_no_thread_and_no_descriptor() {
     eventually("all threads and descriptors are gone", || crew("hundred-") == 0 && descriptors() == before);
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn a_pool_at_rest_has_at_most_one_thread() {
     let _alone = alone();
@@ -112,118 +88,42 @@ fn a_pool_at_rest_has_at_most_one_thread() {
     eventually("all threads are gone", || crew("at rest") == 0);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
-fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
+fn ten_thousand_waiters_that_time_out_together_cost_little() {
+    use std::time::Instant;
     let _alone = alone();
-    let seen = Seen::default();
-    let subscriber = tracing_subscriber::registry().with(seen.clone());
-    // The crew's threads have no subscriber of this thread's.
-    tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
-    let server = Server::new();
-    let name = "told by tracing";
-    let pool = builder()
-        .name(name)
-        .max_size(1)
-        .max_waiters(1)
-        .check_after(Duration::ZERO)
-        .leak_after(ms(10))
-        .build_lazy(server.manager())
-        .unwrap();
-    for _ in 0..5 {
-        server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
-    }
-    drop(pool.get().unwrap());
-    pool.get().unwrap().litter();
-    drop(pool.get().unwrap());
-    server.next(Call::Reset, Verdict::Err(Fault::Statement));
-    pool.get().unwrap().litter();
-    server.next(Call::Check, Verdict::Err(Fault::Fatal));
-    drop(pool.get().unwrap());
-    drop(pool.get().unwrap());
-    let held = hold(&pool, 1);
-    for _ in 0..5 {
-        assert!(pool.get_timeout(ms(1)).is_err());
-    }
-    eventually("the leak is told", || pool.stats().leaks == 1);
-    drop(held);
-    assert_closes_clean(&server, &pool);
-
-    let told = seen.of(name);
-    let count = |target: &str, message: &str| {
-        told.iter().filter(|event| event.target == target && event.message().starts_with(message)).count()
-    };
-    // Troubles are told once, then once in ten seconds with the number left out.
-    assert_eq!(count("cabrank::open", "could not connect"), 1, "five failed, one is told");
-    assert_eq!(count("cabrank::checkout", "timed out: pool"), 1, "five timed out, one is told");
-    assert_eq!(count("cabrank::reset", "could not reset"), 1);
-    assert_eq!(count("cabrank::check", "found dead"), 1);
-    assert_eq!(count("cabrank::leak", "has not come back"), 1);
-    for (target, message) in [
-        ("cabrank::open", "opened"),
-        ("cabrank::checkout", "checked out"),
-        ("cabrank::checkout", "checked in"),
-        ("cabrank::check", "alive"),
-        ("cabrank::reset", "reset"),
-        ("cabrank::close", "closed"),
-    ] {
-        assert!(count(target, message) > 0, "{target} {message}");
-    }
-    let targets = ["open", "checkout", "check", "reset", "close", "leak"].map(|part| format!("cabrank::{part}"));
-    assert!(told.iter().all(|event| targets.contains(&event.target)), "a target that nobody was promised");
-    let leak = told.iter().find(|event| event.target == "cabrank::leak").unwrap();
-    assert!(leak.fields["call_site"].contains("support.rs:"), "{leak:?}");
-    let failed = told.iter().find(|event| event.message().starts_with("could not connect")).unwrap();
-    assert_eq!((failed.level, &*failed.fields["left_out"]), (tracing::Level::WARN, "0"));
-    assert!(failed.fields["error"].contains("Unavailable"), "{failed:?}");
-    let lent = told.iter().find(|event| event.message() == "checked out").unwrap();
-    assert!(lent.fields.contains_key("wait_time_secs") && lent.fields.contains_key("connection"), "{lent:?}");
-}
-
-/// Keeps every event of the pool's.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<Told>>>);
-
-#[derive(Debug, Clone)]
-struct Told {
-    target: String,
-    level: tracing::Level,
-    fields: BTreeMap<String, String>,
-}
-
-impl Told {
-    fn message(&self) -> &str {
-        &self.fields["message"]
-    }
-}
-
-impl Seen {
-    fn of(&self, pool: &str) -> Vec<Told> {
-        let all = self.0.lock().unwrap();
-        let name = "db.client.connection.pool.name";
-        all.iter().filter(|told| told.fields.get(name).is_some_and(|of| of == pool)).cloned().collect()
-    }
-}
-
-impl<S: Subscriber> Layer<S> for Seen {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target().starts_with("cabrank::") {
-            let mut told = Told {
-                target: event.metadata().target().to_owned(),
-                level: *event.metadata().level(),
-                fields: BTreeMap::new(),
-            };
-            event.record(&mut told);
-            self.0.lock().unwrap().push(told);
+    let pool = cabrank::Pool::builder().name("crowded").max_size(1).build(Files).unwrap();
+    let held = pool.get().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(3);
+    let before = processor_time();
+    std::thread::scope(|scope| {
+        for _ in 0..10_000 {
+            let small = std::thread::Builder::new().stack_size(64 * 1024);
+            let wait = || pool.get_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_err();
+            small.spawn_scoped(scope, wait).unwrap();
         }
-    }
+    });
+    let (late, cost) = (deadline.elapsed(), processor_time() - before);
+    println!("the last {late:?} after the deadline; {cost:?} of processor time, the threads' own included");
+    assert_eq!(pool.stats().timed_out, 10_000);
+    assert!(cost < Duration::from_secs(6), "{cost:?}");
+    drop(held);
 }
 
-impl Visit for Told {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.fields.insert(field.name().to_owned(), format!("{value:?}"));
-    }
+/// What this process has used of the processors so far.
+#[cfg(target_os = "linux")]
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+    Duration::from_millis(10 * ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>())
+}
 
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.fields.insert(field.name().to_owned(), value.to_owned());
+/// Waits for what must come, and says what did not.
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < patience, "{what}: not within a minute");
+        std::thread::yield_now();
     }
 }

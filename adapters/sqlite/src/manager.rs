@@ -11,7 +11,7 @@ use cabrank::{Fault, Limit, Line, Manager, Session};
 use rusqlite::{InterruptHandle, OpenFlags};
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Opens connections to one SQLite database.
@@ -28,6 +28,8 @@ pub struct SqliteManager {
     /// `None` until chosen: WAL for a file that may be written.
     pub(crate) journal_mode: Option<JournalMode>,
     pub(crate) pragmas: Vec<(String, String)>,
+    /// Held while a connection closes: see [`close`](Manager::close). Clones share it.
+    leaving: Arc<Mutex<()>>,
 }
 
 impl SqliteManager {
@@ -58,16 +60,18 @@ impl SqliteManager {
             query_only: false,
             journal_mode: None,
             pragmas: Vec::new(),
+            leaving: Arc::default(),
         }
     }
 
     /// Whether to create the file if it does not exist. Default: no, for a slip in a path would make an empty database.
     pub fn create(mut self, create: bool) -> Self {
+        let create = create && !self.flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY);
         self.flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
         self
     }
 
-    /// Opens the file for reading only. The journal mode is left as it is found.
+    /// Opens the file for reading only, which then is never created. The journal mode is left as it is found.
     pub fn read_only(mut self) -> Self {
         self.flags.remove(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE);
         self.flags.insert(OpenFlags::SQLITE_OPEN_READ_ONLY);
@@ -183,8 +187,9 @@ impl Manager for SqliteManager {
     }
 
     /// The last connection to leave a file in WAL mode writes the log back into the file; a cut ends that half
-    /// done, which is safe.
+    /// done, which is safe. Connections that left together would each take another for the last, so one leaves at a time.
     fn close(&self, conn: Connection, limit: &Limit) {
+        let _alone = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         let interrupt = conn.get_interrupt_handle();
         limit.on_cut(move || interrupt.interrupt());
         // Fails only on a leaked statement. Dropping it then is all that is left to do.

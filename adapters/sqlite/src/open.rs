@@ -29,7 +29,8 @@ pub(crate) fn open(
     let explained = |error| explain(source, manager.flags, error);
 
     // The file is opened here, and nothing is read.
-    let mut conn = rusqlite::Connection::open_with_flags(source.name(), flags).map_err(explained)?;
+    let mut conn = rusqlite::Connection::open_with_flags(source.name(), flags)
+        .map_err(|error| hopeless(source, explained(error)))?;
     interruptible(conn.get_interrupt_handle());
     let watched = watched(source, &conn)?;
     let patience = remaining.map_or(manager.busy_timeout, |remaining| remaining.min(manager.busy_timeout));
@@ -54,6 +55,17 @@ pub(crate) fn open(
     let baseline = Baseline::read(&conn)?;
     let tracker = Tracker::install(&mut conn)?;
     Ok(Connection { driver: conn, tracker, baseline, watched })
+}
+
+/// What SQLite refuses to open for the way it was asked for will be refused the next time too.
+fn hopeless(source: &Source, error: Error) -> Error {
+    let code = error.sqlite_error().map(fault::primary);
+    match (code, &error) {
+        (Some(ffi::SQLITE_MISUSE | ffi::SQLITE_ERROR), _) | (None, Error::NulError(_) | Error::InvalidPath(_)) => {
+            failure(ffi::SQLITE_CANTOPEN, format!("{source} cannot be opened: {error}"))
+        }
+        _ => error,
+    }
 }
 
 /// Does the path still lead to this file, and can it be read? Does not wait for locks: whoever holds one proves

@@ -4,6 +4,7 @@
 //! demand and retire after a while without work; one of those that rest watches the timetable.
 
 #[cfg(not(loom))]
+use crate::contain::contained;
 use crate::sync::after;
 use crate::sync::{self, Condvar, JoinHandle, Mutex, MutexGuard};
 use std::cell::Cell;
@@ -44,8 +45,10 @@ struct State<J> {
     watched: bool,
     handles: HashMap<u64, JoinHandle<()>>,
     written_off: Vec<u64>,
-    /// No more is to come: threads end as soon as there is nothing to do.
-    winding_down: bool,
+    /// Threads end as soon as there is nothing to do, and only alarms that this wants are taken.
+    winding_down: Option<fn(&J) -> bool>,
+    /// The one alarm of `next_upkeep`.
+    upkeep: Option<Alarm>,
 }
 
 thread_local! {
@@ -66,7 +69,8 @@ impl<J: Send + 'static> Crew<J> {
             watched: false,
             handles: HashMap::new(),
             written_off: Vec::new(),
-            winding_down: false,
+            winding_down: None,
+            upkeep: None,
         };
         Self(Arc::new(Inner {
             name: name.to_owned(),
@@ -86,24 +90,27 @@ impl<J: Send + 'static> Crew<J> {
 
     /// Queues a job for a later time.
     pub(crate) fn at(&self, time: Instant, job: J) -> Alarm {
+        self.0.enter(self.0.state.lock(), time, job)
+    }
+
+    /// Queues the next upkeep. There is one at a time: the earlier of two is kept.
+    pub(crate) fn next_upkeep(&self, time: Instant, job: J) {
         let mut state = self.0.state.lock();
-        state.serial += 1;
-        let alarm = (time, state.serial);
-        let earliest = state.alarms.first_key_value().is_none_or(|(first, _)| alarm < *first);
-        state.alarms.insert(alarm, job);
-        if earliest {
-            // Whoever watches sleeps until a later alarm.
-            self.0.work.notify_all();
-        }
-        self.0.staff(state);
-        alarm
+        let later = match state.upkeep {
+            Some(alarm) if alarm.0 <= time => return,
+            Some(alarm) => state.alarms.remove(&alarm),
+            None => None,
+        };
+        state.upkeep = Some((time, state.serial + 1));
+        self.0.enter(state, time, job);
+        drop(later);
     }
 
     /// Strikes a job from the timetable, if it is still there.
     pub(crate) fn strike(&self, alarm: Alarm) {
         let mut state = self.0.state.lock();
         let job = state.alarms.remove(&alarm);
-        let over = state.winding_down && state.alarms.is_empty();
+        let over = state.winding_down.is_some() && state.alarms.is_empty();
         drop(state);
         drop(job);
         if over {
@@ -120,9 +127,10 @@ impl<J: Send + 'static> Crew<J> {
         }
     }
 
-    pub(crate) fn resize(&self, most: usize) {
+    /// Lets there be at least so many threads at a time. Never fewer than before: what a larger pool began may still run.
+    pub(crate) fn widen_to(&self, most: usize) {
         let mut state = self.0.state.lock();
-        state.most = most;
+        state.most = state.most.max(most);
         self.0.staff(state);
     }
 
@@ -154,9 +162,9 @@ impl<J: Send + 'static> Crew<J> {
     }
 
     /// Lets threads end as soon as there is nothing to do. Alarms that `keep` does not want are struck.
-    pub(crate) fn wind_down(&self, keep: impl Fn(&J) -> bool) {
+    pub(crate) fn wind_down(&self, keep: fn(&J) -> bool) {
         let mut state = self.0.state.lock();
-        state.winding_down = true;
+        state.winding_down = Some(keep);
         let alarms = std::mem::take(&mut state.alarms);
         let (kept, struck): (BTreeMap<_, _>, BTreeMap<_, _>) = alarms.into_iter().partition(|(_, job)| keep(job));
         state.alarms = kept;
@@ -244,6 +252,25 @@ impl<J: Send + 'static> Inner<J> {
         Arc::as_ptr(self) as usize
     }
 
+    /// Enters a job in the timetable.
+    fn enter(self: &Arc<Self>, mut state: MutexGuard<'_, State<J>>, time: Instant, job: J) -> Alarm {
+        state.serial += 1;
+        let alarm = (time, state.serial);
+        if state.winding_down.is_some_and(|keep| !keep(&job)) {
+            drop(state);
+            drop(job);
+            return alarm;
+        }
+        let earliest = state.alarms.first_key_value().is_none_or(|(first, _)| alarm < *first);
+        state.alarms.insert(alarm, job);
+        if earliest {
+            // Whoever watches sleeps until a later alarm.
+            self.work.notify_all();
+        }
+        self.staff(state);
+        alarm
+    }
+
     /// Sees to it that somebody takes the first job and somebody watches the timetable.
     fn staff(self: &Arc<Self>, mut state: MutexGuard<'_, State<J>>) {
         let unwatched = !state.alarms.is_empty() && !state.watched;
@@ -271,7 +298,10 @@ impl<J: Send + 'static> Inner<J> {
         // A thread that cannot be spawned leaves the job in the queue. Nothing is lost, nothing panics.
         if let Ok(handle) = spawned {
             state.threads += 1;
-            state.handles.retain(|_, handle| !handle.is_finished());
+            if state.handles.len() >= KEPT {
+                // Nobody will join these. They are over but for what the operating system still does.
+                state.handles.retain(|_, handle| !handle.is_finished());
+            }
             state.handles.insert(berth, handle);
         }
     }
@@ -293,7 +323,8 @@ impl<J: Send + 'static> Inner<J> {
                     } else {
                         drop(next);
                     }
-                    (self.run)(job);
+                    // Whatever a job drops may be the user's, and its panic must not cost this thread.
+                    let _ = contained(|| (self.run)(job));
                     next = self.state.lock();
                     if let Some(place) = next.written_off.iter().position(|&lost| lost == berth) {
                         // It came back after all, but its place is taken.
@@ -317,18 +348,20 @@ impl<J: Send + 'static> Inner<J> {
     fn next<'a>(&'a self, mut state: MutexGuard<'a, State<J>>) -> (MutexGuard<'a, State<J>>, Option<J>) {
         let retires = after(sync::now(), REST);
         loop {
-            if let Some(job) = state.jobs.pop_front() {
-                return (state, Some(job));
-            }
+            // Alarms first: they end calls that hang, and free the threads that jobs wait for.
             let now = sync::now();
             if let Some(first) = state.alarms.first_entry() {
                 if first.key().0 <= now {
-                    let job = first.remove();
+                    let (alarm, job) = first.remove_entry();
+                    state.upkeep = state.upkeep.filter(|&upkeep| upkeep != alarm);
                     return (state, Some(job));
                 }
             }
+            if let Some(job) = state.jobs.pop_front() {
+                return (state, Some(job));
+            }
             let watch = !state.watched && !state.alarms.is_empty();
-            if !watch && (state.winding_down || retires.is_some_and(|retires| retires <= now)) {
+            if !watch && (state.winding_down.is_some() || retires.is_some_and(|retires| retires <= now)) {
                 return (state, None);
             }
             let until = match state.alarms.first_key_value() {
@@ -345,6 +378,10 @@ impl<J: Send + 'static> Inner<J> {
         }
     }
 }
+
+/// So many handles of threads that have ended are kept, for `join` to wait until they are wholly gone.
+#[cfg(not(loom))]
+const KEPT: usize = 64;
 
 /// A thread without work retires after this long.
 #[cfg(not(loom))]

@@ -26,7 +26,6 @@ impl<C, E> State<C, E> {
         };
         entry.asked = self.epoch;
         self.proved(entry, now);
-        todo.extend(self.onlookers.drain(..).map(Action::Wake));
         let record = self.slots.get(entry.slot);
         record.id = entry.id;
         record.line = entry.line.as_ref().map(Arc::downgrade);

@@ -36,7 +36,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         let mut holders: Vec<Holder> = self
             .slots
             .iter()
-            .filter(|(_, record)| record.phase == Phase::Lent)
+            .filter(|(_, record)| record.is_out())
             .map(|(_, record)| Holder {
                 id: record.id,
                 held_for: now.saturating_duration_since(record.since),

@@ -92,17 +92,14 @@ impl<C, E> State<C, E> {
         now: Instant,
         todo: &mut Todo<C, E>,
     ) -> Duration {
-        let record = self.slots.get(entry.slot);
-        let used = now.saturating_duration_since(record.since);
-        let severed = record.phase == Phase::Severed;
+        let used = now.saturating_duration_since(entry.lent_at);
         entry.last_used = now;
         self.tally.returned += 1;
         self.tally.use_time.record(used);
-        if severed {
-            entry.condemned.get_or_insert(CloseReason::PoolClosed);
+        if self.slots.get(entry.slot).comes_back() {
+            entry.condemned.get_or_insert(CloseReason::Overran);
         }
         if !needs_reset {
-            self.tally.resets_skipped += u64::from(entry.condemned.is_none());
             self.put(entry, now, todo);
             return used;
         }
@@ -115,6 +112,10 @@ impl<C, E> State<C, E> {
             }
         }
         used
+    }
+
+    pub(crate) fn reset_skipped(&mut self) {
+        self.tally.resets_skipped += 1;
     }
 
     /// A connection that was to be lent did not look right to its borrower: it was no loan.
@@ -141,6 +142,7 @@ impl<C, E> State<C, E> {
     /// As [`put`](Self::put) for a connection that the server has just answered for: the first in line has it at once.
     pub(crate) fn put_proved(&mut self, entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
         self.put(entry, now, todo);
+        todo.extend(self.onlookers.drain(..).map(Action::Wake));
         if let (Some(top), Some(borrower)) = (self.idle.last(), self.queue.head_borrower()) {
             if top.proved == (Proof { at: now, epoch: self.epoch }) {
                 let entry = self.idle.pop().expect("it was there");

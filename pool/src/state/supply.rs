@@ -89,8 +89,8 @@ impl<C, E> State<C, E> {
 
     /// Waiters for whom neither a fresh connection is idle nor a call is under way that still is in time.
     fn unserved(&self, waiting: usize, now: Instant) -> usize {
-        let late = self.late(now, Phase::Checking) + self.late(now, Phase::Resetting);
-        waiting.saturating_sub(self.fresh(now) + self.promises.len() - late)
+        let relied_upon = |promise: &&Promise| !promise.is_late(now) || self.is_probe(promise);
+        waiting.saturating_sub(self.fresh(now) + self.promises.iter().filter(relied_upon).count())
     }
 
     /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: whoever
@@ -133,7 +133,10 @@ impl<C, E> State<C, E> {
     fn open_for(&mut self, waiting: usize, now: Instant, todo: &mut Todo<C, E>) {
         let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
-        let room = self.rules.max_size.saturating_sub(self.slots.taken());
+        // Calls that do not return though they were given up hold threads: there is an end to that.
+        let lost = self.slots.count(Phase::Severed) + self.slots.count(Phase::Abandoned);
+        let bearable = self.rules.max_size.saturating_mul(MOST_LOST).saturating_sub(lost);
+        let room = self.rules.max_size.saturating_sub(self.slots.taken()).min(bearable);
         let circulating = self.slots.count(Phase::Lent) > 0;
         // An attempt that hangs for good tells nothing of how full the server is.
         let hung = self.slots.count(Phase::Opening) - self.promised(Phase::Opening);
@@ -148,17 +151,22 @@ impl<C, E> State<C, E> {
     /// Attempts to connect that hold up the next. One that drags on does not, nor does one that hangs for good, which is
     /// no promise any more; but beside a probe there is no second.
     fn attempts(&self, now: Instant) -> usize {
-        let holds_up = |promise: &&Promise| !promise.is_late(now) || self.gate.is_probe(promise.since);
+        let holds_up = |promise: &&Promise| !promise.is_late(now) || self.is_probe(promise);
         self.promises.iter().filter(|promise| promise.kind == Phase::Opening).filter(holds_up).count()
     }
 
-    /// No slot is free: the checks and resets that have gone unanswered the longest make room.
+    fn is_probe(&self, promise: &Promise) -> bool {
+        promise.kind == Phase::Opening && self.gate.is_probe(promise.since)
+    }
+
+    /// No slot is free: the checks that have gone unanswered the longest make room. (A reset has its time: who holds the slot
+    /// now was served before.)
     fn cut_the_oldest(&mut self, count: usize, now: Instant, todo: &mut Todo<C, E>) {
         let standing = Standing { taken: self.slots.taken() - 1, opening: 0, circulating: false };
         if self.slots.taken() < self.rules.max_size || self.gate.allowance(now, standing) == 0 {
             return;
         }
-        let late = |promise: &&mut Promise| promise.kind != Phase::Opening && promise.is_late(now);
+        let late = |promise: &&mut Promise| promise.kind == Phase::Checking && promise.is_late(now);
         for promise in self.promises.iter_mut().filter(late).take(count) {
             let call = self.slots.get(promise.slot).call.take();
             if let Some(call) = call.filter(|call| call.strong_count() > 0) {
@@ -251,6 +259,9 @@ impl<C, E> State<C, E> {
     /// A gap between the two clocks means that the process was frozen or the machine asleep: connections that look young
     /// may be long dead. Returns whether there was one.
     pub(crate) fn compare_clocks(&mut self, now: Instant, wall: Duration) -> bool {
+        if now <= self.clocks.0 {
+            return false; // Read before others that came first.
+        }
         let (then, wall_then) = std::mem::replace(&mut self.clocks, (now, wall));
         let gap = wall.abs_diff(wall_then).abs_diff(now.saturating_duration_since(then));
         let jumped = gap > FREEZE || wall < wall_then;
@@ -290,6 +301,9 @@ impl Promise {
 /// How long a waiter relies on a check or a reset, and on an attempt to connect.
 const PATIENCE: Duration = Duration::from_millis(100);
 const OPENING_PATIENCE: Duration = Duration::from_millis(500);
+
+/// No connection is opened while so many times `max_size` calls have been given up and not returned.
+const MOST_LOST: usize = 8;
 
 /// Clocks that drift apart by more than this were not drifting.
 const FREEZE: Duration = Duration::from_secs(1);

@@ -123,6 +123,31 @@ fn with_four_sessions_of_ten_wanted_thirty_two_threads_are_served_without_a_fail
 }
 
 #[test]
+fn when_a_full_server_has_room_again_it_is_tried_one_connection_at_a_time() {
+    let server = Server::new();
+    server.allow(10);
+    let pool = builder().max_size(10).backoff(ms(10), ms(10)).build_lazy(server.manager()).unwrap();
+    let held = hold(&pool, 4);
+    server.next(Call::Connect, Verdict::Err(Fault::Capacity));
+    server.order(Call::Connect, Verdict::Never);
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..6).map(|_| scope.spawn(|| pool.get().unwrap())).collect();
+        eventually("all wait", || pool.stats().waiting == 6);
+        for opened in 5..=9 {
+            eventually("one connects", || server.now_in(Call::Connect) == 1);
+            pass(ms(15));
+            assert_eq!(server.now_in(Call::Connect), 1, "with {} open", opened - 1);
+            server.release(Call::Connect);
+            eventually("it is open", || pool.stats().opened == opened);
+        }
+        server.heal();
+        waiters.into_iter().for_each(|waiter| drop(waiter.join().unwrap()));
+    });
+    drop(held);
+    assert_whole(&server, &pool);
+}
+
+#[test]
 fn a_permanent_fault_with_no_connection_open_fails_all_waiters_at_once_with_the_shared_cause() {
     let server = Server::new();
     server.allow(4);

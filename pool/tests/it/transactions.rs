@@ -72,7 +72,7 @@ fn run_finds_the_drivers_error_whatever_the_closure_returns() {
     let pool = one(&server);
     let broken = || closed_by(&pool, CloseReason::Broken);
 
-    assert!(matches!(pool.run(|_| Err::<(), _>(error(Fault::Fatal))), Err(RunError::User(FakeError { .. }))));
+    assert!(matches!(pool.run(|_| Err::<(), _>(error(Fault::Fatal))), Err(RunError::User(_))));
     assert_eq!(broken(), 1, "itself");
     assert!(pool.run(|_| Err::<(), _>(AppError::Database(error(Fault::Fatal)))).is_err());
     assert_eq!(broken(), 2, "in an enum");
@@ -97,7 +97,7 @@ fn a_transaction_commits_or_rolls_back() {
     assert_eq!(pool.transaction().run(|tx| tx.0.query().map(|()| 3)).unwrap(), 3);
     assert_eq!((server.count(Call::Commit), server.count(Call::Rollback)), (1, 0));
     let outcome = pool.transaction().run(|_| Err::<(), _>(AppError::Own));
-    assert!(matches!(outcome, Err(TransactionError::User(AppError::Own))));
+    assert!(matches!(outcome, Err(TransactionError::User(error)) if matches!(*error, AppError::Own)));
     assert_eq!((server.count(Call::Commit), server.count(Call::Rollback)), (1, 1));
     assert_eq!(pool.stats().opened, 1, "the connection is fine");
     assert_eq!(server.count(Call::Reset), 0, "and its session clean");

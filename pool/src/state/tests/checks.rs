@@ -120,8 +120,8 @@ impl World {
             assert!(self.line.is_empty() && self.state.idle.is_empty(), "a closed pool has waiters or idle ones");
             return;
         }
-        let flawless = |entry: &Entry<()>| self.book.flaw(entry.id, self.now, &self.config).is_none();
-        let fresh = self.state.idle.iter().rev().take_while(|entry| flawless(entry)).count();
+        let flawless = |id: &u64| self.book.flaw(*id, self.now, &self.config).is_none();
+        let fresh = self.state.idle.iter().rev().map(|entry| entry.id).take_while(flawless).count();
         for waiting in self.line.iter().take(fresh) {
             assert!(self.is_woken(waiting), "asleep though something is idle: {}", self.summary());
         }
@@ -175,7 +175,8 @@ impl World {
             CloseReason::Expired => facts.expires.is_some_and(|at| at <= now),
             CloseReason::Evicted => facts.evictions < evictions,
             CloseReason::Idle => now - facts.last_used >= config.idle_timeout,
-            CloseReason::PoolClosed => closed || severed,
+            CloseReason::PoolClosed => closed,
+            CloseReason::Overran => severed || facts.condemned,
             CloseReason::Surplus => true,
             _ => facts.condemned,
         };

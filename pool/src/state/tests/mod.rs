@@ -6,6 +6,7 @@
 
 mod book;
 mod checks;
+mod gate;
 mod jobs;
 mod known;
 mod ops;

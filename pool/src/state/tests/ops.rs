@@ -77,6 +77,27 @@ impl World {
             Op::Close => self.close(),
         }
     }
+
+    fn resize(&mut self, max_size: usize, min_idle: usize) {
+        (self.config.max_size, self.config.min_idle) = (max_size as u32, min_idle as u32);
+        let now = self.now;
+        self.with(|state, todo| state.resize(max_size, min_idle, now, todo));
+        self.check();
+    }
+
+    fn evict_all(&mut self) {
+        self.book.evictions += 1;
+        let now = self.now;
+        self.with(|state, todo| state.evict_all(now, todo));
+        self.check();
+    }
+
+    pub(super) fn close(&mut self) {
+        let (now, first) = (self.now, !self.book.closed);
+        self.book.closed = true;
+        assert_eq!(self.with(|state, todo| state.close(now, todo)), first);
+        self.check();
+    }
 }
 
 /// Closing is no part of the mix, for it ends all else: see the tests.

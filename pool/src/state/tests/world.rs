@@ -286,27 +286,6 @@ impl World {
     fn take_loan(&mut self, pick: usize) -> Option<(usize, Box<Entry<()>>)> {
         (!self.lent.is_empty()).then(|| self.lent.remove(pick % self.lent.len()))
     }
-
-    pub(super) fn resize(&mut self, max_size: usize, min_idle: usize) {
-        (self.config.max_size, self.config.min_idle) = (max_size as u32, min_idle as u32);
-        let now = self.now;
-        self.with(|state, todo| state.resize(max_size, min_idle, now, todo));
-        self.check();
-    }
-
-    pub(super) fn evict_all(&mut self) {
-        self.book.evictions += 1;
-        let now = self.now;
-        self.with(|state, todo| state.evict_all(now, todo));
-        self.check();
-    }
-
-    pub(super) fn close(&mut self) {
-        let (now, first) = (self.now, !self.book.closed);
-        self.book.closed = true;
-        assert_eq!(self.with(|state, todo| state.close(now, todo)), first);
-        self.check();
-    }
 }
 
 /// Does the one who looks go away then?

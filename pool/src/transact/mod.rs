@@ -1,12 +1,15 @@
-//! Running a closure on a connection or in a transaction, so that the pool sees the errors.
+//! Running a closure on a connection or in a transaction, so that the pool sees the errors. What it may return, and what
+//! comes of that, is `error.rs`.
 
-use crate::error::GetError;
+mod error;
+
+pub use error::{AsError, RunError, TransactionError, UserError, kind};
+
 use crate::guard::PooledConnection;
 use crate::manager::{Fault, Manager, Transact};
 use crate::pool::Pool;
 use crate::sync;
 use std::error::Error;
-use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -14,9 +17,11 @@ impl<M: Manager> Pool<M> {
     /// Checks out a connection, runs `work` on it, and returns it. The driver's error is found wherever it is in the
     /// closure's error: itself, in the chain of sources of an enum, in `anyhow::Error` or `Box<dyn Error>`.
     ///
+    /// The closure must say what its error is: `|conn| -> Result<_, MyError> { .. }`.
+    ///
     /// # Errors
     ///
-    /// [`RunError::Get`] if there is no connection, else the closure's own error.
+    /// [`RunError::Get`] if there is no connection, else the closure's own error in [`RunError::User`].
     #[track_caller]
     pub fn run<T, E, K>(
         &self,
@@ -30,7 +35,7 @@ impl<M: Manager> Pool<M> {
             if let Some(driver) = driver_error::<M::Error>(error.as_error()) {
                 PooledConnection::note(&mut conn, driver);
             }
-            RunError::User(error)
+            RunError::User(UserError::new(error))
         })
     }
 }
@@ -38,8 +43,45 @@ impl<M: Manager> Pool<M> {
 impl<M: Transact> Pool<M> {
     /// Sets up a transaction on a connection of its own.
     ///
-    /// ```ignore
-    /// let sum = pool.transaction().retries(3).run(|tx| transfer(tx, from, to, 100))?;
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool, Transact};
+    /// use cabrank::TransactionError;
+    ///
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// # impl Transact for Toy {
+    /// #     type Transaction<'c> = (&'c mut i64, i64);
+    /// #     type Options = ();
+    /// #     fn begin<'c>(&self, conn: &'c mut i64, _: &()) -> std::io::Result<(&'c mut i64, i64)> {
+    /// #         let now = *conn;
+    /// #         Ok((conn, now))
+    /// #     }
+    /// #     fn commit(&self, (conn, after): (&mut i64, i64)) -> std::io::Result<()> { *conn = after; Ok(()) }
+    /// #     fn rollback(&self, _: (&mut i64, i64)) -> std::io::Result<()> { Ok(()) }
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// // Any error will do: the driver's, an enum of your own, `anyhow::Error`, `Box<dyn Error>`.
+    /// let sum = pool.transaction().retries(3).run(|tx| -> Result<i64, std::io::Error> {
+    ///     tx.1 += 100;
+    ///     Ok(tx.1)
+    /// })?;
+    /// assert_eq!(sum, 100);
+    ///
+    /// // What the closure returned comes back as it was.
+    /// let refused = pool.transaction().run(|_| -> Result<(), std::io::Error> { Err(std::io::ErrorKind::Other.into()) });
+    /// match refused {
+    ///     Err(TransactionError::User(error)) => assert_eq!(error.into_inner().kind(), std::io::ErrorKind::Other),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn transaction(&self) -> Transaction<'_, M> {
         Transaction { pool: self, options: M::Options::default(), retries: 0 }
@@ -127,7 +169,7 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
                 TransactionError::Begin(driver)
                 | TransactionError::Commit(driver)
                 | TransactionError::Unknown(driver) => PooledConnection::note(conn, driver),
-                TransactionError::User(user) => match driver_error::<M::Error>(user.as_error()) {
+                TransactionError::User(user) => match driver_error::<M::Error>(user.head()) {
                     Some(driver) => PooledConnection::note(conn, driver),
                     None => Fault::Statement,
                 },
@@ -136,9 +178,9 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
                 conn.condemn();
                 return Err((error, Fault::Fatal));
             }
-            // The connection was lost during COMMIT: nobody knows on which side of it.
             match error {
-                TransactionError::Commit(driver) if fault == Fault::Fatal => {
+                // Unless the server itself said that the commit failed, nobody knows on which side of it we are.
+                TransactionError::Commit(driver) if !matches!(fault, Fault::Statement | Fault::Retry) => {
                     Err((TransactionError::Unknown(driver), fault))
                 }
                 error => Err((error, fault)),
@@ -148,7 +190,7 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
 }
 
 /// The transaction itself. An error comes with whether nothing is left of it, as far as the driver says.
-fn begin_work_end<M: Transact, T, E>(
+fn begin_work_end<M: Transact, T, E: AsError<K>, K>(
     conn: &mut PooledConnection<M>,
     options: &M::Options,
     work: &mut impl FnMut(&mut M::Transaction<'_>) -> Result<T, E>,
@@ -162,114 +204,8 @@ fn begin_work_end<M: Transact, T, E>(
         },
         Err(error) => {
             let rolled_back = manager.rollback(transaction).is_ok();
-            Err((TransactionError::User(error), rolled_back))
+            Err((TransactionError::User(UserError::new(error)), rolled_back))
         }
-    }
-}
-
-/// Why [`Pool::run`] failed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum RunError<D, E> {
-    /// There was no connection.
-    Get(GetError<D>),
-    /// The closure's own error.
-    User(E),
-}
-
-/// Why a transaction failed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TransactionError<D, E> {
-    /// There was no connection. Nothing was done.
-    Get(GetError<D>),
-    /// The transaction could not begin. Nothing was done.
-    Begin(D),
-    /// The closure's own error. The transaction was rolled back.
-    User(E),
-    /// The commit failed: nothing was done.
-    Commit(D),
-    /// The connection was lost during the commit: it may have been done, or not. Never tried again.
-    Unknown(D),
-}
-
-impl<D: fmt::Display, E: fmt::Display> fmt::Display for RunError<D, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Get(error) => error.fmt(f),
-            Self::User(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<D: Error + 'static, E: fmt::Debug + fmt::Display> Error for RunError<D, E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Get(error) => error.source(),
-            Self::User(_) => None,
-        }
-    }
-}
-
-impl<D: fmt::Display, E: fmt::Display> fmt::Display for TransactionError<D, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Get(error) => error.fmt(f),
-            Self::Begin(error) => write!(f, "the transaction could not begin: {error}"),
-            Self::User(error) => error.fmt(f),
-            Self::Commit(error) => write!(f, "the transaction could not commit: {error}"),
-            Self::Unknown(error) => {
-                write!(f, "the connection was lost during the commit, which may have been done or not: {error}")
-            }
-        }
-    }
-}
-
-impl<D: Error + 'static, E: fmt::Debug + fmt::Display> Error for TransactionError<D, E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Get(error) => error.source(),
-            Self::Begin(error) | Self::Commit(error) | Self::Unknown(error) => Some(error),
-            Self::User(_) => None,
-        }
-    }
-}
-
-/// An error in which the driver's own can be looked for: any `std::error::Error`, `Box<dyn Error + Send + Sync>`,
-/// `anyhow::Error`, `Box<dyn Error>`. `K` tells these kinds apart; it is always inferred.
-pub trait AsError<K> {
-    /// The error at the head of the chain.
-    fn as_error(&self) -> &(dyn Error + 'static);
-}
-
-/// The kinds of error that [`AsError`] tells apart.
-pub mod kind {
-    /// A type that is an error.
-    #[derive(Debug)]
-    pub enum Own {}
-    /// A type that holds any error that may move between threads.
-    #[derive(Debug)]
-    pub enum Shared {}
-    /// A box with any error.
-    #[derive(Debug)]
-    pub enum Boxed {}
-}
-
-impl<E: Error + 'static> AsError<kind::Own> for E {
-    fn as_error(&self) -> &(dyn Error + 'static) {
-        self
-    }
-}
-
-impl<E: AsRef<dyn Error + Send + Sync + 'static>> AsError<kind::Shared> for E {
-    fn as_error(&self) -> &(dyn Error + 'static) {
-        self.as_ref()
-    }
-}
-
-impl AsError<kind::Boxed> for Box<dyn Error> {
-    fn as_error(&self) -> &(dyn Error + 'static) {
-        self.as_ref()
     }
 }
 

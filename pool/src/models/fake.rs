@@ -1,0 +1,87 @@
+//! The driver of the models: it counts the sessions that are open, and never is there one too many.
+
+use crate::limit::Limit;
+use crate::manager::{Fault, Line, Manager};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+/// The driver that the models use.
+pub(super) struct Fake {
+    /// How many attempts to connect are still to fail.
+    pub(super) refusals: AtomicUsize,
+    /// Sessions whose line is not cut. They are what `max_size` bounds.
+    pub(super) sessions: Arc<AtomicUsize>,
+    pub(super) max_size: usize,
+}
+
+/// A connection, with the line by which it can be cut.
+pub(super) struct Conn(pub(super) Arc<Wire>);
+
+pub(super) struct Wire {
+    pub(super) cut: AtomicBool,
+    sessions: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+pub(super) struct Refused;
+
+impl Manager for Fake {
+    type Connection = Conn;
+    type Error = Refused;
+
+    fn connect(&self, _: &Limit) -> Result<Conn, Refused> {
+        if self.refusals.load(SeqCst) > 0 {
+            self.refusals.fetch_sub(1, SeqCst);
+            return Err(Refused);
+        }
+        assert!(self.sessions.fetch_add(1, SeqCst) < self.max_size, "more sessions than max_size");
+        Ok(Conn(Arc::new(Wire { cut: AtomicBool::new(false), sessions: Arc::clone(&self.sessions) })))
+    }
+
+    fn is_valid(&self, _: &mut Conn, _: &Limit) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn has_broken(&self, _: &mut Conn) -> bool {
+        false
+    }
+
+    fn fault(&self, _: &Refused) -> Fault {
+        Fault::Unavailable
+    }
+
+    fn line(&self, conn: &Conn) -> Option<Box<dyn Line>> {
+        Some(Box::new(WireEnd(Arc::clone(&conn.0))))
+    }
+}
+
+struct WireEnd(Arc<Wire>);
+
+impl Line for WireEnd {
+    fn sever(&self) {
+        self.0.end();
+    }
+}
+
+impl Wire {
+    fn end(&self) {
+        if !self.cut.swap(true, SeqCst) {
+            self.sessions.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("refused")
+    }
+}
+
+impl std::error::Error for Refused {}

@@ -1,0 +1,138 @@
+//! What is told through `tracing`. A process of its own, for the subscriber hears everything in it.
+#![cfg(feature = "tracing")]
+
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
+#[path = "it/fake.rs"]
+mod fake;
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
+#[path = "it/server.rs"]
+mod server;
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
+#[path = "it/support.rs"]
+mod support;
+
+use crate::server::{Call, Server, Verdict};
+use crate::support::{assert_closes_clean, builder, eventually, hold, ms};
+use cabrank::Fault;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+#[test]
+fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
+    let seen = Seen::default();
+    let subscriber = tracing_subscriber::registry().with(seen.clone());
+    // The crew's threads have no subscriber of this thread's.
+    tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
+    let server = Server::new();
+    let name = "told by tracing";
+    let pool = builder()
+        .name(name)
+        .max_size(1)
+        .max_waiters(1)
+        .check_after(Duration::ZERO)
+        .leak_after(ms(10))
+        .build_lazy(server.manager())
+        .unwrap();
+    for _ in 0..5 {
+        server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
+    }
+    drop(pool.get().unwrap());
+    pool.get().unwrap().litter();
+    drop(pool.get().unwrap());
+    server.next(Call::Reset, Verdict::Err(Fault::Statement));
+    pool.get().unwrap().litter();
+    server.next(Call::Check, Verdict::Err(Fault::Fatal));
+    drop(pool.get().unwrap());
+    drop(pool.get().unwrap());
+    let held = hold(&pool, 1);
+    for _ in 0..5 {
+        assert!(pool.get_timeout(ms(1)).is_err());
+    }
+    eventually("the leak is told", || pool.stats().leaks == 1);
+    drop(held);
+    assert_closes_clean(&server, &pool);
+
+    let told = seen.of(name);
+    let count = |target: &str, message: &str| {
+        told.iter().filter(|event| event.target == target && event.message().starts_with(message)).count()
+    };
+    // Troubles are told once, then once in ten seconds with the number left out.
+    assert_eq!(count("cabrank::open", "could not connect"), 1, "five failed, one is told");
+    assert_eq!(count("cabrank::checkout", "timed out: pool"), 1, "five timed out, one is told");
+    assert_eq!(count("cabrank::reset", "could not reset"), 1);
+    assert_eq!(count("cabrank::check", "found dead"), 1);
+    assert_eq!(count("cabrank::leak", "has not come back"), 1);
+    for (target, message) in [
+        ("cabrank::open", "opened"),
+        ("cabrank::checkout", "checked out"),
+        ("cabrank::checkout", "checked in"),
+        ("cabrank::check", "alive"),
+        ("cabrank::reset", "reset"),
+        ("cabrank::close", "closed"),
+    ] {
+        assert!(count(target, message) > 0, "{target} {message}");
+    }
+    let targets = ["open", "checkout", "check", "reset", "close", "leak"].map(|part| format!("cabrank::{part}"));
+    assert!(told.iter().all(|event| targets.contains(&event.target)), "a target that nobody was promised");
+    let leak = told.iter().find(|event| event.target == "cabrank::leak").unwrap();
+    assert!(leak.fields["call_site"].contains("support.rs:"), "{leak:?}");
+    let failed = told.iter().find(|event| event.message().starts_with("could not connect")).unwrap();
+    assert_eq!((failed.level, &*failed.fields["left_out"]), (tracing::Level::WARN, "0"));
+    assert!(failed.fields["error"].contains("Unavailable"), "{failed:?}");
+    let lent = told.iter().find(|event| event.message() == "checked out").unwrap();
+    assert!(lent.fields.contains_key("wait_time_secs") && lent.fields.contains_key("connection"), "{lent:?}");
+}
+
+/// Keeps every event of the pool's.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<Told>>>);
+
+#[derive(Debug, Clone)]
+struct Told {
+    target: String,
+    level: tracing::Level,
+    fields: BTreeMap<String, String>,
+}
+
+impl Told {
+    fn message(&self) -> &str {
+        &self.fields["message"]
+    }
+}
+
+impl Seen {
+    fn of(&self, pool: &str) -> Vec<Told> {
+        let all = self.0.lock().unwrap();
+        let name = "db.client.connection.pool.name";
+        all.iter().filter(|told| told.fields.get(name).is_some_and(|of| of == pool)).cloned().collect()
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Seen {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target().starts_with("cabrank::") {
+            let mut told = Told {
+                target: event.metadata().target().to_owned(),
+                level: *event.metadata().level(),
+                fields: BTreeMap::new(),
+            };
+            event.record(&mut told);
+            self.0.lock().unwrap().push(told);
+        }
+    }
+}
+
+impl Visit for Told {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.fields.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name().to_owned(), value.to_owned());
+    }
+}
