@@ -1,0 +1,113 @@
+//! The connection that is lent: the driver's client, with what the pool knows about its line.
+//!
+//! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
+
+use crate::connector::Connector;
+use crate::line::CancelToken;
+use crate::statements::Statements;
+use crate::tap::Tap;
+use postgres::{Client, Error, Statement};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A pooled PostgreSQL connection. Derefs to [`postgres::Client`].
+pub struct Connection {
+    /// Before the statements, so that it is dropped first: the server forgets them all when the session ends.
+    pub(crate) client: Client,
+    pub(crate) statements: Statements,
+    /// `None` where the driver gives no access to the stream.
+    pub(crate) tap: Option<Arc<Tap>>,
+    /// For a second connection by the same way.
+    pub(crate) connector: Connector,
+    /// A cancellation was sent: nobody knows which statement it hits.
+    pub(crate) cancelled: Arc<AtomicBool>,
+    /// Somebody else lends the sessions, by the transaction.
+    pub(crate) transaction_pooler: bool,
+}
+
+impl Connection {
+    /// Prepares `sql`, or finds the statement that this connection has kept of it: no round trip then.
+    ///
+    /// The driver prepares a text anew each time it is passed to `query` or `execute`, which doubles the round trips.
+    /// Statements survive the reset between loans; the least recently used goes when there are more than the manager's
+    /// [`statement_cache`](crate::PostgresManager::statement_cache) allows. Behind a transaction pooler
+    /// nothing is kept unless that was chosen.
+    ///
+    /// After the schema has changed the server may refuse a statement with SQLSTATE `0A000` ("cached plan must not change
+    /// result type"): see [`clear_statement_cache`](Self::clear_statement_cache).
+    ///
+    /// # Errors
+    ///
+    /// The driver's, if the server does not accept `sql`.
+    pub fn prepare_cached(&mut self, sql: &str) -> Result<Statement, Error> {
+        if let Some(statement) = self.statements.find(sql) {
+            return Ok(statement);
+        }
+        let statement = self.client.prepare(sql)?;
+        self.statements.keep(sql, &statement);
+        Ok(statement)
+    }
+
+    /// Forgets the statements that [`prepare_cached`](Self::prepare_cached) has kept.
+    pub fn clear_statement_cache(&mut self) {
+        self.statements.clear();
+    }
+
+    /// The driver's own client, where a function wants just that.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
+    /// A handle by which another thread can cancel the statement that runs here.
+    ///
+    /// In place of [`Client::cancel_token`], whose tokens do not work here: they lack the way by which this connection was
+    /// made. The same is true of those of a transaction.
+    pub fn cancel_token(&self) -> CancelToken {
+        CancelToken {
+            token: self.client.cancel_token(),
+            connector: self.connector.clone(),
+            cancelled: Arc::clone(&self.cancelled),
+        }
+    }
+
+    /// The process id of the session at the server, as in `pg_stat_activity`. `None` over a Unix socket.
+    pub fn backend_pid(&self) -> Option<i32> {
+        self.tap().and_then(|tap| tap.tracker().pid())
+    }
+
+    /// The SQLSTATE with which the server has ended the session, if it has and the driver has read it.
+    pub fn fatal(&self) -> Option<String> {
+        let code = self.tap()?.fatal()?;
+        Some(String::from_utf8_lossy(&code).into_owned())
+    }
+
+    pub(crate) fn tap(&self) -> Option<&Tap> {
+        self.tap.as_deref()
+    }
+}
+
+impl Deref for Connection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("backend_pid", &self.backend_pid())
+            .field("is_closed", &self.client.is_closed())
+            .field("statements", &self.statements.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,147 @@
+//! The connector that the driver calls on the raw socket, and through which our stream gets in between.
+//!
+//! The driver is told `sslmode=require` with direct negotiation, whatever the user chose: then it sends no SSLRequest,
+//! and hands the socket over at once. What the user chose is done here. Also owns the erasure of the TLS library's types.
+
+use crate::stream::{Secured, Tapped, Transport};
+use crate::tap::Tap;
+use postgres::config::{SslMode, SslNegotiation};
+use postgres::tls::{MakeTlsConnect, TlsConnect};
+use postgres::{NoTls, Socket};
+use std::any::TypeId;
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The driver's connector. A clone makes streams that report to the same tap.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) tls: Arc<dyn Tls>,
+    pub(crate) mode: SslMode,
+    pub(crate) negotiation: SslNegotiation,
+    pub(crate) tap: Arc<Tap>,
+    /// When the handshake and all that follows gives up by itself; `None` where a [`Limit`](cabrank::Limit) cuts it.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl MakeTlsConnect<Socket> for Connector {
+    type Stream = Tapped;
+    type TlsConnect = Handshake;
+    type Error = BoxError;
+
+    /// Called once for each attempt, after the socket has connected (for a cancellation: before).
+    fn make_tls_connect(&mut self, host: &str) -> Result<Handshake, BoxError> {
+        self.tap.restart();
+        Ok(Handshake { connector: self.clone(), host: host.to_owned() })
+    }
+}
+
+/// One attempt.
+pub(crate) struct Handshake {
+    connector: Connector,
+    host: String,
+}
+
+impl TlsConnect<Socket> for Handshake {
+    type Stream = Tapped;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Tapped, BoxError>> + Send>>;
+
+    fn connect(self, socket: Socket) -> Self::Future {
+        Box::pin(async move {
+            let Self { connector, host } = self;
+            let tap = Arc::clone(&connector.tap);
+            let mut negotiation = pin!(negotiate(&connector, &host, socket));
+            let cuttable = poll_fn(|cx| {
+                connector.tap.check(cx)?;
+                negotiation.as_mut().poll(cx)
+            });
+            let transport = match connector.deadline {
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), cuttable).await??,
+                None => cuttable.await?,
+            };
+            Ok(Tapped::new(transport, tap, connector.deadline))
+        })
+    }
+}
+
+/// As the driver would: asks for TLS, and takes no for an answer unless it is required.
+async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Result<Transport, BoxError> {
+    let tls = &connector.tls;
+    match connector.mode {
+        SslMode::Disable => return Ok(Transport::Plain(socket)),
+        SslMode::Prefer if tls.is_none() => return Ok(Transport::Plain(socket)),
+        SslMode::Prefer if connector.negotiation == SslNegotiation::Direct => {
+            return Err("sslnegotiation=direct needs sslmode=require".into());
+        }
+        _ if tls.is_none() => return Err("sslmode=require, but the manager was given no TLS connector".into()),
+        _ => {}
+    }
+    if connector.negotiation == SslNegotiation::Postgres {
+        socket.write_all(&SSL_REQUEST).await?;
+        // One byte and no more: what came along unencrypted must not be taken for encrypted later.
+        let mut answer = [0];
+        socket.read_exact(&mut answer).await?;
+        match (&answer, connector.mode) {
+            (b"S", _) => {}
+            (_, SslMode::Prefer) => return Ok(Transport::Plain(socket)),
+            _ => return Err("the server does not support TLS, but sslmode=require".into()),
+        }
+    }
+    Ok(Transport::Tls(tls.connect(host, socket).await?))
+}
+
+/// Length 8, and the code that stands for a request for TLS.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+/// Any library's connector, without its types.
+pub(crate) trait Tls: Send + Sync {
+    fn is_none(&self) -> bool;
+    fn connect(&self, host: &str, socket: Socket) -> TlsHandshake;
+}
+
+type TlsHandshake = Pin<Box<dyn Future<Output = Result<Box<dyn Secured>, BoxError>> + Send>>;
+
+pub(crate) fn erase<T>(tls: T) -> Arc<dyn Tls>
+where
+    T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+    T::TlsConnect: Send,
+    T::Stream: Send + 'static,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send + 'static,
+{
+    Arc::new(Erased(tls))
+}
+
+struct Erased<T>(T);
+
+impl<T> Tls for Erased<T>
+where
+    T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+    T::TlsConnect: Send,
+    T::Stream: Send + 'static,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send + 'static,
+{
+    /// The driver asks its connectors by a method that nobody else can call.
+    fn is_none(&self) -> bool {
+        TypeId::of::<T>() == TypeId::of::<NoTls>()
+    }
+
+    fn connect(&self, host: &str, socket: Socket) -> TlsHandshake {
+        let handshake: Result<_, BoxError> =
+            self.0.clone().make_tls_connect(host).map(|connector| connector.connect(socket)).map_err(Into::into);
+        Box::pin(async move {
+            match handshake {
+                Ok(handshake) => match handshake.await {
+                    Ok(stream) => Ok(Box::new(stream) as Box<dyn Secured>),
+                    Err(error) => Err(error.into()),
+                },
+                Err(error) => Err(error),
+            }
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! The driver's error type, for failures that are not the driver's.
+//!
+//! The manager's error is `postgres::Error`, so that the pool finds it in the errors of closures that use the driver. The
+//! driver lets nobody make one: so it is led to fail, over a stream that can do nothing else.
+
+use crate::connector::BoxError;
+use postgres::{Error, NoTls};
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The driver's own error, if that is what it is; else a driver's error with `error` as its source.
+pub(crate) fn driver_error(error: BoxError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => *error,
+        Err(error) => provoke(io::Error::other(error)),
+    }
+}
+
+/// "error communicating with the server", with `cause` as its source.
+pub(crate) fn provoke(cause: io::Error) -> Error {
+    let mut config = tokio_postgres::Config::new();
+    config.user("nobody");
+    let attempt = pin!(config.connect_raw(Failing(Some(cause)), NoTls));
+    // It waits for nothing but the stream, which never makes it wait.
+    match attempt.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Err(error)) => error,
+        _ => Error::__private_api_timeout(),
+    }
+}
+
+struct Failing(Option<io::Error>);
+
+impl Failing {
+    fn fail<T>(&mut self) -> Poll<io::Result<T>> {
+        Poll::Ready(Err(self.0.take().unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())))
+    }
+}
+
+impl AsyncRead for Failing {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.fail()
+    }
+}
+
+impl AsyncWrite for Failing {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        self.fail()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.fail()
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.fail()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn a_failure_of_ours_becomes_an_error_of_the_drivers() {
+        let error = driver_error("the vault is locked".into());
+        let cause = error.source().expect("a source").to_string();
+        assert_eq!(
+            (error.to_string().as_str(), cause.as_str()),
+            ("error communicating with the server", "the vault is locked")
+        );
+    }
+
+    #[test]
+    fn an_error_of_the_drivers_stays_what_it_is() {
+        let error = "port=many".parse::<postgres::Config>().expect_err("no number");
+        assert_eq!(driver_error(Box::new(error)).to_string(), "invalid connection string");
+    }
+}

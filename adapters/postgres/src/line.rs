@@ -1,0 +1,68 @@
+//! A connection in the hands of another thread: cancel what runs, or cut the line.
+
+use crate::connector::Connector;
+use crate::tap::Tap;
+use cabrank::{Limit, Line};
+use postgres::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Cancels the statement that runs on a [`Connection`](crate::Connection). See
+/// [`Connection::cancel_token`](crate::Connection::cancel_token).
+#[derive(Clone)]
+pub struct CancelToken {
+    pub(crate) token: postgres::CancelToken,
+    pub(crate) connector: Connector,
+    pub(crate) cancelled: Arc<AtomicBool>,
+}
+
+impl CancelToken {
+    /// Asks the server to give up the statement, over a connection of its own, and waits until the server has passed the
+    /// request on; for at most `timeout`, and the connect time-out in the settings for the TCP connection.
+    ///
+    /// It may come too late and hit the next statement. So the connection is not lent again: it is replaced on return.
+    ///
+    /// # Errors
+    ///
+    /// The driver's, if the server was not reached. Success does not mean that anything was cancelled.
+    pub fn cancel_query(&self, timeout: Duration) -> Result<(), Error> {
+        self.cancelled.store(true, Ordering::SeqCst);
+        cancel(&self.token, &self.connector, Instant::now().checked_add(timeout))
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken").finish_non_exhaustive()
+    }
+}
+
+/// The line in the hands of the pool.
+pub(crate) struct PostgresLine {
+    pub(crate) token: postgres::CancelToken,
+    pub(crate) connector: Connector,
+    pub(crate) tap: Arc<Tap>,
+}
+
+impl Line for PostgresLine {
+    fn cancel(&self, limit: &Limit) -> bool {
+        let deadline = limit.deadline().or_else(|| Instant::now().checked_add(LONGEST_CANCEL));
+        cancel(&self.token, &self.connector, deadline).is_ok()
+    }
+
+    fn sever(&self) {
+        self.tap.sever();
+    }
+}
+
+/// Opens a second connection by the way of the first, and waits until the server has closed it: by then the signal has been
+/// sent.
+fn cancel(token: &postgres::CancelToken, connector: &Connector, deadline: Option<Instant>) -> Result<(), Error> {
+    let tap = Arc::new(Tap::new());
+    tap.linger();
+    token.cancel_query(Connector { tap, deadline, ..connector.clone() })
+}
+
+const LONGEST_CANCEL: Duration = Duration::from_secs(10);

@@ -1,0 +1,196 @@
+//! `PostgresManager`: where to connect and how, and the contract with the pool.
+//!
+//! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`, `reset.rs`,
+//! `fault.rs`, `line.rs`, `transaction.rs`.
+
+use crate::connection::Connection;
+use crate::connector::{BoxError, Tls, erase};
+use crate::line::PostgresLine;
+use crate::source::{Source, from_libpq_env};
+use crate::{fault, open, reset};
+use cabrank::{Fault, Limit, Line, Manager, Session};
+use postgres::tls::{MakeTlsConnect, TlsConnect};
+use postgres::{Config, Error, Socket};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Opens connections to one PostgreSQL database, or to the same one on several hosts.
+///
+/// `tls` is a connector of any TLS library that works with the driver, such as `postgres-openssl` or
+/// `tokio-postgres-rustls`, or [`NoTls`](postgres::NoTls). Whether it is used is for `sslmode` to say: `disable`, `prefer`
+/// (the default: if the server offers it) or `require`. Whether the certificate is checked is the connector's affair.
+#[derive(Clone)]
+pub struct PostgresManager {
+    pub(crate) source: Source,
+    pub(crate) tls: Arc<dyn Tls>,
+    /// `None`: the pool's name.
+    pub(crate) application_name: Option<String>,
+    /// `None` until chosen: none behind a transaction pooler.
+    pub(crate) statement_cache: Option<usize>,
+    pub(crate) transaction_pooler: bool,
+}
+
+impl PostgresManager {
+    /// Connects with the driver's own settings.
+    pub fn new<T>(config: Config, tls: T) -> Self
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::TlsConnect: Send,
+        T::Stream: Send + 'static,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send + 'static,
+    {
+        Self::from_source(Source::Fixed(Box::new(config)), erase(tls))
+    }
+
+    /// Connects by a URL (`postgres://user:password@host/database?sslmode=require`) or a string of `key=value` pairs, in
+    /// either case with the keys of [`postgres::Config`].
+    ///
+    /// # Errors
+    ///
+    /// The driver's, if it does not understand the string.
+    pub fn from_url<T>(url: &str, tls: T) -> Result<Self, Error>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::TlsConnect: Send,
+        T::Stream: Send + 'static,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send + 'static,
+    {
+        Ok(Self::new(url.parse()?, tls))
+    }
+
+    /// Connects by the environment variables of libpq, read now: `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGDATABASE`, `PGUSER`,
+    /// `PGPASSWORD`, `PGOPTIONS`, `PGAPPNAME`, `PGSSLMODE`, `PGSSLNEGOTIATION`, `PGCHANNELBINDING`, `PGCONNECT_TIMEOUT`,
+    /// `PGTARGETSESSIONATTRS`, `PGLOADBALANCEHOSTS`. Without a host it is `localhost`.
+    ///
+    /// Files (`PGPASSFILE`, `PGSERVICEFILE`) are not read, and the modes that the driver does not know (`verify-full`) are
+    /// errors.
+    ///
+    /// # Errors
+    ///
+    /// The driver's, if it does not understand a variable's value.
+    pub fn from_libpq_env<T>(tls: T) -> Result<Self, Error>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::TlsConnect: Send,
+        T::Stream: Send + 'static,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send + 'static,
+    {
+        Ok(Self::new(from_libpq_env(|name| std::env::var(name).ok())?, tls))
+    }
+
+    /// Asks `config` before each connect: for credentials that expire. It runs in a helper thread of the pool, as part of
+    /// the connect and within its limit, so it may look something up; it must not open sessions at the server. Its error
+    /// is the source of the pool's.
+    pub fn with_config<T, E>(config: impl Fn() -> Result<Config, E> + Send + Sync + 'static, tls: T) -> Self
+    where
+        E: Into<BoxError>,
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::TlsConnect: Send,
+        T::Stream: Send + 'static,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send + 'static,
+    {
+        Self::from_source(Source::Asked(Arc::new(move || config().map_err(Into::into))), erase(tls))
+    }
+
+    /// What the server's `pg_stat_activity` and log call the sessions, unless the settings or the URL say it. Default: the
+    /// pool's name.
+    pub fn application_name(mut self, name: impl Into<String>) -> Self {
+        self.application_name = Some(name.into());
+        self
+    }
+
+    /// How many statements each connection keeps for [`Connection::prepare_cached`]. Default: 100, and none behind a
+    /// transaction pooler; zero keeps none.
+    pub fn statement_cache(mut self, capacity: usize) -> Self {
+        self.statement_cache = Some(capacity);
+        self
+    }
+
+    /// Says that a pooler such as PgBouncer stands in between and lends its sessions by the transaction. Default: no.
+    ///
+    /// Then there is no session of ours to keep clean: a reset only ends the transaction, and no statement is kept unless
+    /// [`statement_cache`](Self::statement_cache) says so. See the crate's documentation for which of the driver's calls work
+    /// there.
+    pub fn transaction_pooler(mut self, pooler: bool) -> Self {
+        self.transaction_pooler = pooler;
+        self
+    }
+
+    fn from_source(source: Source, tls: Arc<dyn Tls>) -> Self {
+        Self { source, tls, application_name: None, statement_cache: None, transaction_pooler: false }
+    }
+}
+
+impl Manager for PostgresManager {
+    type Connection = Connection;
+    type Error = Error;
+
+    fn connect(&self, limit: &Limit) -> Result<Connection, Error> {
+        open::open(self, limit)
+    }
+
+    fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
+        // Also bounded here, for a connection whose line cannot be cut.
+        conn.client.is_valid(limit.remaining().unwrap_or(NO_LIMIT))
+    }
+
+    /// Knows what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use
+    /// or check.
+    fn has_broken(&self, conn: &mut Connection) -> bool {
+        conn.client.is_closed() || conn.cancelled.load(Ordering::SeqCst) || conn.tap().is_some_and(|tap| tap.is_over())
+    }
+
+    fn session(&self, conn: &mut Connection) -> Session {
+        conn.tap().map_or(Session::Unknown, |tap| tap.session(conn.transaction_pooler))
+    }
+
+    fn reset(&self, conn: &mut Connection, _: &Limit) -> Result<(), Error> {
+        reset::reset(conn)
+    }
+
+    fn rebase(&self, conn: &mut Connection) {
+        if let Some(tap) = conn.tap() {
+            tap.tracker().rebase();
+        }
+    }
+
+    /// The driver says goodbye once all its requests have been answered; then the stream waits for the server's end.
+    fn close(&self, conn: Connection, _: &Limit) {
+        if let Some(tap) = conn.tap() {
+            tap.linger();
+        }
+        let Connection { client, statements, tap, .. } = conn;
+        // Fails if the line is cut or dead, which is an end as good as another.
+        let _ = client.close();
+        drop((statements, tap));
+    }
+
+    fn fault(&self, error: &Error) -> Fault {
+        fault::fault(error)
+    }
+
+    fn line(&self, conn: &Connection) -> Option<Box<dyn Line>> {
+        let tap = Arc::clone(conn.tap.as_ref()?);
+        Some(Box::new(PostgresLine { token: conn.client.cancel_token(), connector: conn.connector.clone(), tap }))
+    }
+}
+
+impl fmt::Debug for PostgresManager {
+    /// Without passwords: the driver's own settings hide theirs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = match &self.source {
+            Source::Fixed(config) => Some(config),
+            Source::Asked(_) => None,
+        };
+        f.debug_struct("PostgresManager")
+            .field("config", &config)
+            .field("tls", &!self.tls.is_none())
+            .field("application_name", &self.application_name)
+            .field("transaction_pooler", &self.transaction_pooler)
+            .finish_non_exhaustive()
+    }
+}
+
+const NO_LIMIT: Duration = Duration::from_secs(60 * 60 * 24 * 365);

@@ -1,0 +1,66 @@
+//! Makes a session as good as new after a loan, in one round trip.
+//!
+//! Owns the commands and their order. Never `DISCARD ALL` or `DEALLOCATE ALL`: they take away statements that the driver
+//! itself has prepared and goes on using, which breaks the connection for good.
+
+use crate::connection::Connection;
+use cabrank::Session;
+use postgres::error::SqlState;
+use postgres::{Error, SimpleQueryMessage};
+
+/// Undoes what the last holder did. An error means that it cannot be undone, and the connection must be closed.
+pub(crate) fn reset(conn: &mut Connection) -> Result<(), Error> {
+    let tracked = conn.tap().map(|tap| (tap.session(false), tap.tracker().prepared_by_sql()));
+    let (session, prepared_by_sql) = tracked.unwrap_or((Session::Unknown, true));
+    let mut rest = String::new();
+    if !conn.transaction_pooler {
+        rest.push_str(REST);
+        if prepared_by_sql {
+            rest.push_str(PREPARED_BY_SQL);
+        }
+    }
+
+    // Outside of a transaction ROLLBACK puts a warning into the server's log, and BEGIN does so inside of one. In an
+    // aborted one BEGIN fails, and nothing has been done.
+    let mut run = |head: &str| conn.client.simple_query(&format!("{head}{rest}"));
+    let answer = match session {
+        Session::InTransaction => run("ROLLBACK")?,
+        _ => match run("BEGIN; ROLLBACK") {
+            Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => run("ROLLBACK")?,
+            answer => answer?,
+        },
+    };
+    if let Some(tap) = conn.tap() {
+        tap.tracker().all_answered();
+    }
+    if conn.transaction_pooler {
+        return Ok(());
+    }
+
+    if prepared_by_sql {
+        deallocate(conn, &answer)?;
+    }
+    // What came for the last holder is not for the next. There is nothing left to wait for, so this waits for nothing.
+    let mut notifications = conn.client.notifications();
+    let mut waiting = notifications.iter();
+    while postgres::fallible_iterator::FallibleIterator::next(&mut waiting)?.is_some() {}
+    Ok(())
+}
+
+/// Frees the statements that SQL's own PREPARE has made: no command frees those and leaves the driver's.
+fn deallocate(conn: &mut Connection, answer: &[SimpleQueryMessage]) -> Result<(), Error> {
+    let names = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.try_get("cabrank_prepared_by_sql").ok().flatten(),
+        _ => None,
+    });
+    let frees: Vec<_> = names.map(|name| format!("DEALLOCATE \"{}\"", name.replace('"', "\"\""))).collect();
+    if frees.is_empty() { Ok(()) } else { conn.client.batch_execute(&frees.join(";")) }
+}
+
+/// The role first, for what follows is done with its rights. The locks are released whether there are any or not: looking
+/// would cost the same.
+const REST: &str = "; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
+    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP";
+
+const PREPARED_BY_SQL: &str =
+    "; SELECT name AS cabrank_prepared_by_sql FROM pg_catalog.pg_prepared_statements WHERE from_sql";

@@ -1,0 +1,113 @@
+//! Cuts one direction of the line into messages.
+//!
+//! Owns no meaning: which tags matter, and how much of their bodies, is the caller's. Never keeps more of a body than
+//! the caller asked for, and never allocates for bytes that have not come: the length in a header is the peer's word.
+
+/// A message whose last byte has passed.
+pub(super) struct Message<'a> {
+    /// The type byte; [`STARTUP`] for the first message of a client, which has none.
+    pub(super) tag: u8,
+    /// The beginning of the body, as much as was asked for.
+    pub(super) body: &'a [u8],
+    /// Is that all of it?
+    pub(super) whole: bool,
+}
+
+/// The tag of a client's first message. No real tag is zero.
+pub(super) const STARTUP: u8 = 0;
+
+/// A length that cannot be: from here on nothing is known about this direction.
+#[derive(Debug, PartialEq)]
+pub(super) struct Garbled;
+
+pub(super) struct Framer {
+    /// The header as far as it has come: four bytes for the startup message, else five.
+    header: [u8; 5],
+    have: usize,
+    tagged: bool,
+    /// The message whose header has come.
+    current: Option<Current>,
+    /// The beginning of its body, if that came in pieces.
+    kept: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+struct Current {
+    length: usize,
+    left: usize,
+    keep: usize,
+}
+
+impl Framer {
+    /// What the server sends.
+    pub(super) fn of_server() -> Self {
+        Self { header: [0; 5], have: 0, tagged: true, current: None, kept: Vec::new() }
+    }
+
+    /// What the client sends, from its startup message on.
+    pub(super) fn of_client() -> Self {
+        Self { tagged: false, ..Self::of_server() }
+    }
+
+    /// Takes the next bytes and shows each message that they complete. `keep` says how much of a body to show.
+    pub(super) fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        keep: impl Fn(u8) -> usize,
+        mut show: impl FnMut(Message<'_>),
+    ) -> Result<(), Garbled> {
+        loop {
+            let current = match self.current {
+                Some(current) => current,
+                None => {
+                    let wanted = if self.tagged { 5 } else { 4 };
+                    let taken = (wanted - self.have).min(bytes.len());
+                    self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
+                    self.have += taken;
+                    bytes = &bytes[taken..];
+                    if self.have < wanted {
+                        return Ok(());
+                    }
+                    let mut length = [0; 4];
+                    length.copy_from_slice(&self.header[wanted - 4..wanted]);
+                    // The length counts itself.
+                    let length =
+                        i32::from_be_bytes(length).checked_sub(4).and_then(|length| usize::try_from(length).ok());
+                    let length = length.ok_or(Garbled)?;
+                    Current { length, left: length, keep: keep(self.tag()) }
+                }
+            };
+            let (part, rest) = bytes.split_at(current.left.min(bytes.len()));
+            bytes = rest;
+            let room = (current.keep - self.kept.len()).min(part.len());
+            if part.len() < current.left {
+                self.kept.extend_from_slice(&part[..room]);
+                self.current = Some(Current { left: current.left - part.len(), ..current });
+                return Ok(());
+            }
+
+            let (tag, whole) = (self.tag(), current.length <= current.keep);
+            if current.left == current.length {
+                // The usual case: it came in one piece, and is shown where it lies.
+                show(Message { tag, body: &part[..room], whole });
+            } else {
+                self.kept.extend_from_slice(&part[..room]);
+                show(Message { tag, body: &self.kept, whole });
+                self.kept.clear();
+                self.kept.shrink_to(KEPT_BETWEEN_MESSAGES);
+            }
+            (self.current, self.have, self.tagged) = (None, 0, true);
+        }
+    }
+
+    fn tag(&self) -> u8 {
+        if self.tagged { self.header[0] } else { STARTUP }
+    }
+
+    #[cfg(test)]
+    pub(super) fn allocated(&self) -> usize {
+        self.kept.capacity()
+    }
+}
+
+const KEPT_BETWEEN_MESSAGES: usize = 256;

@@ -1,0 +1,15 @@
+//! What passes over the line, read along: message headers in both directions, and what they say of the session.
+//!
+//! Pure: no I/O and no clock. The bytes come from `stream.rs`, cut wherever the network cut them.
+
+mod framer;
+mod harmless;
+mod sql;
+mod tracker;
+
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use tracker::{End, Tracker};

@@ -1,0 +1,297 @@
+//! What the messages say of the session: is it busy, in a transaction, changed?
+//!
+//! Owns the verdict. Knows what a message means; where messages begin and end is `framer.rs`, what a text of SQL may do is
+//! `sql.rs`. Anything not understood makes the session unknown, never clean.
+
+use super::framer::{Framer, Garbled, Message, STARTUP};
+use super::harmless::is_harmless_tag;
+use super::sql;
+use cabrank::Session;
+use std::collections::{HashMap, VecDeque};
+
+/// Reads both directions of one connection, from the client's startup message on.
+pub(crate) struct Tracker {
+    client: Framer,
+    server: Framer,
+    /// What the server has not answered with `ReadyForQuery` yet, oldest first.
+    waiting: VecDeque<Request>,
+    /// The next `Sync` written will not be answered: the server is in `COPY IN` and passes over it.
+    swallowed: bool,
+    /// A COPY is under way.
+    copying: bool,
+    /// Requests and answers no longer match.
+    confused: bool,
+    /// A direction cannot be read any more.
+    garbled: bool,
+    /// Something other than `Close` was written since the last `Sync`.
+    asked: bool,
+    /// The status in the last `ReadyForQuery`.
+    status: u8,
+    /// Something may have changed the session since it was taken for clean.
+    changed: bool,
+    /// SQL's own PREPARE was seen: its statements outlive all that a reset does.
+    prepared_by_sql: bool,
+    /// Prepared statements by name: is the text harmless? A name that is missing is not.
+    statements: HashMap<Box<[u8]>, bool>,
+    pid: Option<i32>,
+    end: Option<End>,
+}
+
+/// Why a connection cannot be used any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The server said goodbye, with this SQLSTATE.
+    Fatal([u8; 5]),
+    /// A COPY that the driver did not begin, and cannot end.
+    StrayCopy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Request {
+    Startup,
+    /// A simple query or a function call.
+    Simple,
+    /// The end of what was asked since the last one.
+    Sync,
+    /// A `Sync` with nothing but `Close` before it, as the driver sends for each statement it lets go of, often when its
+    /// holder has the last answer already. Whatever the server says to it, the session stays as it was.
+    Closing,
+}
+
+impl Tracker {
+    pub(crate) fn new() -> Self {
+        Self {
+            client: Framer::of_client(),
+            server: Framer::of_server(),
+            waiting: VecDeque::new(),
+            swallowed: false,
+            asked: false,
+            copying: false,
+            confused: false,
+            garbled: false,
+            status: 0,
+            changed: false,
+            prepared_by_sql: false,
+            statements: HashMap::new(),
+            pid: None,
+            end: None,
+        }
+    }
+
+    /// These bytes have been written to the server.
+    pub(crate) fn wrote(&mut self, bytes: &[u8]) {
+        if !self.garbled {
+            let mut client = std::mem::replace(&mut self.client, Framer::of_client());
+            let read = client.feed(bytes, of_client_to_keep, |message| self.request(&message));
+            self.client = client;
+            self.garbled |= read == Err(Garbled);
+        }
+    }
+
+    /// These bytes have come from the server.
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
+        if !self.garbled {
+            let mut server = std::mem::replace(&mut self.server, Framer::of_server());
+            let read = server.feed(bytes, of_server_to_keep, |message| self.answer(&message));
+            self.server = server;
+            self.garbled |= read == Err(Garbled);
+        }
+    }
+
+    /// What is known of the session. With `transaction_only` nothing but the transaction counts.
+    pub(crate) fn session(&self, transaction_only: bool) -> Session {
+        let answered = self.waiting.iter().all(|request| *request == Request::Closing);
+        let settled = answered && !self.copying && !self.swallowed;
+        if self.garbled || self.confused || !settled || self.end.is_some() {
+            return Session::Unknown;
+        }
+        match self.status {
+            b'I' if transaction_only || !self.changed => Session::Clean,
+            b'T' | b'E' => Session::InTransaction,
+            _ => Session::Unknown,
+        }
+    }
+
+    /// The session as it is now is clean.
+    pub(crate) fn rebase(&mut self) {
+        self.changed = false;
+        self.prepared_by_sql = false;
+        self.statements.remove(&b""[..]);
+    }
+
+    /// The driver has just had the answer to its last request, so all others have been answered too.
+    pub(crate) fn all_answered(&mut self) {
+        self.waiting.clear();
+        (self.confused, self.copying, self.swallowed) = (false, false, false);
+    }
+
+    pub(crate) fn prepared_by_sql(&self) -> bool {
+        self.prepared_by_sql
+    }
+
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    pub(crate) fn pid(&self) -> Option<i32> {
+        self.pid
+    }
+
+    fn request(&mut self, message: &Message<'_>) {
+        let closes = match message.tag {
+            STARTUP => return self.expect(Request::Startup),
+            b'Q' => {
+                self.changed |= !text_of(message, 0).is_some_and(sql::is_harmless);
+                return self.expect(Request::Simple);
+            }
+            // A function call, which the driver never makes.
+            b'F' => {
+                self.changed = true;
+                return self.expect(Request::Simple);
+            }
+            b'S' => {
+                let asked = std::mem::take(&mut self.asked);
+                if !std::mem::take(&mut self.swallowed) {
+                    self.expect(if asked { Request::Sync } else { Request::Closing });
+                }
+                return;
+            }
+            b'P' => {
+                self.parse(message);
+                false
+            }
+            b'B' => {
+                let harmless = name_at(message, 0).and_then(|(_, at)| name_at(message, at));
+                let harmless = harmless.and_then(|(name, _)| self.statements.get(name));
+                self.changed |= harmless != Some(&true);
+                false
+            }
+            b'C' => {
+                if let (Some(b'S'), Some((name, _))) = (message.body.first(), name_at(message, 1)) {
+                    self.statements.remove(name);
+                }
+                true
+            }
+            _ => false,
+        };
+        self.asked |= !closes;
+    }
+
+    /// The verdict stays with the name until it is closed. A second `Parse` of a name can only make it worse, for the
+    /// server may pass over it and keep the first.
+    fn parse(&mut self, message: &Message<'_>) {
+        let Some((name, text)) = name_at(message, 0) else {
+            // A name too long to keep: a `Bind` of it finds none.
+            return;
+        };
+        let harmless = text_of(message, text).is_some_and(sql::is_harmless);
+        if let Some(verdict) = self.statements.get_mut(name) {
+            *verdict &= harmless;
+        } else if self.statements.len() < MOST_STATEMENTS {
+            self.statements.insert(name.into(), harmless);
+        }
+    }
+
+    fn expect(&mut self, request: Request) {
+        if self.waiting.len() < MOST_WAITING {
+            self.waiting.push_back(request);
+        } else {
+            self.confused = true;
+        }
+    }
+
+    fn answer(&mut self, message: &Message<'_>) {
+        match message.tag {
+            b'Z' => {
+                self.confused |= self.waiting.pop_front().is_none();
+                self.copying = false;
+                self.status = message.body.first().copied().unwrap_or(0);
+            }
+            b'C' => {
+                let tag = message.body.split(|&byte| byte == 0).next().unwrap_or_default();
+                self.changed |= !(message.body.contains(&0) && is_harmless_tag(tag));
+                self.prepared_by_sql |= tag == b"PREPARE";
+            }
+            // CopyInResponse, CopyBothResponse.
+            b'G' | b'W' => {
+                self.copying = true;
+                match self.waiting.front() {
+                    Some(Request::Sync | Request::Closing) => drop(self.waiting.pop_front()),
+                    Some(Request::Simple) => self.end = self.end.or(Some(End::StrayCopy)),
+                    Some(Request::Startup) => self.confused = true,
+                    None => self.swallowed = true,
+                }
+            }
+            // ParameterStatus: some setting is not what it was.
+            b'S' => self.changed = true,
+            b'K' => self.pid = message.body.first_chunk().map(|pid| i32::from_be_bytes(*pid)),
+            b'E' => {
+                if let Some(code) = fatal(message.body) {
+                    self.end = Some(End::Fatal(code));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn allocated(&self) -> usize {
+        self.client.allocated() + self.server.allocated()
+    }
+}
+
+/// The SQLSTATE of an error after which the server ends the session. The fields that tell come first, in this order:
+/// severity in the server's language, severity in English, code.
+fn fatal(body: &[u8]) -> Option<[u8; 5]> {
+    let field = |kind: u8| {
+        let mut fields = body.split(|&byte| byte == 0);
+        fields.find_map(|field| field.strip_prefix(&[kind]))
+    };
+    let severity = field(b'V').or_else(|| field(b'S'))?;
+    let code = field(b'C').and_then(|code| code.try_into().ok())?;
+    (severity == b"FATAL" || severity == b"PANIC").then_some(code)
+}
+
+/// The name that begins there and ends with a zero, and where it ends.
+fn name_at<'a>(message: &Message<'a>, begin: usize) -> Option<(&'a [u8], usize)> {
+    let rest = message.body.get(begin..)?;
+    let length = rest.iter().take(LONGEST_NAME + 1).position(|&byte| byte == 0)?;
+    Some((&rest[..length], begin + length + 1))
+}
+
+/// The text that begins there, if all of it is here and the zero ends it. `Parse` has its parameters' types behind that.
+fn text_of<'a>(message: &Message<'a>, begin: usize) -> Option<&'a [u8]> {
+    let rest = message.body.get(begin..)?;
+    let length = rest.iter().position(|&byte| byte == 0)?;
+    let ends = message.tag != b'Q' || length + 1 == rest.len();
+    (message.whole && ends).then_some(&rest[..length])
+}
+
+fn of_client_to_keep(tag: u8) -> usize {
+    match tag {
+        b'Q' | b'P' => LONGEST_TEXT,
+        b'B' | b'C' => 2 * (LONGEST_NAME + 1),
+        _ => 0,
+    }
+}
+
+fn of_server_to_keep(tag: u8) -> usize {
+    match tag {
+        b'Z' => 1,
+        b'K' => 4,
+        b'C' => 64,
+        b'E' => 128,
+        _ => 0,
+    }
+}
+
+/// Longer texts cost a reset, which is little beside running them.
+const LONGEST_TEXT: usize = 16 * 1024;
+
+/// PostgreSQL's own limit, 63 bytes.
+const LONGEST_NAME: usize = 63;
+
+/// More than this and what comes on top is taken for harmful.
+const MOST_STATEMENTS: usize = 10_000;
+
+const MOST_WAITING: usize = 10_000;

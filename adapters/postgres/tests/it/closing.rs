@@ -1,0 +1,100 @@
+//! The end in good order.
+
+use crate::fixture::{Server, builder};
+use crate::proxy::Proxy;
+use cabrank_postgres::postgres::NoTls;
+use cabrank_postgres::{PooledConnection, PostgresManager};
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_statement_that_runs_is_cancelled_at_the_server() {
+    let Some(server) = Server::find() else { return };
+    let pool = server.pool(1);
+    let mut conn = pool.get().expect("a connection");
+    let pid = conn.backend_pid().expect("a pid");
+    let holder = thread::spawn(move || {
+        let error = conn.batch_execute("SELECT pg_sleep(60)").expect_err("a cancellation");
+        error.code().map(|code| code.code().to_owned())
+    });
+    server.wait_for_query(pid, "pg_sleep");
+    let began = Instant::now();
+    let report = pool.close_within(Duration::from_secs(2));
+    assert!(report.is_clean() && report.cancelled.len() == 1 && report.severed.is_empty(), "{report}");
+    assert!(began.elapsed() < Duration::from_millis(2_250), "{:?}", began.elapsed());
+    assert_eq!(holder.join().expect("no panic").as_deref(), Some("57014"));
+    assert!(!server.has_session(pid));
+}
+
+#[test]
+fn a_connection_that_was_cancelled_is_not_lent_again() {
+    let Some(server) = Server::find() else { return };
+    let pool = server.pool(1);
+    let mut conn = pool.get().expect("a connection");
+    let (pid, token) = (conn.backend_pid().expect("a pid"), conn.cancel_token());
+    let canceller = thread::spawn(move || {
+        server.wait_for_query(pid, "pg_sleep");
+        token.cancel_query(Duration::from_secs(5)).expect("no error");
+    });
+    conn.batch_execute("SELECT pg_sleep(60)").expect_err("a cancellation");
+    canceller.join().expect("no panic");
+    drop(conn);
+    assert_ne!(pool.get().expect("another connection").backend_pid(), Some(pid));
+}
+
+#[test]
+fn closing_waits_until_the_sessions_are_gone() {
+    let Some(server) = Server::find() else { return };
+    let pool = server.pool(4);
+    let conns: Vec<_> = (0..4).map(|_| pool.get().expect("a connection")).collect();
+    let pids: Vec<_> = conns.iter().map(|conn| conn.backend_pid().expect("a pid")).collect();
+    drop(conns);
+    let report = pool.close_within(Duration::from_secs(5));
+    assert!(report.is_clean(), "{report}");
+    for pid in pids {
+        assert!(!server.has_session(pid));
+    }
+}
+
+/// A goodbye that was only sent may find the session still there.
+#[test]
+fn a_slot_stays_taken_until_the_server_has_closed_its_end() {
+    let Some(server) = Server::find() else { return };
+    let proxy = Proxy::to(&server.config);
+    let manager = PostgresManager::new(proxy.config(&server.config), NoTls);
+    let pool = builder().max_size(1).build(manager).expect("a pool");
+    proxy.take();
+    proxy.hold_answers(true);
+    pool.close();
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(pool.stats().closing, 1);
+    assert_eq!(proxy.take(), ["X"], "the goodbye was sent, though");
+    proxy.hold_answers(false);
+    assert!(pool.close_within(Duration::from_secs(5)).is_clean());
+}
+
+#[test]
+fn a_detached_connection_lives_on() {
+    let Some(server) = Server::find() else { return };
+    let pool = server.pool(1);
+    let mut detached = PooledConnection::detach(pool.get().expect("a connection"));
+    assert!(pool.close_within(Duration::from_secs(5)).is_clean());
+    assert_eq!(detached.query_one("SELECT 1", &[]).expect("a row").get::<_, i32>(0), 1);
+}
+
+/// The driver would panic there: dropping its connections in an async context is for the pool's threads.
+#[test]
+fn guards_and_pools_may_be_dropped_in_an_async_context() {
+    let Some(server) = Server::find() else { return };
+    let pool = server.pool(2);
+    let mut conn = pool.get().expect("a connection");
+    conn.batch_execute("BEGIN").expect("no error");
+    let discarded = pool.get().expect("a connection");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        drop(conn);
+        PooledConnection::discard(discarded);
+    });
+    drop(pool.get().expect("a connection"));
+    runtime.block_on(async { drop(pool) });
+}

@@ -1,0 +1,108 @@
+//! The server, and what a session looks like from inside.
+
+use cabrank_postgres::cabrank::Builder;
+use cabrank_postgres::postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use cabrank_postgres::{Pool, PostgresManager};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// The server that `CABRANK_POSTGRES_URL` names, by a TCP address.
+pub(crate) struct Server {
+    pub(crate) config: Config,
+}
+
+impl Server {
+    /// Without a server the test cannot run: it says so in the skip log, and returns.
+    pub(crate) fn find() -> Option<Self> {
+        let Ok(url) = std::env::var("CABRANK_POSTGRES_URL") else {
+            skip("CABRANK_POSTGRES_URL is not set");
+            return None;
+        };
+        Some(Self { config: url.parse().expect("CABRANK_POSTGRES_URL must be a URL that the driver understands") })
+    }
+
+    pub(crate) fn manager(&self) -> PostgresManager {
+        PostgresManager::new(self.config.clone(), NoTls)
+    }
+
+    pub(crate) fn pool(&self, max_size: u32) -> Pool {
+        builder().max_size(max_size).build(self.manager()).expect("a pool")
+    }
+
+    /// A connection of the driver's own.
+    pub(crate) fn client(&self) -> Client {
+        self.config.connect(NoTls).expect("a connection")
+    }
+
+    /// An empty table of this name.
+    pub(crate) fn table(&self, name: &str, columns: &str) {
+        let create = format!("DROP TABLE IF EXISTS {name}; CREATE TABLE {name} ({columns})");
+        self.client().batch_execute(&create).expect("a table");
+    }
+
+    /// Does this session live?
+    pub(crate) fn has_session(&self, pid: i32) -> bool {
+        let sql = "SELECT 1 FROM pg_stat_activity WHERE pid = $1";
+        self.client().query_opt(sql, &[&pid]).expect("an answer").is_some()
+    }
+
+    pub(crate) fn kill(&self, pid: i32) {
+        self.client().execute("SELECT pg_terminate_backend($1)", &[&pid]).expect("a death");
+        eventually("the session ends", || !self.has_session(pid));
+    }
+
+    pub(crate) fn wait_for_query(&self, pid: i32, query: &str) {
+        let sql = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND query LIKE $2";
+        let mut client = self.client();
+        let pattern = format!("%{query}%");
+        eventually("the statement runs", || client.query_opt(sql, &[&pid, &pattern]).expect("an answer").is_some());
+    }
+}
+
+/// Without checks, which a loaded machine can make slow enough to cost a connection: most tests count those.
+pub(crate) fn builder() -> Builder<PostgresManager> {
+    Pool::builder().check_after(Duration::MAX)
+}
+
+/// Says that the test of this thread does not apply here, and why.
+pub(crate) fn skip(reason: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    println!("skipped: {test}: {reason}");
+    if let Some(log) = std::env::var_os("CABRANK_SKIP_LOG") {
+        let mut log = OpenOptions::new().append(true).create(true).open(log).expect("the skip log");
+        writeln!(log, "{test}: {reason}").expect("a line in the skip log");
+    }
+}
+
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} within ten seconds");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Everything about a session that can be asked for, as lines to compare.
+pub(crate) fn session_of(client: &mut Client) -> Vec<String> {
+    let rows = client.simple_query(SESSION).expect("a description of the session");
+    let lines = rows.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("nothing").to_owned()),
+        _ => None,
+    });
+    lines.collect()
+}
+
+const SESSION: &str = "
+    SELECT 'transaction ' || (now() <> statement_timestamp())
+    UNION ALL SELECT 'user ' || current_user || ' ' || session_user
+    UNION ALL SELECT 'setting ' || name || ' ' || setting FROM pg_settings
+        WHERE name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable')
+        AND name NOT LIKE 'plpgsql.%'
+    UNION ALL SELECT 'tenant ' || coalesce(current_setting('my.tenant', true), '')
+    UNION ALL SELECT 'setting role ' || current_setting('role')
+    UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+    UNION ALL SELECT 'listens ' || pg_listening_channels()
+    UNION ALL SELECT 'cursor ' || name FROM pg_cursors WHERE name <> ''
+    UNION ALL SELECT 'prepared ' || name FROM pg_prepared_statements WHERE from_sql
+    UNION ALL SELECT 'temporary ' || relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()";

@@ -1,0 +1,114 @@
+//! Connections that died, and calls that hang.
+
+use crate::fixture::{Server, builder};
+use cabrank_postgres::cabrank::{CloseReason, Fault, GetError};
+use cabrank_postgres::postgres::{Config, NoTls};
+use cabrank_postgres::{PooledConnection, PostgresManager};
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_session_killed_while_idle_is_found_by_the_check() {
+    let Some(server) = Server::find() else { return };
+    let pool = builder().max_size(1).check_after(Duration::ZERO).build(server.manager()).expect("a pool");
+    let pid = pool.get().expect("a connection").backend_pid().expect("a pid");
+    server.kill(pid);
+    let mut conn = pool.get().expect("another connection");
+    assert_eq!(conn.query_one("SELECT 1", &[]).expect("a row").get::<_, i32>(0), 1);
+    assert_ne!(conn.backend_pid(), Some(pid));
+    assert_eq!(pool.stats().closed.by(CloseReason::CheckFailed), 1);
+}
+
+#[test]
+fn a_session_killed_while_lent_is_not_lent_again_though_nobody_noted_the_error() {
+    let Some(server) = Server::find() else { return };
+    let pool = builder().max_size(1).check_after(Duration::MAX).build(server.manager()).expect("a pool");
+    let mut conn = pool.get().expect("a connection");
+    let pid = conn.backend_pid().expect("a pid");
+    server.kill(pid);
+    conn.query_one("SELECT 1", &[]).expect_err("a dead connection");
+    assert_eq!(conn.fatal().as_deref(), Some("57P01"), "the stream has seen what the driver does not tell");
+    drop(conn);
+    pool.get().expect("another connection").query_one("SELECT 1", &[]).expect("a row");
+    assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+}
+
+#[test]
+fn the_servers_own_time_limit_is_noticed() {
+    let Some(server) = Server::find() else { return };
+    let pool = builder().max_size(1).check_after(Duration::MAX).build(server.manager()).expect("a pool");
+    let mut conn = pool.get().expect("a connection");
+    let pid = conn.backend_pid().expect("a pid");
+    conn.batch_execute("SET idle_in_transaction_session_timeout = 20; BEGIN").expect("no error");
+    crate::fixture::eventually("the session ends", || !server.has_session(pid));
+    let error = conn.batch_execute("SELECT 1").expect_err("a dead connection");
+    assert_eq!(PooledConnection::note(&mut conn, &error), Fault::Fatal);
+    drop(conn);
+    pool.get().expect("another connection").query_one("SELECT 1", &[]).expect("a row");
+}
+
+#[test]
+fn cutting_the_line_ends_a_call_that_runs() {
+    let Some(server) = Server::find() else { return };
+    let pool = builder().max_size(1).build(server.manager()).expect("a pool");
+    let mut conn = pool.get().expect("a connection");
+    let pid = conn.backend_pid().expect("a pid");
+    // A statement that does not heed a cancellation is out of reach of all but the cut: the function goes on.
+    server.client().batch_execute(DEAF).expect("a function");
+    let holder = thread::spawn(move || {
+        let outcome = conn.batch_execute("SELECT cabrank_deaf()");
+        (outcome.is_err(), conn.is_closed())
+    });
+    server.wait_for_query(pid, "cabrank_deaf");
+    let began = Instant::now();
+    let report = pool.close_within(Duration::from_secs(1));
+    assert_eq!((report.severed.len(), report.is_clean()), (1, true), "{report}");
+    assert!(began.elapsed() < Duration::from_millis(1_250), "{:?}", began.elapsed());
+    assert_eq!(holder.join().expect("no panic"), (true, true));
+    server.kill(pid);
+}
+
+const DEAF: &str = "CREATE OR REPLACE FUNCTION cabrank_deaf() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    FOR i IN 1..600 LOOP
+        BEGIN PERFORM pg_sleep(0.1); EXCEPTION WHEN query_canceled THEN NULL; END;
+    END LOOP; END $$";
+
+#[test]
+fn an_overrun_check_is_cut() {
+    let Some(server) = Server::find() else { return };
+    let proxy = crate::proxy::Proxy::to(&server.config);
+    let manager = PostgresManager::new(proxy.config(&server.config), NoTls);
+    let pool = builder()
+        .max_size(1)
+        .check_after(Duration::ZERO)
+        .check_timeout(Duration::from_millis(200))
+        .build(manager)
+        .expect("a pool");
+    pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
+    proxy.hold_answers(true);
+    let began = Instant::now();
+    let outcome = pool.get_timeout(Duration::from_millis(600));
+    assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
+    assert!(began.elapsed() < Duration::from_millis(850), "{:?}", began.elapsed());
+    proxy.hold_answers(false);
+    pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
+}
+
+#[test]
+fn a_listener_that_says_nothing_holds_nobody_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(listener.local_addr().expect("its number").port()).user("nobody");
+    let pool = builder()
+        .max_size(1)
+        .connect_timeout(Duration::from_millis(200))
+        .build_lazy(PostgresManager::new(config, NoTls))
+        .expect("a pool");
+    let began = Instant::now();
+    let outcome = pool.get_timeout(Duration::from_millis(500));
+    assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
+    assert!(began.elapsed() < Duration::from_millis(750), "{:?}", began.elapsed());
+    let report = pool.close_within(Duration::from_millis(500));
+    assert!(report.is_clean(), "{report}");
+}

@@ -1,0 +1,15 @@
+//! The adapter's promises, held against a real PostgreSQL.
+
+mod fixture;
+mod proxy;
+
+mod closing;
+mod copying;
+mod liveness;
+mod opening;
+mod pooler;
+mod returning;
+mod statements;
+mod tls;
+mod tracking;
+mod transactions;

@@ -1,0 +1,182 @@
+//! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
+
+use crate::fixture::{Server, builder, session_of, skip};
+use cabrank_postgres::PostgresManager;
+use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager};
+use cabrank_postgres::postgres::config::SslMode;
+use cabrank_postgres::postgres::{Config, NoTls};
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The same server, without its hosts.
+fn elsewhere(server: &Server) -> Config {
+    let mut config = Config::new();
+    config.user(server.config.get_user().expect("a user"));
+    server.config.get_password().map(|password| config.password(password));
+    server.config.get_dbname().map(|name| config.dbname(name));
+    server.config.get_ports().first().map(|&port| config.port(port));
+    config
+}
+
+/// The tests that change the host are for a server on this machine.
+fn is_here(server: &Server) -> bool {
+    let here = elsewhere(server).host("127.0.0.1").connect(NoTls).is_ok();
+    if !here {
+        skip("the server is not on 127.0.0.1");
+    }
+    here
+}
+
+#[test]
+fn names_addresses_and_several_hosts_are_all_tapped() {
+    let Some(server) = Server::find() else { return };
+    if !is_here(&server) {
+        return;
+    }
+    let mut by_name = elsewhere(&server);
+    by_name.host("localhost");
+    let mut by_address = elsewhere(&server);
+    by_address.hostaddr(Ipv4Addr::LOCALHOST.into());
+    let mut by_both = elsewhere(&server);
+    by_both.host("no.such.name.invalid").hostaddr(Ipv4Addr::LOCALHOST.into());
+    let mut second = elsewhere(&server);
+    second.host("no.such.name.invalid").host("localhost");
+    for config in [by_name, by_address, by_both, second] {
+        let pool = builder().max_size(1).build(PostgresManager::new(config.clone(), NoTls)).expect("a pool");
+        let mut conn = pool.get().expect("a connection");
+        conn.query_one("SELECT 1", &[]).expect("a row");
+        assert!(conn.backend_pid().is_some(), "{config:?}");
+        drop(conn);
+        assert_eq!(pool.stats().resets_skipped, 1, "{config:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn over_a_unix_socket_the_session_is_always_reset() {
+    let Some(server) = Server::find() else { return };
+    if !is_here(&server) {
+        return;
+    }
+    let row = server.client().query_one("SHOW unix_socket_directories", &[]).expect("a row");
+    let directory = row.get::<_, String>(0).split(',').next().unwrap_or_default().trim().to_owned();
+    let mut config = elsewhere(&server);
+    config.host_path(&directory);
+    if config.connect(NoTls).is_err() {
+        return skip("the server's Unix socket is not to be reached");
+    }
+    let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");
+    let mut conn = pool.get().expect("a connection");
+    let fresh = session_of(&mut conn);
+    conn.batch_execute("SET work_mem = '1MB'; PREPARE p AS SELECT 1; LISTEN x; SELECT pg_advisory_lock(9)")
+        .expect("no error");
+    drop(conn);
+    let mut conn = pool.get().expect("a connection");
+    assert_eq!(session_of(&mut conn), fresh);
+    let stats = pool.stats();
+    assert_eq!((stats.opened, stats.resets_skipped, stats.resets_done), (1, 0, 1));
+    drop(conn);
+    assert!(pool.close_within(Duration::from_secs(5)).is_clean());
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_told() {
+    let mut config = Config::new();
+    config.host("no.such.name.invalid").user("nobody");
+    let pool = builder()
+        .connect_timeout(Duration::from_millis(300))
+        .build_lazy(PostgresManager::new(config, NoTls))
+        .expect("a pool");
+    let Err(GetError::Timeout(report)) = pool.get_timeout(Duration::from_secs(1)) else { panic!("no time-out") };
+    let (error, _) = report.last_connect_error.expect("a cause");
+    assert!(error.source().expect("a source").to_string().contains("lookup"), "{:?}", error.source());
+}
+
+#[test]
+fn a_wrong_password_or_database_is_told_at_once() {
+    let Some(server) = Server::find() else { return };
+    let mut no_database = server.config.clone();
+    no_database.dbname("cabrank_no_such_database");
+    let mut no_password = server.config.clone();
+    no_password.user("cabrank_nobody").password("wrong");
+    let probe = server.client().query_one("SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'trust'", &[]);
+    let trusting = probe.map_or(0, |row| row.get::<_, i64>(0)) > 0;
+    for (config, code) in [(no_database, "3D000"), (no_password, "28P01")] {
+        if trusting && code == "28P01" {
+            continue;
+        }
+        let began = Instant::now();
+        let Err(BuildError::Connect(error)) = builder().build(PostgresManager::new(config, NoTls)) else {
+            panic!("{code}")
+        };
+        assert_eq!(error.code().map(|code| code.code()), Some(code));
+        assert!(began.elapsed() < Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn settings_are_asked_for_before_each_connect() {
+    let Some(server) = Server::find() else { return };
+    let asked = std::sync::Arc::new(AtomicU32::new(0));
+    let (count, config) = (asked.clone(), server.config.clone());
+    let manager = PostgresManager::with_config(
+        move || match count.fetch_add(1, Ordering::SeqCst) {
+            0 => Err("the vault is locked"),
+            _ => Ok(config.clone()),
+        },
+        NoTls,
+    );
+    let pool = builder().max_size(2).build(manager).expect("a pool, at the second attempt");
+    let (_first, _second) = (pool.get().expect("a connection"), pool.get().expect("a connection"));
+    assert_eq!((asked.load(Ordering::SeqCst), pool.stats().open_failures), (3, 1));
+}
+
+/// What nobody can cut must not keep its slot: a vault that never answers stands for a name server that does not.
+#[test]
+fn settings_that_never_come_hold_nobody_up() {
+    let (_never, told) = std::sync::mpsc::channel::<Config>();
+    let told = std::sync::Mutex::new(told);
+    let manager = PostgresManager::with_config(move || told.lock().expect("one at a time").recv(), NoTls);
+    let pool = builder().max_size(1).connect_timeout(Duration::from_millis(200)).build_lazy(manager).expect("a pool");
+    let began = Instant::now();
+    let outcome = pool.get_timeout(Duration::from_millis(500));
+    assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
+    assert!(began.elapsed() < Duration::from_millis(750), "{:?}", began.elapsed());
+    assert!(pool.stats().abandoned >= 1, "{:?}", pool.stats());
+}
+
+#[test]
+fn sessions_say_whose_they_are_unless_the_user_did() {
+    let Some(server) = Server::find() else { return };
+    let name_of = |manager| {
+        let pool = builder().name("invoices").max_size(1).build(manager).expect("a pool");
+        let mut conn = pool.get().expect("a connection");
+        conn.query_one("SHOW application_name", &[]).expect("a row").get::<_, String>(0)
+    };
+    assert_eq!(name_of(server.manager()), "invoices", "the pool's name");
+    assert_eq!(name_of(server.manager().application_name("orders")), "orders");
+    let mut config = server.config.clone();
+    config.application_name("mine");
+    assert_eq!(name_of(PostgresManager::new(config, NoTls).application_name("orders")), "mine");
+}
+
+#[test]
+fn a_manager_without_tls_refuses_to_go_without_where_it_is_required() {
+    let Some(server) = Server::find() else { return };
+    let mut config = server.config.clone();
+    config.ssl_mode(SslMode::Require);
+    let pool = builder().build_lazy(PostgresManager::new(config, NoTls)).expect("a pool");
+    let Err(GetError::Timeout(report)) = pool.get_timeout(Duration::from_millis(500)) else { panic!("no time-out") };
+    let (error, _) = report.last_connect_error.expect("a cause");
+    assert!(error.source().expect("a source").to_string().contains("no TLS connector"));
+}
+
+#[test]
+fn settings_that_cannot_be_are_permanent_faults() {
+    let manager = PostgresManager::new(Config::new(), NoTls);
+    let error = PostgresManager::from_url("postgres://host:many/", NoTls).expect_err("no port");
+    assert_eq!(manager.fault(&error), Fault::Permanent);
+    assert!(matches!(builder().build(manager), Err(BuildError::Connect(_))), "no host");
+}

@@ -1,0 +1,135 @@
+//! TLS: each mode against a server that offers it, tracked and cut like any other connection.
+
+use crate::fixture::{Server, builder, skip};
+use cabrank_postgres::postgres::Config;
+use cabrank_postgres::postgres::config::SslMode;
+use cabrank_postgres::{Connection, PostgresManager};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+fn offers_tls(server: &Server) -> bool {
+    let ssl = server.client().query_one("SHOW ssl", &[]).expect("a row").get::<_, String>(0);
+    if ssl != "on" {
+        skip("the server does not offer TLS");
+    }
+    ssl == "on"
+}
+
+fn manager(server: &Server, mode: SslMode) -> PostgresManager {
+    let mut config = server.config.clone();
+    config.ssl_mode(mode);
+    PostgresManager::new(config, connector())
+}
+
+fn is_encrypted(conn: &mut Connection) -> bool {
+    conn.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).expect("a row").get(0)
+}
+
+#[test]
+fn each_mode_does_as_it_says_and_all_are_tracked() {
+    let Some(server) = Server::find() else { return };
+    if !offers_tls(&server) {
+        return;
+    }
+    for (mode, encrypted) in [(SslMode::Disable, false), (SslMode::Prefer, true), (SslMode::Require, true)] {
+        let pool = builder().max_size(1).build(manager(&server, mode)).expect("a pool");
+        let mut conn = pool.get().expect("a connection");
+        assert_eq!(is_encrypted(&mut conn), encrypted, "{mode:?}");
+        let pid = conn.backend_pid().expect("a pid");
+        drop(conn);
+        assert_eq!(pool.stats().resets_skipped, 1, "{mode:?}");
+        pool.get().expect("a connection").batch_execute("SET work_mem = '1MB'").expect("no error");
+        drop(pool.get().expect("a connection"));
+        assert_eq!((pool.stats().resets_done, pool.stats().opened), (1, 1), "{mode:?}");
+        assert!(pool.close_within(Duration::from_secs(5)).is_clean());
+        assert!(!server.has_session(pid), "{mode:?}");
+    }
+}
+
+#[test]
+fn a_statement_is_cancelled_and_a_line_cut_through_tls() {
+    let Some(server) = Server::find() else { return };
+    if !offers_tls(&server) {
+        return;
+    }
+    let pool = builder().max_size(1).build(manager(&server, SslMode::Require)).expect("a pool");
+    let mut conn = pool.get().expect("a connection");
+    let pid = conn.backend_pid().expect("a pid");
+    let holder =
+        thread::spawn(move || conn.batch_execute("SELECT pg_sleep(60)").expect_err("a cancellation").code().cloned());
+    server.wait_for_query(pid, "pg_sleep");
+    let report = pool.close_within(Duration::from_secs(2));
+    assert!(report.is_clean() && report.severed.is_empty(), "{report}");
+    assert_eq!(holder.join().expect("no panic").map(|code| code.code().to_owned()).as_deref(), Some("57014"));
+}
+
+#[test]
+fn a_listener_that_never_answers_the_request_for_tls_holds_nobody_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(listener.local_addr().expect("its number").port()).user("nobody");
+    config.ssl_mode(SslMode::Require);
+    let manager = PostgresManager::new(config, connector());
+    let pool = builder().connect_timeout(Duration::from_millis(200)).build_lazy(manager).expect("a pool");
+    let began = Instant::now();
+    assert!(pool.get_timeout(Duration::from_millis(500)).is_err());
+    assert!(began.elapsed() < Duration::from_millis(750), "{:?}", began.elapsed());
+    assert!(pool.close_within(Duration::from_millis(500)).is_clean());
+}
+
+fn connector() -> MakeRustlsConnect {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth();
+    MakeRustlsConnect::new(config)
+}
+
+/// The server's certificate was made for the test, and nobody vouches for it.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

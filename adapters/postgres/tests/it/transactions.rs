@@ -1,0 +1,155 @@
+//! Transactions through the pool.
+
+use crate::fixture::{Server, builder};
+use crate::proxy::Proxy;
+use cabrank_postgres::cabrank::{CloseReason, TransactionError};
+use cabrank_postgres::postgres::error::SqlState;
+use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
+use cabrank_postgres::{PostgresManager, TransactionOptions};
+use std::thread;
+
+fn serializable() -> TransactionOptions {
+    TransactionOptions::new().isolation_level(IsolationLevel::Serializable)
+}
+
+#[test]
+fn increments_that_conflict_are_retried_until_all_are_done() {
+    let Some(server) = Server::find() else { return };
+    server.table("counted", "n int");
+    server.client().batch_execute("INSERT INTO counted VALUES (0)").expect("a row");
+    let pool = server.pool(4);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let increment =
+                        pool.transaction().options(serializable()).retries(1000).run(|tx| -> Result<(), Error> {
+                            let n: i32 = tx.query_one("SELECT n FROM counted", &[])?.get(0);
+                            tx.execute("UPDATE counted SET n = $1", &[&(n + 1)])?;
+                            Ok(())
+                        });
+                    increment.expect("a commit");
+                }
+            });
+        }
+    });
+    let n: i32 = server.client().query_one("SELECT n FROM counted", &[]).expect("a row").get(0);
+    assert_eq!(n, 200);
+    assert_eq!(pool.stats().opened, u64::from(pool.stats().open), "no connection was lost over it");
+}
+
+#[test]
+fn a_deadlock_is_retried() {
+    let Some(server) = Server::find() else { return };
+    server.table("locked", "id int PRIMARY KEY, n int");
+    server.client().batch_execute("INSERT INTO locked VALUES (1, 0), (2, 0)").expect("rows");
+    let pool = server.pool(2);
+    let both_hold_one = std::sync::Barrier::new(2);
+    thread::scope(|scope| {
+        for (first, second) in [(1, 2), (2, 1)] {
+            let (pool, both_hold_one) = (&pool, &both_hold_one);
+            scope.spawn(move || {
+                let mut first_time = true;
+                let done = pool.transaction().retries(5).run(|tx| -> Result<(), Error> {
+                    tx.execute("UPDATE locked SET n = n + 1 WHERE id = $1", &[&first])?;
+                    if std::mem::take(&mut first_time) {
+                        both_hold_one.wait();
+                    }
+                    tx.execute("UPDATE locked SET n = n + 1 WHERE id = $1", &[&second])?;
+                    Ok(())
+                });
+                done.expect("a commit");
+            });
+        }
+    });
+    let sum: i64 = server.client().query_one("SELECT sum(n) FROM locked", &[]).expect("a row").get(0);
+    assert_eq!(sum, 4);
+}
+
+/// The closure swallows an error, and the server would answer COMMIT with a rollback.
+#[test]
+fn a_commit_that_became_a_rollback_is_an_error() {
+    let Some(server) = Server::find() else { return };
+    server.table("not_committed", "i int");
+    let pool = server.pool(1);
+    let outcome = pool.transaction().run(|tx| -> Result<(), Error> {
+        tx.execute("INSERT INTO not_committed VALUES (1)", &[])?;
+        let _ = tx.batch_execute("SELECT 1/0");
+        Ok(())
+    });
+    let Err(TransactionError::Commit(error)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(error.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
+    assert_eq!(pool.get().expect("a connection").query("SELECT * FROM not_committed", &[]).expect("rows").len(), 0);
+    assert_eq!((pool.stats().opened, pool.stats().resets_done), (1, 0));
+}
+
+#[test]
+fn a_commit_that_fails_leaves_a_good_connection() {
+    let Some(server) = Server::find() else { return };
+    server.table("deferred", "i int UNIQUE DEFERRABLE INITIALLY DEFERRED");
+    let (tell, told) = std::sync::mpsc::channel();
+    let mut config = server.config.clone();
+    config.notice_callback(move |notice| drop(tell.send(notice.message().to_owned())));
+    let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");
+    for _ in 0..3 {
+        let outcome = pool.transaction().run(|tx| tx.batch_execute("INSERT INTO deferred VALUES (1), (1)"));
+        let Err(TransactionError::Commit(error)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(error.code(), Some(&SqlState::UNIQUE_VIOLATION));
+    }
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), Vec::<String>::new(), "no warning in the server's log");
+    assert_eq!((pool.stats().opened, pool.stats().resets_done), (1, 0));
+}
+
+#[test]
+fn a_commit_is_one_message_and_a_good_transaction_needs_no_reset() {
+    let Some(server) = Server::find() else { return };
+    let proxy = Proxy::to(&server.config);
+    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
+    for _ in 0..2 {
+        proxy.take();
+        let options =
+            TransactionOptions::new().read_only(true).deferrable(true).isolation_level(IsolationLevel::Serializable);
+        pool.transaction().options(options).run(|tx| tx.batch_execute("SELECT 1")).expect("a commit");
+        let begin = "Q START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE";
+        assert_eq!(proxy.take(), [begin, "Q SELECT 1", "Q SELECT 1; COMMIT"]);
+    }
+    assert_eq!(pool.stats().resets_skipped, 2);
+}
+
+#[test]
+fn a_line_cut_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried() {
+    let Some(server) = Server::find() else { return };
+    server.table("unknown", "i int");
+    let proxy = Proxy::to(&server.config);
+    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
+    proxy.cut_at("COMMIT");
+    let mut attempts = 0;
+    let outcome = pool.transaction().retries(5).run(|tx| {
+        attempts += 1;
+        tx.batch_execute("INSERT INTO unknown VALUES (1)")
+    });
+    assert!(matches!(outcome, Err(TransactionError::Unknown(_))), "{outcome:?}");
+    assert_eq!((attempts, pool.stats().closed.by(CloseReason::Broken)), (1, 1));
+    pool.get().expect("another connection").batch_execute("SELECT 1").expect("an answer");
+}
+
+#[test]
+fn a_closure_that_fails_or_panics_commits_nothing() {
+    let Some(server) = Server::find() else { return };
+    server.table("undone", "i int");
+    let pool = server.pool(1);
+    let failed = pool.transaction().run(|tx| -> Result<(), Box<dyn std::error::Error>> {
+        tx.execute("INSERT INTO undone VALUES (1)", &[])?;
+        Err("changed my mind".into())
+    });
+    assert!(matches!(failed, Err(TransactionError::User(_))));
+    let panicking = pool.clone();
+    let panicked = thread::spawn(move || {
+        let _ = panicking.transaction().run(|tx| -> Result<(), Error> {
+            tx.execute("INSERT INTO undone VALUES (2)", &[])?;
+            panic!("on purpose");
+        });
+    });
+    assert!(panicked.join().is_err());
+    assert_eq!(pool.get().expect("a connection").query("SELECT * FROM undone", &[]).expect("rows").len(), 0);
+}
