@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 
-/// Why [`Pool::run`] failed.
+/// Why [`Pool::run`](crate::Pool::run) failed.
 #[non_exhaustive]
 pub enum RunError<D, E> {
     /// There was no connection.
