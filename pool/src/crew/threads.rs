@@ -116,12 +116,9 @@ impl<J: Send + 'static> Inner<J> {
         loop {
             // Alarms first: they end calls that hang, and free the threads that jobs wait for.
             let now = sync::now();
-            if let Some(first) = state.alarms.first_entry() {
-                if first.key().0 <= now {
-                    let (alarm, job) = first.remove_entry();
-                    state.upkeep = state.upkeep.filter(|&upkeep| upkeep != alarm);
-                    return (state, Some(job));
-                }
+            if state.alarms.first_key_value().is_some_and(|(first, _)| first.0 <= now) {
+                let rung = state.first_alarm();
+                return (state, rung.map(|(_, job)| job));
             }
             if let Some(job) = state.jobs.pop_front() {
                 return (state, Some(job));
