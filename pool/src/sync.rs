@@ -111,8 +111,18 @@ pub(crate) fn after(at: Instant, span: Duration) -> Option<Instant> {
 /// Starts a thread. An error means that there can be no more for now.
 #[cfg(not(loom))]
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    #[cfg(test)]
+    if name == FULL && IS_FULL.load(Ordering::SeqCst) {
+        return Err(std::io::ErrorKind::WouldBlock.into());
+    }
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
+
+/// A test's crew of this name gets no threads while the machine is said to be full.
+#[cfg(all(test, not(loom)))]
+pub(crate) const FULL: &str = "full";
+#[cfg(all(test, not(loom)))]
+pub(crate) static IS_FULL: AtomicBool = AtomicBool::new(true);
 
 /// Sleeps, between two attempts at a transaction.
 pub(crate) fn pause(span: Duration) {

@@ -143,3 +143,18 @@ fn there_is_one_upkeep_at_a_time_the_earliest() {
     crew.at(start, Box::new(|| panic!("refused while winding down")));
     assert_eq!(crew.join(None), 0);
 }
+
+#[test]
+fn jobs_for_which_no_thread_can_be_spawned_wait_for_the_next_call() {
+    let crew: Crew<Job> = Crew::new(sync::FULL, 2, |job| job());
+    let (done, is_done) = channel();
+    for n in 0..3 {
+        let done = done.clone();
+        crew.submit(Box::new(move || done.send(n).unwrap()));
+    }
+    assert_eq!(crew.threads(), 0);
+    assert!(is_done.try_recv().is_err());
+    sync::IS_FULL.store(false, std::sync::atomic::Ordering::SeqCst);
+    crew.retry();
+    assert_eq!((0..3).map(|_| is_done.recv().unwrap()).collect::<Vec<_>>(), [0, 1, 2]);
+}

@@ -103,7 +103,7 @@ mod tests {
             ("./a/demo.db", "./a/demo.db"),
             ("sqlite:demo.db", "demo.db"),
             ("sqlite://demo.db", "demo.db"),
-            ("sqlite:///tmp/demo.db", "/tmp/demo.db"),
+            ("sqlite:///srv/demo.db", "/srv/demo.db"),
             (r"C:\demo.db", r"C:\demo.db"),
         ] {
             assert_eq!(database(Some(url)), Ok(Database::File(PathBuf::from(path))), "{url}");
