@@ -113,7 +113,8 @@ fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration, cancelled: 
     }
 }
 
-/// Cuts the lines of what is still lent, and the driver calls that still run. The slots are back at once where there is a server at the other end.
+/// Cuts the lines of what is still lent, and the driver calls that still run. The slots are back at once where there is a
+/// server at the other end.
 fn sever_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
     let now = sync::now();
     let lent = shared.with(now, |state, todo| {

@@ -121,7 +121,7 @@ impl<M: Manager> Shared<M> {
     fn perform(self: &Arc<Self>, todo: Todo<M::Connection, M::Error>) {
         let slot = |id| Slot { shared: Some(Arc::clone(self)), id };
         // What runs the user's code comes last: it may take its time, and nothing else may wait for it.
-        let mut afterwards = Vec::new();
+        let (mut leaks, mut errors) = (Vec::new(), Vec::new());
         for action in todo {
             match action {
                 Action::Wake(wake) => wake.wake(),
@@ -140,15 +140,15 @@ impl<M: Manager> Shared<M> {
                 Action::Alarm(at) => {
                     self.crew.next_upkeep(at, Job::Tick(Arc::downgrade(self), at));
                 }
-                Action::TellLeak(_) | Action::Drop(_) => afterwards.push(action),
+                Action::TellLeak(holder) => leaks.push(holder),
+                Action::Drop(error) => errors.push(error),
             }
         }
-        for action in afterwards {
-            match action {
-                Action::TellLeak(holder) => self.tell(|events| events.leaked(&self.config.name, &holder)),
-                Action::Drop(cause) => drop(contained(|| drop(cause))),
-                _ => unreachable!("BUG: this is done above"),
-            }
+        for holder in leaks {
+            self.tell(|events| events.leaked(&self.config.name, &holder));
+        }
+        for error in errors {
+            let _ = contained(|| drop(error));
         }
     }
 

@@ -76,8 +76,7 @@ impl<C, E> State<C, E> {
     /// new connections. Calls that have gone unanswered for a while are no longer relied upon.
     fn supply(&mut self, now: Instant, todo: &mut Todo<C, E>) {
         let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.nudged));
-        let late = self.late(now, Phase::Checking) + self.late(now, Phase::Resetting);
-        if late > 0 {
+        if self.promises.iter().any(|promise| promise.kind != Phase::Opening && promise.is_late(now)) {
             // Stale connections do not answer: better a new one than the next of them.
             self.open_for(waiting, now, todo);
             self.cut_the_oldest(self.unserved(waiting, now), now, todo);
@@ -89,8 +88,13 @@ impl<C, E> State<C, E> {
 
     /// Waiters for whom neither a fresh connection is idle nor a call is under way that still is in time.
     fn unserved(&self, waiting: usize, now: Instant) -> usize {
-        let relied_upon = |promise: &&Promise| !promise.is_late(now) || self.is_probe(promise);
-        waiting.saturating_sub(self.fresh(now) + self.promises.iter().filter(relied_upon).count())
+        waiting.saturating_sub(self.fresh(now) + self.relied_upon(now).count())
+    }
+
+    /// The calls under way that are still in time, and a probe in any case: beside it there is no second.
+    fn relied_upon(&self, now: Instant) -> impl Iterator<Item = &Promise> {
+        let is_probe = |promise: &Promise| promise.kind == Phase::Opening && self.gate.is_probe(promise.since);
+        self.promises.iter().filter(move |promise| !promise.is_late(now) || is_probe(promise))
     }
 
     /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: whoever
@@ -104,10 +108,6 @@ impl<C, E> State<C, E> {
 
     fn promised(&self, kind: Phase) -> usize {
         self.promises.iter().filter(|promise| promise.kind == kind).count()
-    }
-
-    fn late(&self, now: Instant, kind: Phase) -> usize {
-        self.promises.iter().filter(|promise| promise.kind == kind && promise.is_late(now)).count()
     }
 
     fn check_the_newest(&mut self, now: Instant, todo: &mut Todo<C, E>) -> bool {
@@ -149,14 +149,9 @@ impl<C, E> State<C, E> {
     }
 
     /// Attempts to connect that hold up the next. One that drags on does not, nor does one that hangs for good, which is
-    /// no promise any more; but beside a probe there is no second.
+    /// no promise any more.
     fn attempts(&self, now: Instant) -> usize {
-        let holds_up = |promise: &&Promise| !promise.is_late(now) || self.is_probe(promise);
-        self.promises.iter().filter(|promise| promise.kind == Phase::Opening).filter(holds_up).count()
-    }
-
-    fn is_probe(&self, promise: &Promise) -> bool {
-        promise.kind == Phase::Opening && self.gate.is_probe(promise.since)
+        self.relied_upon(now).filter(|promise| promise.kind == Phase::Opening).count()
     }
 
     /// No slot is free: the checks that have gone unanswered the longest make room. (A reset has its time: who holds the slot
