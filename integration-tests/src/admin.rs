@@ -72,16 +72,25 @@ impl Admin {
         }
     }
 
-    /// How many sessions the server has in a database, ours not counted.
-    pub fn sessions(&mut self, database: &str) -> Result<i64> {
+    /// The numbers of the sessions that the server has of a user.
+    pub fn sessions_of(&mut self, user: &str) -> Result<Vec<i64>> {
+        let rows = self.rows(&match self {
+            Self::Postgres(_) => format!("SELECT pid FROM pg_stat_activity WHERE usename = '{user}'"),
+            Self::Mysql(_) => format!("SELECT id FROM information_schema.processlist WHERE user = '{user}'"),
+        })?;
+        rows.iter().map(|row| Ok(row[0].parse()?)).collect()
+    }
+
+    /// Ends a session from the server's side. It may be gone already.
+    pub fn kill(&mut self, session: i64) -> Result<()> {
         match self {
-            Self::Postgres(_) => self.number(&format!(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()"
-            )),
-            Self::Mysql(_) => self.number(&format!(
-                "SELECT count(*) FROM information_schema.processlist WHERE db = '{database}' AND id <> connection_id()"
-            )),
+            Self::Postgres(client) => client.batch_execute(&format!("SELECT pg_terminate_backend({session})"))?,
+            Self::Mysql(conn) => match conn.query_drop(format!("KILL {session}")) {
+                Err(mysql::Error::MySqlError(error)) if error.code == NO_SUCH_THREAD => {}
+                killed => killed?,
+            },
         }
+        Ok(())
     }
 }
 
@@ -92,3 +101,6 @@ impl std::fmt::Debug for Admin {
 }
 
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// ER_NO_SUCH_THREAD.
+const NO_SUCH_THREAD: u16 = 1094;

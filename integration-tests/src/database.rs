@@ -1,13 +1,18 @@
-//! A database for one test, on the engine's server. Dropped with the value.
+//! A database for one test, on the engine's server, and a user who owns it. Both are dropped with the value.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use anyhow::Result;
 use url::Url;
 
 use crate::{admin::Admin, engine::Engine, proxy::Proxy, server::Server};
 
-/// An empty database named `cabrank_test_*`.
+/// An empty database named `cabrank_test_*`, and a user of the same name who may do everything in it and nothing elsewhere.
+///
+/// What is under test logs in as that user, so that its sessions are told from ours by name.
 #[derive(Debug)]
 pub struct Database {
     server: &'static Server,
@@ -20,8 +25,40 @@ impl Database {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         // The process is part of the name: several may share a server that the environment names.
         let name = format!("cabrank_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        server.log_in()?.execute(&format!("CREATE DATABASE {name}"))?;
-        Ok(Self { server, name })
+        let mut admin = server.log_in()?;
+        admin.execute(&format!("CREATE DATABASE {name}"))?;
+        // From here on it is dropped, whatever fails.
+        let database = Self { server, name };
+        database.make_user(&mut admin)?;
+        Ok(database)
+    }
+
+    fn make_user(&self, admin: &mut Admin) -> Result<()> {
+        let Self { name, .. } = self;
+        if self.server.engine() == Engine::Postgres {
+            admin.execute(&format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'"))?;
+            admin.execute(&format!("ALTER DATABASE {name} OWNER TO {name}"))
+        } else {
+            admin.execute(&format!("CREATE USER {name} IDENTIFIED BY '{PASSWORD}'"))?;
+            admin.execute(&format!("GRANT ALL ON {name}.* TO {name}"))
+        }
+    }
+
+    /// Gives the user another password. Sessions that are open go on.
+    pub fn set_password(&self, password: &str) -> Result<()> {
+        let (kind, by) =
+            if self.server.engine() == Engine::Postgres { ("ROLE", "PASSWORD") } else { ("USER", "IDENTIFIED BY") };
+        self.server.log_in()?.execute(&format!("ALTER {kind} {} {by} '{password}'", self.name))
+    }
+
+    /// Lets the user have so many sessions and no more.
+    pub fn limit_sessions(&self, most: u32) -> Result<()> {
+        let name = &self.name;
+        self.server.log_in()?.execute(&if self.server.engine() == Engine::Postgres {
+            format!("ALTER ROLE {name} CONNECTION LIMIT {most}")
+        } else {
+            format!("ALTER USER {name} WITH MAX_USER_CONNECTIONS {most}")
+        })
     }
 
     /// The server that it lies on.
@@ -34,17 +71,33 @@ impl Database {
         &self.name
     }
 
-    /// Leads straight to it.
+    /// Leads straight to it, as its user.
     pub fn url(&self) -> Url {
+        let mut url = self.admin_url();
+        url.set_username(&self.name).expect("the URL of a server takes a user");
+        self.with_password(url, PASSWORD)
+    }
+
+    /// The same with another password.
+    pub fn with_password(&self, mut url: Url, password: &str) -> Url {
+        url.set_password(Some(password)).expect("the URL of a server takes a password");
+        url
+    }
+
+    fn admin_url(&self) -> Url {
         let mut url = self.server.url().clone();
         url.set_path(&self.name);
         url
     }
 
-    /// Leads to it through a proxy.
+    /// Leads to it through a proxy, as its user.
     pub fn url_through(&self, proxy: &Proxy) -> Url {
+        self.url_at(proxy.address())
+    }
+
+    /// Leads to it by another address, as its user.
+    pub fn url_at(&self, address: SocketAddr) -> Url {
         let mut url = self.url();
-        let address = proxy.address();
         url.set_ip_host(address.ip()).expect("the URL of a server has a host");
         url.set_port(Some(address.port())).expect("the URL of a server takes a port");
         url
@@ -56,25 +109,30 @@ impl Database {
         Proxy::start((host.as_str(), port))
     }
 
-    /// A login at it by the plain driver.
+    /// A login of ours at it by the plain driver, as a user who may do everything.
     pub fn log_in(&self) -> Result<Admin> {
-        Admin::log_in(self.server.engine(), &self.url())
+        Admin::log_in(self.server.engine(), &self.admin_url())
     }
 
-    /// How many sessions the server has in it, counted from outside.
-    pub fn sessions(&self) -> Result<i64> {
-        self.server.log_in()?.sessions(&self.name)
+    /// The sessions that the server has of its user, counted from outside.
+    pub fn sessions(&self) -> Result<Vec<i64>> {
+        self.server.log_in()?.sessions_of(&self.name)
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let force = if self.server.engine() == Engine::Postgres { " WITH (FORCE)" } else { "" };
-        let dropped =
-            self.server.log_in().and_then(|mut admin| admin.execute(&format!("DROP DATABASE {}{force}", self.name)));
+        let (force, user) =
+            if self.server.engine() == Engine::Postgres { (" WITH (FORCE)", "ROLE") } else { ("", "USER") };
+        let dropped = self.server.log_in().and_then(|mut admin| {
+            admin.execute(&format!("DROP DATABASE {}{force}", self.name))?;
+            admin.execute(&format!("DROP {user} IF EXISTS {}", self.name))
+        });
         // The server may be down because the test failed, and goes away with its container anyway.
         if let Err(error) = dropped {
             eprintln!("{} stays behind: {error:#}", self.name);
         }
     }
 }
+
+const PASSWORD: &str = "first";

@@ -4,7 +4,8 @@
 //! its own name, chosen and counted as usual.
 
 use std::{
-    collections::BTreeMap,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     env,
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
@@ -14,6 +15,7 @@ use std::{
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::{
+    census,
     engine::Engine,
     server::{self, Server},
 };
@@ -52,6 +54,11 @@ pub fn skip(reason: impl Into<String>) -> ! {
     panic::resume_unwind(Box::new(Skip(reason.into())))
 }
 
+/// Puts what a case has measured into the table that closes the run. For the thread that the case began in.
+pub fn figure(text: impl Into<String>) {
+    FIGURES.with_borrow_mut(|figures| figures.push(text.into()));
+}
+
 /// Runs the cases as the command line and the environment choose. `CABRANK_ENGINE` confines them to one engine.
 pub fn run(cases: Vec<Case>) -> ExitCode {
     let arguments = Arguments::from_args();
@@ -70,10 +77,14 @@ pub fn run(cases: Vec<Case>) -> ExitCode {
 fn trial(case: Case) -> Trial {
     Trial::ignorable_test(format!("{}::{}", case.engine, case.name), move || {
         let outcome = attempt(&case);
+        let figures = FIGURES.take();
         let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(case.engine.name()).or_default();
         match &outcome {
-            Ok(Completion::Completed) => count.passed += 1,
+            Ok(Completion::Completed) => {
+                count.passed += 1;
+                count.figures.extend(figures.into_iter().map(|text| (case.name, text)));
+            }
             Ok(Completion::Ignored { reason }) => {
                 *count.skipped.entry(reason.clone().unwrap_or_default()).or_default() += 1
             }
@@ -114,13 +125,21 @@ fn message(payload: &(dyn std::any::Any + Send)) -> String {
     text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
 }
 
-/// The table that closes the run: engine by engine, how many ran and how many did not, and why.
+/// The table that closes the run: engine by engine, how many ran and how many did not, and why; then what was measured.
 fn report(counts: &BTreeMap<&'static str, Count>) {
     println!("{:>10} {:>7} {:>7} {:>8}", "", "passed", "failed", "not run");
     for (engine, count) in counts {
         let skipped: usize = count.skipped.values().sum();
         println!("{engine:>10} {:>7} {:>7} {skipped:>8}", count.passed, count.failed);
         count.skipped.iter().for_each(|(reason, times)| println!("{:>34} not run: {reason}", times));
+    }
+    println!();
+    for (engine, (watched, samples)) in census::totals() {
+        let rate = samples as f64 / watched.as_secs_f64();
+        println!("{engine:>10} sessions counted at the server {samples} times, {rate:.0} times a second");
+    }
+    for (engine, count) in counts {
+        count.figures.iter().for_each(|(case, text)| println!("{engine:>10} {case}: {text}"));
     }
     println!();
 }
@@ -130,6 +149,7 @@ struct Count {
     passed: usize,
     failed: usize,
     skipped: BTreeMap<String, usize>,
+    figures: BTreeSet<(&'static str, String)>,
 }
 
 /// What unwinds out of a case that does not apply.
@@ -142,6 +162,11 @@ impl Drop for Removal {
     fn drop(&mut self) {
         server::remove_all();
     }
+}
+
+thread_local! {
+    /// What the case that runs in this thread has measured.
+    static FIGURES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 static COUNTS: Mutex<BTreeMap<&'static str, Count>> = Mutex::new(BTreeMap::new());

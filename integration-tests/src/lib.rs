@@ -11,6 +11,7 @@ pub mod server;
 
 // How it is started, stopped, and spoken to.
 pub mod admin;
+pub mod census;
 pub mod container;
 pub mod engine;
 
@@ -18,8 +19,9 @@ pub mod engine;
 pub mod proxy;
 
 pub use admin::Admin;
+pub use census::Census;
 pub use database::Database;
 pub use engine::Engine;
-pub use harness::{Case, Needs, skip};
+pub use harness::{Case, Needs, figure, skip};
 pub use proxy::{Fault, Proxy};
 pub use server::Server;

@@ -22,10 +22,11 @@ impl PgBouncer {
         let server =
             database.server().container().context("a server that the environment names is out of its reach")?;
         let (host, prepared) = (server.inner_address()?, max_prepared_statements.to_string());
+        let url = database.url();
         let variables = [
             ("DB_HOST", host.as_str()),
-            ("DB_USER", "postgres"),
-            ("DB_PASSWORD", "cabrank"),
+            ("DB_USER", url.username()),
+            ("DB_PASSWORD", url.password().unwrap_or_default()),
             ("AUTH_TYPE", "scram-sha-256"),
             ("POOL_MODE", "transaction"),
             ("MAX_PREPARED_STATEMENTS", &prepared),

@@ -4,6 +4,8 @@
 //! and one line below.
 
 // What a test may ask of an engine, and the engines.
+mod mysql;
+mod postgres;
 mod sqlite;
 mod subject;
 
@@ -17,6 +19,7 @@ mod transactions;
 // What it stands on.
 mod cases;
 mod fixtures;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -26,6 +29,9 @@ use subject::Subject;
 fn main() -> ExitCode {
     let mut cases = fixtures::cases();
     suite::<sqlite::Sqlite>(&mut cases);
+    suite::<postgres::Postgres>(&mut cases);
+    suite::<mysql::MySql>(&mut cases);
+    suite::<mysql::MariaDb>(&mut cases);
     integration_tests::harness::run(cases)
 }
 

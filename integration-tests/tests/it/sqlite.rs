@@ -9,7 +9,7 @@ use cabrank_sqlite::{
 use integration_tests::{Engine, skip};
 use tempfile::TempDir;
 
-use crate::subject::Subject;
+use crate::{subject::Subject, watch::Watch};
 
 pub(crate) struct Sqlite {
     _directory: TempDir,
@@ -67,14 +67,18 @@ impl Subject for Sqlite {
         TransactionMode::Deferred
     }
 
+    fn watch(&self) -> Option<&Watch> {
+        None
+    }
+
     /// There is no server to ask, but the system knows which files are open. Each session has the log open once; the
     /// database file itself stays open after a session until the last lock on it is gone.
-    fn sessions(&self) -> i64 {
+    fn sessions(&self) -> usize {
         let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
             skip("this system does not tell which files are open")
         };
         let log = self.path.with_extension("db-wal");
         let open = descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
-        open.filter(|path| *path == log).count() as i64
+        open.filter(|path| *path == log).count()
     }
 }

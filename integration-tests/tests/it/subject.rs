@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use cabrank::{Builder, Manager, Pool, PooledConnection, Transact};
-use integration_tests::Engine;
+use integration_tests::{Database, Engine};
+use url::Url;
+
+use crate::watch::Watch;
 
 pub(crate) type Conn<S> = <<S as Subject>::Manager as Manager>::Connection;
 pub(crate) type Error<S> = <<S as Subject>::Manager as Manager>::Error;
@@ -32,12 +35,66 @@ pub(crate) trait Subject: Sized + Send + Sync + 'static {
     -> Result<i64, Error<Self>>;
     /// The options under which transactions that read and then write are serializable.
     fn serializable() -> <Self::Manager as Transact>::Options;
-    /// How many sessions there are in the database, seen from outside the pool.
-    fn sessions(&self) -> i64;
+    /// Counts at the server while the test runs; `None` where there is none.
+    fn watch(&self) -> Option<&Watch>;
+    /// How many sessions the pool has in the database, seen from outside of it.
+    fn sessions(&self) -> usize;
 
     /// A pool with settings of a test's choice; what is not chosen is as usual, but nothing waits for long.
     fn pool(&self, set: impl FnOnce(Builder<Self::Manager>) -> Builder<Self::Manager>) -> SubjectPool<Self> {
-        let usual = Pool::builder().acquire_timeout(Duration::from_secs(10));
-        set(usual).build(self.manager()).expect("a pool on a server that is there")
+        self.build(self.manager(), set)
+    }
+
+    /// The same with a manager of the test's choice.
+    fn build(
+        &self,
+        manager: Self::Manager,
+        set: impl FnOnce(Builder<Self::Manager>) -> Builder<Self::Manager>,
+    ) -> SubjectPool<Self> {
+        let builder = self.usual();
+        let pool = set(builder).build(manager).expect("a pool on a server that is there");
+        self.watch().inspect(|watch| watch.allow(pool.config().max_size));
+        pool
+    }
+
+    /// As usual, but nobody waits for long, and the server is looked at meanwhile.
+    fn usual(&self) -> Builder<Self::Manager> {
+        let builder = Pool::builder().acquire_timeout(Duration::from_secs(10));
+        match self.watch() {
+            Some(watch) => builder.event_handler(watch.ledger()),
+            None => builder,
+        }
+    }
+}
+
+/// An engine behind a network, with a server that can be asked who is there.
+pub(crate) trait Remote: Subject {
+    /// The number by which the server calls the session that asks.
+    const WHO: &'static str;
+    /// A statement that ends by itself after a second.
+    const A_SECOND: &'static str;
+
+    fn database(&self) -> &Database;
+    /// A manager that asks for the URL before each connect: for other ways to the same database, and other passwords.
+    fn manager_asking(url: impl Fn() -> Url + Send + Sync + 'static) -> Self::Manager;
+
+    /// A manager that goes another way to the same database, or as somebody else.
+    fn manager_by(url: Url) -> Self::Manager {
+        Self::manager_asking(move || url.clone())
+    }
+
+    /// A pool that goes another way.
+    fn pool_by(
+        &self,
+        url: Url,
+        set: impl FnOnce(Builder<Self::Manager>) -> Builder<Self::Manager>,
+    ) -> SubjectPool<Self> {
+        self.build(Self::manager_by(url), set)
+    }
+
+    /// Ends these sessions from the server's side.
+    fn kill(&self, sessions: &[i64]) {
+        let mut admin = self.database().server().log_in().expect("a server that is there");
+        sessions.iter().for_each(|&session| admin.kill(session).expect("the right to end a session"));
     }
 }

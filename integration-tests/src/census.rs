@@ -1,0 +1,135 @@
+//! Counts a user's sessions at the server, about a thousand times in a second, for as long as it lives. The most that were
+//! there at one time is what the server had to bear, whatever the pool believes.
+//!
+//! One thread and one login for each engine, however many users are watched.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{admin::Admin, engine::Engine, server::Server};
+
+/// A user who is watched. Dropped, it is watched no longer.
+#[derive(Debug)]
+pub struct Census {
+    shared: Arc<Shared>,
+    engine: Engine,
+    user: String,
+    begun: Instant,
+}
+
+/// What was seen of a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// How often was looked since the watching began, whether or not there was a session.
+    pub samples: u64,
+    /// The most sessions at one time.
+    pub peak: usize,
+}
+
+impl Census {
+    /// Begins to watch. Returns after the first look.
+    pub fn of(server: &'static Server, user: &str) -> Self {
+        let shared = running(server);
+        let mut seen = shared.lock();
+        seen.insert(user.to_owned(), Seen::default());
+        let begun = Instant::now();
+        while seen[user].samples == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{} does not let itself be counted", server.engine());
+            seen = shared.looked.wait_timeout(seen, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(seen);
+        Self { shared, engine: server.engine(), user: user.to_owned(), begun }
+    }
+
+    /// What was seen until now.
+    pub fn seen(&self) -> Seen {
+        self.shared.lock()[&self.user]
+    }
+}
+
+impl Drop for Census {
+    fn drop(&mut self) {
+        let seen = self.shared.lock().remove(&self.user).unwrap_or_default();
+        let mut totals = TOTALS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (watched, samples) = totals.entry(self.engine.name()).or_default();
+        *watched += self.begun.elapsed();
+        *samples += seen.samples;
+    }
+}
+
+/// For the report: how often each engine's users were looked at, and in how long.
+pub(crate) fn totals() -> BTreeMap<&'static str, (Duration, u64)> {
+    TOTALS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+#[derive(Debug)]
+struct Shared {
+    users: Mutex<HashMap<String, Seen>>,
+    /// A look has been taken.
+    looked: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, rows: &[Vec<String>]) {
+        let mut count = HashMap::new();
+        rows.iter().filter_map(|row| row.first()).for_each(|user| *count.entry(user.as_str()).or_insert(0) += 1);
+        for (user, seen) in self.lock().iter_mut() {
+            seen.samples += 1;
+            seen.peak = seen.peak.max(count.get(user.as_str()).copied().unwrap_or(0));
+        }
+        self.looked.notify_all();
+    }
+}
+
+/// The engine's counting thread, which ends when nobody is watched any more.
+fn running(server: &'static Server) -> Arc<Shared> {
+    let mut slots = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let slot = slots.entry(server.engine().name()).or_default();
+    slot.upgrade().unwrap_or_else(|| {
+        let shared = Arc::new(Shared { users: Mutex::default(), looked: Condvar::new() });
+        *slot = Arc::downgrade(&shared);
+        let weak = slot.clone();
+        thread::spawn(move || count(server, &weak));
+        shared
+    })
+}
+
+fn count(server: &'static Server, shared: &Weak<Shared>) {
+    let mut login: Option<Admin> = None;
+    while let Some(shared) = shared.upgrade() {
+        let begun = Instant::now();
+        // A server that is down has no sessions to count; it may come back.
+        if login.is_none() {
+            login = server.log_in().ok();
+        }
+        match login.as_mut().map(|admin| admin.rows(users(server.engine()))) {
+            Some(Ok(rows)) => shared.note(&rows),
+            _ => login = None,
+        }
+        drop(shared);
+        thread::sleep(TICK.saturating_sub(begun.elapsed()));
+    }
+}
+
+/// A row for each session, with its user. MySQL and MariaDB hang up first and then strike a session off their list, where until
+/// then it stands as one that has said goodbye or was killed.
+fn users(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgres => "SELECT usename FROM pg_stat_activity WHERE usename IS NOT NULL",
+        Engine::Mysql => "SELECT user FROM performance_schema.processlist WHERE command NOT IN ('Quit', 'Killed')",
+        _ => "SELECT user FROM information_schema.processlist WHERE command NOT IN ('Quit', 'Killed')",
+    }
+}
+
+static RUNNING: Mutex<BTreeMap<&'static str, Weak<Shared>>> = Mutex::new(BTreeMap::new());
+static TOTALS: Mutex<BTreeMap<&'static str, (Duration, u64)>> = Mutex::new(BTreeMap::new());
+
+const TICK: Duration = Duration::from_millis(1);

@@ -1,0 +1,69 @@
+//! Promise 1, held in every test on a server: never more sessions at the server than `max_size`, except such as the pool has let
+//! go without waiting for the server.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use cabrank::{CloseReason, ClosedOne, EventHandler, OpenFailed};
+use integration_tests::{Census, Database};
+
+/// Looks at the server for as long as a test lasts, and complains at its end.
+pub(crate) struct Watch {
+    census: Census,
+    allowed: AtomicUsize,
+    ledger: Arc<Ledger>,
+}
+
+impl Watch {
+    pub(crate) fn new(database: &Database) -> Self {
+        let census = Census::of(database.server(), database.name());
+        Self { census, allowed: AtomicUsize::new(0), ledger: Arc::default() }
+    }
+
+    /// So many more are in order: another pool, or something that the test itself does.
+    pub(crate) fn allow(&self, more: u32) {
+        self.allowed.fetch_add(more as usize, Ordering::Relaxed);
+    }
+
+    /// To be told what happens in the test's pools.
+    pub(crate) fn ledger(&self) -> Arc<dyn EventHandler> {
+        self.ledger.clone()
+    }
+
+    /// The most sessions at one time, until now.
+    pub(crate) fn peak(&self) -> usize {
+        self.census.seen().peak
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let (seen, allowed, gone) =
+            (self.census.seen(), *self.allowed.get_mut(), self.ledger.0.load(Ordering::Relaxed));
+        if !thread::panicking() {
+            assert!(seen.peak <= allowed + gone, "{seen:?}, and only {allowed} were in order and {gone} let go");
+        }
+    }
+}
+
+/// Counts what was cut off or taken out, and openings that failed, whose sessions the server may have for a moment more.
+#[derive(Default)]
+struct Ledger(AtomicUsize);
+
+impl EventHandler for Ledger {
+    fn closed(&self, event: &ClosedOne<'_>) {
+        use CloseReason::{Broken, CheckFailed, Detached, Overran, Panicked, PoolClosed, ResetFailed};
+        if matches!(event.reason, Broken | CheckFailed | Detached | Overran | Panicked | PoolClosed | ResetFailed) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn open_failed(&self, _: &OpenFailed<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
