@@ -81,6 +81,18 @@ impl Admin {
         rows.iter().map(|row| Ok(row[0].parse()?)).collect()
     }
 
+    /// How many statements of a user run.
+    pub fn running(&mut self, user: &str) -> Result<i64> {
+        self.number(&match self {
+            Self::Postgres(_) => {
+                format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}' AND state = 'active'")
+            }
+            Self::Mysql(_) => format!(
+                "SELECT count(*) FROM information_schema.processlist WHERE user = '{user}' AND command = 'Query'"
+            ),
+        })
+    }
+
     /// Ends a session from the server's side. It may be gone already.
     pub fn kill(&mut self, session: i64) -> Result<()> {
         match self {

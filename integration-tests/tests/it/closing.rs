@@ -6,17 +6,22 @@ use std::{
 };
 
 use cabrank::GetError;
-use integration_tests::Case;
+use integration_tests::{Case, Fault, figure};
 
 use crate::{
     cases::{add, eventually},
-    subject::Subject,
+    subject::{Remote, Subject},
 };
 
 pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, close_wakes_all_who_wait);
     add!(cases, S, Server, close_within_cancels_what_runs_and_names_it);
     add!(cases, S, Server, a_dropped_pool_leaves_no_session);
+}
+
+pub(crate) fn remote_cases<S: Remote>(cases: &mut Vec<Case>) {
+    add!(cases, S, Server, close_within_ends_a_statement_at_the_server);
+    add!(cases, S, Server, close_within_cuts_what_cannot_be_cancelled);
 }
 
 fn close_wakes_all_who_wait<S: Subject>() {
@@ -57,6 +62,47 @@ fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
         assert!(named.map(|holder| holder.call_site.file()).all(|file| file.ends_with("closing.rs")));
         assert_eq!(report.cancelled.len() + report.severed.len(), 1, "{report:?}");
     });
+    eventually(|| subject.sessions() == 0);
+}
+
+/// Not only here: the server goes on with nothing of it.
+fn close_within_ends_a_statement_at_the_server<S: Remote>() {
+    let subject = S::new();
+    let pool = subject.pool(|builder| builder.max_size(2));
+    thread::scope(|scope| {
+        let running = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::ENDLESS).map(drop));
+        eventually(|| subject.running() == 1);
+        let begun = Instant::now();
+        let report = pool.close_within(Duration::from_millis(500));
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(750), "{took:?}");
+        running.join().unwrap().expect_err("it was cancelled");
+        assert_eq!((report.cancelled.len(), report.severed.len()), (1, 0), "{report:?}");
+        assert!(report.cancelled[0].call_site.file().ends_with("closing.rs"));
+        eventually(|| subject.running() == 0 && subject.sessions() == 0);
+        figure(format!("close_within(500 ms) took {} ms, 0 statements and 0 sessions left", took.as_millis()));
+    });
+}
+
+/// A silent network lets no cancellation through either.
+fn close_within_cuts_what_cannot_be_cancelled<S: Remote>() {
+    let subject = S::new();
+    let proxy = subject.database().proxy().unwrap();
+    let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(2));
+    thread::scope(|scope| {
+        let running = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::A_SECOND).map(drop));
+        eventually(|| subject.running() == 1);
+        proxy.set(Fault::StallBoth);
+        let begun = Instant::now();
+        let report = pool.close_within(Duration::from_millis(500));
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(750), "{took:?}");
+        running.join().unwrap().expect_err("it was cut");
+        assert_eq!(report.severed.len(), 1, "{report:?}");
+    });
+    // The server hears of it at the end of its statement.
+    proxy.set(Fault::None);
+    drop(proxy);
     eventually(|| subject.sessions() == 0);
 }
 

@@ -1,18 +1,20 @@
 //! What one borrower leaves behind, the next must not find.
 
-use std::{panic, thread};
+use std::{mem, panic, thread};
 
-use cabrank::CloseReason;
+use cabrank::{CloseReason, Transact};
 use integration_tests::Case;
 
 use crate::{
     cases::{add, eventually},
-    subject::{Guard, Subject},
+    subject::{Guard, Subject, SubjectPool},
 };
 
 pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, nothing_of_a_session_reaches_the_next_borrower);
     add!(cases, S, Server, an_open_transaction_is_rolled_back);
+    add!(cases, S, Server, a_forgotten_transaction_is_rolled_back);
+    add!(cases, S, Server, a_failed_transaction_is_rolled_back);
     add!(cases, S, Server, a_connection_of_a_panicking_thread_is_closed);
     add!(cases, S, Server, a_detached_connection_lives_on_and_leaves_its_place);
 }
@@ -38,9 +40,38 @@ fn an_open_transaction_is_rolled_back<S: Subject>() {
     S::execute(&mut conn, "BEGIN").unwrap();
     S::execute(&mut conn, "UPDATE account SET money = 7").unwrap();
     drop(conn);
+    is_clean::<S>(&pool);
+}
+
+fn a_forgotten_transaction_is_rolled_back<S: Subject>() {
+    let subject = S::new();
+    let (pool, manager) = (subject.pool(|builder| builder.max_size(1)), subject.manager());
+    let mut conn = pool.get().unwrap();
+    let mut transaction = manager.begin(&mut conn, &Default::default()).unwrap();
+    S::execute_in(&mut transaction, "UPDATE account SET money = 7").unwrap();
+    mem::forget(transaction);
+    drop(conn);
+    is_clean::<S>(&pool);
+}
+
+/// Where an error aborts the transaction, too.
+fn a_failed_transaction_is_rolled_back<S: Subject>() {
+    let subject = S::new();
+    let pool = subject.pool(|builder| builder.max_size(1));
+    let mut conn = pool.get().unwrap();
+    S::execute(&mut conn, "BEGIN").unwrap();
+    S::execute(&mut conn, "UPDATE account SET money = 7").unwrap();
+    S::execute(&mut conn, "no SQL at all").unwrap_err();
+    drop(conn);
+    is_clean::<S>(&pool);
+}
+
+fn is_clean<S: Subject>(pool: &SubjectPool<S>) {
     let mut conn = pool.get().unwrap();
     assert_eq!(S::number(&mut conn, "SELECT money FROM account").unwrap(), 0);
     S::execute(&mut conn, "BEGIN").expect("no transaction is open");
+    S::execute(&mut conn, "ROLLBACK").unwrap();
+    assert_eq!(pool.stats().opened, 1, "nothing that costs a connection");
 }
 
 fn a_connection_of_a_panicking_thread_is_closed<S: Subject>() {

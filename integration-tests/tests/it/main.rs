@@ -16,7 +16,12 @@ mod expiry;
 mod hygiene;
 mod transactions;
 
+// What only an engine behind a network can do.
+mod slips;
+mod wire;
+
 // What it stands on.
+mod canaries;
 mod cases;
 mod fixtures;
 mod watch;
@@ -24,14 +29,16 @@ mod watch;
 use std::process::ExitCode;
 
 use integration_tests::Case;
-use subject::Subject;
+use subject::{Remote, Subject};
 
 fn main() -> ExitCode {
     let mut cases = fixtures::cases();
     suite::<sqlite::Sqlite>(&mut cases);
-    suite::<postgres::Postgres>(&mut cases);
-    suite::<mysql::MySql>(&mut cases);
-    suite::<mysql::MariaDb>(&mut cases);
+    remote_suite::<postgres::Postgres>(&mut cases);
+    remote_suite::<mysql::MySql>(&mut cases);
+    remote_suite::<mysql::MariaDb>(&mut cases);
+    cases.extend(canaries::cases());
+    cases.extend(wire::cases());
     integration_tests::harness::run(cases)
 }
 
@@ -41,4 +48,12 @@ fn suite<S: Subject>(cases: &mut Vec<Case>) {
     hygiene::cases::<S>(cases);
     transactions::cases::<S>(cases);
     closing::cases::<S>(cases);
+}
+
+fn remote_suite<S: Remote>(cases: &mut Vec<Case>) {
+    suite::<S>(cases);
+    expiry::remote_cases::<S>(cases);
+    transactions::remote_cases::<S>(cases);
+    closing::remote_cases::<S>(cases);
+    slips::cases::<S>(cases);
 }

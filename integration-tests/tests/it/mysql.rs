@@ -1,5 +1,7 @@
 //! MySQL and MariaDB with `cabrank-mysql`.
 
+use std::time::Duration;
+
 use cabrank_mysql::{
     Connection, MySqlManager, Transaction,
     mysql::{self, Opts, OptsBuilder, TxOpts, prelude::Queryable},
@@ -89,6 +91,7 @@ impl<const MARIADB: bool> Subject for Kin<MARIADB> {
 impl<const MARIADB: bool> Remote for Kin<MARIADB> {
     const WHO: &'static str = "SELECT connection_id()";
     const A_SECOND: &'static str = "SELECT 7 + sleep(1)";
+    const IDLE_LIMIT: &'static str = "SET wait_timeout = 2";
 
     fn database(&self) -> &Database {
         &self.database
@@ -96,6 +99,15 @@ impl<const MARIADB: bool> Remote for Kin<MARIADB> {
 
     fn manager_asking(url: impl Fn() -> Url + Send + Sync + 'static) -> MySqlManager {
         MySqlManager::with_config(move || Ok(opts(&url())))
+    }
+
+    fn hasty_manager(url: Url) -> MySqlManager {
+        MySqlManager::new(OptsBuilder::from_opts(opts(&url)).read_timeout(Some(Duration::from_millis(50))))
+    }
+
+    /// The driver gives up before the answer comes.
+    fn walk_away(conn: &mut Connection, number: i64) {
+        let _ = conn.query_drop(format!("SELECT {number} + sleep(0.08)"));
     }
 }
 

@@ -4,7 +4,10 @@ use std::convert::Infallible;
 
 use cabrank_postgres::{
     Connection, PostgresManager, TransactionOptions,
-    postgres::{Config, Error, GenericClient, IsolationLevel, NoTls, SimpleQueryMessage, Transaction},
+    postgres::{
+        Config, Error, GenericClient, IsolationLevel, NoTls, SimpleQueryMessage, Transaction,
+        fallible_iterator::FallibleIterator,
+    },
 };
 use integration_tests::{Database, Engine, Server};
 use url::Url;
@@ -100,6 +103,7 @@ impl Subject for Postgres {
 impl Remote for Postgres {
     const WHO: &'static str = "SELECT pg_backend_pid()";
     const A_SECOND: &'static str = "SELECT 7 FROM pg_sleep(1)";
+    const IDLE_LIMIT: &'static str = "SET idle_session_timeout = 2000";
 
     fn database(&self) -> &Database {
         &self.database
@@ -107,6 +111,17 @@ impl Remote for Postgres {
 
     fn manager_asking(url: impl Fn() -> Url + Send + Sync + 'static) -> PostgresManager {
         PostgresManager::with_config(move || Ok::<_, Infallible>(config(&url())), NoTls)
+    }
+
+    /// This driver waits for ever.
+    fn hasty_manager(url: Url) -> PostgresManager {
+        Self::manager_by(url)
+    }
+
+    /// Most rows are still on their way when the first is there.
+    fn walk_away(conn: &mut Connection, number: i64) {
+        let rows = conn.query_raw("SELECT $1::int8 FROM generate_series(1, 2000)", [number]);
+        let _ = rows.and_then(|mut rows| rows.next());
     }
 }
 

@@ -73,10 +73,17 @@ pub(crate) trait Remote: Subject {
     const WHO: &'static str;
     /// A statement that ends by itself after a second.
     const A_SECOND: &'static str;
+    /// Has the server end the session once it was idle for two seconds.
+    const IDLE_LIMIT: &'static str;
 
     fn database(&self) -> &Database;
     /// A manager that asks for the URL before each connect: for other ways to the same database, and other passwords.
     fn manager_asking(url: impl Fn() -> Url + Send + Sync + 'static) -> Self::Manager;
+
+    /// A manager whose driver gives up on an answer after 50 ms, if it can.
+    fn hasty_manager(url: Url) -> Self::Manager;
+    /// Leaves an answer behind that was asked for: rows with this number in them.
+    fn walk_away(conn: &mut Conn<Self>, number: i64);
 
     /// A manager that goes another way to the same database, or as somebody else.
     fn manager_by(url: Url) -> Self::Manager {
@@ -90,6 +97,12 @@ pub(crate) trait Remote: Subject {
         set: impl FnOnce(Builder<Self::Manager>) -> Builder<Self::Manager>,
     ) -> SubjectPool<Self> {
         self.build(Self::manager_by(url), set)
+    }
+
+    /// How many statements of the pool's run at the server.
+    fn running(&self) -> i64 {
+        let mut admin = self.database().server().log_in().expect("a server that is there");
+        admin.running(self.database().name()).expect("the right to see what runs")
     }
 
     /// Ends these sessions from the server's side.

@@ -1,0 +1,150 @@
+//! What a loan costs on the line, counted at a proxy that knows the protocol: what the borrower asks for, and what the README of
+//! the adapter says beyond that.
+
+use integration_tests::{
+    Case, Needs, figure,
+    proxy::{Framing, Proxy},
+};
+
+use crate::{
+    mysql::{MariaDb, MySql},
+    postgres::Postgres,
+    subject::{Error, Guard, Remote, Subject, SubjectPool},
+};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |engine, name, run| Case { engine, name, needs: Needs::Server, run };
+    vec![
+        case(Postgres::ENGINE, "wire::a_plain_loan_costs_no_message", a_plain_loan_costs_no_message),
+        case(Postgres::ENGINE, "wire::a_soiled_session_costs_one_message", a_soiled_session_costs_one_message),
+        case(
+            Postgres::ENGINE,
+            "wire::a_copy_costs_no_message_on_the_next_loan",
+            a_copy_costs_no_message_on_the_next_loan,
+        ),
+        case(MySql::ENGINE, "wire::a_loan_costs_a_reset_and_a_question", a_loan_costs_a_reset_and_a_question::<MySql>),
+        case(
+            MariaDb::ENGINE,
+            "wire::a_loan_costs_a_reset_and_a_question",
+            a_loan_costs_a_reset_and_a_question::<MariaDb>,
+        ),
+    ]
+}
+
+const LOANS: u64 = 50;
+
+/// SELECT, INSERT, UPDATE, DELETE and transactions, by all of the driver's roads, cost exactly what they cost on a connection of
+/// one's own.
+fn a_plain_loan_costs_no_message() {
+    let (subject, proxy, pool) = tapped::<Postgres>(Framing::Postgres);
+    let url = subject.database().url_through(&proxy);
+    subject.watch().inspect(|watch| watch.allow(1));
+    let mut own = postgres::Client::connect(url.as_str(), postgres::NoTls).unwrap();
+    let by_hand = messages(&proxy, || (0..LOANS).for_each(|_| plain_work(&mut own).unwrap()));
+    // The first loan opens nothing, for the pool has built one.
+    let pooled = messages(&proxy, || (0..LOANS).for_each(|_| plain_work(pool.get().unwrap().client()).unwrap()));
+    assert!(by_hand >= LOANS * 10, "{by_hand}");
+    assert_eq!(pooled, by_hand);
+    let transactions = |through: &dyn Fn()| messages(&proxy, || (0..LOANS).for_each(|_| through()));
+    let earned = transactions(&|| {
+        let earned: Result<u64, _> = pool
+            .transaction()
+            .run(|tx| -> Result<_, Error<Postgres>> { tx.execute("UPDATE account SET money = money + 1", &[]) });
+        earned.unwrap();
+    });
+    let stats = pool.stats();
+    assert_eq!((stats.resets_done, stats.resets_skipped), (0, 2 * LOANS));
+    figure(format!("{LOANS} loans: {pooled} messages, by hand {by_hand}; {LOANS} transactions: {earned}, 0 resets"));
+}
+
+/// The driver's roads: simple, extended, prepared, with rows and without, in a transaction of its own.
+fn plain_work(client: &mut postgres::Client) -> Result<(), postgres::Error> {
+    client.batch_execute("INSERT INTO account VALUES (3, 0)")?;
+    client.execute("UPDATE account SET money = $1 WHERE id = 3", &[&7_i64])?;
+    client.query("SELECT money FROM account", &[])?;
+    client.simple_query("SELECT money FROM account")?;
+    let statement = client.prepare("SELECT money FROM account WHERE id = $1")?;
+    client.query_one(&statement, &[&3])?;
+    let mut transaction = client.transaction()?;
+    transaction.execute("DELETE FROM account WHERE id = 3", &[])?;
+    transaction.commit()
+}
+
+/// A reset is one simple query.
+fn a_soiled_session_costs_one_message() {
+    let (_subject, proxy, pool) = tapped::<Postgres>(Framing::Postgres);
+    let loan = |sql: &str| {
+        let cost = messages(&proxy, || {
+            Postgres::execute(&mut pool.get().unwrap(), sql).unwrap();
+            // The reset is over when the next has the connection.
+            drop(pool.get().unwrap());
+        });
+        cost - 1
+    };
+    assert_eq!(loan("SELECT 1"), 0);
+    assert_eq!(loan("SET statement_timeout = 7000"), 1);
+    assert_eq!(loan("SELECT 1"), 0);
+    assert_eq!(pool.stats().resets_done, 1);
+}
+
+/// In both directions: neither the count of answers nor the session has suffered.
+fn a_copy_costs_no_message_on_the_next_loan() {
+    use std::io::{Read, Write};
+    let (_subject, proxy, pool) = tapped::<Postgres>(Framing::Postgres);
+    let copies: [fn(&mut Guard<Postgres>); 2] = [
+        |conn| {
+            let mut rows = conn.copy_in("COPY account FROM STDIN").unwrap();
+            rows.write_all(b"3\t0\n4\t0\n").unwrap();
+            assert_eq!(rows.finish().unwrap(), 2);
+        },
+        |conn| {
+            let mut text = String::new();
+            conn.copy_out("COPY account TO STDOUT").unwrap().read_to_string(&mut text).unwrap();
+            assert!(text.contains("3\t0\n4\t0\n"), "{text}");
+        },
+    ];
+    for copy in copies {
+        let mut conn = pool.get().unwrap();
+        copy(&mut conn);
+        // Behind what the driver says in passing about the statement that it has prepared for the copy.
+        Postgres::execute(&mut conn, "SELECT 1").unwrap();
+        drop(conn);
+        let next = messages(&proxy, || Postgres::execute(&mut pool.get().unwrap(), "SELECT 1").unwrap());
+        assert_eq!(next, 1);
+    }
+    assert_eq!(pool.stats().resets_done, 0);
+}
+
+/// COM_QUERY of the borrower; COM_RESET_CONNECTION and the question whether an answer has slipped.
+fn a_loan_costs_a_reset_and_a_question<S: Remote>() {
+    let (_subject, proxy, pool) = tapped::<S>(Framing::Mysql);
+    let work = |loans: u64| {
+        messages(&proxy, || {
+            (0..loans).for_each(|_| assert_eq!(S::number(&mut pool.get().unwrap(), "SELECT 7").unwrap(), 7));
+            // Until the last reset is over.
+            drop(pool.get().unwrap());
+        })
+    };
+    work(1);
+    let cost = work(LOANS);
+    assert_eq!(cost, 3 * LOANS);
+    assert_eq!(pool.stats().resets_failed, 0);
+    figure(format!("{LOANS} loans of one query: {cost} commands"));
+}
+
+/// A pool of one connection, with everything counted that passes.
+fn tapped<S: Remote>(framing: Framing) -> (S, Proxy, SubjectPool<S>) {
+    let subject = S::new();
+    let (host, port) = subject.database().server().address();
+    let proxy = Proxy::with_framing((host.as_str(), port), framing).unwrap();
+    let url = subject.database().url_through(&proxy);
+    let pool = subject.pool_by(url, |builder| builder.max_size(1).check_after(std::time::Duration::MAX));
+    (subject, proxy, pool)
+}
+
+/// How many messages go to the server while something is done.
+fn messages(proxy: &Proxy, act: impl FnOnce()) -> u64 {
+    let before = proxy.counts().to_server.messages;
+    act();
+    proxy.counts().to_server.messages - before
+}
