@@ -8,7 +8,7 @@ use crate::limit::Limit;
 use crate::manager::{Manager, Session};
 use crate::reason::CloseReason;
 use crate::shared::{Loan, Shared};
-use crate::sync::{self, Ordering};
+use crate::sync;
 use std::sync::Arc;
 
 /// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the crew.
@@ -59,7 +59,8 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>
         Ok(true) => entry.condemned = Some(CloseReason::Broken),
         Err(_) => entry.condemned = Some(CloseReason::Panicked),
     }
-    let touched = entry.touched.swap(false, Ordering::Relaxed);
+    // Nobody else has it any more, so this is no atomic operation.
+    let touched = std::mem::take(entry.touched.get_mut());
     if entry.condemned.is_some() || !touched {
         return Need::Nothing;
     }

@@ -69,8 +69,7 @@ struct Request<'a, M: Manager> {
     shared: &'a Arc<Shared<M>>,
     borrower: Borrower,
     start: Instant,
-    deadline: Option<Instant>,
-    waits: bool,
+    timeout: Duration,
 }
 
 /// The outcome of the first look at the pool.
@@ -85,7 +84,7 @@ impl<'a, M: Manager> Request<'a, M> {
     fn new(shared: &'a Arc<Shared<M>>, timeout: Duration, call_site: &'static Location<'static>) -> Self {
         let start = sync::now();
         let borrower = Borrower { call_site, thread: sync::thread_mark() };
-        Self { shared, borrower, start, deadline: after(start, timeout), waits: !timeout.is_zero() }
+        Self { shared, borrower, start, timeout }
     }
 
     /// Takes a connection, at once or by waiting, and says how long that was.
@@ -99,7 +98,7 @@ impl<'a, M: Manager> Request<'a, M> {
                 let waited = now.saturating_duration_since(self.start);
                 let report =
                     |state: &State<_, _>| state.report(&self.shared.config.name, waited, self.borrower.thread, now);
-                if !self.waits {
+                if self.timeout.is_zero() {
                     state.timed_out(waited);
                     state.nudge();
                     return Start::Failed(GetError::Timeout(report(state)));
@@ -129,11 +128,12 @@ impl<'a, M: Manager> Request<'a, M> {
     fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<(Loan<M>, Duration), GetError<M::Error>> {
         // Whatever is queued needs a thread; if none could be spawned before, perhaps one can now.
         self.shared.crew.retry();
+        let deadline = after(self.start, self.timeout);
         loop {
-            waiter.park(self.deadline);
+            waiter.park(deadline);
             let now = sync::now();
             let waited = now.saturating_duration_since(self.start);
-            let over = self.deadline.is_some_and(|deadline| deadline <= now);
+            let over = deadline.is_some_and(|deadline| deadline <= now);
             let outcome = self.shared.with(now, |state, todo| {
                 let delivery = state.look(ticket, now, self.borrower, todo).or_else(|| {
                     // Out of the line under the lock: nothing can be delivered to one who has gone.

@@ -120,7 +120,7 @@ impl Slots {
     }
 
     #[inline]
-    pub(crate) fn enter(&mut self, slot: SlotId, phase: Phase, now: Instant) {
+    pub(crate) fn enter(&mut self, slot: SlotId, phase: Phase, now: Instant) -> &mut Record {
         let record = self.records[slot].as_mut().expect("a slot is known until it is freed");
         self.counts[record.phase as usize] -= 1;
         self.counts[phase as usize] += 1;
@@ -128,9 +128,10 @@ impl Slots {
         if phase == Phase::Severed && record.phase == Phase::Lent {
             // Its holder still has it, and since when is still of interest.
             (record.phase, record.severed_loan) = (phase, true);
-            return;
+        } else {
+            (record.phase, record.since, record.stuck) = (phase, now, false);
         }
-        (record.phase, record.since, record.stuck) = (phase, now, false);
+        record
     }
 
     /// The call in this slot hangs and cannot be cut.

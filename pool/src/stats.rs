@@ -108,9 +108,10 @@ impl fmt::Debug for Closed {
 #[derive(Clone)]
 pub struct Histogram {
     buckets: [u64; BUCKETS],
-    total: Duration,
     count: u64,
-    longest: Duration,
+    /// In nanoseconds, as is the longest.
+    total: u64,
+    longest: u64,
 }
 
 impl Histogram {
@@ -121,13 +122,12 @@ impl Histogram {
 
     /// Their mean; zero if there are none.
     pub fn mean(&self) -> Duration {
-        let nanos = self.total.as_nanos() / u128::from(self.count.max(1));
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        Duration::from_nanos(self.total / self.count.max(1))
     }
 
     /// The longest.
     pub fn max(&self) -> Duration {
-        self.longest
+        Duration::from_nanos(self.longest)
     }
 
     /// The duration that a share `q` (0 to 1) of them does not exceed, rounded up to the end of its bucket. Zero if
@@ -138,30 +138,31 @@ impl Histogram {
         for (bucket, &count) in self.buckets.iter().enumerate() {
             seen += count;
             if seen >= wanted && count > 0 {
-                return end_of(bucket).min(self.longest);
+                return end_of(bucket).min(self.max());
             }
         }
         Duration::ZERO
     }
 
-    #[inline]
-    pub(crate) fn count_zero(&mut self) {
-        self.count += 1;
-        self.buckets[0] += 1;
+    /// Counts so many that took no time.
+    pub(crate) fn count_zeros(&mut self, zeros: u64) {
+        self.count += zeros;
+        self.buckets[0] += zeros;
     }
 
     #[inline]
     pub(crate) fn record(&mut self, span: Duration) {
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         self.count += 1;
-        self.total = self.total.saturating_add(span);
-        self.longest = self.longest.max(span);
-        self.buckets[bucket_of(span)] += 1;
+        self.total = self.total.saturating_add(nanos);
+        self.longest = self.longest.max(nanos);
+        self.buckets[bucket_of(nanos)] += 1;
     }
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { buckets: [0; BUCKETS], total: Duration::ZERO, count: 0, longest: Duration::ZERO }
+        Self { buckets: [0; BUCKETS], count: 0, total: 0, longest: 0 }
     }
 }
 
@@ -172,7 +173,7 @@ impl fmt::Debug for Histogram {
             .field("mean", &self.mean())
             .field("p50", &self.quantile(0.5))
             .field("p99", &self.quantile(0.99))
-            .field("max", &self.longest)
+            .field("max", &self.max())
             .finish()
     }
 }
@@ -182,8 +183,7 @@ const BUCKETS: usize = 4 * 34 + 1;
 const SMALLEST_BIT: u32 = 8;
 
 #[inline]
-fn bucket_of(span: Duration) -> usize {
-    let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+fn bucket_of(nanos: u64) -> usize {
     if nanos >> SMALLEST_BIT == 0 {
         return 0;
     }
@@ -208,8 +208,7 @@ mod tests {
     #[test]
     fn every_duration_lies_in_the_bucket_that_ends_at_or_after_it() {
         for nanos in (0..5_000).chain((10..60).map(|bit| (1u64 << bit) + 1)) {
-            let span = Duration::from_nanos(nanos);
-            let bucket = bucket_of(span);
+            let (span, bucket) = (Duration::from_nanos(nanos), bucket_of(nanos));
             assert!(span <= end_of(bucket), "{nanos}");
             assert!(bucket == 0 || span > end_of(bucket - 1), "{nanos}");
         }
@@ -239,6 +238,6 @@ mod tests {
         let mut histogram = Histogram::default();
         histogram.record(Duration::MAX);
         histogram.record(Duration::MAX);
-        assert_eq!(histogram.quantile(1.0), Duration::MAX);
+        assert_eq!(histogram.quantile(1.0), Duration::from_nanos(u64::MAX));
     }
 }

@@ -24,7 +24,6 @@ impl<C, E> State<C, E> {
         if let Some(entry) = self.pop_fresh(now, todo) {
             self.lend(entry.slot, now, borrower, todo);
             self.tally.checked_out_at_once += 1;
-            self.tally.wait_time.count_zero();
             return Claim::Connection(entry);
         }
         match &self.last_error {

@@ -155,8 +155,7 @@ impl<C, E> State<C, E> {
     // Steps of several transactions.
 
     fn lend(&mut self, slot: SlotId, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) {
-        self.slots.enter(slot, Phase::Lent, now);
-        let record = self.slots.get(slot);
+        let record = self.slots.enter(slot, Phase::Lent, now);
         (record.borrower, record.leak_told) = (borrower, false);
         if self.rules.leak_after != Duration::MAX {
             if let Some(due) = after(now, self.rules.leak_after) {

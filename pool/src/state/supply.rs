@@ -24,11 +24,18 @@ impl<C, E> State<C, E> {
         if self.closed {
             return self.wind_up(todo);
         }
-        if self.queue.is_empty() && !self.nudged && self.idle.len() >= self.rules.min_idle {
+        if self.queue.is_empty() && !self.nudged && !self.falls_short() {
             self.gate.at_ease();
             return;
         }
         self.settle_slow(now, todo);
+    }
+
+    /// Are there fewer idle ones than there should be, and is there room for more? (All that is being opened, checked or reset
+    /// takes room, so that with none nothing is left to be seen to.)
+    #[inline]
+    fn falls_short(&self) -> bool {
+        self.idle.len() < self.rules.min_idle && self.slots.taken() < self.rules.max_size
     }
 
     fn settle_slow(&mut self, now: Instant, todo: &mut Todo<C, E>) {
