@@ -4,12 +4,12 @@ use cabrank::Transact;
 
 /// An engine the demo can run on: a manager of the pool's, and the statements of the story.
 ///
-/// To add one, implement this for its manager and give `args.rs` its scheme.
+/// To add one, implement this for its manager and give `lib.rs` its scheme.
 pub(crate) trait Engine: Transact + Clone {
     /// The engine and its version.
     fn describe(conn: &mut Self::Connection) -> Result<String, Self::Error>;
 
-    /// Makes the empty table of accounts, in place of one left behind by an earlier run.
+    /// Makes the table of accounts. Fails if there is one already: it may be somebody's.
     fn create_table(conn: &mut Self::Connection) -> Result<(), Self::Error>;
 
     /// Drops it.
@@ -32,8 +32,8 @@ pub(crate) trait Engine: Transact + Clone {
     /// The options of a transaction that fails if what it read was changed by another before it writes.
     fn watchful() -> Self::Options;
 
-    /// Makes this connection fail for good. Returns the driver's error, as a query would.
-    fn lose(conn: &mut Self::Connection) -> Self::Error;
+    /// Makes this connection fail for good, with the error that a query would meet.
+    fn lose(conn: &mut Self::Connection) -> Result<(), Self::Error>;
 }
 
 /// A row of the table.

@@ -7,13 +7,17 @@
 mod args;
 mod engine;
 mod meeting;
+mod mysql;
+mod postgres;
 mod sections;
 mod sqlite;
 mod story;
+mod table;
 
-use crate::args::{Args, Database};
+use crate::args::Args;
 use crate::engine::Engine;
 use crate::story::Story;
+use examples::Database;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -21,8 +25,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // Not the chain of causes: the pool's errors name theirs.
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::from(2)
         }
     }
@@ -32,11 +35,9 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<bool> {
     let mut story = Story::new();
     match &args.database {
-        Database::Temporary => {
-            let directory = tempfile::Builder::new().prefix("cabrank-demo-").tempdir()?;
-            tell(sqlite::manager(&directory.path().join("demo.db")), args, &mut story)?;
-        }
-        Database::File(path) => tell(sqlite::manager(path), args, &mut story)?,
+        Database::Sqlite(path) => tell(sqlite::manager(path), args, &mut story)?,
+        Database::Postgres(url) => tell(postgres::manager(url)?, args, &mut story)?,
+        Database::Mysql(url) => tell(mysql::manager(url)?, args, &mut story)?,
     }
     Ok(story.end())
 }
@@ -44,10 +45,10 @@ fn run(args: &Args) -> anyhow::Result<bool> {
 /// The life of a pool from its first connection to its last.
 fn tell<M: Engine>(manager: M, args: &Args, story: &mut Story) -> anyhow::Result<()> {
     let pool = sections::opening(manager.clone(), args, story)?;
-    sections::queries(&pool, story)?;
+    let table = sections::queries(&pool, story)?;
     sections::concurrency(&pool, args, story)?;
     sections::transactions(&pool, story)?;
     sections::states(&pool, manager, story)?;
     sections::exhaustion(&pool, story)?;
-    sections::ending(&pool, story)
+    sections::ending(&pool, table, story)
 }

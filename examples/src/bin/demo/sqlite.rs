@@ -19,10 +19,7 @@ impl Engine for SqliteManager {
 
     fn create_table(conn: &mut Connection) -> Result<()> {
         conn.execute_batch(
-            "BEGIN IMMEDIATE;
-             DROP TABLE IF EXISTS cabrank_demo_account;
-             CREATE TABLE cabrank_demo_account (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, balance INTEGER NOT NULL);
-             COMMIT",
+            "CREATE TABLE cabrank_demo_account (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, balance INTEGER NOT NULL)",
         )
     }
 
@@ -62,7 +59,7 @@ impl Engine for SqliteManager {
     }
 
     /// Made up: a real one needs a failing disk.
-    fn lose(_: &mut Connection) -> Error {
-        Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), Some("disk I/O error (made up)".to_owned()))
+    fn lose(_: &mut Connection) -> Result<()> {
+        Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), Some("disk I/O error (made up)".to_owned())))
     }
 }

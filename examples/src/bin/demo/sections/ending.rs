@@ -3,12 +3,13 @@
 use crate::engine::Engine;
 use crate::sections::concurrency::{borrowed, quantiles};
 use crate::story::{Story, time};
+use crate::table::Table;
 use cabrank::{CloseReason, GetError, Pool};
 use std::time::{Duration, Instant};
 
 /// Closes the pool, and shows that nothing is left of it.
-pub(crate) fn ending<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
-    pool.run(|conn| M::drop_table(conn))?;
+pub(crate) fn ending<M: Engine>(pool: &Pool<M>, table: Table<'_, M>, story: &mut Story) -> anyhow::Result<()> {
+    table.drop()?;
 
     story.section("Final statistics and a graceful close");
     story.say(

@@ -40,7 +40,7 @@ fn invalid<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
     let before = pool.stats();
 
     // `run` sees the driver's error pass and knows what it means. With a guard in hand it is `PooledConnection::note`.
-    let outcome = pool.run(|conn| Err::<(), _>(M::lose(conn)));
+    let outcome = pool.run(|conn| M::lose(conn));
 
     // The holder may know better than any driver.
     let conn = pool.get()?;
@@ -52,8 +52,9 @@ fn invalid<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
         "Invalid: one connection meets an error after which it cannot be trusted, another is discarded by its holder. \
          Both are closed instead of reused, and after the error the others are checked before their next loan.",
     );
-    if let Err(RunError::User(error)) = &outcome {
-        story.quote(&error.to_string());
+    if let Err(RunError::User(error)) = outcome {
+        // With all that lies behind it: PostgreSQL's driver tells the cause only there.
+        story.quote(&format!("{:#}", anyhow::Error::new(error.into_inner())));
     }
     story.expect("closed because they were broken", 1, closed(CloseReason::Broken));
     story.expect("closed because they were discarded", 1, closed(CloseReason::Discarded));

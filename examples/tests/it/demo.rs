@@ -1,11 +1,25 @@
 //! Runs the demo as a user would, and reads what it prints.
 
-use std::process::{Command, Output};
+use crate::place::{Engine, Place, on_each_engine};
+use crate::program::succeeded;
+use std::process::{Command, Output, Stdio};
 
-#[test]
-fn with_default_arguments_everything_comes_as_expected() {
-    let output = demo(&[]);
+on_each_engine! {
+    everything_comes_as_expected_and_nothing_is_left,
+    a_smaller_pool_and_fewer_threads_do_as_well,
+    a_table_of_somebody_else_stays_as_it_is,
+}
+
+fn everything_comes_as_expected_and_nothing_is_left(place: &mut Place) {
+    let output = demo(&["--url", &place.url]);
     let text = succeeded(&output);
+    let engine = match place.engine {
+        Engine::Sqlite => "SQLite",
+        Engine::Postgres => "PostgreSQL",
+        Engine::Mysql => "MySQL",
+        Engine::Mariadb => "MariaDB",
+    };
+    assert!(text.contains(engine), "no {engine} in:\n{text}");
     for line in [
         "1. The pool",
         "2. Single queries",
@@ -23,14 +37,31 @@ fn with_default_arguments_everything_comes_as_expected() {
         assert!(text.contains(line), "no {line:?} in:\n{text}");
     }
     assert!(!text.contains("MISMATCH"), "{text}");
+    place.assert_empty();
 }
 
-#[test]
-fn a_smaller_pool_and_fewer_threads_do_as_well() {
-    let output = demo(&["--max-size", "3", "--threads", "8", "--hold", "1"]);
+fn a_smaller_pool_and_fewer_threads_do_as_well(place: &mut Place) {
+    let output = demo(&["--url", &place.url, "--max-size", "3", "--threads", "8", "--hold", "1"]);
     let text = succeeded(&output);
     assert!(text.contains("8 threads on 3 connections"), "{text}");
     assert!(text.contains("5 holders for a pool of 3"), "{text}");
+}
+
+fn a_table_of_somebody_else_stays_as_it_is(place: &mut Place) {
+    place.observer().execute("CREATE TABLE cabrank_demo_account (id BIGINT)");
+    place.observer().execute("INSERT INTO cabrank_demo_account VALUES (7)");
+    let output = demo(&["--url", &place.url]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("cannot make the table cabrank_demo_account; if there is one, drop it"), "{text}");
+    assert!(text.contains("already exists"), "{text}");
+    assert_eq!(place.observer().numbers("SELECT id FROM cabrank_demo_account"), [7]);
+}
+
+#[test]
+fn without_a_url_the_demo_runs_on_a_temporary_file() {
+    let text = succeeded(&demo(&["--hold", "1"]));
+    assert!(text.contains("SQLite"), "{text}");
 }
 
 #[test]
@@ -64,6 +95,8 @@ fn bad_arguments_are_refused_by_name_and_with_a_remedy() {
         (["--threads", "0"], ["--threads", "from 1 to 1000"]),
         (["--hold", "-1"], ["--hold", "from 0 to 10000"]),
         (["--url", "oracle://me:secret@host/db"], ["--url", "sqlite:PATH"]),
+        (["--url", "postgres:secret"], ["--url", "postgres://USER"]),
+        (["--url", "mariadb://me:secret@localhost:port/db"], ["error:", "port"]),
         (["--url", ""], ["--url", "sqlite:PATH"]),
         (["--url", ":memory:"], ["--url", "name a file"]),
         (["--url", &nowhere], ["--url", "there is no directory"]),
@@ -77,9 +110,23 @@ fn bad_arguments_are_refused_by_name_and_with_a_remedy() {
 }
 
 #[test]
+fn a_server_that_is_not_there_is_told_without_the_password() {
+    let urls = ["postgres://me:secret@127.0.0.1:1/db", "mysql://me:secret@127.0.0.1:1/db"];
+    // Both at once, for a pool does not give up before its `connect_timeout`.
+    let demos = urls.map(|url| Command::new(DEMO).args(["--url", url]).stderr(Stdio::piped()).spawn().unwrap());
+    for demo in demos {
+        let output = demo.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("refused") && text.contains("correct --url"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
 fn the_quick_start_of_the_readme_runs() {
-    let readme = include_str!("../../README.md");
-    let program = include_str!("../src/bin/quick_start.rs");
+    let readme = include_str!("../../../README.md");
+    let program = include_str!("../../src/bin/quick_start.rs");
     let (_, code) = program.split_once("\n\n").expect("a head, and the code");
     assert!(readme.contains(&format!("```rust\n{code}```")), "the README shows another program");
 
@@ -91,13 +138,7 @@ fn the_quick_start_of_the_readme_runs() {
 }
 
 fn demo(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_demo")).args(args).output().expect("the demo was built along with this test")
+    Command::new(DEMO).args(args).output().expect("the demo was built along with this test")
 }
 
-/// What a program that ended well printed.
-fn succeeded(output: &Output) -> String {
-    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{}\n{text}\n{errors}", output.status);
-    assert!(errors.is_empty(), "{errors}");
-    text.into_owned()
-}
+const DEMO: &str = env!("CARGO_BIN_EXE_demo");

@@ -1,0 +1,36 @@
+//! The table of accounts, as a value: whoever drops it drops the table, also when the story ends early.
+
+use crate::engine::Engine;
+use anyhow::Context;
+use cabrank::Pool;
+
+pub(crate) struct Table<'p, M: Engine> {
+    pool: &'p Pool<M>,
+    there: bool,
+}
+
+impl<'p, M: Engine> Table<'p, M> {
+    /// Makes it, unless there is one already.
+    pub(crate) fn create(pool: &'p Pool<M>, conn: &mut M::Connection) -> anyhow::Result<Self> {
+        M::create_table(conn).context(
+            "cannot make the table cabrank_demo_account; if there is one, drop it, or give another database by --url",
+        )?;
+        Ok(Self { pool, there: true })
+    }
+
+    /// Drops it, and says so if that fails.
+    pub(crate) fn drop(mut self) -> anyhow::Result<()> {
+        self.there = false;
+        self.pool.run(|conn| M::drop_table(conn))?;
+        Ok(())
+    }
+}
+
+impl<M: Engine> Drop for Table<'_, M> {
+    fn drop(&mut self) {
+        if self.there {
+            // Something else went wrong before, and that is what will be told.
+            let _ = self.pool.run(|conn| M::drop_table(conn));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Serving, and the end of it: after SIGTERM or ctrl-c no more is accepted, what is under way is answered, and the pool is
+//! closed, all within a deadline.
+
+use crate::bank::Bank;
+use crate::routes::routes;
+use anyhow::Result;
+use cabrank::{CloseReport, Pool};
+use std::{net::SocketAddr, time::Duration};
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+
+/// Serves until then. Were all requests answered, and what was left of the pool?
+pub(crate) async fn until_told_to_stop<M: Bank>(
+    pool: &Pool<M>,
+    address: SocketAddr,
+    deadline: Duration,
+) -> Result<(bool, CloseReport)> {
+    let signal = signals()?;
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, routes(pool.clone())).with_graceful_shutdown(async { drop(stopped.await) });
+    let server = tokio::spawn(server.into_future());
+
+    let signal = signal.await;
+    let end = Instant::now() + deadline;
+    println!("{signal}: ending within {deadline:?}");
+    drop(stop); // From here on nothing new is accepted, and what is under way goes on.
+    // The pool gets the last second: it cancels what still runs, and then cuts the lines.
+    let drained = timeout_at(end - Duration::from_secs(1), server).await.is_ok();
+    let pool = pool.clone();
+    let report = spawn_blocking(move || pool.close_within(end.saturating_duration_since(Instant::now()))).await?;
+    Ok((drained, report))
+}
+
+/// Heeds SIGTERM, which service managers send, and ctrl-c. Which of them came?
+#[cfg(unix)]
+fn signals() -> Result<impl Future<Output = &'static str>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "ctrl-c",
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn signals() -> Result<impl Future<Output = &'static str>> {
+    Ok(async { tokio::signal::ctrl_c().await.map_or("no way to hear ctrl-c", |()| "ctrl-c") })
+}

@@ -1,0 +1,63 @@
+//! What a client is told when something fails: that it is to blame, that it may come again, or only that it went wrong.
+
+use axum::http::{StatusCode, header::RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use cabrank::{GetError, RunError, TransactionError};
+use std::error::Error;
+
+pub(crate) enum Failure {
+    /// No such account, or too little in it.
+    Refused,
+    /// There was no connection in time: all are lent, or the server is away. Nothing was done.
+    Busy,
+    /// Anything else, which concerns us and not the client.
+    Broken(String),
+}
+
+impl<D: Error + 'static> From<GetError<D>> for Failure {
+    fn from(error: GetError<D>) -> Self {
+        match error {
+            GetError::Timeout(_) | GetError::Overloaded(_) | GetError::Connect(_) | GetError::Closed => Self::Busy,
+            other => Self::Broken(other.to_string()),
+        }
+    }
+}
+
+impl<D: Error + 'static, E> From<RunError<D, E>> for Failure {
+    fn from(error: RunError<D, E>) -> Self {
+        match error {
+            RunError::Get(error) => error.into(),
+            other => Self::Broken(told(&other)),
+        }
+    }
+}
+
+impl<D: Error + 'static, E> From<TransactionError<D, E>> for Failure {
+    fn from(error: TransactionError<D, E>) -> Self {
+        match error {
+            TransactionError::Get(error) => error.into(),
+            other => Self::Broken(told(&other)),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused => (StatusCode::CONFLICT, "no such account, or too little in it").into_response(),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "busy").into_response(),
+            Self::Broken(why) => {
+                eprintln!("failed: {why}");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+}
+
+/// With all that lies behind it.
+fn told(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", told(cause)),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,192 @@
+//! A database for one test on one engine, and an observer at it that knows no pool. Gone with the value.
+
+use cabrank_mysql::mysql::{self, prelude::Queryable};
+use cabrank_postgres::postgres;
+use cabrank_sqlite::rusqlite;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, io::Write, process, thread};
+use tempfile::TempDir;
+use url::Url;
+
+/// Makes a test of each of these functions, for every engine.
+macro_rules! on_each_engine {
+    ($($name:ident),+ $(,)?) => {
+        $crate::place::on_each_engine!(@ on_sqlite Sqlite: $($name)+);
+        $crate::place::on_each_engine!(@ on_postgres Postgres: $($name)+);
+        $crate::place::on_each_engine!(@ on_mysql Mysql: $($name)+);
+        $crate::place::on_each_engine!(@ on_mariadb Mariadb: $($name)+);
+    };
+    (@ $module:ident $engine:ident: $($name:ident)+) => {
+        mod $module {
+            $(
+                #[test]
+                fn $name() {
+                    let test = concat!(module_path!(), "::", stringify!($name));
+                    if let Some(mut place) = $crate::place::Place::new($crate::place::Engine::$engine, test) {
+                        super::$name(&mut place);
+                    }
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_each_engine;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+    Mysql,
+    Mariadb,
+}
+
+/// A database of its own.
+pub(crate) struct Place {
+    pub(crate) engine: Engine,
+    /// As `--url` takes it.
+    pub(crate) url: String,
+    /// The name of the database at its server.
+    name: String,
+    /// Outside of the database, if there is an outside.
+    observer: Observer,
+    _folder: Option<TempDir>,
+}
+
+impl Place {
+    /// Without a server the test cannot run: it says so in the skip log, and returns.
+    pub(crate) fn new(engine: Engine, test: &str) -> Option<Self> {
+        if engine == Engine::Sqlite {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("test.db");
+            let url = format!("sqlite:{}", path.display());
+            let observer = Observer::new(&url);
+            return Some(Self { engine, url, name: "main".into(), observer, _folder: Some(folder) });
+        }
+        let variable = format!("CABRANK_{engine:?}_URL").to_uppercase();
+        let Some(mut url) = env::var(&variable).ok().filter(|url| !url.is_empty()) else {
+            skip(test, &format!("{variable} is not set"));
+            return None;
+        };
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cabrank_test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut observer = Observer::new(&url);
+        observer.execute(&format!("CREATE DATABASE {name}"));
+        let mut inside = Url::parse(&url).unwrap_or_else(|_| panic!("{variable} must be a URL"));
+        inside.set_path(&name);
+        url = inside.into();
+        Some(Self { engine, url, name, observer, _folder: None })
+    }
+
+    /// Another observer, who can hold locks and be sent to another thread.
+    pub(crate) fn observer(&self) -> Observer {
+        Observer::new(&self.url)
+    }
+
+    /// How many tables are in the database.
+    pub(crate) fn tables(&mut self) -> i64 {
+        let sql = match self.engine {
+            Engine::Sqlite => "SELECT count(*) FROM sqlite_schema WHERE type = 'table'",
+            Engine::Postgres => "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'",
+            _ => "SELECT count(*) FROM information_schema.tables WHERE table_schema = database()",
+        };
+        self.observer().numbers(sql)[0]
+    }
+
+    /// How many sessions the server has in the database; none where there is no server.
+    pub(crate) fn sessions(&mut self) -> i64 {
+        let name = &self.name;
+        match self.engine {
+            Engine::Sqlite => 0,
+            Engine::Postgres => {
+                self.observer.numbers(&format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"))[0]
+            }
+            _ => {
+                let sql = format!("SELECT count(*) FROM information_schema.processlist WHERE db = '{name}'");
+                self.observer.numbers(&sql)[0]
+            }
+        }
+    }
+
+    /// Whatever a program has opened and made is gone. The observers other than this one must be gone as well.
+    pub(crate) fn assert_empty(&mut self) {
+        assert_eq!(self.tables(), 0, "no table is left");
+        // The observer that counted the tables has said goodbye, which the server may not have heard yet.
+        until("no session is left", || self.sessions() == 0);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let name = &self.name;
+        match self.engine {
+            Engine::Sqlite => {}
+            Engine::Postgres => self.observer.execute(&format!("DROP DATABASE {name} WITH (FORCE)")),
+            Engine::Mysql | Engine::Mariadb => self.observer.execute(&format!("DROP DATABASE {name}")),
+        }
+    }
+}
+
+/// A connection by the plain driver.
+pub(crate) enum Observer {
+    Sqlite(rusqlite::Connection),
+    Postgres(Box<postgres::Client>),
+    Mysql(Box<mysql::Conn>),
+}
+
+impl Observer {
+    fn new(url: &str) -> Self {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let conn = rusqlite::Connection::open(path).expect("a file");
+            conn.busy_timeout(Duration::from_secs(30)).expect("a setting");
+            Self::Sqlite(conn)
+        } else if url.starts_with("postgres") {
+            Self::Postgres(Box::new(postgres::Client::connect(url, postgres::NoTls).expect("a server that answers")))
+        } else {
+            let opts = mysql::OptsBuilder::from_opts(mysql::Opts::from_url(url).expect("a URL")).prefer_socket(false);
+            Self::Mysql(Box::new(mysql::Conn::new(opts).expect("a server that answers")))
+        }
+    }
+
+    /// Runs one statement.
+    pub(crate) fn execute(&mut self, sql: &str) {
+        match self {
+            Self::Sqlite(conn) => conn.execute_batch(sql).expect(sql),
+            Self::Postgres(client) => client.batch_execute(sql).expect(sql),
+            Self::Mysql(conn) => conn.query_drop(sql).expect(sql),
+        }
+    }
+
+    /// The first column, which must be of whole numbers of 64 bits.
+    pub(crate) fn numbers(&mut self, sql: &str) -> Vec<i64> {
+        match self {
+            Self::Sqlite(conn) => {
+                let mut query = conn.prepare(sql).expect(sql);
+                query.query_map([], |row| row.get(0)).expect(sql).map(|row| row.expect(sql)).collect()
+            }
+            Self::Postgres(client) => client.query(sql, &[]).expect(sql).iter().map(|row| row.get(0)).collect(),
+            Self::Mysql(conn) => conn.query(sql).expect(sql),
+        }
+    }
+}
+
+/// Waits for what must come to pass by itself.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn skip(test: &str, reason: &str) {
+    println!("skipped {test}: {reason}");
+    if let Some(log) = env::var_os("CABRANK_SKIP_LOG") {
+        let mut log = fs::OpenOptions::new().append(true).create(true).open(log).expect("the log of skipped tests");
+        // In one write: other tests append at the same time.
+        log.write_all(format!("{test}: {reason}\n").as_bytes()).expect("a line in the log");
+    }
+}
+
+/// Far longer than it ever takes, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
