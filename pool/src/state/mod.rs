@@ -3,8 +3,9 @@
 //! Pure: no I/O, no clock, no user code, and nothing here blocks. Each method is told the time and writes what must be
 //! done outside the lock into a [`Todo`]. This file holds what all share, and what concerns the pool as a whole;
 //! `loans.rs` is the borrowers' part, `calls.rs` the crew's. After each method [`State::settle`] restores the invariants
-//! (`supply.rs`). `census.rs` reads the numbers.
+//! (`supply.rs`); `ageing.rs` does what falls due. `census.rs` reads the numbers.
 
+mod ageing;
 mod calls;
 pub(crate) mod census;
 mod loans;

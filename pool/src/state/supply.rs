@@ -1,15 +1,14 @@
 //! The state's rules of supply: who is served next, what is checked, what is opened, and when to look again.
 //!
-//! [`State::settle`] runs at the end of every transaction and restores the invariants; [`State::tick`] is the upkeep.
+//! [`State::settle`] runs at the end of every transaction and restores the invariants.
 
 use crate::entry::Entry;
-use crate::error::{Cause, Holder};
+use crate::error::Cause;
 use crate::gate::Standing;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
 use crate::state::todo::{Action, Delivery, Opening, Todo};
 use crate::state::{Promise, State};
-use crate::sync::after;
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
@@ -127,7 +126,7 @@ impl<C, E> State<C, E> {
         true
     }
 
-    fn check(&mut self, mut entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
+    pub(super) fn check(&mut self, mut entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
         // A death that is proved while this check runs makes it suspect again.
         entry.asked = self.epoch;
         self.slots.enter(entry.slot, Phase::Checking, now);
@@ -193,86 +192,6 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The upkeep: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
-    /// due again. `alarm` is the one that rang, `wall` the wall clock.
-    pub(crate) fn tick(&mut self, alarm: Instant, now: Instant, wall: Duration, todo: &mut Todo<C, E>) {
-        // An alarm that was ordered before an earlier one took its place must not begin a second chain of alarms.
-        if self.closed || self.alarm != Some(alarm) {
-            return;
-        }
-        self.alarm = None;
-        self.compare_clocks(now, wall);
-        for entry in std::mem::take(&mut self.idle) {
-            let idle_for = now.saturating_duration_since(entry.last_used);
-            let surplus = self.slots.count(Phase::Idle) > self.rules.min_idle;
-            if entry.is_expired(now) {
-                self.close_entry(entry, CloseReason::Expired, now, todo);
-            } else if idle_for >= self.rules.idle_timeout && surplus {
-                self.close_entry(entry, CloseReason::Idle, now, todo);
-            } else if now.saturating_duration_since(entry.proved.at) >= self.rules.keepalive {
-                self.check(entry, now, todo);
-            } else {
-                self.idle.push(entry);
-            }
-        }
-        let due = self.idle.iter().filter_map(|entry| self.due(entry, now)).min();
-        let leaks_due = self.report_leaks(now, todo);
-        if let Some(due) = due.into_iter().chain(leaks_due).min() {
-            self.want_alarm(due, todo);
-        }
-    }
-
-    /// When the upkeep must look at this idle connection.
-    #[inline]
-    pub(super) fn due(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
-        let mut due = entry.expires;
-        let mut sooner = |at: Option<Instant>| due = due.into_iter().chain(at).min();
-        if self.rules.idle_timeout != Duration::MAX {
-            // At or below min_idle it stays though its time is over; then it is looked at again a period later.
-            let timeout = self.rules.idle_timeout;
-            sooner(after(entry.last_used, timeout).filter(|&due| due > now).or_else(|| after(now, timeout)));
-        }
-        if self.rules.keepalive != Duration::MAX {
-            sooner(after(entry.proved.at, self.rules.keepalive));
-        }
-        due
-    }
-
-    /// Reports each loan that is older than `leak_after` once. Returns when the next will be.
-    fn report_leaks(&mut self, now: Instant, todo: &mut Todo<C, E>) -> Option<Instant> {
-        if self.rules.leak_after == Duration::MAX {
-            return None;
-        }
-        let mut next: Option<Instant> = None;
-        for record in self.slots.iter_mut().filter(|record| record.phase == Phase::Lent && !record.leak_told) {
-            let Some(due) = after(record.since, self.rules.leak_after) else { continue };
-            if due > now {
-                next = Some(next.map_or(due, |next| next.min(due)));
-                continue;
-            }
-            record.leak_told = true;
-            self.tally.leaks += 1;
-            let held_for = now.saturating_duration_since(record.since);
-            todo.push(Action::TellLeak(Holder { id: record.id, held_for, call_site: record.borrower.call_site }));
-        }
-        next
-    }
-
-    /// A gap between the two clocks means that the process was frozen or the machine asleep: connections that look young
-    /// may be long dead. Returns whether there was one.
-    pub(crate) fn compare_clocks(&mut self, now: Instant, wall: Duration) -> bool {
-        if now <= self.clocks.0 {
-            return false; // Read before others that came first.
-        }
-        let (then, wall_then) = std::mem::replace(&mut self.clocks, (now, wall));
-        let gap = wall.abs_diff(wall_then).abs_diff(now.saturating_duration_since(then));
-        let jumped = gap > FREEZE || wall < wall_then;
-        if jumped {
-            self.suspect();
-        }
-        jumped
-    }
-
     #[inline]
     pub(super) fn want_alarm(&mut self, at: Instant, todo: &mut Todo<C, E>) {
         if self.alarm.is_none_or(|alarm| at < alarm) {
@@ -306,6 +225,3 @@ const OPENING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// No connection is opened while so many times `max_size` calls have been given up and not returned.
 const MOST_LOST: usize = 8;
-
-/// Clocks that drift apart by more than this were not drifting.
-const FREEZE: Duration = Duration::from_secs(1);
