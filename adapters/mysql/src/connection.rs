@@ -1,11 +1,13 @@
-//! The connection that is lent: the driver's own, with a record of the errors met on it.
+//! The connection that is lent: the driver's own, with a record of the errors met on it and of what was said.
 //!
-//! Owns the wrapping. What is recorded and why is `health.rs`; the queries are `queryable.rs`.
+//! Owns the wrapping. What is recorded and why is `health.rs` and `traces.rs`; the queries are `queryable.rs`.
 
 use crate::health::Health;
 use crate::reset::Standing;
+use crate::traces::Traces;
 use crate::transaction::Transaction;
 use crate::wire::Wire;
+use mysql::prelude::Queryable;
 use mysql::{Conn, LocalInfileHandler, Opts, TxOpts};
 use std::fmt;
 use std::ops::Deref;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 pub struct Connection {
     pub(crate) driver: Conn,
     pub(crate) health: Health,
+    pub(crate) traces: Traces,
     pub(crate) wire: Arc<Wire>,
     pub(crate) home: Home,
     /// How this very connection was opened: a cancel goes the same way.
@@ -36,6 +39,7 @@ impl Connection {
     /// notices replies that have slipped, and another user or database, unless the session policy is `Never`.
     pub fn raw(&mut self) -> &mut Conn {
         self.health.look_away();
+        self.traces.doubt();
         &mut self.driver
     }
 
@@ -60,6 +64,7 @@ impl Connection {
     /// The driver's.
     pub fn select_db(&mut self, database: &str) -> mysql::Result<()> {
         self.health.enter()?;
+        self.traces.doubt();
         let answer = self.driver.select_db(database);
         self.health.saw(answer)
     }
@@ -77,12 +82,39 @@ impl Connection {
 
     /// As [`mysql::Conn::set_local_infile_handler`]; that of the options again when the connection is returned.
     pub fn set_local_infile_handler(&mut self, handler: Option<LocalInfileHandler>) {
+        self.traces.doubt();
         self.driver.set_local_infile_handler(handler);
     }
 
     /// Was an error met after which the connection must not be used?
     pub fn is_broken(&self) -> bool {
         self.health.is_broken()
+    }
+
+    /// A command that went out has ended so.
+    pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
+        if self.driver.last_insert_id() != 0 {
+            // The next holder could ask for it.
+            self.traces.doubt();
+        }
+        self.health.saw(outcome)
+    }
+
+    /// Runs a statement of our own that leaves nothing which we do not know of.
+    pub(crate) fn control(&mut self, statement: &str) -> mysql::Result<()> {
+        self.health.enter()?;
+        let answer = self.driver.query_drop(statement);
+        if answer.is_err() {
+            self.traces.doubt();
+        }
+        self.health.saw(answer)
+    }
+
+    /// Is the session surely as it was at the beginning of the loan? Not while the driver itself or its rows were in the
+    /// holder's hands: what came of that was not seen.
+    pub(crate) fn is_clean(&self) -> bool {
+        let unseen = self.health.looked_away() || self.health.handed_out_rows();
+        self.traces.none() && !unseen && !self.health.in_transaction()
     }
 
     /// Might a reply have slipped unseen? Only if the driver or its rows were in the holder's hands, and something could

@@ -81,6 +81,10 @@ impl Health {
         self.transaction = None;
     }
 
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }

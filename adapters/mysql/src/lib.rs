@@ -8,10 +8,12 @@
 mod manager;
 mod open;
 
-// The connection, and what its holders met on it.
+// The connection, and what its holders met and left on it.
 mod connection;
+mod harmless;
 mod health;
 mod queryable;
+mod traces;
 mod transaction;
 
 // Its line: looking at it, cutting it, cancelling what runs on it.

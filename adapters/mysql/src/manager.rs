@@ -6,7 +6,7 @@
 use crate::connection::Connection;
 use crate::line::MySqlLine;
 use crate::{fault, open, reset};
-use cabrank::{Fault, Limit, Line, Manager};
+use cabrank::{Fault, Limit, Line, Manager, Session};
 use mysql::{Opts, UrlError};
 use std::fmt;
 use std::sync::Arc;
@@ -98,11 +98,17 @@ impl Manager for MySqlManager {
         conn.health.is_broken() || conn.wire.is_dead()
     }
 
-    // `session` stays with its default, Unknown: the driver keeps the server's status flags to itself, and empties them
-    // after an error that leaves a transaction open.
+    /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself.
+    fn session(&self, conn: &mut Connection) -> Session {
+        if conn.is_clean() { Session::Clean } else { Session::Unknown }
+    }
 
     fn reset(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {
         reset::reset(conn)
+    }
+
+    fn rebase(&self, conn: &mut Connection) {
+        conn.traces.rebase();
     }
 
     /// Says goodbye and waits for the server to hang up.

@@ -7,6 +7,7 @@ use crate::connection::{Connection, Home};
 use crate::health::Health;
 use crate::manager::{MySqlManager, Source};
 use crate::reset;
+use crate::traces::Traces;
 use crate::wire::Wire;
 use cabrank::Limit;
 use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, Result};
@@ -32,9 +33,11 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     wire.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
 
     let home = Home { connection_id: conn.connection_id(), ..Home::default() };
-    let mut conn = Connection { driver: conn, health: Health::default(), wire, home, opts: Arc::new(opts) };
+    let (health, traces) = (Health::default(), Traces::default());
+    let mut conn = Connection { driver: conn, health, traces, wire, home, opts: Arc::new(opts) };
     reset::init(&mut conn)?;
-    conn.home.letters = reset::letters(&mut conn.driver)?;
+    let (letters, commits_by_itself) = reset::letters(&mut conn.driver)?;
+    (conn.home.letters, conn.traces) = (letters, Traces::new(commits_by_itself));
     conn.home.standing = reset::ask(&mut conn, "")?;
     Ok(conn)
 }

@@ -1,4 +1,4 @@
-//! Queries: the driver's trait `Queryable` for connections and transactions, watching what becomes of each command.
+//! Queries: the driver's trait `Queryable` for connections and transactions, watching what goes out and what becomes of it.
 //!
 //! The driver drops rows that nobody asked for, and with them the errors met while they are read; here they are read to
 //! the end, so that an error of the line is always seen. Only `query_iter` and `exec_iter` give the driver's own rows
@@ -6,19 +6,21 @@
 
 use crate::connection::Connection;
 use crate::fault::fault;
-use crate::health::Health;
 use crate::transaction::Transaction;
 use cabrank::Fault;
 use mysql::prelude::{AsStatement, FromRow, Protocol, Queryable};
-use mysql::{Binary, Conn, FromRowError, Params, QueryResult, Result, Row, Statement, Text, from_row, from_row_opt};
+use mysql::{Binary, FromRowError, Params, QueryResult, Result, Row, Statement, Text, from_row, from_row_opt};
+use std::borrow::Cow;
 use std::result::Result as StdResult;
 
-/// One implementation for both types, which differ in nothing but the way to the driver.
+/// One implementation for both types, which differ in nothing but the way to the connection.
 macro_rules! queryable {
     ($type:ty) => {
         impl Queryable for $type {
             fn query_iter<Q: AsRef<str>>(&mut self, query: Q) -> Result<QueryResult<'_, '_, '_, Text>> {
-                let (driver, health) = self.enter()?;
+                let Connection { driver, health, traces, .. } = self.connection();
+                health.enter()?;
+                traces.text(query.as_ref());
                 health.hand_out_rows();
                 driver.query_iter(query).inspect_err(|error| health.met(error))
             }
@@ -28,19 +30,27 @@ macro_rules! queryable {
                 statement: S,
                 params: P,
             ) -> Result<QueryResult<'_, '_, '_, Binary>> {
-                let (driver, health) = self.enter()?;
-                health.hand_out_rows();
-                driver.exec_iter(statement, params).inspect_err(|error| health.met(error))
+                let conn = self.connection();
+                let statement = known(conn, &statement)?;
+                conn.health.hand_out_rows();
+                let Connection { driver, health, .. } = conn;
+                driver.exec_iter(&*statement, params).inspect_err(|error| health.met(error))
             }
 
             fn prep<Q: AsRef<str>>(&mut self, query: Q) -> Result<Statement> {
-                let (driver, health) = self.enter()?;
-                health.saw(driver.prep(query))
+                let conn = self.connection();
+                conn.health.enter()?;
+                let prepared = conn.driver.prep(&query);
+                let statement = conn.health.saw(prepared)?;
+                conn.traces.prepared(statement.id(), query.as_ref());
+                Ok(statement)
             }
 
             fn close(&mut self, statement: Statement) -> Result<()> {
-                let (driver, health) = self.enter()?;
-                health.saw(driver.close(statement))
+                let conn = self.connection();
+                conn.health.enter()?;
+                let closed = conn.driver.close(statement);
+                conn.health.saw(closed)
             }
 
             fn exec_batch<S, P, I>(&mut self, statement: S, params: I) -> Result<()>
@@ -49,23 +59,23 @@ macro_rules! queryable {
                 P: Into<Params>,
                 I: IntoIterator<Item = P>,
             {
-                let (driver, health) = self.enter()?;
+                let conn = self.connection();
+                let statement = known(conn, &statement)?;
                 // The driver drops what the single executions answer.
-                health.hand_out_rows();
-                health.saw(driver.exec_batch(statement, params))
+                conn.health.hand_out_rows();
+                let done = conn.driver.exec_batch(&*statement, params);
+                conn.health.saw(done)
             }
 
             fn query_first<T: FromRow, Q: AsRef<str>>(&mut self, query: Q) -> Result<Option<T>> {
-                let (driver, health) = self.enter()?;
-                read(health, driver.query_iter(query), |rows| first(rows, from_row))
+                query_of(self.connection(), query, |rows| first(rows, from_row))
             }
 
             fn query_first_opt<T: FromRow, Q: AsRef<str>>(
                 &mut self,
                 query: Q,
             ) -> Result<Option<StdResult<T, FromRowError>>> {
-                let (driver, health) = self.enter()?;
-                read(health, driver.query_iter(query), |rows| first(rows, from_row_opt))
+                query_of(self.connection(), query, |rows| first(rows, from_row_opt))
             }
 
             fn query_fold<T, F, Q, U>(&mut self, query: Q, init: U, mut next: F) -> Result<U>
@@ -74,8 +84,7 @@ macro_rules! queryable {
                 T: FromRow,
                 F: FnMut(U, T) -> U,
             {
-                let (driver, health) = self.enter()?;
-                read(health, driver.query_iter(query), |rows| fold(rows, init, |acc, row| next(acc, from_row(row))))
+                query_of(self.connection(), query, |rows| fold(rows, init, |acc, row| next(acc, from_row(row))))
             }
 
             fn query_fold_opt<T, F, Q, U>(&mut self, query: Q, init: U, mut next: F) -> Result<U>
@@ -84,13 +93,11 @@ macro_rules! queryable {
                 T: FromRow,
                 F: FnMut(U, StdResult<T, FromRowError>) -> U,
             {
-                let (driver, health) = self.enter()?;
-                read(health, driver.query_iter(query), |rows| fold(rows, init, |acc, row| next(acc, from_row_opt(row))))
+                query_of(self.connection(), query, |rows| fold(rows, init, |acc, row| next(acc, from_row_opt(row))))
             }
 
             fn query_drop<Q: AsRef<str>>(&mut self, query: Q) -> Result<()> {
-                let (driver, health) = self.enter()?;
-                read(health, driver.query_iter(query), |_| Ok(()))
+                query_of(self.connection(), query, |_| Ok(()))
             }
 
             fn exec_first<T, S, P>(&mut self, statement: S, params: P) -> Result<Option<T>>
@@ -99,8 +106,7 @@ macro_rules! queryable {
                 P: Into<Params>,
                 T: FromRow,
             {
-                let (driver, health) = self.enter()?;
-                read(health, driver.exec_iter(statement, params), |rows| first(rows, from_row))
+                exec_of(self.connection(), statement, params, |rows| first(rows, from_row))
             }
 
             fn exec_first_opt<T, S, P>(&mut self, statement: S, params: P) -> Result<Option<StdResult<T, FromRowError>>>
@@ -109,8 +115,7 @@ macro_rules! queryable {
                 P: Into<Params>,
                 T: FromRow,
             {
-                let (driver, health) = self.enter()?;
-                read(health, driver.exec_iter(statement, params), |rows| first(rows, from_row_opt))
+                exec_of(self.connection(), statement, params, |rows| first(rows, from_row_opt))
             }
 
             fn exec_fold<T, S, P, U, F>(&mut self, statement: S, params: P, init: U, mut next: F) -> Result<U>
@@ -120,9 +125,8 @@ macro_rules! queryable {
                 T: FromRow,
                 F: FnMut(U, T) -> U,
             {
-                let (driver, health) = self.enter()?;
-                let rows = driver.exec_iter(statement, params);
-                read(health, rows, |rows| fold(rows, init, |acc, row| next(acc, from_row(row))))
+                let take = |rows: &mut Rows<'_, '_, '_, Binary>| fold(rows, init, |acc, row| next(acc, from_row(row)));
+                exec_of(self.connection(), statement, params, take)
             }
 
             fn exec_fold_opt<T, S, P, U, F>(&mut self, statement: S, params: P, init: U, mut next: F) -> Result<U>
@@ -132,14 +136,13 @@ macro_rules! queryable {
                 T: FromRow,
                 F: FnMut(U, StdResult<T, FromRowError>) -> U,
             {
-                let (driver, health) = self.enter()?;
-                let rows = driver.exec_iter(statement, params);
-                read(health, rows, |rows| fold(rows, init, |acc, row| next(acc, from_row_opt(row))))
+                let take =
+                    |rows: &mut Rows<'_, '_, '_, Binary>| fold(rows, init, |acc, row| next(acc, from_row_opt(row)));
+                exec_of(self.connection(), statement, params, take)
             }
 
             fn exec_drop<S: AsStatement, P: Into<Params>>(&mut self, statement: S, params: P) -> Result<()> {
-                let (driver, health) = self.enter()?;
-                read(health, driver.exec_iter(statement, params), |_| Ok(()))
+                exec_of(self.connection(), statement, params, |_| Ok(()))
             }
         }
     };
@@ -150,33 +153,58 @@ queryable!(Connection);
 queryable!(Transaction<'_>);
 
 impl Connection {
-    /// The way to the driver, if a command may go out.
-    fn enter(&mut self) -> Result<(&mut Conn, &mut Health)> {
-        self.health.enter()?;
-        Ok((&mut self.driver, &mut self.health))
+    fn connection(&mut self) -> &mut Self {
+        self
     }
 }
 
 impl Transaction<'_> {
-    fn enter(&mut self) -> Result<(&mut Conn, &mut Health)> {
-        self.conn.enter()
+    fn connection(&mut self) -> &mut Connection {
+        self.conn
     }
+}
+
+/// Runs a text, takes what is wanted of the answer, and reads the rest of it.
+fn query_of<T>(
+    conn: &mut Connection,
+    query: impl AsRef<str>,
+    take: impl FnOnce(&mut Rows<'_, '_, '_, Text>) -> Result<T>,
+) -> Result<T> {
+    conn.health.enter()?;
+    conn.traces.text(query.as_ref());
+    let taken = conn.driver.query_iter(query).and_then(|rows| read(rows, take));
+    conn.saw(taken)
+}
+
+/// The same for a statement that is prepared, or is now.
+fn exec_of<T>(
+    conn: &mut Connection,
+    statement: impl AsStatement,
+    params: impl Into<Params>,
+    take: impl FnOnce(&mut Rows<'_, '_, '_, Binary>) -> Result<T>,
+) -> Result<T> {
+    let statement = known(conn, &statement)?;
+    let taken = conn.driver.exec_iter(&*statement, params).and_then(|rows| read(rows, take));
+    conn.saw(taken)
+}
+
+/// The statement that is meant, by way of our own `prep`, so that its text has been seen.
+fn known<'s>(conn: &mut Connection, statement: &'s impl AsStatement) -> Result<Cow<'s, Statement>> {
+    let statement = statement.as_statement(conn)?;
+    conn.health.enter()?;
+    conn.traces.executed(statement.id());
+    Ok(statement)
 }
 
 type Rows<'c, 't, 'tc, P> = QueryResult<'c, 't, 'tc, P>;
 
-/// Takes what is wanted of an answer and reads the rest of it.
 fn read<'c, 't, 'tc, P: Protocol, T>(
-    health: &mut Health,
-    answer: Result<Rows<'c, 't, 'tc, P>>,
+    mut rows: Rows<'c, 't, 'tc, P>,
     take: impl FnOnce(&mut Rows<'c, 't, 'tc, P>) -> Result<T>,
 ) -> Result<T> {
-    let taken = answer.and_then(|mut rows| {
-        let taken = take(&mut rows)?;
-        read_to_end(&mut rows)?;
-        Ok(taken)
-    });
-    health.saw(taken)
+    let taken = take(&mut rows)?;
+    read_to_end(&mut rows)?;
+    Ok(taken)
 }
 
 fn first<P: Protocol, T>(rows: &mut Rows<'_, '_, '_, P>, convert: impl FnOnce(Row) -> T) -> Result<Option<T>> {

@@ -30,6 +30,7 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
         go_home(conn, &found)?;
     }
     conn.health = Health::default();
+    conn.traces.forget();
     Ok(())
 }
 
@@ -71,19 +72,22 @@ pub(crate) struct Standing {
     database: Option<String>,
 }
 
-/// The statement that sets the character sets as they are now.
+/// The statement that sets the character sets as they are now; and whether a statement outside of a transaction commits by
+/// itself, and a COMMIT begins no other. (Else every session that was used has a transaction open.)
 ///
 /// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: with a server that
 /// speaks latin1 by default, the driver's UTF-8 would be read as that from the second loan on.
-pub(crate) fn letters(driver: &mut Conn) -> Result<String> {
-    let question = "SELECT @@character_set_client, @@character_set_results, @@collation_connection";
-    let answer: Option<(String, Option<String>, String)> = driver.query_first(question)?;
-    let (client, results, collation) = answer.ok_or_else(|| lasting("the server has no character sets"))?;
+pub(crate) fn letters(driver: &mut Conn) -> Result<(String, bool)> {
+    let question = "SELECT @@character_set_client, @@character_set_results, @@collation_connection, \
+        @@autocommit = 1 AND @@completion_type = 'NO_CHAIN'";
+    let answer: Option<(String, Option<String>, String, bool)> = driver.query_first(question)?;
+    let (client, results, collation, commits) = answer.ok_or_else(|| lasting("the server has no character sets"))?;
     let results = results.map_or("NULL".into(), |results| format!("'{results}'"));
-    Ok(format!(
+    let letters = format!(
         "SET character_set_client = '{client}', character_set_results = {results}, \
          collation_connection = '{collation}';"
-    ))
+    );
+    Ok((letters, commits))
 }
 
 /// Puts back what `COM_RESET_CONNECTION` leaves as the holder left it: the current database, and with MariaDB the role.

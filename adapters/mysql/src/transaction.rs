@@ -8,7 +8,6 @@ use crate::connection::Connection;
 use crate::manager::MySqlManager;
 use crate::reset;
 use cabrank::Transact;
-use mysql::prelude::Queryable;
 use mysql::{AccessMode, Conn, Result, TxOpts};
 use std::fmt;
 use std::ops::Deref;
@@ -25,7 +24,7 @@ pub struct Transaction<'c> {
 impl<'c> Transaction<'c> {
     pub(crate) fn begin(conn: &'c mut Connection, options: &TxOpts) -> Result<Self> {
         if let Some(level) = options.isolation_level() {
-            conn.query_drop(format!("SET TRANSACTION ISOLATION LEVEL {level}"))?;
+            conn.control(&format!("SET TRANSACTION ISOLATION LEVEL {level}"))?;
         }
         let mut begin = vec![];
         if options.with_consistent_snapshot() {
@@ -36,7 +35,7 @@ impl<'c> Transaction<'c> {
             Some(AccessMode::ReadWrite) => begin.push("READ WRITE"),
             None => {}
         }
-        conn.query_drop(format!("START TRANSACTION {}", begin.join(", ")))?;
+        conn.control(&format!("START TRANSACTION {}", begin.join(", ")))?;
         conn.health.begin();
         Ok(Self { conn, open: true })
     }
@@ -53,7 +52,7 @@ impl<'c> Transaction<'c> {
             // Else a late reply to something that nobody watched would pass for the answer to COMMIT.
             reset::check(self.conn)?;
         }
-        self.conn.query_drop("COMMIT")?;
+        self.conn.control("COMMIT")?;
         self.open = false;
         self.conn.health.end();
         Ok(())
@@ -78,7 +77,7 @@ impl<'c> Transaction<'c> {
     fn undo(&mut self) -> Result<()> {
         self.open = false;
         self.conn.health.end();
-        self.conn.query_drop("ROLLBACK")
+        self.conn.control("ROLLBACK")
     }
 }
 

@@ -1,0 +1,376 @@
+//! Does a text of SQL surely leave the session as it was?
+//!
+//! Not a parser: it cuts the text into tokens as the servers' lexers do, and looks for what could change a session. Where it
+//! is in doubt the answer is no, which costs a reset. Pure.
+
+/// Whether `text` is one SELECT, INSERT, UPDATE, DELETE or REPLACE that touches no variable and calls only functions known to
+/// be harmless.
+///
+/// What an AUTO_INCREMENT column leaves in `LAST_INSERT_ID()` no text tells; the server's answer does.
+pub(crate) fn is_harmless(text: &str) -> bool {
+    scan(text.as_bytes()).is_some()
+}
+
+/// `None` as soon as there is doubt.
+fn scan(text: &[u8]) -> Option<()> {
+    let mut rest = skip_blanks(text)?;
+    if rest.len() > LONGEST {
+        return None;
+    }
+    let (first, after) = word(rest);
+    if !is_one_of(first, STATEMENTS) {
+        return None;
+    }
+    rest = after;
+    let mut last = Last::Keyword;
+    loop {
+        let before = rest.len();
+        rest = skip_blanks(rest)?;
+        let apart = rest.len() < before;
+        let Some(&byte) = rest.first() else { return Some(()) };
+        (last, rest) = match byte {
+            b'\'' | b'"' => (Last::Quoted, quoted(rest, byte)?),
+            b'`' if matches!(last, Last::Into) => (Last::Table, quoted(rest, byte)?),
+            b'`' => (Last::Quoted, quoted(rest, byte)?),
+            b'0'..=b'9' => (Last::Other, number(rest)),
+            _ if begins_name(byte) => {
+                let (name, after) = word(rest);
+                (last.then(name)?, after)
+            }
+            b'(' if last.may_open(apart) => (Last::Other, &rest[1..]),
+            // A table's name may be qualified, a function's may not.
+            b'.' if matches!(last, Last::Table) => (Last::Into, &rest[1..]),
+            b'.' => (Last::Dot, &rest[1..]),
+            // Nothing may follow but blanks.
+            b';' => return skip_blanks(&rest[1..])?.is_empty().then_some(()),
+            // Variables; what opens a block; an escape outside of quotes; the end of a string in C.
+            b'(' | b'@' | b'{' | b'\\' | 0 => return None,
+            _ => (Last::Other, &rest[1..]),
+        };
+    }
+}
+
+/// What stands before the token that is looked at.
+#[derive(Clone, Copy)]
+enum Last {
+    /// A word after which a parenthesis calls nothing.
+    Keyword,
+    /// A harmless function, if the parenthesis follows at once: after a blank it might be a stored one of the same name.
+    Function,
+    /// INTO: a table follows.
+    Into,
+    /// A table to insert into: a list of columns may follow.
+    Table,
+    /// Some other name: a parenthesis would be a call.
+    Name,
+    /// In quotes, which may hold a name too.
+    Quoted,
+    Dot,
+    Other,
+}
+
+impl Last {
+    fn then(self, name: &[u8]) -> Option<Self> {
+        if is_one_of(name, DOUBTFUL) {
+            return None;
+        }
+        Some(match self {
+            Self::Into => Self::Table,
+            Self::Dot => Self::Name,
+            _ if name.eq_ignore_ascii_case(b"into") => Self::Into,
+            _ if is_one_of(name, KEYWORDS) => Self::Keyword,
+            _ if is_one_of(name, FUNCTIONS) => Self::Function,
+            _ => Self::Name,
+        })
+    }
+
+    fn may_open(self, apart: bool) -> bool {
+        match self {
+            Self::Keyword | Self::Table | Self::Other => true,
+            Self::Function => !apart,
+            Self::Name | Self::Quoted | Self::Dot | Self::Into => false,
+        }
+    }
+}
+
+/// White space and comments, but none that a server would execute.
+fn skip_blanks(mut text: &[u8]) -> Option<&[u8]> {
+    loop {
+        text = match text {
+            [b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, rest @ ..] => rest,
+            [b'/', b'*', b'!' | b'M' | b'+', ..] => return None,
+            [b'/', b'*', rest @ ..] => {
+                let end = rest.windows(2).position(|two| two == b"*/")?;
+                // Whether comments nest is a server's own affair.
+                if rest[..end].windows(2).any(|two| two == b"/*") {
+                    return None;
+                }
+                &rest[end + 2..]
+            }
+            // These end with the line, and begin only before a blank: better not to ask.
+            [b'#', ..] | [b'-', b'-', ..] => return None,
+            _ => return Some(text),
+        };
+    }
+}
+
+/// What follows a quoted string or name; a doubled quote stands for itself. Whether a backslash escapes depends on a setting.
+fn quoted(text: &[u8], quote: u8) -> Option<&[u8]> {
+    let mut at = 1;
+    loop {
+        at += text[at..].iter().position(|&byte| byte == quote || byte == b'\\' && quote != b'`')?;
+        match (text[at], text.get(at + 1)) {
+            (b'\\', _) if quote != b'`' => return None,
+            (_, Some(&next)) if next == quote => at += 2,
+            _ => return Some(&text[at + 1..]),
+        }
+    }
+}
+
+/// What follows a number. In these servers a name may begin with digits, too.
+fn number(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|&byte| !continues_name(byte) && byte != b'.').unwrap_or(text.len());
+    &text[end..]
+}
+
+fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().position(|&byte| !continues_name(byte)).unwrap_or(text.len()))
+}
+
+fn begins_name(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+fn continues_name(byte: u8) -> bool {
+    begins_name(byte) || byte.is_ascii_digit()
+}
+
+fn is_one_of(name: &[u8], list: &[&str]) -> bool {
+    list.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// A longer text is not looked at.
+const LONGEST: usize = 16 * 1024;
+
+const STATEMENTS: &[&str] = &["select", "insert", "update", "delete", "replace"];
+
+/// `SQL_CALC_FOUND_ROWS` is remembered; `NEXT VALUE FOR` too, by MariaDB. Some tables of the server's own are switches.
+const DOUBTFUL: &[&str] = &[
+    "sql_calc_found_rows",
+    "next",
+    "previous",
+    "procedure",
+    "mysql",
+    "sys",
+    "performance_schema",
+    "information_schema",
+];
+
+/// Reserved words that may stand before a parenthesis.
+const KEYWORDS: &[&str] = &[
+    "all", "and", "as", "between", "by", "case", "distinct", "else", "exists", "from", "having", "in", "interval",
+    "is", "join", "key", "like", "limit", "not", "on", "or", "over", "select", "set", "then", "union", "using",
+    "value", "values", "when", "where", "xor",
+];
+
+/// Built-in functions that look at nothing but what they are given, and at clocks. A stored function cannot take the place of
+/// one of these where its name stands alone.
+const FUNCTIONS: &[&str] = &[
+    "abs",
+    "adddate",
+    "addtime",
+    "avg",
+    "bin",
+    "bit_count",
+    "cast",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "convert",
+    "count",
+    "crc32",
+    "curdate",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "curtime",
+    "date",
+    "date_add",
+    "date_format",
+    "date_sub",
+    "datediff",
+    "day",
+    "dayofmonth",
+    "dayofweek",
+    "dayofyear",
+    "dense_rank",
+    "elt",
+    "exp",
+    "extract",
+    "field",
+    "find_in_set",
+    "first_value",
+    "floor",
+    "format",
+    "from_base64",
+    "from_unixtime",
+    "greatest",
+    "group_concat",
+    "hex",
+    "hour",
+    "if",
+    "ifnull",
+    "instr",
+    "isnull",
+    "json_array",
+    "json_arrayagg",
+    "json_contains",
+    "json_extract",
+    "json_length",
+    "json_object",
+    "json_objectagg",
+    "json_set",
+    "json_unquote",
+    "json_valid",
+    "lag",
+    "last_day",
+    "last_value",
+    "lcase",
+    "lead",
+    "least",
+    "left",
+    "length",
+    "ln",
+    "locate",
+    "log",
+    "log10",
+    "log2",
+    "lower",
+    "lpad",
+    "ltrim",
+    "max",
+    "md5",
+    "mid",
+    "min",
+    "minute",
+    "mod",
+    "month",
+    "now",
+    "ntile",
+    "nullif",
+    "pi",
+    "position",
+    "pow",
+    "power",
+    "quarter",
+    "radians",
+    "rank",
+    "regexp_like",
+    "regexp_replace",
+    "repeat",
+    "reverse",
+    "right",
+    "round",
+    "row_number",
+    "rpad",
+    "rtrim",
+    "second",
+    "sha1",
+    "sha2",
+    "sign",
+    "space",
+    "sqrt",
+    "str_to_date",
+    "strcmp",
+    "subdate",
+    "substr",
+    "substring",
+    "substring_index",
+    "subtime",
+    "sum",
+    "time",
+    "timediff",
+    "timestamp",
+    "timestampadd",
+    "timestampdiff",
+    "to_base64",
+    "trim",
+    "truncate",
+    "ucase",
+    "unhex",
+    "unix_timestamp",
+    "upper",
+    "utc_date",
+    "utc_time",
+    "utc_timestamp",
+    "week",
+    "weekday",
+    "year",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_statements_are_harmless() {
+        for text in [
+            "SELECT 1",
+            "select name, count(*) from customer where id in (1, 2) and (a or b) group by name having max(x) > 3 limit 5;",
+            "SELECT 'it''s', \"quoted\", `a``b` FROM `t` /* a comment */ WHERE x = ? FOR UPDATE",
+            "INSERT INTO account (id, money) VALUES (?, ?), (3, 0) ON DUPLICATE KEY UPDATE money = VALUES(money)",
+            "INSERT IGNORE INTO `shop`.`account` (id) SELECT id FROM other",
+            "REPLACE INTO shop.account VALUES (1, concat('a', now()))",
+            "UPDATE account SET money = money + 1 WHERE id = 7",
+            "DELETE FROM account WHERE id = 0x1F OR d < date_sub(now(), interval 1 day)",
+            "/* tag */ SELECT money FROM account WHERE id = 1e3",
+            "SELECT a.id FROM account a JOIN (SELECT 1 AS x) b ON a.id = b.x",
+        ] {
+            assert!(is_harmless(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_could_change_a_session_is_in_doubt() {
+        for text in [
+            "",
+            "SET autocommit = 0",
+            "BEGIN",
+            "CREATE TEMPORARY TABLE t (x INT)",
+            "SELECT 1; SET @a = 1",
+            "SELECT @a := 1",
+            "SELECT 1 INTO @a",
+            "SELECT @@version",
+            "SELECT GET_LOCK('a', 1)",
+            "SELECT get_lock ('a', 1)",
+            "SELECT `get_lock`('a', 1)",
+            "SELECT \"get_lock\"('a', 1)",
+            "SELECT now ()",
+            "SELECT shop.sets()",
+            "SELECT shop.count(1)",
+            "SELECT LAST_INSERT_ID(7)",
+            "SELECT SQL_CALC_FOUND_ROWS id FROM account",
+            "SELECT NEXT VALUE FOR s",
+            "SELECT 1 /*! INTO @a */",
+            "SELECT 1 /*M! INTO @a */",
+            "SELECT /*+ SET_VAR(a = 1) */ 1",
+            "SELECT 1 /* /* */ */",
+            "SELECT 1 -- 1",
+            "SELECT 1 # 1",
+            r"SELECT 'a\' , get_lock(1, 2), ' '",
+            "SELECT 'open",
+            "INSERT INTO t (a) VALUES (sets())",
+            "UPDATE performance_schema.threads SET instrumented = 'NO'",
+            "CALL sets()",
+            "DO GET_LOCK('a', 1)",
+            "LOCK TABLES account READ",
+            "WITH x AS (SELECT 1) SELECT * FROM x",
+        ] {
+            assert!(!is_harmless(text), "{text}");
+        }
+        assert!(!is_harmless(&format!("SELECT '{}'", "x".repeat(LONGEST))));
+    }
+}
