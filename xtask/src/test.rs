@@ -59,6 +59,9 @@ enum Engine {
 /// The suite on real servers.
 const SUITE: &[&str] = &["--package", "integration-tests"];
 
+/// With the feature that drags in nothing but Rust. What it costs is one more build of the driver.
+const MYSQL_TLS: &[&str] = &["--package", "cabrank-mysql", "--features", "rustls-tls-ring", "--test", "tls"];
+
 /// Tests that print nothing for so long hang. The time to build them counts, too.
 const SILENCE: Duration = Duration::from_secs(25 * 60);
 
@@ -110,12 +113,11 @@ fn cargo_test(
     skip_log: &Path,
     reader: &mut Reader,
 ) -> Result<bool> {
-    let mut which = which.split(|word| *word == "--");
     // All binaries run, whatever fails, so that the count is that of the whole.
     let mut command = process::cargo(["test", "--no-fail-fast"]);
-    command.args(which.next().unwrap_or_default()).args(&args.filter);
-    if let Some(for_harness) = which.next() {
-        command.arg("--").args(for_harness);
+    command.args(which).args(&args.filter);
+    if let Some(other) = args.engine.other().filter(|_| which != SUITE) {
+        command.args(["--", "--skip", other]);
     }
     command.env("CABRANK_SKIP_LOG", skip_log).envs(urls.iter().map(|(name, url)| (name, url)));
     if let Some(engine) = args.engine.name() {
@@ -136,12 +138,20 @@ impl Engine {
     fn own_tests(self) -> &'static [&'static [&'static str]] {
         match self {
             // Without `--all-targets`, which would leave out the doc tests.
-            Self::All => &[&["--workspace", "--exclude", "integration-tests"]],
+            Self::All => &[&["--workspace", "--exclude", "integration-tests"], MYSQL_TLS],
             Self::Sqlite => &[&["--package", "cabrank-sqlite"]],
             Self::Postgres => &[&["--package", "cabrank-postgres"]],
             // One adapter has the tests of two.
-            Self::Mysql => &[&["--package", "cabrank-mysql", "--", "--skip", "::on_mariadb::"]],
-            Self::Mariadb => &[&["--package", "cabrank-mysql", "--", "--skip", "::on_mysql::"]],
+            Self::Mysql | Self::Mariadb => &[&["--package", "cabrank-mysql"], MYSQL_TLS],
+        }
+    }
+
+    /// The part of names that a test of another engine in the same adapter has.
+    fn other(self) -> Option<&'static str> {
+        match self {
+            Self::Mysql => Some("on_mariadb::"),
+            Self::Mariadb => Some("on_mysql::"),
+            _ => None,
         }
     }
 

@@ -56,9 +56,12 @@ fn options(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Opts> {
     if opts.get_tcp_user_timeout_ms().is_none() {
         builder = builder.tcp_user_timeout_ms(Some(QUIET_MS));
     }
-    if let Some(name) = &manager.program_name {
+    // Options without any attributes ask for none to be sent.
+    let unnamed = opts.get_connect_attrs().is_some_and(|attributes| !attributes.contains_key(PROGRAM_NAME));
+    let of_pool = limit.filter(|_| unnamed).map(Limit::pool);
+    if let Some(name) = manager.program_name.as_deref().or(of_pool) {
         let mut attributes: HashMap<String, String> = opts.get_connect_attrs().cloned().unwrap_or_default();
-        attributes.insert("program_name".into(), name.clone());
+        attributes.insert(PROGRAM_NAME.into(), name.into());
         builder = builder.connect_attrs(Some(attributes));
     }
     Ok(builder.into())
@@ -154,3 +157,6 @@ const HAS_TLS: bool = cfg!(any(feature = "native-tls", feature = "rustls-tls", f
 
 /// After so much silence a peer is asked whether it is still there, and so long it may leave sent bytes unacknowledged.
 const QUIET_MS: u32 = 60_000;
+
+/// The connection attribute that the driver fills with the name of this process unless told otherwise.
+const PROGRAM_NAME: &str = "program_name";

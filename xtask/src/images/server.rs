@@ -121,10 +121,11 @@ impl Image {
                 "--innodb-flush-log-at-trx-commit=2",
                 "--innodb-doublewrite=OFF",
             ],
-            // It heeds limits for single accounts only if it has one for all.
+            // It heeds limits for single accounts only if it has one for all, and shows no connection attributes by default.
             Self::Mariadb => &[
                 "--max-connections=400",
                 "--max-user-connections=390",
+                "--performance-schema=ON",
                 "--innodb-flush-method=nosync",
                 "--innodb-flush-log-at-trx-commit=2",
                 "--innodb-doublewrite=OFF",

@@ -6,7 +6,6 @@ use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{ChangeUserOpts, OptsBuilder};
 use cabrank_mysql::{Connection, MySqlManager, PooledConnection};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// All settings of the session but those that change by themselves.
 fn settings(conn: &mut Connection) -> BTreeMap<String, String> {
@@ -321,7 +320,7 @@ fn a_holder_that_panics_leaves_nothing(server: &Server) {
 
 fn the_policy_never_leaves_all_as_it_is(server: &Server) {
     let opts: OptsBuilder = server.opts();
-    let builder = server.builder(1).session_policy(SessionPolicy::Never).acquire_timeout(Duration::from_secs(5));
+    let builder = server.builder(1).session_policy(SessionPolicy::Never);
     let pool = builder.build(MySqlManager::new(opts)).unwrap();
     pool.get().unwrap().query_drop("SET @mine = 'left'").unwrap();
     assert_eq!(pool.get().unwrap().query_first("SELECT @mine").unwrap(), Some("left".to_owned()));

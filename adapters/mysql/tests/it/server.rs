@@ -113,6 +113,12 @@ impl Server {
         self.ask(sql).expect("a count")
     }
 
+    /// Does the session run a statement with this in it?
+    pub(crate) fn runs(&self, id: u32, part: &str) -> bool {
+        let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE id =";
+        self.ask::<u32>(format!("{sql} {id} AND info LIKE '%{part}%'")) == Some(1)
+    }
+
     /// Kills a session and waits until it is gone.
     pub(crate) fn kill(&self, id: u32) {
         self.run(format!("KILL {id}"));
@@ -133,7 +139,7 @@ impl Drop for Server {
     }
 }
 
-/// Waits until nothing is being reset: a caller who waited for it long enough, on a busy machine, would have it replaced.
+/// Waits until nothing is being reset, so that what the test looks at next is what the next loan finds.
 pub(crate) fn settle(pool: &Pool) {
     until("the reset is done", || pool.stats().resetting == 0);
 }
@@ -142,7 +148,32 @@ pub(crate) fn settle(pool: &Pool) {
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Closes a pool on a statement that runs for long, and expects that the server is asked to cancel it.
+///
+/// The pool gives that half a second, which can be too little on a busy machine; then it cuts the line, and here all is tried again.
+pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool) {
+    for _ in 0..10 {
+        let pool = pool();
+        let mut conn = pool.get().expect("a connection");
+        let id = conn.connection_id();
+        let holder = thread::spawn(move || drop(conn.query_drop("SELECT SLEEP(120)")));
+        until("the statement runs", || server.runs(id, "SLEEP"));
+        let begin = Instant::now();
+        let report = pool.close_within(Duration::from_secs(2));
+        holder.join().expect("no panic");
+        assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+        until("no session is left", || server.sessions() == 0);
+        if report.is_clean() && report.severed.is_empty() && report.cancelled.len() == 1 {
+            return;
+        }
+    }
+    panic!("it had to be cut each time");
+}
+
+/// For what comes to pass at once on a quiet machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

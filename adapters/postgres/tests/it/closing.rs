@@ -1,29 +1,43 @@
 //! The end in good order.
 
-use crate::fixture::{Server, builder};
+use crate::fixture::{PATIENCE, Server, builder, eventually};
 use crate::proxy::Proxy;
 use cabrank_postgres::postgres::NoTls;
-use cabrank_postgres::{PooledConnection, PostgresManager};
+use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
 use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_statement_that_runs_is_cancelled_at_the_server() {
     let Some(server) = Server::find() else { return };
-    let pool = server.pool(1);
-    let mut conn = pool.get().expect("a connection");
-    let pid = conn.backend_pid().expect("a pid");
-    let holder = thread::spawn(move || {
-        let error = conn.batch_execute("SELECT pg_sleep(60)").expect_err("a cancellation");
-        error.code().map(|code| code.code().to_owned())
-    });
-    server.wait_for_query(pid, "pg_sleep");
-    let began = Instant::now();
-    let report = pool.close_within(Duration::from_secs(2));
-    assert!(report.is_clean() && report.cancelled.len() == 1 && report.severed.is_empty(), "{report}");
-    assert!(began.elapsed() < Duration::from_millis(2_250), "{:?}", began.elapsed());
-    assert_eq!(holder.join().expect("no panic").as_deref(), Some("57014"));
-    assert!(!server.has_session(pid));
+    close_on_a_long_statement(&server, || server.pool(1));
+}
+
+/// Closes a pool on a statement that runs for long, and expects that the server is asked to cancel it.
+///
+/// The pool gives that half a second, which can be too little on a busy machine; then it cuts the line, and here all is
+/// tried again.
+pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool) {
+    for _ in 0..10 {
+        let pool = pool();
+        let mut conn = pool.get().expect("a connection");
+        let pid = conn.backend_pid().expect("a pid");
+        let holder = thread::spawn(move || {
+            let error = conn.batch_execute("SELECT pg_sleep(120)").expect_err("a cancellation");
+            error.code().map(|code| code.code().to_owned())
+        });
+        server.wait_for_query(pid, "pg_sleep");
+        let began = Instant::now();
+        let report = pool.close_within(Duration::from_secs(2));
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+        let code = holder.join().expect("no panic");
+        if report.is_clean() && report.severed.is_empty() {
+            assert_eq!((report.cancelled.len(), code.as_deref()), (1, Some("57014")));
+            assert!(!server.has_session(pid));
+            return;
+        }
+    }
+    panic!("it had to be cut each time");
 }
 
 #[test]
@@ -49,7 +63,7 @@ fn closing_waits_until_the_sessions_are_gone() {
     let conns: Vec<_> = (0..4).map(|_| pool.get().expect("a connection")).collect();
     let pids: Vec<_> = conns.iter().map(|conn| conn.backend_pid().expect("a pid")).collect();
     drop(conns);
-    let report = pool.close_within(Duration::from_secs(5));
+    let report = pool.close_within(PATIENCE);
     assert!(report.is_clean(), "{report}");
     for pid in pids {
         assert!(!server.has_session(pid));
@@ -62,15 +76,16 @@ fn a_slot_stays_taken_until_the_server_has_closed_its_end() {
     let Some(server) = Server::find() else { return };
     let proxy = Proxy::to(&server.config);
     let manager = PostgresManager::new(proxy.config(&server.config), NoTls);
-    let pool = builder().max_size(1).build(manager).expect("a pool");
+    let pool = builder().max_size(1).close_timeout(PATIENCE).build(manager).expect("a pool");
     proxy.take();
     proxy.hold_answers(true);
     pool.close();
+    eventually("the goodbye is sent", || proxy.take() == ["X"]);
+    // Time enough to take that for the end.
     thread::sleep(Duration::from_millis(100));
     assert_eq!(pool.stats().closing, 1);
-    assert_eq!(proxy.take(), ["X"], "the goodbye was sent, though");
     proxy.hold_answers(false);
-    assert!(pool.close_within(Duration::from_secs(5)).is_clean());
+    assert!(pool.close_within(PATIENCE).is_clean());
 }
 
 #[test]
@@ -78,7 +93,7 @@ fn a_detached_connection_lives_on() {
     let Some(server) = Server::find() else { return };
     let pool = server.pool(1);
     let mut detached = PooledConnection::detach(pool.get().expect("a connection"));
-    assert!(pool.close_within(Duration::from_secs(5)).is_clean());
+    assert!(pool.close_within(PATIENCE).is_clean());
     assert_eq!(detached.query_one("SELECT 1", &[]).expect("a row").get::<_, i32>(0), 1);
 }
 

@@ -1,10 +1,12 @@
 //! The server, and what a session looks like from inside.
 
-use cabrank_postgres::cabrank::Builder;
+use cabrank_postgres::cabrank::{Builder, GetError};
 use cabrank_postgres::postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use cabrank_postgres::{Pool, PostgresManager};
+use std::error::Error;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The server that `CABRANK_POSTGRES_URL` names, by a TCP address.
@@ -70,6 +72,20 @@ pub(crate) fn builder() -> Builder<PostgresManager> {
     Pool::builder().check_after(Duration::MAX)
 }
 
+/// Why no connection can be had: the first error of connecting that the pool tells.
+pub(crate) fn first_failure(pool: &Pool) -> Arc<dyn Error + Send + Sync> {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let Err(GetError::Timeout(report)) = pool.get_timeout(Duration::from_millis(100)) else {
+            panic!("no time-out")
+        };
+        if let Some((error, _)) = report.last_connect_error {
+            return error;
+        }
+    }
+    panic!("nothing failed within {PATIENCE:?}");
+}
+
 /// Says that the test of this thread does not apply here, and why.
 pub(crate) fn skip(reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -82,12 +98,15 @@ pub(crate) fn skip(reason: &str) {
 }
 
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     while !holds() {
-        assert!(Instant::now() < deadline, "{what} within ten seconds");
+        assert!(Instant::now() < deadline, "{what} within {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// For what comes to pass at once on a quiet machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything about a session that can be asked for, as lines to compare.
 pub(crate) fn session_of(client: &mut Client) -> Vec<String> {

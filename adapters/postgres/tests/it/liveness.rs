@@ -1,9 +1,9 @@
 //! Connections that died, and calls that hang.
 
-use crate::fixture::{Server, builder};
+use crate::fixture::{PATIENCE, Server, builder, eventually};
 use cabrank_postgres::cabrank::{CloseReason, Fault, GetError};
 use cabrank_postgres::postgres::{Config, NoTls};
-use cabrank_postgres::{PooledConnection, PostgresManager};
+use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,9 @@ fn a_session_killed_while_idle_is_found_by_the_check() {
     let mut conn = pool.get().expect("another connection");
     assert_eq!(conn.query_one("SELECT 1", &[]).expect("a row").get::<_, i32>(0), 1);
     assert_ne!(conn.backend_pid(), Some(pid));
-    assert_eq!(pool.stats().closed.by(CloseReason::CheckFailed), 1);
+    // By the check as a rule; on a busy machine the pool's patience with it may end before.
+    let closed = pool.stats().closed;
+    assert_eq!(closed.by(CloseReason::CheckFailed) + closed.by(CloseReason::Overran), 1, "{closed:?}");
 }
 
 #[test]
@@ -41,7 +43,7 @@ fn the_servers_own_time_limit_is_noticed() {
     let mut conn = pool.get().expect("a connection");
     let pid = conn.backend_pid().expect("a pid");
     conn.batch_execute("SET idle_in_transaction_session_timeout = 20; BEGIN").expect("no error");
-    crate::fixture::eventually("the session ends", || !server.has_session(pid));
+    eventually("the session ends", || !server.has_session(pid));
     let error = conn.batch_execute("SELECT 1").expect_err("a dead connection");
     assert_eq!(PooledConnection::note(&mut conn, &error), Fault::Fatal);
     drop(conn);
@@ -51,25 +53,33 @@ fn the_servers_own_time_limit_is_noticed() {
 #[test]
 fn cutting_the_line_ends_a_call_that_runs() {
     let Some(server) = Server::find() else { return };
-    let pool = builder().max_size(1).build(server.manager()).expect("a pool");
-    let mut conn = pool.get().expect("a connection");
-    let pid = conn.backend_pid().expect("a pid");
-    // A statement that does not heed a cancellation is out of reach of all but the cut: the function goes on.
-    server.client().batch_execute(DEAF).expect("a function");
-    let holder = thread::spawn(move || {
-        let outcome = conn.batch_execute("SELECT cabrank_deaf()");
-        (outcome.is_err(), conn.is_closed())
-    });
-    server.wait_for_query(pid, "cabrank_deaf");
-    let began = Instant::now();
-    let report = pool.close_within(Duration::from_secs(1));
-    assert_eq!((report.severed.len(), report.is_clean()), (1, true), "{report}");
-    assert!(began.elapsed() < Duration::from_millis(1_250), "{:?}", began.elapsed());
-    assert_eq!(holder.join().expect("no panic"), (true, true));
-    server.kill(pid);
+    cut_a_deaf_statement(&server, &server.pool(1));
 }
 
-const DEAF: &str = "CREATE OR REPLACE FUNCTION cabrank_deaf() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+/// A statement that does not heed a cancellation is out of reach of all but the cut: the function goes on.
+pub(crate) fn cut_a_deaf_statement(server: &Server, pool: &Pool) {
+    let mut conn = pool.get().expect("a connection");
+    let pid = conn.backend_pid().expect("a pid");
+    let deaf = format!("cabrank_deaf_{pid}");
+    server.client().batch_execute(&DEAF.replace("DEAF", &deaf)).expect("a function");
+    let holder = thread::spawn({
+        let call = format!("SELECT {deaf}()");
+        move || {
+            let outcome = conn.batch_execute(&call);
+            (outcome.is_err(), conn.is_closed())
+        }
+    });
+    server.wait_for_query(pid, &deaf);
+    let began = Instant::now();
+    let report = pool.close_within(Duration::from_secs(2));
+    assert_eq!((report.severed.len(), report.is_clean()), (1, true), "{report}");
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    assert_eq!(holder.join().expect("no panic"), (true, true));
+    server.kill(pid);
+    server.client().batch_execute(&format!("DROP FUNCTION {deaf}")).expect("no error");
+}
+
+const DEAF: &str = "CREATE FUNCTION DEAF() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
     FOR i IN 1..600 LOOP
         BEGIN PERFORM pg_sleep(0.1); EXCEPTION WHEN query_canceled THEN NULL; END;
     END LOOP; END $$";
@@ -87,10 +97,10 @@ fn an_overrun_check_is_cut() {
         .expect("a pool");
     pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
     proxy.hold_answers(true);
-    let began = Instant::now();
+    let overrun = pool.stats().closed.by(CloseReason::Overran);
     let outcome = pool.get_timeout(Duration::from_millis(600));
     assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
-    assert!(began.elapsed() < Duration::from_millis(850), "{:?}", began.elapsed());
+    eventually("the check is cut", || pool.stats().closed.by(CloseReason::Overran) > overrun);
     proxy.hold_answers(false);
     pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
 }
@@ -108,7 +118,7 @@ fn a_listener_that_says_nothing_holds_nobody_up() {
     let began = Instant::now();
     let outcome = pool.get_timeout(Duration::from_millis(500));
     assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
-    assert!(began.elapsed() < Duration::from_millis(750), "{:?}", began.elapsed());
-    let report = pool.close_within(Duration::from_millis(500));
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    let report = pool.close_within(PATIENCE);
     assert!(report.is_clean(), "{report}");
 }

@@ -1,6 +1,6 @@
 //! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
 
-use crate::fixture::{Server, builder, session_of, skip};
+use crate::fixture::{PATIENCE, Server, builder, eventually, first_failure, session_of, skip};
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager};
 use cabrank_postgres::postgres::config::SslMode;
@@ -78,19 +78,15 @@ fn over_a_unix_socket_the_session_is_always_reset() {
     let stats = pool.stats();
     assert_eq!((stats.opened, stats.resets_skipped, stats.resets_done), (1, 0, 1));
     drop(conn);
-    assert!(pool.close_within(Duration::from_secs(5)).is_clean());
+    assert!(pool.close_within(PATIENCE).is_clean());
 }
 
 #[test]
 fn a_name_that_does_not_exist_is_told() {
     let mut config = Config::new();
     config.host("no.such.name.invalid").user("nobody");
-    let pool = builder()
-        .connect_timeout(Duration::from_millis(300))
-        .build_lazy(PostgresManager::new(config, NoTls))
-        .expect("a pool");
-    let Err(GetError::Timeout(report)) = pool.get_timeout(Duration::from_secs(1)) else { panic!("no time-out") };
-    let (error, _) = report.last_connect_error.expect("a cause");
+    let pool = builder().build_lazy(PostgresManager::new(config, NoTls)).expect("a pool");
+    let error = first_failure(&pool);
     assert!(error.source().expect("a source").to_string().contains("lookup"), "{:?}", error.source());
 }
 
@@ -101,18 +97,18 @@ fn a_wrong_password_or_database_is_told_at_once() {
     no_database.dbname("cabrank_no_such_database");
     let mut no_password = server.config.clone();
     no_password.user("cabrank_nobody").password("wrong");
-    let probe = server.client().query_one("SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'trust'", &[]);
-    let trusting = probe.map_or(0, |row| row.get::<_, i64>(0)) > 0;
-    for (config, code) in [(no_database, "3D000"), (no_password, "28P01")] {
-        if trusting && code == "28P01" {
-            continue;
-        }
+    let own = no_password.connect(NoTls).err().expect("nobody by that name");
+    // A server that trusts everybody asks for no password, and has no such role.
+    let code = own.code().expect("the server's").code().to_owned();
+    assert!(["28P01", "28000"].contains(&&*code), "{code}");
+    for (config, code) in [(no_database, "3D000"), (no_password, &code)] {
         let began = Instant::now();
         let Err(BuildError::Connect(error)) = builder().build(PostgresManager::new(config, NoTls)) else {
             panic!("{code}")
         };
         assert_eq!(error.code().map(|code| code.code()), Some(code));
-        assert!(began.elapsed() < Duration::from_secs(1));
+        // What may pass is tried again for ten.
+        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     }
 }
 
@@ -143,8 +139,8 @@ fn settings_that_never_come_hold_nobody_up() {
     let began = Instant::now();
     let outcome = pool.get_timeout(Duration::from_millis(500));
     assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
-    assert!(began.elapsed() < Duration::from_millis(750), "{:?}", began.elapsed());
-    assert!(pool.stats().abandoned >= 1, "{:?}", pool.stats());
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    eventually("the look-up is given up", || pool.stats().abandoned >= 1);
 }
 
 #[test]
@@ -168,8 +164,7 @@ fn a_manager_without_tls_refuses_to_go_without_where_it_is_required() {
     let mut config = server.config.clone();
     config.ssl_mode(SslMode::Require);
     let pool = builder().build_lazy(PostgresManager::new(config, NoTls)).expect("a pool");
-    let Err(GetError::Timeout(report)) = pool.get_timeout(Duration::from_millis(500)) else { panic!("no time-out") };
-    let (error, _) = report.last_connect_error.expect("a cause");
+    let error = first_failure(&pool);
     assert!(error.source().expect("a source").to_string().contains("no TLS connector"));
 }
 

@@ -1,16 +1,17 @@
 //! TLS: each mode against a server that offers it, tracked and cut like any other connection.
 
-use crate::fixture::{Server, builder, skip};
+use crate::closing::close_on_a_long_statement;
+use crate::fixture::{PATIENCE, Server, builder, skip};
+use crate::liveness::cut_a_deaf_statement;
 use cabrank_postgres::postgres::Config;
 use cabrank_postgres::postgres::config::SslMode;
-use cabrank_postgres::{Connection, PostgresManager};
+use cabrank_postgres::{Connection, Pool, PostgresManager};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -22,10 +23,10 @@ fn offers_tls(server: &Server) -> bool {
     ssl == "on"
 }
 
-fn manager(server: &Server, mode: SslMode) -> PostgresManager {
+fn pool(server: &Server, mode: SslMode) -> Pool {
     let mut config = server.config.clone();
     config.ssl_mode(mode);
-    PostgresManager::new(config, connector())
+    builder().max_size(1).build(PostgresManager::new(config, connector())).expect("a pool")
 }
 
 fn is_encrypted(conn: &mut Connection) -> bool {
@@ -39,7 +40,7 @@ fn each_mode_does_as_it_says_and_all_are_tracked() {
         return;
     }
     for (mode, encrypted) in [(SslMode::Disable, false), (SslMode::Prefer, true), (SslMode::Require, true)] {
-        let pool = builder().max_size(1).build(manager(&server, mode)).expect("a pool");
+        let pool = pool(&server, mode);
         let mut conn = pool.get().expect("a connection");
         assert_eq!(is_encrypted(&mut conn), encrypted, "{mode:?}");
         let pid = conn.backend_pid().expect("a pid");
@@ -48,26 +49,25 @@ fn each_mode_does_as_it_says_and_all_are_tracked() {
         pool.get().expect("a connection").batch_execute("SET work_mem = '1MB'").expect("no error");
         drop(pool.get().expect("a connection"));
         assert_eq!((pool.stats().resets_done, pool.stats().opened), (1, 1), "{mode:?}");
-        assert!(pool.close_within(Duration::from_secs(5)).is_clean());
+        assert!(pool.close_within(PATIENCE).is_clean());
         assert!(!server.has_session(pid), "{mode:?}");
     }
 }
 
 #[test]
-fn a_statement_is_cancelled_and_a_line_cut_through_tls() {
+fn a_statement_is_cancelled_through_tls() {
     let Some(server) = Server::find() else { return };
-    if !offers_tls(&server) {
-        return;
+    if offers_tls(&server) {
+        close_on_a_long_statement(&server, || pool(&server, SslMode::Require));
     }
-    let pool = builder().max_size(1).build(manager(&server, SslMode::Require)).expect("a pool");
-    let mut conn = pool.get().expect("a connection");
-    let pid = conn.backend_pid().expect("a pid");
-    let holder =
-        thread::spawn(move || conn.batch_execute("SELECT pg_sleep(60)").expect_err("a cancellation").code().cloned());
-    server.wait_for_query(pid, "pg_sleep");
-    let report = pool.close_within(Duration::from_secs(2));
-    assert!(report.is_clean() && report.severed.is_empty(), "{report}");
-    assert_eq!(holder.join().expect("no panic").map(|code| code.code().to_owned()).as_deref(), Some("57014"));
+}
+
+#[test]
+fn a_line_is_cut_through_tls() {
+    let Some(server) = Server::find() else { return };
+    if offers_tls(&server) {
+        cut_a_deaf_statement(&server, &pool(&server, SslMode::Require));
+    }
 }
 
 #[test]
@@ -80,8 +80,8 @@ fn a_listener_that_never_answers_the_request_for_tls_holds_nobody_up() {
     let pool = builder().connect_timeout(Duration::from_millis(200)).build_lazy(manager).expect("a pool");
     let began = Instant::now();
     assert!(pool.get_timeout(Duration::from_millis(500)).is_err());
-    assert!(began.elapsed() < Duration::from_millis(750), "{:?}", began.elapsed());
-    assert!(pool.close_within(Duration::from_millis(500)).is_clean());
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    assert!(pool.close_within(PATIENCE).is_clean());
 }
 
 fn connector() -> MakeRustlsConnect {

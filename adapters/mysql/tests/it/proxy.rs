@@ -1,0 +1,97 @@
+//! A proxy before the server: it cuts the line at a word of the client's, or holds back what the server says.
+
+use crate::server::Server;
+use cabrank_mysql::mysql::OptsBuilder;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+pub(crate) struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// What a client says with this in it does not pass: the line is cut instead.
+    cut_at: Mutex<Option<&'static [u8]>>,
+    /// The server's answers, and the end of its stream, stay here for now.
+    holding: AtomicBool,
+    /// The server has hung up on somebody.
+    ended: AtomicBool,
+}
+
+impl Proxy {
+    pub(crate) fn to(server: &Server) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let target = (server.opts.get_ip_or_hostname().into_owned(), server.opts.get_tcp_port());
+        let shared = Arc::new(Shared::default());
+        let proxy = Self { port, shared: Arc::clone(&shared) };
+        // Ends with the process.
+        thread::spawn(move || {
+            while let Ok((client, _)) = listener.accept() {
+                let upstream = TcpStream::connect(&target).unwrap();
+                client.set_nodelay(true).and(upstream.set_nodelay(true)).unwrap();
+                let (from, to) = (upstream.try_clone().unwrap(), client.try_clone().unwrap());
+                let of_server = Arc::clone(&shared);
+                thread::spawn(move || of_server.answer(from, to));
+                let of_client = Arc::clone(&shared);
+                thread::spawn(move || of_client.ask(client, upstream));
+            }
+        });
+        proxy
+    }
+
+    /// The server's options by way of the proxy.
+    pub(crate) fn opts(&self, server: &Server) -> OptsBuilder {
+        server.tcp().ip_or_hostname(Some("127.0.0.1")).tcp_port(self.port)
+    }
+
+    pub(crate) fn cut_at(&self, word: &'static str) {
+        *self.shared.cut_at.lock().unwrap() = Some(word.as_bytes());
+    }
+
+    pub(crate) fn hold_answers(&self, hold: bool) {
+        self.shared.holding.store(hold, Ordering::SeqCst);
+    }
+
+    pub(crate) fn has_seen_the_end(&self) -> bool {
+        self.shared.ended.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    fn ask(&self, mut client: TcpStream, mut server: TcpStream) {
+        let mut buffer = [0; 4096];
+        while let Ok(n @ 1..) = client.read(&mut buffer) {
+            let forbidden = *self.cut_at.lock().unwrap();
+            let is_in = |word: &[u8]| buffer[..n].windows(word.len()).any(|part| part == word);
+            if forbidden.is_some_and(is_in) || server.write_all(&buffer[..n]).is_err() {
+                let _ = client.shutdown(Shutdown::Both);
+                break;
+            }
+        }
+        // The other half stays open: the server has the last word.
+        let _ = server.shutdown(Shutdown::Write);
+    }
+
+    fn answer(&self, mut server: TcpStream, mut client: TcpStream) {
+        let mut buffer = [0; 4096];
+        loop {
+            let came = server.read(&mut buffer);
+            self.ended.fetch_or(!matches!(came, Ok(1..)), Ordering::SeqCst);
+            while self.holding.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            match came {
+                Ok(n @ 1..) if client.write_all(&buffer[..n]).is_ok() => {}
+                _ => break,
+            }
+        }
+        let _ = client.shutdown(Shutdown::Both);
+    }
+}
