@@ -1,7 +1,7 @@
 //! The examples that run to their end and print what happened.
 
 use crate::place::{Engine, Place, on_each_engine};
-use crate::program::printed;
+use crate::program::{printed, printed_by};
 
 on_each_engine! {
     queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower,
@@ -66,7 +66,7 @@ fn database_service_serves_eight_threads_and_nobody_once_it_is_closed(place: &mu
 }
 
 fn expiring_credentials_goes_on_while_the_token_changes(place: &mut Place) {
-    let text = printed(env!("CARGO_BIN_EXE_expiring_credentials"), place);
+    let (process, text) = printed_by(env!("CARGO_BIN_EXE_expiring_credentials"), place);
     let first = match place.engine {
         Engine::Sqlite => "the first token: not refused, for plain SQLite knows no keys",
         Engine::Postgres => "the first token: refused: db error: FATAL: password authentication failed",
@@ -83,12 +83,13 @@ fn expiring_credentials_goes_on_while_the_token_changes(place: &mut Place) {
             first,
         ],
     );
+    let user = format!("'cabrank_example_{process}'");
     let users = match place.engine {
-        Engine::Sqlite => None,
-        Engine::Postgres => Some("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'cabrank_example_%'"),
-        _ => Some("SELECT count(*) FROM mysql.user WHERE user LIKE 'cabrank_example_%'"),
+        Engine::Sqlite => "SELECT 0".to_owned(),
+        Engine::Postgres => format!("SELECT count(*) FROM pg_roles WHERE rolname = {user}"),
+        _ => format!("SELECT count(*) FROM mysql.user WHERE user = {user}"),
     };
-    assert!(users.is_none_or(|sql| place.observer().numbers(sql) == [0]), "the user is gone");
+    assert_eq!(place.observer().numbers(&users), [0], "the user is gone");
     place.assert_empty();
 }
 
