@@ -1,7 +1,6 @@
 //! What all the programs share: the argument `--url`, and what it stands for. How to connect is for each program to show.
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,10 +43,12 @@ pub struct Url {
 
 impl Url {
     /// What it stands for. Otherwise says what is wrong with it and ends the program with status 2.
-    pub fn checked(&self, command: &mut clap::Command) -> Database {
-        // Not by clap's own means: it would print the value, and there may be a password in it.
-        database(self.url.as_deref())
-            .unwrap_or_else(|problem| command.error(ErrorKind::ValueValidation, format!("--url: {problem}")).exit())
+    pub fn checked(&self) -> Database {
+        // Not by clap's means: it would print the value, and there may be a password in it.
+        database(self.url.as_deref()).unwrap_or_else(|problem| {
+            eprintln!("error: --url: {problem}\n\nFor more information, try '--help'.");
+            std::process::exit(2)
+        })
     }
 }
 
@@ -57,7 +58,7 @@ pub fn run(
     on_postgres: fn(&str) -> anyhow::Result<()>,
     on_mysql: fn(&str) -> anyhow::Result<()>,
 ) -> ExitCode {
-    exit_code(match Program::parse().url.checked(&mut Program::command()) {
+    exit_code(match Program::parse().url.checked() {
         Database::Sqlite(file) => on_sqlite(&file),
         Database::Postgres(url) => on_postgres(&url),
         Database::Mysql(url) => on_mysql(&url),
@@ -75,6 +76,7 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
+/// An example of how to use cabrank. In a database of yours it makes what begins with cabrank_example, and drops it.
 #[derive(Debug, Parser)]
 struct Program {
     #[command(flatten)]

@@ -7,3 +7,9 @@ mod place;
 mod program;
 
 mod demo;
+mod small;
+
+#[cfg(unix)]
+mod service;
+#[cfg(unix)]
+mod web;

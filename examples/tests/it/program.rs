@@ -1,13 +1,20 @@
 //! Running a program and reading what it printed.
 
 use crate::place::Place;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// What a program prints that is given this database, and ends well.
 pub(crate) fn printed(program: &str, place: &Place) -> String {
-    succeeded(
-        &Command::new(program).args(["--url", &place.url]).output().expect("the programs are built with the tests"),
-    )
+    printed_by(program, place).1
+}
+
+/// The same, and the number of its process.
+pub(crate) fn printed_by(program: &str, place: &Place) -> (u32, String) {
+    let mut command = Command::new(program);
+    command.args(["--url", &place.url]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let process = command.spawn().expect("the programs are built with the tests");
+    let id = process.id();
+    (id, succeeded(&process.wait_with_output().expect("an end")))
 }
 
 /// What a program that ended well printed.

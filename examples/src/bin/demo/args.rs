@@ -1,6 +1,6 @@
 //! The command line: which database, and how much of everything. What is wrong is said here, before anything is opened.
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use examples::{Database, Url};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -18,8 +18,7 @@ impl Args {
     /// Reads the command line; prints what is wrong with it and ends the program with status 2.
     pub(crate) fn read() -> Self {
         let Words { database, max_size, threads, hold } = Words::parse();
-        let database = database.checked(&mut Words::command());
-        Self { database, max_size, threads, hold: Duration::from_millis(hold.into()) }
+        Self { database: database.checked(), max_size, threads, hold: Duration::from_millis(hold.into()) }
     }
 }
 
@@ -27,7 +26,7 @@ impl Args {
 /// states and statistics, exhaustion and recovery, a graceful close.
 ///
 /// Each section says what it expects and what came. The exit status is 0 if all came as expected, 1 if something did
-/// not, and 2 if the demo could not run.
+/// not, and 2 if the demo could not run. It makes a table cabrank_demo_account, unless there is one, and drops it.
 #[derive(Debug, Parser)]
 #[command(name = "demo", allow_negative_numbers = true)]
 struct Words {

@@ -13,11 +13,13 @@ use cabrank::Pool;
 use cabrank_mysql::MySqlManager;
 use cabrank_postgres::{PostgresManager, postgres::NoTls};
 use cabrank_sqlite::SqliteManager;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use examples::{Database, Url};
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 use tokio::runtime::Runtime;
 
+/// A bank of ten accounts: GET /accounts, POST /transfers with {"from":1,"to":2,"amount":5}, GET /stats. In a database of
+/// yours it makes the table cabrank_example_bank, and leaves it there.
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
@@ -38,7 +40,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    examples::exit_code(match args.url.checked(&mut Args::command()) {
+    examples::exit_code(match args.url.checked() {
         Database::Sqlite(file) => serve(Ok(SqliteManager::file(&*file).create(true)), &args),
         Database::Postgres(url) => serve(PostgresManager::from_url(&url, NoTls).map_err(Into::into), &args),
         Database::Mysql(url) => serve(MySqlManager::from_url(&url).map_err(Into::into), &args),
@@ -51,7 +53,7 @@ fn serve<M: Bank>(manager: Result<M>, args: &Args) -> Result<()> {
         .max_size(args.max_size)
         .acquire_timeout(Duration::from_secs(args.wait))
         // A thread waits for each, and clients would wait in vain: better to say at once that there are too many.
-        .max_waiters(4 * args.max_size)
+        .max_waiters(args.max_size.saturating_mul(4))
         .build(manager?)?;
     pool.run(|conn| M::open(conn))?;
 

@@ -1,0 +1,103 @@
+//! The examples that run to their end and print what happened.
+
+use crate::place::{Engine, Place, on_each_engine};
+use crate::program::{printed, printed_by};
+
+on_each_engine! {
+    queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower,
+    transactions_loses_no_payment_and_writes_nothing_where_it_only_reads,
+    database_service_serves_eight_threads_and_nobody_once_it_is_closed,
+    expiring_credentials_goes_on_while_the_token_changes,
+}
+
+fn queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower(place: &mut Place) {
+    let text = printed(env!("CARGO_BIN_EXE_queries"), place);
+    let gone = match place.engine {
+        Engine::Sqlite => "to the next borrower: no such table: city",
+        Engine::Postgres => "to the next borrower: db error: ERROR: relation \"city\" does not exist",
+        _ => "to the next borrower: MySqlError { ERROR 1146",
+    };
+    let large = r#"large: [City { name: "Bern", people: 134000 }, City { name: "Basel", people: 173000 }]"#;
+    assert_lines(&text, &[large, "people of Atlantis: None", "refused: Bern is there already", gone]);
+    place.assert_empty();
+}
+
+fn transactions_loses_no_payment_and_writes_nothing_where_it_only_reads(place: &mut Place) {
+    let text = printed(env!("CARGO_BIN_EXE_transactions"), place);
+    let refused = match place.engine {
+        Engine::Sqlite => "writing in a transaction that only reads: attempt to write a readonly database",
+        Engine::Postgres => "writing in a transaction that only reads: db error: ERROR: cannot execute DELETE",
+        _ => "writing in a transaction that only reads: MySqlError { ERROR 1792",
+    };
+    assert_lines(
+        &text,
+        &[
+            r#"after a transfer of 30 from Ada to Ben: [("Ada", 70), ("Ben", 80)]"#,
+            "a transfer of 1000 from Ben to Ada: Ben has only 80",
+            r#"all is as before: [("Ada", 70), ("Ben", 80)]"#,
+            "two transfers of 5 at the same time took ",
+            refused,
+        ],
+    );
+    let two = text.lines().nth(3).unwrap();
+    let attempts: u32 = two.split(' ').nth(9).unwrap().parse().expect(two);
+    assert!(attempts >= 3, "one of the two was run again: {two}");
+    assert!(two.ends_with(r#"attempts: [("Ada", 60), ("Ben", 90)]"#), "{two}");
+    place.assert_empty();
+}
+
+fn database_service_serves_eight_threads_and_nobody_once_it_is_closed(place: &mut Place) {
+    let text = printed(env!("CARGO_BIN_EXE_database_service"), place);
+    let statements = if matches!(place.engine, Engine::Mysql | Engine::Mariadb) { 4 } else { 3 };
+    let loans = 8 * 10 + statements;
+    assert_lines(
+        &text,
+        &[
+            "sold: 80",
+            "left on the shelf: 20",
+            "stats: ",
+            &format!("loans: {loans}, returned: {loans}"),
+            "closed: 0 connections and 0 threads left",
+            "one more query: the pool is closed",
+        ],
+    );
+    assert!(text.contains(" open of at most 4, 0 in use\n"), "{text}");
+    place.assert_empty();
+}
+
+fn expiring_credentials_goes_on_while_the_token_changes(place: &mut Place) {
+    let (process, text) = printed_by(env!("CARGO_BIN_EXE_expiring_credentials"), place);
+    let first = match place.engine {
+        Engine::Sqlite => "the first token: not refused, for plain SQLite knows no keys",
+        Engine::Postgres => "the first token: refused: db error: FATAL: password authentication failed",
+        _ => "the first token: refused: MySqlError { ERROR 1045",
+    };
+    assert_lines(
+        &text,
+        &[
+            "connections opened with each token: [2]",
+            "queries answered while the token changed: 400 of 400",
+            "connections opened with each token: [2, ",
+            "closed because they were evicted: 2",
+            "closed: 0 connections and 0 threads left",
+            first,
+        ],
+    );
+    let user = format!("'cabrank_example_{process}'");
+    let users = match place.engine {
+        Engine::Sqlite => "SELECT 0".to_owned(),
+        Engine::Postgres => format!("SELECT count(*) FROM pg_roles WHERE rolname = {user}"),
+        _ => format!("SELECT count(*) FROM mysql.user WHERE user = {user}"),
+    };
+    assert_eq!(place.observer().numbers(&users), [0], "the user is gone");
+    place.assert_empty();
+}
+
+/// As many lines as these, each beginning so.
+fn assert_lines(text: &str, beginnings: &[&str]) {
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), beginnings.len(), "{text}");
+    for (line, beginning) in lines.iter().zip(beginnings) {
+        assert!(line.starts_with(beginning), "no {beginning:?} in its place in:\n{text}");
+    }
+}

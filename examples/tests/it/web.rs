@@ -1,0 +1,202 @@
+//! The example `web`: real requests, by many clients at once, also while it is told to end.
+
+use crate::place::{Engine, Observer, Place, on_each_engine, until};
+use crate::service::{Service, Transfer};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread;
+
+on_each_engine! {
+    under_load_no_money_is_lost_and_the_numbers_add_up,
+    told_to_end_under_load_it_answers_all_that_it_has_begun,
+    a_request_under_way_when_it_is_told_to_end_is_answered,
+    overload_is_told_at_once_and_those_in_line_are_served,
+    what_does_not_end_is_cut_off_at_the_deadline,
+}
+
+fn under_load_no_money_is_lost_and_the_numbers_add_up(place: &mut Place) {
+    let service = Service::start(place, &["--max-size", "4", "--wait", "60"]);
+    let (address, answered) = (service.address, AtomicU64::new(0));
+    let paid: Vec<Transfer> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let answered = &answered;
+                scope.spawn(move || {
+                    let mut paid = Vec::new();
+                    for transfer in transfers(client).take(25) {
+                        match transfer.ask(address).expect("an answer").status {
+                            200 => paid.push(transfer),
+                            status => assert_eq!(status, 409, "only too little money stops a transfer"),
+                        }
+                        answered.fetch_add(1, SeqCst);
+                    }
+                    paid
+                })
+            })
+            .collect();
+        until("all are answered", || {
+            let stats = service.stats();
+            assert!(stats.get("open") <= 4 && stats.get("in_use") <= 4, "more than there may be");
+            // What was handed to a request that has not woken yet is in use, and counts as borrowed a moment later.
+            let (borrowed, returned) = (stats.get("borrowed"), stats.get("returned"));
+            assert!(returned <= borrowed && borrowed <= returned + stats.get("in_use"), "numbers that do not add up");
+            answered.load(SeqCst) == 25 * CLIENTS || clients.iter().any(|client| client.is_finished())
+        });
+        clients.into_iter().flat_map(|client| client.join().expect("clients do not panic")).collect()
+    });
+
+    assert_eq!(service.balances(), balances_after(&paid));
+    let stats = service.stats();
+    // The accounts were made in one loan and read in another.
+    assert_eq!((stats.get("borrowed"), stats.get("returned")), (25 * CLIENTS + 2, 25 * CLIENTS + 2));
+    assert_eq!((stats.get("in_use"), stats.get("waiting")), (0, 0));
+    assert_eq!((stats.get("timed_out"), stats.get("overloaded")), (0, 0));
+
+    service.terminate();
+    assert_clean_end(service, place);
+}
+
+fn told_to_end_under_load_it_answers_all_that_it_has_begun(place: &mut Place) {
+    let service = Service::start(place, &["--max-size", "4", "--wait", "60", "--deadline", "60"]);
+    let address = service.address;
+    let (paid_so_far, told) = (AtomicU64::new(0), AtomicBool::new(false));
+    let paid: Vec<Transfer> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (paid_so_far, told) = (&paid_so_far, &told);
+                scope.spawn(move || {
+                    let mut paid = Vec::new();
+                    for transfer in transfers(client) {
+                        match transfer.ask(address) {
+                            Ok(answer) if answer.status == 200 => paid.push(transfer),
+                            Ok(answer) => assert_eq!(answer.status, 409, "only too little money stops a transfer"),
+                            // No longer accepted, or accepted but not read: in either case nothing was done.
+                            Err(error) => {
+                                assert!(told.load(SeqCst), "before it was told to end: {error}");
+                                break;
+                            }
+                        }
+                        paid_so_far.fetch_add(1, SeqCst);
+                    }
+                    paid
+                })
+            })
+            .collect();
+        until("there is load", || paid_so_far.load(SeqCst) >= 200 || clients.iter().any(|client| client.is_finished()));
+        told.store(true, SeqCst);
+        service.terminate();
+        clients.into_iter().flat_map(|client| client.join().expect("clients do not panic")).collect()
+    });
+    assert_clean_end(service, place);
+    // What was paid and answered is there, and nothing else is.
+    let balances = place.observer().numbers("SELECT balance FROM cabrank_example_bank ORDER BY id");
+    assert_eq!(balances, balances_after(&paid));
+}
+
+fn a_request_under_way_when_it_is_told_to_end_is_answered(place: &mut Place) {
+    let mut service = Service::start(place, &["--deadline", "60"]);
+    let address = service.address;
+    let obstacle = Obstacle::new(place);
+    let client = thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
+    until("the request is under way", || service.stats().get("in_use") == 1);
+
+    service.terminate();
+    assert_eq!(service.line(), "SIGTERM: ending within 60s");
+    until("nothing new is accepted", || TcpStream::connect(address).is_err());
+    obstacle.remove();
+    assert_eq!(client.join().expect("the client does not panic").expect("an answer"), 200);
+    assert_eq!(service.line(), "all requests answered: true; 0 connections and 0 threads left");
+    assert!(service.ended().success());
+    until("no session is left", || place.sessions() == 0);
+}
+
+fn overload_is_told_at_once_and_those_in_line_are_served(place: &mut Place) {
+    let service = Service::start(place, &["--max-size", "2", "--wait", "60"]);
+    let address = service.address;
+    let obstacle = Obstacle::new(place);
+    let ask = |_| thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
+    let mut clients: Vec<_> = (0..2).map(ask).collect();
+    until("two are served", || service.stats().get("in_use") == 2);
+    clients.extend((0..8).map(ask));
+    until("eight wait", || service.stats().get("waiting") == 8);
+
+    let answer = SMALL.ask(address).expect("an answer");
+    assert_eq!((answer.status, answer.body.as_str()), (503, "busy"));
+    assert!(answer.head.lines().any(|line| line == "retry-after: 1"), "{}", answer.head);
+    assert_eq!(service.stats().get("overloaded"), 1);
+
+    obstacle.remove();
+    for client in clients {
+        assert_eq!(client.join().expect("clients do not panic").expect("an answer"), 200);
+    }
+    service.terminate();
+    assert_clean_end(service, place);
+}
+
+fn what_does_not_end_is_cut_off_at_the_deadline(place: &mut Place) {
+    let mut service = Service::start(place, &["--deadline", "2"]);
+    let address = service.address;
+    let obstacle = Obstacle::new(place);
+    let client = thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
+    until("the request is under way", || service.stats().get("in_use") == 1);
+
+    service.terminate();
+    // The obstacle stays where it is: without the deadline this would not end.
+    assert_eq!(service.ended().code(), Some(1));
+    assert_eq!(service.line(), "SIGTERM: ending within 2s");
+    assert!(service.line().starts_with("all requests answered: false; "));
+    assert!(service.errors().contains("error: the deadline came first"));
+    assert!(!matches!(client.join().expect("the client does not panic"), Ok(200)), "nothing was paid");
+    drop(obstacle);
+    until("no session is left", || place.sessions() == 0);
+    assert_eq!(place.observer().numbers("SELECT balance FROM cabrank_example_bank"), [1_000; 10]);
+}
+
+/// Somebody who has locked all accounts.
+struct Obstacle(Observer);
+
+impl Obstacle {
+    fn new(place: &Place) -> Self {
+        let mut observer = place.observer();
+        if place.engine == Engine::Sqlite {
+            observer.execute("BEGIN IMMEDIATE");
+        } else {
+            observer.execute("BEGIN");
+            observer.execute("SELECT id FROM cabrank_example_bank FOR UPDATE");
+        }
+        Self(observer)
+    }
+
+    fn remove(mut self) {
+        self.0.execute("COMMIT");
+    }
+}
+
+/// It ends by itself, has answered everybody, and has left nothing open.
+fn assert_clean_end(mut service: Service, place: &mut Place) {
+    assert!(service.line().starts_with("SIGTERM: ending within "));
+    assert_eq!(service.line(), "all requests answered: true; 0 connections and 0 threads left");
+    assert!(service.ended().success());
+    until("no session is left", || place.sessions() == 0);
+}
+
+/// Transfers without end, of different accounts and amounts for each client.
+fn transfers(client: u64) -> impl Iterator<Item = Transfer> {
+    (client..).step_by(7).map(move |n| Transfer {
+        from: (n % 10 + 1) as usize,
+        to: ((n + client % 9 + 1) % 10 + 1) as usize,
+        amount: (n % 90) as i64,
+    })
+}
+
+fn balances_after(paid: &[Transfer]) -> Vec<i64> {
+    let mut balances = vec![1_000; 10];
+    for Transfer { from, to, amount } in paid {
+        balances[from - 1] -= amount;
+        balances[to - 1] += amount;
+    }
+    balances
+}
+
+const CLIENTS: u64 = 16;
+const SMALL: Transfer = Transfer { from: 1, to: 2, amount: 1 };
