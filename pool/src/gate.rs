@@ -107,6 +107,13 @@ impl Gate {
         self.growth = self.growth.saturating_mul(2);
     }
 
+    /// Somebody may have mended what was permanent: the next attempt is due now.
+    pub(crate) fn pardon(&mut self, now: Instant) {
+        if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
+            trouble.retry_at = trouble.retry_at.min(now);
+        }
+    }
+
     /// Nobody waits: growth starts anew.
     pub(crate) fn at_ease(&mut self) {
         self.growth = 1;
@@ -270,6 +277,21 @@ mod tests {
         }
         gate.opened(1, 10);
         assert!(!gate.refuses(now));
+    }
+
+    #[test]
+    fn a_pardoned_fault_gets_its_next_probe_at_once_and_no_more() {
+        let (mut gate, now) = gate();
+        gate.failed(now, Refusal::Permanent, 0);
+        gate.pardon(now);
+        assert!(!gate.refuses(now));
+        assert_eq!(gate.allowance(now, empty()), 1);
+        gate.failed(now, Refusal::Permanent, 0);
+        assert_eq!(gate.retry_at(), Some(now + Duration::from_secs(2)));
+        gate.failed(now + Duration::from_secs(2), Refusal::Unavailable, 0);
+        let due = gate.retry_at();
+        gate.pardon(now + Duration::from_secs(2));
+        assert_eq!(gate.retry_at(), due, "who is away is not back for that");
     }
 
     #[test]

@@ -52,6 +52,7 @@ impl<const MARIADB: bool> Subject for Kin<MARIADB> {
         conn.query_drop("CREATE TABLE account (id INT PRIMARY KEY, money BIGINT NOT NULL) ENGINE=InnoDB")
             .expect("a table");
         conn.query_drop("INSERT INTO account VALUES (1, 0)").expect("a row");
+        drop(conn);
         Self { watch: Watch::new(&database), database }
     }
 

@@ -62,6 +62,7 @@ impl Subject for Postgres {
                  CREATE FUNCTION locks() RETURNS void LANGUAGE sql AS $$ SELECT pg_advisory_lock(8) $$",
             )
             .expect("tables");
+        drop(client);
         let mut admin = database.server().log_in().expect("a login");
         admin.execute(&format!("GRANT pg_monitor TO {}", database.name())).expect("another role");
         Self { watch: Watch::new(&database), database }

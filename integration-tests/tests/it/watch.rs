@@ -12,6 +12,8 @@ use std::{
 use cabrank::{CloseReason, ClosedOne, EventHandler, OpenFailed};
 use integration_tests::{Census, Database};
 
+use crate::cases::eventually;
+
 /// Looks at the server for as long as a test lasts, and complains at its end.
 pub(crate) struct Watch {
     census: Census,
@@ -20,7 +22,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Begins once the server has forgotten the session in which the database was set up.
     pub(crate) fn new(database: &Database) -> Self {
+        eventually(|| database.sessions().expect("a server that is there").is_empty());
         let census = Census::of(database.server(), database.name());
         Self { census, allowed: AtomicUsize::new(0), ledger: Arc::default() }
     }

@@ -136,9 +136,11 @@ impl<C, E> State<C, E> {
         self.closed
     }
 
-    /// Closes what is idle now, and what is lent when it comes back.
+    /// Closes what is idle now, and what is lent when it comes back. What replaces them may be tried at once, for a password
+    /// that was wrong may be the reason.
     pub(crate) fn evict_all(&mut self, now: Instant, todo: &mut Todo<C, E>) {
         self.generation += 1;
+        self.gate.pardon(now);
         self.close_idle(CloseReason::Evicted, 0, now, todo);
     }
 

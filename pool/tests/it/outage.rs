@@ -209,6 +209,38 @@ fn a_permanent_fault_with_connections_open_only_stops_growth() {
 }
 
 #[test]
+fn after_an_eviction_a_permanent_fault_is_tried_again_at_once() {
+    let server = Server::new();
+    server.allow(4);
+    let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
+    let held = hold(&pool, 2);
+    // The password was changed at the server, and the pool meets with that before it is told the new one.
+    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    assert!(pool.get_timeout(ms(1)).is_err());
+    eventually("growth was refused", || pool.stats().open_failures > 0);
+    server.heal();
+    pool.evict_all();
+    drop(held);
+    for _ in 0..20 {
+        let (conn, took) = timed(|| pool.get().map(drop));
+        assert!(conn.is_ok(), "{conn:?}");
+        assert!(took < SLACK, "{took:?}");
+    }
+    // In vain: then it is as before.
+    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    pool.evict_all();
+    assert!(matches!(pool.get(), Err(GetError::Connect(_))));
+    let attempts = server.count(Call::Connect);
+    for _ in 0..20 {
+        assert!(matches!(pool.get(), Err(GetError::Connect(_))));
+    }
+    assert_eq!(server.count(Call::Connect), attempts);
+    server.heal();
+    pool.evict_all();
+    assert_whole(&server, &pool);
+}
+
+#[test]
 fn build_goes_on_trying_while_unavailable_and_fails_at_once_for_a_permanent_fault() {
     let server = Server::new();
     server.next(Call::Connect, Verdict::Err(Fault::Unavailable));

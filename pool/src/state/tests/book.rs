@@ -126,6 +126,13 @@ impl Book {
         self.check_pause(now);
     }
 
+    /// An eviction: what was permanent may have been mended.
+    pub(super) fn pardon(&mut self, now: Instant) {
+        if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
+            trouble.retry_at = trouble.retry_at.min(now);
+        }
+    }
+
     /// The pause before the next attempt must be neither too short nor too long.
     fn check_pause(&self, now: Instant) {
         let Some(trouble) = self.trouble else { return };

@@ -88,6 +88,7 @@ impl World {
     fn evict_all(&mut self) {
         self.book.evictions += 1;
         let now = self.now;
+        self.book.pardon(now);
         self.with(|state, todo| state.evict_all(now, todo));
         self.check();
     }
