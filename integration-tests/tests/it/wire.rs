@@ -1,13 +1,14 @@
 //! What a loan costs on the line, counted at a proxy that knows the protocol: what the borrower asks for, and what the README of
 //! the adapter says beyond that.
 
+use cabrank_mysql::mysql::{self, prelude::Queryable};
 use integration_tests::{
     Case, Needs, figure,
     proxy::{Framing, Proxy},
 };
 
 use crate::{
-    mysql::{MariaDb, MySql},
+    mysql::{Kin, MariaDb, MySql},
     postgres::Postgres,
     subject::{Error, Guard, Remote, Subject, SubjectPool},
 };
@@ -22,11 +23,13 @@ pub(crate) fn cases() -> Vec<Case> {
             "wire::a_copy_costs_no_message_on_the_next_loan",
             a_copy_costs_no_message_on_the_next_loan,
         ),
-        case(MySql::ENGINE, "wire::a_loan_costs_a_reset_and_a_question", a_loan_costs_a_reset_and_a_question::<MySql>),
+        case(MySql::ENGINE, "wire::a_plain_loan_costs_no_command", a_plain_loan_costs_no_command::<false>),
+        case(MariaDb::ENGINE, "wire::a_plain_loan_costs_no_command", a_plain_loan_costs_no_command::<true>),
+        case(MySql::ENGINE, "wire::a_soiled_session_costs_two_commands", a_soiled_session_costs_two_commands::<MySql>),
         case(
             MariaDb::ENGINE,
-            "wire::a_loan_costs_a_reset_and_a_question",
-            a_loan_costs_a_reset_and_a_question::<MariaDb>,
+            "wire::a_soiled_session_costs_two_commands",
+            a_soiled_session_costs_two_commands::<MariaDb>,
         ),
     ]
 }
@@ -115,21 +118,49 @@ fn a_copy_costs_no_message_on_the_next_loan() {
     assert_eq!(pool.stats().resets_done, 0);
 }
 
-/// COM_QUERY of the borrower; COM_RESET_CONNECTION and the question whether an answer has slipped.
-fn a_loan_costs_a_reset_and_a_question<S: Remote>() {
-    let (_subject, proxy, pool) = tapped::<S>(Framing::Mysql);
-    let work = |loans: u64| {
-        messages(&proxy, || {
-            (0..loans).for_each(|_| assert_eq!(S::number(&mut pool.get().unwrap(), "SELECT 7").unwrap(), 7));
-            // Until the last reset is over.
-            drop(pool.get().unwrap());
-        })
+/// What is prepared on one loan is still there on the next.
+fn a_plain_loan_costs_no_command<const MARIADB: bool>() {
+    let (_subject, proxy, pool) = tapped::<Kin<MARIADB>>(Framing::Mysql);
+    let loans = |work: fn(&mut Guard<Kin<MARIADB>>) -> mysql::Result<()>| {
+        messages(&proxy, || (0..LOANS).for_each(|_| work(&mut pool.get().unwrap()).unwrap()))
     };
-    work(1);
-    let cost = work(LOANS);
-    assert_eq!(cost, 3 * LOANS);
-    assert_eq!(pool.stats().resets_failed, 0);
-    figure(format!("{LOANS} loans of one query: {cost} commands"));
+    let queries = loans(|conn| {
+        conn.query_drop("INSERT INTO account VALUES (3, 0)")?;
+        assert_eq!(conn.query_first("SELECT count(*) FROM account WHERE id = 3")?, Some(1));
+        conn.query_drop("DELETE FROM account WHERE id = 3")
+    });
+    assert_eq!(queries, 3 * LOANS);
+    let prepared = loans(|conn| {
+        assert_eq!(conn.exec_first("SELECT money FROM account WHERE id = ?", (1,))?, Some(0));
+        Ok(())
+    });
+    assert_eq!(prepared, 1 + LOANS, "prepared once, then executed");
+    let transactions = loans(|conn| {
+        let mut transaction = conn.start_transaction(mysql::TxOpts::default())?;
+        transaction.exec_drop("UPDATE account SET money = 0 WHERE id = ?", (1,))?;
+        transaction.commit()
+    });
+    assert_eq!(transactions, 1 + 3 * LOANS);
+    let stats = pool.stats();
+    assert_eq!((stats.resets_done, stats.resets_skipped), (0, 3 * LOANS));
+    figure(format!("{LOANS} loans of three plain statements: {queries} commands, 0 resets"));
+}
+
+/// COM_RESET_CONNECTION, and the question whether an answer has slipped.
+fn a_soiled_session_costs_two_commands<S: Remote>() {
+    let (_subject, proxy, pool) = tapped::<S>(Framing::Mysql);
+    let loan = |sql: &str| {
+        let cost = messages(&proxy, || {
+            S::execute(&mut pool.get().unwrap(), sql).unwrap();
+            // The reset is over when the next has the connection.
+            drop(pool.get().unwrap());
+        });
+        cost - 1
+    };
+    assert_eq!(loan("UPDATE account SET money = 0"), 0);
+    assert_eq!(loan("SET @left_over = 7"), 2);
+    assert_eq!(loan("UPDATE account SET money = 0"), 0);
+    assert_eq!((pool.stats().resets_done, pool.stats().opened), (1, 1));
 }
 
 /// A pool of one connection, with everything counted that passes.
