@@ -85,7 +85,7 @@ fn a_reset_that_hangs_is_cut(server: &Server) {
     // The reset runs the statements of `init` again, and this one may take its time then.
     let opts = server.opts().init(vec!["DO SLEEP((SELECT money FROM account WHERE id = 1))"]);
     let pool = server.builder(1).reset_timeout(Duration::from_millis(200)).build(MySqlManager::new(opts)).unwrap();
-    pool.get().unwrap().query_drop("UPDATE account SET money = 30 WHERE id = 1").unwrap();
+    pool.get().unwrap().query_drop("UPDATE account SET money = 30 WHERE id = 1; SET @soiled = 1").unwrap();
     until("the reset is cut", || pool.stats().closed.by(CloseReason::Overran) == 1);
     server.run(format!("UPDATE {}.account SET money = 0", server.database));
     pool.get().unwrap().query_drop("DO 1").unwrap();

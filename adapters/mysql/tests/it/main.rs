@@ -9,4 +9,5 @@ mod lines;
 mod opening;
 mod returning;
 mod slipping;
+mod tracking;
 mod transactions;

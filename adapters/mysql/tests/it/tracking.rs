@@ -1,0 +1,130 @@
+//! A reset is spared where it is known that there is nothing to undo, and only there.
+
+use crate::server::{Server, on_each_server, settle};
+use cabrank_mysql::cabrank::SessionPolicy;
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::mysql::{TxOpts, params};
+use cabrank_mysql::{Connection, MySqlManager};
+
+type Work = fn(&mut Connection);
+
+/// Lends a pool's only connection for each of these works, and says how many resets each has cost.
+fn resets(server: &Server, works: &[(&str, Work)]) -> Vec<u64> {
+    let pool = server.pool(1);
+    let cost = |work: Work| {
+        let before = pool.stats().resets_done;
+        work(&mut pool.get().unwrap());
+        settle(&pool);
+        pool.stats().resets_done - before
+    };
+    let costs = works.iter().map(|(_, work)| cost(*work)).collect();
+    assert_eq!(pool.stats().opened, 1, "no work costs the connection: {:?}", pool.stats().closed);
+    costs
+}
+
+fn plain_work_costs_no_reset(server: &Server) {
+    let works: &[(&str, Work)] = &[
+        ("nothing", |_| {}),
+        ("a query", |conn| assert_eq!(conn.query_first("SELECT money FROM account WHERE id = 1").unwrap(), Some(0))),
+        ("writing", |conn| conn.query_drop("UPDATE account SET money = money + 0 WHERE id = 2").unwrap()),
+        ("inserting and deleting", |conn| {
+            conn.exec_drop("INSERT INTO account (id, money) VALUES (?, ?)", (1000, 7)).unwrap();
+            conn.exec_drop("DELETE FROM account WHERE id = :id", params! { "id" => 1000 }).unwrap();
+        }),
+        ("a statement", |conn| {
+            let statement = conn.prep("SELECT count(*) FROM account WHERE id <= ?").unwrap();
+            assert_eq!(conn.exec_first(&statement, (3,)).unwrap(), Some(3));
+            assert_eq!(conn.exec_first(&statement, (4,)).unwrap(), Some(4));
+        }),
+        ("an error of the server", |conn| {
+            conn.query_drop("INSERT INTO account VALUES (1, 0)").unwrap_err();
+        }),
+        ("a transaction", |conn| {
+            let mut transaction = conn.start_transaction(TxOpts::default()).unwrap();
+            transaction.query_drop("UPDATE account SET money = 1 WHERE id = 3").unwrap();
+            transaction.rollback().unwrap();
+        }),
+        ("a transaction that is dropped", |conn| drop(conn.start_transaction(TxOpts::default()).unwrap())),
+    ];
+    for ((work, _), cost) in works.iter().zip(resets(server, works)) {
+        assert_eq!(cost, 0, "{work}");
+    }
+}
+
+/// Each leaves something behind, on another of the roads to the server.
+fn whatever_could_leave_something_costs_a_reset(server: &Server) {
+    server.run(format!("CREATE TABLE {}.numbered (id INT AUTO_INCREMENT PRIMARY KEY, x INT)", server.database));
+    server.run(format!(
+        "CREATE FUNCTION {}.soil() RETURNS INT DETERMINISTIC BEGIN SET @left_over = 7; RETURN 1; END",
+        server.database
+    ));
+    let works: &[(&str, Work)] = &[
+        ("a text", |conn| conn.query_drop("SET @left_over = 7").unwrap()),
+        ("a query with rows", |conn| assert_eq!(conn.query_first("SELECT @left_over := 7").unwrap(), Some(7))),
+        ("an execution", |conn| conn.exec_drop("SET @left_over = ?", (7,)).unwrap()),
+        ("the same again, prepared long ago", |conn| conn.exec_drop("SET @left_over = ?", (7,)).unwrap()),
+        ("a batch", |conn| conn.exec_batch("INSERT INTO numbered (x) VALUES (?)", [(1,), (2,)]).unwrap()),
+        ("a statement of one's own", |conn| {
+            let statement = conn.prep("SET @left_over = 7").unwrap();
+            conn.exec_drop(&statement, ()).unwrap();
+        }),
+        ("rows in the holder's hands", |conn| drop(conn.query_iter("SELECT 1").unwrap())),
+        ("the driver in the holder's hands", |conn| conn.raw().query_drop("SET @left_over = 7").unwrap()),
+        ("a stored function", |conn| assert_eq!(conn.query_first("SELECT soil()").unwrap(), Some(1))),
+        ("another database", |conn| conn.select_db("information_schema").unwrap()),
+        ("a transaction by text", |conn| conn.query_drop("BEGIN").unwrap()),
+        ("a transaction that is forgotten", |conn| {
+            std::mem::forget(conn.start_transaction(TxOpts::default()).unwrap());
+        }),
+        ("within a transaction", |conn| {
+            let mut transaction = conn.start_transaction(TxOpts::default()).unwrap();
+            transaction.query_drop("SET @left_over = 7").unwrap();
+            transaction.commit().unwrap();
+        }),
+        ("a number for the next row", |conn| conn.query_drop("INSERT INTO numbered (x) VALUES (7)").unwrap()),
+        ("the same by a statement", |conn| conn.exec_drop("INSERT INTO numbered (x) VALUES (?)", (7,)).unwrap()),
+    ];
+    for ((work, _), cost) in works.iter().zip(resets(server, works)) {
+        assert_eq!(cost, 1, "{work}");
+    }
+}
+
+/// Where a statement does not commit by itself, reading opens a transaction.
+fn without_autocommit_every_loan_is_reset(server: &Server) {
+    for init in ["SET autocommit = 0", "SET completion_type = 'CHAIN'"] {
+        let manager = MySqlManager::new(server.opts().init(vec![init]));
+        let pool = server.builder(1).build(manager).unwrap();
+        for loans in 1..=3 {
+            assert_eq!(pool.get().unwrap().query_first("SELECT 7").unwrap(), Some(7));
+            settle(&pool);
+            assert_eq!(pool.stats().resets_done, loans, "{init}");
+        }
+    }
+}
+
+/// What sets up a session is no trace of a holder.
+fn what_on_open_sets_costs_no_reset(server: &Server) {
+    let builder = server.builder(1).on_open(|conn| conn.query_drop("SET @set_up = 7"));
+    let pool = builder.build(server.manager()).unwrap();
+    for _ in 0..3 {
+        let mut conn = pool.get().unwrap();
+        assert_eq!(conn.query_first("SELECT count(*) FROM account WHERE id = 1").unwrap(), Some(1));
+    }
+    assert_eq!(pool.stats().resets_done, 0);
+    assert_eq!(pool.get().unwrap().query_first("SELECT @set_up").unwrap(), Some(7));
+}
+
+fn the_policy_always_resets_after_plain_work_too(server: &Server) {
+    let pool = server.builder(1).session_policy(SessionPolicy::Always).build(server.manager()).unwrap();
+    assert_eq!(pool.get().unwrap().query_first("SELECT 7").unwrap(), Some(7));
+    settle(&pool);
+    assert_eq!(pool.stats().resets_done, 1);
+}
+
+on_each_server!(
+    plain_work_costs_no_reset,
+    whatever_could_leave_something_costs_a_reset,
+    without_autocommit_every_loan_is_reset,
+    what_on_open_sets_costs_no_reset,
+    the_policy_always_resets_after_plain_work_too,
+);
