@@ -1,5 +1,9 @@
 //! Dead lines are noticed by looking, and lines that hang are cut.
 
+#[cfg(unix)]
+use crate::proxy::unix_door_to;
+#[cfg(unix)]
+use crate::server::close_on_a_long_statement;
 use crate::server::{PATIENCE, Server, on_each_server, settle, until};
 use cabrank_mysql::cabrank::{CloseReason, Manager};
 use cabrank_mysql::mysql::prelude::Queryable;
@@ -89,6 +93,37 @@ fn a_reset_that_hangs_is_cut(server: &Server) {
     until("the reset is cut", || pool.stats().closed.by(CloseReason::Overran) == 1);
     server.run(format!("UPDATE {}.account SET money = 0", server.database));
     pool.get().unwrap().query_drop("DO 1").unwrap();
+}
+
+#[cfg(unix)]
+fn over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut(server: &Server) {
+    let door = unix_door_to(server);
+    let manager = MySqlManager::new(server.opts().socket(door.to_str()));
+    let pool = server.builder(1).build(manager.clone()).unwrap();
+    let mut conn = pool.get().unwrap();
+    assert!(!manager.has_broken(&mut conn));
+    server.kill(conn.connection_id());
+    until("its death is seen", || manager.has_broken(&mut conn));
+    drop(conn);
+    pool.get().unwrap().query_drop("DO 1").expect("another connection");
+    assert!(pool.close_within(PATIENCE).is_clean());
+
+    let mut conn = manager.open().unwrap();
+    let (id, line) = (conn.connection_id(), manager.line(&conn).expect("a line"));
+    let holder = thread::spawn(move || conn.query_drop("SELECT SLEEP(120)").unwrap_err());
+    until("the statement runs", || server.runs(id, "SLEEP"));
+    line.sever();
+    holder.join().unwrap();
+    until("the server has noticed, too", || server.sessions() == 0);
+
+    close_on_a_long_statement(server, || server.builder(1).build(manager.clone()).unwrap());
+    std::fs::remove_file(door).unwrap();
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::{on_each_server, over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut};
+    on_each_server!(over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut);
 }
 
 on_each_server!(

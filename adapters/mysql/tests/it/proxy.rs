@@ -1,9 +1,14 @@
-//! A proxy before the server: it cuts the line at a word of the client's, or holds back what the server says.
+//! A proxy before the server: it cuts the line at a word of the client's, or holds back what the server says. And another
+//! that listens on a Unix socket, for servers in containers, whose own cannot be reached.
 
 use crate::server::Server;
 use cabrank_mysql::mysql::OptsBuilder;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -62,6 +67,23 @@ impl Proxy {
     pub(crate) fn has_seen_the_end(&self) -> bool {
         self.shared.ended.load(Ordering::SeqCst)
     }
+}
+
+/// A Unix socket that leads to the server. It works until the process ends; its file is there until the caller removes it.
+#[cfg(unix)]
+pub(crate) fn unix_door_to(server: &Server) -> PathBuf {
+    let target = (server.opts.get_ip_or_hostname().into_owned(), server.opts.get_tcp_port());
+    let path = std::env::temp_dir().join(format!("{}.sock", server.database));
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut server = TcpStream::connect(&target).unwrap();
+            let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || drop((std::io::copy(&mut from, &mut to), to.shutdown(Shutdown::Both))));
+            thread::spawn(move || drop((std::io::copy(&mut client, &mut server), server.shutdown(Shutdown::Write))));
+        }
+    });
+    path
 }
 
 impl Shared {

@@ -1,6 +1,8 @@
 //! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
 
 use crate::fixture::{PATIENCE, Server, builder, eventually, first_failure, session_of, skip};
+#[cfg(unix)]
+use crate::proxy::unix_door_to;
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager};
 use cabrank_postgres::postgres::config::SslMode;
@@ -57,16 +59,9 @@ fn names_addresses_and_several_hosts_are_all_tapped() {
 #[test]
 fn over_a_unix_socket_the_session_is_always_reset() {
     let Some(server) = Server::find() else { return };
-    if !is_here(&server) {
-        return;
-    }
-    let row = server.client().query_one("SHOW unix_socket_directories", &[]).expect("a row");
-    let directory = row.get::<_, String>(0).split(',').next().unwrap_or_default().trim().to_owned();
+    let folder = unix_door_to(&server.config);
     let mut config = elsewhere(&server);
-    config.host_path(&directory);
-    if config.connect(NoTls).is_err() {
-        return skip("the server's Unix socket is not to be reached");
-    }
+    config.host_path(&folder);
     let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");
     let mut conn = pool.get().expect("a connection");
     let fresh = session_of(&mut conn);
@@ -79,6 +74,7 @@ fn over_a_unix_socket_the_session_is_always_reset() {
     assert_eq!((stats.opened, stats.resets_skipped, stats.resets_done), (1, 0, 1));
     drop(conn);
     assert!(pool.close_within(PATIENCE).is_clean());
+    std::fs::remove_dir_all(folder).expect("a folder of ours");
 }
 
 #[test]

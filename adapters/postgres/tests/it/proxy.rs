@@ -1,9 +1,14 @@
-//! A proxy between the adapter and the server that notes the client's messages, and cuts or stops at a word.
+//! A proxy between the adapter and the server that notes the client's messages, and cuts or stops at a word; and another
+//! that listens on a Unix socket, for servers in containers, whose own cannot be reached.
 
 use cabrank_postgres::postgres::Config;
 use cabrank_postgres::postgres::config::Host;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -25,11 +30,7 @@ struct Shared {
 
 impl Proxy {
     pub(crate) fn to(server: &Config) -> Self {
-        let host = match server.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            _ => server.get_hostaddrs().first().expect("a TCP address").to_string(),
-        };
-        let target = (host, server.get_ports().first().copied().unwrap_or(5432));
+        let target = address_of(server);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = listener.local_addr().expect("its number").port();
         let shared = Arc::new(Shared::default());
@@ -71,6 +72,33 @@ impl Proxy {
     pub(crate) fn cut_at(&self, word: &str) {
         *self.shared.cut_at.lock().unwrap() = Some(word.to_owned());
     }
+}
+
+/// A Unix socket that leads to the server, in a folder of its own. It is there until the process ends; the folder, until
+/// the caller removes it.
+#[cfg(unix)]
+pub(crate) fn unix_door_to(server: &Config) -> PathBuf {
+    let target = address_of(server);
+    let folder = std::env::temp_dir().join(format!("cabrank-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let listener = UnixListener::bind(folder.join(format!(".s.PGSQL.{}", target.1))).expect("a socket");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut server = TcpStream::connect((target.0.as_str(), target.1)).expect("the server");
+            let (mut from, mut to) = (server.try_clone().expect("a clone"), client.try_clone().expect("a clone"));
+            thread::spawn(move || drop((std::io::copy(&mut from, &mut to), to.shutdown(Shutdown::Both))));
+            thread::spawn(move || drop((std::io::copy(&mut client, &mut server), server.shutdown(Shutdown::Both))));
+        }
+    });
+    folder
+}
+
+fn address_of(server: &Config) -> (String, u16) {
+    let host = match server.get_hosts().first() {
+        Some(Host::Tcp(host)) => host.clone(),
+        _ => server.get_hostaddrs().first().expect("a TCP address").to_string(),
+    };
+    (host, server.get_ports().first().copied().unwrap_or(5432))
 }
 
 impl Shared {

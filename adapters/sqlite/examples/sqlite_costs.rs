@@ -1,4 +1,4 @@
-//! Measures what the adapter costs: `cargo run --release -p cabrank-sqlite --example costs` prints the README's table.
+//! Measures what the adapter costs: `cargo run --release -p cabrank-sqlite --example sqlite_costs` prints the README's table.
 
 use cabrank_sqlite::cabrank::{Manager, SessionPolicy};
 use cabrank_sqlite::rusqlite::hooks::{AuthContext, Authorization};

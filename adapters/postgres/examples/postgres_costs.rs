@@ -1,5 +1,5 @@
 //! Measures what the adapter costs: with `CABRANK_POSTGRES_URL` set, `cargo run --release -p cabrank-postgres --example
-//! costs` prints the README's table.
+//! postgres_costs` prints the README's table.
 
 use cabrank_postgres::cabrank::{Manager, SessionPolicy};
 use cabrank_postgres::postgres::{Client, Config, NoTls};

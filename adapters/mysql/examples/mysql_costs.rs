@@ -1,4 +1,4 @@
-//! Measures what the adapter costs: `cargo run --release -p cabrank-mysql --example costs -- mysql://user:password@host/`
+//! Measures what the adapter costs: `cargo run --release -p cabrank-mysql --example mysql_costs -- mysql://user:password@host/`
 //! prints the README's table.
 
 use cabrank_mysql::cabrank::{Manager, SessionPolicy};
