@@ -39,10 +39,9 @@ fn transactions_loses_no_payment_and_writes_nothing_where_it_only_reads(place: &
             refused,
         ],
     );
-    let two = text.lines().nth(3).unwrap();
-    let attempts: u32 = two.split(' ').nth(9).unwrap().parse().expect(two);
-    assert!(attempts >= 3, "one of the two was run again: {two}");
-    assert!(two.ends_with(r#"attempts: [("Ada", 60), ("Ben", 90)]"#), "{two}");
+    let lines: Vec<_> = text.lines().map(numbers).collect();
+    let [5, attempts, 60, 90] = lines[3][..] else { panic!("a payment was lost: {text}") };
+    assert!(attempts >= 3, "one of the two was run again: {text}");
     place.assert_empty();
 }
 
@@ -75,14 +74,19 @@ fn expiring_credentials_goes_on_while_the_token_changes(place: &mut Place) {
     assert_lines(
         &text,
         &[
-            "connections opened with each token: [2]",
+            "connections opened with each token: [",
             "queries answered while the token changed: 400 of 400",
-            "connections opened with each token: [2, ",
-            "closed because they were evicted: 2",
+            "connections opened with each token: [",
+            "closed because they were evicted: ",
             "closed: 0 connections and 0 threads left",
             first,
         ],
     );
+    // Two each, and more where a machine is so busy that the pool takes a connection for dead.
+    let lines: Vec<_> = text.lines().map(numbers).collect();
+    assert!(lines[0][0] >= 2 && lines[2][0] >= 2 && lines[2][1] >= 2, "each token was used: {text}");
+    assert!(lines[3][0] >= 1, "the old connections were closed: {text}");
+
     let user = format!("'cabrank_example_{process}'");
     let users = match place.engine {
         Engine::Sqlite => "SELECT 0".to_owned(),
@@ -100,4 +104,9 @@ fn assert_lines(text: &str, beginnings: &[&str]) {
     for (line, beginning) in lines.iter().zip(beginnings) {
         assert!(line.starts_with(beginning), "no {beginning:?} in its place in:\n{text}");
     }
+}
+
+/// The whole numbers in it.
+fn numbers(line: &str) -> Vec<u32> {
+    line.split(|c: char| !c.is_alphanumeric()).filter_map(|word| word.parse().ok()).collect()
 }
