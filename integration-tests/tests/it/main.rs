@@ -14,6 +14,7 @@ mod closing;
 mod exhaustion;
 mod expiry;
 mod hygiene;
+mod recovery;
 mod transactions;
 
 // What it stands on.
@@ -24,7 +25,7 @@ mod watch;
 use std::process::ExitCode;
 
 use integration_tests::Case;
-use subject::Subject;
+use subject::{Remote, Subject};
 
 fn main() -> ExitCode {
     let mut cases = fixtures::cases();
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
     suite::<postgres::Postgres>(&mut cases);
     suite::<mysql::MySql>(&mut cases);
     suite::<mysql::MariaDb>(&mut cases);
+    remote::<postgres::Postgres>(&mut cases);
+    remote::<mysql::MySql>(&mut cases);
+    remote::<mysql::MariaDb>(&mut cases);
     integration_tests::harness::run(cases)
 }
 
@@ -41,4 +45,9 @@ fn suite<S: Subject>(cases: &mut Vec<Case>) {
     hygiene::cases::<S>(cases);
     transactions::cases::<S>(cases);
     closing::cases::<S>(cases);
+}
+
+/// What only an engine behind a network can suffer.
+fn remote<S: Remote>(cases: &mut Vec<Case>) {
+    recovery::cases::<S>(cases);
 }
