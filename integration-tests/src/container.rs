@@ -77,6 +77,11 @@ impl Container {
         })
     }
 
+    /// By which Docker knows it.
+    pub(crate) fn id(&self) -> Result<String> {
+        self.with(|container| Ok(container.id().to_owned()))
+    }
+
     /// Asks the server to end, and kills it after ten seconds.
     pub fn stop(&self) -> Result<()> {
         self.with(|container| Ok(container.stop_with_timeout(Some(10))?))

@@ -114,6 +114,18 @@ impl Database {
         Admin::log_in(self.server.engine(), &self.admin_url())
     }
 
+    /// The ports from which its user's sessions come, as the server sees them.
+    pub fn client_ports(&self) -> Result<Vec<u16>> {
+        let Self { name, .. } = self;
+        let rows = self.server.log_in()?.rows(&if self.server.engine() == Engine::Postgres {
+            format!("SELECT client_port FROM pg_stat_activity WHERE usename = '{name}'")
+        } else {
+            format!("SELECT host FROM information_schema.processlist WHERE user = '{name}'")
+        })?;
+        // MySQL and MariaDB say `host:port`.
+        rows.iter().map(|row| Ok(row[0].rsplit(':').next().unwrap_or_default().parse()?)).collect()
+    }
+
     /// The sessions that the server has of its user, counted from outside.
     pub fn sessions(&self) -> Result<Vec<i64>> {
         self.server.log_in()?.sessions_of(&self.name)

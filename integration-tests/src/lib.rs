@@ -16,9 +16,11 @@ pub mod container;
 pub mod engine;
 
 // What stands between a pool and a server.
+pub mod black_hole;
 pub mod proxy;
 
 pub use admin::Admin;
+pub use black_hole::BlackHole;
 pub use census::Census;
 pub use database::Database;
 pub use engine::Engine;

@@ -4,6 +4,7 @@
 
 use std::{
     env,
+    net::SocketAddr,
     sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc},
     thread,
     time::{Duration, Instant},
@@ -54,6 +55,11 @@ impl Server {
     pub fn address(&self) -> (String, u16) {
         let host = self.url.host_str().unwrap_or("127.0.0.1").to_owned();
         (host, self.url.port().unwrap_or(self.engine.port()))
+    }
+
+    /// Where the server itself listens, on Docker's own network. Fails if the environment named the server.
+    pub fn inner_address(&self) -> Result<SocketAddr> {
+        Ok(SocketAddr::new(self.ours()?.inner_address()?.parse()?, self.engine.port()))
     }
 
     /// How long it took from nothing to the first login.

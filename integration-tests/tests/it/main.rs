@@ -16,7 +16,8 @@ mod expiry;
 mod hygiene;
 mod transactions;
 
-// What only an engine behind a network can do.
+// What only an engine behind a network can do, or suffer.
+mod recovery;
 mod slips;
 mod wire;
 
@@ -56,4 +57,5 @@ fn remote_suite<S: Remote>(cases: &mut Vec<Case>) {
     transactions::remote_cases::<S>(cases);
     closing::remote_cases::<S>(cases);
     slips::cases::<S>(cases);
+    recovery::cases::<S>(cases);
 }

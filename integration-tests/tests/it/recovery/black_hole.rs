@@ -1,0 +1,139 @@
+//! Established flows that are swallowed without a word, while new ones are fine: what a firewall does that forgets silent
+//! lines. Straight to the server's container, with its packet filter.
+
+use std::{
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+use integration_tests::{BlackHole, Case, figure, skip};
+
+use super::whole::is_whole;
+use crate::{
+    cases::{add, eventually},
+    subject::{Guard, Remote, SubjectPool},
+};
+
+pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
+    add!(cases, S, Server, swallowed_while_idle_they_cost_each_get_half_a_second_at_most);
+    add!(cases, S, Server, swallowed_while_idle_they_cost_ten_threads_half_a_second_at_most);
+    add!(cases, S, Server, swallowed_under_a_query_it_ends_with_the_pool);
+}
+
+fn swallowed_while_idle_they_cost_each_get_half_a_second_at_most<S: Remote>() {
+    let subject = S::new();
+    let pool = pool_of_ten(&subject, CHECK_AFTER);
+    let (hole, dead) = swallow::<S>(&subject, &pool);
+    // One after the other, and none is given back, so that each might meet a dead one.
+    let mut waits = Vec::new();
+    let mut all: Vec<Guard<S>> = (0..10).map(|_| get::<S>(&pool, &mut waits)).collect();
+    for conn in &mut all {
+        assert_eq!(S::number(conn, "SELECT 7").unwrap(), 7);
+    }
+    waits.sort();
+    assert!(*waits.last().unwrap() < MOST + SLACK, "{waits:?}");
+    drop(all);
+    ends(&subject, &pool, hole, &dead);
+    figure(format!(
+        "10 idle flows black-holed: failed gets 0, failed queries 0, each get {:.0?} (median), {:.0?} (longest), 0 sessions left",
+        waits[waits.len() / 2],
+        waits[waits.len() - 1],
+    ));
+}
+
+fn swallowed_while_idle_they_cost_ten_threads_half_a_second_at_most<S: Remote>() {
+    let subject = S::new();
+    let pool = pool_of_ten(&subject, CHECK_AFTER);
+    let (hole, dead) = swallow::<S>(&subject, &pool);
+    let mut waits: Vec<Duration> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..10)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut waits = Vec::new();
+                    let mut conn = get::<S>(&pool, &mut waits);
+                    assert_eq!(S::number(&mut conn, "SELECT 7").unwrap(), 7);
+                    waits[0]
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    waits.sort();
+    assert!(*waits.last().unwrap() < MOST + SLACK, "{waits:?}");
+    ends(&subject, &pool, hole, &dead);
+    figure(format!(
+        "10 idle flows black-holed, 10 threads at once: failed gets 0, failed queries 0, each get {:.0?} (median), {:.0?} (longest), 0 sessions left",
+        waits[waits.len() / 2],
+        waits[waits.len() - 1],
+    ));
+}
+
+/// Nothing bounds the query itself but the system's own patience with the line; `close_within` does.
+fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
+    let subject = S::new();
+    let pool = pool_of_ten(&subject, Duration::from_secs(3600));
+    let (hole, dead) = swallow::<S>(&subject, &pool);
+    thread::scope(|scope| {
+        let mut waits = Vec::new();
+        // Fresh, as far as the pool can know.
+        let mut conn = get::<S>(&pool, &mut waits);
+        assert!(waits[0] < SLACK, "{waits:?}");
+        let query = scope.spawn(move || S::number(&mut conn, "SELECT 7"));
+        let begun = Instant::now();
+        let report = pool.close_within(MOST);
+        let took = begun.elapsed();
+        assert!(query.join().unwrap().is_err());
+        assert!(took < MOST + SLACK, "{took:?}");
+        assert_eq!((report.severed.len(), report.left.len()), (1, 0), "{report}");
+        let (connections, threads) = (report.connections_left, report.threads_left);
+        figure(format!(
+            "a query in a black-holed flow: cut off by close_within({MOST:?}) after {took:.0?}, {connections} connections and {threads} threads left"
+        ));
+    });
+    drop(hole);
+    subject.kill(&dead);
+    eventually(|| subject.sessions() == 0);
+}
+
+/// A pool of ten, all of them idle, by the container's own address.
+fn pool_of_ten<S: Remote>(subject: &S, check_after: Duration) -> SubjectPool<S> {
+    let server = subject.database().server();
+    let Ok(address) = server.inner_address() else { skip("the server is not in a container of ours") };
+    if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+        skip("the container's own address cannot be reached from here");
+    }
+    let pool = subject.pool_by(subject.database().url_at(address), |builder| {
+        builder.max_size(10).check_after(check_after).close_timeout(MOST)
+    });
+    drop((0..10).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
+    pool
+}
+
+/// Swallows all of the pool's flows, and lets as much time pass as makes the pool ask.
+fn swallow<S: Remote>(subject: &S, pool: &SubjectPool<S>) -> (BlackHole, Vec<i64>) {
+    let ports = subject.database().client_ports().unwrap();
+    assert_eq!((ports.len(), pool.stats().idle), (10, 10));
+    let container = subject.database().server().container().expect("it has an address of its own");
+    let hole = BlackHole::swallow(container, &ports).unwrap_or_else(|lacking| skip(format!("{lacking:#}")));
+    thread::sleep(CHECK_AFTER * 2);
+    (hole, subject.database().sessions().unwrap())
+}
+
+fn get<S: Remote>(pool: &SubjectPool<S>, waits: &mut Vec<Duration>) -> Guard<S> {
+    let begun = Instant::now();
+    let conn = pool.get().expect("new flows are fine");
+    waits.push(begun.elapsed());
+    conn
+}
+
+/// The server does not know of those that the pool has given up: once they can be heard of again an administrator ends them.
+fn ends<S: Remote>(subject: &S, pool: &SubjectPool<S>, hole: BlackHole, dead: &[i64]) {
+    drop(hole);
+    subject.kill(dead);
+    is_whole(subject, pool);
+}
+
+const CHECK_AFTER: Duration = Duration::from_millis(200);
+const MOST: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_millis(250);

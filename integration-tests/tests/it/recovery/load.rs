@@ -1,0 +1,134 @@
+//! Threads that borrow, ask and return, over and over, and remember what failed and when it went well.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use cabrank::Pool;
+
+use crate::{
+    cases::eventually,
+    subject::{Remote, SubjectPool},
+};
+
+/// Goes on until it is stopped or dropped.
+pub(crate) struct Load {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the threads met.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// The errors of `get`.
+    pub(crate) failed_gets: Vec<String>,
+    /// The errors of queries on connections that the pool had lent.
+    pub(crate) failed_queries: Vec<String>,
+    /// The longest that a `get` took, whatever came of it.
+    pub(crate) longest_get: Duration,
+    successes: Vec<Instant>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    record: Mutex<Record>,
+}
+
+impl Load {
+    /// So many threads; each `get` waits for as long as the pool says.
+    pub(crate) fn on<S: Remote>(pool: &SubjectPool<S>, threads: usize) -> Self {
+        let limit = pool.config().acquire_timeout;
+        Self::with_limit::<S>(pool, threads, limit)
+    }
+
+    /// The same; each `get` waits for so long.
+    pub(crate) fn with_limit<S: Remote>(pool: &SubjectPool<S>, threads: usize, limit: Duration) -> Self {
+        let shared = Arc::<Shared>::default();
+        let threads = (0..threads).map(|_| {
+            let (shared, pool) = (shared.clone(), pool.clone());
+            thread::spawn(move || shared.work::<S>(&pool, limit))
+        });
+        Self { threads: threads.collect(), shared }
+    }
+
+    /// Waits until it is in full swing.
+    pub(crate) fn warm_up(&self) {
+        self.go_on_from(Instant::now());
+    }
+
+    /// Waits until a hundred queries have gone well after this moment.
+    pub(crate) fn go_on_from(&self, moment: Instant) {
+        eventually(|| self.record().successes.iter().rev().take_while(|&&success| success > moment).count() >= 100);
+    }
+
+    /// What was met until now.
+    pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
+        self.shared.lock()
+    }
+
+    /// Ends it when each thread has come round.
+    pub(crate) fn stop(mut self) -> Record {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().expect("a thread that only writes down what it meets");
+        }
+        std::mem::take(&mut *self.shared.lock())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Record {
+    /// Nobody went away empty-handed, and no more queries failed than were allowed to.
+    pub(crate) fn is_within(&self, failed_queries: usize) {
+        let Self { failed_gets: gets, failed_queries: queries, .. } = self;
+        assert!(gets.is_empty(), "{} gets failed, the first so: {}", gets.len(), gets[0]);
+        assert!(queries.len() <= failed_queries, "{} queries failed, the first so: {}", queries.len(), queries[0]);
+    }
+
+    /// How long after this moment the first query went well.
+    pub(crate) fn first_success_after(&self, moment: Instant) -> Duration {
+        let first = self.successes.iter().filter(|&&success| success >= moment).min();
+        *first.expect("a query that went well afterwards") - moment
+    }
+}
+
+impl Shared {
+    fn work<S: Remote>(&self, pool: &Pool<S::Manager>, limit: Duration) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let begun = Instant::now();
+            let got = pool.get_timeout(limit);
+            let (waited, outcome) = (begun.elapsed(), got.map(|mut conn| S::number(&mut conn, "SELECT 7")));
+            let ended = Instant::now();
+            let mut record = self.lock();
+            record.longest_get = record.longest_get.max(waited);
+            match outcome {
+                Ok(Ok(number)) => {
+                    assert_eq!(number, 7);
+                    record.successes.push(ended);
+                }
+                Ok(Err(error)) => record.failed_queries.push(error.to_string()),
+                Err(error) => {
+                    record.failed_gets.push(error.to_string());
+                    drop(record);
+                    // As a user would who tries again.
+                    thread::sleep(Duration::from_millis(10));
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,28 @@
+//! What goes wrong between a pool and its server, and how the pool comes out of it: what it costs its users, for how long,
+//! and that nothing is lost. Counted at the server or in front of it, never in the pool alone.
+
+mod black_hole;
+mod killed;
+mod passwords;
+mod refused;
+mod restarted;
+mod silent;
+mod stalled;
+
+// What the tests have in common.
+mod load;
+mod whole;
+
+use integration_tests::Case;
+
+use crate::subject::Remote;
+
+pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
+    killed::cases::<S>(cases);
+    restarted::cases::<S>(cases);
+    refused::cases::<S>(cases);
+    silent::cases::<S>(cases);
+    stalled::cases::<S>(cases);
+    black_hole::cases::<S>(cases);
+    passwords::cases::<S>(cases);
+}

@@ -1,0 +1,167 @@
+//! A wrong password, a corrected one, and one that changes while the pool is used.
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use cabrank::{BuildError, GetError};
+use integration_tests::{Case, Proxy, figure};
+use url::Url;
+
+use super::{
+    load::Load,
+    whole::{is_over, is_whole},
+};
+use crate::{
+    cases::{add, eventually},
+    subject::{Remote, SubjectPool},
+};
+
+pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
+    add!(cases, S, Server, a_wrong_password_fails_the_build_at_once);
+    add!(cases, S, Server, all_who_wait_learn_of_a_wrong_password_at_once);
+    add!(cases, S, Server, a_password_corrected_at_the_server_is_found_within_two_seconds);
+    add!(cases, S, Server, a_password_corrected_in_the_settings_is_found_within_two_seconds);
+    add!(cases, S, Server, a_password_may_change_while_the_pool_is_used);
+}
+
+fn a_wrong_password_fails_the_build_at_once<S: Remote>() {
+    let subject = S::new();
+    let proxy = subject.database().proxy().unwrap();
+    let begun = Instant::now();
+    let built = subject.usual().build(S::manager_by(wrong(&subject, &proxy)));
+    let took = begun.elapsed();
+    let Err(BuildError::Connect(cause)) = built else { panic!("{built:?}") };
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(proxy.counts().attempts.len(), 1);
+    eventually(|| subject.sessions() == 0 && proxy.counts().open == 0);
+    figure(format!("wrong password: build failed after {took:.0?} and 1 attempt: {}", said(&*cause)));
+}
+
+fn all_who_wait_learn_of_a_wrong_password_at_once<S: Remote>() {
+    let subject = S::new();
+    let proxy = subject.database().proxy().unwrap();
+    let pool = lazy(&subject, wrong(&subject, &proxy));
+    let begun = Instant::now();
+    let longest = twenty_fail::<S>(&pool);
+    // In the meantime nobody has to wait, and the server is asked after one second, and two seconds later: accounts are locked
+    // after a few wrong passwords.
+    while begun.elapsed() < Duration::from_millis(2_500) {
+        twenty_fail::<S>(&pool);
+        thread::sleep(Duration::from_millis(50));
+    }
+    let attempts = proxy.counts().attempts;
+    let at_first = attempts.iter().filter(|&&at| at - begun < Duration::from_secs(1)).count();
+    assert!(at_first <= 10, "{at_first} attempts before the first had failed");
+    assert!(attempts.len() <= at_first + 1, "{} more", attempts.len() - at_first);
+    is_over(&subject, &pool);
+    eventually(|| proxy.counts().open == 0);
+    figure(format!(
+        "wrong password: 20 threads told within {longest:.0?}, {} attempts in 2.5 s, 0 sessions left",
+        attempts.len()
+    ));
+}
+
+fn a_password_corrected_at_the_server_is_found_within_two_seconds<S: Remote>() {
+    let subject = S::new();
+    let pool = lazy(&subject, subject.database().with_password(subject.database().url(), WRONG));
+    twenty_fail::<S>(&pool);
+    subject.database().set_password(WRONG).unwrap();
+    is_found(&subject, &pool, "at the server");
+}
+
+fn a_password_corrected_in_the_settings_is_found_within_two_seconds<S: Remote>() {
+    let subject = S::new();
+    let right = subject.database().url();
+    let url = Arc::new(Mutex::new(subject.database().with_password(right.clone(), WRONG)));
+    let asked = url.clone();
+    let pool = subject.usual().build_lazy(S::manager_asking(move || asked.lock().unwrap().clone())).unwrap();
+    subject.watch().expect("it has a server").allow(10);
+    twenty_fail::<S>(&pool);
+    *url.lock().unwrap() = right;
+    is_found(&subject, &pool, "in the settings");
+}
+
+fn is_found<S: Remote>(subject: &S, pool: &SubjectPool<S>, place: &str) {
+    let corrected = Instant::now();
+    let mut conn = loop {
+        match pool.get() {
+            Ok(conn) => break conn,
+            Err(GetError::Connect(_)) => thread::sleep(Duration::from_millis(10)),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(S::number(&mut conn, "SELECT 7").unwrap(), 7);
+    let took = corrected.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    drop(conn);
+    is_whole(subject, pool);
+    figure(format!("password corrected {place}: first success after {took:.1?}, 0 sessions left"));
+}
+
+/// As an administrator would: the server first, then the settings, then away with what was opened by the old one. In between a
+/// session ends, so that the pool meets with the new password before it knows it.
+fn a_password_may_change_while_the_pool_is_used<S: Remote>() {
+    let subject = S::new();
+    let url = Arc::new(Mutex::new(subject.database().url()));
+    let asked = url.clone();
+    let pool = subject.build(S::manager_asking(move || asked.lock().unwrap().clone()), |builder| builder.max_size(8));
+    let load = Load::on::<S>(&pool, 16);
+    load.warm_up();
+    subject.database().set_password("second").unwrap();
+    subject.kill(&subject.database().sessions().unwrap()[..1]);
+    eventually(|| pool.stats().open_failures > 0);
+    let new = subject.database().with_password(subject.database().url(), "second");
+    *url.lock().unwrap() = new;
+    pool.evict_all();
+    let before = pool.stats().opened;
+    let changed = Instant::now();
+    load.go_on_from(changed);
+    eventually(|| pool.stats().opened > before);
+    let record = load.stop();
+    record.is_within(1);
+    is_whole(&subject, &pool);
+    figure(format!(
+        "password changed under load, and 1 session killed: failed gets 0, failed queries {}, longest get {:.0?}, 0 sessions left",
+        record.failed_queries.len(),
+        record.longest_get,
+    ));
+}
+
+/// Twenty threads ask at once and are told why there is nothing. Returns how long the last of them waited.
+fn twenty_fail<S: Remote>(pool: &SubjectPool<S>) -> Duration {
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let Err(GetError::Connect(cause)) = pool.get().map(drop) else { panic!("the password is wrong") };
+                let said = said(&*cause);
+                assert!(REFUSALS.iter().any(|text| said.contains(text)), "{said}");
+            });
+        }
+    });
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    took
+}
+
+fn lazy<S: Remote>(subject: &S, url: Url) -> SubjectPool<S> {
+    subject.watch().expect("it has a server").allow(10);
+    subject.usual().build_lazy(S::manager_by(url)).unwrap()
+}
+
+fn wrong<S: Remote>(subject: &S, proxy: &Proxy) -> Url {
+    subject.database().with_password(subject.database().url_through(proxy), WRONG)
+}
+
+/// An error with all that lies behind it.
+fn said(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+const WRONG: &str = "not this one";
+
+/// What PostgreSQL, MySQL and MariaDB say to a wrong password.
+const REFUSALS: [&str; 2] = ["password authentication failed", "Access denied"];

@@ -1,0 +1,97 @@
+//! A server that cannot be reached, or that lets in only a few.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use cabrank::{GetError, SessionPolicy};
+use integration_tests::{Case, Engine, Fault, figure};
+
+use super::{load::Load, whole::is_whole};
+use crate::{
+    cases::{add, eventually},
+    subject::Remote,
+};
+
+pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
+    add!(cases, S, Server, refused_for_a_while_the_pool_comes_back_by_itself);
+    add!(cases, S, Server, four_sessions_serve_thirty_two_threads);
+}
+
+/// All lines break, and new ones are refused: first by the system, then by the proxy, which counts them.
+fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
+    let subject = S::new();
+    let proxy = subject.database().proxy().unwrap();
+    let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(8));
+    let load = Load::on::<S>(&pool, 16);
+    load.warm_up();
+    proxy.set(Fault::Refuse);
+    proxy.reset();
+    let begun = Instant::now();
+    let limit = Duration::from_millis(600);
+    let Err(GetError::Timeout(report)) = pool.get_timeout(limit) else { panic!("there is nothing to be had") };
+    let waited = begun.elapsed();
+    assert!(waited >= limit && waited < limit + SLACK, "{waited:?}");
+    assert!(report.last_connect_error.is_some(), "{report}");
+
+    let before = proxy.counts().attempts.len();
+    proxy.set(Fault::ResetNew);
+    // A while in which to count.
+    thread::sleep(COUNTED);
+    let attempts = proxy.counts().attempts.len() - before;
+    proxy.set(Fault::None);
+    let back = Instant::now();
+    load.go_on_from(back);
+    let record = load.stop();
+    let recovery = record.first_success_after(back);
+    record.is_within(8);
+    // Pauses have grown to their cap by now: 255 ms on average.
+    assert!(attempts <= 25, "{attempts} attempts in {COUNTED:?}");
+    assert!(recovery < CAP + pool.stats().open_time.max() + SLACK, "{recovery:?}");
+    is_whole(&subject, &pool);
+    figure(format!(
+        "refused for {:.1?}: failed gets 0, failed queries {} (in flight 8), {attempts} attempts in the last {COUNTED:?}, first success {recovery:.0?} after it was back, 0 sessions left",
+        back - begun,
+        record.failed_queries.len(),
+    ));
+}
+
+/// The server lets the user have four sessions, the pool would like ten.
+fn four_sessions_serve_thirty_two_threads<S: Remote>() {
+    let subject = S::new();
+    subject.database().limit_sessions(4).unwrap();
+    let pool = subject.pool(|builder| {
+        // A session that was reset by its protocol's own command is not counted by MariaDB any more (seen in 11.8.9, with the plain
+        // driver): then there would be no limit.
+        let forgets = S::ENGINE == Engine::Mariadb;
+        builder.max_size(10).session_policy(if forgets { SessionPolicy::Never } else { SessionPolicy::Tracked })
+    });
+    let load = Load::on::<S>(&pool, 32);
+    load.warm_up();
+    eventually(|| pool.stats().open_failures >= 3);
+    let full = Instant::now();
+    load.go_on_from(full);
+    let peak = subject.watch().expect("it has a server").peak();
+    let refused = pool.stats().open_failures;
+    // MySQL and MariaDB list for a moment those that they are about to refuse.
+    let passing = if S::ENGINE == Engine::Postgres { 0 } else { refused as usize };
+    assert!(peak <= 4 + passing, "{peak} sessions");
+    eventually(|| subject.sessions() == 4);
+
+    subject.database().limit_sessions(20).unwrap();
+    let raised = Instant::now();
+    eventually(|| subject.sessions() == 10);
+    let grown = raised.elapsed();
+    let record = load.stop();
+    record.is_within(0);
+    is_whole(&subject, &pool);
+    figure(format!(
+        "4 sessions allowed, 32 threads, max_size 10: failed gets 0, failed queries 0, {refused} refused attempts, longest get {:.0?}, grown to 10 {grown:.1?} after the limit was raised, 0 sessions left",
+        record.longest_get,
+    ));
+}
+
+const COUNTED: Duration = Duration::from_millis(1_500);
+const CAP: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_millis(250);

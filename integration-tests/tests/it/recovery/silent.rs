@@ -1,0 +1,98 @@
+//! A server that says nothing, which is worse than an error: frozen, or behind something that accepts lines for it.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use integration_tests::{Case, Fault, figure};
+
+use super::{load::Load, whole::is_whole};
+use crate::{
+    cases::{add, eventually},
+    subject::Remote,
+};
+
+pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
+    add!(cases, S, Control, a_frozen_server_holds_no_get_beyond_its_deadline);
+    add!(cases, S, Server, a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time);
+}
+
+/// Each loan is checked, so that none is made while nothing answers.
+fn a_frozen_server_holds_no_get_beyond_its_deadline<S: Remote>() {
+    let subject = S::new();
+    let server = subject.database().server();
+    let pool = subject.pool(|builder| {
+        builder.max_size(4).check_after(Duration::ZERO).check_timeout(ATTEMPT).connect_timeout(ATTEMPT)
+    });
+    let load = Load::with_limit::<S>(&pool, 8, LIMIT);
+    load.warm_up();
+    let frozen = Instant::now();
+    let back = thread::scope(|scope| {
+        let query = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::A_SECOND));
+        server.pause().unwrap();
+        // Four threads at most are in a query, and wait with the server; the others come round and round.
+        eventually(|| load.record().failed_gets.len() >= 12);
+        server.unpause().unwrap();
+        let back = Instant::now();
+        assert_eq!(query.join().unwrap().expect("a query outlives the frost"), 7);
+        back
+    });
+    load.go_on_from(back);
+    let record = load.stop();
+    let recovery = record.first_success_after(back);
+    assert!(record.longest_get < LIMIT + SLACK, "{:?}", record.longest_get);
+    assert!(record.failed_queries.len() <= 4, "{} queries failed", record.failed_queries.len());
+    assert!(recovery < CAP + ATTEMPT + SLACK, "{recovery:?}");
+    is_whole(&subject, &pool);
+    figure(format!(
+        "frozen for {:.1?}: longest get {:.0?} (limit {LIMIT:?}), failed queries {}, first success {recovery:.0?} after it was back, 0 sessions left",
+        back - frozen,
+        record.longest_get,
+        record.failed_queries.len(),
+    ));
+}
+
+fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
+    let subject = S::new();
+    let proxy = subject.database().proxy().unwrap();
+    let pool =
+        subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(4).connect_timeout(ATTEMPT));
+    let load = Load::with_limit::<S>(&pool, 8, LIMIT);
+    load.warm_up();
+    let before = proxy.counts().attempts.len();
+    proxy.set(Fault::Silence);
+    proxy.reset();
+    let begun = Instant::now();
+    // Long enough for those that began before anything was known, and for three that knew.
+    eventually(|| proxy.counts().attempts.iter().skip(before).filter(|&&at| at > begun + ATTEMPT).count() >= 3);
+    proxy.set(Fault::None);
+    let back = Instant::now();
+    load.go_on_from(back);
+    let record = load.stop();
+    let recovery = record.first_success_after(back);
+    let attempts: Vec<Instant> = proxy.counts().attempts.drain(before..).filter(|&at| at < back).collect();
+    let (first, probes): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|&at| at < begun + ATTEMPT - SLACK);
+    assert!(first.len() <= 4, "{} attempts before anything was known", first.len());
+    for pair in probes.windows(2) {
+        assert!(pair[1] - pair[0] > ATTEMPT - SLACK, "one began before the other had ended");
+    }
+    assert!(record.longest_get < LIMIT + SLACK, "{:?}", record.longest_get);
+    assert!(record.failed_queries.len() <= 4, "{} queries failed", record.failed_queries.len());
+    // What is silent stays so: the attempt that was under way comes to nothing.
+    assert!(recovery < ATTEMPT + CAP + pool.stats().open_time.max() + SLACK, "{recovery:?}");
+    is_whole(&subject, &pool);
+    figure(format!(
+        "accepted and silent for {:.1?}: {} attempts at once, then {} one by one, longest get {:.0?} (limit {LIMIT:?}), failed queries {} (in flight 4), first success {recovery:.0?} after it spoke, 0 sessions left",
+        back - begun,
+        first.len(),
+        probes.len(),
+        record.longest_get,
+        record.failed_queries.len(),
+    ));
+}
+
+const LIMIT: Duration = Duration::from_millis(400);
+const ATTEMPT: Duration = Duration::from_secs(1);
+const CAP: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_millis(250);

@@ -1,0 +1,155 @@
+//! Lines that fall silent in the middle of the pool's own calls: whoever returns a connection or closes the pool does not
+//! notice, and the slot comes back when the call's time is over.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use cabrank::GetError;
+use integration_tests::{Case, Fault, Proxy, figure};
+
+use super::whole::{is_over, is_whole};
+use crate::{
+    cases::{add, eventually},
+    subject::{Guard, Remote, SubjectPool},
+};
+
+pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
+    add!(cases, S, Server, a_stalled_check_holds_nobody_up_and_its_slot_comes_back);
+    add!(cases, S, Server, a_stalled_reset_holds_nobody_up_and_its_slot_comes_back);
+    add!(cases, S, Server, a_stalled_close_holds_nobody_up_and_its_slot_comes_back);
+    add!(cases, S, Server, a_pool_dropped_while_its_lines_are_stalled_leaves_no_session);
+}
+
+fn a_stalled_check_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
+    comes_back::<S>(None, |pool, held| {
+        drop(held);
+        assert!(pool.get_timeout(Duration::from_millis(1)).is_err());
+    });
+    holds_nobody_up::<S>("check", |pool, held| {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| pool.get().map(drop));
+            eventually(|| pool.stats().checking == 1);
+            let spent = [timed(|| drop(held)), timed(|| pool.close())];
+            assert!(matches!(waiting.join().unwrap(), Err(GetError::Closed)));
+            spent
+        })
+    });
+}
+
+fn a_stalled_reset_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
+    comes_back::<S>(Some(S::DIRT[0].0), |_, held| drop(held));
+    holds_nobody_up::<S>("reset", |pool, held| {
+        let giving_back = timed(|| drop(held));
+        eventually(|| pool.stats().resetting == 1);
+        [giving_back, timed(|| pool.close())]
+    });
+}
+
+fn a_stalled_close_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
+    comes_back::<S>(None, |pool, held| {
+        pool.evict_all();
+        drop(held);
+    });
+    holds_nobody_up::<S>("close", |pool, held| {
+        pool.evict_all();
+        eventually(|| pool.stats().closing == 1);
+        [timed(|| drop(held)), timed(|| pool.close())]
+    });
+}
+
+fn a_pool_dropped_while_its_lines_are_stalled_leaves_no_session<S: Remote>() {
+    let mut spent = Vec::new();
+    for _ in 0..ROUNDS {
+        let subject = S::new();
+        let proxy = subject.database().proxy().unwrap();
+        let pool = pool(&subject, &proxy, 4);
+        drop((0..4).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
+        assert_eq!(subject.sessions(), 4);
+        proxy.set(Fault::StallBoth);
+        spent.push(timed(|| drop(pool)));
+        // What has been said on the lines until their end goes on its way.
+        proxy.set(Fault::None);
+        eventually(|| subject.sessions() == 0 && proxy.counts().open == 0);
+    }
+    figure(format!("lines stalled: drop(pool) {}, 0 sessions left", short(spent)));
+}
+
+/// A pool of one, whose connection is lent, with the session soiled if asked for, and then all falls silent.
+fn comes_back<S: Remote>(soil: Option<&str>, act: impl FnOnce(&SubjectPool<S>, Guard<S>)) {
+    let subject = S::new();
+    // The session that was cut lives on at the server until the proxy passes that on.
+    subject.watch().expect("it has a server").allow(1);
+    let proxy = subject.database().proxy().unwrap();
+    let pool = pool(&subject, &proxy, 1);
+    let mut held = pool.get().unwrap();
+    if let Some(soil) = soil {
+        S::execute(&mut held, soil).unwrap();
+    }
+    proxy.set(Fault::StallBoth);
+    let begun = Instant::now();
+    act(&pool, held);
+    eventually(|| slots::<S>(&pool) == 0);
+    assert!(begun.elapsed() < LIMIT + SLACK, "{:?}", begun.elapsed());
+    proxy.set(Fault::None);
+    is_whole(&subject, &pool);
+}
+
+/// A pool of two, one idle and one lent, and then all falls silent: giving back and closing are measured, several times.
+fn holds_nobody_up<S: Remote>(call: &str, act: impl Fn(&SubjectPool<S>, Guard<S>) -> [Duration; 2]) {
+    let (mut giving_back, mut closing) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let subject = S::new();
+        let proxy = subject.database().proxy().unwrap();
+        let pool = pool(&subject, &proxy, 2);
+        let mut held = pool.get().unwrap();
+        S::execute(&mut held, S::DIRT[0].0).unwrap();
+        drop(pool.get().unwrap());
+        eventually(|| pool.stats().idle == 1);
+        proxy.set(Fault::StallBoth);
+        let spent = act(&pool, held);
+        let begun = Instant::now();
+        eventually(|| slots::<S>(&pool) == 0);
+        assert!(begun.elapsed() < LIMIT + SLACK, "{:?}", begun.elapsed());
+        giving_back.push(spent[0]);
+        closing.push(spent[1]);
+        proxy.set(Fault::None);
+        is_over(&subject, &pool);
+    }
+    figure(format!(
+        "{call} stalled: drop(conn) {}, close() {}, slots back after {LIMIT:?}, 0 sessions left",
+        short(giving_back),
+        short(closing)
+    ));
+}
+
+fn pool<S: Remote>(subject: &S, proxy: &Proxy, max_size: u32) -> SubjectPool<S> {
+    subject.pool_by(subject.database().url_through(proxy), |builder| {
+        let builder = builder.check_timeout(LIMIT).reset_timeout(LIMIT).close_timeout(LIMIT);
+        builder.max_size(max_size).check_after(Duration::ZERO)
+    })
+}
+
+fn slots<S: Remote>(pool: &SubjectPool<S>) -> u32 {
+    let stats = pool.stats();
+    stats.open + stats.opening + stats.closing
+}
+
+fn timed(act: impl FnOnce()) -> Duration {
+    let begun = Instant::now();
+    act();
+    begun.elapsed()
+}
+
+/// Microseconds, unless the machine gave the thread's time to others; that may happen, but not each time.
+fn short(mut spent: Vec<Duration>) -> String {
+    spent.sort();
+    assert!(spent[0] < Duration::from_millis(1), "{spent:?}");
+    assert!(spent.iter().all(|&spent| spent < SLACK), "{spent:?}");
+    format!("{:.0?} (median)", spent[spent.len() / 2])
+}
+
+const ROUNDS: usize = 5;
+const LIMIT: Duration = Duration::from_millis(300);
+const SLACK: Duration = Duration::from_millis(250);

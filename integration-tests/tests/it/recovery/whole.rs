@@ -1,0 +1,37 @@
+//! How each test ends: by showing that neither a slot nor a session was lost, in the pool and at the server.
+
+use std::{collections::HashSet, time::Duration};
+
+use crate::{
+    cases::eventually,
+    subject::{Guard, Remote, SubjectPool},
+};
+
+/// All of the pool can be lent at once, and the server has as many sessions; closed, the pool leaves none.
+pub(crate) fn is_whole<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
+    let max_size = pool.stats().max_size;
+    let mut all: Vec<Guard<S>> = (0..max_size).map(|_| pool.get().expect("a connection in each slot")).collect();
+    let who: HashSet<i64> = all.iter_mut().map(|conn| S::number(conn, S::WHO).expect("an answer")).collect();
+    assert_eq!(who.len(), max_size as usize, "each has a session of its own");
+    eventually(|| subject.sessions() == max_size as usize);
+    drop(all);
+    eventually(|| {
+        let stats = pool.stats();
+        let busy = stats.opening + stats.checking + stats.resetting + stats.closing + stats.in_use + stats.waiting;
+        (busy, stats.severed, stats.abandoned, stats.stuck) == (0, 0, 0, 0)
+    });
+    let stats = pool.stats();
+    assert_eq!((stats.open, stats.idle), (max_size, max_size), "{stats:?}");
+    is_over(subject, pool);
+}
+
+/// Closed, the pool leaves nothing.
+pub(crate) fn is_over<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
+    let report = pool.close_within(Duration::from_secs(5));
+    assert!(report.is_clean(), "{report}");
+    let stats = pool.stats();
+    assert_eq!(stats.opened, stats.closed.total(), "{stats:?}");
+    let lent = stats.checked_out_at_once + stats.checked_out_after_waiting;
+    assert_eq!(lent, stats.returned + stats.taken_back, "{stats:?}");
+    eventually(|| subject.sessions() == 0);
+}
