@@ -18,8 +18,8 @@ impl<'p, M: Engine> Table<'p, M> {
         Ok(Self { pool, there: true })
     }
 
-    /// Drops it, and says so if that fails.
-    pub(crate) fn drop(mut self) -> anyhow::Result<()> {
+    /// Drops it, and tells if that fails.
+    pub(crate) fn remove(mut self) -> anyhow::Result<()> {
         self.there = false;
         self.pool.run(|conn| M::drop_table(conn))?;
         Ok(())
@@ -32,5 +32,21 @@ impl<M: Engine> Drop for Table<'_, M> {
             // Something else went wrong before, and that is what will be told.
             let _ = self.pool.run(|conn| M::drop_table(conn));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cabrank_sqlite::SqliteManager;
+
+    #[test]
+    fn a_story_that_ends_early_leaves_no_table() -> anyhow::Result<()> {
+        let pool = Pool::builder().build(SqliteManager::memory())?;
+        let mut conn = pool.get()?;
+        let table = Table::create(&pool, &mut conn)?;
+        assert!(Table::create(&pool, &mut conn).is_err(), "there is one");
+        drop(table);
+        Table::create(&pool, &mut conn)?.remove()
     }
 }

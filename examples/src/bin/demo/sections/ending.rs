@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Closes the pool, and shows that nothing is left of it.
 pub(crate) fn ending<M: Engine>(pool: &Pool<M>, table: Table<'_, M>, story: &mut Story) -> anyhow::Result<()> {
-    table.drop()?;
+    table.remove()?;
 
     story.section("Final statistics and a graceful close");
     story.say(
