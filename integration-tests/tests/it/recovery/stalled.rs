@@ -60,10 +60,10 @@ fn a_stalled_close_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
 }
 
 fn a_pool_dropped_while_its_lines_are_stalled_leaves_no_session<S: Remote>() {
+    let subject = S::new();
+    let proxy = subject.database().proxy().unwrap();
     let mut spent = Vec::new();
     for _ in 0..ROUNDS {
-        let subject = S::new();
-        let proxy = subject.database().proxy().unwrap();
         let pool = pool(&subject, &proxy, 4);
         drop((0..4).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
         assert_eq!(subject.sessions(), 4);
@@ -98,10 +98,10 @@ fn comes_back<S: Remote>(soil: Option<&str>, act: impl FnOnce(&SubjectPool<S>, G
 
 /// A pool of two, one idle and one lent, and then all falls silent: giving back and closing are measured, several times.
 fn holds_nobody_up<S: Remote>(call: &str, act: impl Fn(&SubjectPool<S>, Guard<S>) -> [Duration; 2]) {
+    let subject = S::new();
+    let proxy = subject.database().proxy().unwrap();
     let (mut giving_back, mut closing) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let subject = S::new();
-        let proxy = subject.database().proxy().unwrap();
         let pool = pool(&subject, &proxy, 2);
         let mut held = pool.get().unwrap();
         S::execute(&mut held, S::DIRT[0].0).unwrap();
@@ -150,6 +150,6 @@ fn short(mut spent: Vec<Duration>) -> String {
     format!("{:.0?} (median)", spent[spent.len() / 2])
 }
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 const LIMIT: Duration = Duration::from_millis(300);
 const SLACK: Duration = Duration::from_millis(250);
