@@ -68,6 +68,7 @@ impl<C, E> State<C, E> {
         let delivered = self.queue.cancel(ticket);
         debug_assert!(delivered.is_none(), "BUG: a delivery was overlooked");
         self.lend(entry.slot, now, borrower, todo);
+        self.tally.checked_out_after_waiting += 1;
         Some(Delivery::Connection(entry))
     }
 
@@ -76,8 +77,8 @@ impl<C, E> State<C, E> {
         self.queue.cancel(ticket)
     }
 
+    /// A waiter has its connection; that it is lent was counted before.
     pub(crate) fn served_after(&mut self, waited: Duration) {
-        self.tally.checked_out_after_waiting += 1;
         self.tally.wait_time.record(waited);
     }
 

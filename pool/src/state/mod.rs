@@ -169,6 +169,8 @@ impl<C, E> State<C, E> {
 
     fn deliver(&mut self, entry: Box<Entry<C>>, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) {
         self.lend(entry.slot, now, borrower, todo);
+        // From here on it counts as lent.
+        self.tally.checked_out_after_waiting += 1;
         todo.push(Action::Wake(self.queue.deliver(Delivery::Connection(entry))));
     }
 

@@ -82,6 +82,9 @@ impl World {
         let (resetting, closing) =
             (jobs(|work| matches!(work, Work::Reset(_))), jobs(|work| matches!(work, Work::Close(_))));
         let lent = self.lent.len() - self.severed.len() + in_cells;
+        // Every loan is over, or out; at every moment.
+        let loans = stats.checked_out_at_once + stats.checked_out_after_waiting - stats.taken_back;
+        assert_eq!(loans, stats.returned + (self.lent.len() + in_cells) as u64, "borrowed, returned, and out");
         let idle = self.state.idle.len();
         let told = [
             stats.idle,
