@@ -103,7 +103,10 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     };
     let error = cause.to_error();
     if !over {
-        shared.with(ended, |state, todo| state.open_failed(refusal, cause, ended, todo));
+        shared.with(ended, |state, todo| match refusal {
+            Refusal::Permanent => state.open_refused(generation, cause, ended, todo),
+            _ => state.open_failed(refusal, cause, ended, todo),
+        });
     }
     drop(slot);
     shared.tell(|events| {

@@ -37,11 +37,25 @@ impl<C, E> State<C, E> {
 
     /// An attempt to connect in `slot` failed; the slot is still taken.
     pub(crate) fn open_failed(&mut self, refusal: Refusal, cause: Cause<E>, now: Instant, todo: &mut Todo<C, E>) {
-        self.tally.open_failures += 1;
         let first = self.gate.failed(now, refusal, self.open());
         if first && refusal == Refusal::Unavailable {
             self.suspect();
         }
+        self.tell_failure(cause, now, todo);
+    }
+
+    /// An attempt that began in `generation` was refused for good. If there was an eviction meanwhile, that says nothing of
+    /// the password, or the like, that holds now.
+    pub(crate) fn open_refused(&mut self, generation: u64, cause: Cause<E>, now: Instant, todo: &mut Todo<C, E>) {
+        if generation == self.generation {
+            self.open_failed(Refusal::Permanent, cause, now, todo);
+        } else {
+            self.tell_failure(cause, now, todo);
+        }
+    }
+
+    fn tell_failure(&mut self, cause: Cause<E>, now: Instant, todo: &mut Todo<C, E>) {
+        self.tally.open_failures += 1;
         todo.extend(self.onlookers.drain(..).map(Action::Wake));
         todo.extend(self.last_error.replace((cause, now)).map(|(cause, _)| Action::Drop(cause)));
     }

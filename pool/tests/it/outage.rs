@@ -241,6 +241,30 @@ fn after_an_eviction_a_permanent_fault_is_tried_again_at_once() {
 }
 
 #[test]
+fn what_was_refused_before_an_eviction_says_nothing_of_what_comes_after_it() {
+    let server = Server::new();
+    server.allow(4);
+    let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
+    // The attempt with the old password is under way while the new one is told.
+    server.order(Call::Fault, Verdict::Never);
+    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    assert!(pool.get_timeout(ms(1)).is_err());
+    eventually("it was refused", || server.now_in(Call::Fault) == 1);
+    server.order(Call::Connect, Verdict::Ok);
+    pool.evict_all();
+    server.order(Call::Fault, Verdict::Ok);
+    server.release(Call::Fault);
+    for _ in 0..20 {
+        let (conn, took) = timed(|| pool.get().map(drop));
+        assert!(conn.is_ok(), "{conn:?}");
+        assert!(took < SLACK, "{took:?}");
+    }
+    eventually("the refusal was heard", || pool.stats().open_failures == 1);
+    drop(pool.get().expect("a connection"));
+    assert_whole(&server, &pool);
+}
+
+#[test]
 fn build_goes_on_trying_while_unavailable_and_fails_at_once_for_a_permanent_fault() {
     let server = Server::new();
     server.next(Call::Connect, Verdict::Err(Fault::Unavailable));

