@@ -12,14 +12,17 @@ use std::time::{Duration, Instant};
 fn a_session_killed_while_idle_is_found_by_the_check() {
     let Some(server) = Server::find() else { return };
     let pool = builder().max_size(1).check_after(Duration::ZERO).build(server.manager()).expect("a pool");
-    let pid = pool.get().expect("a connection").backend_pid().expect("a pid");
+    // By the check as a rule; on a busy machine the pool's patience with a check may end before.
+    let found = || [CloseReason::CheckFailed, CloseReason::Overran].map(|reason| pool.stats().closed.by(reason));
+    let mut conn = pool.get().expect("a connection");
+    let (pid, before) = (conn.backend_pid().expect("a pid"), found());
+    conn.batch_execute("SELECT 1").expect("an answer");
+    drop(conn);
     server.kill(pid);
     let mut conn = pool.get().expect("another connection");
     assert_eq!(conn.query_one("SELECT 1", &[]).expect("a row").get::<_, i32>(0), 1);
     assert_ne!(conn.backend_pid(), Some(pid));
-    // By the check as a rule; on a busy machine the pool's patience with it may end before.
-    let closed = pool.stats().closed;
-    assert_eq!(closed.by(CloseReason::CheckFailed) + closed.by(CloseReason::Overran), 1, "{closed:?}");
+    assert!(found() > before, "{:?}", pool.stats().closed);
 }
 
 #[test]
@@ -42,7 +45,7 @@ fn the_servers_own_time_limit_is_noticed() {
     let pool = builder().max_size(1).check_after(Duration::MAX).build(server.manager()).expect("a pool");
     let mut conn = pool.get().expect("a connection");
     let pid = conn.backend_pid().expect("a pid");
-    conn.batch_execute("SET idle_in_transaction_session_timeout = 20; BEGIN").expect("no error");
+    conn.batch_execute("SET idle_in_transaction_session_timeout = '1s'; BEGIN").expect("no error");
     eventually("the session ends", || !server.has_session(pid));
     let error = conn.batch_execute("SELECT 1").expect_err("a dead connection");
     assert_eq!(PooledConnection::note(&mut conn, &error), Fault::Fatal);
@@ -53,30 +56,34 @@ fn the_servers_own_time_limit_is_noticed() {
 #[test]
 fn cutting_the_line_ends_a_call_that_runs() {
     let Some(server) = Server::find() else { return };
-    cut_a_deaf_statement(&server, &server.pool(1));
+    cut_a_deaf_statement(&server, || server.pool(1));
 }
 
 /// A statement that does not heed a cancellation is out of reach of all but the cut: the function goes on.
-pub(crate) fn cut_a_deaf_statement(server: &Server, pool: &Pool) {
-    let mut conn = pool.get().expect("a connection");
-    let pid = conn.backend_pid().expect("a pid");
-    let deaf = format!("cabrank_deaf_{pid}");
-    server.client().batch_execute(&DEAF.replace("DEAF", &deaf)).expect("a function");
-    let holder = thread::spawn({
+///
+/// After the cut the pool waits for half a second, which can be too little on a busy machine; then all is tried again.
+pub(crate) fn cut_a_deaf_statement(server: &Server, pool: impl Fn() -> Pool) {
+    for _ in 0..10 {
+        let pool = pool();
+        let mut conn = pool.get().expect("a connection");
+        let pid = conn.backend_pid().expect("a pid");
+        let deaf = format!("cabrank_deaf_{pid}");
+        server.client().batch_execute(&DEAF.replace("DEAF", &deaf)).expect("a function");
         let call = format!("SELECT {deaf}()");
-        move || {
-            let outcome = conn.batch_execute(&call);
-            (outcome.is_err(), conn.is_closed())
+        let holder = thread::spawn(move || (conn.batch_execute(&call).is_err(), conn.is_closed()));
+        server.wait_for_query(pid, &deaf);
+        let began = Instant::now();
+        let report = pool.close_within(Duration::from_secs(2));
+        assert_eq!(report.severed.len(), 1, "{report}");
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+        assert_eq!(holder.join().expect("no panic"), (true, true));
+        server.kill(pid);
+        server.client().batch_execute(&format!("DROP FUNCTION {deaf}")).expect("no error");
+        if report.is_clean() {
+            return;
         }
-    });
-    server.wait_for_query(pid, &deaf);
-    let began = Instant::now();
-    let report = pool.close_within(Duration::from_secs(2));
-    assert_eq!((report.severed.len(), report.is_clean()), (1, true), "{report}");
-    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
-    assert_eq!(holder.join().expect("no panic"), (true, true));
-    server.kill(pid);
-    server.client().batch_execute(&format!("DROP FUNCTION {deaf}")).expect("no error");
+    }
+    panic!("something was left each time");
 }
 
 const DEAF: &str = "CREATE FUNCTION DEAF() RETURNS void LANGUAGE plpgsql AS $$ BEGIN

@@ -122,7 +122,10 @@ fn settings_are_asked_for_before_each_connect() {
     );
     let pool = builder().max_size(2).build(manager).expect("a pool, at the second attempt");
     let (_first, _second) = (pool.get().expect("a connection"), pool.get().expect("a connection"));
-    assert_eq!((asked.load(Ordering::SeqCst), pool.stats().open_failures), (3, 1));
+    // On a very busy machine an attempt may fail for want of time.
+    let stats = pool.stats();
+    assert!(stats.opened == 2 && stats.open_failures >= 1, "{stats:?}");
+    assert_eq!(u64::from(asked.load(Ordering::SeqCst)), stats.opened + stats.open_failures);
 }
 
 /// What nobody can cut must not keep its slot: a vault that never answers stands for a name server that does not.

@@ -66,7 +66,7 @@ fn a_statement_is_cancelled_through_tls() {
 fn a_line_is_cut_through_tls() {
     let Some(server) = Server::find() else { return };
     if offers_tls(&server) {
-        cut_a_deaf_statement(&server, &pool(&server, SslMode::Require));
+        cut_a_deaf_statement(&server, || pool(&server, SslMode::Require));
     }
 }
 
