@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     cases::{add, eventually},
-    subject::{Remote, SubjectPool},
+    subject::{Guard, Remote, SubjectPool},
 };
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
@@ -111,6 +111,7 @@ fn a_password_may_change_while_the_pool_is_used<S: Remote>() {
     let pool = subject.build(S::manager_asking(move || asked.lock().unwrap().clone()), |builder| builder.max_size(8));
     let load = Load::on::<S>(&pool, 16);
     load.warm_up();
+    drop((0..8).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
     subject.database().set_password("second").unwrap();
     subject.kill(&subject.database().sessions().unwrap()[..1]);
     eventually(|| pool.stats().open_failures > 0);
