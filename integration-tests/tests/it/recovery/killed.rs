@@ -7,7 +7,7 @@ use std::{
 
 use integration_tests::{Case, figure};
 
-use super::{load::Load, whole::is_whole};
+use super::{load::Load, slack::Slack, whole::is_whole};
 use crate::{
     cases::{add, eventually},
     subject::{Guard, Remote},
@@ -34,6 +34,7 @@ fn all_killed_at_once_cost_the_queries_that_they_ran<S: Remote>() {
 
 /// Sixteen threads on eight connections, some of which are killed.
 fn under_load<S: Remote>(check_after: Duration, victims: usize) {
+    let slack = Slack::begin();
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(8).check_after(check_after));
     let load = Load::on::<S>(&pool, 16);
@@ -50,7 +51,7 @@ fn under_load<S: Remote>(check_after: Duration, victims: usize) {
     let victims = sessions.len();
     record.is_within(victims);
     let recovery = record.first_success_after(killed);
-    assert!(recovery < SOON, "{recovery:?}");
+    assert!(recovery < SOON + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
         "{victims} of 8 killed, check_after {check_after:?}: failed gets 0, failed queries {}, first success after {recovery:.0?}, 0 sessions left",
@@ -60,6 +61,7 @@ fn under_load<S: Remote>(check_after: Duration, victims: usize) {
 
 /// Four of eight run a query when all are killed, and the pool would trust the other four for an hour.
 fn killed_in_a_query_some_prove_the_death_of_the_others<S: Remote>() {
+    let slack = Slack::begin();
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(8).check_after(CHECKS[0]));
     let mut all: Vec<Guard<S>> = (0..8).map(|_| pool.get().unwrap()).collect();
@@ -79,7 +81,7 @@ fn killed_in_a_query_some_prove_the_death_of_the_others<S: Remote>() {
         longest = longest.max(begun.elapsed());
         assert_eq!(S::number(&mut conn, "SELECT 7").expect("the death is known"), 7);
     }
-    assert!(longest < SOON, "{longest:?}");
+    assert!(longest < SOON + slack.get(), "{longest:?}");
     is_whole(&subject, &pool);
     figure(format!(
         "8 killed, 4 of them in a query, check_after 1h: failed gets 0, failed queries 4 (in flight 4), longest get {longest:.0?}, 0 sessions left"
@@ -88,6 +90,7 @@ fn killed_in_a_query_some_prove_the_death_of_the_others<S: Remote>() {
 
 /// What nobody has looked at since it died may be lent once; its failure is the proof, and the others cost nothing.
 fn killed_while_idle_all_together_cost_one_query_at_most<S: Remote>() {
+    let slack = Slack::begin();
     for check_after in CHECKS {
         let subject = S::new();
         let pool = subject.pool(|builder| builder.max_size(10).check_after(check_after));
@@ -103,7 +106,7 @@ fn killed_while_idle_all_together_cost_one_query_at_most<S: Remote>() {
         }
         let allowed = usize::from(!check_after.is_zero());
         assert!(failed <= allowed, "{failed} queries failed");
-        assert!(longest < SOON, "{longest:?}");
+        assert!(longest < SOON + slack.get(), "{longest:?}");
         is_whole(&subject, &pool);
         figure(format!(
             "10 idle ones killed, check_after {check_after:?}: failed gets 0, failed queries {failed}, longest get {longest:.0?}, 0 sessions left"
@@ -114,5 +117,5 @@ fn killed_while_idle_all_together_cost_one_query_at_most<S: Remote>() {
 /// Never, as far as this test goes, and each time.
 const CHECKS: [Duration; 2] = [Duration::from_secs(3600), Duration::ZERO];
 
-/// Nothing has to be waited for but new connections, on a machine that does other things too.
-const SOON: Duration = Duration::from_millis(750);
+/// Nothing has to be waited for but new connections.
+const SOON: Duration = Duration::from_millis(500);

@@ -11,6 +11,7 @@ mod stalled;
 
 // What the tests have in common.
 mod load;
+mod slack;
 mod whole;
 
 use integration_tests::Case;

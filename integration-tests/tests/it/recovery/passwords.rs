@@ -12,11 +12,12 @@ use url::Url;
 
 use super::{
     load::Load,
+    slack::Slack,
     whole::{is_over, is_whole},
 };
 use crate::{
     cases::{add, eventually},
-    subject::{Remote, SubjectPool},
+    subject::{Guard, Remote, SubjectPool},
 };
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
@@ -30,11 +31,11 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
 fn a_wrong_password_fails_the_build_at_once<S: Remote>() {
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
-    let begun = Instant::now();
+    let (slack, begun) = (Slack::begin(), Instant::now());
     let built = subject.usual().build(S::manager_by(wrong(&subject, &proxy)));
     let took = begun.elapsed();
     let Err(BuildError::Connect(cause)) = built else { panic!("{built:?}") };
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(1) + slack.get(), "{took:?}");
     assert_eq!(proxy.counts().attempts.len(), 1);
     eventually(|| subject.sessions() == 0 && proxy.counts().open == 0);
     figure(format!("wrong password: build failed after {took:.0?} and 1 attempt: {}", said(&*cause)));
@@ -86,7 +87,7 @@ fn a_password_corrected_in_the_settings_is_found_within_two_seconds<S: Remote>()
 }
 
 fn is_found<S: Remote>(subject: &S, pool: &SubjectPool<S>, place: &str) {
-    let corrected = Instant::now();
+    let (slack, corrected) = (Slack::begin(), Instant::now());
     let mut conn = loop {
         match pool.get() {
             Ok(conn) => break conn,
@@ -96,7 +97,7 @@ fn is_found<S: Remote>(subject: &S, pool: &SubjectPool<S>, place: &str) {
     };
     assert_eq!(S::number(&mut conn, "SELECT 7").unwrap(), 7);
     let took = corrected.elapsed();
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(2) + slack.get(), "{took:?}");
     drop(conn);
     is_whole(subject, pool);
     figure(format!("password corrected {place}: first success after {took:.1?}, 0 sessions left"));
@@ -111,6 +112,7 @@ fn a_password_may_change_while_the_pool_is_used<S: Remote>() {
     let pool = subject.build(S::manager_asking(move || asked.lock().unwrap().clone()), |builder| builder.max_size(8));
     let load = Load::on::<S>(&pool, 16);
     load.warm_up();
+    drop((0..8).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
     subject.database().set_password("second").unwrap();
     subject.kill(&subject.database().sessions().unwrap()[..1]);
     eventually(|| pool.stats().open_failures > 0);
@@ -133,7 +135,7 @@ fn a_password_may_change_while_the_pool_is_used<S: Remote>() {
 
 /// Twenty threads ask at once and are told why there is nothing. Returns how long the last of them waited.
 fn twenty_fail<S: Remote>(pool: &SubjectPool<S>) -> Duration {
-    let begun = Instant::now();
+    let (slack, begun) = (Slack::begin(), Instant::now());
     thread::scope(|scope| {
         for _ in 0..20 {
             scope.spawn(|| {
@@ -144,7 +146,7 @@ fn twenty_fail<S: Remote>(pool: &SubjectPool<S>) -> Duration {
         }
     });
     let took = begun.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(1) + slack.get(), "{took:?}");
     took
 }
 

@@ -8,7 +8,7 @@ use std::{
 use cabrank::{GetError, SessionPolicy};
 use integration_tests::{Case, Engine, Fault, figure};
 
-use super::{load::Load, whole::is_whole};
+use super::{load::Load, slack::Slack, whole::is_whole};
 use crate::{
     cases::{add, eventually},
     subject::Remote,
@@ -21,6 +21,7 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
 
 /// All lines break, and new ones are refused: first by the system, then by the proxy, which counts them.
 fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
+    let slack = Slack::begin();
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(8));
@@ -32,7 +33,7 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     let limit = Duration::from_millis(600);
     let Err(GetError::Timeout(report)) = pool.get_timeout(limit) else { panic!("there is nothing to be had") };
     let waited = begun.elapsed();
-    assert!(waited >= limit && waited < limit + SLACK, "{waited:?}");
+    assert!(waited >= limit && waited < limit + slack.get(), "{waited:?}");
     assert!(report.last_connect_error.is_some(), "{report}");
 
     let before = proxy.counts().attempts.len();
@@ -48,7 +49,7 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     record.is_within(8);
     // Pauses have grown to their cap by now: 255 ms on average.
     assert!(attempts <= 25, "{attempts} attempts in {COUNTED:?}");
-    assert!(recovery < CAP + pool.stats().open_time.max() + SLACK, "{recovery:?}");
+    assert!(recovery < CAP + pool.stats().open_time.max() + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
         "refused for {:.1?}: failed gets 0, failed queries {} (in flight 8), {attempts} attempts in the last {COUNTED:?}, first success {recovery:.0?} after it was back, 0 sessions left",
@@ -94,4 +95,3 @@ fn four_sessions_serve_thirty_two_threads<S: Remote>() {
 
 const COUNTED: Duration = Duration::from_millis(1_500);
 const CAP: Duration = Duration::from_millis(500);
-const SLACK: Duration = Duration::from_millis(250);

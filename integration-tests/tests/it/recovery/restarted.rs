@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use integration_tests::{Case, Server, figure};
 
-use super::{load::Load, whole::is_whole};
+use super::{load::Load, slack::Slack, whole::is_whole};
 use crate::{cases::add, subject::Remote};
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
@@ -23,6 +23,7 @@ fn a_crash_costs_what_was_in_flight_and_no_get<S: Remote>() {
 
 /// By way of a proxy, which counts the attempts to connect.
 fn goes_down<S: Remote>(how: &str, act: fn(&Server) -> Result<()>) {
+    let slack = Slack::begin();
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| {
@@ -42,7 +43,7 @@ fn goes_down<S: Remote>(how: &str, act: fn(&Server) -> Result<()>) {
     let bearable = 20 + down.as_millis() as usize / 100;
     assert!(attempts <= bearable, "{attempts} attempts in {down:?}");
     // The last attempt before may have begun while the container had no network yet, and then takes its full time.
-    assert!(recovery < CAP + ATTEMPT + SLACK, "{recovery:?}");
+    assert!(recovery < CAP + ATTEMPT + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
         "{how}, away for {down:.1?}: failed gets 0, failed queries {} (in flight 8), {attempts} attempts, first success {recovery:.0?} after it was back, 0 sessions left",
@@ -52,4 +53,3 @@ fn goes_down<S: Remote>(how: &str, act: fn(&Server) -> Result<()>) {
 
 const ATTEMPT: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_millis(500);
-const SLACK: Duration = Duration::from_millis(250);

@@ -7,7 +7,7 @@ use std::{
 
 use integration_tests::{Case, Fault, figure};
 
-use super::{load::Load, whole::is_whole};
+use super::{load::Load, slack::Slack, whole::is_whole};
 use crate::{
     cases::{add, eventually},
     subject::Remote,
@@ -20,6 +20,7 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
 
 /// Each loan is checked, so that none is made while nothing answers.
 fn a_frozen_server_holds_no_get_beyond_its_deadline<S: Remote>() {
+    let slack = Slack::begin();
     let subject = S::new();
     let server = subject.database().server();
     let pool = subject.pool(|builder| {
@@ -41,9 +42,9 @@ fn a_frozen_server_holds_no_get_beyond_its_deadline<S: Remote>() {
     load.go_on_from(back);
     let record = load.stop();
     let recovery = record.first_success_after(back);
-    assert!(record.longest_get < LIMIT + SLACK, "{:?}", record.longest_get);
+    assert!(record.longest_get < LIMIT + slack.get(), "{:?}", record.longest_get);
     assert!(record.failed_queries.len() <= 4, "{} queries failed", record.failed_queries.len());
-    assert!(recovery < CAP + ATTEMPT + SLACK, "{recovery:?}");
+    assert!(recovery < CAP + ATTEMPT + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
         "frozen for {:.1?}: longest get {:.0?} (limit {LIMIT:?}), failed queries {}, first success {recovery:.0?} after it was back, 0 sessions left",
@@ -54,6 +55,7 @@ fn a_frozen_server_holds_no_get_beyond_its_deadline<S: Remote>() {
 }
 
 fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
+    let slack = Slack::begin();
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
     let pool =
@@ -78,10 +80,10 @@ fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
         // Each lasts for a second; the proxy may notice one late.
         assert!(pair[1] - pair[0] > ATTEMPT / 2, "one began before the other had ended");
     }
-    assert!(record.longest_get < LIMIT + SLACK, "{:?}", record.longest_get);
+    assert!(record.longest_get < LIMIT + slack.get(), "{:?}", record.longest_get);
     assert!(record.failed_queries.len() <= 4, "{} queries failed", record.failed_queries.len());
     // What is silent stays so: the attempt that was under way comes to nothing.
-    assert!(recovery < ATTEMPT + CAP + pool.stats().open_time.max() + SLACK, "{recovery:?}");
+    assert!(recovery < ATTEMPT + CAP + pool.stats().open_time.max() + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
         "accepted and silent for {:.1?}: {} attempts at once, then {} one by one, longest get {:.0?} (limit {LIMIT:?}), failed queries {} (in flight 4), first success {recovery:.0?} after it spoke, 0 sessions left",
@@ -96,4 +98,3 @@ fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
 const LIMIT: Duration = Duration::from_millis(400);
 const ATTEMPT: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_millis(500);
-const SLACK: Duration = Duration::from_millis(250);

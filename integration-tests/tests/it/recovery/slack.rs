@@ -1,0 +1,52 @@
+//! What a promise about time may be off by: a quarter of a second, and more where this machine has so much else to do that it
+//! wakes even a thread late that only sleeps.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Looks how late the machine is for as long as it lives.
+pub(crate) struct Slack(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    over: AtomicBool,
+    /// The latest awakening, in microseconds.
+    latest: AtomicU64,
+}
+
+impl Slack {
+    pub(crate) fn begin() -> Self {
+        let shared = Arc::<Shared>::default();
+        let sleeper = shared.clone();
+        thread::spawn(move || {
+            while !sleeper.over.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                thread::sleep(NAP);
+                let late = begun.elapsed().saturating_sub(NAP);
+                sleeper.latest.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+            }
+        });
+        Self(shared)
+    }
+
+    /// What is promised passes through the hands of several threads and processes, each of which may be as late.
+    pub(crate) fn get(&self) -> Duration {
+        LEAST + HANDS * Duration::from_micros(self.0.latest.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Slack {
+    fn drop(&mut self) {
+        self.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
+const LEAST: Duration = Duration::from_millis(250);
+const HANDS: u32 = 4;
+const NAP: Duration = Duration::from_millis(2);
