@@ -93,8 +93,8 @@ impl Connection {
 
     /// A command that went out has ended so.
     pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
-        if self.driver.last_insert_id() != 0 {
-            // The next holder could ask for it.
+        // The next holder could ask for the number of a row; and what a statement that failed has left of one, nobody tells.
+        if outcome.is_err() || self.driver.last_insert_id() != 0 {
             self.traces.doubt();
         }
         self.health.saw(outcome)

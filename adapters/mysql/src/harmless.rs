@@ -1,7 +1,9 @@
 //! Does a text of SQL surely leave the session as it was?
 //!
 //! Not a parser: it cuts the text into tokens as the servers' lexers do, and looks for what could change a session. Where it
-//! is in doubt the answer is no, which costs a reset. Pure.
+//! is in doubt the answer is no, which costs a reset. Pure. The words are in `words.rs`.
+
+use crate::words::{Word, kind};
 
 /// Whether `text` is one SELECT, INSERT, UPDATE, DELETE or REPLACE that touches no variable and calls only functions known to
 /// be harmless.
@@ -18,7 +20,7 @@ fn scan(text: &[u8]) -> Option<()> {
         return None;
     }
     let (first, after) = word(rest);
-    if !is_one_of(first, STATEMENTS) {
+    if kind(first) != Word::Statement {
         return None;
     }
     rest = after;
@@ -32,7 +34,7 @@ fn scan(text: &[u8]) -> Option<()> {
             b'\'' | b'"' => (Last::Quoted, quoted(rest, byte)?),
             b'`' if matches!(last, Last::Into) => (Last::Table, quoted(rest, byte)?),
             b'`' => (Last::Quoted, quoted(rest, byte)?),
-            b'0'..=b'9' => (Last::Other, number(rest)),
+            b'0'..=b'9' => (Last::Name, number(rest)),
             _ if begins_name(byte) => {
                 let (name, after) = word(rest);
                 (last.then(name)?, after)
@@ -71,16 +73,14 @@ enum Last {
 
 impl Last {
     fn then(self, name: &[u8]) -> Option<Self> {
-        if is_one_of(name, DOUBTFUL) {
-            return None;
-        }
-        Some(match self {
-            Self::Into => Self::Table,
-            Self::Dot => Self::Name,
-            _ if name.eq_ignore_ascii_case(b"into") => Self::Into,
-            _ if is_one_of(name, KEYWORDS) => Self::Keyword,
-            _ if is_one_of(name, FUNCTIONS) => Self::Function,
-            _ => Self::Name,
+        Some(match (self, kind(name)) {
+            (_, Word::Doubtful) => return None,
+            (Self::Into, _) => Self::Table,
+            (Self::Dot, _) => Self::Name,
+            (_, Word::Into) => Self::Into,
+            (_, Word::Keyword) => Self::Keyword,
+            (_, Word::Function) => Self::Function,
+            (_, Word::Statement | Word::Other) => Self::Name,
         })
     }
 
@@ -127,7 +127,7 @@ fn quoted(text: &[u8], quote: u8) -> Option<&[u8]> {
     }
 }
 
-/// What follows a number. In these servers a name may begin with digits, too.
+/// What follows a number, or a name: these may begin with digits, too.
 fn number(text: &[u8]) -> &[u8] {
     let end = text.iter().position(|&byte| !continues_name(byte) && byte != b'.').unwrap_or(text.len());
     &text[end..]
@@ -145,171 +145,8 @@ fn continues_name(byte: u8) -> bool {
     begins_name(byte) || byte.is_ascii_digit()
 }
 
-fn is_one_of(name: &[u8], list: &[&str]) -> bool {
-    list.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
-}
-
 /// A longer text is not looked at.
 const LONGEST: usize = 16 * 1024;
-
-const STATEMENTS: &[&str] = &["select", "insert", "update", "delete", "replace"];
-
-/// `SQL_CALC_FOUND_ROWS` is remembered; `NEXT VALUE FOR` too, by MariaDB. Some tables of the server's own are switches.
-const DOUBTFUL: &[&str] = &[
-    "sql_calc_found_rows",
-    "next",
-    "previous",
-    "procedure",
-    "mysql",
-    "sys",
-    "performance_schema",
-    "information_schema",
-];
-
-/// Reserved words that may stand before a parenthesis.
-const KEYWORDS: &[&str] = &[
-    "all", "and", "as", "between", "by", "case", "distinct", "else", "exists", "from", "having", "in", "interval",
-    "is", "join", "key", "like", "limit", "not", "on", "or", "over", "select", "set", "then", "union", "using",
-    "value", "values", "when", "where", "xor",
-];
-
-/// Built-in functions that look at nothing but what they are given, and at clocks. A stored function cannot take the place of
-/// one of these where its name stands alone.
-const FUNCTIONS: &[&str] = &[
-    "abs",
-    "adddate",
-    "addtime",
-    "avg",
-    "bin",
-    "bit_count",
-    "cast",
-    "ceil",
-    "ceiling",
-    "char_length",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "convert",
-    "count",
-    "crc32",
-    "curdate",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "curtime",
-    "date",
-    "date_add",
-    "date_format",
-    "date_sub",
-    "datediff",
-    "day",
-    "dayofmonth",
-    "dayofweek",
-    "dayofyear",
-    "dense_rank",
-    "elt",
-    "exp",
-    "extract",
-    "field",
-    "find_in_set",
-    "first_value",
-    "floor",
-    "format",
-    "from_base64",
-    "from_unixtime",
-    "greatest",
-    "group_concat",
-    "hex",
-    "hour",
-    "if",
-    "ifnull",
-    "instr",
-    "isnull",
-    "json_array",
-    "json_arrayagg",
-    "json_contains",
-    "json_extract",
-    "json_length",
-    "json_object",
-    "json_objectagg",
-    "json_set",
-    "json_unquote",
-    "json_valid",
-    "lag",
-    "last_day",
-    "last_value",
-    "lcase",
-    "lead",
-    "least",
-    "left",
-    "length",
-    "ln",
-    "locate",
-    "log",
-    "log10",
-    "log2",
-    "lower",
-    "lpad",
-    "ltrim",
-    "max",
-    "md5",
-    "mid",
-    "min",
-    "minute",
-    "mod",
-    "month",
-    "now",
-    "ntile",
-    "nullif",
-    "pi",
-    "position",
-    "pow",
-    "power",
-    "quarter",
-    "radians",
-    "rank",
-    "regexp_like",
-    "regexp_replace",
-    "repeat",
-    "reverse",
-    "right",
-    "round",
-    "row_number",
-    "rpad",
-    "rtrim",
-    "second",
-    "sha1",
-    "sha2",
-    "sign",
-    "space",
-    "sqrt",
-    "str_to_date",
-    "strcmp",
-    "subdate",
-    "substr",
-    "substring",
-    "substring_index",
-    "subtime",
-    "sum",
-    "time",
-    "timediff",
-    "timestamp",
-    "timestampadd",
-    "timestampdiff",
-    "to_base64",
-    "trim",
-    "truncate",
-    "ucase",
-    "unhex",
-    "unix_timestamp",
-    "upper",
-    "utc_date",
-    "utc_time",
-    "utc_timestamp",
-    "week",
-    "weekday",
-    "year",
-];
 
 #[cfg(test)]
 mod tests {
@@ -354,6 +191,9 @@ mod tests {
             "SELECT LAST_INSERT_ID(7)",
             "SELECT SQL_CALC_FOUND_ROWS id FROM account",
             "SELECT NEXT VALUE FOR s",
+            "SELECT s.nextval",
+            "SELECT 7sets()",
+            "SELECT 1e5get_lock('a', 1)",
             "SELECT 1 /*! INTO @a */",
             "SELECT 1 /*M! INTO @a */",
             "SELECT /*+ SET_VAR(a = 1) */ 1",

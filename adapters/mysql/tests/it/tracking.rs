@@ -36,9 +36,6 @@ fn plain_work_costs_no_reset(server: &Server) {
             assert_eq!(conn.exec_first(&statement, (3,)).unwrap(), Some(3));
             assert_eq!(conn.exec_first(&statement, (4,)).unwrap(), Some(4));
         }),
-        ("an error of the server", |conn| {
-            conn.query_drop("INSERT INTO account VALUES (1, 0)").unwrap_err();
-        }),
         ("a transaction", |conn| {
             let mut transaction = conn.start_transaction(TxOpts::default()).unwrap();
             transaction.query_drop("UPDATE account SET money = 1 WHERE id = 3").unwrap();
@@ -80,6 +77,9 @@ fn whatever_could_leave_something_costs_a_reset(server: &Server) {
             let mut transaction = conn.start_transaction(TxOpts::default()).unwrap();
             transaction.query_drop("SET @left_over = 7").unwrap();
             transaction.commit().unwrap();
+        }),
+        ("an error of the server", |conn| {
+            conn.query_drop("INSERT INTO account VALUES (1, 0)").unwrap_err();
         }),
         ("a number for the next row", |conn| conn.query_drop("INSERT INTO numbered (x) VALUES (7)").unwrap()),
         ("the same by a statement", |conn| conn.exec_drop("INSERT INTO numbered (x) VALUES (?)", (7,)).unwrap()),

@@ -1,0 +1,106 @@
+//! Words of SQL, by what they can do to a session. A list of what is known, not of what is forbidden: what is missing here costs
+//! a reset, and never a leak.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Word {
+    /// Begins a statement that leaves nothing by itself.
+    Statement,
+    /// A table follows, or something that is in doubt.
+    Into,
+    /// A parenthesis after it calls nothing.
+    Keyword,
+    /// A built-in function that looks at nothing but what it is given, and at clocks. A stored function cannot take its place
+    /// where its name stands alone, with the parenthesis right behind it.
+    Function,
+    /// Remembered by the session, or the name of a schema with switches in it.
+    Doubtful,
+    /// Not known.
+    Other,
+}
+
+pub(crate) fn kind(word: &[u8]) -> Word {
+    let mut lower = [0; LONGEST];
+    let Some(lower) = lower.get_mut(..word.len()) else { return Word::Other };
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    std::str::from_utf8(lower).ok().and_then(|word| WORDS.get(word)).copied().unwrap_or(Word::Other)
+}
+
+static WORDS: LazyLock<HashMap<&str, Word>> = LazyLock::new(|| {
+    let lists = [
+        (FUNCTIONS, Word::Function),
+        (KEYWORDS, Word::Keyword),
+        (STATEMENTS, Word::Statement),
+        (DOUBTFUL, Word::Doubtful),
+        ("into", Word::Into),
+    ];
+    lists.into_iter().flat_map(|(words, kind)| words.split_ascii_whitespace().map(move |word| (word, kind))).collect()
+});
+
+/// None of the known ones is longer.
+const LONGEST: usize = 32;
+
+/// SELECT, which also stands within others, is judged by its place there.
+const STATEMENTS: &str = "delete insert replace select update";
+
+/// `SQL_CALC_FOUND_ROWS` is remembered; the values of sequences are, by MariaDB, in whatever words they are asked for.
+const DOUBTFUL: &str = "\
+    sql_calc_found_rows next nextval previous procedure mysql sys performance_schema information_schema";
+
+const KEYWORDS: &str = "\
+    all and as between by case distinct else exists from having in interval is join key like limit not on or \
+    over set then union using value values when where xor";
+
+const FUNCTIONS: &str = "\
+    abs adddate addtime avg bin bit_count cast ceil ceiling char_length coalesce concat concat_ws convert count \
+    crc32 curdate current_date current_time current_timestamp curtime date date_add date_format date_sub \
+    datediff day dayofmonth dayofweek dayofyear dense_rank elt exp extract field find_in_set first_value floor \
+    format from_base64 from_unixtime greatest group_concat hex hour if ifnull instr isnull json_array \
+    json_arrayagg json_contains json_extract json_length json_object json_objectagg json_set json_unquote \
+    json_valid lag last_day last_value lcase lead least left length ln locate log log10 log2 lower lpad ltrim \
+    max md5 mid min minute mod month now ntile nullif pi position pow power quarter radians rank regexp_like \
+    regexp_replace repeat reverse right round row_number rpad rtrim second sha1 sha2 sign space sqrt str_to_date \
+    strcmp subdate substr substring substring_index subtime sum time timediff timestamp timestampadd \
+    timestampdiff to_base64 trim truncate ucase unhex unix_timestamp upper utc_date utc_time utc_timestamp week \
+    weekday year";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_known_in_upper_and_lower_case() {
+        assert_eq!(kind(b"SELECT"), Word::Statement);
+        assert_eq!(kind(b"Count"), Word::Function);
+        assert_eq!(kind(b"sql_calc_found_rows"), Word::Doubtful);
+        assert_eq!(kind(b"in"), Word::Keyword);
+    }
+
+    #[test]
+    fn what_changes_a_session_is_not_listed_as_harmless() {
+        for name in [
+            "get_lock",
+            "release_lock",
+            "release_all_locks",
+            "last_insert_id",
+            "sleep",
+            "benchmark",
+            "set_user_var",
+            "rand",
+            "lastval",
+            "setval",
+            "load_file",
+            "master_pos_wait",
+            "found_rows",
+            "row_count",
+            "ps_thread_id",
+            "",
+        ] {
+            assert_eq!(kind(name.as_bytes()), Word::Other, "{name}");
+        }
+        assert_eq!(kind(&[b'x'; 200]), Word::Other);
+    }
+}
