@@ -1,7 +1,7 @@
 //! A Docker daemon that answers, and no container of ours left on it.
 //!
-//! Which images it needs belongs to `images`; the containers of the tests are started by the tests themselves. Here
-//! is only what comes before them and after them.
+//! Which images it needs belongs to `images`; starting containers is for `container`, and for the suite on real servers.
+//! Here is only what comes before them and after them.
 
 use std::{
     env,
@@ -90,7 +90,8 @@ fn host() -> String {
     if name.trim().is_empty() { "localhost".into() } else { name.trim().into() }
 }
 
-fn answers() -> bool {
+/// Whether there is a daemon.
+pub(crate) fn answers() -> bool {
     process::succeeds(&mut docker(["version", "--format", "{{.Server.Version}}"]))
 }
 

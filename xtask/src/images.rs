@@ -6,7 +6,10 @@
 
 mod build;
 mod env_file;
+mod server;
 mod trial;
+
+pub(crate) use server::Server;
 
 use std::{env, time::Instant};
 
@@ -48,7 +51,7 @@ impl Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum Image {
+pub(crate) enum Image {
     Postgres,
     Mysql,
     Mariadb,
@@ -92,9 +95,29 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 impl Image {
+    /// The image to start: as the environment says, else as `.env` does, else the official one.
+    pub(crate) fn chosen(self) -> String {
+        let written = || env_file::read(&workspace::root().join(".env"), self.variable());
+        self.given().or_else(written).unwrap_or_else(|| self.official().into())
+    }
+
+    /// The variable that names a server to use instead of one of ours.
+    pub(crate) fn url_variable(self) -> &'static str {
+        match self {
+            Self::Postgres => "CABRANK_POSTGRES_URL",
+            Self::Mysql => "CABRANK_MYSQL_URL",
+            Self::Mariadb => "CABRANK_MARIADB_URL",
+            Self::Pgbouncer => "CABRANK_PGBOUNCER_URL",
+        }
+    }
+
+    fn given(self) -> Option<String> {
+        env::var(self.variable()).ok().filter(|name| !name.is_empty())
+    }
+
     /// The name of the image to use. The one that the environment names wins, then the official one, then a stand-in.
     fn ensure(self, args: &Args) -> Result<(String, Origin)> {
-        if let Ok(name) = env::var(self.variable()) {
+        if let Some(name) = self.given() {
             if !present(&name) {
                 process::run(&mut docker(["pull", &name]))
                     .map_err(|error| Unready(format!("{} names {name}: {error:#}", self.variable())))?;
@@ -118,7 +141,7 @@ impl Image {
         Ok((recipe.tag(), Origin::Built))
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Mysql => "mysql",

@@ -4,10 +4,12 @@
 //! request that cannot be served. What each command does stands in the module of its name.
 
 mod ci;
+mod container;
 mod docker;
 mod images;
 mod models;
 mod process;
+mod servers;
 mod setup;
 mod tally;
 mod test;

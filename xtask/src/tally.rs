@@ -33,6 +33,8 @@ pub(crate) struct Reader {
     /// What the harness itself ignored, with the reason if it gave one.
     ignored: Vec<String>,
     left_out: usize,
+    /// How many had failed when the last run of cargo ended.
+    failed_before: usize,
 }
 
 impl Reader {
@@ -55,15 +57,19 @@ impl Reader {
         }
     }
 
-    /// Adds up. `succeeded` is what cargo's exit status said; `skips` what the tests wrote into the skip log.
-    pub(crate) fn finish(mut self, succeeded: bool, skips: &str) -> Report {
+    /// A run of cargo is over, and this is what its exit status said. There may be more.
+    pub(crate) fn end_of_run(&mut self, succeeded: bool) {
         self.close_binary();
-        let mut remarks: Vec<_> = self.failures.into_iter().map(|name| format!("failed: {name}")).collect();
-        if !succeeded && self.tally.failed == 0 {
-            self.tally.failed = 1;
-            remarks
-                .push("cargo failed although no test did, so something was not built: counted as one failure".into());
+        if !succeeded && self.tally.failed == self.failed_before {
+            self.tally.failed += 1;
+            self.failures.push("cargo, although no test did, so something was not built: one failure".into());
         }
+        self.failed_before = self.tally.failed;
+    }
+
+    /// Adds up. `skips` is what the tests wrote into the skip log.
+    pub(crate) fn finish(mut self, skips: &str) -> Report {
+        let mut remarks: Vec<_> = self.failures.into_iter().map(|name| format!("failed: {name}")).collect();
         // A test that found nothing to test returned normally, so the harness counted it as passed.
         let skips: BTreeSet<_> = skips.lines().filter(|line| !line.trim().is_empty()).collect();
         self.tally.passed = self.tally.passed.saturating_sub(skips.len());
@@ -120,7 +126,8 @@ mod tests {
     fn read(output: &str, succeeded: bool, skips: &str) -> Report {
         let mut reader = Reader::default();
         output.lines().for_each(|line| reader.line(line));
-        reader.finish(succeeded, skips)
+        reader.end_of_run(succeeded);
+        reader.finish(skips)
     }
 
     #[test]
@@ -164,6 +171,16 @@ mod tests {
         let report = read("", false, "");
         assert_eq!(report.tally.to_string(), "0 passed, 1 failed, 0 skipped");
         assert_eq!(read(GOOD, false, "").tally.failed, 1);
+    }
+
+    #[test]
+    fn several_runs_have_one_tally() {
+        let mut reader = Reader::default();
+        for succeeded in [false, true, false] {
+            GOOD.lines().for_each(|line| reader.line(line));
+            reader.end_of_run(succeeded);
+        }
+        assert_eq!(reader.finish("").tally, Tally { passed: 9, failed: 2, skipped: 3 });
     }
 
     #[test]

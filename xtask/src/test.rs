@@ -1,14 +1,16 @@
 //! `cargo xtask test`: every test of the workspace, or of one engine, and how many of them passed, failed, did not run.
 //!
-//! Real servers come as containers that the tests start themselves; with `--setup`, Docker and the images are seen to
-//! first. Containers whose tests were killed are removed before and after.
+//! The tests of the adapters and the examples are given servers that run in containers of ours; the suite in
+//! `integration-tests` starts its own, for it stops and freezes them. With `--setup`, Docker and the images are seen to
+//! first. Containers whose owner was killed are removed before and after.
 //!
 //! A test that finds on the spot that it does not apply to this machine appends the line `name: reason` to the file
 //! that `CABRANK_SKIP_LOG` names and returns. The harness calls that a pass; here it is counted as skipped.
 
 use std::{
-    env, fs,
+    fs,
     io::{self, IsTerminal},
+    path::Path,
     time::Duration,
 };
 
@@ -16,7 +18,10 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::{
-    docker, images, process,
+    docker,
+    images::{self, Image},
+    process,
+    servers::{self, Servers},
     setup::{self, Tool},
     tally::{Reader, Tally},
     workspace,
@@ -51,13 +56,18 @@ enum Engine {
     Mariadb,
 }
 
+/// The suite on real servers.
+const SUITE: &[&str] = &["--package", "integration-tests"];
+
 /// Tests that print nothing for so long hang. The time to build them counts, too.
 const SILENCE: Duration = Duration::from_secs(25 * 60);
 
 /// Runs the tests and says what was skipped or failed. The caller prints the tally itself, as its last line.
 pub(crate) fn run(args: &Args) -> Result<Tally> {
-    setup::ready(&[Tool::C], setup::asked(args.setup))?;
-    if setup::asked(args.setup) && args.engine.wants_containers() {
+    let install = setup::asked(args.setup);
+    setup::ready(&[Tool::C], install)?;
+    let images = servers::wanted(args.engine.images());
+    if install && !images.is_empty() {
         images::run(&images::Args::all(args.setup)).context("the servers for the tests are not ready")?;
     }
     sweep();
@@ -66,41 +76,72 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
     fs::create_dir_all(workspace::target())?;
     fs::write(&skip_log, "").with_context(|| format!("cannot write {}", skip_log.display()))?;
 
-    // All binaries run, whatever fails, so that the count is that of the whole.
-    let mut command = process::cargo(["test", "--no-fail-fast"]);
-    command.args(args.engine.packages()).args(&args.filter).env("CABRANK_SKIP_LOG", &skip_log);
-    if let Some(engine) = args.engine.name() {
-        command.env("CABRANK_ENGINE", engine);
-    }
     let mut reader = Reader::default();
-    // At a terminal somebody sees that nothing moves, and may have stopped it in a debugger.
-    let limit = (!io::stdin().is_terminal()).then_some(SILENCE);
-    let status = process::lines(&mut command, limit, |line| {
-        println!("{line}");
-        reader.line(line);
-    })?;
-    if status.is_none() {
+    let servers = Servers::start(&images, install)?;
+    servers.missing.iter().for_each(|missing| println!("{missing}"));
+    let mut heard = true;
+    for own in args.engine.own_tests() {
+        heard = heard && cargo_test(args, own, &servers.urls, &skip_log, &mut reader)?;
+    }
+    let missing = servers.missing.clone();
+    // The suite must not take these for servers that are not its own.
+    drop(servers);
+    heard = heard && cargo_test(args, SUITE, &[], &skip_log, &mut reader)?;
+    if !heard {
         println!("nothing was heard of the tests for {SILENCE:?}: they were killed, and those after them did not run");
     }
 
-    let report = reader.finish(status.is_some_and(|status| status.success()), &fs::read_to_string(&skip_log)?);
+    let report = reader.finish(&fs::read_to_string(&skip_log)?);
     fs::remove_file(&skip_log)?;
     sweep();
     println!();
-    report.remarks.iter().for_each(|remark| println!("{remark}"));
+    report.remarks.iter().chain(&missing).for_each(|remark| println!("{remark}"));
     if report.tally.passed + report.tally.failed == 0 {
         println!("no test ran, which proves nothing: the exit status is that of a failure");
     }
     Ok(report.tally)
 }
 
+/// One run of `cargo test`. False if it fell silent and was killed.
+fn cargo_test(
+    args: &Args,
+    which: &[&str],
+    urls: &[(&str, String)],
+    skip_log: &Path,
+    reader: &mut Reader,
+) -> Result<bool> {
+    let mut which = which.split(|word| *word == "--");
+    // All binaries run, whatever fails, so that the count is that of the whole.
+    let mut command = process::cargo(["test", "--no-fail-fast"]);
+    command.args(which.next().unwrap_or_default()).args(&args.filter);
+    if let Some(for_harness) = which.next() {
+        command.arg("--").args(for_harness);
+    }
+    command.env("CABRANK_SKIP_LOG", skip_log).envs(urls.iter().map(|(name, url)| (name, url)));
+    if let Some(engine) = args.engine.name() {
+        command.env("CABRANK_ENGINE", engine);
+    }
+    // At a terminal somebody sees that nothing moves, and may have stopped it in a debugger.
+    let limit = (!io::stdin().is_terminal()).then_some(SILENCE);
+    let status = process::lines(&mut command, limit, |line| {
+        println!("{line}");
+        reader.line(line);
+    })?;
+    reader.end_of_run(status.is_some_and(|status| status.success()));
+    Ok(status.is_some())
+}
+
 impl Engine {
-    /// What cargo is to test. `--workspace` without `--all-targets`, which would leave out the doc tests.
-    fn packages(self) -> &'static [&'static str] {
+    /// What cargo is to test with servers of ours, run by run: all but the suite.
+    fn own_tests(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::All => &["--workspace"],
-            Self::Sqlite => &["--package", "cabrank-sqlite", "--package", "integration-tests"],
-            Self::Postgres | Self::Mysql | Self::Mariadb => &["--package", "integration-tests"],
+            // Without `--all-targets`, which would leave out the doc tests.
+            Self::All => &[&["--workspace", "--exclude", "integration-tests"]],
+            Self::Sqlite => &[&["--package", "cabrank-sqlite"]],
+            Self::Postgres => &[&["--package", "cabrank-postgres"]],
+            // One adapter has the tests of two.
+            Self::Mysql => &[&["--package", "cabrank-mysql", "--", "--skip", "::on_mariadb::"]],
+            Self::Mariadb => &[&["--package", "cabrank-mysql", "--", "--skip", "::on_mysql::"]],
         }
     }
 
@@ -115,17 +156,15 @@ impl Engine {
         }
     }
 
-    /// Unless the environment names a server for each engine, or wants none.
-    fn wants_containers(self) -> bool {
-        let given = |name: &str| env::var(name).is_ok_and(|value| !value.is_empty());
-        let urls: &[&str] = match self {
-            Self::Sqlite => return false,
-            Self::Postgres => &["CABRANK_POSTGRES_URL"],
-            Self::Mysql => &["CABRANK_MYSQL_URL"],
-            Self::Mariadb => &["CABRANK_MARIADB_URL"],
-            Self::All => &["CABRANK_POSTGRES_URL", "CABRANK_MYSQL_URL", "CABRANK_MARIADB_URL"],
-        };
-        !given("CABRANK_SKIP_SERVERS") && !urls.iter().all(|url| given(url))
+    /// What its servers are made of.
+    fn images(self) -> &'static [Image] {
+        match self {
+            Self::All => &[Image::Postgres, Image::Pgbouncer, Image::Mysql, Image::Mariadb],
+            Self::Sqlite => &[],
+            Self::Postgres => &[Image::Postgres, Image::Pgbouncer],
+            Self::Mysql => &[Image::Mysql],
+            Self::Mariadb => &[Image::Mariadb],
+        }
     }
 }
 
@@ -141,11 +180,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_engine_has_a_suite() {
+    fn every_engine_has_tests_and_the_suite_is_never_among_those_with_our_servers() {
         for engine in Engine::value_variants() {
-            assert!(!engine.packages().is_empty());
+            assert!(!engine.own_tests().is_empty());
             assert_eq!(engine.name().is_none(), *engine == Engine::All);
+            let suite = |run: &&[&str]| run.windows(2).any(|words| words == SUITE);
+            assert!(!engine.own_tests().iter().any(suite));
         }
-        assert!(!Engine::Sqlite.wants_containers());
+        assert!(Engine::All.own_tests()[0].windows(2).any(|words| words == ["--exclude", SUITE[1]]));
     }
 }

@@ -26,9 +26,9 @@ pub(crate) use on_each_server;
 /// Runs a test on the server that `variable` names, or tells that it could not.
 pub(crate) fn run(module: &str, name: &str, variable: &str, test: fn(&Server)) {
     let name = format!("{module}::{name}");
-    match env::var(variable) {
-        Ok(url) => test(&Server::new(name, &url)),
-        Err(_) => skip(&name, &format!("{variable} is not set")),
+    match env::var(variable).ok().filter(|url| !url.is_empty()) {
+        Some(url) => test(&Server::new(name, &url)),
+        None => skip(&name, &format!("{variable} is not set")),
     }
 }
 

@@ -15,11 +15,7 @@ pub(crate) struct Server {
 impl Server {
     /// Without a server the test cannot run: it says so in the skip log, and returns.
     pub(crate) fn find() -> Option<Self> {
-        let Ok(url) = std::env::var("CABRANK_POSTGRES_URL") else {
-            skip("CABRANK_POSTGRES_URL is not set");
-            return None;
-        };
-        Some(Self { config: url.parse().expect("CABRANK_POSTGRES_URL must be a URL that the driver understands") })
+        named_by("CABRANK_POSTGRES_URL").map(|config| Self { config })
     }
 
     pub(crate) fn manager(&self) -> PostgresManager {
@@ -58,6 +54,15 @@ impl Server {
         let pattern = format!("%{query}%");
         eventually("the statement runs", || client.query_opt(sql, &[&pid, &pattern]).expect("an answer").is_some());
     }
+}
+
+/// The settings in the URL that a variable holds. Without it the test says so, and cannot run.
+pub(crate) fn named_by(variable: &str) -> Option<Config> {
+    let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) else {
+        skip(&format!("{variable} is not set"));
+        return None;
+    };
+    Some(url.parse().unwrap_or_else(|error| panic!("{variable} must be a URL that the driver understands: {error}")))
 }
 
 /// Without checks, which a loaded machine can make slow enough to cost a connection: most tests count those.

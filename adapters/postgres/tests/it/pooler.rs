@@ -1,7 +1,7 @@
 //! Behind a pooler that lends its sessions by the transaction: `CABRANK_PGBOUNCER_URL`.
 
-use crate::fixture::{builder, skip};
-use cabrank_postgres::postgres::{Config, Error, NoTls};
+use crate::fixture::{builder, named_by};
+use cabrank_postgres::postgres::{Error, NoTls};
 use cabrank_postgres::{Connection, PostgresManager};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -9,8 +9,7 @@ use std::thread;
 /// What of the driver works there is printed, for the table in the README: some of it depends on the pooler's version.
 #[test]
 fn behind_a_transaction_pooler_only_the_transaction_is_ended() {
-    let Ok(url) = std::env::var("CABRANK_PGBOUNCER_URL") else { return skip("CABRANK_PGBOUNCER_URL is not set") };
-    let config: Config = url.parse().expect("CABRANK_PGBOUNCER_URL must be a URL that the driver understands");
+    let Some(config) = named_by("CABRANK_PGBOUNCER_URL") else { return };
     let manager = PostgresManager::new(config, NoTls).transaction_pooler(true);
     let pool = builder().max_size(8).build(manager).expect("a pool");
 
