@@ -1,6 +1,6 @@
 //! Rounds: peers take turns within each, so that a machine that slows down slows all alike; and what is made of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -74,7 +74,8 @@ impl Bench {
         mut measure: impl FnMut(&'static str) -> Result<Measured>,
     ) {
         let mut names = names.to_vec();
-        let mut samples: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
+        // In the order in which the case tells them.
+        let mut samples: Vec<(&str, String, Vec<f64>)> = Vec::new();
         let order = names.clone();
         for round in 0..rounds {
             // Nobody always comes after the same.
@@ -85,9 +86,11 @@ impl Bench {
                 self.progress.round(point.case, name, round, rounds);
                 match measure(name) {
                     Ok(measured) => {
-                        let place = order.iter().position(|other| *other == name).expect("it is one of them");
                         for (metric, value) in measured {
-                            samples.entry((place, metric)).or_default().push(value);
+                            match samples.iter_mut().find(|(pool, known, _)| *pool == name && *known == metric) {
+                                Some((_, _, values)) => values.push(value),
+                                None => samples.push((name, metric, vec![value])),
+                            }
                         }
                     }
                     Err(error) => {
@@ -97,10 +100,11 @@ impl Bench {
                 }
             }
         }
-        for ((place, metric), values) in samples {
+        samples.sort_by_key(|(pool, _, _)| order.iter().position(|other| other == pool));
+        for (pool, metric, values) in samples {
             // Half measured is not measured.
-            if names.contains(&order[place]) {
-                self.row(point, order[place], &metric, values);
+            if names.contains(&pool) {
+                self.row(point, pool, &metric, values);
             }
         }
     }

@@ -27,7 +27,8 @@ pub fn whole(report: &Report, goals: &str) -> String {
 
 /// `None` if it did not run.
 pub fn case_table(report: &Report, case: &str) -> Option<String> {
-    let rows: Vec<_> = report.rows.iter().filter(|row| row.case == case).collect();
+    let mut rows: Vec<_> = report.rows.iter().filter(|row| row.case == case).collect();
+    rows.sort_by_key(|row| (row.threads, row.size));
     // Points differ in what is measured at them, so each set of metrics makes a table.
     let mut blocks: Vec<(Vec<&str>, Vec<String>)> = Vec::new();
     let mut done = Vec::new();
