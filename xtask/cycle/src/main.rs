@@ -1,6 +1,6 @@
 //! So many checkouts and returns by one thread, with a driver that does nothing: what `cargo xtask instructions` counts.
 //!
-//! `cargo run --release --package cabrank --example cycle CYCLES [MIN_IDLE]`
+//! `cargo run --release --package cycle CYCLES [MIN_IDLE]`
 
 use cabrank::{Limit, Manager, Pool};
 use std::{env, hint::black_box, io, time::Duration};
