@@ -47,7 +47,7 @@ fn run(options: Options) -> Result<bool> {
     }
     let chosen = chosen(&options)?;
     let file = options.out.join("report.json");
-    let report = if options.reuse { Report::read(&file)? } else { measure(&options, &chosen) };
+    let report = if options.reuse { Report::read(&file)? } else { measure(&options, &chosen, &file) };
 
     let ran = |case: &str| chosen.iter().any(|chosen| chosen.name == case);
     let standings = goals::standings(&report, ran);
@@ -76,8 +76,8 @@ fn chosen(options: &Options) -> Result<Vec<&'static Case>> {
     Ok(cases::ALL.iter().filter(wanted).collect())
 }
 
-/// A case that fails leaves the others their turn.
-fn measure(options: &Options, cases: &[&Case]) -> Report {
+/// A case that fails leaves the others their turn, and what is measured is kept case by case.
+fn measure(options: &Options, cases: &[&Case], file: &Path) -> Report {
     let report = Report {
         machine: Machine::look(),
         quick: options.quick,
@@ -92,8 +92,11 @@ fn measure(options: &Options, cases: &[&Case]) -> Report {
         if let Err(error) = (case.run)(&mut bench) {
             bench.miss(case.name, "all", &format!("{error:#}"));
         }
+        bench.report.machine.servers.clone_from(&bench.servers.versions);
+        if let Err(error) = bench.report.write(file) {
+            bench.progress.say(&format!("{error:#}"));
+        }
     }
     bench.progress.end();
-    bench.report.machine.servers = std::mem::take(&mut bench.servers.versions);
     bench.report
 }

@@ -29,6 +29,9 @@ impl Progress {
         self.part = (0, 1);
         self.bar.set_position(self.behind);
         self.bar.set_message(case.name);
+        if self.bar.is_hidden() {
+            eprintln!("{}: about {} s", case.name, self.current / 1000);
+        }
     }
 
     pub fn part(&mut self, part: usize, parts: usize) {

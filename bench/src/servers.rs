@@ -94,12 +94,21 @@ impl Drop for Servers {
     }
 }
 
-/// Ends all sessions in our database but the one that asks.
-pub fn kill_backends(url: &str) -> Result<i64> {
-    let mut admin = postgres::Client::connect(url, NoTls)?;
-    let killed = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-                  WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
-    Ok(admin.query_one(killed, &[])?.get(0))
+/// A session that ends all others in our database. It is there before the load, which would keep it waiting.
+pub struct Killer(postgres::Client);
+
+impl Killer {
+    pub fn new(url: &str) -> Result<Self> {
+        Ok(Self(postgres::Client::connect(url, NoTls)?))
+    }
+
+    pub fn kill(&mut self) -> Result<()> {
+        self.0.simple_query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        )?;
+        Ok(())
+    }
 }
 
 fn named(variable: &str) -> Result<Url> {

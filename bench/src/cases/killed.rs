@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::recovery::{POOLS, timeline, under_load};
 use crate::{
     load::{End, Outcome},
     measure::{Bench, Point, measured, millis},
     pools::{self, Setup, Target},
-    servers,
+    servers::Killer,
 };
 
 pub fn run(bench: &mut Bench) -> Result<()> {
@@ -29,10 +29,11 @@ pub fn run(bench: &mut Bench) -> Result<()> {
         let setup = Setup::new(Target::Postgres(url.clone()), point.size).timeout(Duration::from_secs(3));
         let peer = pools::build(name, &setup)?;
         under_load(&*peer, Duration::from_millis(300))?;
+        let mut killer = Killer::new(&url)?;
         let (outcome, killed) = thread::scope(|scope| {
-            let murder = scope.spawn(|| -> Result<Instant> {
+            let murder = scope.spawn(move || -> Result<Instant> {
                 thread::sleep(BEFORE);
-                servers::kill_backends(&url)?;
+                killer.kill()?;
                 Ok(Instant::now())
             });
             let outcome = under_load(&*peer, BEFORE + AFTER);
@@ -43,11 +44,14 @@ pub fn run(bench: &mut Bench) -> Result<()> {
             timelines.push((name, timeline(&outcome, killed)));
         }
         let at = killed - outcome.began;
+        if at + 2 * SETTLED > BEFORE + AFTER {
+            bail!("killing took so long that nothing was left to measure");
+        }
         Ok(measured([
             ("failed_gets", outcome.count(End::FailedGet) as f64),
             ("failed_queries", outcome.count(End::FailedQuery) as f64),
             ("ops_per_s_before", rate(&outcome, Duration::from_millis(200), BEFORE)),
-            ("ops_per_s_after", rate(&outcome, at + Duration::from_millis(500), BEFORE + AFTER)),
+            ("ops_per_s_after", rate(&outcome, at + SETTLED, BEFORE + AFTER)),
             ("longest_gap_ms", longest_gap(&outcome, at)),
         ]))
     });
@@ -74,4 +78,6 @@ fn longest_gap(outcome: &Outcome, from: Duration) -> f64 {
 }
 
 const BEFORE: Duration = Duration::from_millis(700);
-const AFTER: Duration = Duration::from_millis(1300);
+const AFTER: Duration = Duration::from_millis(1500);
+/// From then on speed is that of a pool that has recovered.
+const SETTLED: Duration = Duration::from_millis(500);
