@@ -63,7 +63,7 @@ fn run(options: Options) -> Result<bool> {
         docs::update(&report, Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is around us"))?;
     }
     println!("{text}");
-    println!("{}, report.md and {} plots in {}", "report.json", plots.len(), options.out.display());
+    println!("report.json, report.md and {} plots in {}", plots.len(), options.out.display());
     Ok(!options.check || goals::passed(&standings, options.allow_missing))
 }
 

@@ -57,7 +57,9 @@ pub struct Curve {
 impl Row {
     pub fn new(case: &str, threads: usize, size: u32, pool: &str, metric: &str, mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        let (min, median, max) = (values[0], values[values.len() / 2], values[values.len() - 1]);
+        let (min, max) = (values[0], values[values.len() - 1]);
+        // Of an even number of values, between the two in the middle.
+        let median = (values[values.len() / 2] + values[(values.len() - 1) / 2]) / 2.0;
         Self { case: case.into(), threads, size, pool: pool.into(), metric: metric.into(), median, min, max }
     }
 }

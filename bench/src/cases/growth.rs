@@ -53,7 +53,7 @@ fn waiting(bench: &mut Bench, threads: usize) -> Result<()> {
     let pace = Pace::For(Duration::from_millis(bench.pick(300, 500)));
     // Long enough that the others have queued when a loan ends.
     let work = Work::Sleep(Duration::from_micros(20));
-    bench.rounds(Point { case: "growth", threads, size: SIZE }, bench.pick(2, 7), &peers, |peer| {
+    bench.rounds(Point { case: "growth", threads, size: SIZE }, bench.pick(3, 7), &peers, |peer| {
         let outcome = peer.run(&Load { borrowers: threads, work, pace })?;
         Ok(measured([("us_between_loans", 1e6 / outcome.per_second())]))
     });

@@ -24,7 +24,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
         let per_second = capacity * f64::from(share) / 100.0;
         let load = Load { borrowers: WORKERS, work: WORK, pace: Pace::Arrivals { per_second, during } };
         let mut curves = Vec::new();
-        bench.rounds(point, bench.pick(2, 7), &peers, |peer| {
+        bench.rounds(point, bench.pick(3, 7), &peers, |peer| {
             let outcome = peer.run(&load)?;
             let responses = outcome.responses();
             if share == 95 {

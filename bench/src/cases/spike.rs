@@ -13,7 +13,7 @@ use crate::{
 
 pub fn run(bench: &mut Bench) -> Result<()> {
     let point = Point { case: "spike", threads: 50, size: 50 };
-    bench.rounds_anew(point, bench.pick(2, 7), ON_STUB, |name| {
+    bench.rounds_anew(point, bench.pick(3, 7), ON_STUB, |name| {
         let stub = Stub { connect: Duration::from_millis(150), ..Stub::default() };
         let peer = pools::build(name, &Setup::new(Target::Stub(stub.clone()), 50).cold())?;
         let work = Work::Sleep(Duration::from_millis(2));

@@ -34,7 +34,9 @@ impl Asynchronous for PgPool {
         // Called on the connection, not on the query: only so does the compiler see that the future may change threads.
         let conn = &mut **conn;
         match query {
-            Query::Select1 => drop(conn.execute("SELECT 1").await?),
+            Query::Select1 => {
+                conn.execute("SELECT 1").await?;
+            }
             // The connection keeps prepared statements by itself.
             Query::Prepared => drop(conn.fetch_one(sqlx::query(READ_POSTGRES).bind(ROW)).await?),
             Query::Unprepared => drop(conn.fetch_one(sqlx::query(READ_POSTGRES).bind(ROW).persistent(false)).await?),
