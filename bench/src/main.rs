@@ -1,129 +1,102 @@
-//! cabrank beside r2d2 in one run: a first, quick measurement. The pools take turns round by round, so that a machine that
-//! slows down slows both; what is printed are medians over the rounds.
+//! cabrank beside other pools, in one run: who is fast, who is fair, who gets up again.
 //!
-//! `cargo run --release --manifest-path bench/Cargo.toml`
+//! `cargo xtask bench` is the way to run it; see `docs/performance.md`. In reading order: the cases, the loads that they
+//! put pools under, who the borrowers are, the pools, how rounds are made and reported.
 
-use std::hint::black_box;
-use std::sync::{Barrier, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+mod cases;
+mod heap;
+mod load;
+mod measure;
+mod options;
+mod pools;
+mod progress;
+mod proxy;
+mod report;
+mod servers;
+mod tasks;
+mod threads;
 
-const ROUNDS: usize = 9;
+use std::{fs, path::Path, process::ExitCode};
 
-fn main() {
-    println!("get + drop without work, ns a cycle (median, fastest, slowest of {ROUNDS} rounds)");
-    for (threads, size, cycles) in [(1, 10, 300_000), (2, 10, 200_000), (32, 4, 10_000)] {
-        let (cabrank, r2d2) = (cabrank_pool(size), r2d2_pool(size));
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            ours.push(cycle(threads, cycles, || drop(black_box(cabrank.get().unwrap()))));
-            theirs.push(cycle(threads, cycles, || drop(black_box(r2d2.get().unwrap()))));
+use anyhow::{Result, bail};
+use clap::Parser;
+
+use cases::Case;
+use measure::Bench;
+use options::Options;
+use progress::Progress;
+use report::{Report, docs, goals, machine::Machine, markdown, plots};
+use servers::Servers;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
-        let ratio = median(&mut ours) / median(&mut theirs);
-        println!("{threads:>3} on {size:<2} cabrank {}   r2d2 {}   ratio {ratio:.2}", told(&ours), told(&theirs));
-    }
-
-    println!("64 threads on 8, 100 us of work, for 1 s a round: loans, and waits in us (p50, p99.9, longest)");
-    let (cabrank, r2d2) = (cabrank_pool(8), r2d2_pool(8));
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        ours.push(waits(64, || cabrank.get().unwrap()));
-        theirs.push(waits(64, || r2d2.get().unwrap()));
-    }
-    for (name, rounds) in [("cabrank", ours), ("r2d2", theirs)] {
-        let column = |n: usize| median(&mut rounds.iter().map(|round| round[n]).collect::<Vec<_>>());
-        println!("{name:>8} {:.0}   {:.0} {:.0} {:.0}", column(0), column(1), column(2), column(3));
     }
 }
 
-/// Nanoseconds a cycle, with so many threads that all do so many.
-fn cycle(threads: usize, cycles: usize, once: impl Fn() + Sync) -> f64 {
-    let start = Barrier::new(threads + 1);
-    let began = thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                start.wait();
-                (0..cycles).for_each(|_| once());
-            });
+/// False if goals were to be reached and are missed.
+fn run(options: Options) -> Result<bool> {
+    if let [pool, size] = &*options.probe_memory {
+        return cases::probe(pool, size.parse()?).map(|()| true);
+    }
+    let chosen = chosen(&options)?;
+    let file = options.out.join("report.json");
+    let report = if options.reuse { Report::read(&file)? } else { measure(&options, &chosen, &file) };
+
+    let ran = |case: &str| chosen.iter().any(|chosen| chosen.name == case);
+    let standings = goals::standings(&report, ran);
+    let text = markdown::whole(&report, &goals::table(&standings));
+    fs::create_dir_all(&options.out)?;
+    report.write(&file)?;
+    report::write(&options.out.join("report.md"), &text)?;
+    let plots = plots::draw(&report, &options.out)?;
+    if let Some(path) = &options.json {
+        report.write_rows(path)?;
+    }
+    if options.docs {
+        docs::update(&report, Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is around us"))?;
+    }
+    println!("{text}");
+    println!("report.json, report.md and {} plots in {}", plots.len(), options.out.display());
+    Ok(!options.check || goals::passed(&standings, options.allow_missing))
+}
+
+fn chosen(options: &Options) -> Result<Vec<&'static Case>> {
+    if let Some(unknown) = options.cases.iter().find(|name| cases::ALL.iter().all(|case| case.name != **name)) {
+        let known: Vec<_> = cases::ALL.iter().map(|case| case.name).collect();
+        bail!("no case is called {unknown}; there are {}", known.join(", "));
+    }
+    let wanted = |case: &&Case| options.cases.is_empty() || options.cases.iter().any(|name| name == case.name);
+    Ok(cases::ALL.iter().filter(wanted).collect())
+}
+
+/// A case that fails leaves the others their turn, and what is measured is kept case by case.
+fn measure(options: &Options, cases: &[&Case], file: &Path) -> Report {
+    let report = Report {
+        machine: Machine::look(),
+        quick: options.quick,
+        rows: Vec::new(),
+        missing: Vec::new(),
+        curves: Vec::new(),
+    };
+    let progress = Progress::new(cases, options.quick);
+    let mut bench = Bench { options: options.clone(), servers: Servers::default(), report, progress };
+    for case in cases {
+        bench.progress.case(case, options.quick);
+        if let Err(error) = (case.run)(&mut bench) {
+            bench.miss(case.name, "all", &format!("{error:#}"));
         }
-        start.wait();
-        Instant::now()
-    });
-    began.elapsed().as_nanos() as f64 / (threads * cycles) as f64
-}
-
-/// The number of loans, and the median, 99.9th percentile and longest of their waits in microseconds.
-fn waits<G>(threads: usize, get: impl Fn() -> G + Sync) -> [f64; 4] {
-    let all = Mutex::new(Vec::new());
-    let end = Instant::now() + Duration::from_secs(1);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut own = Vec::new();
-                while Instant::now() < end {
-                    let asked = Instant::now();
-                    let guard = get();
-                    own.push(asked.elapsed().as_secs_f64() * 1e6);
-                    thread::sleep(Duration::from_micros(100));
-                    drop(guard);
-                }
-                all.lock().unwrap().extend(own);
-            });
+        bench.report.machine.servers.clone_from(&bench.servers.versions);
+        if let Err(error) = bench.report.write(file) {
+            bench.progress.say(&format!("{error:#}"));
         }
-    });
-    let mut all = all.into_inner().unwrap();
-    all.sort_by(f64::total_cmp);
-    let at = |share: f64| all[((all.len() - 1) as f64 * share) as usize];
-    [all.len() as f64, at(0.5), at(0.999), at(1.0)]
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// Sorted values, told.
-fn told(values: &[f64]) -> String {
-    format!("{:.0} ({:.0} to {:.0})", values[values.len() / 2], values[0], values[values.len() - 1])
-}
-
-fn cabrank_pool(size: u32) -> cabrank::Pool<Stub> {
-    cabrank::Pool::builder().max_size(size).min_idle(size).build(Stub).unwrap()
-}
-
-fn r2d2_pool(size: u32) -> r2d2::Pool<Stub> {
-    r2d2::Pool::builder().max_size(size).build(Stub).unwrap()
-}
-
-/// A driver that does nothing.
-struct Stub;
-
-impl cabrank::Manager for Stub {
-    type Connection = u64;
-    type Error = std::io::Error;
-
-    fn connect(&self, _: &cabrank::Limit) -> std::io::Result<u64> {
-        Ok(1)
     }
-    fn is_valid(&self, _: &mut u64, _: &cabrank::Limit) -> std::io::Result<()> {
-        Ok(())
-    }
-    fn has_broken(&self, _: &mut u64) -> bool {
-        false
-    }
-}
-
-impl r2d2::ManageConnection for Stub {
-    type Connection = u64;
-    type Error = std::io::Error;
-
-    fn connect(&self) -> std::io::Result<u64> {
-        Ok(1)
-    }
-    fn is_valid(&self, _: &mut u64) -> std::io::Result<()> {
-        Ok(())
-    }
-    fn has_broken(&self, _: &mut u64) -> bool {
-        false
-    }
+    bench.progress.end();
+    bench.report
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::{
-    models,
+    instructions, models,
     process::{cargo, run as run_command},
     setup::{self, Tool},
     tally::Tally,
@@ -19,12 +19,13 @@ type Step = (&'static str, fn() -> Result<()>);
 
 const STEPS: &[Step] = &[
     ("setup", || setup::ready(&[Tool::Rustfmt, Tool::Clippy, Tool::C], setup::asked(false))),
-    ("fmt", || run_command(&mut cargo(["fmt", "--all", "--check"]))),
+    ("fmt", fmt),
     ("tidy", tidy::run),
     ("clippy", || run_command(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     ("docs", || run_command(cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))),
     ("features", features),
     ("models", models::run),
+    ("instructions", instructions::run),
     ("package", package),
 ];
 
@@ -41,8 +42,12 @@ pub(crate) fn run() -> Result<Tally> {
         }
         None => {
             let begun = begin("test");
-            let tally = test::run(&test::Args::everything())?;
+            let mut tally = test::run(&test::Args::everything())?;
             times.push(("test", begun.elapsed()));
+            if let Some(reason) = instructions::missing() {
+                println!("skipped: instructions: {reason}");
+                tally.skipped += 1;
+            }
             tally
         }
     };
@@ -68,6 +73,12 @@ fn run_steps(steps: &[Step]) -> (Vec<(&'static str, Duration)>, Option<(&'static
 fn begin(step: &str) -> Instant {
     println!("\n== {step}");
     Instant::now()
+}
+
+/// The benchmark, too, although nothing else here builds it: what other pools bring along would take minutes.
+fn fmt() -> Result<()> {
+    run_command(&mut cargo(["fmt", "--all", "--check"]))?;
+    run_command(&mut cargo(["fmt", "--manifest-path", "bench/Cargo.toml", "--check"]))
 }
 
 /// The core without features and with each alone. Its tests run without any, too: the main run has them all.

@@ -3,10 +3,12 @@
 //! This file owns the command line and the exit status: 0 for good, 1 for a check that failed, 2 for a machine or a
 //! request that cannot be served. What each command does stands in the module of its name.
 
+mod bench;
 mod ci;
 mod container;
 mod docker;
 mod images;
+mod instructions;
 mod models;
 mod process;
 mod servers;
@@ -31,6 +33,10 @@ enum Task {
     Ci,
     /// Checks what the compiler does not: file heads, lengths, the order of imports, the documents.
     Tidy,
+    /// Counts the instructions of a checkout and a return, and compares with what they may be.
+    Instructions,
+    /// Measures cabrank beside other pools.
+    Bench(bench::Args),
     /// Runs the core's loom models, and then each again with a seeded bug that it must catch.
     Models,
 }
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
         Task::Images(args) => images::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Ci => ci::run().map(finish),
         Task::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
+        Task::Instructions => instructions::run().map(|()| ExitCode::SUCCESS),
+        Task::Bench(args) => bench::run(&args).map(|good| if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Models => models::run().map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

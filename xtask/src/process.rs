@@ -32,6 +32,12 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a program to its end, its output shown; whether it succeeded.
+pub(crate) fn status(command: &mut Command) -> Result<bool> {
+    show(command);
+    Ok(command.stdin(Stdio::null()).status().with_context(|| cannot_start(command))?.success())
+}
+
 /// True if the program is there and succeeds; nothing is shown.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

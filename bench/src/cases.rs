@@ -1,0 +1,112 @@
+//! The cases: what is measured, one file for each kind, and how long each should take.
+
+mod black_hole;
+mod checkout;
+mod growth;
+mod killed;
+mod memory;
+mod open_loop;
+mod queries;
+mod recovery;
+mod spike;
+mod working;
+
+use anyhow::Result;
+
+pub use memory::probe;
+
+use crate::measure::Bench;
+
+/// One entry of the table below.
+pub struct Case {
+    pub name: &'static str,
+    /// For the report.
+    pub about: &'static str,
+    /// How long it should take, in a quick run and in a full one; for the progress bar.
+    seconds: (u64, u64),
+    pub run: fn(&mut Bench) -> Result<()>,
+}
+
+impl Case {
+    pub fn millis(&self, quick: bool) -> u64 {
+        1000 * if quick { self.seconds.0 } else { self.seconds.1 }
+    }
+}
+
+/// In the order of the report.
+pub const ALL: &[Case] = &[
+    Case {
+        name: "checkout",
+        about: "`get` and drop without work, with a driver that does nothing: nanoseconds a cycle, over all threads",
+        seconds: (12, 100),
+        run: checkout::run,
+    },
+    Case {
+        name: "sleep100us",
+        about: "loans of 100 us of sleep: throughput, waits, and the fewest and most loans of a thread",
+        seconds: (14, 80),
+        run: working::sleep100us,
+    },
+    Case { name: "spin2us", about: "loans of 2 us of work on the processor", seconds: (6, 25), run: working::spin2us },
+    Case {
+        name: "growth",
+        about: "the cost of a loan with many idle connections, and with many who wait; it should not grow",
+        seconds: (10, 60),
+        run: growth::run,
+    },
+    Case {
+        name: "pg_select1",
+        about: "PostgreSQL, `SELECT 1`, all defaults: queries in a second",
+        seconds: (14, 90),
+        run: queries::pg_select1,
+    },
+    Case {
+        name: "pg_prepared",
+        about: "PostgreSQL, a read by primary key through the statement cache where there is one",
+        seconds: (14, 90),
+        run: queries::pg_prepared,
+    },
+    Case {
+        name: "mysql_select1",
+        about: "MySQL, `SELECT 1` and a prepared read by primary key, all defaults: queries in a second",
+        seconds: (16, 130),
+        run: queries::mysql_select1,
+    },
+    Case {
+        name: "sqlite_select1",
+        about: "SQLite, `SELECT 1` and a read by primary key with a cached statement",
+        seconds: (10, 80),
+        run: queries::sqlite_select1,
+    },
+    Case {
+        name: "open_loop",
+        about: "loans of 1 ms that are due at a fixed rate, from when each was due to its end",
+        seconds: (14, 160),
+        run: open_loop::run,
+    },
+    Case {
+        name: "spike",
+        about: "50 borrowers at once on a cold pool of 50, connecting takes 150 ms, a loan 2 ms",
+        seconds: (6, 20),
+        run: spike::run,
+    },
+    Case {
+        name: "recovery",
+        about: "PostgreSQL is away for 2 s, under the load of 16 threads on 8",
+        seconds: (32, 250),
+        run: recovery::run,
+    },
+    Case {
+        name: "killed",
+        about: "all sessions are killed at once, under the load of 16 threads on 8",
+        seconds: (14, 110),
+        run: killed::run,
+    },
+    Case {
+        name: "black_hole",
+        about: "established lines of a pool of 10 fall silent, new ones are fine: idle, and with 4 at work",
+        seconds: (28, 130),
+        run: black_hole::run,
+    },
+    Case { name: "memory", about: "heap and threads of a pool at rest", seconds: (13, 13), run: memory::run },
+];

@@ -1,0 +1,87 @@
+//! Established lines fall silent, new ones are fine, as after a firewall lost its state. Whoever was at work hangs in the
+//! driver, which no pool can help; whoever comes now should get a connection that answers.
+
+use std::{thread, time::Duration};
+
+use anyhow::Result;
+
+use super::recovery::POOLS;
+use crate::{
+    load::{End, Load, Outcome, Pace, Query, Work},
+    measure::{Bench, Measured, Point, measured},
+    pools::{self, Peer, Setup, Target},
+    proxy::Proxy,
+};
+
+pub fn run(bench: &mut Bench) -> Result<()> {
+    let url = match bench.servers.postgres() {
+        Ok(url) => url,
+        Err(error) => {
+            POOLS.iter().for_each(|pool| bench.miss("black_hole", pool, &format!("{error:#}")));
+            return Ok(());
+        }
+    };
+    let (proxy, url) = Proxy::before(&url)?;
+    for (part, at_work) in [0, 4].into_iter().enumerate() {
+        bench.progress.part(part, 2);
+        // Who comes when the lines are silent.
+        let newcomers = SIZE as usize - at_work;
+        let point = Point { case: "black_hole", threads: newcomers, size: SIZE };
+        bench.rounds_anew(point, bench.pick(1, 3), POOLS, |name| {
+            let setup = Setup::new(Target::Postgres(url.clone()), SIZE).timeout(Duration::from_secs(3));
+            let peer = pools::build(name, &setup)?;
+            // Opens them all.
+            while_lent(&*peer)?;
+            let measured = silence(&*peer, &proxy, at_work, newcomers);
+            drop(peer);
+            proxy.end_lines();
+            measured
+        });
+    }
+    Ok(())
+}
+
+fn while_lent(peer: &dyn Peer) -> Result<()> {
+    let pace = Pace::For(Duration::from_millis(400));
+    peer.run(&Load { borrowers: 2 * SIZE as usize, work: Work::Query(Query::Select1), pace }).map(drop)
+}
+
+fn silence(peer: &dyn Peer, proxy: &Proxy, at_work: usize, newcomers: usize) -> Result<Measured> {
+    let load = |borrowers, time| Load { borrowers, work: Work::Query(Query::Select1), pace: Pace::For(time) };
+    let outcome = thread::scope(|scope| {
+        if at_work > 0 {
+            scope.spawn(move || peer.run(&load(at_work, REST + Duration::from_millis(100))));
+        }
+        // What nobody borrows is not proved to be alive for so long.
+        thread::sleep(REST);
+        proxy.black_hole();
+        let rescue = scope.spawn(|| {
+            thread::sleep(PATIENCE);
+            proxy.end_lines();
+        });
+        let outcome = peer.run(&load(newcomers, Duration::from_secs(1)));
+        rescue.join().expect("it does not panic");
+        outcome
+    })?;
+    Ok(told(&outcome))
+}
+
+fn told(outcome: &Outcome) -> Measured {
+    let firsts = || outcome.loans.iter().filter_map(|own| own.first());
+    let longest = |waits: &mut dyn Iterator<Item = u64>| waits.max().unwrap_or_default() as f64 / 1e6;
+    let hung = outcome.all().filter(|loan| u128::from(loan.ended - loan.asked) > HANGS.as_nanos()).count();
+    measured([
+        ("first_get_max_ms", longest(&mut firsts().map(|loan| loan.waited))),
+        ("get_max_ms", longest(&mut outcome.all().map(|loan| loan.waited))),
+        ("failed_gets", outcome.count(End::FailedGet) as f64),
+        ("failed_queries", outcome.count(End::FailedQuery) as f64),
+        ("hung_loans", hung as f64),
+    ])
+}
+
+const SIZE: u32 = 10;
+const REST: Duration = Duration::from_millis(1200);
+/// After so long the proxy lets those go who hang, and the round ends.
+const PATIENCE: Duration = Duration::from_millis(2500);
+/// A get and a query that take so long together count as hung.
+const HANGS: Duration = Duration::from_millis(1500);

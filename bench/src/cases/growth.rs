@@ -1,0 +1,64 @@
+//! What a loan costs with 1 to 1,000 idle connections, and with 10 to 10,000 threads in the queue. It should stay flat.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::{
+    load::{Load, Pace, Work},
+    measure::{Bench, Point, measured},
+    pools::{Peer, Setup, Stub, Target},
+};
+
+pub fn run(bench: &mut Bench) -> Result<()> {
+    let sizes: &[u32] = bench.pick(&[1, 100, 1000], &[1, 10, 100, 1000]);
+    let crowds: &[usize] = bench.pick(&[10, 1000], &[10, 100, 1000, 10_000]);
+    let parts = sizes.len() + crowds.len();
+    for (part, &size) in sizes.iter().enumerate() {
+        bench.progress.part(part, parts);
+        idle(bench, size)?;
+    }
+    for (part, &threads) in crowds.iter().enumerate() {
+        bench.progress.part(sizes.len() + part, parts);
+        waiting(bench, threads)?;
+    }
+    Ok(())
+}
+
+fn idle(bench: &mut Bench, size: u32) -> Result<()> {
+    let setup = Setup { min_idle: Some(size), ..Setup::new(Target::Stub(Stub::default()), size) };
+    let peers = bench.peers("growth", POOLS, &setup);
+    for peer in &peers {
+        open_all(&**peer, size)?;
+    }
+    let loans = bench.pick(50_000, 200_000);
+    bench.rounds(Point { case: "growth", threads: 1, size }, bench.pick(3, 7), &peers, |peer| {
+        let outcome = peer.run(&Load { borrowers: 1, work: Work::Nothing, pace: Pace::Loans(loans) })?;
+        Ok(measured([("ns_per_cycle", outcome.elapsed.as_nanos() as f64 / loans as f64)]))
+    });
+    Ok(())
+}
+
+/// Those that open only what is asked for are asked for all at once.
+fn open_all(peer: &dyn Peer, size: u32) -> Result<()> {
+    let work = Work::Sleep(Duration::from_millis(50));
+    peer.run(&Load { borrowers: size as usize, work, pace: Pace::Loans(1) }).map(drop)
+}
+
+/// All threads but four are in the queue while loans go from hand to hand; each has a few. What is told is the time
+/// between two loans, and with it what it takes to wake a thread.
+fn waiting(bench: &mut Bench, threads: usize) -> Result<()> {
+    let setup = Setup::new(Target::Stub(Stub::default()), SIZE);
+    let peers = bench.peers("growth", POOLS, &setup);
+    let pace = Pace::For(Duration::from_millis(bench.pick(300, 500)));
+    // Long enough that the others have queued when a loan ends.
+    let work = Work::Sleep(Duration::from_micros(20));
+    bench.rounds(Point { case: "growth", threads, size: SIZE }, bench.pick(3, 7), &peers, |peer| {
+        let outcome = peer.run(&Load { borrowers: threads, work, pace })?;
+        Ok(measured([("us_between_loans", 1e6 / outcome.per_second())]))
+    });
+    Ok(())
+}
+
+const POOLS: &[&str] = &["cabrank", "r2d2", "deadpool", "bb8"];
+const SIZE: u32 = 4;

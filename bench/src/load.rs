@@ -1,0 +1,178 @@
+//! A load: so many borrowers, what each does with a loan, and when they ask. And what came of it.
+//!
+//! Who the borrowers are (threads, or tasks of a runtime) is for `threads` and `tasks` to know.
+
+use std::{
+    cell::Cell,
+    hint,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What a pool is put under.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    pub borrowers: usize,
+    pub work: Work,
+    pub pace: Pace,
+}
+
+/// What a borrower does with a loan.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    Nothing,
+    Sleep(Duration),
+    Spin(Duration),
+    Query(Query),
+}
+
+/// What is asked of a server.
+#[derive(Clone, Copy, Debug)]
+pub enum Query {
+    /// `SELECT 1` as text: one round trip.
+    Select1,
+    /// A read by primary key, through the statement cache of the pool or driver where there is one.
+    Prepared,
+    /// The same without a statement cache.
+    Unprepared,
+}
+
+/// When borrowers ask.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace {
+    /// Each takes so many loans, one after the other. The only pace at which no clock is read for each loan.
+    Loans(u64),
+    /// Each goes on for so long, whatever fails.
+    For(Duration),
+    /// Loans are due at this rate, whether or not earlier ones are done. What counts is the time since each was due, so
+    /// that a pool that stalls cannot hide the loans that were not asked for meanwhile.
+    Arrivals { per_second: f64, during: Duration },
+}
+
+/// One loan, with times in nanoseconds since the load began.
+#[derive(Clone, Copy, Debug)]
+pub struct Loan {
+    /// When it was asked for, or due.
+    pub asked: u64,
+    pub waited: u64,
+    pub ended: u64,
+    pub end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    Good,
+    FailedGet,
+    FailedQuery,
+}
+
+/// What came of a load.
+#[derive(Debug)]
+pub struct Outcome {
+    pub began: Instant,
+    /// From the first borrower's start to the last one's end.
+    pub elapsed: Duration,
+    /// All loans of each borrower; none are kept at the pace `Loans`.
+    pub loans: Vec<Vec<Loan>>,
+    /// The first failure, for the log.
+    pub failure: Option<String>,
+}
+
+impl Outcome {
+    pub fn all(&self) -> impl Iterator<Item = &Loan> {
+        self.loans.iter().flatten()
+    }
+
+    pub fn count(&self, end: End) -> usize {
+        self.all().filter(|loan| loan.end == end).count()
+    }
+
+    pub fn per_second(&self) -> f64 {
+        self.count(End::Good) as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// The waits of all that got a connection, in microseconds, sorted.
+    pub fn waits(&self) -> Vec<f64> {
+        let served = self.all().filter(|loan| loan.end != End::FailedGet);
+        sorted(served.map(|loan| loan.waited as f64 / 1e3))
+    }
+
+    /// From when a loan was due to its end, in microseconds, sorted.
+    pub fn responses(&self) -> Vec<f64> {
+        sorted(self.all().map(|loan| (loan.ended - loan.asked) as f64 / 1e3))
+    }
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// What failed, in the words of the pool or driver.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+impl Work {
+    /// Does what needs no connection.
+    pub fn idle_away(self) {
+        match self {
+            Self::Nothing | Self::Query(_) => {}
+            Self::Sleep(time) => thread::sleep(time),
+            Self::Spin(time) => {
+                let end = Instant::now() + time;
+                while Instant::now() < end {
+                    hint::spin_loop();
+                }
+            }
+        }
+    }
+}
+
+/// Tells the borrowers of one load when their next loan is due.
+#[derive(Debug)]
+pub struct Clock {
+    pace: Pace,
+    arrivals: AtomicU64,
+}
+
+/// What a borrower does next.
+#[derive(Clone, Copy, Debug)]
+pub enum Next {
+    Now,
+    /// So long after the beginning.
+    At(Duration),
+    Stop,
+}
+
+impl Clock {
+    pub fn new(pace: Pace) -> Self {
+        Self { pace, arrivals: AtomicU64::new(0) }
+    }
+
+    /// `done` counts the borrower's own loans, `now` is the time since the beginning.
+    pub fn next(&self, done: u64, now: Duration) -> Next {
+        match self.pace {
+            Pace::Loans(loans) if done < loans => Next::Now,
+            Pace::For(time) if now < time => Next::Now,
+            Pace::Loans(_) | Pace::For(_) => Next::Stop,
+            Pace::Arrivals { per_second, during } => {
+                let due = Duration::from_secs_f64(self.arrivals.fetch_add(1, Ordering::Relaxed) as f64 / per_second);
+                if due < during { Next::At(due) } else { Next::Stop }
+            }
+        }
+    }
+}
+
+thread_local! {
+    static BORROWER: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The number of the borrower that this thread is, for what gives each its own connection.
+pub fn borrower() -> usize {
+    BORROWER.get()
+}
+
+pub fn be_borrower(number: usize) {
+    BORROWER.set(number);
+}

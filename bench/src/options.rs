@@ -1,0 +1,35 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+/// cabrank beside other pools, in one run. `cargo xtask bench` builds this, starts servers, and runs it.
+#[derive(Clone, Debug, clap::Parser)]
+pub struct Options {
+    /// Fewer rounds and shorter ones, in under three minutes.
+    #[arg(long)]
+    pub quick: bool,
+    /// Runs this case alone; may be given more than once.
+    #[arg(long = "case", value_name = "NAME")]
+    pub cases: Vec<String>,
+    /// Also writes the rows to this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Compares with the goals; exit status 1 if any is missed.
+    #[arg(long)]
+    pub check: bool,
+    /// With `--check`: a peer that could not be measured is no failure.
+    #[arg(long)]
+    pub allow_missing: bool,
+    /// Measures nothing: reads the last report again.
+    #[arg(long)]
+    pub reuse: bool,
+    /// Writes tables and plots into the documents, between their markers.
+    #[arg(long)]
+    pub docs: bool,
+    /// Where the report goes.
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
+    pub out: PathBuf,
+    /// For the case `memory`, which asks this program in a process of its own.
+    #[arg(long, hide = true, num_args = 2, value_names = ["POOL", "SIZE"])]
+    pub probe_memory: Vec<String>,
+}

@@ -1,0 +1,31 @@
+//! bb8, with a driver that does nothing: it is r2d2's shape for async code.
+
+use anyhow::{Result, bail};
+use bb8::{Builder, Pool, PooledConnection};
+
+use super::{Peer, Setup, Stub, Target, stub::no_query};
+use crate::{
+    load::{Failure, Query},
+    tasks::{Asynchronous, Waited, runtime},
+    threads::OnThreads,
+};
+
+pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
+    let Target::Stub(stub) = &setup.target else { bail!("bb8 is measured with a stub alone") };
+    let builder = Pool::builder().max_size(setup.size);
+    let builder = setup.timeout.into_iter().fold(builder, Builder::connection_timeout);
+    let pool = runtime().block_on(builder.build(stub.clone()))?;
+    Ok(Box::new(OnThreads { name: "bb8", pool: Waited(pool) }))
+}
+
+impl Asynchronous for Pool<Stub> {
+    type Loan = PooledConnection<'static, Stub>;
+
+    async fn get(&self) -> Result<Self::Loan, Failure> {
+        Ok(self.get_owned().await?)
+    }
+
+    async fn query(&self, _: &mut Self::Loan, _: Query) -> Result<(), Failure> {
+        no_query()
+    }
+}

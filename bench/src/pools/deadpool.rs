@@ -1,0 +1,78 @@
+//! deadpool, and `deadpool-postgres`. Its default check is `Fast`: it asks the driver, not the server.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use deadpool::{
+    Runtime,
+    managed::{Manager, Object, Pool, PoolBuilder},
+};
+use deadpool_postgres::Client;
+use tokio_postgres::NoTls;
+
+use super::{
+    Peer, READ_POSTGRES, ROW, Setup, Stub, Target,
+    stub::{in_runtime, no_query},
+};
+use crate::{
+    load::{Failure, Query},
+    tasks::{Asynchronous, InTasks, Waited},
+    threads::OnThreads,
+};
+
+pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
+    Ok(match &setup.target {
+        Target::Stub(stub) => {
+            let pool = pool(setup, Pool::<Stub>::builder(stub.clone()))?;
+            Box::new(OnThreads { name: "deadpool", pool: Waited(pool) })
+        }
+        Target::Postgres(url) => {
+            let manager = deadpool_postgres::Manager::new(url.parse()?, NoTls);
+            let pool = pool(setup, deadpool_postgres::Pool::builder(manager))?;
+            Box::new(InTasks { name: "deadpool", pool: Arc::new(pool) })
+        }
+        _ => bail!("deadpool has no such driver that is async"),
+    })
+}
+
+fn pool<M: Manager, W: From<Object<M>>>(setup: &Setup, builder: PoolBuilder<M, W>) -> Result<Pool<M, W>> {
+    let builder = builder.max_size(setup.size as usize);
+    let builder = match setup.timeout {
+        // By default it waits for ever; a limit needs to know of whose timers.
+        None => builder,
+        Some(limit) => builder.wait_timeout(Some(limit)).create_timeout(Some(limit)).runtime(Runtime::Tokio1),
+    };
+    in_runtime(|| builder.build()).map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+impl Asynchronous for Pool<Stub> {
+    type Loan = Object<Stub>;
+
+    async fn get(&self) -> Result<Self::Loan, Failure> {
+        Ok(Pool::get(self).await?)
+    }
+
+    async fn query(&self, _: &mut Self::Loan, _: Query) -> Result<(), Failure> {
+        no_query()
+    }
+}
+
+impl Asynchronous for deadpool_postgres::Pool {
+    type Loan = Client;
+
+    async fn get(&self) -> Result<Client, Failure> {
+        Ok(deadpool_postgres::Pool::get(self).await?)
+    }
+
+    async fn query(&self, client: &mut Client, query: Query) -> Result<(), Failure> {
+        match query {
+            Query::Select1 => drop(client.simple_query("SELECT 1").await?),
+            Query::Prepared => {
+                let statement = client.prepare_cached(READ_POSTGRES).await?;
+                client.query_one(&statement, &[&ROW]).await?;
+            }
+            Query::Unprepared => drop(client.query_one(READ_POSTGRES, &[&ROW]).await?),
+        }
+        Ok(())
+    }
+}

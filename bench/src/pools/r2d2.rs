@@ -1,0 +1,80 @@
+//! r2d2, with `r2d2_postgres`, `r2d2_mysql` and `r2d2_sqlite`. Unchecked means `test_on_check_out(false)`.
+
+use anyhow::{Result, bail};
+use r2d2::{Builder, ManageConnection, Pool, PooledConnection};
+use r2d2_mysql::MySqlConnectionManager;
+use r2d2_postgres::{PostgresConnectionManager, postgres::NoTls};
+use r2d2_sqlite::SqliteConnectionManager;
+
+use super::{Peer, READ_POSTGRES, ROW, Setup, Stub, Target, own, stub::no_query};
+use crate::{
+    load::{Failure, Query},
+    threads::{Blocking, OnThreads},
+};
+
+pub fn build(setup: &Setup, checked: bool) -> Result<Box<dyn Peer>> {
+    match &setup.target {
+        Target::Stub(_) if !checked => bail!("a stub has nothing to check"),
+        Target::Stub(stub) => pool(setup, checked, stub.clone()),
+        Target::Postgres(url) => pool(setup, checked, PostgresConnectionManager::new(url.parse()?, NoTls)),
+        Target::Mysql(url) => pool(setup, checked, MySqlConnectionManager::new(own::mysql_opts(url)?)),
+        Target::Sqlite(path) => pool(setup, checked, SqliteConnectionManager::file(path)),
+    }
+}
+
+fn pool<M: Ask>(setup: &Setup, checked: bool, manager: M) -> Result<Box<dyn Peer>> {
+    let builder = Pool::builder().max_size(setup.size).test_on_check_out(checked);
+    let builder = setup.timeout.into_iter().fold(builder, Builder::connection_timeout);
+    let pool = match setup.min_idle {
+        // Nothing is opened before it is asked for.
+        Some(min_idle) => builder.min_idle(Some(min_idle)).build_unchecked(manager),
+        None => builder.build(manager)?,
+    };
+    Ok(Box::new(OnThreads { name: if checked { "r2d2" } else { "r2d2_unchecked" }, pool }))
+}
+
+impl<M: Ask> Blocking for Pool<M> {
+    type Loan = PooledConnection<M>;
+
+    fn get(&self) -> Result<Self::Loan, Failure> {
+        Ok(Pool::get(self)?)
+    }
+
+    fn query(&self, loan: &mut Self::Loan, query: Query) -> Result<(), Failure> {
+        M::ask(loan, query)
+    }
+}
+
+/// How each driver is asked.
+trait Ask: ManageConnection {
+    fn ask(conn: &mut Self::Connection, query: Query) -> Result<(), Failure>;
+}
+
+impl Ask for Stub {
+    fn ask(_: &mut u64, _: Query) -> Result<(), Failure> {
+        no_query()
+    }
+}
+
+impl Ask for PostgresConnectionManager<NoTls> {
+    fn ask(conn: &mut postgres::Client, query: Query) -> Result<(), Failure> {
+        match query {
+            Query::Select1 => drop(conn.simple_query("SELECT 1")?),
+            // Neither the pool nor the driver keeps statements for its user.
+            Query::Prepared | Query::Unprepared => drop(conn.query_one(READ_POSTGRES, &[&ROW])?),
+        }
+        Ok(())
+    }
+}
+
+impl Ask for MySqlConnectionManager {
+    fn ask(conn: &mut mysql::Conn, query: Query) -> Result<(), Failure> {
+        own::ask_mysql(conn, query)
+    }
+}
+
+impl Ask for SqliteConnectionManager {
+    fn ask(conn: &mut rusqlite::Connection, query: Query) -> Result<(), Failure> {
+        own::ask_sqlite(conn, query)
+    }
+}

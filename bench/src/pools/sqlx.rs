@@ -1,0 +1,46 @@
+//! sqlx's own pool, with its own driver for PostgreSQL. By default it asks the server before each loan.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use sqlx::{
+    Executor, PgPool, Postgres,
+    pool::{PoolConnection, PoolOptions},
+    postgres::PgPoolOptions,
+};
+
+use super::{Peer, READ_POSTGRES, ROW, Setup, Target, stub::in_runtime};
+use crate::{
+    load::{Failure, Query},
+    tasks::{Asynchronous, InTasks},
+};
+
+pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
+    let Target::Postgres(url) = &setup.target else { bail!("sqlx is measured on PostgreSQL alone") };
+    let options = PgPoolOptions::new().max_connections(setup.size);
+    let options = setup.timeout.into_iter().fold(options, PoolOptions::acquire_timeout);
+    let pool = in_runtime(|| options.connect_lazy(url))?;
+    Ok(Box::new(InTasks { name: "sqlx", pool: Arc::new(pool) }))
+}
+
+impl Asynchronous for PgPool {
+    type Loan = PoolConnection<Postgres>;
+
+    async fn get(&self) -> Result<Self::Loan, Failure> {
+        Ok(self.acquire().await?)
+    }
+
+    async fn query(&self, conn: &mut Self::Loan, query: Query) -> Result<(), Failure> {
+        // Called on the connection, not on the query: only so does the compiler see that the future may change threads.
+        let conn = &mut **conn;
+        match query {
+            Query::Select1 => {
+                conn.execute("SELECT 1").await?;
+            }
+            // The connection keeps prepared statements by itself.
+            Query::Prepared => drop(conn.fetch_one(sqlx::query(READ_POSTGRES).bind(ROW)).await?),
+            Query::Unprepared => drop(conn.fetch_one(sqlx::query(READ_POSTGRES).bind(ROW).persistent(false)).await?),
+        }
+        Ok(())
+    }
+}

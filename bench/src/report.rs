@@ -1,0 +1,93 @@
+//! The report: what was measured, on what, when, and what was not. Its parts know how to show it.
+
+pub mod docs;
+pub mod goals;
+pub mod machine;
+pub mod markdown;
+pub mod plots;
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use machine::Machine;
+
+#[derive(Serialize, Deserialize)]
+pub struct Report {
+    pub machine: Machine,
+    /// Fewer and shorter rounds.
+    pub quick: bool,
+    pub rows: Vec<Row>,
+    pub missing: Vec<Missing>,
+    pub curves: Vec<Curve>,
+}
+
+/// One metric of one pool at one point, over all rounds.
+#[derive(Serialize, Deserialize)]
+pub struct Row {
+    pub case: String,
+    pub threads: usize,
+    pub size: u32,
+    pub pool: String,
+    pub metric: String,
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+/// What could not be measured, and why.
+#[derive(Serialize, Deserialize)]
+pub struct Missing {
+    pub case: String,
+    pub pool: String,
+    pub reason: String,
+}
+
+/// What a plot shows of one pool. In what, the case says.
+#[derive(Serialize, Deserialize)]
+pub struct Curve {
+    pub case: String,
+    pub threads: usize,
+    pub size: u32,
+    pub pool: String,
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Row {
+    pub fn new(case: &str, threads: usize, size: u32, pool: &str, metric: &str, mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (values[0], values[values.len() - 1]);
+        // Of an even number of values, between the two in the middle.
+        let median = (values[values.len() / 2] + values[(values.len() - 1) / 2]) / 2.0;
+        Self { case: case.into(), threads, size, pool: pool.into(), metric: metric.into(), median, min, max }
+    }
+}
+
+impl Report {
+    pub fn row(&self, case: &str, threads: usize, size: u32, pool: &str, metric: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| {
+            (&*row.case, row.threads, row.size, &*row.pool, &*row.metric) == (case, threads, size, pool, metric)
+        })
+    }
+
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("no report at {}", path.display()))?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write(path, &serde_json::to_string_pretty(self)?)
+    }
+
+    pub fn write_rows(&self, path: &Path) -> Result<()> {
+        write(path, &serde_json::to_string_pretty(&self.rows)?)
+    }
+}
+
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,108 @@
+//! Writes tables and plots into the documents, between markers such as `<!-- bench: checkout -->` and
+//! `<!-- end of bench -->`, so that no figure in them is typed by hand.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Report, goals, markdown, plots, write};
+
+/// `docs/performance.md` with its plots, and the README's summary.
+pub fn update(report: &Report, root: &Path) -> Result<()> {
+    let folder = root.join("docs/performance");
+    fs::create_dir_all(&folder)?;
+    plots::draw(report, &folder)?;
+    for document in ["docs/performance.md", "README.md"] {
+        let path = root.join(document);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {document}"))?;
+        let text = replaced(&text, |name| section(report, name)).with_context(|| document.to_owned())?;
+        write(&path, &text)?;
+    }
+    Ok(())
+}
+
+/// `None` if there is nothing new for it.
+fn section(report: &Report, name: &str) -> Option<String> {
+    match name {
+        "machine" => Some(format!("{}{}", report.machine.told(), preliminary(report))),
+        "goals" => Some(goals::table(&goals::standings(report, |_| true))),
+        "missing" => Some(match markdown::missing(report) {
+            missing if missing.is_empty() => "Nothing.".into(),
+            missing => missing,
+        }),
+        "summary" => Some(summary(report)),
+        case => markdown::case_table(report, case),
+    }
+}
+
+fn preliminary(report: &Report) -> &'static str {
+    if report.quick { "\n\n**Preliminary:** from a quick run, of few and short rounds." } else { "" }
+}
+
+/// What README shows: the same metric of all pools in a line.
+fn summary(report: &Report) -> String {
+    let pools = ["cabrank", "r2d2", "r2d2_unchecked", "deadpool", "bb8", "hikaricp", "sqlx", "mysql_pool"];
+    let lines = SUMMARY.iter().filter_map(|(what, case, threads, size, metric)| {
+        let median = |pool: &str| report.row(case, *threads, *size, pool, metric).map(|row| row.median);
+        median("cabrank")?;
+        let cells = pools.map(|pool| median(pool).map_or(String::new(), markdown::number));
+        Some(format!("| {what} | {} |", cells.join(" | ")))
+    });
+    let head = format!("| | {} |\n|---|{}", pools.join(" | "), "---:|".repeat(pools.len()));
+    let note = format!("{}{}", report.machine.told(), preliminary(report));
+    format!("{note}\n\n{head}\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+const SUMMARY: &[(&str, &str, usize, u32, &str)] = &[
+    ("get + drop, 1 thread, pool of 10: ns", "checkout", 1, 10, "ns_per_cycle"),
+    ("get + drop, 2 threads, pool of 10: ns", "checkout", 2, 10, "ns_per_cycle"),
+    ("get + drop, 32 threads, pool of 4: ns", "checkout", 32, 4, "ns_per_cycle"),
+    ("64 threads on 8, 100 us of work: p99.9 wait, us", "sleep100us", 64, 8, "wait_p999_us"),
+    ("the same: loans in a second", "sleep100us", 64, 8, "ops_per_s"),
+    ("PostgreSQL `SELECT 1`, 1 thread: in a second", "pg_select1", 1, 8, "ops_per_s"),
+    ("the same, 16 threads on 8", "pg_select1", 16, 8, "ops_per_s"),
+    ("MySQL `SELECT 1`, 16 threads on 8: in a second", "mysql_select1", 16, 8, "ops_per_s"),
+    ("SQLite, a cached read, 1 thread: in a second", "sqlite_select1", 1, 8, "prepared_ops_per_s"),
+    ("server away for 2 s: failed gets", "recovery", 16, 8, "failed_gets"),
+    ("the same: failed queries", "recovery", 16, 8, "failed_queries"),
+    ("the same: first success after it is back, ms", "recovery", 16, 8, "first_success_ms"),
+    ("established lines silent: borrowers that hang, of 10", "black_hole", 10, 10, "hung_loans"),
+    ("threads of a pool at rest", "memory", 0, 10, "threads"),
+];
+
+fn replaced(text: &str, section: impl Fn(&str) -> Option<String>) -> Result<String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(BEGIN) {
+        let (before, after) = rest.split_at(at);
+        let Some((name, _)) = after[BEGIN.len()..].split_once(" -->") else { bail!("a marker without end") };
+        let begin = &after[..BEGIN.len() + name.len() + " -->".len()];
+        let Some(end) = after.find(END) else { bail!("`{name}` has no end") };
+        out.push_str(before);
+        out.push_str(begin);
+        match section(name) {
+            Some(new) => out.push_str(&format!("\n{new}\n")),
+            None => out.push_str(&after[begin.len()..end]),
+        }
+        out.push_str(END);
+        rest = &after[end + END.len()..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+const BEGIN: &str = "<!-- bench: ";
+const END: &str = "<!-- end of bench -->";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_between_markers_is_replaced_and_nothing_else() {
+        let text = format!("a\n{BEGIN}one -->\nold\n{END}\nb\n{BEGIN}two -->\nkept\n{END}\n");
+        let new = replaced(&text, |name| (name == "one").then(|| "new".into())).unwrap();
+        assert_eq!(new, text.replace("old", "new"));
+        assert!(replaced(&format!("{BEGIN}one -->\n"), |_| None).is_err());
+    }
+}

@@ -1,0 +1,207 @@
+//! The goals: what cabrank is to reach, beside a peer of the same run or by itself; and which it misses.
+
+use super::Report;
+
+/// One goal, about a median of cabrank's.
+pub struct Goal {
+    case: &'static str,
+    threads: usize,
+    size: u32,
+    metric: &'static str,
+    relation: Relation,
+    against: Against,
+    /// Something to aim at, which fails no check.
+    stretch: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Relation {
+    AtMost,
+    AtLeast,
+}
+
+#[derive(Clone, Copy)]
+enum Against {
+    /// So many times what this peer has in the same metric.
+    Peer(f64, &'static str),
+    /// So many times another metric of cabrank's own.
+    Own(f64, &'static str),
+    Absolute(f64),
+}
+
+use Against::{Absolute, Own, Peer};
+use Relation::{AtLeast, AtMost};
+
+const fn goal(
+    case: &'static str,
+    (threads, size): (usize, u32),
+    metric: &'static str,
+    relation: Relation,
+    against: Against,
+) -> Goal {
+    Goal { case, threads, size, metric, relation, against, stretch: false }
+}
+
+const fn stretch(goal: Goal) -> Goal {
+    Goal { stretch: true, ..goal }
+}
+
+const GOALS: &[Goal] = &[
+    goal("checkout", (1, 10), "ns_per_cycle", AtMost, Peer(0.65, "r2d2")),
+    goal("checkout", (1, 10), "ns_per_cycle", AtMost, Peer(1.0, "hikaricp")),
+    stretch(goal("checkout", (1, 10), "ns_per_cycle", AtMost, Peer(0.55, "r2d2"))),
+    goal("checkout", (2, 10), "ns_per_cycle", AtMost, Peer(0.75, "r2d2")),
+    stretch(goal("checkout", (2, 10), "ns_per_cycle", AtMost, Peer(1.0, "hikaricp"))),
+    goal("checkout", (32, 4), "ns_per_cycle", AtMost, Peer(0.75, "r2d2")),
+    goal("sleep100us", (64, 8), "wait_p999_us", AtMost, Peer(1.6, "deadpool")),
+    goal("sleep100us", (64, 8), "ops_per_s", AtLeast, Peer(0.97, "r2d2")),
+    goal("sleep100us", (256, 8), "wait_p999_us", AtMost, Peer(1.5, "deadpool")),
+    goal("pg_select1", (1, 8), "ops_per_s", AtLeast, Peer(0.95, "r2d2_unchecked")),
+    goal("pg_select1", (16, 8), "ops_per_s", AtLeast, Peer(0.95, "r2d2_unchecked")),
+    goal("pg_prepared", (1, 8), "ops_per_s", AtLeast, Own(1.8, "unprepared_ops_per_s")),
+    goal("mysql_select1", (1, 8), "ops_per_s", AtLeast, Peer(0.95, "mysql_pool")),
+    goal("mysql_select1", (16, 8), "ops_per_s", AtLeast, Peer(0.95, "mysql_pool")),
+    goal("mysql_select1", (1, 8), "ops_per_s", AtLeast, Peer(1.0, "r2d2")),
+    goal("mysql_select1", (16, 8), "ops_per_s", AtLeast, Peer(1.0, "r2d2")),
+    goal("sqlite_select1", (1, 8), "prepared_ops_per_s", AtLeast, Peer(1.0, "r2d2")),
+    goal("sqlite_select1", (1, 8), "overhead_ns", AtMost, Absolute(300.0)),
+    goal("memory", (0, 10), "heap_bytes", AtMost, Absolute(16_384.0)),
+    goal("memory", (0, 10), "threads", AtMost, Absolute(1.0)),
+    goal("recovery", (16, 8), "failed_gets", AtMost, Absolute(0.0)),
+    goal("recovery", (16, 8), "failed_queries", AtMost, Absolute(8.0)),
+    goal("recovery", (16, 8), "first_success_ms", AtMost, Absolute(300.0)),
+    goal("recovery", (16, 8), "to_80_percent_ms", AtMost, Absolute(450.0)),
+    goal("killed", (16, 8), "failed_gets", AtMost, Absolute(0.0)),
+    goal("killed", (16, 8), "failed_queries", AtMost, Absolute(8.0)),
+    goal("killed", (16, 8), "ops_per_s_before", AtLeast, Peer(0.9, "r2d2_unchecked")),
+    goal("killed", (16, 8), "ops_per_s_after", AtLeast, Peer(0.9, "r2d2_unchecked")),
+    goal("black_hole", (10, 10), "get_max_ms", AtMost, Absolute(500.0)),
+    goal("black_hole", (10, 10), "failed_gets", AtMost, Absolute(0.0)),
+    goal("black_hole", (6, 10), "get_max_ms", AtMost, Absolute(500.0)),
+    goal("black_hole", (6, 10), "failed_gets", AtMost, Absolute(0.0)),
+];
+
+/// How one goal stands.
+pub struct Standing {
+    pub what: String,
+    pub verdict: Verdict,
+    pub stretch: bool,
+}
+
+pub enum Verdict {
+    Reached { ours: f64, bound: f64 },
+    Missed { ours: f64, bound: f64 },
+    NotMeasured(String),
+}
+
+/// Of all goals whose case `ran`.
+pub fn standings(report: &Report, ran: impl Fn(&str) -> bool) -> Vec<Standing> {
+    GOALS.iter().filter(|goal| ran(goal.case)).map(|goal| goal.standing(report)).collect()
+}
+
+/// Whether the check is passed. A goal to aim at fails none.
+pub fn passed(standings: &[Standing], allow_missing: bool) -> bool {
+    standings.iter().filter(|standing| !standing.stretch).all(|standing| match standing.verdict {
+        Verdict::Reached { .. } => true,
+        Verdict::Missed { .. } => false,
+        Verdict::NotMeasured(_) => allow_missing,
+    })
+}
+
+/// A table, the goals that are missed first.
+pub fn table(standings: &[Standing]) -> String {
+    let mut lines = vec!["| goal | cabrank | bound | |".to_owned(), "|---|---|---|---|".to_owned()];
+    let rank = |standing: &&Standing| match standing.verdict {
+        Verdict::Missed { .. } => 0,
+        Verdict::NotMeasured(_) => 1,
+        Verdict::Reached { .. } => 2,
+    };
+    let mut sorted: Vec<_> = standings.iter().collect();
+    sorted.sort_by_key(|standing| (standing.stretch, rank(standing)));
+    for Standing { what, verdict, stretch } in sorted {
+        let aim = if *stretch { "to aim at: " } else { "" };
+        let number = super::markdown::number;
+        lines.push(match verdict {
+            Verdict::Reached { ours, bound } => {
+                format!("| {what} | {} | {} | {aim}reached |", number(*ours), number(*bound))
+            }
+            Verdict::Missed { ours, bound } => {
+                format!("| {what} | {} | {} | {aim}**short** |", number(*ours), number(*bound))
+            }
+            Verdict::NotMeasured(who) => format!("| {what} | | | {aim}not measured: {who} |"),
+        });
+    }
+    lines.join("\n")
+}
+
+impl Goal {
+    fn standing(&self, report: &Report) -> Standing {
+        let median = |pool: &str, metric: &str| {
+            let row = report.row(self.case, self.threads, self.size, pool, metric);
+            row.map(|row| row.median).ok_or_else(|| pool.to_owned())
+        };
+        let verdict = median("cabrank", self.metric).and_then(|ours| {
+            let bound = match self.against {
+                Peer(factor, peer) => factor * median(peer, self.metric)?,
+                Own(factor, metric) => factor * median("cabrank", metric)?,
+                Absolute(bound) => bound,
+            };
+            let reached = match self.relation {
+                AtMost => ours <= bound,
+                AtLeast => ours >= bound,
+            };
+            Ok(if reached { Verdict::Reached { ours, bound } } else { Verdict::Missed { ours, bound } })
+        });
+        let verdict = verdict.unwrap_or_else(Verdict::NotMeasured);
+        Standing { what: self.told(), verdict, stretch: self.stretch }
+    }
+
+    fn told(&self) -> String {
+        let relation = match self.relation {
+            AtMost => "at most",
+            AtLeast => "at least",
+        };
+        let against = match self.against {
+            Peer(factor, peer) => format!("{factor} x {peer}"),
+            Own(factor, metric) => format!("{factor} x its {metric}"),
+            Absolute(bound) => bound.to_string(),
+        };
+        let Self { case, threads, size, metric, .. } = self;
+        format!("{case}, {threads} on {size}: {metric} {relation} {against}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Row, machine::Machine};
+
+    fn report(rows: &[(&str, &str, f64)]) -> Report {
+        let row = |(pool, metric, value): &(&str, &str, f64)| Row::new("checkout", 1, 10, pool, metric, vec![*value]);
+        let rows = rows.iter().map(row).collect();
+        Report { machine: Machine::look(), quick: true, rows, missing: Vec::new(), curves: Vec::new() }
+    }
+
+    fn first(report: &Report) -> Verdict {
+        GOALS[0].standing(report).verdict
+    }
+
+    #[test]
+    fn a_goal_is_reached_missed_or_not_measured() {
+        let metric = "ns_per_cycle";
+        let both = |ours| report(&[("cabrank", metric, ours), ("r2d2", metric, 100.0)]);
+        assert!(matches!(first(&both(65.0)), Verdict::Reached { .. }));
+        assert!(matches!(first(&both(66.0)), Verdict::Missed { .. }));
+        let alone = report(&[("cabrank", metric, 1.0)]);
+        assert!(matches!(first(&alone), Verdict::NotMeasured(who) if who == "r2d2"));
+    }
+
+    #[test]
+    fn what_is_not_measured_fails_the_check_unless_that_is_allowed() {
+        let alone = standings(&report(&[]), |case| case == "checkout");
+        assert!(!passed(&alone, false));
+        assert!(passed(&alone, true));
+        let missed = report(&[("cabrank", "ns_per_cycle", 9.0), ("r2d2", "ns_per_cycle", 1.0)]);
+        assert!(!passed(&standings(&missed, |case| case == "checkout"), true));
+    }
+}

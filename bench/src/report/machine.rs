@@ -1,0 +1,84 @@
+//! Where and when it was measured, and how busy the machine was with other things.
+
+use std::{
+    env, fs,
+    process::Command,
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+pub struct Machine {
+    pub date: String,
+    pub processor: String,
+    pub cores: usize,
+    pub system: String,
+    pub rust: String,
+    pub java: Option<String>,
+    /// Processes that wanted to run, on average over the minute before: what others had it do.
+    pub load_before: Option<f64>,
+    /// What said who it is while it was used.
+    pub servers: Vec<String>,
+}
+
+impl Machine {
+    pub fn look() -> Self {
+        let unknown = || "unknown".to_owned();
+        Self {
+            date: today(),
+            processor: field("/proc/cpuinfo", "model name").unwrap_or_else(unknown),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            system: format!("{} {}", env::consts::OS, fs::read_to_string(KERNEL).unwrap_or_default().trim()),
+            rust: said("rustc", "--version").unwrap_or_else(unknown),
+            java: said("java", "--version"),
+            load_before: fs::read_to_string("/proc/loadavg").ok().and_then(|text| text.split(' ').next()?.parse().ok()),
+            servers: Vec::new(),
+        }
+    }
+
+    /// In a sentence.
+    pub fn told(&self) -> String {
+        let Self { date, processor, cores, system, rust, .. } = self;
+        let java = self.java.as_deref().map_or(String::new(), |java| format!(", {java}"));
+        let servers: String = self.servers.iter().map(|server| format!(", {server}")).collect();
+        let busy = match self.load_before {
+            Some(load) if load > 0.5 => {
+                format!(" Others used it, too: load average {load:.1} before the run, so take no figure for exact.")
+            }
+            _ => String::new(),
+        };
+        format!("Measured on {date}: {processor}, {cores} cores, {system}, {rust}{java}{servers}.{busy}")
+    }
+}
+
+fn field(path: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// The first line of what a program prints about itself.
+fn said(program: &str, argument: &str) -> Option<String> {
+    let output = Command::new(program).arg(argument).output().ok()?;
+    let first = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
+    // Without hash and date.
+    Some(first.split(" (").next().unwrap_or_default().split(" 20").next().unwrap_or_default().to_owned())
+}
+
+/// As year-month-day, in the civil calendar (Howard Hinnant's algorithm).
+fn today() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02}")
+}
+
+const KERNEL: &str = "/proc/sys/kernel/osrelease";

@@ -1,0 +1,120 @@
+//! The servers that the environment names: a database of our own on each, with one table to read from.
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::{Context, Result};
+use mysql::prelude::Queryable;
+use postgres::NoTls;
+use url::Url;
+
+use crate::pools::{Target, own::mysql_opts};
+
+/// Prepared when first asked for.
+#[derive(Default)]
+pub struct Servers {
+    postgres: Option<String>,
+    mysql: Option<String>,
+    sqlite: Option<PathBuf>,
+    /// What was said by each server that was used.
+    pub versions: Vec<String>,
+}
+
+impl Servers {
+    pub fn postgres(&mut self) -> Result<String> {
+        if let Some(url) = &self.postgres {
+            return Ok(url.clone());
+        }
+        let mut url = named("CABRANK_POSTGRES_URL")?;
+        let mut admin = postgres::Client::connect(url.as_str(), NoTls)?;
+        // Terminates whatever a run that was killed left behind.
+        admin.batch_execute(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"))?;
+        admin.batch_execute(&format!("CREATE DATABASE {DATABASE}"))?;
+        url.set_path(DATABASE);
+        // What all drivers here understand, so that none spends a round trip on asking for TLS.
+        url.set_query(Some("sslmode=disable"));
+        let mut client = postgres::Client::connect(url.as_str(), NoTls)?;
+        client.batch_execute(
+            "CREATE TABLE account (id integer PRIMARY KEY, balance integer NOT NULL); \
+             INSERT INTO account SELECT id, 100 FROM generate_series(1, 1000) id; ANALYZE account",
+        )?;
+        let version: String = client.query_one("SHOW server_version", &[])?.get(0);
+        self.versions.push(format!("PostgreSQL {}", version.split(' ').next().unwrap_or_default()));
+        Ok(self.postgres.insert(url.into()).clone())
+    }
+
+    pub fn mysql(&mut self) -> Result<String> {
+        if let Some(url) = &self.mysql {
+            return Ok(url.clone());
+        }
+        let mut url = named("CABRANK_MYSQL_URL")?;
+        let mut admin = mysql::Conn::new(mysql_opts(url.as_str())?)?;
+        admin.query_drop(format!("DROP DATABASE IF EXISTS {DATABASE}"))?;
+        admin.query_drop(format!("CREATE DATABASE {DATABASE}"))?;
+        url.set_path(DATABASE);
+        let mut conn = mysql::Conn::new(mysql_opts(url.as_str())?)?;
+        conn.query_drop("CREATE TABLE account (id integer PRIMARY KEY, balance integer NOT NULL)")?;
+        conn.exec_batch("INSERT INTO account VALUES (?, 100)", (1..=1000).map(|id| (id,)))?;
+        let version: Option<String> = conn.query_first("SELECT version()")?;
+        self.versions.push(format!("MySQL {}", version.unwrap_or_default().split('-').next().unwrap_or_default()));
+        Ok(self.mysql.insert(url.into()).clone())
+    }
+
+    /// A file of ours, removed in the end.
+    pub fn sqlite(&mut self) -> Result<PathBuf> {
+        if let Some(path) = &self.sqlite {
+            return Ok(path.clone());
+        }
+        let path = env::temp_dir().join(format!("cabrank-bench-{}.db", std::process::id()));
+        self.sqlite = Some(path.clone());
+        let conn = rusqlite::Connection::open(&path)?;
+        conn.execute_batch(
+            "PRAGMA journal_mode = WAL; CREATE TABLE account (id integer PRIMARY KEY, balance integer NOT NULL); \
+             WITH RECURSIVE series(id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM series WHERE id < 1000) \
+             INSERT INTO account SELECT id, 100 FROM series",
+        )?;
+        self.versions.push(format!("SQLite {}", rusqlite::version()));
+        Ok(path)
+    }
+
+    pub fn target(&mut self, engine: &str) -> Result<Target> {
+        Ok(match engine {
+            "postgres" => Target::Postgres(self.postgres()?),
+            "mysql" => Target::Mysql(self.mysql()?),
+            _ => Target::Sqlite(self.sqlite()?),
+        })
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        let Some(path) = &self.sqlite else { return };
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{suffix}", path.display()));
+        }
+    }
+}
+
+/// A session that ends all others in our database. It is there before the load, which would keep it waiting.
+pub struct Killer(postgres::Client);
+
+impl Killer {
+    pub fn new(url: &str) -> Result<Self> {
+        Ok(Self(postgres::Client::connect(url, NoTls)?))
+    }
+
+    pub fn kill(&mut self) -> Result<()> {
+        self.0.simple_query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        )?;
+        Ok(())
+    }
+}
+
+fn named(variable: &str) -> Result<Url> {
+    let url = env::var(variable).ok().filter(|url| !url.is_empty());
+    let url = url.with_context(|| format!("no server: {variable} names none"))?;
+    Url::parse(&url).with_context(|| format!("{variable} is no URL"))
+}
+
+const DATABASE: &str = "cabrank_bench";

@@ -1,0 +1,140 @@
+//! Borrowers that are threads: how blocking pools are put under a load, and async ones where no async driver is at work.
+
+use std::{
+    hint::black_box,
+    sync::{Barrier, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, anyhow};
+
+use crate::{
+    load::{self, Clock, End, Failure, Load, Loan, Next, Outcome, Pace, Query, Work},
+    pools::Peer,
+};
+
+/// A pool that parks the thread that asks.
+pub trait Blocking: Send + Sync {
+    type Loan;
+
+    fn get(&self) -> Result<Self::Loan, Failure>;
+
+    fn query(&self, loan: &mut Self::Loan, query: Query) -> Result<(), Failure>;
+
+    /// Held by each borrower's thread while it runs.
+    fn enter(&self) -> Option<tokio::runtime::EnterGuard<'_>> {
+        None
+    }
+}
+
+/// A peer whose borrowers are threads.
+pub struct OnThreads<P> {
+    pub name: &'static str,
+    pub pool: P,
+}
+
+impl<P: Blocking> Peer for OnThreads<P> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn run(&self, load: &Load) -> Result<Outcome> {
+        let clock = Clock::new(load.pace);
+        let start = Barrier::new(load.borrowers + 1);
+        let failure = Mutex::new(None);
+        let (began, ended) = thread::scope(|scope| {
+            let borrower = |number| {
+                let (clock, start, failure) = (&clock, &start, &failure);
+                move || {
+                    load::be_borrower(number);
+                    let _entered = self.pool.enter();
+                    start.wait();
+                    let began = Instant::now();
+                    let loans = self.borrow(load, clock, began, failure);
+                    (loans, began, Instant::now())
+                }
+            };
+            // Ten thousand of them must fit.
+            let builder = || thread::Builder::new().stack_size(256 * 1024);
+            let spawn = |number| builder().spawn_scoped(scope, borrower(number)).expect("a thread can be had");
+            let handles: Vec<_> = (0..load.borrowers).map(spawn).collect();
+            start.wait();
+            let began = Instant::now();
+            let ended: Vec<_> = handles.into_iter().map(|handle| handle.join().expect("no borrower panics")).collect();
+            (began, ended)
+        });
+        if let (Pace::Loans(_), Some(failure)) = (load.pace, failure.lock().unwrap().take()) {
+            return Err(anyhow!("{}: {failure}", self.name));
+        }
+        let last = ended.iter().map(|(_, _, ended)| *ended).max().unwrap_or(began);
+        // Under load the one who opens the barrier may be the last to run on.
+        let first = ended.iter().map(|(_, began, _)| *began).min().unwrap_or(began);
+        let failure = failure.into_inner().unwrap();
+        let loans = ended.into_iter().map(|(loans, _, _)| loans).collect();
+        Ok(Outcome { began: first, elapsed: last - first, loans, failure })
+    }
+}
+
+impl<P: Blocking> OnThreads<P> {
+    /// The life of one borrower.
+    fn borrow(&self, load: &Load, clock: &Clock, began: Instant, failure: &Mutex<Option<String>>) -> Vec<Loan> {
+        let note = |error: Failure| {
+            failure.lock().unwrap().get_or_insert_with(|| error.to_string());
+        };
+        if let Pace::Loans(count) = load.pace {
+            for _ in 0..count {
+                let loan = self.pool.get().and_then(|loan| self.work(black_box(loan), load.work));
+                if let Err(error) = loan {
+                    note(error);
+                    break;
+                }
+            }
+            return Vec::new();
+        }
+        let mut loans = Vec::with_capacity(1 << 14);
+        loop {
+            let mut asked = began.elapsed();
+            match clock.next(loans.len() as u64, asked) {
+                Next::Now => {}
+                Next::At(due) => {
+                    thread::sleep(due.saturating_sub(asked));
+                    asked = due;
+                }
+                Next::Stop => return loans,
+            }
+            let (waited, end) = match self.pool.get() {
+                Ok(loan) => {
+                    let waited = since(began, asked);
+                    match self.work(loan, load.work) {
+                        Ok(()) => (waited, End::Good),
+                        Err(error) => {
+                            note(error);
+                            (waited, End::FailedQuery)
+                        }
+                    }
+                }
+                Err(error) => {
+                    note(error);
+                    (since(began, asked), End::FailedGet)
+                }
+            };
+            let ended = began.elapsed().as_nanos() as u64;
+            loans.push(Loan { asked: asked.as_nanos() as u64, waited, ended, end });
+        }
+    }
+
+    fn work(&self, mut loan: P::Loan, work: Work) -> Result<(), Failure> {
+        match work {
+            Work::Query(query) => self.pool.query(&mut loan, query),
+            other => {
+                other.idle_away();
+                Ok(())
+            }
+        }
+    }
+}
+
+fn since(began: Instant, asked: Duration) -> u64 {
+    began.elapsed().saturating_sub(asked).as_nanos() as u64
+}

@@ -1,0 +1,86 @@
+//! `cargo xtask bench`: cabrank beside other pools. Builds the benchmark, which is a workspace of its own, starts servers
+//! for it, and runs it; what it measures and how stands there.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::Result;
+
+use crate::{
+    docker,
+    images::Image,
+    process::{self, cargo},
+    servers::{self, Servers},
+    setup::{self, Tool},
+    workspace,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Fewer rounds and shorter ones, in under three minutes.
+    #[arg(long)]
+    quick: bool,
+    /// Runs this case alone; may be given more than once.
+    #[arg(long = "case", value_name = "NAME")]
+    cases: Vec<String>,
+    /// Also writes the rows to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Compares with the goals; exit status 1 if one is missed, or if a peer to compare with could not be measured.
+    #[arg(long)]
+    check: bool,
+    /// With `--check`: what could not be measured is no failure.
+    #[arg(long)]
+    allow_missing: bool,
+    /// Measures nothing: shows, checks and writes what the last run measured.
+    #[arg(long)]
+    reuse: bool,
+    /// Writes tables and plots into docs/performance.md and README.md.
+    #[arg(long)]
+    docs: bool,
+}
+
+/// False if the check failed.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    setup::ready(&[Tool::C], false)?;
+    process::run(&mut bench("build"))?;
+    let mut program = bench("run");
+    program.arg("--quiet").arg("--").arg("--out").arg(workspace::target().join("bench"));
+    let flags = [
+        ("--quick", args.quick),
+        ("--check", args.check),
+        ("--allow-missing", args.allow_missing),
+        ("--reuse", args.reuse),
+        ("--docs", args.docs),
+    ];
+    program.args(flags.iter().filter(|(_, given)| *given).map(|(name, _)| name));
+    for case in &args.cases {
+        program.args(["--case", case]);
+    }
+    if let Some(file) = &args.json {
+        // Cargo runs elsewhere than our caller stands.
+        program.arg("--json").arg(std::path::absolute(file)?);
+    }
+    docker::sweep().ok();
+    let servers = Servers::start(&servers::wanted(&images(args)), false)?;
+    servers.missing.iter().for_each(|missing| println!("{missing}"));
+    program.envs(servers.urls.iter().map(|(name, url)| (name, url)));
+    process::status(&mut program)
+}
+
+/// Cargo on the workspace of the benchmark.
+fn bench(command: &str) -> Command {
+    cargo([command, "--release", "--manifest-path", "bench/Cargo.toml"])
+}
+
+/// What the cases need servers of.
+fn images(args: &Args) -> Vec<Image> {
+    let wants =
+        |prefix: &str| !args.reuse && (args.cases.is_empty() || args.cases.iter().any(|case| case.starts_with(prefix)));
+    let postgres = ["pg_", "recovery", "killed", "black_hole"].iter().any(|prefix| wants(prefix));
+    let mysql = wants("mysql_");
+    [(Image::Postgres, postgres), (Image::Mysql, mysql)]
+        .into_iter()
+        .filter(|(_, wanted)| *wanted)
+        .map(|(image, _)| image)
+        .collect()
+}
