@@ -31,8 +31,8 @@ pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool
         let report = pool.close_within(Duration::from_secs(2));
         assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
         let code = holder.join().expect("no panic");
-        if report.is_clean() && report.severed.is_empty() {
-            assert_eq!((report.cancelled.len(), code.as_deref()), (1, Some("57014")));
+        if report.is_clean() && report.severed.is_empty() && report.cancelled.len() == 1 {
+            assert_eq!(code.as_deref(), Some("57014"));
             assert!(!server.has_session(pid));
             return;
         }
