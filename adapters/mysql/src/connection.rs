@@ -39,7 +39,7 @@ impl Connection {
     /// notices replies that have slipped, and another user or database, unless the session policy is `Never`.
     pub fn raw(&mut self) -> &mut Conn {
         self.health.look_away();
-        self.traces.doubt();
+        self.traces.lose_sight();
         &mut self.driver
     }
 
@@ -93,8 +93,10 @@ impl Connection {
 
     /// A command that went out has ended so.
     pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
-        // The next holder could ask for the number of a row; and what a statement that failed has left of one, nobody tells.
-        if outcome.is_err() || self.driver.last_insert_id() != 0 {
+        self.traces.done();
+        // The next holder could ask for the number of a row, and for warnings, which quote; and what a statement that failed has
+        // left, nobody tells.
+        if outcome.is_err() || self.driver.last_insert_id() != 0 || self.driver.warnings() != 0 {
             self.traces.doubt();
         }
         self.health.saw(outcome)
@@ -114,7 +116,7 @@ impl Connection {
     /// holder's hands: what came of that was not seen.
     pub(crate) fn is_clean(&self) -> bool {
         let unseen = self.health.looked_away() || self.health.handed_out_rows();
-        self.traces.none() && !unseen && !self.health.in_transaction()
+        self.home.standing.tells() && self.traces.none() && !unseen && !self.health.in_transaction()
     }
 
     /// Might a reply have slipped unseen? Only if the driver or its rows were in the holder's hands, and something could

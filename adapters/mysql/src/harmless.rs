@@ -31,9 +31,14 @@ fn scan(text: &[u8]) -> Option<()> {
         let apart = rest.len() < before;
         let Some(&byte) = rest.first() else { return Some(()) };
         (last, rest) = match byte {
-            b'\'' | b'"' => (Last::Quoted, quoted(rest, byte)?),
-            b'`' if matches!(last, Last::Into) => (Last::Table, quoted(rest, byte)?),
-            b'`' => (Last::Quoted, quoted(rest, byte)?),
+            b'\'' | b'"' | b'`' => {
+                let after = quoted(rest, byte)?;
+                // With some settings a name may stand in any but the first kind.
+                if byte != b'\'' && kind(&rest[1..rest.len() - after.len() - 1]) == Word::Doubtful {
+                    return None;
+                }
+                (if byte == b'`' && matches!(last, Last::Into) { Last::Table } else { Last::Quoted }, after)
+            }
             b'0'..=b'9' => (Last::Name, number(rest)),
             _ if begins_name(byte) => {
                 let (name, after) = word(rest);
@@ -203,6 +208,9 @@ mod tests {
             r"SELECT 'a\' , get_lock(1, 2), ' '",
             "SELECT 'open",
             "INSERT INTO t (a) VALUES (sets())",
+            "INSERT INTO t (x) VALUES (1) RETURNING id",
+            "UPDATE `performance_schema`.`threads` SET instrumented = 'NO'",
+            "SELECT regexp_like('a', 'b')",
             "UPDATE performance_schema.threads SET instrumented = 'NO'",
             "CALL sets()",
             "DO GET_LOCK('a', 1)",

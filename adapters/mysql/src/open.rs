@@ -36,8 +36,7 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     let (health, traces) = (Health::default(), Traces::default());
     let mut conn = Connection { driver: conn, health, traces, wire, home, opts: Arc::new(opts) };
     reset::init(&mut conn)?;
-    let (letters, commits_by_itself) = reset::letters(&mut conn.driver)?;
-    (conn.home.letters, conn.traces) = (letters, Traces::new(commits_by_itself));
+    conn.home.letters = reset::letters(&mut conn.driver)?;
     conn.home.standing = reset::ask(&mut conn, "")?;
     Ok(conn)
 }

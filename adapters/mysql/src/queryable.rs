@@ -49,6 +49,7 @@ macro_rules! queryable {
             fn close(&mut self, statement: Statement) -> Result<()> {
                 let conn = self.connection();
                 conn.health.enter()?;
+                conn.traces.unprepared(statement.id());
                 let closed = conn.driver.close(statement);
                 conn.health.saw(closed)
             }

@@ -53,10 +53,12 @@ pub(crate) fn init(conn: &mut Connection) -> Result<()> {
 /// reply can answer.
 pub(crate) fn ask(conn: &mut Connection, first: &str) -> Result<Standing> {
     let nonce = fastrand::u64(..);
-    let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE()");
+    let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {TELLS}");
     let answer = last_row(&mut conn.driver, &question);
-    match conn.health.saw(answer)?.map(from_row_opt::<(u64, String, Option<String>, Option<String>)>) {
-        Some(Ok((answer, user, role, database))) if nonce == answer => Ok(Standing { user, role, database }),
+    match conn.health.saw(answer)?.map(from_row_opt::<(u64, String, Option<String>, Option<String>, bool)>) {
+        Some(Ok((answer, user, role, database, tells))) if nonce == answer => {
+            Ok(Standing { user, role, database, tells })
+        }
         _ => {
             conn.health.condemn();
             Err(lasting("the server's replies have slipped: this one belongs to an earlier command"))
@@ -70,24 +72,30 @@ pub(crate) struct Standing {
     user: String,
     role: Option<String>,
     database: Option<String>,
+    tells: bool,
 }
 
-/// The statement that sets the character sets as they are now; and whether a statement outside of a transaction commits by
-/// itself, and a COMMIT begins no other. (Else every session that was used has a transaction open.)
+impl Standing {
+    /// Do texts tell what becomes of this session? A statement outside of a transaction commits by itself, and COMMIT begins no
+    /// other; and in these letters no byte of a character looks like a quote.
+    pub(crate) fn tells(&self) -> bool {
+        self.tells
+    }
+}
+
+/// The statement that sets the character sets as they are now.
 ///
 /// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: with a server that
 /// speaks latin1 by default, the driver's UTF-8 would be read as that from the second loan on.
-pub(crate) fn letters(driver: &mut Conn) -> Result<(String, bool)> {
-    let question = "SELECT @@character_set_client, @@character_set_results, @@collation_connection, \
-        @@autocommit = 1 AND @@completion_type = 'NO_CHAIN'";
-    let answer: Option<(String, Option<String>, String, bool)> = driver.query_first(question)?;
-    let (client, results, collation, commits) = answer.ok_or_else(|| lasting("the server has no character sets"))?;
+pub(crate) fn letters(driver: &mut Conn) -> Result<String> {
+    let question = "SELECT @@character_set_client, @@character_set_results, @@collation_connection";
+    let answer: Option<(String, Option<String>, String)> = driver.query_first(question)?;
+    let (client, results, collation) = answer.ok_or_else(|| lasting("the server has no character sets"))?;
     let results = results.map_or("NULL".into(), |results| format!("'{results}'"));
-    let letters = format!(
+    Ok(format!(
         "SET character_set_client = '{client}', character_set_results = {results}, \
          collation_connection = '{collation}';"
-    );
-    Ok((letters, commits))
+    ))
 }
 
 /// Puts back what `COM_RESET_CONNECTION` leaves as the holder left it: the current database, and with MariaDB the role.
@@ -95,6 +103,9 @@ fn go_home(conn: &mut Connection, found: &Standing) -> Result<()> {
     let Connection { driver, home, .. } = conn;
     if found.user != home.standing.user {
         return Err(lasting("the last holder left it to another user"));
+    }
+    if found.tells != home.standing.tells {
+        return Err(lasting("the server's settings are not those under which it was opened"));
     }
     if let (Some(database), true) = (&home.standing.database, found.role == home.standing.role) {
         return driver.select_db(database);
@@ -128,3 +139,8 @@ fn lasting(why: &str) -> Error {
 /// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it
 /// is; such comments do.
 const ROLE: &str = "COALESCE(NULL /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURRENT_ROLE() */)";
+
+/// See [`Standing::tells`]. A reset takes it from the server's settings, which may have changed since the session was opened: then it is
+/// another session, and the connection is replaced.
+const TELLS: &str = "@@autocommit = 1 AND @@completion_type = 'NO_CHAIN' \
+    AND (@@character_set_client LIKE 'utf8%' OR @@character_set_client IN ('latin1', 'ascii'))";

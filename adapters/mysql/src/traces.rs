@@ -10,20 +10,19 @@ use std::collections::HashMap;
 pub(crate) struct Traces {
     /// Something may have been left.
     left: bool,
-    /// Without autocommit every statement leaves a transaction behind. As the session was opened.
-    commits_by_itself: bool,
+    /// A command is under way, or its holder has panicked in the middle of it.
+    under_way: bool,
+    /// Something may have changed what a text means, or that it commits by itself. Then texts tell nothing until the next reset,
+    /// whoever it was.
+    blind: bool,
     /// The statements that were prepared on this session, by the server's number for them: are they harmless?
     prepared: HashMap<u32, bool>,
 }
 
 impl Traces {
-    pub(crate) fn new(commits_by_itself: bool) -> Self {
-        Self { commits_by_itself, ..Self::default() }
-    }
-
     /// Is the session surely as the last reset, or its opening, has left it?
     pub(crate) fn none(&self) -> bool {
-        self.commits_by_itself && !self.left
+        !(self.left || self.under_way || self.blind)
     }
 
     /// Something happened of which nobody knows what it leaves.
@@ -31,13 +30,24 @@ impl Traces {
         self.left = true;
     }
 
+    /// The same, and it may have changed what texts mean.
+    pub(crate) fn lose_sight(&mut self) {
+        (self.left, self.blind) = (true, true);
+    }
+
+    /// This text goes out.
     pub(crate) fn text(&mut self, text: &str) {
-        // What is in doubt already need not be read.
-        self.left = self.left || !is_harmless(text);
+        self.under_way = true;
+        // What is in doubt already need not be read, but for what outlives a doubt.
+        if !is_harmless(text) {
+            self.left = true;
+            self.blind |= changes_meanings(text);
+        }
     }
 
     pub(crate) fn prepared(&mut self, statement: u32, text: &str) {
-        self.prepared.entry(statement).or_insert_with(|| is_harmless(text));
+        let harmless = *self.prepared.entry(statement).or_insert_with(|| is_harmless(text));
+        self.blind |= !harmless && changes_meanings(text);
         if self.prepared.len() > MOST_PREPARED {
             // Whoever prepares so many never uses them again. Unknown ones are in doubt.
             self.prepared.clear();
@@ -45,7 +55,17 @@ impl Traces {
     }
 
     pub(crate) fn executed(&mut self, statement: u32) {
+        self.under_way = true;
         self.left |= !self.prepared.get(&statement).copied().unwrap_or(false);
+    }
+
+    pub(crate) fn unprepared(&mut self, statement: u32) {
+        self.prepared.remove(&statement);
+    }
+
+    /// What went out is done.
+    pub(crate) fn done(&mut self) {
+        self.under_way = false;
     }
 
     /// What was left until now is how the session is to be.
@@ -55,9 +75,16 @@ impl Traces {
 
     /// After a reset, which takes the prepared statements away.
     pub(crate) fn forget(&mut self) {
-        self.left = false;
-        self.prepared.clear();
+        *self = Self::default();
     }
+}
+
+/// Whether it names one of the settings by which a text is read, or those by which it commits.
+fn changes_meanings(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["autocommit", "completion_type", "sql_mode", "names", "charset", "character"]
+        .iter()
+        .any(|word| text.contains(word))
 }
 
 const MOST_PREPARED: usize = 4096;
@@ -68,30 +95,52 @@ mod tests {
 
     #[test]
     fn only_what_is_known_to_be_harmless_leaves_no_trace() {
-        let mut traces = Traces::new(true);
+        let mut traces = Traces::default();
         traces.text("SELECT 1");
         traces.prepared(1, "SELECT ?");
         traces.prepared(2, "SET @a = ?");
         traces.executed(1);
+        traces.done();
         assert!(traces.none());
         traces.executed(2);
         assert!(!traces.none());
         traces.rebase();
         traces.executed(1);
+        traces.done();
         assert!(traces.none());
         traces.forget();
         traces.executed(1);
+        traces.done();
         assert!(!traces.none(), "it was prepared before the reset");
     }
 
     #[test]
-    fn without_autocommit_every_session_is_in_doubt() {
-        assert!(!Traces::new(false).none());
+    fn what_changes_the_meaning_of_texts_is_not_forgotten_by_rebasing() {
+        for text in
+            ["SET autocommit = 0", "set names gbk", "SET SESSION sql_mode = 'ORACLE'", "SET @@completion_type = 1"]
+        {
+            let mut traces = Traces::default();
+            traces.text(text);
+            traces.done();
+            traces.rebase();
+            assert!(!traces.none(), "{text}");
+            traces.forget();
+            assert!(traces.none());
+        }
+    }
+
+    #[test]
+    fn a_command_that_never_came_to_its_end_is_a_doubt() {
+        let mut traces = Traces::default();
+        traces.text("SELECT 1");
+        assert!(!traces.none());
+        traces.done();
+        assert!(traces.none());
     }
 
     #[test]
     fn a_holder_who_prepares_without_end_does_not_fill_the_memory() {
-        let mut traces = Traces::new(true);
+        let mut traces = Traces::default();
         (0..3 * MOST_PREPARED as u32).for_each(|statement| traces.prepared(statement, "SELECT 1"));
         assert!(traces.prepared.len() <= MOST_PREPARED);
     }

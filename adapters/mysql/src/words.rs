@@ -46,24 +46,25 @@ const LONGEST: usize = 32;
 /// SELECT, which also stands within others, is judged by its place there.
 const STATEMENTS: &str = "delete insert replace select update";
 
-/// `SQL_CALC_FOUND_ROWS` is remembered; the values of sequences are, by MariaDB, in whatever words they are asked for.
+/// `SQL_CALC_FOUND_ROWS` is remembered; the values of sequences are, by MariaDB, in whatever words they are asked for. After a
+/// `RETURNING` the server does not tell the number of the row that `LAST_INSERT_ID()` remembers.
 const DOUBTFUL: &str = "\
-    sql_calc_found_rows next nextval previous procedure mysql sys performance_schema information_schema";
+    sql_calc_found_rows next nextval previous procedure returning mysql sys performance_schema information_schema";
 
 const KEYWORDS: &str = "\
     all and as between by case distinct else exists from having in interval is join key like limit not on or \
-    over set then union using value values when where xor";
+    set then union using value values when where xor";
 
+/// In every server that this crate was tried with.
 const FUNCTIONS: &str = "\
     abs adddate addtime avg bin bit_count cast ceil ceiling char_length coalesce concat concat_ws convert count \
     crc32 curdate current_date current_time current_timestamp curtime date date_add date_format date_sub \
-    datediff day dayofmonth dayofweek dayofyear dense_rank elt exp extract field find_in_set first_value floor \
-    format from_base64 from_unixtime greatest group_concat hex hour if ifnull instr isnull json_array \
-    json_arrayagg json_contains json_extract json_length json_object json_objectagg json_set json_unquote \
-    json_valid lag last_day last_value lcase lead least left length ln locate log log10 log2 lower lpad ltrim \
-    max md5 mid min minute mod month now ntile nullif pi position pow power quarter radians rank regexp_like \
-    regexp_replace repeat reverse right round row_number rpad rtrim second sha1 sha2 sign space sqrt str_to_date \
-    strcmp subdate substr substring substring_index subtime sum time timediff timestamp timestampadd \
+    datediff day dayofmonth dayofweek dayofyear elt exp extract field find_in_set floor format from_base64 \
+    from_unixtime greatest group_concat hex hour if ifnull instr isnull json_array json_arrayagg json_contains \
+    json_extract json_length json_object json_objectagg json_set json_unquote json_valid last_day lcase least \
+    left length ln locate log log10 log2 lower lpad ltrim max mid min minute mod month now nullif pi \
+    position pow power quarter radians repeat reverse right round rpad rtrim second sha2 sign space sqrt \
+    str_to_date strcmp subdate substr substring substring_index subtime sum time timediff timestamp timestampadd \
     timestampdiff to_base64 trim truncate ucase unhex unix_timestamp upper utc_date utc_time utc_timestamp week \
     weekday year";
 
@@ -78,6 +79,32 @@ mod tests {
         assert_eq!(kind(b"sql_calc_found_rows"), Word::Doubtful);
         assert_eq!(kind(b"in"), Word::Keyword);
     }
+
+    /// Else a stored one could take its place.
+    #[test]
+    fn every_listed_function_is_one_of_the_servers_own() {
+        use mysql::prelude::Queryable;
+        for variable in ["CABRANK_MYSQL_URL", "CABRANK_MARIADB_URL"] {
+            let Ok(url) = std::env::var(variable) else { continue };
+            let opts = mysql::OptsBuilder::from_opts(mysql::Opts::from_url(&url).unwrap()).prefer_socket(false);
+            let mut conn = mysql::Conn::new(opts).unwrap();
+            for function in FUNCTIONS.split_ascii_whitespace() {
+                // Too many arguments for any of them, so that it fails in the words of the one who is called.
+                let call = format!("SELECT {function}({})", ["1"; 40].join(","));
+                if let Err(mysql::Error::MySqlError(error)) = conn.query_drop(call) {
+                    assert_ne!(error.code, NO_SUCH_FUNCTION, "{variable}: {function}");
+                }
+            }
+            let error = conn.query_drop("SELECT regexp_unlike(1)").unwrap_err();
+            assert!(
+                matches!(error, mysql::Error::MySqlError(error) if error.code == NO_SUCH_FUNCTION),
+                "it can be told"
+            );
+        }
+    }
+
+    /// ER_SP_DOES_NOT_EXIST.
+    const NO_SUCH_FUNCTION: u16 = 1305;
 
     #[test]
     fn what_changes_a_session_is_not_listed_as_harmless() {

@@ -3,7 +3,7 @@
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::SessionPolicy;
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_mysql::mysql::{TxOpts, params};
+use cabrank_mysql::mysql::{self, TxOpts, params};
 use cabrank_mysql::{Connection, MySqlManager};
 
 type Work = fn(&mut Connection);
@@ -89,17 +89,42 @@ fn whatever_could_leave_something_costs_a_reset(server: &Server) {
     }
 }
 
-/// Where a statement does not commit by itself, reading opens a transaction.
+/// Where a statement does not commit by itself, reading opens a transaction. By whomever it was set up.
 fn without_autocommit_every_loan_is_reset(server: &Server) {
-    for init in ["SET autocommit = 0", "SET completion_type = 'CHAIN'"] {
-        let manager = MySqlManager::new(server.opts().init(vec![init]));
-        let pool = server.builder(1).build(manager).unwrap();
-        for loans in 1..=3 {
-            assert_eq!(pool.get().unwrap().query_first("SELECT 7").unwrap(), Some(7));
-            settle(&pool);
-            assert_eq!(pool.stats().resets_done, loans, "{init}");
+    for set_up in ["SET autocommit = 0", "SET completion_type = 'CHAIN'", "SET NAMES gbk"] {
+        let by_init = server.builder(1).build(MySqlManager::new(server.opts().init(vec![set_up])));
+        let by_on_open = server.builder(1).on_open(move |conn| conn.query_drop(set_up)).build(server.manager());
+        for pool in [by_init.unwrap(), by_on_open.unwrap()] {
+            for loans in 1..=3 {
+                assert_eq!(pool.get().unwrap().query_first("SELECT 7").unwrap(), Some(7));
+                settle(&pool);
+                assert_eq!(pool.stats().resets_done, loans, "{set_up}");
+            }
         }
     }
+}
+
+/// MariaDB does not tell the number of the row then, and remembers it.
+fn a_row_that_is_returned_costs_a_reset(server: &Server) {
+    server.run(format!("CREATE TABLE {}.numbered (id INT AUTO_INCREMENT PRIMARY KEY, x INT)", server.database));
+    let pool = server.pool(1);
+    let mut conn = pool.get().unwrap();
+    let returned = conn.query_first::<u64, _>("INSERT INTO numbered (x) VALUES (7) RETURNING id");
+    drop(conn);
+    settle(&pool);
+    if returned.is_err() {
+        return server.lacks("RETURNING");
+    }
+    assert_eq!(pool.get().unwrap().query_first("SELECT LAST_INSERT_ID()").unwrap(), Some(0));
+}
+
+fn warnings_of_the_last_holder_are_gone(server: &Server) {
+    let pool = server.pool(1);
+    let mut conn = pool.get().unwrap();
+    conn.query_first::<i64, _>("SELECT CAST('a secret' AS UNSIGNED)").unwrap();
+    drop(conn);
+    settle(&pool);
+    assert_eq!(pool.get().unwrap().query::<mysql::Row, _>("SHOW WARNINGS").unwrap().len(), 0);
 }
 
 /// What sets up a session is no trace of a holder.
@@ -125,6 +150,8 @@ on_each_server!(
     plain_work_costs_no_reset,
     whatever_could_leave_something_costs_a_reset,
     without_autocommit_every_loan_is_reset,
+    a_row_that_is_returned_costs_a_reset,
+    warnings_of_the_last_holder_are_gone,
     what_on_open_sets_costs_no_reset,
     the_policy_always_resets_after_plain_work_too,
 );
