@@ -61,7 +61,7 @@ pub struct Stats {
     /// Connections closed so far, by reason.
     pub closed: Closed,
 
-    /// How long borrowers waited.
+    /// How long borrowers waited. One who was served while waiting is counted here when its thread wakes.
     pub wait_time: Histogram,
     /// How long connections were lent.
     pub use_time: Histogram,

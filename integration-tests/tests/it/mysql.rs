@@ -37,6 +37,8 @@ impl<const MARIADB: bool> Subject for Kin<MARIADB> {
         ("SET NAMES latin1", "SELECT @@character_set_client = 'latin1'"),
         ("USE information_schema", "SELECT database() = 'information_schema'"),
         ("SELECT GET_LOCK(concat('left_over', connection_id()), 0)", LOCK),
+        ("SELECT soil()", "SELECT ifnull(@left_over, 0)"),
+        ("INSERT INTO numbered (x) VALUES (7)", "SELECT LAST_INSERT_ID() <> 0"),
         // Hides the table of that name.
         ("CREATE TEMPORARY TABLE account (x INT)", "SELECT count(*) FROM account"),
     ];
@@ -52,6 +54,9 @@ impl<const MARIADB: bool> Subject for Kin<MARIADB> {
         conn.query_drop("CREATE TABLE account (id INT PRIMARY KEY, money BIGINT NOT NULL) ENGINE=InnoDB")
             .expect("a table");
         conn.query_drop("INSERT INTO account VALUES (1, 0)").expect("a row");
+        conn.query_drop("CREATE TABLE numbered (id INT AUTO_INCREMENT PRIMARY KEY, x INT)").expect("a table");
+        conn.query_drop("CREATE FUNCTION soil() RETURNS INT DETERMINISTIC BEGIN SET @left_over = 7; RETURN 1; END")
+            .expect("a function");
         drop(conn);
         Self { watch: Watch::new(&database), database }
     }
@@ -106,9 +111,14 @@ impl<const MARIADB: bool> Remote for Kin<MARIADB> {
         MySqlManager::new(OptsBuilder::from_opts(opts(&url)).read_timeout(Some(Duration::from_millis(50))))
     }
 
-    /// The driver gives up before the answer comes.
+    /// The driver gives up before the answer comes, and on two roads of three nobody but the borrower hears of it.
     fn walk_away(conn: &mut Connection, number: i64) {
-        let _ = conn.query_drop(format!("SELECT {number} + sleep(0.08)"));
+        let question = format!("SELECT {number} + sleep(0.08)");
+        match number % 3 {
+            0 => drop(conn.query_drop(question)),
+            -1 => drop(conn.query_iter(question).map(|mut rows| rows.next().map(drop))),
+            _ => drop(conn.raw().query_drop(question)),
+        }
     }
 }
 

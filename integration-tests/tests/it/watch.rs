@@ -61,8 +61,8 @@ struct Ledger(AtomicUsize);
 
 impl EventHandler for Ledger {
     fn closed(&self, event: &ClosedOne<'_>) {
-        use CloseReason::{Broken, CheckFailed, Detached, Overran, Panicked, PoolClosed, ResetFailed};
-        if matches!(event.reason, Broken | CheckFailed | Detached | Overran | Panicked | PoolClosed | ResetFailed) {
+        use CloseReason::{Broken, CheckFailed, Detached, Overran, Panicked, ResetFailed};
+        if matches!(event.reason, Broken | CheckFailed | Detached | Overran | Panicked | ResetFailed) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -148,12 +148,13 @@ fn timed(act: impl FnOnce()) -> Duration {
     begun.elapsed()
 }
 
-/// Microseconds, unless the machine gave the thread's time to others; that may happen, but not each time.
+/// Microseconds, unless the machine gave the thread's time to others; that may happen, but not most of the time.
 fn short(mut spent: Vec<Duration>, slack: &Slack) -> String {
     spent.sort();
-    assert!(spent[0] < Duration::from_millis(1), "{spent:?}");
+    let median = spent[spent.len() / 2];
+    assert!(median < Duration::from_millis(1), "{spent:?}");
     assert!(spent.iter().all(|&spent| spent < slack.get()), "{spent:?}");
-    format!("{:.0?} (median)", spent[spent.len() / 2])
+    format!("{median:.0?} (median)")
 }
 
 const ROUNDS: usize = 9;
