@@ -33,7 +33,7 @@ impl<const MARIADB: bool> Subject for Kin<MARIADB> {
         ("SET SESSION lock_wait_timeout = 7", "SELECT @@lock_wait_timeout"),
         ("SET SESSION sql_mode = ''", "SELECT @@sql_mode = ''"),
         ("SET autocommit = 0", "SELECT @@autocommit"),
-        ("SET SESSION TRANSACTION READ ONLY", "SELECT @@transaction_read_only"),
+        ("SET SESSION TRANSACTION READ ONLY", READ_ONLY),
         ("SET NAMES latin1", "SELECT @@character_set_client = 'latin1'"),
         ("USE information_schema", "SELECT database() = 'information_schema'"),
         ("SELECT GET_LOCK(concat('left_over', connection_id()), 0)", LOCK),
@@ -130,3 +130,5 @@ fn opts(url: &Url) -> Opts {
 }
 
 const LOCK: &str = "SELECT IS_USED_LOCK(concat('left_over', connection_id())) IS NOT NULL";
+// Each server has a name of its own for it.
+const READ_ONLY: &str = "SELECT 0 /*!80000 + @@transaction_read_only */ /*M!100000 + @@tx_read_only */";

@@ -3,7 +3,7 @@
 //! Not a parser: it cuts the text into tokens just as PostgreSQL's lexer does, and looks for what could change a session
 //! behind the tag of a harmless command. Where it is in doubt the answer is no, which costs a reset.
 
-use super::harmless::is_harmless_function;
+use super::harmless::{is_harmless_function, is_keyword};
 
 /// Whether nothing in `text` can change the session: no `INTO` but that of an `INSERT`, no `CREATE` or `EXECUTE`, no
 /// `SET` that outlives the transaction, no `pg_settings`, and only calls of functions known to be harmless.
@@ -24,6 +24,26 @@ fn scan(text: &[u8]) -> Option<()> {
     }
     Some(())
 }
+
+/// Two words after which a parenthesis calls nothing, though the second alone might be a function's name.
+const PAIRS: &[(&str, &str)] = &[
+    ("group", "by"),
+    ("order", "by"),
+    ("partition", "by"),
+    ("grouping", "sets"),
+    ("on", "conflict"),
+    ("as", "materialized"),
+    ("not", "materialized"),
+    ("then", "insert"),
+    ("from", "stdin"),
+    ("to", "stdout"),
+    ("stdin", "with"),
+    ("stdout", "with"),
+];
+
+/// Words that may be names, too, and after which an expression may begin.
+const EXPECTING: &[&str] =
+    &["asymmetric", "by", "collate", "escape", "first", "next", "only", "symmetric", "tablesample", "zone"];
 
 enum Token<'a> {
     /// A keyword or a name.
@@ -55,6 +75,8 @@ enum Last<'a> {
     /// A name and a dot.
     Dot(Name<'a>),
     Cast,
+    /// A parenthesis that closes.
+    Closed,
 }
 
 /// A name, perhaps qualified.
@@ -87,14 +109,15 @@ impl<'a> Before<'a> {
         if std::mem::take(&mut self.set) && !["local", "transaction", "constraints"].into_iter().any(is) {
             return None;
         }
-        self.set = !self.begun && is("set");
-        self.begun = true;
+        let first = !std::mem::replace(&mut self.begun, true);
+        self.set = first && is("set");
         let declared = match self.last {
             Last::Word(word) => ["as", "with", "recursive", "into", "copy"].iter().any(|keyword| word.is(keyword)),
             Last::Dot(outer) => outer.declared,
             Last::Cast => true,
-            Last::Other => false,
+            Last::Closed | Last::Other => false,
         };
+        let declared = declared || !quoted && self.is_clause(name) || first && is("copy");
         let schema = match self.last {
             Last::Dot(outer) if outer.schema.is_some() => Some(&b"?"[..]),
             Last::Dot(outer) => Some(outer.name),
@@ -104,6 +127,19 @@ impl<'a> Before<'a> {
         Some(())
     }
 
+    /// Does this word, which might also be the name of a function, stand where no call can stand?
+    fn is_clause(&self, name: &[u8]) -> bool {
+        let is_one_of = |words: &[&str]| words.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()));
+        match self.last {
+            Last::Closed => is_one_of(&["over", "filter", "join"]),
+            Last::Word(before) if is_one_of(&["join"]) => {
+                before.quoted || !(is_keyword(before.name) || EXPECTING.iter().any(|word| before.is(word)))
+            }
+            Last::Word(before) => PAIRS.iter().any(|(first, second)| before.is(first) && is_one_of(&[second])),
+            _ => false,
+        }
+    }
+
     fn mark(&mut self, mark: u8) -> Option<()> {
         if mark == b'(' {
             self.call()?;
@@ -111,6 +147,7 @@ impl<'a> Before<'a> {
         self.last = match (mark, self.last) {
             (b'.', Last::Word(name)) => Last::Dot(name),
             (CAST, _) => Last::Cast,
+            (b')', _) => Last::Closed,
             _ => Last::Other,
         };
         self.begun = mark != b';';

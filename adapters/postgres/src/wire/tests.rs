@@ -14,7 +14,9 @@ fn usual_statements_are_harmless() {
         "SELECT pg_catalog.lower('X'), \"lower\"('Y'), Now()",
         "INSERT INTO t (a, b) VALUES ($1, $2), ('x', now()) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING id",
         "INSERT INTO s.t AS x (a) SELECT f FROM u",
-        "UPDATE t SET (a, b) = (1, 2) WHERE c IN (1, 2) AND EXISTS (SELECT 1)",
+        "UPDATE t SET a = 1, b = (2) WHERE c IN (1, 2) AND EXISTS (SELECT 1)",
+        "SELECT a FROM t JOIN (SELECT 1 AS x) u ON (t.a = u.x) LEFT JOIN (SELECT 2) v ON true GROUP BY (a), (b) ORDER BY (a)",
+        "SELECT a FROM t GROUP BY GROUPING SETS ((a), ())",
         "DELETE FROM t WHERE created < now() - interval '1 day'",
         "MERGE INTO t USING u ON (t.id = u.id) WHEN NOT MATCHED THEN INSERT (id) VALUES (u.id)",
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n AS m(j)",
@@ -33,6 +35,20 @@ fn usual_statements_are_harmless() {
 #[test]
 fn whatever_may_change_a_session_is_not_harmless() {
     for text in [
+        // Functions of the user's may have these names.
+        "SELECT sets()",
+        "SELECT a, sets() FROM t",
+        "SELECT join(1)",
+        "SELECT a FROM t ORDER BY join(1)",
+        "SELECT a FROM t WHERE a LIKE b ESCAPE join(1)",
+        "SELECT filter(1)",
+        "SELECT over(1)",
+        "SELECT copy(1)",
+        "SELECT set(1)",
+        "SELECT insert(1)",
+        "SELECT partition(1)",
+        "SELECT timestamptz(1)",
+        "SELECT like(1)",
         "SELECT set_config('a', 'b', false)",
         "SELECT SET_CONFIG ('a', 'b', false)",
         "SELECT pg_catalog.set_config/**/('a', 'b', false)",

@@ -148,11 +148,11 @@ fn timed(act: impl FnOnce()) -> Duration {
     begun.elapsed()
 }
 
-/// Microseconds, unless the machine gave the thread's time to others; that may happen, but not most of the time.
+/// Microseconds, unless the machine gave the thread's time to others; that may happen, but not almost each time.
 fn short(mut spent: Vec<Duration>, slack: &Slack) -> String {
     spent.sort();
     let median = spent[spent.len() / 2];
-    assert!(median < Duration::from_millis(1), "{spent:?}");
+    assert!(spent[spent.len() / 4] < Duration::from_millis(1), "{spent:?}");
     assert!(spent.iter().all(|&spent| spent < slack.get()), "{spent:?}");
     format!("{median:.0?} (median)")
 }
