@@ -30,7 +30,7 @@ impl Machine {
             date: today(),
             processor: field("/proc/cpuinfo", "model name").unwrap_or_else(unknown),
             cores: thread::available_parallelism().map_or(1, usize::from),
-            system: format!("{} {}", env::consts::OS, fs::read_to_string(KERNEL).unwrap_or_default().trim()),
+            system: format!("{} {}", env::consts::OS, kernel()),
             rust: said("rustc", "--version").unwrap_or_else(unknown),
             java: said("java", "--version"),
             load_before: fs::read_to_string("/proc/loadavg").ok().and_then(|text| text.split(' ').next()?.parse().ok()),
@@ -79,6 +79,12 @@ fn today() -> String {
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     format!("{year}-{month:02}-{day:02}")
+}
+
+/// Its version, without what its builder has added.
+fn kernel() -> String {
+    let release = fs::read_to_string(KERNEL).unwrap_or_default();
+    release.trim().split('-').next().unwrap_or_default().to_owned()
 }
 
 const KERNEL: &str = "/proc/sys/kernel/osrelease";
