@@ -150,8 +150,8 @@ fn continues_name(byte: u8) -> bool {
     begins_name(byte) || byte.is_ascii_digit()
 }
 
-/// A longer text is not looked at.
-const LONGEST: usize = 16 * 1024;
+/// A longer text is not looked at, in bytes.
+pub(crate) const LONGEST: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

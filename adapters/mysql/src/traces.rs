@@ -2,7 +2,7 @@
 //!
 //! Pure: it is told of each statement before it goes out. What a text can do is `harmless.rs`.
 
-use crate::harmless::is_harmless;
+use crate::harmless::{LONGEST, is_harmless};
 use std::collections::HashMap;
 
 /// Whether everything that went out since the last reset is known to have left nothing.
@@ -38,16 +38,15 @@ impl Traces {
     /// This text goes out.
     pub(crate) fn text(&mut self, text: &str) {
         self.under_way = true;
-        // What is in doubt already need not be read, but for what outlives a doubt.
         if !is_harmless(text) {
             self.left = true;
-            self.blind |= changes_meanings(text);
+            self.blind = self.blind || changes_meanings(text);
         }
     }
 
     pub(crate) fn prepared(&mut self, statement: u32, text: &str) {
         let harmless = *self.prepared.entry(statement).or_insert_with(|| is_harmless(text));
-        self.blind |= !harmless && changes_meanings(text);
+        self.blind = self.blind || !harmless && changes_meanings(text);
         if self.prepared.len() > MOST_PREPARED {
             // Whoever prepares so many never uses them again. Unknown ones are in doubt.
             self.prepared.clear();
@@ -79,8 +78,12 @@ impl Traces {
     }
 }
 
-/// Whether it names one of the settings by which a text is read, or those by which it commits.
+/// Whether it names one of the settings by which a text is read, or those by which it commits. One that is too long to be read is
+/// taken to: it costs a reset anyway, and reading it would cost more than sending it.
 fn changes_meanings(text: &str) -> bool {
+    if text.len() > LONGEST {
+        return true;
+    }
     let text = text.to_ascii_lowercase();
     ["autocommit", "completion_type", "sql_mode", "names", "charset", "character"]
         .iter()

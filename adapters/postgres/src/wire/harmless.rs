@@ -59,6 +59,24 @@ const KEYWORDS: &str = "\
     in intersect interval lateral limit not numeric offset on or returning row select some table then time timestamp \
     union using values varchar when where with";
 
+/// Two words after which a parenthesis calls nothing, though the second alone might be a function's name.
+pub(super) const PAIRS: &[(&str, &str)] = &[
+    ("group", "by"),
+    ("order", "by"),
+    ("partition", "by"),
+    ("grouping", "sets"),
+    ("on", "conflict"),
+    ("as", "materialized"),
+    ("not", "materialized"),
+    ("then", "insert"),
+    ("from", "stdin"),
+    ("to", "stdout"),
+];
+
+/// Words that may be names, too, and after which an expression may begin.
+pub(super) const EXPECTING: &[&str] =
+    &["asymmetric", "by", "collate", "escape", "first", "next", "only", "symmetric", "tablesample", "zone"];
+
 /// Of those that PostgreSQL brings along the usual ones. None changes the session, runs SQL that it is given, or keeps
 /// anything beyond the transaction.
 const FUNCTIONS: &str = "\

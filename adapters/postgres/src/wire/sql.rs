@@ -3,7 +3,7 @@
 //! Not a parser: it cuts the text into tokens just as PostgreSQL's lexer does, and looks for what could change a session
 //! behind the tag of a harmless command. Where it is in doubt the answer is no, which costs a reset.
 
-use super::harmless::{is_harmless_function, is_keyword};
+use super::harmless::{EXPECTING, PAIRS, is_harmless_function, is_keyword};
 
 /// Whether nothing in `text` can change the session: no `INTO` but that of an `INSERT`, no `CREATE` or `EXECUTE`, no
 /// `SET` that outlives the transaction, no `pg_settings`, and only calls of functions known to be harmless.
@@ -24,26 +24,6 @@ fn scan(text: &[u8]) -> Option<()> {
     }
     Some(())
 }
-
-/// Two words after which a parenthesis calls nothing, though the second alone might be a function's name.
-const PAIRS: &[(&str, &str)] = &[
-    ("group", "by"),
-    ("order", "by"),
-    ("partition", "by"),
-    ("grouping", "sets"),
-    ("on", "conflict"),
-    ("as", "materialized"),
-    ("not", "materialized"),
-    ("then", "insert"),
-    ("from", "stdin"),
-    ("to", "stdout"),
-    ("stdin", "with"),
-    ("stdout", "with"),
-];
-
-/// Words that may be names, too, and after which an expression may begin.
-const EXPECTING: &[&str] =
-    &["asymmetric", "by", "collate", "escape", "first", "next", "only", "symmetric", "tablesample", "zone"];
 
 enum Token<'a> {
     /// A keyword or a name.
