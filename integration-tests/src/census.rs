@@ -1,14 +1,19 @@
 //! Counts a user's sessions at the server, about a thousand times in a second, for as long as it lives. The most that were
 //! there at one time is what the server had to bear, whatever the pool believes.
 //!
+//! A server walks through its list while sessions come and go, so one look may show a session that has ended beside the one
+//! that took its place. Sessions that stand in two looks running were all there between the two: those are counted.
+//!
 //! One thread and one login for each engine, however many users are watched.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
 };
+
+use anyhow::Result;
 
 use crate::{admin::Admin, engine::Engine, server::Server};
 
@@ -78,9 +83,10 @@ impl Shared {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, rows: &[Vec<String>]) {
+    /// Two looks running were taken.
+    fn note(&self, before: &Look, look: &Look) {
         let mut count = HashMap::new();
-        rows.iter().filter_map(|row| row.first()).for_each(|user| *count.entry(user.as_str()).or_insert(0) += 1);
+        look.intersection(before).for_each(|(user, _)| *count.entry(user.as_str()).or_insert(0) += 1);
         for (user, seen) in self.lock().iter_mut() {
             seen.samples += 1;
             seen.peak = seen.peak.max(count.get(user.as_str()).copied().unwrap_or(0));
@@ -88,6 +94,9 @@ impl Shared {
         self.looked.notify_all();
     }
 }
+
+/// The sessions on a server's list: each with its user and its number, which no other has while the server runs.
+type Look = HashSet<(String, String)>;
 
 /// The engine's counting thread, which ends when nobody is watched any more.
 fn running(server: &'static Server) -> Arc<Shared> {
@@ -104,32 +113,56 @@ fn running(server: &'static Server) -> Arc<Shared> {
 
 fn count(server: &'static Server, shared: &Weak<Shared>) {
     let mut login: Option<Admin> = None;
+    let mut before = None;
     while let Some(shared) = shared.upgrade() {
         let begun = Instant::now();
         // A server that is down has no sessions to count; it may come back.
         if login.is_none() {
             login = server.log_in().ok();
         }
-        match login.as_mut().map(|admin| admin.rows(users(server.engine()))) {
-            Some(Ok(rows)) => shared.note(&rows),
-            _ => login = None,
+        match login.as_mut().map(|admin| look(admin, server.engine())) {
+            Some(Ok(look)) => {
+                before.as_ref().inspect(|before| shared.note(before, &look));
+                before = Some(look);
+            }
+            // When it is back, it gives out its numbers anew.
+            _ => (login, before) = (None, None),
         }
         drop(shared);
         thread::sleep(TICK.saturating_sub(begun.elapsed()));
     }
 }
 
-/// A row for each session, with its user. MySQL and MariaDB hang up first and then strike a session off their list, where until
-/// then it stands as one that has said goodbye or was killed.
-fn users(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Postgres => "SELECT usename FROM pg_stat_activity WHERE usename IS NOT NULL",
-        Engine::Mysql => "SELECT user FROM performance_schema.processlist WHERE command NOT IN ('Quit', 'Killed')",
-        _ => "SELECT user FROM information_schema.processlist WHERE command NOT IN ('Quit', 'Killed')",
-    }
+/// MySQL and MariaDB hang up first and then strike a session off their list, where until then it stands as one that has said
+/// goodbye or was killed. (Not so in `performance_schema.processlist`, where it looks idle again.)
+fn look(admin: &mut Admin, engine: Engine) -> Result<Look> {
+    let rows = admin.rows(match engine {
+        Engine::Postgres => "SELECT usename, pid FROM pg_stat_activity WHERE usename IS NOT NULL",
+        _ => "SELECT user, id FROM information_schema.processlist WHERE command NOT IN ('Quit', 'Killed')",
+    })?;
+    Ok(rows.into_iter().filter_map(|row| <[String; 2]>::try_from(row).ok().map(Into::into)).collect())
 }
 
 static RUNNING: Mutex<BTreeMap<&'static str, Weak<Shared>>> = Mutex::new(BTreeMap::new());
 static TOTALS: Mutex<BTreeMap<&'static str, (Duration, u64)>> = Mutex::new(BTreeMap::new());
 
 const TICK: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_came_while_another_left_is_not_counted_beside_it() {
+        let look = |sessions: &[&str]| -> Look { sessions.iter().map(|&id| ("ada".into(), id.into())).collect() };
+        let shared = Shared { users: Mutex::new([("ada".into(), Seen::default())].into()), looked: Condvar::new() };
+        let seen = || shared.lock()["ada"];
+        // The walk through the list met the first while it was leaving, and then the third, which took its place.
+        shared.note(&look(&["1", "2"]), &look(&["1", "2", "3"]));
+        assert_eq!(seen(), Seen { samples: 1, peak: 2 });
+        shared.note(&look(&["1", "2", "3"]), &look(&["2", "3"]));
+        assert_eq!(seen(), Seen { samples: 2, peak: 2 });
+        shared.note(&look(&["2", "3", "4"]), &look(&["2", "3", "4"]));
+        assert_eq!(seen(), Seen { samples: 3, peak: 3 });
+    }
+}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use integration_tests::{
-    Admin, Case, Database, Engine, Fault, Needs, Server,
+    Admin, Case, Census, Database, Engine, Fault, Needs, Server,
     pgbouncer::PgBouncer,
     proxy::{Framing, Proxy},
 };
@@ -28,6 +28,7 @@ pub(crate) fn cases() -> Vec<Case> {
     add!(Server, each_test_has_a_database_of_its_own, Postgres Mysql Mariadb);
     add!(Server, a_wrong_password_is_refused, Postgres Mysql Mariadb);
     add!(Server, sessions_are_counted_at_the_server, Postgres Mysql Mariadb);
+    add!(Server, a_census_counts_those_who_are_there_together, Postgres Mysql Mariadb);
     add!(Server, the_server_offers_tls, Postgres Mysql Mariadb);
     add!(Server, a_driver_works_through_the_proxy, Postgres Mysql Mariadb);
     add!(Server, messages_are_counted_at_the_proxy, Postgres Mysql Mariadb);
@@ -72,6 +73,23 @@ fn sessions_are_counted_at_the_server(server: &'static Server) {
     sessions.into_iter().for_each(|session| admin.kill(session).unwrap());
     eventually(|| database.sessions().unwrap().is_empty());
     assert!(logins.iter_mut().all(|login| login.number("SELECT 1").is_err()));
+}
+
+/// Forty one after another are one; three at once are three, and stay the most that there were.
+fn a_census_counts_those_who_are_there_together(server: &'static Server) {
+    let database = database(server);
+    let census = Census::of(server, database.name());
+    let log_in = || Admin::log_in(server.engine(), &database.url()).unwrap();
+    for _ in 0..40 {
+        drop(log_in());
+        eventually(|| database.sessions().unwrap().is_empty());
+    }
+    assert!(census.seen().peak <= 1, "{:?}", census.seen());
+    let three = [(); 3].map(|()| log_in());
+    eventually(|| census.seen().peak == 3);
+    drop(three);
+    eventually(|| database.sessions().unwrap().is_empty());
+    assert_eq!(census.seen().peak, 3);
 }
 
 fn the_server_offers_tls(server: &'static Server) {
