@@ -1,12 +1,12 @@
 //! The primitives the core stands on, in one place, so that loom can take the place of std in the models.
 //!
-//! From loom come the mutex and the condition variable. `Arc` and `Weak` stay std's (loom has no `Weak`). There are no
+//! From loom come the mutex, the condition variable and the atomic flag of a waiter. `Arc` and `Weak` stay std's (loom has no `Weak`). There are no
 //! time-outs: loom does not model time. A model has a clock of its own, which ticks with each look at it, and
 //! a time-out in it is a deadline that has passed by the time the waiter looks.
 
-#[cfg(not(loom))]
-use std::time::SystemTime;
 use std::time::{Duration, Instant};
+#[cfg(not(loom))]
+use std::{sync::TryLockError, time::SystemTime};
 
 #[cfg(loom)]
 use loom::sync as imp;
@@ -14,6 +14,8 @@ use loom::sync as imp;
 use std::sync as imp;
 
 pub(crate) use imp::MutexGuard;
+/// What tells a parked thread that it was meant.
+pub(crate) use imp::atomic::AtomicBool as WaitFlag;
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use std::sync::mpsc::{Sender, channel};
 pub(crate) use std::thread::JoinHandle;
@@ -29,7 +31,34 @@ impl<T> Mutex<T> {
 
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        #[cfg(not(loom))]
+        if let Some(guard) = self.try_lock().or_else(|| self.keep_trying()) {
+            return guard;
+        }
         self.0.lock().unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    #[cfg(not(loom))]
+    #[inline]
+    fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poison)) => Some(poison.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Another thread is at it. Taken the moment it is free, the lock and all that it guards would go from core to core with
+    /// each transaction, which costs more than the transaction itself. So whoever finds it taken keeps away for a
+    /// moment, longer each time, and the other gets several done meanwhile: with two threads on two cores that halved
+    /// the cost of a loan. `None`: its owner does not run, to all appearances.
+    #[cfg(not(loom))]
+    #[cold]
+    fn keep_trying(&self) -> Option<MutexGuard<'_, T>> {
+        [16, 32, 64, 128].into_iter().find_map(|pauses| {
+            (0..pauses).for_each(|_| std::hint::spin_loop());
+            self.try_lock()
+        })
     }
 }
 
@@ -62,6 +91,55 @@ impl Condvar {
         }
         let _ = deadline;
         self.0.wait(guard).unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+/// Where the thread that made it can park.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct Parker(std::thread::Thread);
+
+#[cfg(not(loom))]
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Self(std::thread::current())
+    }
+
+    /// Parks this thread until it is unparked, or was since it parked last, or until `deadline`. May return early.
+    pub(crate) fn park(&self, deadline: Option<Instant>) {
+        match deadline {
+            Some(deadline) => std::thread::park_timeout(deadline.saturating_duration_since(now())),
+            None => std::thread::park(),
+        }
+    }
+
+    pub(crate) fn unpark(&self) {
+        self.0.unpark();
+    }
+}
+
+/// In a model: loom's own `unpark` also wakes a thread that waits for a lock.
+#[cfg(loom)]
+#[derive(Debug)]
+pub(crate) struct Parker(Mutex<bool>, Condvar);
+
+#[cfg(loom)]
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(false), Condvar::new())
+    }
+
+    pub(crate) fn park(&self, deadline: Option<Instant>) {
+        let mut unparked = self.0.lock();
+        while !*unparked {
+            unparked = self.1.wait(unparked, deadline);
+        }
+        *unparked = false;
+    }
+
+    pub(crate) fn unpark(&self) {
+        *self.0.lock() = true;
+        self.1.notify_one();
     }
 }
 

@@ -1,40 +1,37 @@
 //! One parked thread, and the one way to wake whoever waits.
 
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{self, Ordering, Parker, WaitFlag};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Where a thread parks until it is woken.
+/// Where a thread parks until it is woken. Belongs to the thread that made it.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    woken: Mutex<bool>,
-    wake: Condvar,
+    woken: WaitFlag,
+    parker: Parker,
 }
 
 impl Waiter {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { woken: Mutex::new(false), wake: Condvar::new() })
+        Arc::new(Self { woken: WaitFlag::new(false), parker: Parker::new() })
     }
 
     /// Parks until woken or until `deadline`. A wake-up that came before counts, and so does one that comes with the
     /// deadline. Returns whether it was woken.
     pub(crate) fn park(&self, deadline: Option<Instant>) -> bool {
-        let mut woken = self.woken.lock();
-        while !*woken {
-            if deadline.is_some_and(|deadline| deadline <= crate::sync::now()) {
+        // Others may unpark this thread for reasons of their own, so the flag decides.
+        while !self.woken.swap(false, Ordering::Acquire) {
+            if deadline.is_some_and(|deadline| deadline <= sync::now()) {
                 return false;
             }
-            woken = self.wake.wait(woken, deadline);
+            self.parker.park(deadline);
         }
-        *woken = false;
         true
     }
 
     fn wake(&self) {
-        let mut woken = self.woken.lock();
-        if !*woken {
-            *woken = true;
-            self.wake.notify_one();
+        if !self.woken.swap(true, Ordering::Release) {
+            self.parker.unpark();
         }
     }
 }
@@ -52,5 +49,28 @@ impl Wake {
         match self {
             Self::Thread(waiter) => waiter.wake(),
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_stray_unpark_ends_no_wait() {
+        let (waiter, deadline) = (Waiter::new(), sync::now() + Duration::from_millis(20));
+        std::thread::current().unpark();
+        assert!(!waiter.park(Some(deadline)));
+        assert!(sync::now() >= deadline);
+    }
+
+    #[test]
+    fn a_wake_up_that_came_before_counts_once() {
+        let waiter = Waiter::new();
+        waiter.wake();
+        waiter.wake();
+        assert!(waiter.park(None));
+        assert!(!waiter.park(Some(sync::now())));
     }
 }
