@@ -7,19 +7,17 @@ use crate::event::{Called, CheckedIn};
 use crate::limit::Limit;
 use crate::manager::{Manager, Session};
 use crate::reason::CloseReason;
-use crate::shared::{Loan, Shared};
+use crate::shared::{Cab, Held, Shared};
 use crate::sync;
 use std::sync::Arc;
 
 /// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the crew.
 #[inline]
-pub(crate) fn checkin<M: Manager>(loan: Loan<M>) {
-    let Loan { slot, mut entry } = loan;
-    let shared = slot.shared();
+pub(crate) fn checkin<M: Manager>(mut entry: Held<M>) {
+    let shared = entry.cab.slot.give_back();
     entry.uses += 1;
-    let need = inspect(shared, &mut entry);
+    let need = inspect(&shared, &mut entry);
     let id = entry.id;
-    let shared = slot.give_back();
     let now = sync::now();
     let used = shared.with(now, |state, todo| {
         if entry.condemned == Some(CloseReason::Broken) {
@@ -45,7 +43,7 @@ enum Need {
 
 /// Looks at what came back. A connection that must not go on is condemned; otherwise: what does it need?
 #[inline]
-fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>) -> Need {
+fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<Cab<M>>) -> Need {
     if entry.condemned.is_some() {
         return Need::Nothing;
     }
@@ -54,7 +52,7 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>
         entry.condemned = Some(CloseReason::Panicked);
         return Need::Nothing;
     }
-    match contained(|| shared.manager.has_broken(&mut entry.conn)) {
+    match contained(|| shared.manager.has_broken(&mut entry.cab.conn)) {
         Ok(false) => {}
         Ok(true) => entry.condemned = Some(CloseReason::Broken),
         Err(_) => entry.condemned = Some(CloseReason::Panicked),
@@ -67,7 +65,7 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>
     let session = match shared.config.session_policy {
         SessionPolicy::Never => return Need::Nothing,
         SessionPolicy::Always if M::REMOTE => return Need::Reset,
-        SessionPolicy::Always | SessionPolicy::Tracked => contained(|| shared.manager.session(&mut entry.conn)),
+        SessionPolicy::Always | SessionPolicy::Tracked => contained(|| shared.manager.session(&mut entry.cab.conn)),
     };
     match session {
         Ok(Session::Clean) if shared.config.session_policy == SessionPolicy::Tracked => Need::Nothing,
@@ -85,12 +83,12 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>
     }
 }
 
-fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<M::Connection>) {
+fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<Cab<M>>) {
     let began = sync::now();
     let limit = Limit::new(&shared.name, began, shared.config.reset_timeout);
     let answer = contained(|| {
-        shared.manager.reset(&mut entry.conn, &limit)?;
-        shared.set_up(&mut entry.conn)
+        shared.manager.reset(&mut entry.cab.conn, &limit)?;
+        shared.set_up(&mut entry.cab.conn)
     });
     let now = sync::now();
     shared.with(now, |state, _| state.reset_ended(matches!(answer, Ok(Ok(())))));

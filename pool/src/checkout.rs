@@ -7,7 +7,7 @@ use crate::event::CheckedOut;
 use crate::manager::Manager;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
-use crate::shared::{Loan, Shared, Slot};
+use crate::shared::{Cab, Held, Shared};
 use crate::slots::Borrower;
 use crate::state::State;
 use crate::state::todo::{Claim, Delivery};
@@ -26,17 +26,17 @@ pub(crate) fn checkout<M: Manager>(
     shared: &Arc<Shared<M>>,
     timeout: Duration,
     call_site: &'static Location<'static>,
-) -> Result<Loan<M>, GetError<M::Error>> {
+) -> Result<Held<M>, GetError<M::Error>> {
     if shared.crew.is_aboard() {
         return Err(GetError::CrewThread);
     }
     let request = Request::new(shared, timeout, call_site);
     let mut now = request.start;
     loop {
-        let (loan, waited) = request.take(now)?;
-        if let Some(loan) = request.look_at(loan, now) {
-            request.tell(&loan, waited);
-            return Ok(loan);
+        let mut entry = request.take(now)?;
+        match request.look_at(&mut entry) {
+            Ok(()) => return Ok(request.lend(entry)),
+            Err(doubt) => request.take_back(entry, doubt),
         }
         now = sync::now();
     }
@@ -46,7 +46,7 @@ pub(crate) fn checkout<M: Manager>(
 pub(crate) fn try_checkout<M: Manager>(
     shared: &Arc<Shared<M>>,
     call_site: &'static Location<'static>,
-) -> Option<Loan<M>> {
+) -> Option<Held<M>> {
     let request = Request::new(shared, Duration::ZERO, call_site);
     loop {
         let now = sync::now();
@@ -57,10 +57,11 @@ pub(crate) fn try_checkout<M: Manager>(
             }
             claim
         });
-        let Claim::Connection(entry) = claim else { return None };
-        if let Some(loan) = request.look_at(request.loan(entry, now), now) {
-            request.tell(&loan, Duration::ZERO);
-            return Some(loan);
+        let Claim::Connection(mut entry) = claim else { return None };
+        entry.lent_at = request.start;
+        match request.look_at(&mut entry) {
+            Ok(()) => return Some(request.lend(entry)),
+            Err(doubt) => request.take_back(entry, doubt),
         }
     }
 }
@@ -70,6 +71,14 @@ struct Request<'a, M: Manager> {
     borrower: Borrower,
     start: Instant,
     timeout: Duration,
+}
+
+/// Why a connection that was taken is not lent.
+enum Doubt {
+    /// It is of no use any more.
+    Unfit(CloseReason),
+    /// The process was frozen, or the machine asleep, while it was idle: it must be checked.
+    Slept,
 }
 
 /// The outcome of the first look at the pool.
@@ -87,9 +96,9 @@ impl<'a, M: Manager> Request<'a, M> {
         Self { shared, borrower, start, timeout }
     }
 
-    /// Takes a connection, at once or by waiting, and says how long that was.
+    /// Takes a connection, at once or by waiting.
     #[inline]
-    fn take(&self, now: Instant) -> Result<(Loan<M>, Duration), GetError<M::Error>> {
+    fn take(&self, now: Instant) -> Result<Box<Entry<Cab<M>>>, GetError<M::Error>> {
         let start = self.shared.with(now, |state, todo| match state.claim(now, self.borrower, todo) {
             Claim::Connection(entry) => Start::Have(entry),
             Claim::Closed => Start::Failed(GetError::Closed),
@@ -111,7 +120,10 @@ impl<'a, M: Manager> Request<'a, M> {
             }
         });
         match start {
-            Start::Have(entry) => Ok((self.loan(entry, now), Duration::ZERO)),
+            Start::Have(mut entry) => {
+                entry.lent_at = now;
+                Ok(entry)
+            }
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Failed(error) => {
                 match &error {
@@ -125,7 +137,8 @@ impl<'a, M: Manager> Request<'a, M> {
     }
 
     /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken.
-    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<(Loan<M>, Duration), GetError<M::Error>> {
+    #[cold]
+    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<Box<Entry<Cab<M>>>, GetError<M::Error>> {
         // Whatever is queued needs a thread; if none could be spawned before, perhaps one can now.
         self.shared.crew.retry();
         let deadline = after(self.start, self.timeout);
@@ -157,7 +170,10 @@ impl<'a, M: Manager> Request<'a, M> {
                 }
             });
             match outcome {
-                Some(Ok(entry)) => return Ok((self.loan(entry, now), waited)),
+                Some(Ok(mut entry)) => {
+                    entry.lent_at = now;
+                    return Ok(entry);
+                }
                 Some(Err(error)) => {
                     if let GetError::Timeout(report) = &error {
                         self.shared.tell(|events| events.timed_out(report));
@@ -169,49 +185,43 @@ impl<'a, M: Manager> Request<'a, M> {
         }
     }
 
+    /// Looks at the connection without asking the server.
     #[inline]
-    fn tell(&self, loan: &Loan<M>, waited: Duration) {
-        let (pool, id) = (&*self.shared.config.name, loan.entry.id);
-        self.shared.tell(|events| events.checked_out(&CheckedOut { pool, id, waited }));
-    }
-
-    #[inline]
-    fn loan(&self, mut entry: Box<Entry<M::Connection>>, now: Instant) -> Loan<M> {
-        entry.lent_at = now;
-        Loan { slot: Slot::adopt(self.shared, entry.slot), entry }
-    }
-
-    /// Looks at the connection without asking the server. `None`: it is not to be trusted, and on its way out.
-    #[inline]
-    fn look_at(&self, loan: Loan<M>, now: Instant) -> Option<Loan<M>> {
-        let rested = loan.entry.last_used + ALERT < now;
-        let mut loan = if rested { self.unless_we_slept(loan)? } else { loan };
-        match contained(|| self.shared.manager.has_broken(&mut loan.entry.conn)) {
-            Ok(false) => Some(loan),
-            verdict => {
-                let reason = if verdict.is_ok() { CloseReason::Broken } else { CloseReason::Panicked };
-                let now = sync::now();
-                let Loan { slot, mut entry } = loan;
-                entry.condemned = Some(reason);
-                slot.give_back().with(now, |state, todo| {
-                    state.died(&entry);
-                    state.take_back(entry, now, todo);
-                });
-                None
+    fn look_at(&self, entry: &mut Entry<Cab<M>>) -> Result<(), Doubt> {
+        if entry.last_used + ALERT < entry.lent_at {
+            let (now, wall) = (sync::now(), sync::wall());
+            if self.shared.with(now, |state, _| state.compare_clocks(now, wall)) {
+                return Err(Doubt::Slept);
             }
         }
+        let conn = &mut entry.cab.conn;
+        match contained(|| self.shared.manager.has_broken(conn)) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Doubt::Unfit(CloseReason::Broken)),
+            Err(_) => Err(Doubt::Unfit(CloseReason::Panicked)),
+        }
     }
 
-    /// Was the process frozen, or the machine asleep, while this connection was idle? Then it goes back to be checked.
+    #[inline]
+    fn lend(&self, entry: Box<Entry<Cab<M>>>) -> Held<M> {
+        let at_once = entry.lent_at == self.start;
+        let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
+        let (pool, id) = (&*self.shared.config.name, entry.id);
+        self.shared.tell(|events| events.checked_out(&CheckedOut { pool, id, waited }));
+        self.shared.hold(entry)
+    }
+
+    /// It was no loan: the connection goes back, to be closed or to be checked.
     #[cold]
-    fn unless_we_slept(&self, loan: Loan<M>) -> Option<Loan<M>> {
-        let (now, wall) = (sync::now(), sync::wall());
-        if !self.shared.with(now, |state, _| state.compare_clocks(now, wall)) {
-            return Some(loan);
-        }
-        let Loan { slot, entry } = loan;
-        slot.give_back().with(now, |state, todo| state.take_back(entry, now, todo));
-        None
+    fn take_back(&self, mut entry: Box<Entry<Cab<M>>>, doubt: Doubt) {
+        let now = sync::now();
+        self.shared.with(now, |state, todo| {
+            if let Doubt::Unfit(reason) = doubt {
+                entry.condemned = Some(reason);
+                state.died(&entry);
+            }
+            state.take_back(entry, now, todo);
+        });
     }
 }
 

@@ -1,4 +1,5 @@
-//! A connection and what the pool knows of it. It travels as a `Box<Entry>`: one pointer, wherever it goes.
+//! A connection and what the pool knows of it. It travels as a `Box<Entry>`: one pointer, wherever it goes. What it carries
+//! beside that knowledge is for `shared` to say; the state never looks at it.
 
 use crate::manager::Line;
 use crate::reason::CloseReason;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub(crate) struct Entry<C> {
-    pub(crate) conn: C,
+    pub(crate) cab: C,
     pub(crate) id: u64,
     /// The slot that this connection fills, for as long as it lives.
     pub(crate) slot: SlotId,

@@ -6,7 +6,7 @@ use crate::entry::Entry;
 use crate::event::{CheckedIn, ClosedOne};
 use crate::manager::{Fault, Manager};
 use crate::reason::CloseReason;
-use crate::shared::Loan;
+use crate::shared::{Cab, Held};
 use crate::sync::{self, Ordering};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -20,14 +20,14 @@ use std::time::{Duration, Instant};
 /// Dropping takes microseconds, asks the server nothing, and may happen in any thread, in an async context too. A guard
 /// dropped while its thread panics closes the connection.
 pub struct PooledConnection<M: Manager> {
-    /// `None` only once the loan has been taken out, at the end.
-    loan: Option<Loan<M>>,
+    /// `None` only once it has been taken out, at the end.
+    held: Option<Held<M>>,
 }
 
 impl<M: Manager> PooledConnection<M> {
     #[inline]
-    pub(crate) fn new(loan: Loan<M>) -> Self {
-        Self { loan: Some(loan) }
+    pub(crate) fn new(held: Held<M>) -> Self {
+        Self { held: Some(held) }
     }
 
     /// The connection's number in its pool. Numbers start at 1 and are never reused.
@@ -54,10 +54,10 @@ impl<M: Manager> PooledConnection<M> {
     /// Tells the pool of an error that this connection has met. After a fatal one it is closed on return, and all others
     /// are checked before their next loan. Returns what the manager makes of the error.
     pub fn note(this: &mut Self, error: &M::Error) -> Fault {
-        let loan = this.loan.as_mut().expect(LENT);
-        let fault = contained(|| loan.slot.shared().manager.fault(error)).unwrap_or(Fault::Fatal);
+        let entry = this.held.as_mut().expect(LENT);
+        let fault = contained(|| entry.cab.slot.shared().manager.fault(error)).unwrap_or(Fault::Fatal);
         if fault == Fault::Fatal {
-            loan.entry.condemned.get_or_insert(CloseReason::Broken);
+            entry.condemned.get_or_insert(CloseReason::Broken);
         }
         fault
     }
@@ -71,13 +71,12 @@ impl<M: Manager> PooledConnection<M> {
     #[doc(alias = "take")]
     #[doc(alias = "hijack")]
     pub fn detach(mut this: Self) -> M::Connection {
-        let Loan { slot, entry } = this.loan.take().expect(LENT);
-        let Entry { conn, line, id, opened_at, lent_at, uses, .. } = *entry;
+        let mut entry = this.held.take().expect(LENT);
+        let shared = entry.cab.slot.give_back();
+        let Entry { cab: Cab { conn, .. }, slot, line, id, opened_at, lent_at, uses, .. } = *entry;
         let _ = contained(|| drop(line));
         let now = sync::now();
-        let place = slot.id();
-        let shared = slot.give_back();
-        shared.with(now, |state, todo| state.detached(place, now, todo));
+        shared.with(now, |state, todo| state.detached(slot, now, todo));
         let (pool, reason) = (&*shared.config.name, CloseReason::Detached);
         let (used, age) = (now.saturating_duration_since(lent_at), now.saturating_duration_since(opened_at));
         shared.tell(|events| events.checked_in(&CheckedIn { pool, id, used }));
@@ -86,20 +85,21 @@ impl<M: Manager> PooledConnection<M> {
     }
 
     pub(crate) fn condemn(&mut self) {
-        let entry = &mut self.loan.as_mut().expect(LENT).entry;
+        let entry = self.held.as_mut().expect(LENT);
         entry.condemned.get_or_insert(CloseReason::Discarded);
     }
 
     /// The manager and the connection, for transactions.
     pub(crate) fn parts(&mut self) -> (&M, &mut M::Connection) {
-        let loan = self.loan.as_mut().expect(LENT);
-        loan.entry.touched.store(true, Ordering::Relaxed);
-        (&loan.slot.shared().manager, &mut loan.entry.conn)
+        let entry = self.held.as_mut().expect(LENT);
+        entry.touched.store(true, Ordering::Relaxed);
+        let Cab { conn, slot } = &mut entry.cab;
+        (&slot.shared().manager, conn)
     }
 
     #[inline]
-    fn entry(&self) -> &Entry<M::Connection> {
-        &self.loan.as_ref().expect(LENT).entry
+    fn entry(&self) -> &Entry<Cab<M>> {
+        self.held.as_ref().expect(LENT)
     }
 }
 
@@ -111,24 +111,24 @@ impl<M: Manager> Deref for PooledConnection<M> {
     fn deref(&self) -> &M::Connection {
         let entry = self.entry();
         entry.touched.store(true, Ordering::Relaxed);
-        &entry.conn
+        &entry.cab.conn
     }
 }
 
 impl<M: Manager> DerefMut for PooledConnection<M> {
     #[inline]
     fn deref_mut(&mut self) -> &mut M::Connection {
-        let entry = &mut self.loan.as_mut().expect(LENT).entry;
+        let entry = self.held.as_mut().expect(LENT);
         entry.touched.store(true, Ordering::Relaxed);
-        &mut entry.conn
+        &mut entry.cab.conn
     }
 }
 
 impl<M: Manager> Drop for PooledConnection<M> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(loan) = self.loan.take() {
-            checkin(loan);
+        if let Some(held) = self.held.take() {
+            checkin(held);
         }
     }
 }

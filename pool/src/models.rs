@@ -10,7 +10,7 @@ use crate::checkin::checkin;
 use crate::checkout::checkout;
 use crate::config::Config;
 use crate::error::GetError;
-use crate::shared::{Hooks, Loan, Shared};
+use crate::shared::{Held, Hooks, Shared};
 use crate::slots::Borrower;
 use crate::state::todo::Delivery;
 use crate::stats::Stats;
@@ -151,7 +151,7 @@ fn cut_against_finish() {
             }
         });
         let loan = get(&pool, FOREVER).expect("this one or another");
-        assert!(!loan.entry.conn.0.cut.load(SeqCst), "its line was cut before the loan");
+        assert!(!loan.cab.conn.0.cut.load(SeqCst), "its line was cut before the loan");
         let stats = stats(&pool);
         assert_eq!((stats.open, stats.in_use), (1, 1), "slots are miscounted: {stats:?}");
         checkin(loan);
@@ -211,7 +211,7 @@ fn spawn<T: 'static>(pool: &Pool, play: impl FnOnce(Pool) -> T + 'static) -> thr
     thread::spawn(move || play(pool))
 }
 
-fn get(pool: &Pool, timeout: Duration) -> Result<Loan<Fake>, GetError<Refused>> {
+fn get(pool: &Pool, timeout: Duration) -> Result<Held<Fake>, GetError<Refused>> {
     checkout(pool, timeout, Location::caller())
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) hooks: Hooks<M>,
     pub(crate) crew: Crew<Job<M>>,
     /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
-    state: Mutex<State<M::Connection, M::Error>>,
+    state: Mutex<State<Cab<M>, M::Error>>,
 }
 
 /// The user's own code that a pool runs.
@@ -38,16 +38,16 @@ pub(crate) struct Hooks<M: Manager> {
 pub(crate) type OnOpen<M> =
     Box<dyn Fn(&mut <M as Manager>::Connection) -> Result<(), <M as Manager>::Error> + Send + Sync>;
 
-/// Work for the crew. Each kind that concerns a connection carries its slot.
+/// Work for the crew. Each kind that concerns a connection carries it with its slot.
 pub(crate) enum Job<M: Manager> {
     Open {
         slot: Slot<M>,
         limit: Duration,
         generation: u64,
     },
-    Check(Slot<M>, Box<Entry<M::Connection>>),
-    Reset(Slot<M>, Box<Entry<M::Connection>>),
-    Close(Slot<M>, Box<Entry<M::Connection>>, CloseReason),
+    Check(Held<M>),
+    Reset(Held<M>),
+    Close(Held<M>, CloseReason),
     /// Asks the server to give up what runs on this line, in so long; if it could ask, the holder is told to `cancelled`.
     Cancel {
         pool: Arc<Shared<M>>,
@@ -72,15 +72,19 @@ pub(crate) enum Job<M: Manager> {
 /// One unit of capacity. Whoever works on a connection outside the state holds its slot; dropping it pays the capacity
 /// back, and a new connection is opened if somebody waits.
 pub(crate) struct Slot<M: Manager> {
+    /// `None` while the state answers for it.
     shared: Option<Arc<Shared<M>>>,
     id: SlotId,
 }
 
-/// A connection on loan, or about to be, with its slot.
-pub(crate) struct Loan<M: Manager> {
+/// A connection and the slot that it fills, which is free only when the connection is gone.
+pub(crate) struct Cab<M: Manager> {
+    pub(crate) conn: M::Connection,
     pub(crate) slot: Slot<M>,
-    pub(crate) entry: Box<Entry<M::Connection>>,
 }
+
+/// A connection outside the state: with its borrower, or with the crew.
+pub(crate) type Held<M> = Box<Entry<Cab<M>>>;
 
 /// What became of a driver call.
 pub(crate) struct Called<T> {
@@ -105,32 +109,35 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn with<R>(
         self: &Arc<Self>,
         now: Instant,
-        change: impl FnOnce(&mut State<M::Connection, M::Error>, &mut Todo<M::Connection, M::Error>) -> R,
+        change: impl FnOnce(&mut State<Cab<M>, M::Error>, &mut Todo<Cab<M>, M::Error>) -> R,
     ) -> R {
         let mut todo = Todo::new();
         let mut state = self.state.lock();
         let result = change(&mut state, &mut todo);
         state.settle(now, &mut todo);
         drop(state);
-        if !todo.is_empty() {
+        if todo.is_empty() {
+            // What was never pushed to owns nothing, so its destructor need not look.
+            std::mem::forget(todo);
+        } else {
             self.perform(todo);
         }
         result
     }
 
-    fn perform(self: &Arc<Self>, todo: Todo<M::Connection, M::Error>) {
-        let slot = |id| Slot { shared: Some(Arc::clone(self)), id };
+    fn perform(self: &Arc<Self>, todo: Todo<Cab<M>, M::Error>) {
         // What runs the user's code comes last: it may take its time, and nothing else may wait for it.
         let (mut leaks, mut errors) = (Vec::new(), Vec::new());
         for action in todo {
             match action {
                 Action::Wake(wake) => wake.wake(),
                 Action::Open(Opening { slot: id, limit, generation }) => {
-                    self.crew.submit(Job::Open { slot: slot(id), limit, generation });
+                    let slot = Slot { shared: Some(Arc::clone(self)), id };
+                    self.crew.submit(Job::Open { slot, limit, generation });
                 }
-                Action::Check(entry) => self.crew.submit(Job::Check(slot(entry.slot), entry)),
-                Action::Reset(entry) => self.crew.submit(Job::Reset(slot(entry.slot), entry)),
-                Action::Close(entry, reason) => self.crew.submit(Job::Close(slot(entry.slot), entry, reason)),
+                Action::Check(entry) => self.crew.submit(Job::Check(self.hold(entry))),
+                Action::Reset(entry) => self.crew.submit(Job::Reset(self.hold(entry))),
+                Action::Close(entry, reason) => self.crew.submit(Job::Close(self.hold(entry), reason)),
                 Action::Cut(slot, call) => {
                     if let Some(fuse) = Fuse::upgrade(&call) {
                         self.crew.submit(Job::Expire { pool: Arc::downgrade(self), slot, fuse, berth: None });
@@ -152,11 +159,18 @@ impl<M: Manager> Shared<M> {
         }
     }
 
+    /// Takes over what the state has just given up: from here on its slot is paid back when it is dropped.
+    #[inline]
+    pub(crate) fn hold(self: &Arc<Self>, mut entry: Box<Entry<Cab<M>>>) -> Held<M> {
+        entry.cab.slot.shared = Some(Arc::clone(self));
+        entry
+    }
+
     /// Makes a driver call for what fills `slot`, in this crew thread, for at most `span`. When the time is over the
     /// call's line is cut: by what the call itself registers, or by `line`.
     pub(crate) fn call<T>(
         self: &Arc<Self>,
-        slot: &Slot<M>,
+        slot: SlotId,
         span: Duration,
         line: Option<&Arc<dyn Line>>,
         call: impl FnOnce(&Limit) -> T,
@@ -168,11 +182,10 @@ impl<M: Manager> Shared<M> {
             limit.on_cut(move || line.sever());
         }
         let fuse = limit.fuse();
-        self.with(began, |state, _| state.call_began(slot.id, fuse.downgrade()));
+        self.with(began, |state, _| state.call_began(slot, fuse.downgrade()));
         let berth = Some(self.crew.berth());
-        let alarm = limit
-            .deadline()
-            .map(|at| self.crew.at(at, Job::Expire { pool: Arc::downgrade(self), slot: slot.id, fuse, berth }));
+        let alarm =
+            limit.deadline().map(|at| self.crew.at(at, Job::Expire { pool: Arc::downgrade(self), slot, fuse, berth }));
 
         let answer = contained(|| call(&limit));
 
@@ -250,11 +263,6 @@ impl<M: Manager> Shared<M> {
 }
 
 impl<M: Manager> Slot<M> {
-    /// Takes the slot that the state has just given up along with what fills it.
-    pub(crate) fn adopt(shared: &Arc<Shared<M>>, id: SlotId) -> Self {
-        Self { shared: Some(Arc::clone(shared)), id }
-    }
-
     pub(crate) fn id(&self) -> SlotId {
         self.id
     }
@@ -264,9 +272,9 @@ impl<M: Manager> Slot<M> {
         self.shared.as_ref().expect("a slot has its pool until it is given back")
     }
 
-    /// Gives the slot back to the state along with what fills it.
+    /// From here on the state answers for it, along with what fills it.
     #[inline]
-    pub(crate) fn give_back(mut self) -> Arc<Shared<M>> {
+    pub(crate) fn give_back(&mut self) -> Arc<Shared<M>> {
         self.shared.take().expect("a slot has its pool until it is given back")
     }
 }

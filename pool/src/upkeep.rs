@@ -10,7 +10,7 @@ use crate::gate::Refusal;
 use crate::limit::Limit;
 use crate::manager::{Fault, Line, Manager};
 use crate::reason::CloseReason;
-use crate::shared::{Called, Job, Shared, Slot};
+use crate::shared::{Cab, Called, Held, Job, Shared, Slot};
 use crate::sync::{self, AtomicBool, Sender};
 use std::error::Error;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use std::time::Duration;
 pub(crate) fn run<M: Manager>(job: Job<M>) {
     match job {
         Job::Open { slot, limit, generation } => open(slot, limit, generation),
-        Job::Check(slot, entry) => check(slot, entry),
-        Job::Reset(slot, entry) => reset(slot, entry),
-        Job::Close(slot, entry, reason) => close(slot, *entry, reason),
+        Job::Check(entry) => check(entry),
+        Job::Reset(entry) => reset(entry),
+        Job::Close(entry, reason) => close(*entry, reason),
         Job::Cancel { pool, line, limit, holder, cancelled } => cancel(&pool, &*line, limit, holder, &cancelled),
         Job::Fire(fuse) => fuse.fire(|_| ()),
         Job::Expire { pool, slot, fuse, berth } => {
@@ -42,7 +42,7 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
 /// Opens a connection for whoever is first in line when it is ready, not for whoever asked.
 fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     let shared = Arc::clone(slot.shared());
-    let Called { answer, over, took, ended } = shared.call(&slot, limit, None, |limit| {
+    let Called { answer, over, took, ended } = shared.call(slot.id(), limit, None, |limit| {
         let mut conn = shared.manager.connect(limit)?;
         let line: Option<Arc<dyn Line>> = shared.manager.line(&conn).map(Arc::from);
         if let Some(line) = &line {
@@ -65,9 +65,9 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     let (refusal, cause) = match answer {
         Ok(Ok((conn, line))) if !over => {
             let mut entry = Box::new(Entry {
-                conn,
                 id: 0,
                 slot: slot.id(),
+                cab: Cab { conn, slot },
                 line,
                 opened_at: ended,
                 expires: None,
@@ -84,7 +84,8 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             shared.with(ended, |state, todo| state.admit(&mut entry, took, ended, todo));
             // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
             shared.tell(|events| events.opened(&Opened { pool: &shared.config.name, id: entry.id, took }));
-            slot.give_back().with(ended, |state, todo| state.put_proved(entry, ended, todo));
+            entry.cab.slot.give_back();
+            shared.with(ended, |state, todo| state.put_proved(entry, ended, todo));
             return;
         }
         Ok(Ok(late)) => {
@@ -116,11 +117,11 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
 }
 
 /// Asks the server for a sign of life.
-fn check<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
-    let shared = Arc::clone(slot.shared());
+fn check<M: Manager>(mut entry: Held<M>) {
+    let shared = Arc::clone(entry.cab.slot.shared());
     let line = entry.line.clone();
-    let called = shared.call(&slot, shared.config.check_timeout, line.as_ref(), |limit| {
-        shared.manager.is_valid(&mut entry.conn, limit)
+    let called = shared.call(entry.slot, shared.config.check_timeout, line.as_ref(), |limit| {
+        shared.manager.is_valid(&mut entry.cab.conn, limit)
     });
     let ended = called.ended;
     let (id, took) = (entry.id, called.took);
@@ -130,25 +131,26 @@ fn check<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
     });
     match verdict {
         Ok(()) => {
-            slot.give_back().with(ended, |state, todo| {
+            entry.cab.slot.give_back();
+            shared.with(ended, |state, todo| {
                 state.proved(&mut entry, ended);
                 state.put_proved(entry, ended, todo);
             });
         }
         Err(reason) => {
             shared.with(ended, |state, _| state.died(&entry));
-            close_now(slot, *entry, reason);
+            close_now(*entry, reason);
         }
     }
 }
 
 /// Makes the session as good as new.
-fn reset<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
-    let shared = Arc::clone(slot.shared());
+fn reset<M: Manager>(mut entry: Held<M>) {
+    let shared = Arc::clone(entry.cab.slot.shared());
     let line = entry.line.clone();
-    let called = shared.call(&slot, shared.config.reset_timeout, line.as_ref(), |limit| {
-        shared.manager.reset(&mut entry.conn, limit)?;
-        shared.set_up(&mut entry.conn)
+    let called = shared.call(entry.slot, shared.config.reset_timeout, line.as_ref(), |limit| {
+        shared.manager.reset(&mut entry.cab.conn, limit)?;
+        shared.set_up(&mut entry.cab.conn)
     });
     let ended = called.ended;
     let (id, took) = (entry.id, called.took);
@@ -159,24 +161,25 @@ fn reset<M: Manager>(slot: Slot<M>, mut entry: Box<Entry<M::Connection>>) {
     });
     match verdict {
         Ok(()) => {
-            slot.give_back().with(ended, |state, todo| state.put(entry, ended, todo));
+            entry.cab.slot.give_back();
+            shared.with(ended, |state, todo| state.put(entry, ended, todo));
         }
-        Err(reason) => close_now(slot, *entry, reason),
+        Err(reason) => close_now(*entry, reason),
     }
 }
 
 /// Ends a connection that failed while it was with the crew.
-fn close_now<M: Manager>(slot: Slot<M>, entry: Entry<M::Connection>, reason: CloseReason) {
+fn close_now<M: Manager>(entry: Entry<Cab<M>>, reason: CloseReason) {
     let now = sync::now();
-    slot.shared().with(now, |state, _| state.closing(slot.id(), reason, now));
-    close(slot, entry, reason);
+    entry.cab.slot.shared().with(now, |state, _| state.closing(entry.slot, reason, now));
+    close(entry, reason);
 }
 
 /// Says goodbye to a healthy connection and waits for the server to end the session; the slot stays taken until then.
 /// The line of one that is dead, or may be, is cut, and its slot is back at once.
-fn close<M: Manager>(slot: Slot<M>, entry: Entry<M::Connection>, reason: CloseReason) {
+fn close<M: Manager>(entry: Entry<Cab<M>>, reason: CloseReason) {
+    let Entry { cab: Cab { conn, slot }, line, id, opened_at, uses, .. } = entry;
     let shared = Arc::clone(slot.shared());
-    let Entry { conn, line, id, opened_at, uses, .. } = entry;
     let span = shared.config.close_timeout;
     let called = match &line {
         Some(severed) if !reason.is_orderly() => {
@@ -185,10 +188,10 @@ fn close<M: Manager>(slot: Slot<M>, entry: Entry<M::Connection>, reason: CloseRe
                 let now = sync::now();
                 shared.with(now, |state, todo| state.severed(slot.id(), now, todo));
             }
-            shared.call(&slot, span, None, |_| drop(conn))
+            shared.call(slot.id(), span, None, |_| drop(conn))
         }
-        None if !reason.is_orderly() => shared.call(&slot, span, None, |_| drop(conn)),
-        line => shared.call(&slot, span, line.as_ref(), |limit| shared.manager.close(conn, limit)),
+        None if !reason.is_orderly() => shared.call(slot.id(), span, None, |_| drop(conn)),
+        line => shared.call(slot.id(), span, line.as_ref(), |limit| shared.manager.close(conn, limit)),
     };
     let _ = contained(|| drop(line));
     drop(slot);

@@ -43,14 +43,14 @@ impl<C, E> State<C, E> {
     #[inline]
     pub(super) fn due(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
         let mut due = entry.expires;
-        let mut sooner = |at: Option<Instant>| due = due.into_iter().chain(at).min();
         if self.rules.idle_timeout != Duration::MAX {
+            let ends = after(entry.last_used, self.rules.idle_timeout);
             // At or below min_idle it stays though its time is over; then it is looked at again a period later.
-            let timeout = self.rules.idle_timeout;
-            sooner(after(entry.last_used, timeout).filter(|&due| due > now).or_else(|| after(now, timeout)));
+            let ends = ends.filter(|&ends| ends > now).or_else(|| after(now, self.rules.idle_timeout));
+            due = sooner(due, ends);
         }
         if self.rules.keepalive != Duration::MAX {
-            sooner(after(entry.proved.at, self.rules.keepalive));
+            due = sooner(due, after(entry.proved.at, self.rules.keepalive));
         }
         due
     }
@@ -88,6 +88,15 @@ impl<C, E> State<C, E> {
             self.suspect();
         }
         jumped
+    }
+}
+
+/// Whichever comes first; `None` never does.
+#[inline]
+fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -157,6 +157,7 @@ impl<C, E> State<C, E> {
 
     // Steps of several transactions.
 
+    #[inline]
     fn lend(&mut self, slot: SlotId, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) {
         let record = self.slots.enter(slot, Phase::Lent, now);
         (record.borrower, record.leak_told) = (borrower, false);
@@ -231,13 +232,18 @@ impl<C, E> State<C, E> {
         self.promises.push_back(Promise { slot, since: now, kind, cut: false });
     }
 
+    #[inline]
     fn keep_promise(&mut self, slot: SlotId) {
+        if self.promises.is_empty() {
+            return;
+        }
         if let Some(place) = self.promises.iter().position(|promise| promise.slot == slot) {
             self.promises.remove(place);
         }
     }
 
     /// How many more than `max_size` there would be once those are gone that are being closed.
+    #[inline]
     fn surplus(&self) -> usize {
         let staying = self.slots.taken() - self.slots.count(Phase::Closing);
         staying.saturating_sub(self.rules.max_size)

@@ -167,7 +167,7 @@ impl World {
     fn opened(&mut self, slot: SlotId, generation: u64, evictions: u64) {
         let (now, took) = (self.now, Duration::from_millis(1));
         let mut entry = Box::new(Entry {
-            conn: (),
+            cab: (),
             id: 0,
             slot,
             line: None,
