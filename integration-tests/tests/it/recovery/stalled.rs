@@ -22,6 +22,7 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_stalled_check_holds_nobody_up_and_its_slot_comes_back);
     add!(cases, S, Server, a_stalled_reset_holds_nobody_up_and_its_slot_comes_back);
     add!(cases, S, Server, a_stalled_close_holds_nobody_up_and_its_slot_comes_back);
+    add!(cases, S, Server, a_session_is_gone_before_another_takes_its_place);
     add!(cases, S, Server, a_pool_dropped_while_its_lines_are_stalled_leaves_no_session);
 }
 
@@ -60,6 +61,25 @@ fn a_stalled_close_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
         eventually(|| pool.stats().closing == 1);
         [timed(|| drop(held)), timed(|| pool.close())]
     });
+}
+
+/// While the goodbye is on its way, the place is taken, though somebody waits for it.
+fn a_session_is_gone_before_another_takes_its_place<S: Remote>() {
+    let subject = S::new();
+    let proxy = subject.database().proxy().unwrap();
+    let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(1));
+    let held = pool.get().unwrap();
+    let attempts = proxy.counts().attempts.len();
+    proxy.set(Fault::StallBoth);
+    pool.evict_all();
+    drop(held);
+    let Err(GetError::Timeout(report)) = pool.get_timeout(LIMIT) else { panic!("the session is not over yet") };
+    assert_eq!((report.stats.closing, report.stats.opening, report.stats.open), (1, 0, 0));
+    assert_eq!(proxy.counts().attempts.len(), attempts);
+    proxy.set(Fault::None);
+    drop(pool.get().unwrap());
+    assert_eq!(proxy.counts().attempts.len(), attempts + 1);
+    is_whole(&subject, &pool);
 }
 
 fn a_pool_dropped_while_its_lines_are_stalled_leaves_no_session<S: Remote>() {
