@@ -2,7 +2,8 @@
 //! there at one time is what the server had to bear, whatever the pool believes.
 //!
 //! A server walks through its list while sessions come and go, so one look may show a session that has ended beside the one
-//! that took its place. Sessions that stand in two looks running were all there between the two: those are counted.
+//! that took its place. Sessions that stand in two looks running were all there between the two: those are counted, and one
+//! that lives for less than that is not.
 //!
 //! One thread and one login for each engine, however many users are watched.
 
@@ -29,7 +30,7 @@ pub struct Census {
 /// What was seen of a user.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seen {
-    /// How often was looked since the watching began, whether or not there was a session.
+    /// How often was looked, twice running, since the watching began, whether or not there was a session.
     pub samples: u64,
     /// The most sessions at one time.
     pub peak: usize,
@@ -95,7 +96,7 @@ impl Shared {
     }
 }
 
-/// The sessions on a server's list: each with its user and its number, which no other has while the server runs.
+/// The sessions on a server's list: each with its user and its number, which no other gets so soon.
 type Look = HashSet<(String, String)>;
 
 /// The engine's counting thread, which ends when nobody is watched any more.

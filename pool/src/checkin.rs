@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 /// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the crew.
 #[inline]
-pub(crate) fn checkin<M: Manager>(mut entry: Held<M>) {
-    let shared = entry.cab.slot.give_back();
+pub(crate) fn checkin<M: Manager>(held: Held<M>) {
+    let (shared, mut entry) = held.give_back();
     entry.uses += 1;
     let need = inspect(&shared, &mut entry);
     let id = entry.id;
@@ -90,6 +90,7 @@ fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<Cab<M>>) {
         shared.manager.reset(&mut entry.cab.conn, &limit)?;
         shared.set_up(&mut entry.cab.conn)
     });
+    limit.disarm();
     let now = sync::now();
     shared.with(now, |state, _| state.reset_ended(matches!(answer, Ok(Ok(())))));
     let error = match &answer {

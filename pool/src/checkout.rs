@@ -48,8 +48,8 @@ pub(crate) fn try_checkout<M: Manager>(
     call_site: &'static Location<'static>,
 ) -> Option<Held<M>> {
     let request = Request::new(shared, Duration::ZERO, call_site);
+    let mut now = request.start;
     loop {
-        let now = sync::now();
         let claim = shared.with(now, |state, todo| {
             let claim = state.claim(now, request.borrower, todo);
             if matches!(claim, Claim::Nothing) {
@@ -58,11 +58,12 @@ pub(crate) fn try_checkout<M: Manager>(
             claim
         });
         let Claim::Connection(mut entry) = claim else { return None };
-        entry.lent_at = request.start;
+        entry.lent_at = now;
         match request.look_at(&mut entry) {
             Ok(()) => return Some(request.lend(entry)),
             Err(doubt) => request.take_back(entry, doubt),
         }
+        now = sync::now();
     }
 }
 
@@ -204,6 +205,7 @@ impl<'a, M: Manager> Request<'a, M> {
 
     #[inline]
     fn lend(&self, entry: Box<Entry<Cab<M>>>) -> Held<M> {
+        // Whoever did not wait need not compute how long.
         let at_once = entry.lent_at == self.start;
         let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
         let (pool, id) = (&*self.shared.config.name, entry.id);

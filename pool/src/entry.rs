@@ -1,5 +1,4 @@
-//! A connection and what the pool knows of it. It travels as a `Box<Entry>`: one pointer, wherever it goes. What it carries
-//! beside that knowledge is for `shared` to say; the state never looks at it.
+//! What the pool knows of a connection, and with it the connection. It travels in a `Box`: one pointer, wherever it goes.
 
 use crate::manager::Line;
 use crate::reason::CloseReason;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub(crate) struct Entry<C> {
+    /// The connection, with what else travels along. The state never looks at it.
     pub(crate) cab: C,
     pub(crate) id: u64,
     /// The slot that this connection fills, for as long as it lives.
@@ -44,6 +44,27 @@ pub(crate) struct Proof {
 }
 
 impl<C> Entry<C> {
+    /// Just opened, and not admitted yet.
+    pub(crate) fn new(slot: SlotId, cab: C, line: Option<Arc<dyn Line>>, generation: u64, now: Instant) -> Self {
+        Self {
+            cab,
+            id: 0,
+            slot,
+            line,
+            opened_at: now,
+            expires: None,
+            last_used: now,
+            lent_at: now,
+            proved: Proof { at: now, epoch: 0 },
+            fresh_until: None,
+            asked: 0,
+            generation,
+            uses: 0,
+            touched: AtomicBool::new(false),
+            condemned: None,
+        }
+    }
+
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }

@@ -54,10 +54,10 @@ impl<M: Manager> PooledConnection<M> {
     /// Tells the pool of an error that this connection has met. After a fatal one it is closed on return, and all others
     /// are checked before their next loan. Returns what the manager makes of the error.
     pub fn note(this: &mut Self, error: &M::Error) -> Fault {
-        let entry = this.held.as_mut().expect(LENT);
-        let fault = contained(|| entry.cab.slot.shared().manager.fault(error)).unwrap_or(Fault::Fatal);
+        let held = this.held.as_mut().expect(LENT);
+        let fault = contained(|| held.cab.slot.shared().manager.fault(error)).unwrap_or(Fault::Fatal);
         if fault == Fault::Fatal {
-            entry.condemned.get_or_insert(CloseReason::Broken);
+            held.condemned.get_or_insert(CloseReason::Broken);
         }
         fault
     }
@@ -71,8 +71,7 @@ impl<M: Manager> PooledConnection<M> {
     #[doc(alias = "take")]
     #[doc(alias = "hijack")]
     pub fn detach(mut this: Self) -> M::Connection {
-        let mut entry = this.held.take().expect(LENT);
-        let shared = entry.cab.slot.give_back();
+        let (shared, entry) = this.held.take().expect(LENT).give_back();
         let Entry { cab: Cab { conn, .. }, slot, line, id, opened_at, lent_at, uses, .. } = *entry;
         let _ = contained(|| drop(line));
         let now = sync::now();

@@ -14,6 +14,7 @@ use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::todo::{Action, Opening, Todo};
 use crate::sync::{self, Mutex, Sender};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -69,22 +70,23 @@ pub(crate) enum Job<M: Manager> {
     Tick(Weak<Shared<M>>, Instant),
 }
 
-/// One unit of capacity. Whoever works on a connection outside the state holds its slot; dropping it pays the capacity
-/// back, and a new connection is opened if somebody waits.
+/// One unit of capacity. Dropping it pays the capacity back, and a new connection is opened if somebody waits.
 pub(crate) struct Slot<M: Manager> {
     /// `None` while the state answers for it.
     shared: Option<Arc<Shared<M>>>,
     id: SlotId,
 }
 
-/// A connection and the slot that it fills, which is free only when the connection is gone.
+/// A connection and the slot that it fills.
 pub(crate) struct Cab<M: Manager> {
+    // In this order: the slot is free only when the connection is gone.
     pub(crate) conn: M::Connection,
     pub(crate) slot: Slot<M>,
 }
 
-/// A connection outside the state: with its borrower, or with the crew.
-pub(crate) type Held<M> = Box<Entry<Cab<M>>>;
+/// A connection that its borrower or the crew answers for: dropped, it pays its slot back. One pointer, for what is written in
+/// parts and copied as a whole makes a processor wait.
+pub(crate) struct Held<M: Manager>(Box<Entry<Cab<M>>>);
 
 /// What became of a driver call.
 pub(crate) struct Called<T> {
@@ -116,10 +118,7 @@ impl<M: Manager> Shared<M> {
         let result = change(&mut state, &mut todo);
         state.settle(now, &mut todo);
         drop(state);
-        if todo.is_empty() {
-            // What was never pushed to owns nothing, so its destructor need not look.
-            std::mem::forget(todo);
-        } else {
+        if !todo.is_empty() {
             self.perform(todo);
         }
         result
@@ -159,11 +158,11 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Takes over what the state has just given up: from here on its slot is paid back when it is dropped.
+    /// Answers for what the state has just given up.
     #[inline]
     pub(crate) fn hold(self: &Arc<Self>, mut entry: Box<Entry<Cab<M>>>) -> Held<M> {
         entry.cab.slot.shared = Some(Arc::clone(self));
-        entry
+        Held(entry)
     }
 
     /// Makes a driver call for what fills `slot`, in this crew thread, for at most `span`. When the time is over the
@@ -271,11 +270,47 @@ impl<M: Manager> Slot<M> {
     pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
         self.shared.as_ref().expect("a slot has its pool until it is given back")
     }
+}
 
-    /// From here on the state answers for it, along with what fills it.
+impl<M: Manager> Held<M> {
+    /// A connection that was opened in `slot`, by an attempt that began in `generation`.
+    pub(crate) fn new(
+        slot: Slot<M>,
+        conn: M::Connection,
+        line: Option<Arc<dyn Line>>,
+        generation: u64,
+        now: Instant,
+    ) -> Self {
+        Self(Box::new(Entry::new(slot.id, Cab { conn, slot }, line, generation, now)))
+    }
+
+    /// For the state, which answers for the slot once it has the entry. Until then nothing may unwind.
     #[inline]
-    pub(crate) fn give_back(&mut self) -> Arc<Shared<M>> {
-        self.shared.take().expect("a slot has its pool until it is given back")
+    pub(crate) fn give_back(self) -> (Arc<Shared<M>>, Box<Entry<Cab<M>>>) {
+        let Self(mut entry) = self;
+        let shared = entry.cab.slot.shared.take().expect("what is held has its pool");
+        (shared, entry)
+    }
+
+    /// To be taken apart.
+    pub(crate) fn into_entry(self) -> Entry<Cab<M>> {
+        *self.0
+    }
+}
+
+impl<M: Manager> Deref for Held<M> {
+    type Target = Entry<Cab<M>>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<M: Manager> DerefMut for Held<M> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
     }
 }
 

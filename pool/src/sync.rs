@@ -1,8 +1,8 @@
 //! The primitives the core stands on, in one place, so that loom can take the place of std in the models.
 //!
-//! From loom come the mutex, the condition variable and the atomic flag of a waiter. `Arc` and `Weak` stay std's (loom has no `Weak`). There are no
-//! time-outs: loom does not model time. A model has a clock of its own, which ticks with each look at it, and
-//! a time-out in it is a deadline that has passed by the time the waiter looks.
+//! From loom come the mutex, the condition variable and the atomic flag of a waiter. `Arc` and `Weak` stay std's (loom has no
+//! `Weak`). There are no time-outs: loom does not model time. A model has a clock of its own, which ticks with each look at
+//! it, and a time-out in it is a deadline that has passed by the time the waiter looks.
 
 use std::time::{Duration, Instant};
 #[cfg(not(loom))]
@@ -51,7 +51,7 @@ impl<T> Mutex<T> {
     /// Another thread is at it. Taken the moment it is free, the lock and all that it guards would go from core to core with
     /// each transaction, which costs more than the transaction itself. So whoever finds it taken keeps away for a
     /// moment, longer each time, and the other gets several done meanwhile: with two threads on two cores that halved
-    /// the cost of a loan. `None`: its owner does not run, to all appearances.
+    /// the cost of a loan. `None`: so many want it, or its owner runs so little, that parking is better.
     #[cfg(not(loom))]
     #[cold]
     fn keep_trying(&self) -> Option<MutexGuard<'_, T>> {
@@ -106,6 +106,8 @@ impl Parker {
     }
 
     /// Parks this thread until it is unparked, or was since it parked last, or until `deadline`. May return early.
+    ///
+    /// It is the thread's own token: what others unpark it for meanwhile is lost to them.
     pub(crate) fn park(&self, deadline: Option<Instant>) {
         match deadline {
             Some(deadline) => std::thread::park_timeout(deadline.saturating_duration_since(now())),

@@ -3,7 +3,7 @@
 //! Every driver call that may block is made here, under a [`Limit`](crate::Limit).
 
 use crate::contain::contained;
-use crate::entry::{Entry, Proof};
+use crate::entry::Entry;
 use crate::error::{Cause, Holder};
 use crate::event::{Called as CalledEvent, ClosedOne, OpenFailed, Opened};
 use crate::gate::Refusal;
@@ -11,7 +11,7 @@ use crate::limit::Limit;
 use crate::manager::{Fault, Line, Manager};
 use crate::reason::CloseReason;
 use crate::shared::{Cab, Called, Held, Job, Shared, Slot};
-use crate::sync::{self, AtomicBool, Sender};
+use crate::sync::{self, Sender};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +20,9 @@ use std::time::Duration;
 pub(crate) fn run<M: Manager>(job: Job<M>) {
     match job {
         Job::Open { slot, limit, generation } => open(slot, limit, generation),
-        Job::Check(entry) => check(entry),
-        Job::Reset(entry) => reset(entry),
-        Job::Close(entry, reason) => close(*entry, reason),
+        Job::Check(held) => check(held),
+        Job::Reset(held) => reset(held),
+        Job::Close(held, reason) => close(held, reason),
         Job::Cancel { pool, line, limit, holder, cancelled } => cancel(&pool, &*line, limit, holder, &cancelled),
         Job::Fire(fuse) => fuse.fire(|_| ()),
         Job::Expire { pool, slot, fuse, berth } => {
@@ -64,27 +64,11 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
 
     let (refusal, cause) = match answer {
         Ok(Ok((conn, line))) if !over => {
-            let mut entry = Box::new(Entry {
-                id: 0,
-                slot: slot.id(),
-                cab: Cab { conn, slot },
-                line,
-                opened_at: ended,
-                expires: None,
-                last_used: ended,
-                lent_at: ended,
-                proved: Proof { at: ended, epoch: 0 },
-                fresh_until: None,
-                asked: 0,
-                generation,
-                uses: 0,
-                touched: AtomicBool::new(false),
-                condemned: None,
-            });
-            shared.with(ended, |state, todo| state.admit(&mut entry, took, ended, todo));
+            let mut held = Held::new(slot, conn, line, generation, ended);
+            shared.with(ended, |state, todo| state.admit(&mut held, took, ended, todo));
             // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
-            shared.tell(|events| events.opened(&Opened { pool: &shared.config.name, id: entry.id, took }));
-            entry.cab.slot.give_back();
+            shared.tell(|events| events.opened(&Opened { pool: &shared.config.name, id: held.id, took }));
+            let (shared, entry) = held.give_back();
             shared.with(ended, |state, todo| state.put_proved(entry, ended, todo));
             return;
         }
@@ -117,43 +101,43 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
 }
 
 /// Asks the server for a sign of life.
-fn check<M: Manager>(mut entry: Held<M>) {
-    let shared = Arc::clone(entry.cab.slot.shared());
-    let line = entry.line.clone();
-    let called = shared.call(entry.slot, shared.config.check_timeout, line.as_ref(), |limit| {
-        shared.manager.is_valid(&mut entry.cab.conn, limit)
+fn check<M: Manager>(mut held: Held<M>) {
+    let shared = Arc::clone(held.cab.slot.shared());
+    let line = held.line.clone();
+    let called = shared.call(held.slot, shared.config.check_timeout, line.as_ref(), |limit| {
+        shared.manager.is_valid(&mut held.cab.conn, limit)
     });
     let ended = called.ended;
-    let (id, took) = (entry.id, called.took);
+    let (id, took) = (held.id, called.took);
     let verdict = judge(&called, CloseReason::CheckFailed);
     tell_of_call(&called, |error| {
         shared.tell(|events| events.checked(&CalledEvent { pool: &shared.config.name, id, took, error }));
     });
     match verdict {
         Ok(()) => {
-            entry.cab.slot.give_back();
+            let (shared, mut entry) = held.give_back();
             shared.with(ended, |state, todo| {
                 state.proved(&mut entry, ended);
                 state.put_proved(entry, ended, todo);
             });
         }
         Err(reason) => {
-            shared.with(ended, |state, _| state.died(&entry));
-            close_now(*entry, reason);
+            shared.with(ended, |state, _| state.died(&held));
+            close_now(held, reason);
         }
     }
 }
 
 /// Makes the session as good as new.
-fn reset<M: Manager>(mut entry: Held<M>) {
-    let shared = Arc::clone(entry.cab.slot.shared());
-    let line = entry.line.clone();
-    let called = shared.call(entry.slot, shared.config.reset_timeout, line.as_ref(), |limit| {
-        shared.manager.reset(&mut entry.cab.conn, limit)?;
-        shared.set_up(&mut entry.cab.conn)
+fn reset<M: Manager>(mut held: Held<M>) {
+    let shared = Arc::clone(held.cab.slot.shared());
+    let line = held.line.clone();
+    let called = shared.call(held.slot, shared.config.reset_timeout, line.as_ref(), |limit| {
+        shared.manager.reset(&mut held.cab.conn, limit)?;
+        shared.set_up(&mut held.cab.conn)
     });
     let ended = called.ended;
-    let (id, took) = (entry.id, called.took);
+    let (id, took) = (held.id, called.took);
     let verdict = judge(&called, CloseReason::ResetFailed);
     shared.with(ended, |state, _| state.reset_ended(verdict.is_ok()));
     tell_of_call(&called, |error| {
@@ -161,24 +145,24 @@ fn reset<M: Manager>(mut entry: Held<M>) {
     });
     match verdict {
         Ok(()) => {
-            entry.cab.slot.give_back();
+            let (shared, entry) = held.give_back();
             shared.with(ended, |state, todo| state.put(entry, ended, todo));
         }
-        Err(reason) => close_now(*entry, reason),
+        Err(reason) => close_now(held, reason),
     }
 }
 
 /// Ends a connection that failed while it was with the crew.
-fn close_now<M: Manager>(entry: Entry<Cab<M>>, reason: CloseReason) {
+fn close_now<M: Manager>(held: Held<M>, reason: CloseReason) {
     let now = sync::now();
-    entry.cab.slot.shared().with(now, |state, _| state.closing(entry.slot, reason, now));
-    close(entry, reason);
+    held.cab.slot.shared().with(now, |state, _| state.closing(held.slot, reason, now));
+    close(held, reason);
 }
 
 /// Says goodbye to a healthy connection and waits for the server to end the session; the slot stays taken until then.
 /// The line of one that is dead, or may be, is cut, and its slot is back at once.
-fn close<M: Manager>(entry: Entry<Cab<M>>, reason: CloseReason) {
-    let Entry { cab: Cab { conn, slot }, line, id, opened_at, uses, .. } = entry;
+fn close<M: Manager>(held: Held<M>, reason: CloseReason) {
+    let Entry { cab: Cab { slot, conn }, line, id, opened_at, uses, .. } = held.into_entry();
     let shared = Arc::clone(slot.shared());
     let span = shared.config.close_timeout;
     let called = match &line {

@@ -28,7 +28,7 @@ use crate::waiter::Wake;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Guarded by the pool's one lock. Owns no slot guard and nothing whose destructor is user code, but for the idle
+/// Guarded by the pool's one lock. Owns no reference to the pool and nothing whose destructor is user code, but for the idle
 /// entries, the errors and the waiters' cells; those leave through [`Todo`] or a return value, never by being dropped.
 pub(crate) struct State<C, E> {
     /// Newest last; handed out from the end.

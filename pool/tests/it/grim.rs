@@ -21,13 +21,14 @@ fn errors_whose_destructors_panic_cost_the_crew_no_thread() {
 }
 
 #[test]
-fn an_error_whose_destructor_panics_does_not_come_out_of_a_guards_drop() {
+fn an_error_or_a_cut_whose_destructor_panics_does_not_come_out_of_a_guards_drop() {
     hush();
     let pool = Pool::builder().max_size(1).build_lazy(Engine).unwrap();
     let mut conn = pool.get().unwrap();
     *conn += 1;
     assert!(catch_unwind(AssertUnwindSafe(|| drop(conn))).is_ok());
     assert_eq!(pool.stats().resets_failed, 1);
+    assert!(pool.get_timeout(Duration::from_secs(10)).is_ok(), "its slot is lost");
 }
 
 #[test]
@@ -84,7 +85,7 @@ impl Manager for Remote {
     }
 }
 
-/// Its resets fail, in the returning thread.
+/// Its resets fail, in the returning thread, and nobody cuts them.
 struct Engine;
 
 impl Manager for Engine {
@@ -101,7 +102,9 @@ impl Manager for Engine {
     fn has_broken(&self, _: &mut u8) -> bool {
         false
     }
-    fn reset(&self, _: &mut u8, _: &Limit) -> Result<(), Grim> {
+    fn reset(&self, _: &mut u8, limit: &Limit) -> Result<(), Grim> {
+        let grim = Grim;
+        limit.on_cut(move || drop(grim));
         Err(Grim)
     }
 }
