@@ -210,7 +210,7 @@ impl<'a, M: Manager> Request<'a, M> {
         let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
         let (pool, id) = (&*self.shared.config.name, entry.id);
         self.shared.tell(|events| events.checked_out(&CheckedOut { pool, id, waited }));
-        self.shared.hold(entry)
+        Held::hold(self.shared, entry)
     }
 
     /// It was no loan: the connection goes back, to be closed or to be checked.

@@ -96,6 +96,9 @@ impl fmt::Display for Report {
             }
         }
         write!(f, ", {waiting} waiting")?;
+        if *idle > 0 {
+            write!(f, "; what is idle must be checked before its next loan")?;
+        }
         if let Some((error, age)) = &self.last_connect_error {
             write!(f, "; connecting failed {age:.1?} ago: {}", Chain(error.as_ref()))?;
         }

@@ -29,7 +29,7 @@ impl MySqlManager {
         Self::from_source(Source::Fixed(opts.into()))
     }
 
-    /// Connects as a URL says, such as `mysql://user:password@host:3306/database?stmt_cache_size=64`.
+    /// Connects as a URL says, such as `mysql://user:password@host:3306/database?stmt_cache_size=64`. `mariadb://` means the same.
     ///
     /// # Errors
     ///
@@ -37,7 +37,12 @@ impl MySqlManager {
     pub fn from_url(url: &str) -> Result<Self, UrlError> {
         let query = url.split_once('?').map_or("", |(_, query)| query);
         let prefers = query.split('&').any(|pair| pair == "prefer_socket=true");
-        Ok(Self::new(Opts::from_url(url)?).prefer_socket(prefers))
+        // The driver knows the one scheme only.
+        let opts = match url.strip_prefix("mariadb:") {
+            Some(rest) => Opts::from_url(&format!("mysql:{rest}"))?,
+            None => Opts::from_url(url)?,
+        };
+        Ok(Self::new(opts).prefer_socket(prefers))
     }
 
     /// Asks `config` before each connection is opened: for passwords that expire and servers that move.
@@ -150,4 +155,17 @@ impl fmt::Debug for MySqlManager {
 pub(crate) enum Source {
     Fixed(Opts),
     Asked(Arc<dyn Fn() -> mysql::Result<Opts> + Send + Sync>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_may_say_mariadb() {
+        let manager = MySqlManager::from_url("mariadb://app:secret@db.example:3307/shop").unwrap();
+        let Source::Fixed(opts) = manager.source else { panic!("they are fixed") };
+        assert_eq!((&*opts.get_ip_or_hostname(), opts.get_tcp_port()), ("db.example", 3307));
+        assert!(MySqlManager::from_url("mariadbs://db.example").is_err());
+    }
 }

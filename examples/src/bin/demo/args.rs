@@ -33,11 +33,11 @@ struct Words {
     #[command(flatten)]
     database: Url,
 
-    /// The most connections the pool may hold.
+    /// The most connections the pool may hold, 1 to 100.
     #[arg(long, value_name = "COUNT", default_value = "10", value_parser = number(1..=100))]
     max_size: u32,
 
-    /// How many threads share them in the section on concurrency.
+    /// How many threads share them in the section on concurrency, 1 to 1000.
     #[arg(long, value_name = "COUNT", default_value = "15", value_parser = number(1..=1_000))]
     threads: u32,
 

@@ -9,7 +9,7 @@ pub(crate) enum Failure {
     /// No such account, or too little in it.
     Refused,
     /// There was no connection in time: all are lent, or the server is away. Nothing was done.
-    Busy,
+    Busy(String),
     /// Anything else, which concerns us and not the client.
     Broken(String),
 }
@@ -17,7 +17,9 @@ pub(crate) enum Failure {
 impl<D: Error + 'static> From<GetError<D>> for Failure {
     fn from(error: GetError<D>) -> Self {
         match error {
-            GetError::Timeout(_) | GetError::Overloaded(_) | GetError::Connect(_) | GetError::Closed => Self::Busy,
+            GetError::Timeout(_) | GetError::Overloaded(_) | GetError::Connect(_) | GetError::Closed => {
+                Self::Busy(error.to_string())
+            }
             other => Self::Broken(other.to_string()),
         }
     }
@@ -45,7 +47,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::Refused => (StatusCode::CONFLICT, "no such account, or too little in it").into_response(),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "busy").into_response(),
+            Self::Busy(why) => {
+                eprintln!("busy: {why}");
+                (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "busy").into_response()
+            }
             Self::Broken(why) => {
                 eprintln!("failed: {why}");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -1,9 +1,12 @@
 //! What all handles, guards and crew threads of one pool share. The only place that locks the state.
 
+mod held;
+
+pub(crate) use held::{Cab, Held, Slot};
+
 use crate::config::Config;
 use crate::contain::contained;
 use crate::crew::Crew;
-use crate::entry::Entry;
 use crate::error::{Cause, Holder};
 use crate::event::EventHandler;
 use crate::gate::Refusal;
@@ -14,7 +17,6 @@ use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::todo::{Action, Opening, Todo};
 use crate::sync::{self, Mutex, Sender};
-use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -70,24 +72,6 @@ pub(crate) enum Job<M: Manager> {
     Tick(Weak<Shared<M>>, Instant),
 }
 
-/// One unit of capacity. Dropping it pays the capacity back, and a new connection is opened if somebody waits.
-pub(crate) struct Slot<M: Manager> {
-    /// `None` while the state answers for it.
-    shared: Option<Arc<Shared<M>>>,
-    id: SlotId,
-}
-
-/// A connection and the slot that it fills.
-pub(crate) struct Cab<M: Manager> {
-    // In this order: the slot is free only when the connection is gone.
-    pub(crate) conn: M::Connection,
-    pub(crate) slot: Slot<M>,
-}
-
-/// A connection that its borrower or the crew answers for: dropped, it pays its slot back. One pointer, for what is written in
-/// parts and copied as a whole makes a processor wait.
-pub(crate) struct Held<M: Manager>(Box<Entry<Cab<M>>>);
-
 /// What became of a driver call.
 pub(crate) struct Called<T> {
     /// What it answered, or its panic's message.
@@ -131,12 +115,11 @@ impl<M: Manager> Shared<M> {
             match action {
                 Action::Wake(wake) => wake.wake(),
                 Action::Open(Opening { slot: id, limit, generation }) => {
-                    let slot = Slot { shared: Some(Arc::clone(self)), id };
-                    self.crew.submit(Job::Open { slot, limit, generation });
+                    self.crew.submit(Job::Open { slot: Slot::new(self, id), limit, generation });
                 }
-                Action::Check(entry) => self.crew.submit(Job::Check(self.hold(entry))),
-                Action::Reset(entry) => self.crew.submit(Job::Reset(self.hold(entry))),
-                Action::Close(entry, reason) => self.crew.submit(Job::Close(self.hold(entry), reason)),
+                Action::Check(entry) => self.crew.submit(Job::Check(Held::hold(self, entry))),
+                Action::Reset(entry) => self.crew.submit(Job::Reset(Held::hold(self, entry))),
+                Action::Close(entry, reason) => self.crew.submit(Job::Close(Held::hold(self, entry), reason)),
                 Action::Cut(slot, call) => {
                     if let Some(fuse) = Fuse::upgrade(&call) {
                         self.crew.submit(Job::Expire { pool: Arc::downgrade(self), slot, fuse, berth: None });
@@ -156,13 +139,6 @@ impl<M: Manager> Shared<M> {
         for error in errors {
             let _ = contained(|| drop(error));
         }
-    }
-
-    /// Answers for what the state has just given up.
-    #[inline]
-    pub(crate) fn hold(self: &Arc<Self>, mut entry: Box<Entry<Cab<M>>>) -> Held<M> {
-        entry.cab.slot.shared = Some(Arc::clone(self));
-        Held(entry)
     }
 
     /// Makes a driver call for what fills `slot`, in this crew thread, for at most `span`. When the time is over the
@@ -257,67 +233,6 @@ impl<M: Manager> Shared<M> {
         let _ = contained(|| event(&self.hooks.tracing));
         if let Some(events) = &self.hooks.events {
             let _ = contained(|| event(&**events));
-        }
-    }
-}
-
-impl<M: Manager> Slot<M> {
-    pub(crate) fn id(&self) -> SlotId {
-        self.id
-    }
-
-    #[inline]
-    pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
-        self.shared.as_ref().expect("a slot has its pool until it is given back")
-    }
-}
-
-impl<M: Manager> Held<M> {
-    /// A connection that was opened in `slot`, by an attempt that began in `generation`.
-    pub(crate) fn new(
-        slot: Slot<M>,
-        conn: M::Connection,
-        line: Option<Arc<dyn Line>>,
-        generation: u64,
-        now: Instant,
-    ) -> Self {
-        Self(Box::new(Entry::new(slot.id, Cab { conn, slot }, line, generation, now)))
-    }
-
-    /// For the state, which answers for the slot once it has the entry. Until then nothing may unwind.
-    #[inline]
-    pub(crate) fn give_back(self) -> (Arc<Shared<M>>, Box<Entry<Cab<M>>>) {
-        let Self(mut entry) = self;
-        let shared = entry.cab.slot.shared.take().expect("what is held has its pool");
-        (shared, entry)
-    }
-
-    /// To be taken apart.
-    pub(crate) fn into_entry(self) -> Entry<Cab<M>> {
-        *self.0
-    }
-}
-
-impl<M: Manager> Deref for Held<M> {
-    type Target = Entry<Cab<M>>;
-
-    #[inline]
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<M: Manager> DerefMut for Held<M> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-impl<M: Manager> Drop for Slot<M> {
-    fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            shared.with(sync::now(), |state, todo| state.release(self.id, todo));
         }
     }
 }

@@ -1,0 +1,100 @@
+//! Capacity as a value: a slot, and a connection that is held with its slot outside the state.
+
+use crate::entry::Entry;
+use crate::manager::{Line, Manager};
+use crate::shared::Shared;
+use crate::slots::SlotId;
+use crate::sync;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One unit of capacity. Dropping it pays the capacity back, and a new connection is opened if somebody waits.
+pub(crate) struct Slot<M: Manager> {
+    /// `None` while the state answers for it.
+    shared: Option<Arc<Shared<M>>>,
+    id: SlotId,
+}
+
+/// A connection and the slot that it fills.
+pub(crate) struct Cab<M: Manager> {
+    // In this order: the slot is free only when the connection is gone.
+    pub(crate) conn: M::Connection,
+    pub(crate) slot: Slot<M>,
+}
+
+/// A connection that its borrower or the crew answers for: dropped, it pays its slot back. One pointer, for what is written in
+/// parts and copied as a whole makes a processor wait.
+pub(crate) struct Held<M: Manager>(Box<Entry<Cab<M>>>);
+
+impl<M: Manager> Slot<M> {
+    pub(super) fn new(shared: &Arc<Shared<M>>, id: SlotId) -> Self {
+        Self { shared: Some(Arc::clone(shared)), id }
+    }
+
+    pub(crate) fn id(&self) -> SlotId {
+        self.id
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
+        self.shared.as_ref().expect("a slot has its pool until it is given back")
+    }
+}
+
+impl<M: Manager> Held<M> {
+    /// A connection that was opened in `slot`, by an attempt that began in `generation`.
+    pub(crate) fn new(
+        slot: Slot<M>,
+        conn: M::Connection,
+        line: Option<Arc<dyn Line>>,
+        generation: u64,
+        now: Instant,
+    ) -> Self {
+        Self(Box::new(Entry::new(slot.id, Cab { conn, slot }, line, generation, now)))
+    }
+
+    /// Answers for what the state has just given up.
+    #[inline]
+    pub(crate) fn hold(shared: &Arc<Shared<M>>, mut entry: Box<Entry<Cab<M>>>) -> Self {
+        entry.cab.slot.shared = Some(Arc::clone(shared));
+        Self(entry)
+    }
+
+    /// For the state, which answers for the slot once it has the entry. Until then nothing may unwind.
+    #[inline]
+    pub(crate) fn give_back(self) -> (Arc<Shared<M>>, Box<Entry<Cab<M>>>) {
+        let Self(mut entry) = self;
+        let shared = entry.cab.slot.shared.take().expect("what is held has its pool");
+        (shared, entry)
+    }
+
+    /// To be taken apart.
+    pub(crate) fn into_entry(self) -> Entry<Cab<M>> {
+        *self.0
+    }
+}
+
+impl<M: Manager> Deref for Held<M> {
+    type Target = Entry<Cab<M>>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<M: Manager> DerefMut for Held<M> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<M: Manager> Drop for Slot<M> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            shared.with(sync::now(), |state, todo| state.release(self.id, todo));
+        }
+    }
+}
