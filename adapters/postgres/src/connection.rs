@@ -3,14 +3,14 @@
 //! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
 
 use crate::connector::Connector;
-use crate::line::CancelToken;
+use crate::line::{CancelToken, Tokens};
 use crate::statements::Statements;
 use crate::tap::Tap;
+use crate::wire::Effect;
 use postgres::{Client, Error, Statement};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// A pooled PostgreSQL connection. Derefs to [`postgres::Client`].
 pub struct Connection {
@@ -21,8 +21,8 @@ pub struct Connection {
     pub(crate) tap: Option<Arc<Tap>>,
     /// For a second connection by the same way.
     pub(crate) connector: Connector,
-    /// A cancellation was sent: nobody knows which statement it hits.
-    pub(crate) cancelled: Arc<AtomicBool>,
+    /// What the tokens handed out share with this.
+    pub(crate) tokens: Arc<Tokens>,
     /// Somebody else lends the sessions, by the transaction.
     pub(crate) transaction_pooler: bool,
 }
@@ -35,6 +35,9 @@ impl Connection {
     /// [`statement_cache`](crate::PostgresManager::statement_cache) allows. Behind a transaction pooler
     /// nothing is kept unless that was chosen.
     ///
+    /// While the session is not as it was at the beginning of the loan (a setting, a temporary table), and in a transaction
+    /// after `SET LOCAL`, what is prepared is not kept: it may mean something else to the next holder.
+    ///
     /// After the schema has changed the server may refuse a statement with SQLSTATE `0A000` ("cached plan must not change
     /// result type"): see [`clear_statement_cache`](Self::clear_statement_cache).
     ///
@@ -46,7 +49,9 @@ impl Connection {
             return Ok(statement);
         }
         let statement = self.client.prepare(sql)?;
-        self.statements.keep(sql, &statement);
+        if self.tap().is_none_or(|tap| tap.tracker().effect() == Effect::None) {
+            self.statements.keep(sql, &statement);
+        }
         Ok(statement)
     }
 
@@ -55,12 +60,13 @@ impl Connection {
         self.statements.clear();
     }
 
-    /// The driver's own client, where a function wants just that.
+    /// The driver's own client, where a function wants just that. It must stay where it is: swapped with another's, neither
+    /// is watched any more.
     pub fn client(&mut self) -> &mut Client {
         &mut self.client
     }
 
-    /// A handle by which another thread can cancel the statement that runs here.
+    /// A handle by which another thread can cancel the statement that runs here, until the loan ends.
     ///
     /// In place of [`Client::cancel_token`], whose tokens do not work here: they lack the way by which this connection was
     /// made. The same is true of those of a transaction.
@@ -68,7 +74,7 @@ impl Connection {
         CancelToken {
             token: self.client.cancel_token(),
             connector: self.connector.clone(),
-            cancelled: Arc::clone(&self.cancelled),
+            tokens: Arc::clone(&self.tokens),
         }
     }
 
@@ -81,6 +87,14 @@ impl Connection {
     pub fn fatal(&self) -> Option<String> {
         let code = self.tap()?.fatal()?;
         Some(String::from_utf8_lossy(&code).into_owned())
+    }
+
+    /// Between two loans: tokens of the last are of no use any more. Was one used?
+    pub(crate) fn ends_cancelled(&mut self) -> bool {
+        if Arc::strong_count(&self.tokens) == 1 {
+            return self.tokens.was_used();
+        }
+        std::mem::take(&mut self.tokens).end()
     }
 
     pub(crate) fn tap(&self) -> Option<&Tap> {

@@ -15,20 +15,46 @@ use std::time::{Duration, Instant};
 pub struct CancelToken {
     pub(crate) token: postgres::CancelToken,
     pub(crate) connector: Connector,
-    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) tokens: Arc<Tokens>,
+}
+
+/// What the tokens of one loan share with the connection. Each side writes its own word before it reads the other's, so that
+/// one of the two notices.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    /// A cancellation was sent: nobody knows which statement it hits.
+    cancelled: AtomicBool,
+    /// The loan is over.
+    over: AtomicBool,
+}
+
+impl Tokens {
+    pub(crate) fn was_used(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Ends their use. Was one used before?
+    pub(crate) fn end(&self) -> bool {
+        self.over.store(true, Ordering::SeqCst);
+        self.was_used()
+    }
 }
 
 impl CancelToken {
     /// Asks the server to give up the statement, over a connection of its own, and waits until the server has passed the
     /// request on; for at most `timeout`, and the connect time-out in the settings for the TCP connection.
     ///
-    /// It may come too late and hit the next statement. So the connection is not lent again: it is replaced on return.
+    /// It may come too late and hit the next statement. So the connection is not lent again: it is replaced on return. Once
+    /// the loan is over, nothing is sent.
     ///
     /// # Errors
     ///
     /// The driver's, if the server was not reached. Success does not mean that anything was cancelled.
     pub fn cancel_query(&self, timeout: Duration) -> Result<(), Error> {
-        self.cancelled.store(true, Ordering::SeqCst);
+        self.tokens.cancelled.store(true, Ordering::SeqCst);
+        if self.tokens.over.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         cancel(&self.token, &self.connector, Instant::now().checked_add(timeout))
     }
 }

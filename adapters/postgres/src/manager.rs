@@ -13,7 +13,6 @@ use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Config, Error, Socket};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Opens connections to one PostgreSQL database, or to the same one on several hosts.
@@ -139,7 +138,7 @@ impl Manager for PostgresManager {
     /// Knows what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use
     /// or check.
     fn has_broken(&self, conn: &mut Connection) -> bool {
-        conn.client.is_closed() || conn.cancelled.load(Ordering::SeqCst) || conn.tap().is_some_and(|tap| tap.is_over())
+        conn.ends_cancelled() || conn.client.is_closed() || conn.tap().is_some_and(|tap| tap.is_over())
     }
 
     fn session(&self, conn: &mut Connection) -> Session {

@@ -16,7 +16,6 @@ use postgres::{Client, Config, Error};
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub(crate) fn open(manager: &PostgresManager, limit: &Limit) -> Result<Connection, Error> {
@@ -68,8 +67,8 @@ fn wrap(manager: &PostgresManager, client: Client, connector: Connector, tap: Op
     // Behind a transaction pooler a statement may be gone with the session that knew it.
     let usual = if manager.transaction_pooler { 0 } else { 100 };
     let statements = Statements::new(manager.statement_cache.unwrap_or(usual));
-    let cancelled = Arc::new(AtomicBool::new(false));
-    Connection { client, statements, tap, connector, cancelled, transaction_pooler: manager.transaction_pooler }
+    let tokens = Arc::default();
+    Connection { client, statements, tap, connector, tokens, transaction_pooler: manager.transaction_pooler }
 }
 
 /// Looks up the names, and puts all addresses in: the driver then looks up nothing.

@@ -13,6 +13,23 @@ pub(super) struct Message<'a> {
     pub(super) whole: bool,
 }
 
+impl<'a> Message<'a> {
+    /// The name that begins there and ends with a zero, and where it ends.
+    pub(super) fn name_at(&self, begin: usize) -> Option<(&'a [u8], usize)> {
+        let rest = self.body.get(begin..)?;
+        let length = rest.iter().take(LONGEST_NAME + 1).position(|&byte| byte == 0)?;
+        Some((&rest[..length], begin + length + 1))
+    }
+
+    /// The text that begins there, if all of it is here and the zero ends it. `Parse` has its parameters' types behind that.
+    pub(super) fn text_at(&self, begin: usize) -> Option<&'a [u8]> {
+        let rest = self.body.get(begin..)?;
+        let length = rest.iter().position(|&byte| byte == 0)?;
+        let ends = self.tag != b'Q' || length + 1 == rest.len();
+        (self.whole && ends).then_some(&rest[..length])
+    }
+}
+
 /// The tag of a client's first message. No real tag is zero.
 pub(super) const STARTUP: u8 = 0;
 
@@ -111,3 +128,6 @@ impl Framer {
 }
 
 const KEPT_BETWEEN_MESSAGES: usize = 256;
+
+/// PostgreSQL's own limit, 63 bytes.
+pub(super) const LONGEST_NAME: usize = 63;

@@ -12,8 +12,7 @@ pub(super) fn is_harmless_tag(tag: &[u8]) -> bool {
     TAGS.contains(&words.trim_ascii_end())
 }
 
-/// Is this a function that changes nothing in the session? Also true of words that merely look like one, because a
-/// parenthesis follows.
+/// Is this a function that changes nothing in the session?
 pub(super) fn is_harmless_function(name: &[u8]) -> bool {
     std::str::from_utf8(name).is_ok_and(|name| NAMES.contains(name))
 }
@@ -49,8 +48,7 @@ const TAGS: &[&[u8]] = &[
 ];
 
 /// Looked up by name, for each call in a text that is seen for the first time.
-static NAMES: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| KEYWORDS.split_ascii_whitespace().chain(FUNCTIONS.split_ascii_whitespace()).collect());
+static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| FUNCTIONS.split_ascii_whitespace().collect());
 
 /// Words that a parenthesis may follow without being called, wherever they stand: no function can have such a name. (Those
 /// that may be names, such as `SETS` or `JOIN`, are for the scan to judge by what stands before them.)
@@ -59,23 +57,44 @@ const KEYWORDS: &str = "\
     in intersect interval lateral limit not numeric offset on or returning row select some table then time timestamp \
     union using values varchar when where with";
 
-/// Two words after which a parenthesis calls nothing, though the second alone might be a function's name.
-pub(super) const PAIRS: &[(&str, &str)] = &[
-    ("group", "by"),
-    ("order", "by"),
-    ("partition", "by"),
-    ("grouping", "sets"),
-    ("on", "conflict"),
-    ("as", "materialized"),
-    ("not", "materialized"),
-    ("then", "insert"),
-    ("from", "stdin"),
-    ("to", "stdout"),
+/// Two words after which a parenthesis calls nothing, though the second alone might be a function's name. (Those for which
+/// more must be known of the statement are in the scan.)
+pub(super) const PAIRS: &[(&str, &str)] =
+    &[("group", "by"), ("order", "by"), ("partition", "by"), ("grouping", "sets"), ("as", "materialized")];
+
+/// Words that may be names, too, or that join expressions, and after which one may begin.
+pub(super) const EXPECTING: &[&str] = &[
+    "asymmetric",
+    "both",
+    "by",
+    "collate",
+    "default",
+    "escape",
+    "first",
+    "for",
+    "groups",
+    "ilike",
+    "join",
+    "key",
+    "leading",
+    "like",
+    "next",
+    "only",
+    "overlaps",
+    "placing",
+    "range",
+    "rows",
+    "symmetric",
+    "tablesample",
+    "to",
+    "trailing",
+    "value",
+    "variadic",
+    "zone",
 ];
 
-/// Words that may be names, too, and after which an expression may begin.
-pub(super) const EXPECTING: &[&str] =
-    &["asymmetric", "by", "collate", "escape", "first", "next", "only", "symmetric", "tablesample", "zone"];
+/// What a statement can begin with that `WITH` may stand before.
+pub(super) const VERBS: &[&str] = &["select", "values", "table", "insert", "update", "delete", "merge"];
 
 /// Of those that PostgreSQL brings along the usual ones. None changes the session, runs SQL that it is given, or keeps
 /// anything beyond the transaction.
@@ -116,9 +135,11 @@ mod tests {
 
     #[test]
     fn functions_are_known_by_their_whole_names() {
-        for name in ["abs", "count", "xmin", "where", "lower"] {
-            assert_eq!(is_harmless_function(name.as_bytes()), name != "xmin", "{name}");
+        for name in ["abs", "count", "lower"] {
+            assert!(is_harmless_function(name.as_bytes()), "{name}");
         }
+        assert!(!is_harmless_function(b"xmin"));
+        assert!(is_keyword(b"Where") && !is_harmless_function(b"where"), "in quotes it may be one");
         assert!(!is_harmless_function(b"abs age") && !is_harmless_function(b"Abs") && !is_harmless_function(&[0xff]));
     }
 

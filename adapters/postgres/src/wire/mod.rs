@@ -4,6 +4,7 @@
 
 mod framer;
 mod harmless;
+mod lexer;
 mod sql;
 mod tracker;
 
@@ -11,5 +12,8 @@ mod tracker;
 mod proptests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod texts;
 
+pub(crate) use sql::Effect;
 pub(crate) use tracker::{End, Tracker};

@@ -3,7 +3,7 @@
 //!
 //! `PROPTEST_CASES` says how many cases there are of each.
 
-use super::sql;
+use super::sql::{self, Effect};
 use super::tracker::Tracker;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -25,12 +25,12 @@ fn feed(tracker: &mut Tracker, piece: &Piece) {
 /// All that can be asked of a tracker.
 fn verdict(tracker: &Tracker) -> String {
     format!(
-        "{:?} {:?} {:?} {:?} {}",
+        "{:?} {:?} {:?} {:?} {:?}",
         tracker.session(false),
         tracker.session(true),
         tracker.end(),
         tracker.pid(),
-        tracker.prepared_by_sql()
+        tracker.effect()
     )
 }
 
@@ -157,21 +157,21 @@ proptest! {
 
     #[test]
     fn arbitrary_text_can_be_scanned(text in vec(any::<u8>(), 0..200)) {
-        sql::is_harmless(&text);
+        sql::effect(&text);
     }
 
     /// Whatever stands around it, in whatever quotes: what is called in the open is seen.
     #[test]
     fn a_call_in_the_open_is_never_missed(before in fragments(), after in fragments()) {
         let text = format!("SELECT {before} set_config('work_mem', '1MB', false) {after}");
-        prop_assert!(!sql::is_harmless(text.as_bytes()), "{text}");
+        prop_assert_eq!(sql::effect(text.as_bytes()), Effect::Session, "{}", text);
     }
 
     /// And what is in quotes or comments costs nothing.
     #[test]
     fn what_is_quoted_is_not_called(around in fragments()) {
         let text = format!("SELECT {around} 'set_config(1)' {around} , $x$ pg_advisory_lock(1) $x$ -- INTO x()\n {around}");
-        prop_assert!(sql::is_harmless(text.as_bytes()), "{text}");
+        prop_assert!(sql::effect(text.as_bytes()) < Effect::Session, "{text}");
     }
 }
 

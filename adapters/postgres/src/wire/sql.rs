@@ -1,19 +1,33 @@
-//! Does a text of SQL surely leave the session as it was?
+//! What does a text of SQL do to the session that runs it?
 //!
-//! Not a parser: it cuts the text into tokens just as PostgreSQL's lexer does, and looks for what could change a session
-//! behind the tag of a harmless command. Where it is in doubt the answer is no, which costs a reset.
+//! Not a parser: it looks at the tokens (`lexer.rs`) one by one for what could change a session behind the tag of a harmless
+//! command. Where it is in doubt it says so, which costs a reset.
 
-use super::harmless::{EXPECTING, PAIRS, is_harmless_function, is_keyword};
+use super::harmless::{EXPECTING, PAIRS, VERBS, is_harmless_function, is_keyword};
+use super::lexer::{CAST, Lexer, Token};
 
-/// Whether nothing in `text` can change the session: no `INTO` but that of an `INSERT`, no `CREATE` or `EXECUTE`, no
-/// `SET` that outlives the transaction, no `pg_settings`, and only calls of functions known to be harmless.
-pub(super) fn is_harmless(text: &[u8]) -> bool {
-    scan(text).is_some()
+/// How far what a text does can reach, the least first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    /// The session is as it was.
+    #[default]
+    None,
+    /// `SET LOCAL`: to the end of the transaction.
+    Transaction,
+    /// To the end of the session, or so it may be.
+    Session,
+}
+
+/// What running `text` may do. For less than [`Effect::Session`] there must be no `INTO` but that of an `INSERT` or `MERGE`,
+/// no `CREATE` or `EXECUTE`, no `SET` that outlives the transaction, no `pg_settings`, and only calls of functions known to
+/// be harmless.
+pub(super) fn effect(text: &[u8]) -> Effect {
+    scan(text).unwrap_or(Effect::Session)
 }
 
 /// `None` as soon as there is doubt.
-fn scan(text: &[u8]) -> Option<()> {
-    let mut lexer = Lexer { text, at: 0 };
+fn scan(text: &[u8]) -> Option<Effect> {
+    let mut lexer = Lexer::new(text);
     let mut before = Before::default();
     while let Some(token) = lexer.next()? {
         match token {
@@ -22,29 +36,16 @@ fn scan(text: &[u8]) -> Option<()> {
             Token::Literal => before.other(),
         }
     }
-    Some(())
+    Some(before.effect)
 }
-
-enum Token<'a> {
-    /// A keyword or a name.
-    Word { name: &'a [u8], quoted: bool },
-    /// A string, a number, a parameter.
-    Literal,
-    /// A character that stands for itself; a cast `::` comes as [`CAST`].
-    Mark(u8),
-}
-
-/// Stands for `::`. No text of SQL holds this byte outside of quotes.
-const CAST: u8 = 0;
 
 /// What stands before the token that is looked at.
 #[derive(Default)]
 struct Before<'a> {
     last: Last<'a>,
-    /// The statement began with `SET`, and nothing has followed yet.
-    set: bool,
-    /// A statement has begun.
-    begun: bool,
+    statement: Statement<'a>,
+    parens: Parens,
+    effect: Effect,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -55,8 +56,10 @@ enum Last<'a> {
     /// A name and a dot.
     Dot(Name<'a>),
     Cast,
+    /// A parenthesis that opens.
+    Opened,
     /// A parenthesis that closes.
-    Closed,
+    Closed(Paren),
 }
 
 /// A name, perhaps qualified.
@@ -67,84 +70,210 @@ struct Name<'a> {
     quoted: bool,
     /// A list of columns or a type's modifier may follow it, but a parenthesis does not make it a call.
     declared: bool,
+    /// It stands where a statement begins.
+    heads: bool,
+    /// The word right before it, if it is a plain one.
+    before: &'a [u8],
 }
 
 impl Name<'_> {
     fn is(&self, keyword: &str) -> bool {
         !self.quoted && self.schema.is_none() && self.name.eq_ignore_ascii_case(keyword.as_bytes())
     }
+
+    fn follows(&self, keyword: &str) -> bool {
+        self.before.eq_ignore_ascii_case(keyword.as_bytes())
+    }
+}
+
+/// What is known of the statement that has begun.
+#[derive(Default)]
+struct Statement<'a> {
+    begun: bool,
+    /// Its first word.
+    head: &'a [u8],
+    set: Set,
+    /// There was a `JOIN` or `MERGE`, whose `ON` begins an expression.
+    joined: bool,
+    merges: bool,
+    /// There was a `CASE`, whose `THEN` begins an expression.
+    cased: bool,
+    /// After `WITH`: the statement that it belongs to has begun.
+    verb: bool,
+}
+
+impl Statement<'_> {
+    fn is(&self, keyword: &str) -> bool {
+        self.head.eq_ignore_ascii_case(keyword.as_bytes())
+    }
+}
+
+#[derive(Default, PartialEq)]
+enum Set {
+    #[default]
+    No,
+    /// `SET` was the last token.
+    Begun,
+    /// `SET LOCAL` or its like, unless a dot follows: then it is the name of a setting.
+    Bounded,
+}
+
+/// What a parenthesis encloses.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Paren {
+    #[default]
+    Plain,
+    /// What `FILTER` and `OVER` may follow: a call.
+    Call,
+    /// What an expression may follow: `DISTINCT ON (..)`.
+    Lead,
+}
+
+/// Those that are open, two bits each.
+#[derive(Default)]
+struct Parens(u128, u32);
+
+impl Parens {
+    fn open(&mut self, paren: Paren) -> Option<()> {
+        self.1 = Some(self.1 + 1).filter(|&depth| depth <= 64)?;
+        self.0 = self.0 << 2 | paren as u128;
+        Some(())
+    }
+
+    fn close(&mut self) -> Option<Paren> {
+        self.1 = self.1.checked_sub(1)?;
+        let paren = [Paren::Plain, Paren::Call, Paren::Lead][(self.0 & 3) as usize];
+        self.0 >>= 2;
+        Some(paren)
+    }
 }
 
 impl<'a> Before<'a> {
     fn word(&mut self, name: &'a [u8], quoted: bool) -> Option<()> {
         let is = |keyword: &str| !quoted && name.eq_ignore_ascii_case(keyword.as_bytes());
-        let follows = |keyword: &str| matches!(self.last, Last::Word(word) if word.is(keyword));
-        let into = is("into");
-        if into && !follows("insert") && !follows("merge") || is("create") || is("execute") {
+        if is("into") && !self.inserts() || is("create") || is("execute") || name.eq_ignore_ascii_case(b"pg_settings") {
             return None;
         }
-        if name.eq_ignore_ascii_case(b"pg_settings") {
-            return None;
+        let first = !std::mem::replace(&mut self.statement.begun, true);
+        let name = Name {
+            schema: match self.last {
+                Last::Dot(outer) if outer.schema.is_some() => Some(&b"?"[..]),
+                Last::Dot(outer) => Some(outer.name),
+                _ => None,
+            },
+            name,
+            quoted,
+            declared: self.is_declared() || !quoted && self.is_clause(name) || first && is("copy"),
+            heads: first || matches!(self.last, Last::Opened) || self.ends_with(),
+            before: match self.last {
+                Last::Word(before) if !before.quoted && before.schema.is_none() => before.name,
+                _ => b"",
+            },
+        };
+        let statement = &mut self.statement;
+        if first && !quoted {
+            statement.head = name.name;
         }
-        if std::mem::take(&mut self.set) && !["local", "transaction", "constraints"].into_iter().any(is) {
-            return None;
+        statement.set = match statement.set {
+            Set::Begun if is("local") || is("transaction") || is("constraints") => Set::Bounded,
+            Set::Begun => return None,
+            _ if first && is("set") => Set::Begun,
+            _ => Set::No,
+        };
+        if statement.set == Set::Bounded && is("local") {
+            self.effect = Effect::Transaction;
         }
-        let first = !std::mem::replace(&mut self.begun, true);
-        self.set = first && is("set");
-        let declared = match self.last {
+        statement.merges |= is("merge");
+        statement.joined |= is("join") || is("merge");
+        statement.cased |= is("case");
+        statement.verb |= self.parens.1 == 0 && VERBS.iter().any(|verb| is(verb));
+        self.last = Last::Word(name);
+        Some(())
+    }
+
+    /// Was the last word the `INSERT` or `MERGE` of a statement, and no label that is spelt so?
+    fn inserts(&self) -> bool {
+        matches!(self.last, Last::Word(word) if word.heads && (word.is("insert") || word.is("merge")))
+    }
+
+    /// Was the last token the end of what `WITH` brings along?
+    fn ends_with(&self) -> bool {
+        let outermost = self.parens.1 == 0 && matches!(self.last, Last::Closed(_));
+        outermost && self.statement.is("with") && !self.statement.verb
+    }
+
+    fn is_declared(&self) -> bool {
+        match self.last {
             Last::Word(word) => ["as", "with", "recursive", "into", "copy"].iter().any(|keyword| word.is(keyword)),
             Last::Dot(outer) => outer.declared,
             Last::Cast => true,
-            Last::Closed | Last::Other => false,
-        };
-        let declared = declared || !quoted && self.is_clause(name) || first && is("copy");
-        let schema = match self.last {
-            Last::Dot(outer) if outer.schema.is_some() => Some(&b"?"[..]),
-            Last::Dot(outer) => Some(outer.name),
-            _ => None,
-        };
-        self.last = Last::Word(Name { schema, name, quoted, declared });
-        Some(())
+            Last::Opened | Last::Closed(_) | Last::Other => false,
+        }
     }
 
     /// Does this word, which might also be the name of a function, stand where no call can stand?
     fn is_clause(&self, name: &[u8]) -> bool {
-        let is_one_of = |words: &[&str]| words.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()));
+        let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
         match self.last {
-            Last::Closed => is_one_of(&["over", "filter", "join"]),
-            Last::Word(before) if is_one_of(&["join"]) => {
+            Last::Closed(paren) => {
+                paren == Paren::Call && (is("over") || is("filter")) || paren != Paren::Lead && is("join")
+            }
+            Last::Word(before) if is("join") => {
                 before.quoted || !(is_keyword(before.name) || EXPECTING.iter().any(|word| before.is(word)))
             }
-            Last::Word(before) => PAIRS.iter().any(|(first, second)| before.is(first) && is_one_of(&[second])),
+            Last::Word(before) if before.is("not") && is("materialized") => before.follows("as"),
+            Last::Word(before) if before.is("on") && is("conflict") => !self.statement.joined,
+            Last::Word(before) if before.is("then") && is("insert") => self.statement.merges && !self.statement.cased,
+            Last::Word(before) if is("stdin") && before.is("from") || is("stdout") && before.is("to") => {
+                self.statement.is("copy") && self.parens.1 == 0
+            }
+            Last::Word(before) => PAIRS.iter().any(|(first, second)| before.is(first) && is(second)),
             _ => false,
         }
     }
 
     fn mark(&mut self, mark: u8) -> Option<()> {
-        if mark == b'(' {
-            self.call()?;
+        let named = self.statement.set == Set::Bounded && mark == b'.';
+        if named || std::mem::take(&mut self.statement.set) == Set::Begun {
+            return None;
         }
+        self.statement.begun = true;
         self.last = match (mark, self.last) {
+            (b'(', _) => {
+                let paren = self.opens()?;
+                self.parens.open(paren)?;
+                Last::Opened
+            }
+            (b')', _) => Last::Closed(self.parens.close()?),
             (b'.', Last::Word(name)) => Last::Dot(name),
             (CAST, _) => Last::Cast,
-            (b')', _) => Last::Closed,
             _ => Last::Other,
         };
-        self.begun = mark != b';';
-        if std::mem::take(&mut self.set) {
-            return None;
+        if mark == b';' {
+            self.statement = Statement::default();
         }
         Some(())
     }
 
     fn other(&mut self) {
         self.last = Last::Other;
-        self.begun = true;
+        self.statement.begun = true;
+        self.statement.set = Set::No;
     }
 
-    /// A parenthesis opens: is what stands before it a function, and a harmless one?
-    fn call(&self) -> Option<()> {
-        let Last::Word(name) = self.last else { return Some(()) };
+    /// A parenthesis opens. If what stands before it is a function, it must be a harmless one.
+    fn opens(&self) -> Option<Paren> {
+        let Last::Word(name) = self.last else { return Some(Paren::Plain) };
+        if name.declared {
+            return Some(if name.is("filter") { Paren::Call } else { Paren::Plain });
+        }
+        if !name.quoted && name.schema.is_none() && is_keyword(name.name) {
+            return Some(match () {
+                () if name.is("group") && name.follows("within") => Paren::Call,
+                () if name.is("on") && name.follows("distinct") || name.is("with") => Paren::Lead,
+                () => Paren::Plain,
+            });
+        }
         let mut lower = [0; 64];
         let lower = lower.get_mut(..name.name.len())?;
         lower.copy_from_slice(name.name);
@@ -152,147 +281,6 @@ impl<'a> Before<'a> {
             lower.make_ascii_lowercase();
         }
         let built_in = name.schema.is_none_or(|schema| schema.eq_ignore_ascii_case(b"pg_catalog"));
-        (name.declared || built_in && is_harmless_function(lower)).then_some(())
+        (built_in && is_harmless_function(lower)).then_some(Paren::Call)
     }
-}
-
-/// Cuts the text as PostgreSQL's `scan.l` does.
-struct Lexer<'a> {
-    text: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Lexer<'a> {
-    /// The next token, `Some(None)` at the end, `None` if the text cannot be cut with certainty.
-    fn next(&mut self) -> Option<Option<Token<'a>>> {
-        self.skip_blanks()?;
-        let Some(&first) = self.text.get(self.at) else { return Some(None) };
-        let token = match first {
-            0 => return None,
-            b'\'' => self.plain_string()?,
-            b'"' => Token::Word { name: self.quoted(b'"')?, quoted: true },
-            b'$' => self.dollar()?,
-            b'0'..=b'9' => {
-                self.take_while(|byte| byte.is_ascii_digit() || byte == b'.');
-                Token::Literal
-            }
-            byte if begins_name(byte) => self.word()?,
-            b':' if self.text.get(self.at + 1) == Some(&b':') => {
-                self.at += 2;
-                Token::Mark(CAST)
-            }
-            mark => {
-                self.at += 1;
-                Token::Mark(mark)
-            }
-        };
-        Some(Some(token))
-    }
-
-    fn word(&mut self) -> Option<Token<'a>> {
-        let name = self.take_while(continues_name);
-        match (self.text.get(self.at), name) {
-            (Some(b'\''), b"e" | b"E") => self.escape_string(),
-            (Some(b'\''), b"b" | b"B" | b"x" | b"X" | b"n" | b"N") => self.plain_string(),
-            // `U&'..'` and `U&".."` can spell anything.
-            (Some(b'&'), b"u" | b"U") => None,
-            _ => Some(Token::Word { name, quoted: false }),
-        }
-    }
-
-    /// Whether a backslash escapes in such a string depends on a setting, and on the string before: better not to ask.
-    fn plain_string(&mut self) -> Option<Token<'a>> {
-        let text = self.quoted(b'\'')?;
-        (!text.contains(&b'\\')).then_some(Token::Literal)
-    }
-
-    fn escape_string(&mut self) -> Option<Token<'a>> {
-        self.at += 1;
-        loop {
-            match (self.text.get(self.at)?, self.text.get(self.at + 1)) {
-                (b'\\', Some(_)) | (b'\'', Some(b'\'')) => self.at += 2,
-                (b'\'', _) => {
-                    self.at += 1;
-                    return Some(Token::Literal);
-                }
-                _ => self.at += 1,
-            }
-        }
-    }
-
-    /// What stands between two quotes; a doubled one stands for itself.
-    fn quoted(&mut self, quote: u8) -> Option<&'a [u8]> {
-        let begin = self.at + 1;
-        self.at = begin;
-        loop {
-            self.at += self.text[self.at..].iter().position(|&byte| byte == quote)?;
-            if self.text.get(self.at + 1) != Some(&quote) {
-                break;
-            }
-            self.at += 2;
-        }
-        self.at += 1;
-        Some(&self.text[begin..self.at - 1])
-    }
-
-    /// A parameter `$1`, or a string between two `$tag$`.
-    fn dollar(&mut self) -> Option<Token<'a>> {
-        let begin = self.at;
-        self.at += 1;
-        if self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.take_while(|byte| byte.is_ascii_digit());
-            return Some(Token::Literal);
-        }
-        self.take_while(|byte| continues_name(byte) && byte != b'$');
-        if self.text.get(self.at) != Some(&b'$') {
-            return None;
-        }
-        self.at += 1;
-        let fence = &self.text[begin..self.at];
-        let end = self.text[self.at..].windows(fence.len()).position(|window| window == fence)?;
-        self.at += end + fence.len();
-        Some(Token::Literal)
-    }
-
-    /// White space and comments, of which the bracketed ones nest.
-    fn skip_blanks(&mut self) -> Option<()> {
-        loop {
-            match self.text.get(self.at..) {
-                Some([b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, ..]) => self.at += 1,
-                Some([b'-', b'-', ..]) => {
-                    self.take_while(|byte| byte != b'\n' && byte != b'\r');
-                }
-                Some([b'/', b'*', ..]) => {
-                    let mut depth = 0;
-                    loop {
-                        match self.text.get(self.at..)? {
-                            [b'/', b'*', ..] => (depth, self.at) = (depth + 1, self.at + 2),
-                            [b'*', b'/', ..] => (depth, self.at) = (depth - 1, self.at + 2),
-                            [] => return None,
-                            _ => self.at += 1,
-                        }
-                        if depth == 0 {
-                            break;
-                        }
-                    }
-                }
-                _ => return Some(()),
-            }
-        }
-    }
-
-    fn take_while(&mut self, belongs: impl Fn(u8) -> bool) -> &'a [u8] {
-        let rest = &self.text[self.at..];
-        let length = rest.iter().position(|&byte| !belongs(byte)).unwrap_or(rest.len());
-        self.at += length;
-        &rest[..length]
-    }
-}
-
-fn begins_name(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
-}
-
-fn continues_name(byte: u8) -> bool {
-    begins_name(byte) || byte.is_ascii_digit() || byte == b'$'
 }

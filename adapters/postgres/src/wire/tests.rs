@@ -1,89 +1,8 @@
-//! What the reader makes of particular texts and conversations.
+//! What the reader makes of particular conversations.
 
-use super::sql::is_harmless;
+use super::sql::Effect;
 use super::tracker::{End, Tracker};
 use cabrank::Session::{self, Clean, InTransaction, Unknown};
-
-#[test]
-fn usual_statements_are_harmless() {
-    for text in [
-        "",
-        ";",
-        "SELECT 1",
-        "select a.b, count(*), max(x) filter (where y) over (partition by z) from t a join u using (id)",
-        "SELECT pg_catalog.lower('X'), \"lower\"('Y'), Now()",
-        "INSERT INTO t (a, b) VALUES ($1, $2), ('x', now()) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING id",
-        "INSERT INTO s.t AS x (a) SELECT f FROM u",
-        "UPDATE t SET a = 1, b = (2) WHERE c IN (1, 2) AND EXISTS (SELECT 1)",
-        "SELECT a FROM t JOIN (SELECT 1 AS x) u ON (t.a = u.x) LEFT JOIN (SELECT 2) v ON true GROUP BY (a), (b) ORDER BY (a)",
-        "SELECT a FROM t GROUP BY GROUPING SETS ((a), ())",
-        "DELETE FROM t WHERE created < now() - interval '1 day'",
-        "MERGE INTO t USING u ON (t.id = u.id) WHEN NOT MATCHED THEN INSERT (id) VALUES (u.id)",
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n AS m(j)",
-        "COPY t (a, b) FROM STDIN WITH (FORMAT csv)",
-        "COPY (SELECT a FROM t) TO STDOUT",
-        "BEGIN; SET LOCAL statement_timeout = 1; SET TRANSACTION READ ONLY; COMMIT",
-        "SELECT 'set_config(1)', E'it\\'s pg_advisory_lock(1)', $$ INTO $$, $a$ CREATE $b$ $a$ -- EXECUTE\n /* f( /* g( */ */",
-        "SELECT x::numeric(10, 2), cast(y AS varchar(3)), z::s.kind(4)",
-        "SELECT a->>'b', c @> '{1}', $1::int, 1.5e3, b'1', x'ff', n'n' FROM t",
-        "LOCK TABLE t IN EXCLUSIVE MODE",
-    ] {
-        assert!(is_harmless(text.as_bytes()), "{text}");
-    }
-}
-
-#[test]
-fn whatever_may_change_a_session_is_not_harmless() {
-    for text in [
-        // Functions of the user's may have these names.
-        "SELECT sets()",
-        "SELECT a, sets() FROM t",
-        "SELECT join(1)",
-        "SELECT a FROM t ORDER BY join(1)",
-        "SELECT a FROM t WHERE a LIKE b ESCAPE join(1)",
-        "SELECT filter(1)",
-        "SELECT over(1)",
-        "SELECT copy(1)",
-        "SELECT set(1)",
-        "SELECT insert(1)",
-        "SELECT partition(1)",
-        "SELECT timestamptz(1)",
-        "SELECT like(1)",
-        "SELECT set_config('a', 'b', false)",
-        "SELECT SET_CONFIG ('a', 'b', false)",
-        "SELECT pg_catalog.set_config/**/('a', 'b', false)",
-        "SELECT \"set_config\"('a', 'b', false)",
-        "SELECT mine.lower('x')",
-        "SELECT db.pg_catalog.lower('x')",
-        "SELECT of_my_own()",
-        "SELECT \"Lower\"('x')",
-        "SELECT nextval('s')",
-        "SELECT 1 INTO t",
-        "SELECT 1 AS x INTO TEMP t FROM u",
-        "CREATE TEMP TABLE t AS SELECT 1",
-        "EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1",
-        "EXECUTE p",
-        "UPDATE pg_settings SET setting = 1",
-        "UPDATE pg_catalog.\"pg_settings\" SET setting = 1",
-        "SET x = 1",
-        "SET SESSION x = 1",
-        "set /* LOCAL */ x = 1",
-        "BEGIN; SET LOCAL x = 1; COMMIT; SET x = 1",
-        "SELECT 1; SET x = 1",
-        "SET \"local\".x = 1",
-        "SELECT U&'\\0061'",
-        "SELECT U&\"pg\\005fsettings\"",
-        "SELECT 'a\\'",
-        "SELECT 'open",
-        "SELECT \"open",
-        "SELECT $a$ open",
-        "SELECT /* open",
-        "SELECT E'open\\'",
-        "SELECT a\0b",
-    ] {
-        assert!(!is_harmless(text.as_bytes()), "{text}");
-    }
-}
 
 /// One end of a conversation, and what the tracker made of it.
 struct Talk(Tracker);
@@ -225,7 +144,28 @@ fn a_changed_setting_and_a_telling_tag_are_seen() {
     let mut talk = Talk::new();
     assert_eq!(talk.wrote(b'Q', b"LISTEN x\0").done("LISTEN").session(), Unknown);
     talk.wrote(b'Q', b"PREPARE p AS SELECT 1\0").done("PREPARE");
-    assert!(talk.0.prepared_by_sql());
+}
+
+#[test]
+fn a_setting_for_the_transaction_ends_with_it() {
+    let mut talk = Talk::new();
+    talk.wrote(b'Q', b"BEGIN\0").read(b'C', b"BEGIN\0").read(b'Z', b"T");
+    talk.wrote(b'Q', b"SET LOCAL search_path TO x\0").read(b'C', b"SET\0").read(b'Z', b"T");
+    assert_eq!(talk.0.effect(), Effect::Transaction);
+    talk.wrote(b'Q', b"COMMIT\0").read(b'C', b"COMMIT\0").read(b'Z', b"I");
+    assert_eq!((talk.0.effect(), talk.session()), (Effect::None, Clean));
+}
+
+#[test]
+fn statements_that_the_server_has_forgotten_end_the_connection() {
+    for tag in ["DEALLOCATE ALL", "DISCARD ALL"] {
+        let mut talk = Talk::new();
+        talk.wrote(b'Q', b"DO\0").done(tag);
+        assert_eq!(talk.0.end(), Some(End::Forgotten), "{tag}");
+    }
+    let mut talk = Talk::new();
+    talk.prepare("s1", "SELECT 1").execute("s1").read(b'E', b"SERROR\0VERROR\0C26000\0\0").read(b'Z', b"I");
+    assert_eq!(talk.0.end(), Some(End::Forgotten));
 }
 
 #[test]

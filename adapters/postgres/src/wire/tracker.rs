@@ -3,9 +3,9 @@
 //! Owns the verdict. Knows what a message means; where messages begin and end is `framer.rs`, what a text of SQL may do is
 //! `sql.rs`. Anything not understood makes the session unknown, never clean.
 
-use super::framer::{Framer, Garbled, Message, STARTUP};
+use super::framer::{Framer, Garbled, LONGEST_NAME, Message, STARTUP};
 use super::harmless::is_harmless_tag;
-use super::sql;
+use super::sql::{self, Effect};
 use cabrank::Session;
 use std::collections::{HashMap, VecDeque};
 
@@ -27,12 +27,10 @@ pub(crate) struct Tracker {
     asked: bool,
     /// The status in the last `ReadyForQuery`.
     status: u8,
-    /// Something may have changed the session since it was taken for clean.
-    changed: bool,
-    /// SQL's own PREPARE was seen: its statements outlive all that a reset does.
-    prepared_by_sql: bool,
-    /// Prepared statements by name: is the text harmless? A name that is missing is not.
-    statements: HashMap<Box<[u8]>, bool>,
+    /// What has been done to the session since it was taken for clean.
+    effect: Effect,
+    /// Prepared statements by name: what running them does. One whose name is missing may do anything.
+    statements: HashMap<Box<[u8]>, Effect>,
     pid: Option<i32>,
     end: Option<End>,
 }
@@ -44,6 +42,8 @@ pub(crate) enum End {
     Fatal([u8; 5]),
     /// A COPY that the driver did not begin, and cannot end.
     StrayCopy,
+    /// The server has forgotten statements that the driver goes on using.
+    Forgotten,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +70,7 @@ impl Tracker {
             confused: false,
             garbled: false,
             status: 0,
-            changed: false,
-            prepared_by_sql: false,
+            effect: Effect::None,
             statements: HashMap::new(),
             pid: None,
             end: None,
@@ -106,7 +105,7 @@ impl Tracker {
             return Session::Unknown;
         }
         match self.status {
-            b'I' if transaction_only || !self.changed => Session::Clean,
+            b'I' if transaction_only || self.effect < Effect::Session => Session::Clean,
             b'T' | b'E' => Session::InTransaction,
             _ => Session::Unknown,
         }
@@ -114,8 +113,7 @@ impl Tracker {
 
     /// The session as it is now is clean.
     pub(crate) fn rebase(&mut self) {
-        self.changed = false;
-        self.prepared_by_sql = false;
+        self.effect = Effect::None;
         self.statements.remove(&b""[..]);
     }
 
@@ -125,8 +123,14 @@ impl Tracker {
         (self.confused, self.copying, self.swallowed) = (false, false, false);
     }
 
-    pub(crate) fn prepared_by_sql(&self) -> bool {
-        self.prepared_by_sql
+    /// What has been done to the session, which may well be undone later.
+    pub(crate) fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// The driver's statements are not what they were.
+    pub(crate) fn forgotten(&mut self) {
+        self.end = self.end.or(Some(End::Forgotten));
     }
 
     pub(crate) fn end(&self) -> Option<End> {
@@ -141,12 +145,12 @@ impl Tracker {
         let closes = match message.tag {
             STARTUP => return self.expect(Request::Startup),
             b'Q' => {
-                self.changed |= !text_of(message, 0).is_some_and(sql::is_harmless);
+                self.does(message.text_at(0).map_or(Effect::Session, sql::effect));
                 return self.expect(Request::Simple);
             }
             // A function call, which the driver never makes.
             b'F' => {
-                self.changed = true;
+                self.does(Effect::Session);
                 return self.expect(Request::Simple);
             }
             b'S' => {
@@ -161,13 +165,13 @@ impl Tracker {
                 false
             }
             b'B' => {
-                let harmless = name_at(message, 0).and_then(|(_, at)| name_at(message, at));
-                let harmless = harmless.and_then(|(name, _)| self.statements.get(name));
-                self.changed |= harmless != Some(&true);
+                let name = message.name_at(0).and_then(|(_, at)| message.name_at(at));
+                let effect = name.and_then(|(name, _)| self.statements.get(name));
+                self.does(effect.copied().unwrap_or(Effect::Session));
                 false
             }
             b'C' => {
-                if let (Some(b'S'), Some((name, _))) = (message.body.first(), name_at(message, 1)) {
+                if let (Some(b'S'), Some((name, _))) = (message.body.first(), message.name_at(1)) {
                     self.statements.remove(name);
                 }
                 true
@@ -180,16 +184,20 @@ impl Tracker {
     /// The verdict stays with the name until it is closed. A second `Parse` of a name can only make it worse, for the
     /// server may pass over it and keep the first.
     fn parse(&mut self, message: &Message<'_>) {
-        let Some((name, text)) = name_at(message, 0) else {
+        let Some((name, text)) = message.name_at(0) else {
             // A name too long to keep: a `Bind` of it finds none.
             return;
         };
-        let harmless = text_of(message, text).is_some_and(sql::is_harmless);
+        let effect = message.text_at(text).map_or(Effect::Session, sql::effect);
         if let Some(verdict) = self.statements.get_mut(name) {
-            *verdict &= harmless;
+            *verdict = effect.max(*verdict);
         } else if self.statements.len() < MOST_STATEMENTS {
-            self.statements.insert(name.into(), harmless);
+            self.statements.insert(name.into(), effect);
         }
+    }
+
+    fn does(&mut self, effect: Effect) {
+        self.effect = self.effect.max(effect);
     }
 
     fn expect(&mut self, request: Request) {
@@ -206,11 +214,18 @@ impl Tracker {
                 self.confused |= self.waiting.pop_front().is_none();
                 self.copying = false;
                 self.status = message.body.first().copied().unwrap_or(0);
+                if self.status == b'I' && self.effect == Effect::Transaction {
+                    self.effect = Effect::None;
+                }
             }
             b'C' => {
                 let tag = message.body.split(|&byte| byte == 0).next().unwrap_or_default();
-                self.changed |= !(message.body.contains(&0) && is_harmless_tag(tag));
-                self.prepared_by_sql |= tag == b"PREPARE";
+                if !(message.body.contains(&0) && is_harmless_tag(tag)) {
+                    self.does(Effect::Session);
+                }
+                if tag == b"DISCARD ALL" || tag == b"DEALLOCATE ALL" {
+                    self.forgotten();
+                }
             }
             // CopyInResponse, CopyBothResponse.
             b'G' | b'W' => {
@@ -223,13 +238,14 @@ impl Tracker {
                 }
             }
             // ParameterStatus: some setting is not what it was.
-            b'S' => self.changed = true,
+            b'S' => self.does(Effect::Session),
             b'K' => self.pid = message.body.first_chunk().map(|pid| i32::from_be_bytes(*pid)),
-            b'E' => {
-                if let Some(code) = fatal(message.body) {
-                    self.end = Some(End::Fatal(code));
-                }
-            }
+            b'E' => match told(message.body) {
+                Some((code, true)) => self.end = Some(End::Fatal(code)),
+                // No such prepared statement: one of the driver's, for all that is known.
+                Some((code, false)) if &code == b"26000" => self.forgotten(),
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -240,31 +256,16 @@ impl Tracker {
     }
 }
 
-/// The SQLSTATE of an error after which the server ends the session. The fields that tell come first, in this order:
-/// severity in the server's language, severity in English, code.
-fn fatal(body: &[u8]) -> Option<[u8; 5]> {
+/// The SQLSTATE of an error, and whether the server ends the session after it. The fields that tell come first, in this
+/// order: severity in the server's language, severity in English, code.
+fn told(body: &[u8]) -> Option<([u8; 5], bool)> {
     let field = |kind: u8| {
         let mut fields = body.split(|&byte| byte == 0);
         fields.find_map(|field| field.strip_prefix(&[kind]))
     };
     let severity = field(b'V').or_else(|| field(b'S'))?;
     let code = field(b'C').and_then(|code| code.try_into().ok())?;
-    (severity == b"FATAL" || severity == b"PANIC").then_some(code)
-}
-
-/// The name that begins there and ends with a zero, and where it ends.
-fn name_at<'a>(message: &Message<'a>, begin: usize) -> Option<(&'a [u8], usize)> {
-    let rest = message.body.get(begin..)?;
-    let length = rest.iter().take(LONGEST_NAME + 1).position(|&byte| byte == 0)?;
-    Some((&rest[..length], begin + length + 1))
-}
-
-/// The text that begins there, if all of it is here and the zero ends it. `Parse` has its parameters' types behind that.
-fn text_of<'a>(message: &Message<'a>, begin: usize) -> Option<&'a [u8]> {
-    let rest = message.body.get(begin..)?;
-    let length = rest.iter().position(|&byte| byte == 0)?;
-    let ends = message.tag != b'Q' || length + 1 == rest.len();
-    (message.whole && ends).then_some(&rest[..length])
+    Some((code, severity == b"FATAL" || severity == b"PANIC"))
 }
 
 fn of_client_to_keep(tag: u8) -> usize {
@@ -287,9 +288,6 @@ fn of_server_to_keep(tag: u8) -> usize {
 
 /// Longer texts cost a reset, which is little beside running them.
 const LONGEST_TEXT: usize = 16 * 1024;
-
-/// PostgreSQL's own limit, 63 bytes.
-const LONGEST_NAME: usize = 63;
 
 /// More than this and what comes on top is taken for harmful.
 const MOST_STATEMENTS: usize = 10_000;

@@ -56,6 +56,25 @@ fn a_connection_that_was_cancelled_is_not_lent_again() {
     assert_ne!(pool.get().expect("another connection").backend_pid(), Some(pid));
 }
 
+/// Between two loans it is the next holder's statement that would be hit.
+#[test]
+fn a_token_that_outlives_its_loan_cancels_nobody() {
+    let Some(server) = Server::find() else { return };
+    let pool = server.pool(1);
+    let token = pool.get().expect("a connection").cancel_token();
+    let mut conn = pool.get().expect("a connection");
+    let (pid, began) = (conn.backend_pid().expect("a pid"), Instant::now());
+    let canceller = thread::spawn(move || {
+        server.wait_for_query(pid, "pg_sleep");
+        token.cancel_query(Duration::from_secs(5)).expect("no error");
+    });
+    conn.batch_execute("SELECT pg_sleep(1)").expect("nobody cancels it");
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    canceller.join().expect("no panic");
+    drop(conn);
+    assert_eq!(pool.get().expect("the same").backend_pid(), Some(pid));
+}
+
 #[test]
 fn closing_waits_until_the_sessions_are_gone() {
     let Some(server) = Server::find() else { return };

@@ -41,6 +41,7 @@ const LEAVINGS: &[(&str, Leave)] = &[
     ("a temporary table by a prepared SELECT INTO", |conn| {
         conn.execute("SELECT 1 AS i INTO TEMP t", &[]).expect("a table");
     }),
+    ("a temporary table by SELECT INTO after a column named insert", |conn| run(conn, "SELECT 1 insert INTO TEMP t")),
     ("set_config", |conn| drop(conn.query("SELECT set_config('work_mem', '1MB', false)", &[]))),
     ("set_config in a simple query", |conn| run(conn, "SELECT set_config('work_mem', '1MB', false)")),
     ("set_config with types given", |conn| {
@@ -51,6 +52,7 @@ const LEAVINGS: &[(&str, Leave)] = &[
     }),
     ("set_config in a string of escapes", |conn| run(conn, r"SELECT E'\'', set_config('work_mem', '1MB', false)")),
     ("a custom setting", |conn| drop(conn.query("SELECT set_config('my.tenant', 'mallory', false)", &[]))),
+    ("a custom setting with a keyword's name", |conn| run(conn, "SET local.tenant = 'mallory'")),
     ("an advisory lock", |conn| drop(conn.query("SELECT pg_advisory_lock(42)", &[]))),
     ("an advisory lock before an error", |conn| {
         conn.batch_execute("SELECT pg_advisory_lock(42), 1/0").expect_err("a division by zero");
@@ -64,6 +66,9 @@ const LEAVINGS: &[(&str, Leave)] = &[
     ("a channel", |conn| run(conn, "LISTEN rumours")),
     ("a cursor", |conn| run(conn, "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT")),
     ("a statement prepared by SQL", |conn| run(conn, "PREPARE \"my \"\"plan\" AS SELECT 1")),
+    ("a statement prepared by SQL in a block of code", |conn| {
+        run(conn, "DO $$ BEGIN EXECUTE 'PREPARE plan AS SELECT 1'; END $$");
+    }),
     ("what a statement prepared by SQL does", |conn| {
         run(conn, "PREPARE p AS SELECT set_config('work_mem', '1MB', false); EXECUTE p; DEALLOCATE p");
     }),
@@ -145,6 +150,19 @@ fn notifications_do_not_reach_the_next_holder() {
     let mut conn = pool.get().expect("a connection");
     run(&mut conn, "SELECT 1");
     assert_eq!(conn.notifications().len(), 0);
+}
+
+#[test]
+fn what_on_open_prepares_is_prepared_again_after_a_reset() {
+    let Some(server) = Server::find() else { return };
+    let set_up = |conn: &mut Connection| conn.batch_execute("PREPARE mine AS SELECT 7");
+    let pool = builder().max_size(1).on_open(set_up).build(server.manager()).expect("a pool");
+    for _ in 0..3 {
+        let mut conn = pool.get().expect("a connection");
+        run(&mut conn, "EXECUTE mine; SET work_mem = '1MB'");
+    }
+    drop(pool.get().expect("a connection"));
+    assert_eq!((pool.stats().opened, pool.stats().resets_done), (1, 3));
 }
 
 #[test]

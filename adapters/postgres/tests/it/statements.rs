@@ -63,3 +63,65 @@ fn types_of_ones_own_are_found_after_a_reset() {
     drop(pool.get().expect("a connection"));
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (2, 1));
 }
+
+/// The driver knows its statements by names, which are the session's: whoever gives such a name to another statement has it
+/// run in place of the first.
+#[test]
+fn what_stands_in_place_of_a_cached_statement_is_not_run() {
+    let Some(server) = Server::find() else { return };
+    let pool = server.pool(1);
+    let five = |sql: &str| -> i32 {
+        let mut conn = pool.get().expect("a connection");
+        let statement = conn.prepare_cached(sql).expect("a statement");
+        conn.query_one(&statement, &[]).expect("a row").get(0)
+    };
+    assert_eq!(five("SELECT 5"), 5);
+    let mut conn = pool.get().expect("a connection");
+    let sql = "SELECT name FROM pg_prepared_statements WHERE statement = 'SELECT 5'";
+    let name = conn.simple_query(sql).expect("rows").iter().find_map(text).expect("a name");
+    let replace = format!("EXECUTE 'DEALLOCATE {name}'; EXECUTE 'PREPARE {name} AS SELECT 666';");
+    conn.batch_execute(&format!("DO $$ BEGIN {replace} END $$")).expect("no error");
+    drop(conn);
+    assert_eq!(five("SELECT 5"), 5);
+}
+
+#[test]
+fn statements_that_the_server_has_forgotten_cost_one_error_at_most() {
+    let Some(server) = Server::find() else { return };
+    for (forget, errors) in [("DEALLOCATE ALL", 0), ("DISCARD ALL", 0), ("DO $$ BEGIN DEALLOCATE ALL; END $$", 1)] {
+        let pool = server.pool(1);
+        let ask = || {
+            let mut conn = pool.get().expect("a connection");
+            let statement = conn.prepare_cached("SELECT 5").expect("a statement");
+            conn.query_one(&statement, &[]).map(drop)
+        };
+        ask().expect("a row");
+        pool.get().expect("a connection").batch_execute(forget).expect(forget);
+        let failed = (0..4).filter(|_| ask().is_err()).count();
+        assert_eq!((failed, pool.stats().opened), (errors, 2), "{forget}");
+    }
+}
+
+/// It may have been resolved by a search path or a temporary table that the next holder has not got.
+#[test]
+fn what_is_prepared_in_a_soiled_session_is_not_kept() {
+    let Some(server) = Server::find() else { return };
+    server.table("resolved", "id int, a int");
+    let soils = [
+        "CREATE TEMP TABLE resolved (id int, a text); INSERT INTO resolved VALUES (1, 'x')",
+        "BEGIN; CREATE SCHEMA IF NOT EXISTS elsewhere; CREATE TABLE elsewhere.resolved (id int, a text); \
+            INSERT INTO elsewhere.resolved VALUES (1, 'x'); SET LOCAL search_path TO elsewhere",
+    ];
+    for soil in soils {
+        let pool = server.pool(1);
+        let sql = "SELECT a FROM resolved WHERE id = $1";
+        let mut conn = pool.get().expect("a connection");
+        conn.batch_execute(soil).expect(soil);
+        let statement = conn.prepare_cached(sql).expect("a statement");
+        assert_eq!(conn.query_one(&statement, &[&1]).expect("a row").get::<_, &str>(0), "x");
+        drop((statement, conn));
+        let mut conn = pool.get().expect("a connection");
+        let statement = conn.prepare_cached(sql).expect("a statement");
+        assert!(conn.query(&statement, &[&1]).expect("no rows").is_empty(), "{soil}");
+    }
+}

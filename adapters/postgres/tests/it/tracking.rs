@@ -96,7 +96,8 @@ fn a_reset_is_one_message() {
         drop(pool.get().expect("a connection"));
         let messages = proxy.take();
         assert_eq!((messages.len(), pool.stats().opened), (2, 1), "{messages:?}");
-        assert!(messages[1].ends_with("DISCARD TEMP"), "{messages:?}");
+        assert!(messages[1].contains("; DISCARD TEMP; "), "{messages:?}");
+        assert!(messages[1].ends_with("WHERE from_sql"), "{messages:?}");
     }
 }
 
