@@ -3,7 +3,7 @@
 use super::book::Facts;
 use super::ops::End;
 use super::world::{Broken, World};
-use crate::entry::{Entry, Proof};
+use crate::entry::Entry;
 use crate::error::Cause;
 use crate::gate::Refusal;
 use crate::limit::Limit;
@@ -11,7 +11,6 @@ use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::todo::{Opening, Todo};
-use crate::sync::AtomicBool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -166,23 +165,7 @@ impl World {
 
     fn opened(&mut self, slot: SlotId, generation: u64, evictions: u64) {
         let (now, took) = (self.now, Duration::from_millis(1));
-        let mut entry = Box::new(Entry {
-            cab: (),
-            id: 0,
-            slot,
-            line: None,
-            opened_at: now,
-            expires: None,
-            last_used: now,
-            lent_at: now,
-            proved: Proof { at: now, epoch: 0 },
-            fresh_until: None,
-            asked: 0,
-            generation,
-            uses: 0,
-            touched: AtomicBool::new(false),
-            condemned: None,
-        });
+        let mut entry = Box::new(Entry::new(slot, (), None, generation, now));
         let admit = |state: &mut State<(), Broken>, todo: &mut Todo<(), Broken>| {
             state.admit(&mut entry, took, now, todo);
             let admitted = (entry.id, entry.expires);
