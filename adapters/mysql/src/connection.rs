@@ -6,6 +6,7 @@ use crate::health::Health;
 use crate::reset::Standing;
 use crate::traces::Traces;
 use crate::transaction::Transaction;
+use crate::unseen;
 use crate::wire::Wire;
 use mysql::prelude::Queryable;
 use mysql::{Conn, LocalInfileHandler, Opts, TxOpts};
@@ -63,7 +64,7 @@ impl Connection {
     ///
     /// The driver's.
     pub fn select_db(&mut self, database: &str) -> mysql::Result<()> {
-        self.health.enter()?;
+        self.ready()?;
         self.traces.doubt();
         let answer = self.driver.select_db(database);
         self.health.saw(answer)
@@ -75,7 +76,7 @@ impl Connection {
     ///
     /// The driver's.
     pub fn ping(&mut self) -> mysql::Result<()> {
-        self.health.enter()?;
+        self.ready()?;
         let answer = self.driver.ping();
         self.health.saw(answer)
     }
@@ -91,6 +92,18 @@ impl Connection {
         self.health.is_broken()
     }
 
+    /// May a command go out?
+    ///
+    /// If what became of the last one was not seen, then within a transaction the server is asked first: were it rolled back,
+    /// all that follows would be committed statement by statement.
+    pub(crate) fn ready(&mut self) -> mysql::Result<()> {
+        self.health.enter()?;
+        if self.health.in_transaction() && self.traces.is_under_way() {
+            unseen::ask(self)?;
+        }
+        self.health.enter()
+    }
+
     /// A command that went out has ended so.
     pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
         self.traces.done();
@@ -104,7 +117,7 @@ impl Connection {
 
     /// Runs a statement of our own that leaves nothing which we do not know of.
     pub(crate) fn control(&mut self, statement: &str) -> mysql::Result<()> {
-        self.health.enter()?;
+        self.ready()?;
         let answer = self.driver.query_drop(statement);
         if answer.is_err() {
             self.traces.doubt();
@@ -116,7 +129,11 @@ impl Connection {
     /// holder's hands: what came of that was not seen.
     pub(crate) fn is_clean(&self) -> bool {
         let unseen = self.health.looked_away() || self.health.handed_out_rows();
-        self.home.standing.tells() && self.traces.none() && !unseen && !self.health.in_transaction()
+        self.home.is_plain
+            && self.home.standing.tells()
+            && self.traces.none()
+            && !unseen
+            && !self.health.in_transaction()
     }
 
     /// Might a reply have slipped unseen? Only if the driver or its rows were in the holder's hands, and something could
@@ -149,6 +166,8 @@ impl fmt::Debug for Connection {
 pub(crate) struct Home {
     pub(crate) connection_id: u32,
     pub(crate) standing: Standing,
+    /// Do the options' `init` statements do nothing unknown?
+    pub(crate) is_plain: bool,
     /// The statement that sets the character sets back.
     pub(crate) letters: String,
 }

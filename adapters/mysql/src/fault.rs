@@ -27,9 +27,10 @@ pub(crate) fn fault(error: &Error) -> Fault {
     }
 }
 
-/// Has the server rolled the whole transaction back with this error?
-pub(crate) fn ends_transaction(code: u16) -> bool {
-    matches!(code, DEADLOCK | RECORD_CHANGED | XA_DEADLOCK)
+/// Has the server rolled the whole transaction back with this error? `on_timeout` says whether it does so when a lock wait times
+/// out (`innodb_rollback_on_timeout`).
+pub(crate) fn ends_transaction(code: u16, on_timeout: bool) -> bool {
+    matches!(code, DEADLOCK | RECORD_CHANGED | XA_DEADLOCK | LOCKS_FULL) || on_timeout && code == LOCK_WAIT
 }
 
 fn server(code: u16) -> Fault {
@@ -61,14 +62,16 @@ fn driver(error: &DriverError) -> Fault {
 const DEADLOCK: u16 = 1213;
 const RECORD_CHANGED: u16 = 1020; // MariaDB with innodb_snapshot_isolation: another one wrote since the snapshot.
 const XA_DEADLOCK: u16 = 1614;
+const LOCKS_FULL: u16 = 1206; // No room for more locks.
+const LOCK_WAIT: u16 = 1205;
 
 const RETRY: &[u16] = &[
     DEADLOCK,
     RECORD_CHANGED,
     XA_DEADLOCK,
-    1205, // Lock wait time-out: only the statement is rolled back.
-    3572, // NOWAIT found a lock (MariaDB says 1205).
-    3101, // Group replication rolled back at commit.
+    LOCK_WAIT, // Timed out: only the statement is rolled back, unless the server is set to do more.
+    3572,      // NOWAIT found a lock (MariaDB says 1205).
+    3101,      // Group replication rolled back at commit.
 ];
 
 const FULL: &[u16] = &[
@@ -128,8 +131,9 @@ mod tests {
 
     #[test]
     fn a_lock_wait_that_timed_out_leaves_the_transaction_open() {
-        assert!(!ends_transaction(1205) && !ends_transaction(3572));
-        assert!(ends_transaction(1213));
+        assert!(!ends_transaction(1205, false) && !ends_transaction(3572, true));
+        assert!(ends_transaction(1205, true), "unless the server is set so");
+        assert!(ends_transaction(1213, false) && ends_transaction(1206, false));
     }
 
     #[test]

@@ -13,6 +13,28 @@ pub(crate) fn is_harmless(text: &str) -> bool {
     scan(text.as_bytes()).is_some()
 }
 
+/// Whether `text` is one SET or USE, with nothing in it that could run something else.
+pub(crate) fn only_sets(text: &str) -> bool {
+    let text = text.trim();
+    let text = text.strip_suffix(';').unwrap_or(text);
+    let first = word(text.as_bytes()).0;
+    let sets = first.eq_ignore_ascii_case(b"set") || first.eq_ignore_ascii_case(b"use");
+    // MariaDB's SET STATEMENT .. FOR runs a statement.
+    let statement = || text.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"statement"));
+    sets && text.len() <= LONGEST && !text.contains(['(', ';', '#', '\\']) && !text.contains("/*") && !statement()
+}
+
+/// Does it speak of a RESOURCE GROUP?
+pub(crate) fn names_resource_group(text: &str) -> bool {
+    let text = text.as_bytes();
+    text.len() <= LONGEST
+        && (0..text.len()).any(|at| {
+            let (first, rest) = word(&text[at..]);
+            first.eq_ignore_ascii_case(b"resource")
+                && skip_blanks(rest).is_none_or(|rest| word(rest).0.eq_ignore_ascii_case(b"group"))
+        })
+}
+
 /// `None` as soon as there is doubt.
 fn scan(text: &[u8]) -> Option<()> {
     let mut rest = skip_blanks(text)?;
@@ -172,6 +194,20 @@ mod tests {
             "SELECT a.id FROM account a JOIN (SELECT 1 AS x) b ON a.id = b.x",
         ] {
             assert!(is_harmless(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_resource_group_is_found_in_a_text() {
+        for text in
+            ["SET RESOURCE GROUP batch", "/* a */ set resource\n/* b */group batch", "/*!80000 SET RESOURCE GROUP a */"]
+        {
+            assert!(names_resource_group(text), "{text}");
+        }
+        for text in
+            ["SET @resource = 1", "SELECT resource, count(*) FROM t GROUP BY resource", "SELECT resource_group FROM t"]
+        {
+            assert!(!names_resource_group(text), "{text}");
         }
     }
 

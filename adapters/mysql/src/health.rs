@@ -7,7 +7,7 @@ use cabrank::Fault;
 use mysql::{Error, MySqlError};
 use std::io;
 
-/// Four facts. All are forgotten by a reset that has proved where the replies stand.
+/// What is known. All but the server's setting is forgotten by a reset that has proved where the replies stand.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     /// Nobody knows to which command the next bytes of the server belong. Never healed.
@@ -18,6 +18,8 @@ pub(crate) struct Health {
     looked_away: bool,
     /// The driver's iterator of rows was in the holder's hands: errors met by it are not seen.
     rows: bool,
+    /// Does the server roll the whole transaction back when a lock wait times out?
+    on_timeout: bool,
 }
 
 #[derive(Debug)]
@@ -27,6 +29,15 @@ enum Under {
 }
 
 impl Health {
+    pub(crate) fn new(on_timeout: bool) -> Self {
+        Self { on_timeout, ..Self::default() }
+    }
+
+    /// As good as new, on the same server.
+    pub(crate) fn renew(&mut self) {
+        *self = Self::new(self.on_timeout);
+    }
+
     /// May a command go out?
     ///
     /// After the server has rolled a transaction back, what its holder goes on to write would be committed statement by
@@ -55,9 +66,16 @@ impl Health {
             self.broken = true;
         }
         if let (Some(under @ Under::Way), Error::MySqlError(error)) = (&mut self.transaction, error)
-            && fault::ends_transaction(error.code)
+            && fault::ends_transaction(error.code, self.on_timeout)
         {
             *under = Under::RolledBack(error.clone());
+        }
+    }
+
+    /// Nobody knows what this error did, so that the transaction must not go on.
+    pub(crate) fn presume_rolled_back(&mut self, error: MySqlError) {
+        if let Some(under @ Under::Way) = &mut self.transaction {
+            *under = Under::RolledBack(error);
         }
     }
 
@@ -132,5 +150,14 @@ mod tests {
         assert!(matches!(health.enter().unwrap_err(), Error::MySqlError(error) if error.code == 1213));
         health.end();
         health.enter().unwrap();
+    }
+
+    #[test]
+    fn a_lock_wait_is_as_a_deadlock_where_the_server_is_set_so() {
+        let mut health = Health::new(true);
+        health.renew();
+        health.begin();
+        health.saw(server(1205)).unwrap_err();
+        assert!(matches!(health.enter().unwrap_err(), Error::MySqlError(error) if error.code == 1205));
     }
 }

@@ -15,6 +15,7 @@ mod health;
 mod queryable;
 mod traces;
 mod transaction;
+mod unseen;
 mod words;
 
 // Its line: looking at it, cutting it, cancelling what runs on it.

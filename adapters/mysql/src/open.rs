@@ -4,6 +4,7 @@
 //! time-outs are all there is to bound it; from then on the line can be cut.
 
 use crate::connection::{Connection, Home};
+use crate::harmless::{is_harmless, only_sets};
 use crate::health::Health;
 use crate::manager::{MySqlManager, Source};
 use crate::reset;
@@ -32,11 +33,12 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     }
     wire.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
 
-    let home = Home { connection_id: conn.connection_id(), ..Home::default() };
+    let is_plain = opts.get_init().iter().all(|text| is_harmless(text) || only_sets(text));
+    let home = Home { connection_id: conn.connection_id(), is_plain, ..Home::default() };
     let (health, traces) = (Health::default(), Traces::default());
     let mut conn = Connection { driver: conn, health, traces, wire, home, opts: Arc::new(opts) };
     reset::init(&mut conn)?;
-    conn.home.letters = reset::letters(&mut conn.driver)?;
+    (conn.home.letters, conn.health) = reset::settings(&mut conn.driver)?;
     conn.home.standing = reset::ask(&mut conn, "")?;
     Ok(conn)
 }

@@ -1,13 +1,11 @@
 //! Queries: the driver's trait `Queryable` for connections and transactions, watching what goes out and what becomes of it.
 //!
 //! The driver drops rows that nobody asked for, and with them the errors met while they are read; here they are read to
-//! the end, so that an error of the line is always seen. Only `query_iter` and `exec_iter` give the driver's own rows
+//! the end, so that an error is always seen and returned. Only `query_iter` and `exec_iter` give the driver's own rows
 //! away.
 
 use crate::connection::Connection;
-use crate::fault::fault;
 use crate::transaction::Transaction;
-use cabrank::Fault;
 use mysql::prelude::{AsStatement, FromRow, Protocol, Queryable};
 use mysql::{Binary, FromRowError, Params, QueryResult, Result, Row, Statement, Text, from_row, from_row_opt};
 use std::borrow::Cow;
@@ -18,8 +16,9 @@ macro_rules! queryable {
     ($type:ty) => {
         impl Queryable for $type {
             fn query_iter<Q: AsRef<str>>(&mut self, query: Q) -> Result<QueryResult<'_, '_, '_, Text>> {
-                let Connection { driver, health, traces, .. } = self.connection();
-                health.enter()?;
+                let conn = self.connection();
+                conn.ready()?;
+                let Connection { driver, health, traces, .. } = conn;
                 traces.text(query.as_ref());
                 health.hand_out_rows();
                 driver.query_iter(query).inspect_err(|error| health.met(error))
@@ -39,8 +38,8 @@ macro_rules! queryable {
 
             fn prep<Q: AsRef<str>>(&mut self, query: Q) -> Result<Statement> {
                 let conn = self.connection();
-                conn.health.enter()?;
-                let prepared = conn.driver.prep(&query);
+                conn.ready()?;
+                let prepared = conn.driver.prep(&query).inspect_err(|_| conn.traces.doubt());
                 let statement = conn.health.saw(prepared)?;
                 conn.traces.prepared(statement.id(), query.as_ref());
                 Ok(statement)
@@ -48,7 +47,7 @@ macro_rules! queryable {
 
             fn close(&mut self, statement: Statement) -> Result<()> {
                 let conn = self.connection();
-                conn.health.enter()?;
+                conn.ready()?;
                 conn.traces.unprepared(statement.id());
                 let closed = conn.driver.close(statement);
                 conn.health.saw(closed)
@@ -62,21 +61,27 @@ macro_rules! queryable {
             {
                 let conn = self.connection();
                 let statement = known(conn, &statement)?;
-                // The driver drops what the single executions answer.
+                // The driver drops what the single executions answer, so they are left to it only where nothing but their
+                // errors can be of interest, and where it may send them as one: to MariaDB.
                 conn.health.hand_out_rows();
-                let done = conn.driver.exec_batch(&*statement, params);
-                conn.health.saw(done)
+                let rowless = statement.columns().is_empty() && conn.traces.is_harmless(statement.id());
+                if rowless || statement.columns().is_empty() && conn.driver.server_version().0 >= MARIADB {
+                    let done = conn.driver.exec_batch(&*statement, params);
+                    return conn.saw(done);
+                }
+                conn.traces.done();
+                params.into_iter().try_for_each(|params| exec_of(conn, &*statement, params, |_| Ok(())))
             }
 
             fn query_first<T: FromRow, Q: AsRef<str>>(&mut self, query: Q) -> Result<Option<T>> {
-                query_of(self.connection(), query, |rows| first(rows, from_row))
+                Ok(query_of(self.connection(), query, first)?.map(from_row))
             }
 
             fn query_first_opt<T: FromRow, Q: AsRef<str>>(
                 &mut self,
                 query: Q,
             ) -> Result<Option<StdResult<T, FromRowError>>> {
-                query_of(self.connection(), query, |rows| first(rows, from_row_opt))
+                Ok(query_of(self.connection(), query, first)?.map(from_row_opt))
             }
 
             fn query_fold<T, F, Q, U>(&mut self, query: Q, init: U, mut next: F) -> Result<U>
@@ -107,7 +112,7 @@ macro_rules! queryable {
                 P: Into<Params>,
                 T: FromRow,
             {
-                exec_of(self.connection(), statement, params, |rows| first(rows, from_row))
+                Ok(exec_of(self.connection(), statement, params, first)?.map(from_row))
             }
 
             fn exec_first_opt<T, S, P>(&mut self, statement: S, params: P) -> Result<Option<StdResult<T, FromRowError>>>
@@ -116,7 +121,7 @@ macro_rules! queryable {
                 P: Into<Params>,
                 T: FromRow,
             {
-                exec_of(self.connection(), statement, params, |rows| first(rows, from_row_opt))
+                Ok(exec_of(self.connection(), statement, params, first)?.map(from_row_opt))
             }
 
             fn exec_fold<T, S, P, U, F>(&mut self, statement: S, params: P, init: U, mut next: F) -> Result<U>
@@ -171,7 +176,7 @@ fn query_of<T>(
     query: impl AsRef<str>,
     take: impl FnOnce(&mut Rows<'_, '_, '_, Text>) -> Result<T>,
 ) -> Result<T> {
-    conn.health.enter()?;
+    conn.ready()?;
     conn.traces.text(query.as_ref());
     let taken = conn.driver.query_iter(query).and_then(|rows| read(rows, take));
     conn.saw(taken)
@@ -192,7 +197,7 @@ fn exec_of<T>(
 /// The statement that is meant, by way of our own `prep`, so that its text has been seen.
 fn known<'s>(conn: &mut Connection, statement: &'s impl AsStatement) -> Result<Cow<'s, Statement>> {
     let statement = statement.as_statement(conn)?;
-    conn.health.enter()?;
+    conn.ready()?;
     conn.traces.executed(statement.id());
     Ok(statement)
 }
@@ -208,23 +213,22 @@ fn read<'c, 't, 'tc, P: Protocol, T>(
     Ok(taken)
 }
 
-fn first<P: Protocol, T>(rows: &mut Rows<'_, '_, '_, P>, convert: impl FnOnce(Row) -> T) -> Result<Option<T>> {
-    rows.next().map(|row| row.map(convert)).transpose()
+/// Converted later, when all is read: what does not fit may panic.
+fn first<P: Protocol>(rows: &mut Rows<'_, '_, '_, P>) -> Result<Option<Row>> {
+    rows.next().transpose()
 }
 
 fn fold<P: Protocol, U>(rows: &mut Rows<'_, '_, '_, P>, init: U, mut next: impl FnMut(U, Row) -> U) -> Result<U> {
     rows.try_fold(init, |acc, row| row.map(|row| next(acc, row)))
 }
 
-/// Errors of the server in what nobody asked for are passed over, as the driver does.
+/// Also what nobody asked for, for an error in it may have ended the transaction.
 fn read_to_end<P: Protocol>(rows: &mut Rows<'_, '_, '_, P>) -> Result<()> {
-    while let Some(set) = rows.iter() {
-        for row in set {
-            match row {
-                Err(error) if fault(&error) == Fault::Fatal => return Err(error),
-                _ => {}
-            }
-        }
+    while let Some(mut set) = rows.iter() {
+        set.try_for_each(|row| row.map(drop))?;
     }
     Ok(())
 }
+
+/// From this major version on it is MariaDB: MySQL's are lower.
+const MARIADB: u16 = 10;

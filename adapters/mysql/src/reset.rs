@@ -13,6 +13,9 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
     if conn.driver.connection_id() != conn.home.connection_id {
         return Err(lasting("the last holder exchanged the driver's connection"));
     }
+    if conn.traces.is_lasting() {
+        return Err(lasting("the last holder put it into a resource group"));
+    }
     // `COM_RESET_CONNECTION`, or `COM_CHANGE_USER` where the server does not know that.
     conn.driver.set_local_infile_handler(None);
     conn.driver.reset()?;
@@ -29,7 +32,7 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
     if found != conn.home.standing {
         go_home(conn, &found)?;
     }
-    conn.health = Health::default();
+    conn.health.renew();
     conn.traces.forget();
     Ok(())
 }
@@ -83,19 +86,27 @@ impl Standing {
     }
 }
 
-/// The statement that sets the character sets as they are now.
+/// The statement that sets the character sets as they are now; and a connection's health, on a server that is set so.
 ///
 /// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: with a server that
 /// speaks latin1 by default, the driver's UTF-8 would be read as that from the second loan on.
-pub(crate) fn letters(driver: &mut Conn) -> Result<String> {
-    let question = "SELECT @@character_set_client, @@character_set_results, @@collation_connection";
-    let answer: Option<(String, Option<String>, String)> = driver.query_first(question)?;
-    let (client, results, collation) = answer.ok_or_else(|| lasting("the server has no character sets"))?;
+pub(crate) fn settings(driver: &mut Conn) -> Result<(String, Health)> {
+    let question = |on_timeout| format!("SELECT {LETTERS}, {on_timeout}");
+    let answer = match last_row(driver, &question("@@innodb_rollback_on_timeout")) {
+        Err(Error::MySqlError(error)) if error.code == UNKNOWN_VARIABLE => last_row(driver, &question("FALSE")),
+        answer => answer,
+    };
+    let Some(Ok((client, results, collation, on_timeout))) =
+        answer?.map(from_row_opt::<(String, Option<String>, String, bool)>)
+    else {
+        return Err(lasting("the server does not tell its character sets"));
+    };
     let results = results.map_or("NULL".into(), |results| format!("'{results}'"));
-    Ok(format!(
+    let letters = format!(
         "SET character_set_client = '{client}', character_set_results = {results}, \
          collation_connection = '{collation}';"
-    ))
+    );
+    Ok((letters, Health::new(on_timeout)))
 }
 
 /// Puts back what `COM_RESET_CONNECTION` leaves as the holder left it: the current database, and with MariaDB the role.
@@ -122,7 +133,7 @@ fn go_home(conn: &mut Connection, found: &Standing) -> Result<()> {
 }
 
 /// The last row of all that a text of several statements answers.
-fn last_row(driver: &mut Conn, text: &str) -> Result<Option<Row>> {
+pub(crate) fn last_row(driver: &mut Conn, text: &str) -> Result<Option<Row>> {
     let (mut answer, mut last) = (driver.query_iter(text)?, None);
     while let Some(rows) = answer.iter() {
         for row in rows {
@@ -132,9 +143,14 @@ fn last_row(driver: &mut Conn, text: &str) -> Result<Option<Row>> {
     Ok(last)
 }
 
-fn lasting(why: &str) -> Error {
+pub(crate) fn lasting(why: &str) -> Error {
     Error::IoError(io::Error::other(format!("the connection cannot be used again: {why}")))
 }
+
+const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";
+
+/// ER_UNKNOWN_SYSTEM_VARIABLE: a server without InnoDB.
+const UNKNOWN_VARIABLE: u16 = 1193;
 
 /// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it
 /// is; such comments do.

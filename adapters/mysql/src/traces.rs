@@ -2,7 +2,7 @@
 //!
 //! Pure: it is told of each statement before it goes out. What a text can do is `harmless.rs`.
 
-use crate::harmless::{LONGEST, is_harmless};
+use crate::harmless::{is_harmless, names_resource_group, only_sets};
 use std::collections::HashMap;
 
 /// Whether everything that went out since the last reset is known to have left nothing.
@@ -15,6 +15,11 @@ pub(crate) struct Traces {
     /// Something may have changed what a text means, or that it commits by itself. Then texts tell nothing until the next reset,
     /// whoever it was.
     blind: bool,
+    /// A statement was prepared: of the warnings that this brought, the driver does not tell, and what goes out next takes them
+    /// away.
+    untold: bool,
+    /// No reset undoes it.
+    lasting: bool,
     /// The statements that were prepared on this session, by the server's number for them: are they harmless?
     prepared: HashMap<u32, bool>,
 }
@@ -22,7 +27,7 @@ pub(crate) struct Traces {
 impl Traces {
     /// Is the session surely as the last reset, or its opening, has left it?
     pub(crate) fn none(&self) -> bool {
-        !(self.left || self.under_way || self.blind)
+        !(self.left || self.under_way || self.blind || self.untold)
     }
 
     /// Something happened of which nobody knows what it leaves.
@@ -37,16 +42,20 @@ impl Traces {
 
     /// This text goes out.
     pub(crate) fn text(&mut self, text: &str) {
-        self.under_way = true;
+        self.goes_out();
         if !is_harmless(text) {
             self.left = true;
-            self.blind = self.blind || changes_meanings(text);
+            self.read(text);
         }
     }
 
     pub(crate) fn prepared(&mut self, statement: u32, text: &str) {
+        let known = self.prepared.len();
         let harmless = *self.prepared.entry(statement).or_insert_with(|| is_harmless(text));
-        self.blind = self.blind || !harmless && changes_meanings(text);
+        self.untold |= self.prepared.len() > known;
+        if !harmless {
+            self.read(text);
+        }
         if self.prepared.len() > MOST_PREPARED {
             // Whoever prepares so many never uses them again. Unknown ones are in doubt.
             self.prepared.clear();
@@ -54,8 +63,26 @@ impl Traces {
     }
 
     pub(crate) fn executed(&mut self, statement: u32) {
-        self.under_way = true;
-        self.left |= !self.prepared.get(&statement).copied().unwrap_or(false);
+        self.goes_out();
+        match self.prepared.get(&statement) {
+            Some(harmless) => self.left |= !harmless,
+            None => self.lose_sight(),
+        }
+    }
+
+    /// Is a statement of this number known to be harmless?
+    pub(crate) fn is_harmless(&self, statement: u32) -> bool {
+        self.prepared.get(&statement).copied().unwrap_or(false)
+    }
+
+    /// Nobody has seen the end of the last command.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
+    /// Has the session got what no reset takes from it?
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.lasting
     }
 
     pub(crate) fn unprepared(&mut self, statement: u32) {
@@ -64,12 +91,24 @@ impl Traces {
 
     /// What went out is done.
     pub(crate) fn done(&mut self) {
-        self.under_way = false;
+        (self.under_way, self.untold) = (false, false);
     }
 
     /// What was left until now is how the session is to be.
     pub(crate) fn rebase(&mut self) {
-        self.left = false;
+        (self.left, self.untold, self.lasting) = (false, false, false);
+    }
+
+    fn goes_out(&mut self) {
+        // What became of one that never came to its end, nobody will know.
+        self.left |= self.under_way;
+        self.under_way = true;
+    }
+
+    /// A text that is not known to be harmless.
+    fn read(&mut self, text: &str) {
+        self.blind = self.blind || !only_sets(text) || changes_meanings(text);
+        self.lasting = self.lasting || names_resource_group(text);
     }
 
     /// After a reset, which takes the prepared statements away.
@@ -78,12 +117,8 @@ impl Traces {
     }
 }
 
-/// Whether it names one of the settings by which a text is read, or those by which it commits. One that is too long to be read is
-/// taken to: it costs a reset anyway, and reading it would cost more than sending it.
+/// Whether it names one of the settings by which a text is read, or those by which it commits.
 fn changes_meanings(text: &str) -> bool {
-    if text.len() > LONGEST {
-        return true;
-    }
     let text = text.to_ascii_lowercase();
     ["autocommit", "completion_type", "sql_mode", "names", "charset", "character"]
         .iter()
@@ -100,12 +135,14 @@ mod tests {
     fn only_what_is_known_to_be_harmless_leaves_no_trace() {
         let mut traces = Traces::default();
         traces.text("SELECT 1");
+        traces.done();
         traces.prepared(1, "SELECT ?");
         traces.prepared(2, "SET @a = ?");
         traces.executed(1);
         traces.done();
         assert!(traces.none());
         traces.executed(2);
+        traces.done();
         assert!(!traces.none());
         traces.rebase();
         traces.executed(1);
@@ -119,9 +156,18 @@ mod tests {
 
     #[test]
     fn what_changes_the_meaning_of_texts_is_not_forgotten_by_rebasing() {
-        for text in
-            ["SET autocommit = 0", "set names gbk", "SET SESSION sql_mode = 'ORACLE'", "SET @@completion_type = 1"]
-        {
+        for text in [
+            "SET autocommit = 0",
+            "set names gbk",
+            "SET SESSION sql_mode = 'ORACLE'",
+            "SET @@completion_type = 1",
+            "CALL sets_up",
+            "SELECT sets_up()",
+            "EXECUTE sets_up",
+            "SET @a = sets_up()",
+            "SET STATEMENT max_statement_time = 1 FOR CALL sets_up",
+            "USE shop; BEGIN",
+        ] {
             let mut traces = Traces::default();
             traces.text(text);
             traces.done();
@@ -130,6 +176,41 @@ mod tests {
             traces.forget();
             assert!(traces.none());
         }
+    }
+
+    #[test]
+    fn plain_settings_are_forgotten_by_rebasing() {
+        for text in
+            ["SET @a = 'b'", "SET SESSION innodb_lock_wait_timeout = 5;", "USE shop", "SET time_zone = '+00:00'"]
+        {
+            let mut traces = Traces::default();
+            traces.text(text);
+            traces.done();
+            assert!(!traces.none(), "{text}");
+            traces.rebase();
+            assert!(traces.none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn preparing_is_a_doubt_until_the_next_command() {
+        let mut traces = Traces::default();
+        traces.prepared(1, "SELECT 1");
+        assert!(!traces.none(), "the driver does not tell of warnings");
+        traces.executed(1);
+        traces.done();
+        assert!(traces.none());
+        traces.prepared(1, "SELECT 1");
+        assert!(traces.none(), "nothing was sent");
+    }
+
+    #[test]
+    fn a_doubt_about_an_end_outlives_the_next_command() {
+        let mut traces = Traces::default();
+        traces.text("SELECT 1");
+        traces.text("SELECT 2");
+        traces.done();
+        assert!(!traces.none());
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl<'c> Transaction<'c> {
     /// The driver's. Also if the server has rolled back before, with the error that the closure passed over. When the line
     /// is lost nobody knows whether it was done.
     pub fn commit(mut self) -> Result<()> {
-        self.conn.health.enter()?;
+        self.conn.ready()?;
         if self.conn.may_have_slipped() {
             // Else a late reply to something that nobody watched would pass for the answer to COMMIT.
             reset::check(self.conn)?;

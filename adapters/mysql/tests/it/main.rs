@@ -7,6 +7,7 @@ mod server;
 mod ending;
 mod lines;
 mod opening;
+mod passed_over;
 mod returning;
 mod slipping;
 mod tracking;

@@ -1,5 +1,6 @@
 //! Opening: what is wrong is said soon, what is full is put up with, and the options reach the server.
 
+use crate::proxy::Proxy;
 use crate::server::{PATIENCE, Server, on_each_server, until};
 use cabrank_mysql::cabrank::{BuildError, GetError, SessionPolicy};
 use cabrank_mysql::mysql::prelude::Queryable;
@@ -152,6 +153,16 @@ fn the_server_is_told_whose_connections_these_are(server: &Server) {
     assert_eq!(name(&mut server.manager().program_name("orders").open().unwrap()).as_deref(), Some("orders"));
 }
 
+fn a_server_that_talks_nonsense_is_an_error_and_no_panic(server: &Server) {
+    if server.opts.get_socket().is_some() {
+        return server.lacks("an address to stand before");
+    }
+    let proxy = Proxy::to(server);
+    proxy.garble(b"utf8mb4", b"utf8mb\xff");
+    let error = MySqlManager::new(proxy.opts(server)).open().unwrap_err();
+    assert!(error.to_string().contains("character sets"), "{error}");
+}
+
 fn one_connection_is_one_session(server: &Server) {
     let pool = server.builder(3).min_idle(3).build(server.manager()).unwrap();
     until("three are open", || pool.stats().idle == 3);
@@ -181,5 +192,6 @@ on_each_server!(
     a_name_is_looked_up_and_all_its_addresses_are_tried,
     a_name_that_nobody_knows_is_said,
     the_server_is_told_whose_connections_these_are,
+    a_server_that_talks_nonsense_is_an_error_and_no_panic,
     one_connection_is_one_session,
 );

@@ -1,4 +1,4 @@
-//! A proxy before the server: it cuts the line at a word of the client's, or holds back what the server says. And another
+//! A proxy before the server: it cuts the line at a word of the client's, or holds back or garbles what the server says. And another
 //! that listens on a Unix socket, for servers in containers, whose own cannot be reached.
 
 use crate::server::Server;
@@ -23,6 +23,8 @@ pub(crate) struct Proxy {
 struct Shared {
     /// What a client says with this in it does not pass: the line is cut instead.
     cut_at: Mutex<Option<&'static [u8]>>,
+    /// This in the server's answers becomes that, which is as long.
+    garbled: Mutex<Option<(&'static [u8], &'static [u8])>>,
     /// The server's answers, and the end of its stream, stay here for now.
     holding: AtomicBool,
     /// The server has hung up on somebody.
@@ -58,6 +60,11 @@ impl Proxy {
 
     pub(crate) fn cut_at(&self, word: &'static str) {
         *self.shared.cut_at.lock().unwrap() = Some(word.as_bytes());
+    }
+
+    pub(crate) fn garble(&self, word: &'static [u8], into: &'static [u8]) {
+        assert_eq!(word.len(), into.len());
+        *self.shared.garbled.lock().unwrap() = Some((word, into));
     }
 
     pub(crate) fn hold_answers(&self, hold: bool) {
@@ -108,6 +115,14 @@ impl Shared {
             self.ended.fetch_or(!matches!(came, Ok(1..)), Ordering::SeqCst);
             while self.holding.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
+            }
+            let garbled = *self.garbled.lock().unwrap();
+            if let (Ok(n), Some((word, into))) = (&came, garbled) {
+                for at in 0..n.saturating_sub(word.len() - 1) {
+                    if buffer[at..*n].starts_with(word) {
+                        buffer[at..at + into.len()].copy_from_slice(into);
+                    }
+                }
             }
             match came {
                 Ok(n @ 1..) if client.write_all(&buffer[..n]).is_ok() => {}

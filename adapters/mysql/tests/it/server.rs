@@ -99,6 +99,11 @@ impl Server {
         self.observer.lock().unwrap_or_else(PoisonError::into_inner).query_drop(sql).expect("a statement");
     }
 
+    /// Whether the server could do it.
+    pub(crate) fn try_run(&self, sql: impl AsRef<str>) -> bool {
+        self.observer.lock().unwrap_or_else(PoisonError::into_inner).query_drop(sql).is_ok()
+    }
+
     pub(crate) fn ask<T: FromRow>(&self, sql: impl AsRef<str>) -> Option<T> {
         self.observer.lock().unwrap_or_else(PoisonError::into_inner).query_first(sql).expect("a query")
     }

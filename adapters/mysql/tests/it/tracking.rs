@@ -104,6 +104,34 @@ fn without_autocommit_every_loan_is_reset(server: &Server) {
     }
 }
 
+/// What a procedure does, no text tells.
+fn what_a_procedure_sets_up_costs_a_reset_each_time(server: &Server) {
+    server.run(format!("CREATE PROCEDURE {}.sets_up() SET autocommit = 0", server.database));
+    let by_init = server.builder(1).build(MySqlManager::new(server.opts().init(vec!["CALL sets_up()"])));
+    let by_on_open = server.builder(1).on_open(|conn| conn.query_drop("CALL sets_up()")).build(server.manager());
+    for pool in [by_init.unwrap(), by_on_open.unwrap()] {
+        for loans in 1..=3 {
+            pool.get().unwrap().query_drop("UPDATE account SET money = 7 WHERE id = 1").unwrap();
+            settle(&pool);
+            assert_eq!(pool.stats().resets_done, loans);
+        }
+        assert_eq!(server.money(1), 0, "rolled back, and not left to the next holder");
+    }
+}
+
+fn a_resource_group_costs_the_connection(server: &Server) {
+    let group = server.database.trim_start_matches("cabrank_");
+    if !server.try_run(format!("CREATE RESOURCE GROUP {group} TYPE = USER")) {
+        return server.lacks("resource groups");
+    }
+    let pool = server.pool(1);
+    let of = "SELECT resource_group FROM performance_schema.threads WHERE processlist_id = CONNECTION_ID()";
+    pool.get().unwrap().query_drop(format!("SET RESOURCE GROUP {group}")).unwrap();
+    settle(&pool);
+    assert_eq!(pool.get().unwrap().query_first::<String, _>(of).unwrap().as_deref(), Some("USR_default"));
+    server.run(format!("DROP RESOURCE GROUP {group} FORCE"));
+}
+
 /// MariaDB does not tell the number of the row then, and remembers it.
 fn a_row_that_is_returned_costs_a_reset(server: &Server) {
     server.run(format!("CREATE TABLE {}.numbered (id INT AUTO_INCREMENT PRIMARY KEY, x INT)", server.database));
@@ -129,7 +157,10 @@ fn warnings_of_the_last_holder_are_gone(server: &Server) {
 
 /// What sets up a session is no trace of a holder.
 fn what_on_open_sets_costs_no_reset(server: &Server) {
-    let builder = server.builder(1).on_open(|conn| conn.query_drop("SET @set_up = 7"));
+    let builder = server.builder(1).on_open(|conn| {
+        conn.query_drop("SET @set_up = 7")?;
+        conn.exec_drop("SET SESSION innodb_lock_wait_timeout = ?", (5,))
+    });
     let pool = builder.build(server.manager()).unwrap();
     for _ in 0..3 {
         let mut conn = pool.get().unwrap();
@@ -150,6 +181,8 @@ on_each_server!(
     plain_work_costs_no_reset,
     whatever_could_leave_something_costs_a_reset,
     without_autocommit_every_loan_is_reset,
+    what_a_procedure_sets_up_costs_a_reset_each_time,
+    a_resource_group_costs_the_connection,
     a_row_that_is_returned_costs_a_reset,
     warnings_of_the_last_holder_are_gone,
     what_on_open_sets_costs_no_reset,
