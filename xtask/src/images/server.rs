@@ -124,6 +124,8 @@ impl Image {
             // It heeds limits for single accounts only if it has one for all, and shows no connection attributes by default.
             Self::Mariadb => &[
                 "--max-connections=400",
+                // MySQL has the default: so the adapter meets both.
+                "--innodb-rollback-on-timeout=ON",
                 "--max-user-connections=390",
                 "--performance-schema=ON",
                 "--innodb-flush-method=nosync",
