@@ -50,6 +50,13 @@ impl Server {
         eventually("the session ends", || !self.has_session(pid));
     }
 
+    /// A cancellation that comes then meets the sleep, and nothing before it.
+    pub(crate) fn wait_for_sleep(&self, pid: i32) {
+        let sql = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
+        let mut client = self.client();
+        eventually("the statement sleeps", || client.query_opt(sql, &[&pid]).expect("an answer").is_some());
+    }
+
     pub(crate) fn wait_for_query(&self, pid: i32, query: &str) {
         let sql = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND query LIKE $2";
         let mut client = self.client();
