@@ -2,13 +2,10 @@
 //!
 //! Who the borrowers are (threads, or tasks of a runtime) is for `threads` and `tasks` to know.
 
-use std::{
-    cell::Cell,
-    hint,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use std::{hint, thread};
 
 /// What a pool is put under.
 #[derive(Clone, Copy, Debug)]

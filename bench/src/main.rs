@@ -16,17 +16,18 @@ mod servers;
 mod tasks;
 mod threads;
 
-use std::{fs, path::Path, process::ExitCode};
-
 use anyhow::{Result, bail};
-use clap::Parser;
-
 use cases::Case;
+use clap::Parser;
 use measure::Bench;
 use options::Options;
 use progress::Progress;
-use report::{Report, docs, goals, machine::Machine, markdown, plots};
+use report::machine::Machine;
+use report::{Report, docs, goals, markdown, plots};
 use servers::Servers;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let options = Options::parse();

@@ -1,17 +1,14 @@
 //! Rounds: peers take turns within each, so that a machine that slows down slows all alike; and what is made of them.
 
-use std::time::Duration;
-
+use crate::load::Outcome;
+use crate::options::Options;
+use crate::pools;
+use crate::pools::{Peer, Setup};
+use crate::progress::Progress;
+use crate::report::{Curve, Missing, Report, Row};
+use crate::servers::Servers;
 use anyhow::Result;
-
-use crate::{
-    load::Outcome,
-    options::Options,
-    pools::{self, Peer, Setup},
-    progress::Progress,
-    report::{Curve, Missing, Report, Row},
-    servers::Servers,
-};
+use std::time::Duration;
 
 /// What a case is given: how thoroughly to measure, on which servers, and where to put what came of it.
 pub struct Bench {

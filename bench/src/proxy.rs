@@ -1,20 +1,15 @@
 //! A TCP proxy before a server, that plays its absence: lines cut and new ones refused by the system from one moment to
 //! another, both known exactly; or established lines that fall silent.
 
-use std::{
-    collections::HashMap,
-    fs, io,
-    io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
-};
-
 use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{fs, io, thread};
 use url::Url;
 
 /// Ends its lines when dropped.

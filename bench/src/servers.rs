@@ -1,13 +1,13 @@
 //! The servers that the environment names: a database of our own on each, with one table to read from.
 
-use std::{env, fs, path::PathBuf};
-
+use crate::pools::Target;
+use crate::pools::own::mysql_opts;
 use anyhow::{Context, Result};
 use mysql::prelude::Queryable;
 use postgres::NoTls;
+use std::path::PathBuf;
+use std::{env, fs};
 use url::Url;
-
-use crate::pools::{Target, own::mysql_opts};
 
 /// Prepared when first asked for.
 #[derive(Default)]

@@ -1,23 +1,18 @@
 //! Borrowers that are tasks: how async pools with their own async drivers are put under a load, in a runtime with two
 //! workers. And those pools asked by threads, where what is measured is the pool alone.
 
-use std::{
-    future::Future,
-    pin::pin,
-    sync::{Arc, Mutex, OnceLock},
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
-    time::Instant,
-};
-
+use crate::load::{Clock, End, Failure, Load, Loan, Next, Outcome, Query, Work};
+use crate::pools::Peer;
+use crate::threads::Blocking;
 use anyhow::{Result, bail};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::thread::Thread;
+use std::time::Instant;
 use tokio::runtime::{Builder, EnterGuard, Runtime};
-
-use crate::{
-    load::{Clock, End, Failure, Load, Loan, Next, Outcome, Query, Work},
-    pools::Peer,
-    threads::Blocking,
-};
 
 /// A pool that parks the task that asks.
 pub trait Asynchronous: Send + Sync + 'static {

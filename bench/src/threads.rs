@@ -1,18 +1,13 @@
 //! Borrowers that are threads: how blocking pools are put under a load, and async ones where no async driver is at work.
 
-use std::{
-    hint::black_box,
-    sync::{Barrier, Mutex},
-    thread,
-    time::{Duration, Instant},
-};
-
+use crate::load;
+use crate::load::{Clock, End, Failure, Load, Loan, Next, Outcome, Pace, Query, Work};
+use crate::pools::Peer;
 use anyhow::{Result, anyhow};
-
-use crate::{
-    load::{self, Clock, End, Failure, Load, Loan, Next, Outcome, Pace, Query, Work},
-    pools::Peer,
-};
+use std::hint::black_box;
+use std::sync::{Barrier, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A pool that parks the thread that asks.
 pub trait Blocking: Send + Sync {

@@ -3,15 +3,11 @@
 //!
 //! Needs root, Docker's own command, `nsenter`, and `nft` or `iptables`; nothing is installed.
 
-use std::{
-    io::Write,
-    process::{Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
-};
-
-use anyhow::{Context, Result, bail};
-
 use crate::container::Container;
+use anyhow::{Context, Result, bail};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The connections are swallowed for as long as this lives.
 #[derive(Debug)]

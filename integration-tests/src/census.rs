@@ -7,16 +7,14 @@
 //!
 //! One thread and one login for each engine, however many users are watched.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
-    thread,
-    time::{Duration, Instant},
-};
-
+use crate::admin::Admin;
+use crate::engine::Engine;
+use crate::server::Server;
 use anyhow::Result;
-
-use crate::{admin::Admin, engine::Engine, server::Server};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A user who is watched. Dropped, it is watched no longer.
 #[derive(Debug)]

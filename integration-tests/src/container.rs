@@ -1,26 +1,18 @@
 //! A server's container: started, stopped, paused, and surely removed. Works around what testcontainers' blocking face
 //! lacks; when its server is ready is for `server` to find out.
 
-use std::{
-    fs,
-    future::Future,
-    iter,
-    net::TcpListener,
-    pin::pin,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU16, Ordering},
-    },
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
-
 use anyhow::{Context as _, Result};
-use testcontainers::{
-    ContainerRequest, GenericImage, ImageExt,
-    core::{ExecCommand, IntoContainerPort},
-    runners::SyncRunner,
-};
+use std::future::Future;
+use std::net::TcpListener;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use std::{fs, iter};
+use testcontainers::core::{ExecCommand, IntoContainerPort};
+use testcontainers::runners::SyncRunner;
+use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 
 /// A running container with one port that stays the same when it is stopped and started.
 #[derive(Debug)]

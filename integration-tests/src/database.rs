@@ -1,14 +1,13 @@
 //! A database for one test, on the engine's server, and a user who owns it. Both are dropped with the value.
 
-use std::{
-    net::SocketAddr,
-    sync::atomic::{AtomicU32, Ordering},
-};
-
+use crate::admin::Admin;
+use crate::engine::Engine;
+use crate::proxy::Proxy;
+use crate::server::Server;
 use anyhow::Result;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use url::Url;
-
-use crate::{admin::Admin, engine::Engine, proxy::Proxy, server::Server};
 
 /// An empty database named `cabrank_test_*`, and a user of the same name who may do everything in it and nothing elsewhere.
 ///

@@ -1,6 +1,7 @@
 //! The database engines, and what the fixtures must know of each: names, variables, images, settings for tests.
 
-use std::{env, fmt, fs, path::Path};
+use std::path::Path;
+use std::{env, fmt, fs};
 
 /// A database engine that the suite runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,22 +3,16 @@
 //! The standard harness would leave them behind, for it never drops what is static. Each case is a test of its own with
 //! its own name, chosen and counted as usual.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    env,
-    panic::{self, AssertUnwindSafe},
-    process::ExitCode,
-    sync::{Mutex, PoisonError},
-};
-
+use crate::engine::Engine;
+use crate::server::Server;
+use crate::{census, server};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-
-use crate::{
-    census,
-    engine::Engine,
-    server::{self, Server},
-};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::{env, panic};
 
 /// One test on one engine.
 pub struct Case {

@@ -1,13 +1,14 @@
 //! PgBouncer in front of the PostgreSQL server, for the tests of `transaction_pooler(true)`.
 
+use crate::admin::Admin;
+use crate::container::Container;
+use crate::database::Database;
+use crate::engine;
+use crate::engine::Engine;
 use anyhow::{Context, Result, bail};
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 use url::Url;
-
-use crate::{admin::Admin, container::Container, database::Database, engine, engine::Engine};
 
 /// A container of its own, for one test. Removed with the value.
 #[derive(Debug)]

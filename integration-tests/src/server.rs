@@ -2,22 +2,16 @@
 //!
 //! Tests share it; one that stops or pauses it has it alone, and it is whole again afterwards.
 
-use std::{
-    env,
-    net::SocketAddr,
-    sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc},
-    thread,
-    time::{Duration, Instant},
-};
-
+use crate::admin::Admin;
+use crate::container::Container;
+use crate::engine;
+use crate::engine::Engine;
 use anyhow::{Context, Result, anyhow, bail};
+use std::net::SocketAddr;
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
+use std::time::{Duration, Instant};
+use std::{env, thread};
 use url::Url;
-
-use crate::{
-    admin::Admin,
-    container::Container,
-    engine::{self, Engine},
-};
 
 /// A server that lets us in.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 //! Owns the four states Armed, Firing, Fired, Disarmed. Knows no pool: what a cut means for capacity is told to it.
 
 use crate::contain::contained;
-use crate::sync::{self, Condvar, Mutex, after};
+use crate::sync;
+use crate::sync::{Condvar, Mutex, after};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! The handle: everything a user asks of a pool.
 
 use crate::checkout::{checkout, try_checkout};
-use crate::config::{self, Config, Problem};
+use crate::config;
+use crate::config::{Config, Problem};
 use crate::contain::contained;
 use crate::error::{GetError, Holder};
 use crate::guard::PooledConnection;

@@ -4,9 +4,11 @@
 //! `Weak`). There are no time-outs: loom does not model time. A model has a clock of its own, which ticks with each look at
 //! it, and a time-out in it is a deadline that has passed by the time the waiter looks.
 
-use std::time::{Duration, Instant};
 #[cfg(not(loom))]
-use std::{sync::TryLockError, time::SystemTime};
+use std::sync::TryLockError;
+#[cfg(not(loom))]
+use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
 #[cfg(loom)]
 use loom::sync as imp;

@@ -1,6 +1,7 @@
 //! One parked thread, and the one way to wake whoever waits.
 
-use crate::sync::{self, Ordering, Parker, WaitFlag};
+use crate::sync;
+use crate::sync::{Ordering, Parker, WaitFlag};
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,18 +1,14 @@
 //! `cargo xtask bench`: cabrank beside other pools. Builds the benchmark, which is a workspace of its own, starts servers
 //! for it, and runs it; what it measures and how stands there.
 
-use std::{path::PathBuf, process::Command};
-
+use crate::images::Image;
+use crate::process::cargo;
+use crate::servers::Servers;
+use crate::setup::Tool;
+use crate::{docker, process, servers, setup, workspace};
 use anyhow::Result;
-
-use crate::{
-    docker,
-    images::Image,
-    process::{self, cargo},
-    servers::{self, Servers},
-    setup::{self, Tool},
-    workspace,
-};
+use std::path::PathBuf;
+use std::process::Command;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -2,18 +2,13 @@
 //!
 //! The quick checks come first. The tests come last, so that their count closes the log.
 
-use std::time::{Duration, Instant};
-
+use crate::process::{cargo, run as run_command};
+use crate::setup::Tool;
+use crate::tally::Tally;
+use crate::workspace::packages;
+use crate::{instructions, models, setup, test, tidy};
 use anyhow::Result;
-
-use crate::{
-    instructions, models,
-    process::{cargo, run as run_command},
-    setup::{self, Tool},
-    tally::Tally,
-    test, tidy,
-    workspace::packages,
-};
+use std::time::{Duration, Instant};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -106,9 +101,8 @@ fn package() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::bail;
-
     use super::*;
+    use anyhow::bail;
 
     #[test]
     fn the_first_step_that_fails_is_the_last_that_runs() {

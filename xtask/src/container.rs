@@ -3,17 +3,11 @@
 //! What runs in it and when that is ready is for `images/server.rs` to know. What was killed before it could remove its
 //! own is found by `docker::sweep`.
 
-use std::{
-    env,
-    process::{Child, Command, Stdio},
-};
-
+use crate::docker::docker;
+use crate::{docker, process};
 use anyhow::{Context, Result};
-
-use crate::{
-    docker::{self, docker},
-    process,
-};
+use std::env;
+use std::process::{Child, Command, Stdio};
 
 /// Removed with its data when dropped, and also when this program ends without: by Ctrl-C, or killed.
 pub(crate) struct Container {

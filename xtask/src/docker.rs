@@ -3,23 +3,15 @@
 //! Which images it needs belongs to `images`; starting containers is for `container`, and for the suite on real servers.
 //! Here is only what comes before them and after them.
 
-use std::{
-    env,
-    ffi::OsStr,
-    fs::{self, File},
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
-
+use crate::setup::{Tool, Unready};
+use crate::{process, setup, workspace};
 use anyhow::{Context, Result, bail};
-
-use crate::{
-    process,
-    setup::{self, Tool, Unready},
-    workspace,
-};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 /// Every container that the tests or this program start carries this label. Its value is `host:process`, the owner.
 pub(crate) const LABEL: &str = "org.cabrank.tests";

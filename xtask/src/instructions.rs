@@ -4,17 +4,11 @@
 //! Counted by valgrind, as the difference between two runs of `xtask/cycle` that differ in nothing but the number
 //! of cycles. Where there is no valgrind, nothing is counted, and that is said.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
-
+use crate::process::cargo;
+use crate::{process, workspace};
 use anyhow::{Context, Result, bail};
-
-use crate::{
-    process::{self, cargo},
-    workspace,
-};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// What a cycle may cost, with nothing opened ahead (`min_idle` 0) and with all (`min_idle` = `max_size`). A little more
 /// than it does cost, since compilers differ. Lower it when you have made the cycle shorter.

@@ -5,19 +5,13 @@
 //! `cfg(seeded_bug = "its_name")`. To run the models by hand:
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test -p cabrank --release --lib models`
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Duration,
-};
-
+use crate::process::Ended;
+use crate::{process, workspace};
 use anyhow::{Context, Result, bail};
-
-use crate::{
-    process::{self, Ended},
-    workspace,
-};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{env, fs};
 
 /// Each model, and a bug that it must catch. Every model has a row, and every seeded bug of the core is in one.
 const SEEDED_BUGS: &[(&str, &str)] = &[
@@ -150,9 +144,9 @@ fn folder() -> PathBuf {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
-
     use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
 
     fn ended(code: i32, output: &str) -> Ended {
         Ended { status: Some(ExitStatus::from_raw(code << 8)), output: output.into() }

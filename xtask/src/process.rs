@@ -2,18 +2,16 @@
 //!
 //! Knows nothing of what they do; reading their output belongs to whoever asked.
 
-use std::{
-    ffi::OsStr,
-    fs::{self, File},
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Command, ExitStatus, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
-    thread,
-    time::{Duration, Instant},
-};
-
 use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 /// The cargo that runs us, at the root of the workspace.
 pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {

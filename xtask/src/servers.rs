@@ -3,14 +3,10 @@
 //!
 //! The suite in `integration-tests` knows nothing of them: it stops and freezes servers, and starts its own.
 
-use std::env;
-
+use crate::docker;
+use crate::images::{Image, Server};
 use anyhow::{Context, Error, Result, bail};
-
-use crate::{
-    docker,
-    images::{Image, Server},
-};
+use std::env;
 
 /// Ended and removed when dropped.
 #[derive(Default)]

@@ -3,11 +3,10 @@
 //!
 //! Packages are installed by root on Debian and its kin alone; everywhere else the commands are printed.
 
-use std::{env, fmt, fs, process::Command};
-
-use anyhow::{Context, Result};
-
 use crate::{process, workspace};
+use anyhow::{Context, Result};
+use std::process::Command;
+use std::{env, fmt, fs};
 
 /// Something that a task cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! Counting tests: reads what the test harness prints and adds it up. What did not run is never counted as passed.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
+use std::fmt;
 
 /// How many tests passed, failed, and did not run.
 #[derive(Debug, Default, PartialEq)]

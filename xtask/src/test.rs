@@ -7,25 +7,17 @@
 //! A test that finds on the spot that it does not apply to this machine appends the line `name: reason` to the file
 //! that `CABRANK_SKIP_LOG` names and returns. The harness calls that a pass; here it is counted as skipped.
 
-use std::{
-    fs,
-    io::{self, IsTerminal},
-    path::Path,
-    time::Duration,
-};
-
+use crate::images::Image;
+use crate::servers::Servers;
+use crate::setup::Tool;
+use crate::tally::{Reader, Tally};
+use crate::{docker, images, process, servers, setup, workspace};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-
-use crate::{
-    docker,
-    images::{self, Image},
-    process,
-    servers::{self, Servers},
-    setup::{self, Tool},
-    tally::{Reader, Tally},
-    workspace,
-};
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, io};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

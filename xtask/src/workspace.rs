@@ -2,12 +2,9 @@
 //!
 //! Manifests are read line by line, which is enough for the plain TOML we write. Judging what is read belongs to `tidy`.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
-
 use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {

@@ -2,8 +2,9 @@
 //! prints the README's table.
 
 use cabrank_mysql::cabrank::{Manager, SessionPolicy};
+use cabrank_mysql::mysql;
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_mysql::mysql::{self, Opts, OptsBuilder};
+use cabrank_mysql::mysql::{Opts, OptsBuilder};
 use cabrank_mysql::{MySqlManager, Pool};
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,8 @@
 //!
 //! Pure: it hears of errors and answers whether a command may go out. What an error means is `fault.rs`.
 
-use crate::fault::{self, fault};
+use crate::fault;
+use crate::fault::fault;
 use cabrank::Fault;
 use mysql::{Error, MySqlError};
 use std::io;

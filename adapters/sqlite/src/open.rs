@@ -1,6 +1,7 @@
 //! Opens a connection and looks whether one still is good. Every error names the file and what to do.
 
-use crate::baseline::{self, Baseline};
+use crate::baseline;
+use crate::baseline::Baseline;
 use crate::connection::Connection;
 use crate::fault;
 use crate::identity::Watched;

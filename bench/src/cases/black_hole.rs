@@ -1,17 +1,15 @@
 //! Established lines fall silent, new ones are fine, as after a firewall lost its state. Whoever was at work hangs in the
 //! driver, which no pool can help; whoever comes now should get a connection that answers.
 
-use std::{thread, time::Duration};
-
-use anyhow::Result;
-
 use super::recovery::POOLS;
-use crate::{
-    load::{End, Load, Outcome, Pace, Query, Work},
-    measure::{Bench, Measured, Point, measured},
-    pools::{self, Peer, Setup, Target},
-    proxy::Proxy,
-};
+use crate::load::{End, Load, Outcome, Pace, Query, Work};
+use crate::measure::{Bench, Measured, Point, measured};
+use crate::pools;
+use crate::pools::{Peer, Setup, Target};
+use crate::proxy::Proxy;
+use anyhow::Result;
+use std::thread;
+use std::time::Duration;
 
 pub fn run(bench: &mut Bench) -> Result<()> {
     let url = match bench.servers.postgres() {

@@ -1,12 +1,9 @@
 //! `get` and drop without work: what a pool costs when there is a connection, and when all want the same lock.
 
+use crate::load::{Load, Outcome, Pace, Work};
+use crate::measure::{Bench, Measured, Point, measured};
+use crate::pools::{ON_STUB, Peer, Setup, Stub, Target};
 use anyhow::Result;
-
-use crate::{
-    load::{Load, Outcome, Pace, Work},
-    measure::{Bench, Measured, Point, measured},
-    pools::{ON_STUB, Peer, Setup, Stub, Target},
-};
 
 pub fn run(bench: &mut Bench) -> Result<()> {
     let points: &[_] = bench.pick(

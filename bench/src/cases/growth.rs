@@ -1,14 +1,10 @@
 //! What a loan costs with 1 to 1,000 idle connections, and with 10 to 10,000 threads in the queue. It should stay flat.
 
-use std::time::Duration;
-
+use crate::load::{Load, Pace, Work};
+use crate::measure::{Bench, Point, measured};
+use crate::pools::{Peer, Setup, Stub, Target};
 use anyhow::Result;
-
-use crate::{
-    load::{Load, Pace, Work},
-    measure::{Bench, Point, measured},
-    pools::{Peer, Setup, Stub, Target},
-};
+use std::time::Duration;
 
 pub fn run(bench: &mut Bench) -> Result<()> {
     let sizes: &[u32] = bench.pick(&[1, 100, 1000], &[1, 10, 100, 1000]);

@@ -1,19 +1,14 @@
 //! All sessions of a pool are killed at once at the server, under load: what fails, and how fast is it before and after?
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
-use anyhow::{Result, bail};
-
 use super::recovery::{POOLS, timeline, under_load};
-use crate::{
-    load::{End, Outcome},
-    measure::{Bench, Point, measured, millis},
-    pools::{self, Setup, Target},
-    servers::Killer,
-};
+use crate::load::{End, Outcome};
+use crate::measure::{Bench, Point, measured, millis};
+use crate::pools;
+use crate::pools::{Setup, Target};
+use crate::servers::Killer;
+use anyhow::{Result, bail};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub fn run(bench: &mut Bench) -> Result<()> {
     let point = Point { case: "killed", threads: 16, size: 8 };

@@ -1,17 +1,15 @@
 //! What a pool at rest keeps: bytes on the heap, and threads. Each is measured in a process of its own, at once, for they
 //! do nothing but wait.
 
-use std::{env, fs, process::Command, thread, time::Duration};
-
+use crate::load::{Load, Pace, Work};
+use crate::measure::{Bench, Point};
+use crate::pools::{Setup, Stub, Target};
+use crate::tasks::runtime;
+use crate::{heap, pools};
 use anyhow::{Context, Result, bail};
-
-use crate::{
-    heap,
-    load::{Load, Pace, Work},
-    measure::{Bench, Point},
-    pools::{self, Setup, Stub, Target},
-    tasks::runtime,
-};
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs, thread};
 
 pub fn run(bench: &mut Bench) -> Result<()> {
     let program = env::current_exe()?;

@@ -1,15 +1,12 @@
 //! Loans that are due at a fixed rate, whatever the pool does: how long after it was due is each one done? A closed loop
 //! cannot tell, for whoever waits asks for nothing meanwhile.
 
-use std::time::Duration;
-
+use crate::load::{Load, Pace, Work};
+use crate::measure::{Bench, Point, measured, percentile, percentile_curve};
+use crate::pools;
+use crate::pools::{ON_STUB, Peer, Setup, Stub, Target};
 use anyhow::Result;
-
-use crate::{
-    load::{Load, Pace, Work},
-    measure::{Bench, Point, measured, percentile, percentile_curve},
-    pools::{self, ON_STUB, Peer, Setup, Stub, Target},
-};
+use std::time::Duration;
 
 pub fn run(bench: &mut Bench) -> Result<()> {
     let capacity = capacity()?;

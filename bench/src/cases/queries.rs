@@ -1,14 +1,10 @@
 //! Queries on real servers: what the pools cost beside a connection of one's own, with all their defaults on.
 
-use std::time::Duration;
-
+use crate::load::{Load, Outcome, Pace, Query, Work};
+use crate::measure::{Bench, Point, measured};
+use crate::pools::{ON_MYSQL, ON_POSTGRES, ON_SQLITE, Peer, Setup};
 use anyhow::Result;
-
-use crate::{
-    load::{Load, Outcome, Pace, Query, Work},
-    measure::{Bench, Point, measured},
-    pools::{ON_MYSQL, ON_POSTGRES, ON_SQLITE, Peer, Setup},
-};
+use std::time::Duration;
 
 pub fn pg_select1(bench: &mut Bench) -> Result<()> {
     run(bench, "pg_select1", "postgres", ON_POSTGRES, &[("ops_per_s", Query::Select1)])

@@ -1,19 +1,14 @@
 //! A server that is away for two seconds, under load. A proxy before a real PostgreSQL plays its absence, so that the
 //! moment of its return is exact; what the proxy costs, it costs all alike.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
+use crate::load::{End, Load, Outcome, Pace, Query, Work};
+use crate::measure::{Bench, Point, measured, millis};
+use crate::pools;
+use crate::pools::{Peer, Setup, Target};
+use crate::proxy::{Proxy, refused_attempts};
 use anyhow::Result;
-
-use crate::{
-    load::{End, Load, Outcome, Pace, Query, Work},
-    measure::{Bench, Point, measured, millis},
-    pools::{self, Peer, Setup, Target},
-    proxy::{Proxy, refused_attempts},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub fn run(bench: &mut Bench) -> Result<()> {
     let point = Point { case: "recovery", threads: 16, size: 8 };

@@ -1,15 +1,13 @@
 //! Fifty borrowers at once on a cold pool, where connecting takes 150 ms and a loan 2 ms: how soon are all served, and by
 //! how many connections?
 
-use std::{sync::atomic::Ordering, time::Duration};
-
+use crate::load::{Load, Pace, Work};
+use crate::measure::{Bench, Point, measured, millis, percentile};
+use crate::pools;
+use crate::pools::{ON_STUB, Setup, Stub, Target};
 use anyhow::Result;
-
-use crate::{
-    load::{Load, Pace, Work},
-    measure::{Bench, Point, measured, millis, percentile},
-    pools::{self, ON_STUB, Setup, Stub, Target},
-};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 pub fn run(bench: &mut Bench) -> Result<()> {
     let point = Point { case: "spike", threads: 50, size: 50 };

@@ -1,14 +1,11 @@
 //! Loans that last: asleep, as while a server works, and on the processor.
 
-use std::{collections::BTreeMap, time::Duration};
-
+use crate::load::{End, Load, Outcome, Pace, Work};
+use crate::measure::{Bench, Measured, Point, measured, percentile_curve, throughput_and_waits};
+use crate::pools::{ON_STUB, Setup, Stub, Target};
 use anyhow::Result;
-
-use crate::{
-    load::{End, Load, Outcome, Pace, Work},
-    measure::{Bench, Measured, Point, measured, percentile_curve, throughput_and_waits},
-    pools::{ON_STUB, Setup, Stub, Target},
-};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub fn sleep100us(bench: &mut Bench) -> Result<()> {
     let work = Work::Sleep(Duration::from_micros(100));

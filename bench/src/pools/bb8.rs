@@ -1,14 +1,12 @@
 //! bb8, with a driver that does nothing: it is r2d2's shape for async code.
 
+use super::stub::no_query;
+use super::{Peer, Setup, Stub, Target};
+use crate::load::{Failure, Query};
+use crate::tasks::{Asynchronous, Waited, runtime};
+use crate::threads::OnThreads;
 use anyhow::{Result, bail};
 use bb8::{Builder, Pool, PooledConnection};
-
-use super::{Peer, Setup, Stub, Target, stub::no_query};
-use crate::{
-    load::{Failure, Query},
-    tasks::{Asynchronous, Waited, runtime},
-    threads::OnThreads,
-};
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     let Target::Stub(stub) = &setup.target else { bail!("bb8 is measured with a stub alone") };

@@ -1,16 +1,16 @@
 //! cabrank, with its adapters.
 
+use super::stub::no_query;
+use super::{Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Stub, Target};
+use crate::load::{Failure, Query};
+use crate::threads::{Blocking, OnThreads};
 use anyhow::Result;
 use cabrank::{Builder, Manager, Pool, PooledConnection};
-use cabrank_mysql::{MySqlManager, mysql::prelude::Queryable};
-use cabrank_postgres::{PostgresManager, postgres::NoTls};
+use cabrank_mysql::MySqlManager;
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_postgres::PostgresManager;
+use cabrank_postgres::postgres::NoTls;
 use cabrank_sqlite::SqliteManager;
-
-use super::{Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Stub, Target, stub::no_query};
-use crate::{
-    load::{Failure, Query},
-    threads::{Blocking, OnThreads},
-};
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     match &setup.target {

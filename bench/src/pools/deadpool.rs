@@ -1,24 +1,16 @@
 //! deadpool, and `deadpool-postgres`. Its default check is `Fast`: it asks the driver, not the server.
 
-use std::sync::Arc;
-
+use super::stub::{in_runtime, no_query};
+use super::{Peer, READ_POSTGRES, ROW, Setup, Stub, Target};
+use crate::load::{Failure, Query};
+use crate::tasks::{Asynchronous, InTasks, Waited};
+use crate::threads::OnThreads;
 use anyhow::{Result, bail};
-use deadpool::{
-    Runtime,
-    managed::{Manager, Object, Pool, PoolBuilder},
-};
+use deadpool::Runtime;
+use deadpool::managed::{Manager, Object, Pool, PoolBuilder};
 use deadpool_postgres::Client;
+use std::sync::Arc;
 use tokio_postgres::NoTls;
-
-use super::{
-    Peer, READ_POSTGRES, ROW, Setup, Stub, Target,
-    stub::{in_runtime, no_query},
-};
-use crate::{
-    load::{Failure, Query},
-    tasks::{Asynchronous, InTasks, Waited},
-    threads::OnThreads,
-};
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     Ok(match &setup.target {

@@ -1,20 +1,17 @@
 //! HikariCP 2.7.9, as Debian packages it, in a Java machine of its own: our program in `hikari/` puts it under the same
 //! loads, with a driver that does nothing, and sends back every loan.
 
-use std::{
-    env, fs,
-    io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    str::SplitAsciiWhitespace,
-    sync::{Mutex, OnceLock, atomic::Ordering},
-    time::{Duration, Instant},
-};
-
-use anyhow::{Context, Result, anyhow, bail};
-
 use super::{Peer, Setup, Stub, Target};
 use crate::load::{End, Load, Loan, Outcome, Pace, Work};
+use anyhow::{Context, Result, anyhow, bail};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::str::SplitAsciiWhitespace;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+use std::{env, fs};
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     let Target::Stub(stub) = &setup.target else { bail!("HikariCP is measured with a stub alone") };

@@ -1,13 +1,10 @@
 //! The pool that the `mysql` driver brings along. By default it resets and pings before each loan.
 
+use super::{Peer, Setup, Target, own};
+use crate::load::{Failure, Query};
+use crate::threads::{Blocking, OnThreads};
 use anyhow::{Result, bail};
 use mysql::{Pool, PoolConstraints, PoolOpts, PooledConn};
-
-use super::{Peer, Setup, Target, own};
-use crate::{
-    load::{Failure, Query},
-    threads::{Blocking, OnThreads},
-};
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     let Target::Mysql(url) = &setup.target else { bail!("mysql::Pool is for MySQL alone") };

@@ -1,16 +1,14 @@
 //! No pool: each borrower has a connection of its own. What a pool costs is measured against it.
 
-use std::sync::{Mutex, MutexGuard};
-
-use anyhow::{Result, bail};
-use mysql::{Opts, OptsBuilder, prelude::Queryable};
-use postgres::NoTls;
-
 use super::{Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Target};
-use crate::{
-    load::{self, Failure, Load, Outcome, Query},
-    threads::{Blocking, OnThreads},
-};
+use crate::load;
+use crate::load::{Failure, Load, Outcome, Query};
+use crate::threads::{Blocking, OnThreads};
+use anyhow::{Result, bail};
+use mysql::prelude::Queryable;
+use mysql::{Opts, OptsBuilder};
+use postgres::NoTls;
+use std::sync::{Mutex, MutexGuard};
 
 /// `setup.size` says how many borrowers there may be.
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {

@@ -1,16 +1,15 @@
 //! r2d2, with `r2d2_postgres`, `r2d2_mysql` and `r2d2_sqlite`. Unchecked means `test_on_check_out(false)`.
 
+use super::stub::no_query;
+use super::{Peer, READ_POSTGRES, ROW, Setup, Stub, Target, own};
+use crate::load::{Failure, Query};
+use crate::threads::{Blocking, OnThreads};
 use anyhow::{Result, bail};
 use r2d2::{Builder, ManageConnection, Pool, PooledConnection};
 use r2d2_mysql::MySqlConnectionManager;
-use r2d2_postgres::{PostgresConnectionManager, postgres::NoTls};
+use r2d2_postgres::PostgresConnectionManager;
+use r2d2_postgres::postgres::NoTls;
 use r2d2_sqlite::SqliteConnectionManager;
-
-use super::{Peer, READ_POSTGRES, ROW, Setup, Stub, Target, own, stub::no_query};
-use crate::{
-    load::{Failure, Query},
-    threads::{Blocking, OnThreads},
-};
 
 pub fn build(setup: &Setup, checked: bool) -> Result<Box<dyn Peer>> {
     match &setup.target {

@@ -1,19 +1,14 @@
 //! sqlx's own pool, with its own driver for PostgreSQL. By default it asks the server before each loan.
 
-use std::sync::Arc;
-
+use super::stub::in_runtime;
+use super::{Peer, READ_POSTGRES, ROW, Setup, Target};
+use crate::load::{Failure, Query};
+use crate::tasks::{Asynchronous, InTasks};
 use anyhow::{Result, bail};
-use sqlx::{
-    Executor, PgPool, Postgres,
-    pool::{PoolConnection, PoolOptions},
-    postgres::PgPoolOptions,
-};
-
-use super::{Peer, READ_POSTGRES, ROW, Setup, Target, stub::in_runtime};
-use crate::{
-    load::{Failure, Query},
-    tasks::{Asynchronous, InTasks},
-};
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Executor, PgPool, Postgres};
+use std::sync::Arc;
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     let Target::Postgres(url) = &setup.target else { bail!("sqlx is measured on PostgreSQL alone") };

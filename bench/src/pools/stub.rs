@@ -1,17 +1,12 @@
 //! A driver that does nothing, or takes its time to connect; as a manager for each pool that takes one.
 
-use std::{
-    convert::Infallible,
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-    time::Duration,
-};
-
-use crate::{load::Failure, tasks::runtime};
+use crate::load::Failure;
+use crate::tasks::runtime;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::{io, thread};
 
 /// Its connections are numbers.
 #[derive(Clone, Debug, Default)]

@@ -1,11 +1,10 @@
 //! Writes tables and plots into the documents, between markers such as `<!-- bench: checkout -->` and
 //! `<!-- end of bench -->`, so that no figure in them is typed by hand.
 
-use std::{fs, path::Path};
-
-use anyhow::{Context, Result, bail};
-
 use super::{Report, goals, markdown, plots, write};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::Path;
 
 /// `docs/performance.md` with its plots, and the README's summary.
 pub fn update(report: &Report, root: &Path) -> Result<()> {

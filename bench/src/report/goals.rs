@@ -174,7 +174,8 @@ impl Goal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Row, machine::Machine};
+    use crate::report::Row;
+    use crate::report::machine::Machine;
 
     fn report(rows: &[(&str, &str, f64)]) -> Report {
         let row = |(pool, metric, value): &(&str, &str, f64)| Row::new("checkout", 1, 10, pool, metric, vec![*value]);

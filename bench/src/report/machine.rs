@@ -1,13 +1,9 @@
 //! Where and when it was measured, and how busy the machine was with other things.
 
-use std::{
-    env, fs,
-    process::Command,
-    thread,
-    time::{SystemTime, UNIX_EPOCH},
-};
-
 use serde::{Deserialize, Serialize};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, fs, thread};
 
 #[derive(Serialize, Deserialize)]
 pub struct Machine {

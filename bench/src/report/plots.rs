@@ -1,14 +1,11 @@
 //! The report as SVG plots: waits as percentile curves, throughput against threads, timelines of a recovery.
 
-use std::{collections::BTreeSet, path::Path};
-
-use anyhow::{Result, anyhow};
-use plotters::{
-    coord::ranged1d::{AsRangedCoord, ValueFormatter},
-    prelude::*,
-};
-
 use super::Report;
+use anyhow::{Result, anyhow};
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// One pool's line.
 type Line = (String, Vec<(f64, f64)>);

@@ -2,12 +2,15 @@
 //! because that is what a pool lends: the driver's connection.
 
 use anyhow::{Result, anyhow};
-use cabrank_mysql::{MySqlManager, mysql, mysql::prelude::Queryable};
-use cabrank_postgres::postgres::{NoTls, error::SqlState};
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::{MySqlManager, mysql};
+use cabrank_postgres::postgres::NoTls;
+use cabrank_postgres::postgres::error::SqlState;
 use cabrank_postgres::{PostgresManager, postgres};
 use cabrank_sqlite::rusqlite::{OptionalExtension, ffi};
 use cabrank_sqlite::{SqliteManager, rusqlite};
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
     examples::run(on_sqlite, on_postgres, on_mysql)

@@ -1,11 +1,13 @@
 //! A database for one test on one engine, and an observer at it that knows no pool. Gone with the value.
 
-use cabrank_mysql::mysql::{self, prelude::Queryable};
+use cabrank_mysql::mysql;
+use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_postgres::postgres;
 use cabrank_sqlite::rusqlite;
+use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, fs, io::Write, process, thread};
+use std::{env, fs, process, thread};
 use tempfile::TempDir;
 use url::Url;
 

@@ -3,7 +3,8 @@
 use crate::place::{Engine, Observer, Place, on_each_engine, until};
 use crate::service::{Service, Transfer};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 
 on_each_engine! {

@@ -1,19 +1,13 @@
 //! One line: a client's connection, the one to the server, and what passes between them.
 
-use std::{
-    io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
-
-use socket2::SockRef;
-
 use super::{Fault, Scanner, Shared, State, Way};
+use socket2::SockRef;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{io, thread};
 
 /// Both ends of a line. They are closed when the last thread has dropped it.
 #[derive(Debug)]

@@ -1,12 +1,9 @@
 //! The proxy in front of a server that says back what it hears.
 
-use std::{
-    io::{ErrorKind, Read, Write},
-    net::{TcpListener, TcpStream},
-    time::Instant,
-};
-
 use super::*;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Instant;
 
 /// Says back what it hears, on any number of lines; says "bye" when its client has ended its way.
 fn echo() -> SocketAddr {

@@ -1,38 +1,28 @@
 //! What the adapters build on and no driver promises. Each fails with its own word when a new version of a driver or a server
 //! behaves otherwise, so that nobody has to find out from what breaks above. By the plain drivers, without pool or adapter.
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    io::{self, Read, Write},
-    os::fd::{AsRawFd, BorrowedFd},
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
-};
-
-use integration_tests::{
-    Case, Database, Engine, Needs, Server,
-    proxy::{Framing, Proxy},
-};
-use mysql::{Opts, OptsBuilder, prelude::Queryable};
-use postgres::{
-    Client, Socket,
-    config::{SslMode, SslNegotiation},
-    error::SqlState,
-    fallible_iterator::FallibleIterator,
-    tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream},
-};
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, recv},
-};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
 use crate::cases::eventually;
+use integration_tests::proxy::{Framing, Proxy};
+use integration_tests::{Case, Database, Engine, Needs, Server};
+use mysql::prelude::Queryable;
+use mysql::{Opts, OptsBuilder};
+use postgres::config::{SslMode, SslNegotiation};
+use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
+use postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use postgres::{Client, Socket};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::io;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

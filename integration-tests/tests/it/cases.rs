@@ -1,9 +1,7 @@
 //! How a generic test becomes a case of one engine, and waiting for what comes in its own time.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// `add!(cases, S, Server, test)`: the test for the subject `S`, named after the module it stands in.
 macro_rules! add {

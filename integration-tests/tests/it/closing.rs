@@ -1,17 +1,11 @@
 //! The end of a pool: who is woken, what is cancelled, and that no session is left.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
+use crate::cases::{add, eventually};
+use crate::subject::{Remote, Subject};
 use cabrank::GetError;
 use integration_tests::{Case, Fault, figure};
-
-use crate::{
-    cases::{add, eventually},
-    subject::{Remote, Subject},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, close_wakes_all_who_wait);

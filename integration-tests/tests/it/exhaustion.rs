@@ -1,22 +1,14 @@
 //! More borrowers than connections: who waits how long, who is told what, and what the server sees of it.
 
-use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
-
+use crate::cases::{add, eventually};
+use crate::subject::{Guard, Subject};
+use crate::watch::Watch;
 use cabrank::GetError;
 use integration_tests::Case;
-
-use crate::{
-    cases::{add, eventually},
-    subject::{Guard, Subject},
-    watch::Watch,
-};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, twelve_who_want_ten);

@@ -1,18 +1,12 @@
 //! Connections that grow too old or lie idle too long.
 
-use std::{
-    collections::BTreeSet,
-    thread,
-    time::{Duration, Instant},
-};
-
+use crate::cases::{add, eventually};
+use crate::subject::{Guard, Remote, Subject};
 use cabrank::CloseReason;
 use integration_tests::Case;
-
-use crate::{
-    cases::{add, eventually},
-    subject::{Guard, Remote, Subject},
-};
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, an_old_connection_is_closed_in_the_background);

@@ -1,17 +1,11 @@
 //! Tests of what the suite stands on, by the plain drivers: were the fixtures wrong, nothing above them could be right.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
-use integration_tests::{
-    Admin, Case, Census, Database, Engine, Fault, Needs, Server,
-    pgbouncer::PgBouncer,
-    proxy::{Framing, Proxy},
-};
-
 use crate::cases::eventually;
+use integration_tests::pgbouncer::PgBouncer;
+use integration_tests::proxy::{Framing, Proxy};
+use integration_tests::{Admin, Case, Census, Database, Engine, Fault, Needs, Server};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();

@@ -1,14 +1,10 @@
 //! What one borrower leaves behind, the next must not find.
 
-use std::{mem, panic, thread};
-
+use crate::cases::{add, eventually};
+use crate::subject::{Guard, Subject, SubjectPool};
 use cabrank::{CloseReason, Transact};
 use integration_tests::Case;
-
-use crate::{
-    cases::{add, eventually},
-    subject::{Guard, Subject, SubjectPool},
-};
+use std::{mem, panic, thread};
 
 pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, nothing_of_a_session_reaches_the_next_borrower);

@@ -1,18 +1,13 @@
 //! MySQL and MariaDB with `cabrank-mysql`.
 
-use std::time::Duration;
-
-use cabrank_mysql::{
-    Connection, MySqlManager, Transaction,
-    mysql::{self, Opts, OptsBuilder, TxOpts, prelude::Queryable},
-};
+use crate::subject::{Remote, Subject};
+use crate::watch::Watch;
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::mysql::{Opts, OptsBuilder, TxOpts};
+use cabrank_mysql::{Connection, MySqlManager, Transaction, mysql};
 use integration_tests::{Database, Engine, Server};
+use std::time::Duration;
 use url::Url;
-
-use crate::{
-    subject::{Remote, Subject},
-    watch::Watch,
-};
 
 /// One of the two: their adapter and their statements are the same.
 pub(crate) struct Kin<const MARIADB: bool> {

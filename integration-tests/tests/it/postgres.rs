@@ -1,21 +1,15 @@
 //! PostgreSQL with `cabrank-postgres`.
 
-use std::convert::Infallible;
-
-use cabrank_postgres::{
-    Connection, PostgresManager, TransactionOptions,
-    postgres::{
-        Config, Error, GenericClient, IsolationLevel, NoTls, SimpleQueryMessage, Transaction,
-        fallible_iterator::FallibleIterator,
-    },
+use crate::subject::{Remote, Subject};
+use crate::watch::Watch;
+use cabrank_postgres::postgres::fallible_iterator::FallibleIterator;
+use cabrank_postgres::postgres::{
+    Config, Error, GenericClient, IsolationLevel, NoTls, SimpleQueryMessage, Transaction,
 };
+use cabrank_postgres::{Connection, PostgresManager, TransactionOptions};
 use integration_tests::{Database, Engine, Server};
+use std::convert::Infallible;
 use url::Url;
-
-use crate::{
-    subject::{Remote, Subject},
-    watch::Watch,
-};
 
 pub(crate) struct Postgres {
     watch: Watch,

@@ -1,21 +1,14 @@
 //! A late reply never reaches the next user: ten thousand loans ask for a number of their own each, while lines break, borrowers
 //! walk away from their answers, panic, and forget transactions. An error is in order; another's number is not.
 
-use std::{
-    mem, panic,
-    panic::AssertUnwindSafe,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-    time::Duration,
-};
-
+use crate::cases::add;
+use crate::subject::{Guard, Remote};
 use cabrank::Transact;
 use integration_tests::{Case, figure};
-
-use crate::{
-    cases::add,
-    subject::{Guard, Remote},
-};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::{mem, panic, thread};
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_late_reply_reaches_nobody_else);

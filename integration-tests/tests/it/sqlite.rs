@@ -1,15 +1,13 @@
 //! SQLite with `cabrank-sqlite`, on a file of its own for each test.
 
-use std::{fs, path::PathBuf};
-
-use cabrank_sqlite::{
-    Connection, SqliteManager, TransactionMode,
-    rusqlite::{self, Transaction},
-};
+use crate::subject::Subject;
+use crate::watch::Watch;
+use cabrank_sqlite::rusqlite::Transaction;
+use cabrank_sqlite::{Connection, SqliteManager, TransactionMode, rusqlite};
 use integration_tests::{Engine, skip};
+use std::fs;
+use std::path::PathBuf;
 use tempfile::TempDir;
-
-use crate::{subject::Subject, watch::Watch};
 
 pub(crate) struct Sqlite {
     _directory: TempDir,

@@ -1,22 +1,14 @@
 //! Transactions by the pool: what commits, what rolls back, and that those which collide are run again until none is lost.
 
-use std::{
-    mem,
-    sync::{
-        Barrier,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
-
+use crate::cases::add;
+use crate::subject::{Error, Remote, Subject, SubjectPool};
 use cabrank::TransactionError;
-use integration_tests::{Case, Fault, proxy::Way};
-
-use crate::{
-    cases::add,
-    subject::{Error, Remote, Subject, SubjectPool},
-};
+use integration_tests::proxy::Way;
+use integration_tests::{Case, Fault};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{mem, thread};
 
 pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, no_increment_is_lost);

@@ -1,18 +1,12 @@
 //! Promise 1, held in every test on a server: never more sessions at the server than `max_size`, except such as the pool has let
 //! go without waiting for the server.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
-
+use crate::cases::eventually;
 use cabrank::{CloseReason, ClosedOne, EventHandler, OpenFailed};
 use integration_tests::{Census, Database};
-
-use crate::cases::eventually;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// Looks at the server for as long as a test lasts, and complains at its end.
 pub(crate) struct Watch {

@@ -1,17 +1,13 @@
 //! What a loan costs on the line, counted at a proxy that knows the protocol: what the borrower asks for, and what the README of
 //! the adapter says beyond that.
 
-use cabrank_mysql::mysql::{self, prelude::Queryable};
-use integration_tests::{
-    Case, Needs, figure,
-    proxy::{Framing, Proxy},
-};
-
-use crate::{
-    mysql::{Kin, MariaDb, MySql},
-    postgres::Postgres,
-    subject::{Error, Guard, Remote, Subject, SubjectPool},
-};
+use crate::mysql::{Kin, MariaDb, MySql};
+use crate::postgres::Postgres;
+use crate::subject::{Error, Guard, Remote, Subject, SubjectPool};
+use cabrank_mysql::mysql;
+use cabrank_mysql::mysql::prelude::Queryable;
+use integration_tests::proxy::{Framing, Proxy};
+use integration_tests::{Case, Needs, figure};
 
 pub(crate) fn cases() -> Vec<Case> {
     let case = |engine, name, run| Case { engine, name, needs: Needs::Server, run };

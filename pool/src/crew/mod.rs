@@ -8,7 +8,8 @@
 mod tests;
 mod threads;
 
-use crate::sync::{self, Condvar, JoinHandle, Mutex};
+use crate::sync;
+use crate::sync::{Condvar, JoinHandle, Mutex};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;

@@ -5,9 +5,11 @@ use crate::contain::contained;
 #[cfg(not(loom))]
 use crate::crew::BERTH;
 use crate::crew::{Alarm, Inner, State};
+#[cfg(not(loom))]
+use crate::sync;
 use crate::sync::MutexGuard;
 #[cfg(not(loom))]
-use crate::sync::{self, after};
+use crate::sync::after;
 use std::sync::Arc;
 #[cfg(not(loom))]
 use std::time::Duration;

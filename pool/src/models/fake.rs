@@ -4,7 +4,8 @@ use crate::limit::Limit;
 use crate::manager::{Fault, Line, Manager};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// The driver that the models use.
 pub(super) struct Fake {

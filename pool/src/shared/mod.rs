@@ -16,7 +16,8 @@ use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::todo::{Action, Opening, Todo};
-use crate::sync::{self, Mutex, Sender};
+use crate::sync;
+use crate::sync::{Mutex, Sender};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 

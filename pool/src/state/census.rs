@@ -1,6 +1,7 @@
 //! Reading the state: its numbers, who holds what, and the report for somebody who was not served.
 
-use crate::error::{self, Cause, Holder, Report};
+use crate::error;
+use crate::error::{Cause, Holder, Report};
 use crate::manager::Line;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;

@@ -3,7 +3,9 @@
 //! `cargo run --release --package cycle CYCLES [MIN_IDLE]`
 
 use cabrank::{Limit, Manager, Pool};
-use std::{env, hint::black_box, io, time::Duration};
+use std::hint::black_box;
+use std::time::Duration;
+use std::{env, io};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);

@@ -2,21 +2,14 @@
 //!
 //! An image carries a hash of its recipe as a label; whoever changes the recipe gets a new image at the next run.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    time::Instant,
-};
-
+use crate::docker::docker;
+use crate::setup::{Tool, Unready};
+use crate::{process, setup, workspace};
 use anyhow::{Context, Result, bail};
-
-use crate::{
-    docker::docker,
-    process,
-    setup::{self, Tool, Unready},
-    workspace,
-};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// What the names of all stand-ins begin with.
 pub(super) const PREFIX: &str = "cabrank-stand-in/";

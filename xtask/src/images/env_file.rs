@@ -2,9 +2,10 @@
 //!
 //! Only lines of ours are touched. No such line means the official image.
 
-use std::{fs, io::ErrorKind, path::Path};
-
 use anyhow::{Context, Result};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// For each variable the stand-in to use; `None` for the official image.
 pub(super) fn update(path: &Path, stand_ins: &[(&str, Option<String>)]) -> Result<()> {
@@ -43,7 +44,8 @@ const HEAD: &str =
 
 #[cfg(test)]
 mod tests {
-    use super::{super::build::PREFIX, *};
+    use super::super::build::PREFIX;
+    use super::*;
 
     #[test]
     fn stand_ins_are_written_and_taken_back() {

@@ -3,15 +3,11 @@
 //! The settings are those of the suite on real servers, `integration-tests/src/engine.rs`, but for the number of
 //! connections: tests of the adapters run beside each other, and none of them tries out a server that is full.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
-use anyhow::{Result, bail};
-
 use super::Image;
 use crate::container::Container;
+use anyhow::{Result, bail};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Ends with the value.
 pub(crate) struct Server {

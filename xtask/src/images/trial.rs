@@ -1,9 +1,9 @@
 //! The trial of a stand-in before it gets its name: it starts, lets the right password in, over TLS
 //! where it offers that, and refuses a wrong one.
 
+use super::Image;
+use super::server::Server;
 use anyhow::{Context, Result, bail};
-
-use super::{Image, server::Server};
 
 /// An error if the image does not behave as the official one would.
 pub(super) fn run(image: Image, tag: &str) -> Result<()> {

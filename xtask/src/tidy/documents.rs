@@ -1,7 +1,8 @@
 //! Checks of README and CHANGELOG against what is really there: the commands, the crates, the tests behind the promises.
 
 use super::{Finding, code};
-use crate::workspace::{self, File};
+use crate::workspace;
+use crate::workspace::File;
 
 const README: &str = "README.md";
 const CHANGELOG: &str = "CHANGELOG.md";
@@ -104,7 +105,8 @@ fn lies_in(path: &str, place: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::file, *};
+    use super::super::file;
+    use super::*;
 
     #[test]
     fn a_changelog_without_the_version_is_found() {

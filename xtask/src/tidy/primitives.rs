@@ -41,7 +41,8 @@ fn within(path: &str, module: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::file, *};
+    use super::super::file;
+    use super::*;
 
     fn complaints(path: &str, text: &str) -> usize {
         through_sync(&[file(path, text)]).len()

@@ -81,7 +81,8 @@ fn longer_than(limit: usize, files: &[File]) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::file, *};
+    use super::super::file;
+    use super::*;
 
     #[test]
     fn a_file_without_a_head_is_found() {

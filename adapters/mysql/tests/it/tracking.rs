@@ -2,8 +2,9 @@
 
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::SessionPolicy;
+use cabrank_mysql::mysql;
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_mysql::mysql::{self, TxOpts, params};
+use cabrank_mysql::mysql::{TxOpts, params};
 use cabrank_mysql::{Connection, MySqlManager};
 
 type Work = fn(&mut Connection);

@@ -3,7 +3,8 @@
 //!
 //! `PROPTEST_CASES` says how many cases there are of each.
 
-use super::sql::{self, Effect};
+use super::sql;
+use super::sql::Effect;
 use super::tracker::Tracker;
 use proptest::collection::vec;
 use proptest::prelude::*;

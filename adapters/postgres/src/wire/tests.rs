@@ -2,7 +2,8 @@
 
 use super::sql::Effect;
 use super::tracker::{End, Tracker};
-use cabrank::Session::{self, Clean, InTransaction, Unknown};
+use cabrank::Session;
+use cabrank::Session::{Clean, InTransaction, Unknown};
 
 /// One end of a conversation, and what the tracker made of it.
 struct Talk(Tracker);

@@ -5,7 +5,8 @@
 
 use super::framer::{Framer, Garbled, LONGEST_NAME, Message, STARTUP};
 use super::harmless::is_harmless_tag;
-use super::sql::{self, Effect};
+use super::sql;
+use super::sql::Effect;
 use cabrank::Session;
 use std::collections::{HashMap, VecDeque};
 

@@ -2,8 +2,9 @@
 
 use crate::fixture::{Database, create_account, money};
 use cabrank_sqlite::cabrank::{Fault, Manager};
+use cabrank_sqlite::rusqlite;
+use cabrank_sqlite::rusqlite::OpenFlags;
 use cabrank_sqlite::rusqlite::types::Value;
-use cabrank_sqlite::rusqlite::{self, OpenFlags};
 use cabrank_sqlite::{JournalMode, SqliteManager};
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! Calls that take too long are interrupted.
 
 use crate::fixture::{Database, money};
-use cabrank_sqlite::rusqlite::{self, ErrorCode};
+use cabrank_sqlite::rusqlite;
+use cabrank_sqlite::rusqlite::ErrorCode;
 use cabrank_sqlite::{Connection, Pool, SqliteManager};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;

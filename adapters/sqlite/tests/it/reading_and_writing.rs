@@ -1,7 +1,8 @@
 //! One writer and several readers over one file.
 
 use crate::fixture::{Database, create_account, money};
-use cabrank_sqlite::rusqlite::{self, ErrorCode, TransactionState};
+use cabrank_sqlite::rusqlite;
+use cabrank_sqlite::rusqlite::{ErrorCode, TransactionState};
 use cabrank_sqlite::{SqliteManager, SqlitePools};
 use std::sync::Barrier;
 use std::thread;

@@ -2,10 +2,11 @@
 
 use crate::fixture::{Database, money, session_of};
 use cabrank_sqlite::cabrank::SessionPolicy;
+use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::hooks::{Action, AuthContext, Authorization};
 use cabrank_sqlite::rusqlite::limits::Limit;
-use cabrank_sqlite::rusqlite::{self, DropBehavior, ErrorCode, TransactionBehavior, TransactionState};
+use cabrank_sqlite::rusqlite::{DropBehavior, ErrorCode, TransactionBehavior, TransactionState};
 use cabrank_sqlite::{Connection, Pool, PooledConnection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

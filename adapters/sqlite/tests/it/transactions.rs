@@ -2,7 +2,8 @@
 
 use crate::fixture::{Database, create_account, money};
 use cabrank_sqlite::cabrank::{Fault, Manager, Transact};
-use cabrank_sqlite::rusqlite::{self, ErrorCode, Transaction, TransactionState};
+use cabrank_sqlite::rusqlite;
+use cabrank_sqlite::rusqlite::{ErrorCode, Transaction, TransactionState};
 use cabrank_sqlite::{Pool, SqliteManager, TransactionMode};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -5,10 +5,14 @@ mod service;
 use crate::service::DatabaseService;
 use anyhow::Result;
 use cabrank::Transact;
-use cabrank_mysql::{MySqlManager, mysql::prelude::Queryable};
-use cabrank_postgres::{PostgresManager, postgres::NoTls};
+use cabrank_mysql::MySqlManager;
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_postgres::PostgresManager;
+use cabrank_postgres::postgres::NoTls;
 use cabrank_sqlite::SqliteManager;
-use std::{path::Path, process::ExitCode, thread};
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
 
 fn main() -> ExitCode {
     examples::run(on_sqlite, on_postgres, on_mysql)

@@ -1,7 +1,8 @@
 //! The story's statements for SQLite.
 
 use crate::engine::{Account, Engine};
-use cabrank_sqlite::rusqlite::{self, Error, Result, Transaction, ffi};
+use cabrank_sqlite::rusqlite;
+use cabrank_sqlite::rusqlite::{Error, Result, Transaction, ffi};
 use cabrank_sqlite::{Connection, SqliteManager, TransactionMode};
 use std::path::Path;
 

@@ -7,8 +7,10 @@ mod sqlite;
 
 use anyhow::Result;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::{sync::Barrier, thread};
+use std::sync::Barrier;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 
 fn main() -> ExitCode {
     examples::run(sqlite::run, postgres::run, mysql::run)

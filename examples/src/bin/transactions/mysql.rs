@@ -1,8 +1,9 @@
 //! The transactions of MySQL and MariaDB.
 
 use anyhow::{Result, ensure};
+use cabrank_mysql::mysql;
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_mysql::mysql::{self, AccessMode, IsolationLevel, TxOpts};
+use cabrank_mysql::mysql::{AccessMode, IsolationLevel, TxOpts};
 use cabrank_mysql::{MySqlManager, Pool};
 
 pub(crate) fn run(url: &str) -> Result<()> {

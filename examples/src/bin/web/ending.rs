@@ -5,7 +5,8 @@ use crate::bank::Bank;
 use crate::routes::routes;
 use anyhow::Result;
 use cabrank::{CloseReport, Pool};
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};

@@ -1,6 +1,7 @@
 //! What a client is told when something fails: that it is to blame, that it may come again, or only that it went wrong.
 
-use axum::http::{StatusCode, header::RETRY_AFTER};
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use cabrank::{GetError, RunError, TransactionError};
 use std::error::Error;

@@ -11,11 +11,14 @@ use crate::ending::until_told_to_stop;
 use anyhow::{Result, ensure};
 use cabrank::Pool;
 use cabrank_mysql::MySqlManager;
-use cabrank_postgres::{PostgresManager, postgres::NoTls};
+use cabrank_postgres::PostgresManager;
+use cabrank_postgres::postgres::NoTls;
 use cabrank_sqlite::SqliteManager;
 use clap::Parser;
 use examples::{Database, Url};
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// A bank of ten accounts: GET /accounts, POST /transfers with {"from":1,"to":2,"amount":5}, GET /stats. In a database of

@@ -1,19 +1,14 @@
 //! Established flows that are swallowed without a word, while new ones are fine: what a firewall does that forgets silent
 //! lines. Straight to the server's container, with its packet filter.
 
-use std::{
-    net::TcpStream,
-    thread,
-    time::{Duration, Instant},
-};
-
+use super::slack::Slack;
+use super::whole::is_whole;
+use crate::cases::{add, eventually};
+use crate::subject::{Guard, Remote, SubjectPool};
 use integration_tests::{BlackHole, Case, figure, skip};
-
-use super::{slack::Slack, whole::is_whole};
-use crate::{
-    cases::{add, eventually},
-    subject::{Guard, Remote, SubjectPool},
-};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, swallowed_while_idle_they_cost_each_get_half_a_second_at_most);

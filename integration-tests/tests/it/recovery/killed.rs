@@ -1,17 +1,13 @@
 //! Sessions that an administrator ends, one or all of them.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
+use super::load::Load;
+use super::slack::Slack;
+use super::whole::is_whole;
+use crate::cases::{add, eventually};
+use crate::subject::{Guard, Remote};
 use integration_tests::{Case, figure};
-
-use super::{load::Load, slack::Slack, whole::is_whole};
-use crate::{
-    cases::{add, eventually},
-    subject::{Guard, Remote},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, one_killed_session_costs_the_query_that_it_ran);

@@ -1,20 +1,13 @@
 //! Threads that borrow, ask and return, over and over, and remember what failed and when it went well.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
-};
-
+use crate::cases::eventually;
+use crate::subject::{Remote, SubjectPool};
 use cabrank::Pool;
-
-use crate::{
-    cases::eventually,
-    subject::{Remote, SubjectPool},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Goes on until it is stopped or dropped.
 pub(crate) struct Load {

@@ -1,24 +1,16 @@
 //! A wrong password, a corrected one, and one that changes while the pool is used.
 
-use std::{
-    sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
-};
-
+use super::load::Load;
+use super::slack::Slack;
+use super::whole::{is_over, is_whole};
+use crate::cases::{add, eventually};
+use crate::subject::{Guard, Remote, SubjectPool};
 use cabrank::{BuildError, GetError};
 use integration_tests::{Case, Proxy, figure};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 use url::Url;
-
-use super::{
-    load::Load,
-    slack::Slack,
-    whole::{is_over, is_whole},
-};
-use crate::{
-    cases::{add, eventually},
-    subject::{Guard, Remote, SubjectPool},
-};
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_wrong_password_fails_the_build_at_once);

@@ -1,18 +1,14 @@
 //! A server that cannot be reached, or that lets in only a few.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
+use super::load::Load;
+use super::slack::Slack;
+use super::whole::is_whole;
+use crate::cases::{add, eventually};
+use crate::subject::Remote;
 use cabrank::{GetError, SessionPolicy};
 use integration_tests::{Case, Engine, Fault, figure};
-
-use super::{load::Load, slack::Slack, whole::is_whole};
-use crate::{
-    cases::{add, eventually},
-    subject::Remote,
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, refused_for_a_while_the_pool_comes_back_by_itself);

@@ -1,12 +1,13 @@
 //! The server goes down under load and comes back.
 
-use std::time::{Duration, Instant};
-
+use super::load::Load;
+use super::slack::Slack;
+use super::whole::is_whole;
+use crate::cases::add;
+use crate::subject::Remote;
 use anyhow::Result;
 use integration_tests::{Case, Server, figure};
-
-use super::{load::Load, slack::Slack, whole::is_whole};
-use crate::{cases::add, subject::Remote};
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Control, a_restart_costs_what_was_in_flight_and_no_get);

@@ -1,17 +1,13 @@
 //! A server that says nothing, which is worse than an error: frozen, or behind something that accepts lines for it.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
+use super::load::Load;
+use super::slack::Slack;
+use super::whole::is_whole;
+use crate::cases::{add, eventually};
+use crate::subject::Remote;
 use integration_tests::{Case, Fault, figure};
-
-use super::{load::Load, slack::Slack, whole::is_whole};
-use crate::{
-    cases::{add, eventually},
-    subject::Remote,
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Control, a_frozen_server_holds_no_get_beyond_its_deadline);

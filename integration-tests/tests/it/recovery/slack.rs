@@ -1,14 +1,10 @@
 //! What a promise about time may be off by: a quarter of a second, and more where this machine has so much else to do that it
 //! wakes even a thread late that only sleeps.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Looks how late the machine is for as long as it lives.
 pub(crate) struct Slack(Arc<Shared>);

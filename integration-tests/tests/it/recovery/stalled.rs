@@ -1,22 +1,14 @@
 //! Lines that fall silent in the middle of the pool's own calls: whoever returns a connection or closes the pool does not
 //! notice, and the slot comes back when the call's time is over.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
+use super::slack::Slack;
+use super::whole::{is_over, is_whole};
+use crate::cases::{add, eventually};
+use crate::subject::{Guard, Remote, SubjectPool};
 use cabrank::GetError;
 use integration_tests::{Case, Fault, Proxy, figure};
-
-use super::{
-    slack::Slack,
-    whole::{is_over, is_whole},
-};
-use crate::{
-    cases::{add, eventually},
-    subject::{Guard, Remote, SubjectPool},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_stalled_check_holds_nobody_up_and_its_slot_comes_back);

@@ -1,11 +1,9 @@
 //! How each test ends: by showing that neither a slot nor a session was lost, in the pool and at the server.
 
-use std::{collections::HashSet, time::Duration};
-
-use crate::{
-    cases::eventually,
-    subject::{Guard, Remote, SubjectPool},
-};
+use crate::cases::eventually;
+use crate::subject::{Guard, Remote, SubjectPool};
+use std::collections::HashSet;
+use std::time::Duration;
 
 /// All of the pool can be lent at once, and the server has as many sessions; closed, the pool leaves none.
 pub(crate) fn is_whole<S: Remote>(subject: &S, pool: &SubjectPool<S>) {

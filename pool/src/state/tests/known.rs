@@ -1,6 +1,7 @@
 //! What once went wrong, each as the shortest story that shows it.
 
-use super::ops::{End, Op, Op::*};
+use super::ops::Op::*;
+use super::ops::{End, Op};
 use super::world::{World, borrower};
 use crate::config::Config;
 use crate::gate::Refusal;

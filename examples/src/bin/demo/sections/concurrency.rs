@@ -5,7 +5,8 @@ use crate::engine::Engine;
 use crate::meeting::Meeting;
 use crate::story::{Story, time};
 use cabrank::{Pool, Stats};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 

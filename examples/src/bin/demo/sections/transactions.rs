@@ -7,7 +7,8 @@ use crate::story::Story;
 use cabrank::{Pool, TransactionError};
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
 /// A transfer that commits, one that fails and leaves no trace, and two that meet.

@@ -9,9 +9,9 @@ mod imports;
 mod primitives;
 mod text;
 
+use crate::workspace;
+use crate::workspace::File;
 use anyhow::{Result, bail};
-
-use crate::workspace::{self, File};
 
 /// One complaint: where, and what is wrong there.
 #[derive(Debug, PartialEq)]

@@ -13,11 +13,10 @@ pub mod r2d2;
 pub mod sqlx;
 pub mod stub;
 
-use std::{path::PathBuf, time::Duration};
-
-use anyhow::{Result, bail};
-
 use crate::load::{Load, Outcome};
+use anyhow::{Result, bail};
+use std::path::PathBuf;
+use std::time::Duration;
 pub use stub::Stub;
 
 /// A pool that is ready to be put under a load.

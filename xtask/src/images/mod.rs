@@ -11,17 +11,13 @@ mod trial;
 
 pub(crate) use server::Server;
 
-use std::{env, time::Instant};
-
+use crate::docker::docker;
+use crate::setup::Unready;
+use crate::{docker, process, setup, workspace};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-
-use crate::{
-    docker::{self, docker},
-    process,
-    setup::{self, Unready},
-    workspace,
-};
+use std::env;
+use std::time::Instant;
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
@@ -198,9 +194,8 @@ const SUITE: &str = "sid";
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use std::fs;
 
     #[test]
     fn compose_has_the_same_variables_and_names() {

@@ -6,12 +6,11 @@ pub mod machine;
 pub mod markdown;
 pub mod plots;
 
-use std::{fs, path::Path};
-
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
-
 use machine::Machine;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
 
 #[derive(Serialize, Deserialize)]
 pub struct Report {

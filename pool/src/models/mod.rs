@@ -21,7 +21,8 @@ use fake::{Fake, Refused};
 use loom::thread;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 /// A waiter gives up while a holder returns: one of the two has the connection, or the pool.
