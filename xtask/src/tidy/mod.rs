@@ -39,6 +39,7 @@ const CHECKS: &[Check] = &[
     text::lengths,
     text::whitespace,
     text::foreign_names,
+    text::addresses,
     imports::one_way,
     primitives::through_sync,
     documents::changelog,

@@ -18,6 +18,18 @@ const FOREIGN: &[&str] = &[
     concat!("lib", ".rs/"),
 ];
 
+/// The project has no address yet, so each that bears its name is invented. In pieces, as above.
+const INVENTED: &[&str] = &[
+    concat!("github.com/", "cabrank"),
+    concat!("gitlab.com/", "cabrank"),
+    concat!("codeberg.org/", "cabrank"),
+    concat!("cabrank", ".com"),
+    concat!("cabrank", ".dev"),
+    concat!("cabrank", ".io"),
+    concat!("cabrank", ".net"),
+    concat!("cabrank", ".org"),
+];
+
 /// Written by cargo, which names the registry in it.
 const NOT_OURS: &[&str] = &["Cargo.lock", "bench/Cargo.lock"];
 
@@ -64,6 +76,31 @@ pub(super) fn foreign_names(files: &[File]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// No link of ours leads nowhere. A database of that name on somebody's server is no address of the project.
+pub(super) fn addresses(files: &[File]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| !NOT_OURS.contains(&&*file.path)) {
+        for (line, text) in file.text.lines().enumerate() {
+            let links = ["http://", "https://"].iter().flat_map(|scheme| text.split(scheme).skip(1));
+            let link =
+                links.filter_map(|rest| rest.split([' ', '"', '>', ')']).next()).find(|it| it.contains("cabrank"));
+            if let Some(address) = link.or_else(|| INVENTED.iter().copied().find(|address| names(text, address))) {
+                findings.push(Finding::new(&file.path, line + 1, format!("`{address}` is an invented address")));
+            }
+        }
+    }
+    findings
+}
+
+/// Whether an address stands there, and not as the beginning or the end of a longer word.
+fn names(text: &str, address: &str) -> bool {
+    let alone = |at: usize| {
+        let joins = |c: char| c.is_alphanumeric() || c == '_';
+        !text[..at].ends_with(joins) && !text[at + address.len()..].starts_with(joins)
+    };
+    text.match_indices(address).any(|(at, _)| alone(at))
 }
 
 fn longer_than(limit: usize, files: &[File]) -> Vec<Finding> {
@@ -115,5 +152,18 @@ mod tests {
             assert_eq!(foreign_names(&[file("a.md", &format!("x\nsee {name}x"))])[0].line, 2);
         }
         assert_eq!(foreign_names(&[file("Cargo.lock", FOREIGN[4]), file("a.md", "a crate's io, docsrs")]), []);
+    }
+    #[test]
+    fn an_invented_address_is_found() {
+        let complaints = |text: &str| addresses(&[file("a.md", text)]).len();
+        for address in INVENTED {
+            assert_eq!(complaints(&format!("see {address}/x, it is there")), 1, "{address}");
+        }
+        assert_eq!(complaints(concat!("[x](https:", "//example.org/cabrank/issues/1)")), 1);
+        assert_eq!(addresses(&[file("a.toml", concat!("\nx = \"https:", "//cabrank.example\""))])[0].line, 2);
+        for real in ["https://semver.org by cabrank", "mysql://root@127.0.0.1/cabrank", "cabrank.common", "cabrank.rs"]
+        {
+            assert_eq!(complaints(real), 0, "{real}");
+        }
     }
 }
