@@ -7,6 +7,7 @@ mod code;
 mod documents;
 mod imports;
 mod primitives;
+mod style;
 mod text;
 
 use crate::workspace;
@@ -40,6 +41,8 @@ const CHECKS: &[Check] = &[
     text::whitespace,
     text::foreign_names,
     text::addresses,
+    style::imports,
+    style::modules,
     imports::one_way,
     primitives::through_sync,
     documents::changelog,
