@@ -39,6 +39,15 @@ pub(crate) fn version(root_manifest: &str) -> Option<&str> {
     value(section(root_manifest, "workspace.package"), "version")
 }
 
+/// The oldest Rust that a package promises, in its own manifest or in the root's.
+pub(crate) fn rust_version<'a>(manifest: &'a str, root_manifest: &'a str) -> Option<&'a str> {
+    let own = || section(manifest, "package");
+    value(own(), "rust-version").or_else(|| {
+        own().find(|line| line.starts_with("rust-version.workspace"))?;
+        value(section(root_manifest, "workspace.package"), "rust-version")
+    })
+}
+
 /// One file: its path from the root, with forward slashes, and its text.
 pub(crate) struct File {
     pub(crate) path: String,
@@ -118,6 +127,14 @@ mod tests {
             package("[package]\nname = \"a\"\n[features]\ndefault = [\"x\"]\n# Why.\nx = []\n\n[lints]\ny = 1\n");
         assert_eq!(core, Package { name: "a".into(), published: true, features: vec!["x".into()] });
         assert!(!package("[package]\nname = \"b\"\npublish = false\n").published);
+    }
+
+    #[test]
+    fn the_oldest_rust_is_read_from_the_own_manifest_or_from_the_root() {
+        let root = "[workspace.package]\nrust-version = \"1.2\"\n";
+        assert_eq!(rust_version("[package]\nrust-version.workspace = true\n", root), Some("1.2"));
+        assert_eq!(rust_version("[package]\nrust-version = \"1.3\" # Why.\n", root), Some("1.3"));
+        assert_eq!(rust_version("[package]\n", root), None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Checks of README and CHANGELOG against what is really there: the commands, the crates, the tests behind the promises.
+//! Checks of README, CHANGELOG and the hosted workflow against what is really there: the commands, the crates, the tests
+//! behind the promises.
 
 use super::{Finding, code};
 use crate::workspace;
@@ -6,6 +7,7 @@ use crate::workspace::File;
 
 const README: &str = "README.md";
 const CHANGELOG: &str = "CHANGELOG.md";
+const WORKFLOW: &str = ".github/workflows/ci.yml";
 
 /// What README must tell its reader to type.
 const COMMANDS: &[&str] = &["cargo run", "cargo xtask test --setup"];
@@ -24,12 +26,28 @@ pub(super) fn changelog(files: &[File]) -> Vec<Finding> {
 pub(super) fn readme(files: &[File]) -> Vec<Finding> {
     let readme = text(files, README);
     let commands = COMMANDS.iter().map(|command| (*command).to_owned());
-    let crates = files.iter().filter(|file| file.path.ends_with("Cargo.toml")).filter_map(|file| {
-        let package = workspace::package(&file.text);
-        (package.published && !package.name.is_empty()).then_some(package.name)
-    });
+    let crates = published(files).map(|(name, _)| name);
     let missing = commands.chain(crates).filter(|name| !mentions(readme, name));
     missing.map(|name| Finding::whole(README, format!("does not mention `{name}`"))).collect()
+}
+
+/// The hosted workflow builds each published crate with the oldest Rust that its manifest promises.
+pub(super) fn oldest_rust(files: &[File]) -> Vec<Finding> {
+    let workflow = text(files, WORKFLOW);
+    let rows = published(files).map(|(name, manifest)| {
+        let rust = workspace::rust_version(manifest, text(files, "Cargo.toml")).unwrap_or("?");
+        format!("- {{ crate: {name}, rust: \"{rust}\" }}")
+    });
+    let missing = rows.filter(|row| !workflow.lines().any(|line| line.trim() == row));
+    missing.map(|row| Finding::whole(WORKFLOW, format!("must build with the oldest Rust: `{row}`"))).collect()
+}
+
+/// The name and the manifest of each crate that users get.
+fn published(files: &[File]) -> impl Iterator<Item = (String, &str)> {
+    files.iter().filter(|file| file.path.ends_with("Cargo.toml")).filter_map(|file| {
+        let package = workspace::package(&file.text);
+        (package.published && !package.name.is_empty()).then_some((package.name, &*file.text))
+    })
 }
 
 /// One row of README's table of promises: its line, its number, the tests it names.
@@ -129,6 +147,19 @@ mod tests {
         assert_eq!(complaints("`cab` cargo run cargo xtask test --setup"), 0);
         assert_eq!(complaints("`cab-x` cargo run cargo xtask test --setup"), 1);
         assert_eq!(complaints("`cab` cargo xtask test"), 2);
+    }
+
+    #[test]
+    fn a_crate_that_is_not_built_with_its_oldest_rust_is_found() {
+        let complaints = |workflow: &str| {
+            let root = file("Cargo.toml", "[workspace.package]\nrust-version = \"1.85\"\n");
+            let cab = file("pool/Cargo.toml", "[package]\nname = \"cab\"\nrust-version.workspace = true\n");
+            let own = file("b/Cargo.toml", "[package]\nname = \"own\"\npublish = false\nrust-version = \"1.90\"\n");
+            oldest_rust(&[root, cab, own, file(WORKFLOW, workflow)]).len()
+        };
+        assert_eq!(complaints("include:\n  - { crate: cab, rust: \"1.85\" }\n"), 0);
+        assert_eq!(complaints("include:\n  - { crate: cab, rust: \"1.84\" }\n"), 1);
+        assert_eq!(complaints(""), 1);
     }
 
     #[test]

@@ -47,6 +47,7 @@ const CHECKS: &[Check] = &[
     primitives::through_sync,
     documents::changelog,
     documents::readme,
+    documents::oldest_rust,
     |files| documents::promises(files, &documents::table(files)),
 ];
 
