@@ -1,8 +1,7 @@
 //! The progress bar: how much of the expected time is behind us.
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use crate::cases::Case;
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// Knows which case runs and which part of it.
 pub struct Progress {

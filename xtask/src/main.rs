@@ -18,9 +18,8 @@ mod test;
 mod tidy;
 mod workspace;
 
-use std::process::ExitCode;
-
 use clap::Parser;
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Every check and chore of the repository.")]

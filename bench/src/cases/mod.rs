@@ -11,11 +11,10 @@ mod recovery;
 mod spike;
 mod working;
 
-use anyhow::Result;
-
 pub use memory::probe;
 
 use crate::measure::Bench;
+use anyhow::Result;
 
 /// One entry of the table below.
 pub struct Case {

@@ -1,9 +1,8 @@
 //! The report as Markdown: for each case a table, with a line for each pool at each point.
 
-use std::fmt::Write;
-
 use super::{Report, Row};
 use crate::cases;
+use std::fmt::Write;
 
 /// All of it: the machine, the goals, the tables, what is missing.
 pub fn whole(report: &Report, goals: &str) -> String {
