@@ -10,7 +10,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 use std::process::Command;
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct Args {
     /// Fewer rounds and shorter ones, in under three minutes.
     #[arg(long)]
@@ -33,6 +33,13 @@ pub(crate) struct Args {
     /// Writes tables and plots into docs/performance.md and README.md.
     #[arg(long)]
     docs: bool,
+}
+
+impl Args {
+    /// Every case, in a short run that is compared with nothing.
+    pub(crate) fn quick() -> Self {
+        Self { quick: true, ..Self::default() }
+    }
 }
 
 /// False if the check failed.

@@ -29,7 +29,7 @@ enum Task {
     /// Gets the images of the servers that the tests talk to: pulls them, or builds stand-ins where no registry answers.
     Images(images::Args),
     /// Runs everything that must hold before a commit is merged; stops at the first failure.
-    Ci,
+    Ci(ci::Args),
     /// Checks what the compiler does not: file heads, lengths, the order of imports, the documents.
     Tidy,
     /// Counts the instructions of a checkout and a return, and compares with what they may be.
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test(args) => test::run(&args).map(finish),
         Task::Images(args) => images::run(&args).map(|()| ExitCode::SUCCESS),
-        Task::Ci => ci::run().map(finish),
+        Task::Ci(args) => ci::run(&args).map(|tally| tally.map_or(ExitCode::SUCCESS, finish)),
         Task::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Task::Instructions => instructions::run().map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => bench::run(&args).map(|good| if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }),

