@@ -1,9 +1,10 @@
-//! `cargo xtask tidy`: what must hold of the sources and documents and what no compiler checks.
+//! `cargo xtask tidy`: what must hold of the sources, documents and commits and what no compiler checks.
 //!
 //! Each check is a function from the files to its complaints, so that its tests can show it files at which it must
 //! complain. This file runs them all; the checks lie in the modules below.
 
 mod code;
+mod commits;
 mod documents;
 mod imports;
 mod primitives;
@@ -54,7 +55,14 @@ const CHECKS: &[Check] = &[
 pub(crate) fn run() -> Result<()> {
     let files = workspace::files()?;
     text::long(&files).iter().for_each(|finding| print("warning", finding));
-    let findings: Vec<_> = CHECKS.iter().flat_map(|check| check(&files)).collect();
+    let mut findings: Vec<_> = CHECKS.iter().flat_map(|check| check(&files)).collect();
+    match commits::since(commits::RULE, &workspace::root()) {
+        Ok(commits) => {
+            findings.extend(commits::subjects(&commits));
+            println!("{} commits since the rule for their subjects", commits.len());
+        }
+        Err(reason) => println!("the subjects of commits were not checked: {reason}"),
+    }
     findings.iter().for_each(|finding| print("error", finding));
     if !findings.is_empty() {
         bail!("tidy found {} faults", findings.len());
