@@ -174,11 +174,11 @@ impl<J: Send + 'static> Crew<J> {
         self.0.work.notify_all();
     }
 
-    /// Waits until the threads have ended, those written off excepted, or until `deadline`. Returns how many are left,
-    /// those written off included. Only after [`wind_down`](Self::wind_down).
+    /// Waits until all threads have ended, those written off included, or until `deadline`. Returns how many are left.
+    /// Only after [`wind_down`](Self::wind_down).
     pub(crate) fn join(&self, deadline: Option<Instant>) -> usize {
         let mut state = self.0.state.lock();
-        while state.threads > 0 && deadline.is_none_or(|deadline| sync::now() < deadline) {
+        while state.threads + state.written_off.len() > 0 && deadline.is_none_or(|deadline| sync::now() < deadline) {
             state = self.0.ended.wait(state, deadline);
         }
         let left = state.threads + state.written_off.len();
