@@ -171,7 +171,7 @@ impl World {
 
     pub(super) fn check_reason(&mut self, entry: &Entry<()>, reason: CloseReason) {
         let (now, config) = (self.now, self.config.clone());
-        let aborted = self.state.slots.get(entry.slot).phase == Phase::Aborted;
+        let aborted = self.state.slots.get(entry.slot_id).phase == Phase::Aborted;
         let (evictions, closed) = (self.book.evictions, self.book.closed);
         let facts = self.book.facts(entry.id);
         let right = match reason {
@@ -195,7 +195,7 @@ impl World {
 
     /// After the alarms have rung: every loan that is out for too long was told.
     pub(super) fn check_all_leaks_told(&self) {
-        let lent = self.lent.iter().filter(|(_, entry)| !self.aborted.contains(&entry.slot));
+        let lent = self.lent.iter().filter(|(_, entry)| !self.aborted.contains(&entry.slot_id));
         for (_, entry) in lent.filter(|_| !self.book.closed) {
             let facts = &self.book.alive[&entry.id];
             let leaked = self.now - facts.lent_at >= self.config.leak_after;
