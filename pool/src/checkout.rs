@@ -206,7 +206,7 @@ impl<'a, M: Manager> Request<'a, M> {
 
     #[inline]
     fn lend(&self, entry: Box<Entry<SlottedConnection<M>>>) -> Held<M> {
-        // Whoever did not wait need not compute how long.
+        // A loan that did not wait need not compute how long.
         let at_once = entry.lent_at == self.start;
         let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
         let (pool, id) = (&*self.shared.config.name, entry.id);

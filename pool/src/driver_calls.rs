@@ -42,7 +42,7 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
     }
 }
 
-/// Opens a connection for whoever is first in the queue when it is ready, not for whoever asked.
+/// Opens a connection. It goes to the head of the queue when it is ready, not to the one who asked.
 fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     let shared = Arc::clone(slot.shared());
     let CallOutcome { answer, over, took, ended } = shared.call(slot.id(), limit, None, |limit| {

@@ -82,7 +82,7 @@ impl Gate {
         self.trouble.map(|trouble| trouble.retry_at)
     }
 
-    /// Must whoever asks now be told of a permanent fault at once?
+    /// Must a caller be refused now, because of a permanent fault?
     pub(crate) fn refuses(&self, now: Instant) -> bool {
         self.trouble.is_some_and(|trouble| trouble.kind == Refusal::Permanent && now < trouble.retry_at)
     }

@@ -32,7 +32,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Whoever asked will not wait, but may ask again: see to it that something is ready then.
+    /// The caller will not wait, but may ask again: something should be ready then.
     pub(crate) fn want_one(&mut self) {
         self.one_wanted = true;
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 impl<C, E> State<C, E> {
     /// Restores what must hold after every change:
     ///
-    /// - whoever has waited longer than the fairness window is served before anybody else;
+    /// - a waiter that has waited longer than the fairness window is served before anybody else;
     /// - the first min(fresh idle, waiters) waiters are notified;
     /// - a waiter for whom nothing is idle has a call under way for it, or an alarm that will look again;
     /// - so has a shortfall of `min_idle`.
@@ -103,7 +103,7 @@ impl<C, E> State<C, E> {
         self.promises.iter().filter(move |promise| !promise.is_late(now) || is_probe(promise))
     }
 
-    /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: whoever
+    /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: a waiter that
     /// finds one waits on.)
     fn fresh(&self, now: Instant) -> usize {
         match self.idle.last() {

@@ -136,7 +136,7 @@ impl World {
         let somebody_looks = self.waiting.iter().any(|waiting| self.is_woken(waiting));
         let hope = somebody_looks || !self.jobs.is_empty() || loans > 0 || alarm;
         assert!(hope, "somebody waits for nothing: {}", self.summary());
-        // Whoever relies on a check or a reset does so for a tenth of a second.
+        // A waiter relies on a check or a reset for a tenth of a second.
         for job in self.jobs.iter().filter(|job| job.fate.is_none()) {
             let late_at = job.began + Duration::from_millis(100);
             if matches!(job.work, Work::Check(_) | Work::Reset(_)) && late_at > self.now {
