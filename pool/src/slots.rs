@@ -1,7 +1,8 @@
 //! Where every unit of capacity is: one record for each, and the counts by phase. Nothing else counts connections.
 
-use crate::limit::Cell;
-use crate::manager::Line;
+use crate::error::Holder;
+use crate::limit::Call;
+use crate::manager::AbortHandle;
 use std::panic::Location;
 use std::sync::Weak;
 use std::time::Instant;
@@ -24,14 +25,14 @@ pub(crate) struct Record {
     /// The connection's number, from the time it is open.
     pub(crate) id: u64,
     pub(crate) borrower: Borrower,
-    pub(crate) line: Option<Weak<dyn Line>>,
+    pub(crate) abort_handle: Option<Weak<dyn AbortHandle>>,
     /// The limit of the driver call that runs.
-    pub(crate) call: Option<Weak<Cell>>,
+    pub(crate) call: Option<Weak<Call>>,
     stuck: bool,
     /// Was this loan reported as a leak?
-    pub(crate) leak_told: bool,
-    /// Is it a loan whose line was cut?
-    severed_loan: bool,
+    pub(crate) leak_reported: bool,
+    /// Is it a loan that was aborted?
+    aborted_loan: bool,
 }
 
 /// Who borrows: where in the code, and which thread.
@@ -41,16 +42,16 @@ pub(crate) struct Borrower {
     pub(crate) thread: usize,
 }
 
-/// | phase     | the connection is with    | part of `max_size` |
-/// |-----------|---------------------------|--------------------|
-/// | Opening   | the crew                  | yes                |
-/// | Idle      | the state                 | yes                |
-/// | Lent      | a guard, or a waiter's cell | yes              |
-/// | Checking  | the crew                  | yes                |
-/// | Resetting | the crew                  | yes                |
-/// | Closing   | the crew                  | yes                |
-/// | Severed   | the crew or a guard; its line is cut | no      |
-/// | Abandoned | a thread that was written off, in a look-up | no |
+/// | phase     | the connection is with                      | part of `max_size` |
+/// |-----------|---------------------------------------------|--------------------|
+/// | Opening   | a worker                                    | yes                |
+/// | Idle      | the state                                   | yes                |
+/// | Lent      | a guard, or a waiter's cell                 | yes                |
+/// | Checking  | a worker                                    | yes                |
+/// | Resetting | a worker                                    | yes                |
+/// | Closing   | a worker                                    | yes                |
+/// | Aborted   | a worker or a guard; its socket is shut down | no                |
+/// | Abandoned | a thread that was written off, in a look-up | no                 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Opening,
@@ -59,7 +60,7 @@ pub(crate) enum Phase {
     Checking,
     Resetting,
     Closing,
-    Severed,
+    Aborted,
     Abandoned,
 }
 
@@ -67,19 +68,25 @@ impl Phase {
     const COUNT: usize = Self::Abandoned as usize + 1;
 
     fn takes_capacity(self) -> bool {
-        !matches!(self, Self::Severed | Self::Abandoned)
+        !matches!(self, Self::Aborted | Self::Abandoned)
     }
 }
 
 impl Record {
-    /// Does somebody hold this connection, cut off or not?
+    /// Does somebody hold this connection, aborted or not?
     pub(crate) fn is_out(&self) -> bool {
-        self.phase == Phase::Lent || self.severed_loan
+        self.phase == Phase::Lent || self.aborted_loan
     }
 
-    /// Its holder has returned it. Was its line cut meanwhile?
+    /// The loan, as it is reported.
+    pub(crate) fn holder(&self, now: Instant) -> Holder {
+        let held_for = now.saturating_duration_since(self.since);
+        Holder { id: self.id, held_for, call_site: self.borrower.call_site }
+    }
+
+    /// Its holder has returned it. Was it aborted meanwhile?
     pub(crate) fn comes_back(&mut self) -> bool {
-        std::mem::replace(&mut self.severed_loan, false)
+        std::mem::replace(&mut self.aborted_loan, false)
     }
 }
 
@@ -95,11 +102,11 @@ impl Slots {
             since: now,
             id: 0,
             borrower: Borrower { call_site: Location::caller(), thread: 0 },
-            line: None,
+            abort_handle: None,
             call: None,
             stuck: false,
-            leak_told: false,
-            severed_loan: false,
+            leak_reported: false,
+            aborted_loan: false,
         };
         self.counts[Phase::Opening as usize] += 1;
         match self.vacant.pop() {
@@ -125,16 +132,16 @@ impl Slots {
         self.counts[record.phase as usize] -= 1;
         self.counts[phase as usize] += 1;
         self.stuck -= usize::from(record.stuck);
-        if phase == Phase::Severed && record.phase == Phase::Lent {
+        if phase == Phase::Aborted && record.phase == Phase::Lent {
             // Its holder still has it, and since when is still of interest.
-            (record.phase, record.severed_loan) = (phase, true);
+            (record.phase, record.aborted_loan) = (phase, true);
         } else {
             (record.phase, record.since, record.stuck) = (phase, now, false);
         }
         record
     }
 
-    /// The call in this slot hangs and cannot be cut.
+    /// The call in this slot hangs and cannot be aborted.
     pub(crate) fn mark_stuck(&mut self, slot: SlotId) {
         let record = self.get(slot);
         let before = std::mem::replace(&mut record.stuck, true);
@@ -161,7 +168,12 @@ impl Slots {
     /// How many slots count against `max_size`.
     #[inline]
     pub(crate) fn taken(&self) -> usize {
-        self.occupied() - self.count(Phase::Severed) - self.count(Phase::Abandoned)
+        self.occupied() - self.count(Phase::Aborted) - self.count(Phase::Abandoned)
+    }
+
+    /// How many connections are open, and neither being closed nor aborted: idle, lent, being checked or being reset.
+    pub(crate) fn open(&self) -> usize {
+        self.taken() - self.count(Phase::Opening) - self.count(Phase::Closing)
     }
 
     /// How many slots are not free, those beyond `max_size` included.

@@ -7,27 +7,27 @@ use crate::error::Cause;
 use crate::gate::Standing;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
-use crate::state::todo::{Action, Delivery, Opening, Todo};
-use crate::state::{Promise, State};
+use crate::state::actions::{Action, Actions, Delivery, Opening};
+use crate::state::{Promise, PromiseKind, State};
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
     /// Restores what must hold after every change:
     ///
-    /// - whoever has waited longer than the fairness window is served before anybody else;
+    /// - a waiter that has waited longer than the fairness window is served before anybody else;
     /// - the first min(fresh idle, waiters) waiters are notified;
     /// - a waiter for whom nothing is idle has a call under way for it, or an alarm that will look again;
     /// - so has a shortfall of `min_idle`.
     #[inline]
-    pub(crate) fn settle(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+    pub(crate) fn settle(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         if self.closed {
-            return self.wind_up(todo);
+            return self.wind_up(actions);
         }
-        if self.queue.is_empty() && !self.nudged && !self.falls_short() {
-            self.gate.at_ease();
+        if self.queue.is_empty() && !self.one_wanted && !self.falls_short() {
+            self.gate.reset_growth();
             return;
         }
-        self.settle_slow(now, todo);
+        self.settle_slow(now, actions);
     }
 
     /// Are there fewer idle ones than there should be, and is there room for more? (All that is being opened, checked or reset
@@ -37,13 +37,13 @@ impl<C, E> State<C, E> {
         self.idle.len() < self.rules.min_idle && self.slots.taken() < self.rules.max_size
     }
 
-    fn settle_slow(&mut self, now: Instant, todo: &mut Todo<C, E>) {
-        self.serve_overdue(now, todo);
-        self.refuse_the_hopeless(now, todo);
-        self.supply(now, todo);
+    fn settle_slow(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        self.serve_overdue(now, actions);
+        self.refuse_the_hopeless(now, actions);
+        self.supply(now, actions);
         let fresh = self.fresh(now);
         #[cfg(not(seeded_bug = "put_ignores_waiters"))]
-        self.queue.notify(fresh, |wake| todo.push(Action::Wake(wake)));
+        self.queue.notify(fresh, |wake| actions.push(Action::Wake(wake)));
         if cfg!(debug_assertions) {
             self.queue.assert_notified(fresh);
             self.slots.assert_counts();
@@ -51,45 +51,45 @@ impl<C, E> State<C, E> {
     }
 
     /// Gives fresh idle connections to those who have waited longer than the fairness window, in order.
-    pub(super) fn serve_overdue(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+    pub(super) fn serve_overdue(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         while let Some(since) = self.queue.head_since() {
             if now.saturating_duration_since(since) <= self.rules.fairness_window {
                 return;
             }
-            let Some(entry) = self.pop_fresh(now, todo) else { return };
+            let Some(entry) = self.pop_fresh(now, actions) else { return };
             let borrower = self.queue.head_borrower().expect("somebody waits");
-            self.deliver(entry, now, borrower, todo);
+            self.deliver(entry, now, borrower, actions);
         }
     }
 
     /// Is there no connection, and no hope of one before somebody mends something?
     pub(super) fn is_hopeless(&self, now: Instant) -> bool {
-        self.open() == 0 && self.gate.refuses(now)
+        self.slots.open() == 0 && self.gate.refuses(now)
     }
 
-    fn refuse_the_hopeless(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+    fn refuse_the_hopeless(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         if self.queue.is_empty() || !self.is_hopeless(now) {
             return;
         }
         if let Some((Cause::Driver(error), _)) = &self.last_error {
             while !self.queue.is_empty() {
-                todo.push(Action::Wake(self.queue.deliver(Delivery::Refused(std::sync::Arc::clone(error)))));
+                actions.push(Action::Wake(self.queue.deliver(Delivery::Refused(std::sync::Arc::clone(error)))));
             }
         }
     }
 
     /// Sets going what the waiters and `min_idle` need: checks of stale idle connections first, for they are cheap, then
     /// new connections. Calls that have gone unanswered for a while are no longer relied upon.
-    fn supply(&mut self, now: Instant, todo: &mut Todo<C, E>) {
-        let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.nudged));
-        if self.promises.iter().any(|promise| promise.kind != Phase::Opening && promise.is_late(now)) {
+    fn supply(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.one_wanted));
+        if self.promises.iter().any(|promise| promise.kind != PromiseKind::Open && promise.is_late(now)) {
             // Stale connections do not answer: better a new one than the next of them.
-            self.open_for(waiting, now, todo);
-            self.cut_the_oldest(self.unserved(waiting, now), now, todo);
+            self.open_for(waiting, now, actions);
+            self.abort_the_oldest(self.unserved(waiting, now), now, actions);
         }
-        while self.unserved(waiting, now) > 0 && self.fresh(now) == 0 && self.check_the_newest(now, todo) {}
-        self.open_for(waiting, now, todo);
-        self.plan(waiting, now, todo);
+        while self.unserved(waiting, now) > 0 && self.fresh(now) == 0 && self.check_the_newest(now, actions) {}
+        self.open_for(waiting, now, actions);
+        self.plan(waiting, now, actions);
     }
 
     /// Waiters for whom neither a fresh connection is idle nor a call is under way that still is in time.
@@ -99,11 +99,11 @@ impl<C, E> State<C, E> {
 
     /// The calls under way that are still in time, and a probe in any case: beside it there is no second.
     fn relied_upon(&self, now: Instant) -> impl Iterator<Item = &Promise> {
-        let is_probe = |promise: &Promise| promise.kind == Phase::Opening && self.gate.is_probe(promise.since);
+        let is_probe = |promise: &Promise| promise.kind == PromiseKind::Open && self.gate.is_probe(promise.since);
         self.promises.iter().filter(move |promise| !promise.is_late(now) || is_probe(promise))
     }
 
-    /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: whoever
+    /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: a waiter that
     /// finds one waits on.)
     fn fresh(&self, now: Instant) -> usize {
         match self.idle.last() {
@@ -112,98 +112,98 @@ impl<C, E> State<C, E> {
         }
     }
 
-    fn promised(&self, kind: Phase) -> usize {
-        self.promises.iter().filter(|promise| promise.kind == kind).count()
+    fn promised_opens(&self) -> usize {
+        self.promises.iter().filter(|promise| promise.kind == PromiseKind::Open).count()
     }
 
-    fn check_the_newest(&mut self, now: Instant, todo: &mut Todo<C, E>) -> bool {
+    fn check_the_newest(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
         let Some(entry) = self.idle.pop() else { return false };
         if entry.is_expired(now) {
-            self.close_entry(entry, CloseReason::Expired, now, todo);
+            self.close_entry(entry, CloseReason::Expired, now, actions);
             return true;
         }
-        self.check(entry, now, todo);
+        self.check(entry, now, actions);
         true
     }
 
-    pub(super) fn check(&mut self, mut entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
+    pub(super) fn check(&mut self, mut entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         // A death that is proved while this check runs makes it suspect again.
         entry.asked = self.epoch;
-        self.slots.enter(entry.slot, Phase::Checking, now);
-        self.promise(entry.slot, now, Phase::Checking);
-        todo.push(Action::Check(entry));
+        self.slots.enter(entry.slot_id, Phase::Checking, now);
+        self.promise(entry.slot_id, now, PromiseKind::Check);
+        actions.push(Action::Check(entry));
     }
 
     /// Opens connections for waiters who would go unserved, and for the shortfall of `min_idle`, as far as there is room
     /// and the gate allows.
-    fn open_for(&mut self, waiting: usize, now: Instant, todo: &mut Todo<C, E>) {
+    fn open_for(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
         // Calls that do not return though they were given up hold threads: there is an end to that.
-        let lost = self.slots.count(Phase::Severed) + self.slots.count(Phase::Abandoned);
+        let lost = self.slots.count(Phase::Aborted) + self.slots.count(Phase::Abandoned);
         let bearable = self.rules.max_size.saturating_mul(MOST_LOST).saturating_sub(lost);
         let room = self.rules.max_size.saturating_sub(self.slots.taken()).min(bearable);
         let circulating = self.slots.count(Phase::Lent) > 0;
         // An attempt that hangs for good tells nothing of how full the server is.
-        let hung = self.slots.count(Phase::Opening) - self.promised(Phase::Opening);
+        let hung = self.slots.count(Phase::Opening) - self.promised_opens();
         let standing = Standing { taken: self.slots.taken() - hung, opening: self.attempts(now), circulating };
         for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
             let slot = self.slots.take(now);
-            self.promise(slot, now, Phase::Opening);
-            todo.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
+            self.promise(slot, now, PromiseKind::Open);
+            actions.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
         }
     }
 
     /// Attempts to connect that hold up the next. One that drags on does not, nor does one that hangs for good, which is
     /// no promise any more.
     fn attempts(&self, now: Instant) -> usize {
-        self.relied_upon(now).filter(|promise| promise.kind == Phase::Opening).count()
+        self.relied_upon(now).filter(|promise| promise.kind == PromiseKind::Open).count()
     }
 
     /// No slot is free: the checks that have gone unanswered the longest make room. (A reset has its time: who holds the slot
     /// now was served before.)
-    fn cut_the_oldest(&mut self, count: usize, now: Instant, todo: &mut Todo<C, E>) {
+    fn abort_the_oldest(&mut self, count: usize, now: Instant, actions: &mut Actions<C, E>) {
         let standing = Standing { taken: self.slots.taken() - 1, opening: 0, circulating: false };
         if self.slots.taken() < self.rules.max_size || self.gate.allowance(now, standing) == 0 {
             return;
         }
-        let late = |promise: &&mut Promise| promise.kind == Phase::Checking && promise.is_late(now);
+        let late = |promise: &&mut Promise| promise.kind == PromiseKind::Check && promise.is_late(now);
         for promise in self.promises.iter_mut().filter(late).take(count) {
             let call = self.slots.get(promise.slot).call.take();
             if let Some(call) = call.filter(|call| call.strong_count() > 0) {
-                promise.cut = true;
-                todo.push(Action::Cut(promise.slot, call));
+                promise.aborted = true;
+                actions.push(Action::Abort(promise.slot, call));
             }
         }
     }
 
     /// Orders the alarm at which a waiter or a shortfall that cannot be served now is looked at again.
-    fn plan(&mut self, waiting: usize, now: Instant, todo: &mut Todo<C, E>) {
+    fn plan(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         if waiting == 0 && self.idle.len() >= self.rules.min_idle {
             return;
         }
         // A probe that is due and not under way would have begun just now; one that is will settle things when it ends.
         if let Some(retry_at) = self.gate.retry_at().filter(|&retry_at| retry_at > now) {
-            self.want_alarm(retry_at, todo);
+            self.want_alarm(retry_at, actions);
         }
         let late_at = self.promises.iter().map(Promise::late_at);
         if let Some(late) = late_at.filter(|&late_at| late_at > now).min() {
-            self.want_alarm(late, todo);
+            self.want_alarm(late, actions);
         }
     }
 
     #[inline]
-    pub(super) fn want_alarm(&mut self, at: Instant, todo: &mut Todo<C, E>) {
+    pub(super) fn want_alarm(&mut self, at: Instant, actions: &mut Actions<C, E>) {
         if self.alarm.is_none_or(|alarm| at < alarm) {
             self.alarm = Some(at);
-            todo.push(Action::Alarm(at));
+            actions.push(Action::Alarm(at));
         }
     }
 
     /// The last slot of a closed pool is free.
-    fn wind_up(&mut self, todo: &mut Todo<C, E>) {
+    fn wind_up(&mut self, actions: &mut Actions<C, E>) {
         if self.slots.occupied() == 0 {
-            todo.extend(self.onlookers.drain(..).map(Action::Wake));
+            actions.extend(self.watchers.drain(..).map(Action::Wake));
         }
     }
 }
@@ -211,11 +211,11 @@ impl<C, E> State<C, E> {
 impl Promise {
     /// Until when a waiter relies on this call.
     fn late_at(&self) -> Instant {
-        self.since + if self.kind == Phase::Opening { OPENING_PATIENCE } else { PATIENCE }
+        self.since + if self.kind == PromiseKind::Open { OPENING_PATIENCE } else { PATIENCE }
     }
 
     fn is_late(&self, now: Instant) -> bool {
-        !self.cut && now >= self.late_at()
+        !self.aborted && now >= self.late_at()
     }
 }
 

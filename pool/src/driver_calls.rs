@@ -1,0 +1,200 @@
+//! What the workers do: open, check, reset and close connections, end calls that overrun, and the maintenance.
+//!
+//! Every driver call that may block is made here, under a [`Limit`](crate::Limit).
+
+use crate::contain::contained;
+use crate::entry::Entry;
+use crate::error::{Cause, Holder};
+use crate::event::{CallEnded, ConnectionClosed, OpenFailed, Opened};
+use crate::gate::Refusal;
+use crate::limit::Limit;
+use crate::manager::{AbortHandle, Fault, Manager};
+use crate::reason::CloseReason;
+use crate::shared::{CallOutcome, Held, Job, Shared, Slot, SlottedConnection};
+use crate::sync;
+use crate::sync::Sender;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs one job.
+pub(crate) fn run<M: Manager>(job: Job<M>) {
+    match job {
+        Job::Open { slot, limit, generation } => open(slot, limit, generation),
+        Job::Check(held) => check(held),
+        Job::Reset(held) => reset(held),
+        Job::Close(held, reason) => close(held, reason),
+        Job::Cancel { pool, abort_handle, limit, holder, cancelled } => {
+            cancel(&pool, &*abort_handle, limit, holder, &cancelled)
+        }
+        Job::Fire(fuse) => fuse.fire(|_| ()),
+        Job::Expire { pool, slot, fuse, worker_id } => {
+            if let Some(shared) = pool.upgrade() {
+                shared.expire(slot, &fuse, worker_id);
+            }
+        }
+        Job::Tick(pool, alarm) => {
+            if let Some(shared) = pool.upgrade() {
+                let (now, wall) = (sync::now(), sync::wall());
+                shared.with(now, |state, actions| state.tick(alarm, now, wall, actions));
+            }
+        }
+    }
+}
+
+/// Opens a connection. It goes to the head of the queue when it is ready, not to the one who asked.
+fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
+    let shared = Arc::clone(slot.shared());
+    let CallOutcome { answer, over, took, ended } = shared.call(slot.id(), limit, None, |limit| {
+        let mut conn = shared.manager.connect(limit)?;
+        let abort_handle: Option<Arc<dyn AbortHandle>> = shared.manager.abort_handle(&conn).map(Arc::from);
+        if let Some(abort_handle) = &abort_handle {
+            let abort_handle = Arc::clone(abort_handle);
+            limit.on_abort(move || abort_handle.abort());
+        }
+        // The connection goes first, and by itself: two panics at a time would end the process.
+        match contained(|| shared.set_up(&mut conn)) {
+            Ok(Ok(())) => Ok((conn, abort_handle)),
+            failed => {
+                let _ = contained(|| drop(conn));
+                match failed {
+                    Ok(failed) => Err(failed.expect_err("it failed")),
+                    Err(panic) => std::panic::panic_any(panic),
+                }
+            }
+        }
+    });
+
+    let (refusal, cause) = match answer {
+        Ok(Ok((conn, abort_handle))) if !over => {
+            let mut held = Held::new(slot, conn, abort_handle, generation, ended);
+            shared.with(ended, |state, actions| state.admit(&mut held, took, ended, actions));
+            // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
+            shared.emit(|events| events.opened(&Opened { pool: &shared.config.name, id: held.id, took }));
+            let (shared, entry) = held.into_entry();
+            shared.with(ended, |state, actions| state.put_proved(entry, ended, actions));
+            return;
+        }
+        Ok(Ok(late)) => {
+            let _ = contained(|| drop(late));
+            (Refusal::Unavailable, Cause::connect_overran(limit))
+        }
+        Ok(Err(error)) => {
+            let refusal = match contained(|| shared.manager.fault(&error)) {
+                Ok(Fault::Permanent) => Refusal::Permanent,
+                Ok(Fault::Capacity) => Refusal::Capacity,
+                _ => Refusal::Unavailable,
+            };
+            (refusal, Cause::Driver(Arc::new(error)))
+        }
+        Err(panic) => (Refusal::Unavailable, Cause::seen(format!("the manager panicked while connecting: {panic}"))),
+    };
+    let error = cause.to_error();
+    if !over {
+        shared.with(ended, |state, actions| match refusal {
+            Refusal::Permanent => state.open_refused(generation, cause, ended, actions),
+            _ => state.open_failed(refusal, cause, ended, actions),
+        });
+    }
+    drop(slot);
+    shared.emit(|events| {
+        let error = error.as_ref() as &(dyn Error + 'static);
+        events.open_failed(&OpenFailed { pool: &shared.config.name, error, took });
+    });
+}
+
+/// Asks the server for a sign of life.
+fn check<M: Manager>(mut held: Held<M>) {
+    let shared = Arc::clone(held.slotted.slot.shared());
+    let abort_handle = held.abort_handle.clone();
+    let outcome = shared.call(held.slot_id, shared.config.check_timeout, abort_handle.as_ref(), |limit| {
+        shared.manager.is_valid(&mut held.slotted.conn, limit)
+    });
+    let ended = outcome.ended;
+    let (id, took) = (held.id, outcome.took);
+    let verdict = outcome.verdict(CloseReason::CheckFailed);
+    outcome.with_error(|error| {
+        shared.emit(|events| events.checked(&CallEnded { pool: &shared.config.name, id, took, error }));
+    });
+    match verdict {
+        Ok(()) => {
+            let (shared, mut entry) = held.into_entry();
+            shared.with(ended, |state, actions| {
+                state.proved(&mut entry, ended);
+                state.put_proved(entry, ended, actions);
+            });
+        }
+        Err(reason) => {
+            shared.with(ended, |state, _| state.died(&held));
+            close_now(held, reason);
+        }
+    }
+}
+
+/// Makes the session as good as new.
+fn reset<M: Manager>(mut held: Held<M>) {
+    let shared = Arc::clone(held.slotted.slot.shared());
+    let abort_handle = held.abort_handle.clone();
+    let outcome = shared.call(held.slot_id, shared.config.reset_timeout, abort_handle.as_ref(), |limit| {
+        shared.reset(&mut held.slotted.conn, limit)
+    });
+    let ended = outcome.ended;
+    match shared.reset_ended(held.id, &outcome) {
+        Ok(()) => {
+            let (shared, entry) = held.into_entry();
+            shared.with(ended, |state, actions| state.put(entry, ended, actions));
+        }
+        Err(reason) => close_now(held, reason),
+    }
+}
+
+/// Ends a connection that failed while it was with the workers.
+fn close_now<M: Manager>(held: Held<M>, reason: CloseReason) {
+    let now = sync::now();
+    held.slotted.slot.shared().with(now, |state, _| state.closing(held.slot_id, reason, now));
+    close(held, reason);
+}
+
+/// Says goodbye to a healthy connection and waits for the server to end the session; the slot stays taken until then.
+/// One that is dead, or may be, is aborted, and its slot is back at once.
+fn close<M: Manager>(held: Held<M>, reason: CloseReason) {
+    let Entry { slotted: SlottedConnection { slot, conn }, abort_handle, id, opened_at, uses, .. } = held.unbox();
+    let shared = Arc::clone(slot.shared());
+    let span = shared.config.close_timeout;
+    let outcome = match &abort_handle {
+        Some(aborted) if !reason.is_orderly() => {
+            let _ = contained(|| aborted.abort());
+            if M::REMOTE {
+                let now = sync::now();
+                shared.with(now, |state, actions| state.aborted(slot.id(), now, actions));
+            }
+            shared.call(slot.id(), span, None, |_| drop(conn))
+        }
+        None if !reason.is_orderly() => shared.call(slot.id(), span, None, |_| drop(conn)),
+        abort_handle => shared.call(slot.id(), span, abort_handle.as_ref(), |limit| shared.manager.close(conn, limit)),
+    };
+    let _ = contained(|| drop(abort_handle));
+    drop(slot);
+    let age = outcome.ended.saturating_duration_since(opened_at);
+    shared.emit(|events| events.closed(&ConnectionClosed { pool: &shared.config.name, id, reason, age, uses }));
+}
+
+/// Asks the server to cancel the statement that runs on a lent connection.
+fn cancel<M: Manager>(
+    shared: &Arc<Shared<M>>,
+    abort_handle: &dyn AbortHandle,
+    span: Duration,
+    holder: Holder,
+    cancelled: &Sender<Holder>,
+) {
+    let limit = Limit::new(&shared.name, sync::now(), span);
+    let alarm = limit.deadline().map(|at| shared.workers.at(at, Job::Fire(limit.fuse())));
+    if let Ok(true) = contained(|| abort_handle.cancel(&limit)) {
+        // If nobody listens any more, the closing is over.
+        let _ = cancelled.send(holder);
+    }
+    if let Some(alarm) = alarm {
+        shared.workers.cancel_alarm(alarm);
+    }
+    limit.disarm();
+}
