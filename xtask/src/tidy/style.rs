@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 pub(super) fn imports(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.is(&["rs"])) {
-        for run in runs(&code::without_comments(&file.text)) {
+        for run in runs(&file.text) {
             let complaints = run.iter().filter_map(|import| Some((import.line, import.fault()?)));
             let complaints = complaints.chain(divided(&run)).chain(repeated(&run));
             findings.extend(complaints.map(|(line, what)| Finding::new(&file.path, line, what)));
@@ -95,22 +95,24 @@ fn repeated(run: &[Import]) -> Vec<(usize, &'static str)> {
     again.map(|import| (import.line, "imports of one module stand in one line")).collect()
 }
 
-/// The imports, those together that have nothing between them but blank lines and attributes. Relies on rustfmt, which
+/// The imports, those together that have nothing between them but blank lines, comments and attributes. Relies on rustfmt, which
 /// begins a line with each.
-fn runs(code: &str) -> Vec<Vec<Import>> {
+fn runs(source: &str) -> Vec<Vec<Import>> {
+    let code = code::without_comments(source);
     let mut runs = vec![Vec::new()];
     let (mut attributes, mut blank) = (String::new(), false);
-    let mut lines = code.lines().enumerate();
-    while let Some((at, text)) = lines.next() {
+    let mut lines = code.lines().zip(source.lines()).enumerate();
+    while let Some((at, (text, written))) = lines.next() {
         let text = text.trim();
         if text.is_empty() {
-            blank = true;
+            // Where a comment stands, the code alone is blank.
+            blank |= written.trim().is_empty();
         } else if text.starts_with("#[") {
             attributes.push_str(text);
         } else if let Some((visibility, path)) = import(text) {
             let mut path = path.to_owned();
             while !path.contains(';') {
-                let Some((_, more)) = lines.next() else { break };
+                let Some((_, (more, _))) = lines.next() else { break };
                 path.push_str(more);
             }
             let path = path.split(';').next().unwrap_or_default();
@@ -158,6 +160,7 @@ mod tests {
             "use a::b::{C, D};\nuse a::e;\nuse a::e::F;\nuse a::g;\nuse std::{fs, io};\n\nfn f() {}\n",
             "mod x;\n\npub use a::B;\npub use {c, d};\n\nuse a::E;\nuse super::*;\n",
             "use a::{\n    B,\n    C,\n};\n#[cfg(unix)]\nuse a::D;\n",
+            "pub use a::B;\n/// What it is.\npub use b::C;\n",
             "use a::B;\n\nmod x;\n\nuse a::C;\n",
             "// use a::{b::C};\nfn f() -> impl Sized + use<'static> {}\n",
             "use a::prelude::*;\nuse a::prelude::B;\n",
