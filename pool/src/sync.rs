@@ -4,23 +4,22 @@
 //! `Weak`). There are no time-outs: loom does not model time. A model has a clock of its own, which ticks with each look at
 //! it, and a time-out in it is a deadline that has passed by the time the waiter looks.
 
-#[cfg(not(loom))]
-use std::sync::TryLockError;
-#[cfg(not(loom))]
-use std::time::SystemTime;
-use std::time::{Duration, Instant};
-
-#[cfg(loom)]
-use loom::sync as imp;
-#[cfg(not(loom))]
-use std::sync as imp;
-
 pub(crate) use imp::MutexGuard;
 /// What tells a parked thread that it was meant.
 pub(crate) use imp::atomic::AtomicBool as WaitFlag;
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use std::sync::mpsc::{Sender, channel};
 pub(crate) use std::thread::JoinHandle;
+
+#[cfg(loom)]
+use loom::sync as imp;
+#[cfg(not(loom))]
+use std::sync as imp;
+#[cfg(not(loom))]
+use std::sync::TryLockError;
+#[cfg(not(loom))]
+use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
 /// A mutex that ignores poison: what it guards here stays consistent, for no user code runs under it.
 #[derive(Debug, Default)]

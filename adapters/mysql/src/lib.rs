@@ -33,7 +33,6 @@ mod reset;
 pub use connection::Connection;
 pub use manager::MySqlManager;
 pub use transaction::Transaction;
-
 pub use {cabrank, mysql};
 
 /// A pool of MySQL or MariaDB connections.

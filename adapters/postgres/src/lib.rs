@@ -31,7 +31,6 @@ pub use connection::Connection;
 pub use line::CancelToken;
 pub use manager::PostgresManager;
 pub use transaction::TransactionOptions;
-
 pub use {cabrank, postgres};
 
 /// A pool of PostgreSQL connections.

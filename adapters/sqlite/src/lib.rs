@@ -28,7 +28,6 @@ pub use connection::Connection;
 pub use manager::{JournalMode, SqliteManager};
 pub use pools::{SqlitePools, SqlitePoolsBuilder};
 pub use transaction::TransactionMode;
-
 pub use {cabrank, rusqlite};
 
 /// A pool of SQLite connections.

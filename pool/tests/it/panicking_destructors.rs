@@ -2,11 +2,10 @@
 
 use crate::support::{hush, ms};
 use cabrank::{Limit, Manager, Pool};
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
+use std::{fmt, thread};
 
 #[test]
 fn errors_whose_destructors_panic_cost_no_worker() {

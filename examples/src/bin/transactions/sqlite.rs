@@ -1,8 +1,7 @@
 //! The transactions of SQLite.
 
 use anyhow::{Result, ensure};
-use cabrank_sqlite::rusqlite;
-use cabrank_sqlite::{Pool, SqliteManager, TransactionMode};
+use cabrank_sqlite::{Pool, SqliteManager, TransactionMode, rusqlite};
 use std::path::Path;
 
 pub(crate) fn run(path: &Path) -> Result<()> {

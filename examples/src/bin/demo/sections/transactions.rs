@@ -6,10 +6,9 @@ use crate::sections::queries::{opening_balances, told};
 use crate::story::Story;
 use cabrank::{Pool, TransactionError};
 use std::error::Error;
-use std::fmt;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread;
+use std::{fmt, thread};
 
 /// A transfer that commits, one that fails and leaves no trace, and two that meet.
 pub(crate) fn transactions<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
