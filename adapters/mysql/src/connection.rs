@@ -1,13 +1,13 @@
 //! The connection that is lent: the driver's own, with a record of the errors met on it and of what was said.
 //!
-//! Owns the wrapping. What is recorded and why is `health.rs` and `traces.rs`; the queries are `queryable.rs`.
+//! Owns the wrapping. What is recorded and why is `health.rs` and `tracker.rs`; the queries are `queryable.rs`.
 
 use crate::health::Health;
 use crate::reset::Standing;
-use crate::traces::Traces;
+use crate::socket::Socket;
+use crate::tracker::Tracker;
 use crate::transaction::Transaction;
 use crate::unseen;
-use crate::wire::Wire;
 use mysql::prelude::Queryable;
 use mysql::{Conn, LocalInfileHandler, Opts, TxOpts};
 use std::fmt;
@@ -24,8 +24,8 @@ use std::sync::Arc;
 pub struct Connection {
     pub(crate) driver: Conn,
     pub(crate) health: Health,
-    pub(crate) traces: Traces,
-    pub(crate) wire: Arc<Wire>,
+    pub(crate) tracker: Tracker,
+    pub(crate) socket: Arc<Socket>,
     pub(crate) home: Home,
     /// How this very connection was opened: a cancel goes the same way.
     pub(crate) opts: Arc<Opts>,
@@ -40,7 +40,7 @@ impl Connection {
     /// notices replies that have slipped, and another user or database, unless the session policy is `Never`.
     pub fn raw(&mut self) -> &mut Conn {
         self.health.look_away();
-        self.traces.lose_sight();
+        self.tracker.lose_sight();
         &mut self.driver
     }
 
@@ -65,7 +65,7 @@ impl Connection {
     /// The driver's.
     pub fn select_db(&mut self, database: &str) -> mysql::Result<()> {
         self.ready()?;
-        self.traces.doubt();
+        self.tracker.doubt();
         let answer = self.driver.select_db(database);
         self.health.saw(answer)
     }
@@ -83,7 +83,7 @@ impl Connection {
 
     /// As [`mysql::Conn::set_local_infile_handler`]; that of the options again when the connection is returned.
     pub fn set_local_infile_handler(&mut self, handler: Option<LocalInfileHandler>) {
-        self.traces.doubt();
+        self.tracker.doubt();
         self.driver.set_local_infile_handler(handler);
     }
 
@@ -98,7 +98,7 @@ impl Connection {
     /// all that follows would be committed statement by statement.
     pub(crate) fn ready(&mut self) -> mysql::Result<()> {
         self.health.enter()?;
-        if self.health.in_transaction() && self.traces.is_under_way() {
+        if self.health.in_transaction() && self.tracker.is_under_way() {
             unseen::ask(self)?;
         }
         self.health.enter()
@@ -106,11 +106,11 @@ impl Connection {
 
     /// A command that went out has ended so.
     pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
-        self.traces.done();
+        self.tracker.done();
         // The next holder could ask for the number of a row, and for warnings, which quote; and what a statement that failed has
         // left, nobody tells.
         if outcome.is_err() || self.driver.last_insert_id() != 0 || self.driver.warnings() != 0 {
-            self.traces.doubt();
+            self.tracker.doubt();
         }
         self.health.saw(outcome)
     }
@@ -120,7 +120,7 @@ impl Connection {
         self.ready()?;
         let answer = self.driver.query_drop(statement);
         if answer.is_err() {
-            self.traces.doubt();
+            self.tracker.doubt();
         }
         self.health.saw(answer)
     }
@@ -131,7 +131,7 @@ impl Connection {
         let unseen = self.health.looked_away() || self.health.handed_out_rows();
         self.home.is_plain
             && self.home.standing.tells()
-            && self.traces.none()
+            && self.tracker.is_clean()
             && !unseen
             && !self.health.in_transaction()
     }

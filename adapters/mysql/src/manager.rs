@@ -1,10 +1,10 @@
 //! `MySqlManager`: what to connect to and how, and the contract with the pool.
 //!
 //! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`,
-//! `reset.rs`, `fault.rs`, `line.rs`, `transaction.rs`.
+//! `reset.rs`, `fault.rs`, `abort.rs`, `transaction.rs`.
 
+use crate::abort::MySqlAbortHandle;
 use crate::connection::Connection;
-use crate::line::MySqlAbortHandle;
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use mysql::{Opts, UrlError};
@@ -101,7 +101,7 @@ impl Manager for MySqlManager {
     /// A fatal error was met, or the line is not quiet: between commands the server says nothing, so that any byte is a
     /// late reply or its last word, and end of stream is the end.
     fn has_broken(&self, conn: &mut Connection) -> bool {
-        conn.health.is_broken() || conn.wire.is_dead()
+        conn.health.is_broken() || conn.socket.is_dead()
     }
 
     /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself.
@@ -114,14 +114,14 @@ impl Manager for MySqlManager {
     }
 
     fn start_tracking(&self, conn: &mut Connection) {
-        conn.traces.start_tracking();
+        conn.tracker.start_tracking();
     }
 
     /// Says goodbye and waits for the server to hang up.
     fn close(&self, conn: Connection, limit: &Limit) {
-        let Connection { driver, wire, .. } = conn;
+        let Connection { driver, socket, .. } = conn;
         drop(driver);
-        wire.wait_for_end(limit.remaining());
+        socket.wait_for_end(limit.remaining());
     }
 
     fn fault(&self, error: &mysql::Error) -> Fault {
@@ -129,7 +129,7 @@ impl Manager for MySqlManager {
     }
 
     fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
-        MySqlAbortHandle::of(conn).map(|line| Box::new(line) as _)
+        MySqlAbortHandle::of(conn).map(|handle| Box::new(handle) as _)
     }
 }
 

@@ -4,12 +4,12 @@
 //! time-outs are all there is to bound it; from then on the line can be aborted.
 
 use crate::connection::{Connection, Home};
-use crate::harmless::{is_harmless, only_sets};
 use crate::health::Health;
 use crate::manager::{MySqlManager, Source};
 use crate::reset;
-use crate::traces::Traces;
-use crate::wire::Wire;
+use crate::socket::Socket;
+use crate::sql::{is_harmless, only_sets};
+use crate::tracker::Tracker;
 use cabrank::Limit;
 use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, Result};
 use std::collections::HashMap;
@@ -26,17 +26,17 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     }
     let (conn, opts) = dial(opts, limit)?;
 
-    let wire = Arc::new(Wire::of(&conn)?);
+    let socket = Arc::new(Socket::of(&conn)?);
     if let Some(limit) = limit {
-        let wire = Arc::clone(&wire);
-        limit.on_abort(move || wire.abort());
+        let socket = Arc::clone(&socket);
+        limit.on_abort(move || socket.abort());
     }
-    wire.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
+    socket.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
 
     let is_plain = opts.get_init().iter().all(|text| is_harmless(text) || only_sets(text));
     let home = Home { connection_id: conn.connection_id(), is_plain, ..Home::default() };
-    let (health, traces) = (Health::default(), Traces::default());
-    let mut conn = Connection { driver: conn, health, traces, wire, home, opts: Arc::new(opts) };
+    let (health, tracker) = (Health::default(), Tracker::default());
+    let mut conn = Connection { driver: conn, health, tracker, socket, home, opts: Arc::new(opts) };
     reset::init(&mut conn)?;
     (conn.home.letters, conn.health) = reset::settings(&mut conn.driver)?;
     conn.home.standing = reset::ask(&mut conn, "")?;
@@ -87,7 +87,7 @@ fn dial(opts: Opts, limit: Option<&Limit>) -> Result<(Conn, Opts)> {
                 break;
             }
             // Where these cannot be set back afterwards, they must stay the user's own.
-            if Wire::CAN_CUT {
+            if Socket::CAN_ABORT {
                 bounded = within(bounded, &way, left);
             }
             // One dead address leaves time for the others.

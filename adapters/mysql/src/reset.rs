@@ -13,7 +13,7 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
     if conn.driver.connection_id() != conn.home.connection_id {
         return Err(lasting("the last holder exchanged the driver's connection"));
     }
-    if conn.traces.is_lasting() {
+    if conn.tracker.is_lasting() {
         return Err(lasting("the last holder put it into a resource group"));
     }
     // `COM_RESET_CONNECTION`, or `COM_CHANGE_USER` where the server does not know that.
@@ -33,7 +33,7 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
         go_home(conn, &found)?;
     }
     conn.health.renew();
-    conn.traces.forget();
+    conn.tracker.forget();
     Ok(())
 }
 

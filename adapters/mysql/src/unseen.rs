@@ -12,7 +12,7 @@ use mysql::{Conn, Error, MySqlError, Result, Row, from_row_opt};
 ///
 /// `SHOW WARNINGS` leaves the warnings for the holder to ask for, and `FOUND_ROWS()`; only `ROW_COUNT()` suffers.
 pub(crate) fn ask(conn: &mut Connection) -> Result<()> {
-    conn.traces.doubt();
+    conn.tracker.doubt();
     let answer = errors(&mut conn.driver);
     for error in conn.health.saw(answer)? {
         conn.health.met(&Error::MySqlError(error.clone()));
@@ -20,7 +20,7 @@ pub(crate) fn ask(conn: &mut Connection) -> Result<()> {
             conn.health.presume_rolled_back(error);
         }
     }
-    conn.traces.done();
+    conn.tracker.done();
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! Not a parser: it cuts the text into tokens as the servers' lexers do, and looks for what could change a session. Where it
 //! is in doubt the answer is no, which costs a reset. Pure. The words are in `words.rs`.
 
-use crate::words::{Word, kind};
+use super::words::{Word, kind};
 
 /// Whether `text` is one SELECT, INSERT, UPDATE, DELETE or REPLACE that touches no variable and calls only functions known to
 /// be harmless.

@@ -1,13 +1,13 @@
 //! What a holder may have left in the session, as far as it is known without asking.
 //!
-//! Pure: it is told of each statement before it goes out. What a text can do is `harmless.rs`.
+//! Pure: it is told of each statement before it goes out. What a text can do is `sql/`.
 
-use crate::harmless::{is_harmless, names_resource_group, only_sets};
+use crate::sql::{is_harmless, names_resource_group, only_sets};
 use std::collections::HashMap;
 
 /// Whether everything that went out since the last reset is known to have left nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Traces {
+pub(crate) struct Tracker {
     /// Something may have been left.
     left: bool,
     /// A command is under way, or its holder has panicked in the middle of it.
@@ -24,9 +24,9 @@ pub(crate) struct Traces {
     prepared: HashMap<u32, bool>,
 }
 
-impl Traces {
+impl Tracker {
     /// Is the session surely as the last reset, or its opening, has left it?
-    pub(crate) fn none(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         !(self.left || self.under_way || self.blind || self.untold)
     }
 
@@ -133,25 +133,25 @@ mod tests {
 
     #[test]
     fn only_what_is_known_to_be_harmless_leaves_no_trace() {
-        let mut traces = Traces::default();
-        traces.text("SELECT 1");
-        traces.done();
-        traces.prepared(1, "SELECT ?");
-        traces.prepared(2, "SET @a = ?");
-        traces.executed(1);
-        traces.done();
-        assert!(traces.none());
-        traces.executed(2);
-        traces.done();
-        assert!(!traces.none());
-        traces.start_tracking();
-        traces.executed(1);
-        traces.done();
-        assert!(traces.none());
-        traces.forget();
-        traces.executed(1);
-        traces.done();
-        assert!(!traces.none(), "it was prepared before the reset");
+        let mut tracker = Tracker::default();
+        tracker.text("SELECT 1");
+        tracker.done();
+        tracker.prepared(1, "SELECT ?");
+        tracker.prepared(2, "SET @a = ?");
+        tracker.executed(1);
+        tracker.done();
+        assert!(tracker.is_clean());
+        tracker.executed(2);
+        tracker.done();
+        assert!(!tracker.is_clean());
+        tracker.start_tracking();
+        tracker.executed(1);
+        tracker.done();
+        assert!(tracker.is_clean());
+        tracker.forget();
+        tracker.executed(1);
+        tracker.done();
+        assert!(!tracker.is_clean(), "it was prepared before the reset");
     }
 
     #[test]
@@ -168,13 +168,13 @@ mod tests {
             "SET STATEMENT max_statement_time = 1 FOR CALL sets_up",
             "USE shop; BEGIN",
         ] {
-            let mut traces = Traces::default();
-            traces.text(text);
-            traces.done();
-            traces.start_tracking();
-            assert!(!traces.none(), "{text}");
-            traces.forget();
-            assert!(traces.none());
+            let mut tracker = Tracker::default();
+            tracker.text(text);
+            tracker.done();
+            tracker.start_tracking();
+            assert!(!tracker.is_clean(), "{text}");
+            tracker.forget();
+            assert!(tracker.is_clean());
         }
     }
 
@@ -183,49 +183,49 @@ mod tests {
         for text in
             ["SET @a = 'b'", "SET SESSION innodb_lock_wait_timeout = 5;", "USE shop", "SET time_zone = '+00:00'"]
         {
-            let mut traces = Traces::default();
-            traces.text(text);
-            traces.done();
-            assert!(!traces.none(), "{text}");
-            traces.start_tracking();
-            assert!(traces.none(), "{text}");
+            let mut tracker = Tracker::default();
+            tracker.text(text);
+            tracker.done();
+            assert!(!tracker.is_clean(), "{text}");
+            tracker.start_tracking();
+            assert!(tracker.is_clean(), "{text}");
         }
     }
 
     #[test]
     fn preparing_is_a_doubt_until_the_next_command() {
-        let mut traces = Traces::default();
-        traces.prepared(1, "SELECT 1");
-        assert!(!traces.none(), "the driver does not tell of warnings");
-        traces.executed(1);
-        traces.done();
-        assert!(traces.none());
-        traces.prepared(1, "SELECT 1");
-        assert!(traces.none(), "nothing was sent");
+        let mut tracker = Tracker::default();
+        tracker.prepared(1, "SELECT 1");
+        assert!(!tracker.is_clean(), "the driver does not tell of warnings");
+        tracker.executed(1);
+        tracker.done();
+        assert!(tracker.is_clean());
+        tracker.prepared(1, "SELECT 1");
+        assert!(tracker.is_clean(), "nothing was sent");
     }
 
     #[test]
     fn a_doubt_about_an_end_outlives_the_next_command() {
-        let mut traces = Traces::default();
-        traces.text("SELECT 1");
-        traces.text("SELECT 2");
-        traces.done();
-        assert!(!traces.none());
+        let mut tracker = Tracker::default();
+        tracker.text("SELECT 1");
+        tracker.text("SELECT 2");
+        tracker.done();
+        assert!(!tracker.is_clean());
     }
 
     #[test]
     fn a_command_that_never_came_to_its_end_is_a_doubt() {
-        let mut traces = Traces::default();
-        traces.text("SELECT 1");
-        assert!(!traces.none());
-        traces.done();
-        assert!(traces.none());
+        let mut tracker = Tracker::default();
+        tracker.text("SELECT 1");
+        assert!(!tracker.is_clean());
+        tracker.done();
+        assert!(tracker.is_clean());
     }
 
     #[test]
     fn a_holder_who_prepares_without_end_does_not_fill_the_memory() {
-        let mut traces = Traces::default();
-        (0..3 * MOST_PREPARED as u32).for_each(|statement| traces.prepared(statement, "SELECT 1"));
-        assert!(traces.prepared.len() <= MOST_PREPARED);
+        let mut tracker = Tracker::default();
+        (0..3 * MOST_PREPARED as u32).for_each(|statement| tracker.prepared(statement, "SELECT 1"));
+        assert!(tracker.prepared.len() <= MOST_PREPARED);
     }
 }
