@@ -1,8 +1,8 @@
 //! A connection in the hands of another thread: cancel what runs, or abort the connection.
 
 use crate::connection::Connection;
-use crate::open::within;
 use crate::socket::Socket;
+use crate::source::within;
 use cabrank::{AbortHandle, Limit};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Opts, OptsBuilder};
@@ -22,7 +22,7 @@ impl MySqlAbortHandle {
         Socket::CAN_ABORT.then(|| Self {
             socket: Arc::clone(&conn.socket),
             opts: Arc::clone(&conn.opts),
-            connection_id: conn.home.connection_id,
+            connection_id: conn.baseline.connection_id,
         })
     }
 

@@ -2,14 +2,14 @@
 //!
 //! Owns the wrapping. What is recorded and why is `health.rs` and `tracker.rs`; the queries are `queryable.rs`.
 
+use crate::baseline::{Baseline, Standing};
+use crate::error::slipped;
 use crate::health::Health;
-use crate::reset::Standing;
+use crate::questions;
 use crate::socket::Socket;
 use crate::tracker::Tracker;
-use crate::transaction::Transaction;
-use crate::unseen;
 use mysql::prelude::Queryable;
-use mysql::{Conn, LocalInfileHandler, Opts, TxOpts};
+use mysql::{Conn, Error, LocalInfileHandler, Opts};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// what can be read of the driver's connection (`last_insert_id`, `affected_rows`, `server_version` ..) is there by
 /// deref.
 ///
-/// After an error that is not the server's (a time-out, a cut line, bytes that make no sense) the driver goes on and may
+/// After an error that is not the server's (a time-out, a lost connection, bytes that make no sense) the driver goes on and may
 /// take the late reply to one command for the answer to the next. So this type remembers such an error: every later
 /// command fails, and the pool closes the connection when it comes back.
 pub struct Connection {
@@ -26,7 +26,7 @@ pub struct Connection {
     pub(crate) health: Health,
     pub(crate) tracker: Tracker,
     pub(crate) socket: Arc<Socket>,
-    pub(crate) home: Home,
+    pub(crate) baseline: Baseline,
     /// How this very connection was opened: a cancel goes the same way.
     pub(crate) opts: Arc<Opts>,
 }
@@ -47,15 +47,6 @@ impl Connection {
     /// Gives up the wrapping, on a connection that has been detached from its pool.
     pub fn into_raw(self) -> Conn {
         self.driver
-    }
-
-    /// Begins a transaction, which is rolled back when dropped.
-    ///
-    /// # Errors
-    ///
-    /// The driver's. A second transaction would end the first one silently; the borrow prevents that.
-    pub fn start_transaction(&mut self, options: TxOpts) -> mysql::Result<Transaction<'_>> {
-        Transaction::begin(self, &options)
     }
 
     /// Makes `database` the current one until the connection is returned.
@@ -99,9 +90,23 @@ impl Connection {
     pub(crate) fn ready(&mut self) -> mysql::Result<()> {
         self.health.enter()?;
         if self.health.in_transaction() && self.tracker.is_under_way() {
-            unseen::ask(self)?;
+            self.ask_errors()?;
         }
         self.health.enter()
+    }
+
+    /// Asks which errors the last command met, and remembers them.
+    fn ask_errors(&mut self) -> mysql::Result<()> {
+        self.tracker.doubt();
+        let answer = questions::errors(&mut self.driver);
+        for error in self.health.saw(answer)? {
+            self.health.met(&Error::MySqlError(error.clone()));
+            if error.code == questions::UNKNOWN {
+                self.health.presume_rolled_back(error);
+            }
+        }
+        self.tracker.done();
+        Ok(())
     }
 
     /// A command that went out has ended so.
@@ -125,12 +130,36 @@ impl Connection {
         self.health.saw(answer)
     }
 
+    /// One round trip that proves that the server is there and that its replies are to our commands.
+    pub(crate) fn check(&mut self) -> mysql::Result<()> {
+        self.health.enter()?;
+        self.ask("").map(drop)
+    }
+
+    /// Runs a statement, if there is one, and asks in the same round trip how the session stands.
+    pub(crate) fn ask(&mut self, first: &str) -> mysql::Result<Standing> {
+        let answer = questions::standing(&mut self.driver, first);
+        self.health.saw(answer)?.ok_or_else(|| {
+            self.health.condemn();
+            slipped()
+        })
+    }
+
+    /// Runs the statements that the options ask for on each new session. The driver would not do so after every kind of
+    /// reset.
+    pub(crate) fn init(&mut self) -> mysql::Result<()> {
+        for statement in self.opts.get_init() {
+            self.driver.query_drop(statement)?;
+        }
+        Ok(())
+    }
+
     /// Is the session surely as it was at the beginning of the loan? Not while the driver itself or its rows were in the
     /// holder's hands: what came of that was not seen.
     pub(crate) fn is_clean(&self) -> bool {
         let unseen = self.health.looked_away() || self.health.handed_out_rows();
-        self.home.is_plain
-            && self.home.standing.tells()
+        self.baseline.is_plain
+            && self.baseline.standing.tells
             && self.tracker.is_clean()
             && !unseen
             && !self.health.in_transaction()
@@ -159,15 +188,4 @@ impl fmt::Debug for Connection {
             .field("health", &self.health)
             .finish_non_exhaustive()
     }
-}
-
-/// What the session was when it was opened, and is again after each reset.
-#[derive(Debug, Default)]
-pub(crate) struct Home {
-    pub(crate) connection_id: u32,
-    pub(crate) standing: Standing,
-    /// Do the options' `init` statements do nothing unknown?
-    pub(crate) is_plain: bool,
-    /// The statement that sets the character sets back.
-    pub(crate) letters: String,
 }

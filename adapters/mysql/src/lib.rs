@@ -5,7 +5,9 @@
 #![deny(unsafe_code)]
 
 // The settings, and the contract with the pool.
+mod contract;
 mod manager;
+mod source;
 mod transaction;
 
 // Opening a connection, making its session new, ending what hangs on it.
@@ -18,12 +20,14 @@ mod connection;
 mod queryable;
 
 // What its holders do to the session.
+mod baseline;
 mod health;
+mod questions;
 mod sql;
 mod tracker;
-mod unseen;
 
 // The ground: errors, the socket.
+mod error;
 mod fault;
 mod socket;
 
