@@ -11,7 +11,8 @@ use crate::manager::MySqlManager;
 use crate::questions;
 use crate::socket::Socket;
 use crate::source::{Source, shorter, within};
-use crate::sql::{is_harmless, only_sets};
+use crate::sql;
+use crate::sql::Effect;
 use crate::tracker::Tracker;
 use cabrank::Limit;
 use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, Result};
@@ -45,7 +46,7 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     }
     socket.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
 
-    let is_plain = opts.get_init().iter().all(|text| is_harmless(text) || only_sets(text));
+    let is_plain = opts.get_init().iter().all(|text| sql::effect(text) < Effect::Anything);
     let baseline = Baseline { connection_id: conn.connection_id(), is_plain, ..Baseline::default() };
     let (health, tracker) = (Health::default(), Tracker::default());
     let mut conn = Connection { driver: conn, health, tracker, socket, baseline, opts: Arc::new(opts) };

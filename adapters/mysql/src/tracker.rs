@@ -2,7 +2,8 @@
 //!
 //! Pure: it is told of each statement before it goes out. What a text can do is `sql/`.
 
-use crate::sql::{is_harmless, names_resource_group, only_sets};
+use crate::sql;
+use crate::sql::Effect;
 use std::collections::HashMap;
 
 /// Whether everything that went out since the last reset is known to have left nothing.
@@ -43,18 +44,19 @@ impl Tracker {
     /// This text goes out.
     pub(crate) fn text(&mut self, text: &str) {
         self.goes_out();
-        if !is_harmless(text) {
+        let effect = sql::effect(text);
+        if effect != Effect::None {
             self.left = true;
-            self.read(text);
+            self.read(text, effect);
         }
     }
 
     pub(crate) fn prepared(&mut self, statement: u32, text: &str) {
         let known = self.prepared.len();
-        let harmless = *self.prepared.entry(statement).or_insert_with(|| is_harmless(text));
+        let harmless = *self.prepared.entry(statement).or_insert_with(|| sql::effect(text) == Effect::None);
         self.untold |= self.prepared.len() > known;
         if !harmless {
-            self.read(text);
+            self.read(text, sql::effect(text));
         }
         if self.prepared.len() > MOST_PREPARED {
             // Whoever prepares so many never uses them again. Unknown ones are in doubt.
@@ -106,23 +108,15 @@ impl Tracker {
     }
 
     /// A text that is not known to be harmless.
-    fn read(&mut self, text: &str) {
-        self.blind = self.blind || !only_sets(text) || changes_meanings(text);
-        self.lasting = self.lasting || names_resource_group(text);
+    fn read(&mut self, text: &str, effect: Effect) {
+        self.blind |= effect >= Effect::Meaning;
+        self.lasting = self.lasting || sql::names_resource_group(text);
     }
 
     /// After a reset, which takes the prepared statements away.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
-}
-
-/// Whether it names one of the settings by which a text is read, or those by which it commits.
-fn changes_meanings(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["autocommit", "completion_type", "sql_mode", "names", "charset", "character"]
-        .iter()
-        .any(|word| text.contains(word))
 }
 
 const MOST_PREPARED: usize = 4096;
@@ -155,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_the_meaning_of_texts_is_not_forgotten_by_rebasing() {
+    fn what_changes_the_meaning_of_texts_is_not_forgotten_when_tracking_starts() {
         for text in [
             "SET autocommit = 0",
             "set names gbk",
@@ -179,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_settings_are_forgotten_by_rebasing() {
+    fn plain_settings_are_forgotten_when_tracking_starts() {
         for text in
             ["SET @a = 'b'", "SET SESSION innodb_lock_wait_timeout = 5;", "USE shop", "SET time_zone = '+00:00'"]
         {

@@ -1,8 +1,9 @@
-//! What a text of SQL does to the session that runs it.
+//! What a text of SQL does to the session that runs it. This file lists the parts.
 //!
-//! Pure: no I/O and no clock. Where it is in doubt it says so, which costs a reset.
+//! Pure: no I/O, no clock, and nothing but the text.
 
 mod effect;
+mod lexer;
 mod words;
 
-pub(crate) use effect::{is_harmless, names_resource_group, only_sets};
+pub(crate) use effect::{Effect, effect, names_resource_group};
