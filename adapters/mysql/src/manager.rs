@@ -52,6 +52,7 @@ impl MySqlManager {
     /// The connection attribute `program_name`, by which an administrator sees whose connections these are
     /// (`performance_schema.session_connect_attrs`). Default: what the options say, or the pool's name; none if the
     /// options say `connect_attrs(None)`. [`open`](Self::open), which knows no pool, leaves it to the driver: the name of this process.
+    #[doc(alias = "application_name")]
     pub fn program_name(mut self, name: impl Into<String>) -> Self {
         self.program_name = Some(name.into());
         self

@@ -14,7 +14,7 @@ pub(crate) struct Tracker {
     /// A command is under way, or its holder has panicked in the middle of it.
     under_way: bool,
     /// Something may have changed what a text means, or that it commits by itself. Then texts tell nothing until the next reset,
-    /// whoever it was.
+    /// also after a new start of tracking.
     blind: bool,
     /// A statement was prepared: of the warnings that this brought, the driver does not tell, and what goes out next takes them
     /// away.
@@ -59,7 +59,7 @@ impl Tracker {
             self.read(text, sql::effect(text));
         }
         if self.prepared.len() > MOST_PREPARED {
-            // Whoever prepares so many never uses them again. Unknown ones are in doubt.
+            // A holder who prepares so many never uses them again. Unknown ones are in doubt.
             self.prepared.clear();
         }
     }

@@ -54,7 +54,7 @@ impl<'c> Transaction<'c> {
     ///
     /// # Errors
     ///
-    /// The driver's. Also if the server has rolled back before, with the error that the closure passed over. When the line
+    /// The driver's. Also if the server has rolled back before, with the error that the closure passed over. When the connection
     /// is lost nobody knows whether it was done.
     pub fn commit(mut self) -> Result<()> {
         self.conn.ready()?;

@@ -37,7 +37,7 @@ impl Socket {
         !matches!(looked, Err(Errno::AGAIN | Errno::INTR))
     }
 
-    /// Aborts the connection: whoever reads or writes on it fails. Does not block.
+    /// Aborts the connection: each read and write on it fails from now on. Does not block.
     pub(crate) fn abort(&self) {
         // An error says that it is aborted already.
         let _ = shutdown(&self.0, Shutdown::Both);

@@ -62,7 +62,7 @@ pub(super) fn skip_blanks(mut text: &[u8]) -> Option<&[u8]> {
                 }
                 &rest[end + 2..]
             }
-            // These end with the line, and begin only before a blank: better not to ask.
+            // These end with their line, and begin only before a blank: better not to ask.
             [b'#', ..] | [b'-', b'-', ..] => return None,
             _ => return Some(text),
         };
