@@ -1,7 +1,7 @@
 //! The descriptor under a connection of the driver's: looking at it without reading, and shutting it down from another
 //! thread.
 //!
-//! Knows no protocol. Where the driver does not show its socket, `fallback.rs` takes the place of `unix.rs`.
+//! Reads no protocol. Where the driver does not show its socket, `fallback.rs` takes the place of `unix.rs`.
 
 #[cfg(not(unix))]
 mod fallback;
