@@ -2,11 +2,11 @@
 //!
 //! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
 
+use crate::abort::{CancelToken, Tokens};
 use crate::connector::Connector;
-use crate::line::{CancelToken, Tokens};
+use crate::sql::Effect;
 use crate::statements::Statements;
 use crate::tap::Tap;
-use crate::wire::Effect;
 use postgres::{Client, Error, Statement};
 use std::fmt;
 use std::ops::{Deref, DerefMut};

@@ -13,10 +13,12 @@ mod connection;
 mod statements;
 
 // The line: how we get between the driver and its socket, what we read there, how it is aborted.
+mod abort;
 mod connector;
-mod line;
+mod sql;
 mod stream;
 mod tap;
+mod tracker;
 mod wire;
 
 // How a session is made new.
@@ -27,8 +29,8 @@ mod error;
 mod fault;
 mod transaction;
 
+pub use abort::CancelToken;
 pub use connection::Connection;
-pub use line::CancelToken;
 pub use manager::PostgresManager;
 pub use transaction::TransactionOptions;
 

@@ -1,11 +1,11 @@
 //! `PostgresManager`: where to connect and how, and the contract with the pool.
 //!
 //! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`, `reset.rs`,
-//! `fault.rs`, `line.rs`, `transaction.rs`.
+//! `fault.rs`, `abort.rs`, `transaction.rs`.
 
+use crate::abort::PostgresAbortHandle;
 use crate::connection::Connection;
 use crate::connector::{BoxError, Tls, erase};
-use crate::line::PostgresAbortHandle;
 use crate::source::{Source, from_libpq_env};
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};

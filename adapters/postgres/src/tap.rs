@@ -2,7 +2,7 @@
 //!
 //! Owns the flags and their order. Who polls is `stream.rs`; what the bytes mean is `wire`.
 
-use crate::wire::{End, Tracker};
+use crate::tracker::{End, Tracker};
 use cabrank::SessionState;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

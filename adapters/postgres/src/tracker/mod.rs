@@ -1,14 +1,18 @@
 //! What the messages say of the session: is it busy, in a transaction, changed?
 //!
-//! Owns the verdict. Knows what a message means; where messages begin and end is `framer.rs`, what a text of SQL may do is
-//! `sql.rs`. Anything not understood makes the session unknown, never clean.
+//! Owns the verdict. Knows what a message means; where messages begin and end is `wire`, what a text of SQL may do is
+//! `sql`. Anything not understood makes the session unknown, never clean.
 
-use super::framer::{Framer, Garbled, LONGEST_NAME, Message, STARTUP};
-use super::harmless::is_harmless_tag;
-use super::sql;
-use super::sql::Effect;
+use crate::sql;
+use crate::sql::{Effect, is_harmless_tag};
+use crate::wire::{Framer, Garbled, LONGEST_NAME, Message, STARTUP};
 use cabrank::SessionState;
 use std::collections::{HashMap, VecDeque};
+
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod tests;
 
 /// Reads both directions of one connection, from the client's startup message on.
 pub(crate) struct Tracker {
