@@ -1,12 +1,12 @@
-//! The connection that is lent: the driver's client, with what the pool knows about its line.
+//! The connection that is lent: the driver's client, with what the pool knows of it.
 //!
 //! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
 
-use crate::abort::{CancelToken, Tokens};
 use crate::connector::Connector;
 use crate::sql::Effect;
 use crate::statements::Statements;
 use crate::tap::Tap;
+use crate::tokens::Tokens;
 use postgres::{Client, Error, Statement};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -64,18 +64,6 @@ impl Connection {
     /// is watched any more.
     pub fn client(&mut self) -> &mut Client {
         &mut self.client
-    }
-
-    /// A handle by which another thread can cancel the statement that runs here, until the loan ends.
-    ///
-    /// In place of [`Client::cancel_token`], whose tokens do not work here: they lack the way by which this connection was
-    /// made. The same is true of those of a transaction.
-    pub fn cancel_token(&self) -> CancelToken {
-        CancelToken {
-            token: self.client.cancel_token(),
-            connector: self.connector.clone(),
-            tokens: Arc::clone(&self.tokens),
-        }
     }
 
     /// The process id of the session at the server, as in `pg_stat_activity`. `None` over a Unix socket.

@@ -3,20 +3,18 @@
 //! The driver is told `sslmode=require` with direct negotiation, whatever the user chose: then it sends no SSLRequest,
 //! and hands the socket over at once. What the user chose is done here. Also owns the erasure of the TLS library's types.
 
+use crate::error::BoxError;
 use crate::stream::{Secured, Tapped, Transport};
 use crate::tap::Tap;
 use postgres::config::{SslMode, SslNegotiation};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{NoTls, Socket};
 use std::any::TypeId;
-use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The driver's connector. A clone makes streams that report to the same tap.
 #[derive(Clone)]

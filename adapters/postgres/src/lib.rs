@@ -3,31 +3,33 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// Where to connect and how, and the contract with the pool.
+// The settings, and the contract with the pool.
+mod contract;
 mod manager;
-mod open;
 mod source;
+mod transaction;
 
-// The connection, and the statements it keeps.
+// Opening a connection, making its session new, ending what hangs on it.
+mod abort;
+mod connector;
+mod open;
+mod reset;
+
+// The connection that is lent.
 mod connection;
 mod statements;
 
-// The line: how we get between the driver and its socket, what we read there, how it is aborted.
-mod abort;
-mod connector;
+// What its holders do to the session.
 mod sql;
-mod stream;
 mod tap;
+mod tokens;
 mod tracker;
-mod wire;
 
-// How a session is made new.
-mod reset;
-
-// The rest of the contract.
+// The ground: errors, the protocol, the socket.
 mod error;
 mod fault;
-mod transaction;
+mod stream;
+mod wire;
 
 pub use abort::CancelToken;
 pub use connection::Connection;
