@@ -15,16 +15,16 @@ impl Manager for PostgresManager {
     type Error = Error;
 
     fn connect(&self, limit: &Limit) -> Result<Connection, Error> {
-        open::open(self, limit)
+        open::open(self, Some(limit))
     }
 
     fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
-        // Also bounded here, for a connection whose line cannot be aborted.
+        // Also bounded here, for a connection that cannot be aborted.
         conn.client.is_valid(limit.remaining().unwrap_or(NO_LIMIT))
     }
 
-    /// Knows what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use
-    /// or check.
+    /// By what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use or
+    /// check.
     fn has_broken(&self, conn: &mut Connection) -> bool {
         conn.ends_cancelled() || conn.client.is_closed() || conn.tap().is_some_and(|tap| tap.is_over())
     }

@@ -89,7 +89,8 @@ impl PostgresManager {
     }
 
     /// What the server's `pg_stat_activity` and log call the sessions, unless the settings or the URL say it. Default: the
-    /// pool's name.
+    /// pool's name. [`open`](Self::open), which has no pool, leaves it unset.
+    #[doc(alias = "program_name")]
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
         self.application_name = Some(name.into());
         self
