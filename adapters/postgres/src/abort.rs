@@ -1,6 +1,6 @@
 //! A connection in the hands of another thread: cancel what runs, or abort the connection.
 //!
-//! Owns how a cancellation is sent. What makes a connection fail is `tap.rs`.
+//! Owns how a cancellation is sent. What makes a connection fail is `socket.rs`.
 
 use crate::connection::Connection;
 use crate::connector::Connector;
@@ -81,7 +81,7 @@ impl AbortHandle for PostgresAbortHandle {
     }
 
     fn abort(&self) {
-        self.tap.abort();
+        self.tap.socket.abort();
     }
 }
 
@@ -89,7 +89,7 @@ impl AbortHandle for PostgresAbortHandle {
 /// sent.
 fn cancel(token: &postgres::CancelToken, connector: &Connector, deadline: Option<Instant>) -> Result<(), Error> {
     let tap = Arc::new(Tap::new());
-    tap.linger();
+    tap.socket.linger();
     token.cancel_query(Connector { tap, deadline, ..connector.clone() })
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Connector {
     pub(crate) mode: SslMode,
     pub(crate) negotiation: SslNegotiation,
     pub(crate) tap: Arc<Tap>,
-    /// When the handshake and all that follows gives up by itself; `None` where a [`Limit`](cabrank::Limit) cuts it.
+    /// When the handshake and all that follows gives up by itself; `None` where a [`Limit`](cabrank::Limit) aborts it.
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -55,13 +55,13 @@ impl TlsConnect<Socket> for Handshake {
             let Self { connector, host } = self;
             let tap = Arc::clone(&connector.tap);
             let mut negotiation = pin!(negotiate(&connector, &host, socket));
-            let cuttable = poll_fn(|cx| {
-                connector.tap.check(cx)?;
+            let abortable = poll_fn(|cx| {
+                connector.tap.socket.check(cx)?;
                 negotiation.as_mut().poll(cx)
             });
             let transport = match connector.deadline {
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), cuttable).await??,
-                None => cuttable.await?,
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), abortable).await??,
+                None => abortable.await?,
             };
             Ok(Tapped::new(transport, tap, connector.deadline))
         })

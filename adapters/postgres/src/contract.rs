@@ -46,7 +46,7 @@ impl Manager for PostgresManager {
     /// The driver says goodbye once all its requests have been answered; then the stream waits for the server's end.
     fn close(&self, conn: Connection, _: &Limit) {
         if let Some(tap) = conn.tap() {
-            tap.linger();
+            tap.socket.linger();
         }
         let Connection { client, statements, tap, .. } = conn;
         // Fails if the connection is aborted or dead, which is an end as good as another.

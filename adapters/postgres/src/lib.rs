@@ -14,6 +14,8 @@ mod abort;
 mod connector;
 mod open;
 mod reset;
+mod stream;
+mod tap;
 
 // The connection that is lent.
 mod connection;
@@ -21,14 +23,13 @@ mod statements;
 
 // What its holders do to the session.
 mod sql;
-mod tap;
 mod tokens;
 mod tracker;
 
 // The ground: errors, the protocol, the socket.
 mod error;
 mod fault;
-mod stream;
+mod socket;
 mod wire;
 
 pub use abort::CancelToken;

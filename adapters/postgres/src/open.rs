@@ -55,7 +55,7 @@ pub(crate) fn open(manager: &PostgresManager, limit: Option<&Limit>) -> Result<C
     };
     if let Some(limit) = limit {
         let tap = Arc::clone(&tap);
-        limit.on_abort(move || tap.abort());
+        limit.on_abort(move || tap.socket.abort());
     }
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let client = config.connect(connector.clone())?;
