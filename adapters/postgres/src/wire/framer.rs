@@ -1,28 +1,28 @@
-//! Cuts one direction of the line into messages.
+//! Cuts one direction of the protocol into messages.
 //!
 //! Owns no meaning: which tags matter, and how much of their bodies, is the caller's. Never keeps more of a body than
 //! the caller asked for, and never allocates for bytes that have not come: the length in a header is the peer's word.
 
 /// A message whose last byte has passed.
-pub(crate) struct Message<'a> {
+pub(super) struct Message<'a> {
     /// The type byte; [`STARTUP`] for the first message of a client, which has none.
-    pub(crate) tag: u8,
+    pub(super) tag: u8,
     /// The beginning of the body, as much as was asked for.
-    pub(crate) body: &'a [u8],
+    pub(super) body: &'a [u8],
     /// Is that all of it?
-    pub(crate) whole: bool,
+    pub(super) whole: bool,
 }
 
 impl<'a> Message<'a> {
     /// The name that begins there and ends with a zero, and where it ends.
-    pub(crate) fn name_at(&self, begin: usize) -> Option<(&'a [u8], usize)> {
+    pub(super) fn name_at(&self, begin: usize) -> Option<(&'a [u8], usize)> {
         let rest = self.body.get(begin..)?;
         let length = rest.iter().take(LONGEST_NAME + 1).position(|&byte| byte == 0)?;
         Some((&rest[..length], begin + length + 1))
     }
 
     /// The text that begins there, if all of it is here and the zero ends it. `Parse` has its parameters' types behind that.
-    pub(crate) fn text_at(&self, begin: usize) -> Option<&'a [u8]> {
+    pub(super) fn text_at(&self, begin: usize) -> Option<&'a [u8]> {
         let rest = self.body.get(begin..)?;
         let length = rest.iter().position(|&byte| byte == 0)?;
         let ends = self.tag != b'Q' || length + 1 == rest.len();
@@ -31,13 +31,13 @@ impl<'a> Message<'a> {
 }
 
 /// The tag of a client's first message. No real tag is zero.
-pub(crate) const STARTUP: u8 = 0;
+pub(super) const STARTUP: u8 = 0;
 
 /// A length that cannot be: from here on nothing is known about this direction.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Garbled;
 
-pub(crate) struct Framer {
+pub(super) struct Framer {
     /// The header as far as it has come: four bytes for the startup message, else five.
     header: [u8; 5],
     have: usize,
@@ -57,17 +57,17 @@ struct Current {
 
 impl Framer {
     /// What the server sends.
-    pub(crate) fn of_server() -> Self {
+    pub(super) fn of_server() -> Self {
         Self { header: [0; 5], have: 0, tagged: true, current: None, kept: Vec::new() }
     }
 
     /// What the client sends, from its startup message on.
-    pub(crate) fn of_client() -> Self {
+    pub(super) fn of_client() -> Self {
         Self { tagged: false, ..Self::of_server() }
     }
 
     /// Takes the next bytes and shows each message that they complete. `keep` says how much of a body to show.
-    pub(crate) fn feed(
+    pub(super) fn feed(
         &mut self,
         mut bytes: &[u8],
         keep: impl Fn(u8) -> usize,
@@ -122,7 +122,7 @@ impl Framer {
     }
 
     #[cfg(test)]
-    pub(crate) fn allocated(&self) -> usize {
+    pub(super) fn allocated(&self) -> usize {
         self.kept.capacity()
     }
 }
@@ -130,4 +130,4 @@ impl Framer {
 const KEPT_BETWEEN_MESSAGES: usize = 256;
 
 /// PostgreSQL's own limit, 63 bytes.
-pub(crate) const LONGEST_NAME: usize = 63;
+pub(super) const LONGEST_NAME: usize = 63;
