@@ -77,7 +77,7 @@ impl Proxy {
         self.shared.lock().lines.values().for_each(|line| line.silent.store(true, Ordering::SeqCst));
     }
 
-    /// Ends the lines that are open, so that whoever hangs on one gets away.
+    /// Ends the lines that are open, so that a thread that hangs on one gets away.
     pub fn end_lines(&self) {
         self.shared.lock().lines.drain().for_each(|(_, line)| line.end());
     }
