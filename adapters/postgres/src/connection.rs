@@ -1,4 +1,4 @@
-//! The connection that is lent: the driver's client, with what the pool knows of it.
+//! The connection that is lent: the driver's client, and what belongs to it for as long as it lives.
 //!
 //! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
 
@@ -28,6 +28,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The driver's own client, where a function wants just that. It must stay where it is: swapped with another's, neither
+    /// is watched any more.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
     /// Prepares `sql`, or finds the statement that this connection has kept of it: no round trip then.
     ///
     /// The driver prepares a text anew each time it is passed to `query` or `execute`, which doubles the round trips.
@@ -58,12 +64,6 @@ impl Connection {
     /// Forgets the statements that [`prepare_cached`](Self::prepare_cached) has kept.
     pub fn clear_statement_cache(&mut self) {
         self.statements.clear();
-    }
-
-    /// The driver's own client, where a function wants just that. It must stay where it is: swapped with another's, neither
-    /// is watched any more.
-    pub fn client(&mut self) -> &mut Client {
-        &mut self.client
     }
 
     /// The process id of the session at the server, as in `pg_stat_activity`. `None` over a Unix socket.

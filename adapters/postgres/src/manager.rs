@@ -96,8 +96,8 @@ impl PostgresManager {
         self
     }
 
-    /// How many statements each connection keeps for [`Connection::prepare_cached`]. Default: 100, and none behind a
-    /// transaction pooler; zero keeps none.
+    /// How many statements each connection keeps for [`Connection::prepare_cached`](crate::Connection::prepare_cached).
+    /// Default: 100, and none behind a transaction pooler; zero keeps none.
     pub fn statement_cache(mut self, capacity: usize) -> Self {
         self.statement_cache = Some(capacity);
         self

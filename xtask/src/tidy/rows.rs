@@ -59,7 +59,7 @@ const ADAPTERS: Table = Table {
         // The protocol alone.
         (Mates::Apart, &["wire"]),
         // What an error means for the pool.
-        (Mates::Acyclic, &["fault", "error"]),
+        (Mates::Apart, &["fault", "error"]),
         // Descriptors alone.
         (Mates::Apart, &["socket"]),
     ],
