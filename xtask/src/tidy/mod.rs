@@ -8,6 +8,7 @@ mod commits;
 mod documents;
 mod imports;
 mod primitives;
+mod rows;
 mod style;
 mod text;
 
@@ -16,7 +17,7 @@ use crate::workspace::File;
 use anyhow::{Result, bail};
 
 /// One complaint: where, and what is wrong there.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Finding {
     path: String,
     /// Counted from 1; 0 if it concerns the whole file.

@@ -3,10 +3,10 @@
 use crate::fixture::{PATIENCE, Server, builder, eventually, first_failure, session_of, skip};
 #[cfg(unix)]
 use crate::proxy::unix_door_to;
-use cabrank_postgres::PostgresManager;
-use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager};
+use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager, SessionState};
 use cabrank_postgres::postgres::config::SslMode;
 use cabrank_postgres::postgres::{Config, NoTls};
+use cabrank_postgres::{Connection, PostgresManager};
 use std::error::Error;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -155,6 +155,26 @@ fn sessions_say_whose_they_are_unless_the_user_did() {
     let mut config = server.config.clone();
     config.application_name("mine");
     assert_eq!(name_of(PostgresManager::new(config, NoTls).application_name("orders")), "mine");
+}
+
+#[test]
+fn a_connection_can_be_opened_outside_of_any_pool() {
+    let Some(server) = Server::find() else { return };
+    let name_of =
+        |conn: &mut Connection| conn.query_one("SHOW application_name", &[]).expect("a row").get::<_, String>(0);
+    let mut conn = server.manager().open().expect("a connection");
+    assert_eq!(name_of(&mut conn), "", "there is no pool to name it after");
+    assert_eq!(name_of(&mut server.manager().application_name("orders").open().expect("a connection")), "orders");
+
+    conn.query_one("SELECT 1", &[]).expect("a row");
+    assert_eq!(server.manager().session(&mut conn), SessionState::Clean, "tracked from the beginning");
+}
+
+#[test]
+fn outside_of_a_pool_settings_that_are_not_to_be_had_are_an_error() {
+    let manager = PostgresManager::with_config(|| Err("the vault is locked"), NoTls);
+    let error = manager.open().expect_err("no settings");
+    assert_eq!(error.source().expect("a source").to_string(), "the vault is locked");
 }
 
 #[test]
