@@ -125,6 +125,7 @@ fn repeat() -> Result<()> {
 /// A quick run is compared with no goal: what it measures says little on a machine that does other things, too.
 fn bench() -> Result<()> {
     run(cargo(["clippy", "--manifest-path", BENCH, "--all-targets"]).args(DENY_WARNINGS))?;
-    run(&mut cargo(["test", "--manifest-path", BENCH]))?;
+    // As the run itself is built, so that nothing is built twice.
+    run(&mut cargo(["test", "--release", "--manifest-path", BENCH]))?;
     bench::run(&bench::Args::quick()).map(drop)
 }
