@@ -1,5 +1,5 @@
-//! What the suite stands on: servers in containers, a database for each test, a proxy that breaks lines on demand, and
-//! the `main` that runs the tests and leaves nothing behind. The suite itself lies in `tests/it`.
+//! What the suite stands on: servers in containers, a database for each test, and the `main` that runs the tests
+//! and leaves nothing behind. The proxy that breaks connections on demand is the test kit's. The suite itself lies in `tests/it`.
 
 // The run as a whole.
 pub mod harness;
@@ -17,7 +17,6 @@ pub mod engine;
 
 // What stands between a pool and a server.
 pub mod black_hole;
-pub mod proxy;
 
 pub use admin::Admin;
 pub use black_hole::BlackHole;
@@ -25,5 +24,4 @@ pub use census::Census;
 pub use database::Database;
 pub use engine::Engine;
 pub use harness::{Case, Needs, figure, skip};
-pub use proxy::{Fault, Proxy};
 pub use server::Server;

@@ -1,8 +1,6 @@
 //! Dead lines are noticed by looking, and lines that hang are cut.
 
 #[cfg(unix)]
-use crate::proxy::unix_door_to;
-#[cfg(unix)]
 use crate::server::close_on_a_long_statement;
 use crate::server::{PATIENCE, Server, on_each_server, settle, until};
 use cabrank_mysql::cabrank::{CloseReason, Manager};
@@ -97,8 +95,8 @@ fn a_reset_that_hangs_is_cut(server: &Server) {
 
 #[cfg(unix)]
 fn over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut(server: &Server) {
-    let door = unix_door_to(server);
-    let manager = MySqlManager::new(server.opts().socket(door.to_str()));
+    let door = server.unix_door();
+    let manager = MySqlManager::new(server.opts().socket(door.path().to_str()));
     let pool = server.builder(1).build(manager.clone()).unwrap();
     let mut conn = pool.get().unwrap();
     assert!(!manager.has_broken(&mut conn));
@@ -117,7 +115,6 @@ fn over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut(serve
     until("the server has noticed, too", || server.sessions() == 0);
 
     close_on_a_long_statement(server, || server.builder(1).build(manager.clone()).unwrap());
-    std::fs::remove_file(door).unwrap();
 }
 
 #[cfg(unix)]

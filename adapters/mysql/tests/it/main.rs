@@ -1,7 +1,6 @@
 //! The adapter's promises, held against real servers: MySQL if `CABRANK_MYSQL_URL` is set, MariaDB if
 //! `CABRANK_MARIADB_URL` is. What could not run for want of them says so, and is counted as skipped.
 
-mod proxy;
 mod server;
 
 mod ending;

@@ -1,11 +1,11 @@
 //! Opening: what is wrong is said soon, what is full is put up with, and the options reach the server.
 
-use crate::proxy::Proxy;
 use crate::server::{PATIENCE, Server, on_each_server, until};
 use cabrank_mysql::cabrank::{BuildError, GetError, SessionPolicy};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{Error, Opts};
 use cabrank_mysql::{Connection, MySqlManager, Pool};
+use cabrank_testing::{NetworkFault, Way};
 use std::collections::HashMap;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -157,9 +157,9 @@ fn a_server_that_talks_nonsense_is_an_error_and_no_panic(server: &Server) {
     if server.opts.get_socket().is_some() {
         return server.lacks("an address to stand before");
     }
-    let proxy = Proxy::to(server);
-    proxy.garble(b"utf8mb4", b"utf8mb\xff");
-    let error = MySqlManager::new(proxy.opts(server)).open().unwrap_err();
+    let proxy = server.proxy();
+    proxy.set(NetworkFault::Garble(Way::ToClient, b"utf8mb4", b"utf8mb\xff"));
+    let error = MySqlManager::new(server.through(&proxy)).open().unwrap_err();
     assert!(error.to_string().contains("character sets"), "{error}");
 }
 

@@ -4,6 +4,9 @@ use cabrank_mysql::cabrank::Builder;
 use cabrank_mysql::mysql::prelude::{FromRow, Queryable};
 use cabrank_mysql::mysql::{Conn, Opts, OptsBuilder};
 use cabrank_mysql::{MySqlManager, Pool};
+use cabrank_testing::Proxy;
+#[cfg(unix)]
+use cabrank_testing::proxy::UnixDoor;
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -75,6 +78,28 @@ impl Server {
     /// Not through the socket that the URL may name: for what is not there, or stands between.
     pub(crate) fn tcp(&self) -> OptsBuilder {
         self.opts().socket(None::<String>)
+    }
+
+    /// A proxy in front of the server.
+    pub(crate) fn proxy(&self) -> Proxy {
+        Proxy::start(self.address()).expect("a proxy")
+    }
+
+    /// Leads through the proxy.
+    pub(crate) fn through(&self, proxy: &Proxy) -> OptsBuilder {
+        let address = proxy.address();
+        self.tcp().ip_or_hostname(Some(address.ip().to_string())).tcp_port(address.port())
+    }
+
+    /// A Unix socket that leads to the server.
+    #[cfg(unix)]
+    pub(crate) fn unix_door(&self) -> UnixDoor {
+        let path = env::temp_dir().join(format!("{}.sock", self.database));
+        UnixDoor::open(path, self.address()).expect("a socket")
+    }
+
+    fn address(&self) -> (String, u16) {
+        (self.opts.get_ip_or_hostname().into_owned(), self.opts.get_tcp_port())
     }
 
     pub(crate) fn manager(&self) -> MySqlManager {

@@ -1,11 +1,11 @@
 //! Transactions: that those which collide are run again until none is lost, and that nothing is committed by halves.
 
-use crate::proxy::Proxy;
 use crate::server::{Server, on_each_server};
 use cabrank_mysql::cabrank::{CloseReason, TransactionError};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{AccessMode, Error, IsolationLevel, Result, TxOpts};
 use cabrank_mysql::{MySqlManager, Transaction};
+use cabrank_testing::{NetworkFault, Way};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -205,9 +205,9 @@ fn a_commit_whose_line_is_cut_is_unknown_and_not_tried_again(server: &Server) {
     if server.opts.get_socket().is_some() {
         return server.lacks("an address to stand before");
     }
-    let proxy = Proxy::to(server);
-    let pool = server.builder(1).build(MySqlManager::new(proxy.opts(server))).unwrap();
-    proxy.cut_at("COMMIT");
+    let proxy = server.proxy();
+    let pool = server.builder(1).build(MySqlManager::new(server.through(&proxy))).unwrap();
+    proxy.set(NetworkFault::CutAt(Way::ToServer, b"COMMIT"));
     let mut attempts = 0;
     let error = pool
         .transaction()

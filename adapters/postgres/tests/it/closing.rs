@@ -1,9 +1,9 @@
 //! The end in good order.
 
-use crate::fixture::{PATIENCE, Server, builder, eventually};
-use crate::proxy::Proxy;
+use crate::fixture::{PATIENCE, Server, builder, eventually, taken};
 use cabrank_postgres::postgres::NoTls;
 use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
+use cabrank_testing::{NetworkFault, Way};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -93,17 +93,17 @@ fn closing_waits_until_the_sessions_are_gone() {
 #[test]
 fn a_slot_stays_taken_until_the_server_has_closed_its_end() {
     let Some(server) = Server::find() else { return };
-    let proxy = Proxy::to(&server.config);
-    let manager = PostgresManager::new(proxy.config(&server.config), NoTls);
+    let proxy = server.proxy();
+    let manager = PostgresManager::new(server.through(&proxy), NoTls);
     let pool = builder().max_size(1).close_timeout(PATIENCE).build(manager).expect("a pool");
-    proxy.take();
-    proxy.hold_answers(true);
+    taken(&proxy);
+    proxy.set(NetworkFault::Stall(Way::ToClient));
     pool.close();
-    eventually("the goodbye is sent", || proxy.take() == ["X"]);
+    eventually("the goodbye is sent", || taken(&proxy) == ["X"]);
     // Time enough to take that for the end.
     thread::sleep(Duration::from_millis(100));
     assert_eq!(pool.stats().closing, 1);
-    proxy.hold_answers(false);
+    proxy.set(NetworkFault::None);
     assert!(pool.close_within(PATIENCE).is_clean());
 }
 

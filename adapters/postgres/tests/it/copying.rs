@@ -1,7 +1,6 @@
 //! COPY, in both directions, finished and not.
 
-use crate::fixture::{Server, builder};
-use crate::proxy::Proxy;
+use crate::fixture::{Server, builder, taken};
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::postgres::NoTls;
 use std::io::{Read, Write};
@@ -10,8 +9,8 @@ use std::io::{Read, Write};
 fn a_finished_copy_costs_no_reset_and_leaves_the_counts_right() {
     let Some(server) = Server::find() else { return };
     server.table("copied", "i int, t text");
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
     for round in 1..=3 {
         let mut conn = pool.get().expect("a connection");
         let mut writer = conn.copy_in("COPY copied (i, t) FROM STDIN").expect("a writer");
@@ -28,10 +27,10 @@ fn a_finished_copy_costs_no_reset_and_leaves_the_counts_right() {
         assert_eq!(text.lines().count(), 2 * round);
         drop(conn);
 
-        proxy.take();
+        taken(&proxy);
         pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
         // The driver lets go of the statement of the last COPY when it next has the line.
-        let messages = proxy.take();
+        let messages = taken(&proxy);
         assert!(!messages.iter().any(|message| message.contains("BEGIN")), "{messages:?}");
     }
     let stats = pool.stats();

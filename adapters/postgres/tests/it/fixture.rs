@@ -1,11 +1,18 @@
 //! The server, and what a session looks like from inside.
 
 use cabrank_postgres::cabrank::{Builder, GetError};
+use cabrank_postgres::postgres::config::{Host, SslMode};
 use cabrank_postgres::postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use cabrank_postgres::{Pool, PostgresManager};
+use cabrank_testing::Proxy;
+#[cfg(unix)]
+use cabrank_testing::proxy::UnixDoor;
+use cabrank_testing::proxy::{Framing, Message};
 use std::error::Error;
 use std::fs::OpenOptions;
 use std::io::Write;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +33,41 @@ impl Server {
 
     pub(crate) fn pool(&self, max_size: u32) -> Pool {
         builder().max_size(max_size).build(self.manager()).expect("a pool")
+    }
+
+    /// A proxy in front of the server, which keeps the messages of its clients.
+    pub(crate) fn proxy(&self) -> Proxy {
+        let proxy = Proxy::with_framing(self.address(), Framing::Postgres).expect("a proxy");
+        proxy.record();
+        proxy
+    }
+
+    /// The same settings by way of the proxy, unencrypted.
+    pub(crate) fn through(&self, proxy: &Proxy) -> Config {
+        let (mut config, address) = (Config::new(), proxy.address());
+        config.host(&address.ip().to_string()).port(address.port()).ssl_mode(SslMode::Disable);
+        config.user(self.config.get_user().expect("a user"));
+        self.config.get_password().map(|password| config.password(password));
+        self.config.get_dbname().map(|name| config.dbname(name));
+        config
+    }
+
+    /// A Unix socket that leads to the server, in a folder of its own, which is there until the caller removes it.
+    #[cfg(unix)]
+    pub(crate) fn unix_door(&self) -> (UnixDoor, PathBuf) {
+        let folder = std::env::temp_dir().join(format!("cabrank-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let (host, port) = self.address();
+        let door = UnixDoor::open(folder.join(format!(".s.PGSQL.{port}")), (host, port)).expect("a socket");
+        (door, folder)
+    }
+
+    fn address(&self) -> (String, u16) {
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            _ => self.config.get_hostaddrs().first().expect("a TCP address").to_string(),
+        };
+        (host, self.config.get_ports().first().copied().unwrap_or(5432))
     }
 
     /// A connection of the driver's own.
@@ -72,6 +114,16 @@ pub(crate) fn named_by(variable: &str) -> Option<Config> {
         return None;
     };
     Some(url.parse().unwrap_or_else(|error| panic!("{variable} must be a URL that the driver understands: {error}")))
+}
+
+/// What the proxy's clients have said since the last time: each message's type, and the text of simple queries. Prepared statements
+/// are numbered through the whole program, so their names say nothing.
+pub(crate) fn taken(proxy: &Proxy) -> Vec<String> {
+    let note = |message: Message| match char::from(message.kind?) {
+        'Q' => Some(format!("Q {}", String::from_utf8_lossy(&message.body).trim_end_matches('\0'))),
+        kind => Some(kind.to_string()),
+    };
+    proxy.take_messages().into_iter().filter_map(note).collect()
 }
 
 /// Without checks, which a loaded machine can make slow enough to cost a connection: most tests count those.

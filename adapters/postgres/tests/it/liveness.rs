@@ -4,6 +4,7 @@ use crate::fixture::{PATIENCE, Server, builder, eventually};
 use cabrank_postgres::cabrank::{CloseReason, Fault, GetError};
 use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
+use cabrank_testing::{NetworkFault, Way};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -94,8 +95,8 @@ const DEAF: &str = "CREATE FUNCTION DEAF() RETURNS void LANGUAGE plpgsql AS $$ B
 #[test]
 fn an_overrun_check_is_cut() {
     let Some(server) = Server::find() else { return };
-    let proxy = crate::proxy::Proxy::to(&server.config);
-    let manager = PostgresManager::new(proxy.config(&server.config), NoTls);
+    let proxy = server.proxy();
+    let manager = PostgresManager::new(server.through(&proxy), NoTls);
     let pool = builder()
         .max_size(1)
         .check_after(Duration::ZERO)
@@ -103,13 +104,13 @@ fn an_overrun_check_is_cut() {
         .build(manager)
         .expect("a pool");
     pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
-    proxy.hold_answers(true);
+    proxy.set(NetworkFault::Stall(Way::ToClient));
     let before = pool.stats().closed.total();
     let outcome = pool.get_timeout(Duration::from_millis(600));
     assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
     // By the pool as a rule; on a busy machine the driver's own time-out may come first.
     eventually("the check is over", || pool.stats().closed.total() > before);
-    proxy.hold_answers(false);
+    proxy.set(NetworkFault::None);
     pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
 }
 

@@ -1,7 +1,6 @@
 //! The adapter's promises, held against a real PostgreSQL.
 
 mod fixture;
-mod proxy;
 
 mod closing;
 mod copying;

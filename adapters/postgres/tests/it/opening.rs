@@ -1,8 +1,6 @@
 //! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
 
 use crate::fixture::{PATIENCE, Server, builder, eventually, first_failure, session_of, skip};
-#[cfg(unix)]
-use crate::proxy::unix_door_to;
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager};
 use cabrank_postgres::postgres::config::SslMode;
@@ -59,7 +57,7 @@ fn names_addresses_and_several_hosts_are_all_tapped() {
 #[test]
 fn over_a_unix_socket_the_session_is_always_reset() {
     let Some(server) = Server::find() else { return };
-    let folder = unix_door_to(&server.config);
+    let (_door, folder) = server.unix_door();
     let mut config = elsewhere(&server);
     config.host_path(&folder);
     let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");

@@ -1,16 +1,15 @@
 //! The cache of prepared statements.
 
-use crate::fixture::{Server, builder};
-use crate::proxy::Proxy;
+use crate::fixture::{Server, builder, taken};
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::postgres::NoTls;
 
 #[test]
 fn a_cached_statement_is_prepared_once_and_survives_a_reset() {
     let Some(server) = Server::find() else { return };
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
-    proxy.take();
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
+    taken(&proxy);
     for round in 0..4 {
         let mut conn = pool.get().expect("a connection");
         let statement = conn.prepare_cached("SELECT $1::int + 1").expect("a statement");
@@ -19,7 +18,7 @@ fn a_cached_statement_is_prepared_once_and_survives_a_reset() {
             conn.batch_execute("SET work_mem = '1MB'").expect("no error");
         }
     }
-    let messages = proxy.take();
+    let messages = taken(&proxy);
     assert_eq!(messages.iter().filter(|message| *message == "P").count(), 1, "{messages:?}");
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (1, 1));
 }

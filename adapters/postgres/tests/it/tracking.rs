@@ -1,7 +1,6 @@
 //! A session that is known to be clean costs nothing: the server sees the same messages as from a connection of one's own.
 
-use crate::fixture::{Server, builder};
-use crate::proxy::Proxy;
+use crate::fixture::{Server, builder, taken};
 use cabrank_postgres::postgres::{Client, NoTls};
 use cabrank_postgres::{Pool, PostgresManager};
 
@@ -68,17 +67,17 @@ fn set_up(server: &Server) {
 fn a_clean_loan_sends_nothing_of_its_own() {
     let Some(server) = Server::find() else { return };
     set_up(&server);
-    let proxy = Proxy::to(&server.config);
-    let config = proxy.config(&server.config);
+    let proxy = server.proxy();
+    let config = server.through(&proxy);
 
     let mut own = config.connect(NoTls).expect("a connection");
     let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");
     for (what, work) in WORK {
-        proxy.take();
+        taken(&proxy);
         (0..3).for_each(|_| work(&mut own));
-        let expected = proxy.take();
+        let expected = taken(&proxy);
         (0..3).for_each(|_| work(&mut pool.get().expect("a connection")));
-        assert_eq!(proxy.take(), expected, "{what}");
+        assert_eq!(taken(&proxy), expected, "{what}");
     }
     let stats = pool.stats();
     assert_eq!((stats.resets_done, stats.resets_failed, stats.opened), (0, 0, 1));
@@ -88,13 +87,13 @@ fn a_clean_loan_sends_nothing_of_its_own() {
 #[test]
 fn a_reset_is_one_message() {
     let Some(server) = Server::find() else { return };
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
     for leave in ["LISTEN x", "BEGIN", "SET work_mem = '1MB'"] {
-        proxy.take();
+        taken(&proxy);
         pool.get().expect("a connection").batch_execute(leave).expect("no error");
         drop(pool.get().expect("a connection"));
-        let messages = proxy.take();
+        let messages = taken(&proxy);
         assert_eq!((messages.len(), pool.stats().opened), (2, 1), "{messages:?}");
         assert!(messages[1].contains("; DISCARD TEMP; "), "{messages:?}");
         assert!(messages[1].ends_with("WHERE from_sql"), "{messages:?}");

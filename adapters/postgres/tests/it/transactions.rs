@@ -1,11 +1,11 @@
 //! Transactions through the pool.
 
-use crate::fixture::{Server, builder};
-use crate::proxy::Proxy;
+use crate::fixture::{Server, builder, taken};
 use cabrank_postgres::cabrank::{CloseReason, TransactionError};
 use cabrank_postgres::postgres::error::SqlState;
 use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
 use cabrank_postgres::{PostgresManager, TransactionOptions};
+use cabrank_testing::{NetworkFault, Way};
 use std::thread;
 
 fn serializable() -> TransactionOptions {
@@ -103,15 +103,15 @@ fn a_commit_that_fails_leaves_a_good_connection() {
 #[test]
 fn a_commit_is_one_message_and_a_good_transaction_needs_no_reset() {
     let Some(server) = Server::find() else { return };
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
     for _ in 0..2 {
-        proxy.take();
+        taken(&proxy);
         let options =
             TransactionOptions::new().read_only(true).deferrable(true).isolation_level(IsolationLevel::Serializable);
         pool.transaction().options(options).run(|tx| tx.batch_execute("SELECT 1")).expect("a commit");
         let begin = "Q START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE";
-        assert_eq!(proxy.take(), [begin, "Q SELECT 1", "Q SELECT 1; COMMIT"]);
+        assert_eq!(taken(&proxy), [begin, "Q SELECT 1", "Q SELECT 1; COMMIT"]);
     }
     assert_eq!(pool.stats().resets_skipped, 2);
 }
@@ -120,9 +120,9 @@ fn a_commit_is_one_message_and_a_good_transaction_needs_no_reset() {
 fn a_line_cut_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried() {
     let Some(server) = Server::find() else { return };
     server.table("unknown", "i int");
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
-    proxy.cut_at("COMMIT");
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
+    proxy.set(NetworkFault::CutAt(Way::ToServer, b"COMMIT"));
     let mut attempts = 0;
     let outcome = pool.transaction().retries(5).run(|tx| {
         attempts += 1;
