@@ -1,15 +1,15 @@
 //! Setting up a pool: the settings, their defaults, and the first connections.
 
 use crate::config::{Config, SessionPolicy};
+use crate::driver_calls;
 use crate::error::BuildError;
 use crate::event::EventHandler;
 use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::shared::{Hooks, OnOpen, Shared};
-use crate::state::census::Birth;
+use crate::state::reports::BuildProgress;
 use crate::sync;
 use crate::sync::after;
-use crate::upkeep;
 use crate::waiter::{Waiter, Wake};
 use std::fmt;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// How often an idle connection is checked in the background, for firewalls that forget silent lines. Default: off
+    /// How often an idle connection is checked in the background, for firewalls that forget silent flows. Default: off
     /// (`Duration::MAX`).
     #[doc(alias = "keepaliveTime")]
     pub fn keepalive(mut self, period: Duration) -> Self {
@@ -142,7 +142,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// For how long a newcomer may still overtake the first in line. Default: 1 ms. Zero: strictly first come, first
+    /// For how long a newcomer may still overtake the first in the queue. Default: 1 ms. Zero: strictly first come, first
     /// served, which costs a thread switch for each contended loan.
     pub fn fairness_window(mut self, window: Duration) -> Self {
         self.config.fairness_window = window;
@@ -170,7 +170,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Sets up each session: runs in a crew thread after a connection is opened, and again after each reset, within the
+    /// Sets up each session: runs in a worker thread after a connection is opened, and again after each reset, within the
     /// time of that call. An error or a panic counts as the call's failure.
     #[doc(alias = "connection_customizer")]
     #[doc(alias = "after_connect")]
@@ -222,7 +222,7 @@ impl<M: Manager> Builder<M> {
             #[cfg(feature = "tracing")]
             tracing: crate::trace::Tracing::default(),
         };
-        let shared = Shared::new(manager, self.config, hooks, upkeep::run);
+        let shared = Shared::new(manager, self.config, hooks, driver_calls::run);
         // An empty transaction: settling begins to open what `min_idle` asks for.
         shared.with(sync::now(), |_, _| ());
         Ok(Pool::new(shared))
@@ -237,18 +237,18 @@ fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>
     let waiter = Waiter::new();
     loop {
         let now = sync::now();
-        let birth = shared.with(now, |state, _| {
+        let build_progress = shared.with(now, |state, _| {
             if shared.config.min_idle == 0 {
                 // A pool with `min_idle` opens what it needs unasked.
-                state.nudge();
+                state.want_one();
             }
-            state.look_on(Wake::Thread(Arc::clone(&waiter)));
-            state.birth(wanted, now)
+            state.watch(Wake::Thread(Arc::clone(&waiter)));
+            state.build_progress(wanted, now)
         });
-        let look_again = match birth {
-            Birth::Ready => return Ok(()),
-            Birth::Failed(error) => return Err(BuildError::Connect(error)),
-            Birth::Trying { look_again } => look_again,
+        let look_again = match build_progress {
+            BuildProgress::Ready => return Ok(()),
+            BuildProgress::Failed(error) => return Err(BuildError::Connect(error)),
+            BuildProgress::Trying { look_again } => look_again,
         };
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Err(shared.with(now, |state, _| match state.last_driver_error() {

@@ -3,30 +3,30 @@
 use crate::config::SessionPolicy;
 use crate::contain::contained;
 use crate::entry::Entry;
-use crate::event::{Called, CheckedIn};
+use crate::event::{CallEnded, CheckedIn};
 use crate::limit::Limit;
-use crate::manager::{Manager, Session};
+use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
-use crate::shared::{Cab, Held, Shared};
+use crate::shared::{Held, Shared, SlottedConnection};
 use crate::sync;
 use std::sync::Arc;
 
-/// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the crew.
+/// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the workers.
 #[inline]
 pub(crate) fn checkin<M: Manager>(held: Held<M>) {
-    let (shared, mut entry) = held.give_back();
+    let (shared, mut entry) = held.into_entry();
     entry.uses += 1;
     let need = inspect(&shared, &mut entry);
     let id = entry.id;
     let now = sync::now();
-    let used = shared.with(now, |state, todo| {
+    let used = shared.with(now, |state, actions| {
         if entry.condemned == Some(CloseReason::Broken) {
             state.died(&entry);
         }
         if need == Need::Nothing && entry.condemned.is_none() {
             state.reset_skipped();
         }
-        state.check_in(entry, need == Need::Reset, now, todo)
+        state.check_in(entry, need == Need::Reset, now, actions)
     });
     shared.tell(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id, used }));
 }
@@ -35,7 +35,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Nothing,
-    /// A reset, by the crew.
+    /// A reset, by the workers.
     Reset,
     /// Nothing any more: it was reset in this thread.
     WasReset,
@@ -43,7 +43,7 @@ enum Need {
 
 /// Looks at what came back. A connection that must not go on is condemned; otherwise: what does it need?
 #[inline]
-fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<Cab<M>>) -> Need {
+fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnection<M>>) -> Need {
     if entry.condemned.is_some() {
         return Need::Nothing;
     }
@@ -52,7 +52,7 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<Cab<M>>) -> Ne
         entry.condemned = Some(CloseReason::Panicked);
         return Need::Nothing;
     }
-    match contained(|| shared.manager.has_broken(&mut entry.cab.conn)) {
+    match contained(|| shared.manager.has_broken(&mut entry.slotted.conn)) {
         Ok(false) => {}
         Ok(true) => entry.condemned = Some(CloseReason::Broken),
         Err(_) => entry.condemned = Some(CloseReason::Panicked),
@@ -65,13 +65,13 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<Cab<M>>) -> Ne
     let session = match shared.config.session_policy {
         SessionPolicy::Never => return Need::Nothing,
         SessionPolicy::Always if M::REMOTE => return Need::Reset,
-        SessionPolicy::Always | SessionPolicy::Tracked => contained(|| shared.manager.session(&mut entry.cab.conn)),
+        SessionPolicy::Always | SessionPolicy::Tracked => contained(|| shared.manager.session(&mut entry.slotted.conn)),
     };
     match session {
-        Ok(Session::Clean) if shared.config.session_policy == SessionPolicy::Tracked => Need::Nothing,
+        Ok(SessionState::Clean) if shared.config.session_policy == SessionPolicy::Tracked => Need::Nothing,
         // An engine in this process, outside a transaction, and nothing of the user's to run: surely small, so it is done
         // here and now.
-        Ok(Session::Clean | Session::Unknown) if !M::REMOTE && shared.hooks.on_open.is_none() => {
+        Ok(SessionState::Clean | SessionState::Unknown) if !M::REMOTE && shared.hooks.on_open.is_none() => {
             reset_here(shared, entry);
             Need::WasReset
         }
@@ -83,12 +83,12 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<Cab<M>>) -> Ne
     }
 }
 
-fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<Cab<M>>) {
+fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnection<M>>) {
     let began = sync::now();
     let limit = Limit::new(&shared.name, began, shared.config.reset_timeout);
     let answer = contained(|| {
-        shared.manager.reset(&mut entry.cab.conn, &limit)?;
-        shared.set_up(&mut entry.cab.conn)
+        shared.manager.reset(&mut entry.slotted.conn, &limit)?;
+        shared.set_up(&mut entry.slotted.conn)
     });
     limit.disarm();
     let now = sync::now();
@@ -105,6 +105,6 @@ fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<Cab<M>>) {
         }
     };
     let took = now.saturating_duration_since(began);
-    shared.tell(|events| events.reset(&Called { pool: &shared.config.name, id: entry.id, took, error }));
+    shared.tell(|events| events.reset(&CallEnded { pool: &shared.config.name, id: entry.id, took, error }));
     let _ = contained(|| drop(answer));
 }

@@ -7,10 +7,10 @@ use crate::event::CheckedOut;
 use crate::manager::Manager;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
-use crate::shared::{Cab, Held, Shared};
+use crate::shared::{Held, Shared, SlottedConnection};
 use crate::slots::Borrower;
 use crate::state::State;
-use crate::state::todo::{Claim, Delivery};
+use crate::state::actions::{Claim, Delivery};
 use crate::sync;
 use crate::sync::after;
 use crate::waiter::{Waiter, Wake};
@@ -28,8 +28,8 @@ pub(crate) fn checkout<M: Manager>(
     timeout: Duration,
     call_site: &'static Location<'static>,
 ) -> Result<Held<M>, GetError<M::Error>> {
-    if shared.crew.is_aboard() {
-        return Err(GetError::CrewThread);
+    if shared.workers.is_current() {
+        return Err(GetError::CalledFromHook);
     }
     let request = Request::new(shared, timeout, call_site);
     let mut now = request.start;
@@ -37,7 +37,7 @@ pub(crate) fn checkout<M: Manager>(
         let mut entry = request.take(now)?;
         match request.look_at(&mut entry) {
             Ok(()) => return Ok(request.lend(entry)),
-            Err(doubt) => request.take_back(entry, doubt),
+            Err(doubt) => request.reject(entry, doubt),
         }
         now = sync::now();
     }
@@ -51,10 +51,10 @@ pub(crate) fn try_checkout<M: Manager>(
     let request = Request::new(shared, Duration::ZERO, call_site);
     let mut now = request.start;
     loop {
-        let claim = shared.with(now, |state, todo| {
-            let claim = state.claim(now, request.borrower, todo);
+        let claim = shared.with(now, |state, actions| {
+            let claim = state.claim(now, request.borrower, actions);
             if matches!(claim, Claim::Nothing) {
-                state.nudge();
+                state.want_one();
             }
             claim
         });
@@ -62,7 +62,7 @@ pub(crate) fn try_checkout<M: Manager>(
         entry.lent_at = now;
         match request.look_at(&mut entry) {
             Ok(()) => return Some(request.lend(entry)),
-            Err(doubt) => request.take_back(entry, doubt),
+            Err(doubt) => request.reject(entry, doubt),
         }
         now = sync::now();
     }
@@ -100,8 +100,8 @@ impl<'a, M: Manager> Request<'a, M> {
 
     /// Takes a connection, at once or by waiting.
     #[inline]
-    fn take(&self, now: Instant) -> Result<Box<Entry<Cab<M>>>, GetError<M::Error>> {
-        let start = self.shared.with(now, |state, todo| match state.claim(now, self.borrower, todo) {
+    fn take(&self, now: Instant) -> Result<Box<Entry<SlottedConnection<M>>>, GetError<M::Error>> {
+        let start = self.shared.with(now, |state, actions| match state.claim(now, self.borrower, actions) {
             Claim::Connection(entry) => Start::Have(entry),
             Claim::Closed => Start::Failed(GetError::Closed),
             Claim::Refused(error) => Start::Failed(GetError::Connect(error)),
@@ -111,7 +111,7 @@ impl<'a, M: Manager> Request<'a, M> {
                     |state: &State<_, _>| state.report(&self.shared.config.name, waited, self.borrower.thread, now);
                 if self.timeout.is_zero() {
                     state.timed_out(waited);
-                    state.nudge();
+                    state.want_one();
                     return Start::Failed(GetError::Timeout(report(state)));
                 }
                 let waiter = own_waiter();
@@ -140,18 +140,18 @@ impl<'a, M: Manager> Request<'a, M> {
 
     /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken.
     #[cold]
-    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<Box<Entry<Cab<M>>>, GetError<M::Error>> {
+    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<Box<Entry<SlottedConnection<M>>>, GetError<M::Error>> {
         // Whatever is queued needs a thread; if none could be spawned before, perhaps one can now.
-        self.shared.crew.retry();
+        self.shared.workers.retry();
         let deadline = after(self.start, self.timeout);
         loop {
             waiter.park(deadline);
             let now = sync::now();
             let waited = now.saturating_duration_since(self.start);
             let over = deadline.is_some_and(|deadline| deadline <= now);
-            let outcome = self.shared.with(now, |state, todo| {
-                let delivery = state.look(ticket, now, self.borrower, todo).or_else(|| {
-                    // Out of the line under the lock: nothing can be delivered to one who has gone.
+            let outcome = self.shared.with(now, |state, actions| {
+                let delivery = state.receive(ticket, now, self.borrower, actions).or_else(|| {
+                    // Out of the queue under the lock: nothing can be delivered to one who has gone.
                     over.then(|| state.cancel(ticket)).flatten()
                 });
                 #[cfg(seeded_bug = "cancel_drops_grant")]
@@ -189,14 +189,14 @@ impl<'a, M: Manager> Request<'a, M> {
 
     /// Looks at the connection without asking the server.
     #[inline]
-    fn look_at(&self, entry: &mut Entry<Cab<M>>) -> Result<(), Doubt> {
+    fn look_at(&self, entry: &mut Entry<SlottedConnection<M>>) -> Result<(), Doubt> {
         if entry.last_used + ALERT < entry.lent_at {
             let (now, wall) = (sync::now(), sync::wall());
             if self.shared.with(now, |state, _| state.compare_clocks(now, wall)) {
                 return Err(Doubt::Slept);
             }
         }
-        let conn = &mut entry.cab.conn;
+        let conn = &mut entry.slotted.conn;
         match contained(|| self.shared.manager.has_broken(conn)) {
             Ok(false) => Ok(()),
             Ok(true) => Err(Doubt::Unfit(CloseReason::Broken)),
@@ -205,7 +205,7 @@ impl<'a, M: Manager> Request<'a, M> {
     }
 
     #[inline]
-    fn lend(&self, entry: Box<Entry<Cab<M>>>) -> Held<M> {
+    fn lend(&self, entry: Box<Entry<SlottedConnection<M>>>) -> Held<M> {
         // Whoever did not wait need not compute how long.
         let at_once = entry.lent_at == self.start;
         let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
@@ -216,14 +216,14 @@ impl<'a, M: Manager> Request<'a, M> {
 
     /// It was no loan: the connection goes back, to be closed or to be checked.
     #[cold]
-    fn take_back(&self, mut entry: Box<Entry<Cab<M>>>, doubt: Doubt) {
+    fn reject(&self, mut entry: Box<Entry<SlottedConnection<M>>>, doubt: Doubt) {
         let now = sync::now();
-        self.shared.with(now, |state, todo| {
+        self.shared.with(now, |state, actions| {
             if let Doubt::Unfit(reason) = doubt {
                 entry.condemned = Some(reason);
                 state.died(&entry);
             }
-            state.take_back(entry, now, todo);
+            state.reject(entry, now, actions);
         });
     }
 }

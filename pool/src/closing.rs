@@ -1,4 +1,4 @@
-//! The end of a pool in good order: wait, cancel, cut, and tell who was left.
+//! The end of a pool in good order: wait, cancel, abort, and report who was left.
 
 use crate::contain::contained;
 use crate::error::Holder;
@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 pub struct CloseReport {
     /// Loans for which the pool could ask the server to cancel what was running.
     pub cancelled: Vec<Holder>,
-    /// Loans whose line the pool cut.
-    pub severed: Vec<Holder>,
+    /// Loans that the pool aborted.
+    pub aborted: Vec<Holder>,
     /// Loans that were still out at the deadline.
     pub left: Vec<Holder>,
     /// Connections that were not gone by the deadline: those of `left`, and those in a driver call that has not returned.
     pub connections_left: usize,
-    /// Crew threads that had not ended by the deadline.
+    /// Workers threads that had not ended by the deadline.
     pub threads_left: usize,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for CloseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (connections, threads) = (self.connections_left, self.threads_left);
         write!(f, "{connections} connections and {threads} threads left")?;
-        for (what, holders) in [("cancelled", &self.cancelled), ("cut off", &self.severed), ("still out", &self.left)] {
+        for (what, holders) in [("cancelled", &self.cancelled), ("aborted", &self.aborted), ("still out", &self.left)] {
             for holder in holders {
                 write!(f, "; {what}: {holder}")?;
             }
@@ -52,12 +52,12 @@ impl<M: Manager> Pool<M> {
     /// Closes the pool and waits until everything is gone, for at most `span`.
     ///
     /// First it waits for the loans that are out. When half of `span` is left, but not more than a second, it asks the
-    /// server to cancel what they run; when half of that is left it cuts their lines, and
+    /// server to cancel what they run; when half of that is left it aborts them, and
     /// all driver calls of its own. Connections whose
-    /// manager offers no [`Line`](crate::Line) cannot be reached. What is not gone at the end is in the report.
+    /// manager offers no [`AbortHandle`](crate::AbortHandle) cannot be reached. What is not gone at the end is in the report.
     ///
-    /// Called from a crew thread of this pool it closes the pool and reports what is left at that moment, but neither waits
-    /// nor cuts. A driver whose threads have destructors of their own (thread-locals) may make it overrun by those.
+    /// Called from a worker thread of this pool it closes the pool and reports what is left at that moment, but neither waits
+    /// nor aborts. A driver whose threads have destructors of their own (thread-locals) may make it overrun by those.
     #[doc(alias = "shutdown")]
     #[doc(alias = "drain")]
     pub fn close_within(&self, span: Duration) -> CloseReport {
@@ -65,7 +65,7 @@ impl<M: Manager> Pool<M> {
         shared.close();
         let begin = sync::now();
         let mut report = CloseReport::default();
-        if !shared.crew.is_aboard() {
+        if !shared.workers.is_current() {
             let deadline = after(begin, span);
             let grace = (span / 2).min(LONGEST_GRACE);
             let before_deadline = |grace| deadline.and_then(|deadline| deadline.checked_sub(grace));
@@ -74,10 +74,10 @@ impl<M: Manager> Pool<M> {
                 cancel_lent(shared, grace / 2, &tell);
             }
             if !is_empty_by(shared, before_deadline(grace / 2)) {
-                report.severed = sever_lent(shared);
+                report.aborted = abort_lent(shared);
             }
             let is_empty = is_empty_by(shared, deadline);
-            report.threads_left = shared.crew.join(if is_empty { deadline } else { Some(sync::now()) });
+            report.threads_left = shared.workers.join(if is_empty { deadline } else { Some(sync::now()) });
             report.cancelled = told.try_iter().collect();
         }
         let now = sync::now();
@@ -92,7 +92,7 @@ fn is_empty_by<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -
     loop {
         let now = sync::now();
         let occupied = shared.with(now, |state, _| {
-            state.look_on(Wake::Thread(Arc::clone(&waiter)));
+            state.watch(Wake::Thread(Arc::clone(&waiter)));
             state.occupied()
         });
         if occupied == 0 || deadline.is_some_and(|deadline| deadline <= now) {
@@ -105,38 +105,38 @@ fn is_empty_by<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -
 /// Asks the server to give up what the holders run. Their connections are closed on return, for the pool is.
 fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration, cancelled: &Sender<Holder>) {
     let now = sync::now();
-    let lent = shared.with(now, |state, _| state.lent_lines(now));
-    for (_, holder, line) in lent {
-        if let Some(line) = line.as_ref().and_then(Weak::upgrade) {
+    let lent = shared.with(now, |state, _| state.lent_abort_handles(now));
+    for (_, holder, abort_handle) in lent {
+        if let Some(abort_handle) = abort_handle.as_ref().and_then(Weak::upgrade) {
             let (pool, cancelled) = (Arc::clone(shared), cancelled.clone());
-            shared.crew.submit(Job::Cancel { pool, line, limit, holder, cancelled });
+            shared.workers.submit(Job::Cancel { pool, abort_handle, limit, holder, cancelled });
         }
     }
 }
 
-/// Cuts the lines of what is still lent, and the driver calls that still run. The slots are back at once where there is a
+/// Aborts what is still lent, and the driver calls that still run. The slots are back at once where there is a
 /// server at the other end.
-fn sever_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
+fn abort_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
     let now = sync::now();
-    let lent = shared.with(now, |state, todo| {
-        state.cut_calls(todo);
-        state.lent_lines(now)
+    let lent = shared.with(now, |state, actions| {
+        state.abort_calls(actions);
+        state.lent_abort_handles(now)
     });
-    let mut severed = Vec::new();
-    for (slot, holder, line) in lent {
-        let Some(line) = line.as_ref().and_then(Weak::upgrade) else { continue };
-        let _ = contained(|| line.sever());
-        let _ = contained(|| drop(line));
+    let mut aborted = Vec::new();
+    for (slot, holder, abort_handle) in lent {
+        let Some(abort_handle) = abort_handle.as_ref().and_then(Weak::upgrade) else { continue };
+        let _ = contained(|| abort_handle.abort());
+        let _ = contained(|| drop(abort_handle));
         if M::REMOTE {
-            shared.with(now, |state, todo| {
+            shared.with(now, |state, actions| {
                 if state.is_lent(slot, holder.id) {
-                    state.severed(slot, now, todo);
+                    state.aborted(slot, now, actions);
                 }
             });
-            severed.push(holder);
+            aborted.push(holder);
         }
     }
-    severed
+    aborted
 }
 
 /// However long the closing may take, holders are left alone until this long before its end.

@@ -1,4 +1,4 @@
-//! What a pool is told at its birth, checked once and read from then on.
+//! What a pool is told at its build_progress, checked once and read from then on.
 
 use std::fmt;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Config {
         if !(0.0..1.0).contains(&self.lifetime_jitter) {
             refuse("lifetime_jitter", format!("{} must be at least 0 and less than 1", self.lifetime_jitter));
         }
-        // Shorter ones would keep the crew busy with nothing else.
+        // Shorter ones would keep the workers busy with nothing else.
         for (field, value) in
             [("max_lifetime", self.max_lifetime), ("idle_timeout", self.idle_timeout), ("keepalive", self.keepalive)]
         {

@@ -1,6 +1,6 @@
 //! What the pool knows of a connection, and with it the connection. It travels in a `Box`: one pointer, wherever it goes.
 
-use crate::manager::Line;
+use crate::manager::AbortHandle;
 use crate::reason::CloseReason;
 use crate::slots::SlotId;
 use crate::sync::AtomicBool;
@@ -9,11 +9,11 @@ use std::time::Instant;
 
 pub(crate) struct Entry<C> {
     /// The connection, with what else travels along. The state never looks at it.
-    pub(crate) cab: C,
+    pub(crate) slotted: C,
     pub(crate) id: u64,
     /// The slot that this connection fills, for as long as it lives.
     pub(crate) slot: SlotId,
-    pub(crate) line: Option<Arc<dyn Line>>,
+    pub(crate) abort_handle: Option<Arc<dyn AbortHandle>>,
     pub(crate) opened_at: Instant,
     /// Jittered when it was opened; `None` means never.
     pub(crate) expires: Option<Instant>,
@@ -45,12 +45,18 @@ pub(crate) struct Proof {
 
 impl<C> Entry<C> {
     /// Just opened, and not admitted yet.
-    pub(crate) fn new(slot: SlotId, cab: C, line: Option<Arc<dyn Line>>, generation: u64, now: Instant) -> Self {
+    pub(crate) fn new(
+        slot: SlotId,
+        slotted: C,
+        abort_handle: Option<Arc<dyn AbortHandle>>,
+        generation: u64,
+        now: Instant,
+    ) -> Self {
         Self {
-            cab,
+            slotted,
             id: 0,
             slot,
-            line,
+            abort_handle,
             opened_at: now,
             expires: None,
             last_used: now,

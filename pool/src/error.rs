@@ -21,8 +21,8 @@ pub enum GetError<E> {
     Overloaded(Box<Report>),
     /// The pool is closed.
     Closed,
-    /// Called from a crew thread of this very pool, that is from a manager's method or a hook: it would wait for itself.
-    CrewThread,
+    /// Called from a worker thread of this very pool, that is from a manager's method or a hook: it would wait for itself.
+    CalledFromHook,
 }
 
 impl<E> GetError<E> {
@@ -54,7 +54,7 @@ impl<E: Error + 'static> fmt::Display for GetError<E> {
             }
             Self::Overloaded(report) => write!(f, "too many threads wait for a connection: {report}"),
             Self::Closed => f.write_str("the pool is closed"),
-            Self::CrewThread => f.write_str("a hook or manager method may not wait for its own pool"),
+            Self::CalledFromHook => f.write_str("a hook or manager method may not wait for its own pool"),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 /// Hears what happens in a pool. Every method has an empty default; implement what you need.
 ///
 /// Called without the pool's lock, in the thread where the thing happened: a caller's thread for check-outs, returns and
-/// time-outs, a crew thread for the rest. A panic in a handler is swallowed. A handler must not block: `checked_out` and
-/// `checked_in` are on the way of every loan, and whoever holds up the crew holds up those who wait for it.
+/// time-outs, a worker for the rest. A panic in a handler is swallowed. A handler must not block: `checked_out` and
+/// `checked_in` are on the way of every loan, and whoever holds up the workers holds up those who wait for it.
 pub trait EventHandler: Send + Sync + 'static {
     /// A connection was opened.
     fn opened(&self, event: &Opened<'_>) {
@@ -36,15 +36,15 @@ pub trait EventHandler: Send + Sync + 'static {
         let _ = report;
     }
     /// A check ended.
-    fn checked(&self, event: &Called<'_>) {
+    fn checked(&self, event: &CallEnded<'_>) {
         let _ = event;
     }
     /// A reset ended.
-    fn reset(&self, event: &Called<'_>) {
+    fn reset(&self, event: &CallEnded<'_>) {
         let _ = event;
     }
     /// A connection left the pool.
-    fn closed(&self, event: &ClosedOne<'_>) {
+    fn closed(&self, event: &ConnectionClosed<'_>) {
         let _ = event;
     }
     /// A loan has lasted longer than `leak_after`. Told once per loan.
@@ -104,7 +104,7 @@ pub struct CheckedIn<'a> {
 /// See [`EventHandler::checked`] and [`EventHandler::reset`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Called<'a> {
+pub struct CallEnded<'a> {
     /// The pool's name.
     pub pool: &'a str,
     /// The connection's number in this pool.
@@ -118,7 +118,7 @@ pub struct Called<'a> {
 /// See [`EventHandler::closed`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct ClosedOne<'a> {
+pub struct ConnectionClosed<'a> {
     /// The pool's name.
     pub pool: &'a str,
     /// The connection's number in this pool.

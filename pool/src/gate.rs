@@ -108,14 +108,14 @@ impl Gate {
     }
 
     /// Somebody may have mended what was permanent: the next attempt is due now.
-    pub(crate) fn pardon(&mut self, now: Instant) {
+    pub(crate) fn retry_now(&mut self, now: Instant) {
         if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
             trouble.retry_at = trouble.retry_at.min(now);
         }
     }
 
     /// Nobody waits: growth starts anew.
-    pub(crate) fn at_ease(&mut self) {
+    pub(crate) fn reset_growth(&mut self) {
         self.growth = 1;
     }
 
@@ -193,7 +193,7 @@ mod tests {
             assert_eq!(gate.allowance(now, standing), expected);
             gate.opened(6, 10);
         }
-        gate.at_ease();
+        gate.reset_growth();
         assert_eq!(gate.allowance(now, standing), 1);
         assert_eq!(gate.allowance(now, Standing { opening: 1, ..standing }), 0);
     }
@@ -280,10 +280,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pardoned_fault_gets_its_next_probe_at_once() {
+    fn a_fault_that_may_be_mended_gets_its_next_probe_at_once() {
         let (mut gate, now) = gate();
         gate.failed(now, Refusal::Permanent, 0);
-        gate.pardon(now);
+        gate.retry_now(now);
         assert!(!gate.refuses(now) && gate.allowance(now, empty()) == 1);
     }
 

@@ -3,10 +3,10 @@
 use crate::checkin::checkin;
 use crate::contain::contained;
 use crate::entry::Entry;
-use crate::event::{CheckedIn, ClosedOne};
+use crate::event::{CheckedIn, ConnectionClosed};
 use crate::manager::{Fault, Manager};
 use crate::reason::CloseReason;
-use crate::shared::{Cab, Held};
+use crate::shared::{Held, SlottedConnection};
 use crate::sync;
 use crate::sync::Ordering;
 use std::fmt;
@@ -54,9 +54,9 @@ impl<M: Manager> PooledConnection<M> {
 
     /// Tells the pool of an error that this connection has met. After a fatal one it is closed on return, and all others
     /// are checked before their next loan. Returns what the manager makes of the error.
-    pub fn note(this: &mut Self, error: &M::Error) -> Fault {
+    pub fn report_error(this: &mut Self, error: &M::Error) -> Fault {
         let held = this.held.as_mut().expect(LENT);
-        let fault = contained(|| held.cab.slot.shared().manager.fault(error)).unwrap_or(Fault::Fatal);
+        let fault = contained(|| held.slotted.slot.shared().manager.fault(error)).unwrap_or(Fault::Fatal);
         if fault == Fault::Fatal {
             held.condemned.get_or_insert(CloseReason::Broken);
         }
@@ -72,15 +72,16 @@ impl<M: Manager> PooledConnection<M> {
     #[doc(alias = "take")]
     #[doc(alias = "hijack")]
     pub fn detach(mut this: Self) -> M::Connection {
-        let (shared, entry) = this.held.take().expect(LENT).give_back();
-        let Entry { cab: Cab { conn, .. }, slot, line, id, opened_at, lent_at, uses, .. } = *entry;
-        let _ = contained(|| drop(line));
+        let (shared, entry) = this.held.take().expect(LENT).into_entry();
+        let Entry { slotted: SlottedConnection { conn, .. }, slot, abort_handle, id, opened_at, lent_at, uses, .. } =
+            *entry;
+        let _ = contained(|| drop(abort_handle));
         let now = sync::now();
-        shared.with(now, |state, todo| state.detached(slot, now, todo));
+        shared.with(now, |state, actions| state.detached(slot, now, actions));
         let (pool, reason) = (&*shared.config.name, CloseReason::Detached);
         let (used, age) = (now.saturating_duration_since(lent_at), now.saturating_duration_since(opened_at));
         shared.tell(|events| events.checked_in(&CheckedIn { pool, id, used }));
-        shared.tell(|events| events.closed(&ClosedOne { pool, id, reason, age, uses: uses + 1 }));
+        shared.tell(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses: uses + 1 }));
         conn
     }
 
@@ -93,12 +94,12 @@ impl<M: Manager> PooledConnection<M> {
     pub(crate) fn parts(&mut self) -> (&M, &mut M::Connection) {
         let entry = self.held.as_mut().expect(LENT);
         entry.touched.store(true, Ordering::Relaxed);
-        let Cab { conn, slot } = &mut entry.cab;
+        let SlottedConnection { conn, slot } = &mut entry.slotted;
         (&slot.shared().manager, conn)
     }
 
     #[inline]
-    fn entry(&self) -> &Entry<Cab<M>> {
+    fn entry(&self) -> &Entry<SlottedConnection<M>> {
         self.held.as_ref().expect(LENT)
     }
 }
@@ -111,7 +112,7 @@ impl<M: Manager> Deref for PooledConnection<M> {
     fn deref(&self) -> &M::Connection {
         let entry = self.entry();
         entry.touched.store(true, Ordering::Relaxed);
-        &entry.cab.conn
+        &entry.slotted.conn
     }
 }
 
@@ -120,7 +121,7 @@ impl<M: Manager> DerefMut for PooledConnection<M> {
     fn deref_mut(&mut self) -> &mut M::Connection {
         let entry = self.held.as_mut().expect(LENT);
         entry.touched.store(true, Ordering::Relaxed);
-        &mut entry.cab.conn
+        &mut entry.slotted.conn
     }
 }
 

@@ -11,10 +11,10 @@ mod transact;
 // A loan.
 mod guard;
 
-// The way out, the way back, and what the crew does meanwhile.
+// The way out, the way back, and what the workers do meanwhile.
 mod checkin;
 mod checkout;
-mod upkeep;
+mod driver_calls;
 
 // What all share, and the one truth in it.
 mod shared;
@@ -22,12 +22,12 @@ mod shared;
 mod state;
 
 // Mechanisms that know no pool.
-mod crew;
 mod entry;
 mod gate;
 mod queue;
 mod slots;
 mod waiter;
+mod workers;
 
 // Vocabulary.
 mod config;
@@ -50,13 +50,13 @@ pub use builder::Builder;
 pub use closing::CloseReport;
 pub use config::{Config, Problem, SessionPolicy};
 pub use error::{BuildError, GetError, Holder, Report};
-pub use event::{Called, CheckedIn, CheckedOut, ClosedOne, EventHandler, OpenFailed, Opened};
+pub use event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened};
 pub use guard::PooledConnection;
 pub use limit::Limit;
-pub use manager::{Fault, Line, Manager, Session, Transact};
+pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};
 pub use pool::Pool;
 pub use reason::CloseReason;
-pub use stats::{Closed, Histogram, Stats};
+pub use stats::{CloseCounts, Histogram, Stats};
 #[doc(hidden)]
 pub use transact::kind;
 pub use transact::{AsError, RunError, Transaction, TransactionError, UserError};

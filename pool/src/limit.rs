@@ -1,6 +1,6 @@
-//! The bound on one driver call: a deadline, and a way to cut the line when it passes.
+//! The bound on one driver call: a deadline, and a way to abort the connection when it passes.
 //!
-//! Owns the four states Armed, Firing, Fired, Disarmed. Knows no pool: what a cut means for capacity is told to it.
+//! Owns the four states Armed, Firing, Fired, Disarmed. What an abort means for capacity is for the caller of `fire` to say.
 
 use crate::contain::contained;
 use crate::sync;
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 /// The bound on one driver call. The pool hands one to each call of a [`Manager`](crate::Manager) that may block.
 ///
 /// The call should end by [`deadline`](Self::deadline) on its own where the driver can do that. Where it cannot, it
-/// registers with [`on_cut`](Self::on_cut) how its line is cut; the pool does so when the deadline passes. A
-/// connection whose call was cut is discarded, even if the call still says `Ok`.
+/// registers with [`on_abort`](Self::on_abort) how it is aborted; the pool does so when the deadline passes. A
+/// connection whose call was aborted is discarded, even if the call still says `Ok`.
 pub struct Limit {
     pool: Arc<str>,
     deadline: Option<Instant>,
-    cell: Arc<Cell>,
+    call: Arc<Call>,
 }
 
 impl Limit {
@@ -38,79 +38,79 @@ impl Limit {
 
     /// Has the pool given up on this call?
     pub fn is_over(&self) -> bool {
-        matches!(self.cell.state.lock().phase, Phase::Firing | Phase::Fired)
+        matches!(self.call.state.lock().fuse, FuseState::Firing | FuseState::Fired)
     }
 
-    /// Registers how this call's line is cut, in place of what was registered before.
+    /// Registers how this call is aborted, in place of what was registered before.
     ///
-    /// `cut` runs at most once, in a crew thread, and at once in this thread if the call is over already. It must not
+    /// `abort` runs at most once, in a worker thread, and at once in this thread if the call is over already. It must not
     /// block, and must own what it touches: shut down a duplicated descriptor or set a shared flag, never use a raw number.
-    /// Without a cut a call that hangs keeps its slot until it returns (counted as `stuck`).
-    pub fn on_cut(&self, cut: impl FnOnce() + Send + 'static) {
-        let cut: Cut = Box::new(cut);
-        let mut state = self.cell.state.lock();
-        let unused = match state.phase {
-            Phase::Armed => state.cut.replace(cut),
-            // Too late for the timer: the call is over, so it is cut here. The slot's fate was decided when it fired.
-            Phase::Firing | Phase::Fired => {
+    /// Without an abort a call that hangs keeps its slot until it returns (counted as `stuck`).
+    pub fn on_abort(&self, abort: impl FnOnce() + Send + 'static) {
+        let abort: Abort = Box::new(abort);
+        let mut state = self.call.state.lock();
+        let unused = match state.fuse {
+            FuseState::Armed => state.abort.replace(abort),
+            // Too late for the timer: the call is over, so it is aborted here. The slot's fate was decided when it fired.
+            FuseState::Firing | FuseState::Fired => {
                 drop(state);
-                let _ = contained(cut);
+                let _ = contained(abort);
                 return;
             }
-            Phase::Disarmed => Some(cut),
+            FuseState::Disarmed => Some(abort),
         };
         drop(state);
         drop(unused); // A closure of the user's: never dropped under a lock.
     }
 
-    /// Runs a look-up that nobody can cut, such as a name resolution, and gives up on it at the deadline.
+    /// Runs a look-up that nobody can abort, such as a name resolution, and gives up on it at the deadline.
     ///
     /// If `look_up` overruns, this thread is written off (counted as `abandoned`) and replaced, its slot is free at once,
     /// and what `look_up` returns late is dropped: the answer is then `None`, and the call should fail. `look_up`
     /// must open nothing at a server, for the pool no longer counts it.
-    pub fn uncuttable<T>(&self, look_up: impl FnOnce() -> T) -> Option<T> {
+    pub fn unabortable<T>(&self, look_up: impl FnOnce() -> T) -> Option<T> {
         /// Leaves also when the look-up panics.
-        struct Within<'a>(&'a Cell);
+        struct Within<'a>(&'a Call);
         impl Drop for Within<'_> {
             fn drop(&mut self) {
-                self.0.state.lock().uncuttable = false;
+                self.0.state.lock().unabortable = false;
             }
         }
-        self.cell.enter_uncuttable()?;
-        let within = Within(&self.cell);
+        self.call.enter_unabortable()?;
+        let within = Within(&self.call);
         let found = look_up();
         drop(within);
         (!self.is_over()).then_some(found)
     }
 
     pub(crate) fn new(pool: &Arc<str>, began: Instant, span: Duration) -> Self {
-        let state = State { phase: Phase::Armed, cut: None, uncuttable: false };
-        let cell = Arc::new(Cell { span, state: Mutex::new(state), fired: Condvar::new() });
-        Self { pool: Arc::clone(pool), deadline: after(began, span), cell }
+        let state = CallState { fuse: FuseState::Armed, abort: None, unabortable: false };
+        let call = Arc::new(Call { span, state: Mutex::new(state), fired: Condvar::new() });
+        Self { pool: Arc::clone(pool), deadline: after(began, span), call }
     }
 
     /// The half that the timer keeps.
     pub(crate) fn fuse(&self) -> Fuse {
-        Fuse(Arc::clone(&self.cell))
+        Fuse(Arc::clone(&self.call))
     }
 
-    /// The call has returned: nothing may cut its line from here on. Waits out a running cut. Returns whether the call
+    /// The call has returned: nothing may abort it from here on. Waits out a running abort. Returns whether the call
     /// was given up, in which case its connection must be discarded.
     pub(crate) fn disarm(&self) -> bool {
-        let mut state = self.cell.state.lock();
+        let mut state = self.call.state.lock();
         #[cfg(not(seeded_bug = "disarm_does_not_wait"))]
-        while state.phase == Phase::Firing {
-            state = self.cell.fired.wait(state, None);
+        while state.fuse == FuseState::Firing {
+            state = self.call.fired.wait(state, None);
         }
-        let over = match state.phase {
-            Phase::Armed => {
-                state.phase = Phase::Disarmed;
+        let over = match state.fuse {
+            FuseState::Armed => {
+                state.fuse = FuseState::Disarmed;
                 false
             }
-            Phase::Disarmed => false,
-            Phase::Firing | Phase::Fired => true,
+            FuseState::Disarmed => false,
+            FuseState::Firing | FuseState::Fired => true,
         };
-        let unused = state.cut.take();
+        let unused = state.abort.take();
         drop(state);
         let _ = contained(|| drop(unused));
         over
@@ -125,35 +125,35 @@ impl fmt::Debug for Limit {
 
 /// The other end of a [`Limit`], by which the timer ends the call.
 #[derive(Clone)]
-pub(crate) struct Fuse(Arc<Cell>);
+pub(crate) struct Fuse(Arc<Call>);
 
 impl Fuse {
-    /// Ends the call if it still runs: cuts its line, then tells `then` what became of it. The call cannot be disarmed,
+    /// Ends the call if it still runs: aborts it, then tells `then` what became of it. The call cannot be disarmed,
     /// nor its slot reused, before `then` has returned.
     pub(crate) fn fire(&self, then: impl FnOnce(Fired)) {
         let mut state = self.0.state.lock();
-        if state.phase != Phase::Armed {
+        if state.fuse != FuseState::Armed {
             return;
         }
-        state.phase = Phase::Firing;
-        let cut = state.cut.take();
-        let uncuttable = state.uncuttable;
+        state.fuse = FuseState::Firing;
+        let abort = state.abort.take();
+        let unabortable = state.unabortable;
         drop(state);
 
-        let fired = match cut {
-            unused if uncuttable => {
+        let fired = match abort {
+            unused if unabortable => {
                 let _ = contained(|| drop(unused));
                 Fired::WrittenOff
             }
-            Some(cut) => {
-                let _ = contained(cut);
-                Fired::Cut
+            Some(abort) => {
+                let _ = contained(abort);
+                Fired::Aborted
             }
             None => Fired::Stuck,
         };
         then(fired);
 
-        self.0.state.lock().phase = Phase::Fired;
+        self.0.state.lock().fuse = FuseState::Fired;
         self.0.fired.notify_all();
     }
 
@@ -163,11 +163,11 @@ impl Fuse {
     }
 
     /// A handle for the state's records, which may own nothing that runs user code when dropped.
-    pub(crate) fn downgrade(&self) -> std::sync::Weak<Cell> {
+    pub(crate) fn downgrade(&self) -> std::sync::Weak<Call> {
         Arc::downgrade(&self.0)
     }
 
-    pub(crate) fn upgrade(weak: &std::sync::Weak<Cell>) -> Option<Self> {
+    pub(crate) fn upgrade(weak: &std::sync::Weak<Call>) -> Option<Self> {
         weak.upgrade().map(Self)
     }
 }
@@ -175,47 +175,47 @@ impl Fuse {
 /// What became of a call whose limit passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fired {
-    /// Its line was cut: it returns soon.
-    Cut,
-    /// It runs a look-up that nobody can cut: its thread is written off.
+    /// It was aborted: it returns soon.
+    Aborted,
+    /// It runs a look-up that nobody can abort: its thread is written off.
     WrittenOff,
-    /// It registered no way to cut it: it returns when it returns.
+    /// It registered no way to abort it: it returns when it returns.
     Stuck,
 }
 
-type Cut = Box<dyn FnOnce() + Send>;
+type Abort = Box<dyn FnOnce() + Send>;
 
-pub(crate) struct Cell {
+pub(crate) struct Call {
     /// How long the call may take.
     span: Duration,
-    state: Mutex<State>,
+    state: Mutex<CallState>,
     fired: Condvar,
 }
 
-struct State {
-    phase: Phase,
-    cut: Option<Cut>,
-    uncuttable: bool,
+struct CallState {
+    fuse: FuseState,
+    abort: Option<Abort>,
+    unabortable: bool,
 }
 
-/// | phase    | the call  | its line             | who goes on                     |
+/// | fuse    | the call  | the connection       | who goes on                     |
 /// |----------|-----------|----------------------|---------------------------------|
-/// | Armed    | runs      | may be cut           | `fire` or `disarm`, first wins  |
-/// | Firing   | runs      | is being cut         | `fire`; `disarm` waits          |
-/// | Fired    | may run   | was cut, or had none | `disarm` says so                |
-/// | Disarmed | returned  | is never cut again   | nobody                          |
+/// | Armed    | runs      | may be aborted           | `fire` or `disarm`, first wins  |
+/// | Firing   | runs      | is being aborted         | `fire`; `disarm` waits          |
+/// | Fired    | may run   | was aborted, or had none | `disarm` says so                |
+/// | Disarmed | returned  | is never aborted again   | nobody                          |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum FuseState {
     Armed,
     Firing,
     Fired,
     Disarmed,
 }
 
-impl Cell {
-    fn enter_uncuttable(&self) -> Option<()> {
+impl Call {
+    fn enter_unabortable(&self) -> Option<()> {
         let mut state = self.state.lock();
-        state.uncuttable = state.phase == Phase::Armed;
-        state.uncuttable.then_some(())
+        state.unabortable = state.fuse == FuseState::Armed;
+        state.unabortable.then_some(())
     }
 }

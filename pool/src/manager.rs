@@ -8,7 +8,7 @@ use crate::limit::Limit;
 ///
 /// Three methods are required; each of the others has a default that is safe and merely knows less. No method is ever
 /// called while the pool's lock is held, so a method may use the pool's handle, except that [`Pool::get`] and
-/// [`Pool::close_within`] called from a crew thread fail at once: they would wait for themselves.
+/// [`Pool::close_within`] called from a worker thread fail at once: they would wait for themselves.
 ///
 /// A panic in any method counts as that call's failure; the connection it concerned is closed and no capacity is lost.
 ///
@@ -62,24 +62,24 @@ pub trait Manager: Send + Sync + 'static {
     /// The driver's error.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Whether there is a server at the other end of a line. `false` for an engine in this process.
+    /// Whether the database is a server behind a socket. `false` for an engine in this process.
     ///
     /// With `true` no call of this trait but [`has_broken`](Self::has_broken) and [`session`](Self::session) ever runs in
-    /// a caller's thread. With `false` the returning thread itself resets a session that is not in a transaction, and a
-    /// cut ([`Limit::on_cut`]) ends the call but not the session, so that the slot is back only when the call returns.
+    /// a caller's thread. With `false` the returning thread itself resets a session that is not in a transaction, and an
+    /// abort ([`Limit::on_abort`]) ends the call but not the session, so that the slot is back only when the call returns.
     const REMOTE: bool = true;
 
     /// Opens a connection.
     ///
-    /// Called in a crew thread. `limit` ends at the pool's `connect_timeout` (sooner for a probe in an outage). Until
-    /// there is something to cut, bound the attempt by [`Limit::remaining`] (which may be zero); then register a cut, so that
+    /// Called in a worker thread. `limit` ends at the pool's `connect_timeout` (sooner for a probe in an outage). Until
+    /// there is something to abort with, bound the attempt by [`Limit::remaining`] (which may be zero); then register an abort, so that
     /// a server that accepts and stays silent is left in time. An error is classified by [`fault`](Self::fault) and
     /// decides how the pool goes on: back off, wait for room at the server, or give up for now.
     fn connect(&self, limit: &Limit) -> Result<Self::Connection, Self::Error>;
 
     /// Asks the server for a sign of life: one round trip.
     ///
-    /// Called in a crew thread before a loan, when the connection was last proved longer than `check_after` ago or is
+    /// Called in a worker thread before a loan, when the connection was last proved longer than `check_after` ago or is
     /// under suspicion, and for `keepalive`. `limit` ends at `check_timeout`. An error closes the connection and puts
     /// all others under suspicion.
     #[doc(alias = "ping")]
@@ -94,15 +94,15 @@ pub trait Manager: Send + Sync + 'static {
     /// What is known of the session, without a round trip.
     ///
     /// Called in the returning thread after a loan that touched the connection, with session policy
-    /// [`Tracked`](crate::SessionPolicy::Tracked). Anything but [`Session::Clean`] leads to a [`reset`](Self::reset).
-    fn session(&self, conn: &mut Self::Connection) -> Session {
+    /// [`Tracked`](crate::SessionPolicy::Tracked). Anything but [`SessionState::Clean`] leads to a [`reset`](Self::reset).
+    fn session(&self, conn: &mut Self::Connection) -> SessionState {
         let _ = conn;
-        Session::Unknown
+        SessionState::Unknown
     }
 
     /// Makes the session as good as new: no transaction, settings, temporary objects, or locks of the last holder.
     ///
-    /// Called in a crew thread after a loan (in the returning thread for an engine in this process outside a
+    /// Called in a worker thread after a loan (in the returning thread for an engine in this process outside a
     /// transaction). `limit` ends at `reset_timeout`. An error closes the connection. The default does nothing, which
     /// is right only for connections without a session.
     fn reset(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error> {
@@ -115,13 +115,13 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after the user's `on_open`. Must not block. The default does nothing, for managers that
     /// track nothing.
-    fn rebase(&self, conn: &mut Self::Connection) {
+    fn start_tracking(&self, conn: &mut Self::Connection) {
         let _ = conn;
     }
 
     /// Says goodbye in good order and waits until the server has ended the session.
     ///
-    /// Called in a crew thread, only for connections that seem healthy; `limit` ends at `close_timeout`. The slot stays
+    /// Called in a worker thread, only for connections that seem healthy; `limit` ends at `close_timeout`. The slot stays
     /// taken until this returns. The default drops the connection.
     fn close(&self, conn: Self::Connection, limit: &Limit) {
         let _ = limit;
@@ -130,8 +130,8 @@ pub trait Manager: Send + Sync + 'static {
 
     /// What an error means for the pool.
     ///
-    /// Called in whatever thread has the error: the crew for the pool's own calls, the caller for
-    /// [`PooledConnection::note`](crate::PooledConnection::note), `run` and transactions. Must not block. The default,
+    /// Called in whatever thread has the error: the workers for the pool's own calls, the caller for
+    /// [`PooledConnection::report_error`](crate::PooledConnection::report_error), `run` and transactions. Must not block. The default,
     /// [`Fault::Statement`], says that the error concerns one statement; for a failed `connect` it counts as
     /// [`Fault::Unavailable`].
     fn fault(&self, error: &Self::Error) -> Fault {
@@ -139,12 +139,12 @@ pub trait Manager: Send + Sync + 'static {
         Fault::Statement
     }
 
-    /// A handle by which another thread can reach this connection's line while the connection is lent or busy.
+    /// A handle by which another thread can cancel or abort what runs on this connection while it is lent or busy.
     ///
-    /// Called once, in a crew thread, right after [`connect`](Self::connect). With a line the pool itself cuts every later
-    /// driver call on the connection that overruns ([`Line::sever`]), so that `is_valid`, `reset` and `close` need not
-    /// register a cut of their own; and `close_within` can end what a holder is still running.
-    fn line(&self, conn: &Self::Connection) -> Option<Box<dyn Line>> {
+    /// Called once, in a worker thread, right after [`connect`](Self::connect). With a handle the pool itself aborts every later
+    /// driver call on the connection that overruns ([`AbortHandle::abort`]), so that `is_valid`, `reset` and `close` need not
+    /// register an abort of their own; and `close_within` can end what a holder is still running.
+    fn abort_handle(&self, conn: &Self::Connection) -> Option<Box<dyn AbortHandle>> {
         let _ = conn;
         None
     }
@@ -152,7 +152,7 @@ pub trait Manager: Send + Sync + 'static {
 
 /// What is known of a session without asking the server. See [`Manager::session`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Session {
+pub enum SessionState {
     /// Provably without a trace of the last holder. Costs no reset.
     Clean,
     /// A transaction is open.
@@ -190,23 +190,23 @@ pub enum Fault {
     Permanent,
 }
 
-/// One connection's line, in the hands of another thread. See [`Manager::line`].
+/// Cancels or aborts what runs on one connection, from another thread. See [`Manager::abort_handle`].
 ///
 /// Both methods may be called at any time, also while the connection is idle, being closed, or gone.
-pub trait Line: Send + Sync + 'static {
+pub trait AbortHandle: Send + Sync + 'static {
     /// Asks the server to give up the statement that is running now. Returns whether it could ask.
     ///
-    /// Called in a crew thread; may open a side connection, within `limit`. The pool never reuses a connection after
+    /// Called in a worker thread; may open a side connection, within `limit`. The pool never reuses a connection after
     /// this. The default cannot ask.
     fn cancel(&self, limit: &Limit) -> bool {
         let _ = limit;
         false
     }
 
-    /// Cuts the line: whatever call is running on it fails soon.
+    /// Shuts the connection down: whatever call is running on it fails soon.
     ///
     /// Must not block, and must own what it touches (a duplicated descriptor, never a raw number).
-    fn sever(&self);
+    fn abort(&self);
 }
 
 /// Typed transactions: what [`Pool::transaction`](crate::Pool::transaction) needs of a driver.

@@ -30,11 +30,11 @@ use std::time::Duration;
 ///
 /// *The password is wrong.* With no connection open, all borrowers fail at once with [`GetError::Connect`].
 ///
-/// *Shutting down.* [`close_within`](Self::close_within) waits, then cancels, then cuts, and tells who was left.
+/// *Shutting down.* [`close_within`](Self::close_within) waits, then cancels, then aborts, and reports who was left.
 ///
 /// # Fairness
 ///
-/// Borrowers are served in order of arrival. A newcomer may overtake only while the first in line has waited no longer than
+/// Borrowers are served in order of arrival. A newcomer may overtake only while the first in the queue has waited no longer than
 /// [`fairness_window`](crate::Builder::fairness_window), 1 ms by default.
 pub struct Pool<M: Manager>(Arc<Handle<M>>);
 
@@ -149,7 +149,7 @@ impl<M: Manager> Pool<M> {
 
     fn set_sizes(&self, max_size: Option<u32>, min_idle: Option<u32>) -> Result<(), Vec<Problem>> {
         let now = sync::now();
-        let most = self.shared().with(now, |state, todo| {
+        let most = self.shared().with(now, |state, actions| {
             let (old_max, old_min) = state.sizes();
             let max_size = max_size.map_or(old_max, |size| size as usize);
             let min_idle = min_idle.map_or(old_min, |size| size as usize);
@@ -157,10 +157,10 @@ impl<M: Manager> Pool<M> {
             if !problems.is_empty() {
                 return Err(problems);
             }
-            state.resize(max_size, min_idle, now, todo);
+            state.resize(max_size, min_idle, now, actions);
             Ok(max_size)
         })?;
-        self.shared().crew.widen_to(most.saturating_add(1));
+        self.shared().workers.widen_to(most.saturating_add(1));
         Ok(())
     }
 
@@ -171,7 +171,7 @@ impl<M: Manager> Pool<M> {
     #[doc(alias = "reset")]
     pub fn evict_all(&self) {
         let now = sync::now();
-        self.shared().with(now, |state, todo| state.evict_all(now, todo));
+        self.shared().with(now, |state, actions| state.evict_all(now, actions));
     }
 
     /// Refuses new loans, wakes all who wait with [`GetError::Closed`], and closes idle connections. Waits for nobody:

@@ -1,4 +1,4 @@
-//! The line of waiters: first come, first served. A delivery, a cancellation and a look at the head cost the same with
+//! The queue of waiters: first come, first served. A delivery, a cancellation and a look at the head cost the same with
 //! one waiter as with ten thousand.
 //!
 //! Knows nothing of connections: what is delivered is a `T`.
@@ -27,7 +27,7 @@ struct Node<T> {
     wake: Option<Wake>,
     borrower: Borrower,
     since: Instant,
-    /// What was delivered. Such a node has left the line.
+    /// What was delivered. Such a node has left the queue.
     cell: Option<T>,
     before: Option<usize>,
     behind: Option<usize>,
@@ -58,18 +58,18 @@ impl<T> Queue<T> {
         self.len == 0
     }
 
-    /// Since when the first in line has waited.
+    /// Since when the first in the queue has waited.
     #[inline]
     pub(crate) fn head_since(&self) -> Option<Instant> {
         self.head.map(|head| self.nodes[head].since)
     }
 
-    /// Who is first in line.
+    /// Who is first in the queue.
     pub(crate) fn head_borrower(&self) -> Option<Borrower> {
         self.head.map(|head| self.nodes[head].borrower)
     }
 
-    /// Joins the line, behind all who have waited since before: at its end, or near its head if this is one who was
+    /// Joins the queue, behind all who have waited since before: at its end, or near its head if this is one who was
     /// served a dead connection.
     pub(crate) fn join(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Ticket {
         let before = self.last_before(since);
@@ -103,7 +103,7 @@ impl<T> Queue<T> {
     }
 
     /// The last who has waited no shorter than since then. Looks from both ends at once: whoever joins belongs near one of
-    /// them, however long the line.
+    /// them, however long the queue.
     fn last_before(&self, since: Instant) -> Option<usize> {
         let (mut first, mut last) = (self.head?, self.tail?);
         loop {
@@ -117,7 +117,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Gives `value` to the first in line, who leaves it. The line must not be empty.
+    /// Gives `value` to the first in the queue, who leaves it. The queue must not be empty.
     pub(crate) fn deliver(&mut self, value: T) -> Wake {
         let head = self.head.expect("somebody waits");
         self.unlink(head);
@@ -132,7 +132,7 @@ impl<T> Queue<T> {
         Some(value)
     }
 
-    /// Leaves the line. Either the waiter is out, or this is what was delivered to it before it could leave.
+    /// Leaves the queue. Either the waiter is out, or this is what was delivered to it before it could leave.
     pub(crate) fn cancel(&mut self, ticket: &Ticket) -> Option<T> {
         let delivered = self.collect(ticket);
         if delivered.is_none() {

@@ -12,7 +12,7 @@ pub enum CloseReason {
     CheckFailed,
     /// A reset failed.
     ResetFailed,
-    /// A driver call overran its limit, or was cut to serve somebody sooner.
+    /// A driver call overran its limit, or was aborted to serve somebody sooner.
     Overran,
     /// It was returned by a panicking thread, or a driver call panicked.
     Panicked,
@@ -67,7 +67,7 @@ impl CloseReason {
         }
     }
 
-    /// Is a connection closed for this reason in good enough order for a goodbye? Otherwise its line is cut.
+    /// Is a connection closed for this reason in good enough order for a goodbye? Otherwise it is aborted.
     pub(crate) fn is_orderly(self) -> bool {
         matches!(self, Self::Expired | Self::Idle | Self::Evicted | Self::Surplus | Self::Discarded | Self::PoolClosed)
     }

@@ -1,7 +1,7 @@
 //! Where every unit of capacity is: one record for each, and the counts by phase. Nothing else counts connections.
 
-use crate::limit::Cell;
-use crate::manager::Line;
+use crate::limit::Call;
+use crate::manager::AbortHandle;
 use std::panic::Location;
 use std::sync::Weak;
 use std::time::Instant;
@@ -24,14 +24,14 @@ pub(crate) struct Record {
     /// The connection's number, from the time it is open.
     pub(crate) id: u64,
     pub(crate) borrower: Borrower,
-    pub(crate) line: Option<Weak<dyn Line>>,
+    pub(crate) abort_handle: Option<Weak<dyn AbortHandle>>,
     /// The limit of the driver call that runs.
-    pub(crate) call: Option<Weak<Cell>>,
+    pub(crate) call: Option<Weak<Call>>,
     stuck: bool,
     /// Was this loan reported as a leak?
-    pub(crate) leak_told: bool,
-    /// Is it a loan whose line was cut?
-    severed_loan: bool,
+    pub(crate) leak_reported: bool,
+    /// Is it a loan that was aborted?
+    aborted_loan: bool,
 }
 
 /// Who borrows: where in the code, and which thread.
@@ -43,13 +43,13 @@ pub(crate) struct Borrower {
 
 /// | phase     | the connection is with    | part of `max_size` |
 /// |-----------|---------------------------|--------------------|
-/// | Opening   | the crew                  | yes                |
+/// | Opening   | the workers                  | yes                |
 /// | Idle      | the state                 | yes                |
 /// | Lent      | a guard, or a waiter's cell | yes              |
-/// | Checking  | the crew                  | yes                |
-/// | Resetting | the crew                  | yes                |
-/// | Closing   | the crew                  | yes                |
-/// | Severed   | the crew or a guard; its line is cut | no      |
+/// | Checking  | the workers                  | yes                |
+/// | Resetting | the workers                  | yes                |
+/// | Closing   | the workers                  | yes                |
+/// | Aborted   | a worker or a guard; shut down | no         |
 /// | Abandoned | a thread that was written off, in a look-up | no |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -59,7 +59,7 @@ pub(crate) enum Phase {
     Checking,
     Resetting,
     Closing,
-    Severed,
+    Aborted,
     Abandoned,
 }
 
@@ -67,19 +67,19 @@ impl Phase {
     const COUNT: usize = Self::Abandoned as usize + 1;
 
     fn takes_capacity(self) -> bool {
-        !matches!(self, Self::Severed | Self::Abandoned)
+        !matches!(self, Self::Aborted | Self::Abandoned)
     }
 }
 
 impl Record {
-    /// Does somebody hold this connection, cut off or not?
+    /// Does somebody hold this connection, aborted or not?
     pub(crate) fn is_out(&self) -> bool {
-        self.phase == Phase::Lent || self.severed_loan
+        self.phase == Phase::Lent || self.aborted_loan
     }
 
-    /// Its holder has returned it. Was its line cut meanwhile?
+    /// Its holder has returned it. Was it aborted meanwhile?
     pub(crate) fn comes_back(&mut self) -> bool {
-        std::mem::replace(&mut self.severed_loan, false)
+        std::mem::replace(&mut self.aborted_loan, false)
     }
 }
 
@@ -95,11 +95,11 @@ impl Slots {
             since: now,
             id: 0,
             borrower: Borrower { call_site: Location::caller(), thread: 0 },
-            line: None,
+            abort_handle: None,
             call: None,
             stuck: false,
-            leak_told: false,
-            severed_loan: false,
+            leak_reported: false,
+            aborted_loan: false,
         };
         self.counts[Phase::Opening as usize] += 1;
         match self.vacant.pop() {
@@ -125,16 +125,16 @@ impl Slots {
         self.counts[record.phase as usize] -= 1;
         self.counts[phase as usize] += 1;
         self.stuck -= usize::from(record.stuck);
-        if phase == Phase::Severed && record.phase == Phase::Lent {
+        if phase == Phase::Aborted && record.phase == Phase::Lent {
             // Its holder still has it, and since when is still of interest.
-            (record.phase, record.severed_loan) = (phase, true);
+            (record.phase, record.aborted_loan) = (phase, true);
         } else {
             (record.phase, record.since, record.stuck) = (phase, now, false);
         }
         record
     }
 
-    /// The call in this slot hangs and cannot be cut.
+    /// The call in this slot hangs and cannot be aborted.
     pub(crate) fn mark_stuck(&mut self, slot: SlotId) {
         let record = self.get(slot);
         let before = std::mem::replace(&mut record.stuck, true);
@@ -161,7 +161,7 @@ impl Slots {
     /// How many slots count against `max_size`.
     #[inline]
     pub(crate) fn taken(&self) -> usize {
-        self.occupied() - self.count(Phase::Severed) - self.count(Phase::Abandoned)
+        self.occupied() - self.count(Phase::Aborted) - self.count(Phase::Abandoned)
     }
 
     /// How many slots are not free, those beyond `max_size` included.

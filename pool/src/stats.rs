@@ -24,11 +24,11 @@ pub struct Stats {
     pub closing: u32,
     /// Threads that wait in [`get`](crate::Pool::get).
     pub waiting: u32,
-    /// Cut off by the pool, while the call that was running on them has not returned yet. Not part of `max_size`.
-    pub severed: u32,
-    /// Threads written off in a look-up that nobody can cut. Not part of `max_size`.
+    /// Aborted by the pool, while the call that was running on them has not returned yet. Not part of `max_size`.
+    pub aborted: u32,
+    /// Threads written off in a look-up that nobody can abort. Not part of `max_size`.
     pub abandoned: u32,
-    /// Calls past their limit that registered no way to cut them. They keep their slots until they return.
+    /// Calls past their limit that registered no way to abort them. They keep their slots until they return.
     pub stuck: u32,
     /// The most connections this pool may hold.
     pub max_size: u32,
@@ -43,7 +43,7 @@ pub struct Stats {
     pub checked_out_after_waiting: u64,
     /// Loans among these that came to nothing: the borrower's look found the connection broken, or the process had been
     /// frozen and it must be checked first.
-    pub taken_back: u64,
+    pub rejected_at_checkout: u64,
     /// Requests that ran out of time.
     pub timed_out: u64,
     /// Requests refused because of `max_waiters`.
@@ -59,7 +59,7 @@ pub struct Stats {
     /// Loans reported as leaks.
     pub leaks: u64,
     /// Connections closed so far, by reason.
-    pub closed: Closed,
+    pub closed: CloseCounts,
 
     /// How long borrowers waited. One who was served while waiting is counted here when its thread wakes.
     pub wait_time: Histogram,
@@ -78,9 +78,9 @@ impl Stats {
 
 /// How many connections were closed, by reason.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Closed([u64; CloseReason::ALL.len()]);
+pub struct CloseCounts([u64; CloseReason::ALL.len()]);
 
-impl Closed {
+impl CloseCounts {
     /// Closed for this reason.
     pub fn by(&self, reason: CloseReason) -> u64 {
         self.0[reason as usize]
@@ -97,7 +97,7 @@ impl Closed {
 }
 
 /// Only the reasons that there were.
-impl fmt::Debug for Closed {
+impl fmt::Debug for CloseCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = CloseReason::ALL.iter().map(|&reason| (reason.as_str(), self.by(reason)));
         f.debug_map().entries(counts.filter(|&(_, count)| count > 0)).finish()

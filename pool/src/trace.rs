@@ -3,7 +3,7 @@
 //! Repeats of a trouble are told once, and then once in ten seconds with the number left out.
 
 use crate::error::{Holder, Report};
-use crate::event::{Called, CheckedIn, CheckedOut, ClosedOne, EventHandler, OpenFailed, Opened};
+use crate::event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened};
 use crate::sync::{Mutex, now};
 use std::time::{Duration, Instant};
 
@@ -116,7 +116,7 @@ impl EventHandler for Tracing {
         }
     }
 
-    fn checked(&self, event: &Called<'_>) {
+    fn checked(&self, event: &CallEnded<'_>) {
         match event.error {
             None => tracing::debug!(
                 target: "cabrank::check",
@@ -145,7 +145,7 @@ impl EventHandler for Tracing {
         }
     }
 
-    fn reset(&self, event: &Called<'_>) {
+    fn reset(&self, event: &CallEnded<'_>) {
         match event.error {
             None => tracing::trace!(
                 target: "cabrank::reset",
@@ -174,7 +174,7 @@ impl EventHandler for Tracing {
         }
     }
 
-    fn closed(&self, event: &ClosedOne<'_>) {
+    fn closed(&self, event: &ConnectionClosed<'_>) {
         tracing::debug!(
             target: "cabrank::close",
             {

@@ -27,9 +27,9 @@ impl cabrank::Manager for Files {
     }
 }
 
-/// How many threads there are whose names begin so. A crew's threads bear their pool's name; the harness starts threads of
+/// How many threads there are whose names begin so. A workers' threads bear their pool's name; the harness starts threads of
 /// its own when it likes.
-fn crew(name: &str) -> usize {
+fn workers(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     // A thread may end while it is looked at.
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
@@ -54,14 +54,14 @@ fn a_hundred_pools_leave_no_thread_and_no_descriptor() {
                 scope.spawn(|| (0..5).for_each(|_| drop(pool.get().unwrap())));
             }
         });
-        most_threads = most_threads.max(crew(&name));
+        most_threads = most_threads.max(workers(&name));
         most_descriptors = most_descriptors.max(descriptors());
         match round % 4 {
             0 => {
                 let report = pool.close_within(Duration::from_secs(10));
                 assert!(report.is_clean(), "{report}");
                 // They are joined; the kernel takes a moment to strike them from its list.
-                eventually("its threads are gone", || crew(&name) == 0);
+                eventually("its threads are gone", || workers(&name) == 0);
             }
             1 => pool.close(),
             2 => drop(pool),
@@ -73,7 +73,7 @@ fn a_hundred_pools_leave_no_thread_and_no_descriptor() {
         }
     }
     assert!(most_threads > 0 && most_descriptors > before, "there was something to leave behind");
-    eventually("all threads and descriptors are gone", || crew("hundred-") == 0 && descriptors() == before);
+    eventually("all threads and descriptors are gone", || workers("hundred-") == 0 && descriptors() == before);
 }
 
 #[test]
@@ -81,11 +81,11 @@ fn a_pool_at_rest_has_at_most_one_thread() {
     let _alone = alone();
     let pool = cabrank::Pool::builder().name("at rest").max_size(4).build(Files).unwrap();
     drop((0..4).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
-    assert!(crew("at rest") > 0);
-    eventually("the crew has retired", || crew("at rest") <= 1);
+    assert!(workers("at rest") > 0);
+    eventually("the workers has retired", || workers("at rest") <= 1);
     assert_eq!(pool.stats().idle, 4);
     drop(pool);
-    eventually("all threads are gone", || crew("at rest") == 0);
+    eventually("all threads are gone", || workers("at rest") == 0);
 }
 
 #[cfg(target_os = "linux")]

@@ -26,7 +26,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
     let seen = Seen::default();
     let subscriber = tracing_subscriber::registry().with(seen.clone());
-    // The crew's threads have no subscriber of this thread's.
+    // The workers' threads have no subscriber of this thread's.
     tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
     let server = Server::new();
     let name = "told by tracing";

@@ -20,7 +20,7 @@ const SEEDED_BUGS: &[(&str, &str)] = &[
     ("two_returns_against_two_waiters", "wake_only_one"),
     ("failed_connect_against_waiter", "failed_connect_keeps_slot"),
     ("close_against_get", "close_wakes_nobody"),
-    ("cut_against_finish", "disarm_does_not_wait"),
+    ("abort_against_finish", "disarm_does_not_wait"),
 ];
 
 /// loom leaves out schedules with more forced switches than this; without a bound the models take hours.

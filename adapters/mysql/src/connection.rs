@@ -36,7 +36,7 @@ impl Connection {
     /// functions that take a `mysql::Conn`.
     ///
     /// **What it loses:** errors met through it are not seen. The holder may then be given another command's reply, and
-    /// should tell the pool of such errors with `PooledConnection::note`. The next holder is safe: the reset
+    /// should tell the pool of such errors with `PooledConnection::report_error`. The next holder is safe: the reset
     /// notices replies that have slipped, and another user or database, unless the session policy is `Never`.
     pub fn raw(&mut self) -> &mut Conn {
         self.health.look_away();

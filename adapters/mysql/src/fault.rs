@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_line_is_fatal_and_a_slip_of_the_caller_is_not() {
+    fn an_error_of_the_connection_is_fatal_and_a_slip_of_the_caller_is_not() {
         assert_eq!(fault(&Error::IoError(io::ErrorKind::WouldBlock.into())), Fault::Fatal);
         assert_eq!(fault(&Error::DriverError(DriverError::UnexpectedPacket)), Fault::Fatal);
         assert_eq!(fault(&Error::DriverError(DriverError::MismatchedStmtParams(1, 2))), Fault::Statement);

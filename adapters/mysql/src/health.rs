@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_line_forbids_all_that_follows() {
+    fn an_error_of_the_connection_forbids_all_that_follows() {
         let mut health = Health::default();
         health.saw::<()>(Err(Error::IoError(io::ErrorKind::WouldBlock.into()))).unwrap_err();
         assert!(health.is_broken());

@@ -3,21 +3,21 @@
 use crate::connection::Connection;
 use crate::open::within;
 use crate::wire::Wire;
-use cabrank::{Limit, Line};
+use cabrank::{AbortHandle, Limit};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Opts, OptsBuilder};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Owns its own descriptor of the socket, and how to reach the same server again.
-pub(crate) struct MySqlLine {
+pub(crate) struct MySqlAbortHandle {
     wire: Arc<Wire>,
     opts: Arc<Opts>,
     connection_id: u32,
 }
 
-impl MySqlLine {
-    /// `None` where lines cannot be cut: the pool must then believe that calls end when they end.
+impl MySqlAbortHandle {
+    /// `None` where lines cannot be aborted: the pool must then believe that calls end when they end.
     pub(crate) fn of(conn: &Connection) -> Option<Self> {
         Wire::CAN_CUT.then(|| Self {
             wire: Arc::clone(&conn.wire),
@@ -34,15 +34,15 @@ impl MySqlLine {
     }
 }
 
-impl Line for MySqlLine {
+impl AbortHandle for MySqlAbortHandle {
     /// `KILL QUERY` on a side connection. What it interrupts fails with 1317; a `SLEEP` says Ok.
     fn cancel(&self, limit: &Limit) -> bool {
         let patience = limit.remaining().map_or(LONGEST_CANCEL, |left| left.min(LONGEST_CANCEL));
         !patience.is_zero() && self.kill_query(patience).is_ok()
     }
 
-    fn sever(&self) {
-        self.wire.sever();
+    fn abort(&self) {
+        self.wire.abort();
     }
 }
 

@@ -4,9 +4,9 @@
 //! `reset.rs`, `fault.rs`, `line.rs`, `transaction.rs`.
 
 use crate::connection::Connection;
-use crate::line::MySqlLine;
+use crate::line::MySqlAbortHandle;
 use crate::{fault, open, reset};
-use cabrank::{Fault, Limit, Line, Manager, Session};
+use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use mysql::{Opts, UrlError};
 use std::fmt;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl MySqlManager {
 
     /// Asks `config` before each connection is opened: for passwords that expire and servers that move.
     ///
-    /// It runs in a crew thread and may take until the pool's `connect_timeout`; past that the pool goes on without its
+    /// It runs in a worker thread and may take until the pool's `connect_timeout`; past that the pool goes on without its
     /// answer. An error counts as a failed attempt to connect. Keep `init`, database and user the same in all answers.
     pub fn with_config(config: impl Fn() -> mysql::Result<Opts> + Send + Sync + 'static) -> Self {
         Self::from_source(Source::Asked(Arc::new(config)))
@@ -105,16 +105,16 @@ impl Manager for MySqlManager {
     }
 
     /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself.
-    fn session(&self, conn: &mut Connection) -> Session {
-        if conn.is_clean() { Session::Clean } else { Session::Unknown }
+    fn session(&self, conn: &mut Connection) -> SessionState {
+        if conn.is_clean() { SessionState::Clean } else { SessionState::Unknown }
     }
 
     fn reset(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {
         reset::reset(conn)
     }
 
-    fn rebase(&self, conn: &mut Connection) {
-        conn.traces.rebase();
+    fn start_tracking(&self, conn: &mut Connection) {
+        conn.traces.start_tracking();
     }
 
     /// Says goodbye and waits for the server to hang up.
@@ -128,8 +128,8 @@ impl Manager for MySqlManager {
         fault::fault(error)
     }
 
-    fn line(&self, conn: &Connection) -> Option<Box<dyn Line>> {
-        MySqlLine::of(conn).map(|line| Box::new(line) as _)
+    fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
+        MySqlAbortHandle::of(conn).map(|line| Box::new(line) as _)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Opens a connection within a limit.
 //!
 //! Owns the order of the steps. The driver shows no descriptor until the connection is ready, so until then its own
-//! time-outs are all there is to bound it; from then on the line can be cut.
+//! time-outs are all there is to bound it; from then on the line can be aborted.
 
 use crate::connection::{Connection, Home};
 use crate::harmless::{is_harmless, only_sets};
@@ -29,7 +29,7 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     let wire = Arc::new(Wire::of(&conn)?);
     if let Some(limit) = limit {
         let wire = Arc::clone(&wire);
-        limit.on_cut(move || wire.sever());
+        limit.on_abort(move || wire.abort());
     }
     wire.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
 
@@ -107,7 +107,7 @@ fn dial(opts: Opts, limit: Option<&Limit>) -> Result<(Conn, Opts)> {
 
 /// The addresses to try; `None` stands for what the options themselves say.
 ///
-/// The driver would look a name up where nobody can cut it, and give up at the first address that refuses. With TLS the
+/// The driver would look a name up where nobody can abort it, and give up at the first address that refuses. With TLS the
 /// name must stay, for the certificate is checked against it: the driver then looks it up again.
 fn addresses(opts: &Opts, limit: Option<&Limit>) -> Result<Vec<Option<IpAddr>>> {
     let host = opts.get_ip_or_hostname();
@@ -128,11 +128,11 @@ fn addresses(opts: &Opts, limit: Option<&Limit>) -> Result<Vec<Option<IpAddr>>> 
     Ok(addresses)
 }
 
-/// Runs what nobody can cut, and gives up on it when the limit is over.
+/// Runs what nobody can abort, and gives up on it when the limit is over.
 fn look_up<T>(limit: Option<&Limit>, look: impl FnOnce() -> T) -> Result<T> {
     match limit {
         None => Ok(look()),
-        Some(limit) => limit.uncuttable(look).ok_or(Error::DriverError(DriverError::ConnectTimeout)),
+        Some(limit) => limit.unabortable(look).ok_or(Error::DriverError(DriverError::ConnectTimeout)),
     }
 }
 

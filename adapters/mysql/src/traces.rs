@@ -95,7 +95,7 @@ impl Traces {
     }
 
     /// What was left until now is how the session is to be.
-    pub(crate) fn rebase(&mut self) {
+    pub(crate) fn start_tracking(&mut self) {
         (self.left, self.untold, self.lasting) = (false, false, false);
     }
 
@@ -144,7 +144,7 @@ mod tests {
         traces.executed(2);
         traces.done();
         assert!(!traces.none());
-        traces.rebase();
+        traces.start_tracking();
         traces.executed(1);
         traces.done();
         assert!(traces.none());
@@ -171,7 +171,7 @@ mod tests {
             let mut traces = Traces::default();
             traces.text(text);
             traces.done();
-            traces.rebase();
+            traces.start_tracking();
             assert!(!traces.none(), "{text}");
             traces.forget();
             assert!(traces.none());
@@ -187,7 +187,7 @@ mod tests {
             traces.text(text);
             traces.done();
             assert!(!traces.none(), "{text}");
-            traces.rebase();
+            traces.start_tracking();
             assert!(traces.none(), "{text}");
         }
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) struct Wire(OwnedFd);
 
 impl Wire {
-    /// Whether a call on such a line can be cut.
+    /// Whether a call on such a line can be aborted.
     pub(crate) const CAN_CUT: bool = true;
 
     pub(crate) fn of(conn: &Conn) -> io::Result<Self> {
@@ -37,9 +37,9 @@ impl Wire {
         !matches!(looked, Err(Errno::AGAIN | Errno::INTR))
     }
 
-    /// Cuts the line: whoever reads or writes on it fails. Does not block.
-    pub(crate) fn sever(&self) {
-        // An error says that it is cut already.
+    /// Aborts the connection: whoever reads or writes on it fails. Does not block.
+    pub(crate) fn abort(&self) {
+        // An error says that it is aborted already.
         let _ = shutdown(&self.0, Shutdown::Both);
     }
 
@@ -50,13 +50,13 @@ impl Wire {
         Ok(())
     }
 
-    /// Waits until the server has hung up, or cuts the line after `patience`.
+    /// Waits until the server has hung up, or aborts the connection after `patience`.
     pub(crate) fn wait_for_end(&self, patience: Option<Duration>) {
         let patience = patience.map(|span| span.max(Duration::from_millis(1)));
         let mut rest = [0; 512];
         if self.set_timeouts(patience, None).is_ok() {
             while matches!(recv(&self.0, &mut rest[..], RecvFlags::empty()), Ok((1.., _)) | Err(Errno::INTR)) {}
         }
-        self.sever();
+        self.abort();
     }
 }

@@ -1,4 +1,4 @@
-//! The plain fallback where the driver does not show its socket: nothing is seen and nothing can be cut.
+//! The plain fallback where the driver does not show its socket: nothing is seen and nothing can be aborted.
 
 use mysql::Conn;
 use std::io;
@@ -18,7 +18,7 @@ impl Wire {
         false
     }
 
-    pub(crate) fn sever(&self) {}
+    pub(crate) fn abort(&self) {}
 
     pub(crate) fn set_timeouts(&self, _: Option<Duration>, _: Option<Duration>) -> io::Result<()> {
         Ok(())

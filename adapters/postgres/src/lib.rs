@@ -12,7 +12,7 @@ mod source;
 mod connection;
 mod statements;
 
-// The line: how we get between the driver and its socket, what we read there, how it is cut.
+// The line: how we get between the driver and its socket, what we read there, how it is aborted.
 mod connector;
 mod line;
 mod stream;

@@ -1,8 +1,8 @@
-//! A connection in the hands of another thread: cancel what runs, or cut the line.
+//! A connection in the hands of another thread: cancel what runs, or abort the connection.
 
 use crate::connector::Connector;
 use crate::tap::Tap;
-use cabrank::{Limit, Line};
+use cabrank::{AbortHandle, Limit};
 use postgres::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -66,20 +66,20 @@ impl fmt::Debug for CancelToken {
 }
 
 /// The line in the hands of the pool.
-pub(crate) struct PostgresLine {
+pub(crate) struct PostgresAbortHandle {
     pub(crate) token: postgres::CancelToken,
     pub(crate) connector: Connector,
     pub(crate) tap: Arc<Tap>,
 }
 
-impl Line for PostgresLine {
+impl AbortHandle for PostgresAbortHandle {
     fn cancel(&self, limit: &Limit) -> bool {
         let deadline = limit.deadline().or_else(|| Instant::now().checked_add(LONGEST_CANCEL));
         cancel(&self.token, &self.connector, deadline).is_ok()
     }
 
-    fn sever(&self) {
-        self.tap.sever();
+    fn abort(&self) {
+        self.tap.abort();
     }
 }
 

@@ -5,10 +5,10 @@
 
 use crate::connection::Connection;
 use crate::connector::{BoxError, Tls, erase};
-use crate::line::PostgresLine;
+use crate::line::PostgresAbortHandle;
 use crate::source::{Source, from_libpq_env};
 use crate::{fault, open, reset};
-use cabrank::{Fault, Limit, Line, Manager, Session};
+use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Config, Error, Socket};
 use std::fmt;
@@ -79,7 +79,7 @@ impl PostgresManager {
         Ok(Self::new(from_libpq_env(|name| std::env::var(name).ok())?, tls))
     }
 
-    /// Asks `config` before each connect: for credentials that expire. It runs in a helper thread of the pool, as part of
+    /// Asks `config` before each connect: for credentials that expire. It runs in a worker of the pool, as part of
     /// the connect and within its limit, so it may look something up; it must not open sessions at the server. Its error
     /// is the source of the pool's.
     pub fn with_config<T, E>(config: impl Fn() -> Result<Config, E> + Send + Sync + 'static, tls: T) -> Self
@@ -131,7 +131,7 @@ impl Manager for PostgresManager {
     }
 
     fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
-        // Also bounded here, for a connection whose line cannot be cut.
+        // Also bounded here, for a connection whose line cannot be aborted.
         conn.client.is_valid(limit.remaining().unwrap_or(NO_LIMIT))
     }
 
@@ -141,17 +141,17 @@ impl Manager for PostgresManager {
         conn.ends_cancelled() || conn.client.is_closed() || conn.tap().is_some_and(|tap| tap.is_over())
     }
 
-    fn session(&self, conn: &mut Connection) -> Session {
-        conn.tap().map_or(Session::Unknown, |tap| tap.session(conn.transaction_pooler))
+    fn session(&self, conn: &mut Connection) -> SessionState {
+        conn.tap().map_or(SessionState::Unknown, |tap| tap.session(conn.transaction_pooler))
     }
 
     fn reset(&self, conn: &mut Connection, _: &Limit) -> Result<(), Error> {
         reset::reset(conn)
     }
 
-    fn rebase(&self, conn: &mut Connection) {
+    fn start_tracking(&self, conn: &mut Connection) {
         if let Some(tap) = conn.tap() {
-            tap.tracker().rebase();
+            tap.tracker().start_tracking();
         }
     }
 
@@ -161,7 +161,7 @@ impl Manager for PostgresManager {
             tap.linger();
         }
         let Connection { client, statements, tap, .. } = conn;
-        // Fails if the line is cut or dead, which is an end as good as another.
+        // Fails if the connection is aborted or dead, which is an end as good as another.
         let _ = client.close();
         drop((statements, tap));
     }
@@ -170,9 +170,13 @@ impl Manager for PostgresManager {
         fault::fault(error)
     }
 
-    fn line(&self, conn: &Connection) -> Option<Box<dyn Line>> {
+    fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
         let tap = Arc::clone(conn.tap.as_ref()?);
-        Some(Box::new(PostgresLine { token: conn.client.cancel_token(), connector: conn.connector.clone(), tap }))
+        Some(Box::new(PostgresAbortHandle {
+            token: conn.client.cancel_token(),
+            connector: conn.connector.clone(),
+            tap,
+        }))
     }
 }
 

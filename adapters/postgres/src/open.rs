@@ -21,7 +21,7 @@ use std::time::Duration;
 pub(crate) fn open(manager: &PostgresManager, limit: &Limit) -> Result<Connection, Error> {
     let mut config = match &manager.source {
         Source::Fixed(config) => Config::clone(config),
-        Source::Asked(ask) => limit.uncuttable(|| ask()).ok_or_else(too_late)?.map_err(driver_error)?,
+        Source::Asked(ask) => limit.unabortable(|| ask()).ok_or_else(too_late)?.map_err(driver_error)?,
     };
     if config.get_hosts().iter().any(is_unix) {
         return open_untapped(manager, config, limit);
@@ -38,7 +38,7 @@ pub(crate) fn open(manager: &PostgresManager, limit: &Limit) -> Result<Connectio
         deadline: None,
     };
     let cut = Arc::clone(&tap);
-    limit.on_cut(move || cut.sever());
+    limit.on_abort(move || cut.abort());
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let client = config.connect(connector.clone())?;
     Ok(wrap(manager, client, connector, Some(tap)))
@@ -87,7 +87,7 @@ fn resolve(config: &mut Config, limit: &Limit) -> Result<(), Error> {
     }
 
     let asked = names.clone();
-    let found = limit.uncuttable(move || asked.iter().map(|name| look_up(name)).collect::<Vec<_>>());
+    let found = limit.unabortable(move || asked.iter().map(|name| look_up(name)).collect::<Vec<_>>());
     let found = found.ok_or_else(too_late)?;
     if let (true, Some(Err(_))) = (found.iter().all(Result::is_err), found.first()) {
         let error = found.into_iter().find_map(Result::err);

@@ -4,20 +4,20 @@
 //! itself has prepared and goes on using, which breaks the connection for good.
 
 use crate::connection::Connection;
-use cabrank::Session;
+use cabrank::SessionState;
 use postgres::error::SqlState;
 use postgres::{Error, SimpleQueryMessage};
 
 /// Undoes what the last holder did. An error means that it cannot be undone, and the connection must be closed.
 pub(crate) fn reset(conn: &mut Connection) -> Result<(), Error> {
-    let session = conn.tap().map_or(Session::Unknown, |tap| tap.session(false));
+    let session = conn.tap().map_or(SessionState::Unknown, |tap| tap.session(false));
     let rest = if conn.transaction_pooler { "" } else { REST };
 
     // Outside of a transaction ROLLBACK puts a warning into the server's log, and BEGIN does so inside of one. In an
     // aborted one BEGIN fails, and nothing has been done.
     let mut run = |head: &str| conn.client.simple_query(&format!("{head}{rest}"));
     let answer = match session {
-        Session::InTransaction => run("ROLLBACK")?,
+        SessionState::InTransaction => run("ROLLBACK")?,
         _ => match run("BEGIN; ROLLBACK") {
             Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => run("ROLLBACK")?,
             answer => answer?,

@@ -3,7 +3,7 @@
 //! Owns the flags and their order. Who polls is `stream.rs`; what the bytes mean is `wire`.
 
 use crate::wire::{End, Tracker};
-use cabrank::Session;
+use cabrank::SessionState;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,13 @@ use std::task::{Context, Waker};
 
 /// One connection's tap. Shared by the stream, which the driver owns, the connection, and its line.
 pub(crate) struct Tap {
-    /// The line is cut: every poll fails from here on.
-    severed: AtomicBool,
+    /// The connection is aborted: every poll fails from here on.
+    aborted: AtomicBool,
     /// End of stream or an I/O error was seen.
     ended: AtomicBool,
     /// Closing waits until the server has closed its end.
     lingering: AtomicBool,
-    /// Whoever polled last, so that cutting the line wakes them.
+    /// Whoever polled last, so that aborting wakes them.
     waker: Mutex<Option<Waker>>,
     tracker: Mutex<Tracker>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Tap {
 impl Tap {
     pub(crate) fn new() -> Self {
         Self {
-            severed: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             lingering: AtomicBool::new(false),
             waker: Mutex::new(None),
@@ -40,8 +40,8 @@ impl Tap {
     }
 
     /// Makes whatever waits on the stream fail, now and for ever. Does not block.
-    pub(crate) fn sever(&self) {
-        self.severed.store(true, Ordering::SeqCst);
+    pub(crate) fn abort(&self) {
+        self.aborted.store(true, Ordering::SeqCst);
         let waker = lock(&self.waker).take();
         if let Some(waker) = waker {
             waker.wake();
@@ -51,14 +51,14 @@ impl Tap {
     /// To be asked first in every poll. The flag is looked at again after the waker is stored, for a cut in between would
     /// wake nobody.
     pub(crate) fn check(&self, context: &Context<'_>) -> io::Result<()> {
-        if !self.severed.load(Ordering::SeqCst) {
+        if !self.aborted.load(Ordering::SeqCst) {
             let mut waker = lock(&self.waker);
             match &mut *waker {
                 Some(waker) => waker.clone_from(context.waker()),
                 None => *waker = Some(context.waker().clone()),
             }
             drop(waker);
-            if !self.severed.load(Ordering::SeqCst) {
+            if !self.aborted.load(Ordering::SeqCst) {
                 return Ok(());
             }
         }
@@ -79,10 +79,10 @@ impl Tap {
 
     /// Nothing can be asked of this connection any more.
     pub(crate) fn is_over(&self) -> bool {
-        self.ended.load(Ordering::Relaxed) || self.severed.load(Ordering::Relaxed) || self.tracker().end().is_some()
+        self.ended.load(Ordering::Relaxed) || self.aborted.load(Ordering::Relaxed) || self.tracker().end().is_some()
     }
 
-    pub(crate) fn session(&self, transaction_only: bool) -> Session {
+    pub(crate) fn session(&self, transaction_only: bool) -> SessionState {
         self.tracker().session(transaction_only)
     }
 

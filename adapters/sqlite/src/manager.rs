@@ -7,7 +7,7 @@ use crate::connection::Connection;
 use crate::source::Source;
 use crate::tracker::Trace;
 use crate::{fault, open, reset};
-use cabrank::{Fault, Limit, Line, Manager, Session};
+use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use rusqlite::{InterruptHandle, OpenFlags};
 use std::fmt;
 use std::path::Path;
@@ -149,40 +149,40 @@ impl Manager for SqliteManager {
     const REMOTE: bool = false;
 
     fn connect(&self, limit: &Limit) -> rusqlite::Result<Connection> {
-        open::open(self, limit.remaining(), |interrupt| limit.on_cut(move || interrupt.interrupt()))
+        open::open(self, limit.remaining(), |interrupt| limit.on_abort(move || interrupt.interrupt()))
     }
 
     /// Looks whether the path still leads to the file that was opened, and reads the number of its schema.
     fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
         let interrupt = conn.get_interrupt_handle();
-        limit.on_cut(move || interrupt.interrupt());
+        limit.on_abort(move || interrupt.interrupt());
         open::check(conn)
     }
 
     /// Nothing that would prove a connection dead shows without asking: a leaked statement only makes the session
-    /// [`Unknown`](Session::Unknown).
+    /// [`Unknown`](SessionState::Unknown).
     fn has_broken(&self, _: &mut Connection) -> bool {
         false
     }
 
-    fn session(&self, conn: &mut Connection) -> Session {
+    fn session(&self, conn: &mut Connection) -> SessionState {
         if !conn.driver.is_autocommit() {
-            Session::InTransaction
+            SessionState::InTransaction
         } else if conn.tracker.is_whole() && conn.tracker.traces() == Trace::NONE && !conn.driver.is_busy() {
-            Session::Clean
+            SessionState::Clean
         } else {
-            Session::Unknown
+            SessionState::Unknown
         }
     }
 
     fn reset(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
         let interrupt = conn.get_interrupt_handle();
-        limit.on_cut(move || interrupt.interrupt());
+        limit.on_abort(move || interrupt.interrupt());
         reset::reset(conn, self.busy_timeout)
     }
 
     /// What the manager and `on_open` have set is not a holder's.
-    fn rebase(&self, conn: &mut Connection) {
+    fn start_tracking(&self, conn: &mut Connection) {
         conn.tracker.forget();
     }
 
@@ -191,7 +191,7 @@ impl Manager for SqliteManager {
     fn close(&self, conn: Connection, limit: &Limit) {
         let _alone = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         let interrupt = conn.get_interrupt_handle();
-        limit.on_cut(move || interrupt.interrupt());
+        limit.on_abort(move || interrupt.interrupt());
         // Fails only on a leaked statement. Dropping it then is all that is left to do.
         let _ = conn.driver.close();
     }
@@ -200,7 +200,7 @@ impl Manager for SqliteManager {
         fault::fault(error)
     }
 
-    fn line(&self, conn: &Connection) -> Option<Box<dyn Line>> {
+    fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
         Some(Box::new(Interrupt(conn.get_interrupt_handle())))
     }
 }
@@ -240,13 +240,13 @@ pub(crate) type Init = Arc<dyn Fn(&mut rusqlite::Connection) -> rusqlite::Result
 /// Interrupts whatever statement runs. Needs no second connection, and does nothing to one that is idle or closed.
 struct Interrupt(InterruptHandle);
 
-impl Line for Interrupt {
+impl AbortHandle for Interrupt {
     fn cancel(&self, _: &Limit) -> bool {
         self.0.interrupt();
         true
     }
 
-    fn sever(&self) {
+    fn abort(&self) {
         self.0.interrupt();
     }
 }

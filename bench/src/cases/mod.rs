@@ -104,7 +104,7 @@ pub const ALL: &[Case] = &[
     },
     Case {
         name: "black_hole",
-        about: "established lines of a pool of 10 fall silent, new ones are fine: idle, and with 4 at work",
+        about: "established flows of a pool of 10 fall silent, new ones are fine: idle, and with 4 at work",
         seconds: (28, 130),
         run: black_hole::run,
     },

@@ -65,7 +65,7 @@ const SUMMARY: &[(&str, &str, usize, u32, &str)] = &[
     ("server away for 2 s: failed gets", "recovery", 16, 8, "failed_gets"),
     ("the same: failed queries", "recovery", 16, 8, "failed_queries"),
     ("the same: first success after it is back, ms", "recovery", 16, 8, "first_success_ms"),
-    ("established lines silent: borrowers that hang, of 10", "black_hole", 10, 10, "hung_loans"),
+    ("established flows silent: borrowers that hang, of 10", "black_hole", 10, 10, "hung_loans"),
     ("threads of a pool at rest", "memory", 0, 10, "threads"),
 ];
 

@@ -11,8 +11,8 @@ on_each_engine! {
     under_load_no_money_is_lost_and_the_numbers_add_up,
     told_to_end_under_load_it_answers_all_that_it_has_begun,
     a_request_under_way_when_it_is_told_to_end_is_answered,
-    overload_is_told_at_once_and_those_in_line_are_served,
-    what_does_not_end_is_cut_off_at_the_deadline,
+    overload_is_told_at_once_and_those_in_the_queue_are_served,
+    what_does_not_end_is_aborted_at_the_deadline,
 }
 
 fn under_load_no_money_is_lost_and_the_numbers_add_up(place: &mut Place) {
@@ -110,7 +110,7 @@ fn a_request_under_way_when_it_is_told_to_end_is_answered(place: &mut Place) {
     until("no session is left", || place.sessions() == 0);
 }
 
-fn overload_is_told_at_once_and_those_in_line_are_served(place: &mut Place) {
+fn overload_is_told_at_once_and_those_in_the_queue_are_served(place: &mut Place) {
     let service = Service::start(place, &["--max-size", "2", "--wait", "60"]);
     let address = service.address;
     let obstacle = Obstacle::new(place);
@@ -133,7 +133,7 @@ fn overload_is_told_at_once_and_those_in_line_are_served(place: &mut Place) {
     assert_clean_end(service, place);
 }
 
-fn what_does_not_end_is_cut_off_at_the_deadline(place: &mut Place) {
+fn what_does_not_end_is_aborted_at_the_deadline(place: &mut Place) {
     let mut service = Service::start(place, &["--deadline", "2"]);
     let address = service.address;
     let obstacle = Obstacle::new(place);

@@ -53,9 +53,9 @@ fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
         let report = pool.close_within(Duration::from_millis(500));
         assert!(begun.elapsed() < Duration::from_millis(750));
         assert!(running.join().unwrap().is_err(), "it was cancelled");
-        let named = report.cancelled.iter().chain(&report.severed);
+        let named = report.cancelled.iter().chain(&report.aborted);
         assert!(named.map(|holder| holder.call_site.file()).all(|file| file.ends_with("closing.rs")));
-        assert_eq!(report.cancelled.len() + report.severed.len(), 1, "{report:?}");
+        assert_eq!(report.cancelled.len() + report.aborted.len(), 1, "{report:?}");
     });
     eventually(|| subject.sessions() == 0);
 }
@@ -72,7 +72,7 @@ fn close_within_ends_a_statement_at_the_server<S: Remote>() {
         let took = begun.elapsed();
         assert!(took < Duration::from_millis(750), "{took:?}");
         running.join().unwrap().expect_err("it was cancelled");
-        assert_eq!((report.cancelled.len(), report.severed.len()), (1, 0), "{report:?}");
+        assert_eq!((report.cancelled.len(), report.aborted.len()), (1, 0), "{report:?}");
         assert!(report.cancelled[0].call_site.file().ends_with("closing.rs"));
         eventually(|| subject.running() == 0 && subject.sessions() == 0);
         figure(format!("close_within(500 ms) took {} ms, 0 statements and 0 sessions left", took.as_millis()));
@@ -92,8 +92,8 @@ fn close_within_cuts_what_cannot_be_cancelled<S: Remote>() {
         let report = pool.close_within(Duration::from_millis(500));
         let took = begun.elapsed();
         assert!(took < Duration::from_millis(750), "{took:?}");
-        running.join().unwrap().expect_err("it was cut");
-        assert_eq!(report.severed.len(), 1, "{report:?}");
+        running.join().unwrap().expect_err("it was aborted");
+        assert_eq!(report.aborted.len(), 1, "{report:?}");
     });
     // The server hears of it at the end of its statement.
     proxy.set(NetworkFault::None);

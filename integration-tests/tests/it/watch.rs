@@ -2,7 +2,7 @@
 //! go without waiting for the server.
 
 use crate::cases::eventually;
-use cabrank::{CloseReason, ClosedOne, EventHandler, OpenFailed};
+use cabrank::{CloseReason, ConnectionClosed, EventHandler, OpenFailed};
 use integration_tests::{Census, Database};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,12 +49,12 @@ impl Drop for Watch {
     }
 }
 
-/// Counts what was cut off or taken out, and openings that failed, whose sessions the server may have for a moment more.
+/// Counts what was aborted or taken out, and openings that failed, whose sessions the server may have for a moment more.
 #[derive(Default)]
 struct Ledger(AtomicUsize);
 
 impl EventHandler for Ledger {
-    fn closed(&self, event: &ClosedOne<'_>) {
+    fn closed(&self, event: &ConnectionClosed<'_>) {
         use CloseReason::{Broken, CheckFailed, Detached, Overran, Panicked, ResetFailed};
         if matches!(event.reason, Broken | CheckFailed | Detached | Overran | Panicked | ResetFailed) {
             self.0.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! The driver of the models: it counts the sessions that are open, and never is there one too many.
 
 use crate::limit::Limit;
-use crate::manager::{Fault, Line, Manager};
+use crate::manager::{AbortHandle, Fault, Manager};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -11,16 +11,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 pub(super) struct Fake {
     /// How many attempts to connect are still to fail.
     pub(super) refusals: AtomicUsize,
-    /// Sessions whose line is not cut. They are what `max_size` bounds.
+    /// Sessions that are not aborted. They are what `max_size` bounds.
     pub(super) sessions: Arc<AtomicUsize>,
     pub(super) max_size: usize,
 }
 
-/// A connection, with the line by which it can be cut.
+/// A connection, with the handle by which it can be aborted.
 pub(super) struct Conn(pub(super) Arc<Wire>);
 
 pub(super) struct Wire {
-    pub(super) cut: AtomicBool,
+    pub(super) aborted: AtomicBool,
     sessions: Arc<AtomicUsize>,
 }
 
@@ -37,7 +37,7 @@ impl Manager for Fake {
             return Err(Refused);
         }
         assert!(self.sessions.fetch_add(1, SeqCst) < self.max_size, "more sessions than max_size");
-        Ok(Conn(Arc::new(Wire { cut: AtomicBool::new(false), sessions: Arc::clone(&self.sessions) })))
+        Ok(Conn(Arc::new(Wire { aborted: AtomicBool::new(false), sessions: Arc::clone(&self.sessions) })))
     }
 
     fn is_valid(&self, _: &mut Conn, _: &Limit) -> Result<(), Refused> {
@@ -52,22 +52,22 @@ impl Manager for Fake {
         Fault::Unavailable
     }
 
-    fn line(&self, conn: &Conn) -> Option<Box<dyn Line>> {
+    fn abort_handle(&self, conn: &Conn) -> Option<Box<dyn AbortHandle>> {
         Some(Box::new(WireEnd(Arc::clone(&conn.0))))
     }
 }
 
 struct WireEnd(Arc<Wire>);
 
-impl Line for WireEnd {
-    fn sever(&self) {
+impl AbortHandle for WireEnd {
+    fn abort(&self) {
         self.0.end();
     }
 }
 
 impl Wire {
     fn end(&self) {
-        if !self.cut.swap(true, SeqCst) {
+        if !self.aborted.swap(true, SeqCst) {
             self.sessions.fetch_sub(1, SeqCst);
         }
     }

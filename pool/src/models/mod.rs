@@ -1,7 +1,7 @@
 //! The races that the pool must survive, each played in all schedules by loom: the core's own code, with a driver that
 //! is made up. `cargo xtask models` runs them, and then each with a bug that it must catch.
 //!
-//! A model's threads are borrowers, holders, and those who play the crew. A thread that waits in vain is a deadlock, at
+//! A model's threads are borrowers, holders, and those who play the workers. A thread that waits in vain is a deadlock, at
 //! which loom panics; what else must hold is said at the end of each model, and by [`Fake`] at each connect.
 
 mod fake;
@@ -9,13 +9,13 @@ mod fake;
 use crate::checkin::checkin;
 use crate::checkout::checkout;
 use crate::config::Config;
+use crate::driver_calls;
 use crate::error::GetError;
 use crate::shared::{Held, Hooks, Shared};
 use crate::slots::Borrower;
-use crate::state::todo::Delivery;
+use crate::state::actions::Delivery;
 use crate::stats::Stats;
 use crate::sync;
-use crate::upkeep;
 use crate::waiter::{Waiter, Wake};
 use fake::{Fake, Refused};
 use loom::thread;
@@ -72,7 +72,7 @@ fn two_returns_against_two_waiters() {
         assert_eq!(stats(&pool).in_use, 2);
         loans.into_iter().for_each(|loan| checkin(loan.expect("it was returned")));
     });
-    // The first in line is slow to look. That holds up nobody behind it.
+    // The first in the queue is slow to look. That holds up nobody behind it.
     model(LOOSE, 2, |pool| {
         let (one, other) = (get(&pool, FOREVER).expect("idle"), get(&pool, FOREVER).expect("idle"));
         let (waiter, now) = (Waiter::new(), sync::now());
@@ -85,14 +85,14 @@ fn two_returns_against_two_waiters() {
         let (entry, now) = loop {
             waiter.park(None);
             let now = sync::now();
-            match pool.with(now, |state, todo| state.look(&ticket, now, nobody(), todo)) {
+            match pool.with(now, |state, actions| state.receive(&ticket, now, nobody(), actions)) {
                 Some(Delivery::Connection(entry)) => break (entry, now),
                 // Somebody overtook, as one may within the window.
                 None => {}
                 _ => panic!("the pool is open"),
             }
         };
-        pool.with(now, |state, todo| state.put(entry, now, todo));
+        pool.with(now, |state, actions| state.put(entry, now, actions));
         checkin(loan);
         holder.join().unwrap();
         assert_eq!(stats(&pool).idle, 2);
@@ -105,11 +105,11 @@ fn failed_connect_against_waiter() {
     model(LOOSE, 0, |pool| {
         pool.manager.refusals.store(1, SeqCst);
         // The attempt is under way for somebody who did not wait for it.
-        pool.with(sync::now(), |state, _| state.nudge());
+        pool.with(sync::now(), |state, _| state.want_one());
         let borrower = spawn(&pool, |pool| get(&pool, FOREVER).map(checkin));
         // The first attempt, the alarm at the end of the back-off, the second attempt.
         while stats(&pool).opened == 0 {
-            upkeep::run(pool.crew.take_or_ring().expect("the pool is open"));
+            driver_calls::run(pool.workers.take_or_ring().expect("the pool is open"));
         }
         borrower.join().unwrap().expect("the second attempt succeeds");
         let stats = stats(&pool);
@@ -134,30 +134,30 @@ fn close_against_get() {
     });
 }
 
-/// A check's time is over while it ends: either its connection is good and its line is never cut, or it is discarded,
+/// A check's time is over while it ends: either its connection is good and it is never aborted, or it is discarded,
 /// its slot is free once, and the borrower gets another.
 #[test]
-fn cut_against_finish() {
+fn abort_against_finish() {
     model(LOOSE, 1, |pool| {
         // A look at the connection is not enough any more: it must be checked.
         pool.with(sync::now(), |state, _| state.suspect());
-        let crew = spawn(&pool, |pool| {
-            while let Some(job) = pool.crew.take() {
-                upkeep::run(job);
+        let workers = spawn(&pool, |pool| {
+            while let Some(job) = pool.workers.take() {
+                driver_calls::run(job);
             }
         });
         let timer = spawn(&pool, |pool| {
-            while let Some(job) = pool.crew.take_or_ring() {
-                upkeep::run(job);
+            while let Some(job) = pool.workers.take_or_ring() {
+                driver_calls::run(job);
             }
         });
         let loan = get(&pool, FOREVER).expect("this one or another");
-        assert!(!loan.cab.conn.0.cut.load(SeqCst), "its line was cut before the loan");
+        assert!(!loan.slotted.conn.0.aborted.load(SeqCst), "it was aborted before the loan");
         let stats = stats(&pool);
         assert_eq!((stats.open, stats.in_use), (1, 1), "slots are miscounted: {stats:?}");
         checkin(loan);
         pool.close();
-        crew.join().unwrap();
+        workers.join().unwrap();
         timer.join().unwrap();
     });
 }
@@ -170,8 +170,8 @@ fn model(fairness_window: Duration, idle: usize, script: fn(Pool)) {
         let pool = pool(fairness_window, idle);
         script(Arc::clone(&pool));
         pool.close();
-        while let Some(job) = pool.crew.take() {
-            upkeep::run(job);
+        while let Some(job) = pool.workers.take() {
+            driver_calls::run(job);
         }
         pool.with(sync::now(), |state, _| assert_eq!(state.occupied(), 0, "a slot is lost"));
         assert_eq!(pool.manager.sessions.load(SeqCst), 0, "a connection is lost");
@@ -197,13 +197,13 @@ fn pool(fairness_window: Duration, idle: usize) -> Pool {
         tracing: crate::trace::Tracing::default(),
     };
     let manager = Fake { refusals: AtomicUsize::new(0), sessions: Arc::default(), max_size };
-    let pool = Shared::new(manager, config, hooks, upkeep::run);
+    let pool = Shared::new(manager, config, hooks, driver_calls::run);
     pool.with(sync::now(), |_, _| ());
     for _ in 0..idle {
-        upkeep::run(pool.crew.take().expect("an attempt for each"));
+        driver_calls::run(pool.workers.take().expect("an attempt for each"));
     }
     let now = sync::now();
-    pool.with(now, |state, todo| state.resize(max_size, 0, now, todo));
+    pool.with(now, |state, actions| state.resize(max_size, 0, now, actions));
     pool
 }
 

@@ -1,7 +1,7 @@
 //! Capacity as a value: a slot, and a connection that is held with its slot outside the state.
 
 use crate::entry::Entry;
-use crate::manager::{Line, Manager};
+use crate::manager::{AbortHandle, Manager};
 use crate::shared::Shared;
 use crate::slots::SlotId;
 use crate::sync;
@@ -17,15 +17,15 @@ pub(crate) struct Slot<M: Manager> {
 }
 
 /// A connection and the slot that it fills.
-pub(crate) struct Cab<M: Manager> {
+pub(crate) struct SlottedConnection<M: Manager> {
     // In this order: the slot is free only when the connection is gone.
     pub(crate) conn: M::Connection,
     pub(crate) slot: Slot<M>,
 }
 
-/// A connection that its borrower or the crew answers for: dropped, it pays its slot back. One pointer, for what is written in
+/// A connection that its borrower or a worker answers for: dropped, it pays its slot back. One pointer, for what is written in
 /// parts and copied as a whole makes a processor wait.
-pub(crate) struct Held<M: Manager>(Box<Entry<Cab<M>>>);
+pub(crate) struct Held<M: Manager>(Box<Entry<SlottedConnection<M>>>);
 
 impl<M: Manager> Slot<M> {
     pub(super) fn new(shared: &Arc<Shared<M>>, id: SlotId) -> Self {
@@ -47,36 +47,36 @@ impl<M: Manager> Held<M> {
     pub(crate) fn new(
         slot: Slot<M>,
         conn: M::Connection,
-        line: Option<Arc<dyn Line>>,
+        abort_handle: Option<Arc<dyn AbortHandle>>,
         generation: u64,
         now: Instant,
     ) -> Self {
-        Self(Box::new(Entry::new(slot.id, Cab { conn, slot }, line, generation, now)))
+        Self(Box::new(Entry::new(slot.id, SlottedConnection { conn, slot }, abort_handle, generation, now)))
     }
 
     /// Answers for what the state has just given up.
     #[inline]
-    pub(crate) fn hold(shared: &Arc<Shared<M>>, mut entry: Box<Entry<Cab<M>>>) -> Self {
-        entry.cab.slot.shared = Some(Arc::clone(shared));
+    pub(crate) fn hold(shared: &Arc<Shared<M>>, mut entry: Box<Entry<SlottedConnection<M>>>) -> Self {
+        entry.slotted.slot.shared = Some(Arc::clone(shared));
         Self(entry)
     }
 
     /// For the state, which answers for the slot once it has the entry. Until then nothing may unwind.
     #[inline]
-    pub(crate) fn give_back(self) -> (Arc<Shared<M>>, Box<Entry<Cab<M>>>) {
+    pub(crate) fn into_entry(self) -> (Arc<Shared<M>>, Box<Entry<SlottedConnection<M>>>) {
         let Self(mut entry) = self;
-        let shared = entry.cab.slot.shared.take().expect("what is held has its pool");
+        let shared = entry.slotted.slot.shared.take().expect("what is held has its pool");
         (shared, entry)
     }
 
     /// To be taken apart.
-    pub(crate) fn into_entry(self) -> Entry<Cab<M>> {
+    pub(crate) fn unbox(self) -> Entry<SlottedConnection<M>> {
         *self.0
     }
 }
 
 impl<M: Manager> Deref for Held<M> {
-    type Target = Entry<Cab<M>>;
+    type Target = Entry<SlottedConnection<M>>;
 
     #[inline]
     fn deref(&self) -> &Self::Target {
@@ -94,7 +94,7 @@ impl<M: Manager> DerefMut for Held<M> {
 impl<M: Manager> Drop for Slot<M> {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            shared.with(sync::now(), |state, todo| state.release(self.id, todo));
+            shared.with(sync::now(), |state, actions| state.release(self.id, actions));
         }
     }
 }

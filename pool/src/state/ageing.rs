@@ -5,14 +5,14 @@ use crate::error::Holder;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
 use crate::state::State;
-use crate::state::todo::{Action, Todo};
+use crate::state::actions::{Action, Actions};
 use crate::sync::after;
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
-    /// The upkeep: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
+    /// The maintenance: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
     /// due again. `alarm` is the one that rang, `wall` the wall clock.
-    pub(crate) fn tick(&mut self, alarm: Instant, now: Instant, wall: Duration, todo: &mut Todo<C, E>) {
+    pub(crate) fn tick(&mut self, alarm: Instant, now: Instant, wall: Duration, actions: &mut Actions<C, E>) {
         // An alarm that was ordered before an earlier one took its place must not begin a second chain of alarms.
         if self.closed || self.alarm != Some(alarm) {
             return;
@@ -23,23 +23,23 @@ impl<C, E> State<C, E> {
             let idle_for = now.saturating_duration_since(entry.last_used);
             let surplus = self.slots.count(Phase::Idle) > self.rules.min_idle;
             if entry.is_expired(now) {
-                self.close_entry(entry, CloseReason::Expired, now, todo);
+                self.close_entry(entry, CloseReason::Expired, now, actions);
             } else if idle_for >= self.rules.idle_timeout && surplus {
-                self.close_entry(entry, CloseReason::Idle, now, todo);
+                self.close_entry(entry, CloseReason::Idle, now, actions);
             } else if now.saturating_duration_since(entry.proved.at) >= self.rules.keepalive {
-                self.check(entry, now, todo);
+                self.check(entry, now, actions);
             } else {
                 self.idle.push(entry);
             }
         }
         let due = self.idle.iter().filter_map(|entry| self.due(entry, now)).min();
-        let leaks_due = self.report_leaks(now, todo);
+        let leaks_due = self.report_leaks(now, actions);
         if let Some(due) = due.into_iter().chain(leaks_due).min() {
-            self.want_alarm(due, todo);
+            self.want_alarm(due, actions);
         }
     }
 
-    /// When the upkeep must look at this idle connection.
+    /// When the maintenance must look at this idle connection.
     #[inline]
     pub(super) fn due(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
         let mut due = entry.expires;
@@ -56,21 +56,21 @@ impl<C, E> State<C, E> {
     }
 
     /// Reports each loan that is older than `leak_after` once. Returns when the next will be.
-    fn report_leaks(&mut self, now: Instant, todo: &mut Todo<C, E>) -> Option<Instant> {
+    fn report_leaks(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Instant> {
         if self.rules.leak_after == Duration::MAX {
             return None;
         }
         let mut next: Option<Instant> = None;
-        for record in self.slots.iter_mut().filter(|record| record.phase == Phase::Lent && !record.leak_told) {
+        for record in self.slots.iter_mut().filter(|record| record.phase == Phase::Lent && !record.leak_reported) {
             let Some(due) = after(record.since, self.rules.leak_after) else { continue };
             if due > now {
                 next = Some(next.map_or(due, |next| next.min(due)));
                 continue;
             }
-            record.leak_told = true;
-            self.tally.leaks += 1;
+            record.leak_reported = true;
+            self.counters.leaks += 1;
             let held_for = now.saturating_duration_since(record.since);
-            todo.push(Action::TellLeak(Holder { id: record.id, held_for, call_site: record.borrower.call_site }));
+            actions.push(Action::ReportLeak(Holder { id: record.id, held_for, call_site: record.borrower.call_site }));
         }
         next
     }

@@ -6,7 +6,7 @@ use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase};
 use crate::state::State;
-use crate::state::todo::{Action, Claim, Delivery, Todo};
+use crate::state::actions::{Action, Actions, Claim, Delivery};
 use crate::waiter::Wake;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 impl<C, E> State<C, E> {
     /// Takes a fresh idle connection, unless somebody who has waited longer than the fairness window comes first.
     #[inline]
-    pub(crate) fn claim(&mut self, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) -> Claim<C, E> {
+    pub(crate) fn claim(&mut self, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) -> Claim<C, E> {
         if self.closed {
             return Claim::Closed;
         }
         if !self.queue.is_empty() {
-            self.serve_overdue(now, todo);
+            self.serve_overdue(now, actions);
         }
-        if let Some(entry) = self.pop_fresh(now, todo) {
-            self.lend(entry.slot, now, borrower, todo);
-            self.tally.checked_out_at_once += 1;
+        if let Some(entry) = self.pop_fresh(now, actions) {
+            self.lend(entry.slot, now, borrower, actions);
+            self.counters.checked_out_at_once += 1;
             return Claim::Connection(entry);
         }
         match &self.last_error {
@@ -33,53 +33,53 @@ impl<C, E> State<C, E> {
     }
 
     /// Whoever asked will not wait, but may ask again: see to it that something is ready then.
-    pub(crate) fn nudge(&mut self) {
-        self.nudged = true;
+    pub(crate) fn want_one(&mut self) {
+        self.one_wanted = true;
     }
 
-    /// Joins the line. `None`: it is too long already.
+    /// Joins the queue. `None`: it is too long already.
     pub(crate) fn queue(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Option<Ticket> {
         if self.queue.len() >= self.rules.max_waiters {
-            self.tally.overloaded += 1;
+            self.counters.overloaded += 1;
             return None;
         }
         Some(self.queue.join(wake, borrower, since))
     }
 
     /// A waiter was woken: takes what was delivered to it, or else a fresh idle connection.
-    pub(crate) fn look(
+    pub(crate) fn receive(
         &mut self,
         ticket: &Ticket,
         now: Instant,
         borrower: Borrower,
-        todo: &mut Todo<C, E>,
+        actions: &mut Actions<C, E>,
     ) -> Option<Delivery<C, E>> {
         if let Some(delivery) = self.queue.collect(ticket) {
             return Some(delivery);
         }
-        self.serve_overdue(now, todo);
+        self.serve_overdue(now, actions);
         if let Some(delivery) = self.queue.collect(ticket) {
             return Some(delivery);
         }
-        let Some(entry) = self.pop_fresh(now, todo) else {
+        let Some(entry) = self.pop_fresh(now, actions) else {
             self.queue.renew();
             return None;
         };
         let delivered = self.queue.cancel(ticket);
         debug_assert!(delivered.is_none(), "BUG: a delivery was overlooked");
-        self.lend(entry.slot, now, borrower, todo);
-        self.tally.checked_out_after_waiting += 1;
+        self.lend(entry.slot, now, borrower, actions);
+        self.counters.checked_out_after_waiting += 1;
         Some(Delivery::Connection(entry))
     }
 
-    /// A waiter gives up: it is out of the line, or has what was delivered to it before.
+    /// A waiter gives up: it is out of the queue, or has what was delivered to it before.
     pub(crate) fn cancel(&mut self, ticket: &Ticket) -> Option<Delivery<C, E>> {
         self.queue.cancel(ticket)
     }
 
     /// A waiter has its connection; that it is lent was counted before.
     pub(crate) fn served_after(&mut self, waited: Duration) {
-        self.tally.wait_time.record(waited);
+        self.counters.wait_time.record(waited);
     }
 
     /// A loan ends: the connection is closed, reset, or ready for the next, in the order that [`put`](Self::put) asks.
@@ -90,63 +90,63 @@ impl<C, E> State<C, E> {
         mut entry: Box<Entry<C>>,
         needs_reset: bool,
         now: Instant,
-        todo: &mut Todo<C, E>,
+        actions: &mut Actions<C, E>,
     ) -> Duration {
         let used = now.saturating_duration_since(entry.lent_at);
         entry.last_used = now;
-        self.tally.returned += 1;
-        self.tally.use_time.record(used);
+        self.counters.returned += 1;
+        self.counters.use_time.record(used);
         if self.slots.get(entry.slot).comes_back() {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
         if !needs_reset {
-            self.put(entry, now, todo);
+            self.put(entry, now, actions);
             return used;
         }
         match self.unwanted(&entry, now) {
-            Some(reason) => self.close_entry(entry, reason, now, todo),
+            Some(reason) => self.close_entry(entry, reason, now, actions),
             None => {
                 self.slots.enter(entry.slot, Phase::Resetting, now);
                 self.promise(entry.slot, now, Phase::Resetting);
-                todo.push(Action::Reset(entry));
+                actions.push(Action::Reset(entry));
             }
         }
         used
     }
 
     pub(crate) fn reset_skipped(&mut self) {
-        self.tally.resets_skipped += 1;
+        self.counters.resets_skipped += 1;
     }
 
     /// A connection that was to be lent did not look right to its borrower: it was no loan.
-    pub(crate) fn take_back(&mut self, entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
-        self.tally.taken_back += 1;
-        self.put(entry, now, todo);
+    pub(crate) fn reject(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
+        self.counters.rejected_at_checkout += 1;
+        self.put(entry, now, actions);
     }
 
     /// Everything funnels into this: closed, evicted, surplus, expired? Then it is closed. Else it is idle, and
     /// [`settle`](Self::settle) gives it to a waiter.
     #[inline]
-    pub(crate) fn put(&mut self, entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
+    pub(crate) fn put(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         self.keep_promise(entry.slot);
         if let Some(reason) = self.unwanted(&entry, now) {
-            return self.close_entry(entry, reason, now, todo);
+            return self.close_entry(entry, reason, now, actions);
         }
         if let Some(due) = self.due(&entry, now) {
-            self.want_alarm(due, todo);
+            self.want_alarm(due, actions);
         }
         self.slots.enter(entry.slot, Phase::Idle, now);
         self.idle.push(entry);
     }
 
-    /// As [`put`](Self::put) for a connection that the server has just answered for: the first in line has it at once.
-    pub(crate) fn put_proved(&mut self, entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
-        self.put(entry, now, todo);
-        todo.extend(self.onlookers.drain(..).map(Action::Wake));
+    /// As [`put`](Self::put) for a connection that the server has just answered for: the first in the queue has it at once.
+    pub(crate) fn put_proved(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
+        self.put(entry, now, actions);
+        actions.extend(self.watchers.drain(..).map(Action::Wake));
         if let (Some(top), Some(borrower)) = (self.idle.last(), self.queue.head_borrower()) {
             if top.proved == (Proof { at: now, epoch: self.epoch }) {
                 let entry = self.idle.pop().expect("it was there");
-                self.deliver(entry, now, borrower, todo);
+                self.deliver(entry, now, borrower, actions);
             }
         }
     }

@@ -1,18 +1,18 @@
 //! The one truth: idle connections, waiters, slots, the gate, the numbers.
 //!
 //! Pure: no I/O, no clock, no user code, and nothing here blocks. Each method is told the time and writes what must be
-//! done outside the lock into a [`Todo`]. This file holds what all share, and what concerns the pool as a whole;
-//! `loans.rs` is the borrowers' part, `calls.rs` the crew's. After each method [`State::settle`] restores the invariants
-//! (`supply.rs`); `ageing.rs` does what falls due. `census.rs` reads the numbers.
+//! done outside the lock into a [`Actions`]. This file holds what all share, and what concerns the pool as a whole;
+//! `loans.rs` is the borrowers' part, `outcomes.rs` the workers'. After each method [`State::settle`] restores the invariants
+//! (`supply.rs`); `ageing.rs` does what falls due. `reports.rs` reads the numbers.
 
+pub(crate) mod actions;
 mod ageing;
-mod calls;
-pub(crate) mod census;
 mod loans;
+mod outcomes;
+pub(crate) mod reports;
 mod supply;
 #[cfg(all(test, not(loom)))]
 mod tests;
-pub(crate) mod todo;
 
 use crate::config::Config;
 use crate::entry::Entry;
@@ -21,7 +21,7 @@ use crate::gate::Gate;
 use crate::queue::Queue;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase, SlotId, Slots};
-use crate::state::todo::{Action, Delivery, Todo};
+use crate::state::actions::{Action, Actions, Delivery};
 use crate::stats::Stats;
 use crate::sync::after;
 use crate::waiter::Wake;
@@ -29,7 +29,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Guarded by the pool's one lock. Owns no reference to the pool and nothing whose destructor is user code, but for the idle
-/// entries, the errors and the waiters' cells; those leave through [`Todo`] or a return value, never by being dropped.
+/// entries, the errors and the waiters' cells; those leave through [`Actions`] or a return value, never by being dropped.
 pub(crate) struct State<C, E> {
     /// Newest last; handed out from the end.
     idle: Vec<Box<Entry<C>>>,
@@ -45,17 +45,17 @@ pub(crate) struct State<C, E> {
     generation: u64,
     closed: bool,
     /// Somebody who does not wait would like a connection to be ready next time.
-    nudged: bool,
-    /// When the upkeep is due, as far as it was ordered.
+    one_wanted: bool,
+    /// When the maintenance is due, as far as it was ordered.
     alarm: Option<Instant>,
     /// The last error on connecting that no success has followed.
     last_error: Option<(Cause<E>, Instant)>,
     /// Those who wait for the first connections, or for the closed pool to empty.
-    onlookers: Vec<Wake>,
+    watchers: Vec<Wake>,
     /// When the two clocks were last compared: monotonic and wall.
     clocks: (Instant, Duration),
     /// The counters; the gauges in it stay zero.
-    tally: Stats,
+    counters: Stats,
     next_id: u64,
     random: fastrand::Rng,
 }
@@ -79,8 +79,8 @@ pub(crate) struct Promise {
     slot: SlotId,
     since: Instant,
     kind: Phase,
-    /// It is being cut: then its slot will serve the waiter.
-    cut: bool,
+    /// It is being aborted: then its slot will serve the waiter.
+    aborted: bool,
 }
 
 impl<C, E> State<C, E> {
@@ -107,28 +107,28 @@ impl<C, E> State<C, E> {
             epoch: 0,
             generation: 0,
             closed: false,
-            nudged: false,
+            one_wanted: false,
             alarm: None,
             last_error: None,
-            onlookers: Vec::new(),
+            watchers: Vec::new(),
             clocks: (now, wall),
-            tally: Stats::default(),
+            counters: Stats::default(),
             next_id: 1,
             random,
         }
     }
 
     /// No more loans: wakes all waiters, closes what is idle. Returns whether it was open until now.
-    pub(crate) fn close(&mut self, now: Instant, todo: &mut Todo<C, E>) -> bool {
+    pub(crate) fn close(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
         if std::mem::replace(&mut self.closed, true) {
             return false;
         }
         #[cfg(not(seeded_bug = "close_wakes_nobody"))]
         while !self.queue.is_empty() {
-            todo.push(Action::Wake(self.queue.deliver(Delivery::Closed)));
+            actions.push(Action::Wake(self.queue.deliver(Delivery::Closed)));
         }
-        self.close_idle(CloseReason::PoolClosed, 0, now, todo);
-        todo.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
+        self.close_idle(CloseReason::PoolClosed, 0, now, actions);
+        actions.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
         true
     }
 
@@ -138,17 +138,17 @@ impl<C, E> State<C, E> {
 
     /// Closes what is idle now, and what is lent when it comes back. What replaces them may be tried at once, for a password
     /// that was wrong may be the reason.
-    pub(crate) fn evict_all(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+    pub(crate) fn evict_all(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.generation += 1;
-        self.gate.pardon(now);
-        self.close_idle(CloseReason::Evicted, 0, now, todo);
+        self.gate.retry_now(now);
+        self.close_idle(CloseReason::Evicted, 0, now, actions);
     }
 
     /// Sets both sizes. What is open beyond `max_size` is closed: idle ones now, lent ones when they come back.
-    pub(crate) fn resize(&mut self, max_size: usize, min_idle: usize, now: Instant, todo: &mut Todo<C, E>) {
+    pub(crate) fn resize(&mut self, max_size: usize, min_idle: usize, now: Instant, actions: &mut Actions<C, E>) {
         (self.rules.max_size, self.rules.min_idle) = (max_size, min_idle);
         let kept = self.idle.len().saturating_sub(self.surplus());
-        self.close_idle(CloseReason::Surplus, kept, now, todo);
+        self.close_idle(CloseReason::Surplus, kept, now, actions);
     }
 
     pub(crate) fn sizes(&self) -> (usize, usize) {
@@ -158,31 +158,31 @@ impl<C, E> State<C, E> {
     // Steps of several transactions.
 
     #[inline]
-    fn lend(&mut self, slot: SlotId, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) {
+    fn lend(&mut self, slot: SlotId, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) {
         let record = self.slots.enter(slot, Phase::Lent, now);
-        (record.borrower, record.leak_told) = (borrower, false);
+        (record.borrower, record.leak_reported) = (borrower, false);
         if self.rules.leak_after != Duration::MAX {
             if let Some(due) = after(now, self.rules.leak_after) {
-                self.want_alarm(due, todo);
+                self.want_alarm(due, actions);
             }
         }
     }
 
-    fn deliver(&mut self, entry: Box<Entry<C>>, now: Instant, borrower: Borrower, todo: &mut Todo<C, E>) {
-        self.lend(entry.slot, now, borrower, todo);
+    fn deliver(&mut self, entry: Box<Entry<C>>, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) {
+        self.lend(entry.slot, now, borrower, actions);
         // From here on it counts as lent.
-        self.tally.checked_out_after_waiting += 1;
-        todo.push(Action::Wake(self.queue.deliver(Delivery::Connection(entry))));
+        self.counters.checked_out_after_waiting += 1;
+        actions.push(Action::Wake(self.queue.deliver(Delivery::Connection(entry))));
     }
 
     /// The newest idle connection, if it is fresh. Dead ones on the way to it are closed.
     #[inline]
-    fn pop_fresh(&mut self, now: Instant, todo: &mut Todo<C, E>) -> Option<Box<Entry<C>>> {
+    fn pop_fresh(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
         loop {
             let top = self.idle.last()?;
             if let Some(reason) = self.unwanted(top, now) {
                 let entry = self.idle.pop()?;
-                self.close_entry(entry, reason, now, todo);
+                self.close_entry(entry, reason, now, actions);
             } else if self.is_fresh(top, now) {
                 return self.idle.pop();
             } else {
@@ -214,22 +214,22 @@ impl<C, E> State<C, E> {
         }
     }
 
-    fn close_entry(&mut self, entry: Box<Entry<C>>, reason: CloseReason, now: Instant, todo: &mut Todo<C, E>) {
+    fn close_entry(&mut self, entry: Box<Entry<C>>, reason: CloseReason, now: Instant, actions: &mut Actions<C, E>) {
         self.closing(entry.slot, reason, now);
-        todo.push(Action::Close(entry, reason));
+        actions.push(Action::Close(entry, reason));
     }
 
     /// Closes the idle ones that were used the longest ago, until `kept` are left.
-    fn close_idle(&mut self, reason: CloseReason, kept: usize, now: Instant, todo: &mut Todo<C, E>) {
+    fn close_idle(&mut self, reason: CloseReason, kept: usize, now: Instant, actions: &mut Actions<C, E>) {
         let surplus = self.idle.len().saturating_sub(kept);
         let closed: Vec<_> = self.idle.drain(..surplus).collect();
         for entry in closed {
-            self.close_entry(entry, reason, now, todo);
+            self.close_entry(entry, reason, now, actions);
         }
     }
 
     fn promise(&mut self, slot: SlotId, now: Instant, kind: Phase) {
-        self.promises.push_back(Promise { slot, since: now, kind, cut: false });
+        self.promises.push_back(Promise { slot, since: now, kind, aborted: false });
     }
 
     #[inline]
@@ -249,7 +249,7 @@ impl<C, E> State<C, E> {
         staying.saturating_sub(self.rules.max_size)
     }
 
-    /// Connections that are open and neither being closed nor cut off.
+    /// Connections that are open and neither being closed nor aborted.
     fn open(&self) -> usize {
         self.slots.taken() - self.slots.count(Phase::Opening) - self.slots.count(Phase::Closing)
     }

@@ -7,7 +7,7 @@ use crate::error::Cause;
 use crate::gate::Standing;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
-use crate::state::todo::{Action, Delivery, Opening, Todo};
+use crate::state::actions::{Action, Actions, Delivery, Opening};
 use crate::state::{Promise, State};
 use std::time::{Duration, Instant};
 
@@ -19,15 +19,15 @@ impl<C, E> State<C, E> {
     /// - a waiter for whom nothing is idle has a call under way for it, or an alarm that will look again;
     /// - so has a shortfall of `min_idle`.
     #[inline]
-    pub(crate) fn settle(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+    pub(crate) fn settle(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         if self.closed {
-            return self.wind_up(todo);
+            return self.wind_up(actions);
         }
-        if self.queue.is_empty() && !self.nudged && !self.falls_short() {
-            self.gate.at_ease();
+        if self.queue.is_empty() && !self.one_wanted && !self.falls_short() {
+            self.gate.reset_growth();
             return;
         }
-        self.settle_slow(now, todo);
+        self.settle_slow(now, actions);
     }
 
     /// Are there fewer idle ones than there should be, and is there room for more? (All that is being opened, checked or reset
@@ -37,13 +37,13 @@ impl<C, E> State<C, E> {
         self.idle.len() < self.rules.min_idle && self.slots.taken() < self.rules.max_size
     }
 
-    fn settle_slow(&mut self, now: Instant, todo: &mut Todo<C, E>) {
-        self.serve_overdue(now, todo);
-        self.refuse_the_hopeless(now, todo);
-        self.supply(now, todo);
+    fn settle_slow(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        self.serve_overdue(now, actions);
+        self.refuse_the_hopeless(now, actions);
+        self.supply(now, actions);
         let fresh = self.fresh(now);
         #[cfg(not(seeded_bug = "put_ignores_waiters"))]
-        self.queue.notify(fresh, |wake| todo.push(Action::Wake(wake)));
+        self.queue.notify(fresh, |wake| actions.push(Action::Wake(wake)));
         if cfg!(debug_assertions) {
             self.queue.assert_notified(fresh);
             self.slots.assert_counts();
@@ -51,14 +51,14 @@ impl<C, E> State<C, E> {
     }
 
     /// Gives fresh idle connections to those who have waited longer than the fairness window, in order.
-    pub(super) fn serve_overdue(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+    pub(super) fn serve_overdue(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         while let Some(since) = self.queue.head_since() {
             if now.saturating_duration_since(since) <= self.rules.fairness_window {
                 return;
             }
-            let Some(entry) = self.pop_fresh(now, todo) else { return };
+            let Some(entry) = self.pop_fresh(now, actions) else { return };
             let borrower = self.queue.head_borrower().expect("somebody waits");
-            self.deliver(entry, now, borrower, todo);
+            self.deliver(entry, now, borrower, actions);
         }
     }
 
@@ -67,29 +67,29 @@ impl<C, E> State<C, E> {
         self.open() == 0 && self.gate.refuses(now)
     }
 
-    fn refuse_the_hopeless(&mut self, now: Instant, todo: &mut Todo<C, E>) {
+    fn refuse_the_hopeless(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         if self.queue.is_empty() || !self.is_hopeless(now) {
             return;
         }
         if let Some((Cause::Driver(error), _)) = &self.last_error {
             while !self.queue.is_empty() {
-                todo.push(Action::Wake(self.queue.deliver(Delivery::Refused(std::sync::Arc::clone(error)))));
+                actions.push(Action::Wake(self.queue.deliver(Delivery::Refused(std::sync::Arc::clone(error)))));
             }
         }
     }
 
     /// Sets going what the waiters and `min_idle` need: checks of stale idle connections first, for they are cheap, then
     /// new connections. Calls that have gone unanswered for a while are no longer relied upon.
-    fn supply(&mut self, now: Instant, todo: &mut Todo<C, E>) {
-        let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.nudged));
+    fn supply(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.one_wanted));
         if self.promises.iter().any(|promise| promise.kind != Phase::Opening && promise.is_late(now)) {
             // Stale connections do not answer: better a new one than the next of them.
-            self.open_for(waiting, now, todo);
-            self.cut_the_oldest(self.unserved(waiting, now), now, todo);
+            self.open_for(waiting, now, actions);
+            self.abort_the_oldest(self.unserved(waiting, now), now, actions);
         }
-        while self.unserved(waiting, now) > 0 && self.fresh(now) == 0 && self.check_the_newest(now, todo) {}
-        self.open_for(waiting, now, todo);
-        self.plan(waiting, now, todo);
+        while self.unserved(waiting, now) > 0 && self.fresh(now) == 0 && self.check_the_newest(now, actions) {}
+        self.open_for(waiting, now, actions);
+        self.plan(waiting, now, actions);
     }
 
     /// Waiters for whom neither a fresh connection is idle nor a call is under way that still is in time.
@@ -116,31 +116,31 @@ impl<C, E> State<C, E> {
         self.promises.iter().filter(|promise| promise.kind == kind).count()
     }
 
-    fn check_the_newest(&mut self, now: Instant, todo: &mut Todo<C, E>) -> bool {
+    fn check_the_newest(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
         let Some(entry) = self.idle.pop() else { return false };
         if entry.is_expired(now) {
-            self.close_entry(entry, CloseReason::Expired, now, todo);
+            self.close_entry(entry, CloseReason::Expired, now, actions);
             return true;
         }
-        self.check(entry, now, todo);
+        self.check(entry, now, actions);
         true
     }
 
-    pub(super) fn check(&mut self, mut entry: Box<Entry<C>>, now: Instant, todo: &mut Todo<C, E>) {
+    pub(super) fn check(&mut self, mut entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         // A death that is proved while this check runs makes it suspect again.
         entry.asked = self.epoch;
         self.slots.enter(entry.slot, Phase::Checking, now);
         self.promise(entry.slot, now, Phase::Checking);
-        todo.push(Action::Check(entry));
+        actions.push(Action::Check(entry));
     }
 
     /// Opens connections for waiters who would go unserved, and for the shortfall of `min_idle`, as far as there is room
     /// and the gate allows.
-    fn open_for(&mut self, waiting: usize, now: Instant, todo: &mut Todo<C, E>) {
+    fn open_for(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
         // Calls that do not return though they were given up hold threads: there is an end to that.
-        let lost = self.slots.count(Phase::Severed) + self.slots.count(Phase::Abandoned);
+        let lost = self.slots.count(Phase::Aborted) + self.slots.count(Phase::Abandoned);
         let bearable = self.rules.max_size.saturating_mul(MOST_LOST).saturating_sub(lost);
         let room = self.rules.max_size.saturating_sub(self.slots.taken()).min(bearable);
         let circulating = self.slots.count(Phase::Lent) > 0;
@@ -150,7 +150,7 @@ impl<C, E> State<C, E> {
         for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
             let slot = self.slots.take(now);
             self.promise(slot, now, Phase::Opening);
-            todo.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
+            actions.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
         }
     }
 
@@ -162,7 +162,7 @@ impl<C, E> State<C, E> {
 
     /// No slot is free: the checks that have gone unanswered the longest make room. (A reset has its time: who holds the slot
     /// now was served before.)
-    fn cut_the_oldest(&mut self, count: usize, now: Instant, todo: &mut Todo<C, E>) {
+    fn abort_the_oldest(&mut self, count: usize, now: Instant, actions: &mut Actions<C, E>) {
         let standing = Standing { taken: self.slots.taken() - 1, opening: 0, circulating: false };
         if self.slots.taken() < self.rules.max_size || self.gate.allowance(now, standing) == 0 {
             return;
@@ -171,39 +171,39 @@ impl<C, E> State<C, E> {
         for promise in self.promises.iter_mut().filter(late).take(count) {
             let call = self.slots.get(promise.slot).call.take();
             if let Some(call) = call.filter(|call| call.strong_count() > 0) {
-                promise.cut = true;
-                todo.push(Action::Cut(promise.slot, call));
+                promise.aborted = true;
+                actions.push(Action::Abort(promise.slot, call));
             }
         }
     }
 
     /// Orders the alarm at which a waiter or a shortfall that cannot be served now is looked at again.
-    fn plan(&mut self, waiting: usize, now: Instant, todo: &mut Todo<C, E>) {
+    fn plan(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         if waiting == 0 && self.idle.len() >= self.rules.min_idle {
             return;
         }
         // A probe that is due and not under way would have begun just now; one that is will settle things when it ends.
         if let Some(retry_at) = self.gate.retry_at().filter(|&retry_at| retry_at > now) {
-            self.want_alarm(retry_at, todo);
+            self.want_alarm(retry_at, actions);
         }
         let late_at = self.promises.iter().map(Promise::late_at);
         if let Some(late) = late_at.filter(|&late_at| late_at > now).min() {
-            self.want_alarm(late, todo);
+            self.want_alarm(late, actions);
         }
     }
 
     #[inline]
-    pub(super) fn want_alarm(&mut self, at: Instant, todo: &mut Todo<C, E>) {
+    pub(super) fn want_alarm(&mut self, at: Instant, actions: &mut Actions<C, E>) {
         if self.alarm.is_none_or(|alarm| at < alarm) {
             self.alarm = Some(at);
-            todo.push(Action::Alarm(at));
+            actions.push(Action::Alarm(at));
         }
     }
 
     /// The last slot of a closed pool is free.
-    fn wind_up(&mut self, todo: &mut Todo<C, E>) {
+    fn wind_up(&mut self, actions: &mut Actions<C, E>) {
         if self.slots.occupied() == 0 {
-            todo.extend(self.onlookers.drain(..).map(Action::Wake));
+            actions.extend(self.watchers.drain(..).map(Action::Wake));
         }
     }
 }
@@ -215,7 +215,7 @@ impl Promise {
     }
 
     fn is_late(&self, now: Instant) -> bool {
-        !self.cut && now >= self.late_at()
+        !self.aborted && now >= self.late_at()
     }
 }
 

@@ -33,7 +33,7 @@ impl<M: Manager> Pool<M> {
         let mut conn = self.get().map_err(RunError::Get)?;
         work(&mut conn).map_err(|error| {
             if let Some(driver) = driver_error::<M::Error>(error.as_error()) {
-                PooledConnection::note(&mut conn, driver);
+                PooledConnection::report_error(&mut conn, driver);
             }
             RunError::User(UserError::new(error))
         })
@@ -168,9 +168,9 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
                 TransactionError::Get(_) => Fault::Statement,
                 TransactionError::Begin(driver)
                 | TransactionError::Commit(driver)
-                | TransactionError::Unknown(driver) => PooledConnection::note(conn, driver),
+                | TransactionError::Unknown(driver) => PooledConnection::report_error(conn, driver),
                 TransactionError::User(user) => match driver_error::<M::Error>(user.head()) {
-                    Some(driver) => PooledConnection::note(conn, driver),
+                    Some(driver) => PooledConnection::report_error(conn, driver),
                     None => Fault::Statement,
                 },
             };

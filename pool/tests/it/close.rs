@@ -18,7 +18,7 @@ enum State {
     Checking,
     Resetting,
     Closing,
-    Severed,
+    Aborted,
     Stuck,
     Outage,
 }
@@ -32,7 +32,7 @@ const STATES: [State; 11] = [
     State::Checking,
     State::Resetting,
     State::Closing,
-    State::Severed,
+    State::Aborted,
     State::Stuck,
     State::Outage,
 ];
@@ -43,12 +43,12 @@ fn pool_in(server: &Server, state: State) -> (Pool, Vec<crate::support::Guard>) 
     let pool = builder()
         .max_size(2)
         .check_after(Duration::ZERO)
-        .close_timeout(if state == State::Severed { ms(10) } else { Duration::from_secs(5) })
+        .close_timeout(if state == State::Aborted { ms(10) } else { Duration::from_secs(5) })
         .reset_timeout(if state == State::Stuck { ms(10) } else { Duration::from_secs(5) })
         .build_lazy(server.manager())
         .unwrap();
     if state == State::Stuck {
-        server.without_lines();
+        server.without_abort_handles();
     }
     let mut held = match state {
         State::Empty | State::Opening | State::Outage => Vec::new(),
@@ -80,12 +80,12 @@ fn pool_in(server: &Server, state: State) -> (Pool, Vec<crate::support::Guard>) 
             held.clear();
             eventually("they are stuck", || pool.stats().stuck == 2);
         }
-        State::Closing | State::Severed => {
+        State::Closing | State::Aborted => {
             server.order(Call::Close, if state == State::Closing { Verdict::Never } else { Verdict::Stuck });
             held.drain(..).for_each(PooledConnection::discard);
             eventually("they close", || server.now_in(Call::Close) == 2);
-            if state == State::Severed {
-                eventually("they are severed", || pool.stats().severed == 2);
+            if state == State::Aborted {
+                eventually("they are aborted", || pool.stats().aborted == 2);
             }
         }
         State::Outage => {
@@ -135,11 +135,11 @@ fn close_in_time(state: State) {
     assert!(took < SPAN + SLACK, "{state:?}: {took:?}");
     match state {
         State::Lent | State::Waiting => {
-            assert_eq!((report.severed.len(), report.connections_left), (2, 2), "{state:?}: {report}");
+            assert_eq!((report.aborted.len(), report.connections_left), (2, 2), "{state:?}: {report}");
             assert_eq!(server.live(), 0, "{state:?}: no session outlives it");
         }
-        // These calls do not return, cut or not.
-        State::Severed | State::Stuck => assert_eq!(report.connections_left, 2, "{state:?}: {report}"),
+        // These calls do not return, aborted or not.
+        State::Aborted | State::Stuck => assert_eq!(report.connections_left, 2, "{state:?}: {report}"),
         _ => assert!(report.is_clean(), "{state:?}: {report}"),
     }
     drop(held);
@@ -185,15 +185,15 @@ fn close_within_waits_for_loans_that_end_in_time() {
         eventually("it is closed", || pool.is_closed());
         drop(held);
         let report = closing.join().unwrap();
-        assert!(report.is_clean() && report.cancelled.is_empty() && report.severed.is_empty(), "{report}");
+        assert!(report.is_clean() && report.cancelled.is_empty() && report.aborted.is_empty(), "{report}");
     });
     assert_eq!(server.live(), 0);
     assert_eq!(server.count(Call::Close), 2, "each was said goodbye to");
 }
 
 #[test]
-fn close_within_cancels_what_runs_and_then_cuts_it_and_tells_the_call_site() {
-    for (cancel, cancelled, severed) in [
+fn close_within_cancels_what_runs_then_aborts_it_and_names_the_call_site() {
+    for (cancel, cancelled, aborted) in [
         (Verdict::Ok, 1, 0),
         (Verdict::Err(Fault::Statement), 0, 1),
         (Verdict::Panic, 0, 1),
@@ -213,8 +213,8 @@ fn close_within_cancels_what_runs_and_then_cuts_it_and_tells_the_call_site() {
             eventually("the query runs", || server.now_in(Call::Query) == 1);
             let report = pool.close_within(ms(400));
             assert_eq!(report.cancelled.len(), cancelled, "{cancel:?}: {report}");
-            assert_eq!(report.severed.len(), severed, "{cancel:?}: {report}");
-            let site = report.cancelled.iter().chain(&report.severed).next().unwrap().call_site;
+            assert_eq!(report.aborted.len(), aborted, "{cancel:?}: {report}");
+            let site = report.cancelled.iter().chain(&report.aborted).next().unwrap().call_site;
             assert_eq!((site.file(), site.line()), (file!(), line), "{report}");
             assert!(report.to_string().contains(&format!("{}:{line}", file!())), "{report}");
             user.join().unwrap();
@@ -269,7 +269,7 @@ fn in_a_hook_get_fails_close_and_close_within_return_and_nothing_waits_for_itsel
         .on_open(move |_| {
             let pool = pool_in_hook.lock().unwrap().clone().expect("it was put there");
             log.lock().unwrap().push(match pool.get() {
-                Err(GetError::CrewThread) => "refused".to_owned(),
+                Err(GetError::CalledFromHook) => "refused".to_owned(),
                 other => format!("{other:?}"),
             });
             log.lock().unwrap().push(format!("{:?}", pool.try_get().is_some()));

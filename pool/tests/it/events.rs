@@ -60,7 +60,7 @@ fn every_event_is_told_with_what_it_is_about() {
 }
 
 #[test]
-fn events_of_loans_come_in_the_callers_thread_and_the_others_in_the_crew() {
+fn events_of_loans_come_in_the_callers_thread_and_the_others_in_a_worker() {
     let server = Server::new();
     let pool = builder().max_size(1).event_handler(Ear::new(&server)).build_lazy(server.manager()).unwrap();
     drop(pool.get().unwrap());
@@ -71,7 +71,7 @@ fn events_of_loans_come_in_the_callers_thread_and_the_others_in_the_crew() {
 fn an_event_handler_may_use_the_pool() {
     struct Asks(Mutex<Option<crate::support::Pool>>, Mutex<Vec<u32>>);
     impl cabrank::EventHandler for Asks {
-        fn closed(&self, _: &cabrank::ClosedOne<'_>) {
+        fn closed(&self, _: &cabrank::ConnectionClosed<'_>) {
             if let Some(pool) = self.0.lock().unwrap().as_ref() {
                 pool.evict_all();
                 self.1.lock().unwrap().push(pool.stats().open);

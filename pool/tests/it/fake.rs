@@ -1,7 +1,7 @@
-//! The driver of the server that is not there: manager, connection, line, error.
+//! The driver of the server that is not there: manager, connection, abort handle, error.
 
 use crate::server::{Call, Verdict, World};
-use cabrank::{Fault, Limit, Line, Manager, Session};
+use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,17 +23,17 @@ impl<const REMOTE: bool> Manager for Fake<REMOTE> {
     const REMOTE: bool = REMOTE;
 
     fn connect(&self, limit: &Limit) -> Result<FakeConn, FakeError> {
-        let found = limit.uncuttable(|| self.world.hook(Call::LookUp));
+        let found = limit.unabortable(|| self.world.hook(Call::LookUp));
         found.unwrap_or(Err(FakeError { call: Call::LookUp, fault: Fault::Unavailable }))?;
         let arrival = Arrival { world: &self.world, id: self.world.arrive(), came: false };
         let verdict = self.world.verdict(Call::Connect);
         if verdict != Verdict::Stuck {
             let (world, id) = (Arc::clone(&self.world), arrival.id);
-            limit.on_cut(move || world.cut(id));
+            limit.on_abort(move || world.abort(id));
         }
         self.world.obey(Call::Connect, verdict, Some(arrival.id))?;
         let id = arrival.stay();
-        Ok(FakeConn { id, world: Arc::clone(&self.world), session: Session::Clean, set_ups: 0, leftovers: false })
+        Ok(FakeConn { id, world: Arc::clone(&self.world), session: SessionState::Clean, set_ups: 0, leftovers: false })
     }
 
     fn is_valid(&self, conn: &mut FakeConn, _: &Limit) -> Result<(), FakeError> {
@@ -44,16 +44,16 @@ impl<const REMOTE: bool> Manager for Fake<REMOTE> {
         self.world.on_session(Call::HasBroken, conn.id).is_err()
     }
 
-    fn session(&self, conn: &mut FakeConn) -> Session {
+    fn session(&self, conn: &mut FakeConn) -> SessionState {
         match self.world.on_session(Call::Session, conn.id) {
             Ok(()) => conn.session,
-            Err(_) => Session::Unknown,
+            Err(_) => SessionState::Unknown,
         }
     }
 
     fn reset(&self, conn: &mut FakeConn, _: &Limit) -> Result<(), FakeError> {
         self.world.on_session(Call::Reset, conn.id)?;
-        (conn.session, conn.leftovers) = (Session::Clean, false);
+        (conn.session, conn.leftovers) = (SessionState::Clean, false);
         Ok(())
     }
 
@@ -67,9 +67,9 @@ impl<const REMOTE: bool> Manager for Fake<REMOTE> {
         error.fault
     }
 
-    fn line(&self, conn: &FakeConn) -> Option<Box<dyn Line>> {
-        self.world.on_session(Call::Line, conn.id).ok()?;
-        Some(Box::new(FakeLine { id: conn.id, world: Arc::clone(&self.world) }))
+    fn abort_handle(&self, conn: &FakeConn) -> Option<Box<dyn AbortHandle>> {
+        self.world.on_session(Call::AbortHandle, conn.id).ok()?;
+        Some(Box::new(FakeAbortHandle { id: conn.id, world: Arc::clone(&self.world) }))
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct FakeConn {
     pub(crate) id: usize,
     world: Arc<World>,
     /// What the driver can tell of the session.
-    pub(crate) session: Session,
+    pub(crate) session: SessionState,
     /// How often `on_open` ran.
     pub(crate) set_ups: u32,
     /// Did a holder leave something behind in the session that no reset has removed?
@@ -114,7 +114,7 @@ impl FakeConn {
 
     /// Leaves something behind that the driver cannot see.
     pub(crate) fn litter(&mut self) {
-        (self.session, self.leftovers) = (Session::Unknown, true);
+        (self.session, self.leftovers) = (SessionState::Unknown, true);
     }
 
     /// It is about to leave the pool for good: the server counts it no longer.
@@ -141,12 +141,12 @@ impl Drop for FakeConn {
     }
 }
 
-struct FakeLine {
+struct FakeAbortHandle {
     id: usize,
     world: Arc<World>,
 }
 
-impl Line for FakeLine {
+impl AbortHandle for FakeAbortHandle {
     fn cancel(&self, _: &Limit) -> bool {
         let asked = self.world.on_session(Call::Cancel, self.id).is_ok();
         if asked {
@@ -155,9 +155,9 @@ impl Line for FakeLine {
         asked
     }
 
-    fn sever(&self) {
-        self.world.cut(self.id);
-        let _ = self.world.hook(Call::Sever);
+    fn abort(&self) {
+        self.world.abort(self.id);
+        let _ = self.world.hook(Call::Abort);
     }
 }
 

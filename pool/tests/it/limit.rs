@@ -77,41 +77,41 @@ fn a_connection_that_is_closing_keeps_its_slot_until_the_server_has_ended_the_se
 }
 
 #[test]
-fn a_severed_connection_gives_its_slot_back_at_once() {
+fn an_aborted_connection_gives_its_slot_back_at_once() {
     let server = Server::new();
     server.allow(1);
     let pool = builder().max_size(1).close_timeout(ms(50)).build_lazy(server.manager()).unwrap();
-    // The goodbye does not end even though its line was cut.
+    // The goodbye does not end even though it was aborted.
     server.next(Call::Close, Verdict::Stuck);
     PooledConnection::discard(pool.get().unwrap());
     let (conn, took) = timed(|| pool.get());
     assert!(conn.is_ok() && took >= ms(50) && took < ms(50) + SLACK, "{took:?}");
-    assert_eq!((pool.stats().severed, server.live()), (1, 1));
+    assert_eq!((pool.stats().aborted, server.live()), (1, 1));
     server.release(Call::Close);
-    eventually("the severed one is gone", || pool.stats().severed == 0);
+    eventually("the aborted one is gone", || pool.stats().aborted == 0);
 }
 
 #[test]
-fn as_many_calls_as_there_are_slots_may_hang_though_severed() {
+fn as_many_calls_as_there_are_slots_may_hang_though_aborted() {
     let server = Server::new();
     server.allow(2);
     let pool = builder().max_size(2).close_timeout(ms(20)).build_lazy(server.manager()).unwrap();
-    // Each of these goodbyes holds a thread of the crew for good.
+    // Each of these goodbyes holds a worker for good.
     for _ in 0..8 {
         server.next(Call::Close, Verdict::Stuck);
         PooledConnection::discard(pool.get().unwrap());
     }
     drop(hold(&pool, 2));
-    assert_eq!(pool.stats().severed, 8);
+    assert_eq!(pool.stats().aborted, 8);
     server.heal();
     assert_whole(&server, &pool);
 }
 
 #[test]
-fn without_a_line_a_hung_call_keeps_its_slot_until_it_returns() {
+fn without_an_abort_handle_a_hung_call_keeps_its_slot_until_it_returns() {
     let server = Server::new();
     server.allow(2);
-    server.without_lines();
+    server.without_abort_handles();
     let pool = builder().max_size(2).reset_timeout(ms(20)).build_lazy(server.manager()).unwrap();
     server.next(Call::Reset, Verdict::Never);
     pool.get().unwrap().litter();
@@ -134,7 +134,7 @@ fn a_look_up_that_hangs_gives_its_slot_back_and_costs_a_thread_until_it_returns(
     for _ in 0..4 {
         server.next(Call::LookUp, Verdict::Stuck);
     }
-    // More of them than there are slots, and than the crew has threads.
+    // More of them than there are slots, and than there are workers.
     let (conn, took) = timed(|| pool.get());
     conn.unwrap().query().unwrap();
     assert!(took >= ms(4 * 30) && took < ms(4 * 40) + SLACK, "{took:?}");

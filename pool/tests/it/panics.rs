@@ -57,8 +57,8 @@ fn a_panic_in_any_method_of_the_manager_costs_at_most_that_connection() {
         Call::Reset,
         Call::Close,
         Call::Fault,
-        Call::Line,
-        Call::Sever,
+        Call::AbortHandle,
+        Call::Abort,
         Call::Destroy,
         Call::OnOpen,
         Call::Event,
@@ -81,12 +81,15 @@ fn a_panic_in_any_method_of_the_manager_costs_at_most_that_connection() {
             }
             for mut conn in hold(&pool, 2) {
                 conn.litter();
-                PooledConnection::note(&mut conn, &crate::fake::FakeError { call, fault: cabrank::Fault::Statement });
+                PooledConnection::report_error(
+                    &mut conn,
+                    &crate::fake::FakeError { call, fault: cabrank::Fault::Statement },
+                );
             }
             drop(hold(&pool, 2));
             pool.evict_all();
         }
-        assert!(server.count(call) > 0 || call == Call::Sever, "{call:?} was never called");
+        assert!(server.count(call) > 0 || call == Call::Abort, "{call:?} was never called");
         server.heal();
         assert_whole(&server, &pool);
         assert_closes_clean(&server, &pool);
@@ -151,7 +154,7 @@ fn a_forgotten_guard_is_reported_once_with_its_call_site_and_costs_its_slot_only
     assert_eq!((pool.stats().leaks, ear.count("leaked")), (3, 3));
     drop(third);
     let report = pool.close_within(ms(200));
-    assert_eq!(report.severed.len(), 2, "{report}");
+    assert_eq!(report.aborted.len(), 2, "{report}");
     assert_eq!(server.live(), 0, "no session outlives the pool, forgotten or not");
 }
 

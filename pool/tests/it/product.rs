@@ -2,7 +2,7 @@
 
 use crate::server::{Call, Server, Verdict};
 use crate::support::{Ear, assert_closes_clean, assert_whole, builder, ms, set_up};
-use cabrank::{Fault, PooledConnection, Session, SessionPolicy};
+use cabrank::{Fault, PooledConnection, SessionPolicy, SessionState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,11 +17,11 @@ fn no_slot_is_lost_however_connect_check_reset_and_close_end() {
 }
 
 #[test]
-fn no_slot_is_lost_without_a_line_to_cut() {
-    // Without a line only a connect can be cut: what never answers keeps its slot until it is released.
+fn no_slot_is_lost_without_an_abort_handle() {
+    // Without an abort handle only a connect can be aborted: what never answers keeps its slot until it is released.
     let trials = product([Call::Connect, Call::Check, Call::Reset, Call::Close])
         .filter(|trial| trial.orders.iter().filter(|(_, verdict)| *verdict != Verdict::Ok).count() <= 2)
-        .map(|trial| Trial { lines: false, ..trial })
+        .map(|trial| Trial { abort_handles: false, ..trial })
         .collect();
     assert_eq!(run_all(trials, LONG_RUN), 1 + 4 * 4 + 6 * 16);
 }
@@ -33,8 +33,8 @@ fn no_slot_is_lost_however_a_hook_ends_alone_or_with_another() {
         Call::HasBroken,
         Call::Session,
         Call::Fault,
-        Call::Line,
-        Call::Sever,
+        Call::AbortHandle,
+        Call::Abort,
         Call::Event,
         Call::Destroy,
     ];
@@ -63,7 +63,7 @@ fn no_slot_is_lost_however_a_hook_ends_alone_or_with_another() {
 fn no_slot_is_lost_whatever_is_known_of_the_session() {
     let mut trials = Vec::new();
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
-        for session in [Session::Clean, Session::InTransaction, Session::Unknown] {
+        for session in [SessionState::Clean, SessionState::InTransaction, SessionState::Unknown] {
             for (end, other_end) in pairs(&ENDS, &ENDS) {
                 trials.push(Trial { policy, session, ..Trial::new([(Call::Reset, end), (Call::Close, other_end)]) });
             }
@@ -76,14 +76,14 @@ fn no_slot_is_lost_whatever_is_known_of_the_session() {
 struct Trial {
     orders: Vec<(Call, Verdict)>,
     policy: SessionPolicy,
-    session: Session,
-    lines: bool,
+    session: SessionState,
+    abort_handles: bool,
 }
 
 impl Trial {
     fn new(orders: impl IntoIterator<Item = (Call, Verdict)>) -> Self {
         let orders = orders.into_iter().collect();
-        Self { orders, policy: SessionPolicy::Tracked, session: Session::Unknown, lines: true }
+        Self { orders, policy: SessionPolicy::Tracked, session: SessionState::Unknown, abort_handles: true }
     }
 
     /// A few threads borrow and return while the troubles last; then all must be well again.
@@ -104,8 +104,8 @@ impl Trial {
             .event_handler(Ear::new(&server))
             .build_lazy(server.manager())
             .unwrap();
-        if !self.lines {
-            server.without_lines();
+        if !self.abort_handles {
+            server.without_abort_handles();
         }
         self.orders.iter().for_each(|&(call, verdict)| server.order(call, verdict));
         std::thread::scope(|scope| {
@@ -115,7 +115,7 @@ impl Trial {
                         let Ok(mut conn) = pool.get_timeout(timeout) else { continue };
                         conn.session = self.session;
                         let _ = conn.query();
-                        if self.session == Session::Clean {
+                        if self.session == SessionState::Clean {
                             PooledConnection::discard(conn);
                         }
                     }
@@ -137,7 +137,7 @@ fn run_all(trials: Vec<Trial>, timeout: Duration) -> usize {
             scope.spawn(|| {
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trial.run(timeout)));
-                    assert!(outcome.is_ok(), "failed with {:?}, lines: {}", trial.orders, trial.lines);
+                    assert!(outcome.is_ok(), "failed with {:?}, abort handles: {}", trial.orders, trial.abort_handles);
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             });

@@ -46,7 +46,7 @@ fn a_destructor_that_would_panic_in_a_runtime_does_not_run_in_it() {
         drop(pool);
     });
     eventually("both are gone", || server.live() == 0);
-    assert_eq!(server.by_thread(Call::Destroy), (2, 0), "destructors ran in the crew only");
+    assert_eq!(server.by_thread(Call::Destroy), (2, 0), "destructors ran in the workers only");
     assert_eq!(server.by_thread(Call::Close), (2, 0));
 }
 
@@ -55,11 +55,11 @@ fn with_an_engine_in_this_process_a_transaction_is_not_rolled_back_in_the_runtim
     let server = Server::new();
     let pool = Pool::builder().max_size(1).build_lazy(server.engine()).unwrap();
     let mut conn = pool.get().unwrap();
-    conn.session = cabrank::Session::InTransaction;
+    conn.session = cabrank::SessionState::InTransaction;
     server.order(Call::Reset, Verdict::Slow(Duration::from_millis(300)));
     let ((), took) = timed(|| in_a_runtime(async { drop(conn) }));
     assert!(took < ms(50), "{took:?}");
-    eventually("the crew does it", || pool.stats().resets_done == 1);
+    eventually("the workers does it", || pool.stats().resets_done == 1);
     assert_eq!(server.by_thread(Call::Reset), (1, 0));
 }
 

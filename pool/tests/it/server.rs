@@ -1,6 +1,6 @@
 //! A database server that is not there, with a remote control: each call takes its next verdict from it.
 //!
-//! It keeps its own books: who is connected (opening and closing ones included, severed ones not), which calls ran, how
+//! It keeps its own books: who is connected (opening and closing ones included, aborted ones not), which calls ran, how
 //! many at a time, when, and in whose threads. The tests ask these books, not the pool's counters.
 
 use crate::fake::{Fake, FakeError};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The calls that can be told how to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
-    /// The look-up of the server's name: the first step of a connect, which nobody can cut.
+    /// The look-up of the server's name: the first step of a connect, which nobody can abort.
     LookUp,
     Connect,
     Check,
@@ -21,9 +21,9 @@ pub(crate) enum Call {
     HasBroken,
     Session,
     Fault,
-    Line,
+    AbortHandle,
     Cancel,
-    Sever,
+    Abort,
     OnOpen,
     Event,
     Destroy,
@@ -38,11 +38,11 @@ pub(crate) enum Call {
 pub(crate) enum Verdict {
     Ok,
     Err(Fault),
-    /// Takes this long, or until the line is cut.
+    /// Takes this long, or until the connection is aborted.
     Slow(Duration),
-    /// Until the line is cut (then it fails), or until it is released (then it succeeds).
+    /// Until the connection is aborted (then it fails), or until it is released (then it succeeds).
     Never,
-    /// Until it is released; a cut does not reach it, and a connect registers none.
+    /// Until it is released; an abort does not reach it, and a connect registers none.
     Stuck,
     Panic,
 }
@@ -58,7 +58,7 @@ impl Server {
         Self { world: Arc::default() }
     }
 
-    /// A manager for a server at the other end of a line.
+    /// A manager for a server behind a socket.
     pub(crate) fn manager(&self) -> Fake<true> {
         Fake::new(&self.world)
     }
@@ -108,9 +108,9 @@ impl Server {
         self.world.lock().seats.iter_mut().for_each(|seat| seat.silent = true);
     }
 
-    /// Connections opened from now on offer no line to cut.
-    pub(crate) fn without_lines(&self) {
-        self.order(Call::Line, Verdict::Err(Fault::Statement));
+    /// Connections opened from now on offer no abort handle.
+    pub(crate) fn without_abort_handles(&self) {
+        self.order(Call::AbortHandle, Verdict::Err(Fault::Statement));
     }
 
     /// More sessions than this at a time break the rules.
@@ -118,7 +118,7 @@ impl Server {
         self.world.lock().allowed = sessions;
     }
 
-    /// Sessions that are there now: opening and closing ones included, severed ones not.
+    /// Sessions that are there now: opening and closing ones included, aborted ones not.
     pub(crate) fn live(&self) -> usize {
         self.world.lock().live
     }
@@ -153,7 +153,7 @@ impl Server {
         state.orders.iter_mut().for_each(|orders| orders.peak = orders.now);
     }
 
-    /// How many such calls ran in threads of a crew, and how many elsewhere.
+    /// How many such calls ran in threads of a workers, and how many elsewhere.
     pub(crate) fn by_thread(&self, call: Call) -> (usize, usize) {
         let state = self.world.lock();
         let orders = &state.orders[call as usize];
@@ -176,7 +176,7 @@ impl Drop for Server {
     }
 }
 
-/// What the server knows; connections, lines and hooks reach it through this.
+/// What the server knows; connections, abort handles and hooks reach it through this.
 #[derive(Default)]
 pub(crate) struct World {
     state: Mutex<State>,
@@ -216,7 +216,7 @@ impl Default for Orders {
 #[derive(Default)]
 struct Seat {
     live: bool,
-    severed: bool,
+    aborted: bool,
     cancelled: bool,
     closed: bool,
     dead: bool,
@@ -252,7 +252,7 @@ impl World {
         if let Some(id) = session.filter(|_| asks_the_server) {
             state.claim(call, id);
             let seat = &state.seats[id];
-            if seat.dead || seat.severed {
+            if seat.dead || seat.aborted {
                 verdict = Verdict::Err(Fault::Fatal);
             } else if seat.silent {
                 verdict = Verdict::Never;
@@ -264,12 +264,12 @@ impl World {
             _ => None,
         };
         let outcome = loop {
-            let cut = session.is_some_and(|id| state.seats[id].severed || state.seats[id].cancelled);
+            let ended = session.is_some_and(|id| state.seats[id].aborted || state.seats[id].cancelled);
             match verdict {
                 Verdict::Ok | Verdict::Panic => break Ok(()),
                 Verdict::Err(fault) => break Err(FakeError { call, fault }),
                 _ if state.over || state.orders[call as usize].released != released => break Ok(()),
-                Verdict::Slow(_) | Verdict::Never if cut => break Err(FakeError { call, fault: Fault::Fatal }),
+                Verdict::Slow(_) | Verdict::Never if ended => break Err(FakeError { call, fault: Fault::Fatal }),
                 Verdict::Slow(_) if until.is_some_and(|until| until <= Instant::now()) => break Ok(()),
                 Verdict::Slow(_) | Verdict::Never | Verdict::Stuck => {}
             }
@@ -319,9 +319,9 @@ impl World {
         self.changed.notify_all();
     }
 
-    pub(crate) fn cut(&self, id: usize) {
+    pub(crate) fn abort(&self, id: usize) {
         self.leave(id);
-        self.lock().seats[id].severed = true;
+        self.lock().seats[id].aborted = true;
         self.changed.notify_all();
     }
 }

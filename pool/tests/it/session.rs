@@ -2,9 +2,9 @@
 
 use crate::server::{Call, Server, Verdict};
 use crate::support::{assert_whole, builder, closed_by, eventually, ms, set_up};
-use cabrank::{CloseReason, Fault, Pool, PooledConnection, Session, SessionPolicy};
+use cabrank::{CloseReason, Fault, Pool, PooledConnection, SessionPolicy, SessionState};
 
-const SESSIONS: [Session; 3] = [Session::Clean, Session::InTransaction, Session::Unknown];
+const SESSIONS: [SessionState; 3] = [SessionState::Clean, SessionState::InTransaction, SessionState::Unknown];
 
 #[test]
 fn each_policy_resets_what_it_says() {
@@ -122,7 +122,7 @@ fn a_failing_on_open_after_a_reset_closes_the_connection() {
 }
 
 #[test]
-fn a_remote_session_is_reset_in_the_crew_and_that_of_an_engine_in_the_returning_thread() {
+fn a_remote_session_is_reset_in_a_worker_and_that_of_an_engine_in_the_returning_thread() {
     let server = Server::new();
     let remote = builder().max_size(1).build_lazy(server.manager()).unwrap();
     remote.get().unwrap().litter();

@@ -50,7 +50,7 @@ fn one_proof_of_death_has_the_others_checked_before_their_next_loan() {
             "has_broken at return" => server.next(Call::HasBroken, Verdict::Err(Fault::Fatal)),
             "a fatal error noted" => {
                 let error = crate::fake::FakeError { call: Call::Query, fault: Fault::Fatal };
-                assert_eq!(PooledConnection::note(&mut held[0], &error), Fault::Fatal);
+                assert_eq!(PooledConnection::report_error(&mut held[0], &error), Fault::Fatal);
             }
             _ => {}
         }
@@ -95,7 +95,7 @@ fn after_the_server_died_idle_corpses_cost_users_nothing() {
     let mut conn = pool.get().unwrap();
     server.kill_sessions();
     let error = conn.query().unwrap_err();
-    PooledConnection::note(&mut conn, &error);
+    PooledConnection::report_error(&mut conn, &error);
     drop(conn);
     // One death is proved: nobody meets a second.
     for _ in 0..20 {
@@ -112,7 +112,7 @@ fn a_lent_connection_that_outlived_a_death_is_checked_when_it_comes_back() {
     let server = Server::new();
     let pool = idle_pool(&server, 2, Duration::MAX);
     let (one, mut other) = (pool.get().unwrap(), pool.get().unwrap());
-    PooledConnection::note(&mut other, &crate::fake::FakeError { call: Call::Query, fault: Fault::Fatal });
+    PooledConnection::report_error(&mut other, &crate::fake::FakeError { call: Call::Query, fault: Fault::Fatal });
     drop(other);
     drop(one);
     assert_eq!(server.count(Call::Check), 0);
@@ -148,7 +148,7 @@ fn a_failed_check_costs_its_connection_and_not_the_borrower() {
 }
 
 #[test]
-fn checks_run_in_the_crew_and_never_in_the_borrower() {
+fn checks_run_in_a_worker_and_never_in_the_borrower() {
     let server = Server::new();
     let pool = idle_pool(&server, 2, Duration::ZERO);
     for _ in 0..10 {

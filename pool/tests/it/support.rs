@@ -3,7 +3,8 @@
 use crate::fake::{Fake, FakeConn, FakeError};
 use crate::server::{Call, ORDERED, Server, World};
 use cabrank::{
-    Builder, Called, CheckedIn, CheckedOut, CloseReason, ClosedOne, EventHandler, Holder, OpenFailed, Opened, Report,
+    Builder, CallEnded, CheckedIn, CheckedOut, CloseReason, ConnectionClosed, EventHandler, Holder, OpenFailed, Opened,
+    Report,
 };
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
@@ -61,10 +62,10 @@ pub(crate) fn assert_whole<const R: bool>(server: &Server, pool: &cabrank::Pool<
     let size = pool.stats().max_size;
     eventually("what was lent or worked on comes back", || {
         let stats = pool.stats();
-        stats.in_use + stats.opening + stats.checking + stats.resetting + stats.closing + stats.severed == 0
+        stats.in_use + stats.opening + stats.checking + stats.resetting + stats.closing + stats.aborted == 0
     });
     let mut held = hold(pool, size);
-    eventually("what was found dead meanwhile is gone", || pool.stats().severed == 0);
+    eventually("what was found dead meanwhile is gone", || pool.stats().aborted == 0);
     held.iter_mut().for_each(|conn| conn.query().expect("a fresh connection works"));
     let stats = pool.stats();
     assert_eq!((stats.in_use, stats.open, stats.idle), (size, size, 0), "{stats:?}");
@@ -73,7 +74,10 @@ pub(crate) fn assert_whole<const R: bool>(server: &Server, pool: &cabrank::Pool<
     assert_eq!(server.live(), size as usize, "sessions at the server");
     drop(held);
     let counts = pool.stats();
-    assert_eq!(counts.checked_out_at_once + counts.checked_out_after_waiting - counts.taken_back, counts.returned);
+    assert_eq!(
+        counts.checked_out_at_once + counts.checked_out_after_waiting - counts.rejected_at_checkout,
+        counts.returned
+    );
 }
 
 /// Closes the pool: everything must go.
@@ -83,7 +87,7 @@ pub(crate) fn assert_closes_clean<const R: bool>(server: &Server, pool: &cabrank
     assert!(report.is_clean(), "{report}");
     assert_eq!(server.live(), 0, "sessions at the server");
     let stats = pool.stats();
-    assert_eq!(stats.open + stats.opening + stats.closing + stats.severed, 0, "{stats:?}");
+    assert_eq!(stats.open + stats.opening + stats.closing + stats.aborted, 0, "{stats:?}");
     assert_eq!(stats.opened, stats.closed.total(), "each connection that was opened was closed");
 }
 
@@ -156,13 +160,13 @@ impl EventHandler for Ear {
     fn overloaded(&self, report: &Report) {
         self.note(format!("overloaded: {report}"));
     }
-    fn checked(&self, event: &Called<'_>) {
+    fn checked(&self, event: &CallEnded<'_>) {
         self.note(format!("checked {}: {}", event.id, verdict(event)));
     }
-    fn reset(&self, event: &Called<'_>) {
+    fn reset(&self, event: &CallEnded<'_>) {
         self.note(format!("reset {}: {}", event.id, verdict(event)));
     }
-    fn closed(&self, event: &ClosedOne<'_>) {
+    fn closed(&self, event: &ConnectionClosed<'_>) {
         self.note(format!("closed {}: {} after {}", event.id, event.reason, event.uses));
     }
     fn leaked(&self, pool: &str, holder: &Holder) {
@@ -170,7 +174,7 @@ impl EventHandler for Ear {
     }
 }
 
-fn verdict(event: &Called<'_>) -> String {
+fn verdict(event: &CallEnded<'_>) -> String {
     event.error.map_or("ok".to_owned(), ToString::to_string)
 }
 

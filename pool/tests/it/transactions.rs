@@ -4,7 +4,7 @@
 use crate::fake::{Fake, FakeConn, FakeError};
 use crate::server::{Call, ORDERED, Server, Verdict};
 use crate::support::{Pool, assert_whole, builder, closed_by, hold, ms, timed};
-use cabrank::{CloseReason, Fault, PooledConnection, RunError, Session, Transact, TransactionError};
+use cabrank::{CloseReason, Fault, PooledConnection, RunError, SessionState, Transact, TransactionError};
 use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,19 +18,19 @@ impl<const REMOTE: bool> Transact for Fake<REMOTE> {
 
     fn begin<'c>(&self, conn: &'c mut FakeConn, _: &u32) -> Result<FakeTransaction<'c>, FakeError> {
         conn.world().hook(Call::Begin)?;
-        conn.session = Session::InTransaction;
+        conn.session = SessionState::InTransaction;
         Ok(FakeTransaction(conn))
     }
 
     fn commit(&self, transaction: FakeTransaction<'_>) -> Result<(), FakeError> {
         transaction.0.world().hook(Call::Commit)?;
-        transaction.0.session = Session::Clean;
+        transaction.0.session = SessionState::Clean;
         Ok(())
     }
 
     fn rollback(&self, transaction: FakeTransaction<'_>) -> Result<(), FakeError> {
         transaction.0.world().hook(Call::Rollback)?;
-        transaction.0.session = Session::Clean;
+        transaction.0.session = SessionState::Clean;
         Ok(())
     }
 }
@@ -164,7 +164,7 @@ fn other_errors_are_never_tried_again() {
 }
 
 #[test]
-fn a_commit_whose_line_was_lost_is_unknown_and_never_made_twice() {
+fn a_commit_whose_connection_was_lost_is_unknown_and_never_made_twice() {
     let server = Server::new();
     let pool = one(&server);
     server.order(Call::Commit, Verdict::Err(Fault::Fatal));
@@ -256,7 +256,7 @@ fn note_returns_what_the_manager_makes_of_an_error() {
     let pool = one(&server);
     let mut conn = pool.get().unwrap();
     for fault in [Fault::Statement, Fault::Retry, Fault::Unavailable, Fault::Fatal] {
-        assert_eq!(PooledConnection::note(&mut conn, &error(fault)), fault);
+        assert_eq!(PooledConnection::report_error(&mut conn, &error(fault)), fault);
     }
     drop(conn);
     assert_eq!(closed_by(&pool, CloseReason::Broken), 1);

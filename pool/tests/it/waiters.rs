@@ -157,7 +157,7 @@ fn try_get_takes_only_what_is_idle_and_fresh_and_sets_the_rest_going() {
     let held = hold(&pool, 2);
     let (nothing, took) = timed(|| pool.try_get());
     assert!(nothing.is_none() && took < SLACK);
-    assert_eq!(pool.stats().waiting, 0, "try_get leaves nobody in the line");
+    assert_eq!(pool.stats().waiting, 0, "try_get leaves nobody in the queue");
     drop(held);
     pool.close();
     assert!(pool.try_get().is_none());

@@ -11,13 +11,13 @@ const ROWS: &[(Mates, &[&str])] = &[
     (Mates::Together, &["pool", "builder", "closing", "transact"]),
     (Mates::Apart, &["guard"]),
     // The three routes: none calls another.
-    (Mates::Apart, &["checkout", "checkin", "upkeep"]),
+    (Mates::Apart, &["checkout", "checkin", "driver_calls"]),
     // The only place that locks the state.
     (Mates::Apart, &["shared"]),
     // Pure bookkeeping.
     (Mates::Apart, &["state"]),
     // Mechanisms that know no pool.
-    (Mates::Acyclic, &["gate", "waiter", "entry", "crew", "slots", "queue"]),
+    (Mates::Acyclic, &["gate", "waiter", "entry", "workers", "slots", "queue"]),
     // Vocabulary.
     (Mates::Acyclic, &["manager", "error", "event", "stats", "config", "limit", "reason", "trace"]),
     (Mates::Apart, &["contain"]),

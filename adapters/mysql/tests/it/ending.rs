@@ -1,4 +1,4 @@
-//! The end: statements are cancelled, lines are cut, and no session is left at the server.
+//! The end: statements are cancelled, connections are aborted, and no session is left at the server.
 
 use crate::server::{PATIENCE, Server, close_on_a_long_statement, on_each_server, until};
 use cabrank_mysql::MySqlManager;

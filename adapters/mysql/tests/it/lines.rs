@@ -1,4 +1,4 @@
-//! Dead lines are noticed by looking, and lines that hang are cut.
+//! Dead lines are noticed by looking, and lines that hang are aborted.
 
 #[cfg(unix)]
 use crate::server::close_on_a_long_statement;
@@ -45,23 +45,23 @@ fn looking_finds_nothing_wrong_with_a_healthy_connection(server: &Server) {
     }
 }
 
-fn severing_ends_a_statement_that_runs(server: &Server) {
+fn aborting_ends_a_statement_that_runs(server: &Server) {
     let manager = server.manager();
     let mut conn = manager.open().unwrap();
-    let (id, line) = (conn.connection_id(), manager.line(&conn).expect("a line"));
+    let (id, line) = (conn.connection_id(), manager.abort_handle(&conn).expect("a line"));
     let begin = Instant::now();
     thread::scope(|scope| {
         scope.spawn(|| {
             until("the statement runs", || server.runs(id, "SLEEP"));
-            line.sever();
+            line.abort();
         });
         conn.query_drop("SELECT SLEEP(120)").unwrap_err();
     });
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     assert!(conn.is_broken() && manager.has_broken(&mut conn));
-    line.sever();
+    line.abort();
     drop(conn);
-    line.sever();
+    line.abort();
 }
 
 fn a_server_that_stays_silent_in_the_handshake_is_given_up_on(server: &Server) {
@@ -83,18 +83,18 @@ fn the_time_outs_of_connecting_do_not_outlast_it(server: &Server) {
     conn.query_drop("DO SLEEP(2.5)").expect("no time-out was asked for");
 }
 
-fn a_reset_that_hangs_is_cut(server: &Server) {
+fn a_reset_that_hangs_is_aborted(server: &Server) {
     // The reset runs the statements of `init` again, and this one may take its time then.
     let opts = server.opts().init(vec!["DO SLEEP((SELECT money FROM account WHERE id = 1))"]);
     let pool = server.builder(1).reset_timeout(Duration::from_millis(200)).build(MySqlManager::new(opts)).unwrap();
     pool.get().unwrap().query_drop("UPDATE account SET money = 30 WHERE id = 1; SET @soiled = 1").unwrap();
-    until("the reset is cut", || pool.stats().closed.by(CloseReason::Overran) == 1);
+    until("the reset is aborted", || pool.stats().closed.by(CloseReason::Overran) == 1);
     server.run(format!("UPDATE {}.account SET money = 0", server.database));
     pool.get().unwrap().query_drop("DO 1").unwrap();
 }
 
 #[cfg(unix)]
-fn over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut(server: &Server) {
+fn over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted(server: &Server) {
     let door = server.unix_door();
     let manager = MySqlManager::new(server.opts().socket(door.path().to_str()));
     let pool = server.builder(1).build(manager.clone()).unwrap();
@@ -107,10 +107,10 @@ fn over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut(serve
     assert!(pool.close_within(PATIENCE).is_clean());
 
     let mut conn = manager.open().unwrap();
-    let (id, line) = (conn.connection_id(), manager.line(&conn).expect("a line"));
+    let (id, line) = (conn.connection_id(), manager.abort_handle(&conn).expect("a line"));
     let holder = thread::spawn(move || conn.query_drop("SELECT SLEEP(120)").unwrap_err());
     until("the statement runs", || server.runs(id, "SLEEP"));
-    line.sever();
+    line.abort();
     holder.join().unwrap();
     until("the server has noticed, too", || server.sessions() == 0);
 
@@ -119,16 +119,16 @@ fn over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut(serve
 
 #[cfg(unix)]
 mod unix {
-    use super::{on_each_server, over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut};
-    on_each_server!(over_a_unix_socket_death_is_seen_statements_are_cancelled_and_lines_cut);
+    use super::{on_each_server, over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted};
+    on_each_server!(over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted);
 }
 
 on_each_server!(
     a_killed_connection_is_noticed_by_looking,
     a_connection_that_was_idle_too_long_for_the_server_is_noticed,
     looking_finds_nothing_wrong_with_a_healthy_connection,
-    severing_ends_a_statement_that_runs,
+    aborting_ends_a_statement_that_runs,
     a_server_that_stays_silent_in_the_handshake_is_given_up_on,
     the_time_outs_of_connecting_do_not_outlast_it,
-    a_reset_that_hangs_is_cut,
+    a_reset_that_hangs_is_aborted,
 );

@@ -185,7 +185,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Closes a pool on a statement that runs for long, and expects that the server is asked to cancel it.
 ///
-/// The pool gives that half a second, which can be too little on a busy machine; then it cuts the line, and here all is tried again.
+/// The pool gives that half a second, which can be too little on a busy machine; then it aborts the connection, and here all is tried again.
 pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool) {
     for _ in 0..10 {
         let pool = pool();
@@ -198,11 +198,11 @@ pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool
         holder.join().expect("no panic");
         assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
         until("no session is left", || server.sessions() == 0);
-        if report.is_clean() && report.severed.is_empty() && report.cancelled.len() == 1 {
+        if report.is_clean() && report.aborted.is_empty() && report.cancelled.len() == 1 {
             return;
         }
     }
-    panic!("it had to be cut each time");
+    panic!("it had to be aborted each time");
 }
 
 /// For what comes to pass at once on a quiet machine.

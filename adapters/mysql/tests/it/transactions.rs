@@ -201,7 +201,7 @@ fn a_dropped_transaction_is_rolled_back(server: &Server) {
     assert_eq!(server.money(2), 2);
 }
 
-fn a_commit_whose_line_is_cut_is_unknown_and_not_tried_again(server: &Server) {
+fn a_commit_whose_connection_is_aborted_is_unknown_and_not_tried_again(server: &Server) {
     if server.opts.get_socket().is_some() {
         return server.lacks("an address to stand before");
     }
@@ -248,6 +248,6 @@ on_each_server!(
     options_are_the_drivers,
     a_snapshot_on_a_dead_connection_is_an_error_and_no_panic,
     a_dropped_transaction_is_rolled_back,
-    a_commit_whose_line_is_cut_is_unknown_and_not_tried_again,
+    a_commit_whose_connection_is_aborted_is_unknown_and_not_tried_again,
     an_error_inside_an_error_is_found,
 );

@@ -1,5 +1,5 @@
 //! Through TLS all is as without: the session is put back, a look finds death and nothing else, statements are cancelled
-//! and lines are cut. The certificate is one that nobody vouches for: this is about the line, not about trust.
+//! and connections are aborted. The certificate is one that nobody vouches for: this is about the line, not about trust.
 //!
 //! `cargo test -p cabrank-mysql --features rustls-tls-ring --test tls`, or with another of the features.
 #![cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
@@ -84,13 +84,13 @@ fn a_killed_connection_is_noticed_by_looking(server: &Server) {
     assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
 }
 
-fn severing_ends_a_statement_that_runs(server: &Server) {
+fn aborting_ends_a_statement_that_runs(server: &Server) {
     if !offers_tls(server) {
         return;
     }
     let manager = manager(server);
     let mut conn = manager.open().unwrap();
-    let line = manager.line(&conn).expect("a line");
+    let line = manager.abort_handle(&conn).expect("a line");
     let id = conn.connection_id();
     let ended = thread::spawn(move || {
         let ended = conn.query_drop("SELECT SLEEP(120)");
@@ -99,7 +99,7 @@ fn severing_ends_a_statement_that_runs(server: &Server) {
     });
     until("the statement runs", || server.runs(id, "SLEEP"));
     let begin = Instant::now();
-    line.sever();
+    line.abort();
     ended.join().unwrap().unwrap_err();
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }
@@ -124,6 +124,6 @@ on_each_server!(
     a_session_is_encrypted_and_put_back,
     looking_finds_nothing_wrong_with_a_healthy_connection,
     a_killed_connection_is_noticed_by_looking,
-    severing_ends_a_statement_that_runs,
+    aborting_ends_a_statement_that_runs,
     closing_cancels_what_a_holder_still_runs,
 );

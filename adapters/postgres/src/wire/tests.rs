@@ -2,8 +2,8 @@
 
 use super::sql::Effect;
 use super::tracker::{End, Tracker};
-use cabrank::Session;
-use cabrank::Session::{Clean, InTransaction, Unknown};
+use cabrank::SessionState;
+use cabrank::SessionState::{Clean, InTransaction, Unknown};
 
 /// One end of a conversation, and what the tracker made of it.
 struct Talk(Tracker);
@@ -14,7 +14,7 @@ impl Talk {
         let mut talk = Self(Tracker::new());
         talk.0.wrote(&[0, 0, 0, 8, 0, 3, 0, 0]);
         talk.read(b'S', b"TimeZone\0UTC\0").read(b'K', &[0, 0, 1, 1, 7, 7, 7, 7]).read(b'Z', b"I");
-        talk.0.rebase();
+        talk.0.start_tracking();
         talk
     }
 
@@ -42,7 +42,7 @@ impl Talk {
         self.read(b'C', format!("{tag}\0").as_bytes()).read(b'Z', b"I")
     }
 
-    fn session(&self) -> Session {
+    fn session(&self) -> SessionState {
         self.0.session(false)
     }
 }
@@ -79,7 +79,7 @@ fn a_statements_verdict_lasts_from_parse_to_close() {
     for _ in 0..2 {
         assert_eq!(talk.execute("good").done("SELECT 1").session(), Clean);
         assert_eq!(talk.execute("bad").done("SELECT 1").session(), Unknown);
-        talk.0.rebase();
+        talk.0.start_tracking();
         assert_eq!(talk.session(), Clean);
     }
     talk.wrote(b'C', b"Sgood\0").wrote(b'S', b"").read(b'3', b"").read(b'Z', b"I");
@@ -92,9 +92,9 @@ fn a_second_parse_of_a_name_does_not_make_it_better() {
     let mut talk = Talk::new();
     talk.prepare("", "SELECT of_my_own()").prepare("", "SELECT 1");
     assert_eq!(talk.execute("").done("SELECT 1").session(), Unknown);
-    talk.0.rebase();
+    talk.0.start_tracking();
     assert_eq!(talk.execute("").done("SELECT 1").session(), Unknown, "what the last holder left under no name");
-    talk.0.rebase();
+    talk.0.start_tracking();
     assert_eq!(talk.prepare("", "SELECT 1").execute("").done("SELECT 1").session(), Clean);
 }
 
@@ -185,6 +185,6 @@ fn an_answer_to_nothing_and_an_impossible_length_make_the_session_unknown() {
     talk.0.read(&[b'D', 0, 0, 0, 3]);
     assert_eq!(talk.session(), Unknown);
     talk.0.all_answered();
-    talk.0.rebase();
+    talk.0.start_tracking();
     assert_eq!(talk.session(), Unknown, "for ever");
 }

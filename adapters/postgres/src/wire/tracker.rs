@@ -7,7 +7,7 @@ use super::framer::{Framer, Garbled, LONGEST_NAME, Message, STARTUP};
 use super::harmless::is_harmless_tag;
 use super::sql;
 use super::sql::Effect;
-use cabrank::Session;
+use cabrank::SessionState;
 use std::collections::{HashMap, VecDeque};
 
 /// Reads both directions of one connection, from the client's startup message on.
@@ -99,21 +99,21 @@ impl Tracker {
     }
 
     /// What is known of the session. With `transaction_only` nothing but the transaction counts.
-    pub(crate) fn session(&self, transaction_only: bool) -> Session {
+    pub(crate) fn session(&self, transaction_only: bool) -> SessionState {
         let answered = self.waiting.iter().all(|request| *request == Request::Closing);
         let settled = answered && !self.copying && !self.swallowed;
         if self.garbled || self.confused || !settled || self.end.is_some() {
-            return Session::Unknown;
+            return SessionState::Unknown;
         }
         match self.status {
-            b'I' if transaction_only || self.effect < Effect::Session => Session::Clean,
-            b'T' | b'E' => Session::InTransaction,
-            _ => Session::Unknown,
+            b'I' if transaction_only || self.effect < Effect::Session => SessionState::Clean,
+            b'T' | b'E' => SessionState::InTransaction,
+            _ => SessionState::Unknown,
         }
     }
 
     /// The session as it is now is clean.
-    pub(crate) fn rebase(&mut self) {
+    pub(crate) fn start_tracking(&mut self) {
         self.effect = Effect::None;
         self.statements.remove(&b""[..]);
     }

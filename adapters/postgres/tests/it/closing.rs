@@ -15,7 +15,7 @@ fn a_statement_that_runs_is_cancelled_at_the_server() {
 
 /// Closes a pool on a statement that runs for long, and expects that the server is asked to cancel it.
 ///
-/// The pool gives that half a second, which can be too little on a busy machine; then it cuts the line, and here all is
+/// The pool gives that half a second, which can be too little on a busy machine; then it aborts the connection, and here all is
 /// tried again.
 pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool) {
     for _ in 0..10 {
@@ -31,13 +31,13 @@ pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool
         let report = pool.close_within(Duration::from_secs(2));
         assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
         let code = holder.join().expect("no panic");
-        if report.is_clean() && report.severed.is_empty() && report.cancelled.len() == 1 {
+        if report.is_clean() && report.aborted.is_empty() && report.cancelled.len() == 1 {
             assert_eq!(code.as_deref(), Some("57014"));
             assert!(!server.has_session(pid));
             return;
         }
     }
-    panic!("it had to be cut each time");
+    panic!("it had to be aborted each time");
 }
 
 #[test]

@@ -49,21 +49,21 @@ fn the_servers_own_time_limit_is_noticed() {
     conn.batch_execute("SET idle_in_transaction_session_timeout = '1s'; BEGIN").expect("no error");
     eventually("the session ends", || !server.has_session(pid));
     let error = conn.batch_execute("SELECT 1").expect_err("a dead connection");
-    assert_eq!(PooledConnection::note(&mut conn, &error), Fault::Fatal);
+    assert_eq!(PooledConnection::report_error(&mut conn, &error), Fault::Fatal);
     drop(conn);
     pool.get().expect("another connection").query_one("SELECT 1", &[]).expect("a row");
 }
 
 #[test]
-fn cutting_the_line_ends_a_call_that_runs() {
+fn aborting_ends_a_call_that_runs() {
     let Some(server) = Server::find() else { return };
-    cut_a_deaf_statement(&server, || server.pool(1));
+    abort_a_deaf_statement(&server, || server.pool(1));
 }
 
 /// A statement that does not heed a cancellation is out of reach of all but the cut: the function goes on.
 ///
 /// After the cut the pool waits for half a second, which can be too little on a busy machine; then all is tried again.
-pub(crate) fn cut_a_deaf_statement(server: &Server, pool: impl Fn() -> Pool) {
+pub(crate) fn abort_a_deaf_statement(server: &Server, pool: impl Fn() -> Pool) {
     for _ in 0..10 {
         let pool = pool();
         let mut conn = pool.get().expect("a connection");
@@ -75,7 +75,7 @@ pub(crate) fn cut_a_deaf_statement(server: &Server, pool: impl Fn() -> Pool) {
         server.wait_for_sleep(pid);
         let began = Instant::now();
         let report = pool.close_within(Duration::from_secs(2));
-        assert_eq!(report.severed.len(), 1, "{report}");
+        assert_eq!(report.aborted.len(), 1, "{report}");
         assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
         assert_eq!(holder.join().expect("no panic"), (true, true));
         server.kill(pid);
@@ -93,7 +93,7 @@ const DEAF: &str = "CREATE FUNCTION DEAF() RETURNS void LANGUAGE plpgsql AS $$ B
     END LOOP; END $$";
 
 #[test]
-fn an_overrun_check_is_cut() {
+fn an_overrun_check_is_aborted() {
     let Some(server) = Server::find() else { return };
     let proxy = server.proxy();
     let manager = PostgresManager::new(server.through(&proxy), NoTls);

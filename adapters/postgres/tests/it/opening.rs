@@ -126,7 +126,7 @@ fn settings_are_asked_for_before_each_connect() {
     assert_eq!(u64::from(asked.load(Ordering::SeqCst)), stats.opened + stats.open_failures);
 }
 
-/// What nobody can cut must not keep its slot: a vault that never answers stands for a name server that does not.
+/// What nobody can abort must not keep its slot: a vault that never answers stands for a name server that does not.
 #[test]
 fn settings_that_never_come_hold_nobody_up() {
     let (_never, told) = std::sync::mpsc::channel::<Config>();

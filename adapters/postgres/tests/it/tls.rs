@@ -2,7 +2,7 @@
 
 use crate::closing::close_on_a_long_statement;
 use crate::fixture::{PATIENCE, Server, builder, skip};
-use crate::liveness::cut_a_deaf_statement;
+use crate::liveness::abort_a_deaf_statement;
 use cabrank_postgres::postgres::Config;
 use cabrank_postgres::postgres::config::SslMode;
 use cabrank_postgres::{Connection, Pool, PostgresManager};
@@ -63,10 +63,10 @@ fn a_statement_is_cancelled_through_tls() {
 }
 
 #[test]
-fn a_line_is_cut_through_tls() {
+fn a_connection_is_aborted_through_tls() {
     let Some(server) = Server::find() else { return };
     if offers_tls(&server) {
-        cut_a_deaf_statement(&server, || pool(&server, SslMode::Require));
+        abort_a_deaf_statement(&server, || pool(&server, SslMode::Require));
     }
 }
 

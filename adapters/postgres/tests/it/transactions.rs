@@ -117,7 +117,7 @@ fn a_commit_is_one_message_and_a_good_transaction_needs_no_reset() {
 }
 
 #[test]
-fn a_line_cut_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried() {
+fn an_abort_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried() {
     let Some(server) = Server::find() else { return };
     server.table("unknown", "i int");
     let proxy = server.proxy();

@@ -78,7 +78,7 @@ fn an_abandoned_transaction_does_not_block_other_writers() {
     let pool = database.pool(2);
     let other = pool.get().unwrap();
     pool.get().unwrap().execute_batch("BEGIN IMMEDIATE").unwrap();
-    // The return hands the rollback to a helper thread; the other connection waits for the lock no longer than that.
+    // The return hands the rollback to a worker; the other connection waits for the lock no longer than that.
     other.execute("UPDATE account SET money = 1", []).unwrap();
     assert_eq!(money(&other), 1);
 }

@@ -1,7 +1,7 @@
 //! What the manager knows of a session without asking.
 
 use crate::fixture::Database;
-use cabrank_sqlite::cabrank::{Manager, Session};
+use cabrank_sqlite::cabrank::{Manager, SessionState};
 use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::hooks::{Action, AuthContext, Authorization};
 use cabrank_sqlite::rusqlite::limits::Limit;
@@ -10,16 +10,16 @@ use cabrank_sqlite::{Connection, SqliteManager};
 use std::time::Duration;
 
 /// What is known after `work` on a fresh connection.
-fn session_after(work: impl FnOnce(&mut Connection)) -> Session {
+fn session_after(work: impl FnOnce(&mut Connection)) -> SessionState {
     let database = Database::new();
     let manager = database.manager();
     let mut conn = manager.open().expect("a connection");
-    assert_eq!(manager.session(&mut conn), Session::Clean, "a fresh connection is clean");
+    assert_eq!(manager.session(&mut conn), SessionState::Clean, "a fresh connection is clean");
     work(&mut conn);
     manager.session(&mut conn)
 }
 
-fn session_after_sql(sql: &str) -> Session {
+fn session_after_sql(sql: &str) -> SessionState {
     session_after(|conn| conn.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}")))
 }
 
@@ -41,7 +41,7 @@ fn reading_writing_and_migrating_leave_the_session_clean() {
         "PRAGMA user_version = 3",
         "PRAGMA integrity_check; PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)",
     ] {
-        assert_eq!(session_after_sql(sql), Session::Clean, "{sql}");
+        assert_eq!(session_after_sql(sql), SessionState::Clean, "{sql}");
     }
 }
 
@@ -53,7 +53,7 @@ fn cached_statements_leave_the_session_clean() {
             assert_eq!(statement.query_row([1], |row| row.get::<_, i64>(0)).expect("a row"), 0);
         }
     });
-    assert_eq!(session, Session::Clean);
+    assert_eq!(session, SessionState::Clean);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn settings_attachments_and_temporary_objects_are_seen() {
         "BEGIN; PRAGMA query_only = 1; ROLLBACK",
         "EXPLAIN PRAGMA foreign_keys = OFF",
     ] {
-        assert_eq!(session_after_sql(sql), Session::Unknown, "{sql}");
+        assert_eq!(session_after_sql(sql), SessionState::Unknown, "{sql}");
     }
 }
 
@@ -97,7 +97,7 @@ fn settings_made_through_the_driver_are_seen() {
         ("pragma_update", |conn| conn.pragma_update(None, "foreign_keys", false).unwrap()),
     ];
     for (name, set) in cases {
-        assert_eq!(session_after(set), Session::Unknown, "{name}");
+        assert_eq!(session_after(set), SessionState::Unknown, "{name}");
     }
 }
 
@@ -113,7 +113,7 @@ fn hooks_of_the_holder_make_the_session_unknown_even_when_it_removes_them() {
         ("no progress_handler", |conn| conn.progress_handler(0, None::<fn() -> bool>).unwrap()),
     ];
     for (name, hook) in cases {
-        assert_eq!(session_after(hook), Session::Unknown, "{name}");
+        assert_eq!(session_after(hook), SessionState::Unknown, "{name}");
     }
 }
 
@@ -132,7 +132,7 @@ fn an_open_transaction_is_known_however_it_was_left() {
         }),
     ];
     for (name, begin) in cases {
-        assert_eq!(session_after(begin), Session::InTransaction, "{name}");
+        assert_eq!(session_after(begin), SessionState::InTransaction, "{name}");
     }
 }
 
@@ -145,7 +145,7 @@ fn a_statement_leaked_while_it_runs_is_not_called_clean() {
         std::mem::forget(rows);
         std::mem::forget(statement);
     });
-    assert_eq!(session, Session::Unknown);
+    assert_eq!(session, SessionState::Unknown);
 }
 
 #[test]
@@ -155,5 +155,5 @@ fn what_init_sets_is_not_held_against_the_holder() {
         conn.execute_batch("PRAGMA cache_size = 77; ATTACH ':memory:' AS extra")
     });
     let mut conn = manager.open().expect("a connection");
-    assert_eq!(manager.session(&mut conn), Session::Clean);
+    assert_eq!(manager.session(&mut conn), SessionState::Clean);
 }

@@ -23,7 +23,7 @@ fn as_user(user: &str, opts: OptsBuilder, vault: &Vault, first: &str, admin: &mu
     let opts = opts.user(Some(user)).db_name(None::<String>);
     let log_in = {
         let (opts, vault) = (opts.clone(), vault.clone());
-        // Runs before each connect, in a helper thread of the pool. If it fails, so does the attempt to connect.
+        // Runs before each connect, in a worker of the pool. If it fails, so does the attempt to connect.
         move || Ok(opts.clone().pass(Some(vault.token())).into())
     };
     let pool = Pool::builder()

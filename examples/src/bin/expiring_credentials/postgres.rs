@@ -22,7 +22,7 @@ pub(crate) fn run(url: &str) -> Result<()> {
 fn as_role(role: &str, config: &Config, vault: &Vault, first: &str, admin: &mut Client) -> Result<()> {
     let log_in = {
         let (role, config, vault) = (role.to_owned(), config.clone(), vault.clone());
-        // Runs before each connect, in a helper thread of the pool. If it fails, so does the attempt to connect.
+        // Runs before each connect, in a worker of the pool. If it fails, so does the attempt to connect.
         move || Ok::<_, Infallible>(config.clone().user(&role).password(vault.token()).to_owned())
     };
     let pool = Pool::builder()

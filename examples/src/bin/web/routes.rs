@@ -58,7 +58,7 @@ async fn stats<M: Bank>(State(pool): State<Pool<M>>) -> Json<Value> {
         "open": stats.open,
         "in_use": stats.in_use,
         "waiting": stats.waiting,
-        "borrowed": stats.checked_out_at_once + stats.checked_out_after_waiting - stats.taken_back,
+        "borrowed": stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout,
         "returned": stats.returned,
         "timed_out": stats.timed_out,
         "overloaded": stats.overloaded,

@@ -81,7 +81,7 @@ fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
         let took = begun.elapsed();
         assert!(query.join().unwrap().is_err());
         assert!(took < CLOSING + slack.get(), "{took:?}");
-        assert_eq!((report.severed.len(), report.left.len()), (1, 0), "{report}");
+        assert_eq!((report.aborted.len(), report.left.len()), (1, 0), "{report}");
         let (connections, threads) = (report.connections_left, report.threads_left);
         figure(format!(
             "a query in a black-holed flow: cut off by close_within({CLOSING:?}) after {took:.0?}, {connections} connections and {threads} threads left"
@@ -138,7 +138,7 @@ fn ends<S: Remote>(subject: &S, pool: &SubjectPool<S>, hole: BlackHole, dead: &[
     is_whole(subject, pool);
 }
 
-/// Of which half a second is left when the line is cut.
+/// Of which half a second is left when the connection is aborted.
 const CLOSING: Duration = Duration::from_secs(2);
 const CHECK_AFTER: Duration = Duration::from_millis(200);
 /// After which a check is not relied upon any more.

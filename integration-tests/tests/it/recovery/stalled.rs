@@ -97,7 +97,7 @@ fn a_pool_dropped_while_its_lines_are_stalled_leaves_no_session<S: Remote>() {
 fn comes_back<S: Remote>(soil: Option<&str>, act: impl FnOnce(&SubjectPool<S>, Guard<S>)) {
     let slack = Slack::begin();
     let subject = S::new();
-    // The session that was cut lives on at the server until the proxy passes that on.
+    // The session that was aborted lives on at the server until the proxy passes that on.
     subject.watch().expect("it has a server").allow(1);
     let proxy = subject.database().proxy().unwrap();
     let pool = pool(&subject, &proxy, 1);

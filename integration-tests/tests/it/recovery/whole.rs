@@ -16,7 +16,7 @@ pub(crate) fn is_whole<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
     eventually(|| {
         let stats = pool.stats();
         let busy = stats.opening + stats.checking + stats.resetting + stats.closing + stats.in_use + stats.waiting;
-        (busy, stats.severed, stats.abandoned, stats.stuck) == (0, 0, 0, 0)
+        (busy, stats.aborted, stats.abandoned, stats.stuck) == (0, 0, 0, 0)
     });
     let stats = pool.stats();
     assert_eq!((stats.open, stats.idle), (max_size, max_size), "{stats:?}");
@@ -30,6 +30,6 @@ pub(crate) fn is_over<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
     let stats = pool.stats();
     assert_eq!(stats.opened, stats.closed.total(), "{stats:?}");
     let lent = stats.checked_out_at_once + stats.checked_out_after_waiting;
-    assert_eq!(lent, stats.returned + stats.taken_back, "{stats:?}");
+    assert_eq!(lent, stats.returned + stats.rejected_at_checkout, "{stats:?}");
     eventually(|| subject.sessions() == 0);
 }

@@ -33,7 +33,7 @@ pub(super) struct Facts {
     pub(super) last_used: Instant,
     pub(super) condemned: bool,
     pub(super) lent_at: Instant,
-    pub(super) leak_told: bool,
+    pub(super) leak_reported: bool,
 }
 
 /// The server cannot be reached, and when the next attempt may begin.
@@ -68,7 +68,7 @@ impl Book {
 
     pub(super) fn lent(&mut self, id: u64, now: Instant) {
         let facts = self.facts(id);
-        (facts.lent_at, facts.leak_told) = (now, false);
+        (facts.lent_at, facts.leak_reported) = (now, false);
     }
 
     /// May this connection be lent now? If not, why not?
@@ -127,7 +127,7 @@ impl Book {
     }
 
     /// An eviction: what was permanent may have been mended.
-    pub(super) fn pardon(&mut self, now: Instant) {
+    pub(super) fn retry_now(&mut self, now: Instant) {
         if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
             trouble.retry_at = trouble.retry_at.min(now);
         }

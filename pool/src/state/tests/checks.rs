@@ -20,7 +20,7 @@ impl World {
         self.check_line();
     }
 
-    /// Who has something in its cell? The first in line, in order, and each was woken.
+    /// Who has something in its cell? The first in the queue, in order, and each was woken.
     fn find_deliveries(&mut self) {
         let lent: Vec<(usize, u64)> = self
             .state
@@ -29,26 +29,26 @@ impl World {
             .filter(|(_, record)| record.phase == Phase::Lent)
             .map(|(_, record)| (record.borrower.thread, record.id))
             .collect();
-        while let Some(first) = self.line.first() {
+        while let Some(first) = self.waiting.first() {
             let Some(&(_, id)) = lent.iter().find(|(number, _)| *number == first.number) else { break };
             self.assert_lendable(id);
-            let first = self.line.remove(0);
+            let first = self.waiting.remove(0);
             assert!(self.is_woken(&first), "a delivery to one who sleeps");
             self.book.lent(id, self.now);
             self.served.push((first, Gift::Connection(id)));
         }
-        let out_of_turn = self.line.iter().any(|other| lent.iter().any(|(number, _)| *number == other.number));
+        let out_of_turn = self.waiting.iter().any(|other| lent.iter().any(|(number, _)| *number == other.number));
         assert!(!out_of_turn, "served out of turn");
-        if self.state.queue.is_empty() && !self.line.is_empty() {
+        if self.state.queue.is_empty() && !self.waiting.is_empty() {
             if !self.book.closed {
                 self.check_refusal();
             }
-            for waiting in std::mem::take(&mut self.line) {
+            for waiting in std::mem::take(&mut self.waiting) {
                 assert!(self.is_woken(&waiting), "a word to one who sleeps");
                 self.served.push((waiting, Gift::Word));
             }
         }
-        assert_eq!(self.state.queue.len(), self.line.len());
+        assert_eq!(self.state.queue.len(), self.waiting.len());
     }
 
     /// Every connection that is open is in exactly one place.
@@ -81,9 +81,9 @@ impl World {
             (jobs(|work| matches!(work, Work::Open { .. })), jobs(|work| matches!(work, Work::Check(_))));
         let (resetting, closing) =
             (jobs(|work| matches!(work, Work::Reset(_))), jobs(|work| matches!(work, Work::Close(_))));
-        let lent = self.lent.len() - self.severed.len() + in_cells;
+        let lent = self.lent.len() - self.aborted.len() + in_cells;
         // Every loan is over, or out; at every moment.
-        let loans = stats.checked_out_at_once + stats.checked_out_after_waiting - stats.taken_back;
+        let loans = stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout;
         assert_eq!(loans, stats.returned + (self.lent.len() + in_cells) as u64, "borrowed, returned, and out");
         let idle = self.state.idle.len();
         let told = [
@@ -93,7 +93,7 @@ impl World {
             stats.checking,
             stats.resetting,
             stats.closing,
-            stats.severed,
+            stats.aborted,
             stats.abandoned,
             stats.stuck,
             stats.waiting,
@@ -106,10 +106,10 @@ impl World {
             checking,
             resetting,
             closing,
-            fate(Fate::Severed) + self.severed.len(),
+            fate(Fate::Aborted) + self.aborted.len(),
             fate(Fate::Abandoned),
             fate(Fate::Stuck),
-            self.line.len(),
+            self.waiting.len(),
             idle + lent + checking + resetting,
         ];
         assert_eq!(told.map(|number| number as usize), counted);
@@ -120,20 +120,20 @@ impl World {
     /// Nobody waits without a reason, nor sleeps while there is something to be had.
     fn check_line(&self) {
         if self.book.closed {
-            assert!(self.line.is_empty() && self.state.idle.is_empty(), "a closed pool has waiters or idle ones");
+            assert!(self.waiting.is_empty() && self.state.idle.is_empty(), "a closed pool has waiters or idle ones");
             return;
         }
         let flawless = |id: &u64| self.book.flaw(*id, self.now, &self.config).is_none();
         let fresh = self.state.idle.iter().rev().map(|entry| entry.id).take_while(flawless).count();
-        for waiting in self.line.iter().take(fresh) {
+        for waiting in self.waiting.iter().take(fresh) {
             assert!(self.is_woken(waiting), "asleep though something is idle: {}", self.summary());
         }
-        if self.line.is_empty() {
+        if self.waiting.is_empty() {
             return;
         }
         let loans = self.lent.len() + self.served.len();
         let alarm = self.state.alarm.is_some_and(|at| self.alarms.contains(&at));
-        let somebody_looks = self.line.iter().any(|waiting| self.is_woken(waiting));
+        let somebody_looks = self.waiting.iter().any(|waiting| self.is_woken(waiting));
         let hope = somebody_looks || !self.jobs.is_empty() || loans > 0 || alarm;
         assert!(hope, "somebody waits for nothing: {}", self.summary());
         // Whoever relies on a check or a reset does so for a tenth of a second.
@@ -153,7 +153,7 @@ impl World {
             let calls =
                 self.jobs.iter().filter(|job| job.fate.is_none() && !matches!(job.work, Work::Close(_))).count();
             let idle = self.state.idle.len();
-            assert!(self.line.len() <= idle + calls, "somebody waits though there is room: {}", self.summary());
+            assert!(self.waiting.len() <= idle + calls, "somebody waits though there is room: {}", self.summary());
         }
     }
 
@@ -171,7 +171,7 @@ impl World {
 
     pub(super) fn check_reason(&mut self, entry: &Entry<()>, reason: CloseReason) {
         let (now, config) = (self.now, self.config.clone());
-        let severed = self.state.slots.get(entry.slot).phase == Phase::Severed;
+        let aborted = self.state.slots.get(entry.slot).phase == Phase::Aborted;
         let (evictions, closed) = (self.book.evictions, self.book.closed);
         let facts = self.book.facts(entry.id);
         let right = match reason {
@@ -179,7 +179,7 @@ impl World {
             CloseReason::Evicted => facts.evictions < evictions,
             CloseReason::Idle => now - facts.last_used >= config.idle_timeout,
             CloseReason::PoolClosed => closed,
-            CloseReason::Overran => severed || facts.condemned,
+            CloseReason::Overran => aborted || facts.condemned,
             CloseReason::Surplus => true,
             _ => facts.condemned,
         };
@@ -189,17 +189,17 @@ impl World {
     pub(super) fn check_leak(&mut self, id: u64) {
         let (now, leak_after) = (self.now, self.config.leak_after);
         let facts = self.book.facts(id);
-        assert!(!std::mem::replace(&mut facts.leak_told, true), "a leak told twice");
+        assert!(!std::mem::replace(&mut facts.leak_reported, true), "a leak told twice");
         assert!(now - facts.lent_at >= leak_after, "no leak");
     }
 
     /// After the alarms have rung: every loan that is out for too long was told.
     pub(super) fn check_all_leaks_told(&self) {
-        let lent = self.lent.iter().filter(|(_, entry)| !self.severed.contains(&entry.slot));
+        let lent = self.lent.iter().filter(|(_, entry)| !self.aborted.contains(&entry.slot));
         for (_, entry) in lent.filter(|_| !self.book.closed) {
             let facts = &self.book.alive[&entry.id];
             let leaked = self.now - facts.lent_at >= self.config.leak_after;
-            assert!(facts.leak_told || !leaked, "a leak that was not told");
+            assert!(facts.leak_reported || !leaked, "a leak that was not told");
         }
     }
 
@@ -218,9 +218,9 @@ impl World {
         assert!(life <= self.config.max_lifetime && life >= shortest, "{life:?}");
     }
 
-    /// A newcomer was served: that is allowed only while the first in line has not waited for long.
+    /// A newcomer was served: that is allowed only while the first in the queue has not waited for long.
     pub(super) fn check_no_overtaking(&self, now: Instant) {
-        if let Some(first) = self.line.first() {
+        if let Some(first) = self.waiting.first() {
             let waited = now - first.since;
             assert!(waited <= self.config.fairness_window, "overtook one who has waited for {waited:?}");
         }

@@ -1,4 +1,4 @@
-//! The crew's part of the world: driver calls that begin when the state orders them, and end as an operation says.
+//! The workers' part of the world: driver calls that begin when the state orders them, and end as an operation says.
 
 use super::book::Facts;
 use super::ops::End;
@@ -10,7 +10,7 @@ use crate::limit::Limit;
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
-use crate::state::todo::{Opening, Todo};
+use crate::state::actions::{Actions, Opening};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ pub(super) enum Work {
 /// What became of a call that overran.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fate {
-    Severed,
+    Aborted,
     Abandoned,
     Stuck,
 }
@@ -60,17 +60,17 @@ impl World {
 
     pub(super) fn begin_close(&mut self, entry: Box<Entry<()>>, reason: CloseReason) {
         self.check_reason(&entry, reason);
-        let (slot, cut) = (entry.slot, !reason.is_orderly());
+        let (slot, abort) = (entry.slot, !reason.is_orderly());
         self.begin(slot, Work::Close(entry), self.config.close_timeout);
-        // Without a line there is nothing to cut.
-        if cut && self.attempts % 4 != 0 {
-            self.cut(slot);
+        // Without an abort handle there is nothing to abort.
+        if abort && self.attempts % 4 != 0 {
+            self.abort(slot);
         }
     }
 
     fn begin(&mut self, slot: SlotId, work: Work, span: Duration) {
         self.attempts += 1;
-        let severed = self.state.slots.get(slot).phase == Phase::Severed;
+        let aborted = self.state.slots.get(slot).phase == Phase::Aborted;
         let limit = Limit::new(&"test".into(), self.now, Duration::MAX);
         let fuse = limit.fuse();
         self.jobs.push(Job {
@@ -79,28 +79,28 @@ impl World {
             number: self.attempts,
             began: self.now,
             over_at: self.now + span,
-            fate: severed.then_some(Fate::Severed),
+            fate: aborted.then_some(Fate::Aborted),
             limit,
         });
         self.with(|state, _| state.call_began(slot, fuse.downgrade()));
     }
 
-    /// The call in `slot` is given up. Every fourth has no line to cut, and some openings look up a name.
-    pub(super) fn cut(&mut self, slot: SlotId) {
+    /// The call in `slot` is given up. Every fourth has no abort handle, and some openings look up a name.
+    pub(super) fn abort(&mut self, slot: SlotId) {
         let Some(job) = self.jobs.iter_mut().find(|job| job.slot == slot && job.fate.is_none()) else { return };
         let opens = matches!(job.work, Work::Open { .. });
         let fate = match job.number % 4 {
             0 => Fate::Stuck,
             1 if opens => Fate::Abandoned,
-            _ => Fate::Severed,
+            _ => Fate::Aborted,
         };
         job.fate = Some(fate);
         if opens {
             self.open_failed(Refusal::Unavailable, Cause::seen("overran"));
         }
         let now = self.now;
-        self.with(|state, todo| match fate {
-            Fate::Severed => state.severed(slot, now, todo),
+        self.with(|state, actions| match fate {
+            Fate::Aborted => state.aborted(slot, now, actions),
             Fate::Abandoned => state.abandoned(slot, now),
             Fate::Stuck => state.stuck(slot),
         });
@@ -117,15 +117,15 @@ impl World {
                 if fate.is_none() {
                     self.open_failed(refusal, Cause::Driver(Arc::new(Broken)));
                 }
-                self.with(|state, todo| state.release(slot, todo));
+                self.with(|state, actions| state.release(slot, actions));
                 self.check();
             }
             (Work::Check(mut entry), End::Well) => {
                 let facts = self.book.facts(entry.id);
                 (facts.proved_at, facts.proved_after) = (now, facts.asked_after);
-                self.with(|state, todo| {
+                self.with(|state, actions| {
                     state.proved(&mut entry, now);
-                    state.put_proved(entry, now, todo);
+                    state.put_proved(entry, now, actions);
                 });
                 self.check();
             }
@@ -136,7 +136,7 @@ impl World {
             }
             (Work::Reset(entry), End::Well) => {
                 self.with(|state, _| state.reset_ended(true));
-                self.with(|state, todo| state.put(entry, now, todo));
+                self.with(|state, actions| state.put(entry, now, actions));
                 self.check();
             }
             (Work::Reset(entry), End::Failed(_)) => {
@@ -145,7 +145,7 @@ impl World {
             }
             (Work::Close(entry), _) => {
                 self.book.alive.remove(&entry.id);
-                self.with(|state, todo| state.release(slot, todo));
+                self.with(|state, actions| state.release(slot, actions));
                 self.check();
             }
         }
@@ -154,8 +154,8 @@ impl World {
 
     fn open_failed(&mut self, refusal: Refusal, cause: Cause<Broken>) {
         let now = self.now;
-        let fail = |state: &mut State<(), Broken>, todo: &mut Todo<(), Broken>| {
-            state.open_failed(refusal, cause, now, todo);
+        let fail = |state: &mut State<(), Broken>, actions: &mut Actions<(), Broken>| {
+            state.open_failed(refusal, cause, now, actions);
             state.gate.retry_at().expect("there is trouble")
         };
         self.with_noted(fail, |world, &retry_at| {
@@ -166,10 +166,10 @@ impl World {
     fn opened(&mut self, slot: SlotId, generation: u64, evictions: u64) {
         let (now, took) = (self.now, Duration::from_millis(1));
         let mut entry = Box::new(Entry::new(slot, (), None, generation, now));
-        let admit = |state: &mut State<(), Broken>, todo: &mut Todo<(), Broken>| {
-            state.admit(&mut entry, took, now, todo);
+        let admit = |state: &mut State<(), Broken>, actions: &mut Actions<(), Broken>| {
+            state.admit(&mut entry, took, now, actions);
             let admitted = (entry.id, entry.expires);
-            state.put_proved(entry, now, todo);
+            state.put_proved(entry, now, actions);
             admitted
         };
         let (_, expires) = self.with_noted(admit, |world, &(id, expires)| {
@@ -183,7 +183,7 @@ impl World {
                 last_used: now,
                 condemned: false,
                 lent_at: now,
-                leak_told: false,
+                leak_reported: false,
             };
             assert!(world.book.alive.insert(id, facts).is_none(), "two connections of one number");
             world.book.trouble = None;
@@ -193,7 +193,7 @@ impl World {
         self.check();
     }
 
-    /// A connection failed while it was with the crew.
+    /// A connection failed while it was with the workers.
     fn close_now(&mut self, slot: SlotId, entry: Box<Entry<()>>, reason: CloseReason) {
         let now = self.now;
         self.book.facts(entry.id).condemned = true;

@@ -5,10 +5,10 @@
 //! `PROPTEST_CASES` sets how many sequences are played.
 
 mod book;
+mod cases;
 mod checks;
 mod gate;
 mod jobs;
-mod known;
 mod ops;
 mod time;
 mod world;

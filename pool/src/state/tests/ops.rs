@@ -23,9 +23,9 @@ pub(super) enum Op {
     /// A loan ends.
     Return(usize, Shape),
     Detach(usize),
-    /// The line of a loan is cut.
+    /// A lent connection is aborted.
     SeverLoan(usize),
-    /// The crew ends a driver call.
+    /// A worker ends a driver call.
     JobEnds(usize, End),
     /// Time passes, and alarms ring when they are due.
     Pass(Duration),
@@ -63,7 +63,7 @@ impl World {
             Op::Leave(pick) => self.on_waiter(pick, Leave::AtOnce),
             Op::Return(pick, shape) => self.check_in(pick, shape),
             Op::Detach(pick) => self.detach(pick),
-            Op::SeverLoan(pick) => self.sever_loan(pick),
+            Op::SeverLoan(pick) => self.abort_loan(pick),
             Op::JobEnds(pick, end) => {
                 if !self.jobs.is_empty() {
                     self.end_job(pick % self.jobs.len(), end);
@@ -81,22 +81,22 @@ impl World {
     fn resize(&mut self, max_size: usize, min_idle: usize) {
         (self.config.max_size, self.config.min_idle) = (max_size as u32, min_idle as u32);
         let now = self.now;
-        self.with(|state, todo| state.resize(max_size, min_idle, now, todo));
+        self.with(|state, actions| state.resize(max_size, min_idle, now, actions));
         self.check();
     }
 
     fn evict_all(&mut self) {
         self.book.evictions += 1;
         let now = self.now;
-        self.book.pardon(now);
-        self.with(|state, todo| state.evict_all(now, todo));
+        self.book.retry_now(now);
+        self.with(|state, actions| state.evict_all(now, actions));
         self.check();
     }
 
     pub(super) fn close(&mut self) {
         let (now, first) = (self.now, !self.book.closed);
         self.book.closed = true;
-        assert_eq!(self.with(|state, todo| state.close(now, todo)), first);
+        assert_eq!(self.with(|state, actions| state.close(now, actions)), first);
         self.check();
     }
 }

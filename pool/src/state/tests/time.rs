@@ -47,7 +47,7 @@ impl World {
             if let Some(slot) =
                 self.jobs.iter().find(|job| job.fate.is_none() && job.over_at <= now).map(|job| job.slot)
             {
-                self.cut(slot);
+                self.abort(slot);
             } else if let Some(place) = self.alarms.iter().position(|alarm| *alarm <= now) {
                 let alarm = self.alarms.swap_remove(place);
                 self.tick(alarm);
@@ -64,7 +64,7 @@ impl World {
         let (now, wall) = (self.now, self.wall);
         let counts = self.state.alarm == Some(alarm) && !self.book.closed;
         self.with_noted(
-            |state, todo| state.tick(alarm, now, wall, todo),
+            |state, actions| state.tick(alarm, now, wall, actions),
             |world, ()| {
                 if counts {
                     world.book.compare(now, wall);
@@ -82,11 +82,11 @@ impl World {
                 self.end_job(place, End::Well);
             }
         }
-        self.recover(|world| world.line.is_empty() || world.is_full());
+        self.recover(|world| world.waiting.is_empty() || world.is_full());
         assert!(
-            self.line.is_empty() || self.is_full(),
+            self.waiting.is_empty() || self.is_full(),
             "{} wait while there is room: {}",
-            self.line.len(),
+            self.waiting.len(),
             self.summary()
         );
         self.recover(World::has_its_idle_ones);
@@ -99,12 +99,12 @@ impl World {
             while !self.lent.is_empty() {
                 self.check_in(0, Shape::Clean);
             }
-            self.recover(|world| world.line.is_empty() || !world.lent.is_empty());
-            if self.line.is_empty() && self.served.is_empty() && self.lent.is_empty() {
+            self.recover(|world| world.waiting.is_empty() || !world.lent.is_empty());
+            if self.waiting.is_empty() && self.served.is_empty() && self.lent.is_empty() {
                 break;
             }
         }
-        assert!(self.line.is_empty(), "{} wait for ever: {}", self.line.len(), self.summary());
+        assert!(self.waiting.is_empty(), "{} wait for ever: {}", self.waiting.len(), self.summary());
 
         self.close();
         while !self.jobs.is_empty() {
@@ -146,7 +146,7 @@ impl World {
         if !self.served.is_empty() {
             return Some(0);
         }
-        self.line.iter().position(|waiting| self.is_woken(waiting))
+        self.waiting.iter().position(|waiting| self.is_woken(waiting))
     }
 
     /// Is every slot taken by a loan, or by a call that hangs where nobody can reach it?
@@ -162,7 +162,7 @@ impl World {
 
     fn room(&self) -> usize {
         let stuck = self.jobs.iter().filter(|job| job.fate == Some(Fate::Stuck)).count();
-        let lent = self.lent.len() - self.severed.len();
+        let lent = self.lent.len() - self.aborted.len();
         (self.config.max_size as usize).saturating_sub(stuck + lent)
     }
 }

@@ -10,7 +10,7 @@ use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, SlotId};
 use crate::state::State;
-use crate::state::todo::{Action, Claim, Delivery, Todo};
+use crate::state::actions::{Action, Actions, Claim, Delivery};
 use crate::sync;
 use crate::waiter::{Waiter, Wake};
 use std::fmt;
@@ -24,14 +24,14 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) wall: Duration,
     /// Those who wait, the first first.
-    pub(super) line: Vec<Waiting>,
+    pub(super) waiting: Vec<Waiting>,
     /// Those who were given something and have not looked yet.
     pub(super) served: Vec<(Waiting, Gift)>,
     /// Woken since they last looked.
     pub(super) woken: Vec<*const Waiter>,
     pub(super) lent: Vec<(usize, Box<Entry<()>>)>,
-    /// The loans among these whose line was cut.
-    pub(super) severed: Vec<SlotId>,
+    /// The loans among these that was aborted.
+    pub(super) aborted: Vec<SlotId>,
     pub(super) jobs: Vec<Job>,
     pub(super) attempts: u64,
     pub(super) alarms: Vec<Instant>,
@@ -64,11 +64,11 @@ impl World {
             config,
             now,
             wall,
-            line: Vec::new(),
+            waiting: Vec::new(),
             served: Vec::new(),
             woken: Vec::new(),
             lent: Vec::new(),
-            severed: Vec::new(),
+            aborted: Vec::new(),
             jobs: Vec::new(),
             attempts: 0,
             alarms: Vec::new(),
@@ -81,31 +81,31 @@ impl World {
     }
 
     /// One transaction, and what it orders.
-    pub(super) fn with<R>(&mut self, change: impl FnOnce(&mut State<(), Broken>, &mut Todo<(), Broken>) -> R) -> R {
+    pub(super) fn with<R>(&mut self, change: impl FnOnce(&mut State<(), Broken>, &mut Actions<(), Broken>) -> R) -> R {
         self.with_noted(change, |_, _| ())
     }
 
     /// As [`with`](Self::with), where something must be noted in the book before what is ordered is done.
     pub(super) fn with_noted<R>(
         &mut self,
-        change: impl FnOnce(&mut State<(), Broken>, &mut Todo<(), Broken>) -> R,
+        change: impl FnOnce(&mut State<(), Broken>, &mut Actions<(), Broken>) -> R,
         note: impl FnOnce(&mut Self, &R),
     ) -> R {
-        let mut todo = Todo::new();
-        let result = change(&mut self.state, &mut todo);
-        self.state.settle(self.now, &mut todo);
+        let mut actions = Actions::new();
+        let result = change(&mut self.state, &mut actions);
+        self.state.settle(self.now, &mut actions);
         note(self, &result);
-        for action in todo {
+        for action in actions {
             match action {
                 Action::Wake(Wake::Thread(waiter)) => self.woken.push(Arc::as_ptr(&waiter)),
                 Action::Open(opening) => self.begin_open(opening),
                 Action::Check(entry) => self.begin_check(entry),
                 Action::Reset(entry) => self.begin_reset(entry),
                 Action::Close(entry, reason) => self.begin_close(entry, reason),
-                Action::Cut(slot, _) => self.cut(slot),
-                Action::TellLeak(holder) => self.check_leak(holder.id),
+                Action::Abort(slot, _) => self.abort(slot),
+                Action::ReportLeak(holder) => self.check_leak(holder.id),
                 Action::Alarm(at) => self.alarms.push(at),
-                Action::Crew(_) | Action::Drop(_) => {}
+                Action::Widen(_) | Action::Drop(_) => {}
             }
         }
         result
@@ -117,13 +117,13 @@ impl World {
         let (number, now, waiter) = (self.borrowers, self.now, Waiter::new());
         let mut ticket = None;
         let wake = Wake::Thread(Arc::clone(&waiter));
-        let room = self.config.max_waiters.is_none_or(|most| self.line.len() < most as usize);
-        let claim = self.with(|state, todo| {
-            let claim = state.claim(now, borrower(number), todo);
+        let room = self.config.max_waiters.is_none_or(|most| self.waiting.len() < most as usize);
+        let claim = self.with(|state, actions| {
+            let claim = state.claim(now, borrower(number), actions);
             if let (Claim::Nothing, true) = (&claim, waits) {
                 ticket = state.queue(wake, borrower(number), since);
             } else if let Claim::Nothing = claim {
-                state.nudge();
+                state.want_one();
             }
             claim
         });
@@ -136,8 +136,8 @@ impl World {
             }
             Claim::Nothing => {
                 if let Some(ticket) = ticket {
-                    let place = self.line.iter().position(|other| other.since > since);
-                    self.line.insert(place.unwrap_or(self.line.len()), Waiting { number, since, waiter, ticket });
+                    let place = self.waiting.iter().position(|other| other.since > since);
+                    self.waiting.insert(place.unwrap_or(self.waiting.len()), Waiting { number, since, waiter, ticket });
                 } else {
                     assert!(!waits || !room, "turned away though there is room");
                 }
@@ -172,7 +172,7 @@ impl World {
         self.check();
         if jumped {
             let (_, entry) = self.lent.pop().expect("it was lent just now");
-            self.with(|state, todo| state.take_back(entry, now, todo));
+            self.with(|state, actions| state.reject(entry, now, actions));
             self.check();
             self.request(since, waits);
         }
@@ -180,7 +180,7 @@ impl World {
 
     /// One who waits does something: those who were served come first in the count.
     pub(super) fn on_waiter(&mut self, pick: usize, leave: Leave) {
-        let count = self.served.len() + self.line.len();
+        let count = self.served.len() + self.waiting.len();
         if count == 0 {
             return;
         }
@@ -202,11 +202,11 @@ impl World {
         }
     }
 
-    /// One in the line, to whom nothing was delivered until now.
+    /// One in the queue, to whom nothing was delivered until now.
     fn on_line(&mut self, place: usize, leave: Leave) {
-        let (since, number, now) = (self.line[place].since, self.line[place].number, self.now);
-        let ahead: Vec<usize> = self.line[..place].iter().map(|other| other.number).collect();
-        let waiting = self.line.remove(place);
+        let (since, number, now) = (self.waiting[place].since, self.waiting[place].number, self.now);
+        let ahead: Vec<usize> = self.waiting[..place].iter().map(|other| other.number).collect();
+        let waiting = self.waiting.remove(place);
         self.unwake(&waiting);
         match self.ask(&waiting, leave) {
             Some(Delivery::Connection(entry)) => {
@@ -215,12 +215,12 @@ impl World {
                 self.obtained(number, entry, since, true);
                 let window = self.config.fairness_window;
                 let overtaken = |other: &&Waiting| ahead.contains(&other.number) && now - other.since > window;
-                assert_eq!(self.line.iter().find(overtaken).map(|other| other.number), None, "overtaken");
+                assert_eq!(self.waiting.iter().find(overtaken).map(|other| other.number), None, "overtaken");
             }
             Some(_) => panic!("a word that was not told to all"),
             None => {
                 if leave == Leave::No {
-                    self.line.insert(place, waiting);
+                    self.waiting.insert(place, waiting);
                 }
                 self.check();
             }
@@ -229,9 +229,9 @@ impl World {
 
     fn ask(&mut self, waiting: &Waiting, leave: Leave) -> Option<Delivery<(), Broken>> {
         let (now, ticket, borrower) = (self.now, &waiting.ticket, borrower(waiting.number));
-        self.with(|state, todo| match leave {
-            Leave::No => state.look(ticket, now, borrower, todo),
-            Leave::AfterLook => state.look(ticket, now, borrower, todo).or_else(|| state.cancel(ticket)),
+        self.with(|state, actions| match leave {
+            Leave::No => state.receive(ticket, now, borrower, actions),
+            Leave::AfterLook => state.receive(ticket, now, borrower, actions).or_else(|| state.cancel(ticket)),
             Leave::AtOnce => state.cancel(ticket),
         })
     }
@@ -243,7 +243,7 @@ impl World {
     pub(super) fn check_in(&mut self, pick: usize, shape: Shape) {
         let Some((_, mut entry)) = self.take_loan(pick) else { return };
         let (now, id) = (self.now, entry.id);
-        self.severed.retain(|slot| *slot != entry.slot);
+        self.aborted.retain(|slot| *slot != entry.slot);
         if let Shape::Condemned(reason) = shape {
             entry.condemned = Some(reason);
             self.book.facts(id).condemned = true;
@@ -252,33 +252,33 @@ impl World {
             self.book.died(id);
         }
         self.book.facts(id).last_used = now;
-        self.with(|state, todo| {
+        self.with(|state, actions| {
             if entry.condemned == Some(CloseReason::Broken) {
                 state.died(&entry);
             }
-            state.check_in(entry, matches!(shape, Shape::Soiled), now, todo)
+            state.check_in(entry, matches!(shape, Shape::Soiled), now, actions)
         });
         self.check();
     }
 
     pub(super) fn detach(&mut self, pick: usize) {
         let Some((_, entry)) = self.take_loan(pick) else { return };
-        self.severed.retain(|slot| *slot != entry.slot);
+        self.aborted.retain(|slot| *slot != entry.slot);
         self.book.alive.remove(&entry.id);
         let now = self.now;
-        self.with(|state, todo| state.detached(entry.slot, now, todo));
+        self.with(|state, actions| state.detached(entry.slot, now, actions));
         self.check();
     }
 
-    /// As at the end of a pool, whose loans are cut off.
-    pub(super) fn sever_loan(&mut self, pick: usize) {
+    /// As at the end of a pool, whose loans are aborted.
+    pub(super) fn abort_loan(&mut self, pick: usize) {
         if self.lent.is_empty() || !self.book.closed {
             return;
         }
         let (now, slot) = (self.now, self.lent[pick % self.lent.len()].1.slot);
-        if !self.severed.contains(&slot) {
-            self.severed.push(slot);
-            self.with(|state, todo| state.severed(slot, now, todo));
+        if !self.aborted.contains(&slot) {
+            self.aborted.push(slot);
+            self.with(|state, actions| state.aborted(slot, now, actions));
             self.check();
         }
     }

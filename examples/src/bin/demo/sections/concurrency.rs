@@ -48,7 +48,7 @@ pub(crate) fn concurrency<M: Engine>(pool: &Pool<M>, args: &Args, story: &mut St
 
 /// How many loans have begun.
 pub(crate) fn borrowed(stats: &Stats) -> u64 {
-    stats.checked_out_at_once + stats.checked_out_after_waiting - stats.taken_back
+    stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout
 }
 
 /// How long borrowers waited.

@@ -43,7 +43,7 @@ pub(crate) fn queries<'p, M: Engine>(pool: &'p Pool<M>, story: &mut Story) -> an
     Ok(table)
 }
 
-/// Waits while a helper thread makes a returned session new. `get` would do that too, but on a very busy machine it would
+/// Waits while a worker makes a returned session new. `get` would do that too, but on a very busy machine it would
 /// open a second connection after a while, and the story shall be the same everywhere.
 fn settle<M: Engine>(pool: &Pool<M>) {
     while pool.stats().resetting > 0 {

@@ -39,7 +39,7 @@ fn active_and_idle<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Resu
 fn invalid<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
     let before = pool.stats();
 
-    // `run` sees the driver's error pass and knows what it means. With a guard in hand it is `PooledConnection::note`.
+    // `run` sees the driver's error pass and knows what it means. With a guard in hand it is `PooledConnection::report_error`.
     let outcome = pool.run(|conn| M::lose(conn));
 
     // The holder may know better than any driver.

@@ -32,8 +32,8 @@ fn fails(job: usize) -> Op {
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn an_attempt_that_hangs_where_nobody_can_cut_it_holds_up_no_other() {
-    // The fourth attempt is the one without a line, and a probe.
+fn an_attempt_that_hangs_where_nobody_can_abort_it_holds_up_no_other() {
+    // The fourth attempt is the one without an abort handle, and a probe.
     play(cold(3), [Get, Get, Get, fails(0), fails(0), fails(0), Pass(5 * SECOND)]);
 }
 
@@ -46,7 +46,7 @@ fn a_probe_that_drags_on_gets_no_second_beside_it() {
 fn an_attempt_that_hangs_for_good_is_no_sign_of_a_full_server() {
     let full = JobEnds(0, End::Failed(Refusal::Capacity));
     let well = || JobEnds(0, End::Well);
-    // Two are lent. The fourth call of all is an attempt to open the third, and has no line to cut.
+    // Two are lent. The fourth call of all is an attempt to open the third, and has no abort handle.
     play(cold(4), [Get, full, Pass(SECOND / 4), well(), Look(0), Get, well(), Look(0), Get, Pass(20 * SECOND)]);
 }
 
@@ -65,7 +65,7 @@ fn those_who_were_served_dead_connections_all_get_their_places_back() {
 }
 
 #[test]
-fn one_who_comes_back_into_the_line_is_notified_in_turn() {
+fn one_who_comes_back_into_the_queue_is_notified_in_turn() {
     let (mut queue, start) = (Queue::<u32>::new(), sync::now());
     let waiters = [1, 3, 2].map(|second| (second, Waiter::new()));
     let join = |queue: &mut Queue<u32>, (second, waiter): &(u32, Arc<Waiter>)| {

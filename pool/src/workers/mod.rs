@@ -1,6 +1,6 @@
-//! The helper threads: a queue of jobs, a timetable, and as many threads as there is work for.
+//! The workers: a queue of jobs, a timetable, and as many threads as there is work for.
 //!
-//! Knows no pool: a job is a `J`, and running one is the business of a function given at birth. Threads are started on
+//! Knows no pool: a job is a `J`, and running one is the business of a function given at build_progress. Threads are started on
 //! demand and retire after a while without work; one of those that rest watches the timetable. This file is what the pool
 //! sees of them; their lives are `threads.rs`.
 
@@ -16,50 +16,50 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A handle on the threads. When it is dropped they finish the jobs that are queued, and end.
-pub(crate) struct Crew<J: Send + 'static>(Arc<Inner<J>>);
+pub(crate) struct Workers<J: Send + 'static>(Arc<WorkQueue<J>>);
 
 /// An entry in the timetable.
 pub(crate) type Alarm = (Instant, u64);
 
 #[cfg_attr(loom, expect(dead_code, reason = "a model runs the jobs itself"))]
-struct Inner<J> {
+struct WorkQueue<J> {
     name: String,
     run: fn(J),
-    state: Mutex<State<J>>,
+    state: Mutex<WorkState<J>>,
     /// There is a job, an earlier alarm, or a reason to end.
     work: Condvar,
     /// A thread has ended.
     ended: Condvar,
 }
 
-struct State<J> {
+struct WorkState<J> {
     jobs: VecDeque<J>,
     alarms: BTreeMap<Alarm, J>,
     serial: u64,
     /// The most threads at a time, those written off not counted.
     most: usize,
-    /// How many more there may be for those that are lost in calls whose lines were cut.
+    /// How many more there may be for those that are lost in calls that were aborted.
     extra: usize,
     threads: usize,
     resting: usize,
     /// Does one of those that rest watch the timetable?
-    watched: bool,
+    has_timekeeper: bool,
     handles: HashMap<u64, JoinHandle<()>>,
     written_off: Vec<u64>,
     /// Threads end as soon as there is nothing to do, and only alarms that this wants are taken.
     winding_down: Option<fn(&J) -> bool>,
-    /// The one alarm of `next_upkeep`.
-    upkeep: Option<Alarm>,
+    /// The one alarm of `schedule_maintenance`.
+    maintenance: Option<Alarm>,
 }
 
 thread_local! {
-    /// Which crew this thread belongs to, and its number there.
-    static BERTH: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
+    /// Which workers this thread belongs to, and its number there.
+    static WORKER: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
 }
 
-impl<J: Send + 'static> Crew<J> {
+impl<J: Send + 'static> Workers<J> {
     pub(crate) fn new(name: &str, most: usize, run: fn(J)) -> Self {
-        let state = State {
+        let state = WorkState {
             jobs: VecDeque::new(),
             alarms: BTreeMap::new(),
             serial: 0,
@@ -67,13 +67,13 @@ impl<J: Send + 'static> Crew<J> {
             extra: 0,
             threads: 0,
             resting: 0,
-            watched: false,
+            has_timekeeper: false,
             handles: HashMap::new(),
             written_off: Vec::new(),
             winding_down: None,
-            upkeep: None,
+            maintenance: None,
         };
-        Self(Arc::new(Inner {
+        Self(Arc::new(WorkQueue {
             name: name.to_owned(),
             run,
             state: Mutex::new(state),
@@ -86,7 +86,7 @@ impl<J: Send + 'static> Crew<J> {
     pub(crate) fn submit(&self, job: J) {
         let mut state = self.0.state.lock();
         state.jobs.push_back(job);
-        self.0.staff(state);
+        self.0.spawn_if_needed(state);
     }
 
     /// Queues a job for a later time.
@@ -94,21 +94,21 @@ impl<J: Send + 'static> Crew<J> {
         self.0.enter(self.0.state.lock(), time, job)
     }
 
-    /// Queues the next upkeep. There is one at a time: the earlier of two is kept.
-    pub(crate) fn next_upkeep(&self, time: Instant, job: J) {
+    /// Queues the next maintenance. There is one at a time: the earlier of two is kept.
+    pub(crate) fn schedule_maintenance(&self, time: Instant, job: J) {
         let mut state = self.0.state.lock();
-        let later = match state.upkeep {
+        let later = match state.maintenance {
             Some(alarm) if alarm.0 <= time => return,
             Some(alarm) => state.alarms.remove(&alarm),
             None => None,
         };
-        state.upkeep = Some((time, state.serial + 1));
+        state.maintenance = Some((time, state.serial + 1));
         self.0.enter(state, time, job);
         drop(later);
     }
 
     /// Strikes a job from the timetable, if it is still there.
-    pub(crate) fn strike(&self, alarm: Alarm) {
+    pub(crate) fn cancel_alarm(&self, alarm: Alarm) {
         let mut state = self.0.state.lock();
         let job = state.alarms.remove(&alarm);
         let over = state.winding_down.is_some() && state.alarms.is_empty();
@@ -124,7 +124,7 @@ impl<J: Send + 'static> Crew<J> {
     pub(crate) fn retry(&self) {
         let state = self.0.state.lock();
         if !state.jobs.is_empty() {
-            self.0.staff(state);
+            self.0.spawn_if_needed(state);
         }
     }
 
@@ -132,60 +132,61 @@ impl<J: Send + 'static> Crew<J> {
     pub(crate) fn widen_to(&self, most: usize) {
         let mut state = self.0.state.lock();
         state.most = state.most.max(most);
-        self.0.staff(state);
+        self.0.spawn_if_needed(state);
     }
 
     /// Lets there be so many threads more, or less, besides those that `resize` sets.
     pub(crate) fn widen(&self, difference: isize) {
         let mut state = self.0.state.lock();
         state.extra = state.extra.saturating_add_signed(difference);
-        self.0.staff(state);
+        self.0.spawn_if_needed(state);
     }
 
-    /// Is this thread one of the crew?
-    pub(crate) fn is_aboard(&self) -> bool {
-        BERTH.try_with(|berth| berth.get().0 == self.0.mark()).unwrap_or(false)
+    /// Is this thread a worker?
+    pub(crate) fn is_current(&self) -> bool {
+        WORKER.try_with(|worker_id| worker_id.get().0 == self.0.mark()).unwrap_or(false)
     }
 
-    /// This thread's number in the crew, by which it can be written off.
-    pub(crate) fn berth(&self) -> u64 {
-        BERTH.with(|berth| berth.get().1)
+    /// This thread's number in the workers, by which it can be written off.
+    pub(crate) fn worker_id(&self) -> u64 {
+        WORKER.with(|worker_id| worker_id.get().1)
     }
 
     /// Counts a thread out: it hangs where nobody can reach it. Another may take its place.
-    pub(crate) fn write_off(&self, berth: u64) {
+    pub(crate) fn write_off(&self, worker_id: u64) {
         let mut state = self.0.state.lock();
-        if !state.written_off.contains(&berth) {
-            state.written_off.push(berth);
+        if !state.written_off.contains(&worker_id) {
+            state.written_off.push(worker_id);
             state.threads -= 1;
         }
-        self.0.staff(state);
+        self.0.spawn_if_needed(state);
     }
 
-    /// Lets threads end as soon as there is nothing to do. Alarms that `keep` does not want are struck.
+    /// Lets threads end as soon as there is nothing to do. Alarms that `keep` does not want are cancelled.
     pub(crate) fn wind_down(&self, keep: fn(&J) -> bool) {
         let mut state = self.0.state.lock();
         state.winding_down = Some(keep);
         let alarms = std::mem::take(&mut state.alarms);
-        let (kept, struck): (BTreeMap<_, _>, BTreeMap<_, _>) = alarms.into_iter().partition(|(_, job)| keep(job));
+        let (kept, cancelled): (BTreeMap<_, _>, BTreeMap<_, _>) = alarms.into_iter().partition(|(_, job)| keep(job));
         state.alarms = kept;
         drop(state);
-        drop(struck);
+        drop(cancelled);
         self.0.work.notify_all();
     }
 
-    /// Waits until the threads have ended, those written off excepted, or until `deadline`. Returns how many are left,
-    /// those written off included. Only after [`wind_down`](Self::wind_down).
+    /// Waits until all threads have ended, those written off included, or until `deadline`. Returns how many are left.
+    /// Only after [`wind_down`](Self::wind_down).
     pub(crate) fn join(&self, deadline: Option<Instant>) -> usize {
         let mut state = self.0.state.lock();
-        while state.threads > 0 && deadline.is_none_or(|deadline| sync::now() < deadline) {
+        while state.threads + state.written_off.len() > 0 && deadline.is_none_or(|deadline| sync::now() < deadline) {
             state = self.0.ended.wait(state, deadline);
         }
         let left = state.threads + state.written_off.len();
         if state.threads == 0 {
             let written_off = std::mem::take(&mut state.written_off);
-            let (lost, over): (HashMap<_, _>, HashMap<_, _>) =
-                std::mem::take(&mut state.handles).into_iter().partition(|(berth, _)| written_off.contains(berth));
+            let (lost, over): (HashMap<_, _>, HashMap<_, _>) = std::mem::take(&mut state.handles)
+                .into_iter()
+                .partition(|(worker_id, _)| written_off.contains(worker_id));
             (state.handles, state.written_off) = (lost, written_off);
             drop(state);
             // Each of these has done its last work: joining waits for the operating system only.
@@ -202,7 +203,7 @@ impl<J: Send + 'static> Crew<J> {
         self.0.state.lock().threads
     }
 
-    /// Waits for a job, for a model that plays the crew itself. `None`: no more is to come.
+    /// Waits for a job, for a model that plays the workers itself. `None`: no more is to come.
     #[cfg(all(test, loom))]
     pub(crate) fn take(&self) -> Option<J> {
         self.await_job(|_| None)
@@ -211,11 +212,11 @@ impl<J: Send + 'static> Crew<J> {
     /// As [`take`](Self::take), but when there is no job lets the time pass until the first alarm.
     #[cfg(all(test, loom))]
     pub(crate) fn take_or_ring(&self) -> Option<J> {
-        self.await_job(State::ring)
+        self.await_job(WorkState::ring)
     }
 
     #[cfg(all(test, loom))]
-    fn await_job(&self, otherwise: fn(&mut State<J>) -> Option<J>) -> Option<J> {
+    fn await_job(&self, otherwise: fn(&mut WorkState<J>) -> Option<J>) -> Option<J> {
         let mut state = self.0.state.lock();
         loop {
             let job = state.jobs.pop_front().or_else(|| otherwise(&mut state));
@@ -232,12 +233,12 @@ impl<J: Send + 'static> Crew<J> {
     }
 }
 
-impl<J> State<J> {
+impl<J> WorkState<J> {
     /// Takes the first alarm from the timetable.
     #[cfg_attr(all(loom, not(test)), expect(dead_code, reason = "a model takes the alarms itself"))]
     fn first_alarm(&mut self) -> Option<(Instant, J)> {
         let (alarm, job) = self.alarms.pop_first()?;
-        self.upkeep = self.upkeep.filter(|&upkeep| upkeep != alarm);
+        self.maintenance = self.maintenance.filter(|&maintenance| maintenance != alarm);
         Some((alarm.0, job))
     }
 
@@ -249,7 +250,7 @@ impl<J> State<J> {
     }
 }
 
-impl<J: Send + 'static> Drop for Crew<J> {
+impl<J: Send + 'static> Drop for Workers<J> {
     fn drop(&mut self) {
         // Never joins: the last handle may be dropped by one of these threads.
         self.wind_down(|_| false);

@@ -2,7 +2,7 @@
 
 use crate::error;
 use crate::error::{Cause, Holder, Report};
-use crate::manager::Line;
+use crate::manager::AbortHandle;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::stats::Stats;
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     pub(crate) fn stats(&self) -> Stats {
-        let mut tally = self.tally.clone();
+        let mut counters = self.counters.clone();
         // Left out on the way of a loan that does not wait: they can be told from the counter.
-        tally.wait_time.count_zeros(tally.checked_out_at_once);
+        counters.wait_time.count_zeros(counters.checked_out_at_once);
         let count = |phase| u32::try_from(self.slots.count(phase)).unwrap_or(u32::MAX);
         let (idle, in_use) = (count(Phase::Idle), count(Phase::Lent));
         let (checking, resetting) = (count(Phase::Checking), count(Phase::Resetting));
@@ -27,11 +27,11 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
             resetting,
             closing: count(Phase::Closing),
             waiting: u32::try_from(self.queue.len()).unwrap_or(u32::MAX),
-            severed: count(Phase::Severed),
+            aborted: count(Phase::Aborted),
             abandoned: count(Phase::Abandoned),
             stuck: u32::try_from(self.slots.stuck()).unwrap_or(u32::MAX),
             max_size: u32::try_from(self.rules.max_size).unwrap_or(u32::MAX),
-            ..tally
+            ..counters
         }
     }
 
@@ -74,22 +74,22 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
 
     /// A request ran out of time.
     pub(crate) fn timed_out(&mut self, waited: Duration) {
-        self.tally.timed_out += 1;
-        self.tally.wait_time.record(waited);
+        self.counters.timed_out += 1;
+        self.counters.wait_time.record(waited);
     }
 
     pub(crate) fn reset_ended(&mut self, ok: bool) {
-        let counter = if ok { &mut self.tally.resets_done } else { &mut self.tally.resets_failed };
+        let counter = if ok { &mut self.counters.resets_done } else { &mut self.counters.resets_failed };
         *counter += 1;
     }
 
-    /// The loans that are out, with their lines.
-    pub(crate) fn lent_lines(&self, now: Instant) -> Vec<(SlotId, Holder, Option<Weak<dyn Line>>)> {
+    /// The loans that are out, with their abort handles.
+    pub(crate) fn lent_abort_handles(&self, now: Instant) -> Vec<(SlotId, Holder, Option<Weak<dyn AbortHandle>>)> {
         let lent = self.slots.iter().filter(|(_, record)| record.phase == Phase::Lent);
         lent.map(|(slot, record)| {
             let held_for = now.saturating_duration_since(record.since);
             let holder = Holder { id: record.id, held_for, call_site: record.borrower.call_site };
-            (slot, holder, record.line.clone())
+            (slot, holder, record.abort_handle.clone())
         })
         .collect()
     }
@@ -105,11 +105,11 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     }
 
     /// How a pool that is being built fares.
-    pub(crate) fn birth(&self, wanted: usize, now: Instant) -> Birth<E> {
+    pub(crate) fn build_progress(&self, wanted: usize, now: Instant) -> BuildProgress<E> {
         match &self.last_error {
-            _ if self.open() >= wanted => Birth::Ready,
-            Some((Cause::Driver(error), _)) if self.is_hopeless(now) => Birth::Failed(Arc::clone(error)),
-            _ => Birth::Trying { look_again: self.gate.retry_at() },
+            _ if self.open() >= wanted => BuildProgress::Ready,
+            Some((Cause::Driver(error), _)) if self.is_hopeless(now) => BuildProgress::Failed(Arc::clone(error)),
+            _ => BuildProgress::Trying { look_again: self.gate.retry_at() },
         }
     }
 
@@ -122,8 +122,8 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     }
 }
 
-/// See [`State::birth`].
-pub(crate) enum Birth<E> {
+/// See [`State::build_progress`].
+pub(crate) enum BuildProgress<E> {
     Ready,
     Failed(Arc<E>),
     Trying { look_again: Option<Instant> },

@@ -2,7 +2,7 @@
 
 use crate::entry::Entry;
 use crate::error::{Cause, Holder};
-use crate::limit::Cell;
+use crate::limit::Call;
 use crate::reason::CloseReason;
 use crate::slots::SlotId;
 use crate::waiter::Wake;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// What is to be done once the lock is released, in this order. Empty on the way of an uncontended loan.
-pub(crate) type Todo<C, E> = Vec<Action<C, E>>;
+pub(crate) type Actions<C, E> = Vec<Action<C, E>>;
 
 /// One thing to be done outside the lock.
 pub(crate) enum Action<C, E> {
@@ -19,12 +19,12 @@ pub(crate) enum Action<C, E> {
     Check(Box<Entry<C>>),
     Reset(Box<Entry<C>>),
     Close(Box<Entry<C>>, CloseReason),
-    /// A driver call is to be cut, to serve somebody sooner.
-    Cut(SlotId, Weak<Cell>),
-    /// The crew may have so many threads more, or less.
-    Crew(isize),
-    TellLeak(Holder),
-    /// The upkeep is due then.
+    /// A driver call is to be aborted, to serve somebody sooner.
+    Abort(SlotId, Weak<Call>),
+    /// The workers may have so many threads more, or less.
+    Widen(isize),
+    ReportLeak(Holder),
+    /// The maintenance is due then.
     Alarm(Instant),
     /// Dropping an error runs its owner's code.
     Drop(Cause<E>),

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 #[test]
-fn errors_whose_destructors_panic_cost_the_crew_no_thread() {
+fn errors_whose_destructors_panic_cost_no_worker() {
     hush();
-    // More of them than the crew has threads.
+    // More of them than there are workers.
     let pool = Pool::builder().max_size(1).check_after(Duration::ZERO).build_lazy(Remote(AtomicUsize::new(4))).unwrap();
     for _ in 0..20 {
         let _ = pool.get_timeout(ms(200));
@@ -21,7 +21,7 @@ fn errors_whose_destructors_panic_cost_the_crew_no_thread() {
 }
 
 #[test]
-fn an_error_or_a_cut_whose_destructor_panics_does_not_come_out_of_a_guards_drop() {
+fn an_error_or_an_abort_whose_destructor_panics_does_not_come_out_of_a_guards_drop() {
     hush();
     let pool = Pool::builder().max_size(1).build_lazy(Engine).unwrap();
     let mut conn = pool.get().unwrap();
@@ -85,7 +85,7 @@ impl Manager for Remote {
     }
 }
 
-/// Its resets fail, in the returning thread, and nobody cuts them.
+/// Its resets fail, in the returning thread, and nobody aborts them.
 struct Engine;
 
 impl Manager for Engine {
@@ -104,7 +104,7 @@ impl Manager for Engine {
     }
     fn reset(&self, _: &mut u8, limit: &Limit) -> Result<(), Grim> {
         let grim = Grim;
-        limit.on_cut(move || drop(grim));
+        limit.on_abort(move || drop(grim));
         Err(Grim)
     }
 }

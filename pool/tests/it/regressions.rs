@@ -2,7 +2,7 @@
 
 use crate::server::{Call, Server, Verdict, World};
 use crate::support::{Ear, Pool, SLACK, builder, eventually, hold, ms, timed};
-use cabrank::{EventHandler, Fault, Holder, Limit, Line, Manager, PooledConnection};
+use cabrank::{AbortHandle, EventHandler, Fault, Holder, Limit, Manager, PooledConnection};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock};
@@ -19,7 +19,7 @@ fn a_shrunk_pool_still_ends_the_calls_that_a_larger_one_began() {
     pool.resize(1).unwrap();
     drop(held);
     // There were to be no more than two threads for sixteen goodbyes that hang, and so none to end them.
-    eventually("each is cut", || pool.stats().closing == 0);
+    eventually("each is aborted", || pool.stats().closing == 0);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_handler_that_is_told_of_a_leak_and_does_not_return_holds_up_no_alarm() {
 }
 
 #[test]
-fn a_pool_closed_by_a_leak_handler_leaves_no_thread_to_watch_for_its_upkeep() {
+fn a_pool_closed_by_a_leak_handler_leaves_no_thread_to_wait_for_its_maintenance() {
     struct Closer(OnceLock<Pool>);
     impl EventHandler for Closer {
         fn leaked(&self, _: &str, _: &Holder) {
@@ -71,7 +71,7 @@ fn close_within_in_a_hook_leaves_the_loans_alone() {
     impl EventHandler for Closer {
         fn leaked(&self, _: &str, _: &Holder) {
             let report = self.0.get().unwrap().close_within(Duration::from_secs(60));
-            self.1.store(report.left.len() == 1 && report.severed.is_empty(), Ordering::SeqCst);
+            self.1.store(report.left.len() == 1 && report.aborted.is_empty(), Ordering::SeqCst);
         }
     }
     let server = Server::new();
@@ -81,30 +81,30 @@ fn close_within_in_a_hook_leaves_the_loans_alone() {
     let _ = closer.0.set(pool.clone());
     let mut conn = pool.get().unwrap();
     eventually("the handler has the report of what is left", || closer.1.load(Ordering::SeqCst));
-    conn.query().expect("nobody cut it");
+    conn.query().expect("nobody aborted it");
 }
 
 #[test]
-fn a_loan_that_was_cut_off_and_is_still_out_is_left_and_gets_no_goodbye() {
+fn a_loan_that_was_aborted_and_is_still_out_is_left_and_gets_no_goodbye() {
     let server = Server::new();
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
     let conn = pool.get().unwrap();
     let report = pool.close_within(ms(100));
-    assert_eq!((report.severed.len(), report.left.len(), report.connections_left), (1, 1, 1), "{report}");
+    assert_eq!((report.aborted.len(), report.left.len(), report.connections_left), (1, 1, 1), "{report}");
     drop(conn);
-    eventually("it is gone", || pool.stats().severed == 0);
+    eventually("it is gone", || pool.stats().aborted == 0);
     assert_eq!(server.count(Call::Close), 0, "there is nobody to say goodbye to");
 }
 
 #[test]
-fn a_cancel_that_hangs_is_cut_at_its_limit() {
-    let (cut, is_cut) = channel();
-    let is_cut = std::sync::Mutex::new(is_cut);
+fn a_cancel_that_hangs_is_aborted_at_its_limit() {
+    let (abort, is_aborted) = channel();
+    let is_aborted = std::sync::Mutex::new(is_aborted);
     let pool = cabrank::Pool::builder().max_size(1).build_lazy(Aside(Arc::new(move |limit: &Limit| {
-        let cut = cut.clone();
-        limit.on_cut(move || cut.send(()).unwrap());
-        // As a side connection into a black hole would: it ends when it is cut, or never.
-        let _ = is_cut.lock().unwrap().recv_timeout(Duration::from_secs(30));
+        let abort = abort.clone();
+        limit.on_abort(move || abort.send(()).unwrap());
+        // As a side connection into a black hole would: it ends when it is aborted, or never.
+        let _ = is_aborted.lock().unwrap().recv_timeout(Duration::from_secs(30));
         false
     })));
     let pool = pool.unwrap();
@@ -136,7 +136,7 @@ fn calls_that_are_given_up_and_never_return_come_to_an_end() {
     let pool = settings.on_open(crate::support::set_up(server.world())).build_lazy(server.manager()).unwrap();
     server.order(Call::OnOpen, Verdict::Stuck);
     assert!(pool.get_timeout(Duration::from_secs(2)).is_err());
-    assert!((2..=8).contains(&pool.stats().severed), "{:?}", pool.stats().severed);
+    assert!((2..=8).contains(&pool.stats().aborted), "{:?}", pool.stats().aborted);
     server.heal();
     server.release(Call::OnOpen);
     assert!(pool.get_timeout(Duration::from_secs(10)).is_ok(), "and when they have returned, all is well");
@@ -154,16 +154,16 @@ fn detaching_and_a_time_out_of_zero_are_told() {
     assert_eq!((ear.count("timed out"), ear.count("checked in"), ear.count("closed")), (1, 1, 1), "{:?}", ear.heard());
 }
 
-/// A driver whose line can only be asked to cancel.
+/// A driver whose abort handle can only ask to cancel.
 struct Aside(Arc<dyn Fn(&Limit) -> bool + Send + Sync>);
 
-struct AsideLine(Arc<dyn Fn(&Limit) -> bool + Send + Sync>);
+struct AsideHandle(Arc<dyn Fn(&Limit) -> bool + Send + Sync>);
 
-impl Line for AsideLine {
+impl AbortHandle for AsideHandle {
     fn cancel(&self, limit: &Limit) -> bool {
         (self.0)(limit)
     }
-    fn sever(&self) {}
+    fn abort(&self) {}
 }
 
 impl Manager for Aside {
@@ -179,7 +179,7 @@ impl Manager for Aside {
     fn has_broken(&self, _: &mut u8) -> bool {
         false
     }
-    fn line(&self, _: &u8) -> Option<Box<dyn Line>> {
-        Some(Box::new(AsideLine(Arc::clone(&self.0))))
+    fn abort_handle(&self, _: &u8) -> Option<Box<dyn AbortHandle>> {
+        Some(Box::new(AsideHandle(Arc::clone(&self.0))))
     }
 }
