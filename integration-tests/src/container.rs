@@ -1,6 +1,7 @@
 //! A server's container: started, stopped, paused, and surely removed. Works around what testcontainers' blocking face
 //! lacks; when its server is ready is for `server` to find out.
 
+use crate::launch::Launch;
 use anyhow::{Context as _, Result};
 use std::future::Future;
 use std::net::TcpListener;
@@ -24,12 +25,13 @@ pub struct Container {
 }
 
 impl Container {
-    /// Starts an image, `name:tag`, and publishes its port `inside` on this machine alone.
-    pub fn start(image: &str, inside: u16, variables: &[(&str, &str)], arguments: &[&str]) -> Result<Self> {
+    /// Starts an image, and publishes its port on this machine alone.
+    pub fn start(launch: &Launch) -> Result<Self> {
+        let Launch { image, port: inside, variables, arguments, .. } = launch;
         let (name, tag) = match image.rsplit_once(':') {
             // A colon before a slash is that of a registry's port.
             Some((name, tag)) if !tag.contains('/') => (name, tag),
-            _ => (image, "latest"),
+            _ => (image.as_str(), "latest"),
         };
         let mut tries = 0;
         loop {
@@ -38,7 +40,7 @@ impl Container {
             // Published explicitly: Docker would choose another port at each start.
             let request = GenericImage::new(name, tag).with_mapped_port(port, inside.tcp());
             let request = request.with_label(LABEL, owner()).with_startup_timeout(Duration::from_secs(120));
-            let request = variables.iter().fold(request, |request, (name, value)| request.with_env_var(*name, *value));
+            let request = variables.iter().fold(request, |request, (name, value)| request.with_env_var(*name, value));
             let request = request.with_cmd(arguments.iter().copied());
             match with_loopback(request).start() {
                 Ok(container) => {

@@ -1,10 +1,10 @@
 //! A database for one test, on the engine's server, and a user who owns it. Both are dropped with the value.
 
 use crate::admin::Admin;
-use crate::engine::Engine;
 use crate::server::Server;
 use anyhow::Result;
 use cabrank_testing::Proxy;
+use cabrank_testing::servers::Engine;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use url::Url;

@@ -7,21 +7,23 @@ pub mod harness;
 // A server, and a part of it for each test.
 pub mod database;
 pub mod pgbouncer;
+pub mod running;
 pub mod server;
 
 // How it is started, stopped, and spoken to.
 pub mod admin;
 pub mod census;
 pub mod container;
-pub mod engine;
+pub mod launch;
 
 // What stands between a pool and a server.
 pub mod black_hole;
 
 pub use admin::Admin;
 pub use black_hole::BlackHole;
+pub use cabrank_testing::harness::skip;
+pub use cabrank_testing::servers::Engine;
 pub use census::Census;
 pub use database::Database;
-pub use engine::Engine;
-pub use harness::{Case, Needs, figure, skip};
+pub use harness::{Case, Needs, figure};
 pub use server::Server;

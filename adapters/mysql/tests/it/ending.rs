@@ -53,10 +53,11 @@ fn a_detached_connection_lives_on(server: &Server) {
     until("no session is left", || server.sessions() == 0);
 }
 
-on_each_server!(
-    closing_leaves_no_session,
-    a_slot_stays_taken_until_the_server_has_hung_up,
-    closing_cancels_what_a_holder_still_runs,
-    an_expired_connection_is_said_goodbye_to,
-    a_detached_connection_lives_on,
-);
+cabrank_testing::tests! {
+    on_each_server:
+        closing_leaves_no_session,
+        a_slot_stays_taken_until_the_server_has_hung_up,
+        closing_cancels_what_a_holder_still_runs,
+        an_expired_connection_is_said_goodbye_to,
+        a_detached_connection_lives_on,
+}

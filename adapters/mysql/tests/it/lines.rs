@@ -117,18 +117,15 @@ fn over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted(serv
     close_on_a_long_statement(server, || server.builder(1).build(manager.clone()).unwrap());
 }
 
-#[cfg(unix)]
-mod unix {
-    use super::{on_each_server, over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted};
-    on_each_server!(over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted);
+cabrank_testing::tests! {
+    on_each_server:
+        a_killed_connection_is_noticed_by_looking,
+        a_connection_that_was_idle_too_long_for_the_server_is_noticed,
+        looking_finds_nothing_wrong_with_a_healthy_connection,
+        aborting_ends_a_statement_that_runs,
+        a_server_that_stays_silent_in_the_handshake_is_given_up_on,
+        the_time_outs_of_connecting_do_not_outlast_it,
+        a_reset_that_hangs_is_aborted,
+        #[cfg(unix)]
+        over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted,
 }
-
-on_each_server!(
-    a_killed_connection_is_noticed_by_looking,
-    a_connection_that_was_idle_too_long_for_the_server_is_noticed,
-    looking_finds_nothing_wrong_with_a_healthy_connection,
-    aborting_ends_a_statement_that_runs,
-    a_server_that_stays_silent_in_the_handshake_is_given_up_on,
-    the_time_outs_of_connecting_do_not_outlast_it,
-    a_reset_that_hangs_is_aborted,
-);
