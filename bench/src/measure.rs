@@ -62,7 +62,7 @@ impl Bench {
         });
     }
 
-    /// Measures peers that are made anew for each round, by whoever measures.
+    /// Measures peers that are made anew for each round, by the one who measures.
     pub fn rounds_anew(
         &mut self,
         point: Point,

@@ -3,8 +3,7 @@
 use crate::config::SessionPolicy;
 use crate::contain::contained;
 use crate::entry::Entry;
-use crate::event::{CallEnded, CheckedIn};
-use crate::limit::Limit;
+use crate::event::CheckedIn;
 use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
 use crate::shared::{Held, Shared, SlottedConnection};
@@ -28,7 +27,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         }
         state.check_in(entry, need == Need::Reset, now, actions)
     });
-    shared.tell(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id, used }));
+    shared.emit(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id, used }));
 }
 
 /// What a returned session needs before its next loan.
@@ -84,27 +83,10 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
 }
 
 fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnection<M>>) {
-    let began = sync::now();
-    let limit = Limit::new(&shared.name, began, shared.config.reset_timeout);
-    let answer = contained(|| {
-        shared.manager.reset(&mut entry.slotted.conn, &limit)?;
-        shared.set_up(&mut entry.slotted.conn)
-    });
-    limit.disarm();
-    let now = sync::now();
-    shared.with(now, |state, _| state.reset_ended(matches!(answer, Ok(Ok(())))));
-    let error = match &answer {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => {
-            entry.condemned = Some(CloseReason::ResetFailed);
-            Some(error as &(dyn std::error::Error + 'static))
-        }
-        Err(_) => {
-            entry.condemned = Some(CloseReason::Panicked);
-            None
-        }
-    };
-    let took = now.saturating_duration_since(began);
-    shared.tell(|events| events.reset(&CallEnded { pool: &shared.config.name, id: entry.id, took, error }));
-    let _ = contained(|| drop(answer));
+    let conn = &mut entry.slotted.conn;
+    let outcome = shared.call_here(shared.config.reset_timeout, |limit| shared.reset(conn, limit));
+    if let Err(reason) = shared.reset_ended(entry.id, &outcome) {
+        entry.condemned = Some(reason);
+    }
+    let _ = contained(|| drop(outcome));
 }

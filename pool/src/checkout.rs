@@ -129,8 +129,8 @@ impl<'a, M: Manager> Request<'a, M> {
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Failed(error) => {
                 match &error {
-                    GetError::Overloaded(report) => self.shared.tell(|events| events.overloaded(report)),
-                    GetError::Timeout(report) => self.shared.tell(|events| events.timed_out(report)),
+                    GetError::Overloaded(report) => self.shared.emit(|events| events.overloaded(report)),
+                    GetError::Timeout(report) => self.shared.emit(|events| events.timed_out(report)),
                     _ => {}
                 }
                 Err(error)
@@ -178,7 +178,7 @@ impl<'a, M: Manager> Request<'a, M> {
                 }
                 Some(Err(error)) => {
                     if let GetError::Timeout(report) = &error {
-                        self.shared.tell(|events| events.timed_out(report));
+                        self.shared.emit(|events| events.timed_out(report));
                     }
                     return Err(error);
                 }
@@ -206,11 +206,11 @@ impl<'a, M: Manager> Request<'a, M> {
 
     #[inline]
     fn lend(&self, entry: Box<Entry<SlottedConnection<M>>>) -> Held<M> {
-        // Whoever did not wait need not compute how long.
+        // A loan that did not wait need not compute how long.
         let at_once = entry.lent_at == self.start;
         let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
         let (pool, id) = (&*self.shared.config.name, entry.id);
-        self.shared.tell(|events| events.checked_out(&CheckedOut { pool, id, waited }));
+        self.shared.emit(|events| events.checked_out(&CheckedOut { pool, id, waited }));
         Held::hold(self.shared, entry)
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
     }
 }
 
-/// Opens a connection for whoever is first in the queue when it is ready, not for whoever asked.
+/// Opens a connection. It goes to the head of the queue when it is ready, not to the one who asked.
 fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     let shared = Arc::clone(slot.shared());
     let CallOutcome { answer, over, took, ended } = shared.call(slot.id(), limit, None, |limit| {
@@ -70,14 +70,14 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             let mut held = Held::new(slot, conn, abort_handle, generation, ended);
             shared.with(ended, |state, actions| state.admit(&mut held, took, ended, actions));
             // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
-            shared.tell(|events| events.opened(&Opened { pool: &shared.config.name, id: held.id, took }));
+            shared.emit(|events| events.opened(&Opened { pool: &shared.config.name, id: held.id, took }));
             let (shared, entry) = held.into_entry();
             shared.with(ended, |state, actions| state.put_proved(entry, ended, actions));
             return;
         }
         Ok(Ok(late)) => {
             let _ = contained(|| drop(late));
-            (Refusal::Unavailable, Cause::seen(format!("connecting took longer than {limit:?}")))
+            (Refusal::Unavailable, Cause::connect_overran(limit))
         }
         Ok(Err(error)) => {
             let refusal = match contained(|| shared.manager.fault(&error)) {
@@ -97,7 +97,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
         });
     }
     drop(slot);
-    shared.tell(|events| {
+    shared.emit(|events| {
         let error = error.as_ref() as &(dyn Error + 'static);
         events.open_failed(&OpenFailed { pool: &shared.config.name, error, took });
     });
@@ -107,14 +107,14 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
 fn check<M: Manager>(mut held: Held<M>) {
     let shared = Arc::clone(held.slotted.slot.shared());
     let abort_handle = held.abort_handle.clone();
-    let called = shared.call(held.slot, shared.config.check_timeout, abort_handle.as_ref(), |limit| {
+    let outcome = shared.call(held.slot_id, shared.config.check_timeout, abort_handle.as_ref(), |limit| {
         shared.manager.is_valid(&mut held.slotted.conn, limit)
     });
-    let ended = called.ended;
-    let (id, took) = (held.id, called.took);
-    let verdict = judge(&called, CloseReason::CheckFailed);
-    tell_of_call(&called, |error| {
-        shared.tell(|events| events.checked(&CallEnded { pool: &shared.config.name, id, took, error }));
+    let ended = outcome.ended;
+    let (id, took) = (held.id, outcome.took);
+    let verdict = outcome.verdict(CloseReason::CheckFailed);
+    outcome.with_error(|error| {
+        shared.emit(|events| events.checked(&CallEnded { pool: &shared.config.name, id, took, error }));
     });
     match verdict {
         Ok(()) => {
@@ -135,18 +135,11 @@ fn check<M: Manager>(mut held: Held<M>) {
 fn reset<M: Manager>(mut held: Held<M>) {
     let shared = Arc::clone(held.slotted.slot.shared());
     let abort_handle = held.abort_handle.clone();
-    let called = shared.call(held.slot, shared.config.reset_timeout, abort_handle.as_ref(), |limit| {
-        shared.manager.reset(&mut held.slotted.conn, limit)?;
-        shared.set_up(&mut held.slotted.conn)
+    let outcome = shared.call(held.slot_id, shared.config.reset_timeout, abort_handle.as_ref(), |limit| {
+        shared.reset(&mut held.slotted.conn, limit)
     });
-    let ended = called.ended;
-    let (id, took) = (held.id, called.took);
-    let verdict = judge(&called, CloseReason::ResetFailed);
-    shared.with(ended, |state, _| state.reset_ended(verdict.is_ok()));
-    tell_of_call(&called, |error| {
-        shared.tell(|events| events.reset(&CallEnded { pool: &shared.config.name, id, took, error }));
-    });
-    match verdict {
+    let ended = outcome.ended;
+    match shared.reset_ended(held.id, &outcome) {
         Ok(()) => {
             let (shared, entry) = held.into_entry();
             shared.with(ended, |state, actions| state.put(entry, ended, actions));
@@ -158,7 +151,7 @@ fn reset<M: Manager>(mut held: Held<M>) {
 /// Ends a connection that failed while it was with the workers.
 fn close_now<M: Manager>(held: Held<M>, reason: CloseReason) {
     let now = sync::now();
-    held.slotted.slot.shared().with(now, |state, _| state.closing(held.slot, reason, now));
+    held.slotted.slot.shared().with(now, |state, _| state.closing(held.slot_id, reason, now));
     close(held, reason);
 }
 
@@ -168,7 +161,7 @@ fn close<M: Manager>(held: Held<M>, reason: CloseReason) {
     let Entry { slotted: SlottedConnection { slot, conn }, abort_handle, id, opened_at, uses, .. } = held.unbox();
     let shared = Arc::clone(slot.shared());
     let span = shared.config.close_timeout;
-    let called = match &abort_handle {
+    let outcome = match &abort_handle {
         Some(aborted) if !reason.is_orderly() => {
             let _ = contained(|| aborted.abort());
             if M::REMOTE {
@@ -182,8 +175,8 @@ fn close<M: Manager>(held: Held<M>, reason: CloseReason) {
     };
     let _ = contained(|| drop(abort_handle));
     drop(slot);
-    let age = called.ended.saturating_duration_since(opened_at);
-    shared.tell(|events| events.closed(&ConnectionClosed { pool: &shared.config.name, id, reason, age, uses }));
+    let age = outcome.ended.saturating_duration_since(opened_at);
+    shared.emit(|events| events.closed(&ConnectionClosed { pool: &shared.config.name, id, reason, age, uses }));
 }
 
 /// Asks the server to cancel the statement that runs on a lent connection.
@@ -204,28 +197,4 @@ fn cancel<M: Manager>(
         shared.workers.cancel_alarm(alarm);
     }
     limit.disarm();
-}
-
-/// What a call's end means for the connection: go on, or close it for this reason.
-fn judge<E>(called: &CallOutcome<Result<(), E>>, failed: CloseReason) -> Result<(), CloseReason> {
-    match &called.answer {
-        _ if called.over => Err(CloseReason::Overran),
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(failed),
-        Err(_) => Err(CloseReason::Panicked),
-    }
-}
-
-/// Hands the error of a call, whatever its kind, to `tell`.
-fn tell_of_call<E: Error + Send + Sync + 'static>(
-    called: &CallOutcome<Result<(), E>>,
-    tell: impl FnOnce(Option<&(dyn Error + 'static)>),
-) {
-    let seen = |text: &str| Cause::<E>::seen(text).to_error();
-    match &called.answer {
-        Ok(Err(error)) => tell(Some(error)),
-        Ok(Ok(())) if called.over => tell(Some(seen("took too long").as_ref())),
-        Err(panic) => tell(Some(seen(&format!("panicked: {panic}")).as_ref())),
-        Ok(Ok(())) => tell(None),
-    }
 }

@@ -12,7 +12,7 @@ pub(crate) struct Entry<C> {
     pub(crate) slotted: C,
     pub(crate) id: u64,
     /// The slot that this connection fills, for as long as it lives.
-    pub(crate) slot: SlotId,
+    pub(crate) slot_id: SlotId,
     pub(crate) abort_handle: Option<Arc<dyn AbortHandle>>,
     pub(crate) opened_at: Instant,
     /// Jittered when it was opened; `None` means never.
@@ -46,7 +46,7 @@ pub(crate) struct Proof {
 impl<C> Entry<C> {
     /// Just opened, and not admitted yet.
     pub(crate) fn new(
-        slot: SlotId,
+        slot_id: SlotId,
         slotted: C,
         abort_handle: Option<Arc<dyn AbortHandle>>,
         generation: u64,
@@ -55,7 +55,7 @@ impl<C> Entry<C> {
         Self {
             slotted,
             id: 0,
-            slot,
+            slot_id,
             abort_handle,
             opened_at: now,
             expires: None,

@@ -217,6 +217,11 @@ impl<E: Error + Send + Sync + 'static> Cause<E> {
         Self::Seen(Arc::new(Seen(text.into())))
     }
 
+    /// An attempt to connect was given up after `limit`.
+    pub(crate) fn connect_overran(limit: Duration) -> Self {
+        Self::seen(format!("connecting took longer than {limit:?}"))
+    }
+
     pub(crate) fn to_error(&self) -> Arc<dyn Error + Send + Sync> {
         match self {
             Self::Driver(error) => Arc::clone(error) as _,

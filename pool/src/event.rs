@@ -9,7 +9,7 @@ use std::time::Duration;
 ///
 /// Called without the pool's lock, in the thread where the thing happened: a caller's thread for check-outs, returns and
 /// time-outs, a worker for the rest. A panic in a handler is swallowed. A handler must not block: `checked_out` and
-/// `checked_in` are on the way of every loan, and whoever holds up the workers holds up those who wait for it.
+/// `checked_in` are on the way of every loan, and a handler that holds up a worker holds up those who wait for it.
 pub trait EventHandler: Send + Sync + 'static {
     /// A connection was opened.
     fn opened(&self, event: &Opened<'_>) {

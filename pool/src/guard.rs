@@ -73,15 +73,16 @@ impl<M: Manager> PooledConnection<M> {
     #[doc(alias = "hijack")]
     pub fn detach(mut this: Self) -> M::Connection {
         let (shared, entry) = this.held.take().expect(LENT).into_entry();
-        let Entry { slotted: SlottedConnection { conn, .. }, slot, abort_handle, id, opened_at, lent_at, uses, .. } =
-            *entry;
+        let Entry {
+            slotted: SlottedConnection { conn, .. }, slot_id, abort_handle, id, opened_at, lent_at, uses, ..
+        } = *entry;
         let _ = contained(|| drop(abort_handle));
         let now = sync::now();
-        shared.with(now, |state, actions| state.detached(slot, now, actions));
+        shared.with(now, |state, actions| state.detached(slot_id, now, actions));
         let (pool, reason) = (&*shared.config.name, CloseReason::Detached);
         let (used, age) = (now.saturating_duration_since(lent_at), now.saturating_duration_since(opened_at));
-        shared.tell(|events| events.checked_in(&CheckedIn { pool, id, used }));
-        shared.tell(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses: uses + 1 }));
+        shared.emit(|events| events.checked_in(&CheckedIn { pool, id, used }));
+        shared.emit(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses: uses + 1 }));
         conn
     }
 

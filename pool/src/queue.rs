@@ -102,7 +102,7 @@ impl<T> Queue<T> {
         Ticket(place)
     }
 
-    /// The last who has waited no shorter than since then. Looks from both ends at once: whoever joins belongs near one of
+    /// The last who has waited no shorter than since then. Looks from both ends at once: a newcomer belongs near one of
     /// them, however long the queue.
     fn last_before(&self, since: Instant) -> Option<usize> {
         let (mut first, mut last) = (self.head?, self.tail?);
@@ -158,7 +158,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// One who was notified looked, and there was nothing: whoever is first must be notified anew. (Others who have not
+    /// One who was notified looked, and there was nothing: the head must be notified anew. (Others who have not
     /// looked yet may be told twice; a thread that is awake already hears that for nothing.)
     #[inline]
     pub(crate) fn renew(&mut self) {

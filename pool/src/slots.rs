@@ -1,5 +1,6 @@
 //! Where every unit of capacity is: one record for each, and the counts by phase. Nothing else counts connections.
 
+use crate::error::Holder;
 use crate::limit::Call;
 use crate::manager::AbortHandle;
 use std::panic::Location;
@@ -41,16 +42,16 @@ pub(crate) struct Borrower {
     pub(crate) thread: usize,
 }
 
-/// | phase     | the connection is with    | part of `max_size` |
-/// |-----------|---------------------------|--------------------|
-/// | Opening   | the workers                  | yes                |
-/// | Idle      | the state                 | yes                |
-/// | Lent      | a guard, or a waiter's cell | yes              |
-/// | Checking  | the workers                  | yes                |
-/// | Resetting | the workers                  | yes                |
-/// | Closing   | the workers                  | yes                |
-/// | Aborted   | a worker or a guard; shut down | no         |
-/// | Abandoned | a thread that was written off, in a look-up | no |
+/// | phase     | the connection is with                      | part of `max_size` |
+/// |-----------|---------------------------------------------|--------------------|
+/// | Opening   | a worker                                    | yes                |
+/// | Idle      | the state                                   | yes                |
+/// | Lent      | a guard, or a waiter's cell                 | yes                |
+/// | Checking  | a worker                                    | yes                |
+/// | Resetting | a worker                                    | yes                |
+/// | Closing   | a worker                                    | yes                |
+/// | Aborted   | a worker or a guard; its socket is shut down | no                |
+/// | Abandoned | a thread that was written off, in a look-up | no                 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Opening,
@@ -75,6 +76,12 @@ impl Record {
     /// Does somebody hold this connection, aborted or not?
     pub(crate) fn is_out(&self) -> bool {
         self.phase == Phase::Lent || self.aborted_loan
+    }
+
+    /// The loan, as it is reported.
+    pub(crate) fn holder(&self, now: Instant) -> Holder {
+        let held_for = now.saturating_duration_since(self.since);
+        Holder { id: self.id, held_for, call_site: self.borrower.call_site }
     }
 
     /// Its holder has returned it. Was it aborted meanwhile?
@@ -162,6 +169,11 @@ impl Slots {
     #[inline]
     pub(crate) fn taken(&self) -> usize {
         self.occupied() - self.count(Phase::Aborted) - self.count(Phase::Abandoned)
+    }
+
+    /// How many connections are open, and neither being closed nor aborted: idle, lent, being checked or being reset.
+    pub(crate) fn open(&self) -> usize {
+        self.taken() - self.count(Phase::Opening) - self.count(Phase::Closing)
     }
 
     /// How many slots are not free, those beyond `max_size` included.

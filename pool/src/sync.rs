@@ -51,7 +51,7 @@ impl<T> Mutex<T> {
     }
 
     /// Another thread is at it. Taken the moment it is free, the lock and all that it guards would go from core to core with
-    /// each transaction, which costs more than the transaction itself. So whoever finds it taken keeps away for a
+    /// each transaction, which costs more than the transaction itself. So a thread that finds it taken keeps away for a
     /// moment, longer each time, and the other gets several done meanwhile: with two threads on two cores that halved
     /// the cost of a loan. `None`: so many want it, or its owner runs so little, that parking is better.
     #[cfg(not(loom))]

@@ -1,4 +1,4 @@
-//! One parked thread, and the one way to wake whoever waits.
+//! One parked thread, and the one way to wake it.
 
 use crate::sync;
 use crate::sync::{Ordering, Parker, WaitFlag};

@@ -59,7 +59,7 @@ pub(crate) fn sweep() -> Result<usize> {
     Ok(swept)
 }
 
-/// Whoever shares a remote daemon with us keeps what is theirs, and so do those who run their tests beside us.
+/// Others on a remote daemon keep what is theirs, and so do those who run their tests beside us.
 fn is_left_over(owner: &str, host: &str, lives: impl Fn(&str) -> bool) -> bool {
     owner.rsplit_once(':').is_some_and(|(theirs, process)| theirs == host && !lives(process))
 }

@@ -26,7 +26,7 @@ const SEEDED_BUGS: &[(&str, &str)] = &[
 /// loom leaves out schedules with more forced switches than this; without a bound the models take hours.
 const PREEMPTIONS: &str = "3";
 
-/// All models together, and one model with its bug. Whoever needs longer hangs, which catches nothing.
+/// All models together, and one model with its bug. A model that needs longer hangs, which catches nothing.
 const GREEN_LIMIT: Duration = Duration::from_secs(15 * 60);
 const SEEDED_LIMIT: Duration = Duration::from_secs(3 * 60);
 

@@ -1,6 +1,6 @@
 //! Running other programs: shown before they run, their status checked, their time limited, with no input to wait for.
 //!
-//! Knows nothing of what they do; reading their output belongs to whoever asked.
+//! Knows nothing of what they do; reading their output belongs to the caller.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;

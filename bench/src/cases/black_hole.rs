@@ -1,5 +1,5 @@
-//! Established lines fall silent, new ones are fine, as after a firewall lost its state. Whoever was at work hangs in the
-//! driver, which no pool can help; whoever comes now should get a connection that answers.
+//! Established flows fall silent, new ones are fine, as after a firewall lost its state. Those at work hang in the
+//! driver, which no pool can help; newcomers should get a connection that answers.
 
 use super::recovery::POOLS;
 use crate::load::{End, Load, Outcome, Pace, Query, Work};

@@ -57,5 +57,5 @@ fn count_threads() -> Result<usize> {
 
 const POOLS: &[&str] = &["cabrank", "r2d2", "deadpool", "bb8"];
 const SIZES: &[u32] = &[10, 1000];
-/// Helper threads that find nothing to do leave after ten seconds.
+/// Workers that find nothing to do leave after ten seconds.
 const REST: Duration = Duration::from_secs(11);

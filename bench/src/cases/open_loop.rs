@@ -1,5 +1,5 @@
 //! Loans that are due at a fixed rate, whatever the pool does: how long after it was due is each one done? A closed loop
-//! cannot tell, for whoever waits asks for nothing meanwhile.
+//! cannot tell, for a waiter asks for nothing meanwhile.
 
 use crate::load::{Load, Pace, Work};
 use crate::measure::{Bench, Point, measured, percentile, percentile_curve};

@@ -184,7 +184,7 @@ fn pool(fairness_window: Duration, idle: usize) -> Pool {
         max_size: max_size as u32,
         min_idle: idle as u32,
         fairness_window,
-        // No upkeep: what passes in a model takes no time.
+        // No maintenance: what passes in a model takes no time.
         max_lifetime: Duration::MAX,
         idle_timeout: Duration::MAX,
         check_after: Duration::MAX,
@@ -224,9 +224,9 @@ fn nobody() -> Borrower {
     Borrower { call_site: Location::caller(), thread: 0 }
 }
 
-/// Connections go from hand to hand: whoever waits comes first.
+/// Connections go from hand to hand: a waiter comes first.
 const STRICT: Duration = Duration::ZERO;
-/// Connections become idle, and whoever is there first takes one.
+/// Connections become idle, and the first to come takes one.
 const LOOSE: Duration = Duration::MAX;
 
 const FOREVER: Duration = Duration::MAX;

@@ -1,7 +1,6 @@
 //! What time alone does to the state: connections that grow old or lie idle, loans that last too long, clocks that jump.
 
 use crate::entry::Entry;
-use crate::error::Holder;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
 use crate::state::State;
@@ -69,8 +68,7 @@ impl<C, E> State<C, E> {
             }
             record.leak_reported = true;
             self.counters.leaks += 1;
-            let held_for = now.saturating_duration_since(record.since);
-            actions.push(Action::ReportLeak(Holder { id: record.id, held_for, call_site: record.borrower.call_site }));
+            actions.push(Action::ReportLeak(record.holder(now)));
         }
         next
     }

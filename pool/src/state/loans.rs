@@ -5,8 +5,8 @@ use crate::error::Cause;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase};
-use crate::state::State;
 use crate::state::actions::{Action, Actions, Claim, Delivery};
+use crate::state::{PromiseKind, State};
 use crate::waiter::Wake;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ impl<C, E> State<C, E> {
             self.serve_overdue(now, actions);
         }
         if let Some(entry) = self.pop_fresh(now, actions) {
-            self.lend(entry.slot, now, borrower, actions);
+            self.lend(entry.slot_id, now, borrower, actions);
             self.counters.checked_out_at_once += 1;
             return Claim::Connection(entry);
         }
@@ -32,7 +32,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Whoever asked will not wait, but may ask again: see to it that something is ready then.
+    /// The caller will not wait, but may ask again: something should be ready then.
     pub(crate) fn want_one(&mut self) {
         self.one_wanted = true;
     }
@@ -67,7 +67,7 @@ impl<C, E> State<C, E> {
         };
         let delivered = self.queue.cancel(ticket);
         debug_assert!(delivered.is_none(), "BUG: a delivery was overlooked");
-        self.lend(entry.slot, now, borrower, actions);
+        self.lend(entry.slot_id, now, borrower, actions);
         self.counters.checked_out_after_waiting += 1;
         Some(Delivery::Connection(entry))
     }
@@ -75,6 +75,12 @@ impl<C, E> State<C, E> {
     /// A waiter gives up: it is out of the queue, or has what was delivered to it before.
     pub(crate) fn cancel(&mut self, ticket: &Ticket) -> Option<Delivery<C, E>> {
         self.queue.cancel(ticket)
+    }
+
+    /// A request ran out of time.
+    pub(crate) fn timed_out(&mut self, waited: Duration) {
+        self.counters.timed_out += 1;
+        self.counters.wait_time.record(waited);
     }
 
     /// A waiter has its connection; that it is lent was counted before.
@@ -96,7 +102,7 @@ impl<C, E> State<C, E> {
         entry.last_used = now;
         self.counters.returned += 1;
         self.counters.use_time.record(used);
-        if self.slots.get(entry.slot).comes_back() {
+        if self.slots.get(entry.slot_id).comes_back() {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
         if !needs_reset {
@@ -106,8 +112,8 @@ impl<C, E> State<C, E> {
         match self.unwanted(&entry, now) {
             Some(reason) => self.close_entry(entry, reason, now, actions),
             None => {
-                self.slots.enter(entry.slot, Phase::Resetting, now);
-                self.promise(entry.slot, now, Phase::Resetting);
+                self.slots.enter(entry.slot_id, Phase::Resetting, now);
+                self.promise(entry.slot_id, now, PromiseKind::Reset);
                 actions.push(Action::Reset(entry));
             }
         }
@@ -128,14 +134,14 @@ impl<C, E> State<C, E> {
     /// [`settle`](Self::settle) gives it to a waiter.
     #[inline]
     pub(crate) fn put(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
-        self.keep_promise(entry.slot);
+        self.keep_promise(entry.slot_id);
         if let Some(reason) = self.unwanted(&entry, now) {
             return self.close_entry(entry, reason, now, actions);
         }
         if let Some(due) = self.due(&entry, now) {
             self.want_alarm(due, actions);
         }
-        self.slots.enter(entry.slot, Phase::Idle, now);
+        self.slots.enter(entry.slot_id, Phase::Idle, now);
         self.idle.push(entry);
     }
 

@@ -1,7 +1,7 @@
 //! The one truth: idle connections, waiters, slots, the gate, the numbers.
 //!
 //! Pure: no I/O, no clock, no user code, and nothing here blocks. Each method is told the time and writes what must be
-//! done outside the lock into a [`Actions`]. This file holds what all share, and what concerns the pool as a whole;
+//! done outside the lock into [`Actions`]. This file holds what all share, and what concerns the pool as a whole;
 //! `loans.rs` is the borrowers' part, `outcomes.rs` the workers'. After each method [`State::settle`] restores the invariants
 //! (`supply.rs`); `ageing.rs` does what falls due. `reports.rs` reads the numbers.
 
@@ -78,9 +78,17 @@ pub(crate) struct Rules {
 pub(crate) struct Promise {
     slot: SlotId,
     since: Instant,
-    kind: Phase,
+    kind: PromiseKind,
     /// It is being aborted: then its slot will serve the waiter.
     aborted: bool,
+}
+
+/// The driver calls that end with a connection for a waiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PromiseKind {
+    Open,
+    Check,
+    Reset,
 }
 
 impl<C, E> State<C, E> {
@@ -169,7 +177,7 @@ impl<C, E> State<C, E> {
     }
 
     fn deliver(&mut self, entry: Box<Entry<C>>, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) {
-        self.lend(entry.slot, now, borrower, actions);
+        self.lend(entry.slot_id, now, borrower, actions);
         // From here on it counts as lent.
         self.counters.checked_out_after_waiting += 1;
         actions.push(Action::Wake(self.queue.deliver(Delivery::Connection(entry))));
@@ -215,7 +223,7 @@ impl<C, E> State<C, E> {
     }
 
     fn close_entry(&mut self, entry: Box<Entry<C>>, reason: CloseReason, now: Instant, actions: &mut Actions<C, E>) {
-        self.closing(entry.slot, reason, now);
+        self.closing(entry.slot_id, reason, now);
         actions.push(Action::Close(entry, reason));
     }
 
@@ -228,7 +236,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    fn promise(&mut self, slot: SlotId, now: Instant, kind: Phase) {
+    fn promise(&mut self, slot: SlotId, now: Instant, kind: PromiseKind) {
         self.promises.push_back(Promise { slot, since: now, kind, aborted: false });
     }
 
@@ -247,10 +255,5 @@ impl<C, E> State<C, E> {
     fn surplus(&self) -> usize {
         let staying = self.slots.taken() - self.slots.count(Phase::Closing);
         staying.saturating_sub(self.rules.max_size)
-    }
-
-    /// Connections that are open and neither being closed nor aborted.
-    fn open(&self) -> usize {
-        self.slots.taken() - self.slots.count(Phase::Opening) - self.slots.count(Phase::Closing)
     }
 }

@@ -26,7 +26,7 @@ impl<C, E> State<C, E> {
         };
         entry.asked = self.epoch;
         self.proved(entry, now);
-        let record = self.slots.get(entry.slot);
+        let record = self.slots.get(entry.slot_id);
         record.id = entry.id;
         record.abort_handle = entry.abort_handle.as_ref().map(Arc::downgrade);
         self.gate.opened(self.slots.taken(), self.rules.max_size);
@@ -37,7 +37,7 @@ impl<C, E> State<C, E> {
 
     /// An attempt to connect in `slot` failed; the slot is still taken.
     pub(crate) fn open_failed(&mut self, refusal: Refusal, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
-        let first = self.gate.failed(now, refusal, self.open());
+        let first = self.gate.failed(now, refusal, self.slots.open());
         if first && refusal == Refusal::Unavailable {
             self.suspect();
         }
@@ -76,6 +76,12 @@ impl<C, E> State<C, E> {
     pub(crate) fn proved(&mut self, entry: &mut Entry<C>, now: Instant) {
         entry.proved = Proof { at: now, epoch: entry.asked };
         entry.fresh_until = after(now, self.rules.check_after);
+    }
+
+    /// A reset ended.
+    pub(crate) fn reset_ended(&mut self, ok: bool) {
+        let counter = if ok { &mut self.counters.resets_done } else { &mut self.counters.resets_failed };
+        *counter += 1;
     }
 
     /// To be woken when a connection has been opened or could not be, or when the closed pool is empty.

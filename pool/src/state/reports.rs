@@ -15,38 +15,29 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         let mut counters = self.counters.clone();
         // Left out on the way of a loan that does not wait: they can be told from the counter.
         counters.wait_time.count_zeros(counters.checked_out_at_once);
-        let count = |phase| u32::try_from(self.slots.count(phase)).unwrap_or(u32::MAX);
-        let (idle, in_use) = (count(Phase::Idle), count(Phase::Lent));
-        let (checking, resetting) = (count(Phase::Checking), count(Phase::Resetting));
+        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        let count = |phase| number(self.slots.count(phase));
         Stats {
-            open: idle + in_use + checking + resetting,
-            idle,
-            in_use,
+            open: number(self.slots.open()),
+            idle: count(Phase::Idle),
+            in_use: count(Phase::Lent),
             opening: count(Phase::Opening),
-            checking,
-            resetting,
+            checking: count(Phase::Checking),
+            resetting: count(Phase::Resetting),
             closing: count(Phase::Closing),
-            waiting: u32::try_from(self.queue.len()).unwrap_or(u32::MAX),
+            waiting: number(self.queue.len()),
             aborted: count(Phase::Aborted),
             abandoned: count(Phase::Abandoned),
-            stuck: u32::try_from(self.slots.stuck()).unwrap_or(u32::MAX),
-            max_size: u32::try_from(self.rules.max_size).unwrap_or(u32::MAX),
+            stuck: number(self.slots.stuck()),
+            max_size: number(self.rules.max_size),
             ..counters
         }
     }
 
     /// Every loan, the longest first.
     pub(crate) fn holders(&self, now: Instant) -> Vec<Holder> {
-        let mut holders: Vec<Holder> = self
-            .slots
-            .iter()
-            .filter(|(_, record)| record.is_out())
-            .map(|(_, record)| Holder {
-                id: record.id,
-                held_for: now.saturating_duration_since(record.since),
-                call_site: record.borrower.call_site,
-            })
-            .collect();
+        let out = self.slots.iter().filter(|(_, record)| record.is_out());
+        let mut holders: Vec<Holder> = out.map(|(_, record)| record.holder(now)).collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
         holders
     }
@@ -72,30 +63,14 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         })
     }
 
-    /// A request ran out of time.
-    pub(crate) fn timed_out(&mut self, waited: Duration) {
-        self.counters.timed_out += 1;
-        self.counters.wait_time.record(waited);
-    }
-
-    pub(crate) fn reset_ended(&mut self, ok: bool) {
-        let counter = if ok { &mut self.counters.resets_done } else { &mut self.counters.resets_failed };
-        *counter += 1;
-    }
-
     /// The loans that are out, with their abort handles.
     pub(crate) fn lent_abort_handles(&self, now: Instant) -> Vec<(SlotId, Holder, Option<Weak<dyn AbortHandle>>)> {
         let lent = self.slots.iter().filter(|(_, record)| record.phase == Phase::Lent);
-        lent.map(|(slot, record)| {
-            let held_for = now.saturating_duration_since(record.since);
-            let holder = Holder { id: record.id, held_for, call_site: record.borrower.call_site };
-            (slot, holder, record.abort_handle.clone())
-        })
-        .collect()
+        lent.map(|(slot, record)| (slot, record.holder(now), record.abort_handle.clone())).collect()
     }
 
     /// Is connection `id` in `slot` still lent?
-    pub(crate) fn is_lent(&mut self, slot: SlotId, id: u64) -> bool {
+    pub(crate) fn is_lent(&self, slot: SlotId, id: u64) -> bool {
         self.slots.iter().any(|(place, record)| place == slot && record.id == id && record.phase == Phase::Lent)
     }
 
@@ -107,7 +82,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     /// How a pool that is being built fares.
     pub(crate) fn build_progress(&self, wanted: usize, now: Instant) -> BuildProgress<E> {
         match &self.last_error {
-            _ if self.open() >= wanted => BuildProgress::Ready,
+            _ if self.slots.open() >= wanted => BuildProgress::Ready,
             Some((Cause::Driver(error), _)) if self.is_hopeless(now) => BuildProgress::Failed(Arc::clone(error)),
             _ => BuildProgress::Trying { look_again: self.gate.retry_at() },
         }

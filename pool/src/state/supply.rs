@@ -8,13 +8,13 @@ use crate::gate::Standing;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
 use crate::state::actions::{Action, Actions, Delivery, Opening};
-use crate::state::{Promise, State};
+use crate::state::{Promise, PromiseKind, State};
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
     /// Restores what must hold after every change:
     ///
-    /// - whoever has waited longer than the fairness window is served before anybody else;
+    /// - a waiter that has waited longer than the fairness window is served before anybody else;
     /// - the first min(fresh idle, waiters) waiters are notified;
     /// - a waiter for whom nothing is idle has a call under way for it, or an alarm that will look again;
     /// - so has a shortfall of `min_idle`.
@@ -64,7 +64,7 @@ impl<C, E> State<C, E> {
 
     /// Is there no connection, and no hope of one before somebody mends something?
     pub(super) fn is_hopeless(&self, now: Instant) -> bool {
-        self.open() == 0 && self.gate.refuses(now)
+        self.slots.open() == 0 && self.gate.refuses(now)
     }
 
     fn refuse_the_hopeless(&mut self, now: Instant, actions: &mut Actions<C, E>) {
@@ -82,7 +82,7 @@ impl<C, E> State<C, E> {
     /// new connections. Calls that have gone unanswered for a while are no longer relied upon.
     fn supply(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.one_wanted));
-        if self.promises.iter().any(|promise| promise.kind != Phase::Opening && promise.is_late(now)) {
+        if self.promises.iter().any(|promise| promise.kind != PromiseKind::Open && promise.is_late(now)) {
             // Stale connections do not answer: better a new one than the next of them.
             self.open_for(waiting, now, actions);
             self.abort_the_oldest(self.unserved(waiting, now), now, actions);
@@ -99,11 +99,11 @@ impl<C, E> State<C, E> {
 
     /// The calls under way that are still in time, and a probe in any case: beside it there is no second.
     fn relied_upon(&self, now: Instant) -> impl Iterator<Item = &Promise> {
-        let is_probe = |promise: &Promise| promise.kind == Phase::Opening && self.gate.is_probe(promise.since);
+        let is_probe = |promise: &Promise| promise.kind == PromiseKind::Open && self.gate.is_probe(promise.since);
         self.promises.iter().filter(move |promise| !promise.is_late(now) || is_probe(promise))
     }
 
-    /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: whoever
+    /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: a waiter that
     /// finds one waits on.)
     fn fresh(&self, now: Instant) -> usize {
         match self.idle.last() {
@@ -112,8 +112,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    fn promised(&self, kind: Phase) -> usize {
-        self.promises.iter().filter(|promise| promise.kind == kind).count()
+    fn promised_opens(&self) -> usize {
+        self.promises.iter().filter(|promise| promise.kind == PromiseKind::Open).count()
     }
 
     fn check_the_newest(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
@@ -129,8 +129,8 @@ impl<C, E> State<C, E> {
     pub(super) fn check(&mut self, mut entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         // A death that is proved while this check runs makes it suspect again.
         entry.asked = self.epoch;
-        self.slots.enter(entry.slot, Phase::Checking, now);
-        self.promise(entry.slot, now, Phase::Checking);
+        self.slots.enter(entry.slot_id, Phase::Checking, now);
+        self.promise(entry.slot_id, now, PromiseKind::Check);
         actions.push(Action::Check(entry));
     }
 
@@ -145,11 +145,11 @@ impl<C, E> State<C, E> {
         let room = self.rules.max_size.saturating_sub(self.slots.taken()).min(bearable);
         let circulating = self.slots.count(Phase::Lent) > 0;
         // An attempt that hangs for good tells nothing of how full the server is.
-        let hung = self.slots.count(Phase::Opening) - self.promised(Phase::Opening);
+        let hung = self.slots.count(Phase::Opening) - self.promised_opens();
         let standing = Standing { taken: self.slots.taken() - hung, opening: self.attempts(now), circulating };
         for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
             let slot = self.slots.take(now);
-            self.promise(slot, now, Phase::Opening);
+            self.promise(slot, now, PromiseKind::Open);
             actions.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
         }
     }
@@ -157,7 +157,7 @@ impl<C, E> State<C, E> {
     /// Attempts to connect that hold up the next. One that drags on does not, nor does one that hangs for good, which is
     /// no promise any more.
     fn attempts(&self, now: Instant) -> usize {
-        self.relied_upon(now).filter(|promise| promise.kind == Phase::Opening).count()
+        self.relied_upon(now).filter(|promise| promise.kind == PromiseKind::Open).count()
     }
 
     /// No slot is free: the checks that have gone unanswered the longest make room. (A reset has its time: who holds the slot
@@ -167,7 +167,7 @@ impl<C, E> State<C, E> {
         if self.slots.taken() < self.rules.max_size || self.gate.allowance(now, standing) == 0 {
             return;
         }
-        let late = |promise: &&mut Promise| promise.kind == Phase::Checking && promise.is_late(now);
+        let late = |promise: &&mut Promise| promise.kind == PromiseKind::Check && promise.is_late(now);
         for promise in self.promises.iter_mut().filter(late).take(count) {
             let call = self.slots.get(promise.slot).call.take();
             if let Some(call) = call.filter(|call| call.strong_count() > 0) {
@@ -211,7 +211,7 @@ impl<C, E> State<C, E> {
 impl Promise {
     /// Until when a waiter relies on this call.
     fn late_at(&self) -> Instant {
-        self.since + if self.kind == Phase::Opening { OPENING_PATIENCE } else { PATIENCE }
+        self.since + if self.kind == PromiseKind::Open { OPENING_PATIENCE } else { PATIENCE }
     }
 
     fn is_late(&self, now: Instant) -> bool {

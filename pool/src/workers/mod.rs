@@ -115,7 +115,7 @@ impl<J: Send + 'static> Workers<J> {
         drop(state);
         drop(job);
         if over {
-            // Whoever watches would sleep on for an alarm that never rings.
+            // The timekeeper would sleep on for an alarm that never rings.
             self.0.work.notify_all();
         }
     }

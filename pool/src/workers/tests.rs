@@ -79,14 +79,14 @@ fn a_cancelled_alarm_never_rings() {
 #[test]
 fn a_thread_written_off_is_replaced_and_leaves_when_it_comes_back() {
     let workers = Arc::new(workers(1));
-    let (worker_id, its_berth) = channel();
+    let (worker_id, its_id) = channel();
     let (release, released) = channel::<()>();
     let current = Arc::clone(&workers);
     workers.submit(Box::new(move || {
         worker_id.send(current.worker_id()).unwrap();
         let _ = released.recv();
     }));
-    workers.write_off(its_berth.recv().unwrap());
+    workers.write_off(its_id.recv().unwrap());
     let (done, is_done) = channel();
     workers.submit(Box::new(move || done.send(()).unwrap()));
     is_done.recv().unwrap();

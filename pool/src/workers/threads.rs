@@ -32,7 +32,7 @@ impl<J: Send + 'static> WorkQueue<J> {
         let earliest = state.alarms.first_key_value().is_none_or(|(first, _)| alarm < *first);
         state.alarms.insert(alarm, job);
         if earliest {
-            // Whoever watches sleeps until a later alarm.
+            // The timekeeper sleeps until a later alarm.
             self.work.notify_all();
         }
         self.spawn_if_needed(state);

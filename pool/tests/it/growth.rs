@@ -5,7 +5,7 @@ use crate::support::{Pool, SLACK, builder, eventually, hold, ms, pool_of, timed}
 use std::time::Duration;
 
 #[test]
-fn a_connection_that_comes_too_late_for_whoever_asked_is_there_for_the_next() {
+fn a_connection_that_comes_too_late_for_the_one_who_asked_is_there_for_the_next() {
     let server = Server::new();
     let pool = pool_of(&server, 4);
     server.order(Call::Connect, Verdict::Never);

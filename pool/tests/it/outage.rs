@@ -181,7 +181,7 @@ fn a_permanent_fault_with_no_connection_open_fails_all_waiters_at_once_with_the_
     assert_eq!(server.count(Call::Connect), attempts, "an account may be locked: nobody tries in between");
     assert!(pool.try_get().is_none());
 
-    // The password is mended: the probe, when due, succeeds, and whoever comes while it runs waits for it.
+    // The password is mended: the probe, when due, succeeds, and those who come while it runs wait for it.
     server.heal();
     eventually("the pool recovers by itself when asked", || pool.get().is_ok());
     assert_whole(&server, &pool);

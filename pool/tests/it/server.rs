@@ -157,7 +157,7 @@ impl Server {
     pub(crate) fn by_thread(&self, call: Call) -> (usize, usize) {
         let state = self.world.lock();
         let orders = &state.orders[call as usize];
-        (orders.in_crew, orders.begun.len() - orders.in_crew)
+        (orders.in_workers, orders.begun.len() - orders.in_workers)
     }
 
     /// What was done that a server would not stand.
@@ -200,7 +200,7 @@ struct Orders {
     next: VecDeque<Verdict>,
     released: u64,
     begun: Vec<Instant>,
-    in_crew: usize,
+    in_workers: usize,
     now: usize,
     peak: usize,
 }
@@ -208,7 +208,7 @@ struct Orders {
 impl Default for Orders {
     fn default() -> Self {
         let (next, begun) = (VecDeque::new(), Vec::new());
-        Self { standing: Verdict::Ok, next, released: 0, begun, in_crew: 0, now: 0, peak: 0 }
+        Self { standing: Verdict::Ok, next, released: 0, begun, in_workers: 0, now: 0, peak: 0 }
     }
 }
 
@@ -330,7 +330,7 @@ impl State {
     fn begin(&mut self, call: Call) {
         let orders = &mut self.orders[call as usize];
         orders.begun.push(Instant::now());
-        orders.in_crew += usize::from(std::thread::current().name() == Some("cabrank"));
+        orders.in_workers += usize::from(std::thread::current().name() == Some("cabrank"));
         orders.now += 1;
         orders.peak = orders.peak.max(orders.now);
     }

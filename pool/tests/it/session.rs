@@ -105,8 +105,8 @@ fn on_open_runs_after_opening_and_again_after_each_reset() {
     let conn = pool.get().unwrap();
     assert_eq!((set_ups, conn.set_ups), (5, 5), "no reset, no set-up");
     drop(conn);
-    let (in_crew, elsewhere) = server.by_thread(Call::OnOpen);
-    assert_eq!((in_crew, elsewhere), (5, 0));
+    let (in_workers, elsewhere) = server.by_thread(Call::OnOpen);
+    assert_eq!((in_workers, elsewhere), (5, 0));
 }
 
 #[test]

@@ -154,8 +154,8 @@ fn checks_run_in_a_worker_and_never_in_the_borrower() {
     for _ in 0..10 {
         drop(pool.get().unwrap());
     }
-    let (in_crew, elsewhere) = server.by_thread(Call::Check);
-    assert!(in_crew > 0);
+    let (in_workers, elsewhere) = server.by_thread(Call::Check);
+    assert!(in_workers > 0);
     assert_eq!(elsewhere, 0);
 }
 

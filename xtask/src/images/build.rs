@@ -1,6 +1,6 @@
 //! Building a stand-in: a minimal Debian by debootstrap, and on it what the Dockerfile in `images/` says.
 //!
-//! An image carries a hash of its recipe as a label; whoever changes the recipe gets a new image at the next run.
+//! An image carries a hash of its recipe as a label; a changed recipe makes a new image at the next run.
 
 use crate::docker::docker;
 use crate::setup::{Tool, Unready};

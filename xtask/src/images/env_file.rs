@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stand_ins_are_written_and_taken_back() {
+    fn stand_ins_are_written_and_removed() {
         let name = || Some(format!("{PREFIX}a:1"));
         let one = edited("", &[("A", name()), ("B", None)]);
         assert_eq!(one, format!("{HEAD}\nA={PREFIX}a:1\n"));

@@ -16,7 +16,7 @@ impl<M: Transact> DatabaseService<M> {
 
     /// Runs `query` on a connection. The pool looks at its errors, and replaces the connection after those that end it.
     ///
-    /// Reports of the pool name whoever called this, and not the line below.
+    /// Reports of the pool name the caller of this, and not the line below.
     #[track_caller]
     pub(crate) fn execute_query<T>(
         &self,

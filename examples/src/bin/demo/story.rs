@@ -130,7 +130,7 @@ pub(crate) fn time(span: Duration) -> String {
     }
 }
 
-/// One line. Whoever has stopped reading does not stop the demo: its exit status still tells.
+/// One line. A reader who has gone does not stop the demo: its exit status still tells.
 fn print(line: &str) {
     let line = line.trim_end();
     if cfg!(test) {

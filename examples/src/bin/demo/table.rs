@@ -1,4 +1,4 @@
-//! The table of accounts, as a value: whoever drops it drops the table, also when the story ends early.
+//! The table of accounts, as a value: dropping it drops the table, also when the story ends early.
 
 use crate::engine::Engine;
 use anyhow::Context;

@@ -136,7 +136,7 @@ impl World {
         let somebody_looks = self.waiting.iter().any(|waiting| self.is_woken(waiting));
         let hope = somebody_looks || !self.jobs.is_empty() || loans > 0 || alarm;
         assert!(hope, "somebody waits for nothing: {}", self.summary());
-        // Whoever relies on a check or a reset does so for a tenth of a second.
+        // A waiter relies on a check or a reset for a tenth of a second.
         for job in self.jobs.iter().filter(|job| job.fate.is_none()) {
             let late_at = job.began + Duration::from_millis(100);
             if matches!(job.work, Work::Check(_) | Work::Reset(_)) && late_at > self.now {
@@ -171,7 +171,7 @@ impl World {
 
     pub(super) fn check_reason(&mut self, entry: &Entry<()>, reason: CloseReason) {
         let (now, config) = (self.now, self.config.clone());
-        let aborted = self.state.slots.get(entry.slot).phase == Phase::Aborted;
+        let aborted = self.state.slots.get(entry.slot_id).phase == Phase::Aborted;
         let (evictions, closed) = (self.book.evictions, self.book.closed);
         let facts = self.book.facts(entry.id);
         let right = match reason {
@@ -195,7 +195,7 @@ impl World {
 
     /// After the alarms have rung: every loan that is out for too long was told.
     pub(super) fn check_all_leaks_told(&self) {
-        let lent = self.lent.iter().filter(|(_, entry)| !self.aborted.contains(&entry.slot));
+        let lent = self.lent.iter().filter(|(_, entry)| !self.aborted.contains(&entry.slot_id));
         for (_, entry) in lent.filter(|_| !self.book.closed) {
             let facts = &self.book.alive[&entry.id];
             let leaked = self.now - facts.lent_at >= self.config.leak_after;

@@ -51,16 +51,16 @@ impl World {
     pub(super) fn begin_check(&mut self, entry: Box<Entry<()>>) {
         let doubts = self.book.doubts;
         self.book.facts(entry.id).asked_after = doubts;
-        self.begin(entry.slot, Work::Check(entry), self.config.check_timeout);
+        self.begin(entry.slot_id, Work::Check(entry), self.config.check_timeout);
     }
 
     pub(super) fn begin_reset(&mut self, entry: Box<Entry<()>>) {
-        self.begin(entry.slot, Work::Reset(entry), self.config.reset_timeout);
+        self.begin(entry.slot_id, Work::Reset(entry), self.config.reset_timeout);
     }
 
     pub(super) fn begin_close(&mut self, entry: Box<Entry<()>>, reason: CloseReason) {
         self.check_reason(&entry, reason);
-        let (slot, abort) = (entry.slot, !reason.is_orderly());
+        let (slot, abort) = (entry.slot_id, !reason.is_orderly());
         self.begin(slot, Work::Close(entry), self.config.close_timeout);
         // Without an abort handle there is nothing to abort.
         if abort && self.attempts % 4 != 0 {

@@ -73,8 +73,8 @@ impl World {
         );
     }
 
-    /// From now on every driver call succeeds, and who is woken looks. First the loans that are out stay out: whoever
-    /// waits must be served while there is room. Then they come back, and all must be served.
+    /// From now on every driver call succeeds, and who is woken looks. First the loans that are out stay out: a waiter
+    /// must be served while there is room. Then they come back, and all must be served.
     pub(super) fn heal(mut self) {
         for _ in 0..self.jobs.len() {
             // What was given up before fails now, for the last time.

@@ -243,7 +243,7 @@ impl World {
     pub(super) fn check_in(&mut self, pick: usize, shape: Shape) {
         let Some((_, mut entry)) = self.take_loan(pick) else { return };
         let (now, id) = (self.now, entry.id);
-        self.aborted.retain(|slot| *slot != entry.slot);
+        self.aborted.retain(|slot| *slot != entry.slot_id);
         if let Shape::Condemned(reason) = shape {
             entry.condemned = Some(reason);
             self.book.facts(id).condemned = true;
@@ -263,10 +263,10 @@ impl World {
 
     pub(super) fn detach(&mut self, pick: usize) {
         let Some((_, entry)) = self.take_loan(pick) else { return };
-        self.aborted.retain(|slot| *slot != entry.slot);
+        self.aborted.retain(|slot| *slot != entry.slot_id);
         self.book.alive.remove(&entry.id);
         let now = self.now;
-        self.with(|state, actions| state.detached(entry.slot, now, actions));
+        self.with(|state, actions| state.detached(entry.slot_id, now, actions));
         self.check();
     }
 
@@ -275,7 +275,7 @@ impl World {
         if self.lent.is_empty() || !self.book.closed {
             return;
         }
-        let (now, slot) = (self.now, self.lent[pick % self.lent.len()].1.slot);
+        let (now, slot) = (self.now, self.lent[pick % self.lent.len()].1.slot_id);
         if !self.aborted.contains(&slot) {
             self.aborted.push(slot);
             self.with(|state, actions| state.aborted(slot, now, actions));

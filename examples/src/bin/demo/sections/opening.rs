@@ -13,7 +13,7 @@ pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> 
     let pool = Pool::builder()
         .name("demo")
         .max_size(args.max_size)
-        // Whoever is last waits for all the others.
+        // The last one waits for all the others.
         .acquire_timeout(Duration::from_secs(10) + args.hold * ROUNDS * args.threads)
         // By default a connection is checked if nobody has used it for a second. On a slow machine that may come at
         // any moment of this story, and the story shall be the same everywhere.

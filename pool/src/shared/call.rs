@@ -1,0 +1,127 @@
+//! One driver call under a limit: how it is made, how it is ended from outside, and what its end means.
+
+use super::{Job, Shared};
+use crate::contain::contained;
+use crate::error::Cause;
+use crate::gate::Refusal;
+use crate::limit::{Fired, Fuse, Limit};
+use crate::manager::{AbortHandle, Manager};
+use crate::reason::CloseReason;
+use crate::slots::{Phase, SlotId};
+use crate::sync;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What became of a driver call.
+pub(crate) struct CallOutcome<T> {
+    /// What it answered, or its panic's message.
+    pub(crate) answer: Result<T, String>,
+    /// Was it given up? Then the connection must be discarded, whatever the answer.
+    pub(crate) over: bool,
+    pub(crate) took: Duration,
+    pub(crate) ended: Instant,
+}
+
+impl<M: Manager> Shared<M> {
+    /// Makes a driver call for what fills `slot`, in this worker thread, for at most `span`. When the time is over the
+    /// call is aborted: by what the call itself registers, or by `abort_handle`.
+    pub(crate) fn call<T>(
+        self: &Arc<Self>,
+        slot: SlotId,
+        span: Duration,
+        abort_handle: Option<&Arc<dyn AbortHandle>>,
+        call: impl FnOnce(&Limit) -> T,
+    ) -> CallOutcome<T> {
+        let began = sync::now();
+        let limit = Limit::new(&self.name, began, span);
+        if let Some(abort_handle) = abort_handle {
+            let abort_handle = Arc::clone(abort_handle);
+            limit.on_abort(move || abort_handle.abort());
+        }
+        let fuse = limit.fuse();
+        self.with(began, |state, _| state.call_began(slot, fuse.downgrade()));
+        let worker_id = Some(self.workers.worker_id());
+        let expire = || Job::Expire { pool: Arc::downgrade(self), slot, fuse, worker_id };
+        let alarm = limit.deadline().map(|at| self.workers.at(at, expire()));
+
+        let answer = contained(|| call(&limit));
+
+        if let Some(alarm) = alarm {
+            self.workers.cancel_alarm(alarm);
+        }
+        CallOutcome::of(answer, &limit, began)
+    }
+
+    /// Makes a driver call in the returning thread. Nothing ends it from outside: it must be surely small.
+    pub(crate) fn call_here<T>(&self, span: Duration, call: impl FnOnce(&Limit) -> T) -> CallOutcome<T> {
+        let began = sync::now();
+        let limit = Limit::new(&self.name, began, span);
+        let answer = contained(|| call(&limit));
+        CallOutcome::of(answer, &limit, began)
+    }
+
+    /// Ends the call that `fuse` belongs to, if it still runs.
+    pub(crate) fn expire(self: &Arc<Self>, slot: SlotId, fuse: &Fuse, worker_id: Option<u64>) {
+        let now = sync::now();
+        fuse.fire(|fired| {
+            let written_off = self.with(now, |state, actions| {
+                if state.phase(slot) == Phase::Opening {
+                    // It has failed now, not when it returns: the next attempt keeps its distance from this moment.
+                    state.open_failed(Refusal::Unavailable, Cause::connect_overran(fuse.span()), now, actions);
+                }
+                match fired {
+                    // An engine in this process has no socket to shut down: its session ends when the call returns.
+                    Fired::Aborted if !M::REMOTE => false,
+                    Fired::Aborted => {
+                        state.aborted(slot, now, actions);
+                        false
+                    }
+                    Fired::WrittenOff if state.phase(slot) == Phase::Opening => {
+                        state.abandoned(slot, now);
+                        true
+                    }
+                    Fired::WrittenOff | Fired::Stuck => {
+                        state.stuck(slot);
+                        false
+                    }
+                }
+            });
+            if let (true, Some(worker_id)) = (written_off, worker_id) {
+                self.workers.write_off(worker_id);
+            }
+        });
+    }
+}
+
+impl<T> CallOutcome<T> {
+    /// The call has returned: from here on nothing aborts its connection.
+    fn of(answer: Result<T, String>, limit: &Limit, began: Instant) -> Self {
+        let over = limit.disarm();
+        let ended = sync::now();
+        Self { answer, over, took: ended.saturating_duration_since(began), ended }
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> CallOutcome<Result<(), E>> {
+    /// What the call's end means for the connection: go on, or close it for this reason.
+    pub(crate) fn verdict(&self, failed: CloseReason) -> Result<(), CloseReason> {
+        match &self.answer {
+            _ if self.over => Err(CloseReason::Overran),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(failed),
+            Err(_) => Err(CloseReason::Panicked),
+        }
+    }
+
+    /// Hands the call's error, of whatever kind, to `report`.
+    pub(crate) fn with_error(&self, report: impl FnOnce(Option<&(dyn Error + 'static)>)) {
+        let seen = |text: &str| Cause::<E>::seen(text).to_error();
+        match &self.answer {
+            Ok(Err(error)) => report(Some(error)),
+            Ok(Ok(())) if self.over => report(Some(seen("took too long").as_ref())),
+            Err(panic) => report(Some(seen(&format!("panicked: {panic}")).as_ref())),
+            Ok(Ok(())) => report(None),
+        }
+    }
+}

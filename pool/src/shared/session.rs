@@ -1,0 +1,39 @@
+//! A session as the next borrower must find it: set up after opening, and made new after a loan.
+
+use super::{CallOutcome, Shared};
+use crate::event::CallEnded;
+use crate::limit::Limit;
+use crate::manager::Manager;
+use crate::reason::CloseReason;
+use std::sync::Arc;
+
+impl<M: Manager> Shared<M> {
+    /// Sets up a session: after opening, and again after each reset.
+    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
+        if let Some(on_open) = &self.hooks.on_open {
+            on_open(conn)?;
+        }
+        self.manager.start_tracking(conn);
+        Ok(())
+    }
+
+    /// Makes a session as good as new, and sets it up again.
+    pub(crate) fn reset(&self, conn: &mut M::Connection, limit: &Limit) -> Result<(), M::Error> {
+        self.manager.reset(conn, limit)?;
+        self.set_up(conn)
+    }
+
+    /// Counts and reports a reset that has ended. What does that mean for the connection?
+    pub(crate) fn reset_ended(
+        self: &Arc<Self>,
+        id: u64,
+        outcome: &CallOutcome<Result<(), M::Error>>,
+    ) -> Result<(), CloseReason> {
+        let verdict = outcome.verdict(CloseReason::ResetFailed);
+        self.with(outcome.ended, |state, _| state.reset_ended(verdict.is_ok()));
+        outcome.with_error(|error| {
+            self.emit(|events| events.reset(&CallEnded { pool: &self.config.name, id, took: outcome.took, error }));
+        });
+        verdict
+    }
+}
