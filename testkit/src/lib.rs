@@ -1,8 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// In place of a server.
+// In place of a server, or of one that is well.
 pub mod fake;
+mod faulty;
 
 // Between a pool and a server.
 pub mod proxy;
@@ -19,6 +20,7 @@ pub mod harness;
 #[cfg(feature = "servers")]
 pub mod servers;
 
+pub use faulty::{Faults, Faulty, Injection, Method};
 pub use leaks::{assert_closes_clean, assert_no_leaks};
 pub use proxy::{NetworkFault, Proxy, Way};
 pub use recorder::Recorder;

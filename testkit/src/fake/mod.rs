@@ -16,7 +16,7 @@
 //! assert_eq!(server.count(Call::Connect), 2);
 //!
 //! server.kill_sessions();
-//! assert!(pool.get()?.query().is_err());
+//! assert!(pool.run(|conn| conn.query()).is_err()); // which tells the pool, that has a new one for the next borrower
 //! server.assert_no_leaks(&pool);
 //! server.assert_closes_clean(&pool);
 //! # Ok(())
@@ -26,6 +26,8 @@
 mod call;
 mod manager;
 mod server;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod world;
 

@@ -5,7 +5,7 @@ use super::manager::{FakeConnection, FakeManager};
 use super::world::World;
 use crate::recorder::Recorder;
 use crate::{leaks, panics};
-use cabrank::{Fault, Pool};
+use cabrank::{Fault, Manager, Pool};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -163,7 +163,7 @@ impl FakeServer {
     ///
     /// If not.
     #[track_caller]
-    pub fn assert_no_leaks<const REMOTE: bool>(&self, pool: &Pool<FakeManager<REMOTE>>) {
+    pub fn assert_no_leaks<M: Manager<Connection = FakeConnection>>(&self, pool: &Pool<M>) {
         leaks::assert_no_leaks_and(pool, |held| {
             held.iter_mut().for_each(|conn| conn.query().expect("a fresh connection works"));
             assert_eq!(self.live(), held.len(), "sessions at the server");
@@ -176,7 +176,7 @@ impl FakeServer {
     ///
     /// If not.
     #[track_caller]
-    pub fn assert_closes_clean<const REMOTE: bool>(&self, pool: &Pool<FakeManager<REMOTE>>) {
+    pub fn assert_closes_clean<M: Manager<Connection = FakeConnection>>(&self, pool: &Pool<M>) {
         leaks::assert_closes_clean(pool);
         assert_eq!(self.live(), 0, "sessions at the server");
     }
