@@ -1,15 +1,15 @@
 //! The connection that is lent: the driver's own, with a record of the errors met on it and of what was said.
 //!
-//! Owns the wrapping. What is recorded and why is `health.rs` and `traces.rs`; the queries are `queryable.rs`.
+//! Owns the wrapping. What is recorded and why is `health.rs` and `tracker.rs`; the queries are `queryable.rs`.
 
+use crate::baseline::{Baseline, Standing};
+use crate::error::slipped;
 use crate::health::Health;
-use crate::reset::Standing;
-use crate::traces::Traces;
-use crate::transaction::Transaction;
-use crate::unseen;
-use crate::wire::Wire;
+use crate::questions;
+use crate::socket::Socket;
+use crate::tracker::Tracker;
 use mysql::prelude::Queryable;
-use mysql::{Conn, LocalInfileHandler, Opts, TxOpts};
+use mysql::{Conn, Error, LocalInfileHandler, Opts};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use std::sync::Arc;
 /// what can be read of the driver's connection (`last_insert_id`, `affected_rows`, `server_version` ..) is there by
 /// deref.
 ///
-/// After an error that is not the server's (a time-out, a cut line, bytes that make no sense) the driver goes on and may
+/// After an error that is not the server's (a time-out, a lost connection, bytes that make no sense) the driver goes on and may
 /// take the late reply to one command for the answer to the next. So this type remembers such an error: every later
 /// command fails, and the pool closes the connection when it comes back.
 pub struct Connection {
     pub(crate) driver: Conn,
     pub(crate) health: Health,
-    pub(crate) traces: Traces,
-    pub(crate) wire: Arc<Wire>,
-    pub(crate) home: Home,
+    pub(crate) tracker: Tracker,
+    pub(crate) socket: Arc<Socket>,
+    pub(crate) baseline: Baseline,
     /// How this very connection was opened: a cancel goes the same way.
     pub(crate) opts: Arc<Opts>,
 }
@@ -40,22 +40,13 @@ impl Connection {
     /// notices replies that have slipped, and another user or database, unless the session policy is `Never`.
     pub fn raw(&mut self) -> &mut Conn {
         self.health.look_away();
-        self.traces.lose_sight();
+        self.tracker.lose_sight();
         &mut self.driver
     }
 
     /// Gives up the wrapping, on a connection that has been detached from its pool.
     pub fn into_raw(self) -> Conn {
         self.driver
-    }
-
-    /// Begins a transaction, which is rolled back when dropped.
-    ///
-    /// # Errors
-    ///
-    /// The driver's. A second transaction would end the first one silently; the borrow prevents that.
-    pub fn start_transaction(&mut self, options: TxOpts) -> mysql::Result<Transaction<'_>> {
-        Transaction::begin(self, &options)
     }
 
     /// Makes `database` the current one until the connection is returned.
@@ -65,7 +56,7 @@ impl Connection {
     /// The driver's.
     pub fn select_db(&mut self, database: &str) -> mysql::Result<()> {
         self.ready()?;
-        self.traces.doubt();
+        self.tracker.doubt();
         let answer = self.driver.select_db(database);
         self.health.saw(answer)
     }
@@ -83,7 +74,7 @@ impl Connection {
 
     /// As [`mysql::Conn::set_local_infile_handler`]; that of the options again when the connection is returned.
     pub fn set_local_infile_handler(&mut self, handler: Option<LocalInfileHandler>) {
-        self.traces.doubt();
+        self.tracker.doubt();
         self.driver.set_local_infile_handler(handler);
     }
 
@@ -98,19 +89,33 @@ impl Connection {
     /// all that follows would be committed statement by statement.
     pub(crate) fn ready(&mut self) -> mysql::Result<()> {
         self.health.enter()?;
-        if self.health.in_transaction() && self.traces.is_under_way() {
-            unseen::ask(self)?;
+        if self.health.in_transaction() && self.tracker.is_under_way() {
+            self.ask_errors()?;
         }
         self.health.enter()
     }
 
+    /// Asks which errors the last command met, and remembers them.
+    fn ask_errors(&mut self) -> mysql::Result<()> {
+        self.tracker.doubt();
+        let answer = questions::errors(&mut self.driver);
+        for error in self.health.saw(answer)? {
+            self.health.met(&Error::MySqlError(error.clone()));
+            if error.code == questions::UNKNOWN {
+                self.health.presume_rolled_back(error);
+            }
+        }
+        self.tracker.done();
+        Ok(())
+    }
+
     /// A command that went out has ended so.
     pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
-        self.traces.done();
+        self.tracker.done();
         // The next holder could ask for the number of a row, and for warnings, which quote; and what a statement that failed has
         // left, nobody tells.
         if outcome.is_err() || self.driver.last_insert_id() != 0 || self.driver.warnings() != 0 {
-            self.traces.doubt();
+            self.tracker.doubt();
         }
         self.health.saw(outcome)
     }
@@ -120,18 +125,42 @@ impl Connection {
         self.ready()?;
         let answer = self.driver.query_drop(statement);
         if answer.is_err() {
-            self.traces.doubt();
+            self.tracker.doubt();
         }
         self.health.saw(answer)
+    }
+
+    /// One round trip that proves that the server is there and that its replies are to our commands.
+    pub(crate) fn check(&mut self) -> mysql::Result<()> {
+        self.health.enter()?;
+        self.ask("").map(drop)
+    }
+
+    /// Runs a statement, if there is one, and asks in the same round trip how the session stands.
+    pub(crate) fn ask(&mut self, first: &str) -> mysql::Result<Standing> {
+        let answer = questions::standing(&mut self.driver, first);
+        self.health.saw(answer)?.ok_or_else(|| {
+            self.health.condemn();
+            slipped()
+        })
+    }
+
+    /// Runs the statements that the options ask for on each new session. The driver would not do so after every kind of
+    /// reset.
+    pub(crate) fn init(&mut self) -> mysql::Result<()> {
+        for statement in self.opts.get_init() {
+            self.driver.query_drop(statement)?;
+        }
+        Ok(())
     }
 
     /// Is the session surely as it was at the beginning of the loan? Not while the driver itself or its rows were in the
     /// holder's hands: what came of that was not seen.
     pub(crate) fn is_clean(&self) -> bool {
         let unseen = self.health.looked_away() || self.health.handed_out_rows();
-        self.home.is_plain
-            && self.home.standing.tells()
-            && self.traces.none()
+        self.baseline.is_plain
+            && self.baseline.standing.tells
+            && self.tracker.is_clean()
             && !unseen
             && !self.health.in_transaction()
     }
@@ -159,15 +188,4 @@ impl fmt::Debug for Connection {
             .field("health", &self.health)
             .finish_non_exhaustive()
     }
-}
-
-/// What the session was when it was opened, and is again after each reset.
-#[derive(Debug, Default)]
-pub(crate) struct Home {
-    pub(crate) connection_id: u32,
-    pub(crate) standing: Standing,
-    /// Do the options' `init` statements do nothing unknown?
-    pub(crate) is_plain: bool,
-    /// The statement that sets the character sets back.
-    pub(crate) letters: String,
 }

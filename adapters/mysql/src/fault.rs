@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 /// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                     |
 /// | a wrong number or kind of parameters, a failed conversion  | Statement   | noticed before anything was sent, or after all was read      |
 /// | a wrong URL, an unknown way to log in, TLS not to be had   | Permanent   | nothing heals by itself                                      |
-/// | any other of the line, the protocol, the driver            | Fatal       | nobody knows to which command the next reply belongs         |
+/// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs         |
 pub(crate) fn fault(error: &Error) -> Fault {
     match error {
         Error::MySqlError(error) => server(error.code),

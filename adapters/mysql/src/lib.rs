@@ -4,31 +4,32 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
-// What to open and how, and the contract with the pool.
+// The settings, and the contract with the pool.
+mod contract;
 mod manager;
-mod open;
-
-// The connection, and what its holders met and left on it.
-mod connection;
-mod harmless;
-mod health;
-mod queryable;
-mod traces;
+mod source;
 mod transaction;
-mod unseen;
-mod words;
 
-// Its line: looking at it, cutting it, cancelling what runs on it.
-mod line;
-#[cfg(unix)]
-mod wire;
-#[cfg(not(unix))]
-#[path = "wire_unseen.rs"]
-mod wire;
-
-// The rest of the contract.
-mod fault;
+// Opening a connection, making its session new, ending what hangs on it.
+mod abort;
+mod open;
 mod reset;
+
+// The connection that is lent.
+mod connection;
+mod queryable;
+
+// What its holders do to the session.
+mod baseline;
+mod health;
+mod questions;
+mod sql;
+mod tracker;
+
+// The ground: errors, the socket.
+mod error;
+mod fault;
+mod socket;
 
 pub use connection::Connection;
 pub use manager::MySqlManager;

@@ -1,12 +1,8 @@
-//! `MySqlManager`: what to connect to and how, and the contract with the pool.
+//! `MySqlManager`: what to connect to and how.
 //!
-//! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`,
-//! `reset.rs`, `fault.rs`, `line.rs`, `transaction.rs`.
+//! Owns the settings, and does no I/O. What the pool does with them is `contract.rs`.
 
-use crate::connection::Connection;
-use crate::line::MySqlAbortHandle;
-use crate::{fault, open, reset};
-use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
+use crate::source::Source;
 use mysql::{Opts, UrlError};
 use std::fmt;
 use std::sync::Arc;
@@ -53,8 +49,13 @@ impl MySqlManager {
         Self::from_source(Source::Asked(Arc::new(config)))
     }
 
-    fn from_source(source: Source) -> Self {
-        Self { source, prefer_socket: false, program_name: None }
+    /// The connection attribute `program_name`, by which an administrator sees whose connections these are
+    /// (`performance_schema.session_connect_attrs`). Default: what the options say, or the pool's name; none if the
+    /// options say `connect_attrs(None)`. [`open`](Self::open), which knows no pool, leaves it to the driver: the name of this process.
+    #[doc(alias = "application_name")]
+    pub fn program_name(mut self, name: impl Into<String>) -> Self {
+        self.program_name = Some(name.into());
+        self
     }
 
     /// Whether a connection over loopback asks the server for its Unix socket and connects anew through that. Default:
@@ -67,69 +68,8 @@ impl MySqlManager {
         self
     }
 
-    /// The connection attribute `program_name`, by which an administrator sees whose connections these are
-    /// (`performance_schema.session_connect_attrs`). Default: what the options say, or the pool's name; none if the
-    /// options say `connect_attrs(None)`. [`open`](Self::open), which knows no pool, leaves it to the driver: the name of this process.
-    pub fn program_name(mut self, name: impl Into<String>) -> Self {
-        self.program_name = Some(name.into());
-        self
-    }
-
-    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
-    ///
-    /// # Errors
-    ///
-    /// The driver's. Only the options' own time-outs bound how long it takes.
-    pub fn open(&self) -> mysql::Result<Connection> {
-        open::open(self, None)
-    }
-}
-
-impl Manager for MySqlManager {
-    type Connection = Connection;
-    type Error = mysql::Error;
-
-    fn connect(&self, limit: &Limit) -> mysql::Result<Connection> {
-        open::open(self, Some(limit))
-    }
-
-    /// Asks for a number that nobody else can answer with: a late reply to an earlier command is no sign of life.
-    fn is_valid(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {
-        reset::check(conn)
-    }
-
-    /// A fatal error was met, or the line is not quiet: between commands the server says nothing, so that any byte is a
-    /// late reply or its last word, and end of stream is the end.
-    fn has_broken(&self, conn: &mut Connection) -> bool {
-        conn.health.is_broken() || conn.wire.is_dead()
-    }
-
-    /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself.
-    fn session(&self, conn: &mut Connection) -> SessionState {
-        if conn.is_clean() { SessionState::Clean } else { SessionState::Unknown }
-    }
-
-    fn reset(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {
-        reset::reset(conn)
-    }
-
-    fn start_tracking(&self, conn: &mut Connection) {
-        conn.traces.start_tracking();
-    }
-
-    /// Says goodbye and waits for the server to hang up.
-    fn close(&self, conn: Connection, limit: &Limit) {
-        let Connection { driver, wire, .. } = conn;
-        drop(driver);
-        wire.wait_for_end(limit.remaining());
-    }
-
-    fn fault(&self, error: &mysql::Error) -> Fault {
-        fault::fault(error)
-    }
-
-    fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
-        MySqlAbortHandle::of(conn).map(|line| Box::new(line) as _)
+    fn from_source(source: Source) -> Self {
+        Self { source, prefer_socket: false, program_name: None }
     }
 }
 
@@ -148,13 +88,6 @@ impl fmt::Debug for MySqlManager {
         shown.field("prefer_socket", &self.prefer_socket).field("program_name", &self.program_name);
         shown.finish_non_exhaustive()
     }
-}
-
-/// Where the options come from.
-#[derive(Clone)]
-pub(crate) enum Source {
-    Fixed(Opts),
-    Asked(Arc<dyn Fn() -> mysql::Result<Opts> + Send + Sync>),
 }
 
 #[cfg(test)]

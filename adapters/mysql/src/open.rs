@@ -1,22 +1,35 @@
 //! Opens a connection within a limit.
 //!
 //! Owns the order of the steps. The driver shows no descriptor until the connection is ready, so until then its own
-//! time-outs are all there is to bound it; from then on the line can be aborted.
+//! time-outs are all there is to bound it; from then on it can be aborted.
 
-use crate::connection::{Connection, Home};
-use crate::harmless::{is_harmless, only_sets};
+use crate::baseline::Baseline;
+use crate::connection::Connection;
+use crate::error::unsupported;
 use crate::health::Health;
-use crate::manager::{MySqlManager, Source};
-use crate::reset;
-use crate::traces::Traces;
-use crate::wire::Wire;
+use crate::manager::MySqlManager;
+use crate::questions;
+use crate::socket::Socket;
+use crate::source::{Source, shorter, within};
+use crate::sql;
+use crate::sql::Effect;
+use crate::tracker::Tracker;
 use cabrank::Limit;
 use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, Result};
 use std::collections::HashMap;
-use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
+
+impl MySqlManager {
+    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
+    ///
+    /// # Errors
+    ///
+    /// The driver's. Only the options' own time-outs bound how long it takes.
+    pub fn open(&self) -> mysql::Result<Connection> {
+        open(self, None)
+    }
+}
 
 /// Opens a connection, as the manager's settings say. Without a limit only the options' own time-outs bound it.
 pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Connection> {
@@ -26,20 +39,21 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     }
     let (conn, opts) = dial(opts, limit)?;
 
-    let wire = Arc::new(Wire::of(&conn)?);
+    let socket = Arc::new(Socket::of(&conn)?);
     if let Some(limit) = limit {
-        let wire = Arc::clone(&wire);
-        limit.on_abort(move || wire.abort());
+        let socket = Arc::clone(&socket);
+        limit.on_abort(move || socket.abort());
     }
-    wire.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
+    socket.set_timeouts(opts.get_read_timeout().copied(), opts.get_write_timeout().copied())?;
 
-    let is_plain = opts.get_init().iter().all(|text| is_harmless(text) || only_sets(text));
-    let home = Home { connection_id: conn.connection_id(), is_plain, ..Home::default() };
-    let (health, traces) = (Health::default(), Traces::default());
-    let mut conn = Connection { driver: conn, health, traces, wire, home, opts: Arc::new(opts) };
-    reset::init(&mut conn)?;
-    (conn.home.letters, conn.health) = reset::settings(&mut conn.driver)?;
-    conn.home.standing = reset::ask(&mut conn, "")?;
+    let is_plain = opts.get_init().iter().all(|text| sql::effect(text) < Effect::Anything);
+    let baseline = Baseline { connection_id: conn.connection_id(), is_plain, ..Baseline::default() };
+    let (health, tracker) = (Health::default(), Tracker::default());
+    let mut conn = Connection { driver: conn, health, tracker, socket, baseline, opts: Arc::new(opts) };
+    conn.init()?;
+    let (letters, on_timeout) = questions::settings(&mut conn.driver)?;
+    (conn.baseline.letters, conn.health) = (letters, Health::new(on_timeout));
+    conn.baseline.standing = conn.ask("")?;
     Ok(conn)
 }
 
@@ -87,7 +101,7 @@ fn dial(opts: Opts, limit: Option<&Limit>) -> Result<(Conn, Opts)> {
                 break;
             }
             // Where these cannot be set back afterwards, they must stay the user's own.
-            if Wire::CAN_CUT {
+            if Socket::CAN_ABORT {
                 bounded = within(bounded, &way, left);
             }
             // One dead address leaves time for the others.
@@ -134,24 +148,6 @@ fn look_up<T>(limit: Option<&Limit>, look: impl FnOnce() -> T) -> Result<T> {
         None => Ok(look()),
         Some(limit) => limit.unabortable(look).ok_or(Error::DriverError(DriverError::ConnectTimeout)),
     }
-}
-
-/// The options with each step taking no longer than `span`, nor longer than the user's own.
-pub(crate) fn within(builder: OptsBuilder, own: &Opts, span: Duration) -> OptsBuilder {
-    builder
-        .init(Vec::<String>::new())
-        .tcp_connect_timeout(shorter(own.get_tcp_connect_timeout(), span))
-        .read_timeout(shorter(own.get_read_timeout().copied(), span))
-        .write_timeout(shorter(own.get_write_timeout().copied(), span))
-}
-
-/// Never zero, which a socket takes for no limit at all.
-fn shorter(own: Option<Duration>, span: Duration) -> Option<Duration> {
-    Some(own.map_or(span, |own| own.min(span)).max(Duration::from_millis(1)))
-}
-
-fn unsupported(what: &str) -> Error {
-    Error::IoError(io::Error::new(io::ErrorKind::Unsupported, what))
 }
 
 const HAS_TLS: bool = cfg!(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"));

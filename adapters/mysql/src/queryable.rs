@@ -18,8 +18,8 @@ macro_rules! queryable {
             fn query_iter<Q: AsRef<str>>(&mut self, query: Q) -> Result<QueryResult<'_, '_, '_, Text>> {
                 let conn = self.connection();
                 conn.ready()?;
-                let Connection { driver, health, traces, .. } = conn;
-                traces.text(query.as_ref());
+                let Connection { driver, health, tracker, .. } = conn;
+                tracker.text(query.as_ref());
                 health.hand_out_rows();
                 driver.query_iter(query).inspect_err(|error| health.met(error))
             }
@@ -39,16 +39,16 @@ macro_rules! queryable {
             fn prep<Q: AsRef<str>>(&mut self, query: Q) -> Result<Statement> {
                 let conn = self.connection();
                 conn.ready()?;
-                let prepared = conn.driver.prep(&query).inspect_err(|_| conn.traces.doubt());
+                let prepared = conn.driver.prep(&query).inspect_err(|_| conn.tracker.doubt());
                 let statement = conn.health.saw(prepared)?;
-                conn.traces.prepared(statement.id(), query.as_ref());
+                conn.tracker.prepared(statement.id(), query.as_ref());
                 Ok(statement)
             }
 
             fn close(&mut self, statement: Statement) -> Result<()> {
                 let conn = self.connection();
                 conn.ready()?;
-                conn.traces.unprepared(statement.id());
+                conn.tracker.unprepared(statement.id());
                 let closed = conn.driver.close(statement);
                 conn.health.saw(closed)
             }
@@ -64,12 +64,12 @@ macro_rules! queryable {
                 // The driver drops what the single executions answer, so they are left to it only where nothing but their
                 // errors can be of interest, and where it may send them as one: to MariaDB.
                 conn.health.hand_out_rows();
-                let rowless = statement.columns().is_empty() && conn.traces.is_harmless(statement.id());
+                let rowless = statement.columns().is_empty() && conn.tracker.is_harmless(statement.id());
                 if rowless || statement.columns().is_empty() && conn.driver.server_version().0 >= MARIADB {
                     let done = conn.driver.exec_batch(&*statement, params);
                     return conn.saw(done);
                 }
-                conn.traces.done();
+                conn.tracker.done();
                 params.into_iter().try_for_each(|params| exec_of(conn, &*statement, params, |_| Ok(())))
             }
 
@@ -177,7 +177,7 @@ fn query_of<T>(
     take: impl FnOnce(&mut Rows<'_, '_, '_, Text>) -> Result<T>,
 ) -> Result<T> {
     conn.ready()?;
-    conn.traces.text(query.as_ref());
+    conn.tracker.text(query.as_ref());
     let taken = conn.driver.query_iter(query).and_then(|rows| read(rows, take));
     conn.saw(taken)
 }
@@ -198,7 +198,7 @@ fn exec_of<T>(
 fn known<'s>(conn: &mut Connection, statement: &'s impl AsStatement) -> Result<Cow<'s, Statement>> {
     let statement = statement.as_statement(conn)?;
     conn.ready()?;
-    conn.traces.executed(statement.id());
+    conn.tracker.executed(statement.id());
     Ok(statement)
 }
 

@@ -6,11 +6,21 @@
 
 use crate::connection::Connection;
 use crate::manager::MySqlManager;
-use crate::reset;
 use cabrank::Transact;
 use mysql::{AccessMode, Conn, Result, TxOpts};
 use std::fmt;
 use std::ops::Deref;
+
+impl Connection {
+    /// Begins a transaction, which is rolled back when dropped.
+    ///
+    /// # Errors
+    ///
+    /// The driver's. A second transaction would end the first one silently; the borrow prevents that.
+    pub fn start_transaction(&mut self, options: TxOpts) -> mysql::Result<Transaction<'_>> {
+        Transaction::begin(self, &options)
+    }
+}
 
 /// A transaction on a pooled connection. Queries go through [`mysql::prelude::Queryable`]; `last_insert_id`,
 /// `affected_rows` and their like are the driver's, by deref. Rolled back when dropped.
@@ -44,13 +54,13 @@ impl<'c> Transaction<'c> {
     ///
     /// # Errors
     ///
-    /// The driver's. Also if the server has rolled back before, with the error that the closure passed over. When the line
+    /// The driver's. Also if the server has rolled back before, with the error that the closure passed over. When the connection
     /// is lost nobody knows whether it was done.
     pub fn commit(mut self) -> Result<()> {
         self.conn.ready()?;
         if self.conn.may_have_slipped() {
             // Else a late reply to something that nobody watched would pass for the answer to COMMIT.
-            reset::check(self.conn)?;
+            self.conn.check()?;
         }
         self.conn.control("COMMIT")?;
         self.open = false;

@@ -1,12 +1,12 @@
-//! The connection that is lent: the driver's client, with what the pool knows about its line.
+//! The connection that is lent: the driver's client, and what belongs to it for as long as it lives.
 //!
 //! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
 
 use crate::connector::Connector;
-use crate::line::{CancelToken, Tokens};
+use crate::sql::Effect;
 use crate::statements::Statements;
 use crate::tap::Tap;
-use crate::wire::Effect;
+use crate::tokens::Tokens;
 use postgres::{Client, Error, Statement};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -28,6 +28,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The driver's own client, where a function wants just that. It must stay where it is: swapped with another's, neither
+    /// is watched any more.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
     /// Prepares `sql`, or finds the statement that this connection has kept of it: no round trip then.
     ///
     /// The driver prepares a text anew each time it is passed to `query` or `execute`, which doubles the round trips.
@@ -58,24 +64,6 @@ impl Connection {
     /// Forgets the statements that [`prepare_cached`](Self::prepare_cached) has kept.
     pub fn clear_statement_cache(&mut self) {
         self.statements.clear();
-    }
-
-    /// The driver's own client, where a function wants just that. It must stay where it is: swapped with another's, neither
-    /// is watched any more.
-    pub fn client(&mut self) -> &mut Client {
-        &mut self.client
-    }
-
-    /// A handle by which another thread can cancel the statement that runs here, until the loan ends.
-    ///
-    /// In place of [`Client::cancel_token`], whose tokens do not work here: they lack the way by which this connection was
-    /// made. The same is true of those of a transaction.
-    pub fn cancel_token(&self) -> CancelToken {
-        CancelToken {
-            token: self.client.cancel_token(),
-            connector: self.connector.clone(),
-            tokens: Arc::clone(&self.tokens),
-        }
     }
 
     /// The process id of the session at the server, as in `pg_stat_activity`. `None` over a Unix socket.

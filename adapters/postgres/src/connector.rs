@@ -3,20 +3,18 @@
 //! The driver is told `sslmode=require` with direct negotiation, whatever the user chose: then it sends no SSLRequest,
 //! and hands the socket over at once. What the user chose is done here. Also owns the erasure of the TLS library's types.
 
+use crate::error::BoxError;
 use crate::stream::{Secured, Tapped, Transport};
 use crate::tap::Tap;
 use postgres::config::{SslMode, SslNegotiation};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{NoTls, Socket};
 use std::any::TypeId;
-use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The driver's connector. A clone makes streams that report to the same tap.
 #[derive(Clone)]
@@ -25,7 +23,7 @@ pub(crate) struct Connector {
     pub(crate) mode: SslMode,
     pub(crate) negotiation: SslNegotiation,
     pub(crate) tap: Arc<Tap>,
-    /// When the handshake and all that follows gives up by itself; `None` where a [`Limit`](cabrank::Limit) cuts it.
+    /// When the handshake and all that follows gives up by itself; `None` where a [`Limit`](cabrank::Limit) aborts it.
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -57,13 +55,13 @@ impl TlsConnect<Socket> for Handshake {
             let Self { connector, host } = self;
             let tap = Arc::clone(&connector.tap);
             let mut negotiation = pin!(negotiate(&connector, &host, socket));
-            let cuttable = poll_fn(|cx| {
-                connector.tap.check(cx)?;
+            let abortable = poll_fn(|cx| {
+                connector.tap.socket.check(cx)?;
                 negotiation.as_mut().poll(cx)
             });
             let transport = match connector.deadline {
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), cuttable).await??,
-                None => cuttable.await?,
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), abortable).await??,
+                None => abortable.await?,
             };
             Ok(Tapped::new(transport, tap, connector.deadline))
         })

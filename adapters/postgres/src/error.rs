@@ -3,13 +3,14 @@
 //! The manager's error is `postgres::Error`, so that the pool finds it in the errors of closures that use the driver. The
 //! driver lets nobody make one: so it is led to fail, over a stream that can do nothing else.
 
-use crate::connector::BoxError;
 use postgres::{Error, NoTls};
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The driver's own error, if that is what it is; else a driver's error with `error` as its source.
 pub(crate) fn driver_error(error: BoxError) -> Error {

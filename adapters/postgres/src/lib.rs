@@ -3,32 +3,37 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// Where to connect and how, and the contract with the pool.
+// The settings, and the contract with the pool.
+mod contract;
 mod manager;
-mod open;
 mod source;
+mod transaction;
 
-// The connection, and the statements it keeps.
+// Opening a connection, making its session new, ending what hangs on it.
+mod abort;
+mod connector;
+mod open;
+mod reset;
+mod stream;
+mod tap;
+
+// The connection that is lent.
 mod connection;
 mod statements;
 
-// The line: how we get between the driver and its socket, what we read there, how it is aborted.
-mod connector;
-mod line;
-mod stream;
-mod tap;
-mod wire;
+// What its holders do to the session.
+mod sql;
+mod tokens;
+mod tracker;
 
-// How a session is made new.
-mod reset;
-
-// The rest of the contract.
+// The ground: errors, the protocol, the socket.
 mod error;
 mod fault;
-mod transaction;
+mod socket;
+mod wire;
 
+pub use abort::CancelToken;
 pub use connection::Connection;
-pub use line::CancelToken;
 pub use manager::PostgresManager;
 pub use transaction::TransactionOptions;
 

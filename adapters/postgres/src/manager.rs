@@ -1,19 +1,14 @@
-//! `PostgresManager`: where to connect and how, and the contract with the pool.
+//! `PostgresManager`: where to connect and how.
 //!
-//! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`, `reset.rs`,
-//! `fault.rs`, `line.rs`, `transaction.rs`.
+//! Owns the settings, and does nothing with them: what the pool calls is `contract.rs`.
 
-use crate::connection::Connection;
-use crate::connector::{BoxError, Tls, erase};
-use crate::line::PostgresAbortHandle;
+use crate::connector::{Tls, erase};
+use crate::error::BoxError;
 use crate::source::{Source, from_libpq_env};
-use crate::{fault, open, reset};
-use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Config, Error, Socket};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Opens connections to one PostgreSQL database, or to the same one on several hosts.
 ///
@@ -94,14 +89,15 @@ impl PostgresManager {
     }
 
     /// What the server's `pg_stat_activity` and log call the sessions, unless the settings or the URL say it. Default: the
-    /// pool's name.
+    /// pool's name. [`open`](Self::open), which has no pool, leaves it unset.
+    #[doc(alias = "program_name")]
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
         self.application_name = Some(name.into());
         self
     }
 
-    /// How many statements each connection keeps for [`Connection::prepare_cached`]. Default: 100, and none behind a
-    /// transaction pooler; zero keeps none.
+    /// How many statements each connection keeps for [`Connection::prepare_cached`](crate::Connection::prepare_cached).
+    /// Default: 100, and none behind a transaction pooler; zero keeps none.
     pub fn statement_cache(mut self, capacity: usize) -> Self {
         self.statement_cache = Some(capacity);
         self
@@ -122,64 +118,6 @@ impl PostgresManager {
     }
 }
 
-impl Manager for PostgresManager {
-    type Connection = Connection;
-    type Error = Error;
-
-    fn connect(&self, limit: &Limit) -> Result<Connection, Error> {
-        open::open(self, limit)
-    }
-
-    fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
-        // Also bounded here, for a connection whose line cannot be aborted.
-        conn.client.is_valid(limit.remaining().unwrap_or(NO_LIMIT))
-    }
-
-    /// Knows what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use
-    /// or check.
-    fn has_broken(&self, conn: &mut Connection) -> bool {
-        conn.ends_cancelled() || conn.client.is_closed() || conn.tap().is_some_and(|tap| tap.is_over())
-    }
-
-    fn session(&self, conn: &mut Connection) -> SessionState {
-        conn.tap().map_or(SessionState::Unknown, |tap| tap.session(conn.transaction_pooler))
-    }
-
-    fn reset(&self, conn: &mut Connection, _: &Limit) -> Result<(), Error> {
-        reset::reset(conn)
-    }
-
-    fn start_tracking(&self, conn: &mut Connection) {
-        if let Some(tap) = conn.tap() {
-            tap.tracker().start_tracking();
-        }
-    }
-
-    /// The driver says goodbye once all its requests have been answered; then the stream waits for the server's end.
-    fn close(&self, conn: Connection, _: &Limit) {
-        if let Some(tap) = conn.tap() {
-            tap.linger();
-        }
-        let Connection { client, statements, tap, .. } = conn;
-        // Fails if the connection is aborted or dead, which is an end as good as another.
-        let _ = client.close();
-        drop((statements, tap));
-    }
-
-    fn fault(&self, error: &Error) -> Fault {
-        fault::fault(error)
-    }
-
-    fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
-        let tap = Arc::clone(conn.tap.as_ref()?);
-        Some(Box::new(PostgresAbortHandle {
-            token: conn.client.cancel_token(),
-            connector: conn.connector.clone(),
-            tap,
-        }))
-    }
-}
-
 impl fmt::Debug for PostgresManager {
     /// Without passwords: the driver's own settings hide theirs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,5 +133,3 @@ impl fmt::Debug for PostgresManager {
             .finish_non_exhaustive()
     }
 }
-
-const NO_LIMIT: Duration = Duration::from_secs(60 * 60 * 24 * 365);

@@ -1,7 +1,7 @@
-//! Opens a connection within a limit.
+//! Opens a connection, within a limit if a pool asks for it.
 //!
 //! Owns the order: ask for the settings, look up the names, fill in what the user left out, connect. The look-ups are
-//! done here because the driver's own can be neither bounded nor cut.
+//! done here because the driver's own can be neither bounded nor aborted.
 
 use crate::connection::Connection;
 use crate::connector::Connector;
@@ -18,10 +18,26 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) fn open(manager: &PostgresManager, limit: &Limit) -> Result<Connection, Error> {
+impl PostgresManager {
+    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
+    ///
+    /// # Errors
+    ///
+    /// The driver's. Only the settings' own time-outs bound how long it takes.
+    pub fn open(&self) -> Result<Connection, Error> {
+        let conn = open(self, None)?;
+        if let Some(tap) = conn.tap() {
+            tap.tracker().start_tracking();
+        }
+        Ok(conn)
+    }
+}
+
+/// Opens a connection, as the manager's settings say. Without a limit only the settings' own time-outs bound it.
+pub(crate) fn open(manager: &PostgresManager, limit: Option<&Limit>) -> Result<Connection, Error> {
     let mut config = match &manager.source {
         Source::Fixed(config) => Config::clone(config),
-        Source::Asked(ask) => limit.unabortable(|| ask()).ok_or_else(too_late)?.map_err(driver_error)?,
+        Source::Asked(ask) => look_up(limit, || ask())?.map_err(driver_error)?,
     };
     if config.get_hosts().iter().any(is_unix) {
         return open_untapped(manager, config, limit);
@@ -37,16 +53,18 @@ pub(crate) fn open(manager: &PostgresManager, limit: &Limit) -> Result<Connectio
         tap: Arc::clone(&tap),
         deadline: None,
     };
-    let cut = Arc::clone(&tap);
-    limit.on_abort(move || cut.abort());
+    if let Some(limit) = limit {
+        let tap = Arc::clone(&tap);
+        limit.on_abort(move || tap.socket.abort());
+    }
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let client = config.connect(connector.clone())?;
     Ok(wrap(manager, client, connector, Some(tap)))
 }
 
-/// Over a Unix socket the driver calls no connector, so that nothing can be read along or cut. No cut is registered: the
-/// attempt keeps its slot until it ends.
-fn open_untapped(manager: &PostgresManager, mut config: Config, limit: &Limit) -> Result<Connection, Error> {
+/// Over a Unix socket the driver calls no connector, so that nothing can be read along or aborted. No abort is
+/// registered: the attempt keeps its slot until it ends.
+fn open_untapped(manager: &PostgresManager, mut config: Config, limit: Option<&Limit>) -> Result<Connection, Error> {
     fill_in(&mut config, manager, limit);
     if manager.tls.is_none() && config.get_ssl_mode() == SslMode::Prefer {
         config.ssl_mode(SslMode::Disable);
@@ -72,7 +90,7 @@ fn wrap(manager: &PostgresManager, client: Client, connector: Connector, tap: Op
 }
 
 /// Looks up the names, and puts all addresses in: the driver then looks up nothing.
-fn resolve(config: &mut Config, limit: &Limit) -> Result<(), Error> {
+fn resolve(config: &mut Config, limit: Option<&Limit>) -> Result<(), Error> {
     let names: Vec<String> = config.get_hosts().iter().filter_map(name).collect();
     let addresses = config.get_hostaddrs().to_vec();
     if names.is_empty() {
@@ -86,9 +104,7 @@ fn resolve(config: &mut Config, limit: &Limit) -> Result<(), Error> {
         return Ok(());
     }
 
-    let asked = names.clone();
-    let found = limit.unabortable(move || asked.iter().map(|name| look_up(name)).collect::<Vec<_>>());
-    let found = found.ok_or_else(too_late)?;
+    let found = look_up(limit, || names.iter().map(|name| addresses_of(name)).collect::<Vec<_>>())?;
     if let (true, Some(Err(_))) = (found.iter().all(Result::is_err), found.first()) {
         let error = found.into_iter().find_map(Result::err);
         return Err(provoke(error.unwrap_or_else(|| io::ErrorKind::NotFound.into())));
@@ -101,14 +117,14 @@ fn resolve(config: &mut Config, limit: &Limit) -> Result<(), Error> {
 /// with its second after all hosts were tried with their first. A host without any keeps an address that nobody has.
 fn place(config: &mut Config, names: &[String], found: &[io::Result<Vec<IpAddr>>]) {
     let ports = config.get_ports().to_vec();
-    let addresses_of = |host: usize| found[host].as_deref().unwrap_or_default();
+    let addresses = |host: usize| found[host].as_deref().unwrap_or_default();
     for host in 0..names.len() {
-        config.hostaddr(addresses_of(host).first().copied().unwrap_or(NOBODY));
+        config.hostaddr(addresses(host).first().copied().unwrap_or(NOBODY));
     }
-    let most = (0..names.len()).map(|host| addresses_of(host).len()).max().unwrap_or(0);
+    let most = (0..names.len()).map(|host| addresses(host).len()).max().unwrap_or(0);
     for round in 1..most {
         for (host, name) in names.iter().enumerate() {
-            if let Some(&address) = addresses_of(host).get(round) {
+            if let Some(&address) = addresses(host).get(round) {
                 config.host(name).hostaddr(address);
                 if ports.len() > 1 {
                     config.port(ports.get(host).copied().unwrap_or(5432));
@@ -118,7 +134,15 @@ fn place(config: &mut Config, names: &[String], found: &[io::Result<Vec<IpAddr>>
     }
 }
 
-fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
+/// Gives up at the limit, and leaves the look-up behind.
+fn look_up<T>(limit: Option<&Limit>, look_up: impl FnOnce() -> T) -> Result<T, Error> {
+    match limit {
+        Some(limit) => limit.unabortable(look_up).ok_or_else(too_late),
+        None => Ok(look_up()),
+    }
+}
+
+fn addresses_of(name: &str) -> io::Result<Vec<IpAddr>> {
     let mut addresses = Vec::new();
     for address in (name, 0).to_socket_addrs()? {
         if !addresses.contains(&address.ip()) {
@@ -133,11 +157,12 @@ fn look_up(name: &str) -> io::Result<Vec<IpAddr>> {
 }
 
 /// Sets what the user left out. Of the time that is left each address gets its share for the TCP connection; all that
-/// follows is bounded by cutting it.
-fn fill_in(config: &mut Config, manager: &PostgresManager, limit: &Limit) {
+/// follows is bounded by aborting it.
+fn fill_in(config: &mut Config, manager: &PostgresManager, limit: Option<&Limit>) {
     if config.get_connect_timeout().is_none() {
         let attempts = config.get_hosts().len().max(1) as u32;
-        let share = limit.remaining().map_or(LONGEST_CONNECT, |remaining| (remaining / attempts).max(SHORTEST_CONNECT));
+        let left = limit.and_then(Limit::remaining);
+        let share = left.map_or(LONGEST_CONNECT, |remaining| (remaining / attempts).max(SHORTEST_CONNECT));
         config.connect_timeout(share);
     }
     if config.get_tcp_user_timeout().is_none() {
@@ -154,8 +179,9 @@ fn fill_in(config: &mut Config, manager: &PostgresManager, limit: &Limit) {
             config.keepalives_retries(KEEPALIVES_RETRIES);
         }
     }
-    if config.get_application_name().is_none() {
-        config.application_name(manager.application_name.as_deref().unwrap_or(limit.pool()));
+    let name = manager.application_name.as_deref().or(limit.map(Limit::pool));
+    if let (None, Some(name)) = (config.get_application_name(), name) {
+        config.application_name(name);
     }
 }
 

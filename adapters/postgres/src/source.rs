@@ -1,6 +1,6 @@
 //! Where the settings come from: given once, asked for before each connect, or read from libpq's environment variables.
 
-use crate::connector::BoxError;
+use crate::error::BoxError;
 use postgres::{Config, Error};
 use std::sync::Arc;
 

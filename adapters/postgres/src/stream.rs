@@ -1,4 +1,4 @@
-//! The stream that the driver talks over: the real one, read along and cuttable.
+//! The stream that the driver talks over: the real one, read along and abortable.
 //!
 //! Owns what happens at each poll. Who made the real one is `connector.rs`.
 
@@ -40,7 +40,7 @@ impl Tapped {
     }
 
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.tap.check(cx)?;
+        self.tap.socket.check(cx)?;
         match &mut self.until {
             Some(until) => match until.as_mut().poll(cx) {
                 Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
@@ -67,7 +67,7 @@ impl AsyncRead for Tapped {
         match &outcome {
             Ok(()) if !came.is_empty() => self.tap.tracker().read(came),
             Ok(()) if buf.remaining() == 0 => {}
-            _ => self.tap.end(),
+            _ => self.tap.socket.end(),
         }
         Poll::Ready(outcome)
     }
@@ -82,7 +82,7 @@ impl AsyncWrite for Tapped {
         });
         match &outcome {
             Ok(written) => self.tap.tracker().wrote(&bytes[..*written]),
-            Err(_) => self.tap.end(),
+            Err(_) => self.tap.socket.end(),
         }
         Poll::Ready(outcome)
     }
@@ -103,7 +103,7 @@ impl AsyncWrite for Tapped {
             Transport::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         });
-        if !self.tap.lingers() || shut.is_err() {
+        if !self.tap.socket.lingers() || shut.is_err() {
             return Poll::Ready(shut);
         }
         loop {

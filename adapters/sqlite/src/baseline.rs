@@ -2,10 +2,11 @@
 //!
 //! Owns the list of what can be put back. Knows nothing of holders, nor of when a reset is due.
 
-use crate::tracker::Trace;
+use crate::tracker::{PRAGMAS, Trace};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension};
+use std::time::Duration;
 
 /// The settings of one connection after `with_init` and the manager's own pragmas. Reading it costs some
 /// 10 us at each opening.
@@ -112,6 +113,17 @@ pub(crate) fn journal_mode(conn: &Connection) -> rusqlite::Result<String> {
     conn.query_row("PRAGMA journal_mode", [], |row| row.get(0))
 }
 
+/// Reads the head of the file, and so whether it is a database.
+pub(crate) fn read_schema_version(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA schema_version", [], |_| Ok(()))
+}
+
+/// Takes any duration, where rusqlite panics beyond 24 days.
+pub(crate) fn set_busy_timeout(conn: &Connection, timeout: Duration) -> rusqlite::Result<()> {
+    const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+    conn.busy_timeout(timeout.min(LONGEST))
+}
+
 fn pragma(conn: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
     conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).optional()
 }
@@ -131,34 +143,6 @@ fn attached(conn: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
-
-/// Pragmas that belong to one connection and answer with the number that sets them.
-pub(crate) const PRAGMAS: [&str; 24] = [
-    "analysis_limit",
-    "automatic_index",
-    "cache_size",
-    "cache_spill",
-    "cell_size_check",
-    "checkpoint_fullfsync",
-    "defer_foreign_keys",
-    "foreign_keys",
-    "full_column_names",
-    "fullfsync",
-    "ignore_check_constraints",
-    "journal_size_limit",
-    "legacy_alter_table",
-    "mmap_size",
-    "query_only",
-    "read_uncommitted",
-    "recursive_triggers",
-    "reverse_unordered_selects",
-    "short_column_names",
-    "synchronous",
-    "temp_store",
-    "threads",
-    "trusted_schema",
-    "writable_schema",
-];
 
 const CONFIGS: [DbConfig; 14] = [
     DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,

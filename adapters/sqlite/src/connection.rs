@@ -3,11 +3,13 @@
 //! Owns the wrapping and the few methods it shadows. How the record is kept is `tracker.rs`; how changes are undone is
 //! `reset.rs`.
 
+use crate::baseline;
 use crate::baseline::Baseline;
+use crate::error::moved;
 use crate::identity::Watched;
 use crate::tracker::{Trace, Tracker};
-use rusqlite::TransactionBehavior;
 use rusqlite::config::DbConfig;
+use rusqlite::{ErrorCode, TransactionBehavior};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -55,6 +57,29 @@ impl Connection {
     pub fn set_transaction_behavior(&mut self, behavior: TransactionBehavior) {
         self.tracker.mark(Trace::SETTING);
         self.driver.set_transaction_behavior(behavior);
+    }
+
+    /// Does the path still lead to this file, and can it be read? Does not wait for locks: that there is one
+    /// proves that the file is well.
+    pub(crate) fn check(&self) -> rusqlite::Result<()> {
+        // Nothing can happen to a memory database, and a writer would keep even readers of the schema waiting.
+        let Some(watched) = &self.watched else { return Ok(()) };
+        watched.check().map_err(moved)?;
+
+        let driver = &self.driver;
+        let patience: u32 = driver.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
+        // Zero also stands for a busy handler, which could not be put back.
+        if patience > 0 {
+            driver.busy_timeout(Duration::ZERO)?;
+        }
+        let read = baseline::read_schema_version(driver);
+        if patience > 0 {
+            driver.busy_timeout(Duration::from_millis(patience.into()))?;
+        }
+        match read {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
+            other => other,
+        }
     }
 }
 

@@ -3,26 +3,31 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// What to open and how, and the contract with the pool.
-mod manager;
-mod open;
-mod source;
-
-// The connection, and what its holders did to it.
-mod connection;
-mod tracker;
-
-// How that is undone, and what cannot be.
-mod baseline;
-mod identity;
-mod reset;
-
-// The rest of the contract.
-mod fault;
-mod transaction;
-
 // Ready-made pools.
 mod pools;
+
+// The settings, and the contract with the pool.
+mod contract;
+mod manager;
+mod source;
+mod transaction;
+
+// Opening a connection, making its session new, ending what hangs on it.
+mod abort;
+mod open;
+mod reset;
+
+// The connection that is lent.
+mod connection;
+
+// What its holders do to the session.
+mod baseline;
+mod identity;
+mod tracker;
+
+// The ground: errors.
+mod error;
+mod fault;
 
 pub use connection::Connection;
 pub use manager::{JournalMode, SqliteManager};

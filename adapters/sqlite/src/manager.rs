@@ -1,17 +1,12 @@
-//! `SqliteManager`: what to open and how, and the contract with the pool.
+//! `SqliteManager`: what to open and how.
 //!
-//! Owns the settings. Each step of the contract that takes more than a line is a file of its own: `open.rs`,
-//! `reset.rs`, `fault.rs`, `transaction.rs`.
+//! Owns the settings, and does no I/O. What the pool does with them is `contract.rs`.
 
-use crate::connection::Connection;
 use crate::source::Source;
-use crate::tracker::Trace;
-use crate::{fault, open, reset};
-use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
-use rusqlite::{InterruptHandle, OpenFlags};
+use rusqlite::OpenFlags;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Opens connections to one SQLite database.
@@ -28,8 +23,8 @@ pub struct SqliteManager {
     /// `None` until chosen: WAL for a file that may be written.
     pub(crate) journal_mode: Option<JournalMode>,
     pub(crate) pragmas: Vec<(String, String)>,
-    /// Held while a connection closes: see [`close`](Manager::close). Clones share it.
-    leaving: Arc<Mutex<()>>,
+    /// Held while a connection closes: see [`close`](cabrank::Manager::close). Clones share it.
+    pub(crate) leaving: Arc<Mutex<()>>,
 }
 
 impl SqliteManager {
@@ -48,20 +43,6 @@ impl SqliteManager {
     /// pool does not count. One connection writes or several read at a time; the others wait for `busy_timeout`.
     pub fn memory() -> Self {
         Self::new(Source::memory())
-    }
-
-    fn new(source: Source) -> Self {
-        Self {
-            source,
-            flags: OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI,
-            init: None,
-            busy_timeout: Duration::from_secs(5),
-            foreign_keys: true,
-            query_only: false,
-            journal_mode: None,
-            pragmas: Vec::new(),
-            leaving: Arc::default(),
-        }
     }
 
     /// Whether to create the file if it does not exist. Default: no, for a slip in a path would make an empty database.
@@ -131,77 +112,23 @@ impl SqliteManager {
         self
     }
 
-    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
-    pub fn open(&self) -> rusqlite::Result<Connection> {
-        open::open(self, None, |_| ())
-    }
-
     /// Can its connections write?
     pub(crate) fn writes(&self) -> bool {
         !self.query_only && self.flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE)
     }
-}
 
-impl Manager for SqliteManager {
-    type Connection = Connection;
-    type Error = rusqlite::Error;
-
-    const REMOTE: bool = false;
-
-    fn connect(&self, limit: &Limit) -> rusqlite::Result<Connection> {
-        open::open(self, limit.remaining(), |interrupt| limit.on_abort(move || interrupt.interrupt()))
-    }
-
-    /// Looks whether the path still leads to the file that was opened, and reads the number of its schema.
-    fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
-        let interrupt = conn.get_interrupt_handle();
-        limit.on_abort(move || interrupt.interrupt());
-        open::check(conn)
-    }
-
-    /// Nothing that would prove a connection dead shows without asking: a leaked statement only makes the session
-    /// [`Unknown`](SessionState::Unknown).
-    fn has_broken(&self, _: &mut Connection) -> bool {
-        false
-    }
-
-    fn session(&self, conn: &mut Connection) -> SessionState {
-        if !conn.driver.is_autocommit() {
-            SessionState::InTransaction
-        } else if conn.tracker.is_whole() && conn.tracker.traces() == Trace::NONE && !conn.driver.is_busy() {
-            SessionState::Clean
-        } else {
-            SessionState::Unknown
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            flags: OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI,
+            init: None,
+            busy_timeout: Duration::from_secs(5),
+            foreign_keys: true,
+            query_only: false,
+            journal_mode: None,
+            pragmas: Vec::new(),
+            leaving: Arc::default(),
         }
-    }
-
-    fn reset(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
-        let interrupt = conn.get_interrupt_handle();
-        limit.on_abort(move || interrupt.interrupt());
-        reset::reset(conn, self.busy_timeout)
-    }
-
-    /// What the manager and `on_open` have set is not a holder's.
-    fn start_tracking(&self, conn: &mut Connection) {
-        conn.tracker.forget();
-    }
-
-    /// The last connection to leave a file in WAL mode writes the log back into the file; a cut ends that half
-    /// done, which is safe. Connections that left together would each take another for the last, so one leaves at a time.
-    fn close(&self, conn: Connection, limit: &Limit) {
-        let _alone = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
-        let interrupt = conn.get_interrupt_handle();
-        limit.on_abort(move || interrupt.interrupt());
-        // Fails only on a leaked statement. Dropping it then is all that is left to do.
-        let _ = conn.driver.close();
-    }
-
-    fn fault(&self, error: &rusqlite::Error) -> Fault {
-        fault::fault(error)
-    }
-
-    fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
-        Some(Box::new(Interrupt(conn.get_interrupt_handle())))
     }
 }
 
@@ -236,17 +163,3 @@ pub enum JournalMode {
 }
 
 pub(crate) type Init = Arc<dyn Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync>;
-
-/// Interrupts whatever statement runs. Needs no second connection, and does nothing to one that is idle or closed.
-struct Interrupt(InterruptHandle);
-
-impl AbortHandle for Interrupt {
-    fn cancel(&self, _: &Limit) -> bool {
-        self.0.interrupt();
-        true
-    }
-
-    fn abort(&self) {
-        self.0.interrupt();
-    }
-}

@@ -1,25 +1,34 @@
-//! Opens a connection and looks whether one still is good. Every error names the file and what to do.
+//! Opens a connection within a limit. Every error names the file and what to do.
 
 use crate::baseline;
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, read_schema_version, set_busy_timeout};
 use crate::connection::Connection;
+use crate::error::{failure, moved};
 use crate::fault;
 use crate::identity::Watched;
 use crate::manager::{JournalMode, SqliteManager};
 use crate::source::{MEMORY_FLAGS, Source};
 use crate::tracker::Tracker;
-use rusqlite::{Error, ErrorCode, InterruptHandle, OpenFlags, Result, ffi};
+use cabrank::Limit;
+use rusqlite::{Error, ErrorCode, OpenFlags, Result, ffi};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Opens a connection as `manager` says, waiting for other connections' locks no longer than `remaining`.
-/// `interruptible` is given the means to end whatever runs, once there is something to end.
-pub(crate) fn open(
-    manager: &SqliteManager,
-    remaining: Option<Duration>,
-    interruptible: impl FnOnce(InterruptHandle),
-) -> Result<Connection> {
+impl SqliteManager {
+    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
+    ///
+    /// # Errors
+    ///
+    /// The driver's, with the name of the file and what to do. Waits for other connections' locks as long as `busy_timeout`.
+    pub fn open(&self) -> rusqlite::Result<Connection> {
+        open(self, None)
+    }
+}
+
+/// Opens a connection, as the manager's settings say. Within a limit it waits for other connections' locks no longer than that.
+pub(crate) fn open(manager: &SqliteManager, limit: Option<&Limit>) -> Result<Connection> {
+    let remaining = limit.and_then(Limit::remaining);
     let source = &manager.source;
     let mut flags = manager.flags;
     if let Source::Memory(memory) = source {
@@ -32,7 +41,10 @@ pub(crate) fn open(
     // The file is opened here, and nothing is read.
     let mut conn = rusqlite::Connection::open_with_flags(source.name(), flags)
         .map_err(|error| hopeless(source, explained(error)))?;
-    interruptible(conn.get_interrupt_handle());
+    if let Some(limit) = limit {
+        let interrupt = conn.get_interrupt_handle();
+        limit.on_abort(move || interrupt.interrupt());
+    }
     let watched = watched(source, &conn)?;
     let patience = remaining.map_or(manager.busy_timeout, |remaining| remaining.min(manager.busy_timeout));
     set_busy_timeout(&conn, patience)?;
@@ -69,44 +81,6 @@ fn hopeless(source: &Source, error: Error) -> Error {
     }
 }
 
-/// Does the path still lead to this file, and can it be read? Does not wait for locks: whoever holds one proves
-/// that the file is well.
-pub(crate) fn check(conn: &Connection) -> Result<()> {
-    // Nothing can happen to a memory database, and a writer would keep even readers of the schema waiting.
-    let Some(watched) = &conn.watched else { return Ok(()) };
-    watched.check().map_err(moved)?;
-
-    let driver = &conn.driver;
-    let patience: u32 = driver.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
-    // Zero also stands for a busy handler, which could not be put back.
-    if patience > 0 {
-        driver.busy_timeout(Duration::ZERO)?;
-    }
-    let read = read_schema_version(driver);
-    if patience > 0 {
-        driver.busy_timeout(Duration::from_millis(patience.into()))?;
-    }
-    match read {
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
-        other => other,
-    }
-}
-
-/// Takes any duration, where rusqlite panics beyond 24 days.
-pub(crate) fn set_busy_timeout(conn: &rusqlite::Connection, timeout: Duration) -> Result<()> {
-    const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
-    conn.busy_timeout(timeout.min(LONGEST))
-}
-
-/// An error of ours in the driver's clothes, so that users meet one type of error only.
-pub(crate) fn failure(code: i32, message: String) -> Error {
-    Error::SqliteFailure(ffi::Error::new(code), Some(message))
-}
-
-fn moved(what: String) -> Error {
-    failure(ffi::SQLITE_READONLY_DBMOVED, what)
-}
-
 /// Refuses what is no file, and remembers which file it is.
 fn watched(source: &Source, conn: &rusqlite::Connection) -> Result<Option<Watched>> {
     let path = match source {
@@ -125,10 +99,6 @@ fn watched(source: &Source, conn: &rusqlite::Connection) -> Result<Option<Watche
             format!("{source} was opened, but cannot be looked up in the file system: {error}"),
         )
     })
-}
-
-fn read_schema_version(conn: &rusqlite::Connection) -> Result<()> {
-    conn.query_row("PRAGMA schema_version", [], |_| Ok(()))
 }
 
 fn set_journal_mode(conn: &rusqlite::Connection, manager: &SqliteManager, patience: Duration) -> Result<()> {

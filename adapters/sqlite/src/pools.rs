@@ -1,8 +1,7 @@
 //! A writer's pool and the readers' over one database.
 
 use crate::manager::SqliteManager;
-use crate::{Pool, PooledConnection};
-use cabrank::{BuildError, Builder, GetError};
+use cabrank::{BuildError, Builder, GetError, Pool, PooledConnection};
 
 /// One writer and several readers over one database: for writes, use this.
 ///
@@ -31,8 +30,8 @@ use cabrank::{BuildError, Builder, GetError};
 /// ```
 #[derive(Debug, Clone)]
 pub struct SqlitePools {
-    write: Pool,
-    read: Pool,
+    write: Pool<SqliteManager>,
+    read: Pool<SqliteManager>,
 }
 
 impl SqlitePools {
@@ -46,29 +45,29 @@ impl SqlitePools {
     }
 
     /// The pool of the one connection that writes. Its transactions are `IMMEDIATE`.
-    pub fn write(&self) -> &Pool {
+    pub fn write(&self) -> &Pool<SqliteManager> {
         &self.write
     }
 
     /// The pool of the connections that only read. Its transactions are `DEFERRED`: one view of the data for all
     /// they read.
-    pub fn read(&self) -> &Pool {
+    pub fn read(&self) -> &Pool<SqliteManager> {
         &self.read
     }
 
     /// Borrows the connection that writes.
     #[track_caller]
-    pub fn writer(&self) -> Result<PooledConnection, GetError<rusqlite::Error>> {
+    pub fn writer(&self) -> Result<PooledConnection<SqliteManager>, GetError<rusqlite::Error>> {
         self.write.get()
     }
 
     /// Borrows a connection that reads.
     #[track_caller]
-    pub fn reader(&self) -> Result<PooledConnection, GetError<rusqlite::Error>> {
+    pub fn reader(&self) -> Result<PooledConnection<SqliteManager>, GetError<rusqlite::Error>> {
         self.read.get()
     }
 
-    /// Closes both pools: refuses new loans, wakes whoever waits, closes idle connections, and waits for nobody. To
+    /// Closes both pools: refuses new loans, wakes those who wait, closes idle connections, and waits for nobody. To
     /// wait for what is still lent, close each pool with [`close_within`](Pool::close_within).
     pub fn close(&self) {
         self.read.close();

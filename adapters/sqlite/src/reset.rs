@@ -2,12 +2,12 @@
 //!
 //! Owns the order of the steps. What there is to put back is `baseline.rs`; what needs to be is `tracker.rs`.
 
-use crate::baseline::drop_temporary;
+use crate::baseline::{drop_temporary, set_busy_timeout};
 use crate::connection::Connection;
-use crate::open::{failure, set_busy_timeout};
+use crate::error::lasting;
 use crate::tracker::{Trace, Tracker};
+use rusqlite::TransactionBehavior;
 use rusqlite::hooks::{AuthContext, Authorization};
-use rusqlite::{Error, TransactionBehavior, ffi};
 use std::time::Duration;
 
 /// Undoes what the last holder did. An error means that it cannot be undone, and the connection must be closed.
@@ -63,8 +63,4 @@ pub(crate) fn reset(conn: &mut Connection, busy_timeout: Duration) -> rusqlite::
     }
     conn.tracker.forget();
     Ok(())
-}
-
-fn lasting(why: &str) -> Error {
-    failure(ffi::SQLITE_MISUSE, format!("the connection cannot be reset: {why}"))
 }

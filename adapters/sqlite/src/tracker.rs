@@ -3,7 +3,6 @@
 //! SQLite calls the authorizer while it prepares a statement, so every `PRAGMA`, `ATTACH` and temporary object passes
 //! through here before it can take effect: SQL has no other way to change a session. Owns the record, not the undoing.
 
-use crate::baseline;
 use rusqlite::Connection;
 use rusqlite::hooks::{Action, AuthAction, AuthContext, Authorization};
 use std::fmt;
@@ -84,7 +83,7 @@ impl fmt::Debug for Tracker {
     }
 }
 
-/// A set of things done to a session. The low bits stand for the pragmas of [`baseline::PRAGMAS`], in its order.
+/// A set of things done to a session. The low bits stand for the pragmas of [`PRAGMAS`], in its order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Trace(u64);
 
@@ -103,7 +102,7 @@ impl Trace {
     /// All that can be undone, for when nothing is known.
     pub(crate) const ANYTHING: Self = Self(!Self::LASTING.0);
 
-    /// The pragma in this row of [`baseline::PRAGMAS`].
+    /// The pragma in this row of [`PRAGMAS`].
     pub(crate) const fn pragma(row: usize) -> Self {
         assert!(row < 59);
         Self(1 << row)
@@ -168,7 +167,7 @@ fn trace_of(context: &AuthContext<'_>) -> Trace {
 
 /// What `PRAGMA name = value` or `PRAGMA name(value)` leaves behind.
 fn trace_of_pragma(name: &str) -> Trace {
-    if let Some(row) = baseline::PRAGMAS.iter().position(|known| name.eq_ignore_ascii_case(known)) {
+    if let Some(row) = PRAGMAS.iter().position(|known| name.eq_ignore_ascii_case(known)) {
         return Trace::pragma(row);
     }
     if ["busy_timeout", "wal_autocheckpoint"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
@@ -202,4 +201,32 @@ const ABOUT_THE_DATABASE: [&str; 14] = [
     "table_xinfo",
     "user_version",
     "wal_checkpoint",
+];
+
+/// Pragmas that belong to one connection and answer with the number that sets them.
+pub(crate) const PRAGMAS: [&str; 24] = [
+    "analysis_limit",
+    "automatic_index",
+    "cache_size",
+    "cache_spill",
+    "cell_size_check",
+    "checkpoint_fullfsync",
+    "defer_foreign_keys",
+    "foreign_keys",
+    "full_column_names",
+    "fullfsync",
+    "ignore_check_constraints",
+    "journal_size_limit",
+    "legacy_alter_table",
+    "mmap_size",
+    "query_only",
+    "read_uncommitted",
+    "recursive_triggers",
+    "reverse_unordered_selects",
+    "short_column_names",
+    "synchronous",
+    "temp_store",
+    "threads",
+    "trusted_schema",
+    "writable_schema",
 ];

@@ -1,129 +1,106 @@
-//! The order of imports in the core: the table of rows, and the check that each file uses only what lies below it.
+//! The order of imports: the check that each file of a crate uses only what lies below it, by the tables in `rows.rs`.
 
+use super::rows::{Mates, TABLES, Table};
 use super::{Finding, code};
 use crate::workspace::File;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The core from top to bottom. A module may use the rows below its own; the row's word says what mates may do.
-/// Edit the table together with the picture in ARCHITECTURE.md.
-const ROWS: &[(Mates, &[&str])] = &[
-    // The face.
-    (Mates::Together, &["pool", "builder", "closing", "transact"]),
-    (Mates::Apart, &["guard"]),
-    // The three routes: none calls another.
-    (Mates::Apart, &["checkout", "checkin", "driver_calls"]),
-    // The only place that locks the state.
-    (Mates::Apart, &["shared"]),
-    // Pure bookkeeping.
-    (Mates::Apart, &["state"]),
-    // Mechanisms that know no pool.
-    (Mates::Acyclic, &["gate", "waiter", "entry", "workers", "slots", "queue"]),
-    // Vocabulary.
-    (Mates::Acyclic, &["manager", "error", "event", "stats", "config", "limit", "reason", "trace"]),
-    (Mates::Apart, &["contain"]),
-    // std, or loom in the models.
-    (Mates::Apart, &["sync"]),
-];
-
-/// Modules that exist for tests alone may use everything, and nothing may use them.
-const FOR_TESTS: &[&str] = &["models"];
-
-/// What the modules of one row may do with each other.
-#[derive(Clone, Copy, PartialEq)]
-enum Mates {
-    /// Not use each other.
-    Apart,
-    /// Use each other, but not in a circle.
-    Acyclic,
-    /// Use each other freely.
-    Together,
+pub(super) fn one_way(files: &[File]) -> Vec<Finding> {
+    let crates = TABLES.iter().flat_map(|table| table.sources.iter().map(move |source| (table, *source)));
+    crates.flat_map(|(table, source)| in_crate(table, source, files)).collect()
 }
 
-pub(super) fn one_way(files: &[File]) -> Vec<Finding> {
+fn in_crate(table: &Table, source: &str, files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut uses_of_mates: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (module, file) in files.iter().filter_map(|file| Some((module(&file.path)?, file))) {
-        if module == "lib" || FOR_TESTS.contains(&module) || file.path.ends_with("/tests.rs") {
+    let mut circles = Circles::default();
+    for (file, path) in files.iter().filter_map(|file| Some((file, file.path.strip_prefix(source)?))) {
+        let Some(module) = module(path) else { continue };
+        if module == "lib" || table.for_tests.contains(&module) || path.ends_with("/tests.rs") {
             continue;
         }
-        let Some(own) = row(module) else {
-            findings.push(Finding::whole(&file.path, "is in no row of the table in xtask/src/tidy/imports.rs"));
+        let Some((own, module)) = table.find(module) else {
+            findings.push(Finding::whole(&file.path, "is in no row of the table in xtask/src/tidy/rows.rs"));
             continue;
         };
-        for found in used(file) {
+        for found in used(file, path) {
             let name = found.path.split("::").nth(1).unwrap_or_default();
-            let mut complain = |what: String| findings.push(Finding::new(&file.path, found.line, what));
-            let Some((other, used)) = known(name) else {
-                complain(format!("`{}` must be imported from its module, which must be in the table", found.path));
+            let finding = |what: String| Finding::new(&file.path, found.line, what);
+            let Some((other, used)) = table.find(name) else {
+                let what = format!("`{}` must be imported from its module, which must be in the table", found.path);
+                findings.push(finding(what));
                 continue;
             };
             if used == module {
                 continue;
             }
             if other < own {
-                complain(format!("`{module}` uses `{used}`, which lies above it"));
+                findings.push(finding(format!("`{module}` uses `{used}`, which lies above it")));
             } else if other == own {
-                match ROWS[own].0 {
-                    Mates::Apart => complain(format!("`{module}` uses `{used}`, from which it must stay apart")),
-                    Mates::Acyclic => _ = uses_of_mates.entry(own_name(own, module)).or_default().insert(used),
+                match table.rows[own].0 {
+                    Mates::Apart => {
+                        findings.push(finding(format!("`{module}` uses `{used}`, from which it must stay apart")));
+                    }
+                    Mates::Acyclic => circles.add(module, used, finding),
                     Mates::Together => {}
                 }
             }
         }
     }
-    for (module, mates) in &uses_of_mates {
-        for mate in mates.iter().filter(|mate| reaches(&uses_of_mates, mate, module)) {
-            let what = format!("`{module}` uses `{mate}`, which uses it in turn, or by way of others of its row");
-            findings.push(Finding::whole(&format!("pool/src/{module}.rs"), what));
-        }
-    }
+    findings.extend(circles.find());
     findings
 }
 
-/// The module that a file of the core belongs to: `state` for `pool/src/state.rs` and for what lies in `pool/src/state/`.
+/// The module that a file belongs to, by its path below `src/`: `state` for `state.rs` and for what lies in `state/`.
 fn module(path: &str) -> Option<&str> {
-    let rest = path.strip_prefix("pool/src/").filter(|rest| rest.ends_with(".rs"))?;
-    Some(rest.split(['/', '.']).next().unwrap_or(rest))
+    path.ends_with(".rs").then(|| path.split(['/', '.']).next().unwrap_or(path))
 }
 
-/// The paths into the crate. In a file directly under `src`, `super` outside of an inline module is the crate's root too.
-fn used(file: &File) -> Vec<code::Found> {
+/// The paths into the crate. Where a module begins, `super` outside of an inline module is the crate's root too.
+fn used(file: &File, path: &str) -> Vec<code::Found> {
     let code = code::shipped(&file.text);
     let mut found = code::paths(&code, "crate");
-    if file.path.matches('/').count() == 2 {
+    let begins_module = match path.split_once('/') {
+        None => true,
+        Some((_, rest)) => rest == "mod.rs",
+    };
+    if begins_module {
         found.extend(code::paths(&code, "super"));
     }
     found
 }
 
-fn row(module: &str) -> Option<usize> {
-    ROWS.iter().position(|(_, modules)| modules.contains(&module))
+/// Who uses whom among mates, and the complaint about each use, if it is part of a circle.
+#[derive(Default)]
+struct Circles {
+    uses: BTreeMap<&'static str, BTreeMap<&'static str, Finding>>,
 }
 
-fn known(name: &str) -> Option<(usize, &'static str)> {
-    let row = row(name)?;
-    Some((row, own_name(row, name)))
-}
+impl Circles {
+    /// Where a module uses a mate more than once, the first use stands for all.
+    fn add(&mut self, module: &'static str, mate: &'static str, finding: impl FnOnce(String) -> Finding) {
+        let what = || format!("`{module}` uses `{mate}`, which uses it in turn, or by way of others of its row");
+        self.uses.entry(module).or_default().entry(mate).or_insert_with(|| finding(what()));
+    }
 
-/// The table's own copy of a name, which outlives the file it was read from.
-fn own_name(row: usize, name: &str) -> &'static str {
-    ROWS[row].1.iter().copied().find(|module| *module == name).expect("the module is in that row")
-}
+    fn find(self) -> Vec<Finding> {
+        let each =
+            self.uses.iter().flat_map(|(module, mates)| mates.iter().map(move |(mate, found)| (module, mate, found)));
+        each.filter(|(module, mate, _)| self.reaches(mate, module)).map(|(_, _, finding)| finding.clone()).collect()
+    }
 
-fn reaches(uses: &BTreeMap<&str, BTreeSet<&str>>, from: &str, goal: &str) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut open = vec![from];
-    while let Some(module) = open.pop() {
-        for next in uses.get(module).into_iter().flatten() {
-            if *next == goal {
+    fn reaches(&self, from: &'static str, goal: &str) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![from];
+        while let Some(module) = open.pop() {
+            if module == goal {
                 return true;
             }
-            if seen.insert(*next) {
-                open.push(next);
+            if seen.insert(module) {
+                open.extend(self.uses.get(module).into_iter().flat_map(BTreeMap::keys));
             }
         }
+        false
     }
-    false
 }
 
 #[cfg(test)]
@@ -188,7 +165,67 @@ mod tests {
     }
 
     #[test]
+    fn where_a_folder_begins_the_root_is_one_step_up() {
+        assert_eq!(complaints("pool/src/state/mod.rs", "use super::pool::X;").len(), 1);
+        assert!(complaints("pool/src/state/idle.rs", "use super::pool::X;").is_empty(), "there it is in the folder");
+    }
+
+    #[test]
+    fn an_adapter_may_use_what_lies_below_and_nothing_above() {
+        let path = "adapters/postgres/src/tracker/mod.rs";
+        assert!(complaints(path, "use crate::sql::Effect; use crate::wire::{Answer, Request};").is_empty());
+        assert_eq!(
+            complaints("adapters/postgres/src/wire/framer.rs", "use crate::tracker::Tracker;"),
+            ["`wire` uses `tracker`, which lies above it"]
+        );
+        assert_eq!(
+            complaints("adapters/mysql/src/socket/unix.rs", "use crate::fault::fault;"),
+            ["`socket` uses `fault`, which lies above it"]
+        );
+        assert_eq!(complaints("adapters/sqlite/src/manager.rs", "use crate::connection::Connection;").len(), 1);
+    }
+
+    #[test]
+    fn opening_resetting_and_aborting_stay_apart() {
+        assert_eq!(
+            complaints("adapters/mysql/src/open.rs", "use crate::{fault, reset};"),
+            ["`open` uses `reset`, from which it must stay apart"]
+        );
+    }
+
+    #[test]
+    fn no_adapter_has_a_circle() {
+        let tracker = |adapter| {
+            file(&format!("adapters/{adapter}/src/tracker.rs"), "\nuse crate::baseline::B;\nuse crate::baseline::C;")
+        };
+        let baseline = |adapter| file(&format!("adapters/{adapter}/src/baseline.rs"), "use crate::tracker::T;");
+        let found = one_way(&[tracker("mysql"), baseline("mysql")]);
+        let places: Vec<_> = found.iter().map(|finding| (finding.path.as_str(), finding.line)).collect();
+        assert_eq!(places, [("adapters/mysql/src/baseline.rs", 1), ("adapters/mysql/src/tracker.rs", 2)]);
+        assert!(one_way(&[tracker("mysql"), baseline("sqlite")]).is_empty(), "these are two crates");
+    }
+
+    #[test]
+    fn an_adapter_has_no_module_of_its_own_kind() {
+        let what = ["is in no row of the table in xtask/src/tidy/rows.rs"];
+        for path in ["adapters/mysql/src/harmless.rs", "adapters/sqlite/src/traces/mod.rs", "pool/src/socket.rs"] {
+            assert_eq!(complaints(path, ""), what, "{path}");
+        }
+        assert_eq!(complaints("adapters/postgres/src/open.rs", "use crate::Pool;").len(), 1);
+    }
+
+    #[test]
     fn the_core_keeps_to_it() {
-        assert_eq!(one_way(&crate::workspace::files().unwrap()), []);
+        assert_eq!(found_below("pool/"), []);
+    }
+
+    #[test]
+    fn the_adapters_keep_to_it() {
+        assert_eq!(found_below("adapters/"), []);
+    }
+
+    fn found_below(folder: &str) -> Vec<Finding> {
+        let found = one_way(&crate::workspace::files().unwrap());
+        found.into_iter().filter(|finding| finding.path.starts_with(folder)).collect()
     }
 }

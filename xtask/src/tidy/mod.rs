@@ -7,6 +7,7 @@ mod code;
 mod documents;
 mod imports;
 mod primitives;
+mod rows;
 mod text;
 
 use crate::workspace;
@@ -14,7 +15,7 @@ use crate::workspace::File;
 use anyhow::{Result, bail};
 
 /// One complaint: where, and what is wrong there.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Finding {
     path: String,
     /// Counted from 1; 0 if it concerns the whole file.

@@ -1,4 +1,4 @@
-//! Dead lines are noticed by looking, and lines that hang are aborted.
+//! Dead connections are noticed by looking, and calls that hang are aborted.
 
 #[cfg(unix)]
 use crate::server::close_on_a_long_statement;
@@ -48,20 +48,20 @@ fn looking_finds_nothing_wrong_with_a_healthy_connection(server: &Server) {
 fn aborting_ends_a_statement_that_runs(server: &Server) {
     let manager = server.manager();
     let mut conn = manager.open().unwrap();
-    let (id, line) = (conn.connection_id(), manager.abort_handle(&conn).expect("a line"));
+    let (id, handle) = (conn.connection_id(), manager.abort_handle(&conn).expect("a handle"));
     let begin = Instant::now();
     thread::scope(|scope| {
         scope.spawn(|| {
             until("the statement runs", || server.runs(id, "SLEEP"));
-            line.abort();
+            handle.abort();
         });
         conn.query_drop("SELECT SLEEP(120)").unwrap_err();
     });
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     assert!(conn.is_broken() && manager.has_broken(&mut conn));
-    line.abort();
+    handle.abort();
     drop(conn);
-    line.abort();
+    handle.abort();
 }
 
 fn a_server_that_stays_silent_in_the_handshake_is_given_up_on(server: &Server) {
@@ -107,10 +107,10 @@ fn over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted(serv
     assert!(pool.close_within(PATIENCE).is_clean());
 
     let mut conn = manager.open().unwrap();
-    let (id, line) = (conn.connection_id(), manager.abort_handle(&conn).expect("a line"));
+    let (id, handle) = (conn.connection_id(), manager.abort_handle(&conn).expect("a handle"));
     let holder = thread::spawn(move || conn.query_drop("SELECT SLEEP(120)").unwrap_err());
     until("the statement runs", || server.runs(id, "SLEEP"));
-    line.abort();
+    handle.abort();
     holder.join().unwrap();
     until("the server has noticed, too", || server.sessions() == 0);
 

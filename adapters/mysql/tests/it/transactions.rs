@@ -58,7 +58,7 @@ fn meet_deadlock(
             return tx.query_drop("UPDATE account SET money = money + 1 WHERE id = 2");
         }
         let mut rival = server.aside();
-        // It has changed more, so that it is spared, whoever of the two closes the circle.
+        // It has changed more, so that it is spared, no matter which of the two closes the circle.
         rival.query_drop("START TRANSACTION; UPDATE account SET money = money + 10 WHERE id > 1").unwrap();
         thread::scope(|scope| {
             let rival = scope.spawn(move || {

@@ -1,4 +1,4 @@
-//! Cuts one direction of the line into messages.
+//! Cuts one direction of the protocol into messages.
 //!
 //! Owns no meaning: which tags matter, and how much of their bodies, is the caller's. Never keeps more of a body than
 //! the caller asked for, and never allocates for bytes that have not come: the length in a header is the peer's word.
@@ -35,7 +35,7 @@ pub(super) const STARTUP: u8 = 0;
 
 /// A length that cannot be: from here on nothing is known about this direction.
 #[derive(Debug, PartialEq)]
-pub(super) struct Garbled;
+pub(crate) struct Garbled;
 
 pub(super) struct Framer {
     /// The header as far as it has come: four bytes for the startup message, else five.

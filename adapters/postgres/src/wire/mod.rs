@@ -1,19 +1,11 @@
-//! What passes over the line, read along: message headers in both directions, and what they say of the session.
+//! The protocol: what passes between client and server, read as messages in both directions.
 //!
-//! Pure: no I/O and no clock. The bytes come from `stream.rs`, cut wherever the network cut them.
+//! Pure: no I/O and no clock, no SQL, and no session. The bytes come from `stream.rs`, cut wherever the network cut them; what
+//! the messages say of the session is for `tracker` to judge.
 
+mod answer;
 mod framer;
-mod harmless;
-mod lexer;
-mod sql;
-mod tracker;
+mod request;
 
-#[cfg(test)]
-mod proptests;
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod texts;
-
-pub(crate) use sql::Effect;
-pub(crate) use tracker::{End, Tracker};
+pub(crate) use answer::{Answer, Answers};
+pub(crate) use request::{Request, Requests};

@@ -1,10 +1,10 @@
 //! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
 
 use crate::fixture::{PATIENCE, Server, builder, eventually, first_failure, on_server, session_of};
-use cabrank_postgres::PostgresManager;
-use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager};
+use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager, SessionState};
 use cabrank_postgres::postgres::config::SslMode;
 use cabrank_postgres::postgres::{Config, NoTls};
+use cabrank_postgres::{Connection, PostgresManager};
 use cabrank_testing::harness::{alone, skip};
 use std::error::Error;
 use std::net::Ipv4Addr;
@@ -140,6 +140,23 @@ fn sessions_say_whose_they_are_unless_the_user_did(server: Server) {
     assert_eq!(name_of(PostgresManager::new(config, NoTls).application_name("orders")), "mine");
 }
 
+fn a_connection_can_be_opened_outside_of_any_pool(server: Server) {
+    let name_of =
+        |conn: &mut Connection| conn.query_one("SHOW application_name", &[]).expect("a row").get::<_, String>(0);
+    let mut conn = server.manager().open().expect("a connection");
+    assert_eq!(name_of(&mut conn), "", "there is no pool to name it after");
+    assert_eq!(name_of(&mut server.manager().application_name("orders").open().expect("a connection")), "orders");
+
+    conn.query_one("SELECT 1", &[]).expect("a row");
+    assert_eq!(server.manager().session(&mut conn), SessionState::Clean, "tracked from the beginning");
+}
+
+fn outside_of_a_pool_settings_that_are_not_to_be_had_are_an_error() {
+    let manager = PostgresManager::with_config(|| Err("the vault is locked"), NoTls);
+    let error = manager.open().expect_err("no settings");
+    assert_eq!(error.source().expect("a source").to_string(), "the vault is locked");
+}
+
 fn a_manager_without_tls_refuses_to_go_without_where_it_is_required(server: Server) {
     let mut config = server.config.clone();
     config.ssl_mode(SslMode::Require);
@@ -163,9 +180,11 @@ cabrank_testing::tests! {
         a_wrong_password_or_database_is_told_at_once,
         settings_are_asked_for_before_each_connect,
         sessions_say_whose_they_are_unless_the_user_did,
+        a_connection_can_be_opened_outside_of_any_pool,
         a_manager_without_tls_refuses_to_go_without_where_it_is_required;
     alone:
         a_name_that_does_not_exist_is_told,
         settings_that_never_come_hold_nobody_up,
+        outside_of_a_pool_settings_that_are_not_to_be_had_are_an_error,
         settings_that_cannot_be_are_permanent_faults,
 }

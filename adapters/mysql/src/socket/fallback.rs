@@ -5,10 +5,10 @@ use std::io;
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(crate) struct Wire;
+pub(crate) struct Socket;
 
-impl Wire {
-    pub(crate) const CAN_CUT: bool = false;
+impl Socket {
+    pub(crate) const CAN_ABORT: bool = false;
 
     pub(crate) fn of(_: &Conn) -> io::Result<Self> {
         Ok(Self)

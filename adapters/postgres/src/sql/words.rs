@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 /// Does a command with this tag (`INSERT 0 1`) leave the session as it was? What hides behind `SELECT` and its like is for
 /// the scan of the text to find, and so is a plain `SET`.
-pub(super) fn is_harmless_tag(tag: &[u8]) -> bool {
+pub(crate) fn is_harmless_tag(tag: &[u8]) -> bool {
     let words = tag.iter().position(u8::is_ascii_digit).map_or(tag, |digit| &tag[..digit]);
     TAGS.contains(&words.trim_ascii_end())
 }

@@ -1,4 +1,4 @@
-//! The socket under a connection of the driver's: looking at it without reading, and cutting it from another thread.
+//! The socket under a connection of the driver's, where the driver shows its descriptor.
 //!
 //! The descriptor is duplicated once, when the connection is opened. What is kept here is owned, so that it can never
 //! mean another file, however the driver's own ends.
@@ -12,11 +12,11 @@ use std::time::Duration;
 
 /// A second descriptor of the connection's socket.
 #[derive(Debug)]
-pub(crate) struct Wire(OwnedFd);
+pub(crate) struct Socket(OwnedFd);
 
-impl Wire {
-    /// Whether a call on such a line can be aborted.
-    pub(crate) const CAN_CUT: bool = true;
+impl Socket {
+    /// Whether a call on such a connection can be aborted.
+    pub(crate) const CAN_ABORT: bool = true;
 
     pub(crate) fn of(conn: &Conn) -> io::Result<Self> {
         #[allow(unsafe_code)] // The driver implements AsRawFd, but not AsFd.
@@ -37,7 +37,7 @@ impl Wire {
         !matches!(looked, Err(Errno::AGAIN | Errno::INTR))
     }
 
-    /// Aborts the connection: whoever reads or writes on it fails. Does not block.
+    /// Aborts the connection: each read and write on it fails from now on. Does not block.
     pub(crate) fn abort(&self) {
         // An error says that it is aborted already.
         let _ = shutdown(&self.0, Shutdown::Both);

@@ -1,27 +1,32 @@
-//! Does a text of SQL surely leave the session as it was?
+//! What does a text of SQL do to the session that runs it?
 //!
-//! Not a parser: it cuts the text into tokens as the servers' lexers do, and looks for what could change a session. Where it
-//! is in doubt the answer is no, which costs a reset. Pure. The words are in `words.rs`.
+//! Not a parser: it looks at the tokens (`lexer.rs`) one by one for what could change a session. Where it is in doubt it says
+//! so, which costs a reset. The words are in `words.rs`.
 
-use crate::words::{Word, kind};
+use super::lexer::{Lexer, Token, skip_blanks, word};
+use super::words::{Word, kind};
 
-/// Whether `text` is one SELECT, INSERT, UPDATE, DELETE or REPLACE that touches no variable and calls only functions known to
-/// be harmless.
-///
-/// What an AUTO_INCREMENT column leaves in `LAST_INSERT_ID()` no text tells; the server's answer does.
-pub(crate) fn is_harmless(text: &str) -> bool {
-    scan(text.as_bytes()).is_some()
+/// How far what a text does can reach, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    /// The session is as it was.
+    None,
+    /// A setting or the database is another, to the end of the session.
+    Setting,
+    /// A setting by which texts are read, or by which they commit.
+    Meaning,
+    /// Whatever a text can do.
+    Anything,
 }
 
-/// Whether `text` is one SET or USE, with nothing in it that could run something else.
-pub(crate) fn only_sets(text: &str) -> bool {
-    let text = text.trim();
-    let text = text.strip_suffix(';').unwrap_or(text);
-    let first = word(text.as_bytes()).0;
-    let sets = first.eq_ignore_ascii_case(b"set") || first.eq_ignore_ascii_case(b"use");
-    // MariaDB's SET STATEMENT .. FOR runs a statement.
-    let statement = || text.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"statement"));
-    sets && text.len() <= LONGEST && !text.contains(['(', ';', '#', '\\']) && !text.contains("/*") && !statement()
+/// What running `text` may do.
+pub(crate) fn effect(text: &str) -> Effect {
+    match () {
+        () if is_harmless(text) => Effect::None,
+        () if !only_sets(text) => Effect::Anything,
+        () if changes_meanings(text) => Effect::Meaning,
+        () => Effect::Setting,
+    }
 }
 
 /// Does it speak of a RESOURCE GROUP?
@@ -35,48 +40,65 @@ pub(crate) fn names_resource_group(text: &str) -> bool {
         })
 }
 
+/// Whether `text` is one SELECT, INSERT, UPDATE, DELETE or REPLACE that touches no variable and calls only functions known to
+/// be harmless.
+///
+/// What an AUTO_INCREMENT column leaves in `LAST_INSERT_ID()` no text tells; the server's answer does.
+fn is_harmless(text: &str) -> bool {
+    scan(text.as_bytes()).is_some()
+}
+
+/// Whether `text` is one SET or USE, with nothing in it that could run something else.
+fn only_sets(text: &str) -> bool {
+    let text = text.trim();
+    let text = text.strip_suffix(';').unwrap_or(text);
+    let first = word(text.as_bytes()).0;
+    let sets = first.eq_ignore_ascii_case(b"set") || first.eq_ignore_ascii_case(b"use");
+    // MariaDB's SET STATEMENT .. FOR runs a statement.
+    let statement = || text.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"statement"));
+    sets && text.len() <= LONGEST && !text.contains(['(', ';', '#', '\\']) && !text.contains("/*") && !statement()
+}
+
+/// Whether it names one of the settings by which a text is read, or those by which it commits.
+fn changes_meanings(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["autocommit", "completion_type", "sql_mode", "names", "charset", "character"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
 /// `None` as soon as there is doubt.
 fn scan(text: &[u8]) -> Option<()> {
-    let mut rest = skip_blanks(text)?;
-    if rest.len() > LONGEST {
+    let text = skip_blanks(text)?;
+    if text.len() > LONGEST {
         return None;
     }
-    let (first, after) = word(rest);
-    if kind(first) != Word::Statement {
-        return None;
+    let mut lexer = Lexer::new(text);
+    match lexer.next()?? {
+        Token::Word(first) if kind(first) == Word::Statement => {}
+        _ => return None,
     }
-    rest = after;
     let mut last = Last::Keyword;
-    loop {
-        let before = rest.len();
-        rest = skip_blanks(rest)?;
-        let apart = rest.len() < before;
-        let Some(&byte) = rest.first() else { return Some(()) };
-        (last, rest) = match byte {
-            b'\'' | b'"' | b'`' => {
-                let after = quoted(rest, byte)?;
-                // With some settings a name may stand in any but the first kind.
-                if byte != b'\'' && kind(&rest[1..rest.len() - after.len() - 1]) == Word::Doubtful {
-                    return None;
-                }
-                (if byte == b'`' && matches!(last, Last::Into) { Last::Table } else { Last::Quoted }, after)
-            }
-            b'0'..=b'9' => (Last::Name, number(rest)),
-            _ if begins_name(byte) => {
-                let (name, after) = word(rest);
-                (last.then(name)?, after)
-            }
-            b'(' if last.may_open(apart) => (Last::Other, &rest[1..]),
+    while let Some(token) = lexer.next()? {
+        last = match token {
+            // With some settings a name may stand in any but the first kind.
+            Token::Quoted(quote, name) if quote != b'\'' && kind(name) == Word::Doubtful => return None,
+            Token::Quoted(b'`', _) if matches!(last, Last::Into) => Last::Table,
+            Token::Quoted(..) => Last::Quoted,
+            Token::Number => Last::Name,
+            Token::Word(name) => last.then(name)?,
+            Token::Mark(b'(') if last.may_open(lexer.apart()) => Last::Other,
             // A table's name may be qualified, a function's may not.
-            b'.' if matches!(last, Last::Table) => (Last::Into, &rest[1..]),
-            b'.' => (Last::Dot, &rest[1..]),
+            Token::Mark(b'.') if matches!(last, Last::Table) => Last::Into,
+            Token::Mark(b'.') => Last::Dot,
             // Nothing may follow but blanks.
-            b';' => return skip_blanks(&rest[1..])?.is_empty().then_some(()),
+            Token::Mark(b';') => return lexer.next()?.is_none().then_some(()),
             // Variables; what opens a block; an escape outside of quotes; the end of a string in C.
-            b'(' | b'@' | b'{' | b'\\' | 0 => return None,
-            _ => (Last::Other, &rest[1..]),
+            Token::Mark(b'(' | b'@' | b'{' | b'\\' | 0) => return None,
+            Token::Mark(_) => Last::Other,
         };
     }
+    Some(())
 }
 
 /// What stands before the token that is looked at.
@@ -120,60 +142,8 @@ impl Last {
     }
 }
 
-/// White space and comments, but none that a server would execute.
-fn skip_blanks(mut text: &[u8]) -> Option<&[u8]> {
-    loop {
-        text = match text {
-            [b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, rest @ ..] => rest,
-            [b'/', b'*', b'!' | b'M' | b'+', ..] => return None,
-            [b'/', b'*', rest @ ..] => {
-                let end = rest.windows(2).position(|two| two == b"*/")?;
-                // Whether comments nest is a server's own affair.
-                if rest[..end].windows(2).any(|two| two == b"/*") {
-                    return None;
-                }
-                &rest[end + 2..]
-            }
-            // These end with the line, and begin only before a blank: better not to ask.
-            [b'#', ..] | [b'-', b'-', ..] => return None,
-            _ => return Some(text),
-        };
-    }
-}
-
-/// What follows a quoted string or name; a doubled quote stands for itself. Whether a backslash escapes depends on a setting.
-fn quoted(text: &[u8], quote: u8) -> Option<&[u8]> {
-    let mut at = 1;
-    loop {
-        at += text[at..].iter().position(|&byte| byte == quote || byte == b'\\' && quote != b'`')?;
-        match (text[at], text.get(at + 1)) {
-            (b'\\', _) if quote != b'`' => return None,
-            (_, Some(&next)) if next == quote => at += 2,
-            _ => return Some(&text[at + 1..]),
-        }
-    }
-}
-
-/// What follows a number, or a name: these may begin with digits, too.
-fn number(text: &[u8]) -> &[u8] {
-    let end = text.iter().position(|&byte| !continues_name(byte) && byte != b'.').unwrap_or(text.len());
-    &text[end..]
-}
-
-fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    text.split_at(text.iter().position(|&byte| !continues_name(byte)).unwrap_or(text.len()))
-}
-
-fn begins_name(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || byte == b'$' || byte >= 0x80
-}
-
-fn continues_name(byte: u8) -> bool {
-    begins_name(byte) || byte.is_ascii_digit()
-}
-
 /// A longer text is not looked at, in bytes.
-pub(crate) const LONGEST: usize = 16 * 1024;
+const LONGEST: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

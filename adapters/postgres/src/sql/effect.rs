@@ -3,8 +3,8 @@
 //! Not a parser: it looks at the tokens (`lexer.rs`) one by one for what could change a session behind the tag of a harmless
 //! command. Where it is in doubt it says so, which costs a reset.
 
-use super::harmless::{EXPECTING, PAIRS, VERBS, is_harmless_function, is_keyword};
 use super::lexer::{CAST, Lexer, Token};
+use super::words::{EXPECTING, PAIRS, VERBS, is_harmless_function, is_keyword};
 
 /// How far what a text does can reach, the least first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ pub(crate) enum Effect {
 /// What running `text` may do. For less than [`Effect::Session`] there must be no `INTO` but that of an `INSERT` or `MERGE`,
 /// no `CREATE` or `EXECUTE`, no `SET` that outlives the transaction, no `pg_settings`, and only calls of functions known to
 /// be harmless.
-pub(super) fn effect(text: &[u8]) -> Effect {
+pub(crate) fn effect(text: &[u8]) -> Effect {
     scan(text).unwrap_or(Effect::Session)
 }
 

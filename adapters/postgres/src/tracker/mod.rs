@@ -1,21 +1,25 @@
 //! What the messages say of the session: is it busy, in a transaction, changed?
 //!
-//! Owns the verdict. Knows what a message means; where messages begin and end is `framer.rs`, what a text of SQL may do is
-//! `sql.rs`. Anything not understood makes the session unknown, never clean.
+//! Owns the verdict: what each message means for the session. What a message says is `wire`, what a text of SQL may do is
+//! `sql`. Anything not understood makes the session unknown, never clean.
 
-use super::framer::{Framer, Garbled, LONGEST_NAME, Message, STARTUP};
-use super::harmless::is_harmless_tag;
-use super::sql;
-use super::sql::Effect;
+use crate::sql;
+use crate::sql::{Effect, is_harmless_tag};
+use crate::wire::{Answer, Answers, Request, Requests};
 use cabrank::SessionState;
 use std::collections::{HashMap, VecDeque};
 
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod tests;
+
 /// Reads both directions of one connection, from the client's startup message on.
 pub(crate) struct Tracker {
-    client: Framer,
-    server: Framer,
+    client: Requests,
+    server: Answers,
     /// What the server has not answered with `ReadyForQuery` yet, oldest first.
-    waiting: VecDeque<Request>,
+    waiting: VecDeque<Pending>,
     /// The next `Sync` written will not be answered: the server is in `COPY IN` and passes over it.
     swallowed: bool,
     /// A COPY is under way.
@@ -48,7 +52,7 @@ pub(crate) enum End {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Request {
+enum Pending {
     Startup,
     /// A simple query or a function call.
     Simple,
@@ -62,8 +66,8 @@ enum Request {
 impl Tracker {
     pub(crate) fn new() -> Self {
         Self {
-            client: Framer::of_client(),
-            server: Framer::of_server(),
+            client: Requests::new(),
+            server: Answers::new(),
             waiting: VecDeque::new(),
             swallowed: false,
             asked: false,
@@ -81,26 +85,26 @@ impl Tracker {
     /// These bytes have been written to the server.
     pub(crate) fn wrote(&mut self, bytes: &[u8]) {
         if !self.garbled {
-            let mut client = std::mem::replace(&mut self.client, Framer::of_client());
-            let read = client.feed(bytes, of_client_to_keep, |message| self.request(&message));
+            let mut client = std::mem::replace(&mut self.client, Requests::new());
+            let read = client.feed(bytes, |request| self.request(&request));
             self.client = client;
-            self.garbled |= read == Err(Garbled);
+            self.garbled |= read.is_err();
         }
     }
 
     /// These bytes have come from the server.
     pub(crate) fn read(&mut self, bytes: &[u8]) {
         if !self.garbled {
-            let mut server = std::mem::replace(&mut self.server, Framer::of_server());
-            let read = server.feed(bytes, of_server_to_keep, |message| self.answer(&message));
+            let mut server = std::mem::replace(&mut self.server, Answers::new());
+            let read = server.feed(bytes, |answer| self.answer(&answer));
             self.server = server;
-            self.garbled |= read == Err(Garbled);
+            self.garbled |= read.is_err();
         }
     }
 
     /// What is known of the session. With `transaction_only` nothing but the transaction counts.
     pub(crate) fn session(&self, transaction_only: bool) -> SessionState {
-        let answered = self.waiting.iter().all(|request| *request == Request::Closing);
+        let answered = self.waiting.iter().all(|pending| *pending == Pending::Closing);
         let settled = answered && !self.copying && !self.swallowed;
         if self.garbled || self.confused || !settled || self.end.is_some() {
             return SessionState::Unknown;
@@ -142,54 +146,51 @@ impl Tracker {
         self.pid
     }
 
-    fn request(&mut self, message: &Message<'_>) {
-        let closes = match message.tag {
-            STARTUP => return self.expect(Request::Startup),
-            b'Q' => {
-                self.does(message.text_at(0).map_or(Effect::Session, sql::effect));
-                return self.expect(Request::Simple);
+    fn request(&mut self, request: &Request<'_>) {
+        let closes = match *request {
+            Request::Startup => return self.expect(Pending::Startup),
+            Request::Query(text) => {
+                self.does(text.map_or(Effect::Session, sql::effect));
+                return self.expect(Pending::Simple);
             }
-            // A function call, which the driver never makes.
-            b'F' => {
+            Request::FunctionCall => {
                 self.does(Effect::Session);
-                return self.expect(Request::Simple);
+                return self.expect(Pending::Simple);
             }
-            b'S' => {
+            Request::Sync => {
                 let asked = std::mem::take(&mut self.asked);
                 if !std::mem::take(&mut self.swallowed) {
-                    self.expect(if asked { Request::Sync } else { Request::Closing });
+                    self.expect(if asked { Pending::Sync } else { Pending::Closing });
                 }
                 return;
             }
-            b'P' => {
-                self.parse(message);
+            Request::Parse { name, text } => {
+                // A name too long to keep: a `Bind` of it finds none.
+                if let Some(name) = name {
+                    self.parse(name, text);
+                }
                 false
             }
-            b'B' => {
-                let name = message.name_at(0).and_then(|(_, at)| message.name_at(at));
-                let effect = name.and_then(|(name, _)| self.statements.get(name));
+            Request::Bind(name) => {
+                let effect = name.and_then(|name| self.statements.get(name));
                 self.does(effect.copied().unwrap_or(Effect::Session));
                 false
             }
-            b'C' => {
-                if let (Some(b'S'), Some((name, _))) = (message.body.first(), message.name_at(1)) {
+            Request::Close(name) => {
+                if let Some(name) = name {
                     self.statements.remove(name);
                 }
                 true
             }
-            _ => false,
+            Request::Other => false,
         };
         self.asked |= !closes;
     }
 
     /// The verdict stays with the name until it is closed. A second `Parse` of a name can only make it worse, for the
     /// server may pass over it and keep the first.
-    fn parse(&mut self, message: &Message<'_>) {
-        let Some((name, text)) = message.name_at(0) else {
-            // A name too long to keep: a `Bind` of it finds none.
-            return;
-        };
-        let effect = message.text_at(text).map_or(Effect::Session, sql::effect);
+    fn parse(&mut self, name: &[u8], text: Option<&[u8]>) {
+        let effect = text.map_or(Effect::Session, sql::effect);
         if let Some(verdict) = self.statements.get_mut(name) {
             *verdict = effect.max(*verdict);
         } else if self.statements.len() < MOST_STATEMENTS {
@@ -201,53 +202,47 @@ impl Tracker {
         self.effect = self.effect.max(effect);
     }
 
-    fn expect(&mut self, request: Request) {
+    fn expect(&mut self, pending: Pending) {
         if self.waiting.len() < MOST_WAITING {
-            self.waiting.push_back(request);
+            self.waiting.push_back(pending);
         } else {
             self.confused = true;
         }
     }
 
-    fn answer(&mut self, message: &Message<'_>) {
-        match message.tag {
-            b'Z' => {
+    fn answer(&mut self, answer: &Answer<'_>) {
+        match *answer {
+            Answer::ReadyForQuery(status) => {
                 self.confused |= self.waiting.pop_front().is_none();
                 self.copying = false;
-                self.status = message.body.first().copied().unwrap_or(0);
+                self.status = status;
                 if self.status == b'I' && self.effect == Effect::Transaction {
                     self.effect = Effect::None;
                 }
             }
-            b'C' => {
-                let tag = message.body.split(|&byte| byte == 0).next().unwrap_or_default();
-                if !(message.body.contains(&0) && is_harmless_tag(tag)) {
+            Answer::CommandComplete { tag, whole } => {
+                if !(whole && is_harmless_tag(tag)) {
                     self.does(Effect::Session);
                 }
                 if tag == b"DISCARD ALL" || tag == b"DEALLOCATE ALL" {
                     self.forgotten();
                 }
             }
-            // CopyInResponse, CopyBothResponse.
-            b'G' | b'W' => {
+            Answer::CopyIn => {
                 self.copying = true;
                 match self.waiting.front() {
-                    Some(Request::Sync | Request::Closing) => drop(self.waiting.pop_front()),
-                    Some(Request::Simple) => self.end = self.end.or(Some(End::StrayCopy)),
-                    Some(Request::Startup) => self.confused = true,
+                    Some(Pending::Sync | Pending::Closing) => drop(self.waiting.pop_front()),
+                    Some(Pending::Simple) => self.end = self.end.or(Some(End::StrayCopy)),
+                    Some(Pending::Startup) => self.confused = true,
                     None => self.swallowed = true,
                 }
             }
-            // ParameterStatus: some setting is not what it was.
-            b'S' => self.does(Effect::Session),
-            b'K' => self.pid = message.body.first_chunk().map(|pid| i32::from_be_bytes(*pid)),
-            b'E' => match told(message.body) {
-                Some((code, true)) => self.end = Some(End::Fatal(code)),
-                // No such prepared statement: one of the driver's, for all that is known.
-                Some((code, false)) if &code == b"26000" => self.forgotten(),
-                _ => {}
-            },
-            _ => {}
+            Answer::ParameterStatus => self.does(Effect::Session),
+            Answer::BackendKeyData(pid) => self.pid = pid,
+            Answer::Error { code, fatal: true } => self.end = Some(End::Fatal(code)),
+            // No such prepared statement: one of the driver's, for all that is known.
+            Answer::Error { code, .. } if &code == b"26000" => self.forgotten(),
+            Answer::Error { .. } | Answer::Other => {}
         }
     }
 
@@ -256,39 +251,6 @@ impl Tracker {
         self.client.allocated() + self.server.allocated()
     }
 }
-
-/// The SQLSTATE of an error, and whether the server ends the session after it. The fields that tell come first, in this
-/// order: severity in the server's language, severity in English, code.
-fn told(body: &[u8]) -> Option<([u8; 5], bool)> {
-    let field = |kind: u8| {
-        let mut fields = body.split(|&byte| byte == 0);
-        fields.find_map(|field| field.strip_prefix(&[kind]))
-    };
-    let severity = field(b'V').or_else(|| field(b'S'))?;
-    let code = field(b'C').and_then(|code| code.try_into().ok())?;
-    Some((code, severity == b"FATAL" || severity == b"PANIC"))
-}
-
-fn of_client_to_keep(tag: u8) -> usize {
-    match tag {
-        b'Q' | b'P' => LONGEST_TEXT,
-        b'B' | b'C' => 2 * (LONGEST_NAME + 1),
-        _ => 0,
-    }
-}
-
-fn of_server_to_keep(tag: u8) -> usize {
-    match tag {
-        b'Z' => 1,
-        b'K' => 4,
-        b'C' => 64,
-        b'E' => 128,
-        _ => 0,
-    }
-}
-
-/// Longer texts cost a reset, which is little beside running them.
-const LONGEST_TEXT: usize = 16 * 1024;
 
 /// More than this and what comes on top is taken for harmful.
 const MOST_STATEMENTS: usize = 10_000;

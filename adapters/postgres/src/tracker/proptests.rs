@@ -3,9 +3,7 @@
 //!
 //! `PROPTEST_CASES` says how many cases there are of each.
 
-use super::sql;
-use super::sql::Effect;
-use super::tracker::Tracker;
+use super::Tracker;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -155,49 +153,6 @@ proptest! {
         tracker.read(&promise);
         prop_assert!(tracker.allocated() <= 4 * (come + 8), "{}", tracker.allocated());
     }
-
-    #[test]
-    fn arbitrary_text_can_be_scanned(text in vec(any::<u8>(), 0..200)) {
-        sql::effect(&text);
-    }
-
-    /// Whatever stands around it, in whatever quotes: what is called in the open is seen.
-    #[test]
-    fn a_call_in_the_open_is_never_missed(before in fragments(), after in fragments()) {
-        let text = format!("SELECT {before} set_config('work_mem', '1MB', false) {after}");
-        prop_assert_eq!(sql::effect(text.as_bytes()), Effect::Session, "{}", text);
-    }
-
-    /// And what is in quotes or comments costs nothing.
-    #[test]
-    fn what_is_quoted_is_not_called(around in fragments()) {
-        let text = format!("SELECT {around} 'set_config(1)' {around} , $x$ pg_advisory_lock(1) $x$ -- INTO x()\n {around}");
-        prop_assert!(sql::effect(text.as_bytes()) < Effect::Session, "{text}");
-    }
-}
-
-/// Closed on their own, so that they quote nothing of what follows.
-fn fragments() -> impl Strategy<Value = String> {
-    let fragment = prop_oneof![
-        Just("'it''s'"),
-        Just(r"E'\''"),
-        Just(r"e'\\'"),
-        Just("\"a\"\"b\""),
-        Just("/* ' /* \" */ $ */"),
-        Just("-- it's\n"),
-        Just("$$ ' $$"),
-        Just("$a$ $b$ ' $b$ $a$"),
-        Just("$1"),
-        Just("1.5"),
-        Just("x'0a'"),
-        Just("a.b"),
-        Just("::text"),
-        Just(","),
-        Just("+"),
-        Just("lower(x)"),
-        Just("a$b$c"),
-    ];
-    vec(fragment, 0..6).prop_map(|fragments| fragments.join(" "))
 }
 
 const MOST_KEPT: usize = 2 * 40 * 1024;

@@ -23,7 +23,7 @@ impl<'a> Lexer<'a> {
         Self { text, at: 0 }
     }
 
-    /// The next token, `Some(None)` at the end, `None` if the text cannot be aborted with certainty.
+    /// The next token, `Some(None)` at the end, `None` if the text cannot be cut with certainty.
     pub(super) fn next(&mut self) -> Option<Option<Token<'a>>> {
         self.skip_blanks()?;
         let Some(&first) = self.text.get(self.at) else { return Some(None) };

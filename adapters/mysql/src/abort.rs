@@ -1,8 +1,8 @@
-//! A lent connection's line in another thread's hands: cancel what runs, or cut.
+//! A connection in the hands of another thread: cancel what runs, or abort the connection.
 
 use crate::connection::Connection;
-use crate::open::within;
-use crate::wire::Wire;
+use crate::socket::Socket;
+use crate::source::within;
 use cabrank::{AbortHandle, Limit};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Opts, OptsBuilder};
@@ -11,18 +11,18 @@ use std::time::Duration;
 
 /// Owns its own descriptor of the socket, and how to reach the same server again.
 pub(crate) struct MySqlAbortHandle {
-    wire: Arc<Wire>,
+    socket: Arc<Socket>,
     opts: Arc<Opts>,
     connection_id: u32,
 }
 
 impl MySqlAbortHandle {
-    /// `None` where lines cannot be aborted: the pool must then believe that calls end when they end.
+    /// `None` where connections cannot be aborted: the pool must then believe that calls end when they end.
     pub(crate) fn of(conn: &Connection) -> Option<Self> {
-        Wire::CAN_CUT.then(|| Self {
-            wire: Arc::clone(&conn.wire),
+        Socket::CAN_ABORT.then(|| Self {
+            socket: Arc::clone(&conn.socket),
             opts: Arc::clone(&conn.opts),
-            connection_id: conn.home.connection_id,
+            connection_id: conn.baseline.connection_id,
         })
     }
 
@@ -42,7 +42,7 @@ impl AbortHandle for MySqlAbortHandle {
     }
 
     fn abort(&self) {
-        self.wire.abort();
+        self.socket.abort();
     }
 }
 

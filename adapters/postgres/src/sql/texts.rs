@@ -1,6 +1,6 @@
 //! What the scan makes of particular texts.
 
-use super::sql::{Effect, effect};
+use super::{Effect, effect};
 
 #[test]
 fn usual_statements_are_harmless() {

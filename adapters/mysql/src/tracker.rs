@@ -1,19 +1,20 @@
 //! What a holder may have left in the session, as far as it is known without asking.
 //!
-//! Pure: it is told of each statement before it goes out. What a text can do is `harmless.rs`.
+//! Pure: it is told of each statement before it goes out. What a text can do is `sql/`.
 
-use crate::harmless::{is_harmless, names_resource_group, only_sets};
+use crate::sql;
+use crate::sql::Effect;
 use std::collections::HashMap;
 
 /// Whether everything that went out since the last reset is known to have left nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Traces {
+pub(crate) struct Tracker {
     /// Something may have been left.
     left: bool,
     /// A command is under way, or its holder has panicked in the middle of it.
     under_way: bool,
     /// Something may have changed what a text means, or that it commits by itself. Then texts tell nothing until the next reset,
-    /// whoever it was.
+    /// also after a new start of tracking.
     blind: bool,
     /// A statement was prepared: of the warnings that this brought, the driver does not tell, and what goes out next takes them
     /// away.
@@ -24,9 +25,9 @@ pub(crate) struct Traces {
     prepared: HashMap<u32, bool>,
 }
 
-impl Traces {
+impl Tracker {
     /// Is the session surely as the last reset, or its opening, has left it?
-    pub(crate) fn none(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         !(self.left || self.under_way || self.blind || self.untold)
     }
 
@@ -43,21 +44,22 @@ impl Traces {
     /// This text goes out.
     pub(crate) fn text(&mut self, text: &str) {
         self.goes_out();
-        if !is_harmless(text) {
+        let effect = sql::effect(text);
+        if effect != Effect::None {
             self.left = true;
-            self.read(text);
+            self.read(text, effect);
         }
     }
 
     pub(crate) fn prepared(&mut self, statement: u32, text: &str) {
         let known = self.prepared.len();
-        let harmless = *self.prepared.entry(statement).or_insert_with(|| is_harmless(text));
+        let harmless = *self.prepared.entry(statement).or_insert_with(|| sql::effect(text) == Effect::None);
         self.untold |= self.prepared.len() > known;
         if !harmless {
-            self.read(text);
+            self.read(text, sql::effect(text));
         }
         if self.prepared.len() > MOST_PREPARED {
-            // Whoever prepares so many never uses them again. Unknown ones are in doubt.
+            // A holder who prepares so many never uses them again. Unknown ones are in doubt.
             self.prepared.clear();
         }
     }
@@ -106,23 +108,15 @@ impl Traces {
     }
 
     /// A text that is not known to be harmless.
-    fn read(&mut self, text: &str) {
-        self.blind = self.blind || !only_sets(text) || changes_meanings(text);
-        self.lasting = self.lasting || names_resource_group(text);
+    fn read(&mut self, text: &str, effect: Effect) {
+        self.blind |= effect >= Effect::Meaning;
+        self.lasting = self.lasting || sql::names_resource_group(text);
     }
 
     /// After a reset, which takes the prepared statements away.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
-}
-
-/// Whether it names one of the settings by which a text is read, or those by which it commits.
-fn changes_meanings(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["autocommit", "completion_type", "sql_mode", "names", "charset", "character"]
-        .iter()
-        .any(|word| text.contains(word))
 }
 
 const MOST_PREPARED: usize = 4096;
@@ -133,29 +127,29 @@ mod tests {
 
     #[test]
     fn only_what_is_known_to_be_harmless_leaves_no_trace() {
-        let mut traces = Traces::default();
-        traces.text("SELECT 1");
-        traces.done();
-        traces.prepared(1, "SELECT ?");
-        traces.prepared(2, "SET @a = ?");
-        traces.executed(1);
-        traces.done();
-        assert!(traces.none());
-        traces.executed(2);
-        traces.done();
-        assert!(!traces.none());
-        traces.start_tracking();
-        traces.executed(1);
-        traces.done();
-        assert!(traces.none());
-        traces.forget();
-        traces.executed(1);
-        traces.done();
-        assert!(!traces.none(), "it was prepared before the reset");
+        let mut tracker = Tracker::default();
+        tracker.text("SELECT 1");
+        tracker.done();
+        tracker.prepared(1, "SELECT ?");
+        tracker.prepared(2, "SET @a = ?");
+        tracker.executed(1);
+        tracker.done();
+        assert!(tracker.is_clean());
+        tracker.executed(2);
+        tracker.done();
+        assert!(!tracker.is_clean());
+        tracker.start_tracking();
+        tracker.executed(1);
+        tracker.done();
+        assert!(tracker.is_clean());
+        tracker.forget();
+        tracker.executed(1);
+        tracker.done();
+        assert!(!tracker.is_clean(), "it was prepared before the reset");
     }
 
     #[test]
-    fn what_changes_the_meaning_of_texts_is_not_forgotten_by_rebasing() {
+    fn what_changes_the_meaning_of_texts_is_not_forgotten_when_tracking_starts() {
         for text in [
             "SET autocommit = 0",
             "set names gbk",
@@ -168,64 +162,64 @@ mod tests {
             "SET STATEMENT max_statement_time = 1 FOR CALL sets_up",
             "USE shop; BEGIN",
         ] {
-            let mut traces = Traces::default();
-            traces.text(text);
-            traces.done();
-            traces.start_tracking();
-            assert!(!traces.none(), "{text}");
-            traces.forget();
-            assert!(traces.none());
+            let mut tracker = Tracker::default();
+            tracker.text(text);
+            tracker.done();
+            tracker.start_tracking();
+            assert!(!tracker.is_clean(), "{text}");
+            tracker.forget();
+            assert!(tracker.is_clean());
         }
     }
 
     #[test]
-    fn plain_settings_are_forgotten_by_rebasing() {
+    fn plain_settings_are_forgotten_when_tracking_starts() {
         for text in
             ["SET @a = 'b'", "SET SESSION innodb_lock_wait_timeout = 5;", "USE shop", "SET time_zone = '+00:00'"]
         {
-            let mut traces = Traces::default();
-            traces.text(text);
-            traces.done();
-            assert!(!traces.none(), "{text}");
-            traces.start_tracking();
-            assert!(traces.none(), "{text}");
+            let mut tracker = Tracker::default();
+            tracker.text(text);
+            tracker.done();
+            assert!(!tracker.is_clean(), "{text}");
+            tracker.start_tracking();
+            assert!(tracker.is_clean(), "{text}");
         }
     }
 
     #[test]
     fn preparing_is_a_doubt_until_the_next_command() {
-        let mut traces = Traces::default();
-        traces.prepared(1, "SELECT 1");
-        assert!(!traces.none(), "the driver does not tell of warnings");
-        traces.executed(1);
-        traces.done();
-        assert!(traces.none());
-        traces.prepared(1, "SELECT 1");
-        assert!(traces.none(), "nothing was sent");
+        let mut tracker = Tracker::default();
+        tracker.prepared(1, "SELECT 1");
+        assert!(!tracker.is_clean(), "the driver does not tell of warnings");
+        tracker.executed(1);
+        tracker.done();
+        assert!(tracker.is_clean());
+        tracker.prepared(1, "SELECT 1");
+        assert!(tracker.is_clean(), "nothing was sent");
     }
 
     #[test]
     fn a_doubt_about_an_end_outlives_the_next_command() {
-        let mut traces = Traces::default();
-        traces.text("SELECT 1");
-        traces.text("SELECT 2");
-        traces.done();
-        assert!(!traces.none());
+        let mut tracker = Tracker::default();
+        tracker.text("SELECT 1");
+        tracker.text("SELECT 2");
+        tracker.done();
+        assert!(!tracker.is_clean());
     }
 
     #[test]
     fn a_command_that_never_came_to_its_end_is_a_doubt() {
-        let mut traces = Traces::default();
-        traces.text("SELECT 1");
-        assert!(!traces.none());
-        traces.done();
-        assert!(traces.none());
+        let mut tracker = Tracker::default();
+        tracker.text("SELECT 1");
+        assert!(!tracker.is_clean());
+        tracker.done();
+        assert!(tracker.is_clean());
     }
 
     #[test]
     fn a_holder_who_prepares_without_end_does_not_fill_the_memory() {
-        let mut traces = Traces::default();
-        (0..3 * MOST_PREPARED as u32).for_each(|statement| traces.prepared(statement, "SELECT 1"));
-        assert!(traces.prepared.len() <= MOST_PREPARED);
+        let mut tracker = Tracker::default();
+        (0..3 * MOST_PREPARED as u32).for_each(|statement| tracker.prepared(statement, "SELECT 1"));
+        assert!(tracker.prepared.len() <= MOST_PREPARED);
     }
 }

@@ -1,7 +1,7 @@
 //! What the reader makes of particular conversations.
 
-use super::sql::Effect;
-use super::tracker::{End, Tracker};
+use super::{End, Tracker};
+use crate::sql::Effect;
 use cabrank::SessionState;
 use cabrank::SessionState::{Clean, InTransaction, Unknown};
 

@@ -1,42 +1,37 @@
 //! A connection in the hands of another thread: cancel what runs, or abort the connection.
+//!
+//! Owns how a cancellation is sent. What makes a connection fail is `socket.rs`.
 
+use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::tap::Tap;
+use crate::tokens::Tokens;
 use cabrank::{AbortHandle, Limit};
 use postgres::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Cancels the statement that runs on a [`Connection`](crate::Connection). See
 /// [`Connection::cancel_token`](crate::Connection::cancel_token).
 #[derive(Clone)]
 pub struct CancelToken {
-    pub(crate) token: postgres::CancelToken,
-    pub(crate) connector: Connector,
-    pub(crate) tokens: Arc<Tokens>,
+    token: postgres::CancelToken,
+    connector: Connector,
+    tokens: Arc<Tokens>,
 }
 
-/// What the tokens of one loan share with the connection. Each side writes its own word before it reads the other's, so that
-/// one of the two notices.
-#[derive(Debug, Default)]
-pub(crate) struct Tokens {
-    /// A cancellation was sent: nobody knows which statement it hits.
-    cancelled: AtomicBool,
-    /// The loan is over.
-    over: AtomicBool,
-}
-
-impl Tokens {
-    pub(crate) fn was_used(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
-    }
-
-    /// Ends their use. Was one used before?
-    pub(crate) fn end(&self) -> bool {
-        self.over.store(true, Ordering::SeqCst);
-        self.was_used()
+impl Connection {
+    /// A handle by which another thread can cancel the statement that runs here, until the loan ends.
+    ///
+    /// In place of [`postgres::Client::cancel_token`], whose tokens do not work here: they lack the way by which this connection was
+    /// made. The same is true of those of a transaction.
+    pub fn cancel_token(&self) -> CancelToken {
+        CancelToken {
+            token: self.client.cancel_token(),
+            connector: self.connector.clone(),
+            tokens: Arc::clone(&self.tokens),
+        }
     }
 }
 
@@ -51,8 +46,7 @@ impl CancelToken {
     ///
     /// The driver's, if the server was not reached. Success does not mean that anything was cancelled.
     pub fn cancel_query(&self, timeout: Duration) -> Result<(), Error> {
-        self.tokens.cancelled.store(true, Ordering::SeqCst);
-        if self.tokens.over.load(Ordering::SeqCst) {
+        if !self.tokens.spend() {
             return Ok(());
         }
         cancel(&self.token, &self.connector, Instant::now().checked_add(timeout))
@@ -65,11 +59,19 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// The line in the hands of the pool.
+/// A connection in the hands of the pool.
 pub(crate) struct PostgresAbortHandle {
-    pub(crate) token: postgres::CancelToken,
-    pub(crate) connector: Connector,
-    pub(crate) tap: Arc<Tap>,
+    token: postgres::CancelToken,
+    connector: Connector,
+    tap: Arc<Tap>,
+}
+
+impl PostgresAbortHandle {
+    /// `None` over a Unix socket.
+    pub(crate) fn of(conn: &Connection) -> Option<Self> {
+        let tap = Arc::clone(conn.tap.as_ref()?);
+        Some(Self { token: conn.client.cancel_token(), connector: conn.connector.clone(), tap })
+    }
 }
 
 impl AbortHandle for PostgresAbortHandle {
@@ -79,7 +81,7 @@ impl AbortHandle for PostgresAbortHandle {
     }
 
     fn abort(&self) {
-        self.tap.abort();
+        self.tap.socket.abort();
     }
 }
 
@@ -87,7 +89,7 @@ impl AbortHandle for PostgresAbortHandle {
 /// sent.
 fn cancel(token: &postgres::CancelToken, connector: &Connector, deadline: Option<Instant>) -> Result<(), Error> {
     let tap = Arc::new(Tap::new());
-    tap.linger();
+    tap.socket.linger();
     token.cancel_query(Connector { tap, deadline, ..connector.clone() })
 }
 

@@ -1,0 +1,57 @@
+//! The contract with the pool: `impl Manager for MySqlManager`.
+//!
+//! Owns nothing but which step is done where. That of transactions is `transaction.rs`.
+
+use crate::abort::MySqlAbortHandle;
+use crate::connection::Connection;
+use crate::manager::MySqlManager;
+use crate::{fault, open, reset};
+use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
+
+impl Manager for MySqlManager {
+    type Connection = Connection;
+    type Error = mysql::Error;
+
+    fn connect(&self, limit: &Limit) -> mysql::Result<Connection> {
+        open::open(self, Some(limit))
+    }
+
+    /// Asks for a number that nobody else can answer with: a late reply to an earlier command is no sign of life.
+    fn is_valid(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {
+        conn.check()
+    }
+
+    /// A fatal error was met, or the socket is not quiet: between commands the server says nothing, so that any byte is a
+    /// late reply or its last word, and end of stream is the end.
+    fn has_broken(&self, conn: &mut Connection) -> bool {
+        conn.health.is_broken() || conn.socket.is_dead()
+    }
+
+    /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself.
+    fn session(&self, conn: &mut Connection) -> SessionState {
+        if conn.is_clean() { SessionState::Clean } else { SessionState::Unknown }
+    }
+
+    fn reset(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {
+        reset::reset(conn)
+    }
+
+    fn start_tracking(&self, conn: &mut Connection) {
+        conn.tracker.start_tracking();
+    }
+
+    /// Says goodbye and waits for the server to hang up.
+    fn close(&self, conn: Connection, limit: &Limit) {
+        let Connection { driver, socket, .. } = conn;
+        drop(driver);
+        socket.wait_for_end(limit.remaining());
+    }
+
+    fn fault(&self, error: &mysql::Error) -> Fault {
+        fault::fault(error)
+    }
+
+    fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
+        MySqlAbortHandle::of(conn).map(|handle| Box::new(handle) as _)
+    }
+}

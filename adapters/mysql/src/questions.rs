@@ -1,0 +1,107 @@
+//! Our own questions to the server, each asked so that no late reply to an earlier command passes for the answer.
+//!
+//! Owns the questions. When they are asked, and what follows from the answers, is `connection.rs`, `open.rs` and `reset.rs`.
+
+use crate::baseline::Standing;
+use crate::error::{lasting, slipped};
+use mysql::prelude::Queryable;
+use mysql::{Conn, Error, MySqlError, Result, Row, from_row_opt};
+
+/// Runs a statement, if there is one, and asks in the same round trip how the session stands: in a way that no late
+/// reply can answer. `None` if something else answered.
+pub(crate) fn standing(driver: &mut Conn, first: &str) -> Result<Option<Standing>> {
+    let nonce = fastrand::u64(..);
+    let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {TELLS}");
+    let answer = last_row(driver, &question)?;
+    Ok(match answer.map(from_row_opt::<(u64, String, Option<String>, Option<String>, bool)>) {
+        Some(Ok((answer, user, role, database, tells))) if nonce == answer => {
+            Some(Standing { user, role, database, tells })
+        }
+        _ => None,
+    })
+}
+
+/// The statement that sets the character sets as they are now; and whether the server rolls the whole transaction back when a
+/// lock wait times out.
+///
+/// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: with a server that
+/// speaks latin1 by default, the driver's UTF-8 would be read as that from the second loan on.
+pub(crate) fn settings(driver: &mut Conn) -> Result<(String, bool)> {
+    let question = |on_timeout| format!("SELECT {LETTERS}, {on_timeout}");
+    let answer = match last_row(driver, &question("@@innodb_rollback_on_timeout")) {
+        Err(Error::MySqlError(error)) if error.code == UNKNOWN_VARIABLE => last_row(driver, &question("FALSE")),
+        answer => answer,
+    };
+    let Some(Ok((client, results, collation, on_timeout))) =
+        answer?.map(from_row_opt::<(String, Option<String>, String, bool)>)
+    else {
+        return Err(lasting("the server does not tell its character sets"));
+    };
+    let results = results.map_or("NULL".into(), |results| format!("'{results}'"));
+    let letters = format!(
+        "SET character_set_client = '{client}', character_set_results = {results}, \
+         collation_connection = '{collation}';"
+    );
+    Ok((letters, on_timeout))
+}
+
+/// Which errors the last command met, where nobody saw its end: its rows were in the holder's hands as the driver's own, which
+/// keep errors to themselves when they are dropped, or a closure panicked among them.
+///
+/// `SHOW WARNINGS` leaves the warnings for the holder to ask for, and `FOUND_ROWS()`; only `ROW_COUNT()` suffers.
+pub(crate) fn errors(driver: &mut Conn) -> Result<Vec<MySqlError>> {
+    let mut rows = driver.query_iter("SHOW WARNINGS")?;
+    // No late reply to anything else looks like this.
+    let names = rows.columns().as_ref().iter().map(|column| column.name_str().into_owned()).collect::<Vec<_>>();
+    let found = rows.by_ref().collect::<Result<Vec<Row>>>()?;
+    let is_last = rows.iter().is_none();
+    drop(rows);
+    let found =
+        found.into_iter().map(from_row_opt::<(String, u16, Vec<u8>)>).collect::<std::result::Result<Vec<_>, _>>();
+    let (true, true, Ok(found)) = (names == ["Level", "Code", "Message"], is_last, found) else {
+        return Err(slipped());
+    };
+    let full = !found.is_empty();
+    let errors = found.into_iter().filter(|(level, ..)| level == "Error");
+    let mut errors: Vec<_> = errors.map(|(_, code, message)| error(code, &String::from_utf8_lossy(&message))).collect();
+    // Where there were many warnings there was no room for the error.
+    if errors.is_empty() && full {
+        let count = last_row(driver, "SELECT @@error_count")?.map(from_row_opt::<(u64,)>);
+        if !matches!(count, Some(Ok((0,)))) {
+            errors.push(error(UNKNOWN, "an error of which the server keeps no record for want of room"));
+        }
+    }
+    Ok(errors)
+}
+
+fn error(code: u16, message: &str) -> MySqlError {
+    MySqlError { state: "HY000".into(), message: message.into(), code }
+}
+
+/// The last row of all that a text of several statements answers.
+fn last_row(driver: &mut Conn, text: &str) -> Result<Option<Row>> {
+    let (mut answer, mut last) = (driver.query_iter(text)?, None);
+    while let Some(rows) = answer.iter() {
+        for row in rows {
+            last = Some(row?);
+        }
+    }
+    Ok(last)
+}
+
+/// ER_UNKNOWN_ERROR.
+pub(crate) const UNKNOWN: u16 = 1105;
+
+/// ER_UNKNOWN_SYSTEM_VARIABLE: a server without InnoDB.
+const UNKNOWN_VARIABLE: u16 = 1193;
+
+const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";
+
+/// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it
+/// is; such comments do.
+const ROLE: &str = "COALESCE(NULL /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURRENT_ROLE() */)";
+
+/// See [`Standing::tells`]. A reset takes it from the server's settings, which may have changed since the session was opened: then it is
+/// another session, and the connection is replaced.
+const TELLS: &str = "@@autocommit = 1 AND @@completion_type = 'NO_CHAIN' \
+    AND (@@character_set_client LIKE 'utf8%' OR @@character_set_client IN ('latin1', 'ascii'))";

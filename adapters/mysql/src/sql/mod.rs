@@ -1,0 +1,9 @@
+//! What a text of SQL does to the session that runs it. This file lists the parts.
+//!
+//! Pure: no I/O, no clock, and nothing but the text.
+
+mod effect;
+mod lexer;
+mod words;
+
+pub(crate) use effect::{Effect, effect, names_resource_group};

@@ -1,0 +1,66 @@
+//! The contract with the pool: which file does what when the pool calls.
+//!
+//! Owns no step that takes more than a few lines: those are `open.rs`, `reset.rs`, `abort.rs` and `fault.rs`.
+
+use crate::abort::PostgresAbortHandle;
+use crate::connection::Connection;
+use crate::manager::PostgresManager;
+use crate::{fault, open, reset};
+use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
+use postgres::Error;
+use std::time::Duration;
+
+impl Manager for PostgresManager {
+    type Connection = Connection;
+    type Error = Error;
+
+    fn connect(&self, limit: &Limit) -> Result<Connection, Error> {
+        open::open(self, Some(limit))
+    }
+
+    fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
+        // Also bounded here, for a connection that cannot be aborted.
+        conn.client.is_valid(limit.remaining().unwrap_or(NO_LIMIT))
+    }
+
+    /// By what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use or
+    /// check.
+    fn has_broken(&self, conn: &mut Connection) -> bool {
+        conn.ends_cancelled() || conn.client.is_closed() || conn.tap().is_some_and(|tap| tap.is_over())
+    }
+
+    fn session(&self, conn: &mut Connection) -> SessionState {
+        conn.tap().map_or(SessionState::Unknown, |tap| tap.session(conn.transaction_pooler))
+    }
+
+    fn reset(&self, conn: &mut Connection, _: &Limit) -> Result<(), Error> {
+        reset::reset(conn)
+    }
+
+    fn start_tracking(&self, conn: &mut Connection) {
+        if let Some(tap) = conn.tap() {
+            tap.tracker().start_tracking();
+        }
+    }
+
+    /// The driver says goodbye once all its requests have been answered; then the stream waits for the server's end.
+    fn close(&self, conn: Connection, _: &Limit) {
+        if let Some(tap) = conn.tap() {
+            tap.socket.linger();
+        }
+        let Connection { client, statements, tap, .. } = conn;
+        // Fails if the connection is aborted or dead, which is an end as good as another.
+        let _ = client.close();
+        drop((statements, tap));
+    }
+
+    fn fault(&self, error: &Error) -> Fault {
+        fault::fault(error)
+    }
+
+    fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
+        PostgresAbortHandle::of(conn).map(|handle| Box::new(handle) as _)
+    }
+}
+
+const NO_LIMIT: Duration = Duration::from_secs(60 * 60 * 24 * 365);

@@ -1,0 +1,76 @@
+//! The socket below the driver, as far as it can be reached: the driver keeps the descriptor to itself, and is aborted
+//! where it polls.
+//!
+//! Owns the flags and their order. Who polls is `stream.rs`.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+/// One connection's socket. Shared by the stream, which the driver owns, the connection, and its abort handle.
+#[derive(Default)]
+pub(crate) struct SocketState {
+    /// The connection is aborted: every poll fails from here on.
+    aborted: AtomicBool,
+    /// End of stream or an I/O error was seen.
+    ended: AtomicBool,
+    /// Closing waits until the server has closed its end.
+    lingering: AtomicBool,
+    /// Of the last poll, which aborting must wake.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl SocketState {
+    /// Another attempt to connect begins: what became of the last one's socket is void. An abort stays.
+    pub(crate) fn restart(&self) {
+        self.ended.store(false, Ordering::Relaxed);
+    }
+
+    /// Makes whatever waits on the stream fail, now and for ever. Does not block.
+    pub(crate) fn abort(&self) {
+        self.aborted.store(true, Ordering::SeqCst);
+        let waker = self.waker().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// To be asked first in every poll. The flag is looked at again after the waker is stored, for an abort in between would
+    /// wake nobody.
+    pub(crate) fn check(&self, context: &Context<'_>) -> io::Result<()> {
+        if !self.aborted.load(Ordering::SeqCst) {
+            let mut waker = self.waker();
+            match &mut *waker {
+                Some(waker) => waker.clone_from(context.waker()),
+                None => *waker = Some(context.waker().clone()),
+            }
+            drop(waker);
+            if !self.aborted.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the pool has aborted this connection"))
+    }
+
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn linger(&self) {
+        self.lingering.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingering.load(Ordering::Relaxed)
+    }
+
+    /// Nothing passes here any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) || self.aborted.load(Ordering::Relaxed)
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,15 @@
+//! What a text of SQL does to the session that runs it. This file lists the parts.
+//!
+//! Pure: no I/O, no clock, and nothing but the text.
+
+mod effect;
+mod lexer;
+mod words;
+
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod texts;
+
+pub(crate) use effect::{Effect, effect};
+pub(crate) use words::is_harmless_tag;

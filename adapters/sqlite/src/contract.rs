@@ -1,0 +1,74 @@
+//! The contract with the pool: `impl Manager for SqliteManager`.
+//!
+//! Owns nothing but which step is done where. That of transactions is `transaction.rs`.
+
+use crate::abort::SqliteAbortHandle;
+use crate::connection::Connection;
+use crate::manager::SqliteManager;
+use crate::tracker::Trace;
+use crate::{fault, open, reset};
+use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
+use std::sync::PoisonError;
+
+impl Manager for SqliteManager {
+    type Connection = Connection;
+    type Error = rusqlite::Error;
+
+    const REMOTE: bool = false;
+
+    fn connect(&self, limit: &Limit) -> rusqlite::Result<Connection> {
+        open::open(self, Some(limit))
+    }
+
+    /// Looks whether the path still leads to the file that was opened, and reads the number of its schema.
+    fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
+        let interrupt = conn.get_interrupt_handle();
+        limit.on_abort(move || interrupt.interrupt());
+        conn.check()
+    }
+
+    /// Nothing that would prove a connection dead shows without asking: a leaked statement only makes the session
+    /// [`Unknown`](SessionState::Unknown).
+    fn has_broken(&self, _: &mut Connection) -> bool {
+        false
+    }
+
+    fn session(&self, conn: &mut Connection) -> SessionState {
+        if !conn.driver.is_autocommit() {
+            SessionState::InTransaction
+        } else if conn.tracker.is_whole() && conn.tracker.traces() == Trace::NONE && !conn.driver.is_busy() {
+            SessionState::Clean
+        } else {
+            SessionState::Unknown
+        }
+    }
+
+    fn reset(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
+        let interrupt = conn.get_interrupt_handle();
+        limit.on_abort(move || interrupt.interrupt());
+        reset::reset(conn, self.busy_timeout)
+    }
+
+    /// What the manager and `on_open` have set is not a holder's.
+    fn start_tracking(&self, conn: &mut Connection) {
+        conn.tracker.forget();
+    }
+
+    /// The last connection to leave a file in WAL mode writes the log back into the file; an abort ends that half done,
+    /// which is safe. Connections that left together would each take another for the last, so one leaves at a time.
+    fn close(&self, conn: Connection, limit: &Limit) {
+        let _alone = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        let interrupt = conn.get_interrupt_handle();
+        limit.on_abort(move || interrupt.interrupt());
+        // Fails only on a leaked statement. Dropping it then is all that is left to do.
+        let _ = conn.driver.close();
+    }
+
+    fn fault(&self, error: &rusqlite::Error) -> Fault {
+        fault::fault(error)
+    }
+
+    fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
+        Some(Box::new(SqliteAbortHandle::of(conn)))
+    }
+}
