@@ -4,6 +4,7 @@
 mod server;
 
 mod ending;
+mod functions;
 mod lines;
 mod opening;
 mod passed_over;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     cabrank_testing::harness::run([
         ending::tests(),
+        functions::tests(),
         lines::tests(),
         opening::tests(),
         passed_over::tests(),
