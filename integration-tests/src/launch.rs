@@ -111,7 +111,7 @@ fn mariadb_arguments(whose: For) -> Vec<&'static str> {
     [own, &common].concat()
 }
 
-/// What to do so that the tests of an engine can run, for whoever has no server.
+/// How the tests of an engine can be run, for a message that there is no server.
 pub(crate) fn advice(variable: &str) -> String {
     format!(
         "Either `cargo xtask test --setup` gets Docker and the images, or {variable} names a server, \

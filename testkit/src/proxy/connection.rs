@@ -36,7 +36,7 @@ impl Connection {
     pub(super) fn new(client: TcpStream, server: TcpStream) -> io::Result<Self> {
         for stream in [&client, &server] {
             stream.set_nodelay(true)?;
-            // So that whoever writes to a peer that does not read notices the end.
+            // A writer whose peer does not read notices the end by this.
             stream.set_write_timeout(Some(Duration::from_millis(50)))?;
         }
         let (dead, swallows) = (AtomicBool::new(false), AtomicBool::new(false));

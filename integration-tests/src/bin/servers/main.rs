@@ -99,7 +99,7 @@ impl Drop for Servers {
     }
 }
 
-/// Standard input, read in a thread of its own, for whoever started this program may be gone at any time.
+/// Standard input, read in a thread of its own: the program at its other end may be gone at any time.
 struct Input {
     closed: Arc<AtomicBool>,
     reader: JoinHandle<()>,
