@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use cabrank_testing::servers::Engine;
 use mysql::prelude::Queryable;
 use url::Url;
-
-use crate::engine::Engine;
 
 /// A connection that no pool knows.
 pub enum Admin {
