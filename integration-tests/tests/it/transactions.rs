@@ -18,7 +18,7 @@ pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
 
 pub(crate) fn remote_cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_deadlock_is_run_again);
-    add!(cases, S, Server, a_commit_whose_line_is_cut_is_unknown_and_not_run_again);
+    add!(cases, S, Server, a_commit_whose_connection_is_aborted_is_unknown_and_not_run_again);
 }
 
 fn no_increment_is_lost<S: Subject>() {
@@ -82,7 +82,7 @@ fn a_deadlock_is_run_again<S: Remote>() {
 }
 
 /// The server commits, and its answer does not come.
-fn a_commit_whose_line_is_cut_is_unknown_and_not_run_again<S: Remote>() {
+fn a_commit_whose_connection_is_aborted_is_unknown_and_not_run_again<S: Remote>() {
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(1));

@@ -4,10 +4,9 @@ use super::*;
 use crate::fake::{Call, FakeError, FakeManager, FakeServer};
 use crate::{assert_closes_clean, assert_no_leaks, eventually, timed};
 use cabrank::{Builder, CloseReason, Fault, Limit, Manager, Pool, RunError, Transact, TransactionError};
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 const ERROR: FakeError = FakeError { call: Call::Query, fault: Fault::Unavailable };
 

@@ -90,7 +90,7 @@ fn whatever_could_leave_something_costs_a_reset(server: &Server) {
     }
 }
 
-/// Where a statement does not commit by itself, reading opens a transaction. By whomever it was set up.
+/// Where a statement does not commit by itself, reading opens a transaction. No matter who set it up.
 fn without_autocommit_every_loan_is_reset(server: &Server) {
     for set_up in ["SET autocommit = 0", "SET completion_type = 'CHAIN'", "SET NAMES gbk"] {
         let by_init = server.builder(1).build(MySqlManager::new(server.opts().init(vec![set_up])));

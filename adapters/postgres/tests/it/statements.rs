@@ -57,7 +57,7 @@ fn types_of_ones_own_are_found_after_a_reset(server: Server) {
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (2, 1));
 }
 
-/// The driver knows its statements by names, which are the session's: whoever gives such a name to another statement has it
+/// The driver knows its statements by names, which are the session's: a holder that gives such a name to another statement has it
 /// run in place of the first.
 fn what_stands_in_place_of_a_cached_statement_is_not_run(server: Server) {
     let pool = server.pool(1);

@@ -7,11 +7,10 @@ use cabrank_sqlite::rusqlite::OpenFlags;
 use cabrank_sqlite::rusqlite::types::Value;
 use cabrank_sqlite::{JournalMode, SqliteManager};
 use cabrank_testing::harness::{alone, skip};
-use std::fs;
 use std::path::Path;
 use std::sync::Barrier;
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 /// The message of a refused opening, which must be a permanent fault.
 fn refusal(manager: SqliteManager) -> String {

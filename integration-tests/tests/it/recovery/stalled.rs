@@ -1,4 +1,4 @@
-//! Lines that fall silent in the middle of the pool's own calls: whoever returns a connection or closes the pool does not
+//! Flows that fall silent in the middle of the pool's own calls: a thread that returns a connection or closes the pool does not
 //! notice, and the slot comes back when the call's time is over.
 
 use super::slack::Slack;
