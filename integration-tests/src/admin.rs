@@ -1,13 +1,11 @@
 //! A login of our own, by the plain driver: for setting the stage of a test, and for looking at the server from outside
 //! the pool.
 
-use std::time::Duration;
-
 use anyhow::{Result, bail};
+use cabrank_testing::servers::Engine;
 use mysql::prelude::Queryable;
+use std::time::Duration;
 use url::Url;
-
-use crate::engine::Engine;
 
 /// A connection that no pool knows.
 pub enum Admin {

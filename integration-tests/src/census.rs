@@ -8,9 +8,9 @@
 //! One thread and one login for each engine, however many users are watched.
 
 use crate::admin::Admin;
-use crate::engine::Engine;
 use crate::server::Server;
 use anyhow::Result;
+use cabrank_testing::servers::Engine;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;

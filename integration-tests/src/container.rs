@@ -1,7 +1,8 @@
 //! A server's container: started, stopped, paused, and surely removed. Works around what testcontainers' blocking face
 //! lacks; when its server is ready is for `server` to find out.
 
-use anyhow::{Context as _, Result};
+use crate::launch::Launch;
+use anyhow::{Context as _, Result, bail};
 use std::future::Future;
 use std::net::TcpListener;
 use std::pin::pin;
@@ -10,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{fs, iter};
-use testcontainers::core::{ExecCommand, IntoContainerPort};
+use testcontainers::core::{CmdWaitFor, ExecCommand, IntoContainerPort};
 use testcontainers::runners::SyncRunner;
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 
@@ -24,12 +25,13 @@ pub struct Container {
 }
 
 impl Container {
-    /// Starts an image, `name:tag`, and publishes its port `inside` on this machine alone.
-    pub fn start(image: &str, inside: u16, variables: &[(&str, &str)], arguments: &[&str]) -> Result<Self> {
+    /// Starts an image, and publishes its port on this machine alone.
+    pub fn start(launch: &Launch) -> Result<Self> {
+        let Launch { image, port: inside, variables, arguments, .. } = launch;
         let (name, tag) = match image.rsplit_once(':') {
             // A colon before a slash is that of a registry's port.
             Some((name, tag)) if !tag.contains('/') => (name, tag),
-            _ => (image, "latest"),
+            _ => (image.as_str(), "latest"),
         };
         let mut tries = 0;
         loop {
@@ -38,7 +40,7 @@ impl Container {
             // Published explicitly: Docker would choose another port at each start.
             let request = GenericImage::new(name, tag).with_mapped_port(port, inside.tcp());
             let request = request.with_label(LABEL, owner()).with_startup_timeout(Duration::from_secs(120));
-            let request = variables.iter().fold(request, |request, (name, value)| request.with_env_var(*name, *value));
+            let request = variables.iter().fold(request, |request, (name, value)| request.with_env_var(*name, value));
             let request = request.with_cmd(arguments.iter().copied());
             match with_loopback(request).start() {
                 Ok(container) => {
@@ -61,11 +63,23 @@ impl Container {
 
     /// Its address on Docker's own network, for another container.
     pub fn inner_address(&self) -> Result<String> {
-        // Not by `get_bridge_ip_address`, which asks older engines for a network named "default" and finds none.
+        // Not by `get_bridge_ip_address`, which asks older engines for a network named "default" and finds none. And not every image
+        // has the first command.
+        let said = self.script("hostname -i 2>/dev/null || getent hosts \"$(cat /etc/hostname)\"", &[])?;
+        Ok(said.split_whitespace().next().context("it has no address")?.to_owned())
+    }
+
+    /// What a script says that runs in it by `sh`; its arguments are `$1` and so on. An error with its complaints unless it succeeds.
+    pub fn script(&self, script: &str, arguments: &[&str]) -> Result<String> {
+        let command = [&["sh", "-c", script, "sh"], arguments].concat();
+        let command = ExecCommand::new(command).with_cmd_ready_condition(CmdWaitFor::exit());
         self.with(|container| {
-            let mut said = container.exec(ExecCommand::new(["hostname", "-i"]))?;
-            let said = String::from_utf8(said.stdout_to_vec()?)?;
-            Ok(said.split_whitespace().next().context("it has no address")?.to_owned())
+            let mut ended = container.exec(command)?;
+            let said = String::from_utf8_lossy(&ended.stdout_to_vec()?).trim().to_owned();
+            match ended.exit_code()? {
+                Some(0) => Ok(said),
+                _ => bail!("{}", String::from_utf8_lossy(&ended.stderr_to_vec()?).trim()),
+            }
         })
     }
 
@@ -139,13 +153,21 @@ impl Container {
 
 /// Publishes ports for this machine alone, unless the daemon is on another one.
 fn with_loopback(request: ContainerRequest<GenericImage>) -> ContainerRequest<GenericImage> {
-    if std::env::var("DOCKER_HOST").is_ok_and(|host| !host.starts_with("unix:") && !host.starts_with("npipe:")) {
+    if std::env::var("DOCKER_HOST").is_ok_and(|host| is_elsewhere(&host)) {
         return request;
     }
     request.with_host_config_modifier(|config| {
         let bindings = config.port_bindings.iter_mut().flat_map(|ports| ports.values_mut()).flatten().flatten();
         bindings.for_each(|binding| binding.host_ip = Some("127.0.0.1".into()));
     })
+}
+
+/// Whether a daemon is on another machine.
+fn is_elsewhere(docker_host: &str) -> bool {
+    let Some((scheme, rest)) = docker_host.split_once("://") else { return false };
+    let host = rest.split('/').next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    scheme != "unix" && scheme != "npipe" && !matches!(host, "localhost" | "127.0.0.1" | "")
 }
 
 /// A free port below those that the system gives to outgoing connections, which come and go while a server restarts.
@@ -177,4 +199,17 @@ fn owner() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
     format!("{host}:{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_on_another_machine_is_told_from_one_here() {
+        assert!(!is_elsewhere("unix:///var/run/docker.sock"));
+        assert!(!is_elsewhere("tcp://127.0.0.1:2375"));
+        assert!(is_elsewhere("tcp://box:2375"));
+        assert!(is_elsewhere("ssh://me@box"));
+    }
 }

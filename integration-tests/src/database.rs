@@ -1,10 +1,10 @@
 //! A database for one test, on the engine's server, and a user who owns it. Both are dropped with the value.
 
 use crate::admin::Admin;
-use crate::engine::Engine;
-use crate::proxy::Proxy;
 use crate::server::Server;
 use anyhow::Result;
+use cabrank_testing::Proxy;
+use cabrank_testing::servers::Engine;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use url::Url;
@@ -105,7 +105,7 @@ impl Database {
     /// A proxy in front of its server.
     pub fn proxy(&self) -> Result<Proxy> {
         let (host, port) = self.server.address();
-        Proxy::start((host.as_str(), port))
+        Ok(Proxy::start((host.as_str(), port))?)
     }
 
     /// A login of ours at it by the plain driver, as a user who may do everything.

@@ -3,16 +3,15 @@
 //! The standard harness would leave them behind, for it never drops what is static. Each case is a test of its own with
 //! its own name, chosen and counted as usual.
 
-use crate::engine::Engine;
 use crate::server::Server;
 use crate::{census, server};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use cabrank_testing::harness::{Ended, Test};
+use cabrank_testing::servers;
+use cabrank_testing::servers::Engine;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
-use std::{env, panic};
 
 /// One test on one engine.
 pub struct Case {
@@ -43,11 +42,6 @@ pub enum Needs {
     Control,
 }
 
-/// Ends a case that finds on the spot that it does not apply to this machine. It counts as not run.
-pub fn skip(reason: impl Into<String>) -> ! {
-    panic::resume_unwind(Box::new(Skip(reason.into())))
-}
-
 /// Puts what a case has measured into the table that closes the run. For the thread that the case began in.
 pub fn figure(text: impl Into<String>) {
     FIGURES.with_borrow_mut(|figures| figures.push(text.into()));
@@ -55,72 +49,62 @@ pub fn figure(text: impl Into<String>) {
 
 /// Runs the cases as the command line and the environment choose. `CABRANK_ENGINE` confines them to one engine.
 pub fn run(cases: Vec<Case>) -> ExitCode {
-    let arguments = Arguments::from_args();
-    let chosen = env::var("CABRANK_ENGINE").ok().filter(|name| !name.is_empty());
-    let cases = cases.into_iter().filter(|case| chosen.as_ref().is_none_or(|name| name == case.engine.name()));
-    let conclusion = {
+    let chosen = cases.into_iter().filter(|case| case.engine.is_chosen());
+    let code = {
         let _removal = Removal;
-        libtest_mimic::run(&arguments, cases.map(trial).collect())
+        cabrank_testing::harness::run([chosen.map(test).collect()])
     };
-    if !arguments.list {
-        report(&COUNTS.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-    conclusion.exit_code()
+    report(&COUNTS.lock().unwrap_or_else(PoisonError::into_inner));
+    code
 }
 
-fn trial(case: Case) -> Trial {
-    Trial::ignorable_test(format!("{}::{}", case.engine, case.name), move || {
-        let outcome = attempt(&case);
+fn test(case: Case) -> Test {
+    Test::reporting(format!("{}::{}", case.engine, case.name), move || {
+        let ended = attempt(&case);
         let figures = FIGURES.take();
         let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(case.engine.name()).or_default();
-        match &outcome {
-            Ok(Completion::Completed) => {
+        match &ended {
+            Ended::Passed => {
                 count.passed += 1;
                 count.figures.extend(figures.into_iter().map(|text| (case.name, text)));
             }
-            Ok(Completion::Ignored { reason }) => {
-                *count.skipped.entry(reason.clone().unwrap_or_default()).or_default() += 1
-            }
-            Err(_) => count.failed += 1,
+            Ended::Ignored(reason) => *count.skipped.entry(reason.clone()).or_default() += 1,
+            Ended::Failed(_) => count.failed += 1,
         }
-        outcome
+        ended
     })
 }
 
-fn attempt(case: &Case) -> Result<Completion, Failed> {
+fn attempt(case: &Case) -> Ended {
     // Held until the case is over.
     let (_shared, _alone);
     if case.needs != Needs::Nothing && case.engine.has_server() {
-        if env::var("CABRANK_SKIP_SERVERS").is_ok_and(|value| !value.is_empty() && value != "0") {
-            return Ok(Completion::ignored_with("CABRANK_SKIP_SERVERS is set"));
+        if servers::are_skipped() {
+            return Ended::Ignored(servers::SKIPPED.into());
         }
-        let server = Server::of(case.engine).map_err(|error| Failed::from(format!("{error:#}")))?;
+        let server = match Server::of(case.engine) {
+            Ok(server) => server,
+            Err(error) => return Ended::Failed(format!("{error:#}")),
+        };
         if case.needs == Needs::Server {
             _shared = server.share();
         } else if server.container().is_none() {
             let variable = case.engine.url_variable();
-            return Ok(Completion::ignored_with(format!("{variable} names a server that is not ours to stop")));
+            return Ended::Ignored(format!("{variable} names a server that is not ours to stop"));
         } else {
             _alone = server.alone();
         }
     }
-    match panic::catch_unwind(AssertUnwindSafe(case.run)) {
-        Ok(()) => Ok(Completion::Completed),
-        Err(payload) => match payload.downcast::<Skip>() {
-            Ok(skip) => Ok(Completion::ignored_with(skip.0)),
-            Err(payload) => Err(Failed::from(message(&*payload))),
-        },
-    }
-}
-
-fn message(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+    Ended::of(case.run)
 }
 
 /// The table that closes the run: engine by engine, how many ran and how many did not, and why; then what was measured.
 fn report(counts: &BTreeMap<&'static str, Count>) {
+    // Nothing was chosen, or only listed.
+    if counts.is_empty() {
+        return;
+    }
     println!("{:>10} {:>7} {:>7} {:>8}", "", "passed", "failed", "not run");
     for (engine, count) in counts {
         let skipped: usize = count.skipped.values().sum();
@@ -145,9 +129,6 @@ struct Count {
     skipped: BTreeMap<String, usize>,
     figures: BTreeSet<(&'static str, String)>,
 }
-
-/// What unwinds out of a case that does not apply.
-struct Skip(String);
 
 /// Removes the containers when the run is over, however it ends.
 struct Removal;

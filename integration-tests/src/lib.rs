@@ -1,5 +1,5 @@
-//! What the suite stands on: servers in containers, a database for each test, a proxy that breaks lines on demand, and
-//! the `main` that runs the tests and leaves nothing behind. The suite itself lies in `tests/it`.
+//! What the suite stands on: servers in containers, a database for each test, and the `main` that runs the tests
+//! and leaves nothing behind. The proxy that breaks connections on demand is the test kit's. The suite itself lies in `tests/it`.
 
 // The run as a whole.
 pub mod harness;
@@ -7,23 +7,23 @@ pub mod harness;
 // A server, and a part of it for each test.
 pub mod database;
 pub mod pgbouncer;
+pub mod running;
 pub mod server;
 
 // How it is started, stopped, and spoken to.
 pub mod admin;
 pub mod census;
 pub mod container;
-pub mod engine;
+pub mod launch;
 
 // What stands between a pool and a server.
 pub mod black_hole;
-pub mod proxy;
 
 pub use admin::Admin;
 pub use black_hole::BlackHole;
+pub use cabrank_testing::harness::skip;
+pub use cabrank_testing::servers::Engine;
 pub use census::Census;
 pub use database::Database;
-pub use engine::Engine;
-pub use harness::{Case, Needs, figure, skip};
-pub use proxy::{Fault, Proxy};
+pub use harness::{Case, Needs, figure};
 pub use server::Server;

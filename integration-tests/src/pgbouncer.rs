@@ -3,9 +3,9 @@
 use crate::admin::Admin;
 use crate::container::Container;
 use crate::database::Database;
-use crate::engine;
-use crate::engine::Engine;
+use crate::launch::Launch;
 use anyhow::{Context, Result, bail};
+use cabrank_testing::servers::Engine;
 use std::thread;
 use std::time::{Duration, Instant};
 use url::Url;
@@ -22,18 +22,11 @@ impl PgBouncer {
     pub fn start(database: &Database, max_prepared_statements: u32) -> Result<Self> {
         let server =
             database.server().container().context("a server that the environment names is out of its reach")?;
-        let (host, prepared) = (server.inner_address()?, max_prepared_statements.to_string());
         let url = database.url();
-        let variables = [
-            ("DB_HOST", host.as_str()),
-            ("DB_USER", url.username()),
-            ("DB_PASSWORD", url.password().unwrap_or_default()),
-            ("AUTH_TYPE", "scram-sha-256"),
-            ("POOL_MODE", "transaction"),
-            ("MAX_PREPARED_STATEMENTS", &prepared),
-        ];
-        let image = engine::image("CABRANK_PGBOUNCER_IMAGE", "edoburu/pgbouncer:v1.25.1-p0");
-        let bouncer = Self { container: Container::start(&image, 5432, &variables, &[])? };
+        let mut launch =
+            Launch::of_pgbouncer(&server.inner_address()?, url.username(), url.password().unwrap_or_default());
+        launch.variables.push(("MAX_PREPARED_STATEMENTS", max_prepared_statements.to_string()));
+        let bouncer = Self { container: Container::start(&launch)? };
         let begun = Instant::now();
         while let Err(error) = Admin::log_in(Engine::Postgres, &bouncer.url(database)) {
             if begun.elapsed() > Duration::from_secs(30) {

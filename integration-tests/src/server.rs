@@ -4,23 +4,18 @@
 
 use crate::admin::Admin;
 use crate::container::Container;
-use crate::engine;
-use crate::engine::Engine;
-use anyhow::{Context, Result, anyhow, bail};
+use crate::running::{PATIENCE, Running};
+use anyhow::{Context, Result, anyhow};
+use cabrank_testing::servers::Engine;
 use std::net::SocketAddr;
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
-use std::{env, thread};
 use url::Url;
 
 /// A server that lets us in.
 #[derive(Debug)]
 pub struct Server {
-    engine: Engine,
-    /// To the database that is always there.
-    url: Url,
-    /// `None` if the environment named the server: then it is not ours to stop.
-    container: Option<Container>,
+    running: Running,
     /// Shared by tests that use the server, exclusive for a test that stops or pauses it.
     lease: RwLock<()>,
     started_in: Duration,
@@ -37,23 +32,23 @@ impl Server {
 
     /// Which engine's it is.
     pub fn engine(&self) -> Engine {
-        self.engine
+        self.running.engine()
     }
 
     /// The URL of the database that is always there, with a user who may do everything.
     pub fn url(&self) -> &Url {
-        &self.url
+        self.running.url()
     }
 
     /// Host and port, for a proxy to connect to.
     pub fn address(&self) -> (String, u16) {
-        let host = self.url.host_str().unwrap_or("127.0.0.1").to_owned();
-        (host, self.url.port().unwrap_or(self.engine.port()))
+        let host = self.url().host_str().unwrap_or("127.0.0.1").to_owned();
+        (host, self.url().port().unwrap_or(self.default_port()))
     }
 
     /// Where the server itself listens, on Docker's own network. Fails if the environment named the server.
     pub fn inner_address(&self) -> Result<SocketAddr> {
-        Ok(SocketAddr::new(self.ours()?.inner_address()?.parse()?, self.engine.port()))
+        Ok(SocketAddr::new(self.ours()?.inner_address()?.parse()?, self.default_port()))
     }
 
     /// How long it took from nothing to the first login.
@@ -63,12 +58,12 @@ impl Server {
 
     /// A new login by the plain driver.
     pub fn log_in(&self) -> Result<Admin> {
-        Admin::log_in(self.engine, &self.url)
+        self.running.log_in()
     }
 
     /// The container, if the server is ours to stop.
     pub fn container(&self) -> Option<&Container> {
-        self.container.as_ref()
+        self.running.container()
     }
 
     /// Stops the server in good order and starts it again. Returns when it lets us in.
@@ -91,7 +86,7 @@ impl Server {
     /// Starts it after [`kill`](Self::kill). Returns when it lets us in.
     pub fn start_again(&self) -> Result<()> {
         self.ours()?.start_again()?;
-        self.wait_until_ready(PATIENCE)
+        self.wait_until_ready()
     }
 
     /// Freezes the server: connections stay open, new ones are accepted by the system, and nothing answers.
@@ -102,7 +97,7 @@ impl Server {
     /// Lets it go on. Returns when it lets us in.
     pub fn unpause(&self) -> Result<()> {
         self.ours()?.unpause()?;
-        self.wait_until_ready(PATIENCE)
+        self.wait_until_ready()
     }
 
     /// Shares the server with others who do the same.
@@ -117,73 +112,24 @@ impl Server {
 
     fn start(engine: Engine) -> Result<Self> {
         let begun = Instant::now();
-        let variable = engine.url_variable();
-        let (url, container) = match env::var(&variable).ok().filter(|url| !url.is_empty()) {
-            Some(url) => (Url::parse(&url).with_context(|| format!("{variable} is no URL"))?, None),
-            None => {
-                let begun = Container::start(&engine.image(), engine.port(), engine.variables(), engine.arguments());
-                let container =
-                    begun.map_err(|error| anyhow!("no {engine} server: {error:#}\n{}", engine::advice(&variable)))?;
-                let mut url = Url::parse(engine.url())?;
-                let (host, port) = container.address();
-                url.set_host(Some(host))?;
-                url.set_port(Some(port)).map_err(|()| anyhow!("this URL takes no port"))?;
-                (url, Some(container))
-            }
-        };
-        let mut server = Self { engine, url, container, lease: RwLock::new(()), started_in: Duration::ZERO };
-        // A server that was named runs already, or does not.
-        let patience = if server.container.is_some() { PATIENCE } else { Duration::from_secs(5) };
-        server.wait_until_ready(patience).context(variable)?;
-        server.started_in = begun.elapsed();
-        println!("{engine}: {} lets us in after {:.1} s", server.whence(), server.started_in.as_secs_f64());
+        let running = Running::find(engine)?;
+        let server = Self { running, lease: RwLock::new(()), started_in: begun.elapsed() };
+        println!("{engine}: {} lets us in after {:.1} s", server.running.whence(), server.started_in.as_secs_f64());
         Ok(server)
     }
 
-    fn whence(&self) -> String {
-        if self.container.is_some() {
-            self.engine.image()
-        } else {
-            format!("the server in {}", self.engine.url_variable())
-        }
+    fn wait_until_ready(&self) -> Result<()> {
+        self.running.wait_until_ready(PATIENCE, || false)
     }
 
-    /// A real login and a real answer; everything less has turned out to come too early.
-    fn wait_until_ready(&self, patience: Duration) -> Result<()> {
-        let begun = Instant::now();
-        loop {
-            let error = match self.try_out() {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            let dead = self.container.as_ref().is_some_and(|container| !container.is_running().unwrap_or(true));
-            if dead || begun.elapsed() > patience {
-                let log = self.container.as_ref().map(Container::log).unwrap_or_default();
-                let why = if dead { "ended".into() } else { format!("let nobody in for {patience:?}") };
-                return Err(error).with_context(|| format!("the {} server {why}\n{log}", self.engine));
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// In a thread of its own, since a server that accepts and stays silent would keep the driver for ever.
-    fn try_out(&self) -> Result<()> {
-        let (send, receive) = mpsc::channel();
-        let (engine, url) = (self.engine, self.url.clone());
-        thread::spawn(move || {
-            let _ = send.send(Admin::log_in(engine, &url).and_then(|mut admin| admin.number("SELECT 1")));
-        });
-        match receive.recv_timeout(Duration::from_secs(10)) {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error),
-            Err(_) => bail!("it accepts connections and says nothing"),
-        }
+    fn default_port(&self) -> u16 {
+        if self.engine() == Engine::Postgres { 5432 } else { 3306 }
     }
 
     fn ours(&self) -> Result<&Container> {
-        self.container
-            .as_ref()
-            .with_context(|| format!("{} names a server that is not ours to stop", self.engine.url_variable()))
+        self.running
+            .container()
+            .with_context(|| format!("{} names a server that is not ours to stop", self.engine().url_variable()))
     }
 }
 
@@ -195,12 +141,12 @@ pub(crate) struct Alone<'a> {
 
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
-        let Some(container) = &self.server.container else { return };
+        let Some(container) = self.server.container() else { return };
         // It is an error to resume what is not paused, or to start what runs.
         let _ = container.unpause();
         let _ = container.start_again();
-        if let Err(error) = self.server.wait_until_ready(PATIENCE) {
-            eprintln!("a test has broken the {} server for those after it: {error:#}", self.server.engine);
+        if let Err(error) = self.server.wait_until_ready() {
+            eprintln!("a test has broken the {} server for those after it: {error:#}", self.server.engine());
         }
     }
 }
@@ -208,13 +154,11 @@ impl Drop for Alone<'_> {
 /// Removes the containers of this run.
 pub(crate) fn remove_all() {
     for server in SERVERS.iter().filter_map(|slot| slot.get()?.as_ref().ok()) {
-        if let Some(Err(error)) = server.container.as_ref().map(Container::remove) {
-            eprintln!("the container of {} stays behind: {error:#}", server.engine);
+        if let Some(Err(error)) = server.container().map(Container::remove) {
+            eprintln!("the container of {} stays behind: {error:#}", server.engine());
         }
     }
 }
 
 /// Nothing drops a static, so `harness::run` calls `remove_all` when the last test is done.
 static SERVERS: [OnceLock<Result<Server, String>>; 4] = [const { OnceLock::new() }; 4];
-
-const PATIENCE: Duration = Duration::from_secs(90);

@@ -2,18 +2,13 @@
 #![cfg(feature = "tracing")]
 
 #[allow(dead_code, reason = "shared with the other tests, which use all of it")]
-#[path = "it/fake.rs"]
-mod fake;
-#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
-#[path = "it/server.rs"]
-mod server;
-#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
 #[path = "it/support.rs"]
 mod support;
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{assert_closes_clean, builder, eventually, hold, ms};
+use crate::support::{builder, hold, ms};
 use cabrank::Fault;
+use cabrank_testing::eventually;
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -28,7 +23,7 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
     let subscriber = tracing_subscriber::registry().with(seen.clone());
     // The workers' threads have no subscriber of this thread's.
     tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
-    let server = Server::new();
+    let server = FakeServer::new();
     let name = "told by tracing";
     let pool = builder()
         .name(name)
@@ -39,14 +34,14 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
         .build_lazy(server.manager())
         .unwrap();
     for _ in 0..5 {
-        server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
+        server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
     }
     drop(pool.get().unwrap());
     pool.get().unwrap().litter();
     drop(pool.get().unwrap());
-    server.next(Call::Reset, Verdict::Err(Fault::Statement));
+    server.next(Call::Reset, Outcome::Err(Fault::Statement));
     pool.get().unwrap().litter();
-    server.next(Call::Check, Verdict::Err(Fault::Fatal));
+    server.next(Call::Check, Outcome::Err(Fault::Fatal));
     drop(pool.get().unwrap());
     drop(pool.get().unwrap());
     let held = hold(&pool, 1);
@@ -55,7 +50,7 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
     }
     eventually("the leak is told", || pool.stats().leaks == 1);
     drop(held);
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
 
     let told = seen.of(name);
     let count = |target: &str, message: &str| {

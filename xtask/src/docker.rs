@@ -1,6 +1,6 @@
 //! A Docker daemon that answers, and no container of ours left on it.
 //!
-//! Which images it needs belongs to `images`; starting containers is for `container`, and for the suite on real servers.
+//! Which images it needs belongs to `images`; starting containers is for `integration-tests`.
 //! Here is only what comes before them and after them.
 
 use crate::setup::{Tool, Unready};
@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-/// Every container that the tests or this program start carries this label. Its value is `host:process`, the owner.
-pub(crate) const LABEL: &str = "org.cabrank.tests";
+/// Every container that the tests start carries this label. Its value is `host:process`, the owner.
+const LABEL: &str = "org.cabrank.tests";
 
 /// Ok once a daemon answers. If `install`, Docker is installed and its daemon started where that can be done.
 pub(crate) fn ready(install: bool) -> Result<()> {
@@ -57,11 +57,6 @@ pub(crate) fn sweep() -> Result<usize> {
         }
     }
     Ok(swept)
-}
-
-/// This process as an owner of containers.
-pub(crate) fn owner() -> String {
-    format!("{}:{}", host(), std::process::id())
 }
 
 /// Others on a remote daemon keep what is theirs, and so do those who run their tests beside us.
@@ -139,7 +134,8 @@ mod tests {
     #[test]
     fn this_process_is_an_owner_that_lives() {
         let lives = |process: &str| process == std::process::id().to_string();
-        assert!(!is_left_over(&owner(), &host(), lives));
-        assert!(is_left_over(&owner(), &host(), |_| false));
+        let owner = format!("{}:{}", host(), std::process::id());
+        assert!(!is_left_over(&owner, &host(), lives));
+        assert!(is_left_over(&owner, &host(), |_| false));
     }
 }

@@ -5,7 +5,6 @@
 
 mod bench;
 mod ci;
-mod container;
 mod docker;
 mod images;
 mod instructions;

@@ -1,6 +1,5 @@
 //! Counting tests: reads what the test harness prints and adds it up. What did not run is never counted as passed.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// How many tests passed, failed, and did not run.
@@ -31,8 +30,8 @@ pub(crate) struct Reader {
     /// How many tests the binary that is running announced; `None` between binaries.
     announced: Option<usize>,
     failures: Vec<String>,
-    /// What the harness itself ignored, with the reason if it gave one.
-    ignored: Vec<String>,
+    /// The reasons that the harness gave for ignoring tests, each with the names of those.
+    ignored: Vec<(String, Vec<String>)>,
     left_out: usize,
     /// How many had failed when the last run of cargo ended.
     failed_before: usize,
@@ -53,7 +52,7 @@ impl Reader {
             if outcome == "FAILED" {
                 self.failures.push(name.trim_end().to_owned());
             } else if let Some(reason) = reason(outcome) {
-                self.ignored.push(format!("skipped: {}: {reason}", name.trim_end()));
+                self.ignore(name.trim_end(), reason);
             }
         }
     }
@@ -68,19 +67,26 @@ impl Reader {
         self.failed_before = self.tally.failed;
     }
 
-    /// Adds up. `skips` is what the tests wrote into the skip log.
-    pub(crate) fn finish(mut self, skips: &str) -> Report {
+    /// Adds up.
+    pub(crate) fn finish(self) -> Report {
         let mut remarks: Vec<_> = self.failures.into_iter().map(|name| format!("failed: {name}")).collect();
-        // A test that found nothing to test returned normally, so the harness counted it as passed.
-        let skips: BTreeSet<_> = skips.lines().filter(|line| !line.trim().is_empty()).collect();
-        self.tally.passed = self.tally.passed.saturating_sub(skips.len());
-        self.tally.skipped += skips.len();
-        remarks.append(&mut self.ignored);
-        remarks.extend(skips.iter().map(|line| format!("skipped: {line}")));
+        for (reason, names) in self.ignored {
+            match &names[..] {
+                few if few.len() <= FEW => remarks.extend(few.iter().map(|name| format!("skipped: {name}: {reason}"))),
+                many => remarks.push(format!("skipped: {} tests: {reason}", many.len())),
+            }
+        }
         if self.left_out > 0 {
             remarks.push(format!("the filter left out {} more", self.left_out));
         }
         Report { tally: self.tally, remarks }
+    }
+
+    fn ignore(&mut self, name: &str, reason: &str) {
+        match self.ignored.iter_mut().find(|(other, _)| other == reason) {
+            Some((_, names)) => names.push(name.to_owned()),
+            None => self.ignored.push((reason.to_owned(), vec![name.to_owned()])),
+        }
     }
 
     /// A binary that ended without its result has crashed. Which of its tests were good is not known: none counts.
@@ -105,7 +111,7 @@ fn announced(line: &str) -> Option<usize> {
     rest.strip_suffix(" tests").or_else(|| rest.strip_suffix(" test"))?.parse().ok()
 }
 
-/// Why a test was ignored: the standard harness gives it behind a comma, that of the integration tests in brackets.
+/// Why a test was ignored: the standard harness gives it behind a comma, that of the test kit in brackets.
 fn reason(outcome: &str) -> Option<&str> {
     let given = outcome.strip_prefix("ignored")?;
     given.strip_prefix(", ").or_else(|| given.strip_prefix(" (")?.strip_suffix(')'))
@@ -117,6 +123,9 @@ fn count(result: &str, what: &str) -> usize {
     part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
+/// So many tests with the same reason are named one by one.
+const FEW: usize = 5;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,16 +133,16 @@ mod tests {
     const GOOD: &str = "running 4 tests\n\
         test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s\n";
 
-    fn read(output: &str, succeeded: bool, skips: &str) -> Report {
+    fn read(output: &str, succeeded: bool) -> Report {
         let mut reader = Reader::default();
         output.lines().for_each(|line| reader.line(line));
         reader.end_of_run(succeeded);
-        reader.finish(skips)
+        reader.finish()
     }
 
     #[test]
     fn results_of_all_binaries_are_added_up() {
-        let report = read(&GOOD.repeat(2), true, "");
+        let report = read(&GOOD.repeat(2), true);
         assert_eq!(report.tally.to_string(), "6 passed, 0 failed, 2 skipped");
         assert_eq!(report.remarks, ["the filter left out 4 more"]);
         assert!(report.tally.good());
@@ -143,7 +152,7 @@ mod tests {
     fn a_failed_test_is_counted_and_named() {
         let output = "running 2 tests\ntest a ... ok\ntest b::c ... FAILED\n\
             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s\n";
-        let report = read(output, false, "");
+        let report = read(output, false);
         assert_eq!(report.tally, Tally { passed: 1, failed: 1, skipped: 0 });
         assert_eq!(report.remarks, ["failed: b::c"]);
         assert!(!report.tally.good());
@@ -151,16 +160,25 @@ mod tests {
 
     #[test]
     fn a_test_that_could_not_apply_is_skipped_not_passed() {
-        let report = read(GOOD, true, "a::b: no IPv6 here\na::b: no IPv6 here\n");
-        assert_eq!(report.tally, Tally { passed: 2, failed: 0, skipped: 2 });
+        let output = format!("test a::b   ... ignored (no IPv6 here)\n{GOOD}");
+        let report = read(&output, true);
+        assert_eq!(report.tally, Tally { passed: 3, failed: 0, skipped: 1 });
         assert_eq!(report.remarks[0], "skipped: a::b: no IPv6 here");
+    }
+
+    #[test]
+    fn many_tests_with_one_reason_are_told_in_one_line() {
+        let output =
+            |count: usize| (0..count).map(|at| format!("test t{at} ... ignored (no server)\n")).collect::<String>();
+        assert_eq!(read(&output(6), true).remarks, ["skipped: 6 tests: no server"]);
+        assert_eq!(read(&output(5), true).remarks.len(), 5);
     }
 
     #[test]
     fn what_the_harness_ignored_is_listed_with_its_reason() {
         let output =
             "test a   ... ignored (no (big) server)\ntest b ... ignored\ntest c   ... FAILED\ntest d ... ignored, e\n";
-        let report = read(output, true, "");
+        let report = read(output, true);
         assert_eq!(
             report.remarks[..3],
             ["failed: c", "skipped: a: no (big) server", "skipped: d: e"].map(String::from)
@@ -169,9 +187,9 @@ mod tests {
 
     #[test]
     fn a_build_that_fails_is_one_failure() {
-        let report = read("", false, "");
+        let report = read("", false);
         assert_eq!(report.tally.to_string(), "0 passed, 1 failed, 0 skipped");
-        assert_eq!(read(GOOD, false, "").tally.failed, 1);
+        assert_eq!(read(GOOD, false).tally.failed, 1);
     }
 
     #[test]
@@ -181,17 +199,17 @@ mod tests {
             GOOD.lines().for_each(|line| reader.line(line));
             reader.end_of_run(succeeded);
         }
-        assert_eq!(reader.finish("").tally, Tally { passed: 9, failed: 2, skipped: 3 });
+        assert_eq!(reader.finish().tally, Tally { passed: 9, failed: 2, skipped: 3 });
     }
 
     #[test]
     fn no_test_of_a_binary_that_died_counts_as_passed() {
-        let report = read(&format!("running 7 tests\ntest a ... ok\n{GOOD}running 0 tests\n"), false, "");
+        let report = read(&format!("running 7 tests\ntest a ... ok\n{GOOD}running 0 tests\n"), false);
         assert_eq!(report.tally, Tally { passed: 3, failed: 8, skipped: 1 });
     }
 
     #[test]
     fn a_run_of_no_tests_is_not_good() {
-        assert!(!read("running 0 tests\ntest result: ok. 0 passed; 0 failed; 0 ignored\n", true, "").tally.good());
+        assert!(!read("running 0 tests\ntest result: ok. 0 passed; 0 failed; 0 ignored\n", true).tally.good());
     }
 }

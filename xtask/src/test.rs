@@ -3,21 +3,17 @@
 //! The tests of the adapters and the examples are given servers that run in containers of ours; the suite in
 //! `integration-tests` starts its own, for it stops and freezes them. With `--setup`, Docker and the images are seen to
 //! first. Containers whose owner was killed are removed before and after.
-//!
-//! A test that finds on the spot that it does not apply to this machine appends the line `name: reason` to the file
-//! that `CABRANK_SKIP_LOG` names and returns. The harness calls that a pass; here it is counted as skipped.
 
 use crate::images::Image;
 use crate::servers::Servers;
 use crate::setup::Tool;
 use crate::tally::{Reader, Tally};
-use crate::{docker, images, process, servers, setup, workspace};
+use crate::{docker, images, process, servers, setup};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use std::io;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::time::Duration;
-use std::{fs, io};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -67,27 +63,22 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
     }
     sweep();
 
-    let skip_log = workspace::target().join(format!("skipped-{}.log", std::process::id()));
-    fs::create_dir_all(workspace::target())?;
-    fs::write(&skip_log, "").with_context(|| format!("cannot write {}", skip_log.display()))?;
-
     let mut reader = Reader::default();
     let servers = Servers::start(&images, install)?;
     servers.missing.iter().for_each(|missing| println!("{missing}"));
     let mut heard = true;
     for own in args.engine.own_tests() {
-        heard = heard && cargo_test(args, own, &servers.urls, &skip_log, &mut reader)?;
+        heard = heard && cargo_test(args, own, &servers.urls, &mut reader)?;
     }
     let missing = servers.missing.clone();
     // The suite must not take these for servers that are not its own.
     drop(servers);
-    heard = heard && cargo_test(args, SUITE, &[], &skip_log, &mut reader)?;
+    heard = heard && cargo_test(args, SUITE, &[], &mut reader)?;
     if !heard {
         println!("nothing was heard of the tests for {SILENCE:?}: they were killed, and those after them did not run");
     }
 
-    let report = reader.finish(&fs::read_to_string(&skip_log)?);
-    fs::remove_file(&skip_log)?;
+    let report = reader.finish();
     sweep();
     println!();
     report.remarks.iter().chain(&missing).for_each(|remark| println!("{remark}"));
@@ -98,20 +89,11 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
 }
 
 /// One run of `cargo test`. False if it fell silent and was killed.
-fn cargo_test(
-    args: &Args,
-    which: &[&str],
-    urls: &[(&str, String)],
-    skip_log: &Path,
-    reader: &mut Reader,
-) -> Result<bool> {
+fn cargo_test(args: &Args, which: &[&str], urls: &[(&str, String)], reader: &mut Reader) -> Result<bool> {
     // All binaries run, whatever fails, so that the count is that of the whole.
     let mut command = process::cargo(["test", "--no-fail-fast"]);
     command.args(which).args(&args.filter);
-    if let Some(other) = args.engine.other().filter(|_| which != SUITE) {
-        command.args(["--", "--skip", other]);
-    }
-    command.env("CABRANK_SKIP_LOG", skip_log).envs(urls.iter().map(|(name, url)| (name, url)));
+    command.envs(urls.iter().map(|(name, url)| (name, url)));
     if let Some(engine) = args.engine.name() {
         command.env("CABRANK_ENGINE", engine);
     }
@@ -138,16 +120,7 @@ impl Engine {
         }
     }
 
-    /// The part of names that a test of another engine in the same adapter has.
-    fn other(self) -> Option<&'static str> {
-        match self {
-            Self::Mysql => Some("on_mariadb::"),
-            Self::Mariadb => Some("on_mysql::"),
-            _ => None,
-        }
-    }
-
-    /// What the suite is told to confine itself to.
+    /// What the tests are told to confine themselves to.
     fn name(self) -> Option<&'static str> {
         match self {
             Self::All => None,

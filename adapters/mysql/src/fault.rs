@@ -115,12 +115,15 @@ mod tests {
 
     #[test]
     fn each_code_of_the_server_has_the_fault_of_the_table() {
+        let refused: &[u16] = &[1044, 1045, 1049, 1129, 1130, 1251, 1524, 1698, 1862, 3118, 3159, 3955, 4151];
+        let ended: &[u16] = &[1053, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1835, 1927, 3169, 4031];
+        // Written out: the code's own lists would agree with the code, whatever stood in them.
         for (codes, expected) in [
-            (RETRY, Fault::Retry),
-            (FULL, Fault::Capacity),
-            (REFUSED, Fault::Permanent),
-            (ENDED, Fault::Fatal),
-            (&[1062, 1064, 1146, 1243, 1317, 3024][..], Fault::Statement),
+            (&[1020, 1205, 1213, 1614, 3101, 3572][..], Fault::Retry),
+            (&[1040, 1203, 1226], Fault::Capacity),
+            (refused, Fault::Permanent),
+            (ended, Fault::Fatal),
+            (&[1062, 1064, 1146, 1206, 1243, 1317, 3024], Fault::Statement),
         ] {
             for &code in codes {
                 let error = Error::MySqlError(MySqlError { state: "HY000".into(), message: String::new(), code });

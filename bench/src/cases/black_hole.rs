@@ -6,8 +6,9 @@ use crate::load::{End, Load, Outcome, Pace, Query, Work};
 use crate::measure::{Bench, Measured, Point, measured};
 use crate::pools;
 use crate::pools::{Peer, Setup, Target};
-use crate::proxy::Proxy;
+use crate::proxy;
 use anyhow::Result;
+use cabrank_testing::Proxy;
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
             return Ok(());
         }
     };
-    let (proxy, url) = Proxy::before(&url)?;
+    let (proxy, url) = proxy::before(&url)?;
     for (part, at_work) in [0, 4].into_iter().enumerate() {
         bench.progress.part(part, 2);
         // Who comes when the lines are silent.
@@ -32,7 +33,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
             while_lent(&*peer)?;
             let measured = silence(&*peer, &proxy, at_work, newcomers);
             drop(peer);
-            proxy.end_lines();
+            proxy.cut();
             measured
         });
     }
@@ -52,10 +53,10 @@ fn silence(peer: &dyn Peer, proxy: &Proxy, at_work: usize, newcomers: usize) -> 
         }
         // What nobody borrows is not proved to be alive for so long.
         thread::sleep(REST);
-        proxy.black_hole();
+        proxy.swallow();
         let rescue = scope.spawn(|| {
             thread::sleep(PATIENCE);
-            proxy.end_lines();
+            proxy.cut();
         });
         let outcome = peer.run(&load(newcomers, Duration::from_secs(1)));
         rescue.join().expect("it does not panic");

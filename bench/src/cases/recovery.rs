@@ -5,8 +5,10 @@ use crate::load::{End, Load, Outcome, Pace, Query, Work};
 use crate::measure::{Bench, Point, measured, millis};
 use crate::pools;
 use crate::pools::{Peer, Setup, Target};
-use crate::proxy::{Proxy, refused_attempts};
+use crate::proxy;
+use crate::proxy::refused_attempts;
 use anyhow::Result;
+use cabrank_testing::NetworkFault;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,39 +21,41 @@ pub fn run(bench: &mut Bench) -> Result<()> {
             return Ok(());
         }
     };
-    let (proxy, url) = Proxy::before(&url)?;
+    let (proxy, url) = proxy::before(&url)?;
+    let accepted = || proxy.counts().attempts.len() as u64;
     let mut timelines = Vec::new();
     bench.rounds_anew(point, bench.pick(1, 7), POOLS, |name| {
         let setup = Setup::new(Target::Postgres(url.clone()), point.size).timeout(Duration::from_secs(3));
         let peer = pools::build(name, &setup)?;
         under_load(&*peer, Duration::from_millis(300))?;
-        let (lines, refused) = (proxy.accepted(), refused_attempts());
+        let (lines, refused) = (accepted(), refused_attempts());
         let (outcome, up) = thread::scope(|scope| {
-            let absence = scope.spawn(|| -> Result<Instant> {
+            let absence = scope.spawn(|| {
                 thread::sleep(BEFORE);
-                proxy.down();
+                proxy.set(NetworkFault::Refuse);
+                proxy.cut();
                 thread::sleep(AWAY);
-                proxy.up()?;
-                Ok(Instant::now())
+                proxy.set(NetworkFault::None);
+                Instant::now()
             });
             let outcome = under_load(&*peer, BEFORE + AWAY + AFTER);
             (outcome, absence.join().expect("it does not panic"))
         });
-        let (outcome, up) = (outcome?, up?);
+        let outcome = outcome?;
         if !timelines.iter().any(|(other, _)| *other == name) {
             timelines.push((name, timeline(&outcome, up)));
         }
         let back = Back::of(&outcome, up);
         let refused = refused_attempts().zip(refused).map_or(0, |(now, then)| now - then);
         drop(peer);
-        proxy.end_lines();
+        proxy.cut();
         Ok(measured([
             ("failed_gets", outcome.count(End::FailedGet) as f64),
             ("failed_queries", outcome.count(End::FailedQuery) as f64),
             ("first_success_ms", back.first),
             ("to_80_percent_ms", back.to_80),
             ("to_99_percent_ms", back.to_99),
-            ("connection_attempts", (refused + proxy.accepted() - lines) as f64),
+            ("connection_attempts", (refused + accepted() - lines) as f64),
             ("ops_per_s_before", back.before),
         ]))
     });

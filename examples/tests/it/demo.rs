@@ -2,13 +2,8 @@
 
 use crate::place::{Engine, Place, on_each_engine};
 use crate::program::succeeded;
+use cabrank_testing::harness::alone;
 use std::process::{Command, Output, Stdio};
-
-on_each_engine! {
-    everything_comes_as_expected_and_nothing_is_left,
-    a_smaller_pool_and_fewer_threads_do_as_well,
-    a_table_of_somebody_else_stays_as_it_is,
-}
 
 fn everything_comes_as_expected_and_nothing_is_left(place: &mut Place) {
     let output = demo(&["--url", &place.url]);
@@ -58,13 +53,11 @@ fn a_table_of_somebody_else_stays_as_it_is(place: &mut Place) {
     assert_eq!(place.observer().numbers("SELECT id FROM cabrank_demo_account"), [7]);
 }
 
-#[test]
 fn without_a_url_the_demo_runs_on_a_temporary_file() {
     let text = succeeded(&demo(&["--hold", "1"]));
     assert!(text.contains("SQLite"), "{text}");
 }
 
-#[test]
 fn a_pool_of_one_connection_leaves_out_what_needs_two() {
     let output = demo(&["--max-size", "1", "--threads", "1", "--hold", "0"]);
     let text = succeeded(&output);
@@ -72,7 +65,6 @@ fn a_pool_of_one_connection_leaves_out_what_needs_two() {
     assert!(text.contains("left out"), "{text}");
 }
 
-#[test]
 fn a_file_that_is_named_is_made_and_keeps_no_table() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("named.db");
@@ -85,7 +77,6 @@ fn a_file_that_is_named_is_made_and_keeps_no_table() {
     assert_eq!(tables, 0);
 }
 
-#[test]
 fn bad_arguments_are_refused_by_name_and_with_a_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let nowhere = directory.path().join("missing").join("demo.db").display().to_string();
@@ -109,7 +100,6 @@ fn bad_arguments_are_refused_by_name_and_with_a_remedy() {
     }
 }
 
-#[test]
 fn a_server_that_is_not_there_is_told_without_the_password() {
     let urls = ["postgres://me:secret@127.0.0.1:1/db", "mysql://me:secret@127.0.0.1:1/db"];
     // Both at once, for a pool does not give up before its `connect_timeout`.
@@ -123,7 +113,6 @@ fn a_server_that_is_not_there_is_told_without_the_password() {
     }
 }
 
-#[test]
 fn the_quick_start_of_the_readme_runs() {
     let readme = include_str!("../../../README.md");
     let program = include_str!("../../src/bin/quick_start.rs");
@@ -142,3 +131,17 @@ fn demo(args: &[&str]) -> Output {
 }
 
 const DEMO: &str = env!("CARGO_BIN_EXE_demo");
+
+cabrank_testing::tests! {
+    on_each_engine:
+        everything_comes_as_expected_and_nothing_is_left,
+        a_smaller_pool_and_fewer_threads_do_as_well,
+        a_table_of_somebody_else_stays_as_it_is;
+    alone:
+        without_a_url_the_demo_runs_on_a_temporary_file,
+        a_pool_of_one_connection_leaves_out_what_needs_two,
+        a_file_that_is_named_is_made_and_keeps_no_table,
+        bad_arguments_are_refused_by_name_and_with_a_remedy,
+        a_server_that_is_not_there_is_told_without_the_password,
+        the_quick_start_of_the_readme_runs,
+}

@@ -1,7 +1,7 @@
 //! Every program on every engine, run as a user would run it.
 //!
 //! SQLite is always there. PostgreSQL, MySQL and MariaDB are servers that `CABRANK_POSTGRES_URL`, `CABRANK_MYSQL_URL` and
-//! `CABRANK_MARIADB_URL` name; what could not run for want of them says so, and is counted as skipped.
+//! `CABRANK_MARIADB_URL` name; what cannot run for want of them is counted as ignored.
 
 mod place;
 mod program;
@@ -13,3 +13,14 @@ mod small;
 mod service;
 #[cfg(unix)]
 mod web;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cabrank_testing::harness::run([
+        demo::tests(),
+        small::tests(),
+        #[cfg(unix)]
+        web::tests(),
+    ])
+}

@@ -4,43 +4,22 @@ use cabrank_mysql::mysql;
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_postgres::postgres;
 use cabrank_sqlite::rusqlite;
-use std::io::Write;
+use cabrank_testing::harness::{Test, path, skip};
+use cabrank_testing::servers;
+pub(crate) use cabrank_testing::servers::Engine;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, fs, process, thread};
+use std::{process, thread};
 use tempfile::TempDir;
 use url::Url;
 
-/// Makes a test of each of these functions, for every engine.
-macro_rules! on_each_engine {
-    ($($name:ident),+ $(,)?) => {
-        $crate::place::on_each_engine!(@ on_sqlite Sqlite: $($name)+);
-        $crate::place::on_each_engine!(@ on_postgres Postgres: $($name)+);
-        $crate::place::on_each_engine!(@ on_mysql Mysql: $($name)+);
-        $crate::place::on_each_engine!(@ on_mariadb Mariadb: $($name)+);
+/// Makes a test of this one for every engine.
+pub(crate) fn on_each_engine(module: &str, name: &str, test: fn(&mut Place)) -> Vec<Test> {
+    let on = |engine: Engine| {
+        let name = path([module, &format!("on_{engine}"), name]);
+        Test::new(name, move || test(&mut Place::new(engine)))
     };
-    (@ $module:ident $engine:ident: $($name:ident)+) => {
-        mod $module {
-            $(
-                #[test]
-                fn $name() {
-                    let test = concat!(module_path!(), "::", stringify!($name));
-                    if let Some(mut place) = $crate::place::Place::new($crate::place::Engine::$engine, test) {
-                        super::$name(&mut place);
-                    }
-                }
-            )+
-        }
-    };
-}
-pub(crate) use on_each_engine;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Engine {
-    Sqlite,
-    Postgres,
-    Mysql,
-    Mariadb,
+    Engine::ALL.into_iter().filter(|engine| engine.is_chosen()).map(on).collect()
 }
 
 /// A database of its own.
@@ -56,20 +35,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Without a server the test cannot run: it says so in the skip log, and returns.
-    pub(crate) fn new(engine: Engine, test: &str) -> Option<Self> {
+    /// Without a server the test is skipped.
+    fn new(engine: Engine) -> Self {
         if engine == Engine::Sqlite {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("test.db");
             let url = format!("sqlite:{}", path.display());
             let observer = Observer::new(&url);
-            return Some(Self { engine, url, name: "main".into(), observer, _folder: Some(folder) });
+            return Self { engine, url, name: "main".into(), observer, _folder: Some(folder) };
         }
-        let variable = format!("CABRANK_{engine:?}_URL").to_uppercase();
-        let Some(mut url) = env::var(&variable).ok().filter(|url| !url.is_empty()) else {
-            skip(test, &format!("{variable} is not set"));
-            return None;
-        };
+        let variable = engine.url_variable();
+        let mut url = servers::url(&variable).unwrap_or_else(|reason| skip(reason));
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("cabrank_test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut observer = Observer::new(&url);
@@ -77,7 +53,7 @@ impl Place {
         let mut inside = Url::parse(&url).unwrap_or_else(|_| panic!("{variable} must be a URL"));
         inside.set_path(&name);
         url = inside.into();
-        Some(Self { engine, url, name, observer, _folder: None })
+        Self { engine, url, name, observer, _folder: None }
     }
 
     /// Another observer, who can hold locks and be sent to another thread.
@@ -178,15 +154,6 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn skip(test: &str, reason: &str) {
-    println!("skipped {test}: {reason}");
-    if let Some(log) = env::var_os("CABRANK_SKIP_LOG") {
-        let mut log = fs::OpenOptions::new().append(true).create(true).open(log).expect("the log of skipped tests");
-        // In one write: other tests append at the same time.
-        log.write_all(format!("{test}: {reason}\n").as_bytes()).expect("a line in the log");
     }
 }
 

@@ -3,13 +3,6 @@
 use crate::place::{Engine, Place, on_each_engine};
 use crate::program::{printed, printed_by};
 
-on_each_engine! {
-    queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower,
-    transactions_loses_no_payment_and_writes_nothing_where_it_only_reads,
-    database_service_serves_eight_threads_and_nobody_once_it_is_closed,
-    expiring_credentials_goes_on_while_the_token_changes,
-}
-
 fn queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower(place: &mut Place) {
     let text = printed(env!("CARGO_BIN_EXE_queries"), place);
     let gone = match place.engine {
@@ -109,4 +102,12 @@ fn assert_lines(text: &str, beginnings: &[&str]) {
 /// The whole numbers in it.
 fn numbers(line: &str) -> Vec<u32> {
     line.split(|c: char| !c.is_alphanumeric()).filter_map(|word| word.parse().ok()).collect()
+}
+
+cabrank_testing::tests! {
+    on_each_engine:
+        queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower,
+        transactions_loses_no_payment_and_writes_nothing_where_it_only_reads,
+        database_service_serves_eight_threads_and_nobody_once_it_is_closed,
+        expiring_credentials_goes_on_while_the_token_changes,
 }

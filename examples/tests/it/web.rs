@@ -7,14 +7,6 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 
-on_each_engine! {
-    under_load_no_money_is_lost_and_the_numbers_add_up,
-    told_to_end_under_load_it_answers_all_that_it_has_begun,
-    a_request_under_way_when_it_is_told_to_end_is_answered,
-    overload_is_told_at_once_and_those_in_the_queue_are_served,
-    what_does_not_end_is_aborted_at_the_deadline,
-}
-
 fn under_load_no_money_is_lost_and_the_numbers_add_up(place: &mut Place) {
     let service = Service::start(place, &["--max-size", "4", "--wait", "60"]);
     let (address, answered) = (service.address, AtomicU64::new(0));
@@ -200,3 +192,12 @@ fn balances_after(paid: &[Transfer]) -> Vec<i64> {
 
 const CLIENTS: u64 = 16;
 const SMALL: Transfer = Transfer { from: 1, to: 2, amount: 1 };
+
+cabrank_testing::tests! {
+    on_each_engine:
+        under_load_no_money_is_lost_and_the_numbers_add_up,
+        told_to_end_under_load_it_answers_all_that_it_has_begun,
+        a_request_under_way_when_it_is_told_to_end_is_answered,
+        overload_is_told_at_once_and_those_in_the_queue_are_served,
+        what_does_not_end_is_aborted_at_the_deadline,
+}

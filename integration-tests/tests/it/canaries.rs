@@ -2,7 +2,7 @@
 //! behaves otherwise, so that nobody has to find out from what breaks above. By the plain drivers, without pool or adapter.
 
 use crate::cases::eventually;
-use integration_tests::proxy::{Framing, Proxy};
+use cabrank_testing::proxy::{Framing, Proxy};
 use integration_tests::{Case, Database, Engine, Needs, Server};
 use mysql::prelude::Queryable;
 use mysql::{Opts, OptsBuilder};
@@ -96,7 +96,7 @@ fn each_request_is_answered_by_one_ready_for_query(server: &'static Server) {
         client.simple_query("").unwrap();
         let after = proxy.counts();
         let of = |kinds: &[u8], to_server: bool| -> u64 {
-            let count = |counts: &integration_tests::proxy::Counts| -> u64 {
+            let count = |counts: &cabrank_testing::proxy::Counts| -> u64 {
                 let traffic = if to_server { &counts.to_server } else { &counts.to_client };
                 kinds.iter().filter_map(|kind| traffic.by_type.get(kind)).sum()
             };

@@ -3,7 +3,8 @@
 use crate::cases::{add, eventually};
 use crate::subject::{Remote, Subject};
 use cabrank::GetError;
-use integration_tests::{Case, Fault, figure};
+use cabrank_testing::NetworkFault;
+use integration_tests::{Case, figure};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -86,7 +87,7 @@ fn close_within_cuts_what_cannot_be_cancelled<S: Remote>() {
     thread::scope(|scope| {
         let running = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::A_SECOND).map(drop));
         eventually(|| subject.running() == 1);
-        proxy.set(Fault::StallBoth);
+        proxy.set(NetworkFault::StallBoth);
         let begun = Instant::now();
         let report = pool.close_within(Duration::from_millis(500));
         let took = begun.elapsed();
@@ -95,7 +96,7 @@ fn close_within_cuts_what_cannot_be_cancelled<S: Remote>() {
         assert_eq!(report.aborted.len(), 1, "{report:?}");
     });
     // The server hears of it at the end of its statement.
-    proxy.set(Fault::None);
+    proxy.set(NetworkFault::None);
     drop(proxy);
     eventually(|| subject.sessions() == 0);
 }

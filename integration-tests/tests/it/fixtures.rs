@@ -1,9 +1,10 @@
 //! Tests of what the suite stands on, by the plain drivers: were the fixtures wrong, nothing above them could be right.
 
 use crate::cases::eventually;
+use cabrank_testing::NetworkFault;
+use cabrank_testing::proxy::{Framing, Proxy};
 use integration_tests::pgbouncer::PgBouncer;
-use integration_tests::proxy::{Framing, Proxy};
-use integration_tests::{Admin, Case, Census, Database, Engine, Fault, Needs, Server};
+use integration_tests::{Admin, Case, Census, Database, Engine, Needs, Server};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -107,18 +108,18 @@ fn a_driver_works_through_the_proxy(server: &'static Server) {
     let mut admin = Admin::log_in(server.engine(), &database.url_through(&proxy)).unwrap();
     assert_eq!(admin.number("SELECT 7").unwrap(), 7);
     assert_eq!((proxy.counts().open, proxy.counts().attempts.len()), (1, 1));
-    proxy.set(Fault::StallBoth);
+    proxy.set(NetworkFault::StallBoth);
     thread::scope(|scope| {
         let waiting = scope.spawn(|| admin.number("SELECT 8"));
         thread::sleep(Duration::from_millis(100));
         assert!(!waiting.is_finished());
-        proxy.set(Fault::None);
+        proxy.set(NetworkFault::None);
         assert_eq!(waiting.join().unwrap().unwrap(), 8);
     });
     proxy.reset();
     assert!(admin.number("SELECT 9").is_err());
     eventually(|| database.sessions().unwrap().is_empty());
-    proxy.set(Fault::Refuse);
+    proxy.set(NetworkFault::Refuse);
     assert!(Admin::log_in(server.engine(), &database.url_through(&proxy)).is_err());
 }
 
@@ -136,8 +137,7 @@ fn messages_are_counted_at_the_proxy(server: &'static Server) {
     assert_eq!(after.to_server.messages - before.to_server.messages, 10);
     // A simple query, and MySQL's COM_QUERY.
     let query = if postgres { b'Q' } else { 3 };
-    let of_type =
-        |counts: &integration_tests::proxy::Counts| counts.to_server.by_type.get(&query).copied().unwrap_or(0);
+    let of_type = |counts: &cabrank_testing::proxy::Counts| counts.to_server.by_type.get(&query).copied().unwrap_or(0);
     assert_eq!(of_type(&after) - of_type(&before), 10);
     if postgres {
         assert_eq!(after.to_client.by_type[&b'Z'] - before.to_client.by_type[&b'Z'], 10);

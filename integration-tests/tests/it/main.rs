@@ -27,9 +27,8 @@ mod cases;
 mod fixtures;
 mod watch;
 
-use std::process::ExitCode;
-
 use integration_tests::Case;
+use std::process::ExitCode;
 use subject::{Remote, Subject};
 
 fn main() -> ExitCode {

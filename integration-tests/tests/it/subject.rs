@@ -1,12 +1,10 @@
 //! What the suite must be able to ask of an engine and its adapter. The suite is written against this alone.
 
-use std::time::Duration;
-
+use crate::watch::Watch;
 use cabrank::{Builder, Manager, Pool, PooledConnection, Transact};
 use integration_tests::{Database, Engine};
+use std::time::Duration;
 use url::Url;
-
-use crate::watch::Watch;
 
 pub(crate) type Conn<S> = <<S as Subject>::Manager as Manager>::Connection;
 pub(crate) type Error<S> = <<S as Subject>::Manager as Manager>::Error;

@@ -3,8 +3,9 @@
 use crate::cases::add;
 use crate::subject::{Error, Remote, Subject, SubjectPool};
 use cabrank::TransactionError;
-use integration_tests::proxy::Way;
-use integration_tests::{Case, Fault};
+use cabrank_testing::NetworkFault;
+use cabrank_testing::proxy::Way;
+use integration_tests::Case;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
 
 pub(crate) fn remote_cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_deadlock_is_run_again);
-    add!(cases, S, Server, a_commit_whose_line_is_cut_is_unknown_and_not_run_again);
+    add!(cases, S, Server, a_commit_whose_connection_is_aborted_is_unknown_and_not_run_again);
 }
 
 fn no_increment_is_lost<S: Subject>() {
@@ -81,7 +82,7 @@ fn a_deadlock_is_run_again<S: Remote>() {
 }
 
 /// The server commits, and its answer does not come.
-fn a_commit_whose_line_is_cut_is_unknown_and_not_run_again<S: Remote>() {
+fn a_commit_whose_connection_is_aborted_is_unknown_and_not_run_again<S: Remote>() {
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(1));
@@ -92,7 +93,7 @@ fn a_commit_whose_line_is_cut_is_unknown_and_not_run_again<S: Remote>() {
             pool.transaction().retries(3).run(|tx| -> Result<(), Error<S>> {
                 attempts.fetch_add(1, Ordering::Relaxed);
                 S::execute_in(tx, "UPDATE account SET money = 7")?;
-                proxy.set(Fault::Stall(Way::ToClient));
+                proxy.set(NetworkFault::Stall(Way::ToClient));
                 Ok(())
             })
         });
@@ -105,7 +106,7 @@ fn a_commit_whose_line_is_cut_is_unknown_and_not_run_again<S: Remote>() {
         assert!(matches!(outcome, Err(TransactionError::Unknown(_))), "{outcome:?}");
     });
     assert_eq!(attempts.into_inner(), 1);
-    proxy.set(Fault::None);
+    proxy.set(NetworkFault::None);
     assert_eq!(money::<S>(&pool), 7);
 }
 

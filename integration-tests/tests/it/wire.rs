@@ -6,7 +6,7 @@ use crate::postgres::Postgres;
 use crate::subject::{Error, Guard, Remote, Subject, SubjectPool};
 use cabrank_mysql::mysql;
 use cabrank_mysql::mysql::prelude::Queryable;
-use integration_tests::proxy::{Framing, Proxy};
+use cabrank_testing::proxy::{Framing, Proxy};
 use integration_tests::{Case, Needs, figure};
 
 pub(crate) fn cases() -> Vec<Case> {

@@ -1,8 +1,9 @@
 //! The end of a pool, and its resizing, in every state that its connections can be in.
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{Pool, SLACK, assert_closes_clean, assert_whole, builder, eventually, hold, ms, set_up, timed};
+use crate::support::{Pool, SLACK, builder, hold, ms};
 use cabrank::{Fault, GetError, PooledConnection};
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::{eventually, timed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -38,7 +39,7 @@ const STATES: [State; 11] = [
 ];
 
 /// A pool of two in this state, and what must stay held for it.
-fn pool_in(server: &Server, state: State) -> (Pool, Vec<crate::support::Guard>) {
+fn pool_in(server: &FakeServer, state: State) -> (Pool, Vec<crate::support::Guard>) {
     server.allow(2);
     let pool = builder()
         .max_size(2)
@@ -58,30 +59,30 @@ fn pool_in(server: &Server, state: State) -> (Pool, Vec<crate::support::Guard>) 
         State::Empty | State::Lent | State::Waiting => {}
         State::Idle => held.clear(),
         State::Opening => {
-            server.order(Call::Connect, Verdict::Never);
+            server.order(Call::Connect, Outcome::Never);
             assert!(pool.try_get().is_none());
             eventually("it opens", || pool.stats().opening == 1);
         }
         State::Checking => {
-            server.order(Call::Check, Verdict::Never);
+            server.order(Call::Check, Outcome::Never);
             held.clear();
             assert!(pool.try_get().is_none());
             eventually("it is checked", || server.now_in(Call::Check) == 1);
         }
         State::Resetting => {
-            server.order(Call::Reset, Verdict::Never);
+            server.order(Call::Reset, Outcome::Never);
             held.iter_mut().for_each(|conn| conn.litter());
             held.clear();
             eventually("they are reset", || server.now_in(Call::Reset) == 2);
         }
         State::Stuck => {
-            server.order(Call::Reset, Verdict::Stuck);
+            server.order(Call::Reset, Outcome::Stuck);
             held.iter_mut().for_each(|conn| conn.litter());
             held.clear();
             eventually("they are stuck", || pool.stats().stuck == 2);
         }
         State::Closing | State::Aborted => {
-            server.order(Call::Close, if state == State::Closing { Verdict::Never } else { Verdict::Stuck });
+            server.order(Call::Close, if state == State::Closing { Outcome::Never } else { Outcome::Stuck });
             held.drain(..).for_each(PooledConnection::discard);
             eventually("they close", || server.now_in(Call::Close) == 2);
             if state == State::Aborted {
@@ -89,7 +90,7 @@ fn pool_in(server: &Server, state: State) -> (Pool, Vec<crate::support::Guard>) 
             }
         }
         State::Outage => {
-            server.order(Call::Connect, Verdict::Err(Fault::Unavailable));
+            server.order(Call::Connect, Outcome::Err(Fault::Unavailable));
             assert!(pool.get_timeout(ms(1)).is_err());
             eventually("the outage is known", || pool.stats().open_failures > 0);
         }
@@ -100,7 +101,7 @@ fn pool_in(server: &Server, state: State) -> (Pool, Vec<crate::support::Guard>) 
 #[test]
 fn close_returns_at_once_in_every_state_and_refuses_from_then_on() {
     for state in STATES {
-        let server = Server::new();
+        let server = FakeServer::new();
         let (pool, held) = pool_in(&server, state);
         thread::scope(|scope| {
             let waiter = (state == State::Waiting).then(|| scope.spawn(|| pool.get()));
@@ -114,7 +115,7 @@ fn close_returns_at_once_in_every_state_and_refuses_from_then_on() {
         assert!(pool.try_get().is_none());
         drop(held);
         server.heal();
-        assert_closes_clean(&server, &pool);
+        server.assert_closes_clean(&pool);
     }
 }
 
@@ -129,7 +130,7 @@ fn close_within_returns_in_time_in_every_state_and_says_what_is_left() {
 
 fn close_in_time(state: State) {
     const SPAN: Duration = Duration::from_secs(1);
-    let server = Server::new();
+    let server = FakeServer::new();
     let (pool, held) = pool_in(&server, state);
     let (report, took) = timed(|| pool.close_within(SPAN));
     assert!(took < SPAN + SLACK, "{state:?}: {took:?}");
@@ -144,14 +145,14 @@ fn close_in_time(state: State) {
     }
     drop(held);
     server.heal();
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
 }
 
 #[test]
 fn resizing_in_every_state_loses_no_slot_and_breaks_no_limit() {
     for state in STATES {
         for size in [1, 3] {
-            let server = Server::new();
+            let server = FakeServer::new();
             let (pool, held) = pool_in(&server, state);
             server.allow(3);
             pool.resize(size).unwrap();
@@ -159,15 +160,15 @@ fn resizing_in_every_state_loses_no_slot_and_breaks_no_limit() {
             drop(held);
             server.heal();
             eventually("the surplus is gone", || pool.stats().open + pool.stats().closing <= size);
-            assert_whole(&server, &pool);
-            assert_closes_clean(&server, &pool);
+            server.assert_no_leaks(&pool);
+            server.assert_closes_clean(&pool);
         }
     }
 }
 
 #[test]
 fn a_pool_cannot_be_resized_to_nothing_or_below_min_idle() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(4).min_idle(2).build_lazy(server.manager()).unwrap();
     for size in [0, 1] {
         assert!(!pool.resize(size).unwrap_err().is_empty());
@@ -177,7 +178,7 @@ fn a_pool_cannot_be_resized_to_nothing_or_below_min_idle() {
 
 #[test]
 fn close_within_waits_for_loans_that_end_in_time() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 2);
     thread::scope(|scope| {
@@ -194,15 +195,15 @@ fn close_within_waits_for_loans_that_end_in_time() {
 #[test]
 fn close_within_cancels_what_runs_then_aborts_it_and_names_the_call_site() {
     for (cancel, cancelled, aborted) in [
-        (Verdict::Ok, 1, 0),
-        (Verdict::Err(Fault::Statement), 0, 1),
-        (Verdict::Panic, 0, 1),
+        (Outcome::Ok, 1, 0),
+        (Outcome::Err(Fault::Statement), 0, 1),
+        (Outcome::Panic, 0, 1),
         // Its own limit ends it.
-        (Verdict::Never, 0, 1),
+        (Outcome::Never, 0, 1),
     ] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
-        server.order(Call::Query, Verdict::Never);
+        server.order(Call::Query, Outcome::Never);
         server.order(Call::Cancel, cancel);
         thread::scope(|scope| {
             let line = line!() + 2;
@@ -227,7 +228,7 @@ fn close_within_cancels_what_runs_then_aborts_it_and_names_the_call_site() {
 
 #[test]
 fn closing_twice_and_from_eight_threads_at_a_time_is_closing_once() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
     drop(hold(&pool, 4));
     thread::scope(|scope| {
@@ -242,25 +243,25 @@ fn closing_twice_and_from_eight_threads_at_a_time_is_closing_once() {
             });
         }
     });
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
     assert_eq!(server.count(Call::Close), 4);
 }
 
 #[test]
 fn close_within_any_time_ends_as_soon_as_everything_is_gone() {
     for span in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(u64::MAX), Duration::MAX] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
         drop(hold(&pool, 2));
         let (_, took) = timed(|| pool.close_within(span));
         assert!(took < SLACK, "{span:?}: {took:?}");
-        assert_closes_clean(&server, &pool);
+        server.assert_closes_clean(&pool);
     }
 }
 
 #[test]
 fn in_a_hook_get_fails_close_and_close_within_return_and_nothing_waits_for_itself() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let own: Arc<Mutex<Option<Pool>>> = Arc::default();
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let (pool_in_hook, log) = (Arc::clone(&own), Arc::clone(&told));
@@ -284,12 +285,12 @@ fn in_a_hook_get_fails_close_and_close_within_return_and_nothing_waits_for_itsel
     eventually("the hook has run", || told.lock().unwrap().len() == 3);
     assert_eq!(*told.lock().unwrap(), ["refused", "false", "at once"]);
     own.lock().unwrap().take();
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
 }
 
 #[test]
 fn the_last_handle_may_be_dropped_in_a_hook() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let own: Arc<Mutex<Option<Pool>>> = Arc::default();
     let in_hook = Arc::clone(&own);
     let pool = builder()
@@ -300,7 +301,7 @@ fn the_last_handle_may_be_dropped_in_a_hook() {
         })
         .build_lazy(server.manager())
         .unwrap();
-    server.order(Call::Connect, Verdict::Never);
+    server.order(Call::Connect, Outcome::Never);
     assert!(pool.try_get().is_none());
     eventually("it connects", || server.now_in(Call::Connect) == 1);
     *own.lock().unwrap() = Some(pool);
@@ -311,8 +312,8 @@ fn the_last_handle_may_be_dropped_in_a_hook() {
 
 #[test]
 fn dropping_the_last_handle_closes_what_is_idle_and_lent_ones_when_they_come_back() {
-    let server = Server::new();
-    let pool = builder().max_size(3).on_open(set_up(server.world())).build_lazy(server.manager()).unwrap();
+    let server = FakeServer::new();
+    let pool = builder().max_size(3).on_open(server.set_up()).build_lazy(server.manager()).unwrap();
     let mut held = hold(&pool, 3);
     held.truncate(1);
     let ((), took) = timed(|| drop(pool));

@@ -1,11 +1,12 @@
 //! Settings: what is refused, what the extremes do, and the defaults that the documentation tells.
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{Pool, SLACK, assert_closes_clean, builder, eventually, hold, ms, timed};
+use crate::support::{Pool, SLACK, builder, hold, ms};
 use cabrank::{BuildError, Builder, SessionPolicy};
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::{eventually, timed};
 use std::time::Duration;
 
-type Setting = fn(Builder<crate::fake::Fake<true>>) -> Builder<crate::fake::Fake<true>>;
+type Setting = fn(Builder<cabrank_testing::fake::FakeManager>) -> Builder<cabrank_testing::fake::FakeManager>;
 
 #[test]
 fn every_rule_is_refused_by_name_and_all_problems_are_told_at_once() {
@@ -33,7 +34,7 @@ fn every_rule_is_refused_by_name_and_all_problems_are_told_at_once() {
     ];
     for (field, setting) in rules {
         for lazy in [true, false] {
-            let server = Server::new();
+            let server = FakeServer::new();
             let builder = setting(Pool::builder());
             let outcome = if lazy { builder.build_lazy(server.manager()) } else { builder.build(server.manager()) };
             let Err(BuildError::Config(problems)) = outcome else { panic!("{field} was not refused") };
@@ -41,7 +42,7 @@ fn every_rule_is_refused_by_name_and_all_problems_are_told_at_once() {
             assert_eq!(server.count(Call::Connect), 0);
         }
     }
-    let server = Server::new();
+    let server = FakeServer::new();
     let broken = rules.iter().fold(Pool::builder(), |builder, (_, setting)| setting(builder));
     let error = broken.build(server.manager()).unwrap_err();
     let text = error.to_string();
@@ -53,7 +54,7 @@ fn every_rule_is_refused_by_name_and_all_problems_are_told_at_once() {
 #[test]
 fn the_defaults_are_those_that_the_builder_documents() {
     let source = include_str!("../../src/builder.rs");
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = Pool::builder().build_lazy(server.manager()).unwrap();
     let config = pool.config();
     let duration = |span: Duration| match span {
@@ -108,7 +109,7 @@ fn documented_default(source: &str, setting: &str) -> String {
 fn the_largest_sizes_and_durations_work() {
     let endless = [Duration::MAX, Duration::MAX - Duration::from_nanos(1), Duration::from_secs(u64::MAX)];
     for (span, jitter) in endless.into_iter().flat_map(|span| [(span, 0.0), (span, 0.1)]) {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = Pool::builder()
             .max_size(u32::MAX)
             .max_waiters(u32::MAX)
@@ -133,16 +134,16 @@ fn the_largest_sizes_and_durations_work() {
         }
         eventually("all are reset", || pool.stats().idle == 20);
         server.kill_sessions();
-        server.next(Call::Check, Verdict::Panic);
+        server.next(Call::Check, Outcome::Panic);
         drop(hold(&pool, 3));
         pool.resize(u32::MAX).unwrap();
-        assert_closes_clean(&server, &pool);
+        server.assert_closes_clean(&pool);
     }
 }
 
 #[test]
 fn the_smallest_durations_work() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let tiny = Duration::from_nanos(1);
     let pool = Pool::builder()
         .max_size(1)
@@ -160,21 +161,21 @@ fn the_smallest_durations_work() {
     for _ in 0..100 {
         pool.get().unwrap().litter();
     }
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
 
     // Nothing can be opened in no time; that does not hang.
-    let server = Server::new();
-    server.order(Call::Connect, Verdict::Never);
+    let server = FakeServer::new();
+    server.order(Call::Connect, Outcome::Never);
     let pool = builder().connect_timeout(tiny).max_size(1).build_lazy(server.manager()).unwrap();
     let (outcome, took) = timed(|| pool.get_timeout(ms(50)));
     assert!(outcome.is_err() && took < ms(50) + SLACK, "{took:?}");
     assert!(server.count(Call::Connect) <= 6, "{} attempts in 50 ms", server.count(Call::Connect));
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
 }
 
 #[test]
 fn the_shortest_lifetime_does_not_open_and_close_in_a_tight_loop() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder()
         .max_size(1)
         .min_idle(1)
@@ -185,13 +186,13 @@ fn the_shortest_lifetime_does_not_open_and_close_in_a_tight_loop() {
     crate::stale::pass(ms(100));
     let connects = server.count(Call::Connect);
     assert!((2..=11).contains(&connects), "{connects} connects in 100 ms");
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
 }
 
 #[test]
 fn with_the_longest_backoff_an_outage_is_not_a_tight_loop() {
-    let server = Server::new();
-    server.order(Call::Connect, Verdict::Err(cabrank::Fault::Unavailable));
+    let server = FakeServer::new();
+    server.order(Call::Connect, Outcome::Err(cabrank::Fault::Unavailable));
     let pool = builder().max_size(1).backoff(Duration::MAX, Duration::MAX).build_lazy(server.manager()).unwrap();
     assert!(pool.get_timeout(ms(100)).unwrap_err().is_timeout());
     assert!(server.count(Call::Connect) <= 2, "{} attempts in 100 ms", server.count(Call::Connect));

@@ -1,15 +1,16 @@
 //! What errors say: numbers, holders, causes, hints.
 
-use crate::server::{Call, Server, Verdict};
 use crate::stale::pass;
-use crate::support::{Pool, builder, eventually, hold, ms};
+use crate::support::{Pool, builder, hold, ms};
 use cabrank::{Fault, GetError};
+use cabrank_testing::eventually;
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use std::error::Error;
 use std::thread;
 
 #[test]
 fn a_time_out_tells_how_long_it_waited_the_numbers_and_the_holders_by_call_site() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = Pool::builder().name("orders").max_size(4).build_lazy(server.manager()).unwrap();
     let (many, one) = (line!() + 1, line!() + 2);
     let held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
@@ -36,9 +37,9 @@ fn a_time_out_tells_how_long_it_waited_the_numbers_and_the_holders_by_call_site(
 
 #[test]
 fn a_time_out_in_an_outage_tells_the_cause_and_its_age_to_every_waiter() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
-    server.order(Call::Connect, Verdict::Err(Fault::Unavailable));
+    server.order(Call::Connect, Outcome::Err(Fault::Unavailable));
     thread::scope(|scope| {
         for _ in 0..20 {
             scope.spawn(|| {
@@ -50,7 +51,7 @@ fn a_time_out_in_an_outage_tells_the_cause_and_its_age_to_every_waiter() {
                 );
                 // The text tells the cause, so the chain does not tell it again; it is in the report.
                 let (cause, age) = error.report().unwrap().last_connect_error.clone().expect("the cause is not lost");
-                assert!(cause.is::<crate::fake::FakeError>() && age < ms(700), "{cause}");
+                assert!(cause.is::<cabrank_testing::fake::FakeError>() && age < ms(700), "{cause}");
                 assert!(error.source().is_none());
             });
         }
@@ -68,18 +69,18 @@ fn a_time_out_in_an_outage_tells_the_cause_and_its_age_to_every_waiter() {
 
 #[test]
 fn an_attempt_that_takes_too_long_is_told_as_such() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).connect_timeout(ms(20)).build_lazy(server.manager()).unwrap();
-    server.order(Call::Connect, Verdict::Slow(ms(10_000)));
+    server.order(Call::Connect, Outcome::Slow(ms(10_000)));
     let error = pool.get_timeout(ms(100)).unwrap_err();
     // The driver's own error, or the pool's word if the driver said Ok all the same.
     let text = error.to_string();
     assert!(text.contains("Connect failed: Fatal") || text.contains("connecting took longer than"), "{text}");
 
     // A late Ok.
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).connect_timeout(ms(20)).build_lazy(server.manager()).unwrap();
-    server.order(Call::Connect, Verdict::Stuck);
+    server.order(Call::Connect, Outcome::Stuck);
     thread::scope(|scope| {
         let waiter = scope.spawn(|| pool.get_timeout(ms(300)).unwrap_err());
         eventually("it is overdue", || pool.stats().stuck == 1);
@@ -92,7 +93,7 @@ fn an_attempt_that_takes_too_long_is_told_as_such() {
 
 #[test]
 fn the_hint_names_only_what_this_thread_itself_holds() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(3).build_lazy(server.manager()).unwrap();
     let (first, _second, moved) = (pool.get().unwrap(), pool.get().unwrap(), pool.get().unwrap());
     let error = pool.get_timeout(ms(1)).unwrap_err();
@@ -114,7 +115,7 @@ fn the_hint_names_only_what_this_thread_itself_holds() {
 
 #[test]
 fn at_most_sixteen_holders_are_told_and_three_call_sites() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(40).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 40);
     let error = pool.get_timeout(ms(1)).unwrap_err();
@@ -127,7 +128,7 @@ fn at_most_sixteen_holders_are_told_and_three_call_sites() {
 
 #[test]
 fn holders_tell_the_longest_loan_first_and_where_it_was_taken() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
     let first = pool.get().unwrap();
     pass(ms(2));
@@ -141,7 +142,7 @@ fn holders_tell_the_longest_loan_first_and_where_it_was_taken() {
 
 #[test]
 fn the_other_errors_say_what_happened() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).max_waiters(1).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 1);
     thread::scope(|scope| {
@@ -156,8 +157,8 @@ fn the_other_errors_say_what_happened() {
     let error = pool.get().unwrap_err();
     assert!(error.is_closed() && error.to_string() == "the pool is closed", "{error}");
 
-    let server = Server::new();
-    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    let server = FakeServer::new();
+    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     let pool = builder().build_lazy(server.manager()).unwrap();
     let error = pool.get().unwrap_err();
     assert!(matches!(&error, GetError::Connect(cause) if cause.fault == Fault::Permanent));
@@ -189,7 +190,7 @@ fn a_cause_is_told_with_all_that_lies_behind_it_and_nothing_is_told_twice() {
 
 #[test]
 fn what_lies_behind_a_closures_error_stays_in_the_chain() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().build_lazy(server.manager()).unwrap();
     let outcome = pool.run(|conn| -> anyhow::Result<()> {
         let lost = Err::<(), _>(crate::transactions::error(Fault::Statement));
@@ -198,5 +199,5 @@ fn what_lies_behind_a_closures_error_stays_in_the_chain() {
     });
     let error = anyhow::Error::from(outcome.unwrap_err());
     assert_eq!(error.to_string(), "while paying");
-    assert!(error.chain().any(|link| link.is::<crate::fake::FakeError>()), "{error:#}");
+    assert!(error.chain().any(|link| link.is::<cabrank_testing::fake::FakeError>()), "{error:#}");
 }

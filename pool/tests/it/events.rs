@@ -1,32 +1,33 @@
 //! What the pool tells its event handler while it works. (For `tracing` see `tests/quiet.rs`.)
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{Ear, assert_closes_clean, builder, eventually, hold, ms, set_up};
+use crate::support::{builder, hold, ms};
 use cabrank::{Fault, PooledConnection};
+use cabrank_testing::eventually;
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[test]
 fn every_event_is_told_with_what_it_is_about() {
-    let server = Server::new();
-    let ear = Ear::new(&server);
+    let server = FakeServer::new();
+    let recorder = server.recorder();
     let pool = builder()
         .max_size(1)
         .max_waiters(1)
         .check_after(Duration::ZERO)
         .leak_after(ms(30))
-        .on_open(set_up(server.world()))
-        .event_handler(ear.clone())
+        .on_open(server.set_up())
+        .event_handler(recorder.clone())
         .build_lazy(server.manager())
         .unwrap();
-    server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
+    server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
     drop(pool.get().unwrap());
     pool.get().unwrap().litter();
-    eventually("it is reset", || ear.count("reset 1: ok") == 1);
-    server.next(Call::Reset, Verdict::Err(Fault::Statement));
+    eventually("it is reset", || recorder.count("reset 1: ok") == 1);
+    server.next(Call::Reset, Outcome::Err(Fault::Statement));
     pool.get().unwrap().litter();
-    eventually("it is closed", || ear.count("closed 1: reset_failed after 3") == 1);
-    server.next(Call::Check, Verdict::Err(Fault::Fatal));
+    eventually("it is closed", || recorder.count("closed 1: reset_failed after 3") == 1);
+    server.next(Call::Check, Outcome::Err(Fault::Fatal));
     drop(pool.get().unwrap());
     let held = hold(&pool, 1);
     assert!(pool.get_timeout(ms(1)).is_err());
@@ -34,11 +35,11 @@ fn every_event_is_told_with_what_it_is_about() {
         let waiter = scope.spawn(|| pool.get());
         eventually("one waits", || pool.stats().waiting == 1);
         assert!(pool.get().is_err());
-        eventually("it is reported", || ear.count("leaked cabrank: connection 3 checked out at ") == 1);
+        eventually("it is reported", || recorder.count("leaked cabrank: connection 3 checked out at ") == 1);
         drop(held);
         PooledConnection::discard(waiter.join().unwrap().unwrap());
     });
-    eventually("all is told", || ear.count("closed") == 3);
+    eventually("all is told", || recorder.count("closed") == 3);
     for (line, least) in [
         ("open failed: Connect failed: Unavailable", 1),
         ("opened 1", 1),
@@ -54,15 +55,15 @@ fn every_event_is_told_with_what_it_is_about() {
         ("timed out: pool \"cabrank\" of 1 has 1 in use", 1),
         ("overloaded: pool \"cabrank\" of 1 has 1 in use", 1),
     ] {
-        assert_eq!(ear.count(line), least, "{line:?} in {:#?}", ear.heard());
+        assert_eq!(recorder.count(line), least, "{line:?} in {:#?}", recorder.events());
     }
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
 }
 
 #[test]
 fn events_of_loans_come_in_the_callers_thread_and_the_others_in_a_worker() {
-    let server = Server::new();
-    let pool = builder().max_size(1).event_handler(Ear::new(&server)).build_lazy(server.manager()).unwrap();
+    let server = FakeServer::new();
+    let pool = builder().max_size(1).event_handler(server.recorder()).build_lazy(server.manager()).unwrap();
     drop(pool.get().unwrap());
     assert_eq!(server.by_thread(Call::Event), (1, 2), "opened; checked out, checked in");
 }
@@ -83,7 +84,7 @@ fn an_event_handler_may_use_the_pool() {
             }
         }
     }
-    let server = Server::new();
+    let server = FakeServer::new();
     let asks = Arc::new(Asks(Mutex::default(), Mutex::default()));
     let pool = builder().max_size(2).event_handler(asks.clone()).build_lazy(server.manager()).unwrap();
     // Within the handler the lock of `Asks` is held: a handler that is told of what it does itself would block.
@@ -92,5 +93,5 @@ fn an_event_handler_may_use_the_pool() {
     PooledConnection::discard(conn);
     eventually("it was told", || !asks.1.lock().unwrap().is_empty());
     asks.0.lock().unwrap().take();
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
 }

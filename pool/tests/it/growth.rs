@@ -1,14 +1,15 @@
 //! How a pool grows: for those who wait, for `min_idle`, and no further.
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{Pool, SLACK, builder, eventually, hold, ms, pool_of, timed};
+use crate::support::{Pool, SLACK, builder, hold, ms, pool_of};
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::{eventually, timed};
 use std::time::Duration;
 
 #[test]
 fn a_connection_that_comes_too_late_for_the_one_who_asked_is_there_for_the_next() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 4);
-    server.order(Call::Connect, Verdict::Never);
+    server.order(Call::Connect, Outcome::Never);
     assert!(pool.get_timeout(ms(30)).unwrap_err().is_timeout());
     server.release(Call::Connect);
     eventually("it is open", || pool.stats().idle == 1);
@@ -18,9 +19,9 @@ fn a_connection_that_comes_too_late_for_the_one_who_asked_is_there_for_the_next(
 
 #[test]
 fn a_thousand_who_cannot_wait_for_a_slow_connect_do_not_connect_a_thousand_times() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 4);
-    server.order(Call::Connect, Verdict::Slow(ms(300)));
+    server.order(Call::Connect, Outcome::Slow(ms(300)));
     std::thread::scope(|scope| {
         for _ in 0..20 {
             scope.spawn(|| {
@@ -37,11 +38,11 @@ fn a_thousand_who_cannot_wait_for_a_slow_connect_do_not_connect_a_thousand_times
 
 #[test]
 fn a_spike_that_the_present_connections_can_serve_opens_at_most_two_more() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(50);
     let pool = builder().max_size(50).min_idle(5).build(server.manager()).unwrap();
     eventually("five are idle", || pool.stats().idle == 5);
-    server.order(Call::Connect, Verdict::Slow(ms(150)));
+    server.order(Call::Connect, Outcome::Slow(ms(150)));
     let ((), took) = timed(|| {
         std::thread::scope(|scope| {
             for _ in 0..50 {
@@ -59,9 +60,9 @@ fn a_spike_that_the_present_connections_can_serve_opens_at_most_two_more() {
 
 #[test]
 fn a_cold_pool_opens_at_once_what_the_waiters_need() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 8);
-    server.order(Call::Connect, Verdict::Never);
+    server.order(Call::Connect, Outcome::Never);
     std::thread::scope(|scope| {
         let waiters: Vec<_> = (0..8).map(|_| scope.spawn(|| pool.get().unwrap())).collect();
         eventually("eight connect at the same time", || server.now_in(Call::Connect) == 8);
@@ -73,7 +74,7 @@ fn a_cold_pool_opens_at_once_what_the_waiters_need() {
 
 #[test]
 fn a_pool_grows_for_a_steady_need() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 8);
     drop(hold(&pool, 1));
     let held = hold(&pool, 8);
@@ -82,7 +83,7 @@ fn a_pool_grows_for_a_steady_need() {
 
 #[test]
 fn min_idle_is_refilled_and_never_above_max_size() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(4);
     let pool = builder().max_size(4).min_idle(2).build_lazy(server.manager()).unwrap();
     eventually("two are idle", || pool.stats().idle == 2);
@@ -99,7 +100,7 @@ fn min_idle_is_refilled_and_never_above_max_size() {
 
 #[test]
 fn set_min_idle_opens_in_the_background() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 4);
     assert_eq!(server.count(Call::Connect), 0);
     pool.set_min_idle(3).unwrap();
@@ -110,12 +111,12 @@ fn set_min_idle_opens_in_the_background() {
 #[test]
 fn build_opens_min_idle_but_at_least_one_and_build_lazy_waits_for_none() {
     for (min_idle, opened) in [(0, 1), (3, 3)] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool: Pool = builder().max_size(4).min_idle(min_idle).build(server.manager()).unwrap();
         assert_eq!(pool.stats().idle, opened);
     }
-    let server = Server::new();
-    server.order(Call::Connect, Verdict::Never);
+    let server = FakeServer::new();
+    server.order(Call::Connect, Outcome::Never);
     let (pool, took) = timed(|| builder().min_idle(3).build_lazy(server.manager()).unwrap());
     assert!(took < SLACK, "{took:?}");
     assert_eq!(pool.stats().open, 0);
@@ -123,7 +124,7 @@ fn build_opens_min_idle_but_at_least_one_and_build_lazy_waits_for_none() {
 
 #[test]
 fn growing_the_pool_serves_those_who_wait() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 1);
     server.allow(3);
     let held = hold(&pool, 1);
@@ -141,10 +142,10 @@ fn growing_the_pool_serves_those_who_wait() {
 
 #[test]
 fn an_attempt_that_drags_on_does_not_hold_up_the_next() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 4);
     let held = hold(&pool, 1);
-    server.next(Call::Connect, Verdict::Never);
+    server.next(Call::Connect, Outcome::Never);
     std::thread::scope(|scope| {
         // While loans go on, one is opened at a time. Of two waiters the second needs another one.
         let first = scope.spawn(|| timed(|| pool.get_timeout(Duration::from_secs(5))));

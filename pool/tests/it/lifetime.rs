@@ -1,14 +1,15 @@
 //! How connections age: `max_lifetime`, its jitter, `idle_timeout`, `evict_all`.
 
-use crate::server::{Call, Server};
 use crate::stale::pass;
-use crate::support::{Ear, assert_whole, builder, closed_by, eventually, hold, ms};
+use crate::support::{builder, closed_by, hold, ms};
 use cabrank::{CloseReason, PooledConnection};
+use cabrank_testing::eventually;
+use cabrank_testing::fake::{Call, FakeServer};
 use std::time::{Duration, Instant};
 
 #[test]
 fn an_expired_connection_is_not_lent_and_not_kept() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(2);
     let pool = builder().max_size(2).max_lifetime(ms(60)).lifetime_jitter(0.0).build_lazy(server.manager()).unwrap();
 
@@ -37,7 +38,7 @@ fn an_expired_connection_is_not_lent_and_not_kept() {
 
 #[test]
 fn a_loan_that_is_out_is_left_alone_when_its_connection_expires() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).max_lifetime(ms(10)).build_lazy(server.manager()).unwrap();
     let mut conn = pool.get().unwrap();
     pass(ms(30));
@@ -47,14 +48,14 @@ fn a_loan_that_is_out_is_left_alone_when_its_connection_expires() {
 
 #[test]
 fn lifetimes_are_spread_downward_so_that_what_was_opened_together_ends_apart() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(64);
-    let ear = Ear::new(&server);
+    let recorder = server.recorder();
     let pool = builder()
         .max_size(64)
         .max_lifetime(ms(1_000))
         .lifetime_jitter(0.8)
-        .event_handler(ear.clone())
+        .event_handler(recorder.clone())
         .build_lazy(server.manager())
         .unwrap();
     let opened = Instant::now();
@@ -74,7 +75,7 @@ fn lifetimes_are_spread_downward_so_that_what_was_opened_together_ends_apart() {
 
 #[test]
 fn idle_connections_are_closed_after_the_idle_timeout_down_to_min_idle() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(6);
     let pool = builder().max_size(6).min_idle(2).idle_timeout(ms(40)).build_lazy(server.manager()).unwrap();
     drop(hold(&pool, 6));
@@ -86,7 +87,7 @@ fn idle_connections_are_closed_after_the_idle_timeout_down_to_min_idle() {
 
 #[test]
 fn a_check_does_not_count_as_use() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(2).idle_timeout(ms(100)).keepalive(ms(10)).build_lazy(server.manager()).unwrap();
     drop(pool.get().unwrap());
     eventually("it is closed though it was kept alive", || closed_by(&pool, CloseReason::Idle) == 1);
@@ -95,7 +96,7 @@ fn a_check_does_not_count_as_use() {
 
 #[test]
 fn evict_all_closes_idle_ones_at_once_and_lent_ones_when_they_come_back() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(3);
     let pool = builder().max_size(3).build_lazy(server.manager()).unwrap();
     let mut held = hold(&pool, 3);
@@ -108,21 +109,21 @@ fn evict_all_closes_idle_ones_at_once_and_lent_ones_when_they_come_back() {
     eventually("the lent ones are gone", || server.live() == 0);
     assert_eq!(closed_by(&pool, CloseReason::Evicted), 3);
     assert!(pool.get().unwrap().id >= 3);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn what_was_being_opened_or_checked_during_evict_all_does_not_survive_it() {
-    use crate::server::Verdict;
-    let server = Server::new();
+    use cabrank_testing::fake::Outcome;
+    let server = FakeServer::new();
     server.allow(2);
     let pool = builder().max_size(2).check_after(Duration::ZERO).build_lazy(server.manager()).unwrap();
     for call in [Call::Connect, Call::Check, Call::Reset] {
         if call == Call::Reset {
-            server.next(Call::Reset, Verdict::Never);
+            server.next(Call::Reset, Outcome::Never);
             pool.get().unwrap().litter();
         } else {
-            server.next(call, Verdict::Never);
+            server.next(call, Outcome::Never);
             assert!(pool.get_timeout(ms(5)).is_err());
         }
         eventually("it is under way", || server.now_in(call) == 1);
@@ -136,7 +137,7 @@ fn what_was_being_opened_or_checked_during_evict_all_does_not_survive_it() {
 
 #[test]
 fn a_shrunk_pool_closes_idle_ones_now_and_lent_ones_as_they_come_back() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(6);
     let pool = builder().max_size(6).build_lazy(server.manager()).unwrap();
     let mut held = hold(&pool, 6);
@@ -147,7 +148,7 @@ fn a_shrunk_pool_closes_idle_ones_now_and_lent_ones_as_they_come_back() {
     eventually("lent ones are gone as they come back", || server.live() == 2);
     drop(held);
     assert_eq!(closed_by(&pool, CloseReason::Surplus), 4);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 /// What a thread may lose between two lines of a test.

@@ -1,14 +1,16 @@
 //! The hard limit: never more sessions at the server than `max_size`, whatever the borrowers do.
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{SLACK, assert_closes_clean, assert_whole, builder, eventually, hold, ms, pool_of, timed};
+use crate::support::{SLACK, builder, hold, ms, pool_of};
 use cabrank::{Fault, PooledConnection};
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::panics::ORDERED;
+use cabrank_testing::{eventually, timed};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
 fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(6);
     let pool =
         builder().max_size(6).min_idle(2).check_after(ms(1)).max_lifetime(ms(40)).build_lazy(server.manager()).unwrap();
@@ -36,17 +38,17 @@ fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
                         2 => {
                             let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                                 let _conn = conn;
-                                panic!("{}", crate::server::ORDERED);
+                                panic!("{ORDERED}");
                             }));
                             assert!(panic.is_err());
                         }
                         3 => conn.litter(),
-                        4 => server.next(Call::Reset, Verdict::Err(Fault::Fatal)),
-                        5 => server.next(Call::Check, Verdict::Panic),
+                        4 => server.next(Call::Reset, Outcome::Err(Fault::Fatal)),
+                        5 => server.next(Call::Check, Outcome::Panic),
                         6 => pool.evict_all(),
                         // Never above the six that are allowed.
                         7 => pool.resize(2 + (random() % 5) as u32).unwrap(),
-                        8 => server.next(Call::Close, Verdict::Slow(ms(2))),
+                        8 => server.next(Call::Close, Outcome::Slow(ms(2))),
                         _ => {}
                     }
                 }
@@ -59,15 +61,15 @@ fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
     assert_eq!(server.peak(), 6, "the limit was reached, and not passed");
     server.heal();
     pool.resize(6).unwrap();
-    assert_whole(&server, &pool);
-    assert_closes_clean(&server, &pool);
+    server.assert_no_leaks(&pool);
+    server.assert_closes_clean(&pool);
 }
 
 #[test]
 fn a_connection_that_is_closing_keeps_its_slot_until_the_server_has_ended_the_session() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 1);
-    server.next(Call::Close, Verdict::Never);
+    server.next(Call::Close, Outcome::Never);
     PooledConnection::discard(pool.get().unwrap());
     eventually("the goodbye is under way", || server.now_in(Call::Close) == 1);
     assert!(pool.get_timeout(ms(20)).is_err(), "a second session would be one too many");
@@ -78,11 +80,11 @@ fn a_connection_that_is_closing_keeps_its_slot_until_the_server_has_ended_the_se
 
 #[test]
 fn an_aborted_connection_gives_its_slot_back_at_once() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(1);
     let pool = builder().max_size(1).close_timeout(ms(50)).build_lazy(server.manager()).unwrap();
     // The goodbye does not end even though it was aborted.
-    server.next(Call::Close, Verdict::Stuck);
+    server.next(Call::Close, Outcome::Stuck);
     PooledConnection::discard(pool.get().unwrap());
     let (conn, took) = timed(|| pool.get());
     assert!(conn.is_ok() && took >= ms(50) && took < ms(50) + SLACK, "{took:?}");
@@ -93,27 +95,27 @@ fn an_aborted_connection_gives_its_slot_back_at_once() {
 
 #[test]
 fn as_many_calls_as_there_are_slots_may_hang_though_aborted() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(2);
     let pool = builder().max_size(2).close_timeout(ms(20)).build_lazy(server.manager()).unwrap();
     // Each of these goodbyes holds a worker for good.
     for _ in 0..8 {
-        server.next(Call::Close, Verdict::Stuck);
+        server.next(Call::Close, Outcome::Stuck);
         PooledConnection::discard(pool.get().unwrap());
     }
     drop(hold(&pool, 2));
     assert_eq!(pool.stats().aborted, 8);
     server.heal();
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn without_an_abort_handle_a_hung_call_keeps_its_slot_until_it_returns() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(2);
     server.without_abort_handles();
     let pool = builder().max_size(2).reset_timeout(ms(20)).build_lazy(server.manager()).unwrap();
-    server.next(Call::Reset, Verdict::Never);
+    server.next(Call::Reset, Outcome::Never);
     pool.get().unwrap().litter();
     eventually("the reset is known to be stuck", || pool.stats().stuck == 1);
     let held = hold(&pool, 1);
@@ -122,17 +124,17 @@ fn without_an_abort_handle_a_hung_call_keeps_its_slot_until_it_returns() {
     drop(held);
     server.release(Call::Reset);
     eventually("it came back", || pool.stats().stuck == 0);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn a_look_up_that_hangs_gives_its_slot_back_and_costs_a_thread_until_it_returns() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(1);
     let pool =
         builder().max_size(1).connect_timeout(ms(30)).backoff(ms(10), ms(10)).build_lazy(server.manager()).unwrap();
     for _ in 0..4 {
-        server.next(Call::LookUp, Verdict::Stuck);
+        server.next(Call::LookUp, Outcome::Stuck);
     }
     // More of them than there are slots, and than there are workers.
     let (conn, took) = timed(|| pool.get());
@@ -150,7 +152,7 @@ fn a_look_up_that_hangs_gives_its_slot_back_and_costs_a_thread_until_it_returns(
 
 #[test]
 fn a_detached_connection_counts_no_more_and_lives_on() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 1);
     let conn = pool.get().unwrap();
     conn.say_goodbye();

@@ -1,7 +1,5 @@
 //! The behaviour of a pool, told as tests against a server that is not there but does what it is told.
 
-mod fake;
-mod server;
 mod support;
 
 mod close;

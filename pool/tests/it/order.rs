@@ -1,14 +1,15 @@
 //! Who is served when: order of arrival, the fairness window, and time-outs that race with returns.
 
-use crate::server::Server;
-use crate::support::{SLACK, builder, eventually, hold, ms, pool_of, timed};
+use crate::support::{SLACK, builder, hold, ms, pool_of};
+use cabrank_testing::fake::FakeServer;
+use cabrank_testing::{eventually, timed};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 #[test]
 fn with_a_window_of_zero_waiters_are_served_strictly_in_order_of_arrival() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).fairness_window(Duration::ZERO).build_lazy(server.manager()).unwrap();
     let served = Mutex::new(Vec::new());
     let held = hold(&pool, 1);
@@ -35,7 +36,7 @@ fn a_newcomer_overtakes_only_within_the_window() {
 
 /// Somebody waits, and the holder returns the one connection and asks again at once. Does it get it?
 fn is_overtaken(window: Duration) -> bool {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).fairness_window(window).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 1);
     std::thread::scope(|scope| {
@@ -52,7 +53,7 @@ fn is_overtaken(window: Duration) -> bool {
 
 #[test]
 fn one_that_has_waited_longer_than_the_window_comes_before_any_newcomer() {
-    let server = Server::new();
+    let server = FakeServer::new();
     // However long this takes, nothing is to be checked in between.
     let pool = builder().max_size(1).check_after(Duration::MAX).build_lazy(server.manager()).unwrap();
     for _ in 0..200 {
@@ -76,7 +77,7 @@ fn one_that_has_waited_longer_than_the_window_comes_before_any_newcomer() {
 #[test]
 fn a_waiter_loses_at_most_the_length_of_one_loan_to_those_who_overtake() {
     const LOAN: Duration = ms(20);
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 1);
     let held = hold(&pool, 1);
     std::thread::scope(|scope| {
@@ -110,7 +111,7 @@ fn a_time_out_that_races_a_return_loses_neither_the_waiter_nor_the_connection() 
 }
 
 fn race(rounds: u32, window: Duration) {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(1);
     let pool = builder().max_size(1).fairness_window(window).build_lazy(server.manager()).unwrap();
     let (go, gone) = channel::<()>();
@@ -161,7 +162,7 @@ fn race(rounds: u32, window: Duration) {
 
 #[test]
 fn a_return_from_another_thread_reaches_the_waiter() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 1);
     let (send, receive) = channel::<crate::support::Guard>();
     std::thread::scope(|scope| {

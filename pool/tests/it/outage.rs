@@ -1,24 +1,24 @@
 //! When no connection can be opened: one attempt at a time, pauses with a cap, recovery, a full server, a wrong password.
 
-use crate::fake::FakeError;
-use crate::server::{Call, Server, Verdict};
 use crate::stale::pass;
-use crate::support::{SLACK, assert_whole, builder, eventually, hold, ms, timed};
+use crate::support::{SLACK, builder, hold, ms};
 use cabrank::{BuildError, Fault, GetError};
+use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
+use cabrank_testing::{eventually, timed};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
 fn in_an_outage_there_is_one_attempt_at_a_time_and_pauses_keep_their_bounds() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(8);
     let pool = builder().max_size(8).backoff(ms(20), ms(80)).build_lazy(server.manager()).unwrap();
-    server.order(Call::Connect, Verdict::Err(Fault::Unavailable));
+    server.order(Call::Connect, Outcome::Err(Fault::Unavailable));
     assert!(pool.get_timeout(ms(1)).is_err());
     eventually("the outage is known", || pool.stats().open_failures > 0);
     server.forget_peaks();
-    server.order(Call::Connect, Verdict::Err(Fault::Unavailable));
+    server.order(Call::Connect, Outcome::Err(Fault::Unavailable));
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| assert!(pool.get_timeout(ms(1_500)).unwrap_err().is_timeout()));
@@ -36,13 +36,13 @@ fn in_an_outage_there_is_one_attempt_at_a_time_and_pauses_keep_their_bounds() {
 
 #[test]
 fn attempts_that_hang_in_an_outage_are_made_one_at_a_time_too() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(8);
     let pool = builder().max_size(8).build_lazy(server.manager()).unwrap();
-    server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
+    server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
     assert!(pool.get_timeout(ms(1)).is_err());
     eventually("the outage is known", || pool.stats().open_failures > 0);
-    server.order(Call::Connect, Verdict::Never);
+    server.order(Call::Connect, Outcome::Never);
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| assert!(pool.get_timeout(ms(2_500)).unwrap_err().is_timeout()));
@@ -53,10 +53,10 @@ fn attempts_that_hang_in_an_outage_are_made_one_at_a_time_too() {
 
 #[test]
 fn the_first_success_comes_within_the_cap_plus_one_attempt_after_the_server_is_back() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(4);
     let pool = builder().max_size(4).backoff(ms(50), ms(200)).build_lazy(server.manager()).unwrap();
-    server.order(Call::Connect, Verdict::Err(Fault::Unavailable));
+    server.order(Call::Connect, Outcome::Err(Fault::Unavailable));
     thread::scope(|scope| {
         let waiter = scope.spawn(|| pool.get().map(|_| Instant::now()));
         eventually("the outage lasts", || server.count(Call::Connect) >= 8);
@@ -65,18 +65,18 @@ fn the_first_success_comes_within_the_cap_plus_one_attempt_after_the_server_is_b
         let took = waiter.join().unwrap().unwrap() - back;
         assert!(took < ms(200) + SLACK, "{took:?}");
     });
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn after_an_outage_the_pool_opens_one_then_two_then_four_at_a_time() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(16);
     let pool = builder().max_size(16).backoff(ms(10), ms(10)).build_lazy(server.manager()).unwrap();
-    server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
+    server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
     assert!(pool.get_timeout(ms(1)).is_err());
     eventually("the outage is known", || pool.stats().open_failures > 0);
-    server.order(Call::Connect, Verdict::Never);
+    server.order(Call::Connect, Outcome::Never);
     thread::scope(|scope| {
         let waiters: Vec<_> = (0..15).map(|_| scope.spawn(|| pool.get().unwrap())).collect();
         for (step, expected) in [1, 1, 2, 4].into_iter().enumerate() {
@@ -91,16 +91,16 @@ fn after_an_outage_the_pool_opens_one_then_two_then_four_at_a_time() {
         server.heal();
         waiters.into_iter().for_each(|waiter| drop(waiter.join().unwrap()));
     });
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn with_four_sessions_of_ten_wanted_thirty_two_threads_are_served_without_a_failure() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(10).build_lazy(server.manager()).unwrap();
     drop(hold(&pool, 4));
     server.allow(5); // The four, and the probe that the server refuses.
-    server.order(Call::Connect, Verdict::Err(Fault::Capacity));
+    server.order(Call::Connect, Outcome::Err(Fault::Capacity));
     let before = server.count(Call::Connect);
     let ((), took) = timed(|| {
         thread::scope(|scope| {
@@ -119,17 +119,17 @@ fn with_four_sessions_of_ten_wanted_thirty_two_threads_are_served_without_a_fail
     assert_eq!(pool.stats().closed.total(), 0, "a full server proves nobody's death");
     server.heal();
     server.allow(10);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn when_a_full_server_has_room_again_it_is_tried_one_connection_at_a_time() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(10);
     let pool = builder().max_size(10).backoff(ms(10), ms(10)).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 4);
-    server.next(Call::Connect, Verdict::Err(Fault::Capacity));
-    server.order(Call::Connect, Verdict::Never);
+    server.next(Call::Connect, Outcome::Err(Fault::Capacity));
+    server.order(Call::Connect, Outcome::Never);
     thread::scope(|scope| {
         let waiters: Vec<_> = (0..6).map(|_| scope.spawn(|| pool.get().unwrap())).collect();
         eventually("all wait", || pool.stats().waiting == 6);
@@ -144,21 +144,21 @@ fn when_a_full_server_has_room_again_it_is_tried_one_connection_at_a_time() {
         waiters.into_iter().for_each(|waiter| drop(waiter.join().unwrap()));
     });
     drop(held);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn a_permanent_fault_with_no_connection_open_fails_all_waiters_at_once_with_the_shared_cause() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(4);
     let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
     // The attempt takes a while, so that all wait for it.
-    server.order(Call::Fault, Verdict::Never);
-    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    server.order(Call::Fault, Outcome::Never);
+    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     thread::scope(|scope| {
         let waiters: Vec<_> = (0..20).map(|_| scope.spawn(|| pool.get())).collect();
         eventually("all wait", || pool.stats().waiting == 20);
-        server.order(Call::Fault, Verdict::Ok);
+        server.order(Call::Fault, Outcome::Ok);
         let told = Instant::now();
         server.release(Call::Fault);
         let mut causes: Vec<Arc<FakeError>> = Vec::new();
@@ -184,16 +184,16 @@ fn a_permanent_fault_with_no_connection_open_fails_all_waiters_at_once_with_the_
     // The password is mended: the probe, when due, succeeds, and those who come while it runs wait for it.
     server.heal();
     eventually("the pool recovers by itself when asked", || pool.get().is_ok());
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn a_permanent_fault_with_connections_open_only_stops_growth() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(4);
     let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 2);
-    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     thread::scope(|scope| {
         let waiter = scope.spawn(|| pool.get());
         eventually("growth was refused", || pool.stats().open_failures > 0);
@@ -210,12 +210,12 @@ fn a_permanent_fault_with_connections_open_only_stops_growth() {
 
 #[test]
 fn after_an_eviction_a_permanent_fault_is_tried_again_at_once() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(4);
     let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 2);
     // The password was changed at the server, and the pool meets with that before it is told the new one.
-    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     assert!(pool.get_timeout(ms(1)).is_err());
     eventually("growth was refused", || pool.stats().open_failures > 0);
     server.heal();
@@ -227,7 +227,7 @@ fn after_an_eviction_a_permanent_fault_is_tried_again_at_once() {
         assert!(took < SLACK, "{took:?}");
     }
     // In vain: then it is as before.
-    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     pool.evict_all();
     assert!(matches!(pool.get(), Err(GetError::Connect(_))));
     let attempts = server.count(Call::Connect);
@@ -237,22 +237,22 @@ fn after_an_eviction_a_permanent_fault_is_tried_again_at_once() {
     assert_eq!(server.count(Call::Connect), attempts);
     server.heal();
     pool.evict_all();
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn what_was_refused_before_an_eviction_says_nothing_of_what_comes_after_it() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(4);
     let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
     // The attempt with the old password is under way while the new one is told.
-    server.order(Call::Fault, Verdict::Never);
-    server.order(Call::Connect, Verdict::Err(Fault::Permanent));
+    server.order(Call::Fault, Outcome::Never);
+    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     assert!(pool.get_timeout(ms(1)).is_err());
     eventually("it was refused", || server.now_in(Call::Fault) == 1);
-    server.order(Call::Connect, Verdict::Ok);
+    server.order(Call::Connect, Outcome::Ok);
     pool.evict_all();
-    server.order(Call::Fault, Verdict::Ok);
+    server.order(Call::Fault, Outcome::Ok);
     server.release(Call::Fault);
     for _ in 0..20 {
         let (conn, took) = timed(|| pool.get().map(drop));
@@ -261,20 +261,20 @@ fn what_was_refused_before_an_eviction_says_nothing_of_what_comes_after_it() {
     }
     eventually("the refusal was heard", || pool.stats().open_failures == 1);
     drop(pool.get().expect("a connection"));
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn build_goes_on_trying_while_unavailable_and_fails_at_once_for_a_permanent_fault() {
-    let server = Server::new();
-    server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
-    server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
+    let server = FakeServer::new();
+    server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
+    server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
     let pool = builder().build(server.manager()).unwrap();
     assert_eq!((pool.stats().open_failures, pool.stats().idle), (2, 1));
 
     for (fault, least, most) in [(Fault::Unavailable, ms(200), ms(200) + SLACK), (Fault::Permanent, ms(0), SLACK)] {
-        let server = Server::new();
-        server.order(Call::Connect, Verdict::Err(fault));
+        let server = FakeServer::new();
+        server.order(Call::Connect, Outcome::Err(fault));
         let (outcome, took) = timed(|| builder().connect_timeout(ms(200)).build(server.manager()));
         match outcome {
             Err(BuildError::Connect(cause)) => assert_eq!(cause.fault, fault),
@@ -284,8 +284,8 @@ fn build_goes_on_trying_while_unavailable_and_fails_at_once_for_a_permanent_faul
         eventually("nothing is left behind", || server.live() == 0);
     }
 
-    let server = Server::new();
-    server.order(Call::Connect, Verdict::Stuck);
+    let server = FakeServer::new();
+    server.order(Call::Connect, Outcome::Stuck);
     let (outcome, took) = timed(|| builder().connect_timeout(ms(100)).build(server.manager()));
     assert!(matches!(outcome, Err(BuildError::Timeout(_))), "{outcome:?}");
     assert!(took < ms(100) + SLACK, "{took:?}");
@@ -293,10 +293,10 @@ fn build_goes_on_trying_while_unavailable_and_fails_at_once_for_a_permanent_faul
 
 #[test]
 fn connections_that_die_while_the_pool_is_built_do_not_keep_it_from_being_built() {
-    let server = Server::new();
+    let server = FakeServer::new();
     for _ in 0..3 {
-        server.next(Call::OnOpen, Verdict::Err(Fault::Fatal));
+        server.next(Call::OnOpen, Outcome::Err(Fault::Fatal));
     }
-    let pool = builder().min_idle(2).on_open(crate::support::set_up(server.world())).build(server.manager()).unwrap();
+    let pool = builder().min_idle(2).on_open(server.set_up()).build(server.manager()).unwrap();
     assert_eq!(pool.stats().idle, 2);
 }

@@ -1,7 +1,8 @@
 //! Destructors that panic, wherever the pool drops what is the user's: none costs a thread, a slot or the caller.
 
-use crate::support::{hush, ms};
+use crate::support::ms;
 use cabrank::{Limit, Manager, Pool};
+use cabrank_testing::panics::hush;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

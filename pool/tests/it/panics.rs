@@ -1,15 +1,17 @@
 //! Panics, wherever they come from, and guards that are forgotten: no slot is lost but the forgotten ones.
 
-use crate::server::{Call, ORDERED, Server, Verdict};
 use crate::stale::pass;
-use crate::support::{Ear, assert_closes_clean, assert_whole, builder, closed_by, eventually, hold, ms, set_up};
+use crate::support::{builder, closed_by, hold, ms};
 use cabrank::{CloseReason, GetError, PooledConnection};
+use cabrank_testing::eventually;
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::panics::ORDERED;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 #[test]
 fn a_panic_while_holding_a_guard_closes_the_connection_and_gives_the_slot_back() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(1);
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
     let calls = [Call::HasBroken, Call::Session, Call::Reset];
@@ -17,7 +19,7 @@ fn a_panic_while_holding_a_guard_closes_the_connection_and_gives_the_slot_back()
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let conn = pool.get().unwrap();
         id = conn.id;
-        calls.iter().for_each(|&call| server.order(call, Verdict::Panic));
+        calls.iter().for_each(|&call| server.order(call, Outcome::Panic));
         panic!("{ORDERED}");
     }));
     assert!(outcome.is_err(), "and a second panic in the driver would have aborted");
@@ -25,7 +27,7 @@ fn a_panic_while_holding_a_guard_closes_the_connection_and_gives_the_slot_back()
     server.heal();
     assert_ne!(pool.get().unwrap().id, id, "nobody gets what a panic left behind");
     assert_eq!(closed_by(&pool, CloseReason::Panicked), 1);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
@@ -36,7 +38,7 @@ fn a_connection_borrowed_and_returned_in_a_destructor_during_a_panic_is_closed_t
             drop(self.0.get().unwrap());
         }
     }
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let _borrows = Borrows(&pool);
@@ -44,7 +46,7 @@ fn a_connection_borrowed_and_returned_in_a_destructor_during_a_panic_is_closed_t
     }));
     assert!(outcome.is_err());
     assert_eq!(closed_by(&pool, CloseReason::Panicked), 1);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
@@ -63,27 +65,27 @@ fn a_panic_in_any_method_of_the_manager_costs_at_most_that_connection() {
         Call::OnOpen,
         Call::Event,
     ] {
-        let server = Server::new();
+        let server = FakeServer::new();
         server.allow(2);
         let pool = builder()
             .max_size(2)
             .check_after(Duration::ZERO)
             .backoff(ms(10), ms(10))
-            .on_open(set_up(server.world()))
-            .event_handler(Ear::new(&server))
+            .on_open(server.set_up())
+            .event_handler(server.recorder())
             .build_lazy(server.manager())
             .unwrap();
         // As often as there are slots, and more.
         for _ in 0..5 {
-            server.next(call, Verdict::Panic);
+            server.next(call, Outcome::Panic);
             if call == Call::Fault {
-                server.next(Call::Connect, Verdict::Err(cabrank::Fault::Unavailable));
+                server.next(Call::Connect, Outcome::Err(cabrank::Fault::Unavailable));
             }
             for mut conn in hold(&pool, 2) {
                 conn.litter();
                 PooledConnection::report_error(
                     &mut conn,
-                    &crate::fake::FakeError { call, fault: cabrank::Fault::Statement },
+                    &cabrank_testing::fake::FakeError { call, fault: cabrank::Fault::Statement },
                 );
             }
             drop(hold(&pool, 2));
@@ -91,28 +93,28 @@ fn a_panic_in_any_method_of_the_manager_costs_at_most_that_connection() {
         }
         assert!(server.count(call) > 0 || call == Call::Abort, "{call:?} was never called");
         server.heal();
-        assert_whole(&server, &pool);
-        assert_closes_clean(&server, &pool);
+        server.assert_no_leaks(&pool);
+        server.assert_closes_clean(&pool);
     }
 }
 
 #[test]
 fn waiters_of_a_manager_that_panics_while_connecting_are_told_so() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
-    server.order(Call::Connect, Verdict::Panic);
+    server.order(Call::Connect, Outcome::Panic);
     let error = pool.get_timeout(ms(100)).unwrap_err();
     assert!(matches!(error, GetError::Timeout(_)));
     assert!(error.to_string().contains("panicked while connecting: as ordered: Connect"), "{error}");
     server.heal();
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn a_panic_in_the_event_handler_disturbs_nobody() {
-    let server = Server::new();
-    let pool = builder().max_size(2).event_handler(Ear::new(&server)).build_lazy(server.manager()).unwrap();
-    server.order(Call::Event, Verdict::Panic);
+    let server = FakeServer::new();
+    let pool = builder().max_size(2).event_handler(server.recorder()).build_lazy(server.manager()).unwrap();
+    server.order(Call::Event, Outcome::Panic);
     for _ in 0..10 {
         drop(hold(&pool, 2));
     }
@@ -121,23 +123,23 @@ fn a_panic_in_the_event_handler_disturbs_nobody() {
     drop(held);
     assert!(server.count(Call::Event) >= 43, "all events were told");
     assert_eq!(pool.stats().opened, 2);
-    assert_closes_clean(&server, &pool);
+    server.assert_closes_clean(&pool);
 }
 
 #[test]
 fn a_forgotten_guard_is_reported_once_with_its_call_site_and_costs_its_slot_only() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(3);
-    let ear = Ear::new(&server);
+    let recorder = server.recorder();
     let pool =
-        builder().max_size(3).leak_after(ms(40)).event_handler(ear.clone()).build_lazy(server.manager()).unwrap();
+        builder().max_size(3).leak_after(ms(40)).event_handler(recorder.clone()).build_lazy(server.manager()).unwrap();
     let line = line!() + 2;
     for _ in 0..2 {
         std::mem::forget(pool.get().unwrap());
     }
     eventually("both are reported", || pool.stats().leaks == 2);
     pass(ms(150));
-    let leaks: Vec<String> = ear.heard().into_iter().filter(|line| line.starts_with("leaked")).collect();
+    let leaks: Vec<String> = recorder.events().into_iter().filter(|line| line.starts_with("leaked")).collect();
     assert_eq!(leaks.len(), 2, "each once: {leaks:?}");
     assert!(leaks.iter().all(|leak| leak.contains(&format!("{}:{line}:", file!()))), "{leaks:?}");
     let stats = pool.stats();
@@ -150,8 +152,8 @@ fn a_forgotten_guard_is_reported_once_with_its_call_site_and_costs_its_slot_only
     assert_eq!(pool.holders().len(), 2);
     // Another leak later: those before are not told again with it.
     let third = hold(&pool, 1);
-    eventually("the third is reported", || ear.count("leaked cabrank: connection 3 ") == 1);
-    assert_eq!((pool.stats().leaks, ear.count("leaked")), (3, 3));
+    eventually("the third is reported", || recorder.count("leaked cabrank: connection 3 ") == 1);
+    assert_eq!((pool.stats().leaks, recorder.count("leaked")), (3, 3));
     drop(third);
     let report = pool.close_within(ms(200));
     assert_eq!(report.aborted.len(), 2, "{report}");
@@ -160,7 +162,7 @@ fn a_forgotten_guard_is_reported_once_with_its_call_site_and_costs_its_slot_only
 
 #[test]
 fn a_loan_that_is_reported_may_still_come_back() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).leak_after(ms(10)).build_lazy(server.manager()).unwrap();
     for leaks in 1..=2 {
         let held = hold(&pool, 1);
@@ -168,5 +170,5 @@ fn a_loan_that_is_reported_may_still_come_back() {
         drop(held);
     }
     assert_eq!(pool.stats().opened, 1);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }

@@ -1,14 +1,14 @@
 //! Every way in which every call can end, combined: no slot is lost, no promise broken.
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{Ear, assert_closes_clean, assert_whole, builder, ms, set_up};
+use crate::support::{builder, ms};
 use cabrank::{Fault, PooledConnection, SessionPolicy, SessionState};
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-const ENDS: [Verdict; 5] =
-    [Verdict::Ok, Verdict::Err(Fault::Fatal), Verdict::Slow(ms(5)), Verdict::Never, Verdict::Panic];
+const ENDS: [Outcome; 5] =
+    [Outcome::Ok, Outcome::Err(Fault::Fatal), Outcome::Slow(ms(5)), Outcome::Never, Outcome::Panic];
 
 #[test]
 fn no_slot_is_lost_however_connect_check_reset_and_close_end() {
@@ -20,7 +20,7 @@ fn no_slot_is_lost_however_connect_check_reset_and_close_end() {
 fn no_slot_is_lost_without_an_abort_handle() {
     // Without an abort handle only a connect can be aborted: what never answers keeps its slot until it is released.
     let trials = product([Call::Connect, Call::Check, Call::Reset, Call::Close])
-        .filter(|trial| trial.orders.iter().filter(|(_, verdict)| *verdict != Verdict::Ok).count() <= 2)
+        .filter(|trial| trial.orders.iter().filter(|(_, verdict)| *verdict != Outcome::Ok).count() <= 2)
         .map(|trial| Trial { abort_handles: false, ..trial })
         .collect();
     assert_eq!(run_all(trials, LONG_RUN), 1 + 4 * 4 + 6 * 16);
@@ -38,7 +38,7 @@ fn no_slot_is_lost_however_a_hook_ends_alone_or_with_another() {
         Call::Event,
         Call::Destroy,
     ];
-    let ends = [Verdict::Ok, Verdict::Err(Fault::Fatal), Verdict::Slow(ms(5)), Verdict::Panic];
+    let ends = [Outcome::Ok, Outcome::Err(Fault::Fatal), Outcome::Slow(ms(5)), Outcome::Panic];
     let mut trials = Vec::new();
     for (n, &one) in hooks.iter().enumerate() {
         for end in &ends[1..] {
@@ -74,21 +74,21 @@ fn no_slot_is_lost_whatever_is_known_of_the_session() {
 
 /// One pool's troubles.
 struct Trial {
-    orders: Vec<(Call, Verdict)>,
+    orders: Vec<(Call, Outcome)>,
     policy: SessionPolicy,
     session: SessionState,
     abort_handles: bool,
 }
 
 impl Trial {
-    fn new(orders: impl IntoIterator<Item = (Call, Verdict)>) -> Self {
+    fn new(orders: impl IntoIterator<Item = (Call, Outcome)>) -> Self {
         let orders = orders.into_iter().collect();
         Self { orders, policy: SessionPolicy::Tracked, session: SessionState::Unknown, abort_handles: true }
     }
 
     /// A few threads borrow and return while the troubles last; then all must be well again.
     fn run(&self, timeout: Duration) {
-        let server = Server::new();
+        let server = FakeServer::new();
         server.allow(SIZE as usize);
         let pool = builder()
             .max_size(SIZE)
@@ -100,8 +100,8 @@ impl Trial {
             .check_after(Duration::ZERO)
             .backoff(ms(10), ms(15))
             .session_policy(self.policy)
-            .on_open(set_up(server.world()))
-            .event_handler(Ear::new(&server))
+            .on_open(server.set_up())
+            .event_handler(server.recorder())
             .build_lazy(server.manager())
             .unwrap();
         if !self.abort_handles {
@@ -123,8 +123,8 @@ impl Trial {
             }
         });
         server.heal();
-        assert_whole(&server, &pool);
-        assert_closes_clean(&server, &pool);
+        server.assert_no_leaks(&pool);
+        server.assert_closes_clean(&pool);
     }
 }
 
@@ -154,7 +154,7 @@ fn product(calls: [Call; 4]) -> impl Iterator<Item = Trial> {
     })
 }
 
-fn pairs<'a>(ones: &'a [Verdict], others: &'a [Verdict]) -> impl Iterator<Item = (Verdict, Verdict)> + 'a {
+fn pairs<'a>(ones: &'a [Outcome], others: &'a [Outcome]) -> impl Iterator<Item = (Outcome, Outcome)> + 'a {
     ones.iter().flat_map(move |&one| others.iter().map(move |&other| (one, other)))
 }
 

@@ -1,8 +1,9 @@
 //! Faults that were found once by looking for them, and must not come back.
 
-use crate::server::{Call, Server, Verdict, World};
-use crate::support::{Ear, Pool, SLACK, builder, eventually, hold, ms, timed};
+use crate::support::{Pool, SLACK, builder, hold, ms};
 use cabrank::{AbortHandle, EventHandler, Fault, Holder, Limit, Manager, PooledConnection};
+use cabrank_testing::fake::{Call, FakeServer, Orders, Outcome};
+use cabrank_testing::{eventually, timed};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock};
@@ -11,11 +12,11 @@ use std::time::Duration;
 
 #[test]
 fn a_shrunk_pool_still_ends_the_calls_that_a_larger_one_began() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(16);
     let pool = builder().max_size(16).close_timeout(ms(100)).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 16);
-    server.order(Call::Close, Verdict::Never);
+    server.order(Call::Close, Outcome::Never);
     pool.resize(1).unwrap();
     drop(held);
     // There were to be no more than two threads for sixteen goodbyes that hang, and so none to end them.
@@ -24,21 +25,21 @@ fn a_shrunk_pool_still_ends_the_calls_that_a_larger_one_began() {
 
 #[test]
 fn a_handler_that_is_told_of_a_leak_and_does_not_return_holds_up_no_alarm() {
-    struct Deaf(Arc<World>);
+    struct Deaf(Orders);
     impl EventHandler for Deaf {
         fn leaked(&self, _: &str, _: &Holder) {
-            let _ = self.0.hook(Call::Event);
+            let _ = self.0.obey(Call::Event);
         }
     }
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(4);
-    server.order(Call::Event, Verdict::Stuck);
-    let deaf = Arc::new(Deaf(server.world()));
+    server.order(Call::Event, Outcome::Stuck);
+    let deaf = Arc::new(Deaf(server.orders()));
     let pool = builder().max_size(4).leak_after(ms(50)).event_handler(deaf).build_lazy(server.manager()).unwrap();
     let first = pool.get().unwrap();
     eventually("it is told", || server.now_in(Call::Event) == 1);
     // The next attempt is due after a pause, which nothing but an alarm ends.
-    server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
+    server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
     assert!(pool.get_timeout(Duration::from_secs(5)).is_ok());
     drop(first);
 }
@@ -51,7 +52,7 @@ fn a_pool_closed_by_a_leak_handler_leaves_no_thread_to_wait_for_its_maintenance(
             self.0.get().unwrap().close();
         }
     }
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(2);
     let closer = Arc::new(Closer(OnceLock::new()));
     let settings = builder().max_size(2).leak_after(ms(50)).event_handler(Arc::clone(&closer) as _);
@@ -74,7 +75,7 @@ fn close_within_in_a_hook_leaves_the_loans_alone() {
             self.1.store(report.left.len() == 1 && report.aborted.is_empty(), Ordering::SeqCst);
         }
     }
-    let server = Server::new();
+    let server = FakeServer::new();
     let closer = Arc::new(Closer(OnceLock::new(), AtomicBool::new(false)));
     let settings = builder().max_size(1).leak_after(ms(20)).event_handler(Arc::clone(&closer) as _);
     let pool = settings.build_lazy(server.manager()).unwrap();
@@ -86,7 +87,7 @@ fn close_within_in_a_hook_leaves_the_loans_alone() {
 
 #[test]
 fn a_loan_that_was_aborted_and_is_still_out_is_left_and_gets_no_goodbye() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
     let conn = pool.get().unwrap();
     let report = pool.close_within(ms(100));
@@ -120,21 +121,21 @@ fn a_cancel_that_hangs_is_aborted_at_its_limit() {
 
 #[test]
 fn a_lone_waiter_behind_a_connect_that_hangs_is_served_by_another() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(2);
     let pool = builder().max_size(2).connect_timeout(Duration::from_secs(10)).build_lazy(server.manager()).unwrap();
-    server.next(Call::Connect, Verdict::Never);
+    server.next(Call::Connect, Outcome::Never);
     let (conn, took) = timed(|| pool.get());
     assert!(conn.is_ok() && took < ms(500) + SLACK, "{took:?}");
 }
 
 #[test]
 fn calls_that_are_given_up_and_never_return_come_to_an_end() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(1);
     let settings = builder().max_size(1).connect_timeout(ms(10)).backoff(ms(10), ms(10));
-    let pool = settings.on_open(crate::support::set_up(server.world())).build_lazy(server.manager()).unwrap();
-    server.order(Call::OnOpen, Verdict::Stuck);
+    let pool = settings.on_open(server.set_up()).build_lazy(server.manager()).unwrap();
+    server.order(Call::OnOpen, Outcome::Stuck);
     assert!(pool.get_timeout(Duration::from_secs(2)).is_err());
     assert!((2..=8).contains(&pool.stats().aborted), "{:?}", pool.stats().aborted);
     server.heal();
@@ -144,14 +145,19 @@ fn calls_that_are_given_up_and_never_return_come_to_an_end() {
 
 #[test]
 fn detaching_and_a_time_out_of_zero_are_told() {
-    let server = Server::new();
-    let ear = Ear::new(&server);
-    let pool = builder().max_size(1).event_handler(Arc::clone(&ear) as _).build_lazy(server.manager()).unwrap();
+    let server = FakeServer::new();
+    let recorder = server.recorder();
+    let pool = builder().max_size(1).event_handler(Arc::clone(&recorder) as _).build_lazy(server.manager()).unwrap();
     let conn = pool.get().unwrap();
     assert!(pool.get_timeout(Duration::ZERO).is_err());
     PooledConnection::detach(conn).say_goodbye();
 
-    assert_eq!((ear.count("timed out"), ear.count("checked in"), ear.count("closed")), (1, 1, 1), "{:?}", ear.heard());
+    assert_eq!(
+        (recorder.count("timed out"), recorder.count("checked in"), recorder.count("closed")),
+        (1, 1, 1),
+        "{:?}",
+        recorder.events()
+    );
 }
 
 /// A driver whose abort handle can only ask to cancel.

@@ -1,23 +1,24 @@
 //! In an async context: returning a connection and dropping the pool neither block nor panic there.
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{builder, eventually, hold, ms, timed};
+use crate::support::{builder, hold, ms};
 use cabrank::{Pool, PooledConnection};
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::{eventually, timed};
 use std::time::Duration;
 
 #[test]
 fn guards_and_the_last_pool_dropped_in_a_current_thread_runtime_neither_block_nor_panic() {
     for (call, verdict) in [
-        (Call::Destroy, Verdict::Ok),
-        (Call::Destroy, Verdict::Never),
-        (Call::Destroy, Verdict::Panic),
-        (Call::Close, Verdict::Never),
-        (Call::Close, Verdict::Panic),
-        (Call::Reset, Verdict::Never),
-        (Call::Reset, Verdict::Panic),
-        (Call::Check, Verdict::Never),
+        (Call::Destroy, Outcome::Ok),
+        (Call::Destroy, Outcome::Never),
+        (Call::Destroy, Outcome::Panic),
+        (Call::Close, Outcome::Never),
+        (Call::Close, Outcome::Panic),
+        (Call::Reset, Outcome::Never),
+        (Call::Reset, Outcome::Panic),
+        (Call::Check, Outcome::Never),
     ] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
         let mut held = hold(&pool, 4);
         held.iter_mut().for_each(|conn| conn.litter());
@@ -37,7 +38,7 @@ fn guards_and_the_last_pool_dropped_in_a_current_thread_runtime_neither_block_no
 
 #[test]
 fn a_destructor_that_would_panic_in_a_runtime_does_not_run_in_it() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 2);
     in_a_runtime(async {
@@ -52,11 +53,11 @@ fn a_destructor_that_would_panic_in_a_runtime_does_not_run_in_it() {
 
 #[test]
 fn with_an_engine_in_this_process_a_transaction_is_not_rolled_back_in_the_runtime() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = Pool::builder().max_size(1).build_lazy(server.engine()).unwrap();
     let mut conn = pool.get().unwrap();
     conn.session = cabrank::SessionState::InTransaction;
-    server.order(Call::Reset, Verdict::Slow(Duration::from_millis(300)));
+    server.order(Call::Reset, Outcome::Slow(Duration::from_millis(300)));
     let ((), took) = timed(|| in_a_runtime(async { drop(conn) }));
     assert!(took < ms(50), "{took:?}");
     eventually("the workers does it", || pool.stats().resets_done == 1);
@@ -65,7 +66,7 @@ fn with_an_engine_in_this_process_a_transaction_is_not_rolled_back_in_the_runtim
 
 #[test]
 fn a_get_in_a_runtime_keeps_its_deadline() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 1);
     let (outcome, took) = timed(|| {

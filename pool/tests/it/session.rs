@@ -1,8 +1,9 @@
 //! Clean sessions: what is reset, when, where, and what it costs when nothing needs it.
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{assert_whole, builder, closed_by, eventually, ms, set_up};
+use crate::support::{builder, closed_by, ms};
 use cabrank::{CloseReason, Fault, Pool, PooledConnection, SessionPolicy, SessionState};
+use cabrank_testing::eventually;
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
 
 const SESSIONS: [SessionState; 3] = [SessionState::Clean, SessionState::InTransaction, SessionState::Unknown];
 
@@ -14,7 +15,7 @@ fn each_policy_resets_what_it_says() {
         (SessionPolicy::Never, [false, false, false]),
     ] {
         for (session, reset) in SESSIONS.into_iter().zip(resets) {
-            let server = Server::new();
+            let server = FakeServer::new();
             let pool = builder().max_size(1).session_policy(policy).build_lazy(server.manager()).unwrap();
             pool.get().unwrap().session = session;
             drop(pool.get().unwrap());
@@ -28,7 +29,7 @@ fn each_policy_resets_what_it_says() {
 #[test]
 fn an_untouched_guard_resets_nothing_whatever_the_policy() {
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = builder().max_size(1).session_policy(policy).build_lazy(server.manager()).unwrap();
         for _ in 0..5 {
             let conn = pool.get().unwrap();
@@ -41,7 +42,7 @@ fn an_untouched_guard_resets_nothing_whatever_the_policy() {
 
 #[test]
 fn a_shared_reference_counts_as_touching() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).session_policy(SessionPolicy::Always).build_lazy(server.manager()).unwrap();
     let conn = pool.get().unwrap();
     let _ = conn.id;
@@ -52,8 +53,8 @@ fn a_shared_reference_counts_as_touching() {
 
 #[test]
 fn nobody_meets_what_another_left_behind() {
-    for verdict in [Verdict::Ok, Verdict::Err(Fault::Statement), Verdict::Never, Verdict::Panic] {
-        let server = Server::new();
+    for verdict in [Outcome::Ok, Outcome::Err(Fault::Statement), Outcome::Never, Outcome::Panic] {
+        let server = FakeServer::new();
         let pool = builder().max_size(2).reset_timeout(ms(10)).build_lazy(server.manager()).unwrap();
         server.order(Call::Reset, verdict);
         std::thread::scope(|scope| {
@@ -68,32 +69,32 @@ fn nobody_meets_what_another_left_behind() {
             }
         });
         server.heal();
-        assert_whole(&server, &pool);
+        server.assert_no_leaks(&pool);
     }
 }
 
 #[test]
 fn a_failing_reset_closes_the_connection() {
     for (verdict, reason) in [
-        (Verdict::Err(Fault::Statement), CloseReason::ResetFailed),
-        (Verdict::Panic, CloseReason::Panicked),
-        (Verdict::Never, CloseReason::Overran),
+        (Outcome::Err(Fault::Statement), CloseReason::ResetFailed),
+        (Outcome::Panic, CloseReason::Panicked),
+        (Outcome::Never, CloseReason::Overran),
     ] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = builder().max_size(1).reset_timeout(ms(20)).build_lazy(server.manager()).unwrap();
         server.next(Call::Reset, verdict);
         pool.get().unwrap().litter();
         eventually("it is closed", || closed_by(&pool, reason) == 1);
         assert_eq!(pool.stats().resets_failed, 1);
         assert_eq!(pool.get().unwrap().id, 1, "{verdict:?}: the next is another");
-        assert_whole(&server, &pool);
+        server.assert_no_leaks(&pool);
     }
 }
 
 #[test]
 fn on_open_runs_after_opening_and_again_after_each_reset() {
-    let server = Server::new();
-    let pool = builder().max_size(1).on_open(set_up(server.world())).build_lazy(server.manager()).unwrap();
+    let server = FakeServer::new();
+    let pool = builder().max_size(1).on_open(server.set_up()).build_lazy(server.manager()).unwrap();
     for n in 1..=4 {
         let mut conn = pool.get().unwrap();
         assert_eq!(conn.set_ups, n);
@@ -111,11 +112,11 @@ fn on_open_runs_after_opening_and_again_after_each_reset() {
 
 #[test]
 fn a_failing_on_open_after_a_reset_closes_the_connection() {
-    let server = Server::new();
-    let pool = builder().max_size(1).on_open(set_up(server.world())).build_lazy(server.manager()).unwrap();
+    let server = FakeServer::new();
+    let pool = builder().max_size(1).on_open(server.set_up()).build_lazy(server.manager()).unwrap();
     pool.get().unwrap().litter();
     eventually("it is reset", || pool.stats().resets_done == 1);
-    server.next(Call::OnOpen, Verdict::Err(Fault::Statement));
+    server.next(Call::OnOpen, Outcome::Err(Fault::Statement));
     pool.get().unwrap().litter();
     eventually("it is closed", || closed_by(&pool, CloseReason::ResetFailed) == 1);
     assert_eq!(pool.get().unwrap().set_ups, 1);
@@ -123,21 +124,21 @@ fn a_failing_on_open_after_a_reset_closes_the_connection() {
 
 #[test]
 fn a_remote_session_is_reset_in_a_worker_and_that_of_an_engine_in_the_returning_thread() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let remote = builder().max_size(1).build_lazy(server.manager()).unwrap();
     remote.get().unwrap().litter();
     eventually("it is reset", || remote.stats().resets_done == 1);
     assert_eq!(server.by_thread(Call::Reset), (1, 0));
 
-    let server = Server::new();
+    let server = FakeServer::new();
     let engine = Pool::builder().max_size(1).build_lazy(server.engine()).unwrap();
     engine.get().unwrap().litter();
     assert_eq!(engine.stats().resets_done, 1, "done when drop returns");
     assert_eq!((engine.stats().resets_skipped, server.by_thread(Call::Reset)), (0, (0, 1)));
 
     // A set-up is the user's, and may take its time.
-    let server = Server::new();
-    let engine = Pool::builder().max_size(1).on_open(set_up(server.world())).build_lazy(server.engine()).unwrap();
+    let server = FakeServer::new();
+    let engine = Pool::builder().max_size(1).on_open(server.set_up()).build_lazy(server.engine()).unwrap();
     engine.get().unwrap().litter();
     assert_eq!(engine.get().unwrap().set_ups, 2);
     assert_eq!(server.by_thread(Call::Reset), (1, 0));
@@ -146,25 +147,25 @@ fn a_remote_session_is_reset_in_a_worker_and_that_of_an_engine_in_the_returning_
 #[test]
 fn a_reset_in_the_returning_thread_that_fails_closes_the_connection() {
     for (verdict, reason) in
-        [(Verdict::Err(Fault::Statement), CloseReason::ResetFailed), (Verdict::Panic, CloseReason::Panicked)]
+        [(Outcome::Err(Fault::Statement), CloseReason::ResetFailed), (Outcome::Panic, CloseReason::Panicked)]
     {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = Pool::builder().max_size(1).build_lazy(server.engine()).unwrap();
         server.next(Call::Reset, verdict);
         pool.get().unwrap().litter();
         assert_eq!(closed_by(&pool, reason), 1, "{verdict:?}");
-        assert_whole(&server, &pool);
+        server.assert_no_leaks(&pool);
     }
 }
 
 #[test]
 fn returning_takes_no_time_however_long_the_reset_does() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
     let mut conn = pool.get().unwrap();
     conn.litter();
-    server.next(Call::Reset, Verdict::Never);
-    let ((), took) = crate::support::timed(|| drop(conn));
+    server.next(Call::Reset, Outcome::Never);
+    let ((), took) = cabrank_testing::timed(|| drop(conn));
     assert!(took < ms(50), "{took:?}");
     eventually("it is reset", || server.now_in(Call::Reset) == 1);
     assert!(pool.get_timeout(ms(5)).is_err());
@@ -175,10 +176,10 @@ fn returning_takes_no_time_however_long_the_reset_does() {
 
 #[test]
 fn a_reset_has_its_time_though_somebody_waits_for_its_slot() {
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(1);
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
-    server.order(Call::Reset, Verdict::Slow(ms(150)));
+    server.order(Call::Reset, Outcome::Slow(ms(150)));
     for _ in 0..4 {
         pool.get().unwrap().litter();
     }

@@ -1,13 +1,14 @@
 //! Connections that may be dead: checks, suspicion, and what both cost a borrower.
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{Pool, SLACK, assert_whole, builder, closed_by, eventually, hold, ms, timed};
+use crate::support::{Pool, SLACK, builder, closed_by, hold, ms};
 use cabrank::{CloseReason, Fault, PooledConnection};
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::{eventually, timed};
 use std::time::{Duration, Instant};
 
 #[test]
 fn idle_connections_that_never_answer_cost_a_get_half_a_second_at_most_and_no_failure() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = idle_pool(&server, 10, ms(20));
     pass(ms(25));
     server.silence_sessions();
@@ -18,12 +19,12 @@ fn idle_connections_that_never_answer_cost_a_get_half_a_second_at_most_and_no_fa
     }
     assert!(server.peak() <= 10);
     server.heal();
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn borrowers_that_come_together_to_idle_connections_that_never_answer_are_served_as_soon() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = idle_pool(&server, 10, ms(20));
     pass(ms(25));
     server.silence_sessions();
@@ -36,20 +37,20 @@ fn borrowers_that_come_together_to_idle_connections_that_never_answer_are_served
             });
         }
     });
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn one_proof_of_death_has_the_others_checked_before_their_next_loan() {
     for proof in ["has_broken at return", "has_broken at check-out", "a fatal error noted", "a failed check"] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = idle_pool(&server, 4, if proof == "a failed check" { Duration::ZERO } else { Duration::MAX });
         let mut held = hold(&pool, 1);
         let checks = server.count(Call::Check);
         match proof {
-            "has_broken at return" => server.next(Call::HasBroken, Verdict::Err(Fault::Fatal)),
+            "has_broken at return" => server.next(Call::HasBroken, Outcome::Err(Fault::Fatal)),
             "a fatal error noted" => {
-                let error = crate::fake::FakeError { call: Call::Query, fault: Fault::Fatal };
+                let error = cabrank_testing::fake::FakeError { call: Call::Query, fault: Fault::Fatal };
                 assert_eq!(PooledConnection::report_error(&mut held[0], &error), Fault::Fatal);
             }
             _ => {}
@@ -57,11 +58,11 @@ fn one_proof_of_death_has_the_others_checked_before_their_next_loan() {
         drop(held);
         match proof {
             "has_broken at check-out" => {
-                server.next(Call::HasBroken, Verdict::Err(Fault::Fatal));
+                server.next(Call::HasBroken, Outcome::Err(Fault::Fatal));
                 drop(pool.get().unwrap());
             }
             "a failed check" => {
-                server.next(Call::Check, Verdict::Err(Fault::Fatal));
+                server.next(Call::Check, Outcome::Err(Fault::Fatal));
                 drop(pool.get().unwrap());
             }
             _ => {}
@@ -75,10 +76,10 @@ fn one_proof_of_death_has_the_others_checked_before_their_next_loan() {
 
 #[test]
 fn a_refused_connect_puts_the_idle_ones_under_suspicion() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = idle_pool(&server, 2, Duration::MAX);
     pool.resize(3).unwrap();
-    server.next(Call::Connect, Verdict::Err(Fault::Unavailable));
+    server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
     let mut held = hold(&pool, 2);
     assert!(pool.try_get().is_none());
     eventually("the attempt was refused", || pool.stats().open_failures == 1);
@@ -90,7 +91,7 @@ fn a_refused_connect_puts_the_idle_ones_under_suspicion() {
 
 #[test]
 fn after_the_server_died_idle_corpses_cost_users_nothing() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = idle_pool(&server, 10, Duration::from_secs(1));
     let mut conn = pool.get().unwrap();
     server.kill_sessions();
@@ -104,15 +105,18 @@ fn after_the_server_died_idle_corpses_cost_users_nothing() {
         assert!(took < SLACK, "{took:?}");
     }
     assert!(closed_by(&pool, CloseReason::CheckFailed) > 0);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn a_lent_connection_that_outlived_a_death_is_checked_when_it_comes_back() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = idle_pool(&server, 2, Duration::MAX);
     let (one, mut other) = (pool.get().unwrap(), pool.get().unwrap());
-    PooledConnection::report_error(&mut other, &crate::fake::FakeError { call: Call::Query, fault: Fault::Fatal });
+    PooledConnection::report_error(
+        &mut other,
+        &cabrank_testing::fake::FakeError { call: Call::Query, fault: Fault::Fatal },
+    );
     drop(other);
     drop(one);
     assert_eq!(server.count(Call::Check), 0);
@@ -123,7 +127,7 @@ fn a_lent_connection_that_outlived_a_death_is_checked_when_it_comes_back() {
 #[test]
 fn check_after_zero_checks_before_every_loan_and_max_before_none() {
     for (check_after, checks) in [(Duration::ZERO, 5), (Duration::MAX, 0)] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = idle_pool(&server, 1, check_after);
         for _ in 0..5 {
             drop(pool.get().unwrap());
@@ -136,20 +140,20 @@ fn check_after_zero_checks_before_every_loan_and_max_before_none() {
 
 #[test]
 fn a_failed_check_costs_its_connection_and_not_the_borrower() {
-    for verdict in [Verdict::Err(Fault::Fatal), Verdict::Panic, Verdict::Never] {
-        let server = Server::new();
+    for verdict in [Outcome::Err(Fault::Fatal), Outcome::Panic, Outcome::Never] {
+        let server = FakeServer::new();
         let pool = idle_pool(&server, 2, Duration::ZERO);
         server.next(Call::Check, verdict);
         let mut conn = pool.get().unwrap();
         conn.query().unwrap();
         drop(conn);
-        assert_whole(&server, &pool);
+        server.assert_no_leaks(&pool);
     }
 }
 
 #[test]
 fn checks_run_in_a_worker_and_never_in_the_borrower() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = idle_pool(&server, 2, Duration::ZERO);
     for _ in 0..10 {
         drop(pool.get().unwrap());
@@ -161,7 +165,7 @@ fn checks_run_in_a_worker_and_never_in_the_borrower() {
 
 #[test]
 fn keepalive_checks_idle_connections_in_the_background() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(2).min_idle(2).keepalive(ms(20)).build(server.manager()).unwrap();
     eventually("each was checked", || server.count(Call::Check) >= 4);
     server.kill_sessions();
@@ -171,19 +175,19 @@ fn keepalive_checks_idle_connections_in_the_background() {
 
 #[test]
 fn a_connection_that_looks_broken_is_never_lent() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = idle_pool(&server, 2, Duration::MAX);
-    server.next(Call::HasBroken, Verdict::Err(Fault::Fatal));
-    server.next(Call::HasBroken, Verdict::Panic);
+    server.next(Call::HasBroken, Outcome::Err(Fault::Fatal));
+    server.next(Call::HasBroken, Outcome::Panic);
     let conn = pool.get().unwrap();
     assert_eq!(conn.id, 2, "the first two were found broken");
     drop(conn);
     assert_eq!((closed_by(&pool, CloseReason::Broken), closed_by(&pool, CloseReason::Panicked)), (1, 1));
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 /// A pool with all its connections open and idle.
-fn idle_pool(server: &Server, size: u32, check_after: Duration) -> Pool {
+fn idle_pool(server: &FakeServer, size: u32, check_after: Duration) -> Pool {
     server.allow(size as usize + 1);
     let pool = builder().max_size(size).check_after(check_after).build_lazy(server.manager()).unwrap();
     drop(hold(&pool, size));

@@ -1,39 +1,14 @@
 //! `run` and `transaction`: the driver's error is found wherever it is, retries are made only when asked for, and a commit
 //! whose line was lost is never made twice.
 
-use crate::fake::{Fake, FakeConn, FakeError};
-use crate::server::{Call, ORDERED, Server, Verdict};
-use crate::support::{Pool, assert_whole, builder, closed_by, hold, ms, timed};
-use cabrank::{CloseReason, Fault, PooledConnection, RunError, SessionState, Transact, TransactionError};
+use crate::support::{Pool, builder, closed_by, hold, ms};
+use cabrank::{CloseReason, Fault, PooledConnection, RunError, TransactionError};
+use cabrank_testing::fake::{Call, FakeError, FakeServer, FakeTransaction, Outcome};
+use cabrank_testing::panics::ORDERED;
+use cabrank_testing::timed;
 use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// A transaction of the fake driver: rolled back when dropped, unless the server is gone.
-pub(crate) struct FakeTransaction<'c>(&'c mut FakeConn);
-
-impl<const REMOTE: bool> Transact for Fake<REMOTE> {
-    type Transaction<'c> = FakeTransaction<'c>;
-    type Options = u32;
-
-    fn begin<'c>(&self, conn: &'c mut FakeConn, _: &u32) -> Result<FakeTransaction<'c>, FakeError> {
-        conn.world().hook(Call::Begin)?;
-        conn.session = SessionState::InTransaction;
-        Ok(FakeTransaction(conn))
-    }
-
-    fn commit(&self, transaction: FakeTransaction<'_>) -> Result<(), FakeError> {
-        transaction.0.world().hook(Call::Commit)?;
-        transaction.0.session = SessionState::Clean;
-        Ok(())
-    }
-
-    fn rollback(&self, transaction: FakeTransaction<'_>) -> Result<(), FakeError> {
-        transaction.0.world().hook(Call::Rollback)?;
-        transaction.0.session = SessionState::Clean;
-        Ok(())
-    }
-}
 
 /// An application's own error, with the driver's inside.
 #[derive(Debug)]
@@ -61,14 +36,14 @@ pub(crate) const fn error(fault: Fault) -> FakeError {
     FakeError { call: Call::Query, fault }
 }
 
-fn one(server: &Server) -> Pool {
+fn one(server: &FakeServer) -> Pool {
     server.allow(1);
     builder().max_size(1).build_lazy(server.manager()).unwrap()
 }
 
 #[test]
 fn run_finds_the_drivers_error_whatever_the_closure_returns() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = one(&server);
     let broken = || closed_by(&pool, CloseReason::Broken);
 
@@ -87,14 +62,14 @@ fn run_finds_the_drivers_error_whatever_the_closure_returns() {
     assert!(pool.run(|_| Err::<(), _>(AppError::Own)).is_err());
     assert_eq!(pool.run(|conn| conn.query().map(|()| 7)).unwrap(), 7);
     assert_eq!(broken(), 5, "nothing else proves a death");
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn a_transaction_commits_or_rolls_back() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = one(&server);
-    assert_eq!(pool.transaction().run(|tx| tx.0.query().map(|()| 3)).unwrap(), 3);
+    assert_eq!(pool.transaction().run(|tx| tx.query().map(|()| 3)).unwrap(), 3);
     assert_eq!((server.count(Call::Commit), server.count(Call::Rollback)), (1, 0));
     let outcome = pool.transaction().run(|_| Err::<(), _>(AppError::Own));
     assert!(matches!(outcome, Err(TransactionError::User(error)) if matches!(*error, AppError::Own)));
@@ -105,7 +80,7 @@ fn a_transaction_commits_or_rolls_back() {
 
 #[test]
 fn a_transaction_is_tried_again_only_when_asked_and_its_closure_runs_anew() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = one(&server);
     let mut runs = 0;
     let outcome = pool.transaction().run(|_| {
@@ -119,8 +94,8 @@ fn a_transaction_is_tried_again_only_when_asked_and_its_closure_runs_anew() {
     for kind in 0..4 {
         let mut runs = 0;
         if kind == 3 {
-            server.next(Call::Commit, Verdict::Err(Fault::Retry));
-            server.next(Call::Commit, Verdict::Err(Fault::Retry));
+            server.next(Call::Commit, Outcome::Err(Fault::Retry));
+            server.next(Call::Commit, Outcome::Err(Fault::Retry));
         }
         let outcome = pool.transaction().retries(5).run(|_| -> anyhow::Result<u32> {
             runs += 1;
@@ -144,13 +119,13 @@ fn a_transaction_is_tried_again_only_when_asked_and_its_closure_runs_anew() {
     assert!(outcome.is_err());
     assert_eq!(runs, 4, "once, and three times again");
     assert!(took < ms(2 + 4 + 8) + crate::support::SLACK, "{took:?}");
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn other_errors_are_never_tried_again() {
     for fault in [Fault::Statement, Fault::Fatal, Fault::Unavailable, Fault::Capacity, Fault::Permanent] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = one(&server);
         let mut runs = 0;
         let outcome = pool.transaction().retries(5).run(|_| {
@@ -159,15 +134,15 @@ fn other_errors_are_never_tried_again() {
         });
         assert!(matches!(outcome, Err(TransactionError::User(_))));
         assert_eq!(runs, 1, "{fault:?}");
-        assert_whole(&server, &pool);
+        server.assert_no_leaks(&pool);
     }
 }
 
 #[test]
 fn a_commit_whose_connection_was_lost_is_unknown_and_never_made_twice() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = one(&server);
-    server.order(Call::Commit, Verdict::Err(Fault::Fatal));
+    server.order(Call::Commit, Outcome::Err(Fault::Fatal));
     let mut runs = 0;
     let outcome = pool.transaction().retries(5).run(|_| {
         runs += 1;
@@ -180,18 +155,18 @@ fn a_commit_whose_connection_was_lost_is_unknown_and_never_made_twice() {
     assert_eq!(closed_by(&pool, CloseReason::Broken), 1);
 
     // A commit that the server refused is not unknown: nothing was done.
-    server.order(Call::Commit, Verdict::Err(Fault::Statement));
+    server.order(Call::Commit, Outcome::Err(Fault::Statement));
     let error = pool.transaction().run(|_| Ok::<_, AppError>(())).unwrap_err();
     assert!(matches!(error, TransactionError::Commit(_)), "{error}");
     server.heal();
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn a_transaction_that_cannot_begin_or_has_no_connection_did_nothing() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).acquire_timeout(ms(10)).build_lazy(server.manager()).unwrap();
-    server.next(Call::Begin, Verdict::Err(Fault::Statement));
+    server.next(Call::Begin, Outcome::Err(Fault::Statement));
     let mut runs = 0;
     let mut work = |_: &mut FakeTransaction<'_>| {
         runs += 1;
@@ -208,9 +183,9 @@ fn a_transaction_that_cannot_begin_or_has_no_connection_did_nothing() {
 
 #[test]
 fn a_rollback_that_fails_closes_the_connection() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = one(&server);
-    server.next(Call::Rollback, Verdict::Err(Fault::Statement));
+    server.next(Call::Rollback, Outcome::Err(Fault::Statement));
     let mut runs = 0;
     let outcome = pool.transaction().retries(3).run(|_| {
         runs += 1;
@@ -219,12 +194,12 @@ fn a_rollback_that_fails_closes_the_connection() {
     assert!(outcome.is_err());
     assert_eq!(runs, 1, "what is left of the transaction is not built upon");
     assert_eq!(closed_by(&pool, CloseReason::Discarded), 1);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn a_panic_in_a_transaction_closes_the_connection() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = one(&server);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         pool.transaction().retries(3).run(|_| -> Result<(), AppError> { panic!("{ORDERED}") })
@@ -232,27 +207,27 @@ fn a_panic_in_a_transaction_closes_the_connection() {
     assert!(outcome.is_err());
     assert_eq!(server.count(Call::Commit), 0);
     assert_eq!(closed_by(&pool, CloseReason::Panicked), 1);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn a_panic_in_begin_commit_or_rollback_loses_no_slot() {
     for call in [Call::Begin, Call::Commit, Call::Rollback] {
-        let server = Server::new();
+        let server = FakeServer::new();
         let pool = one(&server);
-        server.next(call, Verdict::Panic);
+        server.next(call, Outcome::Panic);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let fails = call == Call::Rollback;
             pool.transaction().run(|_| if fails { Err(AppError::Own) } else { Ok(()) })
         }));
         assert!(outcome.is_err(), "{call:?}");
-        assert_whole(&server, &pool);
+        server.assert_no_leaks(&pool);
     }
 }
 
 #[test]
 fn note_returns_what_the_manager_makes_of_an_error() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = one(&server);
     let mut conn = pool.get().unwrap();
     for fault in [Fault::Statement, Fault::Retry, Fault::Unavailable, Fault::Fatal] {

@@ -1,8 +1,9 @@
 //! Many who wait, and how long each waits.
 
-use crate::server::{Call, Server, Verdict};
-use crate::support::{SLACK, assert_whole, builder, eventually, hold, ms, pool_of, timed};
+use crate::support::{SLACK, builder, hold, ms, pool_of};
 use cabrank::GetError;
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::{eventually, timed};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn ten_thousand_waiters_on_ten_connections_are_all_served() {
     let _alone = CROWDED.lock().unwrap_or_else(PoisonError::into_inner);
-    let server = Server::new();
+    let server = FakeServer::new();
     server.allow(10);
     let pool = builder().max_size(10).acquire_timeout(Duration::from_secs(60)).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 10);
@@ -25,13 +26,13 @@ fn ten_thousand_waiters_on_ten_connections_are_all_served() {
     });
     assert_eq!(served.into_inner(), CROWD);
     assert_eq!(server.count(Call::Connect), 10);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn ten_thousand_waiters_that_time_out_together_do_so_in_time() {
     let _alone = CROWDED.lock().unwrap_or_else(PoisonError::into_inner);
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 1);
     let held = hold(&pool, 1);
     let deadline = Instant::now() + Duration::from_secs(3);
@@ -54,12 +55,12 @@ fn ten_thousand_waiters_that_time_out_together_do_so_in_time() {
     assert_eq!(late.into_inner(), 0);
     assert_eq!((pool.stats().timed_out as usize, pool.stats().waiting), (CROWD, 0));
     drop(held);
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn closing_the_pool_wakes_a_hundred_waiters_at_once() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 1);
     let held = hold(&pool, 1);
     thread::scope(|scope| {
@@ -78,7 +79,7 @@ fn closing_the_pool_wakes_a_hundred_waiters_at_once() {
 
 #[test]
 fn one_more_than_max_waiters_is_refused_at_once() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).max_waiters(2).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 1);
     thread::scope(|scope| {
@@ -96,8 +97,8 @@ fn one_more_than_max_waiters_is_refused_at_once() {
 #[test]
 fn a_get_ends_by_its_deadline_whatever_the_driver_does() {
     for call in [Call::Connect, Call::Check, Call::Reset, Call::Close] {
-        for verdict in [Verdict::Never, Verdict::Stuck] {
-            let server = Server::new();
+        for verdict in [Outcome::Never, Outcome::Stuck] {
+            let server = FakeServer::new();
             server.allow(1);
             let pool = builder().max_size(1).check_after(Duration::ZERO).build_lazy(server.manager()).unwrap();
             if call != Call::Connect {
@@ -118,7 +119,7 @@ fn a_get_ends_by_its_deadline_whatever_the_driver_does() {
 
 #[test]
 fn time_outs_of_zero_and_a_nanosecond_return_at_once_and_the_longest_waits() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 1);
     for timeout in [Duration::ZERO, Duration::from_nanos(1)] {
@@ -140,7 +141,7 @@ fn time_outs_of_zero_and_a_nanosecond_return_at_once_and_the_longest_waits() {
 
 #[test]
 fn try_get_takes_only_what_is_idle_and_fresh_and_sets_the_rest_going() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = builder().max_size(2).check_after(ms(30)).build_lazy(server.manager()).unwrap();
     assert!(pool.try_get().is_none(), "nothing is open yet");
     eventually("one was opened for the next call", || pool.try_get().is_some());
@@ -165,7 +166,7 @@ fn try_get_takes_only_what_is_idle_and_fresh_and_sets_the_rest_going() {
 
 #[test]
 fn threads_that_hold_one_and_want_another_all_time_out_and_are_told() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 4);
     let hold_all = std::sync::Barrier::new(4);
     thread::scope(|scope| {
@@ -182,12 +183,12 @@ fn threads_that_hold_one_and_want_another_all_time_out_and_are_told() {
             });
         }
     });
-    assert_whole(&server, &pool);
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
 fn with_one_connection_more_than_nesting_needs_nobody_fails() {
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 5);
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -204,7 +205,7 @@ fn with_one_connection_more_than_nesting_needs_nobody_fails() {
 #[test]
 fn a_guard_dropped_while_its_thread_ends_comes_back() {
     thread_local!(static KEPT: std::cell::RefCell<Option<crate::support::Guard>> = const { std::cell::RefCell::new(None) });
-    let server = Server::new();
+    let server = FakeServer::new();
     let pool = pool_of(&server, 1);
     thread::scope(|scope| {
         scope.spawn(|| KEPT.with(|kept| *kept.borrow_mut() = Some(pool.get().unwrap()))).join().unwrap();

@@ -22,12 +22,6 @@ pub(super) fn update(path: &Path, stand_ins: &[(&str, Option<String>)]) -> Resul
     Ok(())
 }
 
-/// What it says of a variable.
-pub(super) fn read(path: &Path, variable: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    text.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix('=')).map(str::to_owned)
-}
-
 fn edited(text: &str, stand_ins: &[(&str, Option<String>)]) -> String {
     let ours =
         |line: &str| line.split_once('=').is_some_and(|(left, _)| stand_ins.iter().any(|(name, _)| *name == left));

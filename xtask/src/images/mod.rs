@@ -6,10 +6,7 @@
 
 mod build;
 mod env_file;
-mod server;
 mod trial;
-
-pub(crate) use server::Server;
 
 use crate::docker::docker;
 use crate::setup::Unready;
@@ -91,12 +88,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 impl Image {
-    /// The image to start: as the environment says, else as `.env` does, else the official one.
-    pub(crate) fn chosen(self) -> String {
-        let written = || env_file::read(&workspace::root().join(".env"), self.variable());
-        self.given().or_else(written).unwrap_or_else(|| self.official().into())
-    }
-
     /// The variable that names a server to use instead of one of ours.
     pub(crate) fn url_variable(self) -> &'static str {
         match self {
@@ -203,6 +194,15 @@ mod tests {
         for image in Image::value_variants() {
             let setting = format!("image: ${{{}:-{}}}", image.variable(), image.official());
             assert!(compose.contains(&setting), "{setting}");
+        }
+    }
+
+    #[test]
+    fn the_tests_start_the_same() {
+        let launch = fs::read_to_string(workspace::root().join("integration-tests/src/launch.rs")).unwrap();
+        for image in Image::value_variants() {
+            let setting = format!("image(\"{}\", \"{}\")", image.variable(), image.official());
+            assert!(launch.contains(&setting), "{setting}");
         }
     }
 

@@ -11,6 +11,7 @@ mod primitives;
 mod rows;
 mod style;
 mod text;
+mod words;
 
 use crate::workspace;
 use crate::workspace::File;
@@ -45,6 +46,7 @@ const CHECKS: &[Check] = &[
     text::addresses,
     style::imports,
     style::modules,
+    words::banned,
     imports::one_way,
     primitives::through_sync,
     documents::changelog,

@@ -225,6 +225,6 @@ mod tests {
         ] {
             assert!(!is_harmless(text), "{text}");
         }
-        assert!(!is_harmless(&format!("SELECT '{}'", "x".repeat(LONGEST))));
+        assert!(!is_harmless(&format!("SELECT '{}'", "x".repeat(16 * 1024))));
     }
 }

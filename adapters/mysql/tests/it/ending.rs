@@ -1,9 +1,9 @@
 //! The end: statements are cancelled, connections are aborted, and no session is left at the server.
 
-use crate::proxy::Proxy;
 use crate::server::{PATIENCE, Server, close_on_a_long_statement, on_each_server, until};
 use cabrank_mysql::MySqlManager;
 use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_testing::{NetworkFault, Way};
 use std::thread;
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ fn closing_leaves_no_session(server: &Server) {
 }
 
 fn a_slot_stays_taken_until_the_server_has_hung_up(server: &Server) {
-    let proxy = Proxy::to(server);
-    let manager = MySqlManager::new(proxy.opts(server));
+    let proxy = server.proxy();
+    let manager = MySqlManager::new(server.through(&proxy));
     let pool = server.builder(1).close_timeout(PATIENCE).build(manager).unwrap();
-    proxy.hold_answers(true);
+    proxy.set(NetworkFault::Stall(Way::ToClient));
     pool.close();
-    until("the goodbye was heard", || proxy.has_seen_the_end());
+    until("the goodbye was heard", || proxy.counts().to_client.ends > 0);
     // Time enough to take the goodbye for the end.
     thread::sleep(Duration::from_millis(100));
     assert_eq!(pool.stats().closing, 1);
-    proxy.hold_answers(false);
+    proxy.set(NetworkFault::None);
     assert!(pool.close_within(PATIENCE).is_clean());
 }
 
@@ -53,10 +53,11 @@ fn a_detached_connection_lives_on(server: &Server) {
     until("no session is left", || server.sessions() == 0);
 }
 
-on_each_server!(
-    closing_leaves_no_session,
-    a_slot_stays_taken_until_the_server_has_hung_up,
-    closing_cancels_what_a_holder_still_runs,
-    an_expired_connection_is_said_goodbye_to,
-    a_detached_connection_lives_on,
-);
+cabrank_testing::tests! {
+    on_each_server:
+        closing_leaves_no_session,
+        a_slot_stays_taken_until_the_server_has_hung_up,
+        closing_cancels_what_a_holder_still_runs,
+        an_expired_connection_is_said_goodbye_to,
+        a_detached_connection_lives_on,
+}

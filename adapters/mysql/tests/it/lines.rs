@@ -1,8 +1,6 @@
 //! Dead connections are noticed by looking, and calls that hang are aborted.
 
 #[cfg(unix)]
-use crate::proxy::unix_door_to;
-#[cfg(unix)]
 use crate::server::close_on_a_long_statement;
 use crate::server::{PATIENCE, Server, on_each_server, settle, until};
 use cabrank_mysql::cabrank::{CloseReason, Manager};
@@ -97,8 +95,8 @@ fn a_reset_that_hangs_is_aborted(server: &Server) {
 
 #[cfg(unix)]
 fn over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted(server: &Server) {
-    let door = unix_door_to(server);
-    let manager = MySqlManager::new(server.opts().socket(door.to_str()));
+    let door = server.unix_door();
+    let manager = MySqlManager::new(server.opts().socket(door.path().to_str()));
     let pool = server.builder(1).build(manager.clone()).unwrap();
     let mut conn = pool.get().unwrap();
     assert!(!manager.has_broken(&mut conn));
@@ -117,21 +115,17 @@ fn over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted(serv
     until("the server has noticed, too", || server.sessions() == 0);
 
     close_on_a_long_statement(server, || server.builder(1).build(manager.clone()).unwrap());
-    std::fs::remove_file(door).unwrap();
 }
 
-#[cfg(unix)]
-mod unix {
-    use super::{on_each_server, over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted};
-    on_each_server!(over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted);
+cabrank_testing::tests! {
+    on_each_server:
+        a_killed_connection_is_noticed_by_looking,
+        a_connection_that_was_idle_too_long_for_the_server_is_noticed,
+        looking_finds_nothing_wrong_with_a_healthy_connection,
+        aborting_ends_a_statement_that_runs,
+        a_server_that_stays_silent_in_the_handshake_is_given_up_on,
+        the_time_outs_of_connecting_do_not_outlast_it,
+        a_reset_that_hangs_is_aborted,
+        #[cfg(unix)]
+        over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted,
 }
-
-on_each_server!(
-    a_killed_connection_is_noticed_by_looking,
-    a_connection_that_was_idle_too_long_for_the_server_is_noticed,
-    looking_finds_nothing_wrong_with_a_healthy_connection,
-    aborting_ends_a_statement_that_runs,
-    a_server_that_stays_silent_in_the_handshake_is_given_up_on,
-    the_time_outs_of_connecting_do_not_outlast_it,
-    a_reset_that_hangs_is_aborted,
-);

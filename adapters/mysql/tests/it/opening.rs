@@ -1,11 +1,11 @@
 //! Opening: what is wrong is said soon, what is full is put up with, and the options reach the server.
 
-use crate::proxy::Proxy;
 use crate::server::{PATIENCE, Server, on_each_server, until};
 use cabrank_mysql::cabrank::{BuildError, GetError, SessionPolicy};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{Error, Opts};
 use cabrank_mysql::{Connection, MySqlManager, Pool};
+use cabrank_testing::{NetworkFault, Way};
 use std::collections::HashMap;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,7 +47,7 @@ fn a_server_that_is_not_there_is_waited_for(server: &Server) {
 fn a_user_who_may_open_two_serves_eight_threads(server: &Server) {
     let is_mariadb = server.ask::<String>("SELECT VERSION()").is_some_and(|version| version.contains("MariaDB"));
     if is_mariadb && server.ask("SELECT @@GLOBAL.max_user_connections") == Some(0) {
-        return server.lacks("limits for accounts: MariaDB heeds them only if it is started with one for all");
+        server.lacks("limits for accounts: MariaDB heeds them only if it is started with one for all");
     }
     let user = format!("u{}", server.database.trim_start_matches("cabrank_test"));
     server.run(format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'pw' WITH MAX_USER_CONNECTIONS 2"));
@@ -125,7 +125,7 @@ fn a_name_that_nobody_knows_is_said(server: &Server) {
 
 fn the_server_is_told_whose_connections_these_are(server: &Server) {
     if server.ask("SELECT @@performance_schema") == Some(false) {
-        return server.lacks("a performance schema that is on");
+        server.lacks("a performance schema that is on");
     }
     let name = |conn: &mut Connection| -> Option<String> {
         let sql = "SELECT attr_value FROM performance_schema.session_connect_attrs
@@ -155,11 +155,11 @@ fn the_server_is_told_whose_connections_these_are(server: &Server) {
 
 fn a_server_that_talks_nonsense_is_an_error_and_no_panic(server: &Server) {
     if server.opts.get_socket().is_some() {
-        return server.lacks("an address to stand before");
+        server.lacks("an address to stand before");
     }
-    let proxy = Proxy::to(server);
-    proxy.garble(b"utf8mb4", b"utf8mb\xff");
-    let error = MySqlManager::new(proxy.opts(server)).open().unwrap_err();
+    let proxy = server.proxy();
+    proxy.set(NetworkFault::Garble(Way::ToClient, b"utf8mb4", b"utf8mb\xff"));
+    let error = MySqlManager::new(server.through(&proxy)).open().unwrap_err();
     assert!(error.to_string().contains("character sets"), "{error}");
 }
 
@@ -176,22 +176,19 @@ fn tls_without_the_feature_is_an_error_and_no_panic(server: &Server) {
     assert!(error.to_string().contains("rustls-tls"), "{error}");
 }
 
-#[cfg(not(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring")))]
-mod no_tls {
-    use super::{on_each_server, tls_without_the_feature_is_an_error_and_no_panic};
-    on_each_server!(tls_without_the_feature_is_an_error_and_no_panic);
+cabrank_testing::tests! {
+    on_each_server:
+        a_wrong_password_is_said_at_once,
+        a_wrong_database_is_said_at_once,
+        a_server_that_is_not_there_is_waited_for,
+        a_user_who_may_open_two_serves_eight_threads,
+        a_password_that_changes_is_asked_for_again,
+        settings_that_hang_are_given_up_on,
+        a_name_is_looked_up_and_all_its_addresses_are_tried,
+        a_name_that_nobody_knows_is_said,
+        the_server_is_told_whose_connections_these_are,
+        a_server_that_talks_nonsense_is_an_error_and_no_panic,
+        one_connection_is_one_session,
+        #[cfg(not(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring")))]
+        tls_without_the_feature_is_an_error_and_no_panic,
 }
-
-on_each_server!(
-    a_wrong_password_is_said_at_once,
-    a_wrong_database_is_said_at_once,
-    a_server_that_is_not_there_is_waited_for,
-    a_user_who_may_open_two_serves_eight_threads,
-    a_password_that_changes_is_asked_for_again,
-    settings_that_hang_are_given_up_on,
-    a_name_is_looked_up_and_all_its_addresses_are_tried,
-    a_name_that_nobody_knows_is_said,
-    the_server_is_told_whose_connections_these_are,
-    a_server_that_talks_nonsense_is_an_error_and_no_panic,
-    one_connection_is_one_session,
-);

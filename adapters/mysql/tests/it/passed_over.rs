@@ -111,7 +111,7 @@ fn rows_without_errors_disturb_no_transaction(server: &Server) {
 /// `innodb_rollback_on_timeout` can be set only when a server is started.
 fn a_lock_wait_that_rolls_all_back_commits_nothing_by_halves(server: &Server) {
     if server.ask("SELECT @@innodb_rollback_on_timeout") != Some(true) {
-        return server.lacks("innodb_rollback_on_timeout");
+        server.lacks("innodb_rollback_on_timeout");
     }
     let mut rival = server.aside();
     rival.query_drop("START TRANSACTION; UPDATE account SET money = 5 WHERE id = 2").unwrap();
@@ -156,11 +156,12 @@ fn an_error_that_was_passed_over_is_not_shown_to_the_next_holder(server: &Server
     assert_eq!(pool.stats().opened, 1);
 }
 
-on_each_server!(
-    a_deadlock_in_a_later_row_is_told_and_run_again,
-    a_deadlock_that_only_the_drivers_rows_have_met_commits_nothing,
-    nor_does_one_that_the_server_keeps_no_record_of,
-    rows_without_errors_disturb_no_transaction,
-    a_lock_wait_that_rolls_all_back_commits_nothing_by_halves,
-    an_error_that_was_passed_over_is_not_shown_to_the_next_holder,
-);
+cabrank_testing::tests! {
+    on_each_server:
+        a_deadlock_in_a_later_row_is_told_and_run_again,
+        a_deadlock_that_only_the_drivers_rows_have_met_commits_nothing,
+        nor_does_one_that_the_server_keeps_no_record_of,
+        rows_without_errors_disturb_no_transaction,
+        a_lock_wait_that_rolls_all_back_commits_nothing_by_halves,
+        an_error_that_was_passed_over_is_not_shown_to_the_next_holder,
+}

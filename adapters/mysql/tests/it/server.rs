@@ -4,55 +4,38 @@ use cabrank_mysql::cabrank::Builder;
 use cabrank_mysql::mysql::prelude::{FromRow, Queryable};
 use cabrank_mysql::mysql::{Conn, Opts, OptsBuilder};
 use cabrank_mysql::{MySqlManager, Pool};
-use std::io::Write;
+use cabrank_testing::Proxy;
+use cabrank_testing::harness::{Test, path, skip};
+#[cfg(unix)]
+use cabrank_testing::proxy::UnixDoor;
+use cabrank_testing::servers::{Engine, url};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::{env, fs, process, thread};
+use std::{env, process, thread};
 
-/// Makes a test of each of these functions, for MySQL and for MariaDB.
-macro_rules! on_each_server {
-    ($($name:ident),+ $(,)?) => {
-        mod on_mysql {
-            $(#[test] fn $name() { $crate::server::run(module_path!(), stringify!($name), "CABRANK_MYSQL_URL", super::$name); })+
-        }
-        mod on_mariadb {
-            $(#[test] fn $name() { $crate::server::run(module_path!(), stringify!($name), "CABRANK_MARIADB_URL", super::$name); })+
-        }
+/// Makes two tests of one, for MySQL and for MariaDB.
+pub(crate) fn on_each_server(module: &str, name: &str, test: fn(&Server)) -> Vec<Test> {
+    let on = |engine: Engine| {
+        let name = path([module, &format!("on_{engine}"), name]);
+        Test::new(name, move || test(&Server::of(engine)))
     };
-}
-pub(crate) use on_each_server;
-
-/// Runs a test on the server that `variable` names, or tells that it could not.
-pub(crate) fn run(module: &str, name: &str, variable: &str, test: fn(&Server)) {
-    let name = format!("{module}::{name}");
-    match env::var(variable).ok().filter(|url| !url.is_empty()) {
-        Some(url) => test(&Server::new(name, &url)),
-        None => skip(&name, &format!("{variable} is not set")),
-    }
-}
-
-fn skip(name: &str, reason: &str) {
-    println!("skipped {name}: {reason}");
-    if let Some(log) = env::var_os("CABRANK_SKIP_LOG") {
-        let mut log = fs::OpenOptions::new().append(true).create(true).open(log).expect("the log of skipped tests");
-        // In one write: other tests append at the same time.
-        log.write_all(format!("{name}: {reason}\n").as_bytes()).expect("a line in the log");
-    }
+    [Engine::Mysql, Engine::Mariadb].into_iter().filter(|engine| engine.is_chosen()).map(on).collect()
 }
 
 /// A server, and a database on it with the table `account(id, money)`, rows 1 to 50, all zero. Dropped at the end.
 pub(crate) struct Server {
-    test: String,
     pub(crate) opts: Opts,
     pub(crate) database: String,
     observer: Mutex<Conn>,
 }
 
 impl Server {
-    fn new(test: String, url: &str) -> Self {
+    /// Without a server the test is skipped.
+    fn of(engine: Engine) -> Self {
+        let url = url(&engine.url_variable()).unwrap_or_else(|reason| skip(reason));
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let own = OptsBuilder::from_opts(Opts::from_url(url).expect("a URL")).prefer_socket(false);
+        let own = OptsBuilder::from_opts(Opts::from_url(&url).expect("a URL")).prefer_socket(false);
         let mut observer = Conn::new(own.clone().db_name(None::<String>)).expect("a server that answers");
         let database = format!("cabrank_test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         for sql in [
@@ -65,7 +48,7 @@ impl Server {
             .exec_batch(format!("INSERT INTO {database}.account VALUES (?, 0)"), (1..=50).map(|id| (id,)))
             .expect("fifty rows");
         let opts = own.db_name(Some(database.clone())).into();
-        Self { test, opts, database, observer: Mutex::new(observer) }
+        Self { opts, database, observer: Mutex::new(observer) }
     }
 
     pub(crate) fn opts(&self) -> OptsBuilder {
@@ -75,6 +58,28 @@ impl Server {
     /// Not through the socket that the URL may name: for what is not there, or stands between.
     pub(crate) fn tcp(&self) -> OptsBuilder {
         self.opts().socket(None::<String>)
+    }
+
+    /// A proxy in front of the server.
+    pub(crate) fn proxy(&self) -> Proxy {
+        Proxy::start(self.address()).expect("a proxy")
+    }
+
+    /// Leads through the proxy.
+    pub(crate) fn through(&self, proxy: &Proxy) -> OptsBuilder {
+        let address = proxy.address();
+        self.tcp().ip_or_hostname(Some(address.ip().to_string())).tcp_port(address.port())
+    }
+
+    /// A Unix socket that leads to the server.
+    #[cfg(unix)]
+    pub(crate) fn unix_door(&self) -> UnixDoor {
+        let path = env::temp_dir().join(format!("{}.sock", self.database));
+        UnixDoor::open(path, self.address()).expect("a socket")
+    }
+
+    fn address(&self) -> (String, u16) {
+        (self.opts.get_ip_or_hostname().into_owned(), self.opts.get_tcp_port())
     }
 
     pub(crate) fn manager(&self) -> MySqlManager {
@@ -131,9 +136,9 @@ impl Server {
         until("the session is gone", || self.ask::<u64>(&sql) == Some(0));
     }
 
-    /// Tells that this server has not got what the test is about.
-    pub(crate) fn lacks(&self, what: &str) {
-        skip(&self.test, &format!("this server has not got {what}"));
+    /// Skips the test, for this server has not got what it is about.
+    pub(crate) fn lacks(&self, what: &str) -> ! {
+        skip(format!("this server has not got {what}"))
     }
 }
 

@@ -172,15 +172,16 @@ fn a_time_out_of_ones_own_is_punctual(server: &Server) {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
-on_each_server!(
-    a_thousand_late_replies_reach_nobody_else,
-    after_a_time_out_the_holder_too_gets_errors_and_no_late_replies,
-    an_unseen_late_reply_that_has_arrived_is_seen_by_looking,
-    an_unseen_late_reply_that_is_still_on_its_way_is_found_by_the_reset,
-    rows_that_were_leaked_unread_are_found_by_the_reset,
-    a_check_is_not_answered_by_a_late_reply,
-    a_late_reply_that_was_passed_over_is_not_the_answer_to_commit,
-    nor_is_one_that_only_the_drivers_rows_have_met,
-    nor_is_one_that_only_the_drivers_connection_has_met,
-    a_time_out_of_ones_own_is_punctual,
-);
+cabrank_testing::tests! {
+    on_each_server:
+        a_thousand_late_replies_reach_nobody_else,
+        after_a_time_out_the_holder_too_gets_errors_and_no_late_replies,
+        an_unseen_late_reply_that_has_arrived_is_seen_by_looking,
+        an_unseen_late_reply_that_is_still_on_its_way_is_found_by_the_reset,
+        rows_that_were_leaked_unread_are_found_by_the_reset,
+        a_check_is_not_answered_by_a_late_reply,
+        a_late_reply_that_was_passed_over_is_not_the_answer_to_commit,
+        nor_is_one_that_only_the_drivers_rows_have_met,
+        nor_is_one_that_only_the_drivers_connection_has_met,
+        a_time_out_of_ones_own_is_punctual,
+}

@@ -90,7 +90,7 @@ fn whatever_could_leave_something_costs_a_reset(server: &Server) {
     }
 }
 
-/// Where a statement does not commit by itself, reading opens a transaction. By whomever it was set up.
+/// Where a statement does not commit by itself, reading opens a transaction. No matter who set it up.
 fn without_autocommit_every_loan_is_reset(server: &Server) {
     for set_up in ["SET autocommit = 0", "SET completion_type = 'CHAIN'", "SET NAMES gbk"] {
         let by_init = server.builder(1).build(MySqlManager::new(server.opts().init(vec![set_up])));
@@ -123,7 +123,7 @@ fn what_a_procedure_sets_up_costs_a_reset_each_time(server: &Server) {
 fn a_resource_group_costs_the_connection(server: &Server) {
     let group = server.database.trim_start_matches("cabrank_");
     if !server.try_run(format!("CREATE RESOURCE GROUP {group} TYPE = USER")) {
-        return server.lacks("resource groups");
+        server.lacks("resource groups");
     }
     let pool = server.pool(1);
     let of = "SELECT resource_group FROM performance_schema.threads WHERE processlist_id = CONNECTION_ID()";
@@ -142,7 +142,7 @@ fn a_row_that_is_returned_costs_a_reset(server: &Server) {
     drop(conn);
     settle(&pool);
     if returned.is_err() {
-        return server.lacks("RETURNING");
+        server.lacks("RETURNING");
     }
     assert_eq!(pool.get().unwrap().query_first("SELECT LAST_INSERT_ID()").unwrap(), Some(0));
 }
@@ -178,14 +178,15 @@ fn the_policy_always_resets_after_plain_work_too(server: &Server) {
     assert_eq!(pool.stats().resets_done, 1);
 }
 
-on_each_server!(
-    plain_work_costs_no_reset,
-    whatever_could_leave_something_costs_a_reset,
-    without_autocommit_every_loan_is_reset,
-    what_a_procedure_sets_up_costs_a_reset_each_time,
-    a_resource_group_costs_the_connection,
-    a_row_that_is_returned_costs_a_reset,
-    warnings_of_the_last_holder_are_gone,
-    what_on_open_sets_costs_no_reset,
-    the_policy_always_resets_after_plain_work_too,
-);
+cabrank_testing::tests! {
+    on_each_server:
+        plain_work_costs_no_reset,
+        whatever_could_leave_something_costs_a_reset,
+        without_autocommit_every_loan_is_reset,
+        what_a_procedure_sets_up_costs_a_reset_each_time,
+        a_resource_group_costs_the_connection,
+        a_row_that_is_returned_costs_a_reset,
+        warnings_of_the_last_holder_are_gone,
+        what_on_open_sets_costs_no_reset,
+        the_policy_always_resets_after_plain_work_too,
+}

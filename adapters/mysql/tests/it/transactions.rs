@@ -1,11 +1,11 @@
 //! Transactions: that those which collide are run again until none is lost, and that nothing is committed by halves.
 
-use crate::proxy::Proxy;
 use crate::server::{Server, on_each_server};
 use cabrank_mysql::cabrank::{CloseReason, TransactionError};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{AccessMode, Error, IsolationLevel, Result, TxOpts};
 use cabrank_mysql::{MySqlManager, Transaction};
+use cabrank_testing::{NetworkFault, Way};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -203,11 +203,11 @@ fn a_dropped_transaction_is_rolled_back(server: &Server) {
 
 fn a_commit_whose_connection_is_aborted_is_unknown_and_not_tried_again(server: &Server) {
     if server.opts.get_socket().is_some() {
-        return server.lacks("an address to stand before");
+        server.lacks("an address to stand before");
     }
-    let proxy = Proxy::to(server);
-    let pool = server.builder(1).build(MySqlManager::new(proxy.opts(server))).unwrap();
-    proxy.cut_at("COMMIT");
+    let proxy = server.proxy();
+    let pool = server.builder(1).build(MySqlManager::new(server.through(&proxy))).unwrap();
+    proxy.set(NetworkFault::CutAt(Way::ToServer, b"COMMIT"));
     let mut attempts = 0;
     let error = pool
         .transaction()
@@ -237,17 +237,18 @@ fn an_error_inside_an_error_is_found(server: &Server) {
     assert_eq!((attempts, server.money(1)), (2, 1));
 }
 
-on_each_server!(
-    no_serializable_transaction_is_lost,
-    a_deadlock_is_run_again,
-    a_deadlock_that_was_passed_over_commits_nothing_by_halves,
-    a_lock_wait_that_timed_out_is_rolled_back_and_run_again,
-    without_retries_a_lock_wait_that_timed_out_leaves_nothing,
-    an_error_of_the_closure_rolls_back,
-    a_wrong_number_of_parameters_costs_no_connection,
-    options_are_the_drivers,
-    a_snapshot_on_a_dead_connection_is_an_error_and_no_panic,
-    a_dropped_transaction_is_rolled_back,
-    a_commit_whose_connection_is_aborted_is_unknown_and_not_tried_again,
-    an_error_inside_an_error_is_found,
-);
+cabrank_testing::tests! {
+    on_each_server:
+        no_serializable_transaction_is_lost,
+        a_deadlock_is_run_again,
+        a_deadlock_that_was_passed_over_commits_nothing_by_halves,
+        a_lock_wait_that_timed_out_is_rolled_back_and_run_again,
+        without_retries_a_lock_wait_that_timed_out_leaves_nothing,
+        an_error_of_the_closure_rolls_back,
+        a_wrong_number_of_parameters_costs_no_connection,
+        options_are_the_drivers,
+        a_snapshot_on_a_dead_connection_is_an_error_and_no_panic,
+        a_dropped_transaction_is_rolled_back,
+        a_commit_whose_connection_is_aborted_is_unknown_and_not_tried_again,
+        an_error_inside_an_error_is_found,
+}

@@ -1,129 +1,20 @@
-//! Through TLS all is as without: the session is put back, a look finds death and nothing else, statements are cancelled
-//! and connections are aborted. The certificate is one that nobody vouches for: this is about the line, not about trust.
+//! Through TLS all is as without. The certificate is one that nobody vouches for: this is about the connection, not about trust.
 //!
-//! `cargo test -p cabrank-mysql --features rustls-tls-ring --test tls`, or with another of the features.
-#![cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
+//! `cargo test -p cabrank-mysql --features rustls-tls-ring --test tls`, or with another of the features. Without any there is no
+//! test here.
 
+#[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
+mod encrypted;
+#[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
 #[allow(dead_code)] // Written for the adapter's other tests; these need less of it.
 #[path = "../it/server.rs"]
 mod server;
 
-use cabrank_mysql::cabrank::{CloseReason, Manager};
-use cabrank_mysql::mysql::SslOpts;
-use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_mysql::{MySqlManager, Pool};
-use server::{Server, close_on_a_long_statement, on_each_server, settle, until};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
 
-/// As a user who is let in through TLS alone, so that a side connection without it would fail.
-fn manager(server: &Server) -> MySqlManager {
-    let user = format!("s{}", server.database.trim_start_matches("cabrank_test"));
-    server.run(format!("CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY 'pw' REQUIRE SSL"));
-    server.run(format!("GRANT ALL ON {}.* TO '{user}'@'%'", server.database));
-    let trusting = SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
-    MySqlManager::new(server.tcp().user(Some(user)).pass(Some("pw")).ssl_opts(trusting))
+fn main() -> ExitCode {
+    cabrank_testing::harness::run([
+        #[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
+        encrypted::tests(),
+    ])
 }
-
-fn pool(server: &Server, max_size: u32) -> Pool {
-    server.builder(max_size).build(manager(server)).expect("a pool")
-}
-
-fn a_session_is_encrypted_and_put_back(server: &Server) {
-    if !offers_tls(server) {
-        return;
-    }
-    let pool = pool(server, 1);
-    let mut conn = pool.get().unwrap();
-    let cipher: Option<(String, String)> = conn.query_first("SHOW STATUS LIKE 'Ssl_cipher'").unwrap();
-    assert!(cipher.is_some_and(|(_, cipher)| !cipher.is_empty()));
-    let id = conn.connection_id();
-    conn.query_drop("SET @mine = 'secret'; START TRANSACTION; UPDATE account SET money = 7").unwrap();
-    drop(conn);
-    settle(&pool);
-    let mut conn = pool.get().unwrap();
-    assert_eq!(conn.query_first("SELECT CONNECTION_ID(), @mine").unwrap(), Some((id, None::<String>)));
-    assert_eq!(server.money(1), 0);
-}
-
-/// A server sends session tickets of its own accord. They come before its first reply and have been read with that.
-fn looking_finds_nothing_wrong_with_a_healthy_connection(server: &Server) {
-    if !offers_tls(server) {
-        return;
-    }
-    let (manager, pool) = (manager(server), pool(server, 4));
-    let looks = |when: &str| {
-        let mut conns: Vec<_> = (0..4).map(|_| pool.get().unwrap()).collect();
-        for conn in &mut conns {
-            assert!(!manager.has_broken(conn), "{when}");
-            conn.query_drop("SELECT REPEAT('x', 100000); SELECT 1; DO 1").unwrap();
-            conn.query_drop("no such statement").unwrap_err();
-            assert!(!manager.has_broken(conn), "after an answer of many records");
-        }
-        drop(conns);
-        settle(&pool);
-    };
-    looks("fresh");
-    (0..10).for_each(|_| looks("after a reset"));
-    // What comes late comes within this.
-    thread::sleep(Duration::from_millis(500));
-    looks("after a rest");
-    let stats = pool.stats();
-    assert_eq!((stats.opened, stats.closed.total()), (4, 0), "{stats:?}");
-}
-
-fn a_killed_connection_is_noticed_by_looking(server: &Server) {
-    if !offers_tls(server) {
-        return;
-    }
-    let pool = pool(server, 1);
-    let old = pool.get().unwrap().connection_id();
-    settle(&pool);
-    server.kill(old);
-    pool.get().unwrap().query_drop("DO 1").expect("the user never notices");
-    assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
-}
-
-fn aborting_ends_a_statement_that_runs(server: &Server) {
-    if !offers_tls(server) {
-        return;
-    }
-    let manager = manager(server);
-    let mut conn = manager.open().unwrap();
-    let line = manager.abort_handle(&conn).expect("a line");
-    let id = conn.connection_id();
-    let ended = thread::spawn(move || {
-        let ended = conn.query_drop("SELECT SLEEP(120)");
-        assert!(conn.is_broken());
-        ended
-    });
-    until("the statement runs", || server.runs(id, "SLEEP"));
-    let begin = Instant::now();
-    line.abort();
-    ended.join().unwrap().unwrap_err();
-    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
-}
-
-fn closing_cancels_what_a_holder_still_runs(server: &Server) {
-    if !offers_tls(server) {
-        return;
-    }
-    close_on_a_long_statement(server, || pool(server, 1));
-}
-
-/// Before 11.4 MariaDB makes no certificate by itself, and MySQL of today does not know the variable.
-fn offers_tls(server: &Server) -> bool {
-    let lacking = server.ask::<(String, String)>("SHOW VARIABLES LIKE 'have_ssl'").is_some_and(|(_, has)| has != "YES");
-    if lacking {
-        server.lacks("TLS");
-    }
-    !lacking
-}
-
-on_each_server!(
-    a_session_is_encrypted_and_put_back,
-    looking_finds_nothing_wrong_with_a_healthy_connection,
-    a_killed_connection_is_noticed_by_looking,
-    aborting_ends_a_statement_that_runs,
-    closing_cancels_what_a_holder_still_runs,
-);

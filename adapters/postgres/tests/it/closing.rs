@@ -1,15 +1,13 @@
 //! The end in good order.
 
-use crate::fixture::{PATIENCE, Server, builder, eventually};
-use crate::proxy::Proxy;
+use crate::fixture::{PATIENCE, Server, builder, eventually, on_server, taken};
 use cabrank_postgres::postgres::NoTls;
 use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
+use cabrank_testing::{NetworkFault, Way};
 use std::thread;
 use std::time::{Duration, Instant};
 
-#[test]
-fn a_statement_that_runs_is_cancelled_at_the_server() {
-    let Some(server) = Server::find() else { return };
+fn a_statement_that_runs_is_cancelled_at_the_server(server: Server) {
     close_on_a_long_statement(&server, || server.pool(1));
 }
 
@@ -40,9 +38,7 @@ pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool
     panic!("it had to be aborted each time");
 }
 
-#[test]
-fn a_connection_that_was_cancelled_is_not_lent_again() {
-    let Some(server) = Server::find() else { return };
+fn a_connection_that_was_cancelled_is_not_lent_again(server: Server) {
     let pool = server.pool(1);
     let mut conn = pool.get().expect("a connection");
     let (pid, token) = (conn.backend_pid().expect("a pid"), conn.cancel_token());
@@ -57,9 +53,7 @@ fn a_connection_that_was_cancelled_is_not_lent_again() {
 }
 
 /// Between two loans it is the next holder's statement that would be hit.
-#[test]
-fn a_token_that_outlives_its_loan_cancels_nobody() {
-    let Some(server) = Server::find() else { return };
+fn a_token_that_outlives_its_loan_cancels_nobody(server: Server) {
     let pool = server.pool(1);
     let token = pool.get().expect("a connection").cancel_token();
     let mut conn = pool.get().expect("a connection");
@@ -75,9 +69,7 @@ fn a_token_that_outlives_its_loan_cancels_nobody() {
     assert_eq!(pool.get().expect("the same").backend_pid(), Some(pid));
 }
 
-#[test]
-fn closing_waits_until_the_sessions_are_gone() {
-    let Some(server) = Server::find() else { return };
+fn closing_waits_until_the_sessions_are_gone(server: Server) {
     let pool = server.pool(4);
     let conns: Vec<_> = (0..4).map(|_| pool.get().expect("a connection")).collect();
     let pids: Vec<_> = conns.iter().map(|conn| conn.backend_pid().expect("a pid")).collect();
@@ -90,26 +82,22 @@ fn closing_waits_until_the_sessions_are_gone() {
 }
 
 /// A goodbye that was only sent may find the session still there.
-#[test]
-fn a_slot_stays_taken_until_the_server_has_closed_its_end() {
-    let Some(server) = Server::find() else { return };
-    let proxy = Proxy::to(&server.config);
-    let manager = PostgresManager::new(proxy.config(&server.config), NoTls);
+fn a_slot_stays_taken_until_the_server_has_closed_its_end(server: Server) {
+    let proxy = server.proxy();
+    let manager = PostgresManager::new(server.through(&proxy), NoTls);
     let pool = builder().max_size(1).close_timeout(PATIENCE).build(manager).expect("a pool");
-    proxy.take();
-    proxy.hold_answers(true);
+    taken(&proxy);
+    proxy.set(NetworkFault::Stall(Way::ToClient));
     pool.close();
-    eventually("the goodbye is sent", || proxy.take() == ["X"]);
+    eventually("the goodbye is sent", || taken(&proxy) == ["X"]);
     // Time enough to take that for the end.
     thread::sleep(Duration::from_millis(100));
     assert_eq!(pool.stats().closing, 1);
-    proxy.hold_answers(false);
+    proxy.set(NetworkFault::None);
     assert!(pool.close_within(PATIENCE).is_clean());
 }
 
-#[test]
-fn a_detached_connection_lives_on() {
-    let Some(server) = Server::find() else { return };
+fn a_detached_connection_lives_on(server: Server) {
     let pool = server.pool(1);
     let mut detached = PooledConnection::detach(pool.get().expect("a connection"));
     assert!(pool.close_within(PATIENCE).is_clean());
@@ -117,9 +105,7 @@ fn a_detached_connection_lives_on() {
 }
 
 /// The driver would panic there: dropping its connections in an async context is for the pool's threads.
-#[test]
-fn guards_and_pools_may_be_dropped_in_an_async_context() {
-    let Some(server) = Server::find() else { return };
+fn guards_and_pools_may_be_dropped_in_an_async_context(server: Server) {
     let pool = server.pool(2);
     let mut conn = pool.get().expect("a connection");
     conn.batch_execute("BEGIN").expect("no error");
@@ -131,4 +117,15 @@ fn guards_and_pools_may_be_dropped_in_an_async_context() {
     });
     drop(pool.get().expect("a connection"));
     runtime.block_on(async { drop(pool) });
+}
+
+cabrank_testing::tests! {
+    on_server:
+        a_statement_that_runs_is_cancelled_at_the_server,
+        a_connection_that_was_cancelled_is_not_lent_again,
+        a_token_that_outlives_its_loan_cancels_nobody,
+        closing_waits_until_the_sessions_are_gone,
+        a_slot_stays_taken_until_the_server_has_closed_its_end,
+        a_detached_connection_lives_on,
+        guards_and_pools_may_be_dropped_in_an_async_context,
 }

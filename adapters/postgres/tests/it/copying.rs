@@ -1,17 +1,14 @@
 //! COPY, in both directions, finished and not.
 
-use crate::fixture::{Server, builder};
-use crate::proxy::Proxy;
+use crate::fixture::{Server, builder, on_server, taken};
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::postgres::NoTls;
 use std::io::{Read, Write};
 
-#[test]
-fn a_finished_copy_costs_no_reset_and_leaves_the_counts_right() {
-    let Some(server) = Server::find() else { return };
+fn a_finished_copy_costs_no_reset_and_leaves_the_counts_right(server: Server) {
     server.table("copied", "i int, t text");
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
     for round in 1..=3 {
         let mut conn = pool.get().expect("a connection");
         let mut writer = conn.copy_in("COPY copied (i, t) FROM STDIN").expect("a writer");
@@ -28,19 +25,17 @@ fn a_finished_copy_costs_no_reset_and_leaves_the_counts_right() {
         assert_eq!(text.lines().count(), 2 * round);
         drop(conn);
 
-        proxy.take();
+        taken(&proxy);
         pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
         // The driver lets go of the statement of the last COPY when it next has the line.
-        let messages = proxy.take();
+        let messages = taken(&proxy);
         assert!(!messages.iter().any(|message| message.contains("BEGIN")), "{messages:?}");
     }
     let stats = pool.stats();
     assert_eq!((stats.opened, stats.resets_done, stats.resets_failed), (1, 0, 0));
 }
 
-#[test]
-fn a_copy_left_in_the_middle_is_cleared_away() {
-    let Some(server) = Server::find() else { return };
+fn a_copy_left_in_the_middle_is_cleared_away(server: Server) {
     server.table("half_copied", "i int");
     let pool = server.pool(1);
     let mut conn = pool.get().expect("a connection");
@@ -70,9 +65,7 @@ fn a_copy_left_in_the_middle_is_cleared_away() {
 }
 
 /// The driver cannot end a COPY that a simple query began, and loses the connection over it.
-#[test]
-fn a_copy_begun_by_a_batch_costs_the_connection_but_not_the_next_holder() {
-    let Some(server) = Server::find() else { return };
+fn a_copy_begun_by_a_batch_costs_the_connection_but_not_the_next_holder(server: Server) {
     server.table("stray_copied", "i int");
     let pool = server.pool(1);
     pool.get().expect("a connection").batch_execute("COPY stray_copied FROM STDIN").expect_err("no writer");
@@ -80,4 +73,11 @@ fn a_copy_begun_by_a_batch_costs_the_connection_but_not_the_next_holder() {
     pool.get().expect("a connection").batch_execute("COPY stray_copied TO STDOUT").expect_err("no reader");
     assert_eq!(pool.get().expect("a connection").query_one("SELECT 8", &[]).expect("a row").get::<_, i32>(0), 8);
     assert_eq!(pool.stats().opened, 2);
+}
+
+cabrank_testing::tests! {
+    on_server:
+        a_finished_copy_costs_no_reset_and_leaves_the_counts_right,
+        a_copy_left_in_the_middle_is_cleared_away,
+        a_copy_begun_by_a_batch_costs_the_connection_but_not_the_next_holder,
 }

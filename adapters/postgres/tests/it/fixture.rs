@@ -1,31 +1,78 @@
 //! The server, and what a session looks like from inside.
 
 use cabrank_postgres::cabrank::{Builder, GetError};
+use cabrank_postgres::postgres::config::{Host, SslMode};
 use cabrank_postgres::postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use cabrank_postgres::{Pool, PostgresManager};
+use cabrank_testing::Proxy;
+use cabrank_testing::harness::{Test, path, skip};
+#[cfg(unix)]
+use cabrank_testing::proxy::UnixDoor;
+use cabrank_testing::proxy::{Framing, Message};
+use cabrank_testing::servers::url;
 use std::error::Error;
-use std::fs::OpenOptions;
-use std::io::Write;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The server that `CABRANK_POSTGRES_URL` names, by a TCP address.
+/// Makes a test on the server that `CABRANK_POSTGRES_URL` names.
+pub(crate) fn on_server(module: &str, name: &str, test: fn(Server)) -> [Test; 1] {
+    [Test::new(path([module, name]), move || test(Server { config: named_by("CABRANK_POSTGRES_URL") }))]
+}
+
+/// Makes a test on the PgBouncer that `CABRANK_PGBOUNCER_URL` names.
+pub(crate) fn behind_pgbouncer(module: &str, name: &str, test: fn(Config)) -> [Test; 1] {
+    [Test::new(path([module, name]), move || test(named_by("CABRANK_PGBOUNCER_URL")))]
+}
+
+/// A server, by a TCP address.
 pub(crate) struct Server {
     pub(crate) config: Config,
 }
 
 impl Server {
-    /// Without a server the test cannot run: it says so in the skip log, and returns.
-    pub(crate) fn find() -> Option<Self> {
-        named_by("CABRANK_POSTGRES_URL").map(|config| Self { config })
-    }
-
     pub(crate) fn manager(&self) -> PostgresManager {
         PostgresManager::new(self.config.clone(), NoTls)
     }
 
     pub(crate) fn pool(&self, max_size: u32) -> Pool {
         builder().max_size(max_size).build(self.manager()).expect("a pool")
+    }
+
+    /// A proxy in front of the server, which keeps the messages of its clients.
+    pub(crate) fn proxy(&self) -> Proxy {
+        let proxy = Proxy::with_framing(self.address(), Framing::Postgres).expect("a proxy");
+        proxy.record();
+        proxy
+    }
+
+    /// The same settings by way of the proxy, unencrypted.
+    pub(crate) fn through(&self, proxy: &Proxy) -> Config {
+        let (mut config, address) = (Config::new(), proxy.address());
+        config.host(&address.ip().to_string()).port(address.port()).ssl_mode(SslMode::Disable);
+        config.user(self.config.get_user().expect("a user"));
+        self.config.get_password().map(|password| config.password(password));
+        self.config.get_dbname().map(|name| config.dbname(name));
+        config
+    }
+
+    /// A Unix socket that leads to the server, in a folder of its own, which is there until the caller removes it.
+    #[cfg(unix)]
+    pub(crate) fn unix_door(&self) -> (UnixDoor, PathBuf) {
+        let folder = std::env::temp_dir().join(format!("cabrank-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let (host, port) = self.address();
+        let door = UnixDoor::open(folder.join(format!(".s.PGSQL.{port}")), (host, port)).expect("a socket");
+        (door, folder)
+    }
+
+    fn address(&self) -> (String, u16) {
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            _ => self.config.get_hostaddrs().first().expect("a TCP address").to_string(),
+        };
+        (host, self.config.get_ports().first().copied().unwrap_or(5432))
     }
 
     /// A connection of the driver's own.
@@ -65,13 +112,20 @@ impl Server {
     }
 }
 
-/// The settings in the URL that a variable holds. Without it the test says so, and cannot run.
-pub(crate) fn named_by(variable: &str) -> Option<Config> {
-    let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) else {
-        skip(&format!("{variable} is not set"));
-        return None;
+/// The settings in the URL that a variable holds. Without it the test is skipped.
+fn named_by(variable: &str) -> Config {
+    let url = url(variable).unwrap_or_else(|reason| skip(reason));
+    url.parse().unwrap_or_else(|error| panic!("{variable} must be a URL that the driver understands: {error}"))
+}
+
+/// What the proxy's clients have said since the last time: each message's type, and the text of simple queries. Prepared statements
+/// are numbered through the whole program, so their names say nothing.
+pub(crate) fn taken(proxy: &Proxy) -> Vec<String> {
+    let note = |message: Message| match char::from(message.kind?) {
+        'Q' => Some(format!("Q {}", String::from_utf8_lossy(&message.body).trim_end_matches('\0'))),
+        kind => Some(kind.to_string()),
     };
-    Some(url.parse().unwrap_or_else(|error| panic!("{variable} must be a URL that the driver understands: {error}")))
+    proxy.take_messages().into_iter().filter_map(note).collect()
 }
 
 /// Without checks, which a loaded machine can make slow enough to cost a connection: most tests count those.
@@ -91,17 +145,6 @@ pub(crate) fn first_failure(pool: &Pool) -> Arc<dyn Error + Send + Sync> {
         }
     }
     panic!("nothing failed within {PATIENCE:?}");
-}
-
-/// Says that the test of this thread does not apply here, and why.
-pub(crate) fn skip(reason: &str) {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    println!("skipped: {test}: {reason}");
-    if let Some(log) = std::env::var_os("CABRANK_SKIP_LOG") {
-        let mut log = OpenOptions::new().append(true).create(true).open(log).expect("the skip log");
-        // In one write: other tests append at the same time.
-        log.write_all(format!("{test}: {reason}\n").as_bytes()).expect("a line in the skip log");
-    }
 }
 
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

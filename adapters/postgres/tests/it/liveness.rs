@@ -1,16 +1,16 @@
 //! Connections that died, and calls that hang.
 
-use crate::fixture::{PATIENCE, Server, builder, eventually};
+use crate::fixture::{PATIENCE, Server, builder, eventually, on_server};
 use cabrank_postgres::cabrank::{CloseReason, Fault, GetError};
 use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
+use cabrank_testing::harness::alone;
+use cabrank_testing::{NetworkFault, Way};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-#[test]
-fn a_session_killed_while_idle_is_found_by_the_check() {
-    let Some(server) = Server::find() else { return };
+fn a_session_killed_while_idle_is_found_by_the_check(server: Server) {
     let pool = builder().max_size(1).check_after(Duration::ZERO).build(server.manager()).expect("a pool");
     // By the check as a rule; on a busy machine the pool's patience with a check may end before.
     let found = || [CloseReason::CheckFailed, CloseReason::Overran].map(|reason| pool.stats().closed.by(reason));
@@ -25,9 +25,7 @@ fn a_session_killed_while_idle_is_found_by_the_check() {
     assert!(found() > before, "{:?}", pool.stats().closed);
 }
 
-#[test]
-fn a_session_killed_while_lent_is_not_lent_again_though_nobody_noted_the_error() {
-    let Some(server) = Server::find() else { return };
+fn a_session_killed_while_lent_is_not_lent_again_though_nobody_noted_the_error(server: Server) {
     let pool = builder().max_size(1).check_after(Duration::MAX).build(server.manager()).expect("a pool");
     let mut conn = pool.get().expect("a connection");
     let pid = conn.backend_pid().expect("a pid");
@@ -39,9 +37,7 @@ fn a_session_killed_while_lent_is_not_lent_again_though_nobody_noted_the_error()
     assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
 }
 
-#[test]
-fn the_servers_own_time_limit_is_noticed() {
-    let Some(server) = Server::find() else { return };
+fn the_servers_own_time_limit_is_noticed(server: Server) {
     let pool = builder().max_size(1).check_after(Duration::MAX).build(server.manager()).expect("a pool");
     let mut conn = pool.get().expect("a connection");
     let pid = conn.backend_pid().expect("a pid");
@@ -53,9 +49,7 @@ fn the_servers_own_time_limit_is_noticed() {
     pool.get().expect("another connection").query_one("SELECT 1", &[]).expect("a row");
 }
 
-#[test]
-fn aborting_ends_a_call_that_runs() {
-    let Some(server) = Server::find() else { return };
+fn aborting_ends_a_call_that_runs(server: Server) {
     abort_a_deaf_statement(&server, || server.pool(1));
 }
 
@@ -91,11 +85,9 @@ const DEAF: &str = "CREATE FUNCTION DEAF() RETURNS void LANGUAGE plpgsql AS $$ B
         BEGIN PERFORM pg_sleep(10); EXCEPTION WHEN query_canceled THEN NULL; END;
     END LOOP; END $$";
 
-#[test]
-fn an_overrun_check_is_aborted() {
-    let Some(server) = Server::find() else { return };
-    let proxy = crate::proxy::Proxy::to(&server.config);
-    let manager = PostgresManager::new(proxy.config(&server.config), NoTls);
+fn an_overrun_check_is_aborted(server: Server) {
+    let proxy = server.proxy();
+    let manager = PostgresManager::new(server.through(&proxy), NoTls);
     let pool = builder()
         .max_size(1)
         .check_after(Duration::ZERO)
@@ -103,17 +95,16 @@ fn an_overrun_check_is_aborted() {
         .build(manager)
         .expect("a pool");
     pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
-    proxy.hold_answers(true);
+    proxy.set(NetworkFault::Stall(Way::ToClient));
     let before = pool.stats().closed.total();
     let outcome = pool.get_timeout(Duration::from_millis(600));
     assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
     // By the pool as a rule; on a busy machine the driver's own time-out may come first.
     eventually("the check is over", || pool.stats().closed.total() > before);
-    proxy.hold_answers(false);
+    proxy.set(NetworkFault::None);
     pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
 }
 
-#[test]
 fn a_listener_that_says_nothing_holds_nobody_up() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let mut config = Config::new();
@@ -129,4 +120,15 @@ fn a_listener_that_says_nothing_holds_nobody_up() {
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     let report = pool.close_within(PATIENCE);
     assert!(report.is_clean(), "{report}");
+}
+
+cabrank_testing::tests! {
+    on_server:
+        a_session_killed_while_idle_is_found_by_the_check,
+        a_session_killed_while_lent_is_not_lent_again_though_nobody_noted_the_error,
+        the_servers_own_time_limit_is_noticed,
+        aborting_ends_a_call_that_runs,
+        an_overrun_check_is_aborted;
+    alone:
+        a_listener_that_says_nothing_holds_nobody_up,
 }

@@ -1,7 +1,6 @@
 //! The adapter's promises, held against a real PostgreSQL.
 
 mod fixture;
-mod proxy;
 
 mod closing;
 mod copying;
@@ -13,3 +12,20 @@ mod statements;
 mod tls;
 mod tracking;
 mod transactions;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cabrank_testing::harness::run([
+        closing::tests(),
+        copying::tests(),
+        liveness::tests(),
+        opening::tests(),
+        pooler::tests(),
+        returning::tests(),
+        statements::tests(),
+        tls::tests(),
+        tracking::tests(),
+        transactions::tests(),
+    ])
+}

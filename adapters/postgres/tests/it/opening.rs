@@ -1,12 +1,11 @@
 //! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
 
-use crate::fixture::{PATIENCE, Server, builder, eventually, first_failure, session_of, skip};
-#[cfg(unix)]
-use crate::proxy::unix_door_to;
+use crate::fixture::{PATIENCE, Server, builder, eventually, first_failure, on_server, session_of};
 use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager, SessionState};
 use cabrank_postgres::postgres::config::SslMode;
 use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Connection, PostgresManager};
+use cabrank_testing::harness::{alone, skip};
 use std::error::Error;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,20 +22,14 @@ fn elsewhere(server: &Server) -> Config {
 }
 
 /// The tests that change the host are for a server on this machine.
-fn is_here(server: &Server) -> bool {
-    let here = elsewhere(server).host("127.0.0.1").connect(NoTls).is_ok();
-    if !here {
+fn needs_to_be_here(server: &Server) {
+    if elsewhere(server).host("127.0.0.1").connect(NoTls).is_err() {
         skip("the server is not on 127.0.0.1");
     }
-    here
 }
 
-#[test]
-fn names_addresses_and_several_hosts_are_all_tapped() {
-    let Some(server) = Server::find() else { return };
-    if !is_here(&server) {
-        return;
-    }
+fn names_addresses_and_several_hosts_are_all_tapped(server: Server) {
+    needs_to_be_here(&server);
     let mut by_name = elsewhere(&server);
     by_name.host("localhost");
     let mut by_address = elsewhere(&server);
@@ -56,10 +49,8 @@ fn names_addresses_and_several_hosts_are_all_tapped() {
 }
 
 #[cfg(unix)]
-#[test]
-fn over_a_unix_socket_the_session_is_always_reset() {
-    let Some(server) = Server::find() else { return };
-    let folder = unix_door_to(&server.config);
+fn over_a_unix_socket_the_session_is_always_reset(server: Server) {
+    let (_door, folder) = server.unix_door();
     let mut config = elsewhere(&server);
     config.host_path(&folder);
     let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");
@@ -77,7 +68,6 @@ fn over_a_unix_socket_the_session_is_always_reset() {
     std::fs::remove_dir_all(folder).expect("a folder of ours");
 }
 
-#[test]
 fn a_name_that_does_not_exist_is_told() {
     let mut config = Config::new();
     config.host("no.such.name.invalid").user("nobody");
@@ -86,9 +76,7 @@ fn a_name_that_does_not_exist_is_told() {
     assert!(error.source().expect("a source").to_string().contains("lookup"), "{:?}", error.source());
 }
 
-#[test]
-fn a_wrong_password_or_database_is_told_at_once() {
-    let Some(server) = Server::find() else { return };
+fn a_wrong_password_or_database_is_told_at_once(server: Server) {
     let mut no_database = server.config.clone();
     no_database.dbname("cabrank_no_such_database");
     let mut no_password = server.config.clone();
@@ -108,9 +96,7 @@ fn a_wrong_password_or_database_is_told_at_once() {
     }
 }
 
-#[test]
-fn settings_are_asked_for_before_each_connect() {
-    let Some(server) = Server::find() else { return };
+fn settings_are_asked_for_before_each_connect(server: Server) {
     let asked = std::sync::Arc::new(AtomicU32::new(0));
     let (count, config) = (asked.clone(), server.config.clone());
     let manager = PostgresManager::with_config(
@@ -129,7 +115,6 @@ fn settings_are_asked_for_before_each_connect() {
 }
 
 /// What nobody can abort must not keep its slot: a vault that never answers stands for a name server that does not.
-#[test]
 fn settings_that_never_come_hold_nobody_up() {
     let (_never, told) = std::sync::mpsc::channel::<Config>();
     let told = std::sync::Mutex::new(told);
@@ -142,9 +127,7 @@ fn settings_that_never_come_hold_nobody_up() {
     eventually("the look-up is given up", || pool.stats().abandoned >= 1);
 }
 
-#[test]
-fn sessions_say_whose_they_are_unless_the_user_did() {
-    let Some(server) = Server::find() else { return };
+fn sessions_say_whose_they_are_unless_the_user_did(server: Server) {
     let name_of = |manager| {
         let pool = builder().name("invoices").max_size(1).build(manager).expect("a pool");
         let mut conn = pool.get().expect("a connection");
@@ -157,9 +140,7 @@ fn sessions_say_whose_they_are_unless_the_user_did() {
     assert_eq!(name_of(PostgresManager::new(config, NoTls).application_name("orders")), "mine");
 }
 
-#[test]
-fn a_connection_can_be_opened_outside_of_any_pool() {
-    let Some(server) = Server::find() else { return };
+fn a_connection_can_be_opened_outside_of_any_pool(server: Server) {
     let name_of =
         |conn: &mut Connection| conn.query_one("SHOW application_name", &[]).expect("a row").get::<_, String>(0);
     let mut conn = server.manager().open().expect("a connection");
@@ -170,16 +151,13 @@ fn a_connection_can_be_opened_outside_of_any_pool() {
     assert_eq!(server.manager().session(&mut conn), SessionState::Clean, "tracked from the beginning");
 }
 
-#[test]
 fn outside_of_a_pool_settings_that_are_not_to_be_had_are_an_error() {
     let manager = PostgresManager::with_config(|| Err("the vault is locked"), NoTls);
     let error = manager.open().expect_err("no settings");
     assert_eq!(error.source().expect("a source").to_string(), "the vault is locked");
 }
 
-#[test]
-fn a_manager_without_tls_refuses_to_go_without_where_it_is_required() {
-    let Some(server) = Server::find() else { return };
+fn a_manager_without_tls_refuses_to_go_without_where_it_is_required(server: Server) {
     let mut config = server.config.clone();
     config.ssl_mode(SslMode::Require);
     let pool = builder().build_lazy(PostgresManager::new(config, NoTls)).expect("a pool");
@@ -187,10 +165,26 @@ fn a_manager_without_tls_refuses_to_go_without_where_it_is_required() {
     assert!(error.source().expect("a source").to_string().contains("no TLS connector"));
 }
 
-#[test]
 fn settings_that_cannot_be_are_permanent_faults() {
     let manager = PostgresManager::new(Config::new(), NoTls);
     let error = PostgresManager::from_url("postgres://host:many/", NoTls).expect_err("no port");
     assert_eq!(manager.fault(&error), Fault::Permanent);
     assert!(matches!(builder().build(manager), Err(BuildError::Connect(_))), "no host");
+}
+
+cabrank_testing::tests! {
+    on_server:
+        names_addresses_and_several_hosts_are_all_tapped,
+        #[cfg(unix)]
+        over_a_unix_socket_the_session_is_always_reset,
+        a_wrong_password_or_database_is_told_at_once,
+        settings_are_asked_for_before_each_connect,
+        sessions_say_whose_they_are_unless_the_user_did,
+        a_connection_can_be_opened_outside_of_any_pool,
+        a_manager_without_tls_refuses_to_go_without_where_it_is_required;
+    alone:
+        a_name_that_does_not_exist_is_told,
+        settings_that_never_come_hold_nobody_up,
+        outside_of_a_pool_settings_that_are_not_to_be_had_are_an_error,
+        settings_that_cannot_be_are_permanent_faults,
 }

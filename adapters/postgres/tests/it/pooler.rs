@@ -1,15 +1,13 @@
 //! Behind a pooler that lends its sessions by the transaction: `CABRANK_PGBOUNCER_URL`.
 
-use crate::fixture::{builder, named_by};
-use cabrank_postgres::postgres::{Error, NoTls};
+use crate::fixture::{behind_pgbouncer, builder};
+use cabrank_postgres::postgres::{Config, Error, NoTls};
 use cabrank_postgres::{Connection, PostgresManager};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 /// What of the driver works there is printed, for the table in the README: some of it depends on the pooler's version.
-#[test]
-fn behind_a_transaction_pooler_only_the_transaction_is_ended() {
-    let Some(config) = named_by("CABRANK_PGBOUNCER_URL") else { return };
+fn behind_a_transaction_pooler_only_the_transaction_is_ended(config: Config) {
     let manager = PostgresManager::new(config, NoTls).transaction_pooler(true);
     let pool = builder().max_size(8).build(manager).expect("a pool");
 
@@ -66,4 +64,9 @@ fn behind_a_transaction_pooler_only_the_transaction_is_ended() {
         });
         println!("{what}: {failed:?} of 400 failed");
     }
+}
+
+cabrank_testing::tests! {
+    behind_pgbouncer:
+        behind_a_transaction_pooler_only_the_transaction_is_ended,
 }

@@ -1,6 +1,6 @@
 //! What a holder leaves behind does not reach the next one.
 
-use crate::fixture::{Server, builder, session_of};
+use crate::fixture::{Server, builder, on_server, session_of};
 use cabrank_postgres::Connection;
 use cabrank_postgres::cabrank::SessionPolicy;
 use cabrank_postgres::postgres::fallible_iterator::FallibleIterator;
@@ -81,9 +81,7 @@ const LEAVINGS: &[(&str, Leave)] = &[
 ];
 
 /// Both policies, so that the reset itself and the noticing are told apart.
-#[test]
-fn nothing_left_behind_reaches_the_next_holder() {
-    let Some(server) = Server::find() else { return };
+fn nothing_left_behind_reaches_the_next_holder(server: Server) {
     set_up(&server);
     for policy in [SessionPolicy::Always, SessionPolicy::Tracked] {
         let pool = builder().max_size(1).session_policy(policy).build(server.manager()).expect("a pool");
@@ -122,9 +120,7 @@ fn set_up(server: &Server) {
         .expect("functions");
 }
 
-#[test]
-fn a_cached_statement_is_noticed_on_every_loan() {
-    let Some(server) = Server::find() else { return };
+fn a_cached_statement_is_noticed_on_every_loan(server: Server) {
     let pool = server.pool(1);
     for sql in ["SELECT set_config('work_mem', '1MB', false)", "SELECT pg_advisory_lock(44)::text"] {
         let fresh = session_of(&mut pool.get().expect("a connection"));
@@ -138,9 +134,7 @@ fn a_cached_statement_is_noticed_on_every_loan() {
     }
 }
 
-#[test]
-fn notifications_do_not_reach_the_next_holder() {
-    let Some(server) = Server::find() else { return };
+fn notifications_do_not_reach_the_next_holder(server: Server) {
     let pool = server.pool(1);
     let mut conn = pool.get().expect("a connection");
     run(&mut conn, "LISTEN rumours_of_old");
@@ -152,9 +146,7 @@ fn notifications_do_not_reach_the_next_holder() {
     assert_eq!(conn.notifications().len(), 0);
 }
 
-#[test]
-fn what_on_open_prepares_is_prepared_again_after_a_reset() {
-    let Some(server) = Server::find() else { return };
+fn what_on_open_prepares_is_prepared_again_after_a_reset(server: Server) {
     let set_up = |conn: &mut Connection| conn.batch_execute("PREPARE mine AS SELECT 7");
     let pool = builder().max_size(1).on_open(set_up).build(server.manager()).expect("a pool");
     for _ in 0..3 {
@@ -165,9 +157,7 @@ fn what_on_open_prepares_is_prepared_again_after_a_reset() {
     assert_eq!((pool.stats().opened, pool.stats().resets_done), (1, 3));
 }
 
-#[test]
-fn what_on_open_sets_is_no_trace_of_a_holder() {
-    let Some(server) = Server::find() else { return };
+fn what_on_open_sets_is_no_trace_of_a_holder(server: Server) {
     let pool = builder()
         .max_size(1)
         .on_open(|conn| conn.batch_execute("SET statement_timeout = 4321; SET application_name = 'set up'"))
@@ -183,4 +173,13 @@ fn what_on_open_sets_is_no_trace_of_a_holder() {
     let mut conn = pool.get().expect("a connection");
     let row = conn.query_one("SHOW statement_timeout", &[]).expect("a row");
     assert_eq!(row.get::<_, &str>(0), "4321ms", "on_open ran again after the reset");
+}
+
+cabrank_testing::tests! {
+    on_server:
+        nothing_left_behind_reaches_the_next_holder,
+        a_cached_statement_is_noticed_on_every_loan,
+        notifications_do_not_reach_the_next_holder,
+        what_on_open_prepares_is_prepared_again_after_a_reset,
+        what_on_open_sets_is_no_trace_of_a_holder,
 }

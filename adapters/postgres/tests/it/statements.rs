@@ -1,16 +1,13 @@
 //! The cache of prepared statements.
 
-use crate::fixture::{Server, builder};
-use crate::proxy::Proxy;
+use crate::fixture::{Server, builder, on_server, taken};
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::postgres::NoTls;
 
-#[test]
-fn a_cached_statement_is_prepared_once_and_survives_a_reset() {
-    let Some(server) = Server::find() else { return };
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
-    proxy.take();
+fn a_cached_statement_is_prepared_once_and_survives_a_reset(server: Server) {
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
+    taken(&proxy);
     for round in 0..4 {
         let mut conn = pool.get().expect("a connection");
         let statement = conn.prepare_cached("SELECT $1::int + 1").expect("a statement");
@@ -19,14 +16,12 @@ fn a_cached_statement_is_prepared_once_and_survives_a_reset() {
             conn.batch_execute("SET work_mem = '1MB'").expect("no error");
         }
     }
-    let messages = proxy.take();
+    let messages = taken(&proxy);
     assert_eq!(messages.iter().filter(|message| *message == "P").count(), 1, "{messages:?}");
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (1, 1));
 }
 
-#[test]
-fn the_cache_holds_as_many_as_it_was_told() {
-    let Some(server) = Server::find() else { return };
+fn the_cache_holds_as_many_as_it_was_told(server: Server) {
     let pool = builder().max_size(1).build(server.manager().statement_cache(2)).expect("a pool");
     let mut conn = pool.get().expect("a connection");
     for sql in ["SELECT 1", "SELECT 2", "SELECT 1", "SELECT 3"] {
@@ -48,9 +43,7 @@ fn text(message: &cabrank_postgres::postgres::SimpleQueryMessage) -> Option<Stri
 }
 
 /// The reset must not take away what the driver itself has prepared to look up types.
-#[test]
-fn types_of_ones_own_are_found_after_a_reset() {
-    let Some(server) = Server::find() else { return };
+fn types_of_ones_own_are_found_after_a_reset(server: Server) {
     let types = "DROP TYPE IF EXISTS cached_mood, cached_taste; \
         CREATE TYPE cached_mood AS ENUM ('sad'); CREATE TYPE cached_taste AS ENUM ('sour')";
     server.client().batch_execute(types).expect("types");
@@ -64,11 +57,9 @@ fn types_of_ones_own_are_found_after_a_reset() {
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (2, 1));
 }
 
-/// The driver knows its statements by names, which are the session's: whoever gives such a name to another statement has it
+/// The driver knows its statements by names, which are the session's: a holder that gives such a name to another statement has it
 /// run in place of the first.
-#[test]
-fn what_stands_in_place_of_a_cached_statement_is_not_run() {
-    let Some(server) = Server::find() else { return };
+fn what_stands_in_place_of_a_cached_statement_is_not_run(server: Server) {
     let pool = server.pool(1);
     let five = |sql: &str| -> i32 {
         let mut conn = pool.get().expect("a connection");
@@ -85,9 +76,7 @@ fn what_stands_in_place_of_a_cached_statement_is_not_run() {
     assert_eq!(five("SELECT 5"), 5);
 }
 
-#[test]
-fn statements_that_the_server_has_forgotten_cost_one_error_at_most() {
-    let Some(server) = Server::find() else { return };
+fn statements_that_the_server_has_forgotten_cost_one_error_at_most(server: Server) {
     for (forget, errors) in [("DEALLOCATE ALL", 0), ("DISCARD ALL", 0), ("DO $$ BEGIN DEALLOCATE ALL; END $$", 1)] {
         let pool = server.pool(1);
         let ask = || {
@@ -103,9 +92,7 @@ fn statements_that_the_server_has_forgotten_cost_one_error_at_most() {
 }
 
 /// It may have been resolved by a search path or a temporary table that the next holder has not got.
-#[test]
-fn what_is_prepared_in_a_soiled_session_is_not_kept() {
-    let Some(server) = Server::find() else { return };
+fn what_is_prepared_in_a_soiled_session_is_not_kept(server: Server) {
     server.table("resolved", "id int, a int");
     let soils = [
         "CREATE TEMP TABLE resolved (id int, a text); INSERT INTO resolved VALUES (1, 'x')",
@@ -124,4 +111,14 @@ fn what_is_prepared_in_a_soiled_session_is_not_kept() {
         let statement = conn.prepare_cached(sql).expect("a statement");
         assert!(conn.query(&statement, &[&1]).expect("no rows").is_empty(), "{soil}");
     }
+}
+
+cabrank_testing::tests! {
+    on_server:
+        a_cached_statement_is_prepared_once_and_survives_a_reset,
+        the_cache_holds_as_many_as_it_was_told,
+        types_of_ones_own_are_found_after_a_reset,
+        what_stands_in_place_of_a_cached_statement_is_not_run,
+        statements_that_the_server_has_forgotten_cost_one_error_at_most,
+        what_is_prepared_in_a_soiled_session_is_not_kept,
 }

@@ -1,11 +1,12 @@
 //! TLS: each mode against a server that offers it, tracked and cut like any other connection.
 
 use crate::closing::close_on_a_long_statement;
-use crate::fixture::{PATIENCE, Server, builder, skip};
+use crate::fixture::{PATIENCE, Server, builder, on_server};
 use crate::liveness::abort_a_deaf_statement;
 use cabrank_postgres::postgres::Config;
 use cabrank_postgres::postgres::config::SslMode;
 use cabrank_postgres::{Connection, Pool, PostgresManager};
+use cabrank_testing::harness::{alone, skip};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -15,12 +16,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-fn offers_tls(server: &Server) -> bool {
-    let ssl = server.client().query_one("SHOW ssl", &[]).expect("a row").get::<_, String>(0);
-    if ssl != "on" {
+fn needs_tls(server: &Server) {
+    if server.client().query_one("SHOW ssl", &[]).expect("a row").get::<_, String>(0) != "on" {
         skip("the server does not offer TLS");
     }
-    ssl == "on"
 }
 
 fn pool(server: &Server, mode: SslMode) -> Pool {
@@ -33,12 +32,8 @@ fn is_encrypted(conn: &mut Connection) -> bool {
     conn.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).expect("a row").get(0)
 }
 
-#[test]
-fn each_mode_does_as_it_says_and_all_are_tracked() {
-    let Some(server) = Server::find() else { return };
-    if !offers_tls(&server) {
-        return;
-    }
+fn each_mode_does_as_it_says_and_all_are_tracked(server: Server) {
+    needs_tls(&server);
     for (mode, encrypted) in [(SslMode::Disable, false), (SslMode::Prefer, true), (SslMode::Require, true)] {
         let pool = pool(&server, mode);
         let mut conn = pool.get().expect("a connection");
@@ -54,23 +49,16 @@ fn each_mode_does_as_it_says_and_all_are_tracked() {
     }
 }
 
-#[test]
-fn a_statement_is_cancelled_through_tls() {
-    let Some(server) = Server::find() else { return };
-    if offers_tls(&server) {
-        close_on_a_long_statement(&server, || pool(&server, SslMode::Require));
-    }
+fn a_statement_is_cancelled_through_tls(server: Server) {
+    needs_tls(&server);
+    close_on_a_long_statement(&server, || pool(&server, SslMode::Require));
 }
 
-#[test]
-fn a_connection_is_aborted_through_tls() {
-    let Some(server) = Server::find() else { return };
-    if offers_tls(&server) {
-        abort_a_deaf_statement(&server, || pool(&server, SslMode::Require));
-    }
+fn a_connection_is_aborted_through_tls(server: Server) {
+    needs_tls(&server);
+    abort_a_deaf_statement(&server, || pool(&server, SslMode::Require));
 }
 
-#[test]
 fn a_listener_that_never_answers_the_request_for_tls_holds_nobody_up() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let mut config = Config::new();
@@ -132,4 +120,13 @@ impl ServerCertVerifier for AnyCertificate {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
     }
+}
+
+cabrank_testing::tests! {
+    on_server:
+        each_mode_does_as_it_says_and_all_are_tracked,
+        a_statement_is_cancelled_through_tls,
+        a_connection_is_aborted_through_tls;
+    alone:
+        a_listener_that_never_answers_the_request_for_tls_holds_nobody_up,
 }

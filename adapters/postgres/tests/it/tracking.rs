@@ -1,7 +1,6 @@
 //! A session that is known to be clean costs nothing: the server sees the same messages as from a connection of one's own.
 
-use crate::fixture::{Server, builder};
-use crate::proxy::Proxy;
+use crate::fixture::{Server, builder, on_server, taken};
 use cabrank_postgres::postgres::{Client, NoTls};
 use cabrank_postgres::{Pool, PostgresManager};
 
@@ -64,37 +63,33 @@ fn set_up(server: &Server) {
     client.batch_execute("DROP TYPE IF EXISTS tracked_mood; CREATE TYPE tracked_mood AS ENUM ('sad')").expect("a type");
 }
 
-#[test]
-fn a_clean_loan_sends_nothing_of_its_own() {
-    let Some(server) = Server::find() else { return };
+fn a_clean_loan_sends_nothing_of_its_own(server: Server) {
     set_up(&server);
-    let proxy = Proxy::to(&server.config);
-    let config = proxy.config(&server.config);
+    let proxy = server.proxy();
+    let config = server.through(&proxy);
 
     let mut own = config.connect(NoTls).expect("a connection");
     let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");
     for (what, work) in WORK {
-        proxy.take();
+        taken(&proxy);
         (0..3).for_each(|_| work(&mut own));
-        let expected = proxy.take();
+        let expected = taken(&proxy);
         (0..3).for_each(|_| work(&mut pool.get().expect("a connection")));
-        assert_eq!(proxy.take(), expected, "{what}");
+        assert_eq!(taken(&proxy), expected, "{what}");
     }
     let stats = pool.stats();
     assert_eq!((stats.resets_done, stats.resets_failed, stats.opened), (0, 0, 1));
     assert_eq!(stats.resets_skipped, 3 * WORK.len() as u64);
 }
 
-#[test]
-fn a_reset_is_one_message() {
-    let Some(server) = Server::find() else { return };
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
+fn a_reset_is_one_message(server: Server) {
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
     for leave in ["LISTEN x", "BEGIN", "SET work_mem = '1MB'"] {
-        proxy.take();
+        taken(&proxy);
         pool.get().expect("a connection").batch_execute(leave).expect("no error");
         drop(pool.get().expect("a connection"));
-        let messages = proxy.take();
+        let messages = taken(&proxy);
         assert_eq!((messages.len(), pool.stats().opened), (2, 1), "{messages:?}");
         assert!(messages[1].contains("; DISCARD TEMP; "), "{messages:?}");
         assert!(messages[1].ends_with("WHERE from_sql"), "{messages:?}");
@@ -102,9 +97,7 @@ fn a_reset_is_one_message() {
 }
 
 /// A reset of a clean session, and of one in a transaction that is known of, is silent at the server.
-#[test]
-fn a_reset_warns_nobody() {
-    let Some(server) = Server::find() else { return };
+fn a_reset_warns_nobody(server: Server) {
     let (tell, told) = std::sync::mpsc::channel();
     let mut config = server.config.clone();
     config.notice_callback(move |notice| {
@@ -117,4 +110,11 @@ fn a_reset_warns_nobody() {
     drop(pool.get().expect("a connection"));
     assert_eq!(pool.stats().resets_done, 3);
     assert_eq!(told.try_iter().collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+cabrank_testing::tests! {
+    on_server:
+        a_clean_loan_sends_nothing_of_its_own,
+        a_reset_is_one_message,
+        a_reset_warns_nobody,
 }

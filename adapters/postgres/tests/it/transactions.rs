@@ -1,20 +1,18 @@
 //! Transactions through the pool.
 
-use crate::fixture::{Server, builder};
-use crate::proxy::Proxy;
+use crate::fixture::{Server, builder, on_server, taken};
 use cabrank_postgres::cabrank::{CloseReason, TransactionError};
 use cabrank_postgres::postgres::error::SqlState;
 use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
 use cabrank_postgres::{PostgresManager, TransactionOptions};
+use cabrank_testing::{NetworkFault, Way};
 use std::thread;
 
 fn serializable() -> TransactionOptions {
     TransactionOptions::new().isolation_level(IsolationLevel::Serializable)
 }
 
-#[test]
-fn increments_that_conflict_are_retried_until_all_are_done() {
-    let Some(server) = Server::find() else { return };
+fn increments_that_conflict_are_retried_until_all_are_done(server: Server) {
     server.table("counted", "n int");
     server.client().batch_execute("INSERT INTO counted VALUES (0)").expect("a row");
     let pool = server.pool(4);
@@ -38,9 +36,7 @@ fn increments_that_conflict_are_retried_until_all_are_done() {
     assert_eq!(pool.stats().opened, u64::from(pool.stats().open), "no connection was lost over it");
 }
 
-#[test]
-fn a_deadlock_is_retried() {
-    let Some(server) = Server::find() else { return };
+fn a_deadlock_is_retried(server: Server) {
     server.table("locked", "id int PRIMARY KEY, n int");
     server.client().batch_execute("INSERT INTO locked VALUES (1, 0), (2, 0)").expect("rows");
     let pool = server.pool(2);
@@ -67,9 +63,7 @@ fn a_deadlock_is_retried() {
 }
 
 /// The closure swallows an error, and the server would answer COMMIT with a rollback.
-#[test]
-fn a_commit_that_became_a_rollback_is_an_error() {
-    let Some(server) = Server::find() else { return };
+fn a_commit_that_became_a_rollback_is_an_error(server: Server) {
     server.table("not_committed", "i int");
     let pool = server.pool(1);
     let outcome = pool.transaction().run(|tx| -> Result<(), Error> {
@@ -83,9 +77,7 @@ fn a_commit_that_became_a_rollback_is_an_error() {
     assert_eq!((pool.stats().opened, pool.stats().resets_done), (1, 0));
 }
 
-#[test]
-fn a_commit_that_fails_leaves_a_good_connection() {
-    let Some(server) = Server::find() else { return };
+fn a_commit_that_fails_leaves_a_good_connection(server: Server) {
     server.table("deferred", "i int UNIQUE DEFERRABLE INITIALLY DEFERRED");
     let (tell, told) = std::sync::mpsc::channel();
     let mut config = server.config.clone();
@@ -100,29 +92,25 @@ fn a_commit_that_fails_leaves_a_good_connection() {
     assert_eq!((pool.stats().opened, pool.stats().resets_done), (1, 0));
 }
 
-#[test]
-fn a_commit_is_one_message_and_a_good_transaction_needs_no_reset() {
-    let Some(server) = Server::find() else { return };
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
+fn a_commit_is_one_message_and_a_good_transaction_needs_no_reset(server: Server) {
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
     for _ in 0..2 {
-        proxy.take();
+        taken(&proxy);
         let options =
             TransactionOptions::new().read_only(true).deferrable(true).isolation_level(IsolationLevel::Serializable);
         pool.transaction().options(options).run(|tx| tx.batch_execute("SELECT 1")).expect("a commit");
         let begin = "Q START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE";
-        assert_eq!(proxy.take(), [begin, "Q SELECT 1", "Q SELECT 1; COMMIT"]);
+        assert_eq!(taken(&proxy), [begin, "Q SELECT 1", "Q SELECT 1; COMMIT"]);
     }
     assert_eq!(pool.stats().resets_skipped, 2);
 }
 
-#[test]
-fn an_abort_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried() {
-    let Some(server) = Server::find() else { return };
+fn an_abort_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried(server: Server) {
     server.table("unknown", "i int");
-    let proxy = Proxy::to(&server.config);
-    let pool = builder().max_size(1).build(PostgresManager::new(proxy.config(&server.config), NoTls)).expect("a pool");
-    proxy.cut_at("COMMIT");
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
+    proxy.set(NetworkFault::CutAt(Way::ToServer, b"COMMIT"));
     let mut attempts = 0;
     let outcome = pool.transaction().retries(5).run(|tx| {
         attempts += 1;
@@ -133,9 +121,7 @@ fn an_abort_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried() {
     pool.get().expect("another connection").batch_execute("SELECT 1").expect("an answer");
 }
 
-#[test]
-fn a_closure_that_fails_or_panics_commits_nothing() {
-    let Some(server) = Server::find() else { return };
+fn a_closure_that_fails_or_panics_commits_nothing(server: Server) {
     server.table("undone", "i int");
     let pool = server.pool(1);
     let failed = pool.transaction().run(|tx| -> Result<(), Box<dyn std::error::Error>> {
@@ -152,4 +138,15 @@ fn a_closure_that_fails_or_panics_commits_nothing() {
     });
     assert!(panicked.join().is_err());
     assert_eq!(pool.get().expect("a connection").query("SELECT * FROM undone", &[]).expect("rows").len(), 0);
+}
+
+cabrank_testing::tests! {
+    on_server:
+        increments_that_conflict_are_retried_until_all_are_done,
+        a_deadlock_is_retried,
+        a_commit_that_became_a_rollback_is_an_error,
+        a_commit_that_fails_leaves_a_good_connection,
+        a_commit_is_one_message_and_a_good_transaction_needs_no_reset,
+        an_abort_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried,
+        a_closure_that_fails_or_panics_commits_nothing,
 }

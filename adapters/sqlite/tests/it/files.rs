@@ -3,6 +3,7 @@
 use crate::fixture::{Database, money};
 use cabrank_sqlite::cabrank::{Fault, Manager};
 use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
+use cabrank_testing::harness::alone;
 #[cfg(unix)]
 use std::fs;
 use std::time::Duration;
@@ -24,7 +25,6 @@ fn replace(database: &Database) {
 }
 
 #[cfg(unix)]
-#[test]
 fn a_replaced_file_is_noticed_by_the_check() {
     let database = Database::new();
     let pool = checking(database.manager());
@@ -35,7 +35,6 @@ fn a_replaced_file_is_noticed_by_the_check() {
 }
 
 #[cfg(unix)]
-#[test]
 fn a_link_that_leads_elsewhere_is_noticed_by_the_check() {
     let (one, two) = (Database::new(), Database::new());
     two.manager().open().unwrap().execute("UPDATE account SET money = 77", []).unwrap();
@@ -49,7 +48,6 @@ fn a_link_that_leads_elsewhere_is_noticed_by_the_check() {
 }
 
 #[cfg(unix)]
-#[test]
 fn a_deleted_file_fails_the_loan_and_names_the_file() {
     let database = Database::new();
     let pool = checking(database.manager());
@@ -66,7 +64,6 @@ fn a_deleted_file_fails_the_loan_and_names_the_file() {
     assert!(!database.path.exists(), "nobody created it anew");
 }
 
-#[test]
 fn an_untouched_file_passes_the_check() {
     let database = Database::new();
     let pool = checking(database.manager());
@@ -76,7 +73,6 @@ fn an_untouched_file_passes_the_check() {
     assert_eq!(pool.stats().opened, 1);
 }
 
-#[test]
 fn a_writer_that_locks_the_file_does_not_fail_the_check() {
     let database = Database::new();
     let mode = cabrank_sqlite::JournalMode::Delete;
@@ -90,14 +86,12 @@ fn a_writer_that_locks_the_file_does_not_fail_the_check() {
     assert_eq!(patience, 5000, "the check leaves the busy time-out as it was");
 }
 
-#[test]
 fn a_moved_file_is_a_fatal_fault() {
     let database = Database::new();
     let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY_DBMOVED), None);
     assert_eq!(database.manager().fault(&error), Fault::Fatal);
 }
 
-#[test]
 fn a_pool_closed_in_good_order_leaves_nothing_but_the_file() {
     for _ in 0..30 {
         let directory = tempfile::tempdir().unwrap();
@@ -111,4 +105,18 @@ fn a_pool_closed_in_good_order_leaves_nothing_but_the_file() {
         let left: Vec<_> = directory.path().read_dir().unwrap().map(|file| file.unwrap().file_name()).collect();
         assert_eq!(left, ["app.db"]);
     }
+}
+
+cabrank_testing::tests! {
+    alone:
+        #[cfg(unix)]
+        a_replaced_file_is_noticed_by_the_check,
+        #[cfg(unix)]
+        a_link_that_leads_elsewhere_is_noticed_by_the_check,
+        #[cfg(unix)]
+        a_deleted_file_fails_the_loan_and_names_the_file,
+        an_untouched_file_passes_the_check,
+        a_writer_that_locks_the_file_does_not_fail_the_check,
+        a_moved_file_is_a_fatal_fault,
+        a_pool_closed_in_good_order_leaves_nothing_but_the_file,
 }

@@ -10,3 +10,18 @@ mod reading_and_writing;
 mod returning;
 mod session;
 mod transactions;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cabrank_testing::harness::run([
+        files::tests(),
+        memory::tests(),
+        opening::tests(),
+        overruns::tests(),
+        reading_and_writing::tests(),
+        returning::tests(),
+        session::tests(),
+        transactions::tests(),
+    ])
+}

@@ -3,9 +3,9 @@
 use crate::fixture::{create_account, money};
 use cabrank_sqlite::rusqlite::ErrorCode;
 use cabrank_sqlite::{Pool, SqliteManager, SqlitePools};
+use cabrank_testing::harness::alone;
 use std::time::Duration;
 
-#[test]
 fn all_connections_share_the_database() {
     let pool = Pool::builder().max_size(2).build(SqliteManager::memory()).unwrap();
     let (a, b) = (pool.get().unwrap(), pool.get().unwrap());
@@ -13,7 +13,6 @@ fn all_connections_share_the_database() {
     assert_eq!(money(&b), 0);
 }
 
-#[test]
 fn two_managers_have_two_databases() {
     let (one, two) = (SqliteManager::memory().open().unwrap(), SqliteManager::memory().open().unwrap());
     create_account(&one);
@@ -22,7 +21,6 @@ fn two_managers_have_two_databases() {
     assert_eq!((money(&one), money(&two)), (1, 0));
 }
 
-#[test]
 fn the_data_outlives_every_connection_of_the_pool() {
     let pool = Pool::builder().max_size(2).build(SqliteManager::memory()).unwrap();
     create_account(&pool.get().unwrap());
@@ -31,14 +29,12 @@ fn the_data_outlives_every_connection_of_the_pool() {
     assert!(pool.stats().opened >= 2, "the connection is a new one");
 }
 
-#[test]
 fn the_connection_that_keeps_the_data_is_not_counted() {
     let pool = Pool::builder().max_size(1).build(SqliteManager::memory()).unwrap();
     let _conn = pool.get().unwrap();
     assert_eq!(pool.stats().open, 1);
 }
 
-#[test]
 fn the_data_goes_with_the_last_manager_and_connection() {
     let manager = SqliteManager::memory();
     let clone = manager.clone();
@@ -49,7 +45,6 @@ fn the_data_goes_with_the_last_manager_and_connection() {
     assert_eq!(money(&last), 0);
 }
 
-#[test]
 fn a_second_writer_waits_for_the_busy_timeout() {
     let manager = SqliteManager::memory().busy_timeout(Duration::from_millis(30));
     let pool = Pool::builder().max_size(2).build(manager).unwrap();
@@ -62,7 +57,6 @@ fn a_second_writer_waits_for_the_busy_timeout() {
     assert!(started.elapsed() >= Duration::from_millis(25), "it waited");
 }
 
-#[test]
 fn a_writer_does_not_fail_the_check_of_the_others() {
     let manager = SqliteManager::memory();
     let pool = Pool::builder().max_size(2).check_after(Duration::ZERO).build(manager).unwrap();
@@ -73,9 +67,20 @@ fn a_writer_does_not_fail_the_check_of_the_others() {
     assert_eq!(pool.stats().opened, 2, "nothing was replaced");
 }
 
-#[test]
 fn a_writer_and_readers_share_a_memory_database_too() {
     let pools = SqlitePools::builder(SqliteManager::memory()).readers(2).build().unwrap();
     create_account(&pools.writer().unwrap());
     assert_eq!(money(&pools.reader().unwrap()), 0);
+}
+
+cabrank_testing::tests! {
+    alone:
+        all_connections_share_the_database,
+        two_managers_have_two_databases,
+        the_data_outlives_every_connection_of_the_pool,
+        the_connection_that_keeps_the_data_is_not_counted,
+        the_data_goes_with_the_last_manager_and_connection,
+        a_second_writer_waits_for_the_busy_timeout,
+        a_writer_does_not_fail_the_check_of_the_others,
+        a_writer_and_readers_share_a_memory_database_too,
 }

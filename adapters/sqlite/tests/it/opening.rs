@@ -6,11 +6,11 @@ use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::OpenFlags;
 use cabrank_sqlite::rusqlite::types::Value;
 use cabrank_sqlite::{JournalMode, SqliteManager};
-use std::fs;
+use cabrank_testing::harness::{alone, skip};
 use std::path::Path;
 use std::sync::Barrier;
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 /// The message of a refused opening, which must be a permanent fault.
 fn refusal(manager: SqliteManager) -> String {
@@ -32,7 +32,6 @@ fn setting(conn: &rusqlite::Connection, name: &str) -> String {
     }
 }
 
-#[test]
 fn a_missing_file_is_not_created_unless_asked() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("slip.db");
@@ -43,7 +42,6 @@ fn a_missing_file_is_not_created_unless_asked() {
     assert!(path.exists());
 }
 
-#[test]
 fn a_missing_directory_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("no/such.db");
@@ -51,13 +49,11 @@ fn a_missing_directory_is_named() {
     assert_names(&message, path.parent().unwrap(), "there is no directory");
 }
 
-#[test]
 fn a_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     assert_names(&refusal(SqliteManager::file(directory.path())), directory.path(), "is a directory");
 }
 
-#[test]
 fn a_file_that_is_no_database_is_found_out_when_it_is_opened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("garbage.db");
@@ -66,7 +62,6 @@ fn a_file_that_is_no_database_is_found_out_when_it_is_opened() {
     assert_names(&refusal(SqliteManager::file(&path).read_only()), &path, "is not an SQLite database");
 }
 
-#[test]
 fn what_would_give_each_connection_a_database_of_its_own_is_refused() {
     for name in [":memory:", "", "file:", "file::memory:", "file:x?mode=memory", "file:x?mode=memory&cache=shared"] {
         let message = refusal(SqliteManager::file(name).create(true));
@@ -79,7 +74,6 @@ fn what_would_give_each_connection_a_database_of_its_own_is_refused() {
 }
 
 #[cfg(unix)]
-#[test]
 fn a_uri_that_leads_to_a_file_is_opened() {
     let database = Database::new();
     let conn = SqliteManager::file(format!("file:{}?mode=ro", database.path.display()))
@@ -90,7 +84,6 @@ fn a_uri_that_leads_to_a_file_is_opened() {
     conn.execute("UPDATE account SET money = 1", []).expect_err("a read-only connection");
 }
 
-#[test]
 fn a_directory_that_cannot_be_written_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let mut permissions = fs::metadata(directory.path()).unwrap().permissions();
@@ -98,14 +91,12 @@ fn a_directory_that_cannot_be_written_is_named() {
     fs::set_permissions(directory.path(), permissions).unwrap();
     // The superuser may write anywhere; on Windows the attribute does not keep files out.
     if fs::write(directory.path().join("probe"), "").is_ok() {
-        eprintln!("not applicable: this user can write to a read-only directory");
-        return;
+        skip("this user can write to a read-only directory");
     }
     let path = directory.path().join("new.db");
     assert_names(&refusal(SqliteManager::file(&path).create(true)), &path, "permissions");
 }
 
-#[test]
 fn a_new_connection_has_the_documented_settings() {
     let database = Database::new();
     let conn = database.manager().open().unwrap();
@@ -116,7 +107,6 @@ fn a_new_connection_has_the_documented_settings() {
     assert_eq!(setting(&conn, "synchronous"), "2");
 }
 
-#[test]
 fn settings_can_be_chosen() {
     let database = Database::new();
     let conn = database
@@ -137,13 +127,11 @@ fn settings_can_be_chosen() {
     assert_eq!(setting(&conn, "journal_size_limit"), "1234");
 }
 
-#[test]
 fn a_busy_timeout_without_end_is_as_long_as_sqlite_can_count() {
     let conn = SqliteManager::memory().busy_timeout(Duration::MAX).open().unwrap();
     assert_eq!(setting(&conn, "busy_timeout"), i32::MAX.to_string());
 }
 
-#[test]
 fn a_read_only_connection_leaves_the_journal_mode_as_it_finds_it() {
     let database = Database::new();
     drop(database.manager().journal_mode(JournalMode::Delete).open().unwrap());
@@ -152,7 +140,6 @@ fn a_read_only_connection_leaves_the_journal_mode_as_it_finds_it() {
     conn.execute("UPDATE account SET money = 1", []).expect_err("a read-only connection");
 }
 
-#[test]
 fn a_memory_database_for_reading_only_cannot_be_written() {
     let manager = SqliteManager::memory();
     create_account(&manager.open().unwrap());
@@ -161,7 +148,6 @@ fn a_memory_database_for_reading_only_cannot_be_written() {
     conn.execute("UPDATE account SET money = 1", []).expect_err("a read-only connection");
 }
 
-#[test]
 fn init_runs_before_anything_is_read_or_set() {
     let database = Database::new();
     let manager = database.manager().with_init(|conn| {
@@ -173,7 +159,6 @@ fn init_runs_before_anything_is_read_or_set() {
     assert_eq!(setting(&conn, "synchronous"), "3", "the manager's pragma comes after");
 }
 
-#[test]
 fn an_init_that_fails_or_begins_a_transaction_fails_the_opening() {
     let database = Database::new();
     let error = database.manager().with_init(|conn| conn.execute_batch("no SQL")).open().unwrap_err();
@@ -182,7 +167,6 @@ fn an_init_that_fails_or_begins_a_transaction_fails_the_opening() {
     assert_names(&error.to_string(), &database.path, "left a transaction open");
 }
 
-#[test]
 fn connections_that_create_one_file_together_all_succeed() {
     // Setting the journal mode at the same moment fails at once with SQLITE_BUSY; some of these rounds hit it.
     for _ in 0..50 {
@@ -202,13 +186,11 @@ fn connections_that_create_one_file_together_all_succeed() {
     }
 }
 
-#[test]
 fn a_manager_shows_no_key() {
     let manager = SqliteManager::file("x.db").pragma("key", "secret");
     assert!(!format!("{manager:?}").contains("secret"));
 }
 
-#[test]
 fn what_sqlite_will_never_open_is_refused_at_once_and_by_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("none.db");
@@ -222,9 +204,31 @@ fn what_sqlite_will_never_open_is_refused_at_once_and_by_name() {
     assert!(refusal(SqliteManager::file("with\0nul.db")).contains("nul.db"));
 }
 
-#[test]
 fn a_pragma_that_does_not_exist_is_refused_by_name() {
     let database = Database::new();
     let message = refusal(database.manager().pragma("synchronus", "NORMAL"));
     assert!(message.contains("synchronus") && message.contains("no pragma"), "{message}");
+}
+
+cabrank_testing::tests! {
+    alone:
+        a_missing_file_is_not_created_unless_asked,
+        a_missing_directory_is_named,
+        a_directory_is_refused,
+        a_file_that_is_no_database_is_found_out_when_it_is_opened,
+        what_would_give_each_connection_a_database_of_its_own_is_refused,
+        #[cfg(unix)]
+        a_uri_that_leads_to_a_file_is_opened,
+        a_directory_that_cannot_be_written_is_named,
+        a_new_connection_has_the_documented_settings,
+        settings_can_be_chosen,
+        a_busy_timeout_without_end_is_as_long_as_sqlite_can_count,
+        a_read_only_connection_leaves_the_journal_mode_as_it_finds_it,
+        a_memory_database_for_reading_only_cannot_be_written,
+        init_runs_before_anything_is_read_or_set,
+        an_init_that_fails_or_begins_a_transaction_fails_the_opening,
+        connections_that_create_one_file_together_all_succeed,
+        a_manager_shows_no_key,
+        what_sqlite_will_never_open_is_refused_at_once_and_by_name,
+        a_pragma_that_does_not_exist_is_refused_by_name,
 }

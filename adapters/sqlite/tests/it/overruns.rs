@@ -4,6 +4,7 @@ use crate::fixture::{Database, money};
 use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::ErrorCode;
 use cabrank_sqlite::{Connection, Pool, SqliteManager};
+use cabrank_testing::harness::alone;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -16,7 +17,6 @@ fn count_for_ever(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
     conn.query_row(ENDLESS, [], |_| Ok(()))
 }
 
-#[test]
 fn an_opening_that_never_ends_is_interrupted_and_tried_again() {
     let database = Database::new();
     let hang = AtomicBool::new(true);
@@ -29,7 +29,6 @@ fn an_opening_that_never_ends_is_interrupted_and_tried_again() {
     assert_eq!((pool.stats().open_failures, pool.stats().opened), (1, 1));
 }
 
-#[test]
 fn closing_interrupts_what_a_holder_still_runs() {
     let pool = Pool::builder().max_size(1).build(SqliteManager::memory()).unwrap();
     let (running, is_running) = mpsc::channel();
@@ -51,4 +50,10 @@ fn closing_interrupts_what_a_holder_still_runs() {
     pool.close_within(Duration::from_millis(200));
     let error = holder.join().expect("no panic").expect_err("an interrupted statement");
     assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
+}
+
+cabrank_testing::tests! {
+    alone:
+        an_opening_that_never_ends_is_interrupted_and_tried_again,
+        closing_interrupts_what_a_holder_still_runs,
 }

@@ -4,6 +4,7 @@ use crate::fixture::{Database, create_account, money};
 use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::{ErrorCode, TransactionState};
 use cabrank_sqlite::{SqliteManager, SqlitePools};
+use cabrank_testing::harness::alone;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -12,14 +13,12 @@ fn pools(database: &Database) -> SqlitePools {
     SqlitePools::builder(database.manager()).readers(2).build().expect("two pools")
 }
 
-#[test]
 fn readers_cannot_write() {
     let database = Database::new();
     let error = pools(&database).reader().unwrap().execute("UPDATE account SET money = 1", []).unwrap_err();
     assert_eq!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly));
 }
 
-#[test]
 fn a_reader_that_allowed_itself_to_write_leaves_nothing_of_it_to_the_next() {
     let database = Database::new();
     let pools = SqlitePools::builder(database.manager()).readers(1).build().unwrap();
@@ -31,7 +30,6 @@ fn a_reader_that_allowed_itself_to_write_leaves_nothing_of_it_to_the_next() {
     assert_eq!(pools.read().stats().opened, 1, "never replaced");
 }
 
-#[test]
 fn readers_do_not_wait_for_the_writer() {
     let database = Database::new();
     let pools = pools(&database);
@@ -48,7 +46,6 @@ fn readers_do_not_wait_for_the_writer() {
     assert_eq!(money(&pools.reader().unwrap()), 1);
 }
 
-#[test]
 fn a_reading_transaction_sees_one_state_of_the_data() {
     let database = Database::new();
     let pools = pools(&database);
@@ -65,7 +62,6 @@ fn a_reading_transaction_sees_one_state_of_the_data() {
     assert_eq!(money(&pools.reader().unwrap()), 1);
 }
 
-#[test]
 fn writers_queue_and_none_fails_busy_even_without_a_busy_timeout() {
     let database = Database::new();
     let manager = database.manager().busy_timeout(Duration::ZERO);
@@ -88,7 +84,6 @@ fn writers_queue_and_none_fails_busy_even_without_a_busy_timeout() {
     assert_eq!(money(&pools.reader().unwrap()), 200);
 }
 
-#[test]
 fn the_writer_creates_the_file_and_there_is_one_of_it() {
     let directory = tempfile::tempdir().unwrap();
     let manager = SqliteManager::file(directory.path().join("new.db")).create(true);
@@ -99,7 +94,6 @@ fn the_writer_creates_the_file_and_there_is_one_of_it() {
     assert_eq!(money(&pools.reader().unwrap()), 0);
 }
 
-#[test]
 fn the_pools_settings_can_be_changed() {
     let database = Database::new();
     let pools = SqlitePools::builder(database.manager())
@@ -110,4 +104,15 @@ fn the_pools_settings_can_be_changed() {
     let (_writer, _reader) = (pools.writer().unwrap(), pools.reader().unwrap());
     pools.writer().map(drop).expect_err("no second writer within a millisecond");
     assert!(pools.read().try_get().is_none());
+}
+
+cabrank_testing::tests! {
+    alone:
+        readers_cannot_write,
+        a_reader_that_allowed_itself_to_write_leaves_nothing_of_it_to_the_next,
+        readers_do_not_wait_for_the_writer,
+        a_reading_transaction_sees_one_state_of_the_data,
+        writers_queue_and_none_fails_busy_even_without_a_busy_timeout,
+        the_writer_creates_the_file_and_there_is_one_of_it,
+        the_pools_settings_can_be_changed,
 }

@@ -8,6 +8,7 @@ use cabrank_sqlite::rusqlite::hooks::{Action, AuthContext, Authorization};
 use cabrank_sqlite::rusqlite::limits::Limit;
 use cabrank_sqlite::rusqlite::{DropBehavior, ErrorCode, TransactionBehavior, TransactionState};
 use cabrank_sqlite::{Connection, Pool, PooledConnection};
+use cabrank_testing::harness::alone;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -40,7 +41,6 @@ fn assert_undone_sql(afterwards: Afterwards, sql: &str) {
     assert_undone(sql, afterwards, |conn| conn.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}")));
 }
 
-#[test]
 fn transactions_are_rolled_back_however_they_were_left() {
     assert_undone_sql(Afterwards::Reset, "BEGIN");
     assert_undone_sql(Afterwards::Reset, "BEGIN IMMEDIATE; UPDATE account SET money = 9");
@@ -62,7 +62,6 @@ fn transactions_are_rolled_back_however_they_were_left() {
     });
 }
 
-#[test]
 fn what_was_not_committed_is_gone() {
     let database = Database::new();
     let pool = database.pool(1);
@@ -72,7 +71,6 @@ fn what_was_not_committed_is_gone() {
     assert_eq!(money(&pool.get().unwrap()), 9);
 }
 
-#[test]
 fn an_abandoned_transaction_does_not_block_other_writers() {
     let database = Database::new();
     let pool = database.pool(2);
@@ -83,7 +81,6 @@ fn an_abandoned_transaction_does_not_block_other_writers() {
     assert_eq!(money(&other), 1);
 }
 
-#[test]
 fn pragmas_are_set_back() {
     for sql in [
         "PRAGMA foreign_keys = OFF",
@@ -104,7 +101,6 @@ fn pragmas_are_set_back() {
     }
 }
 
-#[test]
 fn a_connection_with_a_pragma_that_cannot_be_undone_is_replaced() {
     for sql in [
         "PRAGMA locking_mode = EXCLUSIVE",
@@ -117,7 +113,6 @@ fn a_connection_with_a_pragma_that_cannot_be_undone_is_replaced() {
     }
 }
 
-#[test]
 fn a_cached_pragma_that_runs_again_in_a_later_loan_is_undone_again() {
     let database = Database::new();
     let pool = database.pool(1);
@@ -133,7 +128,6 @@ fn a_cached_pragma_that_runs_again_in_a_later_loan_is_undone_again() {
     assert_eq!(pool.stats().opened, 1, "never replaced");
 }
 
-#[test]
 fn temporary_objects_are_dropped() {
     for sql in [
         "CREATE TEMP TABLE t (a)",
@@ -160,7 +154,6 @@ fn temporary_objects_are_dropped() {
     }
 }
 
-#[test]
 fn attached_databases_are_detached() {
     assert_undone_sql(Afterwards::Reset, "ATTACH ':memory:' AS extra");
     assert_undone_sql(Afterwards::Reset, "ATTACH '' || ':memory:' AS \"an \"\"odd\"\" name\"; ATTACH ':memory:' AS b");
@@ -170,7 +163,6 @@ fn attached_databases_are_detached() {
     );
 }
 
-#[test]
 fn what_init_attached_stays_attached() {
     let database = Database::new();
     let manager = database.manager().with_init(|conn| conn.execute_batch("ATTACH ':memory:' AS extra"));
@@ -182,7 +174,6 @@ fn what_init_attached_stays_attached() {
     }
 }
 
-#[test]
 fn settings_made_through_the_driver_are_set_back() {
     assert_undone("busy_timeout", Afterwards::Reset, |conn| conn.busy_timeout(Duration::ZERO).unwrap());
     assert_undone("busy_handler", Afterwards::Reset, |conn| conn.busy_handler(Some(|_| false)).unwrap());
@@ -196,7 +187,6 @@ fn settings_made_through_the_driver_are_set_back() {
     });
 }
 
-#[test]
 fn the_usual_transaction_of_the_driver_is_deferred_again() {
     let database = Database::new();
     let pool = database.pool(1);
@@ -208,7 +198,6 @@ fn the_usual_transaction_of_the_driver_is_deferred_again() {
     assert_eq!(conn.transaction().unwrap().transaction_state(Some("main")).unwrap(), TransactionState::None);
 }
 
-#[test]
 fn hooks_of_the_last_holder_are_not_called_for_the_next() {
     let database = Database::new();
     let pool = database.pool(1);
@@ -259,7 +248,6 @@ fn hooks_of_the_last_holder_are_not_called_for_the_next() {
     assert_eq!(pool.stats().opened, 1, "never replaced");
 }
 
-#[test]
 fn a_hook_that_forbids_everything_does_not_stop_the_reset() {
     assert_undone("a denying authorizer", Afterwards::Reset, |conn| {
         conn.execute_batch("CREATE TEMP TABLE t (a); BEGIN; UPDATE account SET money = 9").unwrap();
@@ -283,7 +271,6 @@ fn a_hook_that_forbids_everything_does_not_stop_the_reset() {
     assert_eq!(pool.stats().opened, 1, "never replaced");
 }
 
-#[test]
 fn what_was_done_under_an_authorizer_of_the_holder_is_undone_unseen() {
     assert_undone("an own authorizer", Afterwards::Reset, |conn| {
         conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Allow)).unwrap();
@@ -291,7 +278,6 @@ fn what_was_done_under_an_authorizer_of_the_holder_is_undone_unseen() {
     });
 }
 
-#[test]
 fn a_connection_with_a_leaked_statement_is_replaced() {
     assert_undone("a leaked statement", Afterwards::Replaced, |conn| {
         let mut statement = conn.prepare("SELECT * FROM account").unwrap();
@@ -302,7 +288,6 @@ fn a_connection_with_a_leaked_statement_is_replaced() {
     });
 }
 
-#[test]
 fn clean_loans_are_not_reset() {
     let database = Database::new();
     let pool = database.pool(1);
@@ -320,7 +305,6 @@ fn clean_loans_are_not_reset() {
     assert_eq!(pool.stats().resets_done, 1, "one dirty loan is not held against those after it");
 }
 
-#[test]
 fn the_policy_that_always_resets_undoes_what_tracking_cannot_see() {
     let database = Database::new();
     let pool = Pool::builder().max_size(1).session_policy(SessionPolicy::Always).build(database.manager()).unwrap();
@@ -337,7 +321,6 @@ fn the_policy_that_always_resets_undoes_what_tracking_cannot_see() {
     assert_eq!(session_of(&pool.get().unwrap()), before);
 }
 
-#[test]
 fn on_open_runs_again_after_a_reset() {
     let database = Database::new();
     let pool: Pool = Pool::builder()
@@ -358,7 +341,6 @@ fn on_open_runs_again_after_a_reset() {
     assert_eq!(pool.stats().opened, 1, "never replaced");
 }
 
-#[test]
 fn a_connection_dropped_in_a_panic_keeps_no_lock() {
     let database = Database::new();
     let pool = database.pool(1);
@@ -376,4 +358,27 @@ fn a_connection_dropped_in_a_panic_keeps_no_lock() {
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = locked.execute_batch("BEGIN IMMEDIATE").unwrap_err();
     assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
+}
+
+cabrank_testing::tests! {
+    alone:
+        transactions_are_rolled_back_however_they_were_left,
+        what_was_not_committed_is_gone,
+        an_abandoned_transaction_does_not_block_other_writers,
+        pragmas_are_set_back,
+        a_connection_with_a_pragma_that_cannot_be_undone_is_replaced,
+        a_cached_pragma_that_runs_again_in_a_later_loan_is_undone_again,
+        temporary_objects_are_dropped,
+        attached_databases_are_detached,
+        what_init_attached_stays_attached,
+        settings_made_through_the_driver_are_set_back,
+        the_usual_transaction_of_the_driver_is_deferred_again,
+        hooks_of_the_last_holder_are_not_called_for_the_next,
+        a_hook_that_forbids_everything_does_not_stop_the_reset,
+        what_was_done_under_an_authorizer_of_the_holder_is_undone_unseen,
+        a_connection_with_a_leaked_statement_is_replaced,
+        clean_loans_are_not_reset,
+        the_policy_that_always_resets_undoes_what_tracking_cannot_see,
+        on_open_runs_again_after_a_reset,
+        a_connection_dropped_in_a_panic_keeps_no_lock,
 }

@@ -7,6 +7,7 @@ use cabrank_sqlite::rusqlite::hooks::{Action, AuthContext, Authorization};
 use cabrank_sqlite::rusqlite::limits::Limit;
 use cabrank_sqlite::rusqlite::{Transaction, TransactionBehavior};
 use cabrank_sqlite::{Connection, SqliteManager};
+use cabrank_testing::harness::alone;
 use std::time::Duration;
 
 /// What is known after `work` on a fresh connection.
@@ -23,7 +24,6 @@ fn session_after_sql(sql: &str) -> SessionState {
     session_after(|conn| conn.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}")))
 }
 
-#[test]
 fn reading_writing_and_migrating_leave_the_session_clean() {
     for sql in [
         "SELECT * FROM account",
@@ -45,7 +45,6 @@ fn reading_writing_and_migrating_leave_the_session_clean() {
     }
 }
 
-#[test]
 fn cached_statements_leave_the_session_clean() {
     let session = session_after(|conn| {
         for _ in 0..3 {
@@ -56,7 +55,6 @@ fn cached_statements_leave_the_session_clean() {
     assert_eq!(session, SessionState::Clean);
 }
 
-#[test]
 fn settings_attachments_and_temporary_objects_are_seen() {
     for sql in [
         "PRAGMA foreign_keys = OFF",
@@ -86,7 +84,6 @@ fn settings_attachments_and_temporary_objects_are_seen() {
     }
 }
 
-#[test]
 fn settings_made_through_the_driver_are_seen() {
     let cases: [(&str, fn(&mut Connection)); 6] = [
         ("busy_timeout", |conn| conn.busy_timeout(Duration::from_millis(1)).unwrap()),
@@ -101,7 +98,6 @@ fn settings_made_through_the_driver_are_seen() {
     }
 }
 
-#[test]
 fn hooks_of_the_holder_make_the_session_unknown_even_when_it_removes_them() {
     let cases: [(&str, fn(&mut Connection)); 7] = [
         ("authorizer", |conn| conn.authorizer(Some(|_: AuthContext<'_>| Authorization::Allow)).unwrap()),
@@ -117,7 +113,6 @@ fn hooks_of_the_holder_make_the_session_unknown_even_when_it_removes_them() {
     }
 }
 
-#[test]
 fn an_open_transaction_is_known_however_it_was_left() {
     let cases: [(&str, fn(&mut Connection)); 4] = [
         ("BEGIN", |conn| conn.execute_batch("BEGIN").unwrap()),
@@ -136,7 +131,6 @@ fn an_open_transaction_is_known_however_it_was_left() {
     }
 }
 
-#[test]
 fn a_statement_leaked_while_it_runs_is_not_called_clean() {
     let session = session_after(|conn| {
         let mut statement = conn.prepare("SELECT * FROM account").unwrap();
@@ -148,7 +142,6 @@ fn a_statement_leaked_while_it_runs_is_not_called_clean() {
     assert_eq!(session, SessionState::Unknown);
 }
 
-#[test]
 fn what_init_sets_is_not_held_against_the_holder() {
     let manager = SqliteManager::memory().with_init(|conn| {
         conn.commit_hook(Some(|| false))?;
@@ -156,4 +149,16 @@ fn what_init_sets_is_not_held_against_the_holder() {
     });
     let mut conn = manager.open().expect("a connection");
     assert_eq!(manager.session(&mut conn), SessionState::Clean);
+}
+
+cabrank_testing::tests! {
+    alone:
+        reading_writing_and_migrating_leave_the_session_clean,
+        cached_statements_leave_the_session_clean,
+        settings_attachments_and_temporary_objects_are_seen,
+        settings_made_through_the_driver_are_seen,
+        hooks_of_the_holder_make_the_session_unknown_even_when_it_removes_them,
+        an_open_transaction_is_known_however_it_was_left,
+        a_statement_leaked_while_it_runs_is_not_called_clean,
+        what_init_sets_is_not_held_against_the_holder,
 }

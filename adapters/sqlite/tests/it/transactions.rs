@@ -5,6 +5,7 @@ use cabrank_sqlite::cabrank::{Fault, Manager, Transact};
 use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::{ErrorCode, Transaction, TransactionState};
 use cabrank_sqlite::{Pool, SqliteManager, TransactionMode};
+use cabrank_testing::harness::alone;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -39,7 +40,6 @@ fn earn_together(pool: &Pool, mode: TransactionMode) -> u32 {
     attempts.into_inner()
 }
 
-#[test]
 fn no_deferred_transaction_is_lost() {
     let database = Database::new();
     let pool = database.pool(4);
@@ -48,7 +48,6 @@ fn no_deferred_transaction_is_lost() {
     assert!(attempts >= 200);
 }
 
-#[test]
 fn no_immediate_transaction_is_lost_or_run_twice() {
     let database = Database::new();
     let pool = database.pool(4);
@@ -57,7 +56,6 @@ fn no_immediate_transaction_is_lost_or_run_twice() {
     assert_eq!(attempts, 200, "each waited for the lock before it read");
 }
 
-#[test]
 fn no_transaction_is_lost_in_a_memory_database() {
     let pool = Pool::builder().max_size(4).build(SqliteManager::memory()).unwrap();
     create_account(&pool.get().unwrap());
@@ -65,7 +63,6 @@ fn no_transaction_is_lost_in_a_memory_database() {
     assert_eq!(money(&pool.get().unwrap()), 200);
 }
 
-#[test]
 fn a_snapshot_that_has_grown_old_is_run_again() {
     let database = Database::new();
     let pool = database.pool(2);
@@ -87,7 +84,6 @@ fn a_snapshot_that_has_grown_old_is_run_again() {
     assert_eq!(money(&pool.get().unwrap()), 11);
 }
 
-#[test]
 fn without_retries_the_stale_snapshot_is_the_callers() {
     let database = Database::new();
     let manager = database.manager();
@@ -102,7 +98,6 @@ fn without_retries_the_stale_snapshot_is_the_callers() {
     assert_eq!(money(&one), 10);
 }
 
-#[test]
 fn the_usual_transaction_takes_the_lock_at_once_where_it_can_write() {
     let database = Database::new();
     for (manager, state) in [
@@ -117,7 +112,6 @@ fn the_usual_transaction_takes_the_lock_at_once_where_it_can_write() {
     }
 }
 
-#[test]
 fn a_transaction_that_sqlite_rolled_back_by_itself_cannot_be_committed() {
     let database = Database::new();
     let manager = database.manager();
@@ -137,7 +131,6 @@ fn a_transaction_that_sqlite_rolled_back_by_itself_cannot_be_committed() {
     }
 }
 
-#[test]
 fn an_error_of_the_closure_rolls_back_and_comes_back() {
     let database = Database::new();
     let pool = database.pool(1);
@@ -154,4 +147,16 @@ fn an_error_of_the_closure_rolls_back_and_comes_back() {
     assert!(error.to_string().contains("UNIQUE") || format!("{error:?}").contains("UNIQUE"), "{error}");
     assert_eq!(attempts, 1, "a constraint is no reason to try again");
     assert_eq!(money(&pool.get().unwrap()), 0);
+}
+
+cabrank_testing::tests! {
+    alone:
+        no_deferred_transaction_is_lost,
+        no_immediate_transaction_is_lost_or_run_twice,
+        no_transaction_is_lost_in_a_memory_database,
+        a_snapshot_that_has_grown_old_is_run_again,
+        without_retries_the_stale_snapshot_is_the_callers,
+        the_usual_transaction_takes_the_lock_at_once_where_it_can_write,
+        a_transaction_that_sqlite_rolled_back_by_itself_cannot_be_committed,
+        an_error_of_the_closure_rolls_back_and_comes_back,
 }

@@ -84,7 +84,7 @@ fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
         assert_eq!((report.aborted.len(), report.left.len()), (1, 0), "{report}");
         let (connections, threads) = (report.connections_left, report.threads_left);
         figure(format!(
-            "a query in a black-holed flow: cut off by close_within({CLOSING:?}) after {took:.0?}, {connections} connections and {threads} threads left"
+            "a query in a black-holed flow: aborted by close_within({CLOSING:?}) after {took:.0?}, {connections} connections and {threads} threads left"
         ));
     });
     drop(hole);

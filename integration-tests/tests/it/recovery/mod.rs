@@ -14,9 +14,8 @@ mod load;
 mod slack;
 mod whole;
 
-use integration_tests::Case;
-
 use crate::subject::Remote;
+use integration_tests::Case;
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     killed::cases::<S>(cases);

@@ -6,7 +6,8 @@ use super::whole::is_whole;
 use crate::cases::{add, eventually};
 use crate::subject::Remote;
 use cabrank::{GetError, SessionPolicy};
-use integration_tests::{Case, Engine, Fault, figure};
+use cabrank_testing::NetworkFault;
+use integration_tests::{Case, Engine, figure};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,7 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(8));
     let load = Load::on::<S>(&pool, 16);
     load.warm_up();
-    proxy.set(Fault::Refuse);
+    proxy.set(NetworkFault::Refuse);
     proxy.reset();
     let begun = Instant::now();
     let limit = Duration::from_millis(600);
@@ -33,11 +34,11 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     assert!(report.last_connect_error.is_some(), "{report}");
 
     let before = proxy.counts().attempts.len();
-    proxy.set(Fault::ResetNew);
+    proxy.set(NetworkFault::ResetNew);
     // A while in which to count.
     thread::sleep(COUNTED);
     let attempts = proxy.counts().attempts.len() - before;
-    proxy.set(Fault::None);
+    proxy.set(NetworkFault::None);
     let back = Instant::now();
     load.go_on_from(back);
     let record = load.stop();

@@ -5,7 +5,8 @@ use super::slack::Slack;
 use super::whole::is_whole;
 use crate::cases::{add, eventually};
 use crate::subject::Remote;
-use integration_tests::{Case, Fault, figure};
+use cabrank_testing::NetworkFault;
+use integration_tests::{Case, figure};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,12 +60,12 @@ fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
     let load = Load::with_limit::<S>(&pool, 8, LIMIT);
     load.warm_up();
     let before = proxy.counts().attempts.len();
-    proxy.set(Fault::Silence);
+    proxy.set(NetworkFault::Silence);
     proxy.reset();
     let begun = Instant::now();
     // Long enough for those that began before anything was known, and for three that knew.
     eventually(|| proxy.counts().attempts.iter().skip(before).filter(|&&at| at > begun + ATTEMPT).count() >= 3);
-    proxy.set(Fault::None);
+    proxy.set(NetworkFault::None);
     let back = Instant::now();
     load.go_on_from(back);
     let record = load.stop();

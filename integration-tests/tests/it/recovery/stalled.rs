@@ -1,4 +1,4 @@
-//! Lines that fall silent in the middle of the pool's own calls: whoever returns a connection or closes the pool does not
+//! Flows that fall silent in the middle of the pool's own calls: a thread that returns a connection or closes the pool does not
 //! notice, and the slot comes back when the call's time is over.
 
 use super::slack::Slack;
@@ -6,7 +6,8 @@ use super::whole::{is_over, is_whole};
 use crate::cases::{add, eventually};
 use crate::subject::{Guard, Remote, SubjectPool};
 use cabrank::GetError;
-use integration_tests::{Case, Fault, Proxy, figure};
+use cabrank_testing::{NetworkFault, Proxy};
+use integration_tests::{Case, figure};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -62,13 +63,13 @@ fn a_session_is_gone_before_another_takes_its_place<S: Remote>() {
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(1));
     let held = pool.get().unwrap();
     let attempts = proxy.counts().attempts.len();
-    proxy.set(Fault::StallBoth);
+    proxy.set(NetworkFault::StallBoth);
     pool.evict_all();
     drop(held);
     let Err(GetError::Timeout(report)) = pool.get_timeout(LIMIT) else { panic!("the session is not over yet") };
     assert_eq!((report.stats.closing, report.stats.opening, report.stats.open), (1, 0, 0));
     assert_eq!(proxy.counts().attempts.len(), attempts);
-    proxy.set(Fault::None);
+    proxy.set(NetworkFault::None);
     drop(pool.get().unwrap());
     assert_eq!(proxy.counts().attempts.len(), attempts + 1);
     is_whole(&subject, &pool);
@@ -83,10 +84,10 @@ fn a_pool_dropped_while_its_lines_are_stalled_leaves_no_session<S: Remote>() {
         let pool = pool(&subject, &proxy, 4);
         drop((0..4).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
         assert_eq!(subject.sessions(), 4);
-        proxy.set(Fault::StallBoth);
+        proxy.set(NetworkFault::StallBoth);
         spent.push(timed(|| drop(pool)));
         // What has been said on the lines until their end goes on its way.
-        proxy.set(Fault::None);
+        proxy.set(NetworkFault::None);
         eventually(|| subject.sessions() == 0 && proxy.counts().open == 0);
     }
     figure(format!("lines stalled: drop(pool) {}, 0 sessions left", short(spent, &slack)));
@@ -104,12 +105,12 @@ fn comes_back<S: Remote>(soil: Option<&str>, act: impl FnOnce(&SubjectPool<S>, G
     if let Some(soil) = soil {
         S::execute(&mut held, soil).unwrap();
     }
-    proxy.set(Fault::StallBoth);
+    proxy.set(NetworkFault::StallBoth);
     let begun = Instant::now();
     act(&pool, held);
     eventually(|| slots::<S>(&pool) == 0);
     assert!(begun.elapsed() < LIMIT + slack.get(), "{:?}", begun.elapsed());
-    proxy.set(Fault::None);
+    proxy.set(NetworkFault::None);
     is_whole(&subject, &pool);
 }
 
@@ -125,14 +126,14 @@ fn holds_nobody_up<S: Remote>(call: &str, act: impl Fn(&SubjectPool<S>, Guard<S>
         S::execute(&mut held, S::DIRT[0].0).unwrap();
         drop(pool.get().unwrap());
         eventually(|| pool.stats().idle == 1);
-        proxy.set(Fault::StallBoth);
+        proxy.set(NetworkFault::StallBoth);
         let spent = act(&pool, held);
         let begun = Instant::now();
         eventually(|| slots::<S>(&pool) == 0);
         assert!(begun.elapsed() < LIMIT + slack.get(), "{:?}", begun.elapsed());
         giving_back.push(spent[0]);
         closing.push(spent[1]);
-        proxy.set(Fault::None);
+        proxy.set(NetworkFault::None);
         is_over(&subject, &pool);
     }
     figure(format!(

@@ -1,6 +1,6 @@
-//! Where messages begin in a stream of bytes, for counting them. Reads headers only, in pieces of any size.
+//! Where messages begin and end in a stream of bytes. Reads headers only, in pieces of any size.
 //!
-//! Lines that go over to TLS are opaque from then on: what is counted after that means nothing.
+//! What goes over to TLS is opaque from then on: what is counted after that means nothing.
 
 use super::Way;
 
@@ -16,7 +16,26 @@ pub enum Framing {
     Mysql,
 }
 
-/// Reads one way of one line.
+/// A client's message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Its type, if it has one: of PostgreSQL's the type byte, of MySQL's the command byte.
+    pub kind: Option<u8>,
+    /// What follows the header, and the command byte.
+    pub body: Vec<u8>,
+}
+
+/// What a [`Scanner`] comes upon.
+pub(super) enum Step<'a> {
+    /// A message, with its type if it has one.
+    Begin(Option<u8>),
+    /// The next part of its body.
+    Body(&'a [u8]),
+    /// Its end.
+    End,
+}
+
+/// Reads one way of one connection.
 #[derive(Debug)]
 pub(super) struct Scanner {
     framing: Framing,
@@ -35,25 +54,28 @@ impl Scanner {
         Self { framing, way, header: Vec::with_capacity(8), body: 0, starting: true }
     }
 
-    /// Calls `each` for each message that begins in `bytes`, with its type if it has one.
-    pub(super) fn scan(&mut self, mut bytes: &[u8], mut each: impl FnMut(Option<u8>)) {
-        if self.framing == Framing::Raw {
-            return if bytes.is_empty() {
-            } else {
-                each(None)
-            };
+    /// Calls `each` for whatever it comes upon in `bytes`.
+    pub(super) fn scan(&mut self, mut bytes: &[u8], mut each: impl FnMut(Step<'_>)) {
+        if self.framing == Framing::Raw && !bytes.is_empty() {
+            return [Step::Begin(None), Step::Body(bytes), Step::End].into_iter().for_each(each);
         }
-        while !bytes.is_empty() {
-            let skipped = usize::try_from(self.body).unwrap_or(usize::MAX).min(bytes.len());
-            self.body -= skipped as u64;
-            bytes = &bytes[skipped..];
-            let Some((byte, rest)) = bytes.split_first() else { return };
-            self.header.push(*byte);
-            bytes = rest;
-            if let Some((kind, body)) = self.message() {
+        while let Some((byte, rest)) = bytes.split_first() {
+            if self.body > 0 {
+                let here = usize::try_from(self.body).unwrap_or(usize::MAX).min(bytes.len());
+                let (body, next) = bytes.split_at(here);
+                self.body -= here as u64;
+                bytes = next;
+                each(Step::Body(body));
+            } else {
+                self.header.push(*byte);
+                bytes = rest;
+                let Some((kind, body)) = self.message() else { continue };
                 self.header.clear();
                 self.body = body;
-                each(kind);
+                each(Step::Begin(kind));
+            }
+            if self.body == 0 {
+                each(Step::End);
             }
         }
     }
@@ -100,16 +122,37 @@ mod tests {
     use super::*;
 
     fn scan(framing: Framing, way: Way, bytes: &[u8]) -> Vec<Option<u8>> {
-        let all_at_once = {
-            let mut kinds = Vec::new();
-            Scanner::new(framing, way).scan(bytes, |kind| kinds.push(kind));
-            kinds
+        messages(framing, way, bytes).into_iter().map(|message| message.kind).collect()
+    }
+
+    /// Those that have ended; one whose header alone has come is there without its body.
+    fn messages(framing: Framing, way: Way, bytes: &[u8]) -> Vec<Message> {
+        let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+            let (mut found, mut ended) = (Vec::<Message>::new(), 0);
+            let mut scanner = Scanner::new(framing, way);
+            pieces.for_each(|piece| {
+                scanner.scan(piece, |step| match step {
+                    Step::Begin(kind) => found.push(Message { kind, body: Vec::new() }),
+                    Step::Body(part) => found.last_mut().expect("one has begun").body.extend(part),
+                    Step::End => ended += 1,
+                })
+            });
+            assert!(found.len() - ended <= 1, "each ends before the next begins");
+            found
         };
-        let mut kinds = Vec::new();
-        let mut scanner = Scanner::new(framing, way);
-        bytes.iter().for_each(|byte| scanner.scan(&[*byte], |kind| kinds.push(kind)));
-        assert_eq!(kinds, all_at_once, "in pieces as at once");
-        kinds
+        let all_at_once = read(&mut std::iter::once(bytes));
+        assert_eq!(read(&mut bytes.chunks(1)), all_at_once, "in pieces as at once");
+        all_at_once
+    }
+
+    #[test]
+    fn a_message_is_kept_without_its_header() {
+        let text = Message { kind: Some(b'Q'), body: b"x\0".to_vec() };
+        let end = Message { kind: Some(b'X'), body: Vec::new() };
+        let bytes = b"\0\0\0\x0a\0\x03\0\0u\0Q\0\0\0\x06x\0X\0\0\0\x04";
+        assert_eq!(messages(Framing::Postgres, Way::ToServer, bytes)[1..], [text, end]);
+        let query = Message { kind: Some(3), body: b"xy".to_vec() };
+        assert_eq!(messages(Framing::Mysql, Way::ToServer, &[3, 0, 0, 0, 3, b'x', b'y']), [query]);
     }
 
     #[test]

@@ -1,63 +1,70 @@
-//! The driver of the server that is not there: manager, connection, abort handle, error.
+//! The driver of the server that is not there: manager, connection, abort handle.
 
-use crate::server::{Call, Verdict, World};
+use super::call::{Call, FakeError, Outcome};
+use super::world::World;
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
-use std::fmt;
 use std::sync::Arc;
 
-/// The driver. `REMOTE` is false for an engine in this process.
-pub(crate) struct Fake<const REMOTE: bool> {
+/// The driver of a [`FakeServer`](super::FakeServer). `REMOTE` is false for an engine in this process.
+#[derive(Debug)]
+pub struct FakeManager<const REMOTE: bool = true> {
     world: Arc<World>,
 }
 
-impl<const REMOTE: bool> Fake<REMOTE> {
-    pub(crate) fn new(world: &Arc<World>) -> Self {
+impl<const REMOTE: bool> FakeManager<REMOTE> {
+    pub(super) fn new(world: &Arc<World>) -> Self {
         Self { world: Arc::clone(world) }
     }
 }
 
-impl<const REMOTE: bool> Manager for Fake<REMOTE> {
-    type Connection = FakeConn;
+impl<const REMOTE: bool> Manager for FakeManager<REMOTE> {
+    type Connection = FakeConnection;
     type Error = FakeError;
 
     const REMOTE: bool = REMOTE;
 
-    fn connect(&self, limit: &Limit) -> Result<FakeConn, FakeError> {
+    fn connect(&self, limit: &Limit) -> Result<FakeConnection, FakeError> {
         let found = limit.unabortable(|| self.world.hook(Call::LookUp));
         found.unwrap_or(Err(FakeError { call: Call::LookUp, fault: Fault::Unavailable }))?;
         let arrival = Arrival { world: &self.world, id: self.world.arrive(), came: false };
-        let verdict = self.world.verdict(Call::Connect);
-        if verdict != Verdict::Stuck {
+        let outcome = self.world.next_outcome(Call::Connect);
+        if outcome != Outcome::Stuck {
             let (world, id) = (Arc::clone(&self.world), arrival.id);
             limit.on_abort(move || world.abort(id));
         }
-        self.world.obey(Call::Connect, verdict, Some(arrival.id))?;
+        self.world.obey(Call::Connect, outcome, Some(arrival.id))?;
         let id = arrival.stay();
-        Ok(FakeConn { id, world: Arc::clone(&self.world), session: SessionState::Clean, set_ups: 0, leftovers: false })
+        Ok(FakeConnection {
+            id,
+            world: Arc::clone(&self.world),
+            session: SessionState::Clean,
+            set_ups: 0,
+            leftovers: false,
+        })
     }
 
-    fn is_valid(&self, conn: &mut FakeConn, _: &Limit) -> Result<(), FakeError> {
+    fn is_valid(&self, conn: &mut FakeConnection, _: &Limit) -> Result<(), FakeError> {
         self.world.on_session(Call::Check, conn.id)
     }
 
-    fn has_broken(&self, conn: &mut FakeConn) -> bool {
+    fn has_broken(&self, conn: &mut FakeConnection) -> bool {
         self.world.on_session(Call::HasBroken, conn.id).is_err()
     }
 
-    fn session(&self, conn: &mut FakeConn) -> SessionState {
+    fn session(&self, conn: &mut FakeConnection) -> SessionState {
         match self.world.on_session(Call::Session, conn.id) {
             Ok(()) => conn.session,
             Err(_) => SessionState::Unknown,
         }
     }
 
-    fn reset(&self, conn: &mut FakeConn, _: &Limit) -> Result<(), FakeError> {
+    fn reset(&self, conn: &mut FakeConnection, _: &Limit) -> Result<(), FakeError> {
         self.world.on_session(Call::Reset, conn.id)?;
         (conn.session, conn.leftovers) = (SessionState::Clean, false);
         Ok(())
     }
 
-    fn close(&self, conn: FakeConn, _: &Limit) {
+    fn close(&self, conn: FakeConnection, _: &Limit) {
         let _ = self.world.on_session(Call::Close, conn.id);
         self.world.closed(conn.id);
     }
@@ -67,7 +74,7 @@ impl<const REMOTE: bool> Manager for Fake<REMOTE> {
         error.fault
     }
 
-    fn abort_handle(&self, conn: &FakeConn) -> Option<Box<dyn AbortHandle>> {
+    fn abort_handle(&self, conn: &FakeConnection) -> Option<Box<dyn AbortHandle>> {
         self.world.on_session(Call::AbortHandle, conn.id).ok()?;
         Some(Box::new(FakeAbortHandle { id: conn.id, world: Arc::clone(&self.world) }))
     }
@@ -95,42 +102,49 @@ impl Drop for Arrival<'_> {
     }
 }
 
-/// The driver's connection.
-pub(crate) struct FakeConn {
-    pub(crate) id: usize,
+/// The connection of a [`FakeManager`].
+#[derive(Debug)]
+pub struct FakeConnection {
+    /// The number of its session at the server, from 0. No other ever has it.
+    pub id: usize,
     world: Arc<World>,
     /// What the driver can tell of the session.
-    pub(crate) session: SessionState,
-    /// How often `on_open` ran.
-    pub(crate) set_ups: u32,
+    pub session: SessionState,
+    /// How often the hook of [`FakeServer::set_up`](super::FakeServer::set_up) ran.
+    pub set_ups: u32,
     /// Did a holder leave something behind in the session that no reset has removed?
-    pub(crate) leftovers: bool,
+    pub leftovers: bool,
 }
 
-impl FakeConn {
-    pub(crate) fn query(&mut self) -> Result<(), FakeError> {
+impl FakeConnection {
+    /// Asks the server something.
+    ///
+    /// # Errors
+    ///
+    /// As ordered, or because the session is dead.
+    pub fn query(&mut self) -> Result<(), FakeError> {
         self.world.on_session(Call::Query, self.id)
     }
 
     /// Leaves something behind that the driver cannot see.
-    pub(crate) fn litter(&mut self) {
+    pub fn litter(&mut self) {
         (self.session, self.leftovers) = (SessionState::Unknown, true);
     }
 
     /// It is about to leave the pool for good: the server counts it no longer.
-    pub(crate) fn say_goodbye(&self) {
+    pub fn say_goodbye(&self) {
         self.world.leave(self.id);
     }
 
-    pub(crate) fn world(&self) -> &Arc<World> {
+    pub(super) fn world(&self) -> &Arc<World> {
         &self.world
     }
 }
 
-impl Drop for FakeConn {
+impl Drop for FakeConnection {
     fn drop(&mut self) {
         /// Ends the session also when the destructor panics.
-        struct Leaving<'a>(&'a FakeConn);
+        struct Leaving<'a>(&'a FakeConnection);
         impl Drop for Leaving<'_> {
             fn drop(&mut self) {
                 self.0.world.leave(self.0.id);
@@ -160,17 +174,3 @@ impl AbortHandle for FakeAbortHandle {
         let _ = self.world.hook(Call::Abort);
     }
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FakeError {
-    pub(crate) call: Call,
-    pub(crate) fault: Fault,
-}
-
-impl fmt::Display for FakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} failed: {:?}", self.call, self.fault)
-    }
-}
-
-impl std::error::Error for FakeError {}

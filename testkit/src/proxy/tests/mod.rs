@@ -1,11 +1,14 @@
-//! The proxy in front of a server that says back what it hears.
+//! The proxy in front of a server that says back what it hears. What it does wrong on demand is tested in `faults`.
+
+mod faults;
 
 use super::*;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::time::Instant;
+use std::net::Shutdown;
+use std::thread;
+use std::time::Duration;
 
-/// Says back what it hears, on any number of lines; says "bye" when its client has ended its way.
+/// Says back what it hears, on any number of connections; says "bye" when its client has ended its way.
 fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -57,6 +60,7 @@ impl Client {
         assert_eq!(self.0.read(&mut [0]).unwrap(), 0);
     }
 
+    #[cfg(feature = "reset")]
     fn is_reset(&mut self) {
         assert_eq!(self.0.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
     }
@@ -109,81 +113,7 @@ fn large_messages_pass_whole() {
     assert!(heard == sent);
 }
 
-#[test]
-fn refused_lines_are_refused_and_open_ones_go_on() {
-    let (proxy, mut client) = both();
-    proxy.set(Fault::Refuse);
-    assert_eq!(TcpStream::connect(proxy.address()).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    client.say("still here");
-    client.hears("still here");
-    proxy.set(Fault::None);
-    let mut next = Client::new(&proxy);
-    next.say("again");
-    next.hears("again");
-    assert_eq!(proxy.counts().attempts.len(), 2, "the one that was refused is not counted");
-}
-
-#[test]
-fn new_lines_are_reset_and_counted() {
-    let (proxy, mut client) = both();
-    proxy.set(Fault::ResetNew);
-    Client::new(&proxy).is_reset();
-    assert_eq!(proxy.counts().attempts.len(), 2);
-    client.say("x");
-    client.hears("x");
-}
-
-#[test]
-fn a_silent_line_stays_silent() {
-    let (proxy, mut client) = both();
-    proxy.set(Fault::Silence);
-    let mut silent = Client::new(&proxy);
-    silent.say("anybody?");
-    silent.hears_nothing();
-    client.say("open ones go on");
-    client.hears("open ones go on");
-    proxy.set(Fault::None);
-    silent.say("now?");
-    silent.hears_nothing();
-    assert_eq!(proxy.counts().open, 2);
-    drop(silent);
-    within_ten_seconds(|| proxy.counts().open == 1);
-}
-
-#[test]
-fn a_stalled_way_holds_everything_back_until_it_goes_on() {
-    let (proxy, mut client) = both();
-    for (fault, reaches_server) in
-        [(Fault::Stall(Way::ToServer), false), (Fault::Stall(Way::ToClient), true), (Fault::StallBoth, false)]
-    {
-        let before = proxy.counts().to_server.bytes;
-        proxy.set(fault);
-        client.say("late");
-        if reaches_server {
-            within_ten_seconds(|| proxy.counts().to_server.bytes == before + 4);
-        }
-        client.hears_nothing();
-        assert_eq!(proxy.counts().to_server.bytes == before + 4, reaches_server, "{fault:?}");
-        let mut new = Client::new(&proxy);
-        new.say("me too");
-        new.hears_nothing();
-        proxy.set(Fault::None);
-        client.hears("late");
-        new.hears("me too");
-    }
-}
-
-#[test]
-fn a_stalled_line_can_be_reset() {
-    let (proxy, mut client) = both();
-    proxy.set(Fault::StallBoth);
-    client.say("late");
-    client.hears_nothing();
-    proxy.reset();
-    client.is_reset();
-    assert_eq!(proxy.counts().open, 0);
-}
-
+#[cfg(feature = "reset")]
 #[test]
 fn a_reset_reaches_a_client_that_waits() {
     let (proxy, mut client) = both();
@@ -192,11 +122,12 @@ fn a_reset_reaches_a_client_that_waits() {
         proxy.reset();
         waiting.join().unwrap();
     });
-    Client::new(&proxy).say("new lines pass");
+    Client::new(&proxy).say("new connections pass");
 }
 
+#[cfg(feature = "reset")]
 #[test]
-fn a_reset_ends_a_line_whose_client_does_not_read() {
+fn a_reset_ends_a_connection_whose_client_does_not_read() {
     let (proxy, client) = both();
     // Until nothing more fits in: the server's echo has nowhere to go.
     client.0.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
@@ -222,36 +153,7 @@ fn one_way_can_end_while_the_other_goes_on() {
 }
 
 #[test]
-fn a_delay_is_added_to_each_way() {
-    let (proxy, mut client) = both();
-    proxy.set(Fault::Delay(Duration::from_millis(40)));
-    let begun = Instant::now();
-    client.say("slow");
-    client.hears("slow");
-    assert!(begun.elapsed() >= Duration::from_millis(80));
-}
-
-#[test]
-fn a_line_is_cut_after_the_byte_that_was_named() {
-    let (proxy, mut client) = both();
-    proxy.set(Fault::CutAfter(Way::ToClient, 6));
-    client.say("four");
-    client.hears("four");
-    client.say("more");
-    client.hears("mo");
-    client.hears_the_end();
-    let mut next = Client::new(&proxy);
-    next.say("no fault any more");
-    next.hears("no fault any more");
-    proxy.set(Fault::CutAfter(Way::ToServer, 3));
-    next.say("abcdef");
-    within_ten_seconds(|| proxy.counts().open == 0);
-    let counts = proxy.counts();
-    assert_eq!(counts.to_server.bytes, 5 + 4 + 4 + 17 + 3);
-}
-
-#[test]
-fn a_server_that_is_away_ends_the_line() {
+fn a_server_that_is_away_ends_the_connection() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let proxy = Proxy::start(gone).unwrap();
     let mut client = Client::new(&proxy);
@@ -260,11 +162,75 @@ fn a_server_that_is_away_ends_the_line() {
     assert_eq!((counts.attempts.len(), counts.open), (1, 0));
 }
 
+#[cfg(feature = "reset")]
 #[test]
-fn a_dropped_proxy_leaves_no_line() {
+fn a_dropped_proxy_leaves_no_connection() {
     let (proxy, mut client) = both();
     let address = proxy.address();
     drop(proxy);
     client.is_reset();
     assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_cut_ends_open_connections_and_no_others() {
+    let (proxy, mut client) = both();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| client.hears_the_end());
+        proxy.cut();
+        waiting.join().unwrap();
+    });
+    assert_eq!(proxy.counts().open, 0);
+    let mut next = Client::new(&proxy);
+    next.say("again");
+    next.hears("again");
+}
+
+#[test]
+fn a_sender_that_hangs_up_is_counted_though_its_end_is_held_back() {
+    let (proxy, mut client) = both();
+    proxy.set(NetworkFault::Stall(Way::ToClient));
+    client.0.shutdown(Shutdown::Write).unwrap();
+    within_ten_seconds(|| proxy.counts().to_server.ends == 1 && proxy.counts().open == 1);
+    client.hears_nothing();
+    proxy.set(NetworkFault::None);
+    client.hears("bye");
+    client.hears_the_end();
+    assert_eq!(proxy.counts().to_client.ends, 1);
+}
+
+#[test]
+fn messages_are_kept_from_when_it_is_asked_for() {
+    let proxy = Proxy::with_framing(echo(), Framing::Postgres).unwrap();
+    let mut client = Client::new(&proxy);
+    let mut says = |text: &str| {
+        client.say(text);
+        client.hears(text);
+    };
+    says("\0\0\0\x0a\0\x03\0\0u\0");
+    says("Q\0\0\0\x06x\0");
+    assert_eq!(proxy.take_messages(), []);
+    proxy.record();
+    says("Q\0\0\0\x06");
+    assert_eq!(proxy.take_messages(), [], "not before it has come whole");
+    says("y\0X\0\0\0\x04");
+    let query = Message { kind: Some(b'Q'), body: b"y\0".to_vec() };
+    assert_eq!(proxy.take_messages(), [query, Message { kind: Some(b'X'), body: Vec::new() }]);
+    assert_eq!(proxy.take_messages(), []);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_door_leads_to_the_server_and_is_gone_afterwards() {
+    use std::os::unix::net::UnixStream;
+    let path = std::env::temp_dir().join(format!("cabrank-door-{}", std::process::id()));
+    let door = UnixDoor::open(&path, echo()).unwrap();
+    let mut client = UnixStream::connect(door.path()).unwrap();
+    client.write_all(b"hello").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "hellobye");
+    drop(door);
+    assert!(!path.exists() && UnixStream::connect(&path).is_err());
 }

@@ -1,0 +1,58 @@
+//! The kinds of servers that can be asked for.
+
+use anyhow::{Context, Result};
+use integration_tests::Engine;
+use integration_tests::launch::{For, Launch, PASSWORD};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Postgres,
+    /// In front of that PostgreSQL.
+    Pgbouncer,
+    Mysql,
+    Mariadb,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 4] = [Self::Postgres, Self::Pgbouncer, Self::Mysql, Self::Mariadb];
+
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        Self::ALL.into_iter().find(|kind| kind.name() == name).with_context(|| format!("{name} is none of {}", names()))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Pgbouncer => "pgbouncer",
+            Self::Mysql => "mysql",
+            Self::Mariadb => "mariadb",
+        }
+    }
+
+    /// The variable by which tests find it.
+    pub(crate) fn url_variable(self) -> String {
+        format!("CABRANK_{}_URL", self.name().to_uppercase())
+    }
+
+    /// By whose driver it is spoken to.
+    pub(crate) fn engine(self) -> Engine {
+        match self {
+            Self::Postgres | Self::Pgbouncer => Engine::Postgres,
+            Self::Mysql => Engine::Mysql,
+            Self::Mariadb => Engine::Mariadb,
+        }
+    }
+
+    /// How to start one for the tests of adapters. `behind` is the address of the server that PgBouncer is to stand before.
+    pub(crate) fn launch(self, behind: &str) -> Launch {
+        if self != Self::Pgbouncer {
+            return Launch::of(self.engine(), For::Adapters);
+        }
+        let mut launch = Launch::of_pgbouncer(behind, "postgres", PASSWORD);
+        // Fewer sessions than the tests have threads, so that these meet each other's.
+        launch.variables.push(("DEFAULT_POOL_SIZE", "3".into()));
+        launch.variables.push(("MAX_PREPARED_STATEMENTS", "200".into()));
+        launch
+    }
+}

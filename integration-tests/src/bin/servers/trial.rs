@@ -1,0 +1,70 @@
+//! The trial of an image: the server starts, lets the right password in, over TLS where it offers that, and refuses a wrong one.
+//!
+//! By the clients that the image itself has, for these are part of what the official one has, too.
+
+use crate::kind::Kind;
+use anyhow::{Result, bail};
+use integration_tests::container::Container;
+use integration_tests::launch::PASSWORD;
+use integration_tests::running::PATIENCE;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// An error if the image does not behave as the official one would.
+pub(crate) fn run(kind: Kind, image: &str) -> Result<()> {
+    // No server stands behind PgBouncer.
+    let mut launch = kind.launch("127.0.0.1");
+    launch.image = image.to_owned();
+    let begun = Instant::now();
+    let container = Container::start(&launch)?;
+    let tried = attempt(kind, image, &container, begun);
+    container.remove()?;
+    println!("{:>10}: {}", kind.name(), tried?);
+    Ok(())
+}
+
+fn attempt(kind: Kind, image: &str, container: &Container, begun: Instant) -> Result<String> {
+    // By the container's own address: PostgreSQL trusts everybody on the loopback interface, as in the official image.
+    let log_in = |password| container.script(login(kind), &[password, &container.inner_address()?]);
+    let version = loop {
+        match log_in(PASSWORD) {
+            Ok(version) => break version,
+            Err(_) if begun.elapsed() < PATIENCE && container.is_running()? => {
+                thread::sleep(Duration::from_millis(100));
+            }
+            Err(refusal) => bail!("{image} is no good: after {:.0?} {refusal:#}\n{}", begun.elapsed(), container.log()),
+        }
+    };
+    let ready = begun.elapsed();
+    match log_in("wrong") {
+        Ok(_) => bail!("{image} lets a wrong password in"),
+        Err(refusal) if !refusals(kind).iter().any(|words| refusal.to_string().contains(words)) => {
+            bail!("{image} did not refuse a wrong password but said: {refusal:#}")
+        }
+        Err(_) => {}
+    }
+    Ok(format!("{version}; ready after {:.1} s; refuses a wrong password", ready.as_secs_f64()))
+}
+
+/// A script that logs in with the password that is its first argument, at the address that is its second.
+fn login(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Postgres => "PGPASSWORD=$1 PGSSLMODE=require psql -h $2 -U postgres -Atc 'SELECT version()'",
+        Kind::Mysql => "MYSQL_PWD=$1 mysql -h $2 --ssl-mode=REQUIRED -u root -Ne 'SELECT version()'",
+        // Before 11.4 it offers TLS only to who brings a certificate, so here it is told, not asked for.
+        Kind::Mariadb => {
+            "MYSQL_PWD=$1 mariadb -h $2 --skip-ssl-verify-server-cert -u root \
+             -Ne 'SELECT concat(version(), \", TLS \", @@have_ssl)'"
+        }
+        // Its console answers also where no server stands behind it.
+        Kind::Pgbouncer => "PGPASSWORD=$1 psql -h 127.0.0.1 -U postgres -Atc 'SHOW VERSION' pgbouncer",
+    }
+}
+
+/// One of these is said to who comes with a wrong password.
+fn refusals(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Postgres | Kind::Pgbouncer => &["password authentication failed", "SASL authentication failed"],
+        Kind::Mysql | Kind::Mariadb => &["Access denied"],
+    }
+}

@@ -1,0 +1,132 @@
+//! How a server's container is started: its image, its port, its settings for tests. Starting it is for `container`.
+
+use cabrank_testing::servers;
+use cabrank_testing::servers::Engine;
+use std::fs;
+use std::path::Path;
+
+/// What one container is started with.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The image, `name:tag`.
+    pub image: String,
+    /// The server's port inside.
+    pub port: u16,
+    /// The environment of what runs in it.
+    pub variables: Vec<(&'static str, String)>,
+    /// The arguments of what runs in it.
+    pub arguments: Vec<&'static str>,
+    /// A URL of the server with user, password and the database that is always there; host and port are those of another.
+    pub url: &'static str,
+}
+
+/// Whose server it is going to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// The suite in `tests/it`. Few connections, so that a server that is full can be tried.
+    Suite,
+    /// The tests of adapters and examples, which run beside each other and try out no server that is full.
+    Adapters,
+}
+
+impl Launch {
+    /// Of an engine's server.
+    ///
+    /// Data outlives the server but not the machine. TLS comes with the certificate that PostgreSQL's packages made for trials; MySQL
+    /// and MariaDB make one by themselves.
+    pub fn of(engine: Engine, whose: For) -> Self {
+        let password = |variable| vec![(variable, PASSWORD.to_owned())];
+        let most = |suite, adapters| if whose == For::Suite { suite } else { adapters };
+        match engine {
+            Engine::Postgres => Self {
+                image: image("CABRANK_POSTGRES_IMAGE", "postgres:18"),
+                port: 5432,
+                variables: password("POSTGRES_PASSWORD"),
+                arguments: vec![
+                    most("-cmax_connections=60", "-cmax_connections=400"),
+                    "-cfsync=off",
+                    "-cfull_page_writes=off",
+                    "-cssl=on",
+                    "-cssl_cert_file=/etc/ssl/certs/ssl-cert-snakeoil.pem",
+                    "-cssl_key_file=/etc/ssl/private/ssl-cert-snakeoil.key",
+                ],
+                url: "postgres://postgres:cabrank@localhost/postgres?connect_timeout=5",
+            },
+            Engine::Mysql => Self {
+                image: image("CABRANK_MYSQL_IMAGE", "mysql:9"),
+                port: 3306,
+                variables: password("MYSQL_ROOT_PASSWORD"),
+                arguments: vec![
+                    most("--max-connections=60", "--max-connections=400"),
+                    "--skip-log-bin",
+                    "--innodb-flush-method=nosync",
+                    "--innodb-flush-log-at-trx-commit=2",
+                    "--innodb-doublewrite=OFF",
+                ],
+                url: "mysql://root:cabrank@localhost/mysql",
+            },
+            Engine::Mariadb => Self {
+                image: image("CABRANK_MARIADB_IMAGE", "mariadb:11.8"),
+                port: 3306,
+                variables: password("MARIADB_ROOT_PASSWORD"),
+                arguments: mariadb_arguments(whose),
+                url: "mysql://root:cabrank@localhost/mysql",
+            },
+            Engine::Sqlite => unreachable!("SQLite has no server"),
+        }
+    }
+
+    /// Of PgBouncer in transaction mode, in front of a server at `host`. More variables are for the caller to add.
+    pub fn of_pgbouncer(host: &str, user: &str, password: &str) -> Self {
+        let variables = [
+            ("DB_HOST", host),
+            ("DB_USER", user),
+            ("DB_PASSWORD", password),
+            ("AUTH_TYPE", "scram-sha-256"),
+            ("POOL_MODE", "transaction"),
+        ];
+        Self {
+            image: image("CABRANK_PGBOUNCER_IMAGE", "edoburu/pgbouncer:v1.25.1-p0"),
+            port: 5432,
+            variables: variables.map(|(name, value)| (name, value.to_owned())).into(),
+            arguments: Vec::new(),
+            url: "postgres://postgres:cabrank@localhost/postgres",
+        }
+    }
+}
+
+/// It heeds limits for single accounts only if it has one for all, and shows no connection attributes by default.
+fn mariadb_arguments(whose: For) -> Vec<&'static str> {
+    let own: &[_] = match whose {
+        For::Suite => &["--max-connections=60"],
+        For::Adapters => &[
+            "--max-connections=400",
+            // MySQL has the default: so the adapter meets both.
+            "--innodb-rollback-on-timeout=ON",
+            "--max-user-connections=390",
+            "--performance-schema=ON",
+        ],
+    };
+    let common = ["--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=OFF"];
+    [own, &common].concat()
+}
+
+/// How the tests of an engine can be run, for a message that there is no server.
+pub(crate) fn advice(variable: &str) -> String {
+    format!(
+        "Either `cargo xtask test --setup` gets Docker and the images, or {variable} names a server, \
+         or CABRANK_SKIP_SERVERS=1 skips these tests."
+    )
+}
+
+/// An image's name and tag: as the environment says, else as the workspace's `.env` says, where `cargo xtask images` writes the
+/// stand-ins that it built, else the official one.
+fn image(variable: &str, official: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.env");
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let written = text.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix('='));
+    servers::variable(variable).or(written.map(str::to_owned)).unwrap_or_else(|| official.to_owned())
+}
+
+/// As in the URLs.
+pub const PASSWORD: &str = "cabrank";

@@ -1,0 +1,117 @@
+//! A server that runs: in a container of ours, or somebody else's that the environment names. Waits until it lets us in.
+
+use crate::admin::Admin;
+use crate::container::Container;
+use crate::launch;
+use crate::launch::{For, Launch};
+use anyhow::{Context, Result, anyhow, bail};
+use cabrank_testing::servers;
+use cabrank_testing::servers::Engine;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use url::Url;
+
+/// A server, once it [is ready](Self::wait_until_ready).
+#[derive(Debug)]
+pub struct Running {
+    engine: Engine,
+    /// To the database that is always there.
+    url: Url,
+    /// `None` if the environment named the server: then it is not ours to stop.
+    container: Option<Container>,
+    whence: String,
+}
+
+impl Running {
+    /// The one that the environment names, or a container. Returns when that lets us in.
+    pub fn find(engine: Engine) -> Result<Self> {
+        let variable = engine.url_variable();
+        let (running, patience) = match servers::variable(&variable) {
+            Some(url) => {
+                let url = Url::parse(&url).with_context(|| format!("{variable} is no URL"))?;
+                let whence = format!("the server in {variable}");
+                // A server that was named runs already, or does not.
+                (Self { engine, url, container: None, whence }, Duration::from_secs(5))
+            }
+            None => {
+                let launched = Self::launch(engine, &Launch::of(engine, For::Suite));
+                let advised = |error| anyhow!("no {engine} server: {error:#}\n{}", launch::advice(&variable));
+                (launched.map_err(advised)?, PATIENCE)
+            }
+        };
+        running.wait_until_ready(patience, || false).context(variable)?;
+        Ok(running)
+    }
+
+    /// One in a container. Does not wait until it is ready. `engine` says by which driver to log in.
+    pub fn launch(engine: Engine, launch: &Launch) -> Result<Self> {
+        let container = Container::start(launch)?;
+        let mut url = Url::parse(launch.url)?;
+        let (host, port) = container.address();
+        url.set_host(Some(host))?;
+        url.set_port(Some(port)).map_err(|()| anyhow!("this URL takes no port"))?;
+        Ok(Self { engine, url, container: Some(container), whence: launch.image.clone() })
+    }
+
+    /// By which driver to log in.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// The URL of the database that is always there, with a user who may do everything.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The container, if the server is ours to stop.
+    pub fn container(&self) -> Option<&Container> {
+        self.container.as_ref()
+    }
+
+    /// What it is made of, for a message.
+    pub fn whence(&self) -> &str {
+        &self.whence
+    }
+
+    /// A new login by the plain driver.
+    pub fn log_in(&self) -> Result<Admin> {
+        Admin::log_in(self.engine, &self.url)
+    }
+
+    /// A real login and a real answer; everything less has turned out to come too early. An error if the server dies, if patience
+    /// runs out or if it is unwanted by now.
+    pub fn wait_until_ready(&self, patience: Duration, is_unwanted: impl Fn() -> bool) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let error = match self.try_out() {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let dead = self.container.as_ref().is_some_and(|container| !container.is_running().unwrap_or(true));
+            if dead || begun.elapsed() > patience || is_unwanted() {
+                let log = self.container.as_ref().map(Container::log).unwrap_or_default();
+                let why = if dead { "ended".into() } else { format!("let nobody in for {:.0?}", begun.elapsed()) };
+                return Err(error).with_context(|| format!("the {} server {why}\n{log}", self.engine));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// In a thread of its own, since a server that accepts and stays silent would keep the driver for ever.
+    fn try_out(&self) -> Result<()> {
+        let (send, receive) = mpsc::channel();
+        let (engine, url) = (self.engine, self.url.clone());
+        thread::spawn(move || {
+            let _ = send.send(Admin::log_in(engine, &url).and_then(|mut admin| admin.number("SELECT 1")));
+        });
+        match receive.recv_timeout(Duration::from_secs(10)) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => bail!("it accepts connections and says nothing"),
+        }
+    }
+}
+
+/// How long a server may take from nothing to the first login.
+pub const PATIENCE: Duration = Duration::from_secs(90);

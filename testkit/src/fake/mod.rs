@@ -1,0 +1,37 @@
+//! A database server that is not there but does what it is told, and its driver.
+//!
+//! A [`FakeServer`] is the remote control: it is told beforehand how the next call ends, lets go of those that block, and keeps its
+//! own books of who is connected and what was called, which a test asks rather than the pool's numbers. No test needs to sleep.
+//!
+//! ```
+//! use cabrank::{Fault, Pool};
+//! use cabrank_testing::fake::{Call, FakeServer, Outcome};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = FakeServer::new();
+//! let pool = Pool::builder().max_size(2).build_lazy(server.manager())?;
+//!
+//! server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
+//! pool.get()?.query()?; // at the second attempt
+//! assert_eq!(server.count(Call::Connect), 2);
+//!
+//! server.kill_sessions();
+//! assert!(pool.run(|conn| conn.query()).is_err()); // which tells the pool, that has a new one for the next borrower
+//! server.assert_no_leaks(&pool);
+//! server.assert_closes_clean(&pool);
+//! # Ok(())
+//! # }
+//! ```
+
+mod call;
+mod manager;
+mod server;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod world;
+
+pub use call::{Call, FakeError, Outcome};
+pub use manager::{FakeConnection, FakeManager};
+pub use server::{FakeServer, Orders};
+pub use transaction::FakeTransaction;

@@ -1,0 +1,157 @@
+//! The manager that passes every call on to another, and suffers first what is injected into it.
+
+use super::faults::{Faults, Injection, Method, Shared};
+use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState, Transact};
+use std::fmt;
+use std::sync::Arc;
+
+/// Any manager, with faults injected into its calls. Connections, errors and transactions are those of the manager itself.
+///
+/// ```
+/// use cabrank::{CloseReason, Pool};
+/// use cabrank_testing::fake::FakeServer;
+/// use cabrank_testing::{Faulty, Injection, Method, assert_no_leaks};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = FakeServer::new();
+/// # let manager = server.manager();
+/// let (faulty, faults) = Faulty::wrap(manager);
+/// let pool = Pool::builder().max_size(1).reset_timeout(Duration::from_millis(100)).build_lazy(faulty)?;
+///
+/// faults.next(Method::Reset, Injection::Hang);
+/// # pool.get()?.litter();
+/// // A loan leaves something behind; the reset hangs, is given up, and costs the connection but nobody's time.
+/// pool.get()?.query()?;
+/// assert_eq!(pool.stats().closed.by(CloseReason::Overran), 1);
+/// assert_no_leaks(&pool);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Faulty<M: Manager> {
+    inner: M,
+    faults: Arc<Shared<M::Error>>,
+}
+
+impl<M: Manager> Faulty<M> {
+    /// The manager to build a pool with, and its remote control.
+    pub fn wrap(inner: M) -> (Self, Faults<M::Error>) {
+        let (handle, faults) = Faults::new();
+        (Self { inner, faults }, handle)
+    }
+
+    /// A call without a limit suffers what is injected into it.
+    fn suffer(&self, method: Method) -> Result<(), M::Error> {
+        self.faults.suffer(method, || false)
+    }
+
+    /// A call with a limit does.
+    fn suffer_within(&self, method: Method, limit: &Limit) -> Result<(), M::Error> {
+        self.faults.suffer(method, || limit.is_over())
+    }
+}
+
+impl<M: Manager> fmt::Debug for Faulty<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Faulty")
+    }
+}
+
+impl<M: Manager> Manager for Faulty<M> {
+    type Connection = M::Connection;
+    type Error = M::Error;
+
+    const REMOTE: bool = M::REMOTE;
+
+    fn connect(&self, limit: &Limit) -> Result<M::Connection, M::Error> {
+        match self.faults.begin(Method::Connect) {
+            // Afterwards, with the driver's own way to abort in place.
+            Some(Injection::Hang) => {
+                let conn = self.inner.connect(limit)?;
+                self.faults.hang(Method::Connect, || limit.is_over());
+                return Ok(conn);
+            }
+            Some(injection) => self.faults.go_through(Method::Connect, injection, || limit.is_over())?,
+            None => {}
+        }
+        self.inner.connect(limit)
+    }
+
+    fn is_valid(&self, conn: &mut M::Connection, limit: &Limit) -> Result<(), M::Error> {
+        self.suffer_within(Method::IsValid, limit)?;
+        self.inner.is_valid(conn, limit)
+    }
+
+    fn has_broken(&self, conn: &mut M::Connection) -> bool {
+        self.suffer(Method::HasBroken).is_err() || self.inner.has_broken(conn)
+    }
+
+    fn session(&self, conn: &mut M::Connection) -> SessionState {
+        self.suffer(Method::Session).map_or(SessionState::Unknown, |()| self.inner.session(conn))
+    }
+
+    fn reset(&self, conn: &mut M::Connection, limit: &Limit) -> Result<(), M::Error> {
+        self.suffer_within(Method::Reset, limit)?;
+        self.inner.reset(conn, limit)
+    }
+
+    fn start_tracking(&self, conn: &mut M::Connection) {
+        if self.suffer(Method::StartTracking).is_ok() {
+            self.inner.start_tracking(conn);
+        }
+    }
+
+    fn close(&self, conn: M::Connection, limit: &Limit) {
+        if self.suffer_within(Method::Close, limit).is_ok() {
+            self.inner.close(conn, limit);
+        }
+    }
+
+    fn fault(&self, error: &M::Error) -> Fault {
+        self.suffer(Method::Fault).map_or(Fault::Fatal, |()| self.inner.fault(error))
+    }
+
+    fn abort_handle(&self, conn: &M::Connection) -> Option<Box<dyn AbortHandle>> {
+        self.suffer(Method::AbortHandle).ok()?;
+        let inner = self.inner.abort_handle(conn)?;
+        Some(Box::new(FaultyAbortHandle { inner, faults: self.faults.clone() }))
+    }
+}
+
+impl<M: Transact> Transact for Faulty<M> {
+    type Transaction<'c> = M::Transaction<'c>;
+    type Options = M::Options;
+
+    fn begin<'c>(&self, conn: &'c mut M::Connection, options: &M::Options) -> Result<M::Transaction<'c>, M::Error> {
+        self.suffer(Method::Begin)?;
+        self.inner.begin(conn, options)
+    }
+
+    fn commit(&self, transaction: M::Transaction<'_>) -> Result<(), M::Error> {
+        self.suffer(Method::Commit)?;
+        self.inner.commit(transaction)
+    }
+
+    fn rollback(&self, transaction: M::Transaction<'_>) -> Result<(), M::Error> {
+        self.suffer(Method::Rollback)?;
+        self.inner.rollback(transaction)
+    }
+}
+
+struct FaultyAbortHandle<E> {
+    inner: Box<dyn AbortHandle>,
+    faults: Arc<Shared<E>>,
+}
+
+impl<E: Send + 'static> AbortHandle for FaultyAbortHandle<E> {
+    fn cancel(&self, limit: &Limit) -> bool {
+        self.faults.suffer(Method::Cancel, || limit.is_over()).is_ok() && self.inner.cancel(limit)
+    }
+
+    fn abort(&self) {
+        if self.faults.suffer(Method::Abort, || false).is_ok() {
+            self.inner.abort();
+            self.faults.aborted();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A Unix socket that leads to a TCP server: for servers in containers, whose own socket cannot be reached.
+
+use std::io::copy;
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::{fs, io, thread};
+
+/// A Unix socket that leads to a TCP server. Dropping it removes the socket; connections that are open go on.
+#[derive(Debug)]
+pub struct UnixDoor {
+    path: PathBuf,
+    closed: Arc<AtomicBool>,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl UnixDoor {
+    /// Makes the socket, where nothing may be yet.
+    ///
+    /// # Errors
+    ///
+    /// The path is taken, too long or out of reach, or the server's name cannot be looked up.
+    pub fn open(path: impl Into<PathBuf>, server: impl ToSocketAddrs) -> io::Result<Self> {
+        let (path, closed) = (path.into(), Arc::<AtomicBool>::default());
+        let server: Vec<_> = server.to_socket_addrs()?.collect();
+        let listener = UnixListener::bind(&path)?;
+        let is_closed = Arc::clone(&closed);
+        let listener = thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if is_closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                // A client whose server is away sees the end of its connection.
+                if let Ok(server) = TcpStream::connect(&*server) {
+                    let _ = pass(client, server);
+                }
+            }
+        });
+        Ok(Self { path, closed, listener: Some(listener) })
+    }
+
+    /// Where the socket is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for UnixDoor {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // It waits for a client, so it gets one. If nobody can come in, it stays until the process ends.
+        if UnixStream::connect(&self.path).is_ok() {
+            let _ = self.listener.take().map(JoinHandle::join);
+        }
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Begins to carry bytes both ways. The server has the last word: what the client ends is ended one way.
+fn pass(mut client: UnixStream, mut server: TcpStream) -> io::Result<()> {
+    let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+    thread::spawn(move || drop((copy(&mut from, &mut to), to.shutdown(Shutdown::Both))));
+    thread::spawn(move || drop((copy(&mut client, &mut server), server.shutdown(Shutdown::Write))));
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! What the threads of a proxy have in common: the fault, the open connections, the counts. And the thread that accepts.
+
+use super::connection::Connection;
+use super::framing::{Framing, Message};
+use super::{Counts, NetworkFault, Way};
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Tried in this order.
+    server: Vec<SocketAddr>,
+    pub(super) framing: Framing,
+    /// No socket is read or written under this lock.
+    state: Mutex<State>,
+    /// The fault or a connection's life has changed.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) fault: NetworkFault,
+    /// The open connections, silent ones included.
+    pub(super) connections: HashMap<usize, Arc<Connection>>,
+    pub(super) counts: Counts,
+    /// The clients' messages; `None` unless they are to be kept.
+    pub(super) messages: Option<Vec<Message>>,
+    /// How often all connections were ended. One that was accepted before the last time never opens.
+    endings: u64,
+}
+
+impl Shared {
+    pub(super) fn new(server: Vec<SocketAddr>, framing: Framing) -> Self {
+        Self { server, framing, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for another fault, or for the end of a connection.
+    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set(&self, fault: NetworkFault) {
+        self.lock().fault = fault;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn each(&self, act: impl Fn(&Connection)) {
+        self.lock().connections.values().for_each(|connection| act(connection));
+    }
+
+    pub(super) fn end_all(&self, end: impl Fn(&Connection)) {
+        let mut state = self.lock();
+        state.endings += 1;
+        state.connections.drain().for_each(|(_, connection)| end(&connection));
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Serves a client until its connection ends.
+    fn serve(&self, client: TcpStream, accepted: Accepted) -> io::Result<()> {
+        let connection = Arc::new(Connection::new(client, self.connect()?)?);
+        let fault = {
+            let mut state = self.lock();
+            if state.endings != accepted.endings {
+                return Ok(());
+            }
+            state.connections.insert(accepted.number, connection.clone());
+            state.counts.peak = state.counts.peak.max(state.connections.len());
+            state.fault
+        };
+        if fault == NetworkFault::Silence {
+            connection.wait_for_end();
+        } else {
+            thread::scope(|scope| {
+                scope.spawn(|| connection.pump(Way::ToClient, self));
+                connection.pump(Way::ToServer, self);
+            });
+        }
+        self.lock().connections.remove(&accepted.number);
+        Ok(())
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        let mut failed = io::ErrorKind::NotFound.into();
+        for address in &self.server {
+            match TcpStream::connect_timeout(address, PATIENCE) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+}
+
+/// Accepts connections until new ones are to be refused.
+pub(super) fn listen(shared: &Arc<Shared>, listener: TcpListener) -> JoinHandle<()> {
+    let shared = shared.clone();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(client) = client else { continue };
+            let accepted = {
+                let mut state = shared.lock();
+                if state.fault == NetworkFault::Refuse {
+                    return;
+                }
+                state.counts.attempts.push(Instant::now());
+                #[cfg(feature = "reset")]
+                if state.fault == NetworkFault::ResetNew {
+                    super::connection::reset_when_closed(&client);
+                    continue;
+                }
+                Accepted { number: state.counts.attempts.len(), endings: state.endings }
+            };
+            let shared = shared.clone();
+            thread::spawn(move || shared.serve(client, accepted));
+        }
+    })
+}
+
+/// A connection that was accepted and has not opened yet.
+struct Accepted {
+    number: usize,
+    /// How often all had been ended by then.
+    endings: u64,
+}
+
+/// For a server that does not answer at all.
+const PATIENCE: Duration = Duration::from_secs(5);
