@@ -35,7 +35,8 @@ pub(super) const LONGER: &[Step] = &[
     Step { name: "proptest", needs: &[], run: proptest },
     // A test that fails once in ten runs passes most runs of `test`.
     Step { name: "repeat", needs: &[], run: repeat },
-    // Nothing else builds the benchmark, for other pools bring much along; and only a run shows that its cases work.
+    // Nothing else builds the benchmark, for other pools bring much along; and only a run shows that its cases work. A case
+    // whose server is not there is listed as not measured.
     Step { name: "bench", needs: &[Tool::Clippy, Tool::C], run: bench },
 ];
 
@@ -65,7 +66,7 @@ fn deny(checks: &[&str]) -> Result<()> {
     for manifest in ["Cargo.toml", BENCH] {
         let mut command = Command::new(setup::cargo_deny());
         command.args(["--locked", "--config", "deny.toml", "--manifest-path", manifest, "check"]).args(checks);
-        // A rule for the one workspace may find nothing in the other, and a license that is told by its text alone is told.
+        // A rule for the one workspace may find nothing in the other, and a license found by its text alone is enough.
         command.args(["--hide-inclusion-graph", "--allow", "unused-wrapper", "--allow", "no-license-field"]);
         run(command.current_dir(workspace::root()))?;
     }

@@ -1,6 +1,6 @@
 //! What each step took, as a table, and whether that is within the budget.
 //!
-//! A step over its budget is told loudly and does not fail: on a busy machine everything takes longer.
+//! A step over its budget is reported loudly and does not fail: on a busy machine everything takes longer.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};

@@ -26,7 +26,7 @@ const ORDERS: &[&str] = &[
     "speed", "spring", "string", "succeed", "swing",
 ];
 
-/// The commits after the one that added the file `rule`, or why they cannot be told.
+/// The commits after the one that added the file `rule`, or why they cannot be found.
 pub(super) fn since(rule: &str, root: &Path) -> Result<Vec<Commit>, String> {
     let git = |arguments: &[&str]| {
         let said = process::output(git(root).args(arguments));
