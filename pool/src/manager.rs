@@ -193,6 +193,8 @@ pub enum Fault {
 /// Cancels or aborts what runs on one connection, from another thread. See [`Manager::abort_handle`].
 ///
 /// Both methods may be called at any time, also while the connection is idle, being closed, or gone.
+#[doc(alias = "CancelToken")]
+#[doc(alias = "InterruptHandle")]
 pub trait AbortHandle: Send + Sync + 'static {
     /// Asks the server to give up the statement that is running now. Returns whether it could ask.
     ///

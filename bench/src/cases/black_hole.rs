@@ -23,7 +23,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     let (proxy, url) = proxy::before(&url)?;
     for (part, at_work) in [0, 4].into_iter().enumerate() {
         bench.progress.part(part, 2);
-        // Who comes when the lines are silent.
+        // Who comes when the flows are silent.
         let newcomers = SIZE as usize - at_work;
         let point = Point { case: "black_hole", threads: newcomers, size: SIZE };
         bench.rounds_anew(point, bench.pick(1, 3), POOLS, |name| {

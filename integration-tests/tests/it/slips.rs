@@ -1,4 +1,4 @@
-//! A late reply never reaches the next user: ten thousand loans ask for a number of their own each, while lines break, borrowers
+//! A late reply never reaches the next user: ten thousand loans ask for a number of their own each, while connections break, borrowers
 //! walk away from their answers, panic, and forget transactions. An error is in order; another's number is not.
 
 use crate::cases::add;

@@ -1,4 +1,4 @@
-//! What a loan costs on the line, counted at a proxy that knows the protocol: what the borrower asks for, and what the README of
+//! What a loan costs on the wire, counted at a proxy that knows the protocol: what the borrower asks for, and what the README of
 //! the adapter says beyond that.
 
 use crate::mysql::{Kin, MariaDb, MySql};

@@ -5,7 +5,7 @@ mod server;
 
 mod ending;
 mod functions;
-mod lines;
+mod liveness;
 mod opening;
 mod passed_over;
 mod returning;
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     cabrank_testing::harness::run([
         ending::tests(),
         functions::tests(),
-        lines::tests(),
+        liveness::tests(),
         opening::tests(),
         passed_over::tests(),
         returning::tests(),

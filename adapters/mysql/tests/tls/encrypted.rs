@@ -74,7 +74,7 @@ fn aborting_ends_a_statement_that_runs(server: &Server) {
     needs_tls(server);
     let manager = manager(server);
     let mut conn = manager.open().unwrap();
-    let line = manager.abort_handle(&conn).expect("a line");
+    let handle = manager.abort_handle(&conn).expect("a handle");
     let id = conn.connection_id();
     let ended = thread::spawn(move || {
         let ended = conn.query_drop("SELECT SLEEP(120)");
@@ -83,7 +83,7 @@ fn aborting_ends_a_statement_that_runs(server: &Server) {
     });
     until("the statement runs", || server.runs(id, "SLEEP"));
     let begin = Instant::now();
-    line.abort();
+    handle.abort();
     ended.join().unwrap().unwrap_err();
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }

@@ -27,7 +27,7 @@ fn a_finished_copy_costs_no_reset_and_leaves_the_counts_right(server: Server) {
 
         taken(&proxy);
         pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
-        // The driver lets go of the statement of the last COPY when it next has the line.
+        // The driver lets go of the statement of the last COPY when it next has the connection.
         let messages = taken(&proxy);
         assert!(!messages.iter().any(|message| message.contains("BEGIN")), "{messages:?}");
     }

@@ -1,5 +1,5 @@
 //! Established flows that are swallowed without a word, while new ones are fine: what a firewall does that forgets silent
-//! lines. Straight to the server's container, with its packet filter.
+//! flows. Straight to the server's container, with its packet filter.
 
 use super::slack::Slack;
 use super::whole::is_whole;
@@ -64,7 +64,7 @@ fn swallowed_while_idle_they_cost_ten_threads_half_a_second_at_most<S: Remote>()
     ));
 }
 
-/// Nothing bounds the query itself but the system's own patience with the line; `close_within` does.
+/// Nothing bounds the query itself but the system's own patience with the flow; `close_within` does.
 fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();

@@ -16,7 +16,7 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, four_sessions_serve_thirty_two_threads);
 }
 
-/// All lines break, and new ones are refused: first by the system, then by the proxy, which counts them.
+/// All connections break, and new ones are refused: first by the system, then by the proxy, which counts them.
 fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();

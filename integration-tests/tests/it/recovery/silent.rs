@@ -1,4 +1,4 @@
-//! A server that says nothing, which is worse than an error: frozen, or behind something that accepts lines for it.
+//! A server that says nothing, which is worse than an error: frozen, or behind something that accepts connections for it.
 
 use super::load::Load;
 use super::slack::Slack;

@@ -16,7 +16,7 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_stalled_reset_holds_nobody_up_and_its_slot_comes_back);
     add!(cases, S, Server, a_stalled_close_holds_nobody_up_and_its_slot_comes_back);
     add!(cases, S, Server, a_session_is_gone_before_another_takes_its_place);
-    add!(cases, S, Server, a_pool_dropped_while_its_lines_are_stalled_leaves_no_session);
+    add!(cases, S, Server, a_pool_dropped_while_its_flows_are_stalled_leaves_no_session);
 }
 
 fn a_stalled_check_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
@@ -75,7 +75,7 @@ fn a_session_is_gone_before_another_takes_its_place<S: Remote>() {
     is_whole(&subject, &pool);
 }
 
-fn a_pool_dropped_while_its_lines_are_stalled_leaves_no_session<S: Remote>() {
+fn a_pool_dropped_while_its_flows_are_stalled_leaves_no_session<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
@@ -86,11 +86,11 @@ fn a_pool_dropped_while_its_lines_are_stalled_leaves_no_session<S: Remote>() {
         assert_eq!(subject.sessions(), 4);
         proxy.set(NetworkFault::StallBoth);
         spent.push(timed(|| drop(pool)));
-        // What has been said on the lines until their end goes on its way.
+        // What has been said on the flows until their end goes on its way.
         proxy.set(NetworkFault::None);
         eventually(|| subject.sessions() == 0 && proxy.counts().open == 0);
     }
-    figure(format!("lines stalled: drop(pool) {}, 0 sessions left", short(spent, &slack)));
+    figure(format!("flows stalled: drop(pool) {}, 0 sessions left", short(spent, &slack)));
 }
 
 /// A pool of one, whose connection is lent, with the session soiled if asked for, and then all falls silent.

@@ -1,6 +1,6 @@
 //! The state driven by random operations and checked against a book that is kept beside it in plain lists.
 //!
-//! [`ops`] says what may happen, [`world`] does it as the three routes would, [`book`] keeps what must be so, [`checks`]
+//! [`ops`] says what may happen, [`world`], [`loans`] and [`jobs`] do it as the three routes would, [`book`] keeps what must be so, [`checks`]
 //! compares after every step. At the end of each sequence the world heals, and those who still wait must be served.
 //! `PROPTEST_CASES` sets how many sequences are played.
 
@@ -9,6 +9,7 @@ mod cases;
 mod checks;
 mod gate;
 mod jobs;
+mod loans;
 mod ops;
 mod time;
 mod world;

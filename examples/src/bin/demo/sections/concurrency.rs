@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// All threads work; those that find no connection free wait in line.
+/// All threads work; those that find no connection free wait in the queue.
 pub(crate) fn concurrency<M: Engine>(pool: &Pool<M>, args: &Args, story: &mut Story) -> anyhow::Result<()> {
     let Args { max_size, threads, hold, .. } = *args;
     story.section(&format!("Concurrency: {} on {}", many(threads, "thread"), many(max_size, "connection")));

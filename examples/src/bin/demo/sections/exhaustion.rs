@@ -46,7 +46,9 @@ pub(crate) fn exhaustion<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow
         // They ask once more, now with the pool's own time-out. Dropping its door lets a holder go home.
         let served: Vec<_> = (0..LATE).map(|_| scope.spawn(|| pool.get().map(drop))).collect();
         drop(doors);
-        story.say(&format!("Recovery: the {LATE} ask again and wait in line while the holders return what they hold."));
+        story.say(&format!(
+            "Recovery: the {LATE} ask again and wait in the queue while the holders return what they hold."
+        ));
         let returned = holders.into_iter().filter_map(|holder| holder.join().expect("they do not panic").ok()).count();
         let served = served.into_iter().filter_map(|late| late.join().expect("they do not panic").ok()).count();
         story.expect("holders that had one and returned it", max_size as usize, returned);
