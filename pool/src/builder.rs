@@ -172,6 +172,7 @@ impl<M: Manager> Builder<M> {
 
     /// Sets up each session: runs in a worker thread after a connection is opened, and again after each reset, within the
     /// time of that call. An error or a panic counts as the call's failure.
+    #[doc(alias = "CustomizeConnection")]
     #[doc(alias = "connection_customizer")]
     #[doc(alias = "after_connect")]
     #[doc(alias = "on_acquire")]
@@ -183,7 +184,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Hears what happens in the pool. Default: nobody, but for `tracing`.
+    /// Receives what happens in the pool. Default: none, but for `tracing`.
     pub fn event_handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
         self.events = Some(handler);
         self

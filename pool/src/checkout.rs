@@ -154,7 +154,7 @@ impl<'a, M: Manager> Request<'a, M> {
                     // Out of the queue under the lock: nothing can be delivered to one who has gone.
                     over.then(|| state.cancel(ticket)).flatten()
                 });
-                #[cfg(seeded_bug = "cancel_drops_grant")]
+                #[cfg(seeded_bug = "cancel_drops_delivery")]
                 let delivery = delivery.filter(|_| !over);
                 match delivery {
                     Some(Delivery::Connection(entry)) => {

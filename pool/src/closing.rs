@@ -24,7 +24,7 @@ pub struct CloseReport {
     pub left: Vec<Holder>,
     /// Connections that were not gone by the deadline: those of `left`, and those in a driver call that has not returned.
     pub connections_left: usize,
-    /// Workers threads that had not ended by the deadline.
+    /// Worker threads that had not ended by the deadline.
     pub threads_left: usize,
 }
 
@@ -52,9 +52,9 @@ impl<M: Manager> Pool<M> {
     /// Closes the pool and waits until everything is gone, for at most `span`.
     ///
     /// First it waits for the loans that are out. When half of `span` is left, but not more than a second, it asks the
-    /// server to cancel what they run; when half of that is left it aborts them, and
-    /// all driver calls of its own. Connections whose
-    /// manager offers no [`AbortHandle`](crate::AbortHandle) cannot be reached. What is not gone at the end is in the report.
+    /// server to cancel what they run; when half of that is left it aborts them, and all driver calls of its own.
+    /// Connections whose manager offers no [`AbortHandle`](crate::AbortHandle) cannot be reached. What is not gone at the
+    /// end is in the report.
     ///
     /// Called from a worker thread of this pool it closes the pool and reports what is left at that moment, but neither waits
     /// nor aborts. A driver whose threads have destructors of their own (thread-locals) may make it overrun by those.

@@ -1,4 +1,4 @@
-//! What a pool is told at its build_progress, checked once and read from then on.
+//! The settings of a pool, checked once when it is built and only read from then on.
 
 use std::fmt;
 use std::time::Duration;

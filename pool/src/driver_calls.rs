@@ -28,9 +28,9 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
             cancel(&pool, &*abort_handle, limit, holder, &cancelled)
         }
         Job::Fire(fuse) => fuse.fire(|_| ()),
-        Job::Expire { pool, slot, fuse, worker_id } => {
+        Job::EndCall { pool, slot, fuse, worker_id } => {
             if let Some(shared) = pool.upgrade() {
-                shared.expire(slot, &fuse, worker_id);
+                shared.end_call(slot, &fuse, worker_id);
             }
         }
         Job::Tick(pool, alarm) => {

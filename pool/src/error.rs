@@ -21,7 +21,8 @@ pub enum GetError<E> {
     Overloaded(Box<Report>),
     /// The pool is closed.
     Closed,
-    /// Called from a worker thread of this very pool, that is from a manager's method or a hook: it would wait for itself.
+    /// Called in a worker thread of this very pool, by `on_open`, a manager's method or an event handler: it would wait for
+    /// itself.
     CalledFromHook,
 }
 

@@ -5,11 +5,14 @@ use crate::reason::CloseReason;
 use std::error::Error;
 use std::time::Duration;
 
-/// Hears what happens in a pool. Every method has an empty default; implement what you need.
+/// Receives what happens in a pool. Every method has an empty default; implement what you need.
 ///
-/// Called without the pool's lock, in the thread where the thing happened: a caller's thread for check-outs, returns and
-/// time-outs, a worker for the rest. A panic in a handler is swallowed. A handler must not block: `checked_out` and
+/// Called without the pool's lock, in the thread where the thing happened: a caller's thread for `checked_out`, `checked_in`,
+/// `timed_out` and `overloaded`, for `closed` when a connection is detached, and for `reset` where an engine in this process is
+/// reset in the returning thread; a worker for the rest. A panic in a handler is swallowed. A handler must not block: `checked_out` and
 /// `checked_in` are on the way of every loan, and a handler that holds up a worker holds up those who wait for it.
+#[doc(alias = "HandleEvent")]
+#[doc(alias = "HandleError")]
 pub trait EventHandler: Send + Sync + 'static {
     /// A connection was opened.
     fn opened(&self, event: &Opened<'_>) {

@@ -198,8 +198,8 @@ struct CallState {
     unabortable: bool,
 }
 
-/// | fuse    | the call  | the connection       | who goes on                     |
-/// |----------|-----------|----------------------|---------------------------------|
+/// | fuse     | the call  | the connection           | who goes on                     |
+/// |----------|-----------|--------------------------|---------------------------------|
 /// | Armed    | runs      | may be aborted           | `fire` or `disarm`, first wins  |
 /// | Firing   | runs      | is being aborted         | `fire`; `disarm` waits          |
 /// | Fired    | may run   | was aborted, or had none | `disarm` says so                |

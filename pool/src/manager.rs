@@ -64,16 +64,17 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Whether the database is a server behind a socket. `false` for an engine in this process.
     ///
-    /// With `true` no call of this trait but [`has_broken`](Self::has_broken) and [`session`](Self::session) ever runs in
-    /// a caller's thread. With `false` the returning thread itself resets a session that is not in a transaction, and an
-    /// abort ([`Limit::on_abort`]) ends the call but not the session, so that the slot is back only when the call returns.
+    /// With `true` no call of this trait but [`has_broken`](Self::has_broken), [`session`](Self::session) and
+    /// [`fault`](Self::fault) ever runs in a caller's thread. With `false` the returning thread itself resets a session that is
+    /// not in a transaction, unless the pool has an `on_open` hook. An abort ([`Limit::on_abort`]) then ends the call but not the
+    /// session: the slot is back only when the call returns.
     const REMOTE: bool = true;
 
     /// Opens a connection.
     ///
     /// Called in a worker thread. `limit` ends at the pool's `connect_timeout` (sooner for a probe in an outage). Until
-    /// there is something to abort with, bound the attempt by [`Limit::remaining`] (which may be zero); then register an abort, so that
-    /// a server that accepts and stays silent is left in time. An error is classified by [`fault`](Self::fault) and
+    /// there is something to abort with, bound the attempt by [`Limit::remaining`] (which may be zero). Then register an abort:
+    /// it ends an attempt at a server that accepts and stays silent. An error is classified by [`fault`](Self::fault) and
     /// decides how the pool goes on: back off, wait for room at the server, or give up for now.
     fn connect(&self, limit: &Limit) -> Result<Self::Connection, Self::Error>;
 
@@ -113,8 +114,8 @@ pub trait Manager: Send + Sync + 'static {
     /// From here on what happens to the session is a holder's doing. A manager that keeps a mark of what was changed, for
     /// [`session`](Self::session), clears it here; otherwise whatever `on_open` sets would cost each loan a reset.
     ///
-    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after the user's `on_open`. Must not block. The default does nothing, for managers that
-    /// track nothing.
+    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after the user's `on_open`. Must not block.
+    /// The default does nothing, for managers that track nothing.
     fn start_tracking(&self, conn: &mut Self::Connection) {
         let _ = conn;
     }
@@ -131,8 +132,8 @@ pub trait Manager: Send + Sync + 'static {
     /// What an error means for the pool.
     ///
     /// Called in whatever thread has the error: the workers for the pool's own calls, the caller for
-    /// [`PooledConnection::report_error`](crate::PooledConnection::report_error), `run` and transactions. Must not block. The default,
-    /// [`Fault::Statement`], says that the error concerns one statement; for a failed `connect` it counts as
+    /// [`PooledConnection::report_error`](crate::PooledConnection::report_error), `run` and transactions. Must not block. The
+    /// default, [`Fault::Statement`], says that the error concerns one statement; for a failed `connect` it counts as
     /// [`Fault::Unavailable`].
     fn fault(&self, error: &Self::Error) -> Fault {
         let _ = error;
@@ -141,8 +142,8 @@ pub trait Manager: Send + Sync + 'static {
 
     /// A handle by which another thread can cancel or abort what runs on this connection while it is lent or busy.
     ///
-    /// Called once, in a worker thread, right after [`connect`](Self::connect). With a handle the pool itself aborts every later
-    /// driver call on the connection that overruns ([`AbortHandle::abort`]), so that `is_valid`, `reset` and `close` need not
+    /// Called once, in a worker thread, right after [`connect`](Self::connect). With a handle the pool itself aborts every
+    /// later driver call on the connection that overruns ([`AbortHandle::abort`]), so that `is_valid`, `reset` and `close` need not
     /// register an abort of their own; and `close_within` can end what a holder is still running.
     fn abort_handle(&self, conn: &Self::Connection) -> Option<Box<dyn AbortHandle>> {
         let _ = conn;
@@ -163,11 +164,11 @@ pub enum SessionState {
 
 /// What an error means for the pool. See [`Manager::fault`].
 ///
-/// | fault | of `connect` | of a statement, told by `note`, `run` or a transaction | of a commit |
+/// | fault | of `connect` | of a statement, from `report_error`, `run` or a transaction | of a commit |
 /// |---|---|---|---|
 /// | `Statement` | as `Unavailable` | nothing | it failed |
 /// | `Retry` | as `Unavailable` | the transaction may run again, if asked to | the same |
-/// | `Fatal` | as `Unavailable` | the connection is closed, the others are under suspicion | and the outcome is unknown |
+/// | `Fatal` | as `Unavailable` | the connection is closed, all others are checked before their next loan | and the outcome is unknown |
 /// | `Unavailable` | back off, one attempt at a time | nothing | the outcome is unknown |
 /// | `Capacity` | go on with what there is | nothing | the outcome is unknown |
 /// | `Permanent` | with no connection open all who wait fail at once | nothing | the outcome is unknown |
@@ -178,7 +179,7 @@ pub enum SessionState {
 pub enum Fault {
     /// One statement failed; the connection is fine.
     Statement,
-    /// The whole transaction may be run again: serialization failure, deadlock and their kin.
+    /// The whole transaction may be run again: serialization failure, deadlock and the like.
     Retry,
     /// The connection is lost, or its protocol state is unknown: it must not be used again.
     Fatal,
@@ -186,7 +187,7 @@ pub enum Fault {
     Unavailable,
     /// The server is full: make do with the connections there are.
     Capacity,
-    /// Will not heal by itself soon: wrong password, no such database, wrong file.
+    /// Not transient: wrong password, no such database, wrong file.
     Permanent,
 }
 

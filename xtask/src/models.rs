@@ -15,7 +15,7 @@ use std::{env, fs};
 
 /// Each model, and a bug that it must catch. Every model has a row, and every seeded bug of the core is in one.
 const SEEDED_BUGS: &[(&str, &str)] = &[
-    ("grant_against_cancel", "cancel_drops_grant"),
+    ("delivery_against_cancel", "cancel_drops_delivery"),
     ("return_against_enqueue", "put_ignores_waiters"),
     ("two_returns_against_two_waiters", "wake_only_one"),
     ("failed_connect_against_waiter", "failed_connect_keeps_slot"),

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 /// A waiter gives up while a holder returns: one of the two has the connection, or the pool.
 #[test]
-fn grant_against_cancel() {
+fn delivery_against_cancel() {
     model(STRICT, 1, |pool| {
         let held = get(&pool, FOREVER).expect("it is idle");
         let borrower = spawn(&pool, |pool| get(&pool, AT_ONCE));

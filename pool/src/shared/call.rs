@@ -42,8 +42,8 @@ impl<M: Manager> Shared<M> {
         let fuse = limit.fuse();
         self.with(began, |state, _| state.call_began(slot, fuse.downgrade()));
         let worker_id = Some(self.workers.worker_id());
-        let expire = || Job::Expire { pool: Arc::downgrade(self), slot, fuse, worker_id };
-        let alarm = limit.deadline().map(|at| self.workers.at(at, expire()));
+        let end = || Job::EndCall { pool: Arc::downgrade(self), slot, fuse, worker_id };
+        let alarm = limit.deadline().map(|at| self.workers.at(at, end()));
 
         let answer = contained(|| call(&limit));
 
@@ -62,7 +62,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Ends the call that `fuse` belongs to, if it still runs.
-    pub(crate) fn expire(self: &Arc<Self>, slot: SlotId, fuse: &Fuse, worker_id: Option<u64>) {
+    pub(crate) fn end_call(self: &Arc<Self>, slot: SlotId, fuse: &Fuse, worker_id: Option<u64>) {
         let now = sync::now();
         fuse.fire(|fired| {
             let written_off = self.with(now, |state, actions| {

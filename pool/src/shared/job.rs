@@ -31,7 +31,7 @@ pub(crate) enum Job<M: Manager> {
     /// Ends a call that concerns no slot.
     Fire(Fuse),
     /// A driver call's limit has passed, or its connection's slot is wanted.
-    Expire {
+    EndCall {
         pool: Weak<Shared<M>>,
         slot: SlotId,
         fuse: Fuse,

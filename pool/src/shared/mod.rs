@@ -89,7 +89,7 @@ impl<M: Manager> Shared<M> {
                 Action::Close(entry, reason) => self.workers.submit(Job::Close(Held::hold(self, entry), reason)),
                 Action::Abort(slot, call) => {
                     if let Some(fuse) = Fuse::upgrade(&call) {
-                        self.workers.submit(Job::Expire { pool: Arc::downgrade(self), slot, fuse, worker_id: None });
+                        self.workers.submit(Job::EndCall { pool: Arc::downgrade(self), slot, fuse, worker_id: None });
                     }
                 }
                 Action::Widen(difference) => self.workers.widen(difference),

@@ -1,6 +1,6 @@
 //! The workers: a queue of jobs, a timetable, and as many threads as there is work for.
 //!
-//! Knows no pool: a job is a `J`, and running one is the business of a function given at build_progress. Threads are started on
+//! Knows no pool: a job is a `J`, and running one is the business of a function given to it when it is made. Threads are started on
 //! demand and retire after a while without work; one of those that rest watches the timetable. This file is what the pool
 //! sees of them; their lives are `threads.rs`.
 

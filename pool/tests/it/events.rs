@@ -1,4 +1,4 @@
-//! What the pool tells its event handler while it works. (For `tracing` see `tests/quiet.rs`.)
+//! What the pool tells its event handler while it works. (For `tracing` see `tests/tracing.rs`.)
 
 use crate::support::{builder, hold, ms};
 use cabrank::{Fault, PooledConnection};

@@ -60,7 +60,7 @@ const ADAPTERS: Table = Table {
         (Mates::Apart, &["wire"]),
         // What an error means for the pool.
         (Mates::Apart, &["fault", "error"]),
-        // Descriptors alone.
+        // Sockets alone: looking at one, and ending what runs on it.
         (Mates::Apart, &["socket"]),
     ],
     for_tests: &[],
