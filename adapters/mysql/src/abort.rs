@@ -1,8 +1,8 @@
 //! A connection in the hands of another thread: cancel what runs, or abort the connection.
 
+use crate::bounds::within;
 use crate::connection::Connection;
 use crate::socket::Socket;
-use crate::source::within;
 use cabrank::{AbortHandle, Limit};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Opts, OptsBuilder};

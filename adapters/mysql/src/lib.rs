@@ -10,8 +10,9 @@ mod manager;
 mod source;
 mod transaction;
 
-// Opening a connection, making its session new, ending what hangs on it.
+// Opening a connection and how long that may take, making its session new, ending what hangs on it.
 mod abort;
+mod bounds;
 mod open;
 mod reset;
 

@@ -4,13 +4,14 @@
 //! time-outs are all there is to bound it; from then on it can be aborted.
 
 use crate::baseline::Baseline;
+use crate::bounds::{shorter, within};
 use crate::connection::Connection;
 use crate::error::unsupported;
 use crate::health::Health;
 use crate::manager::MySqlManager;
 use crate::questions;
 use crate::socket::Socket;
-use crate::source::{Source, shorter, within};
+use crate::source::Source;
 use crate::sql;
 use crate::sql::Effect;
 use crate::tracker::Tracker;

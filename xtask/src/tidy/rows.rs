@@ -50,6 +50,8 @@ const ADAPTERS: Table = Table {
         (Mates::Acyclic, &["connection", "statements"]),
         // Settings, and no I/O.
         (Mates::Acyclic, &["manager", "source"]),
+        // How long the steps of connecting may take.
+        (Mates::Apart, &["bounds"]),
         // What stands between a driver and its socket.
         (Mates::Acyclic, &["connector", "stream", "tap"]),
         // What a session was, and what its holders may have left in it.
