@@ -3,7 +3,7 @@
 
 use super::{Finding, code};
 use crate::workspace;
-use crate::workspace::File;
+use crate::workspace::{File, Package};
 
 const README: &str = "README.md";
 const CHANGELOG: &str = "CHANGELOG.md";
@@ -11,6 +11,9 @@ const WORKFLOW: &str = ".github/workflows/ci.yml";
 
 /// What README must tell its reader to type.
 const COMMANDS: &[&str] = &["cargo run", "cargo xtask test --setup"];
+
+/// Not published yet, and written as if they were: the oldest Rust of their manifests is a promise already.
+const PUBLISHED_LATER: &[&str] = &["cabrank-testing"];
 
 /// The changelog has a place for what is under way, or tells of the version that the manifests name.
 pub(super) fn changelog(files: &[File]) -> Vec<Finding> {
@@ -26,28 +29,28 @@ pub(super) fn changelog(files: &[File]) -> Vec<Finding> {
 pub(super) fn readme(files: &[File]) -> Vec<Finding> {
     let readme = text(files, README);
     let commands = COMMANDS.iter().map(|command| (*command).to_owned());
-    let crates = published(files).map(|(name, _)| name);
+    let crates = packages(files).filter(|(package, _)| package.published).map(|(package, _)| package.name);
     let missing = commands.chain(crates).filter(|name| !mentions(readme, name));
     missing.map(|name| Finding::whole(README, format!("does not mention `{name}`"))).collect()
 }
 
-/// The hosted workflow builds each published crate with the oldest Rust that its manifest promises.
+/// The hosted workflow builds each crate that is or will be published with the oldest Rust that its manifest promises.
 pub(super) fn oldest_rust(files: &[File]) -> Vec<Finding> {
     let workflow = text(files, WORKFLOW);
-    let rows = published(files).map(|(name, manifest)| {
+    let promise = |package: &Package| package.published || PUBLISHED_LATER.contains(&&*package.name);
+    let rows = packages(files).filter(|(package, _)| promise(package)).map(|(package, manifest)| {
         let rust = workspace::rust_version(manifest, text(files, "Cargo.toml")).unwrap_or("?");
-        format!("- {{ crate: {name}, rust: \"{rust}\" }}")
+        format!("- {{ crate: {}, rust: \"{rust}\" }}", package.name)
     });
     let missing = rows.filter(|row| !workflow.lines().any(|line| line.trim() == row));
     missing.map(|row| Finding::whole(WORKFLOW, format!("must build with the oldest Rust: `{row}`"))).collect()
 }
 
-/// The name and the manifest of each crate that users get.
-fn published(files: &[File]) -> impl Iterator<Item = (String, &str)> {
-    files.iter().filter(|file| file.path.ends_with("Cargo.toml")).filter_map(|file| {
-        let package = workspace::package(&file.text);
-        (package.published && !package.name.is_empty()).then_some((package.name, &*file.text))
-    })
+/// Each package, and its manifest.
+fn packages(files: &[File]) -> impl Iterator<Item = (Package, &str)> {
+    let manifests = files.iter().filter(|file| file.path.ends_with("Cargo.toml"));
+    let packages = manifests.map(|file| (workspace::package(&file.text), &*file.text));
+    packages.filter(|(package, _)| !package.name.is_empty())
 }
 
 /// One row of README's table of promises: its line, its number, the tests it names.
@@ -160,6 +163,9 @@ mod tests {
         assert_eq!(complaints("include:\n  - { crate: cab, rust: \"1.85\" }\n"), 0);
         assert_eq!(complaints("include:\n  - { crate: cab, rust: \"1.84\" }\n"), 1);
         assert_eq!(complaints(""), 1);
+        let later = "[package]\nname = \"cabrank-testing\"\npublish = false\nrust-version = \"1.86\"\n";
+        let found = oldest_rust(&[file("testkit/Cargo.toml", later), file(WORKFLOW, "")]);
+        assert!(found[0].what.contains("crate: cabrank-testing, rust: \"1.86\""), "{found:?}");
     }
 
     #[test]
