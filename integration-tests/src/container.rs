@@ -193,7 +193,7 @@ fn poll_once<F: Future>(future: F) -> F::Output {
 const PORTS: u16 = 12_000;
 
 /// By this label and its value, `host:process`, `cargo xtask test` finds containers whose owner was killed.
-const LABEL: &str = "org.cabrank.tests";
+const LABEL: &str = "cabrank-tests";
 
 fn owner() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 /// Every container that the tests start carries this label. Its value is `host:process`, the owner.
-const LABEL: &str = "org.cabrank.tests";
+const LABEL: &str = "cabrank-tests";
 
 /// Ok once a daemon answers. If `install`, Docker is installed and its daemon started where that can be done.
 pub(crate) fn ready(install: bool) -> Result<()> {

@@ -161,7 +161,7 @@ fn set_mode(_: &Path, _: u32) -> Result<()> {
     bail!("stand-ins are built on Debian or Ubuntu")
 }
 
-const LABEL: &str = "org.cabrank.recipe";
+const LABEL: &str = "cabrank-recipe";
 
 /// Two thirds of what debootstrap leaves, and nothing that a server reads.
 const WASTE: &[&str] =

@@ -18,7 +18,8 @@ const FOREIGN: &[&str] = &[
     concat!("lib", ".rs/"),
 ];
 
-/// The project has no address yet, so each that bears its name is invented. In pieces, as above.
+/// The project has no address yet, so each that bears its name is invented; the reversed form claims a domain just the same. In
+/// pieces, as above.
 const INVENTED: &[&str] = &[
     concat!("github.com/", "cabrank"),
     concat!("gitlab.com/", "cabrank"),
@@ -28,6 +29,11 @@ const INVENTED: &[&str] = &[
     concat!("cabrank", ".io"),
     concat!("cabrank", ".net"),
     concat!("cabrank", ".org"),
+    concat!("com.", "cabrank"),
+    concat!("dev.", "cabrank"),
+    concat!("io.", "cabrank"),
+    concat!("net.", "cabrank"),
+    concat!("org.", "cabrank"),
 ];
 
 /// Written by cargo, which names the registry in it.
@@ -153,6 +159,7 @@ mod tests {
         }
         assert_eq!(foreign_names(&[file("Cargo.lock", FOREIGN[4]), file("a.md", "a crate's io, docsrs")]), []);
     }
+
     #[test]
     fn an_invented_address_is_found() {
         let complaints = |text: &str| addresses(&[file("a.md", text)]).len();
@@ -161,8 +168,14 @@ mod tests {
         }
         assert_eq!(complaints(concat!("[x](https:", "//example.org/cabrank/issues/1)")), 1);
         assert_eq!(addresses(&[file("a.toml", concat!("\nx = \"https:", "//cabrank.example\""))])[0].line, 2);
-        for real in ["https://semver.org by cabrank", "mysql://root@127.0.0.1/cabrank", "cabrank.common", "cabrank.rs"]
-        {
+        assert_eq!(complaints(concat!("a label of Docker's: \"org", ".cabrank.tests\"")), 1);
+        for real in [
+            "https://semver.org by cabrank",
+            "mysql://root@127.0.0.1/cabrank",
+            "cabrank.common",
+            "cabrank.rs",
+            "\"cabrank-tests\"",
+        ] {
             assert_eq!(complaints(real), 0, "{real}");
         }
     }
