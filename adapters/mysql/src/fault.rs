@@ -4,17 +4,17 @@ use cabrank::Fault;
 use mysql::{DriverError, Error};
 use std::io::ErrorKind;
 
-/// | error                                                      | fault       | because                                                      |
-/// |------------------------------------------------------------|-------------|--------------------------------------------------------------|
-/// | deadlock, lock wait time-out, changed snapshot (`RETRY`)   | Retry       | the transaction may run anew, after a ROLLBACK               |
-/// | the server is full, for all or for this user (`FULL`)      | Capacity    | make do with the connections there are                       |
-/// | user, password, database, right to connect (`REFUSED`)     | Permanent   | nothing heals by itself                                      |
-/// | the server ends the session (`ENDED`)                      | Fatal       | what comes next is the end of the stream                     |
-/// | any other of the server's                                  | Statement   | the statement failed, the connection is well                 |
-/// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                     |
-/// | a wrong number or kind of parameters, a failed conversion  | Statement   | noticed before anything was sent, or after all was read      |
-/// | a wrong URL, an unknown way to log in, TLS not to be had   | Permanent   | nothing heals by itself                                      |
-/// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs         |
+/// | error                                                      | fault       | because                                                   |
+/// |------------------------------------------------------------|-------------|-----------------------------------------------------------|
+/// | deadlock, lock wait time-out, changed snapshot (`RETRY`)   | Retry       | the transaction may run anew, after a ROLLBACK            |
+/// | the server is full, for all or for this user (`FULL`)      | Capacity    | make do with the connections there are                    |
+/// | user, password, database, right to connect (`REFUSED`)     | Permanent   | nothing heals by itself                                   |
+/// | the server ends the session (`ENDED`)                      | Fatal       | what comes next is the end of the stream                  |
+/// | any other of the server's                                  | Statement   | the statement failed, the connection is well              |
+/// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                  |
+/// | a wrong number or kind of parameters, a failed conversion  | Statement   | noticed before anything was sent, or after all was read   |
+/// | a wrong URL, an unknown way to log in, TLS not to be had   | Permanent   | nothing heals by itself                                   |
+/// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs      |
 pub(crate) fn fault(error: &Error) -> Fault {
     match error {
         Error::MySqlError(error) => server(error.code),

@@ -41,6 +41,7 @@ type Check = fn(&[File]) -> Vec<Finding>;
 const CHECKS: &[Check] = &[
     text::heads,
     text::lengths,
+    text::widths,
     text::whitespace,
     text::foreign_names,
     text::addresses,

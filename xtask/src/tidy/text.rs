@@ -7,6 +7,9 @@ use crate::workspace::File;
 const LONG: usize = 300;
 const TOO_LONG: usize = 400;
 
+/// As many characters a line of Rust has at most, where rustfmt cannot break it: in comments and texts. Code it breaks at 120.
+const TOO_WIDE: usize = 140;
+
 /// Places on one machine, and hosts of package registries. In pieces, so that this file does not hold them itself.
 const FOREIGN: &[&str] = &[
     concat!("/wo", "rk/"),
@@ -54,6 +57,21 @@ pub(super) fn lengths(files: &[File]) -> Vec<Finding> {
 /// The files that are on the way there.
 pub(super) fn long(files: &[File]) -> Vec<Finding> {
     longer_than(LONG, files)
+}
+
+/// No line is so wide that two files do not fit beside each other.
+pub(super) fn widths(files: &[File]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.is(&["rs"])) {
+        for (line, text) in file.text.lines().enumerate() {
+            let width = text.chars().count();
+            if width > TOO_WIDE {
+                let what = format!("has {width} characters, more than {TOO_WIDE}");
+                findings.push(Finding::new(&file.path, line + 1, what));
+            }
+        }
+    }
+    findings
 }
 
 pub(super) fn whitespace(files: &[File]) -> Vec<Finding> {
@@ -142,6 +160,15 @@ mod tests {
             assert_eq!(long(&[file(path, &lines(LONG + 1))]).len(), 1);
         }
         assert_eq!(lengths(&[file("pool/tests/it/a.rs", &lines(1000))]), []);
+    }
+
+    #[test]
+    fn a_line_that_is_too_wide_is_found() {
+        // In characters, not in bytes.
+        let fine = "é".repeat(140);
+        assert_eq!(widths(&[file("a.rs", &format!("{fine}\n")), file("a.md", &"x".repeat(200))]), []);
+        let found = widths(&[file("a.rs", &format!("fine\n{fine}x\n"))]);
+        assert_eq!((found.len(), found[0].line), (1, 2));
     }
 
     #[test]

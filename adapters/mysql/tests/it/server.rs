@@ -165,7 +165,8 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Closes a pool on a statement that runs for long, and expects that the server is asked to cancel it.
 ///
-/// The pool gives that half a second, which can be too little on a busy machine; then it aborts the connection, and here all is tried again.
+/// The pool gives that half a second, which can be too little on a busy machine; then it aborts the connection, and all is tried
+/// again.
 pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool) {
     for _ in 0..10 {
         let pool = pool();

@@ -58,7 +58,8 @@ fn swallowed_while_idle_they_cost_ten_threads_half_a_second_at_most<S: Remote>()
     are_short::<S>(&pool, &mut waits, &slack);
     ends(&subject, &pool, hole, &dead);
     figure(format!(
-        "10 idle flows black-holed, 10 threads at once: failed gets 0, failed queries 0, each get {:.0?} (median), {:.0?} (longest), 0 sessions left",
+        "10 idle flows black-holed, 10 threads at once: failed gets 0, failed queries 0, \
+         each get {:.0?} (median), {:.0?} (longest), 0 sessions left",
         waits[waits.len() / 2],
         waits[waits.len() - 1],
     ));
@@ -84,7 +85,8 @@ fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
         assert_eq!((report.aborted.len(), report.left.len()), (1, 0), "{report}");
         let (connections, threads) = (report.connections_left, report.threads_left);
         figure(format!(
-            "a query in a black-holed flow: aborted by close_within({CLOSING:?}) after {took:.0?}, {connections} connections and {threads} threads left"
+            "a query in a black-holed flow: aborted by close_within({CLOSING:?}) after {took:.0?}, \
+             {connections} connections and {threads} threads left"
         ));
     });
     drop(hole);

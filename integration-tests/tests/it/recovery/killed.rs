@@ -50,7 +50,8 @@ fn under_load<S: Remote>(check_after: Duration, victims: usize) {
     assert!(recovery < SOON + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
-        "{victims} of 8 killed, check_after {check_after:?}: failed gets 0, failed queries {}, first success after {recovery:.0?}, 0 sessions left",
+        "{victims} of 8 killed, check_after {check_after:?}: failed gets 0, failed queries {}, \
+         first success after {recovery:.0?}, 0 sessions left",
         record.failed_queries.len(),
     ));
 }
@@ -80,7 +81,8 @@ fn killed_in_a_query_some_prove_the_death_of_the_others<S: Remote>() {
     assert!(longest < SOON + slack.get(), "{longest:?}");
     is_whole(&subject, &pool);
     figure(format!(
-        "8 killed, 4 of them in a query, check_after 1h: failed gets 0, failed queries 4 (in flight 4), longest get {longest:.0?}, 0 sessions left"
+        "8 killed, 4 of them in a query, check_after 1h: failed gets 0, failed queries 4 (in flight 4), \
+         longest get {longest:.0?}, 0 sessions left"
     ));
 }
 
@@ -105,7 +107,8 @@ fn killed_while_idle_all_together_cost_one_query_at_most<S: Remote>() {
         assert!(longest < SOON + slack.get(), "{longest:?}");
         is_whole(&subject, &pool);
         figure(format!(
-            "10 idle ones killed, check_after {check_after:?}: failed gets 0, failed queries {failed}, longest get {longest:.0?}, 0 sessions left"
+            "10 idle ones killed, check_after {check_after:?}: failed gets 0, failed queries {failed}, \
+             longest get {longest:.0?}, 0 sessions left"
         ));
     }
 }

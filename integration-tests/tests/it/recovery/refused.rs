@@ -49,7 +49,9 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     assert!(recovery < CAP + pool.stats().open_time.max() + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
-        "refused for {:.1?}: failed gets 0, failed queries {} (in flight 8), {attempts} attempts in the last {COUNTED:?}, first success {recovery:.0?} after it was back, 0 sessions left",
+        "refused for {:.1?}: failed gets 0, failed queries {} (in flight 8), \
+         {attempts} attempts in the last {COUNTED:?}, first success {recovery:.0?} after it was back, \
+         0 sessions left",
         back - begun,
         record.failed_queries.len(),
     ));
@@ -85,7 +87,9 @@ fn four_sessions_serve_thirty_two_threads<S: Remote>() {
     record.is_within(0);
     is_whole(&subject, &pool);
     figure(format!(
-        "4 sessions allowed, 32 threads, max_size 10: failed gets 0, failed queries 0, {refused} refused attempts, longest get {:.0?}, grown to 10 {grown:.1?} after the limit was raised, 0 sessions left",
+        "4 sessions allowed, 32 threads, max_size 10: failed gets 0, failed queries 0, \
+         {refused} refused attempts, longest get {:.0?}, grown to 10 {grown:.1?} after the limit was raised, \
+         0 sessions left",
         record.longest_get,
     ));
 }

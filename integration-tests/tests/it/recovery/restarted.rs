@@ -47,7 +47,8 @@ fn goes_down<S: Remote>(how: &str, act: fn(&Server) -> Result<()>) {
     assert!(recovery < CAP + ATTEMPT + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
-        "{how}, away for {down:.1?}: failed gets 0, failed queries {} (in flight 8), {attempts} attempts, first success {recovery:.0?} after it was back, 0 sessions left",
+        "{how}, away for {down:.1?}: failed gets 0, failed queries {} (in flight 8), {attempts} attempts, \
+         first success {recovery:.0?} after it was back, 0 sessions left",
         record.failed_queries.len(),
     ));
 }

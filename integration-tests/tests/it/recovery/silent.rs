@@ -44,7 +44,8 @@ fn a_frozen_server_holds_no_get_beyond_its_deadline<S: Remote>() {
     assert!(recovery < CAP + ATTEMPT + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
-        "frozen for {:.1?}: longest get {:.0?} (limit {LIMIT:?}), failed queries {}, first success {recovery:.0?} after it was back, 0 sessions left",
+        "frozen for {:.1?}: longest get {:.0?} (limit {LIMIT:?}), failed queries {}, \
+         first success {recovery:.0?} after it was back, 0 sessions left",
         back - frozen,
         record.longest_get,
         record.failed_queries.len(),
@@ -83,7 +84,9 @@ fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
     assert!(recovery < ATTEMPT + CAP + pool.stats().open_time.max() + slack.get(), "{recovery:?}");
     is_whole(&subject, &pool);
     figure(format!(
-        "accepted and silent for {:.1?}: {} attempts at once, then {} one by one, longest get {:.0?} (limit {LIMIT:?}), failed queries {} (in flight 4), first success {recovery:.0?} after it spoke, 0 sessions left",
+        "accepted and silent for {:.1?}: {} attempts at once, then {} one by one, \
+         longest get {:.0?} (limit {LIMIT:?}), failed queries {} (in flight 4), \
+         first success {recovery:.0?} after it spoke, 0 sessions left",
         back - begun,
         first.len(),
         probes.len(),

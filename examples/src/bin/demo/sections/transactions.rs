@@ -24,7 +24,10 @@ pub(crate) fn transactions<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyh
     story.expect("after a transfer of 30 from Ada to Ben", "70, 80, 0".to_owned(), balances()?);
 
     let too_much = transfer(pool, BEN, CY, 1_000);
-    let insufficient = |error: &TransactionError<_, _>| matches!(error, TransactionError::User(user) if matches!(**user, TransferError::Insufficient { has: 80, wanted: 1_000 }));
+    let insufficient = |error: &TransactionError<_, _>| match error {
+        TransactionError::User(user) => matches!(**user, TransferError::Insufficient { has: 80, wanted: 1_000 }),
+        _ => false,
+    };
     story.expect_error("a transfer of 1000 from Ben to Cy", "too little money", &too_much, insufficient);
     if let Err(error) = too_much {
         story.quote(&error.to_string());
