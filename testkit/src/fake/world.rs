@@ -12,12 +12,12 @@ use std::time::Instant;
 /// What the server knows; connections, abort handles and hooks reach it through this.
 #[derive(Debug, Default)]
 pub(super) struct World {
-    state: Mutex<State>,
+    state: Mutex<WorldState>,
     pub(super) changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct WorldState {
     /// One for each kind of call.
     books: [Book; Call::Rollback as usize + 1],
     pub(super) seats: Vec<Seat>,
@@ -62,7 +62,7 @@ pub(super) struct Seat {
 }
 
 impl World {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, WorldState> {
         self.state.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 
@@ -170,7 +170,7 @@ impl World {
     }
 }
 
-impl State {
+impl WorldState {
     pub(super) fn book(&mut self, call: Call) -> &mut Book {
         &mut self.books[call as usize]
     }

@@ -80,7 +80,7 @@ impl<E> Faults<E> {
     /// If `nth` is 0, or something is injected into that call already.
     pub fn inject(&self, method: Method, nth: usize, injection: Injection<E>) {
         assert!(nth > 0, "calls are counted from 1");
-        let mut state = self.shared().lock();
+        let mut state = self.injector().lock();
         let calls = &mut state.calls[method as usize];
         let nth = calls.begun + nth;
         assert!(
@@ -101,27 +101,27 @@ impl<E> Faults<E> {
 
     /// Those who hang in such a call now go on.
     pub fn release(&self, method: Method) {
-        self.shared().lock().calls[method as usize].released += 1;
-        self.shared().changed.notify_all();
+        self.injector().lock().calls[method as usize].released += 1;
+        self.injector().changed.notify_all();
     }
 
     /// How many such calls began.
     pub fn count(&self, method: Method) -> usize {
-        self.shared().lock().calls[method as usize].begun
+        self.injector().lock().calls[method as usize].begun
     }
 
     /// How many such calls hang now.
     pub fn hanging(&self, method: Method) -> usize {
-        self.shared().lock().calls[method as usize].hanging
+        self.injector().lock().calls[method as usize].hanging
     }
 
-    pub(super) fn new() -> (Self, Arc<Shared<E>>) {
+    pub(super) fn new() -> (Self, Arc<Injector<E>>) {
         panics::hush();
-        let shared = Arc::new(Shared { state: Mutex::new(State::new()), changed: Condvar::new() });
-        (Self { handles: Arc::new(Handles(shared.clone())) }, shared)
+        let injector = Arc::new(Injector { state: Mutex::new(InjectorState::new()), changed: Condvar::new() });
+        (Self { handles: Arc::new(Handles(injector.clone())) }, injector)
     }
 
-    fn shared(&self) -> &Shared<E> {
+    fn injector(&self) -> &Injector<E> {
         &self.handles.0
     }
 }
@@ -139,7 +139,7 @@ impl<E> fmt::Debug for Faults<E> {
 }
 
 /// What the handles have in common; the manager has no part in it.
-struct Handles<E>(Arc<Shared<E>>);
+struct Handles<E>(Arc<Injector<E>>);
 
 impl<E> Drop for Handles<E> {
     fn drop(&mut self) {
@@ -148,12 +148,12 @@ impl<E> Drop for Handles<E> {
     }
 }
 
-pub(super) struct Shared<E> {
-    state: Mutex<State<E>>,
+pub(super) struct Injector<E> {
+    state: Mutex<InjectorState<E>>,
     changed: Condvar,
 }
 
-struct State<E> {
+struct InjectorState<E> {
     /// One for each method.
     calls: [Calls<E>; Method::Rollback as usize + 1],
     /// How often a connection was aborted.
@@ -170,15 +170,15 @@ struct Calls<E> {
     hanging: usize,
 }
 
-impl<E> State<E> {
+impl<E> InjectorState<E> {
     fn new() -> Self {
         let calls = || Calls { begun: 0, injections: Vec::new(), released: 0, hanging: 0 };
         Self { calls: std::array::from_fn(|_| calls()), aborts: 0, over: false }
     }
 }
 
-impl<E> Shared<E> {
-    fn lock(&self) -> MutexGuard<'_, State<E>> {
+impl<E> Injector<E> {
+    fn lock(&self) -> MutexGuard<'_, InjectorState<E>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,6 @@
 //! The manager that passes every call on to another, and suffers first what is injected into it.
 
-use super::faults::{Faults, Injection, Method, Shared};
+use super::faults::{Faults, Injection, Injector, Method};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState, Transact};
 use std::fmt;
 use std::sync::Arc;
@@ -30,24 +30,24 @@ use std::sync::Arc;
 /// ```
 pub struct Faulty<M: Manager> {
     inner: M,
-    faults: Arc<Shared<M::Error>>,
+    injector: Arc<Injector<M::Error>>,
 }
 
 impl<M: Manager> Faulty<M> {
     /// The manager to build a pool with, and its remote control.
     pub fn wrap(inner: M) -> (Self, Faults<M::Error>) {
-        let (handle, faults) = Faults::new();
-        (Self { inner, faults }, handle)
+        let (faults, injector) = Faults::new();
+        (Self { inner, injector }, faults)
     }
 
     /// A call without a limit suffers what is injected into it.
     fn suffer(&self, method: Method) -> Result<(), M::Error> {
-        self.faults.suffer(method, || false)
+        self.injector.suffer(method, || false)
     }
 
     /// A call with a limit does.
     fn suffer_within(&self, method: Method, limit: &Limit) -> Result<(), M::Error> {
-        self.faults.suffer(method, || limit.is_over())
+        self.injector.suffer(method, || limit.is_over())
     }
 }
 
@@ -64,14 +64,14 @@ impl<M: Manager> Manager for Faulty<M> {
     const REMOTE: bool = M::REMOTE;
 
     fn connect(&self, limit: &Limit) -> Result<M::Connection, M::Error> {
-        match self.faults.begin(Method::Connect) {
+        match self.injector.begin(Method::Connect) {
             // Afterwards, with the driver's own way to abort in place.
             Some(Injection::Hang) => {
                 let conn = self.inner.connect(limit)?;
-                self.faults.hang(Method::Connect, || limit.is_over());
+                self.injector.hang(Method::Connect, || limit.is_over());
                 return Ok(conn);
             }
-            Some(injection) => self.faults.go_through(Method::Connect, injection, || limit.is_over())?,
+            Some(injection) => self.injector.go_through(Method::Connect, injection, || limit.is_over())?,
             None => {}
         }
         self.inner.connect(limit)
@@ -114,7 +114,7 @@ impl<M: Manager> Manager for Faulty<M> {
     fn abort_handle(&self, conn: &M::Connection) -> Option<Box<dyn AbortHandle>> {
         self.suffer(Method::AbortHandle).ok()?;
         let inner = self.inner.abort_handle(conn)?;
-        Some(Box::new(FaultyAbortHandle { inner, faults: self.faults.clone() }))
+        Some(Box::new(FaultyAbortHandle { inner, injector: self.injector.clone() }))
     }
 }
 
@@ -140,18 +140,18 @@ impl<M: Transact> Transact for Faulty<M> {
 
 struct FaultyAbortHandle<E> {
     inner: Box<dyn AbortHandle>,
-    faults: Arc<Shared<E>>,
+    injector: Arc<Injector<E>>,
 }
 
 impl<E: Send + 'static> AbortHandle for FaultyAbortHandle<E> {
     fn cancel(&self, limit: &Limit) -> bool {
-        self.faults.suffer(Method::Cancel, || limit.is_over()).is_ok() && self.inner.cancel(limit)
+        self.injector.suffer(Method::Cancel, || limit.is_over()).is_ok() && self.inner.cancel(limit)
     }
 
     fn abort(&self) {
-        if self.faults.suffer(Method::Abort, || false).is_ok() {
+        if self.injector.suffer(Method::Abort, || false).is_ok() {
             self.inner.abort();
-            self.faults.aborted();
+            self.injector.aborted();
         }
     }
 }

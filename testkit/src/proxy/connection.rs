@@ -2,7 +2,7 @@
 
 use super::fault::Verdict;
 use super::framing::{Message, Scanner, Step};
-use super::shared::Shared;
+use super::relay::Relay;
 use super::{Way, fault};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// Carries one way's bytes until its end.
-    pub(super) fn pump(&self, way: Way, shared: &Shared) {
+    pub(super) fn pump(&self, way: Way, relay: &Relay) {
         let mut buffer = [0; 16 * 1024];
         let mut before = Vec::new();
         loop {
@@ -85,9 +85,9 @@ impl Connection {
             let len = match { from }.read(&mut buffer) {
                 Ok(len @ 1..) => len,
                 Ok(0) | Err(_) if !self.is_dead() => {
-                    shared.lock().counts.traffic(way).ends += 1;
+                    relay.lock().counts.traffic(way).ends += 1;
                     // The end passes on like everything else, behind whatever a stall holds back.
-                    let _ = self.permission(way, &before, &mut [], shared);
+                    let _ = self.permission(way, &before, &mut [], relay);
                     if !self.is_dead() {
                         let _ = to.shutdown(Shutdown::Write);
                     }
@@ -97,10 +97,10 @@ impl Connection {
             };
             let mut rest = &mut buffer[..len];
             while !rest.is_empty() && !self.swallows.load(Ordering::SeqCst) {
-                let Some((bytes, last)) = self.permission(way, &before, rest, shared) else { return };
+                let Some((bytes, last)) = self.permission(way, &before, rest, relay) else { return };
                 let (now, later) = rest.split_at_mut(bytes);
                 remember(&mut before, now);
-                self.count(way, now, shared);
+                self.count(way, now, relay);
                 if self.write(to, now).is_err() {
                     // The receiver is gone; the sender learns of it by the end of the connection.
                     let _ = from.shutdown(Shutdown::Both);
@@ -134,11 +134,11 @@ impl Connection {
     }
 
     /// Waits until some of the bytes may pass: how many, and whether they are the last. `None` once the connection is dead.
-    fn permission(&self, way: Way, before: &[u8], bytes: &mut [u8], shared: &Shared) -> Option<(usize, bool)> {
-        let mut state = shared.lock();
+    fn permission(&self, way: Way, before: &[u8], bytes: &mut [u8], relay: &Relay) -> Option<(usize, bool)> {
+        let mut state = relay.lock();
         while !self.is_dead() {
             match fault::judge(&mut state, way, before, bytes) {
-                Verdict::Wait => state = shared.wait(state),
+                Verdict::Wait => state = relay.wait(state),
                 Verdict::Late(delay) => {
                     drop(state);
                     thread::sleep(delay);
@@ -150,10 +150,10 @@ impl Connection {
         None
     }
 
-    fn count(&self, way: Way, bytes: &[u8], shared: &Shared) {
+    fn count(&self, way: Way, bytes: &[u8], relay: &Relay) {
         let mut reader = self.readers[way as usize].lock().unwrap_or_else(PoisonError::into_inner);
-        let Reader { scanner, message } = reader.get_or_insert_with(|| Reader::new(shared, way));
-        let mut state = shared.lock();
+        let Reader { scanner, message } = reader.get_or_insert_with(|| Reader::new(relay, way));
+        let mut state = relay.lock();
         let state = &mut *state;
         let traffic = state.counts.traffic(way);
         let mut kept = state.messages.as_mut().filter(|_| way == Way::ToServer);
@@ -187,8 +187,8 @@ impl Connection {
 }
 
 impl Reader {
-    fn new(shared: &Shared, way: Way) -> Self {
-        Self { scanner: Scanner::new(shared.framing, way), message: Message::default() }
+    fn new(relay: &Relay, way: Way) -> Self {
+        Self { scanner: Scanner::new(relay.framing, way), message: Message::default() }
     }
 }
 

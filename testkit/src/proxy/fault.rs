@@ -1,7 +1,7 @@
 //! What a proxy can do wrong, and what of the bytes at hand may pass while it does.
 
 use super::Way;
-use super::shared::State;
+use super::relay::RelayState;
 use std::time::Duration;
 
 /// What a [`Proxy`](super::Proxy) does wrong. Holds for connections that are open and for those to come, until another is set.
@@ -54,7 +54,7 @@ pub(super) enum Verdict {
 }
 
 /// What the fault of this moment makes of `bytes` on their way. `before` are the last ones that passed.
-pub(super) fn judge(state: &mut State, way: Way, before: &[u8], bytes: &mut [u8]) -> Verdict {
+pub(super) fn judge(state: &mut RelayState, way: Way, before: &[u8], bytes: &mut [u8]) -> Verdict {
     let all = Verdict::Pass { bytes: bytes.len(), last: false };
     match state.fault {
         NetworkFault::StallBoth => Verdict::Wait,

@@ -1,7 +1,7 @@
 //! A TCP proxy that does wrong on demand, and counts what passes. Std threads, two for each connection.
 //!
 //! Silence is the worst that a network can do, so most faults are kinds of silence. This file is the face: the switch and
-//! the numbers. What the threads share lies in `shared`, one connection's life in `connection`, what a fault does to what
+//! the numbers. What the threads share lies in `relay`, one connection's life in `connection`, what a fault does to what
 //! passes in `fault`, the reading of messages in `framing`.
 
 mod connection;
@@ -9,7 +9,7 @@ mod connection;
 mod door;
 mod fault;
 mod framing;
-mod shared;
+mod relay;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +18,7 @@ pub use door::UnixDoor;
 pub use fault::NetworkFault;
 pub use framing::{Framing, Message};
 
-use shared::{Shared, listen};
+use relay::{Relay, listen};
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -51,7 +51,7 @@ use std::time::Instant;
 /// ```
 #[derive(Debug)]
 pub struct Proxy {
-    shared: Arc<Shared>,
+    relay: Arc<Relay>,
     address: SocketAddr,
     /// `None` while new connections are refused.
     listener: Mutex<Option<JoinHandle<()>>>,
@@ -81,9 +81,9 @@ impl Proxy {
         }
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(server, framing));
-        let thread = listen(&shared, listener);
-        Ok(Self { shared, address, listener: Mutex::new(Some(thread)) })
+        let relay = Arc::new(Relay::new(server, framing));
+        let thread = listen(&relay, listener);
+        Ok(Self { relay, address, listener: Mutex::new(Some(thread)) })
     }
 
     /// Where it listens.
@@ -100,7 +100,7 @@ impl Proxy {
     pub fn set(&self, fault: NetworkFault) {
         fault.check();
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shared.set(fault);
+        self.relay.set(fault);
         if fault == NetworkFault::Refuse {
             if let Some(thread) = listener.take() {
                 // It waits for a connection, so it gets one: it looks at the fault before anything else, and ends.
@@ -109,45 +109,45 @@ impl Proxy {
             }
         } else if listener.is_none() {
             let socket = TcpListener::bind(self.address).expect("the proxy's own port is free");
-            *listener = Some(listen(&self.shared, socket));
+            *listener = Some(listen(&self.relay, socket));
         }
     }
 
     /// Ends all open connections: both ends see the end of the stream, and what was on its way is lost.
     pub fn cut(&self) {
-        self.shared.end_all(|connection| connection.cut());
+        self.relay.end_all(|connection| connection.cut());
     }
 
     /// Resets all open connections: both ends get an error.
     #[cfg(feature = "reset")]
     pub fn reset(&self) {
-        self.shared.end_all(|connection| connection.reset());
+        self.relay.end_all(|connection| connection.reset());
     }
 
     /// Ends one way of all open connections in good order: the receiver sees the end of the stream, the other way goes on.
     pub fn half_close(&self, way: Way) {
-        self.shared.each(|connection| connection.half_close(way));
+        self.relay.each(|connection| connection.half_close(way));
     }
 
     /// Lets the connections that are open fall silent for good, as a firewall does that has forgotten them: what comes is read
     /// and dropped. Only their end is passed on, so that nothing is left at the server. New connections are not concerned.
     pub fn swallow(&self) {
-        self.shared.each(|connection| connection.swallow());
+        self.relay.each(|connection| connection.swallow());
     }
 
     /// From now on keeps the clients' messages, for [`take_messages`](Self::take_messages). Needs room for all of them.
     pub fn record(&self) {
-        self.shared.lock().messages.get_or_insert_default();
+        self.relay.lock().messages.get_or_insert_default();
     }
 
     /// The clients' messages since the last time, or since [`record`](Self::record). Each is there before the server can hear it.
     pub fn take_messages(&self) -> Vec<Message> {
-        self.shared.lock().messages.as_mut().map(std::mem::take).unwrap_or_default()
+        self.relay.lock().messages.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// What was counted until now.
     pub fn counts(&self) -> Counts {
-        let state = self.shared.lock();
+        let state = self.relay.lock();
         Counts { open: state.connections.len(), ..state.counts.clone() }
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// Goes on until it is stopped or dropped.
 pub(crate) struct Load {
-    shared: Arc<Shared>,
+    task: Arc<Task>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Record {
 }
 
 #[derive(Default)]
-struct Shared {
+struct Task {
     stop: AtomicBool,
     record: Mutex<Record>,
 }
@@ -42,12 +42,12 @@ impl Load {
 
     /// The same; each `get` waits for so long.
     pub(crate) fn with_limit<S: Remote>(pool: &SubjectPool<S>, threads: usize, limit: Duration) -> Self {
-        let shared = Arc::<Shared>::default();
+        let task = Arc::<Task>::default();
         let threads = (0..threads).map(|_| {
-            let (shared, pool) = (shared.clone(), pool.clone());
-            thread::spawn(move || shared.work::<S>(&pool, limit))
+            let (task, pool) = (task.clone(), pool.clone());
+            thread::spawn(move || task.work::<S>(&pool, limit))
         });
-        Self { threads: threads.collect(), shared }
+        Self { threads: threads.collect(), task }
     }
 
     /// Waits until it is in full swing.
@@ -62,22 +62,22 @@ impl Load {
 
     /// What was met until now.
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
-        self.shared.lock()
+        self.task.lock()
     }
 
     /// Ends it when each thread has come round.
     pub(crate) fn stop(mut self) -> Record {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        self.task.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             thread.join().expect("a thread that only writes down what it meets");
         }
-        std::mem::take(&mut *self.shared.lock())
+        std::mem::take(&mut *self.task.lock())
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        self.task.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -96,7 +96,7 @@ impl Record {
     }
 }
 
-impl Shared {
+impl Task {
     fn work<S: Remote>(&self, pool: &Pool<S::Manager>, limit: Duration) {
         while !self.stop.load(Ordering::Relaxed) {
             let begun = Instant::now();

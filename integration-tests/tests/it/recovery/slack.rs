@@ -7,10 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Looks how late the machine is for as long as it lives.
-pub(crate) struct Slack(Arc<Shared>);
+pub(crate) struct Slack(Arc<Lateness>);
 
 #[derive(Default)]
-struct Shared {
+struct Lateness {
     over: AtomicBool,
     /// The latest awakening, in microseconds.
     latest: AtomicU64,
@@ -18,8 +18,8 @@ struct Shared {
 
 impl Slack {
     pub(crate) fn begin() -> Self {
-        let shared = Arc::<Shared>::default();
-        let sleeper = shared.clone();
+        let lateness = Arc::<Lateness>::default();
+        let sleeper = lateness.clone();
         thread::spawn(move || {
             while !sleeper.over.load(Ordering::Relaxed) {
                 let begun = Instant::now();
@@ -28,7 +28,7 @@ impl Slack {
                 sleeper.latest.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
             }
         });
-        Self(shared)
+        Self(lateness)
     }
 
     /// What is promised passes through the hands of several threads and processes, each of which may be as late.

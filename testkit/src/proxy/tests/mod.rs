@@ -132,9 +132,9 @@ fn a_reset_ends_a_connection_whose_client_does_not_read() {
     // Until nothing more fits in: the server's echo has nowhere to go.
     client.0.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     while { &client.0 }.write(&[0; 65536]).is_ok() {}
-    let before = Arc::strong_count(&proxy.shared);
+    let before = Arc::strong_count(&proxy.relay);
     proxy.reset();
-    within_ten_seconds(|| Arc::strong_count(&proxy.shared) < before);
+    within_ten_seconds(|| Arc::strong_count(&proxy.relay) < before);
 }
 
 #[test]

@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct Relay {
     /// Tried in this order.
     server: Vec<SocketAddr>,
     pub(super) framing: Framing,
     /// No socket is read or written under this lock.
-    state: Mutex<State>,
+    state: Mutex<RelayState>,
     /// The fault or a connection's life has changed.
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct RelayState {
     pub(super) fault: NetworkFault,
     /// The open connections, silent ones included.
     pub(super) connections: HashMap<usize, Arc<Connection>>,
@@ -33,17 +33,17 @@ pub(super) struct State {
     endings: u64,
 }
 
-impl Shared {
+impl Relay {
     pub(super) fn new(server: Vec<SocketAddr>, framing: Framing) -> Self {
         Self { server, framing, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, RelayState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for another fault, or for the end of a connection.
-    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    pub(super) fn wait<'a>(&self, state: MutexGuard<'a, RelayState>) -> MutexGuard<'a, RelayState> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,13 +101,13 @@ impl Shared {
 }
 
 /// Accepts connections until new ones are to be refused.
-pub(super) fn listen(shared: &Arc<Shared>, listener: TcpListener) -> JoinHandle<()> {
-    let shared = shared.clone();
+pub(super) fn listen(relay: &Arc<Relay>, listener: TcpListener) -> JoinHandle<()> {
+    let relay = relay.clone();
     thread::spawn(move || {
         for client in listener.incoming() {
             let Ok(client) = client else { continue };
             let accepted = {
-                let mut state = shared.lock();
+                let mut state = relay.lock();
                 if state.fault == NetworkFault::Refuse {
                     return;
                 }
@@ -119,8 +119,8 @@ pub(super) fn listen(shared: &Arc<Shared>, listener: TcpListener) -> JoinHandle<
                 }
                 Accepted { number: state.counts.attempts.len(), endings: state.endings }
             };
-            let shared = shared.clone();
-            thread::spawn(move || shared.serve(client, accepted));
+            let relay = relay.clone();
+            thread::spawn(move || relay.serve(client, accepted));
         }
     })
 }
