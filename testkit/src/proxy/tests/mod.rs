@@ -60,6 +60,13 @@ impl Client {
         assert_eq!(self.0.read(&mut [0]).unwrap(), 0);
     }
 
+    /// What has passed before the end may come back, or be lost with the connection.
+    fn hears_at_most(&mut self, text: &str) {
+        let mut heard = String::new();
+        self.0.read_to_string(&mut heard).unwrap();
+        assert!(text.starts_with(&heard), "{heard:?}");
+    }
+
     #[cfg(feature = "reset")]
     fn is_reset(&mut self) {
         assert_eq!(self.0.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
