@@ -33,7 +33,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
             while_lent(&*peer)?;
             let measured = silence(&*peer, &proxy, at_work, newcomers);
             drop(peer);
-            proxy.cut();
+            proxy.close_all();
             measured
         });
     }
@@ -56,7 +56,7 @@ fn silence(peer: &dyn Peer, proxy: &Proxy, at_work: usize, newcomers: usize) -> 
         proxy.swallow();
         let rescue = scope.spawn(|| {
             thread::sleep(PATIENCE);
-            proxy.cut();
+            proxy.close_all();
         });
         let outcome = peer.run(&load(newcomers, Duration::from_secs(1)));
         rescue.join().expect("it does not panic");

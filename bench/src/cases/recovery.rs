@@ -33,7 +33,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
             let absence = scope.spawn(|| {
                 thread::sleep(BEFORE);
                 proxy.set(NetworkFault::Refuse);
-                proxy.cut();
+                proxy.close_all();
                 thread::sleep(AWAY);
                 proxy.set(NetworkFault::None);
                 Instant::now()
@@ -48,7 +48,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
         let back = Back::of(&outcome, up);
         let refused = refused_attempts().zip(refused).map_or(0, |(now, then)| now - then);
         drop(peer);
-        proxy.cut();
+        proxy.close_all();
         Ok(measured([
             ("failed_gets", outcome.count(End::FailedGet) as f64),
             ("failed_queries", outcome.count(End::FailedQuery) as f64),

@@ -16,7 +16,7 @@ pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
 
 pub(crate) fn remote_cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, close_within_ends_a_statement_at_the_server);
-    add!(cases, S, Server, close_within_cuts_what_cannot_be_cancelled);
+    add!(cases, S, Server, close_within_aborts_what_cannot_be_cancelled);
 }
 
 fn close_wakes_all_who_wait<S: Subject>() {
@@ -80,7 +80,7 @@ fn close_within_ends_a_statement_at_the_server<S: Remote>() {
 }
 
 /// A silent network lets no cancellation through either.
-fn close_within_cuts_what_cannot_be_cancelled<S: Remote>() {
+fn close_within_aborts_what_cannot_be_cancelled<S: Remote>() {
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(2));

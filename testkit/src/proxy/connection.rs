@@ -16,7 +16,7 @@ use std::{io, thread};
 pub(super) struct Connection {
     client: TcpStream,
     server: TcpStream,
-    /// Set by a cut or a reset: both threads drop what they have and leave.
+    /// Set when it is closed or reset: both threads drop what they have and leave.
     dead: AtomicBool,
     /// Nothing passes any more.
     swallows: AtomicBool,
@@ -51,7 +51,7 @@ impl Connection {
         self.swallows.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn cut(&self) {
+    pub(super) fn close(&self) {
         self.end(Shutdown::Both);
     }
 
@@ -107,7 +107,7 @@ impl Connection {
                     return;
                 }
                 if last {
-                    self.cut();
+                    self.close();
                     return;
                 }
                 rest = later;

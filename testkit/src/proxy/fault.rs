@@ -25,16 +25,16 @@ pub enum NetworkFault {
     /// Everything comes this much later, in both ways.
     Delay(Duration),
     /// The connection that carries the n-th byte this way from now on is closed right after it; then there is no fault.
-    CutAfter(Way, u64),
+    CloseAfter(Way, u64),
     /// The connection on which this text would pass this way is closed before its last byte does; then there is no fault.
-    CutAt(Way, &'static [u8]),
+    CloseAt(Way, &'static [u8]),
     /// Wherever the first text comes this way in one piece, the second takes its place. It must be as long.
     Garble(Way, &'static [u8], &'static [u8]),
 }
 
 impl NetworkFault {
     pub(super) fn check(self) {
-        if let Self::CutAt(_, text) | Self::Garble(_, text, _) = self {
+        if let Self::CloseAt(_, text) | Self::Garble(_, text, _) = self {
             assert!((1..=LONGEST).contains(&text.len()), "a text to look for has 1 to {LONGEST} bytes");
         }
         if let Self::Garble(_, text, instead) = self {
@@ -60,13 +60,13 @@ pub(super) fn judge(state: &mut RelayState, way: Way, before: &[u8], bytes: &mut
         NetworkFault::StallBoth => Verdict::Wait,
         NetworkFault::Stall(stalled) if stalled == way => Verdict::Wait,
         NetworkFault::Delay(delay) => Verdict::Late(delay),
-        NetworkFault::CutAfter(cut, left) if cut == way => {
+        NetworkFault::CloseAfter(closed, left) if closed == way => {
             let last = left <= bytes.len() as u64;
             state.fault =
-                if last { NetworkFault::None } else { NetworkFault::CutAfter(way, left - bytes.len() as u64) };
+                if last { NetworkFault::None } else { NetworkFault::CloseAfter(way, left - bytes.len() as u64) };
             if last { Verdict::Pass { bytes: left as usize, last } } else { all }
         }
-        NetworkFault::CutAt(cut, text) if cut == way => match end_of(text, before, bytes) {
+        NetworkFault::CloseAt(closed, text) if closed == way => match end_of(text, before, bytes) {
             Some(end) => {
                 state.fault = NetworkFault::None;
                 Verdict::Pass { bytes: end - 1, last: true }

@@ -114,8 +114,8 @@ impl Proxy {
     }
 
     /// Ends all open connections: both ends see the end of the stream, and what was on its way is lost.
-    pub fn cut(&self) {
-        self.relay.end_all(|connection| connection.cut());
+    pub fn close_all(&self) {
+        self.relay.end_all(|connection| connection.close());
     }
 
     /// Resets all open connections: both ends get an error.
@@ -158,7 +158,7 @@ impl Drop for Proxy {
         #[cfg(feature = "reset")]
         self.reset();
         #[cfg(not(feature = "reset"))]
-        self.cut();
+        self.close_all();
     }
 }
 

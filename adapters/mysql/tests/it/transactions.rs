@@ -207,7 +207,7 @@ fn a_commit_whose_connection_is_aborted_is_unknown_and_not_tried_again(server: &
     }
     let proxy = server.proxy();
     let pool = server.builder(1).build(MySqlManager::new(server.through(&proxy))).unwrap();
-    proxy.set(NetworkFault::CutAt(Way::ToServer, b"COMMIT"));
+    proxy.set(NetworkFault::CloseAt(Way::ToServer, b"COMMIT"));
     let mut attempts = 0;
     let error = pool
         .transaction()

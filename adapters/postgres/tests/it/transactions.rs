@@ -110,7 +110,7 @@ fn an_abort_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried(serv
     server.table("unknown", "i int");
     let proxy = server.proxy();
     let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
-    proxy.set(NetworkFault::CutAt(Way::ToServer, b"COMMIT"));
+    proxy.set(NetworkFault::CloseAt(Way::ToServer, b"COMMIT"));
     let mut attempts = 0;
     let outcome = pool.transaction().retries(5).run(|tx| {
         attempts += 1;

@@ -92,9 +92,9 @@ fn a_delay_is_added_to_each_way() {
 }
 
 #[test]
-fn a_connection_is_cut_after_the_byte_that_was_named() {
+fn a_connection_is_closed_after_the_byte_that_was_named() {
     let (proxy, mut client) = both();
-    proxy.set(NetworkFault::CutAfter(Way::ToClient, 6));
+    proxy.set(NetworkFault::CloseAfter(Way::ToClient, 6));
     client.say("four");
     client.hears("four");
     client.say("more");
@@ -103,7 +103,7 @@ fn a_connection_is_cut_after_the_byte_that_was_named() {
     let mut next = Client::new(&proxy);
     next.say("no fault any more");
     next.hears("no fault any more");
-    proxy.set(NetworkFault::CutAfter(Way::ToServer, 3));
+    proxy.set(NetworkFault::CloseAfter(Way::ToServer, 3));
     next.say("abcdef");
     within_ten_seconds(|| proxy.counts().open == 0);
     let counts = proxy.counts();
@@ -111,9 +111,9 @@ fn a_connection_is_cut_after_the_byte_that_was_named() {
 }
 
 #[test]
-fn a_connection_is_cut_before_a_text_has_passed_though_it_comes_in_pieces() {
+fn a_connection_is_closed_before_a_text_has_passed_though_it_comes_in_pieces() {
     let (proxy, mut client) = both();
-    proxy.set(NetworkFault::CutAt(Way::ToServer, b"COMMIT"));
+    proxy.set(NetworkFault::CloseAt(Way::ToServer, b"COMMIT"));
     client.say("BEGIN; COM");
     client.hears("BEGIN; COM");
     client.say("MIT AND CHAIN");
@@ -122,7 +122,7 @@ fn a_connection_is_cut_before_a_text_has_passed_though_it_comes_in_pieces() {
     let mut next = Client::new(&proxy);
     next.say("COMMIT");
     next.hears("COMMIT");
-    proxy.set(NetworkFault::CutAt(Way::ToClient, b"COMMIT"));
+    proxy.set(NetworkFault::CloseAt(Way::ToClient, b"COMMIT"));
     next.say("COMMIT");
     next.hears("COMMI");
     next.hears_the_end();

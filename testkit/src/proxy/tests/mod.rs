@@ -180,11 +180,11 @@ fn a_dropped_proxy_leaves_no_connection() {
 }
 
 #[test]
-fn a_cut_ends_open_connections_and_no_others() {
+fn closing_all_ends_open_connections_and_no_others() {
     let (proxy, mut client) = both();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| client.hears_the_end());
-        proxy.cut();
+        proxy.close_all();
         waiting.join().unwrap();
     });
     assert_eq!(proxy.counts().open, 0);
