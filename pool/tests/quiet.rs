@@ -1,8 +1,9 @@
 //! Tests that need a process of their own, and in it run one after the other: they count its threads and descriptors.
 #![cfg(target_os = "linux")]
 
+use cabrank_testing::eventually;
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -117,13 +118,4 @@ fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let ticks = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
     Duration::from_millis(10 * ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>())
-}
-
-/// Waits for what must come, and says what did not.
-fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < patience, "{what}: not within a minute");
-        std::thread::yield_now();
-    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 ///
 /// # Panics
 ///
-/// If a slot is lost, or nothing comes back within twenty seconds.
+/// If a slot is lost, or nothing comes back within a minute.
 #[track_caller]
 pub fn assert_no_leaks<M: Manager>(pool: &Pool<M>) {
     assert_no_leaks_and(pool, |_| {});

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Waits until `condition` holds, for at most twenty seconds. `what` says what that is.
+/// Waits until `condition` holds, for at most a minute. `what` says what that is.
 ///
 /// # Panics
 ///
@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 #[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
+    let mut pause = SHORTEST_PAUSE;
     while !condition() {
         assert!(begun.elapsed() < PATIENCE, "in vain waited for: {what}");
-        thread::park_timeout(Duration::from_micros(200));
+        thread::park_timeout(pause);
+        // The condition may be a question to a server that has better things to do.
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 
@@ -24,4 +27,7 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (answer, begun.elapsed())
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Far longer than anything takes, on a busy machine and with a server in it, too.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);

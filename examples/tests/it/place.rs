@@ -5,11 +5,11 @@ use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_postgres::postgres;
 use cabrank_sqlite::rusqlite;
 use cabrank_testing::harness::{Test, path, skip};
-use cabrank_testing::servers;
 pub(crate) use cabrank_testing::servers::Engine;
+use cabrank_testing::{eventually, servers};
+use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-use std::{process, thread};
+use std::time::Duration;
 use tempfile::TempDir;
 use url::Url;
 
@@ -90,7 +90,7 @@ impl Place {
     pub(crate) fn assert_empty(&mut self) {
         assert_eq!(self.tables(), 0, "no table is left");
         // The observer that counted the tables has said goodbye, which the server may not have heard yet.
-        until("no session is left", || self.sessions() == 0);
+        eventually("no session is left", || self.sessions() == 0);
     }
 }
 
@@ -145,15 +145,6 @@ impl Observer {
             Self::Postgres(client) => client.query(sql, &[]).expect(sql).iter().map(|row| row.get(0)).collect(),
             Self::Mysql(conn) => conn.query(sql).expect(sql),
         }
-    }
-}
-
-/// Waits for what must come to pass by itself.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(5));
     }
 }
 

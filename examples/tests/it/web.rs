@@ -1,7 +1,8 @@
 //! The example `web`: real requests, by many clients at once, also while it is told to end.
 
-use crate::place::{Engine, Observer, Place, on_each_engine, until};
+use crate::place::{Engine, Observer, Place, on_each_engine};
 use crate::service::{Service, Transfer};
+use cabrank_testing::eventually;
 use std::net::TcpStream;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -27,7 +28,7 @@ fn under_load_no_money_is_lost_and_the_numbers_add_up(place: &mut Place) {
                 })
             })
             .collect();
-        until("all are answered", || {
+        eventually("all are answered", || {
             let stats = service.stats();
             assert!(stats.get("open") <= 4 && stats.get("in_use") <= 4, "more than there may be");
             let (borrowed, returned) = (stats.get("borrowed"), stats.get("returned"));
@@ -74,7 +75,9 @@ fn told_to_end_under_load_it_answers_all_that_it_has_begun(place: &mut Place) {
                 })
             })
             .collect();
-        until("there is load", || paid_so_far.load(SeqCst) >= 200 || clients.iter().any(|client| client.is_finished()));
+        eventually("there is load", || {
+            paid_so_far.load(SeqCst) >= 200 || clients.iter().any(|client| client.is_finished())
+        });
         told.store(true, SeqCst);
         service.terminate();
         clients.into_iter().flat_map(|client| client.join().expect("clients do not panic")).collect()
@@ -90,16 +93,16 @@ fn a_request_under_way_when_it_is_told_to_end_is_answered(place: &mut Place) {
     let address = service.address;
     let obstacle = Obstacle::new(place);
     let client = thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
-    until("the request is under way", || service.stats().get("in_use") == 1);
+    eventually("the request is under way", || service.stats().get("in_use") == 1);
 
     service.terminate();
     assert_eq!(service.line(), "SIGTERM: ending within 60s");
-    until("nothing new is accepted", || TcpStream::connect(address).is_err());
+    eventually("nothing new is accepted", || TcpStream::connect(address).is_err());
     obstacle.remove();
     assert_eq!(client.join().expect("the client does not panic").expect("an answer"), 200);
     assert_eq!(service.line(), "all requests answered: true; 0 connections and 0 threads left");
     assert!(service.ended().success());
-    until("no session is left", || place.sessions() == 0);
+    eventually("no session is left", || place.sessions() == 0);
 }
 
 fn overload_is_told_at_once_and_those_in_the_queue_are_served(place: &mut Place) {
@@ -108,9 +111,9 @@ fn overload_is_told_at_once_and_those_in_the_queue_are_served(place: &mut Place)
     let obstacle = Obstacle::new(place);
     let ask = |_| thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
     let mut clients: Vec<_> = (0..2).map(ask).collect();
-    until("two are served", || service.stats().get("in_use") == 2);
+    eventually("two are served", || service.stats().get("in_use") == 2);
     clients.extend((0..8).map(ask));
-    until("eight wait", || service.stats().get("waiting") == 8);
+    eventually("eight wait", || service.stats().get("waiting") == 8);
 
     let answer = SMALL.ask(address).expect("an answer");
     assert_eq!((answer.status, answer.body.as_str()), (503, "busy"));
@@ -130,7 +133,7 @@ fn what_does_not_end_is_aborted_at_the_deadline(place: &mut Place) {
     let address = service.address;
     let obstacle = Obstacle::new(place);
     let client = thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
-    until("the request is under way", || service.stats().get("in_use") == 1);
+    eventually("the request is under way", || service.stats().get("in_use") == 1);
 
     service.terminate();
     // The obstacle stays where it is: without the deadline this would not end.
@@ -140,7 +143,7 @@ fn what_does_not_end_is_aborted_at_the_deadline(place: &mut Place) {
     assert!(service.errors().contains("error: the deadline came first"));
     assert!(!matches!(client.join().expect("the client does not panic"), Ok(200)), "nothing was paid");
     drop(obstacle);
-    until("no session is left", || place.sessions() == 0);
+    eventually("no session is left", || place.sessions() == 0);
     assert_eq!(place.observer().numbers("SELECT balance FROM cabrank_example_bank"), [1_000; 10]);
 }
 
@@ -169,7 +172,7 @@ fn assert_clean_end(mut service: Service, place: &mut Place) {
     assert!(service.line().starts_with("SIGTERM: ending within "));
     assert_eq!(service.line(), "all requests answered: true; 0 connections and 0 threads left");
     assert!(service.ended().success());
-    until("no session is left", || place.sessions() == 0);
+    eventually("no session is left", || place.sessions() == 0);
 }
 
 /// Transfers without end, of different accounts and amounts for each client.

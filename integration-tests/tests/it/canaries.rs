@@ -1,7 +1,7 @@
 //! What the adapters build on and no driver promises. Each fails with its own word when a new version of a driver or a server
 //! behaves otherwise, so that nobody has to find out from what breaks above. By the plain drivers, without pool or adapter.
 
-use crate::cases::eventually;
+use cabrank_testing::eventually;
 use cabrank_testing::proxy::{Framing, Proxy};
 use integration_tests::{Case, Database, Engine, Needs, Server};
 use mysql::prelude::Queryable;
@@ -182,11 +182,11 @@ fn a_quiet_line_means_a_live_session(server: &'static Server) {
         let _ = conn.query_drop(road);
         assert_eq!(peek(&conn), Peek::Quiet, "{road}: the server has more to say");
         admin.kill(i64::from(conn.connection_id())).unwrap();
-        eventually(|| peek(&conn) != Peek::Quiet);
+        eventually("the socket is not quiet", || peek(&conn) != Peek::Quiet);
     }
     let mut conn = mysql::Conn::new(opts(&database)).unwrap();
     conn.query_drop("SET wait_timeout = 1").unwrap();
-    eventually(|| peek(&conn) != Peek::Quiet);
+    eventually("the socket is not quiet", || peek(&conn) != Peek::Quiet);
 }
 
 /// After a deadlock or a time-out the driver's own COMMIT goes through, whatever became of the transaction. The reason for a

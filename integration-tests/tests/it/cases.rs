@@ -1,7 +1,4 @@
-//! How a generic test becomes a case of one engine, and waiting for what comes in its own time.
-
-use std::thread;
-use std::time::{Duration, Instant};
+//! How a generic test becomes a case of one engine.
 
 /// `add!(cases, S, Server, test)`: the test for the subject `S`, named after the module it stands in.
 macro_rules! add {
@@ -16,12 +13,3 @@ macro_rules! add {
     };
 }
 pub(crate) use add;
-
-/// For what another thread or the server does when it gets to it.
-pub(crate) fn eventually(condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "not within ten seconds");
-        thread::sleep(Duration::from_millis(2));
-    }
-}

@@ -1,9 +1,9 @@
 //! The end of a pool: who is woken, what is cancelled, and that no session is left.
 
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::{Remote, Subject};
 use cabrank::GetError;
-use cabrank_testing::NetworkFault;
+use cabrank_testing::{NetworkFault, eventually};
 use integration_tests::{Case, figure};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ fn close_wakes_all_who_wait<S: Subject>() {
     let held = pool.get().unwrap();
     thread::scope(|scope| {
         let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| pool.get().map(drop))).collect();
-        eventually(|| pool.stats().waiting == 3);
+        eventually("all three wait", || pool.stats().waiting == 3);
         let begun = Instant::now();
         pool.close();
         for waiter in waiting {
@@ -35,7 +35,7 @@ fn close_wakes_all_who_wait<S: Subject>() {
     });
     assert!(matches!(pool.get(), Err(GetError::Closed)));
     drop(held);
-    eventually(|| subject.sessions() == 0);
+    eventually("no session is left", || subject.sessions() == 0);
 }
 
 fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
@@ -46,7 +46,7 @@ fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
             let mut conn = pool.get().unwrap();
             S::number(&mut conn, S::ENDLESS).map(drop)
         });
-        eventually(|| pool.stats().in_use == 1);
+        eventually("it is lent", || pool.stats().in_use == 1);
         // It is under way.
         thread::sleep(Duration::from_millis(100));
         let begun = Instant::now();
@@ -57,7 +57,7 @@ fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
         assert!(named.map(|holder| holder.call_site.file()).all(|file| file.ends_with("closing.rs")));
         assert_eq!(report.cancelled.len() + report.aborted.len(), 1, "{report:?}");
     });
-    eventually(|| subject.sessions() == 0);
+    eventually("no session is left", || subject.sessions() == 0);
 }
 
 /// Not only here: the server goes on with nothing of it.
@@ -66,7 +66,7 @@ fn close_within_ends_a_statement_at_the_server<S: Remote>() {
     let pool = subject.pool(|builder| builder.max_size(2));
     thread::scope(|scope| {
         let running = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::ENDLESS).map(drop));
-        eventually(|| subject.running() == 1);
+        eventually("the statement runs", || subject.running() == 1);
         let begun = Instant::now();
         let report = pool.close_within(Duration::from_millis(500));
         let took = begun.elapsed();
@@ -74,7 +74,7 @@ fn close_within_ends_a_statement_at_the_server<S: Remote>() {
         running.join().unwrap().expect_err("it was cancelled");
         assert_eq!((report.cancelled.len(), report.aborted.len()), (1, 0), "{report:?}");
         assert!(report.cancelled[0].call_site.file().ends_with("closing.rs"));
-        eventually(|| subject.running() == 0 && subject.sessions() == 0);
+        eventually("neither statement nor session is left", || subject.running() == 0 && subject.sessions() == 0);
         figure(format!("close_within(500 ms) took {} ms, 0 statements and 0 sessions left", took.as_millis()));
     });
 }
@@ -86,7 +86,7 @@ fn close_within_aborts_what_cannot_be_cancelled<S: Remote>() {
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(2));
     thread::scope(|scope| {
         let running = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::A_SECOND).map(drop));
-        eventually(|| subject.running() == 1);
+        eventually("the statement runs", || subject.running() == 1);
         proxy.set(NetworkFault::StallBoth);
         let begun = Instant::now();
         let report = pool.close_within(Duration::from_millis(500));
@@ -98,15 +98,15 @@ fn close_within_aborts_what_cannot_be_cancelled<S: Remote>() {
     // The server hears of it at the end of its statement.
     proxy.set(NetworkFault::None);
     drop(proxy);
-    eventually(|| subject.sessions() == 0);
+    eventually("no session is left", || subject.sessions() == 0);
 }
 
 fn a_dropped_pool_leaves_no_session<S: Subject>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.min_idle(3));
-    eventually(|| subject.sessions() == 3);
+    eventually("the server has three sessions", || subject.sessions() == 3);
     let begun = Instant::now();
     drop(pool);
     assert!(begun.elapsed() < Duration::from_millis(250));
-    eventually(|| subject.sessions() == 0);
+    eventually("no session is left", || subject.sessions() == 0);
 }

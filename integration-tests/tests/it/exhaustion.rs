@@ -1,9 +1,10 @@
 //! More borrowers than connections: who waits how long, who is told what, and what the server sees of it.
 
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::{Guard, Subject};
 use crate::watch::Watch;
 use cabrank::GetError;
+use cabrank_testing::eventually;
 use integration_tests::Case;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,7 +57,7 @@ fn waiters_are_served_in_the_order_of_their_arrival<S: Subject>() {
                 let _conn = pool.get().unwrap();
                 served.lock().unwrap().push(number);
             });
-            eventually(|| pool.stats().waiting == number + 1);
+            eventually("it waits", || pool.stats().waiting == number + 1);
         }
         drop(held);
     });
@@ -69,7 +70,7 @@ fn one_waiter_too_many_is_refused_at_once<S: Subject>() {
     let held = pool.get().unwrap();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| drop(pool.get().unwrap()));
-        eventually(|| pool.stats().waiting == 1);
+        eventually("it waits", || pool.stats().waiting == 1);
         let begun = Instant::now();
         assert!(matches!(pool.get(), Err(GetError::Overloaded(_))));
         assert!(begun.elapsed() < Duration::from_millis(250));

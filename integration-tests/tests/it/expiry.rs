@@ -1,8 +1,9 @@
 //! Connections that grow too old or lie idle too long.
 
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::{Guard, Remote, Subject};
 use cabrank::CloseReason;
+use cabrank_testing::eventually;
 use integration_tests::Case;
 use std::collections::BTreeSet;
 use std::thread;
@@ -27,7 +28,9 @@ fn an_old_connection_is_closed_in_the_background<S: Subject>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_lifetime(LIFETIME).lifetime_jitter(0.0));
     assert_eq!(S::number(&mut pool.get().unwrap(), "SELECT 7").unwrap(), 7);
-    eventually(|| pool.stats().closed.by(CloseReason::Expired) == 1 && subject.sessions() == 0);
+    eventually("it is closed, and gone at the server", || {
+        pool.stats().closed.by(CloseReason::Expired) == 1 && subject.sessions() == 0
+    });
 }
 
 fn an_old_connection_is_closed_when_it_is_returned<S: Subject>() {
@@ -59,7 +62,7 @@ fn idle_connections_are_closed_down_to_min_idle<S: Subject>() {
     let pool = subject.pool(|builder| builder.min_idle(2).idle_timeout(LIFETIME));
     let held: Vec<Guard<S>> = (0..5).map(|_| pool.get().unwrap()).collect();
     drop(held);
-    eventually(|| subject.sessions() == 2);
+    eventually("the server has two sessions", || subject.sessions() == 2);
     thread::sleep(LIFETIME * 2);
     assert_eq!(subject.sessions(), 2, "never below min_idle");
 }
@@ -72,9 +75,9 @@ fn lifetimes_end_apart_at_the_server<S: Remote>() {
     let begun = Instant::now();
     drop((0..10).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
     let opened = begun.elapsed();
-    eventually(|| subject.sessions() < 10);
+    eventually("the first is gone", || subject.sessions() < 10);
     let first = begun.elapsed();
-    eventually(|| subject.sessions() == 0);
+    eventually("no session is left", || subject.sessions() == 0);
     let last = begun.elapsed();
     assert!(first >= lifetime / 2 && last <= opened + lifetime + Duration::from_millis(500), "{first:?} to {last:?}");
     assert!(last - first > lifetime / 10, "{first:?} to {last:?}");

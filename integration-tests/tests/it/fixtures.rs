@@ -1,8 +1,7 @@
 //! Tests of what the suite stands on, by the plain drivers: were the fixtures wrong, nothing above them could be right.
 
-use crate::cases::eventually;
-use cabrank_testing::NetworkFault;
 use cabrank_testing::proxy::{Framing, Proxy};
+use cabrank_testing::{NetworkFault, eventually};
 use integration_tests::pgbouncer::PgBouncer;
 use integration_tests::{Admin, Case, Census, Database, Engine, Needs, Server};
 use std::thread;
@@ -66,7 +65,7 @@ fn sessions_are_counted_at_the_server(server: &'static Server) {
     assert_eq!(sessions.len(), 2);
     let mut admin = server.log_in().unwrap();
     sessions.into_iter().for_each(|session| admin.kill(session).unwrap());
-    eventually(|| database.sessions().unwrap().is_empty());
+    eventually("no session is left", || database.sessions().unwrap().is_empty());
     assert!(logins.iter_mut().all(|login| login.number("SELECT 1").is_err()));
 }
 
@@ -77,13 +76,13 @@ fn a_census_counts_those_who_are_there_together(server: &'static Server) {
     let log_in = || Admin::log_in(server.engine(), &database.url()).unwrap();
     for _ in 0..40 {
         drop(log_in());
-        eventually(|| database.sessions().unwrap().is_empty());
+        eventually("no session is left", || database.sessions().unwrap().is_empty());
     }
     assert!(census.seen().peak <= 1, "{:?}", census.seen());
     let three = [(); 3].map(|()| log_in());
-    eventually(|| census.seen().peak == 3);
+    eventually("all three are seen", || census.seen().peak == 3);
     drop(three);
-    eventually(|| database.sessions().unwrap().is_empty());
+    eventually("no session is left", || database.sessions().unwrap().is_empty());
     assert_eq!(census.seen().peak, 3);
 }
 
@@ -118,7 +117,7 @@ fn a_driver_works_through_the_proxy(server: &'static Server) {
     });
     proxy.reset();
     assert!(admin.number("SELECT 9").is_err());
-    eventually(|| database.sessions().unwrap().is_empty());
+    eventually("no session is left", || database.sessions().unwrap().is_empty());
     proxy.set(NetworkFault::Refuse);
     assert!(Admin::log_in(server.engine(), &database.url_through(&proxy)).is_err());
 }

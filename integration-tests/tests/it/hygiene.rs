@@ -1,8 +1,9 @@
 //! What one borrower leaves behind, the next must not find.
 
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::{Guard, Subject, SubjectPool};
 use cabrank::{CloseReason, Transact};
+use cabrank_testing::eventually;
 use integration_tests::Case;
 use std::{mem, panic, thread};
 
@@ -91,7 +92,7 @@ fn a_connection_of_a_panicking_thread_is_closed<S: Subject>() {
     });
     assert_eq!(S::number(&mut pool.get().unwrap(), "SELECT 7").unwrap(), 7);
     assert_eq!(pool.stats().closed.by(CloseReason::Panicked), 1);
-    eventually(|| subject.sessions() == 1);
+    eventually("the server has one session", || subject.sessions() == 1);
 }
 
 fn a_detached_connection_lives_on_and_leaves_its_place<S: Subject>() {
@@ -102,5 +103,5 @@ fn a_detached_connection_lives_on_and_leaves_its_place<S: Subject>() {
     assert_eq!(S::number(&mut detached, "SELECT 7").unwrap(), 7);
     assert_eq!((subject.sessions(), pool.stats().open), (2, 1));
     drop((detached, conn));
-    eventually(|| subject.sessions() == 1);
+    eventually("the server has one session", || subject.sessions() == 1);
 }

@@ -1,8 +1,8 @@
 //! Promise 1, held in every test on a server: never more sessions at the server than `max_size`, except such as the pool has let
 //! go without waiting for the server.
 
-use crate::cases::eventually;
 use cabrank::{CloseReason, ConnectionClosed, EventHandler, OpenFailed};
+use cabrank_testing::eventually;
 use integration_tests::{Census, Database};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,9 @@ pub(crate) struct Watch {
 impl Watch {
     /// Begins once the server has forgotten the session in which the database was set up.
     pub(crate) fn new(database: &Database) -> Self {
-        eventually(|| database.sessions().expect("a server that is there").is_empty());
+        eventually("the session of the set-up is gone", || {
+            database.sessions().expect("a server that is there").is_empty()
+        });
         let census = Census::of(database.server(), database.name());
         Self { census, allowed: AtomicUsize::new(0), ledger: Arc::default() }
     }

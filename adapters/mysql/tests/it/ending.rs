@@ -1,19 +1,19 @@
 //! The end: statements are cancelled, connections are aborted, and no session is left at the server.
 
-use crate::server::{PATIENCE, Server, close_on_a_long_statement, on_each_server, until};
+use crate::server::{PATIENCE, Server, close_on_a_long_statement, on_each_server};
 use cabrank_mysql::MySqlManager;
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_testing::{NetworkFault, Way};
+use cabrank_testing::{NetworkFault, Way, eventually};
 use std::thread;
 use std::time::Duration;
 
 fn closing_leaves_no_session(server: &Server) {
     let pool = server.builder(4).min_idle(4).build(server.manager()).unwrap();
-    until("four are open", || pool.stats().idle == 4);
+    eventually("four are open", || pool.stats().idle == 4);
     assert_eq!(server.sessions(), 4);
     assert!(pool.close_within(PATIENCE).is_clean());
     // The server strikes a session off its list just after it has hung up.
-    until("no session is left", || server.sessions() == 0);
+    eventually("no session is left", || server.sessions() == 0);
 }
 
 fn a_slot_stays_taken_until_the_server_has_hung_up(server: &Server) {
@@ -22,7 +22,7 @@ fn a_slot_stays_taken_until_the_server_has_hung_up(server: &Server) {
     let pool = server.builder(1).close_timeout(PATIENCE).build(manager).unwrap();
     proxy.set(NetworkFault::Stall(Way::ToClient));
     pool.close();
-    until("the goodbye was heard", || proxy.counts().to_client.ends > 0);
+    eventually("the goodbye was heard", || proxy.counts().to_client.ends > 0);
     // Time enough to take the goodbye for the end.
     thread::sleep(Duration::from_millis(100));
     assert_eq!(pool.stats().closing, 1);
@@ -40,7 +40,7 @@ fn an_expired_connection_is_said_goodbye_to(server: &Server) {
     let first = pool.get().unwrap().connection_id();
     thread::sleep(lifetime * 2);
     assert_ne!(pool.get().unwrap().connection_id(), first);
-    until("one session is left", || server.sessions() <= 1);
+    eventually("one session is left", || server.sessions() <= 1);
 }
 
 fn a_detached_connection_lives_on(server: &Server) {
@@ -50,7 +50,7 @@ fn a_detached_connection_lives_on(server: &Server) {
     let mut conn = conn.into_raw();
     assert_eq!(conn.query_first("SELECT 'alive'").unwrap(), Some("alive".to_owned()));
     drop(conn);
-    until("no session is left", || server.sessions() == 0);
+    eventually("no session is left", || server.sessions() == 0);
 }
 
 cabrank_testing::tests! {

@@ -2,10 +2,11 @@
 
 #[cfg(unix)]
 use crate::server::close_on_a_long_statement;
-use crate::server::{PATIENCE, Server, on_each_server, settle, until};
+use crate::server::{PATIENCE, Server, on_each_server, settle};
 use cabrank_mysql::cabrank::{CloseReason, Manager};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::{MySqlManager, Pool};
+use cabrank_testing::eventually;
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ fn a_connection_that_was_idle_too_long_for_the_server_is_noticed(server: &Server
     let manager = MySqlManager::new(server.opts().init(vec!["SET SESSION wait_timeout = 1"]));
     let pool = server.builder(2).build(manager).unwrap();
     drop((pool.get().unwrap(), pool.get().unwrap()));
-    until("the server has ended both", || server.sessions() == 0);
+    eventually("the server has ended both", || server.sessions() == 0);
     for conn in &mut [pool.get().unwrap(), pool.get().unwrap()] {
         conn.query_drop("DO 1").expect("the user never notices");
     }
@@ -52,7 +53,7 @@ fn aborting_ends_a_statement_that_runs(server: &Server) {
     let begin = Instant::now();
     thread::scope(|scope| {
         scope.spawn(|| {
-            until("the statement runs", || server.runs(id, "SLEEP"));
+            eventually("the statement runs", || server.runs(id, "SLEEP"));
             handle.abort();
         });
         conn.query_drop("SELECT SLEEP(120)").unwrap_err();
@@ -73,7 +74,7 @@ fn a_server_that_stays_silent_in_the_handshake_is_given_up_on(server: &Server) {
     let error = pool.get_timeout(Duration::from_secs(2)).unwrap_err();
     assert!(error.is_timeout() && begin.elapsed() < PATIENCE, "{error}");
     assert!(error.report().unwrap().last_connect_error.is_some(), "{error}");
-    until("nothing is stuck", || pool.stats().stuck == 0);
+    eventually("nothing is stuck", || pool.stats().stuck == 0);
     assert!(pool.close_within(PATIENCE).is_clean());
 }
 
@@ -88,7 +89,7 @@ fn a_reset_that_hangs_is_aborted(server: &Server) {
     let opts = server.opts().init(vec!["DO SLEEP((SELECT money FROM account WHERE id = 1))"]);
     let pool = server.builder(1).reset_timeout(Duration::from_millis(200)).build(MySqlManager::new(opts)).unwrap();
     pool.get().unwrap().query_drop("UPDATE account SET money = 30 WHERE id = 1; SET @soiled = 1").unwrap();
-    until("the reset is aborted", || pool.stats().closed.by(CloseReason::Overran) == 1);
+    eventually("the reset is aborted", || pool.stats().closed.by(CloseReason::Overran) == 1);
     server.run(format!("UPDATE {}.account SET money = 0", server.database));
     pool.get().unwrap().query_drop("DO 1").unwrap();
 }
@@ -101,7 +102,7 @@ fn over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted(serv
     let mut conn = pool.get().unwrap();
     assert!(!manager.has_broken(&mut conn));
     server.kill(conn.connection_id());
-    until("its death is seen", || manager.has_broken(&mut conn));
+    eventually("its death is seen", || manager.has_broken(&mut conn));
     drop(conn);
     pool.get().unwrap().query_drop("DO 1").expect("another connection");
     assert!(pool.close_within(PATIENCE).is_clean());
@@ -109,10 +110,10 @@ fn over_a_unix_socket_death_is_seen_and_statements_are_cancelled_or_aborted(serv
     let mut conn = manager.open().unwrap();
     let (id, handle) = (conn.connection_id(), manager.abort_handle(&conn).expect("a handle"));
     let holder = thread::spawn(move || conn.query_drop("SELECT SLEEP(120)").unwrap_err());
-    until("the statement runs", || server.runs(id, "SLEEP"));
+    eventually("the statement runs", || server.runs(id, "SLEEP"));
     handle.abort();
     holder.join().unwrap();
-    until("the server has noticed, too", || server.sessions() == 0);
+    eventually("the server has noticed, too", || server.sessions() == 0);
 
     close_on_a_long_statement(server, || server.builder(1).build(manager.clone()).unwrap());
 }

@@ -1,11 +1,11 @@
 //! Opening: what is wrong is said soon, what is full is put up with, and the options reach the server.
 
-use crate::server::{PATIENCE, Server, on_each_server, until};
+use crate::server::{PATIENCE, Server, on_each_server};
 use cabrank_mysql::cabrank::{BuildError, GetError, SessionPolicy};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{Error, Opts};
 use cabrank_mysql::{Connection, MySqlManager, Pool};
-use cabrank_testing::{NetworkFault, Way};
+use cabrank_testing::{NetworkFault, Way, eventually};
 use std::collections::HashMap;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -165,7 +165,7 @@ fn a_server_that_talks_nonsense_is_an_error_and_no_panic(server: &Server) {
 
 fn one_connection_is_one_session(server: &Server) {
     let pool = server.builder(3).min_idle(3).build(server.manager()).unwrap();
-    until("three are open", || pool.stats().idle == 3);
+    eventually("three are open", || pool.stats().idle == 3);
     assert_eq!(server.sessions(), 3);
 }
 

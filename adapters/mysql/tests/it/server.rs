@@ -4,11 +4,11 @@ use cabrank_mysql::cabrank::Builder;
 use cabrank_mysql::mysql::prelude::{FromRow, Queryable};
 use cabrank_mysql::mysql::{Conn, Opts, OptsBuilder};
 use cabrank_mysql::{MySqlManager, Pool};
-use cabrank_testing::Proxy;
 use cabrank_testing::harness::{Test, path, skip};
 #[cfg(unix)]
 use cabrank_testing::proxy::UnixDoor;
 use cabrank_testing::servers::{Engine, url};
+use cabrank_testing::{Proxy, eventually};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -133,7 +133,7 @@ impl Server {
     pub(crate) fn kill(&self, id: u32) {
         self.run(format!("KILL {id}"));
         let sql = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id}");
-        until("the session is gone", || self.ask::<u64>(&sql) == Some(0));
+        eventually("the session is gone", || self.ask::<u64>(&sql) == Some(0));
     }
 
     /// Skips the test, for this server has not got what it is about.
@@ -151,16 +151,7 @@ impl Drop for Server {
 
 /// Waits until nothing is being reset, so that what the test looks at next is what the next loan finds.
 pub(crate) fn settle(pool: &Pool) {
-    until("the reset is done", || pool.stats().resetting == 0);
-}
-
-/// Waits for what must come to pass by itself, and soon.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the reset is done", || pool.stats().resetting == 0);
 }
 
 /// Closes a pool on a statement that runs for long, and expects that the server is asked to cancel it.
@@ -173,12 +164,12 @@ pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool
         let mut conn = pool.get().expect("a connection");
         let id = conn.connection_id();
         let holder = thread::spawn(move || drop(conn.query_drop("SELECT SLEEP(120)")));
-        until("the statement runs", || server.runs(id, "SLEEP"));
+        eventually("the statement runs", || server.runs(id, "SLEEP"));
         let begin = Instant::now();
         let report = pool.close_within(Duration::from_secs(2));
         holder.join().expect("no panic");
         assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
-        until("no session is left", || server.sessions() == 0);
+        eventually("no session is left", || server.sessions() == 0);
         if report.is_clean() && report.aborted.is_empty() && report.cancelled.len() == 1 {
             return;
         }

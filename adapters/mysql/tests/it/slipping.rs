@@ -1,10 +1,11 @@
 //! A late reply never reaches the next user. The driver goes on after a time-out, and takes the reply to one command for
 //! the answer to the next; nothing but this adapter stands between that and somebody else's data.
 
-use crate::server::{PATIENCE, Server, on_each_server, settle, until};
+use crate::server::{PATIENCE, Server, on_each_server, settle};
 use cabrank_mysql::cabrank::{CloseReason, Manager, SessionPolicy, TransactionError};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::{Connection, MySqlManager, Pool, mysql};
+use cabrank_testing::eventually;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -83,7 +84,7 @@ fn an_unseen_late_reply_that_has_arrived_is_seen_by_looking(server: &Server) {
     let pool = impatient(server, 1, 1_000);
     let mut conn = pool.get().unwrap();
     conn.raw().query_drop("DO SLEEP(1.6)").unwrap_err();
-    until("the late reply is there", || server.manager().has_broken(&mut conn));
+    eventually("the late reply is there", || server.manager().has_broken(&mut conn));
     drop(conn);
     assert_eq!(echo(&mut pool.get().unwrap(), "mine").unwrap().as_deref(), Some("mine"));
     assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
@@ -95,7 +96,7 @@ fn an_unseen_late_reply_that_is_still_on_its_way_is_found_by_the_reset(server: &
     let mut conn = pool.get().unwrap();
     conn.raw().query_drop("DO SLEEP(3)").unwrap_err();
     drop(conn);
-    until("the reset has failed", || pool.stats().resets_failed == 1);
+    eventually("the reset has failed", || pool.stats().resets_failed == 1);
     assert_eq!(echo(&mut pool.get().unwrap(), "mine").unwrap().as_deref(), Some("mine"));
     assert_eq!(pool.stats().closed.by(CloseReason::ResetFailed), 1);
 }
@@ -129,7 +130,7 @@ fn a_check_is_not_answered_by_a_late_reply(server: &Server) {
     let mut conn = pool.get().unwrap();
     assert_eq!(echo(&mut conn, "mine").unwrap().as_deref(), Some("mine"));
     assert_ne!(conn.connection_id(), old);
-    until("the late reply is found", || seen() > before);
+    eventually("the late reply is found", || seen() > before);
 }
 
 /// Passes over a time-out within a transaction, and expects that the commit is not taken for done.

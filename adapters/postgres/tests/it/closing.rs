@@ -1,9 +1,9 @@
 //! The end in good order.
 
-use crate::fixture::{PATIENCE, Server, builder, eventually, on_server, taken};
+use crate::fixture::{PATIENCE, Server, builder, on_server, taken};
 use cabrank_postgres::postgres::NoTls;
 use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
-use cabrank_testing::{NetworkFault, Way};
+use cabrank_testing::{NetworkFault, Way, eventually};
 use std::thread;
 use std::time::{Duration, Instant};
 

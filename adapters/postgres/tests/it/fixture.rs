@@ -4,12 +4,12 @@ use cabrank_postgres::cabrank::{Builder, GetError};
 use cabrank_postgres::postgres::config::{Host, SslMode};
 use cabrank_postgres::postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use cabrank_postgres::{Pool, PostgresManager};
-use cabrank_testing::Proxy;
 use cabrank_testing::harness::{Test, path, skip};
 #[cfg(unix)]
 use cabrank_testing::proxy::UnixDoor;
 use cabrank_testing::proxy::{Framing, Message};
 use cabrank_testing::servers::url;
+use cabrank_testing::{Proxy, eventually};
 use std::error::Error;
 #[cfg(unix)]
 use std::path::PathBuf;
@@ -145,14 +145,6 @@ pub(crate) fn first_failure(pool: &Pool) -> Arc<dyn Error + Send + Sync> {
         }
     }
     panic!("nothing failed within {PATIENCE:?}");
-}
-
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// For what comes to pass at once on a quiet machine.

@@ -1,11 +1,11 @@
 //! Connections that died, and calls that hang.
 
-use crate::fixture::{PATIENCE, Server, builder, eventually, on_server};
+use crate::fixture::{PATIENCE, Server, builder, on_server};
 use cabrank_postgres::cabrank::{CloseReason, Fault, GetError};
 use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
 use cabrank_testing::harness::alone;
-use cabrank_testing::{NetworkFault, Way};
+use cabrank_testing::{NetworkFault, Way, eventually};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,10 +1,11 @@
 //! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
 
-use crate::fixture::{PATIENCE, Server, builder, eventually, first_failure, on_server, session_of};
+use crate::fixture::{PATIENCE, Server, builder, first_failure, on_server, session_of};
 use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager, SessionState};
 use cabrank_postgres::postgres::config::SslMode;
 use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Connection, PostgresManager};
+use cabrank_testing::eventually;
 use cabrank_testing::harness::{alone, skip};
 use std::error::Error;
 use std::net::Ipv4Addr;

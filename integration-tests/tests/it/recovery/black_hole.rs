@@ -3,8 +3,9 @@
 
 use super::slack::Slack;
 use super::whole::is_whole;
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::{Guard, Remote, SubjectPool};
+use cabrank_testing::eventually;
 use integration_tests::{BlackHole, Case, figure, skip};
 use std::net::TcpStream;
 use std::thread;
@@ -91,7 +92,7 @@ fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
     });
     drop(hole);
     subject.kill(&dead);
-    eventually(|| subject.sessions() == 0);
+    eventually("no session is left", || subject.sessions() == 0);
 }
 
 /// A pool of ten, all of them idle, by the container's own address.

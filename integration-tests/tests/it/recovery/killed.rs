@@ -3,8 +3,9 @@
 use super::load::Load;
 use super::slack::Slack;
 use super::whole::is_whole;
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::{Guard, Remote};
+use cabrank_testing::eventually;
 use integration_tests::{Case, figure};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ fn killed_in_a_query_some_prove_the_death_of_the_others<S: Remote>() {
         subject.kill(&subject.database().sessions().unwrap());
         queries.into_iter().for_each(|query| assert!(query.join().unwrap().is_err()));
     });
-    eventually(|| subject.sessions() == 0);
+    eventually("no session is left", || subject.sessions() == 0);
     let mut longest = Duration::ZERO;
     for _ in 0..16 {
         let begun = Instant::now();
@@ -94,7 +95,7 @@ fn killed_while_idle_all_together_cost_one_query_at_most<S: Remote>() {
         let pool = subject.pool(|builder| builder.max_size(10).check_after(check_after));
         drop((0..10).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
         subject.kill(&subject.database().sessions().unwrap());
-        eventually(|| subject.sessions() == 0);
+        eventually("no session is left", || subject.sessions() == 0);
         let (mut failed, mut longest) = (0, Duration::ZERO);
         for _ in 0..20 {
             let begun = Instant::now();

@@ -1,8 +1,8 @@
 //! Threads that borrow, ask and return, over and over, and remember what failed and when it went well.
 
-use crate::cases::eventually;
 use crate::subject::{Remote, SubjectPool};
 use cabrank::Pool;
+use cabrank_testing::eventually;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -57,7 +57,9 @@ impl Load {
 
     /// Waits until a hundred queries have gone well after this moment.
     pub(crate) fn go_on_from(&self, moment: Instant) {
-        eventually(|| self.record().successes.iter().rev().take_while(|&&success| success > moment).count() >= 100);
+        eventually("a hundred queries went well", || {
+            self.record().successes.iter().rev().take_while(|&&success| success > moment).count() >= 100
+        });
     }
 
     /// What was met until now.

@@ -3,10 +3,10 @@
 use super::load::Load;
 use super::slack::Slack;
 use super::whole::{is_over, is_whole};
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::{Guard, Remote, SubjectPool};
 use cabrank::{BuildError, GetError};
-use cabrank_testing::Proxy;
+use cabrank_testing::{Proxy, eventually};
 use integration_tests::{Case, figure};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -30,7 +30,7 @@ fn a_wrong_password_fails_the_build_at_once<S: Remote>() {
     let Err(BuildError::Connect(cause)) = built else { panic!("{built:?}") };
     assert!(took < Duration::from_secs(1) + slack.get(), "{took:?}");
     assert_eq!(proxy.counts().attempts.len(), 1);
-    eventually(|| subject.sessions() == 0 && proxy.counts().open == 0);
+    eventually("no session and no connection is left", || subject.sessions() == 0 && proxy.counts().open == 0);
     figure(format!("wrong password: build failed after {took:.0?} and 1 attempt: {}", said(&*cause)));
 }
 
@@ -52,7 +52,7 @@ fn all_who_wait_learn_of_a_wrong_password_at_once<S: Remote>() {
     assert!(at_first <= 10, "{at_first} attempts before the first had failed");
     assert!(attempts.len() <= at_first + 1, "{attempts:?}");
     is_over(&subject, &pool);
-    eventually(|| proxy.counts().open == 0);
+    eventually("no connection is left", || proxy.counts().open == 0);
     figure(format!(
         "wrong password: 20 threads told within {longest:.0?}, {} attempts in {COUNTED:?}, 0 sessions left",
         attempts.len()
@@ -108,14 +108,14 @@ fn a_password_may_change_while_the_pool_is_used<S: Remote>() {
     drop((0..8).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
     subject.database().set_password("second").unwrap();
     subject.kill(&subject.database().sessions().unwrap()[..1]);
-    eventually(|| pool.stats().open_failures > 0);
+    eventually("openings have failed", || pool.stats().open_failures > 0);
     let new = subject.database().with_password(subject.database().url(), "second");
     *url.lock().unwrap() = new;
     pool.evict_all();
     let before = pool.stats().opened;
     let changed = Instant::now();
     load.go_on_from(changed);
-    eventually(|| pool.stats().opened > before);
+    eventually("one more is open", || pool.stats().opened > before);
     let record = load.stop();
     record.is_within(1);
     is_whole(&subject, &pool);

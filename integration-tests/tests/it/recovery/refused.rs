@@ -3,10 +3,10 @@
 use super::load::Load;
 use super::slack::Slack;
 use super::whole::is_whole;
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::Remote;
 use cabrank::{GetError, SessionPolicy};
-use cabrank_testing::NetworkFault;
+use cabrank_testing::{NetworkFault, eventually};
 use integration_tests::{Case, Engine, figure};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ fn four_sessions_serve_thirty_two_threads<S: Remote>() {
     });
     let load = Load::on::<S>(&pool, 32);
     load.warm_up();
-    eventually(|| pool.stats().open_failures >= 3);
+    eventually("openings have failed", || pool.stats().open_failures >= 3);
     let full = Instant::now();
     load.go_on_from(full);
     let peak = subject.watch().expect("it has a server").peak();
@@ -77,11 +77,11 @@ fn four_sessions_serve_thirty_two_threads<S: Remote>() {
     // MySQL and MariaDB list for a moment those that they are about to refuse.
     let passing = if S::ENGINE == Engine::Postgres { 0 } else { refused as usize };
     assert!(peak <= 4 + passing, "{peak} sessions");
-    eventually(|| subject.sessions() == 4);
+    eventually("the server has four sessions", || subject.sessions() == 4);
 
     subject.database().limit_sessions(20).unwrap();
     let raised = Instant::now();
-    eventually(|| subject.sessions() == 10);
+    eventually("the server has ten sessions", || subject.sessions() == 10);
     let grown = raised.elapsed();
     let record = load.stop();
     record.is_within(0);

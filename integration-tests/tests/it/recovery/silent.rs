@@ -3,9 +3,9 @@
 use super::load::Load;
 use super::slack::Slack;
 use super::whole::is_whole;
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::Remote;
-use cabrank_testing::NetworkFault;
+use cabrank_testing::{NetworkFault, eventually};
 use integration_tests::{Case, figure};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn a_frozen_server_holds_no_get_beyond_its_deadline<S: Remote>() {
         let query = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::A_SECOND));
         server.pause().unwrap();
         // Four threads at most are in a query, and wait with the server; the others come round and round.
-        eventually(|| load.record().failed_gets.len() >= 12);
+        eventually("gets have failed", || load.record().failed_gets.len() >= 12);
         server.unpause().unwrap();
         let back = Instant::now();
         assert_eq!(query.join().unwrap().expect("a query outlives the frost"), 7);
@@ -65,7 +65,9 @@ fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
     proxy.reset();
     let begun = Instant::now();
     // Long enough for those that began before anything was known, and for three that knew.
-    eventually(|| proxy.counts().attempts.iter().skip(before).filter(|&&at| at > begun + ATTEMPT).count() >= 3);
+    eventually("three attempts were made one by one", || {
+        proxy.counts().attempts.iter().skip(before).filter(|&&at| at > begun + ATTEMPT).count() >= 3
+    });
     proxy.set(NetworkFault::None);
     let back = Instant::now();
     load.go_on_from(back);

@@ -3,10 +3,10 @@
 
 use super::slack::Slack;
 use super::whole::{is_over, is_whole};
-use crate::cases::{add, eventually};
+use crate::cases::add;
 use crate::subject::{Guard, Remote, SubjectPool};
 use cabrank::GetError;
-use cabrank_testing::{NetworkFault, Proxy};
+use cabrank_testing::{NetworkFault, Proxy, eventually, timed};
 use integration_tests::{Case, figure};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,8 +27,8 @@ fn a_stalled_check_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
     holds_nobody_up::<S>("check", |pool, held| {
         thread::scope(|scope| {
             let waiting = scope.spawn(|| pool.get().map(drop));
-            eventually(|| pool.stats().checking == 1);
-            let spent = [timed(|| drop(held)), timed(|| pool.close())];
+            eventually("it is checked", || pool.stats().checking == 1);
+            let spent = [timed(|| drop(held)).1, timed(|| pool.close()).1];
             assert!(matches!(waiting.join().unwrap(), Err(GetError::Closed)));
             spent
         })
@@ -38,9 +38,9 @@ fn a_stalled_check_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
 fn a_stalled_reset_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
     comes_back::<S>(Some(S::DIRT[0].0), |_, held| drop(held));
     holds_nobody_up::<S>("reset", |pool, held| {
-        let giving_back = timed(|| drop(held));
-        eventually(|| pool.stats().resetting == 1);
-        [giving_back, timed(|| pool.close())]
+        let giving_back = timed(|| drop(held)).1;
+        eventually("it is reset", || pool.stats().resetting == 1);
+        [giving_back, timed(|| pool.close()).1]
     });
 }
 
@@ -51,8 +51,8 @@ fn a_stalled_close_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
     });
     holds_nobody_up::<S>("close", |pool, held| {
         pool.evict_all();
-        eventually(|| pool.stats().closing == 1);
-        [timed(|| drop(held)), timed(|| pool.close())]
+        eventually("it is being closed", || pool.stats().closing == 1);
+        [timed(|| drop(held)).1, timed(|| pool.close()).1]
     });
 }
 
@@ -85,10 +85,10 @@ fn a_pool_dropped_while_its_flows_are_stalled_leaves_no_session<S: Remote>() {
         drop((0..4).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
         assert_eq!(subject.sessions(), 4);
         proxy.set(NetworkFault::StallBoth);
-        spent.push(timed(|| drop(pool)));
+        spent.push(timed(|| drop(pool)).1);
         // What has been said on the flows until their end goes on its way.
         proxy.set(NetworkFault::None);
-        eventually(|| subject.sessions() == 0 && proxy.counts().open == 0);
+        eventually("no session and no connection is left", || subject.sessions() == 0 && proxy.counts().open == 0);
     }
     figure(format!("flows stalled: drop(pool) {}, 0 sessions left", short(spent, &slack)));
 }
@@ -108,7 +108,7 @@ fn comes_back<S: Remote>(soil: Option<&str>, act: impl FnOnce(&SubjectPool<S>, G
     proxy.set(NetworkFault::StallBoth);
     let begun = Instant::now();
     act(&pool, held);
-    eventually(|| slots::<S>(&pool) == 0);
+    eventually("the slot is back", || slots::<S>(&pool) == 0);
     assert!(begun.elapsed() < LIMIT + slack.get(), "{:?}", begun.elapsed());
     proxy.set(NetworkFault::None);
     is_whole(&subject, &pool);
@@ -125,11 +125,11 @@ fn holds_nobody_up<S: Remote>(call: &str, act: impl Fn(&SubjectPool<S>, Guard<S>
         let mut held = pool.get().unwrap();
         S::execute(&mut held, S::DIRT[0].0).unwrap();
         drop(pool.get().unwrap());
-        eventually(|| pool.stats().idle == 1);
+        eventually("the other is idle", || pool.stats().idle == 1);
         proxy.set(NetworkFault::StallBoth);
         let spent = act(&pool, held);
         let begun = Instant::now();
-        eventually(|| slots::<S>(&pool) == 0);
+        eventually("the slot is back", || slots::<S>(&pool) == 0);
         assert!(begun.elapsed() < LIMIT + slack.get(), "{:?}", begun.elapsed());
         giving_back.push(spent[0]);
         closing.push(spent[1]);
@@ -153,12 +153,6 @@ fn pool<S: Remote>(subject: &S, proxy: &Proxy, max_size: u32) -> SubjectPool<S> 
 fn slots<S: Remote>(pool: &SubjectPool<S>) -> u32 {
     let stats = pool.stats();
     stats.open + stats.opening + stats.closing
-}
-
-fn timed(act: impl FnOnce()) -> Duration {
-    let begun = Instant::now();
-    act();
-    begun.elapsed()
 }
 
 /// Microseconds, unless the machine gave the thread's time to others; that may happen, but not almost each time.

@@ -1,7 +1,7 @@
 //! How each test ends: by showing that neither a slot nor a session was lost, in the pool and at the server.
 
-use crate::cases::eventually;
 use crate::subject::{Guard, Remote, SubjectPool};
+use cabrank_testing::eventually;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ pub(crate) fn is_whole<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
     let mut all: Vec<Guard<S>> = (0..max_size).map(|_| pool.get().expect("a connection in each slot")).collect();
     let who: HashSet<i64> = all.iter_mut().map(|conn| S::number(conn, S::WHO).expect("an answer")).collect();
     assert_eq!(who.len(), max_size as usize, "each has a session of its own");
-    eventually(|| subject.sessions() == max_size as usize);
+    eventually("each has a session", || subject.sessions() == max_size as usize);
     drop(all);
-    eventually(|| {
+    eventually("nothing is under way", || {
         let stats = pool.stats();
         let busy = stats.opening + stats.checking + stats.resetting + stats.closing + stats.in_use + stats.waiting;
         (busy, stats.aborted, stats.abandoned, stats.stuck) == (0, 0, 0, 0)
@@ -31,5 +31,5 @@ pub(crate) fn is_over<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
     assert_eq!(stats.opened, stats.closed.total(), "{stats:?}");
     let lent = stats.checked_out_at_once + stats.checked_out_after_waiting;
     assert_eq!(lent, stats.returned + stats.rejected_at_checkout, "{stats:?}");
-    eventually(|| subject.sessions() == 0);
+    eventually("no session is left", || subject.sessions() == 0);
 }

@@ -41,7 +41,7 @@ fn a_silent_connection_stays_silent() {
     silent.hears_nothing();
     assert_eq!(proxy.counts().open, 2);
     drop(silent);
-    within_ten_seconds(|| proxy.counts().open == 1);
+    eventually("one is open", || proxy.counts().open == 1);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_stalled_way_holds_everything_back_until_it_goes_on() {
         proxy.set(fault);
         client.say("late");
         if reaches_server {
-            within_ten_seconds(|| proxy.counts().to_server.bytes == before + 4);
+            eventually("the bytes have passed", || proxy.counts().to_server.bytes == before + 4);
         }
         client.hears_nothing();
         assert_eq!(proxy.counts().to_server.bytes == before + 4, reaches_server, "{fault:?}");
@@ -105,7 +105,7 @@ fn a_connection_is_closed_after_the_byte_that_was_named() {
     next.hears("no fault any more");
     proxy.set(NetworkFault::CloseAfter(Way::ToServer, 3));
     next.say("abcdef");
-    within_ten_seconds(|| proxy.counts().open == 0);
+    eventually("none is open", || proxy.counts().open == 0);
     let counts = proxy.counts();
     assert_eq!(counts.to_server.bytes, 5 + 4 + 4 + 17 + 3);
 }
@@ -159,5 +159,5 @@ fn what_is_swallowed_never_comes_and_its_end_does() {
     client.hears_nothing();
     assert_eq!(proxy.counts().to_server.bytes, before + 17, "what was swallowed is not counted");
     drop(client);
-    within_ten_seconds(|| proxy.counts().open == 1);
+    eventually("one is open", || proxy.counts().open == 1);
 }

@@ -3,6 +3,7 @@
 mod faults;
 
 use super::*;
+use crate::eventually;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::thread;
@@ -81,14 +82,6 @@ fn both() -> (Proxy, Client) {
     (proxy, client)
 }
 
-fn within_ten_seconds(condition: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(10));
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
 #[test]
 fn without_a_fault_all_passes_and_is_counted() {
     let (proxy, mut client) = both();
@@ -104,7 +97,7 @@ fn without_a_fault_all_passes_and_is_counted() {
     client.0.shutdown(Shutdown::Write).unwrap();
     client.hears("bye");
     client.hears_the_end();
-    within_ten_seconds(|| proxy.counts().open == 1);
+    eventually("one is open", || proxy.counts().open == 1);
     assert_eq!(proxy.counts().peak, 2);
 }
 
@@ -141,7 +134,7 @@ fn a_reset_ends_a_connection_whose_client_does_not_read() {
     while { &client.0 }.write(&[0; 65536]).is_ok() {}
     let before = Arc::strong_count(&proxy.relay);
     proxy.reset();
-    within_ten_seconds(|| Arc::strong_count(&proxy.relay) < before);
+    eventually("its threads have ended", || Arc::strong_count(&proxy.relay) < before);
 }
 
 #[test]
@@ -156,7 +149,7 @@ fn one_way_can_end_while_the_other_goes_on() {
     client.hears_the_end();
     let before = proxy.counts().to_server.bytes;
     client.say("still heard");
-    within_ten_seconds(|| proxy.counts().to_server.bytes == before + 11);
+    eventually("the bytes have passed", || proxy.counts().to_server.bytes == before + 11);
 }
 
 #[test]
@@ -198,7 +191,7 @@ fn a_sender_that_hangs_up_is_counted_though_its_end_is_held_back() {
     let (proxy, mut client) = both();
     proxy.set(NetworkFault::Stall(Way::ToClient));
     client.0.shutdown(Shutdown::Write).unwrap();
-    within_ten_seconds(|| proxy.counts().to_server.ends == 1 && proxy.counts().open == 1);
+    eventually("its end is counted", || proxy.counts().to_server.ends == 1 && proxy.counts().open == 1);
     client.hears_nothing();
     proxy.set(NetworkFault::None);
     client.hears("bye");
