@@ -4,6 +4,7 @@ use crate::fixture::{Database, money};
 use cabrank_sqlite::cabrank::{Fault, Manager};
 use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
 use cabrank_testing::harness::alone;
+use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 #[cfg(unix)]
 use std::fs;
 use std::time::Duration;
@@ -32,6 +33,8 @@ fn a_replaced_file_is_noticed_by_the_check() {
     replace(&database);
     assert_eq!(money(&pool.get().unwrap()), 77);
     assert_eq!(pool.stats().opened, 2);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 #[cfg(unix)]
@@ -62,6 +65,7 @@ fn a_deleted_file_fails_the_loan_and_names_the_file() {
     }
     assert!(told.contains("does not exist"), "{told}");
     assert!(!database.path.exists(), "nobody created it anew");
+    assert_closes_clean(&pool);
 }
 
 fn an_untouched_file_passes_the_check() {

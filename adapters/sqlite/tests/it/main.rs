@@ -2,6 +2,7 @@
 
 mod fixture;
 
+mod faults;
 mod files;
 mod memory;
 mod opening;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     cabrank_testing::harness::run([
+        faults::tests(),
         files::tests(),
         memory::tests(),
         opening::tests(),

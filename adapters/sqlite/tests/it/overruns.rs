@@ -5,6 +5,7 @@ use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::ErrorCode;
 use cabrank_sqlite::{Connection, Pool, SqliteManager};
 use cabrank_testing::harness::alone;
+use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -27,6 +28,8 @@ fn an_opening_that_never_ends_is_interrupted_and_tried_again() {
     let pool = Pool::builder().max_size(1).connect_timeout(Duration::from_millis(50)).build_lazy(manager).unwrap();
     assert_eq!(money(&pool.get().expect("the second attempt succeeds")), 0);
     assert_eq!((pool.stats().open_failures, pool.stats().opened), (1, 1));
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn closing_interrupts_what_a_holder_still_runs() {
@@ -50,6 +53,7 @@ fn closing_interrupts_what_a_holder_still_runs() {
     pool.close_within(Duration::from_millis(200));
     let error = holder.join().expect("no panic").expect_err("an interrupted statement");
     assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
+    assert_closes_clean(&pool);
 }
 
 cabrank_testing::tests! {

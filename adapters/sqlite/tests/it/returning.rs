@@ -9,6 +9,7 @@ use cabrank_sqlite::rusqlite::limits::Limit;
 use cabrank_sqlite::rusqlite::{DropBehavior, ErrorCode, TransactionBehavior, TransactionState};
 use cabrank_sqlite::{Connection, Pool, PooledConnection};
 use cabrank_testing::harness::alone;
+use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -35,6 +36,9 @@ fn assert_undone(name: &str, afterwards: Afterwards, soil: impl FnOnce(&mut Conn
     let now = if PooledConnection::id(&conn) == id { Afterwards::Reset } else { Afterwards::Replaced };
     assert_eq!(now, afterwards, "after {name}");
     conn.execute("UPDATE account SET money = 5", []).unwrap_or_else(|error| panic!("writing after {name}: {error}"));
+    drop(conn);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn assert_undone_sql(afterwards: Afterwards, sql: &str) {
@@ -79,6 +83,9 @@ fn an_abandoned_transaction_does_not_block_other_writers() {
     // The return hands the rollback to a worker; the other connection waits for the lock no longer than that.
     other.execute("UPDATE account SET money = 1", []).unwrap();
     assert_eq!(money(&other), 1);
+    drop(other);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn pragmas_are_set_back() {
@@ -358,6 +365,9 @@ fn a_connection_dropped_in_a_panic_keeps_no_lock() {
     conn.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = locked.execute_batch("BEGIN IMMEDIATE").unwrap_err();
     assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
+    drop(conn);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 cabrank_testing::tests! {
