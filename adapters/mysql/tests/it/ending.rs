@@ -3,7 +3,7 @@
 use crate::server::{PATIENCE, Server, close_on_a_long_statement, on_each_server};
 use cabrank_mysql::MySqlManager;
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_testing::{NetworkFault, Way, eventually};
+use cabrank_testing::{NetworkFault, Way, assert_closes_clean, eventually};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ fn closing_leaves_no_session(server: &Server) {
     eventually("four are open", || pool.stats().idle == 4);
     assert_eq!(server.sessions(), 4);
     assert!(pool.close_within(PATIENCE).is_clean());
+    assert_closes_clean(&pool);
     // The server strikes a session off its list just after it has hung up.
     eventually("no session is left", || server.sessions() == 0);
 }
@@ -28,6 +29,7 @@ fn a_slot_stays_taken_until_the_server_has_hung_up(server: &Server) {
     assert_eq!(pool.stats().closing, 1);
     proxy.set(NetworkFault::None);
     assert!(pool.close_within(PATIENCE).is_clean());
+    assert_closes_clean(&pool);
 }
 
 fn closing_cancels_what_a_holder_still_runs(server: &Server) {
@@ -51,6 +53,7 @@ fn a_detached_connection_lives_on(server: &Server) {
     assert_eq!(conn.query_first("SELECT 'alive'").unwrap(), Some("alive".to_owned()));
     drop(conn);
     eventually("no session is left", || server.sessions() == 0);
+    assert_closes_clean(&pool);
 }
 
 cabrank_testing::tests! {

@@ -6,7 +6,7 @@ use crate::server::{PATIENCE, Server, on_each_server, settle};
 use cabrank_mysql::cabrank::{CloseReason, Manager};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::{MySqlManager, Pool};
-use cabrank_testing::eventually;
+use cabrank_testing::{assert_closes_clean, assert_no_leaks, eventually};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +20,9 @@ fn a_killed_connection_is_noticed_by_looking(server: &Server) {
     assert_ne!(conn.connection_id(), old);
     conn.query_drop("DO 1").expect("the user never notices");
     assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+    drop(conn);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn a_connection_that_was_idle_too_long_for_the_server_is_noticed(server: &Server) {
@@ -76,6 +79,7 @@ fn a_server_that_stays_silent_in_the_handshake_is_given_up_on(server: &Server) {
     assert!(error.report().unwrap().last_connect_error.is_some(), "{error}");
     eventually("nothing is stuck", || pool.stats().stuck == 0);
     assert!(pool.close_within(PATIENCE).is_clean());
+    assert_closes_clean(&pool);
 }
 
 fn the_time_outs_of_connecting_do_not_outlast_it(server: &Server) {
@@ -92,6 +96,8 @@ fn a_reset_that_hangs_is_aborted(server: &Server) {
     eventually("the reset is aborted", || pool.stats().closed.by(CloseReason::Overran) == 1);
     server.run(format!("UPDATE {}.account SET money = 0", server.database));
     pool.get().unwrap().query_drop("DO 1").unwrap();
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 #[cfg(unix)]

@@ -4,6 +4,7 @@
 mod server;
 
 mod ending;
+mod faults;
 mod functions;
 mod liveness;
 mod opening;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     cabrank_testing::harness::run([
         ending::tests(),
+        faults::tests(),
         functions::tests(),
         liveness::tests(),
         opening::tests(),

@@ -5,6 +5,7 @@ use cabrank_mysql::cabrank::{CloseReason, SessionPolicy};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{ChangeUserOpts, OptsBuilder};
 use cabrank_mysql::{Connection, MySqlManager, PooledConnection};
+use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 use std::collections::BTreeMap;
 
 /// All settings of the session but those that change by themselves.
@@ -31,6 +32,9 @@ fn soil_and_look(server: &Server, soil: impl FnOnce(&mut Connection), look: impl
     changed.retain(|name, value| before.get(name) != Some(value));
     assert_eq!(changed, BTreeMap::new());
     look(&mut conn);
+    drop(conn);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn an_open_transaction_is_rolled_back(server: &Server) {

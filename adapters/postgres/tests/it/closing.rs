@@ -3,7 +3,7 @@
 use crate::fixture::{PATIENCE, Server, builder, on_server, taken};
 use cabrank_postgres::postgres::NoTls;
 use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
-use cabrank_testing::{NetworkFault, Way, eventually};
+use cabrank_testing::{NetworkFault, Way, assert_closes_clean, assert_no_leaks, eventually};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,8 @@ fn a_connection_that_was_cancelled_is_not_lent_again(server: Server) {
     canceller.join().expect("no panic");
     drop(conn);
     assert_ne!(pool.get().expect("another connection").backend_pid(), Some(pid));
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 /// Between two loans it is the next holder's statement that would be hit.
@@ -76,6 +78,7 @@ fn closing_waits_until_the_sessions_are_gone(server: Server) {
     drop(conns);
     let report = pool.close_within(PATIENCE);
     assert!(report.is_clean(), "{report}");
+    assert_closes_clean(&pool);
     for pid in pids {
         assert!(!server.has_session(pid));
     }
@@ -95,6 +98,7 @@ fn a_slot_stays_taken_until_the_server_has_closed_its_end(server: Server) {
     assert_eq!(pool.stats().closing, 1);
     proxy.set(NetworkFault::None);
     assert!(pool.close_within(PATIENCE).is_clean());
+    assert_closes_clean(&pool);
 }
 
 fn a_detached_connection_lives_on(server: Server) {
@@ -115,7 +119,7 @@ fn guards_and_pools_may_be_dropped_in_an_async_context(server: Server) {
         drop(conn);
         PooledConnection::discard(discarded);
     });
-    drop(pool.get().expect("a connection"));
+    assert_no_leaks(&pool);
     runtime.block_on(async { drop(pool) });
 }
 

@@ -5,7 +5,7 @@ use cabrank_postgres::cabrank::{CloseReason, Fault, GetError};
 use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
 use cabrank_testing::harness::alone;
-use cabrank_testing::{NetworkFault, Way, eventually};
+use cabrank_testing::{NetworkFault, Way, assert_closes_clean, assert_no_leaks, eventually};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +23,9 @@ fn a_session_killed_while_idle_is_found_by_the_check(server: Server) {
     assert_eq!(conn.query_one("SELECT 1", &[]).expect("a row").get::<_, i32>(0), 1);
     assert_ne!(conn.backend_pid(), Some(pid));
     assert!(found() > before, "{:?}", pool.stats().closed);
+    drop(conn);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn a_session_killed_while_lent_is_not_lent_again_though_nobody_noted_the_error(server: Server) {
@@ -35,6 +38,8 @@ fn a_session_killed_while_lent_is_not_lent_again_though_nobody_noted_the_error(s
     drop(conn);
     pool.get().expect("another connection").query_one("SELECT 1", &[]).expect("a row");
     assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn the_servers_own_time_limit_is_noticed(server: Server) {
@@ -103,6 +108,8 @@ fn an_overrun_check_is_aborted(server: Server) {
     eventually("the check is over", || pool.stats().closed.total() > before);
     proxy.set(NetworkFault::None);
     pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn a_listener_that_says_nothing_holds_nobody_up() {

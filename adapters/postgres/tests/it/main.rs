@@ -4,6 +4,7 @@ mod fixture;
 
 mod closing;
 mod copying;
+mod faults;
 mod liveness;
 mod opening;
 mod pooler;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     cabrank_testing::harness::run([
         closing::tests(),
         copying::tests(),
+        faults::tests(),
         liveness::tests(),
         opening::tests(),
         pooler::tests(),

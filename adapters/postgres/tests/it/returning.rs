@@ -4,6 +4,7 @@ use crate::fixture::{Server, builder, on_server, session_of};
 use cabrank_postgres::Connection;
 use cabrank_postgres::cabrank::SessionPolicy;
 use cabrank_postgres::postgres::fallible_iterator::FallibleIterator;
+use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 
 type Leave = fn(&mut Connection);
 
@@ -101,6 +102,8 @@ fn nothing_left_behind_reaches_the_next_holder(server: Server) {
         }
         let stats = pool.stats();
         assert_eq!((stats.resets_failed, stats.opened), (0, 1));
+        assert_no_leaks(&pool);
+        assert_closes_clean(&pool);
     }
     assert_eq!(server.client().query("SELECT 1 FROM left_behind", &[]).expect("rows").len(), 0);
 }
