@@ -3,7 +3,7 @@
 use crate::cases::add;
 use crate::subject::{Remote, Subject};
 use cabrank::GetError;
-use cabrank_testing::{NetworkFault, eventually};
+use cabrank_testing::{NetworkFault, assert_closes_clean, eventually};
 use integration_tests::{Case, figure};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ fn close_wakes_all_who_wait<S: Subject>() {
     assert!(matches!(pool.get(), Err(GetError::Closed)));
     drop(held);
     eventually("no session is left", || subject.sessions() == 0);
+    assert_closes_clean(&pool);
 }
 
 fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
@@ -58,6 +59,7 @@ fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
         assert_eq!(report.cancelled.len() + report.aborted.len(), 1, "{report:?}");
     });
     eventually("no session is left", || subject.sessions() == 0);
+    assert_closes_clean(&pool);
 }
 
 /// Not only here: the server goes on with nothing of it.
@@ -99,6 +101,7 @@ fn close_within_aborts_what_cannot_be_cancelled<S: Remote>() {
     proxy.set(NetworkFault::None);
     drop(proxy);
     eventually("no session is left", || subject.sessions() == 0);
+    assert_closes_clean(&pool);
 }
 
 fn a_dropped_pool_leaves_no_session<S: Subject>() {

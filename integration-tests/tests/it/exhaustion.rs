@@ -4,7 +4,7 @@ use crate::cases::add;
 use crate::subject::{Guard, Subject};
 use crate::watch::Watch;
 use cabrank::GetError;
-use cabrank_testing::eventually;
+use cabrank_testing::{assert_closes_clean, assert_no_leaks, eventually};
 use integration_tests::Case;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +44,8 @@ fn twelve_who_want_ten<S: Subject>() {
     let stats = pool.stats();
     assert_eq!((stats.in_use, stats.waiting, stats.timed_out), (0, 0, 2));
     assert_eq!(subject.sessions(), 10, "nothing was lost and nothing added");
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn waiters_are_served_in_the_order_of_their_arrival<S: Subject>() {
@@ -122,4 +124,6 @@ fn the_server_never_sees_more_sessions_than_max_size<S: Subject>() {
         assert!((1..=4).contains(&peak), "{peak}");
     });
     assert_eq!(pool.stats().in_use, 0);
+    assert_no_leaks(pool);
+    assert_closes_clean(pool);
 }

@@ -3,7 +3,7 @@
 use crate::cases::add;
 use crate::subject::{Guard, Subject, SubjectPool};
 use cabrank::{CloseReason, Transact};
-use cabrank_testing::eventually;
+use cabrank_testing::{assert_closes_clean, assert_no_leaks, eventually};
 use integration_tests::Case;
 use std::{mem, panic, thread};
 
@@ -76,6 +76,9 @@ fn is_clean<S: Subject>(pool: &SubjectPool<S>) {
     S::execute(&mut conn, "BEGIN").expect("no transaction is open");
     S::execute(&mut conn, "ROLLBACK").unwrap();
     assert_eq!(pool.stats().opened, 1, "nothing that costs a connection");
+    drop(conn);
+    assert_no_leaks(pool);
+    assert_closes_clean(pool);
 }
 
 fn a_connection_of_a_panicking_thread_is_closed<S: Subject>() {
@@ -93,6 +96,8 @@ fn a_connection_of_a_panicking_thread_is_closed<S: Subject>() {
     assert_eq!(S::number(&mut pool.get().unwrap(), "SELECT 7").unwrap(), 7);
     assert_eq!(pool.stats().closed.by(CloseReason::Panicked), 1);
     eventually("the server has one session", || subject.sessions() == 1);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }
 
 fn a_detached_connection_lives_on_and_leaves_its_place<S: Subject>() {
@@ -104,4 +109,6 @@ fn a_detached_connection_lives_on_and_leaves_its_place<S: Subject>() {
     assert_eq!((subject.sessions(), pool.stats().open), (2, 1));
     drop((detached, conn));
     eventually("the server has one session", || subject.sessions() == 1);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
 }

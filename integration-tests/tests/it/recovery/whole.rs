@@ -1,7 +1,7 @@
 //! How each test ends: by showing that neither a slot nor a session was lost, in the pool and at the server.
 
 use crate::subject::{Guard, Remote, SubjectPool};
-use cabrank_testing::eventually;
+use cabrank_testing::{assert_closes_clean, assert_no_leaks, eventually};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ pub(crate) fn is_whole<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
     assert_eq!(who.len(), max_size as usize, "each has a session of its own");
     eventually("each has a session", || subject.sessions() == max_size as usize);
     drop(all);
+    assert_no_leaks(pool);
     eventually("nothing is under way", || {
         let stats = pool.stats();
         let busy = stats.opening + stats.checking + stats.resetting + stats.closing + stats.in_use + stats.waiting;
@@ -31,5 +32,6 @@ pub(crate) fn is_over<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
     assert_eq!(stats.opened, stats.closed.total(), "{stats:?}");
     let lent = stats.checked_out_at_once + stats.checked_out_after_waiting;
     assert_eq!(lent, stats.returned + stats.rejected_at_checkout, "{stats:?}");
+    assert_closes_clean(pool);
     eventually("no session is left", || subject.sessions() == 0);
 }
