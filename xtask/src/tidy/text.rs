@@ -153,6 +153,7 @@ mod tests {
         }
         assert_eq!(foreign_names(&[file("Cargo.lock", FOREIGN[4]), file("a.md", "a crate's io, docsrs")]), []);
     }
+
     #[test]
     fn an_invented_address_is_found() {
         let complaints = |text: &str| addresses(&[file("a.md", text)]).len();

@@ -1,4 +1,4 @@
-//! TLS: each mode against a server that offers it, tracked and cut like any other connection.
+//! TLS: each mode against a server that offers it, tracked and aborted like any other connection.
 
 use crate::closing::close_on_a_long_statement;
 use crate::fixture::{PATIENCE, Server, builder, on_server};
