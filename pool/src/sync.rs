@@ -199,7 +199,7 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// A test's workers of this name gets no threads while the machine is said to be full.
+/// Workers of this name, in a test, get no threads while the machine is said to be full.
 #[cfg(all(test, not(loom)))]
 pub(crate) const FULL: &str = "full";
 #[cfg(all(test, not(loom)))]

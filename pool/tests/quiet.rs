@@ -28,7 +28,7 @@ impl cabrank::Manager for Files {
     }
 }
 
-/// How many threads there are whose names begin so. A workers' threads bear their pool's name; the harness starts threads of
+/// How many threads there are whose names begin so. A pool's workers bear their pool's name; the harness starts threads of
 /// its own when it likes.
 fn workers(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
@@ -83,7 +83,7 @@ fn a_pool_at_rest_has_at_most_one_thread() {
     let pool = cabrank::Pool::builder().name("at rest").max_size(4).build(Files).unwrap();
     drop((0..4).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
     assert!(workers("at rest") > 0);
-    eventually("the workers has retired", || workers("at rest") <= 1);
+    eventually("the workers have retired", || workers("at rest") <= 1);
     assert_eq!(pool.stats().idle, 4);
     drop(pool);
     eventually("all threads are gone", || workers("at rest") == 0);

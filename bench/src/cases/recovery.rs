@@ -28,7 +28,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
         let setup = Setup::new(Target::Postgres(url.clone()), point.size).timeout(Duration::from_secs(3));
         let peer = pools::build(name, &setup)?;
         under_load(&*peer, Duration::from_millis(300))?;
-        let (lines, refused) = (accepted(), refused_attempts());
+        let (connections, refused) = (accepted(), refused_attempts());
         let (outcome, up) = thread::scope(|scope| {
             let absence = scope.spawn(|| {
                 thread::sleep(BEFORE);
@@ -55,7 +55,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
             ("first_success_ms", back.first),
             ("to_80_percent_ms", back.to_80),
             ("to_99_percent_ms", back.to_99),
-            ("connection_attempts", (refused + accepted() - lines) as f64),
+            ("connection_attempts", (refused + accepted() - connections) as f64),
             ("ops_per_s_before", back.before),
         ]))
     });

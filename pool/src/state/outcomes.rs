@@ -1,4 +1,4 @@
-//! What the workers report to the state: how its driver calls ended, and what became of their slots.
+//! What the workers report to the state: how their driver calls ended, and what became of their slots.
 
 use crate::entry::{Entry, Proof};
 use crate::error::Cause;

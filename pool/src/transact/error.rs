@@ -155,7 +155,7 @@ pub mod kind {
     pub enum Own {}
     /// A type that holds any error that may move between threads.
     #[derive(Debug)]
-    pub enum Shared {}
+    pub enum Sendable {}
     /// A box with any error.
     #[derive(Debug)]
     pub enum Boxed {}
@@ -167,7 +167,7 @@ impl<E: Error + 'static> AsError<kind::Own> for E {
     }
 }
 
-impl<E: AsRef<dyn Error + Send + Sync + 'static>> AsError<kind::Shared> for E {
+impl<E: AsRef<dyn Error + Send + Sync + 'static>> AsError<kind::Sendable> for E {
     fn as_error(&self) -> &(dyn Error + 'static) {
         self.as_ref()
     }

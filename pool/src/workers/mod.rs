@@ -107,7 +107,7 @@ impl<J: Send + 'static> Workers<J> {
         drop(later);
     }
 
-    /// Strikes a job from the timetable, if it is still there.
+    /// Removes a job from the timetable, if it is still there.
     pub(crate) fn cancel_alarm(&self, alarm: Alarm) {
         let mut state = self.0.state.lock();
         let job = state.alarms.remove(&alarm);

@@ -60,7 +60,7 @@ fn with_an_engine_in_this_process_a_transaction_is_not_rolled_back_in_the_runtim
     server.order(Call::Reset, Outcome::Slow(Duration::from_millis(300)));
     let ((), took) = timed(|| in_a_runtime(async { drop(conn) }));
     assert!(took < ms(50), "{took:?}");
-    eventually("the workers does it", || pool.stats().resets_done == 1);
+    eventually("a worker does it", || pool.stats().resets_done == 1);
     assert_eq!(server.by_thread(Call::Reset), (1, 0));
 }
 

@@ -7,11 +7,25 @@ use crate::workspace::File;
 
 /// A word or a phrase in lower case, in each of its forms, and what to say instead.
 const BANNED: &[(&[&str], &str)] = &[
-    (&["crew", "crews", "helper thread", "helper threads", "thread of the pool's"], "worker"),
+    (
+        &[
+            "crew",
+            "crews",
+            "crewthread",
+            "helper thread",
+            "helper threads",
+            "thread of the pool's",
+            "the pool's threads",
+        ],
+        "worker",
+    ),
     (&["berth", "berths"], "worker id"),
     (&["aboard"], "is_current, or \"called from a worker\""),
     (&["sever", "severs", "severed", "severing", "cut off"], "abort; of a socket, shut down"),
     (&["on_cut", "uncuttable"], "on_abort, unabortable"),
+    (&["closedone"], "ConnectionClosed"),
+    (&["rebase", "rebased"], "start_tracking"),
+    (&["look_on", "at_ease"], "watch, reset_growth"),
     (&["cut the line", "cuts the line", "line is cut", "line was cut", "lines are cut"], "abort the connection"),
     (&["first in line", "joins the line", "leaves the line", "in the line"], "the queue, the head of the queue"),
     (&["upkeep"], "maintenance"),

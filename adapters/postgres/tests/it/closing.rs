@@ -108,7 +108,7 @@ fn a_detached_connection_lives_on(server: Server) {
     assert_eq!(detached.query_one("SELECT 1", &[]).expect("a row").get::<_, i32>(0), 1);
 }
 
-/// The driver would panic there: dropping its connections in an async context is for the pool's threads.
+/// The driver would panic there: dropping its connections in an async context is for the workers.
 fn guards_and_pools_may_be_dropped_in_an_async_context(server: Server) {
     let pool = server.pool(2);
     let mut conn = pool.get().expect("a connection");

@@ -58,7 +58,7 @@ fn aborting_ends_a_call_that_runs(server: Server) {
     abort_a_deaf_statement(&server, || server.pool(1));
 }
 
-/// A statement that does not heed a cancellation is out of reach of all but the abort: the function goes on.
+/// A statement that does not heed a cancellation is out of reach of all but an abort: the function goes on.
 ///
 /// After the abort the pool waits for half a second, which can be too little on a busy machine; then all is tried again.
 pub(crate) fn abort_a_deaf_statement(server: &Server, pool: impl Fn() -> Pool) {

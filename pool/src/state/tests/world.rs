@@ -28,7 +28,7 @@ pub(super) struct World {
     /// Woken since they last looked.
     pub(super) woken: Vec<*const Waiter>,
     pub(super) lent: Vec<(usize, Box<Entry<()>>)>,
-    /// The loans among these that was aborted.
+    /// The loans among these that were aborted.
     pub(super) aborted: Vec<SlotId>,
     pub(super) jobs: Vec<Job>,
     pub(super) attempts: u64,
