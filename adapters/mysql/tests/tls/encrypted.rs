@@ -1,10 +1,11 @@
 //! The session is put back, a look finds death and nothing else, statements are cancelled and connections aborted, as without TLS.
 
-use crate::server::{Server, close_on_a_long_statement, on_each_server, settle, until};
+use crate::server::{Server, close_on_a_long_statement, on_each_server, settle};
 use cabrank_mysql::cabrank::{CloseReason, Manager};
 use cabrank_mysql::mysql::SslOpts;
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::{MySqlManager, Pool};
+use cabrank_testing::eventually;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -81,7 +82,7 @@ fn aborting_ends_a_statement_that_runs(server: &Server) {
         assert!(conn.is_broken());
         ended
     });
-    until("the statement runs", || server.runs(id, "SLEEP"));
+    eventually("the statement runs", || server.runs(id, "SLEEP"));
     let begin = Instant::now();
     handle.abort();
     ended.join().unwrap().unwrap_err();
