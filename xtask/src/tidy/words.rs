@@ -42,20 +42,15 @@ pub(super) fn banned(files: &[File]) -> Vec<Finding> {
         for (number, line) in file.text.lines().enumerate() {
             // A name such as `in_the_crew` reads as the words that it is made of.
             let lower = line.to_lowercase();
+            let spaced = lower.replace('_', " ");
             for (forms, instead) in BANNED {
-                if let Some(form) =
-                    forms.iter().find(|form| stands_in(&lower, form) || stands_in(&spaced(&lower), form))
-                {
+                if let Some(form) = forms.iter().find(|form| stands_in(&lower, form) || stands_in(&spaced, form)) {
                     findings.push(Finding::new(&file.path, number + 1, format!("says {form:?}; say {instead}")));
                 }
             }
         }
     }
     findings
-}
-
-fn spaced(line: &str) -> String {
-    line.replace('_', " ")
 }
 
 /// Does the form stand there as words of their own, rather than within longer ones?
