@@ -94,7 +94,8 @@ impl<'a, M: Manager> Request<'a, M> {
     #[inline]
     fn new(shared: &'a Arc<Shared<M>>, timeout: Duration, call_site: &'static Location<'static>) -> Self {
         let start = sync::now();
-        let borrower = Borrower { call_site, thread: sync::thread_mark() };
+        // The place to park is made here, once for each thread, for it may have to be asked for under the lock.
+        let borrower = Borrower { call_site, thread: sync::thread_mark(|| drop(own_waiter())) };
         Self { shared, borrower, start, timeout }
     }
 

@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 ///
 /// Dropping takes microseconds, asks the server nothing, and may happen in any thread, in an async context too. A guard
 /// dropped while its thread panics closes the connection.
+///
+/// The pool goes by the guard, not by what lies in it: two connections that were exchanged (`std::mem::swap(&mut *a, &mut *b)`)
+/// bear each other's numbers from then on, and an abort meant for one holder, as in
+/// [`close_within`](crate::Pool::close_within), ends what the other runs. Exchange the guards.
 pub struct PooledConnection<M: Manager> {
     /// `None` only once it has been taken out, at the end.
     held: Option<Held<M>>,
@@ -120,6 +124,7 @@ impl<M: Manager> Deref for PooledConnection<M> {
 }
 
 impl<M: Manager> DerefMut for PooledConnection<M> {
+    /// To be used, not to be replaced: see [`PooledConnection`].
     #[inline]
     fn deref_mut(&mut self) -> &mut M::Connection {
         let entry = self.held.as_mut().expect(LENT);

@@ -73,7 +73,7 @@ impl Limit {
         struct Within<'a>(&'a Call);
         impl Drop for Within<'_> {
             fn drop(&mut self) {
-                self.0.state.lock().unabortable = false;
+                self.0.state.lock().unabortable -= 1;
             }
         }
         self.call.enter_unabortable()?;
@@ -84,7 +84,7 @@ impl Limit {
     }
 
     pub(crate) fn new(pool: &Arc<str>, began: Instant, span: Duration) -> Self {
-        let state = CallState { fuse: FuseState::Armed, abort: None, unabortable: false };
+        let state = CallState { fuse: FuseState::Armed, abort: None, unabortable: 0 };
         let call = Arc::new(Call { span, state: Mutex::new(state), fired: Condvar::new() });
         Self { pool: Arc::clone(pool), deadline: after(began, span), call }
     }
@@ -137,7 +137,7 @@ impl Fuse {
         }
         state.fuse = FuseState::Firing;
         let abort = state.abort.take();
-        let unabortable = state.unabortable;
+        let unabortable = state.unabortable > 0;
         drop(state);
 
         let fired = match abort {
@@ -195,7 +195,8 @@ pub(crate) struct Call {
 struct CallState {
     fuse: FuseState,
     abort: Option<Abort>,
-    unabortable: bool,
+    /// How many look-ups are under way that nobody can abort, one within the other.
+    unabortable: usize,
 }
 
 /// | fuse     | the call  | the connection           | who goes on                     |
@@ -215,7 +216,69 @@ enum FuseState {
 impl Call {
     fn enter_unabortable(&self) -> Option<()> {
         let mut state = self.state.lock();
-        state.unabortable = state.fuse == FuseState::Armed;
-        state.unabortable.then_some(())
+        (state.fuse == FuseState::Armed).then(|| state.unabortable += 1)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::{AtomicBool, Ordering};
+
+    fn limit() -> Limit {
+        Limit::new(&Arc::from("pool"), sync::now(), Duration::from_secs(60))
+    }
+
+    fn fire(limit: &Limit) -> Fired {
+        let mut end = None;
+        limit.fuse().fire(|fired| end = Some(fired));
+        end.expect("it was armed")
+    }
+
+    #[test]
+    fn a_look_up_within_a_look_up_can_be_written_off_until_the_outer_one_has_ended() {
+        let limit = limit();
+        let found = limit.unabortable(|| {
+            assert_eq!(limit.unabortable(|| 1), Some(1));
+            assert_eq!(fire(&limit), Fired::WrittenOff);
+            assert_eq!(limit.unabortable(|| 2), None, "it is over: nothing more is looked up");
+        });
+        assert_eq!(found, None);
+    }
+
+    #[test]
+    fn after_a_look_up_that_ended_or_panicked_the_call_is_aborted_as_any_other() {
+        let limit = limit();
+        assert!(contained(|| limit.unabortable(|| panic!("ordered"))).is_err());
+        assert_eq!(limit.unabortable(|| ()), Some(()));
+        limit.on_abort(|| ());
+        assert_eq!(fire(&limit), Fired::Aborted);
+    }
+
+    #[test]
+    fn a_way_to_abort_that_is_registered_after_the_limit_has_passed_is_used_at_once() {
+        let (limit, during, later) = (limit(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let raise = |flag: &Arc<AtomicBool>| {
+            let flag = Arc::clone(flag);
+            move || flag.store(true, Ordering::SeqCst)
+        };
+        limit.fuse().fire(|fired| {
+            assert_eq!(fired, Fired::Stuck, "nothing was registered");
+            limit.on_abort(raise(&during));
+        });
+        assert!(during.load(Ordering::SeqCst));
+        limit.on_abort(raise(&later));
+        assert!(later.load(Ordering::SeqCst));
+        assert!(limit.disarm());
+    }
+
+    #[test]
+    fn a_way_to_abort_that_is_registered_after_the_call_is_never_used() {
+        let (limit, used) = (limit(), Arc::new(AtomicBool::new(false)));
+        assert!(!limit.disarm());
+        let flag = Arc::clone(&used);
+        limit.on_abort(move || flag.store(true, Ordering::SeqCst));
+        limit.fuse().fire(|_| panic!("it was disarmed"));
+        assert!(!used.load(Ordering::SeqCst));
     }
 }

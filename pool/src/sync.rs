@@ -13,10 +13,12 @@ pub(crate) use std::thread::JoinHandle;
 
 #[cfg(loom)]
 use loom::sync as imp;
+use std::cell::Cell;
 #[cfg(not(loom))]
 use std::sync as imp;
 #[cfg(not(loom))]
 use std::sync::TryLockError;
+use std::sync::atomic::AtomicUsize;
 #[cfg(not(loom))]
 use std::time::SystemTime;
 use std::time::{Duration, Instant};
@@ -210,9 +212,39 @@ pub(crate) fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
-/// A number that tells this thread from others for as long as it lives. Cheap, and safe in a dying thread.
+/// A number that no other thread of this process has, or ever had. Cheap, and safe in a dying thread. A thread that has none yet
+/// does first what `first` says.
 #[inline]
-pub(crate) fn thread_mark() -> usize {
-    thread_local!(static MARK: u8 = const { 0 });
-    MARK.try_with(|mark| std::ptr::from_ref(mark) as usize).unwrap_or(0)
+pub(crate) fn thread_mark(first: impl FnOnce()) -> usize {
+    thread_local!(static MARK: Cell<usize> = const { Cell::new(0) });
+    MARK.with(|mark| match mark.get() {
+        0 => first_mark(mark, first),
+        known => known,
+    })
+}
+
+#[cold]
+fn first_mark(mark: &Cell<usize>, first: impl FnOnce()) -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    first();
+    mark.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    mark.get()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_keeps_its_number_and_no_later_thread_has_it() {
+        let mut firsts = 0;
+        let mine = thread_mark(|| firsts += 1);
+        let others: Vec<usize> = (0..100).map(|_| std::thread::spawn(|| thread_mark(|| ())).join().unwrap()).collect();
+        let mut all: Vec<usize> = others.into_iter().chain([mine]).collect();
+        all.sort_unstable();
+        all.dedup();
+        let again = thread_mark(|| firsts += 1);
+        assert_eq!((firsts, again), (1, mine));
+        assert_eq!(all.len(), 101, "threads that end one after the other share an address");
+    }
 }
