@@ -12,6 +12,7 @@ mod models;
 mod process;
 mod servers;
 mod setup;
+mod simulate;
 mod tally;
 mod test;
 mod tidy;
@@ -37,6 +38,8 @@ enum Task {
     Bench(bench::Args),
     /// Runs the core's loom models, and then each again with a seeded bug that it must catch.
     Models,
+    /// Simulates the pool's supply in virtual time, and prints what comes of each scenario.
+    Simulate,
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Instructions => instructions::run().map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => bench::run(&args).map(|good| if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Models => models::run().map(|()| ExitCode::SUCCESS),
+        Task::Simulate => simulate::run().map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -49,6 +49,8 @@ const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
 
 /// How many cases each property is tried with, instead of 256.
 const CASES: &str = "10000";
+/// How many random worlds the simulation tries, instead of 12.
+const WORLDS: &str = "1000";
 /// How often the core's tests run once more.
 const REPEATS: usize = 3;
 
@@ -114,7 +116,8 @@ fn package() -> Result<()> {
 
 fn proptest() -> Result<()> {
     for package in ["cabrank", "cabrank-postgres"] {
-        run(cargo(["test", "--release", "--package", package, "--lib"]).env("PROPTEST_CASES", CASES))?;
+        let mut command = cargo(["test", "--release", "--package", package, "--lib"]);
+        run(command.env("PROPTEST_CASES", CASES).env("CABRANK_SIMULATIONS", WORLDS))?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod gate;
 mod jobs;
 mod loans;
 mod ops;
+mod simulation;
 mod time;
 mod world;
 

@@ -1,0 +1,110 @@
+//! The bounds on the figures of a scenario, and the playing of tables of scenarios against them.
+
+use super::figures::{Figures, HEAD, millis};
+use super::scenario::Scenario;
+use super::world::World;
+use std::time::Duration;
+
+/// At most this, in every run; `None`: no bound.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bounds {
+    pub(super) failed: Option<usize>,
+    pub(super) beside_idle: Option<usize>,
+    pub(super) told: Option<usize>,
+    pub(super) told_after: Option<Duration>,
+    pub(super) wait: Option<Duration>,
+    pub(super) attempts: Option<usize>,
+    pub(super) judged_attempts: Option<usize>,
+    pub(super) at_once: Option<usize>,
+    pub(super) closed: Option<usize>,
+}
+
+/// Plays a table of scenarios, and fails if a bound of one that is not pending is broken.
+pub(super) fn play(title: &str, scenarios: impl IntoIterator<Item = Scenario>) {
+    println!("\n# {title}\n| {:<WIDTH$} | {HEAD} |", "");
+    let (mut broken, only) = (Vec::new(), std::env::var("CABRANK_SIMULATION_ONLY").ok());
+    for scenario in scenarios {
+        if only.as_ref().is_none_or(|only| scenario.name.contains(only)) {
+            let breaks = scenario.play();
+            if !scenario.pending {
+                broken.extend(breaks);
+            }
+        }
+    }
+    assert!(broken.is_empty(), "bounds are broken:\n{}", broken.join("\n"));
+}
+
+impl Scenario {
+    /// Plays it with each seed. Prints its row, and gives back what broke.
+    fn play(&self) -> Vec<String> {
+        let mut total: Option<Figures> = None;
+        let (mut broken, only) = (Vec::new(), only_seed());
+        for seed in (0..self.seeds).filter(|seed| only.is_none_or(|only| only == *seed)) {
+            let run = Run(&self.name, seed);
+            let mut world = World::new(self, seed);
+            world.run(self.length);
+            drop(run);
+            for broke in self.bounds.broken_by(&world.figures) {
+                broken.push(format!("{} (seed {seed}): {broke}", self.name));
+            }
+            match &mut total {
+                Some(total) => total.merge(&world.figures),
+                None => total = Some(world.figures),
+            }
+        }
+        let mark = match (broken.is_empty(), self.pending) {
+            (true, false) => "",
+            (true, true) => " holds, though not asserted",
+            (false, false) => " BROKEN",
+            (false, true) => " broken, and not asserted yet",
+        };
+        println!("| {:<width$} | {} |{mark}", self.name, total.expect("a seed at least"), width = WIDTH);
+        broken
+    }
+}
+
+impl Bounds {
+    /// No get fails, and no healthy session is closed.
+    pub(super) fn calm() -> Self {
+        Self { failed: Some(0), beside_idle: Some(0), closed: Some(0), ..Self::default() }
+    }
+
+    pub(super) fn broken_by(&self, figures: &Figures) -> Vec<String> {
+        let mut broken = Vec::new();
+        let mut count = |what: &str, is: usize, most: Option<usize>| {
+            broken.extend(most.filter(|&most| is > most).map(|most| format!("{is} {what}, at most {most}")));
+        };
+        count("gets failed", figures.failed, self.failed);
+        count("timed out beside an idle one", figures.beside_idle, self.beside_idle);
+        count("gets refused", figures.told, self.told);
+        count("attempts to connect", figures.attempts, self.attempts);
+        count("attempts in the time that is judged", figures.judged_attempts, self.judged_attempts);
+        count("attempts at the same time", figures.at_once, self.at_once);
+        count("healthy sessions closed", figures.healthy_closed, self.closed);
+        let mut span = |what: &str, is: Duration, most: Option<Duration>| {
+            let over = most.filter(|&most| is > most);
+            broken.extend(over.map(|most| format!("{what} {} ms, at most {}", millis(is), millis(most))));
+        };
+        span("the longest wait was", figures.longest_wait, self.wait);
+        span("told after", figures.told_after, self.told_after);
+        broken
+    }
+}
+
+/// Names the run that a broken invariant ends.
+struct Run<'a>(&'a str, u64);
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("this was {} with seed {}", self.0, self.1);
+        }
+    }
+}
+
+/// To look at one run alone.
+fn only_seed() -> Option<u64> {
+    std::env::var("CABRANK_SIMULATION_SEED").ok()?.parse().ok()
+}
+
+const WIDTH: usize = 78;

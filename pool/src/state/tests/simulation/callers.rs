@@ -1,0 +1,226 @@
+//! The borrowers of the simulation: the way out as `checkout.rs` goes it, the loan, and the way back as `checkin.rs` does.
+
+use super::scenario::Group;
+use super::server::LineId;
+use super::world::{Event, World};
+use crate::entry::Entry;
+use crate::queue::Ticket;
+use crate::reason::CloseReason;
+use crate::slots::Borrower;
+use crate::state::actions::{Claim, Delivery};
+use crate::waiter::{Waiter, Wake};
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One thread that borrows again and again.
+pub(super) struct Caller {
+    group: Group,
+    waiter: Arc<Waiter>,
+    /// When the get that is under way began.
+    since: Instant,
+    ticket: Option<Ticket>,
+    /// The number of the wait that is under way.
+    wait: u64,
+    /// Woken, and not looking yet.
+    woken: bool,
+    rounds: usize,
+    loan: Option<Box<Entry<LineId>>>,
+}
+
+impl World {
+    /// Lets the groups begin.
+    pub(super) fn bring(&mut self, groups: &[Group]) {
+        for group in groups {
+            for place in 0..group.count {
+                let waiter = Waiter::new();
+                let caller = self.callers.len();
+                self.parked.insert(Arc::as_ptr(&waiter), caller);
+                let (since, rounds) = (self.start, group.rounds);
+                let group = group.clone();
+                let begins = self.start + group.begins + group.apart * place as u32;
+                self.callers.push(Caller {
+                    group,
+                    waiter,
+                    since,
+                    ticket: None,
+                    wait: 0,
+                    woken: false,
+                    rounds,
+                    loan: None,
+                });
+                self.due(begins, Event::Get(caller));
+            }
+        }
+    }
+
+    pub(super) fn get(&mut self, caller: usize) {
+        let it = &mut self.callers[caller];
+        let over = self.now >= self.start + it.group.ends;
+        if over || it.rounds == 0 {
+            return;
+        }
+        it.rounds -= 1;
+        it.since = self.now;
+        self.take(caller);
+    }
+
+    /// Takes a fresh idle connection, or queues.
+    fn take(&mut self, caller: usize) {
+        let (now, it) = (self.now, &self.callers[caller]);
+        let (since, deadline, wake) = (it.since, it.deadline(), Wake::Thread(Arc::clone(&it.waiter)));
+        let mut ticket = None;
+        let claim = self.with(|state, actions| {
+            let claim = state.claim(now, borrower(caller), actions);
+            if let Claim::Nothing = claim {
+                ticket = Some(state.queue(wake, borrower(caller), since).expect("the queue has no bound here"));
+            }
+            claim
+        });
+        match claim {
+            Claim::Connection(entry) => self.obtained(caller, entry),
+            Claim::Refused(_) => self.told(caller),
+            Claim::Closed => unreachable!("nobody closes the pool"),
+            Claim::Nothing => {
+                let wait = self.next_number();
+                let it = &mut self.callers[caller];
+                (it.ticket, it.wait) = (ticket, wait);
+                if std::mem::take(&mut it.woken) {
+                    self.woken(caller); // It was woken before it could park.
+                }
+                self.due(deadline, Event::Deadline(caller, wait));
+            }
+        }
+    }
+
+    pub(super) fn woken(&mut self, caller: usize) {
+        let it = &mut self.callers[caller];
+        if !std::mem::replace(&mut it.woken, true) && it.ticket.is_some() {
+            let wait = it.wait;
+            self.due(self.now, Event::Look(caller, wait));
+        }
+    }
+
+    /// One who waits was woken, or its time is over.
+    pub(super) fn look(&mut self, caller: usize, wait: u64, woken: bool) {
+        let now = self.now;
+        let it = &mut self.callers[caller];
+        if it.wait != wait {
+            return;
+        }
+        let Some(ticket) = it.ticket.take() else { return };
+        it.woken &= !woken;
+        let (waited, over) = (now - it.since, it.deadline() <= now);
+        let beside_idle = over && self.has_good_idle();
+        let delivery = self.with(|state, actions| {
+            let delivery = state.receive(&ticket, now, borrower(caller), actions);
+            let delivery = delivery.or_else(|| over.then(|| state.cancel(&ticket)).flatten());
+            match delivery {
+                Some(Delivery::Connection(_)) => state.served_after(waited),
+                None if over => state.timed_out(waited),
+                _ => {}
+            }
+            delivery
+        });
+        match delivery {
+            Some(Delivery::Connection(entry)) => self.obtained(caller, entry),
+            Some(Delivery::Refused(_)) => self.told(caller),
+            Some(Delivery::Closed) => unreachable!("nobody closes the pool"),
+            None if over => {
+                self.trace(|| format!("TIMED OUT: {caller}"));
+                self.figures.failed(self.callers[caller].since, now, beside_idle);
+                self.pause(caller);
+            }
+            None => self.callers[caller].ticket = Some(ticket),
+        }
+    }
+
+    /// A caller has a connection, and looks at it without asking the server.
+    fn obtained(&mut self, caller: usize, mut entry: Box<Entry<LineId>>) {
+        let (now, wall) = (self.now, self.wall());
+        entry.lent_at = now;
+        let rested = now - entry.last_used > Duration::from_millis(10);
+        let slept = rested && self.with(|state, _| state.compare_clocks(now, wall));
+        let broken = self.server.line(entry.slotted).killed;
+        if slept || broken {
+            self.with(|state, actions| {
+                if broken && !slept {
+                    entry.condemned = Some(CloseReason::Broken);
+                    state.died(&entry);
+                }
+                state.reject(entry, now, actions);
+            });
+            return self.take(caller);
+        }
+        let it = &mut self.callers[caller];
+        self.figures.served(it.since, now);
+        let loan = match it.group.loan_until {
+            Some(until) => (self.start + until).saturating_duration_since(now),
+            None => within(it.group.loan, &mut self.random),
+        };
+        // What hangs on a dead line ends by the holder's own time-out.
+        let hangs = self.server.line(entry.slotted).swallowed;
+        it.loan = Some(entry);
+        self.due(now + if hangs { loan.max(HANGS) } else { loan }, Event::Return(caller));
+    }
+
+    pub(super) fn check_in_from(&mut self, caller: usize) {
+        let now = self.now;
+        let it = &mut self.callers[caller];
+        let mut entry = it.loan.take().expect("it has a loan");
+        entry.uses += 1;
+        *entry.touched.get_mut() = false;
+        if !self.server.line(entry.slotted).is_healthy() {
+            entry.condemned = Some(CloseReason::Broken);
+        }
+        let needs_reset = entry.condemned.is_none() && self.random.f64() < it.group.resets;
+        self.with(|state, actions| {
+            if entry.condemned.is_some() {
+                state.died(&entry);
+            }
+            state.check_in(entry, needs_reset, now, actions);
+        });
+        self.pause(caller);
+    }
+
+    fn told(&mut self, caller: usize) {
+        self.figures.told(self.callers[caller].since, self.now);
+        self.pause(caller);
+    }
+
+    fn pause(&mut self, caller: usize) {
+        let pause = within(self.callers[caller].group.pause, &mut self.random);
+        self.due(self.now + pause, Event::Get(caller));
+    }
+
+    /// Is a connection idle whose server would answer?
+    fn has_good_idle(&self) -> bool {
+        self.state.idle.iter().any(|entry| self.server.line(entry.slotted).is_healthy())
+    }
+
+    /// At the end: a wait that goes on is as long as it is until now.
+    pub(super) fn dismiss(&mut self) {
+        for it in &mut self.callers {
+            let Some(ticket) = it.ticket.take() else { continue };
+            self.figures.waits(it.since, self.now);
+            drop(self.state.cancel(&ticket));
+        }
+    }
+}
+
+impl Caller {
+    fn deadline(&self) -> Instant {
+        self.since + self.group.patience
+    }
+}
+
+fn borrower(caller: usize) -> Borrower {
+    Borrower { call_site: Location::caller(), thread: caller }
+}
+
+fn within((least, most): (Duration, Duration), random: &mut fastrand::Rng) -> Duration {
+    least + (most - least).mul_f64(random.f64())
+}
+
+/// How long a holder waits for an answer.
+const HANGS: Duration = Duration::from_secs(3);

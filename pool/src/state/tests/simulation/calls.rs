@@ -1,0 +1,203 @@
+//! The workers' part of the simulation: driver calls as they are ordered, begun, aborted and ended, in the transactions that
+//! production makes of each.
+
+use super::server::{AT_ONCE, Answer, LineId};
+use super::world::{Event, Told, World};
+use crate::entry::Entry;
+use crate::error::Cause;
+use crate::gate::Refusal;
+use crate::limit;
+use crate::limit::Limit;
+use crate::reason::CloseReason;
+use crate::slots::{Phase, SlotId};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// A driver call that was ordered and has not returned.
+pub(super) struct Call {
+    pub(super) slot: SlotId,
+    pub(super) work: Work,
+    span: Duration,
+    began: Option<(Instant, Limit)>,
+    answer: Answer,
+    /// It was aborted.
+    over: bool,
+}
+
+pub(super) enum Work {
+    /// Of this generation.
+    Open(u64),
+    Check(Box<Entry<LineId>>),
+    Reset(Box<Entry<LineId>>),
+    Close(Box<Entry<LineId>>, CloseReason),
+}
+
+impl World {
+    pub(super) fn order(&mut self, slot: SlotId, span: Duration, work: Work) {
+        let number = self.next_number();
+        if let Work::Close(entry, reason) = &work {
+            self.closes(entry.slotted, *reason);
+        }
+        self.calls.insert(number, Call { slot, work, span, began: None, answer: Answer::Well, over: false });
+        self.due(self.now, Event::Begin(number));
+    }
+
+    /// A worker has the job in hand.
+    pub(super) fn begin(&mut self, number: u64) {
+        let now = self.now;
+        let call = self.calls.get_mut(&number).expect("it was ordered");
+        let limit = Limit::new(&"simulated".into(), now, call.span);
+        let (slot, span, weak) = (call.slot, call.span, limit.fuse().downgrade());
+        call.began = Some((now, limit));
+        let ends = match &call.work {
+            Work::Open(_) => self.server.connect(now, &mut self.random),
+            Work::Close(_, reason) if !reason.is_orderly() => {
+                // Its socket is shut down first, and then the connection is dropped.
+                self.with(|state, actions| state.aborted(slot, now, actions));
+                Some((now + AT_ONCE, Answer::Well))
+            }
+            Work::Check(entry) if self.server.checks_fail => {
+                let answered = self.server.ask(entry.slotted, now, &mut self.random);
+                answered.map(|(at, _)| (at, Answer::Failed))
+            }
+            Work::Check(entry) | Work::Reset(entry) | Work::Close(entry, _) => {
+                self.server.ask(entry.slotted, now, &mut self.random)
+            }
+        };
+        self.with(|state, _| state.call_began(slot, weak));
+        if matches!(self.calls[&number].work, Work::Open(_)) {
+            let opening = self.openings();
+            self.figures.attempt(now, opening);
+        }
+        if let Some((at, answer)) = ends {
+            self.calls.get_mut(&number).expect("it is under way").answer = answer;
+            self.due(at, Event::End(number, false));
+        }
+        self.due(now + span, Event::Fire(number));
+    }
+
+    /// The state wants the slot of a call that has begun.
+    pub(super) fn order_abort(&mut self, slot: SlotId, call: &Weak<limit::Call>) {
+        let is_it = |limit: &Limit| Weak::ptr_eq(&limit.fuse().downgrade(), call);
+        let found = self.calls.iter().find(|(_, call)| {
+            call.slot == slot && !call.over && call.began.as_ref().is_some_and(|(_, limit)| is_it(limit))
+        });
+        if let Some(number) = found.map(|(&number, _)| number) {
+            self.due(self.now, Event::Fire(number));
+        }
+    }
+
+    /// The call is aborted, if it has not returned: its slot is back. It returns soon, and that is a step of its own.
+    pub(super) fn fire(&mut self, number: u64) {
+        let now = self.now;
+        let Some(call) = self.calls.get_mut(&number).filter(|call| !call.over) else { return };
+        call.over = true;
+        let (slot, span) = (call.slot, call.span);
+        self.with(|state, actions| {
+            if state.phase(slot) == Phase::Opening {
+                state.open_failed(Refusal::Unavailable, Cause::connect_overran(span), now, actions);
+            }
+            state.aborted(slot, now, actions);
+        });
+        self.due(now + AT_ONCE, Event::End(number, true));
+    }
+
+    /// The call returns.
+    pub(super) fn end(&mut self, number: u64, aborted: bool) {
+        let now = self.now;
+        let swallowed = |entry: &Entry<LineId>| self.server.line(entry.slotted).swallowed;
+        match self.calls.get(&number) {
+            Some(call) if call.over == aborted => {
+                let lost = match &call.work {
+                    Work::Open(_) => false,
+                    Work::Check(entry) | Work::Reset(entry) => swallowed(entry),
+                    Work::Close(entry, reason) => reason.is_orderly() && swallowed(entry),
+                };
+                if lost && !aborted {
+                    return; // The line has swallowed the answer.
+                }
+            }
+            _ => return,
+        }
+        let Call { slot, work, answer, over, began, .. } = self.calls.remove(&number).expect("it is under way");
+        let (began, limit) = began.expect("it has begun");
+        let answer = if over { Answer::Failed } else { answer };
+        match (work, answer) {
+            (Work::Open(generation), Answer::Well) if self.server.is_full() => {
+                self.open_failed(slot, generation, Answer::Refused(Refusal::Capacity), over);
+            }
+            (Work::Open(generation), Answer::Well) => self.opened(slot, generation, now - began),
+            (Work::Open(generation), answer) => self.open_failed(slot, generation, answer, over),
+            (Work::Check(mut entry), Answer::Well) => {
+                self.with(|state, actions| {
+                    state.proved(&mut entry, now);
+                    state.put_proved(entry, now, actions);
+                });
+            }
+            (Work::Check(entry), _) => {
+                self.with(|state, _| state.died(&entry));
+                self.close_now(entry, if over { CloseReason::Overran } else { CloseReason::CheckFailed });
+            }
+            (Work::Reset(entry), Answer::Well) => {
+                self.with(|state, _| state.reset_ended(true));
+                self.with(|state, actions| state.put(entry, now, actions));
+            }
+            (Work::Reset(entry), _) => {
+                self.with(|state, _| state.reset_ended(false));
+                self.close_now(entry, if over { CloseReason::Overran } else { CloseReason::ResetFailed });
+            }
+            (Work::Close(entry, _), _) => {
+                self.server.end(entry.slotted);
+                self.with(|state, actions| state.release(slot, actions));
+            }
+        }
+        drop(limit);
+    }
+
+    fn opened(&mut self, slot: SlotId, generation: u64, took: Duration) {
+        let now = self.now;
+        let line = self.server.begin();
+        let mut entry = Box::new(Entry::new(slot, line, None, generation, now));
+        self.with(|state, actions| state.admit(&mut entry, took, now, actions));
+        self.with(|state, actions| state.put_proved(entry, now, actions));
+    }
+
+    fn open_failed(&mut self, slot: SlotId, generation: u64, answer: Answer, over: bool) {
+        let now = self.now;
+        if !over {
+            let cause = Cause::Driver(Arc::new(Told));
+            self.with(|state, actions| match answer {
+                Answer::Refused(Refusal::Permanent) => state.open_refused(generation, cause, now, actions),
+                Answer::Refused(refusal) => state.open_failed(refusal, cause, now, actions),
+                _ => state.open_failed(Refusal::Unavailable, cause, now, actions),
+            });
+        }
+        self.with(|state, actions| state.release(slot, actions));
+    }
+
+    /// A connection failed while it was with the workers: the same worker closes it.
+    fn close_now(&mut self, entry: Box<Entry<LineId>>, reason: CloseReason) {
+        let (now, slot) = (self.now, entry.slot_id);
+        self.with(|state, _| state.closing(slot, reason, now));
+        self.closes(entry.slotted, reason);
+        let number = self.next_number();
+        let (span, work) = (self.config.close_timeout, Work::Close(entry, reason));
+        self.calls.insert(number, Call { slot, work, span, began: None, answer: Answer::Well, over: false });
+        self.begin(number);
+    }
+
+    /// A session is about to end. Was it one that would have served on?
+    fn closes(&mut self, line: LineId, reason: CloseReason) {
+        let healthy = self.server.line(line).is_healthy() && !self.server.checks_fail;
+        if healthy && !reason.is_orderly() {
+            self.trace(|| format!("A HEALTHY SESSION IS CLOSED: {reason:?}"));
+            self.figures.healthy_closed += 1;
+        }
+    }
+
+    /// Attempts to connect that have begun and not returned.
+    pub(super) fn openings(&self) -> usize {
+        let opens = |call: &&Call| matches!(call.work, Work::Open(_)) && call.began.is_some();
+        self.calls.values().filter(opens).count()
+    }
+}

@@ -1,0 +1,131 @@
+//! A random search: worlds of every kind, each with at most one shock, and what must hold in all of them.
+//! `CABRANK_SIMULATIONS` sets how many worlds are tried.
+
+use super::bounds::Bounds;
+use super::process::WakeUp;
+use super::scenario::{Group, Scenario, Shock, ms, s, us};
+use super::server::Latency;
+use super::world::World;
+use proptest::prelude::*;
+use std::time::Duration;
+
+/// What is done to a world that is well and busy.
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    None,
+    /// The round trip takes this long, for five seconds.
+    Jump(Duration),
+    /// The process stands still ten times.
+    Stalls(Duration),
+    /// All lines that there are swallow everything.
+    BlackHole,
+}
+
+#[derive(Debug, Clone)]
+struct Plan {
+    size: u32,
+    borrowers: usize,
+    latency: Latency,
+    work: Duration,
+    loan: Duration,
+    pause: Duration,
+    resets: f64,
+    wake_up: Duration,
+    blow: Blow,
+    seed: u64,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn in_no_world_does_a_get_fail_or_a_steady_server_lose_a_session(plan in plan()) {
+        let scenario = plan.scenario();
+        let mut world = World::new(&scenario, plan.seed);
+        world.run(scenario.length);
+        let broken = scenario.bounds.broken_by(&world.figures);
+        prop_assert!(broken.is_empty(), "{broken:?}");
+    }
+}
+
+impl Plan {
+    fn scenario(&self) -> Scenario {
+        let busy = s(60);
+        let (least, most) = (self.loan / 2, self.loan * 3 / 2);
+        let group = Group {
+            loan: (least, most),
+            pause: (self.pause / 2, self.pause * 3 / 2),
+            patience: s(600),
+            ends: busy + s(12),
+            resets: self.resets,
+            ..Group::of(self.borrowers)
+        };
+        let scenario = Scenario::new("random", self.size)
+            .server(self.latency, self.work)
+            .group(group)
+            .until(busy + s(15))
+            .bounds(self.bounds());
+        let scenario = Scenario { wake_up: WakeUp::UpTo(self.wake_up), ..scenario };
+        match self.blow {
+            Blow::None => scenario,
+            Blow::Jump(to) => scenario
+                .at(busy, Shock::RoundTrip(Latency::Constant(to)))
+                .at(busy + s(5), Shock::RoundTrip(self.latency)),
+            Blow::Stalls(span) => {
+                Scenario { stalls: (0..10).map(|place| (busy + s(1) * place, span)).collect(), ..scenario }
+            }
+            Blow::BlackHole => scenario.at(busy, Shock::Swallow(self.size as usize)),
+        }
+    }
+
+    /// What the learned patience promises, for each kind of world.
+    fn bounds(&self) -> Bounds {
+        let steady = matches!(self.latency, Latency::Constant(_));
+        // Checks and resets are learned apart.
+        let kinds = if self.resets > 0.0 { 2 } else { 1 };
+        let closed = match self.blow {
+            Blow::None | Blow::Stalls(_) if steady => 0,
+            _ => 2 * kinds,
+        };
+        // Until patience is measured, this holds for no server that is 100 ms away.
+        let _ = closed;
+        Bounds { closed: None, ..Bounds::calm() }
+    }
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let work = prop_oneof![Just(ms(0)), (0u64..200).prop_map(ms), (200u64..2_000).prop_map(ms)];
+    let span = || prop_oneof![(500u64..20_000).prop_map(us), (20u64..500).prop_map(ms), (500u64..5_000).prop_map(ms)];
+    let resets = prop_oneof![Just(0.0), Just(0.3), Just(1.0)];
+    ((1u32..=100, 1usize..=200), latency(), work, span(), span(), resets, 30u64..3_000, blow(), any::<u64>()).prop_map(
+        |((size, borrowers), latency, work, loan, pause, resets, wake_up, blow, seed)| {
+            // A crowd that borrows for moments without end takes long to simulate, and shows nothing new.
+            let least = us(100) * borrowers as u32;
+            let (loan, pause) = (loan, pause.max(least * 20));
+            Plan { size, borrowers, latency, work, loan, pause, resets, wake_up: us(wake_up), blow, seed }
+        },
+    )
+}
+
+fn latency() -> impl Strategy<Value = Latency> {
+    let trip = || prop_oneof![(100u64..2_000).prop_map(us), (2u64..400).prop_map(ms)];
+    prop_oneof![
+        3 => trip().prop_map(Latency::Constant),
+        1 => trip().prop_map(|most| Latency::Uniform(most / 10, most)),
+        1 => (trip(), 1u32..=10, 20u64..950)
+            .prop_map(|(usual, share, spike)| Latency::Spiky(usual, f64::from(share) / 100.0, ms(spike).max(usual))),
+    ]
+}
+
+fn blow() -> impl Strategy<Value = Blow> {
+    prop_oneof![
+        Just(Blow::None),
+        (30u64..900).prop_map(|to| Blow::Jump(ms(to))),
+        (50u64..900).prop_map(|span| Blow::Stalls(ms(span))),
+        Just(Blow::BlackHole),
+    ]
+}
+
+fn cases() -> u32 {
+    std::env::var("CABRANK_SIMULATIONS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12)
+}

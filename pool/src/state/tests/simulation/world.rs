@@ -1,0 +1,205 @@
+//! The world around the state in virtual time: a heap of moments and what happens then. It makes the transactions that the
+//! routes make, does what they order, and sleeps nowhere.
+
+use super::callers::Caller;
+use super::calls::{Call, Work};
+use super::figures::Figures;
+use super::process::Process;
+use super::scenario::{Scenario, Shock};
+use super::server::{LineId, Server};
+use crate::config::Config;
+use crate::state::State;
+use crate::state::actions::{Action, Actions};
+use crate::sync;
+use crate::waiter::{Waiter, Wake};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub(super) struct World {
+    pub(super) state: State<LineId, Told>,
+    pub(super) config: Config,
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    pub(super) server: Server,
+    pub(super) process: Process,
+    pub(super) callers: Vec<Caller>,
+    /// Whom a wake-up is for.
+    pub(super) parked: HashMap<*const Waiter, usize>,
+    pub(super) calls: HashMap<u64, Call>,
+    pub(super) figures: Figures,
+    pub(super) random: fastrand::Rng,
+    pub(super) tracing: bool,
+    /// By moment; at one moment in random order.
+    events: BTreeMap<(Instant, u64, u64), Event>,
+    number: u64,
+}
+
+/// What happens at a moment.
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    Shock(Shock),
+    /// A worker begins the driver call of this number.
+    Begin(u64),
+    /// It returns; `true`: because it was aborted.
+    End(u64, bool),
+    /// It is to be aborted: its time is over, or its slot is needed.
+    Fire(u64),
+    Alarm(Instant),
+    /// A caller wants a connection.
+    Get(usize),
+    /// One who waits looks, in the wait of this number.
+    Look(usize, u64),
+    Deadline(usize, u64),
+    Return(usize),
+}
+
+/// What a server says to an attempt to connect.
+#[derive(Debug)]
+pub(super) struct Told;
+
+impl World {
+    pub(super) fn new(scenario: &Scenario, seed: u64) -> Self {
+        let start = sync::now();
+        let mut random = fastrand::Rng::with_seed(seed);
+        let spans = |spans: &[(Duration, Duration)]| {
+            spans.iter().map(|&(begins, span)| (start + begins, start + begins + span)).collect::<Vec<_>>()
+        };
+        let (round_trip, trips, work) = scenario.server;
+        let mut world = Self {
+            state: State::new(&scenario.config, start, WALL, random.fork()),
+            config: scenario.config.clone(),
+            start,
+            now: start,
+            server: Server::new(round_trip, trips, work, spans(&scenario.freezes)),
+            process: Process { wake_up: scenario.wake_up, stalls: spans(&scenario.stalls) },
+            callers: Vec::new(),
+            parked: HashMap::new(),
+            calls: HashMap::new(),
+            figures: Figures::new(start + scenario.judged.0, start + scenario.judged.1),
+            random,
+            tracing: std::env::var_os("CABRANK_SIMULATION_TRACE").is_some(),
+            events: BTreeMap::new(),
+            number: 0,
+        };
+        for (at, shock) in &scenario.script {
+            world.at(start + *at, Event::Shock(shock.clone()));
+        }
+        world.bring(&scenario.groups);
+        world.with(|_, _| ());
+        world
+    }
+
+    /// Lets time pass until `span` after the start.
+    pub(super) fn run(&mut self, span: Duration) {
+        let end = self.start + span;
+        while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= end) {
+            let ((at, ..), event) = entry.remove_entry();
+            self.now = self.now.max(at);
+            self.happen(event);
+        }
+        self.now = end;
+        self.dismiss();
+    }
+
+    fn happen(&mut self, event: Event) {
+        let now = self.now;
+        self.trace(|| format!("{event:?}"));
+        match event {
+            Event::Shock(shock) => self.shock(shock),
+            Event::Begin(number) => self.begin(number),
+            Event::End(number, over) => self.end(number, over),
+            Event::Fire(number) => self.fire(number),
+            Event::Alarm(alarm) => {
+                let wall = self.wall();
+                self.with(|state, actions| state.tick(alarm, now, wall, actions));
+            }
+            Event::Get(caller) => self.get(caller),
+            Event::Look(caller, wait) => self.look(caller, wait, true),
+            Event::Deadline(caller, wait) => self.look(caller, wait, false),
+            Event::Return(caller) => self.check_in_from(caller),
+        }
+    }
+
+    fn shock(&mut self, shock: Shock) {
+        let (now, server) = (self.now, &mut self.server);
+        match shock {
+            Shock::RoundTrip(latency) => server.round_trip = latency,
+            Shock::Connects(connects) => server.connects = connects,
+            Shock::Swallow(count) => server.harm(count, |line| line.swallowed = true),
+            Shock::Kill(count) => server.harm(count, |line| line.killed = true),
+            Shock::ChecksFail => server.checks_fail = true,
+            Shock::EvictAll => self.with(|state, actions| state.evict_all(now, actions)),
+        }
+    }
+
+    /// One transaction, and what it orders.
+    pub(super) fn with<R>(
+        &mut self,
+        change: impl FnOnce(&mut State<LineId, Told>, &mut Actions<LineId, Told>) -> R,
+    ) -> R {
+        let mut actions = Actions::new();
+        let result = change(&mut self.state, &mut actions);
+        self.state.settle(self.now, &mut actions);
+        self.assert_settled();
+        for action in actions {
+            match action {
+                Action::Wake(Wake::Thread(waiter)) => self.wake(&waiter),
+                Action::Open(opening) => self.order(opening.slot, opening.limit, Work::Open(opening.generation)),
+                Action::Check(entry) => self.order(entry.slot_id, self.config.check_timeout, Work::Check(entry)),
+                Action::Reset(entry) => self.order(entry.slot_id, self.config.reset_timeout, Work::Reset(entry)),
+                Action::Close(entry, reason) => {
+                    self.order(entry.slot_id, self.config.close_timeout, Work::Close(entry, reason));
+                }
+                Action::Abort(slot, call) => self.order_abort(slot, &call),
+                Action::Alarm(at) => self.due(at, Event::Alarm(at)),
+                Action::ReportLeak(_) | Action::Widen(_) | Action::Drop(_) => {}
+            }
+        }
+        result
+    }
+
+    /// The process gets to it when it does, at this moment or later.
+    pub(super) fn due(&mut self, at: Instant, event: Event) {
+        let at = self.process.reaches(at.max(self.now), &mut self.random);
+        self.at(at, event);
+    }
+
+    fn at(&mut self, at: Instant, event: Event) {
+        let (tie, number) = (self.random.u64(..), self.next_number());
+        self.events.insert((at, tie, number), event);
+    }
+
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// The clocks do not drift: no machine sleeps here.
+    pub(super) fn wall(&self) -> Duration {
+        WALL + (self.now - self.start)
+    }
+
+    pub(super) fn trace(&self, what: impl FnOnce() -> String) {
+        if self.tracing {
+            let at = self.now - self.start;
+            println!("{:>12.3} ms  {}  {}", at.as_secs_f64() * 1e3, self.state_in_short(), what());
+        }
+    }
+
+    fn wake(&mut self, waiter: &Arc<Waiter>) {
+        let caller = self.parked[&Arc::as_ptr(waiter)];
+        self.woken(caller);
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no")
+    }
+}
+
+impl std::error::Error for Told {}
+
+const WALL: Duration = Duration::from_secs(1_000_000_000);
