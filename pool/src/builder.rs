@@ -252,13 +252,12 @@ fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>
             BuildProgress::Trying { look_again } => look_again,
         };
         if deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(shared.with(now, |state, _| match state.last_driver_error() {
-                Some(error) => BuildError::Connect(error),
-                None => {
-                    let waited = now.saturating_duration_since(begin);
-                    BuildError::Timeout(state.report(&shared.config.name, waited, 0, now))
-                }
-            }));
+            let waited = now.saturating_duration_since(begin);
+            let cause = shared.with(now, |state, _| state.last_driver_error().ok_or_else(|| state.snapshot()));
+            return Err(match cause {
+                Ok(error) => BuildError::Connect(error),
+                Err(snapshot) => BuildError::Timeout(snapshot.report(&shared.config.name, waited, 0, now)),
+            });
         }
         waiter.park(look_again.filter(|&again| again > now).into_iter().chain(deadline).min());
     }

@@ -9,8 +9,8 @@ use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::shared::{Held, Shared, SlottedConnection};
 use crate::slots::Borrower;
-use crate::state::State;
 use crate::state::actions::{Claim, Delivery};
+use crate::state::reports::Snapshot;
 use crate::sync;
 use crate::sync::after;
 use crate::waiter::{Waiter, Wake};
@@ -32,14 +32,17 @@ pub(crate) fn checkout<M: Manager>(
         return Err(GetError::CalledFromHook);
     }
     let request = Request::new(shared, timeout, call_site);
-    let mut now = request.start;
+    let (mut now, mut round) = (request.start, Round::First);
     loop {
-        let mut entry = request.take(now)?;
+        let mut entry = match request.take(now, round) {
+            Ok(entry) => entry,
+            Err(unserved) => return Err(request.refuse(unserved)),
+        };
         match request.look_at(&mut entry) {
             Ok(()) => return Ok(request.lend(entry)),
             Err(doubt) => request.reject(entry, doubt),
         }
-        now = sync::now();
+        (now, round) = (sync::now(), Round::Again);
     }
 }
 
@@ -83,11 +86,26 @@ enum Doubt {
     Slept,
 }
 
+/// Is this the request's first attempt, or was it given a connection that was dead?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    First,
+    Again,
+}
+
 /// The outcome of the first look at the pool.
 enum Start<C, E> {
     Have(Box<Entry<C>>),
     Queued(Ticket, Arc<Waiter>),
-    Failed(GetError<E>),
+    Unserved(Unserved<E>),
+}
+
+/// Why a request gets no connection, and how things stood then.
+enum Unserved<E> {
+    TimedOut(Box<Snapshot<E>>, Instant),
+    Overloaded(Box<Snapshot<E>>, Instant),
+    Refused(Arc<E>),
+    Closed,
 }
 
 impl<'a, M: Manager> Request<'a, M> {
@@ -101,24 +119,26 @@ impl<'a, M: Manager> Request<'a, M> {
 
     /// Takes a connection, at once or by waiting.
     #[inline]
-    fn take(&self, now: Instant) -> Result<Box<Entry<SlottedConnection<M>>>, GetError<M::Error>> {
+    fn take(&self, now: Instant, round: Round) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
         let start = self.shared.with(now, |state, actions| match state.claim(now, self.borrower, actions) {
             Claim::Connection(entry) => Start::Have(entry),
-            Claim::Closed => Start::Failed(GetError::Closed),
-            Claim::Refused(error) => Start::Failed(GetError::Connect(error)),
+            Claim::Closed => Start::Unserved(Unserved::Closed),
+            Claim::Refused(error) => Start::Unserved(Unserved::Refused(error)),
+            Claim::Nothing if self.timeout.is_zero() => {
+                state.timed_out(now.saturating_duration_since(self.start));
+                state.want_one();
+                Start::Unserved(Unserved::TimedOut(state.snapshot(), now))
+            }
             Claim::Nothing => {
-                let waited = now.saturating_duration_since(self.start);
-                let report =
-                    |state: &State<_, _>| state.report(&self.shared.config.name, waited, self.borrower.thread, now);
-                if self.timeout.is_zero() {
-                    state.timed_out(waited);
-                    state.want_one();
-                    return Start::Failed(GetError::Timeout(report(state)));
-                }
                 let waiter = own_waiter();
-                match state.queue(Wake::Thread(Arc::clone(&waiter)), self.borrower, self.start) {
+                let wake = Wake::Thread(Arc::clone(&waiter));
+                let ticket = match round {
+                    Round::First => state.queue(wake, self.borrower, self.start),
+                    Round::Again => Some(state.queue_again(wake, self.borrower, self.start)),
+                };
+                match ticket {
                     Some(ticket) => Start::Queued(ticket, waiter),
-                    None => Start::Failed(GetError::Overloaded(report(state))),
+                    None => Start::Unserved(Unserved::Overloaded(state.snapshot(), now)),
                 }
             }
         });
@@ -128,20 +148,13 @@ impl<'a, M: Manager> Request<'a, M> {
                 Ok(entry)
             }
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
-            Start::Failed(error) => {
-                match &error {
-                    GetError::Overloaded(report) => self.shared.emit(|events| events.overloaded(report)),
-                    GetError::Timeout(report) => self.shared.emit(|events| events.timed_out(report)),
-                    _ => {}
-                }
-                Err(error)
-            }
+            Start::Unserved(unserved) => Err(unserved),
         }
     }
 
     /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken.
     #[cold]
-    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<Box<Entry<SlottedConnection<M>>>, GetError<M::Error>> {
+    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
         // Whatever is queued needs a thread; if none could be spawned before, perhaps one can now.
         self.shared.workers.retry();
         let deadline = after(self.start, self.timeout);
@@ -162,12 +175,11 @@ impl<'a, M: Manager> Request<'a, M> {
                         state.served_after(waited);
                         Some(Ok(entry))
                     }
-                    Some(Delivery::Refused(error)) => Some(Err(GetError::Connect(error))),
-                    Some(Delivery::Closed) => Some(Err(GetError::Closed)),
+                    Some(Delivery::Refused(error)) => Some(Err(Unserved::Refused(error))),
+                    Some(Delivery::Closed) => Some(Err(Unserved::Closed)),
                     None if over => {
                         state.timed_out(waited);
-                        let report = state.report(&self.shared.config.name, waited, self.borrower.thread, now);
-                        Some(Err(GetError::Timeout(report)))
+                        Some(Err(Unserved::TimedOut(state.snapshot(), now)))
                     }
                     None => None,
                 }
@@ -177,14 +189,32 @@ impl<'a, M: Manager> Request<'a, M> {
                     entry.lent_at = now;
                     return Ok(entry);
                 }
-                Some(Err(error)) => {
-                    if let GetError::Timeout(report) = &error {
-                        self.shared.emit(|events| events.timed_out(report));
-                    }
-                    return Err(error);
-                }
+                Some(Err(unserved)) => return Err(unserved),
                 None => {}
             }
+        }
+    }
+
+    /// Tells that there is no connection, and why. What is to be said is put together here, outside the lock.
+    #[cold]
+    fn refuse(&self, unserved: Unserved<M::Error>) -> GetError<M::Error> {
+        let report = |snapshot: Box<Snapshot<M::Error>>, now: Instant| {
+            let waited = now.saturating_duration_since(self.start);
+            snapshot.report(&self.shared.config.name, waited, self.borrower.thread, now)
+        };
+        match unserved {
+            Unserved::TimedOut(snapshot, now) => {
+                let report = report(snapshot, now);
+                self.shared.emit(|events| events.timed_out(&report));
+                GetError::Timeout(report)
+            }
+            Unserved::Overloaded(snapshot, now) => {
+                let report = report(snapshot, now);
+                self.shared.emit(|events| events.overloaded(&report));
+                GetError::Overloaded(report)
+            }
+            Unserved::Refused(error) => GetError::Connect(error),
+            Unserved::Closed => GetError::Closed,
         }
     }
 

@@ -76,22 +76,34 @@ pub struct Report {
     pub stats: Stats,
     /// Who holds connections, the longest loan first; at most sixteen of them.
     pub holders: Vec<Holder>,
-    /// Of all holders, not only of those that are listed.
+    /// How many of the longest loans the call sites are told from: all, up to a hundred.
+    pub(crate) looked_at: usize,
     pub(crate) sites: Vec<Site>,
+    /// For how long the oldest attempt to connect that is under way has run.
+    pub oldest_attempt: Option<Duration>,
     /// The last error on connecting that no success has followed, and its age.
     pub last_connect_error: Option<(Arc<dyn Error + Send + Sync>, Duration)>,
-    /// How many connections this very thread checked out and, it seems, still holds: a hint, for guards may move
-    /// between threads. A thread that holds one while it waits for another can wait for itself.
+    /// Is no connection opened any more because so many calls that were given up (`stats.aborted`, `stats.abandoned`) have
+    /// not returned? There may be eight times `max_size` of them.
+    pub opens_no_more: bool,
+    /// How many connections this very thread checked out and, it seems, still holds, of the hundred longest loans: a hint,
+    /// for guards may move between threads. A thread that holds one while it waits for another can wait for itself.
     pub held_by_this_thread: u32,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stats { max_size, in_use, idle, opening, checking, resetting, closing, waiting, stuck, .. } = &self.stats;
+        let Stats { max_size, in_use, idle, opening, checking, resetting, closing, waiting, .. } = &self.stats;
+        let Stats { stuck, aborted, abandoned, .. } = &self.stats;
         write!(f, "pool {:?} of {max_size} has {in_use} in use, {idle} idle, {opening} opening", self.pool)?;
-        for (count, state) in
-            [(checking, "being checked"), (resetting, "being reset"), (closing, "closing"), (stuck, "stuck")]
-        {
+        for (count, state) in [
+            (checking, "being checked"),
+            (resetting, "being reset"),
+            (closing, "closing"),
+            (stuck, "stuck"),
+            (aborted, "aborted"),
+            (abandoned, "abandoned"),
+        ] {
             if *count > 0 {
                 write!(f, ", {count} {state}")?;
             }
@@ -100,11 +112,23 @@ impl fmt::Display for Report {
         if *idle > 0 {
             write!(f, "; what is idle must be checked before its next loan")?;
         }
+        if let Some(age) = self.oldest_attempt {
+            write!(f, "; the oldest attempt to connect has run for {age:.1?}")?;
+        }
+        if self.opens_no_more {
+            write!(f, "; no more are opened until one of the calls that were given up returns")?;
+        }
         if let Some((error, age)) = &self.last_connect_error {
             write!(f, "; connecting failed {age:.1?} ago: {}", Chain(error.as_ref()))?;
         }
+        let mut lead = if *in_use as usize > self.looked_at {
+            format!("; of the {} longest loans, ", self.looked_at)
+        } else {
+            "; ".to_owned()
+        };
         for (site, count, oldest) in &self.sites {
-            write!(f, "; {count} held by {site}, since {oldest:.1?}")?;
+            write!(f, "{lead}{count} held by {site}, since {oldest:.1?}")?;
+            lead.replace_range(.., "; ");
         }
         if self.held_by_this_thread > 0 {
             write!(f, "; this thread itself seems to hold {}", self.held_by_this_thread)?;

@@ -46,6 +46,11 @@ impl<C, E> State<C, E> {
         Some(self.queue.join(wake, borrower, since))
     }
 
+    /// One who was given a dead connection has its old place again, however many wait: it was let in before.
+    pub(crate) fn queue_again(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Ticket {
+        self.queue.join(wake, borrower, since)
+    }
+
     /// A waiter was woken: takes what was delivered to it, or else a fresh idle connection.
     pub(crate) fn receive(
         &mut self,

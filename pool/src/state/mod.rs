@@ -167,7 +167,7 @@ impl<C, E> State<C, E> {
 
     #[inline]
     fn lend(&mut self, slot: SlotId, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) {
-        let record = self.slots.enter(slot, Phase::Lent, now);
+        let record = self.slots.lend(slot, now);
         (record.borrower, record.leak_reported) = (borrower, false);
         if self.rules.leak_after != Duration::MAX {
             if let Some(due) = after(now, self.rules.leak_after) {

@@ -3,7 +3,7 @@
 use crate::error;
 use crate::error::{Cause, Holder, Report};
 use crate::manager::AbortHandle;
-use crate::slots::{Phase, SlotId};
+use crate::slots::{Borrower, Phase, Record, SlotId};
 use crate::state::State;
 use crate::stats::Stats;
 use std::error::Error;
@@ -42,24 +42,16 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         holders
     }
 
-    /// What there is to say to one who waited for `waited` in vain.
-    pub(crate) fn report(&self, pool: &str, waited: Duration, thread: usize, now: Instant) -> Box<Report> {
-        let mut holders = self.holders(now);
-        let sites = error::sites(&holders, SITES_TOLD);
-        holders.truncate(TOLD);
-        let by_this_thread =
-            self.slots.iter().filter(|(_, r)| r.phase == Phase::Lent && r.borrower.thread == thread).count();
-        Box::new(Report {
-            pool: pool.to_owned(),
-            waited,
+    /// What there is to say to one who waited in vain. It costs the same however many loans are out: not more than
+    /// [`LOOKED_AT`] of them are looked at.
+    pub(crate) fn snapshot(&mut self) -> Box<Snapshot<E>> {
+        let loan = |record: &Record| Loan { id: record.id, since: record.since, borrower: record.borrower };
+        Box::new(Snapshot {
             stats: self.stats(),
-            holders,
-            sites,
-            last_connect_error: self
-                .last_error
-                .as_ref()
-                .map(|(cause, at)| (cause.to_error(), now.saturating_duration_since(*at))),
-            held_by_this_thread: u32::try_from(by_this_thread).unwrap_or(u32::MAX),
+            loans: self.slots.loans(LOOKED_AT).map(loan).collect(),
+            oldest_attempt: self.slots.oldest_opening().map(|record| record.since),
+            last_error: self.last_error.clone(),
+            opens_no_more: self.opens_no_more(),
         })
     }
 
@@ -97,6 +89,51 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     }
 }
 
+/// How things stood when somebody was not served. What it says is put together outside the lock.
+pub(crate) struct Snapshot<E> {
+    stats: Stats,
+    /// The longest loans, the longest first.
+    loans: Vec<Loan>,
+    oldest_attempt: Option<Instant>,
+    last_error: Option<(Cause<E>, Instant)>,
+    opens_no_more: bool,
+}
+
+struct Loan {
+    id: u64,
+    since: Instant,
+    borrower: Borrower,
+}
+
+impl<E: Error + Send + Sync + 'static> Snapshot<E> {
+    /// The report for `thread`, which has waited for `waited` until `now`.
+    pub(crate) fn report(self, pool: &str, waited: Duration, thread: usize, now: Instant) -> Box<Report> {
+        let Self { stats, mut loans, oldest_attempt, last_error, opens_no_more } = self;
+        let age = |since: Instant| now.saturating_duration_since(since);
+        loans.sort_by_key(|loan| loan.since);
+        let own = loans.iter().filter(|loan| loan.borrower.thread == thread).count();
+        let mut holders: Vec<Holder> = loans
+            .iter()
+            .map(|loan| Holder { id: loan.id, held_for: age(loan.since), call_site: loan.borrower.call_site })
+            .collect();
+        let sites = error::sites(&holders, SITES_TOLD);
+        let looked_at = holders.len();
+        holders.truncate(TOLD);
+        Box::new(Report {
+            pool: pool.to_owned(),
+            waited,
+            stats,
+            looked_at,
+            holders,
+            sites,
+            oldest_attempt: oldest_attempt.map(age),
+            last_connect_error: last_error.map(|(cause, at)| (cause.to_error(), age(at))),
+            opens_no_more,
+            held_by_this_thread: u32::try_from(own).unwrap_or(u32::MAX),
+        })
+    }
+}
+
 /// See [`State::build_progress`].
 pub(crate) enum BuildProgress<E> {
     Ready,
@@ -107,3 +144,6 @@ pub(crate) enum BuildProgress<E> {
 /// A report lists at most this many holders, and its text names this many call sites.
 const SITES_TOLD: usize = 3;
 const TOLD: usize = 16;
+
+/// Call sites, and what the thread itself holds, are told from so many of the longest loans.
+const LOOKED_AT: usize = 100;

@@ -139,10 +139,7 @@ impl<C, E> State<C, E> {
     fn open_for(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
         let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
-        // Calls that do not return though they were given up hold threads: there is an end to that.
-        let lost = self.slots.count(Phase::Aborted) + self.slots.count(Phase::Abandoned);
-        let bearable = self.rules.max_size.saturating_mul(MOST_LOST).saturating_sub(lost);
-        let room = self.rules.max_size.saturating_sub(self.slots.taken()).min(bearable);
+        let room = self.rules.max_size.saturating_sub(self.slots.taken()).min(self.bearable());
         let circulating = self.slots.count(Phase::Lent) > 0;
         // An attempt that hangs for good tells nothing of how full the server is.
         let hung = self.slots.count(Phase::Opening) - self.promised_opens();
@@ -152,6 +149,18 @@ impl<C, E> State<C, E> {
             self.promise(slot, now, PromiseKind::Open);
             actions.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
         }
+    }
+
+    /// How many more calls there may be that do not return though they were given up. They hold threads: there is an end to
+    /// that.
+    fn bearable(&self) -> usize {
+        let lost = self.slots.count(Phase::Aborted) + self.slots.count(Phase::Abandoned);
+        self.rules.max_size.saturating_mul(MOST_LOST).saturating_sub(lost)
+    }
+
+    /// Is nothing opened any more until one of those calls returns?
+    pub(super) fn opens_no_more(&self) -> bool {
+        self.bearable() == 0
     }
 
     /// Attempts to connect that hold up the next. One that drags on does not, nor does one that hangs for good, which is

@@ -1,7 +1,7 @@
 //! What errors say: numbers, holders, causes, hints.
 
 use crate::stale::pass;
-use crate::support::{Pool, builder, hold, ms};
+use crate::support::{Pool, SLACK, builder, hold, ms};
 use cabrank::{Fault, GetError};
 use cabrank_testing::eventually;
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
@@ -123,6 +123,39 @@ fn at_most_sixteen_holders_are_told_and_three_call_sites() {
     assert_eq!(pool.holders().len(), 40);
     // The number of a call site must be that of all its loans, though only some are listed.
     assert!(error.to_string().contains("; 40 held by "), "{error}");
+    drop(held);
+}
+
+#[test]
+fn of_many_loans_the_hundred_longest_are_told_by_call_site() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(120).build_lazy(server.manager()).unwrap();
+    let first = pool.get().unwrap();
+    let line = line!() + 1;
+    let held: Vec<_> = (0..119).map(|_| pool.get().unwrap()).collect();
+    let text = pool.get_timeout(ms(1)).unwrap_err().to_string();
+    let told = format!("; of the 100 longest loans, 99 held by {}:{line}:", file!());
+    assert!(text.contains(&told) && text.contains("; 1 held by "), "{text}");
+    assert!(text.ends_with("; this thread itself seems to hold 100"), "{text}");
+    drop((first, held));
+}
+
+#[test]
+fn a_time_out_tells_for_how_long_the_oldest_attempt_to_connect_has_run() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+    let held = pool.get().unwrap();
+    server.order(Call::Connect, Outcome::Never);
+    let error = pool.get_timeout(ms(60)).unwrap_err();
+    let age = error.report().unwrap().oldest_attempt.expect("one is under way");
+    assert!((ms(50)..ms(60) + SLACK).contains(&age), "{age:?}");
+    assert!(error.to_string().contains(&format!("; the oldest attempt to connect has run for {age:.1?}")), "{error}");
+    server.heal();
+    drop(pool.get().unwrap());
+    drop(hold(&pool, 1));
+    eventually("nothing is being opened", || pool.stats().opening == 0);
+    let _both = hold(&pool, 1);
+    assert_eq!(pool.get_timeout(ms(1)).unwrap_err().report().unwrap().oldest_attempt, None);
     drop(held);
 }
 

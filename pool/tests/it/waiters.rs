@@ -5,7 +5,7 @@ use cabrank::GetError;
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -165,10 +165,50 @@ fn try_get_takes_only_what_is_idle_and_fresh_and_sets_the_rest_going() {
 }
 
 #[test]
+fn one_who_was_given_a_dead_connection_has_its_place_again_however_many_wait() {
+    /// The third look at a connection takes until the test has met it twice, and finds it broken.
+    #[derive(Clone)]
+    struct Doubted(Arc<AtomicUsize>, Arc<Barrier>);
+    impl cabrank::Manager for Doubted {
+        type Connection = u8;
+        type Error = std::io::Error;
+
+        fn connect(&self, _: &cabrank::Limit) -> std::io::Result<u8> {
+            Ok(0)
+        }
+        fn is_valid(&self, _: &mut u8, _: &cabrank::Limit) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn has_broken(&self, _: &mut u8) -> bool {
+            let third = self.0.fetch_add(1, Ordering::SeqCst) == 2;
+            (0..2 * usize::from(third)).for_each(|_| _ = self.1.wait());
+            third
+        }
+    }
+    let doubted = Doubted(Arc::default(), Arc::new(Barrier::new(2)));
+    let meeting = Arc::clone(&doubted.1);
+    let pool = cabrank::Pool::builder().max_size(1).max_waiters(1).build_lazy(doubted).unwrap();
+    let held = pool.get().unwrap();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| pool.get().map(drop));
+        eventually("the first waits", || pool.stats().waiting == 1);
+        drop(held);
+        meeting.wait();
+        let second = scope.spawn(|| pool.get().map(drop));
+        eventually("the second waits", || pool.stats().waiting == 1);
+        meeting.wait();
+        first.join().unwrap().expect("it was let in before");
+        second.join().unwrap().expect("it was let in, too");
+    });
+    let stats = pool.stats();
+    assert_eq!((stats.overloaded, stats.rejected_at_checkout, stats.opened), (0, 1, 2));
+}
+
+#[test]
 fn threads_that_hold_one_and_want_another_all_time_out_and_are_told() {
     let server = FakeServer::new();
     let pool = pool_of(&server, 4);
-    let hold_all = std::sync::Barrier::new(4);
+    let hold_all = Barrier::new(4);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

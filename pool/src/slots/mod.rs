@@ -1,8 +1,13 @@
 //! Where every unit of capacity is: one record for each, and the counts by phase. Nothing else counts connections.
 
+mod rings;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use crate::error::Holder;
 use crate::limit::Call;
 use crate::manager::AbortHandle;
+use crate::slots::rings::{LOANS, OPENINGS, Rings};
 use std::panic::Location;
 use std::sync::Weak;
 use std::time::Instant;
@@ -13,6 +18,9 @@ pub(crate) struct Slots {
     vacant: Vec<SlotId>,
     counts: [usize; Phase::COUNT],
     stuck: usize,
+    /// The loans and the attempts to connect, in the order in which they began: a report must cost the same however many
+    /// there are.
+    rings: Rings,
 }
 
 pub(crate) type SlotId = usize;
@@ -92,7 +100,7 @@ impl Record {
 
 impl Slots {
     pub(crate) fn new() -> Self {
-        Self { records: Vec::new(), vacant: Vec::new(), counts: [0; Phase::COUNT], stuck: 0 }
+        Self { records: Vec::new(), vacant: Vec::new(), counts: [0; Phase::COUNT], stuck: 0, rings: Rings::new() }
     }
 
     /// Takes a free slot, for opening a connection.
@@ -109,16 +117,19 @@ impl Slots {
             aborted_loan: false,
         };
         self.counts[Phase::Opening as usize] += 1;
-        match self.vacant.pop() {
+        let slot = match self.vacant.pop() {
             Some(slot) => {
                 self.records[slot] = Some(record);
                 slot
             }
             None => {
                 self.records.push(Some(record));
+                self.rings.make_room();
                 self.records.len() - 1
             }
-        }
+        };
+        self.rings.put_last(slot, OPENINGS);
+        slot
     }
 
     #[inline]
@@ -141,6 +152,13 @@ impl Slots {
         record
     }
 
+    /// A loan of the connection in `slot` begins.
+    #[inline]
+    pub(crate) fn lend(&mut self, slot: SlotId, now: Instant) -> &mut Record {
+        self.rings.put_last(slot, LOANS);
+        self.enter(slot, Phase::Lent, now)
+    }
+
     /// The call in this slot hangs and cannot be aborted.
     pub(crate) fn mark_stuck(&mut self, slot: SlotId) {
         let record = self.get(slot);
@@ -152,6 +170,7 @@ impl Slots {
         if let Some(record) = self.records[slot].take() {
             self.counts[record.phase as usize] -= 1;
             self.stuck -= usize::from(record.stuck);
+            self.rings.take_out(slot);
             self.vacant.push(slot);
         }
     }
@@ -188,6 +207,37 @@ impl Slots {
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Record> {
         self.records.iter_mut().flatten()
+    }
+
+    /// The longest loans, those that were aborted included, the longest first; at most so many.
+    pub(crate) fn loans(&mut self, most: usize) -> impl Iterator<Item = &Record> {
+        self.first_of(LOANS, most, Record::is_out)
+    }
+
+    /// The oldest attempt to connect.
+    pub(crate) fn oldest_opening(&mut self) -> Option<&Record> {
+        self.first_of(OPENINGS, 1, |record| record.phase == Phase::Opening).next()
+    }
+
+    /// Those that came first into a ring and belong there. Those that belong there no longer are taken out on the way, for
+    /// a return leaves that undone: it costs a report what it has saved a loan.
+    fn first_of(
+        &mut self,
+        ring: usize,
+        most: usize,
+        mut belongs: impl FnMut(&Record) -> bool,
+    ) -> impl Iterator<Item = &Record> {
+        let mut found = Vec::with_capacity(most.min(self.occupied()));
+        let mut last = None;
+        while let Some(slot) = self.rings.behind(last, ring).filter(|_| found.len() < most) {
+            if self.records[slot].as_ref().is_some_and(&mut belongs) {
+                found.push(slot);
+                last = Some(slot);
+            } else {
+                self.rings.take_out(slot);
+            }
+        }
+        found.into_iter().filter_map(|slot| self.records[slot].as_ref())
     }
 
     /// The counts must be what a count of the records says.
