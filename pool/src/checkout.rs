@@ -7,6 +7,7 @@ use crate::event::CheckedOut;
 use crate::manager::Manager;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
+use crate::seeded;
 use crate::shared::{Held, Shared, SlottedConnection};
 use crate::slots::Borrower;
 use crate::state::actions::{Claim, Delivery};
@@ -120,25 +121,29 @@ impl<'a, M: Manager> Request<'a, M> {
     /// Takes a connection, at once or by waiting.
     #[inline]
     fn take(&self, now: Instant, round: Round) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
-        let start = self.shared.with(now, |state, actions| match state.claim(now, self.borrower, actions) {
-            Claim::Connection(entry) => Start::Have(entry),
-            Claim::Closed => Start::Unserved(Unserved::Closed),
-            Claim::Refused(error) => Start::Unserved(Unserved::Refused(error)),
-            Claim::Nothing if self.timeout.is_zero() => {
-                state.timed_out(now.saturating_duration_since(self.start));
-                state.want_one();
-                Start::Unserved(Unserved::TimedOut(state.snapshot(), now))
-            }
-            Claim::Nothing => {
-                let waiter = own_waiter();
-                let wake = Wake::Thread(Arc::clone(&waiter));
-                let ticket = match round {
-                    Round::First => state.queue(wake, self.borrower, self.start),
-                    Round::Again => Some(state.queue_again(wake, self.borrower, self.start)),
-                };
-                match ticket {
-                    Some(ticket) => Start::Queued(ticket, waiter),
-                    None => Start::Unserved(Unserved::Overloaded(state.snapshot(), now)),
+        let looked = seeded::bug("looks_and_queues_apart")
+            .then(|| self.shared.with(now, |state, actions| state.claim(now, self.borrower, actions)));
+        let start = self.shared.with(now, |state, actions| {
+            match looked.unwrap_or_else(|| state.claim(now, self.borrower, actions)) {
+                Claim::Connection(entry) => Start::Have(entry),
+                Claim::Closed => Start::Unserved(Unserved::Closed),
+                Claim::Refused(error) => Start::Unserved(Unserved::Refused(error)),
+                Claim::Nothing if self.timeout.is_zero() => {
+                    state.timed_out(now.saturating_duration_since(self.start));
+                    state.want_one();
+                    Start::Unserved(Unserved::TimedOut(state.snapshot(), now))
+                }
+                Claim::Nothing => {
+                    let waiter = own_waiter();
+                    let wake = Wake::Thread(Arc::clone(&waiter));
+                    let ticket = match round {
+                        Round::First => state.queue(wake, self.borrower, self.start),
+                        Round::Again => Some(state.queue_again(wake, self.borrower, self.start)),
+                    };
+                    match ticket {
+                        Some(ticket) => Start::Queued(ticket, waiter),
+                        None => Start::Unserved(Unserved::Overloaded(state.snapshot(), now)),
+                    }
                 }
             }
         });
@@ -158,6 +163,9 @@ impl<'a, M: Manager> Request<'a, M> {
         // Whatever is queued needs a thread; if none could be spawned before, perhaps one can now.
         self.shared.workers.retry();
         let deadline = after(self.start, self.timeout);
+        if seeded::bug("clears_its_token_when_it_has_queued") {
+            waiter.park(Some(self.start));
+        }
         loop {
             waiter.park(deadline);
             let now = sync::now();
@@ -166,10 +174,9 @@ impl<'a, M: Manager> Request<'a, M> {
             let outcome = self.shared.with(now, |state, actions| {
                 let delivery = state.receive(ticket, now, self.borrower, actions).or_else(|| {
                     // Out of the queue under the lock: nothing can be delivered to one who has gone.
-                    over.then(|| state.cancel(ticket)).flatten()
+                    let leaves = over && !seeded::bug("looks_and_cancels_apart");
+                    leaves.then(|| state.cancel(ticket)).flatten()
                 });
-                #[cfg(seeded_bug = "cancel_drops_delivery")]
-                let delivery = delivery.filter(|_| !over);
                 match delivery {
                     Some(Delivery::Connection(entry)) => {
                         state.served_after(waited);
@@ -189,7 +196,20 @@ impl<'a, M: Manager> Request<'a, M> {
                     entry.lent_at = now;
                     return Ok(entry);
                 }
-                Some(Err(unserved)) => return Err(unserved),
+                Some(Err(unserved)) => {
+                    if matches!(unserved, Unserved::TimedOut(..)) && seeded::bug("looks_and_cancels_apart") {
+                        drop(self.shared.with(now, |state, _| state.cancel(ticket)));
+                    }
+                    return Err(unserved);
+                }
+                None if seeded::bug("clears_its_token_before_it_parks_again") => drop(waiter.park(Some(now))),
+                None if seeded::bug("takes_what_is_idle_in_a_second_transaction") => {
+                    let claim = self.shared.with(now, |state, actions| state.claim(now, self.borrower, actions));
+                    if let Claim::Connection(entry) = claim {
+                        drop(self.shared.with(now, |state, _| state.cancel(ticket)));
+                        return Ok(entry);
+                    }
+                }
                 None => {}
             }
         }

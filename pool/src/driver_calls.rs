@@ -10,6 +10,7 @@ use crate::gate::Refusal;
 use crate::limit::Limit;
 use crate::manager::{AbortHandle, Fault, Manager};
 use crate::reason::CloseReason;
+use crate::seeded;
 use crate::shared::{CallOutcome, Held, Job, Shared, Slot, SlottedConnection};
 use crate::sync;
 use crate::sync::Sender;
@@ -67,6 +68,9 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
 
     let (refusal, cause) = match answer {
         Ok(Ok((conn, abort_handle))) if !over => {
+            let current = || shared.with(ended, |state, _| state.generation());
+            let looked = seeded::bug("asks_for_its_generation_after_it_looked") && current() == generation;
+            let generation = if looked { current() } else { generation };
             let mut held = Held::new(slot, conn, abort_handle, generation, ended);
             shared.with(ended, |state, actions| state.admit(&mut held, took, ended, actions));
             // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.

@@ -41,6 +41,7 @@ mod stats;
 #[cfg(feature = "tracing")]
 mod trace;
 
+mod seeded;
 mod sync;
 
 #[cfg(all(test, loom))]

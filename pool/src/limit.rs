@@ -3,6 +3,7 @@
 //! Owns the four states Armed, Firing, Fired, Disarmed. What an abort means for capacity is for the caller of `fire` to say.
 
 use crate::contain::contained;
+use crate::seeded;
 use crate::sync;
 use crate::sync::{Condvar, Mutex, after};
 use std::fmt;
@@ -98,8 +99,7 @@ impl Limit {
     /// was given up, in which case its connection must be discarded.
     pub(crate) fn disarm(&self) -> bool {
         let mut state = self.call.state.lock();
-        #[cfg(not(seeded_bug = "disarm_does_not_wait"))]
-        while state.fuse == FuseState::Firing {
+        while state.fuse == FuseState::Firing && !seeded::bug("disarm_does_not_wait") {
             state = self.call.fired.wait(state, None);
         }
         let over = match state.fuse {

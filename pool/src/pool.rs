@@ -9,7 +9,7 @@ use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::shared::Shared;
 use crate::stats::Stats;
-use crate::sync;
+use crate::{seeded, sync};
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -149,8 +149,10 @@ impl<M: Manager> Pool<M> {
 
     fn set_sizes(&self, max_size: Option<u32>, min_idle: Option<u32>) -> Result<(), Vec<Problem>> {
         let now = sync::now();
+        let looked = seeded::bug("reads_the_sizes_before_it_locks");
+        let looked = looked.then(|| self.shared().with(now, |state, _| state.sizes()));
         let most = self.shared().with(now, |state, actions| {
-            let (old_max, old_min) = state.sizes();
+            let (old_max, old_min) = looked.unwrap_or_else(|| state.sizes());
             let max_size = max_size.map_or(old_max, |size| size as usize);
             let min_idle = min_idle.map_or(old_min, |size| size as usize);
             let problems = config::sizes(max_size as u32, min_idle as u32);

@@ -146,8 +146,6 @@ impl<T> Queue<T> {
     /// Makes sure that the first `count` waiters know that there is something for them.
     #[inline]
     pub(crate) fn notify(&mut self, count: usize, mut wake: impl FnMut(Wake)) {
-        #[cfg(seeded_bug = "wake_only_one")]
-        let count = count.min(1);
         while self.notified < count {
             let Some(place) = self.cursor else { return };
             let node = &mut self.nodes[place];

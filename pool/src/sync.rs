@@ -1,8 +1,10 @@
-//! The primitives the core stands on, in one place, so that loom can take the place of std in the models.
+//! The primitives the core stands on, in one place, so that loom or shuttle can take the place of std in the models.
 //!
-//! From loom come the mutex, the condition variable and the atomic flag of a waiter. `Arc` and `Weak` stay std's (loom has no
-//! `Weak`). There are no time-outs: loom does not model time. A model has a clock of its own, which ticks with each look at
+//! From them come the mutex, the condition variable and the atomic flag of a waiter. `Arc` and `Weak` stay std's (loom has no
+//! `Weak`). There are no time-outs: neither models time. A model has a clock of its own, which ticks with each look at
 //! it, and a time-out in it is a deadline that has passed by the time the waiter looks.
+//!
+//! `cfg(loom)` marks every build for models; with `cfg(shuttle)` besides it is shuttle that plays them.
 
 pub(crate) use imp::MutexGuard;
 /// What tells a parked thread that it was meant.
@@ -11,8 +13,10 @@ pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use std::sync::mpsc::{Sender, channel};
 pub(crate) use std::thread::JoinHandle;
 
-#[cfg(loom)]
+#[cfg(all(loom, not(shuttle)))]
 use loom::sync as imp;
+#[cfg(shuttle)]
+use shuttle::sync as imp;
 use std::cell::Cell;
 #[cfg(not(loom))]
 use std::sync as imp;
@@ -123,7 +127,7 @@ impl Parker {
     }
 }
 
-/// In a model: loom's own `unpark` also wakes a thread that waits for a lock.
+/// In a model: loom's own `unpark` also wakes a thread that waits for a lock, and shuttle's has rules of its own.
 #[cfg(loom)]
 #[derive(Debug)]
 pub(crate) struct Parker(Mutex<bool>, Condvar);

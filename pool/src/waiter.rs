@@ -1,5 +1,6 @@
 //! One parked thread, and the one way to wake it.
 
+use crate::seeded;
 use crate::sync;
 use crate::sync::{Ordering, Parker, WaitFlag};
 use std::sync::Arc;
@@ -31,6 +32,11 @@ impl Waiter {
     }
 
     fn wake(&self) {
+        if seeded::bug("unparks_before_it_says_why") {
+            self.parker.unpark();
+            self.woken.store(true, Ordering::Release);
+            return;
+        }
         if !self.woken.swap(true, Ordering::Release) {
             self.parker.unpark();
         }

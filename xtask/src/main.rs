@@ -36,10 +36,10 @@ enum Task {
     Instructions,
     /// Measures cabrank beside other pools.
     Bench(bench::Args),
-    /// Runs the core's loom models, and then each again with a seeded bug that it must catch.
-    Models,
     /// Simulates the pool's supply in virtual time, and prints what comes of each scenario.
     Simulate,
+    /// Runs the core's models under loom, each again with a seeded bug that it must catch, and all with a crowd under shuttle.
+    Models(models::Args),
 }
 
 fn main() -> ExitCode {
@@ -50,8 +50,8 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Task::Instructions => instructions::run().map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => bench::run(&args).map(|good| if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        Task::Models => models::run().map(|()| ExitCode::SUCCESS),
         Task::Simulate => simulate::run().map(|()| ExitCode::SUCCESS),
+        Task::Models(args) => models::run_with(&args).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -13,7 +13,15 @@ pub(super) struct Fake {
     pub(super) refusals: AtomicUsize,
     /// Sessions that are not aborted. They are what `max_size` bounds.
     pub(super) sessions: Arc<AtomicUsize>,
-    pub(super) max_size: usize,
+    max_size: usize,
+    /// How many attempts to connect there were.
+    pub(super) attempts: AtomicUsize,
+}
+
+impl Fake {
+    pub(super) fn new(max_size: usize) -> Self {
+        Self { refusals: AtomicUsize::new(0), sessions: Arc::default(), max_size, attempts: AtomicUsize::new(0) }
+    }
 }
 
 /// A connection, with the handle by which it can be aborted.
@@ -32,6 +40,7 @@ impl Manager for Fake {
     type Error = Refused;
 
     fn connect(&self, _: &Limit) -> Result<Conn, Refused> {
+        self.attempts.fetch_add(1, SeqCst);
         if self.refusals.load(SeqCst) > 0 {
             self.refusals.fetch_sub(1, SeqCst);
             return Err(Refused);
@@ -60,6 +69,10 @@ impl Manager for Fake {
 struct WireEnd(Arc<Wire>);
 
 impl AbortHandle for WireEnd {
+    fn cancel(&self, _: &Limit) -> bool {
+        true
+    }
+
     fn abort(&self) {
         self.0.end();
     }

@@ -8,7 +8,7 @@ use crate::limit::{Fired, Fuse, Limit};
 use crate::manager::{AbortHandle, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
-use crate::sync;
+use crate::{seeded, sync};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,7 +97,10 @@ impl<M: Manager> Shared<M> {
 impl<T> CallOutcome<T> {
     /// The call has returned: from here on nothing aborts its connection.
     fn of(answer: Result<T, String>, limit: &Limit, began: Instant) -> Self {
-        let over = limit.disarm();
+        let over = match seeded::bug("looks_whether_it_is_over_before_it_disarms") {
+            true => (limit.is_over(), limit.disarm()).0,
+            false => limit.disarm(),
+        };
         let ended = sync::now();
         Self { answer, over, took: ended.saturating_duration_since(began), ended }
     }

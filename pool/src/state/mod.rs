@@ -131,13 +131,17 @@ impl<C, E> State<C, E> {
         if std::mem::replace(&mut self.closed, true) {
             return false;
         }
-        #[cfg(not(seeded_bug = "close_wakes_nobody"))]
         while !self.queue.is_empty() {
             actions.push(Action::Wake(self.queue.deliver(Delivery::Closed)));
         }
         self.close_idle(CloseReason::PoolClosed, 0, now, actions);
         actions.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
         true
+    }
+
+    /// Raised by each eviction.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -95,7 +95,6 @@ impl<C, E> State<C, E> {
         if self.slots.get(slot).phase == Phase::Aborted {
             actions.push(Action::Widen(-1));
         }
-        #[cfg(not(seeded_bug = "failed_connect_keeps_slot"))]
         self.slots.free(slot);
     }
 

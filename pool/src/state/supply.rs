@@ -42,7 +42,6 @@ impl<C, E> State<C, E> {
         self.refuse_the_hopeless(now, actions);
         self.supply(now, actions);
         let fresh = self.fresh(now);
-        #[cfg(not(seeded_bug = "put_ignores_waiters"))]
         self.queue.notify(fresh, |wake| actions.push(Action::Wake(wake)));
         if cfg!(debug_assertions) {
             self.queue.assert_notified(fresh);

@@ -31,8 +31,8 @@ const CORE: Table = Table {
         // Vocabulary.
         (Mates::Acyclic, &["manager", "error", "event", "stats", "config", "limit", "reason", "trace"]),
         (Mates::Apart, &["contain"]),
-        // std, or loom in the models.
-        (Mates::Apart, &["sync"]),
+        // std, or loom or shuttle in the models; and the bugs that are seeded for them.
+        (Mates::Apart, &["sync", "seeded"]),
     ],
     for_tests: &["models"],
 };

@@ -1,0 +1,24 @@
+//! How a thread parks and is woken, without a pool.
+
+use super::{EACH, play, thread};
+use crate::waiter::{Waiter, Wake};
+use std::sync::Arc;
+
+/// Others wake a thread while it decides to park: it hears of each wake-up, now or at its next look, and of none twice.
+#[test]
+fn wake_up_against_parking() {
+    play(|| {
+        let waiter = Waiter::new();
+        let wakers: Vec<_> = (0..2 * EACH)
+            .map(|_| {
+                let wake = Wake::Thread(Arc::clone(&waiter));
+                thread::spawn(move || wake.wake())
+            })
+            .collect();
+        assert!(waiter.park(None), "woken by one of them");
+        wakers.into_iter().for_each(|waker| waker.join().unwrap());
+        // What came after the first look counts once.
+        waiter.park(Some(crate::sync::now()));
+        assert!(!waiter.park(Some(crate::sync::now())), "nobody has woken it since");
+    });
+}
