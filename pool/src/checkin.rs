@@ -15,19 +15,30 @@ use std::sync::Arc;
 pub(crate) fn checkin<M: Manager>(held: Held<M>) {
     let (shared, mut entry) = held.into_entry();
     entry.uses += 1;
+    let mut now = sync::now();
+    let used = now.saturating_duration_since(entry.lent_at);
+    if std::thread::panicking() {
+        // Nobody knows in what state the holder left it, so it is closed. Nothing of the user's runs while this thread unwinds: the
+        // worker that closes it tells that the loan has ended.
+        entry.condemned.get_or_insert(CloseReason::Panicked);
+        entry.untold = Some(used);
+    } else {
+        // Told before anybody else can have it.
+        shared.emit(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id: entry.id, used }));
+    }
     let need = inspect(&shared, &mut entry);
-    let id = entry.id;
-    let now = sync::now();
-    let used = shared.with(now, |state, actions| {
+    if need == Need::WasReset {
+        now = sync::now();
+    }
+    shared.with(now, |state, actions| {
         if entry.condemned == Some(CloseReason::Broken) {
             state.died(&entry);
         }
         if need == Need::Nothing && entry.condemned.is_none() {
             state.reset_skipped();
         }
-        state.check_in(entry, need == Need::Reset, now, actions)
+        state.check_in(entry, need == Need::Reset, now, actions);
     });
-    shared.emit(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id, used }));
 }
 
 /// What a returned session needs before its next loan.
@@ -44,11 +55,6 @@ enum Need {
 #[inline]
 fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnection<M>>) -> Need {
     if entry.condemned.is_some() {
-        return Need::Nothing;
-    }
-    if std::thread::panicking() {
-        // Nobody knows in what state the holder left it. No code of the driver's runs while this thread unwinds.
-        entry.condemned = Some(CloseReason::Panicked);
         return Need::Nothing;
     }
     match contained(|| shared.manager.has_broken(&mut entry.slotted.conn)) {

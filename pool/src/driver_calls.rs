@@ -5,7 +5,7 @@
 use crate::contain::contained;
 use crate::entry::Entry;
 use crate::error::{Cause, Holder};
-use crate::event::{CallEnded, ConnectionClosed, OpenFailed, Opened};
+use crate::event::{CallEnded, CheckedIn, ConnectionClosed, Opened};
 use crate::gate::Refusal;
 use crate::limit::Limit;
 use crate::manager::{AbortHandle, Fault, Manager};
@@ -14,9 +14,8 @@ use crate::seeded;
 use crate::shared::{CallOutcome, Held, Job, Shared, Slot, SlottedConnection};
 use crate::sync;
 use crate::sync::Sender;
-use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs one job.
 pub(crate) fn run<M: Manager>(job: Job<M>) {
@@ -93,18 +92,16 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
         }
         Err(panic) => (Refusal::Unavailable, Cause::seen(format!("the manager panicked while connecting: {panic}"))),
     };
-    let error = cause.to_error();
-    if !over {
-        shared.with(ended, |state, actions| match refusal {
-            Refusal::Permanent => state.open_refused(generation, cause, ended, actions),
-            _ => state.open_failed(refusal, cause, ended, actions),
-        });
+    if over {
+        return; // It was counted and told when it was given up.
     }
-    drop(slot);
-    shared.emit(|events| {
-        let error = error.as_ref() as &(dyn Error + 'static);
-        events.open_failed(&OpenFailed { pool: &shared.config.name, error, took });
+    let error = cause.to_error();
+    shared.with(ended, |state, actions| match refusal {
+        Refusal::Permanent => state.open_refused(generation, cause, ended, actions),
+        _ => state.open_failed(refusal, cause, ended, actions),
     });
+    drop(slot);
+    shared.tell_open_failed(error.as_ref(), took);
 }
 
 /// Asks the server for a sign of life.
@@ -160,27 +157,37 @@ fn close_now<M: Manager>(held: Held<M>, reason: CloseReason) {
 }
 
 /// Says goodbye to a healthy connection and waits for the server to end the session; the slot stays taken until then.
-/// One that is dead, or may be, is aborted, and its slot is back at once.
+/// One that is dead, or may be, is aborted, and its slot is back at once. Either way it is told before the slot is free.
 fn close<M: Manager>(held: Held<M>, reason: CloseReason) {
-    let Entry { slotted: SlottedConnection { slot, conn }, abort_handle, id, opened_at, uses, .. } = held.unbox();
+    let Entry { slotted: SlottedConnection { slot, conn }, abort_handle, id, opened_at, uses, untold, .. } =
+        held.unbox();
     let shared = Arc::clone(slot.shared());
-    let span = shared.config.close_timeout;
-    let outcome = match &abort_handle {
-        Some(aborted) if !reason.is_orderly() => {
-            let _ = contained(|| aborted.abort());
-            if M::REMOTE {
-                let now = sync::now();
-                shared.with(now, |state, actions| state.aborted(slot.id(), now, actions));
-            }
-            shared.call(slot.id(), span, None, |_| drop(conn))
-        }
-        None if !reason.is_orderly() => shared.call(slot.id(), span, None, |_| drop(conn)),
-        abort_handle => shared.call(slot.id(), span, abort_handle.as_ref(), |limit| shared.manager.close(conn, limit)),
+    let (pool, span) = (&*shared.config.name, shared.config.close_timeout);
+    if let Some(used) = untold {
+        shared.emit(|events| events.checked_in(&CheckedIn { pool, id, used }));
+    }
+    let tell = |ended: Instant| {
+        let age = ended.saturating_duration_since(opened_at);
+        shared.emit(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses }));
     };
+    if let Some(aborted) = abort_handle.as_ref().filter(|_| !reason.is_orderly()) {
+        let _ = contained(|| aborted.abort());
+        let now = sync::now();
+        if M::REMOTE {
+            tell(now);
+            shared.with(now, |state, actions| state.aborted(slot.id(), now, actions));
+        }
+        let outcome = shared.call(slot.id(), span, None, |_| drop(conn));
+        if !M::REMOTE {
+            tell(outcome.ended);
+        }
+    } else if reason.is_orderly() {
+        tell(shared.call(slot.id(), span, abort_handle.as_ref(), |limit| shared.manager.close(conn, limit)).ended);
+    } else {
+        tell(shared.call(slot.id(), span, None, |_| drop(conn)).ended);
+    }
     let _ = contained(|| drop(abort_handle));
     drop(slot);
-    let age = outcome.ended.saturating_duration_since(opened_at);
-    shared.emit(|events| events.closed(&ConnectionClosed { pool: &shared.config.name, id, reason, age, uses }));
 }
 
 /// Asks the server to cancel the statement that runs on a lent connection.

@@ -5,7 +5,7 @@ use crate::reason::CloseReason;
 use crate::slots::SlotId;
 use crate::sync::AtomicBool;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) struct Entry<C> {
     /// The connection, with what else travels along. The state never looks at it.
@@ -34,6 +34,8 @@ pub(crate) struct Entry<C> {
     pub(crate) touched: AtomicBool,
     /// Why it must not be used again, if so.
     pub(crate) condemned: Option<CloseReason>,
+    /// How long its last loan was, if the handlers have not been told of its end.
+    pub(crate) untold: Option<Duration>,
 }
 
 /// When a connection was last proved alive, and in which epoch of suspicion.
@@ -68,6 +70,7 @@ impl<C> Entry<C> {
             uses: 0,
             touched: AtomicBool::new(false),
             condemned: None,
+            untold: None,
         }
     }
 

@@ -1,16 +1,28 @@
 //! What a pool tells while it works: [`EventHandler`], and its events.
 
 use crate::error::{Holder, Report};
-use crate::reason::CloseReason;
+use crate::reason::{CloseReason, RefusalReason};
 use std::error::Error;
 use std::time::Duration;
 
 /// Receives what happens in a pool. Every method has an empty default; implement what you need.
 ///
 /// Called without the pool's lock, in the thread where the thing happened: a caller's thread for `checked_out`, `checked_in`,
-/// `timed_out` and `overloaded`, for `closed` when a connection is detached, and for `reset` where an engine in this process is
-/// reset in the returning thread; a worker for the rest. A panic in a handler is swallowed. A handler must not block: `checked_out` and
-/// `checked_in` are on the way of every loan, and a handler that holds up a worker holds up those who wait for it.
+/// `timed_out`, `overloaded` and `refused`, for `closed` when a connection is detached, and for `reset` where an engine in this
+/// process is reset in the returning thread; a worker for the rest, and for `checked_in` when the returning thread panics. A panic in
+/// a handler is swallowed. A handler must not block: `checked_out` and `checked_in` are on the way of every loan, and a handler that
+/// holds up a worker holds up those who wait for it.
+///
+/// # Order
+///
+/// Each request for a connection ends in exactly one of `checked_out`, `timed_out`, `overloaded` and `refused`, as it does in one of
+/// the counters of [`Stats`](crate::Stats).
+///
+/// The events of one connection come in the order of its life: `opened` before its first `checked_out`, `checked_in` before its next
+/// `checked_out`, `closed` after all others and before its slot is free for the next `opened`. Of a connection that the pool aborts
+/// within a call, or at the end within a loan, `closed` comes when the call has returned or the loan has ended, and its slot is free
+/// before that: until then it is counted as `aborted`. So a handler that counts, up at `opened` and `checked_out`, down at `closed` and
+/// `checked_in`, agrees with [`stats`](crate::Pool::stats) whenever nothing is under way.
 #[doc(alias = "HandleEvent")]
 #[doc(alias = "HandleError")]
 pub trait EventHandler: Send + Sync + 'static {
@@ -18,7 +30,7 @@ pub trait EventHandler: Send + Sync + 'static {
     fn opened(&self, event: &Opened<'_>) {
         let _ = event;
     }
-    /// An attempt to connect failed.
+    /// An attempt to connect failed, or was given up. One that is given up is told of then, not when it returns.
     fn open_failed(&self, event: &OpenFailed<'_>) {
         let _ = event;
     }
@@ -37,6 +49,11 @@ pub trait EventHandler: Send + Sync + 'static {
     /// A request was refused because `max_waiters` others wait.
     fn overloaded(&self, report: &Report) {
         let _ = report;
+    }
+    /// A request was refused for another reason. What a handler asks for itself while it hears of this, and is refused, is not
+    /// told.
+    fn refused(&self, event: &Refused<'_>) {
+        let _ = event;
     }
     /// A check ended.
     fn checked(&self, event: &CallEnded<'_>) {
@@ -102,6 +119,20 @@ pub struct CheckedIn<'a> {
     pub id: u64,
     /// How long the connection was lent.
     pub used: Duration,
+}
+
+/// See [`EventHandler::refused`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refused<'a> {
+    /// The pool's name.
+    pub pool: &'a str,
+    /// Why.
+    pub reason: RefusalReason,
+    /// How long the borrower waited.
+    pub waited: Duration,
+    /// For [`RefusalReason::Connect`]: why connecting fails.
+    pub error: Option<&'a (dyn Error + 'static)>,
 }
 
 /// See [`EventHandler::checked`] and [`EventHandler::reset`].

@@ -84,11 +84,12 @@ impl<M: Manager> PooledConnection<M> {
         } = *entry;
         let _ = contained(|| drop(abort_handle));
         let now = sync::now();
-        shared.with(now, |state, actions| state.detached(slot_id, now, actions));
         let (pool, reason) = (&*shared.config.name, CloseReason::Detached);
         let (used, age) = (now.saturating_duration_since(lent_at), now.saturating_duration_since(opened_at));
+        // Told before the slot is free, so that a handler never hears of more connections than there may be.
         shared.emit(|events| events.checked_in(&CheckedIn { pool, id, used }));
         shared.emit(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses: uses + 1 }));
+        shared.with(now, |state, actions| state.detached(slot_id, now, actions));
         conn
     }
 

@@ -51,12 +51,12 @@ pub use builder::Builder;
 pub use closing::CloseReport;
 pub use config::{Config, Problem, SessionPolicy};
 pub use error::{BuildError, GetError, Holder, Report};
-pub use event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened};
+pub use event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused};
 pub use guard::PooledConnection;
 pub use limit::Limit;
 pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};
 pub use pool::Pool;
-pub use reason::CloseReason;
+pub use reason::{CloseReason, RefusalReason};
 pub use stats::{CloseCounts, Histogram, Stats};
 #[doc(hidden)]
 pub use transact::kind;

@@ -1,4 +1,4 @@
-//! Why connections leave a pool.
+//! Why connections leave a pool, and why requests are refused.
 
 use std::fmt;
 
@@ -74,6 +74,38 @@ impl CloseReason {
 }
 
 impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a request for a connection was refused, without a wait or before its time was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalReason {
+    /// No connection can be opened until somebody mends something, such as the password.
+    Connect,
+    /// The pool is closed.
+    Closed,
+    /// Nothing was ready for [`try_get`](crate::Pool::try_get).
+    NotAvailable,
+    /// A hook or a manager's method may not wait for its own pool.
+    CalledFromHook,
+}
+
+impl RefusalReason {
+    /// The reason as a word for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Closed => "closed",
+            Self::NotAvailable => "not_available",
+            Self::CalledFromHook => "called_from_hook",
+        }
+    }
+}
+
+impl fmt::Display for RefusalReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

@@ -37,17 +37,27 @@ pub struct Stats {
     pub opened: u64,
     /// Attempts to connect that failed.
     pub open_failures: u64,
-    /// Loans that did not wait.
+    /// Loans that did not wait. Each request for a connection ends in exactly one of these counters, from here to
+    /// `called_from_hook`; what is in `rejected_at_checkout` is counted twice, and must be taken off.
     pub checked_out_at_once: u64,
     /// Loans that waited.
     pub checked_out_after_waiting: u64,
     /// Loans among these that came to nothing: the borrower's look found the connection broken, or the process had been
     /// frozen and it must be checked first.
     pub rejected_at_checkout: u64,
-    /// Requests that ran out of time.
+    /// Requests that ran out of time, those whose time-out is zero included.
     pub timed_out: u64,
     /// Requests refused because of `max_waiters`.
     pub overloaded: u64,
+    /// Requests refused because nothing can be opened until somebody mends something
+    /// ([`GetError::Connect`](crate::GetError::Connect)).
+    pub refused: u64,
+    /// Requests refused because the pool is closed.
+    pub refused_closed: u64,
+    /// Calls of [`try_get`](crate::Pool::try_get) when nothing was ready.
+    pub not_available: u64,
+    /// Requests refused because a hook or a manager's method may not wait for its own pool.
+    pub called_from_hook: u64,
     /// Loans that ended.
     pub returned: u64,
     /// Returns that needed no reset.
@@ -61,7 +71,8 @@ pub struct Stats {
     /// Connections closed so far, by reason.
     pub closed: CloseCounts,
 
-    /// How long borrowers waited. One who was served while waiting is counted here when its thread wakes.
+    /// How long borrowers waited: those who were served, at once or later, and those who timed out. One who was served while
+    /// waiting is counted here when its thread wakes.
     pub wait_time: Histogram,
     /// How long connections were lent.
     pub use_time: Histogram,

@@ -3,7 +3,8 @@
 //! Repeats of a trouble are told once, and then once in ten seconds with the number left out.
 
 use crate::error::{Holder, Report};
-use crate::event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened};
+use crate::event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused};
+use crate::reason::RefusalReason;
 use crate::sync::{Mutex, now};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ pub(crate) struct Tracing {
     reset_failures: Repeats,
     time_outs: Repeats,
     overloads: Repeats,
+    refusals: Repeats,
+    hook_calls: Repeats,
 }
 
 /// How often the same trouble has come since it was last told.
@@ -112,6 +115,38 @@ impl EventHandler for Tracing {
                     left_out,
                 },
                 "too many wait: {report}"
+            );
+        }
+    }
+
+    fn refused(&self, event: &Refused<'_>) {
+        let repeats = match event.reason {
+            RefusalReason::Connect => &self.refusals,
+            RefusalReason::CalledFromHook => &self.hook_calls,
+            // Asked for, and no trouble.
+            RefusalReason::Closed | RefusalReason::NotAvailable => {
+                return tracing::debug!(
+                    target: "cabrank::checkout",
+                    {
+                        db.client.connection.pool.name = event.pool,
+                        reason = event.reason.as_str(),
+                        wait_time_secs = event.waited.as_secs_f64(),
+                    },
+                    "refused"
+                );
+            }
+        };
+        if let Some(left_out) = repeats.tell() {
+            tracing::warn!(
+                target: "cabrank::checkout",
+                {
+                    db.client.connection.pool.name = event.pool,
+                    reason = event.reason.as_str(),
+                    wait_time_secs = event.waited.as_secs_f64(),
+                    error = event.error,
+                    left_out,
+                },
+                "refused"
             );
         }
     }

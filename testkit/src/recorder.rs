@@ -1,6 +1,8 @@
 //! A recorder of what a pool tells its event handler.
 
-use cabrank::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Holder, OpenFailed, Opened, Report};
+use cabrank::{
+    CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Holder, OpenFailed, Opened, Refused, Report,
+};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// | `open_failed` | `open failed: ` and the error |
 /// | `checked_out`, `checked_in` | `checked out 1`, `checked in 1` |
 /// | `timed_out`, `overloaded` | `timed out: `, `overloaded: ` and the report |
+/// | `refused` | `refused: not_available`: the reason |
 /// | `checked`, `reset` | `checked 1: ok`, `reset 1: ` and the error |
 /// | `closed` | `closed 1: expired after 7`: the reason, and how often it was lent |
 /// | `leaked` | `leaked ` and the pool's name, `: ` and the holder |
@@ -85,6 +88,9 @@ impl EventHandler for Recorder {
     }
     fn overloaded(&self, report: &Report) {
         self.record(format!("overloaded: {report}"));
+    }
+    fn refused(&self, event: &Refused<'_>) {
+        self.record(format!("refused: {}", event.reason));
     }
     fn checked(&self, event: &CallEnded<'_>) {
         self.record(format!("checked {}: {}", event.id, end(event)));

@@ -3,11 +3,13 @@
 use super::{Job, Shared};
 use crate::contain::contained;
 use crate::error::Cause;
+use crate::event::OpenFailed;
 use crate::gate::Refusal;
 use crate::limit::{Fired, Fuse, Limit};
 use crate::manager::{AbortHandle, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
+use crate::state::actions::Action;
 use crate::{seeded, sync};
 use std::error::Error;
 use std::sync::Arc;
@@ -53,6 +55,11 @@ impl<M: Manager> Shared<M> {
         CallOutcome::of(answer, &limit, began)
     }
 
+    /// Tells the handlers that an attempt to connect has failed, or was given up.
+    pub(crate) fn tell_open_failed(&self, error: &(dyn Error + 'static), took: Duration) {
+        self.emit(|events| events.open_failed(&OpenFailed { pool: &self.config.name, error, took }));
+    }
+
     /// Makes a driver call in the returning thread. Nothing ends it from outside: it must be surely small.
     pub(crate) fn call_here<T>(&self, span: Duration, call: impl FnOnce(&Limit) -> T) -> CallOutcome<T> {
         let began = sync::now();
@@ -68,7 +75,9 @@ impl<M: Manager> Shared<M> {
             let written_off = self.with(now, |state, actions| {
                 if state.phase(slot) == Phase::Opening {
                     // It has failed now, not when it returns: the next attempt keeps its distance from this moment.
-                    state.open_failed(Refusal::Unavailable, Cause::connect_overran(fuse.span()), now, actions);
+                    let cause = Cause::connect_overran(fuse.span());
+                    state.open_failed(Refusal::Unavailable, cause.clone(), now, actions);
+                    actions.push(Action::TellGivenUp(cause, fuse.span()));
                 }
                 match fired {
                     // An engine in this process has no socket to shut down: its session ends when the call returns.

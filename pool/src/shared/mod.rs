@@ -81,7 +81,7 @@ impl<M: Manager> Shared<M> {
 
     fn perform(self: &Arc<Self>, actions: ActionsOf<M>) {
         // What runs the user's code comes last: it may take its time, and nothing else may wait for it.
-        let (mut leaks, mut errors) = (Vec::new(), Vec::new());
+        let mut news = Vec::new();
         for action in actions {
             match action {
                 Action::Wake(wake) => wake.wake(),
@@ -100,15 +100,24 @@ impl<M: Manager> Shared<M> {
                 Action::Alarm(at) => {
                     self.workers.schedule_maintenance(at, Job::Tick(Arc::downgrade(self), at));
                 }
-                Action::ReportLeak(holder) => leaks.push(holder),
-                Action::Drop(error) => errors.push(error),
+                Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::Drop(_) => news.push(action),
             }
         }
-        for holder in leaks {
-            self.emit(|events| events.leaked(&self.config.name, &holder));
+        if !news.is_empty() {
+            self.tell(news);
         }
-        for error in errors {
-            let _ = contained(|| drop(error));
+    }
+
+    /// Runs what is the user's: handlers and destructors.
+    #[cold]
+    fn tell(&self, news: ActionsOf<M>) {
+        for action in news {
+            match action {
+                Action::ReportLeak(holder) => self.emit(|events| events.leaked(&self.config.name, &holder)),
+                Action::TellGivenUp(cause, took) => self.tell_open_failed(cause.to_error().as_ref(), took),
+                Action::Drop(error) => drop(contained(|| drop(error))),
+                _ => {}
+            }
         }
     }
 

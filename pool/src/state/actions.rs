@@ -24,6 +24,8 @@ pub(crate) enum Action<C, E> {
     /// The workers may have so many threads more, or less.
     Widen(isize),
     ReportLeak(Holder),
+    /// An attempt to connect was given up after so long.
+    TellGivenUp(Cause<E>, Duration),
     /// The maintenance is due then.
     Alarm(Instant),
     /// Dropping an error runs its owner's code.

@@ -16,6 +16,7 @@ impl<C, E> State<C, E> {
     #[inline]
     pub(crate) fn claim(&mut self, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) -> Claim<C, E> {
         if self.closed {
+            self.counters.refused_closed += 1;
             return Claim::Closed;
         }
         if !self.queue.is_empty() {
@@ -27,7 +28,10 @@ impl<C, E> State<C, E> {
             return Claim::Connection(entry);
         }
         match &self.last_error {
-            Some((Cause::Driver(error), _)) if self.is_hopeless(now) => Claim::Refused(Arc::clone(error)),
+            Some((Cause::Driver(error), _)) if self.is_hopeless(now) => {
+                self.counters.refused += 1;
+                Claim::Refused(Arc::clone(error))
+            }
             _ => Claim::Nothing,
         }
     }
@@ -35,6 +39,17 @@ impl<C, E> State<C, E> {
     /// The caller will not wait, but may ask again: something should be ready then.
     pub(crate) fn want_one(&mut self) {
         self.one_wanted = true;
+    }
+
+    /// As [`want_one`](Self::want_one), for a request that ends so and is no time-out.
+    pub(crate) fn not_available(&mut self) {
+        self.counters.not_available += 1;
+        self.want_one();
+    }
+
+    /// A request was refused unheard.
+    pub(crate) fn called_from_hook(&mut self) {
+        self.counters.called_from_hook += 1;
     }
 
     /// Joins the queue. `None`: it is too long already.
@@ -60,11 +75,11 @@ impl<C, E> State<C, E> {
         actions: &mut Actions<C, E>,
     ) -> Option<Delivery<C, E>> {
         if let Some(delivery) = self.queue.collect(ticket) {
-            return Some(delivery);
+            return Some(self.counted(delivery));
         }
         self.serve_overdue(now, actions);
         if let Some(delivery) = self.queue.collect(ticket) {
-            return Some(delivery);
+            return Some(self.counted(delivery));
         }
         let Some(entry) = self.pop_fresh(now, actions) else {
             self.queue.renew();
@@ -79,7 +94,17 @@ impl<C, E> State<C, E> {
 
     /// A waiter gives up: it is out of the queue, or has what was delivered to it before.
     pub(crate) fn cancel(&mut self, ticket: &Ticket) -> Option<Delivery<C, E>> {
-        self.queue.cancel(ticket)
+        self.queue.cancel(ticket).map(|delivery| self.counted(delivery))
+    }
+
+    /// With what was delivered the request ends. (A loan was counted when it was delivered, for it began then.)
+    fn counted(&mut self, delivery: Delivery<C, E>) -> Delivery<C, E> {
+        match delivery {
+            Delivery::Connection(_) => {}
+            Delivery::Refused(_) => self.counters.refused += 1,
+            Delivery::Closed => self.counters.refused_closed += 1,
+        }
+        delivery
     }
 
     /// A request ran out of time.
@@ -94,7 +119,6 @@ impl<C, E> State<C, E> {
     }
 
     /// A loan ends: the connection is closed, reset, or ready for the next, in the order that [`put`](Self::put) asks.
-    /// Returns how long the loan was.
     #[inline]
     pub(crate) fn check_in(
         &mut self,
@@ -102,17 +126,15 @@ impl<C, E> State<C, E> {
         needs_reset: bool,
         now: Instant,
         actions: &mut Actions<C, E>,
-    ) -> Duration {
-        let used = now.saturating_duration_since(entry.lent_at);
+    ) {
         entry.last_used = now;
         self.counters.returned += 1;
-        self.counters.use_time.record(used);
+        self.counters.use_time.record(now.saturating_duration_since(entry.lent_at));
         if self.slots.get(entry.slot_id).comes_back() {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
         if !needs_reset {
-            self.put(entry, now, actions);
-            return used;
+            return self.put(entry, now, actions);
         }
         match self.unwanted(&entry, now) {
             Some(reason) => self.close_entry(entry, reason, now, actions),
@@ -122,7 +144,6 @@ impl<C, E> State<C, E> {
                 actions.push(Action::Reset(entry));
             }
         }
-        used
     }
 
     pub(crate) fn reset_skipped(&mut self) {

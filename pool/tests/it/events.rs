@@ -95,3 +95,107 @@ fn an_event_handler_may_use_the_pool() {
     asks.0.lock().unwrap().take();
     server.assert_closes_clean(&pool);
 }
+
+#[test]
+fn every_request_ends_in_one_counter_and_one_event() {
+    let server = FakeServer::new();
+    let recorder = server.recorder();
+    let pool = builder()
+        .max_size(1)
+        .max_waiters(1)
+        .event_handler(Arc::clone(&recorder) as _)
+        .on_open(server.set_up())
+        .build_lazy(server.manager())
+        .unwrap();
+    let mut requests = 0;
+    let mut ask = |asked: u32| requests += u64::from(asked);
+    // Served while it waits, served at once, timed out twice, and nothing there for one that does not wait.
+    drop(pool.get().unwrap());
+    let held = pool.get().unwrap();
+    assert!(pool.get_timeout(ms(1)).is_err() && pool.get_timeout(Duration::ZERO).is_err());
+    assert!(pool.try_get().is_none());
+    ask(5);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| pool.get());
+        eventually("one waits", || pool.stats().waiting == 1);
+        assert!(matches!(pool.get(), Err(cabrank::GetError::Overloaded(_))));
+        drop(held);
+        drop(waiter.join().unwrap().unwrap());
+    });
+    drop(pool.try_get().unwrap());
+    ask(3);
+    // Given one that is dead, and then another: that is one request.
+    server.next(Call::HasBroken, Outcome::Err(Fault::Fatal));
+    drop(pool.get().unwrap());
+    ask(1);
+    // Nothing can be opened: one is refused that waited, one at once, and one that would not wait.
+    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
+    pool.evict_all();
+    assert!(matches!(pool.get(), Err(cabrank::GetError::Connect(_))));
+    assert!(matches!(pool.get(), Err(cabrank::GetError::Connect(_))));
+    assert!(pool.try_get().is_none());
+    ask(3);
+    server.heal();
+    pool.evict_all();
+    drop(pool.get().unwrap());
+    ask(1);
+    // Closed while one waits, and after.
+    let held = pool.get().unwrap();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| pool.get());
+        eventually("one waits", || pool.stats().waiting == 1);
+        pool.close();
+        assert!(waiter.join().unwrap().unwrap_err().is_closed());
+    });
+    assert!(pool.get().is_err() && pool.try_get().is_none());
+    ask(4);
+    drop(held);
+
+    let stats = pool.stats();
+    let served = stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout;
+    let counted = [
+        (served, "checked out"),
+        (stats.timed_out, "timed out"),
+        (stats.overloaded, "overloaded"),
+        (stats.refused, "refused: connect"),
+        (stats.refused_closed, "refused: closed"),
+        (stats.not_available, "refused: not_available"),
+        (stats.called_from_hook, "refused: called_from_hook"),
+    ];
+    for (count, event) in counted {
+        assert_eq!(recorder.count(event) as u64, count, "{event:?} in {:#?}", recorder.events());
+    }
+    assert_eq!(counted.map(|(count, _)| count), [7, 2, 1, 3, 3, 1, 0]);
+    assert_eq!(counted.iter().map(|(count, _)| count).sum::<u64>(), requests);
+    server.assert_closes_clean(&pool);
+}
+
+#[test]
+fn a_request_that_is_refused_in_a_hook_is_counted_and_told_once() {
+    /// Asks in the worker that opens a connection, and again when it hears that it was refused.
+    struct Asks(Mutex<Option<crate::support::Pool>>, Arc<cabrank_testing::Recorder>);
+    impl Asks {
+        fn ask(&self) {
+            let pool = self.0.lock().unwrap().clone().expect("it has its pool");
+            assert!(matches!(pool.get(), Err(cabrank::GetError::CalledFromHook)));
+        }
+    }
+    impl cabrank::EventHandler for Asks {
+        fn opened(&self, _: &cabrank::Opened<'_>) {
+            self.ask();
+        }
+        fn refused(&self, event: &cabrank::Refused<'_>) {
+            cabrank::EventHandler::refused(&*self.1, event);
+            self.ask();
+        }
+    }
+    let server = FakeServer::new();
+    let asks = Arc::new(Asks(Mutex::default(), cabrank_testing::Recorder::new()));
+    let pool = builder().max_size(1).event_handler(asks.clone()).build_lazy(server.manager()).unwrap();
+    *asks.0.lock().unwrap() = Some(pool.clone());
+    drop(pool.get().unwrap());
+    assert_eq!(asks.1.events(), ["refused: called_from_hook"]);
+    assert_eq!(pool.stats().called_from_hook, 2);
+    asks.0.lock().unwrap().take();
+    server.assert_closes_clean(&pool);
+}

@@ -4,7 +4,8 @@ use crate::support::{SLACK, builder, hold, ms, pool_of};
 use cabrank::{Fault, PooledConnection};
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::panics::ORDERED;
-use cabrank_testing::{eventually, timed};
+use cabrank_testing::{Recorder, eventually, timed};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -148,6 +149,49 @@ fn a_look_up_that_hangs_gives_its_slot_back_and_costs_a_thread_until_it_returns(
     eventually("they came back", || pool.stats().abandoned == 0);
     assert_eq!(server.count(Call::Connect), 1, "what they found late was not used");
     assert!(pool.close_within(Duration::from_secs(10)).is_clean());
+}
+
+#[test]
+fn a_pool_of_which_too_many_calls_hang_says_so_and_goes_on_when_they_return() {
+    let (server, recorder) = (FakeServer::new(), Recorder::new());
+    server.allow(1);
+    let settings = builder().max_size(1).connect_timeout(ms(10)).backoff(ms(10), ms(10));
+    let pool = settings.event_handler(Arc::clone(&recorder) as _).build_lazy(server.manager()).unwrap();
+    server.order(Call::LookUp, Outcome::Stuck);
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(pool.get_timeout(Duration::from_secs(60)).expect("served when they return")));
+        eventually("eight look-ups hang", || pool.stats().abandoned == 8);
+        // Each was told of when it was given up.
+        eventually("all are told", || recorder.count("open failed: connecting took longer than 10ms") == 8);
+        let error = pool.get_timeout(ms(100)).unwrap_err();
+        assert_eq!(server.count(Call::LookUp), 8, "there is an end to that");
+        for part in [", 8 abandoned, ", "; no more are opened until one of the calls that were given up returns"] {
+            assert!(error.to_string().contains(part), "{part:?} is missing in {error}");
+        }
+        assert!(error.report().unwrap().opens_no_more);
+        server.heal();
+    });
+    eventually("they came back", || pool.stats().abandoned == 0);
+    assert_eq!((recorder.count("open failed") as u64, recorder.count("opened")), (pool.stats().open_failures, 1));
+    assert_eq!(pool.stats().open_failures, 8, "none is told a second time");
+    server.assert_no_leaks(&pool);
+    server.assert_closes_clean(&pool);
+}
+
+#[test]
+fn an_attempt_that_is_given_up_is_told_then_and_not_when_it_returns() {
+    let (server, recorder) = (FakeServer::new(), Recorder::new());
+    let settings = builder().max_size(1).connect_timeout(ms(10));
+    let pool = settings.event_handler(Arc::clone(&recorder) as _).build_lazy(server.manager()).unwrap();
+    server.next(Call::Connect, Outcome::Stuck);
+    assert!(pool.try_get().is_none());
+    eventually("it is told", || recorder.count("open failed: connecting took longer than 10ms") == 1);
+    assert_eq!((server.now_in(Call::Connect), pool.stats().stuck), (1, 1), "it hangs on");
+    server.release(Call::Connect);
+    eventually("it came back", || pool.stats().opening == 0 && server.live() == 0);
+    drop(pool.get().unwrap());
+    assert_eq!((recorder.count("open failed"), pool.stats().open_failures), (1, 1));
+    server.assert_closes_clean(&pool);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod close;
 mod config;
 mod errors;
 mod events;
+mod gauges;
 mod growth;
 mod lifetime;
 mod limit;

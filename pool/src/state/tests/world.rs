@@ -103,7 +103,7 @@ impl World {
                 Action::Abort(slot, _) => self.abort(slot),
                 Action::ReportLeak(holder) => self.check_leak(holder.id),
                 Action::Alarm(at) => self.alarms.push(at),
-                Action::Widen(_) | Action::Drop(_) => {}
+                Action::Widen(_) | Action::TellGivenUp(..) | Action::Drop(_) => {}
             }
         }
         result

@@ -154,7 +154,7 @@ impl World {
                 }
                 Action::Abort(slot, call) => self.order_abort(slot, &call),
                 Action::Alarm(at) => self.due(at, Event::Alarm(at)),
-                Action::ReportLeak(_) | Action::Widen(_) | Action::Drop(_) => {}
+                Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::Widen(_) | Action::Drop(_) => {}
             }
         }
         result

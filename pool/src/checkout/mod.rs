@@ -1,17 +1,20 @@
-//! The way out: from a request to a connection that has been looked at.
+//! The way out: from a request to a connection that has been looked at. What is said to a request that gets none is
+//! `refusal.rs`.
 
+mod refusal;
+
+use crate::checkout::refusal::{Refusal, Unserved};
 use crate::contain::contained;
 use crate::entry::Entry;
 use crate::error::GetError;
 use crate::event::CheckedOut;
 use crate::manager::Manager;
 use crate::queue::Ticket;
-use crate::reason::CloseReason;
+use crate::reason::{CloseReason, RefusalReason};
 use crate::seeded;
 use crate::shared::{Held, Shared, SlottedConnection};
 use crate::slots::Borrower;
 use crate::state::actions::{Claim, Delivery};
-use crate::state::reports::Snapshot;
 use crate::sync;
 use crate::sync::after;
 use crate::waiter::{Waiter, Wake};
@@ -30,14 +33,14 @@ pub(crate) fn checkout<M: Manager>(
     call_site: &'static Location<'static>,
 ) -> Result<Held<M>, GetError<M::Error>> {
     if shared.workers.is_current() {
-        return Err(GetError::CalledFromHook);
+        return Err(refusal::refuse_hook(shared));
     }
     let request = Request::new(shared, timeout, call_site);
     let (mut now, mut round) = (request.start, Round::First);
     loop {
         let mut entry = match request.take(now, round) {
             Ok(entry) => entry,
-            Err(unserved) => return Err(request.refuse(unserved)),
+            Err(unserved) => return Err(unserved.tell(shared, request.start, request.borrower)),
         };
         match request.look_at(&mut entry) {
             Ok(()) => return Ok(request.lend(entry)),
@@ -58,17 +61,27 @@ pub(crate) fn try_checkout<M: Manager>(
         let claim = shared.with(now, |state, actions| {
             let claim = state.claim(now, request.borrower, actions);
             if matches!(claim, Claim::Nothing) {
-                state.want_one();
+                state.not_available();
             }
             claim
         });
-        let Claim::Connection(mut entry) = claim else { return None };
-        entry.lent_at = now;
-        match request.look_at(&mut entry) {
-            Ok(()) => return Some(request.lend(entry)),
-            Err(doubt) => request.reject(entry, doubt),
-        }
-        now = sync::now();
+        let (reason, error) = match claim {
+            Claim::Connection(mut entry) => {
+                entry.lent_at = now;
+                match request.look_at(&mut entry) {
+                    Ok(()) => return Some(request.lend(entry)),
+                    Err(doubt) => request.reject(entry, doubt),
+                }
+                now = sync::now();
+                continue;
+            }
+            Claim::Nothing => (RefusalReason::NotAvailable, None),
+            Claim::Refused(error) => (RefusalReason::Connect, Some(error)),
+            Claim::Closed => (RefusalReason::Closed, None),
+        };
+        let waited = now.saturating_duration_since(request.start);
+        refusal::tell(shared, reason, waited, error.as_deref().map(|error| error as _));
+        return None;
     }
 }
 
@@ -98,15 +111,7 @@ enum Round {
 enum Start<C, E> {
     Have(Box<Entry<C>>),
     Queued(Ticket, Arc<Waiter>),
-    Unserved(Unserved<E>),
-}
-
-/// Why a request gets no connection, and how things stood then.
-enum Unserved<E> {
-    TimedOut(Box<Snapshot<E>>, Instant),
-    Overloaded(Box<Snapshot<E>>, Instant),
-    Refused(Arc<E>),
-    Closed,
+    Unserved(Refusal<E>),
 }
 
 impl<'a, M: Manager> Request<'a, M> {
@@ -126,12 +131,12 @@ impl<'a, M: Manager> Request<'a, M> {
         let start = self.shared.with(now, |state, actions| {
             match looked.unwrap_or_else(|| state.claim(now, self.borrower, actions)) {
                 Claim::Connection(entry) => Start::Have(entry),
-                Claim::Closed => Start::Unserved(Unserved::Closed),
-                Claim::Refused(error) => Start::Unserved(Unserved::Refused(error)),
+                Claim::Closed => Start::Unserved(Refusal::Closed),
+                Claim::Refused(error) => Start::Unserved(Refusal::Connect(error)),
                 Claim::Nothing if self.timeout.is_zero() => {
                     state.timed_out(now.saturating_duration_since(self.start));
                     state.want_one();
-                    Start::Unserved(Unserved::TimedOut(state.snapshot(), now))
+                    Start::Unserved(Refusal::TimedOut(state.snapshot()))
                 }
                 Claim::Nothing => {
                     let waiter = own_waiter();
@@ -142,7 +147,7 @@ impl<'a, M: Manager> Request<'a, M> {
                     };
                     match ticket {
                         Some(ticket) => Start::Queued(ticket, waiter),
-                        None => Start::Unserved(Unserved::Overloaded(state.snapshot(), now)),
+                        None => Start::Unserved(Refusal::Overloaded(state.snapshot())),
                     }
                 }
             }
@@ -153,7 +158,7 @@ impl<'a, M: Manager> Request<'a, M> {
                 Ok(entry)
             }
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
-            Start::Unserved(unserved) => Err(unserved),
+            Start::Unserved(refusal) => Err(refusal.at(now)),
         }
     }
 
@@ -182,11 +187,11 @@ impl<'a, M: Manager> Request<'a, M> {
                         state.served_after(waited);
                         Some(Ok(entry))
                     }
-                    Some(Delivery::Refused(error)) => Some(Err(Unserved::Refused(error))),
-                    Some(Delivery::Closed) => Some(Err(Unserved::Closed)),
+                    Some(Delivery::Refused(error)) => Some(Err(Refusal::Connect(error))),
+                    Some(Delivery::Closed) => Some(Err(Refusal::Closed)),
                     None if over => {
                         state.timed_out(waited);
-                        Some(Err(Unserved::TimedOut(state.snapshot(), now)))
+                        Some(Err(Refusal::TimedOut(state.snapshot())))
                     }
                     None => None,
                 }
@@ -196,11 +201,11 @@ impl<'a, M: Manager> Request<'a, M> {
                     entry.lent_at = now;
                     return Ok(entry);
                 }
-                Some(Err(unserved)) => {
-                    if matches!(unserved, Unserved::TimedOut(..)) && seeded::bug("looks_and_cancels_apart") {
+                Some(Err(refusal)) => {
+                    if matches!(refusal, Refusal::TimedOut(..)) && seeded::bug("looks_and_cancels_apart") {
                         drop(self.shared.with(now, |state, _| state.cancel(ticket)));
                     }
-                    return Err(unserved);
+                    return Err(refusal.at(now));
                 }
                 None if seeded::bug("clears_its_token_before_it_parks_again") => drop(waiter.park(Some(now))),
                 None if seeded::bug("takes_what_is_idle_in_a_second_transaction") => {
@@ -212,29 +217,6 @@ impl<'a, M: Manager> Request<'a, M> {
                 }
                 None => {}
             }
-        }
-    }
-
-    /// Tells that there is no connection, and why. What is to be said is put together here, outside the lock.
-    #[cold]
-    fn refuse(&self, unserved: Unserved<M::Error>) -> GetError<M::Error> {
-        let report = |snapshot: Box<Snapshot<M::Error>>, now: Instant| {
-            let waited = now.saturating_duration_since(self.start);
-            snapshot.report(&self.shared.config.name, waited, self.borrower.thread, now)
-        };
-        match unserved {
-            Unserved::TimedOut(snapshot, now) => {
-                let report = report(snapshot, now);
-                self.shared.emit(|events| events.timed_out(&report));
-                GetError::Timeout(report)
-            }
-            Unserved::Overloaded(snapshot, now) => {
-                let report = report(snapshot, now);
-                self.shared.emit(|events| events.overloaded(&report));
-                GetError::Overloaded(report)
-            }
-            Unserved::Refused(error) => GetError::Connect(error),
-            Unserved::Closed => GetError::Closed,
         }
     }
 
