@@ -11,6 +11,7 @@ use crate::state::reports::BuildProgress;
 use crate::sync;
 use crate::sync::after;
 use crate::waiter::{Waiter, Wake};
+use crate::workers::WorkerSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,7 @@ impl<M: Manager> Builder<M> {
         Self { config, on_open: None, events: None }
     }
 
-    /// The pool's name, in errors, events and thread names. Default: `"cabrank"`.
+    /// The pool's name, in errors and events. Default: `"cabrank"`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.config.name = name.into();
         self
@@ -213,6 +214,11 @@ impl<M: Manager> Builder<M> {
     #[doc(alias = "build_unchecked")]
     #[doc(alias = "connect_lazy")]
     pub fn build_lazy(self, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
+        self.build_on(&WorkerSet::of_this_process(), manager)
+    }
+
+    /// Builds the pool on this set of workers.
+    pub(crate) fn build_on(self, set: &WorkerSet, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
         let problems = self.config.problems();
         if !problems.is_empty() {
             return Err(BuildError::Config(problems));
@@ -223,7 +229,7 @@ impl<M: Manager> Builder<M> {
             #[cfg(feature = "tracing")]
             tracing: crate::trace::Tracing::default(),
         };
-        let shared = Shared::new(manager, self.config, hooks, driver_calls::run);
+        let shared = Shared::new(manager, self.config, hooks, set, driver_calls::run);
         // An empty transaction: settling begins to open what `min_idle` asks for.
         shared.with(sync::now(), |_, _| ());
         Ok(Pool::new(shared))
@@ -259,7 +265,7 @@ fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>
                 Err(snapshot) => BuildError::Timeout(snapshot.report(&shared.config.name, waited, 0, now)),
             });
         }
-        waiter.park(look_again.filter(|&again| again > now).into_iter().chain(deadline).min());
+        shared.workers.park(&waiter, look_again.filter(|&again| again > now).into_iter().chain(deadline).min());
     }
 }
 

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the workers.
 #[inline]
 pub(crate) fn checkin<M: Manager>(held: Held<M>) {
+    if !held.slotted.slot.shared().is_at_home() {
+        return held.leave_to_parent();
+    }
     let (shared, mut entry) = held.into_entry();
     entry.uses += 1;
     let mut now = sync::now();
@@ -30,7 +33,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
     if need == Need::WasReset {
         now = sync::now();
     }
-    shared.with(now, |state, actions| {
+    shared.with_at_home(now, |state, actions| {
         if entry.condemned == Some(CloseReason::Broken) {
             state.died(&entry);
         }

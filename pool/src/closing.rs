@@ -25,7 +25,7 @@ pub struct CloseReport {
     pub left: Vec<Holder>,
     /// Connections that were not gone by the deadline: those of `left`, and those in a driver call that has not returned.
     pub connections_left: usize,
-    /// Worker threads that had not ended by the deadline.
+    /// Worker threads that were still inside this pool's calls at the deadline.
     pub threads_left: usize,
 }
 
@@ -66,7 +66,7 @@ impl<M: Manager> Pool<M> {
         shared.close();
         let begin = sync::now();
         let mut report = CloseReport::default();
-        if !shared.workers.is_current() {
+        if !shared.workers.is_current() && shared.is_at_home() {
             let deadline = after(begin, span);
             let grace = (span / 2).min(LONGEST_GRACE);
             let before_deadline = |grace| deadline.and_then(|deadline| deadline.checked_sub(grace));
@@ -99,7 +99,7 @@ fn is_empty_by<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -
         if occupied == 0 || deadline.is_some_and(|deadline| deadline <= now) {
             return occupied == 0;
         }
-        waiter.park(deadline);
+        shared.workers.park(&waiter, deadline);
     }
 }
 
@@ -119,6 +119,8 @@ fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration, cancelled: 
 /// server at the other end.
 fn abort_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
     let now = sync::now();
+    // What has not begun needs no goodbye any more.
+    shared.workers.change_background(Job::hasten);
     let lent = shared.with(now, |state, actions| {
         state.abort_calls(actions);
         state.lent_abort_handles(now)
@@ -126,16 +128,19 @@ fn abort_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
     let mut aborted = Vec::new();
     for (slot, holder, abort_handle) in lent {
         let Some(abort_handle) = abort_handle.as_ref().and_then(Weak::upgrade) else { continue };
-        let _ = contained(|| abort_handle.abort());
-        let _ = contained(|| drop(abort_handle));
-        if M::REMOTE {
-            shared.with(now, |state, actions| {
-                if state.is_lent(slot, holder.id) || seeded::bug("aborts_what_came_back") {
-                    state.aborted(slot, now, actions);
-                }
-            });
-            aborted.push(holder);
+        // It may have come back just now. Asked before the abort, which makes its holder return it.
+        let is_lent = shared.with(now, |state, _| {
+            let is_lent = state.is_lent(slot, holder.id) || seeded::bug("aborts_what_came_back");
+            if is_lent && M::REMOTE {
+                state.aborted(slot, now);
+            }
+            is_lent
+        });
+        if is_lent {
+            let _ = contained(|| abort_handle.abort());
         }
+        let _ = contained(|| drop(abort_handle));
+        aborted.extend((is_lent && M::REMOTE).then_some(holder));
     }
     aborted
 }

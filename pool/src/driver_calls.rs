@@ -1,4 +1,4 @@
-//! What the workers do: open, check, reset and close connections, end calls that overrun, and the maintenance.
+//! What the workers do: open, check, reset and close connections, and cancel what runs on them.
 //!
 //! Every driver call that may block is made here, under a [`Limit`](crate::Limit).
 
@@ -23,28 +23,20 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
         Job::Open { slot, limit, generation } => open(slot, limit, generation),
         Job::Check(held) => check(held),
         Job::Reset(held) => reset(held),
-        Job::Close(held, reason) => close(held, reason),
+        Job::Close { held, reason, since, hastened } => close(held, reason, since, hastened),
         Job::Cancel { pool, abort_handle, limit, holder, cancelled } => {
             cancel(&pool, &*abort_handle, limit, holder, &cancelled)
         }
-        Job::Fire(fuse) => fuse.fire(|_| ()),
-        Job::EndCall { pool, slot, fuse, worker_id } => {
-            if let Some(shared) = pool.upgrade() {
-                shared.end_call(slot, &fuse, worker_id);
-            }
-        }
-        Job::Tick(pool, alarm) => {
-            if let Some(shared) = pool.upgrade() {
-                let (now, wall) = (sync::now(), sync::wall());
-                shared.with(now, |state, actions| state.tick(alarm, now, wall, actions));
-            }
-        }
+        Job::Tell(pool, news) => pool.tell(news),
     }
 }
 
 /// Opens a connection. It goes to the head of the queue when it is ready, not to the one who asked.
 fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     let shared = Arc::clone(slot.shared());
+    if shared.with(sync::now(), |state, _| state.is_closed()) {
+        return; // It was closed before there was a thread for this: no session is begun any more.
+    }
     let CallOutcome { answer, over, took, ended } = shared.call(slot.id(), limit, None, |limit| {
         let mut conn = shared.manager.connect(limit)?;
         let abort_handle: Option<Arc<dyn AbortHandle>> = shared.manager.abort_handle(&conn).map(Arc::from);
@@ -153,12 +145,13 @@ fn reset<M: Manager>(mut held: Held<M>) {
 fn close_now<M: Manager>(held: Held<M>, reason: CloseReason) {
     let now = sync::now();
     held.slotted.slot.shared().with(now, |state, _| state.closing(held.slot_id, reason, now));
-    close(held, reason);
+    close(held, reason, now, false);
 }
 
 /// Says goodbye to a healthy connection and waits for the server to end the session; the slot stays taken until then.
-/// One that is dead, or may be, is aborted, and its slot is back at once. Either way it is told before the slot is free.
-fn close<M: Manager>(held: Held<M>, reason: CloseReason) {
+/// One that is dead, or may be, is aborted, and its slot is back at once; so is one whose slot is wanted, or that waited for a
+/// thread until its time was over. Either way it is told before the slot is free.
+fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastened: bool) {
     let Entry { slotted: SlottedConnection { slot, conn }, abort_handle, id, opened_at, uses, untold, .. } =
         held.unbox();
     let shared = Arc::clone(slot.shared());
@@ -170,19 +163,20 @@ fn close<M: Manager>(held: Held<M>, reason: CloseReason) {
         let age = ended.saturating_duration_since(opened_at);
         shared.emit(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses }));
     };
-    if let Some(aborted) = abort_handle.as_ref().filter(|_| !reason.is_orderly()) {
+    let left = span.saturating_sub(sync::now().saturating_duration_since(since));
+    if reason.is_orderly() && !hastened && !left.is_zero() {
+        tell(shared.call(slot.id(), left, abort_handle.as_ref(), |limit| shared.manager.close(conn, limit)).ended);
+    } else if let Some(aborted) = &abort_handle {
         let _ = contained(|| aborted.abort());
         let now = sync::now();
         if M::REMOTE {
             tell(now);
-            shared.with(now, |state, actions| state.aborted(slot.id(), now, actions));
+            shared.with(now, |state, _| state.aborted(slot.id(), now));
         }
         let outcome = shared.call(slot.id(), span, None, |_| drop(conn));
         if !M::REMOTE {
             tell(outcome.ended);
         }
-    } else if reason.is_orderly() {
-        tell(shared.call(slot.id(), span, abort_handle.as_ref(), |limit| shared.manager.close(conn, limit)).ended);
     } else {
         tell(shared.call(slot.id(), span, None, |_| drop(conn)).ended);
     }
@@ -199,7 +193,8 @@ fn cancel<M: Manager>(
     cancelled: &Sender<Holder>,
 ) {
     let limit = Limit::new(&shared.name, sync::now(), span);
-    let alarm = limit.deadline().map(|at| shared.workers.at(at, Job::Fire(limit.fuse())));
+    let fuse = limit.fuse();
+    let alarm = limit.deadline().map(|at| shared.workers.at(at, move || fuse.fire(|_| ())));
     if let Ok(true) = contained(|| abort_handle.cancel(&limit)) {
         // If nobody listens any more, the closing is over.
         let _ = cancelled.send(holder);

@@ -21,9 +21,12 @@ pub enum GetError<E> {
     Overloaded(Box<Report>),
     /// The pool is closed.
     Closed,
-    /// Called in a worker thread of this very pool, by `on_open`, a manager's method or an event handler: it would wait for
+    /// Called in a worker that works for this very pool, by `on_open`, a manager's method or an event handler: it would wait for
     /// itself.
     CalledFromHook,
+    /// Called in a child of `fork`, of a pool that was built in the parent: its connections are the parent's. No handler is told.
+    /// Build a pool in the child.
+    Forked,
 }
 
 impl<E> GetError<E> {
@@ -56,6 +59,7 @@ impl<E: Error + 'static> fmt::Display for GetError<E> {
             Self::Overloaded(report) => write!(f, "too many threads wait for a connection: {report}"),
             Self::Closed => f.write_str("the pool is closed"),
             Self::CalledFromHook => f.write_str("a hook or manager method may not wait for its own pool"),
+            Self::Forked => f.write_str("the pool was built before this process was forked: build one in the child"),
         }
     }
 }

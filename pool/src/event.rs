@@ -9,9 +9,10 @@ use std::time::Duration;
 ///
 /// Called without the pool's lock, in the thread where the thing happened: a caller's thread for `checked_out`, `checked_in`,
 /// `timed_out`, `overloaded` and `refused`, for `closed` when a connection is detached, and for `reset` where an engine in this
-/// process is reset in the returning thread; a worker for the rest, and for `checked_in` when the returning thread panics. A panic in
-/// a handler is swallowed. A handler must not block: `checked_out` and `checked_in` are on the way of every loan, and a handler that
-/// holds up a worker holds up those who wait for it.
+/// process is reset in the returning thread; a worker for the rest, never the timer, and for `checked_in` when the returning thread
+/// panics. A panic in a handler is swallowed. A handler must not block: `checked_out` and `checked_in` are on the way of every loan,
+/// and a handler that holds up a worker holds up those who wait for its connection. It may use other pools, and of its own all that
+/// does not wait: [`get`](crate::Pool::get) in a worker of this pool is refused.
 ///
 /// # Order
 ///

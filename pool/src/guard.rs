@@ -89,7 +89,9 @@ impl<M: Manager> PooledConnection<M> {
         // Told before the slot is free, so that a handler never hears of more connections than there may be.
         shared.emit(|events| events.checked_in(&CheckedIn { pool, id, used }));
         shared.emit(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses: uses + 1 }));
-        shared.with(now, |state, actions| state.detached(slot_id, now, actions));
+        if shared.is_at_home() {
+            shared.with(now, |state, _| state.detached(slot_id, now));
+        }
         conn
     }
 

@@ -44,8 +44,9 @@ impl Limit {
 
     /// Registers how this call is aborted, in place of what was registered before.
     ///
-    /// `abort` runs at most once, in a worker thread, and at once in this thread if the call is over already. It must not
-    /// block, and must own what it touches: shut down a duplicated descriptor or set a shared flag, never use a raw number.
+    /// `abort` runs at most once, in the timer's thread, and at once in this thread if the call is over already. It must not
+    /// block, for the timer is that of all pools of the process, and must own what it touches: shut down a duplicated descriptor
+    /// or set a shared flag, never use a raw number.
     /// Without an abort a call that hangs keeps its slot until it returns (counted as `stuck`).
     pub fn on_abort(&self, abort: impl FnOnce() + Send + 'static) {
         let abort: Abort = Box::new(abort);
@@ -142,7 +143,8 @@ impl Fuse {
 
         let fired = match abort {
             unused if unabortable => {
-                let _ = contained(|| drop(unused));
+                // A destructor of the user's: the call's own thread runs it.
+                self.0.state.lock().abort = unused;
                 Fired::WrittenOff
             }
             Some(abort) => {

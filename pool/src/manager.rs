@@ -208,7 +208,8 @@ pub trait AbortHandle: Send + Sync + 'static {
 
     /// Shuts the connection down: whatever call is running on it fails soon.
     ///
-    /// Must not block, and must own what it touches (a duplicated descriptor, never a raw number).
+    /// Called in the timer's thread when a call overruns, in the thread that calls `close_within`, and in a worker. Must not block, for
+    /// the timer is that of all pools of the process, and must own what it touches (a duplicated descriptor, never a raw number).
     fn abort(&self);
 }
 

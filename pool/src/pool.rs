@@ -47,6 +47,10 @@ struct Handle<M: Manager> {
 impl<M: Manager> Drop for Handle<M> {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
+            if !shared.is_at_home() {
+                // What it has is the parent's: a destructor of the driver's would say goodbye on the parent's sockets.
+                return std::mem::forget(shared);
+            }
             shared.close();
             // With the last of it go the manager and the hooks, whose destructors are the user's.
             let _ = contained(|| drop(shared));
@@ -151,7 +155,7 @@ impl<M: Manager> Pool<M> {
         let now = sync::now();
         let looked = seeded::bug("reads_the_sizes_before_it_locks");
         let looked = looked.then(|| self.shared().with(now, |state, _| state.sizes()));
-        let most = self.shared().with(now, |state, actions| {
+        self.shared().with(now, |state, actions| {
             let (old_max, old_min) = looked.unwrap_or_else(|| state.sizes());
             let max_size = max_size.map_or(old_max, |size| size as usize);
             let min_idle = min_idle.map_or(old_min, |size| size as usize);
@@ -160,10 +164,8 @@ impl<M: Manager> Pool<M> {
                 return Err(problems);
             }
             state.resize(max_size, min_idle, now, actions);
-            Ok(max_size)
-        })?;
-        self.shared().workers.widen_to(most.saturating_add(1));
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Closes all connections that are open now: idle ones at once, lent ones when they come back. For new credentials, a

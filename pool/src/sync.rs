@@ -9,7 +9,8 @@
 pub(crate) use imp::MutexGuard;
 /// What tells a parked thread that it was meant.
 pub(crate) use imp::atomic::AtomicBool as WaitFlag;
-pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+pub(crate) use std::sync::OnceLock;
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) use std::sync::mpsc::{Sender, channel};
 pub(crate) use std::thread::JoinHandle;
 
@@ -22,7 +23,6 @@ use std::cell::Cell;
 use std::sync as imp;
 #[cfg(not(loom))]
 use std::sync::TryLockError;
-use std::sync::atomic::AtomicUsize;
 #[cfg(not(loom))]
 use std::time::SystemTime;
 use std::time::{Duration, Instant};
@@ -196,20 +196,27 @@ pub(crate) fn after(at: Instant, span: Duration) -> Option<Instant> {
 }
 
 /// Starts a thread. An error means that there can be no more for now.
-#[cfg(not(loom))]
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    #[cfg(test)]
-    if name == FULL && IS_FULL.load(Ordering::SeqCst) {
-        return Err(std::io::ErrorKind::WouldBlock.into());
-    }
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// Workers of this name, in a test, get no threads while the machine is said to be full.
-#[cfg(all(test, not(loom)))]
-pub(crate) const FULL: &str = "full";
-#[cfg(all(test, not(loom)))]
-pub(crate) static IS_FULL: AtomicBool = AtomicBool::new(true);
+/// The process in which something was made. A child of `fork` has its memory, but none of its threads.
+#[derive(Debug)]
+pub(crate) struct Process(forkguard::Guard);
+
+impl Process {
+    pub(crate) fn current() -> Self {
+        // It fails for want of memory alone, as any allocation may.
+        Self(forkguard::new())
+    }
+
+    /// Is this still the process in which it was made? Costs a look at a number in memory, and no call of the system's.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        // The guard notes what it has seen; a copy leaves it as it was.
+        !self.0.clone().detected_fork()
+    }
+}
 
 /// Sleeps, between two attempts at a transaction.
 pub(crate) fn pause(span: Duration) {

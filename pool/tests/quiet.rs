@@ -28,13 +28,30 @@ impl cabrank::Manager for Files {
     }
 }
 
-/// How many threads there are whose names begin so. A pool's workers bear their pool's name; the harness starts threads of
-/// its own when it likes.
-fn workers(name: &str) -> usize {
+/// A driver whose connections cost nothing, to have many of them.
+struct Nothing;
+
+impl cabrank::Manager for Nothing {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    fn connect(&self, _: &cabrank::Limit) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+    fn is_valid(&self, (): &mut (), _: &cabrank::Limit) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+    fn has_broken(&self, (): &mut ()) -> bool {
+        false
+    }
+}
+
+/// How many threads of cabrank's there are: workers, and the timer. The harness starts threads of its own when it likes.
+fn threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     // A thread may end while it is looked at.
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    names.filter(|comm| comm.trim_end().starts_with(name)).count()
+    names.filter(|comm| ["cabrank-worker", "cabrank-timer"].contains(&comm.trim_end())).count()
 }
 
 fn descriptors() -> usize {
@@ -47,22 +64,21 @@ fn a_hundred_pools_leave_no_thread_and_no_descriptor() {
     let before = descriptors();
     let (mut most_threads, mut most_descriptors) = (0, before);
     for round in 0..100 {
-        let name = format!("hundred-{round}.");
-        let settings = cabrank::Pool::builder().name(&name).max_size(4).min_idle(2).check_after(Duration::ZERO);
+        let settings = cabrank::Pool::builder().max_size(4).min_idle(2).check_after(Duration::ZERO);
         let pool = settings.build(Files).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..5).for_each(|_| drop(pool.get().unwrap())));
             }
         });
-        most_threads = most_threads.max(workers(&name));
+        most_threads = most_threads.max(threads());
         most_descriptors = most_descriptors.max(descriptors());
         match round % 4 {
             0 => {
                 let report = pool.close_within(Duration::from_secs(10));
                 assert!(report.is_clean(), "{report}");
-                // They are joined; the kernel takes a moment to strike them from its list.
-                eventually("its threads are gone", || workers(&name) == 0);
+                // It was the only pool. They are joined; the kernel takes a moment to strike them from its list.
+                eventually("the threads are gone", || threads() == 0);
             }
             1 => pool.close(),
             2 => drop(pool),
@@ -74,19 +90,54 @@ fn a_hundred_pools_leave_no_thread_and_no_descriptor() {
         }
     }
     assert!(most_threads > 0 && most_descriptors > before, "there was something to leave behind");
-    eventually("all threads and descriptors are gone", || workers("hundred-") == 0 && descriptors() == before);
+    eventually("all threads and descriptors are gone", || threads() == 0 && descriptors() == before);
 }
 
 #[test]
 fn a_pool_at_rest_has_at_most_one_thread() {
     let _alone = alone();
-    let pool = cabrank::Pool::builder().name("at rest").max_size(4).build(Files).unwrap();
+    let pool = cabrank::Pool::builder().max_size(4).build(Files).unwrap();
     drop((0..4).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
-    assert!(workers("at rest") > 0);
-    eventually("the workers have retired", || workers("at rest") <= 1);
+    assert!(threads() > 0);
+    eventually("the workers have retired", || threads() <= 1);
     assert_eq!(pool.stats().idle, 4);
     drop(pool);
-    eventually("all threads are gone", || workers("at rest") == 0);
+    eventually("all threads are gone", || threads() == 0);
+}
+
+#[test]
+fn a_thousand_pools_share_a_few_threads() {
+    let _alone = alone();
+    let mut most = 0;
+    let pools: Vec<_> = (0..1_000)
+        .map(|_| {
+            let pool = cabrank::Pool::builder().build(Nothing).unwrap();
+            drop(pool.get().unwrap());
+            most = most.max(threads());
+            pool
+        })
+        .collect();
+    assert!(most <= 32, "{most} threads while they were built one after the other");
+    eventually("they are at rest", || threads() <= 2);
+    assert!(pools.iter().all(|pool| pool.stats().idle == 1));
+    drop(pools);
+    eventually("all threads are gone", || threads() == 0);
+}
+
+#[test]
+fn dropping_a_pool_of_a_thousand_idle_connections_takes_no_time_and_few_threads() {
+    let _alone = alone();
+    let bound = Duration::from_millis(if cfg!(debug_assertions) { 10 } else { 1 });
+    let mut fastest = Duration::MAX;
+    for _ in 0..5 {
+        let pool = cabrank::Pool::builder().max_size(1_000).build(Nothing).unwrap();
+        drop((0..1_000).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+        let ((), took) = cabrank_testing::timed(|| drop(pool));
+        fastest = fastest.min(took);
+        assert!(threads() <= 10, "eight say goodbye");
+        eventually("all threads are gone", || threads() == 0);
+    }
+    assert!(fastest < bound, "{fastest:?}");
 }
 
 #[cfg(target_os = "linux")]
@@ -94,7 +145,7 @@ fn a_pool_at_rest_has_at_most_one_thread() {
 fn ten_thousand_waiters_that_time_out_together_cost_little() {
     use std::time::Instant;
     let _alone = alone();
-    let pool = cabrank::Pool::builder().name("crowded").max_size(1).build(Files).unwrap();
+    let pool = cabrank::Pool::builder().max_size(1).build(Files).unwrap();
     let held = pool.get().unwrap();
     let deadline = Instant::now() + Duration::from_secs(3);
     let before = processor_time();

@@ -165,14 +165,12 @@ impl<'a, M: Manager> Request<'a, M> {
     /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken.
     #[cold]
     fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
-        // Whatever is queued needs a thread; if none could be spawned before, perhaps one can now.
-        self.shared.workers.retry();
         let deadline = after(self.start, self.timeout);
         if seeded::bug("clears_its_token_when_it_has_queued") {
             waiter.park(Some(self.start));
         }
         loop {
-            waiter.park(deadline);
+            self.shared.workers.park(waiter, deadline);
             let now = sync::now();
             let waited = now.saturating_duration_since(self.start);
             let over = deadline.is_some_and(|deadline| deadline <= now);

@@ -60,6 +60,7 @@ impl<E: Error + Send + Sync + 'static> Unserved<E> {
                 tell(shared, RefusalReason::Connect, waited, Some(&*error));
                 GetError::Connect(error)
             }
+            Refusal::Closed if !shared.is_at_home() => GetError::Forked,
             Refusal::Closed => {
                 tell(shared, RefusalReason::Closed, waited, None);
                 GetError::Closed
@@ -86,7 +87,8 @@ pub(super) fn tell<M: Manager>(
 ) {
     thread_local!(static TELLING: Cell<bool> = const { Cell::new(false) });
     // A handler that asks for a connection itself, and is refused, would hear of that, ask again, and so on.
-    if !TELLING.replace(true) {
+    // In a child of `fork` a handler may wait for a thread that is not there.
+    if shared.is_at_home() && !TELLING.replace(true) {
         shared.emit(|events| events.refused(&Refused { pool: &shared.config.name, reason, waited, error }));
         TELLING.set(false);
     }

@@ -4,7 +4,7 @@ use super::{EACH, FOREVER, LOOSE, get, model, spawn, spawn_timer, spawn_worker, 
 use crate::checkin::checkin;
 use crate::pool::Pool as Handle;
 use crate::reason::CloseReason;
-use crate::{driver_calls, sync};
+use crate::sync;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// An attempt to connect fails, in its own words or by its limit, while a borrower relies on it: it is counted once, there is
@@ -54,7 +54,7 @@ fn abort_against_finish() {
 fn evict_against_opening() {
     model(LOOSE, 0, |pool| {
         pool.with(sync::now(), |state, _| state.want_one());
-        let worker = spawn(&pool, |pool| driver_calls::run(pool.workers.take().expect("the pool is open")));
+        let worker = spawn(&pool, |pool| pool.workers.take().expect("the pool is open").play());
         let others: Vec<_> = (1..2 * EACH).map(|_| spawn(&pool, |pool| Handle::new(pool).evicted())).collect();
         let handle = Handle::new(pool.clone()).evicted();
         worker.join().unwrap();

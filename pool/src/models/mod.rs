@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::GetError;
 use crate::shared::{Held, Hooks, Shared};
 use crate::stats::Stats;
+use crate::workers::WorkerSet;
 use crate::{driver_calls, sync};
 use fake::{Fake, Refused};
 #[cfg(not(shuttle))]
@@ -39,7 +40,7 @@ fn model(fairness_window: Duration, idle: usize, script: fn(Pool)) {
         script(Arc::clone(&pool));
         pool.close();
         while let Some(job) = pool.workers.take() {
-            driver_calls::run(job);
+            job.play();
         }
         pool.with(sync::now(), |state, _| assert_eq!(state.occupied(), 0, "a slot is lost"));
         assert_eq!(pool.manager.sessions.load(SeqCst), 0, "a connection is lost");
@@ -83,10 +84,12 @@ fn pool(fairness_window: Duration, idle: usize) -> Pool {
         #[cfg(feature = "tracing")]
         tracing: crate::trace::Tracing::default(),
     };
-    let pool = Shared::new(Fake::new(max_size), config, hooks, driver_calls::run);
+    // A set of its own, which the model's threads play.
+    let set = WorkerSet::new(Duration::MAX);
+    let pool = Shared::new(Fake::new(max_size), config, hooks, &set, driver_calls::run);
     pool.with(sync::now(), |_, _| ());
     for _ in 0..idle {
-        driver_calls::run(pool.workers.take().expect("an attempt for each"));
+        pool.workers.take().expect("an attempt for each").play();
     }
     let now = sync::now();
     pool.with(now, |state, actions| state.resize(max_size, 0, now, actions));
@@ -102,7 +105,7 @@ fn spawn<T: Send + 'static>(pool: &Pool, play: impl FnOnce(Pool) -> T + Send + '
 fn spawn_worker(pool: &Pool) -> JoinHandle<()> {
     spawn(pool, |pool| {
         while let Some(job) = pool.workers.take() {
-            driver_calls::run(job);
+            job.play();
         }
     })
 }
@@ -110,8 +113,8 @@ fn spawn_worker(pool: &Pool) -> JoinHandle<()> {
 /// Does the workers' jobs, and lets time pass when there is none.
 fn spawn_timer(pool: &Pool) -> JoinHandle<()> {
     spawn(pool, |pool| {
-        while let Some(job) = pool.workers.take_or_ring() {
-            driver_calls::run(job);
+        while let Some(part) = pool.workers.take_or_ring() {
+            part.play();
         }
     })
 }

@@ -1,6 +1,6 @@
 //! One driver call under a limit: how it is made, how it is ended from outside, and what its end means.
 
-use super::{Job, Shared};
+use super::Shared;
 use crate::contain::contained;
 use crate::error::Cause;
 use crate::event::OpenFailed;
@@ -10,6 +10,7 @@ use crate::manager::{AbortHandle, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::actions::Action;
+use crate::workers::Alarm;
 use crate::{seeded, sync};
 use std::error::Error;
 use std::sync::Arc;
@@ -43,9 +44,7 @@ impl<M: Manager> Shared<M> {
         }
         let fuse = limit.fuse();
         self.with(began, |state, _| state.call_began(slot, fuse.downgrade()));
-        let worker_id = Some(self.workers.worker_id());
-        let end = || Job::EndCall { pool: Arc::downgrade(self), slot, fuse, worker_id };
-        let alarm = limit.deadline().map(|at| self.workers.at(at, end()));
+        let alarm = limit.deadline().map(|at| self.end_call_at(at, slot, fuse));
 
         let answer = contained(|| call(&limit));
 
@@ -68,11 +67,21 @@ impl<M: Manager> Shared<M> {
         CallOutcome::of(answer, &limit, began)
     }
 
-    /// Ends the call that `fuse` belongs to, if it still runs.
-    pub(crate) fn end_call(self: &Arc<Self>, slot: SlotId, fuse: &Fuse, worker_id: Option<u64>) {
+    /// Has the timer end the call that `fuse` belongs to, if it still runs at `time`.
+    pub(super) fn end_call_at(self: &Arc<Self>, time: Instant, slot: SlotId, fuse: Fuse) -> Alarm {
+        let pool = Arc::downgrade(self);
+        self.workers.at(time, move || {
+            if let Some(shared) = pool.upgrade() {
+                shared.end_call(slot, &fuse);
+                shared.leave_to_worker();
+            }
+        })
+    }
+
+    fn end_call(self: &Arc<Self>, slot: SlotId, fuse: &Fuse) {
         let now = sync::now();
         fuse.fire(|fired| {
-            let written_off = self.with(now, |state, actions| {
+            self.with(now, |state, actions| {
                 if state.phase(slot) == Phase::Opening {
                     // It has failed now, not when it returns: the next attempt keeps its distance from this moment.
                     let cause = Cause::connect_overran(fuse.span());
@@ -81,24 +90,12 @@ impl<M: Manager> Shared<M> {
                 }
                 match fired {
                     // An engine in this process has no socket to shut down: its session ends when the call returns.
-                    Fired::Aborted if !M::REMOTE => false,
-                    Fired::Aborted => {
-                        state.aborted(slot, now, actions);
-                        false
-                    }
-                    Fired::WrittenOff if state.phase(slot) == Phase::Opening => {
-                        state.abandoned(slot, now);
-                        true
-                    }
-                    Fired::WrittenOff | Fired::Stuck => {
-                        state.stuck(slot);
-                        false
-                    }
+                    Fired::Aborted if !M::REMOTE => {}
+                    Fired::Aborted => state.aborted(slot, now),
+                    Fired::WrittenOff if state.phase(slot) == Phase::Opening => state.abandoned(slot, now),
+                    Fired::WrittenOff | Fired::Stuck => state.stuck(slot),
                 }
             });
-            if let (true, Some(worker_id)) = (written_off, worker_id) {
-                self.workers.write_off(worker_id);
-            }
         });
     }
 }

@@ -69,6 +69,13 @@ impl<M: Manager> Held<M> {
         (shared, entry)
     }
 
+    /// In a child of `fork`: nothing is done with what is the parent's. A destructor of the driver's would say goodbye on the
+    /// parent's socket.
+    #[cold]
+    pub(crate) fn leave_to_parent(self) {
+        std::mem::forget(self);
+    }
+
     /// To be taken apart.
     pub(crate) fn unbox(self) -> Entry<SlottedConnection<M>> {
         *self.0
@@ -94,7 +101,10 @@ impl<M: Manager> DerefMut for Held<M> {
 impl<M: Manager> Drop for Slot<M> {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            shared.with(sync::now(), |state, actions| state.release(self.id, actions));
+            if !shared.is_at_home() {
+                return std::mem::forget(shared);
+            }
+            shared.with(sync::now(), |state, _| state.release(self.id));
         }
     }
 }

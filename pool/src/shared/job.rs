@@ -1,13 +1,11 @@
 //! What the workers are asked to do. Running a job is the business of `driver_calls.rs`.
 
-use super::{Held, Shared, Slot};
+use super::{ActionsOf, Held, Shared, Slot};
 use crate::error::Holder;
-use crate::limit::Fuse;
 use crate::manager::{AbortHandle, Manager};
 use crate::reason::CloseReason;
-use crate::slots::SlotId;
 use crate::sync::Sender;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Work for one worker. Each kind that concerns a connection carries it with its slot.
@@ -19,7 +17,14 @@ pub(crate) enum Job<M: Manager> {
     },
     Check(Held<M>),
     Reset(Held<M>),
-    Close(Held<M>, CloseReason),
+    /// The end of a connection, ordered at `since`.
+    Close {
+        held: Held<M>,
+        reason: CloseReason,
+        since: Instant,
+        /// No goodbye any more: its slot is wanted.
+        hastened: bool,
+    },
     /// Asks the server, within `limit`, to cancel what the holder runs; if it could ask, sends the holder to `cancelled`.
     Cancel {
         pool: Arc<Shared<M>>,
@@ -28,15 +33,15 @@ pub(crate) enum Job<M: Manager> {
         holder: Holder,
         cancelled: Sender<Holder>,
     },
-    /// Ends a call that concerns no slot.
-    Fire(Fuse),
-    /// A driver call's limit has passed, or its connection's slot is wanted.
-    EndCall {
-        pool: Weak<Shared<M>>,
-        slot: SlotId,
-        fuse: Fuse,
-        worker_id: Option<u64>,
-    },
-    /// The maintenance, ordered for that moment.
-    Tick(Weak<Shared<M>>, Instant),
+    /// Events and destructors that are the user's, from a thread that must not run them.
+    Tell(Arc<Shared<M>>, ActionsOf<M>),
+}
+
+impl<M: Manager> Job<M> {
+    /// A connection that is to be closed is to be gone at once, without a goodbye.
+    pub(crate) fn hasten(&mut self) {
+        if let Self::Close { hastened, .. } = self {
+            *hastened = true;
+        }
+    }
 }

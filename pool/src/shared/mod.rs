@@ -21,8 +21,9 @@ use crate::seeded;
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Opening};
 use crate::sync;
-use crate::sync::Mutex;
-use crate::workers::Workers;
+use crate::sync::{Mutex, OnceLock, Process};
+use crate::workers;
+use crate::workers::{WorkerSet, Workers};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,8 +33,12 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) name: Arc<str>,
     pub(crate) hooks: Hooks<M>,
     pub(crate) workers: Workers<Job<M>>,
+    /// The process that built this pool.
+    process: Process,
     /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
     state: Mutex<StateOf<M>>,
+    /// What takes its place in a child of `fork`: closed and empty.
+    child: OnceLock<Mutex<StateOf<M>>>,
 }
 
 type StateOf<M> = State<SlottedConnection<M>, <M as Manager>::Error>;
@@ -51,23 +56,53 @@ pub(crate) type OnOpen<M> =
     Box<dyn Fn(&mut <M as Manager>::Connection) -> Result<(), <M as Manager>::Error> + Send + Sync>;
 
 impl<M: Manager> Shared<M> {
-    pub(crate) fn new(manager: M, config: Config, hooks: Hooks<M>, run: fn(Job<M>)) -> Arc<Self> {
+    pub(crate) fn new(manager: M, config: Config, hooks: Hooks<M>, set: &WorkerSet, run: fn(Job<M>)) -> Arc<Self> {
         let state = State::new(&config, sync::now(), sync::wall(), fastrand::Rng::new());
-        let workers = Workers::new(&config.name, (config.max_size as usize).saturating_add(1), run);
-        let name = Arc::from(&*config.name);
-        Arc::new(Self { manager, config, name, hooks, workers, state: Mutex::new(state) })
+        let (name, workers, process) = (Arc::from(&*config.name), Workers::new(set, run), Process::current());
+        Arc::new(Self {
+            manager,
+            config,
+            name,
+            hooks,
+            workers,
+            process,
+            state: Mutex::new(state),
+            child: OnceLock::new(),
+        })
     }
 
-    /// One transaction: lock, change, settle, unlock, and only then do what is to be done.
+    /// One transaction: lock, change, settle, unlock, and only then do what is to be done. In a child of `fork` it finds a closed
+    /// pool without connections.
     #[inline]
     pub(crate) fn with<R>(
         self: &Arc<Self>,
         now: Instant,
         change: impl FnOnce(&mut StateOf<M>, &mut ActionsOf<M>) -> R,
     ) -> R {
+        let state = if self.is_at_home() { &self.state } else { self.state_in_a_child() };
+        self.transact(state, now, change)
+    }
+
+    /// As [`with`](Self::with), for one who has found that the pool [is at home](Self::is_at_home).
+    #[inline]
+    pub(crate) fn with_at_home<R>(
+        self: &Arc<Self>,
+        now: Instant,
+        change: impl FnOnce(&mut StateOf<M>, &mut ActionsOf<M>) -> R,
+    ) -> R {
+        self.transact(&self.state, now, change)
+    }
+
+    #[inline]
+    fn transact<R>(
+        self: &Arc<Self>,
+        state: &Mutex<StateOf<M>>,
+        now: Instant,
+        change: impl FnOnce(&mut StateOf<M>, &mut ActionsOf<M>) -> R,
+    ) -> R {
         let mut actions = Actions::new();
-        let was_open = seeded::bug("settles_by_an_earlier_look") && !self.state.lock().is_closed();
-        let mut state = self.state.lock();
+        let was_open = seeded::bug("settles_by_an_earlier_look") && !state.lock().is_closed();
+        let mut state = state.lock();
         let result = change(&mut state, &mut actions);
         if !(was_open && state.is_closed()) {
             state.settle(now, &mut actions);
@@ -79,9 +114,29 @@ impl<M: Manager> Shared<M> {
         result
     }
 
-    fn perform(self: &Arc<Self>, actions: ActionsOf<M>) {
-        // What runs the user's code comes last: it may take its time, and nothing else may wait for it.
-        let mut news = Vec::new();
+    /// Is this the process that built the pool?
+    #[inline]
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.process.is_current()
+    }
+
+    /// In a child of `fork`. Another thread of the parent may have held the lock, and what the state has is the parent's: neither is
+    /// touched.
+    #[cold]
+    fn state_in_a_child(&self) -> &Mutex<StateOf<M>> {
+        self.child.get_or_init(|| {
+            let now = sync::now();
+            let mut state = State::new(&self.config, now, sync::wall(), fastrand::Rng::new());
+            state.close(now, &mut Actions::new());
+            Mutex::new(state)
+        })
+    }
+
+    fn perform(self: &Arc<Self>, mut actions: ActionsOf<M>) {
+        // Those who wait come first, for what else there is may start threads. What runs the user's code comes last: it may take
+        // its time, and nothing else may wait for it.
+        actions.sort_by_key(|action| !matches!(action, Action::Wake(_)));
+        let (mut goodbyes, mut hastened, mut news) = (Vec::new(), Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::Wake(wake) => wake.wake(),
@@ -90,17 +145,33 @@ impl<M: Manager> Shared<M> {
                 }
                 Action::Check(entry) => self.workers.submit(Job::Check(Held::hold(self, entry))),
                 Action::Reset(entry) => self.workers.submit(Job::Reset(Held::hold(self, entry))),
-                Action::Close(entry, reason) => self.workers.submit(Job::Close(Held::hold(self, entry), reason)),
-                Action::Abort(slot, call) => {
-                    if let Some(fuse) = Fuse::upgrade(&call) {
-                        self.workers.submit(Job::EndCall { pool: Arc::downgrade(self), slot, fuse, worker_id: None });
+                Action::Close(entry, reason) => {
+                    let (held, since) = (Held::hold(self, entry), sync::now());
+                    let job = Job::Close { held, reason, since, hastened: false };
+                    if reason.is_orderly() {
+                        goodbyes.push(job);
+                    } else {
+                        self.workers.submit(job);
                     }
                 }
-                Action::Widen(difference) => self.workers.widen(difference),
-                Action::Alarm(at) => {
-                    self.workers.schedule_maintenance(at, Job::Tick(Arc::downgrade(self), at));
+                Action::Hasten(slot) => hastened.push(slot),
+                Action::Abort(slot, call) => {
+                    if let Some(fuse) = Fuse::upgrade(&call) {
+                        self.end_call_at(sync::now(), slot, fuse);
+                    }
                 }
+                Action::Alarm(at) => self.schedule_maintenance(at),
                 Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::Drop(_) => news.push(action),
+            }
+        }
+        if !goodbyes.is_empty() {
+            self.workers.submit_background(goodbyes);
+        }
+        for slot in hastened {
+            let is_meant = |job: &Job<M>| matches!(job, Job::Close { held, .. } if held.slot_id == slot);
+            if let Some(mut job) = self.workers.pull_background(is_meant) {
+                job.hasten();
+                self.workers.submit(job);
             }
         }
         if !news.is_empty() {
@@ -110,7 +181,10 @@ impl<M: Manager> Shared<M> {
 
     /// Runs what is the user's: handlers and destructors.
     #[cold]
-    fn tell(&self, news: ActionsOf<M>) {
+    pub(crate) fn tell(self: &Arc<Self>, news: ActionsOf<M>) {
+        if workers::is_timer() {
+            return self.workers.submit(Job::Tell(Arc::clone(self), news));
+        }
         for action in news {
             match action {
                 Action::ReportLeak(holder) => self.emit(|events| events.leaked(&self.config.name, &holder)),
@@ -121,11 +195,31 @@ impl<M: Manager> Shared<M> {
         }
     }
 
+    fn schedule_maintenance(self: &Arc<Self>, at: Instant) {
+        let pool = Arc::downgrade(self);
+        self.workers.schedule_maintenance(at, move || {
+            if let Some(shared) = pool.upgrade() {
+                let (now, wall) = (sync::now(), sync::wall());
+                shared.with(now, |state, actions| state.tick(at, now, wall, actions));
+                shared.leave_to_worker();
+            }
+        });
+    }
+
+    /// Lets go of the pool where its end must not run: with the last of it go the manager and the hooks, whose destructors are the
+    /// user's.
+    pub(crate) fn leave_to_worker(self: Arc<Self>) {
+        if let Some(shared) = Arc::into_inner(self) {
+            let drop_in_worker = shared.workers.dropper();
+            drop_in_worker(shared);
+        }
+    }
+
     /// Refuses new loans, wakes those who wait, closes what is idle. Waits for nobody.
     pub(crate) fn close(self: &Arc<Self>) {
         let now = sync::now();
         if self.with(now, |state, actions| state.close(now, actions)) {
-            self.workers.wind_down(|job| !matches!(job, Job::Tick(..)));
+            self.workers.wind_down();
         }
     }
 

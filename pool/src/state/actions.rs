@@ -21,8 +21,9 @@ pub(crate) enum Action<C, E> {
     Close(Box<Entry<C>>, CloseReason),
     /// A driver call is to be aborted, to serve somebody sooner.
     Abort(SlotId, Weak<Call>),
-    /// The workers may have so many threads more, or less.
-    Widen(isize),
+    /// What fills this slot waits for its goodbye, and the slot is wanted: it is to be aborted at once.
+    #[allow(dead_code, reason = "the rules of supply do not order it yet")]
+    Hasten(SlotId),
     ReportLeak(Holder),
     /// An attempt to connect was given up after so long.
     TellGivenUp(Cause<E>, Duration),

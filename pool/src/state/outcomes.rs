@@ -90,11 +90,8 @@ impl<C, E> State<C, E> {
     }
 
     /// `slot` is free, and the connection that filled it, if any, is gone.
-    pub(crate) fn release(&mut self, slot: SlotId, actions: &mut Actions<C, E>) {
+    pub(crate) fn release(&mut self, slot: SlotId) {
         self.keep_promise(slot);
-        if self.slots.get(slot).phase == Phase::Aborted {
-            actions.push(Action::Widen(-1));
-        }
         self.slots.free(slot);
     }
 
@@ -103,12 +100,12 @@ impl<C, E> State<C, E> {
     }
 
     /// What fills `slot` is a connection that its holder keeps.
-    pub(crate) fn detached(&mut self, slot: SlotId, now: Instant, actions: &mut Actions<C, E>) {
+    pub(crate) fn detached(&mut self, slot: SlotId, now: Instant) {
         let used = now.saturating_duration_since(self.slots.get(slot).since);
         self.counters.returned += 1;
         self.counters.use_time.record(used);
         self.counters.closed.count(CloseReason::Detached);
-        self.release(slot, actions);
+        self.release(slot);
     }
 
     /// A driver call begins in `slot`.
@@ -121,13 +118,9 @@ impl<C, E> State<C, E> {
         actions.extend(self.slots.iter().filter_map(|(slot, record)| Some(Action::Abort(slot, record.call.clone()?))));
     }
 
-    /// What fills `slot` is aborted: its capacity is back at once. Until the call that was running on it returns
-    /// it may hold a worker, so the workers may have one more.
-    pub(crate) fn aborted(&mut self, slot: SlotId, now: Instant, actions: &mut Actions<C, E>) {
+    /// What fills `slot` is aborted: its capacity is back at once.
+    pub(crate) fn aborted(&mut self, slot: SlotId, now: Instant) {
         self.keep_promise(slot);
-        if self.slots.get(slot).phase != Phase::Aborted {
-            actions.push(Action::Widen(1));
-        }
         self.slots.enter(slot, Phase::Aborted, now);
     }
 

@@ -1,258 +1,145 @@
-//! The workers: a queue of jobs, a timetable, and as many threads as there is work for.
+//! The workers as one pool sees them: jobs, alarms, a lane for what nobody waits for, and the end.
 //!
-//! Knows no pool: a job is a `J`, and running one is the business of a function given to it when it is made. Threads are started on
-//! demand and retire after a while without work; one of those that rest watches the timetable. This file is what the pool
-//! sees of them; their lives are `threads.rs`.
+//! Knows no pool: a job is a `J`, and running one is the business of a function given to it when it is made. The threads belong to a
+//! set (`set.rs`) that serves all pools of the process: as many as there are driver calls under way, and one timer
+//! (`timetable.rs`).
 
+mod accounts;
+mod lane;
+#[cfg(all(test, loom))]
+mod play;
+mod process;
+mod seat;
+mod set;
 #[cfg(all(test, not(loom)))]
 mod tests;
-mod threads;
+mod timetable;
 
-use crate::sync;
-use crate::sync::{Condvar, JoinHandle, Mutex};
+pub(crate) use set::WorkerSet;
+pub(crate) use timetable::Alarm;
+
+use crate::sync::{AtomicUsize, Ordering};
+use crate::waiter::Waiter;
+use accounts::Patience;
+use lane::Lane;
+use set::{Set, Task};
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
+use timetable::Timer;
 
-/// A handle on the threads. When it is dropped they finish the jobs that are queued, and end.
-pub(crate) struct Workers<J: Send + 'static>(Arc<WorkQueue<J>>);
-
-/// An entry in the timetable.
-pub(crate) type Alarm = (Instant, u64);
-
-#[cfg_attr(loom, expect(dead_code, reason = "a model runs the jobs itself"))]
-struct WorkQueue<J> {
-    name: String,
+/// A pool's handle on a set of workers.
+pub(crate) struct Workers<J: Send + 'static> {
+    set: Arc<Set>,
+    /// The pool's number: no two pools of a process share one.
+    pool: usize,
     run: fn(J),
-    state: Mutex<WorkState<J>>,
-    /// There is a job, an earlier alarm, or a reason to end.
-    work: Condvar,
-    /// A thread has ended.
-    ended: Condvar,
-}
-
-struct WorkState<J> {
-    jobs: VecDeque<J>,
-    alarms: BTreeMap<Alarm, J>,
-    serial: u64,
-    /// The most threads at a time, those written off not counted.
-    most: usize,
-    /// How many more there may be for those that are lost in calls that were aborted.
-    extra: usize,
-    threads: usize,
-    resting: usize,
-    /// Does one of those that rest watch the timetable?
-    has_timekeeper: bool,
-    handles: HashMap<u64, JoinHandle<()>>,
-    written_off: Vec<u64>,
-    /// Threads end as soon as there is nothing to do, and only alarms that this wants are taken.
-    winding_down: Option<fn(&J) -> bool>,
-    /// The one alarm of `schedule_maintenance`.
-    maintenance: Option<Alarm>,
+    lane: Arc<Lane<J>>,
 }
 
 thread_local! {
-    /// Which workers this thread belongs to, and its number there.
-    static WORKER: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
+    /// For which pool this thread works just now.
+    static CURRENT: Cell<usize> = const { Cell::new(NONE) };
 }
 
 impl<J: Send + 'static> Workers<J> {
-    pub(crate) fn new(name: &str, most: usize, run: fn(J)) -> Self {
-        let state = WorkState {
-            jobs: VecDeque::new(),
-            alarms: BTreeMap::new(),
-            serial: 0,
-            most,
-            extra: 0,
-            threads: 0,
-            resting: 0,
-            has_timekeeper: false,
-            handles: HashMap::new(),
-            written_off: Vec::new(),
-            winding_down: None,
-            maintenance: None,
-        };
-        Self(Arc::new(WorkQueue {
-            name: name.to_owned(),
-            run,
-            state: Mutex::new(state),
-            work: Condvar::new(),
-            ended: Condvar::new(),
-        }))
+    pub(crate) fn new(set: &WorkerSet, run: fn(J)) -> Self {
+        static LAST: AtomicUsize = AtomicUsize::new(TIMER);
+        let pool = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        set.0.open(pool);
+        Self { set: Arc::clone(&set.0), pool, run, lane: Lane::new(run) }
     }
 
-    /// Queues a job. If no thread can be spawned it stays queued for the next thread or the next call.
+    /// Has a worker do this job at once. If no thread can be had it stays queued, and is tried again.
     pub(crate) fn submit(&self, job: J) {
-        let mut state = self.0.state.lock();
-        state.jobs.push_back(job);
-        self.0.spawn_if_needed(state);
+        let run = self.run;
+        self.set.submit(Task::new(self.pool, move || run(job)));
     }
 
-    /// Queues a job for a later time.
-    pub(crate) fn at(&self, time: Instant, job: J) -> Alarm {
-        self.0.enter(self.0.state.lock(), time, job)
+    /// Has workers do these jobs one after the other, a few at a time.
+    pub(crate) fn submit_background(&self, jobs: Vec<J>) {
+        self.lane.enter(&self.set, self.pool, jobs);
     }
 
-    /// Queues the next maintenance. There is one at a time: the earlier of two is kept.
-    pub(crate) fn schedule_maintenance(&self, time: Instant, job: J) {
-        let mut state = self.0.state.lock();
-        let later = match state.maintenance {
-            Some(alarm) if alarm.0 <= time => return,
-            Some(alarm) => state.alarms.remove(&alarm),
-            None => None,
-        };
-        state.maintenance = Some((time, state.serial + 1));
-        self.0.enter(state, time, job);
-        drop(later);
+    /// Takes the first job of this kind out of the background work, if it has not begun.
+    pub(crate) fn pull_background(&self, is_wanted: impl Fn(&J) -> bool) -> Option<J> {
+        self.lane.pull(is_wanted)
     }
 
-    /// Removes a job from the timetable, if it is still there.
+    /// Changes all background work that has not begun.
+    pub(crate) fn change_background(&self, change: impl FnMut(&mut J)) {
+        self.lane.change(change);
+    }
+
+    /// A way to have something dropped in a worker, which outlives this handle.
+    pub(crate) fn dropper<T: Send + 'static>(&self) -> impl FnOnce(T) + use<T, J> {
+        let (set, pool) = (Arc::clone(&self.set), self.pool);
+        move |thing| set.submit(Task::new(pool, move || drop(thing)))
+    }
+
+    /// Has the timer do something at `time`: nothing that blocks, and nothing of the user's but what ends a call.
+    pub(crate) fn at(&self, time: Instant, ring: impl FnOnce() + Send + 'static) -> Alarm {
+        self.set.at(self.pool, time, Box::new(ring))
+    }
+
+    /// Orders the next maintenance. There is one alarm for it: the earlier of two is kept until it rings.
+    pub(crate) fn schedule_maintenance(&self, time: Instant, ring: impl FnOnce() + Send + 'static) {
+        self.set.schedule_maintenance(self.pool, time, Box::new(ring));
+    }
+
+    /// Removes an alarm, if it has not rung.
     pub(crate) fn cancel_alarm(&self, alarm: Alarm) {
-        let mut state = self.0.state.lock();
-        let job = state.alarms.remove(&alarm);
-        let over = state.winding_down.is_some() && state.alarms.is_empty();
-        drop(state);
-        drop(job);
-        if over {
-            // The timekeeper would sleep on for an alarm that never rings.
-            self.0.work.notify_all();
-        }
+        self.set.cancel_alarm(alarm);
     }
 
-    /// Tries again to find a thread for what is queued.
-    pub(crate) fn retry(&self) {
-        let state = self.0.state.lock();
-        if !state.jobs.is_empty() {
-            self.0.spawn_if_needed(state);
-        }
-    }
-
-    /// Lets there be at least so many threads at a time. Never fewer than before: what a larger pool began may still run.
-    pub(crate) fn widen_to(&self, most: usize) {
-        let mut state = self.0.state.lock();
-        state.most = state.most.max(most);
-        self.0.spawn_if_needed(state);
-    }
-
-    /// Lets there be so many threads more, or less, besides those that `resize` sets.
-    pub(crate) fn widen(&self, difference: isize) {
-        let mut state = self.0.state.lock();
-        state.extra = state.extra.saturating_add_signed(difference);
-        self.0.spawn_if_needed(state);
-    }
-
-    /// Is this thread a worker?
+    /// Does this thread work for this pool? It would wait for itself.
+    #[inline]
     pub(crate) fn is_current(&self) -> bool {
-        WORKER.try_with(|worker_id| worker_id.get().0 == self.0.mark()).unwrap_or(false)
+        CURRENT.try_with(Cell::get) == Ok(self.pool)
     }
 
-    /// This thread's number in the workers, by which it can be written off.
-    pub(crate) fn worker_id(&self) -> u64 {
-        WORKER.with(|worker_id| worker_id.get().1)
-    }
-
-    /// Counts a thread out: it hangs where nobody can reach it. Another may take its place.
-    pub(crate) fn write_off(&self, worker_id: u64) {
-        let mut state = self.0.state.lock();
-        if !state.written_off.contains(&worker_id) {
-            state.written_off.push(worker_id);
-            state.threads -= 1;
+    /// Parks until woken or until `deadline`, as the waiter does. What it waits for needs threads: as long as neither one
+    /// for the work nor one for the timer could be spawned, it tries again itself.
+    pub(crate) fn park(&self, waiter: &Waiter, deadline: Option<Instant>) -> bool {
+        let mut patience = Patience::new();
+        while self.set.is_starved() && self.set.state.lock().timer == Timer::Absent {
+            let again = patience.next(deadline);
+            if waiter.park(again) {
+                return true;
+            }
+            if again == deadline {
+                return false;
+            }
+            self.set.retry();
         }
-        self.0.spawn_if_needed(state);
+        waiter.park(deadline)
     }
 
-    /// Lets threads end as soon as there is nothing to do. Alarms that `keep` does not want are cancelled.
-    pub(crate) fn wind_down(&self, keep: fn(&J) -> bool) {
-        let mut state = self.0.state.lock();
-        state.winding_down = Some(keep);
-        let alarms = std::mem::take(&mut state.alarms);
-        let (kept, cancelled): (BTreeMap<_, _>, BTreeMap<_, _>) = alarms.into_iter().partition(|(_, job)| keep(job));
-        state.alarms = kept;
-        drop(state);
-        drop(cancelled);
-        self.0.work.notify_all();
+    /// The pool is closed: it needs no maintenance any more. If it was the last of the set's pools, threads end as soon as they
+    /// have nothing to do.
+    pub(crate) fn wind_down(&self) {
+        self.set.close(self.pool);
     }
 
-    /// Waits until all threads have ended, those written off included, or until `deadline`. Returns how many are left.
-    /// Only after [`wind_down`](Self::wind_down).
+    /// Waits until no job of this pool is under way and, if no pool is open, until the threads without work have ended; or
+    /// until `deadline`. Returns how many threads are still in this pool's jobs. Only after [`wind_down`](Self::wind_down).
     pub(crate) fn join(&self, deadline: Option<Instant>) -> usize {
-        let mut state = self.0.state.lock();
-        while state.threads + state.written_off.len() > 0 && deadline.is_none_or(|deadline| sync::now() < deadline) {
-            state = self.0.ended.wait(state, deadline);
-        }
-        let left = state.threads + state.written_off.len();
-        if state.threads == 0 {
-            let written_off = std::mem::take(&mut state.written_off);
-            let (lost, over): (HashMap<_, _>, HashMap<_, _>) = std::mem::take(&mut state.handles)
-                .into_iter()
-                .partition(|(worker_id, _)| written_off.contains(worker_id));
-            (state.handles, state.written_off) = (lost, written_off);
-            drop(state);
-            // Each of these has done its last work: joining waits for the operating system only.
-            for (_, handle) in over {
-                let _ = handle.join();
-            }
-        }
-        left
-    }
-
-    /// How many threads there are now, those written off not counted.
-    #[cfg(all(test, not(loom)))]
-    pub(crate) fn threads(&self) -> usize {
-        self.0.state.lock().threads
-    }
-
-    /// Waits for a job, for a model that plays the workers itself. `None`: no more is to come.
-    #[cfg(all(test, loom))]
-    pub(crate) fn take(&self) -> Option<J> {
-        self.await_job(|_| None)
-    }
-
-    /// As [`take`](Self::take), but when there is no job lets the time pass until the first alarm.
-    #[cfg(all(test, loom))]
-    pub(crate) fn take_or_ring(&self) -> Option<J> {
-        self.await_job(WorkState::ring)
-    }
-
-    #[cfg(all(test, loom))]
-    fn await_job(&self, otherwise: fn(&mut WorkState<J>) -> Option<J>) -> Option<J> {
-        let mut state = self.0.state.lock();
-        loop {
-            let job = state.jobs.pop_front().or_else(|| otherwise(&mut state));
-            if job.is_some() {
-                return job;
-            }
-            if state.winding_down.is_some() {
-                return None;
-            }
-            state.resting += 1;
-            state = self.0.work.wait(state, None);
-            state.resting -= 1;
-        }
-    }
-}
-
-impl<J> WorkState<J> {
-    /// Takes the first alarm from the timetable.
-    #[cfg_attr(all(loom, not(test)), expect(dead_code, reason = "a model takes the alarms itself"))]
-    fn first_alarm(&mut self) -> Option<(Instant, J)> {
-        let (alarm, job) = self.alarms.pop_first()?;
-        self.maintenance = self.maintenance.filter(|&maintenance| maintenance != alarm);
-        Some((alarm.0, job))
-    }
-
-    #[cfg(all(test, loom))]
-    fn ring(&mut self) -> Option<J> {
-        let (at, job) = self.first_alarm()?;
-        sync::advance(at.saturating_duration_since(sync::now()));
-        Some(job)
+        self.set.join(self.pool, deadline)
     }
 }
 
 impl<J: Send + 'static> Drop for Workers<J> {
     fn drop(&mut self) {
         // Never joins: the last handle may be dropped by one of these threads.
-        self.wind_down(|_| false);
+        self.set.forget(self.pool);
     }
 }
+
+/// Is this thread a timer? It must not run what may take its time.
+pub(crate) fn is_timer() -> bool {
+    CURRENT.try_with(Cell::get) == Ok(TIMER)
+}
+
+/// In [`CURRENT`], beside the numbers of pools: no worker, and a timer.
+const NONE: usize = 0;
+const TIMER: usize = 1;

@@ -182,7 +182,7 @@ impl WorldState {
     fn begin(&mut self, call: Call) {
         let book = self.book(call);
         book.begun.push(Instant::now());
-        book.in_workers += usize::from(std::thread::current().name() == Some("cabrank"));
+        book.in_workers += usize::from(std::thread::current().name() == Some("cabrank-worker"));
         book.now += 1;
         book.peak = book.peak.max(book.now);
     }

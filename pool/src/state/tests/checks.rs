@@ -132,7 +132,7 @@ impl World {
             return;
         }
         let loans = self.lent.len() + self.served.len();
-        let alarm = self.state.alarm.is_some_and(|at| self.alarms.contains(&at));
+        let alarm = self.state.alarm.is_some_and(|at| self.alarm.is_some_and(|alarm| alarm <= at));
         let somebody_looks = self.waiting.iter().any(|waiting| self.is_woken(waiting));
         let hope = somebody_looks || !self.jobs.is_empty() || loans > 0 || alarm;
         assert!(hope, "somebody waits for nothing: {}", self.summary());

@@ -99,8 +99,8 @@ impl World {
             self.open_failed(Refusal::Unavailable, Cause::seen("overran"));
         }
         let now = self.now;
-        self.with(|state, actions| match fate {
-            Fate::Aborted => state.aborted(slot, now, actions),
+        self.with(|state, _| match fate {
+            Fate::Aborted => state.aborted(slot, now),
             Fate::Abandoned => state.abandoned(slot, now),
             Fate::Stuck => state.stuck(slot),
         });
@@ -117,7 +117,7 @@ impl World {
                 if fate.is_none() {
                     self.open_failed(refusal, Cause::Driver(Arc::new(Broken)));
                 }
-                self.with(|state, actions| state.release(slot, actions));
+                self.with(|state, _| state.release(slot));
                 self.check();
             }
             (Work::Check(mut entry), End::Well) => {
@@ -145,7 +145,7 @@ impl World {
             }
             (Work::Close(entry), _) => {
                 self.book.alive.remove(&entry.id);
-                self.with(|state, actions| state.release(slot, actions));
+                self.with(|state, _| state.release(slot));
                 self.check();
             }
         }

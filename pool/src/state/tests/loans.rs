@@ -32,7 +32,7 @@ impl World {
         self.aborted.retain(|slot| *slot != entry.slot_id);
         self.book.alive.remove(&entry.id);
         let now = self.now;
-        self.with(|state, actions| state.detached(entry.slot_id, now, actions));
+        self.with(|state, _| state.detached(entry.slot_id, now));
         self.check();
     }
 
@@ -44,7 +44,7 @@ impl World {
         let (now, slot) = (self.now, self.lent[pick % self.lent.len()].1.slot_id);
         if !self.aborted.contains(&slot) {
             self.aborted.push(slot);
-            self.with(|state, actions| state.aborted(slot, now, actions));
+            self.with(|state, _| state.aborted(slot, now));
             self.check();
         }
     }

@@ -36,7 +36,7 @@ impl World {
 
     fn next_due(&self) -> Option<Instant> {
         let calls = self.jobs.iter().filter(|job| job.fate.is_none()).map(|job| job.over_at);
-        calls.chain(self.alarms.iter().copied()).min()
+        calls.chain(self.alarm).min()
     }
 
     /// What is due now.
@@ -48,8 +48,7 @@ impl World {
                 self.jobs.iter().find(|job| job.fate.is_none() && job.over_at <= now).map(|job| job.slot)
             {
                 self.abort(slot);
-            } else if let Some(place) = self.alarms.iter().position(|alarm| *alarm <= now) {
-                let alarm = self.alarms.swap_remove(place);
+            } else if let Some(alarm) = self.alarm.take_if(|alarm| *alarm <= now) {
                 self.tick(alarm);
                 rings += 1;
                 assert!(rings < 50, "alarms without end at one moment");
@@ -62,7 +61,7 @@ impl World {
 
     fn tick(&mut self, alarm: Instant) {
         let (now, wall) = (self.now, self.wall);
-        let counts = self.state.alarm == Some(alarm) && !self.book.closed;
+        let counts = self.state.alarm.is_none_or(|wanted| wanted <= now) && !self.book.closed;
         self.with_noted(
             |state, actions| state.tick(alarm, now, wall, actions),
             |world, ()| {

@@ -32,7 +32,8 @@ pub(super) struct World {
     pub(super) aborted: Vec<SlotId>,
     pub(super) jobs: Vec<Job>,
     pub(super) attempts: u64,
-    pub(super) alarms: Vec<Instant>,
+    /// The timer: the earliest of the alarms that were ordered since one rang.
+    pub(super) alarm: Option<Instant>,
     pub(super) book: Book,
     borrowers: usize,
 }
@@ -69,7 +70,7 @@ impl World {
             aborted: Vec::new(),
             jobs: Vec::new(),
             attempts: 0,
-            alarms: Vec::new(),
+            alarm: None,
             book: Book::new(now, wall),
             borrowers: 0,
         };
@@ -102,8 +103,8 @@ impl World {
                 Action::Close(entry, reason) => self.begin_close(entry, reason),
                 Action::Abort(slot, _) => self.abort(slot),
                 Action::ReportLeak(holder) => self.check_leak(holder.id),
-                Action::Alarm(at) => self.alarms.push(at),
-                Action::Widen(_) | Action::TellGivenUp(..) | Action::Drop(_) => {}
+                Action::Alarm(at) => self.alarm = self.alarm.into_iter().chain([at]).min(),
+                Action::Hasten(_) | Action::TellGivenUp(..) | Action::Drop(_) => {}
             }
         }
         result

@@ -53,7 +53,7 @@ impl World {
             Work::Open(_) => self.server.connect(now, &mut self.random),
             Work::Close(_, reason) if !reason.is_orderly() => {
                 // Its socket is shut down first, and then the connection is dropped.
-                self.with(|state, actions| state.aborted(slot, now, actions));
+                self.with(|state, _| state.aborted(slot, now));
                 Some((now + AT_ONCE, Answer::Well))
             }
             Work::Check(entry) if self.server.checks_fail => {
@@ -97,7 +97,7 @@ impl World {
             if state.phase(slot) == Phase::Opening {
                 state.open_failed(Refusal::Unavailable, Cause::connect_overran(span), now, actions);
             }
-            state.aborted(slot, now, actions);
+            state.aborted(slot, now);
         });
         self.due(now + AT_ONCE, Event::End(number, true));
     }
@@ -148,7 +148,7 @@ impl World {
             }
             (Work::Close(entry, _), _) => {
                 self.server.end(entry.slotted);
-                self.with(|state, actions| state.release(slot, actions));
+                self.with(|state, _| state.release(slot));
             }
         }
         drop(limit);
@@ -172,7 +172,7 @@ impl World {
                 _ => state.open_failed(Refusal::Unavailable, cause, now, actions),
             });
         }
-        self.with(|state, actions| state.release(slot, actions));
+        self.with(|state, _| state.release(slot));
     }
 
     /// A connection failed while it was with the workers: the same worker closes it.

@@ -31,6 +31,8 @@ pub(super) struct World {
     pub(super) figures: Figures,
     pub(super) random: fastrand::Rng,
     pub(super) tracing: bool,
+    /// The timer: it keeps the earliest of the alarms that were ordered since one rang.
+    alarm: Option<Instant>,
     /// By moment; at one moment in random order.
     events: BTreeMap<(Instant, u64, u64), Event>,
     number: u64,
@@ -80,6 +82,7 @@ impl World {
             figures: Figures::new(start + scenario.judged.0, start + scenario.judged.1),
             random,
             tracing: std::env::var_os("CABRANK_SIMULATION_TRACE").is_some(),
+            alarm: None,
             events: BTreeMap::new(),
             number: 0,
         };
@@ -111,7 +114,10 @@ impl World {
             Event::Begin(number) => self.begin(number),
             Event::End(number, over) => self.end(number, over),
             Event::Fire(number) => self.fire(number),
+            // One that came sooner took its place.
+            Event::Alarm(alarm) if self.alarm != Some(alarm) => {}
             Event::Alarm(alarm) => {
+                self.alarm = None;
                 let wall = self.wall();
                 self.with(|state, actions| state.tick(alarm, now, wall, actions));
             }
@@ -153,8 +159,12 @@ impl World {
                     self.order(entry.slot_id, self.config.close_timeout, Work::Close(entry, reason));
                 }
                 Action::Abort(slot, call) => self.order_abort(slot, &call),
-                Action::Alarm(at) => self.due(at, Event::Alarm(at)),
-                Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::Widen(_) | Action::Drop(_) => {}
+                Action::Alarm(at) if self.alarm.is_none_or(|alarm| at < alarm) => {
+                    self.alarm = Some(at);
+                    self.due(at, Event::Alarm(at));
+                }
+                Action::Alarm(_) | Action::Hasten(_) => {}
+                Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::Drop(_) => {}
             }
         }
         result

@@ -1,0 +1,301 @@
+//! A set of workers: who gets a job, who rests, and when a thread is started.
+//!
+//! One set serves all pools of a process; models and tests make sets of their own. Its alarms are in `timetable.rs`, what it keeps
+//! of each pool in `accounts.rs`.
+
+use crate::contain::contained;
+use crate::sync;
+use crate::sync::{AtomicBool, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, after};
+use crate::workers::accounts::Account;
+use crate::workers::seat::{Order, Seat};
+use crate::workers::timetable::{Alarm, Ring, Timer};
+use crate::workers::{CURRENT, NONE};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A set of workers, and one timer. Its threads are made on demand, and end after a while without work.
+#[derive(Clone)]
+pub(crate) struct WorkerSet(pub(super) Arc<Set>);
+
+/// One job for one pool.
+pub(super) struct Task {
+    pub(super) pool: usize,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+pub(super) struct Set {
+    /// How long a worker rests before it ends.
+    rest: Duration,
+    pub(super) state: Mutex<SetState>,
+    /// The timer has something new to look at.
+    pub(super) timetable: Condvar,
+    /// A call or a thread has ended, and somebody waits for that.
+    pub(super) ended: Condvar,
+    /// Work lies there for which no thread could be spawned.
+    pub(super) starved: AtomicBool,
+    /// In a test: no thread can be had.
+    #[cfg(all(test, not(loom)))]
+    pub(super) is_full: AtomicBool,
+    /// In a model, whose own threads play the workers and the timer: there is something for them to do.
+    #[cfg(loom)]
+    pub(super) stage: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct SetState {
+    /// Jobs for which no thread was found yet.
+    pub(super) jobs: VecDeque<Task>,
+    /// Workers without a job. The last to come to rest is the first to be called.
+    pub(super) resting: Vec<Arc<Seat>>,
+    pub(super) alarms: BTreeMap<Alarm, (usize, Ring)>,
+    pub(super) timer: Timer,
+    pub(super) accounts: HashMap<usize, Account>,
+    /// How many pools are open. Without one no thread rests.
+    pub(super) open: usize,
+    /// All threads, the timer included, by number.
+    pub(super) threads: HashMap<u64, Option<JoinHandle<()>>>,
+    /// How many of them are in a job.
+    pub(super) busy: usize,
+    /// Threads that have done their last work since the last pool was closed.
+    pub(super) over: Vec<JoinHandle<()>>,
+    /// How many wait for the end of calls and threads.
+    pub(super) joining: usize,
+    pub(super) serial: u64,
+}
+
+impl WorkerSet {
+    /// `rest` is how long a thread stays without work.
+    pub(crate) fn new(rest: Duration) -> Self {
+        Self(Arc::new(Set {
+            rest,
+            state: Mutex::new(SetState::default()),
+            timetable: Condvar::new(),
+            ended: Condvar::new(),
+            starved: AtomicBool::new(false),
+            #[cfg(all(test, not(loom)))]
+            is_full: AtomicBool::new(false),
+            #[cfg(loom)]
+            stage: Condvar::new(),
+        }))
+    }
+}
+
+impl Task {
+    pub(super) fn new(pool: usize, work: impl FnOnce() + Send + 'static) -> Self {
+        Self { pool, work: Box::new(work) }
+    }
+
+    pub(super) fn run(self) {
+        // A model's threads share their locals.
+        CURRENT.set(if cfg!(loom) { NONE } else { self.pool });
+        // Whatever a job drops may be the user's, and its panic must not cost this thread.
+        let _ = contained(self.work);
+        CURRENT.set(NONE);
+    }
+}
+
+impl Set {
+    /// Gives a job to a thread. If none can be spawned it stays queued, and is tried again.
+    pub(super) fn submit(self: &Arc<Self>, task: Task) {
+        let mut state = self.state.lock();
+        state.jobs.push_back(task);
+        self.staff(state);
+    }
+
+    /// Finds a thread for each job that is queued: the one that came to rest last, else a new one.
+    fn staff<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, SetState>) {
+        while !state.jobs.is_empty() {
+            if let Some(seat) = state.resting.pop() {
+                let task = state.next_job().expect("there is one");
+                drop(state);
+                seat.call(Order::Work(task));
+                state = self.state.lock();
+            } else {
+                state = match self.spawn_worker(state) {
+                    Ok(state) => state,
+                    Err(state) if state.resting.is_empty() => return self.starve(state),
+                    Err(state) => state,
+                };
+            }
+        }
+        if self.is_starved() {
+            self.relieve(state);
+        }
+    }
+
+    /// Starts a thread for the first job.
+    fn spawn_worker<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, SetState>,
+    ) -> Result<MutexGuard<'a, SetState>, MutexGuard<'a, SetState>> {
+        if cfg!(loom) {
+            return Err(state); // The model's own threads take the jobs.
+        }
+        let (number, task) = (state.new_thread(), state.next_job().expect("there is one"));
+        drop(state);
+        let pool = task.pool;
+        let seat = Arc::new(Seat::new(number, Some(Order::Work(task))));
+        let (set, its_seat) = (Arc::clone(self), Arc::clone(&seat));
+        if self.spawn("cabrank-worker", number, move || set.work(&its_seat)) {
+            return Ok(self.state.lock());
+        }
+        state = self.state.lock();
+        state.job_ended(pool);
+        if let Some(Order::Work(task)) = seat.recall() {
+            state.jobs.push_front(task);
+        }
+        Err(state)
+    }
+
+    /// Starts a thread, outside the lock: it takes a while. Returns whether there could be one.
+    pub(super) fn spawn(&self, name: &str, number: u64, life: impl FnOnce() + Send + 'static) -> bool {
+        #[cfg(all(test, not(loom)))]
+        let life = (!self.is_full.load(Ordering::SeqCst)).then_some(life);
+        #[cfg(not(all(test, not(loom))))]
+        let life = Some(life);
+        let spawned = life.and_then(|life| sync::spawn(name, life).ok());
+        let is_spawned = spawned.is_some();
+        let mut state = self.state.lock();
+        match (spawned, state.threads.get_mut(&number)) {
+            (Some(handle), Some(place)) => *place = Some(handle),
+            (Some(handle), None) => state.keep_for_joining(handle), // It is over already.
+            (None, _) => drop(state.threads.remove(&number)),
+        }
+        is_spawned
+    }
+
+    /// Is there work for which no thread could be spawned?
+    pub(super) fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::Acquire)
+    }
+
+    /// Tries again to find threads.
+    #[cold]
+    pub(super) fn retry(self: &Arc<Self>) {
+        self.staff(self.state.lock());
+    }
+
+    /// The timer tries again; and those who wait, as long as there is no timer either.
+    #[cfg(not(loom))]
+    #[cold]
+    fn starve(self: &Arc<Self>, state: MutexGuard<'_, SetState>) {
+        if !self.starved.swap(true, Ordering::AcqRel) || state.timer == Timer::Absent {
+            self.rouse_timer(state, sync::now());
+        }
+    }
+
+    /// In a model no thread is ever spawned, and none is missed.
+    #[cfg(loom)]
+    fn starve(self: &Arc<Self>, _: MutexGuard<'_, SetState>) {
+        self.stage.notify_all();
+    }
+
+    #[cold]
+    fn relieve(self: &Arc<Self>, state: MutexGuard<'_, SetState>) {
+        self.starved.store(false, Ordering::Release);
+        if state.timer == Timer::Absent && !state.alarms.is_empty() {
+            self.rouse_timer(state, sync::now());
+        }
+    }
+
+    /// One worker's life: job after job, each by an order to its seat, and rest between them.
+    pub(super) fn work(self: &Arc<Self>, seat: &Arc<Seat>) {
+        let mut order = seat.wait(None);
+        loop {
+            order = match order {
+                Some(Order::Work(task)) => {
+                    let pool = task.pool;
+                    task.run();
+                    self.done(seat, pool)
+                }
+                Some(Order::Leave) => return self.leave(seat.number, self.state.lock()),
+                // Nobody called for long.
+                None => match self.retire(seat) {
+                    Ok(()) => return,
+                    Err(()) => seat.wait(None),
+                },
+            }
+        }
+    }
+
+    /// A worker has done its job. Its next is one that is queued; else it rests, or ends if no pool is open.
+    fn done(self: &Arc<Self>, seat: &Arc<Seat>, pool: usize) -> Option<Order> {
+        let mut state = self.state.lock();
+        state.job_ended(pool);
+        if state.joining > 0 {
+            self.ended.notify_all();
+        }
+        if let Some(task) = state.next_job() {
+            return Some(Order::Work(task));
+        }
+        if self.is_starved() {
+            self.relieve(state);
+            state = self.state.lock();
+        }
+        self.rest(seat, state)
+    }
+
+    /// Rests until there is an order. `None`: there was none for long.
+    pub(super) fn rest(&self, seat: &Arc<Seat>, mut state: MutexGuard<'_, SetState>) -> Option<Order> {
+        if state.open == 0 {
+            return Some(Order::Leave);
+        }
+        state.resting.push(Arc::clone(seat));
+        drop(state);
+        seat.wait(after(sync::now(), self.rest))
+    }
+
+    /// A worker has rested for long enough, and ends. An error: somebody has taken its seat from those that rest, and an order is
+    /// on its way.
+    fn retire(&self, seat: &Arc<Seat>) -> Result<(), ()> {
+        let mut state = self.state.lock();
+        let place = state.resting.iter().position(|other| Arc::ptr_eq(other, seat)).ok_or(())?;
+        state.resting.remove(place);
+        self.leave(seat.number, state);
+        Ok(())
+    }
+
+    /// A thread ends.
+    pub(super) fn leave(&self, number: u64, mut state: MutexGuard<'_, SetState>) {
+        if let Some(Some(handle)) = state.threads.remove(&number) {
+            state.keep_for_joining(handle);
+        }
+        if state.joining > 0 {
+            self.ended.notify_all();
+        }
+    }
+}
+
+impl SetState {
+    /// Takes the first job that is queued: it is under way from now on.
+    pub(super) fn next_job(&mut self) -> Option<Task> {
+        let task = self.jobs.pop_front()?;
+        self.busy += 1;
+        if let Some(account) = self.accounts.get_mut(&task.pool) {
+            account.running += 1;
+        }
+        Some(task)
+    }
+
+    pub(super) fn job_ended(&mut self, pool: usize) {
+        self.busy -= 1;
+        if let Some(account) = self.accounts.get_mut(&pool) {
+            account.running -= 1;
+        }
+    }
+
+    pub(super) fn new_thread(&mut self) -> u64 {
+        self.serial += 1;
+        self.threads.insert(self.serial, None);
+        self.serial
+    }
+
+    /// While a pool is open nobody waits for threads: this one is left to the operating system.
+    fn keep_for_joining(&mut self, handle: JoinHandle<()>) {
+        if self.open == 0 {
+            self.over.retain(|over| !over.is_finished());
+            self.over.push(handle);
+        }
+    }
+}
