@@ -72,6 +72,9 @@ impl<M: Manager> Pool<M> {
     /// Without contention this takes about a tenth of a microsecond, and no round trip unless the connection was
     /// last proved longer than `check_after` ago.
     ///
+    /// If the time runs out while this process stands still (stopped, throttled, asleep), those who wait are given half of the time
+    /// by which they are late, 20 to 250 ms, once: what they wait for may be there when the process goes on.
+    ///
     /// # Errors
     ///
     /// See [`GetError`]. In an async context use `spawn_blocking`: this blocks the thread.

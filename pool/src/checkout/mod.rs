@@ -18,6 +18,7 @@ use crate::state::actions::{Claim, Delivery};
 use crate::sync;
 use crate::sync::after;
 use crate::waiter::{Waiter, Wake};
+use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -90,6 +91,8 @@ struct Request<'a, M: Manager> {
     borrower: Borrower,
     start: Instant,
     timeout: Duration,
+    /// Until when it waits in place of its deadline, if that passed while the process stood still.
+    grace_ends: Cell<Option<Instant>>,
 }
 
 /// Why a connection that was taken is not lent.
@@ -120,7 +123,7 @@ impl<'a, M: Manager> Request<'a, M> {
         let start = sync::now();
         // The place to park is made here, once for each thread, for it may have to be asked for under the lock.
         let borrower = Borrower { call_site, thread: sync::thread_mark(|| drop(own_waiter())) };
-        Self { shared, borrower, start, timeout }
+        Self { shared, borrower, start, timeout, grace_ends: Cell::new(None) }
     }
 
     /// Takes a connection, at once or by waiting.
@@ -162,10 +165,11 @@ impl<'a, M: Manager> Request<'a, M> {
         }
     }
 
-    /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken.
+    /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken, and so is
+    /// one that comes soon after a deadline that passed while the process stood still.
     #[cold]
     fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
-        let deadline = after(self.start, self.timeout);
+        let mut deadline = self.grace_ends.get().or_else(|| after(self.start, self.timeout));
         if seeded::bug("clears_its_token_when_it_has_queued") {
             waiter.park(Some(self.start));
         }
@@ -173,9 +177,16 @@ impl<'a, M: Manager> Request<'a, M> {
             self.shared.workers.park(waiter, deadline);
             let now = sync::now();
             let waited = now.saturating_duration_since(self.start);
-            let over = deadline.is_some_and(|deadline| deadline <= now);
+            let mut over = deadline.is_some_and(|deadline| deadline <= now);
             let outcome = self.shared.with(now, |state, actions| {
-                let delivery = state.receive(ticket, now, self.borrower, actions).or_else(|| {
+                let received = state.receive(ticket, now, self.borrower, actions);
+                if let (None, true, None, Some(ended)) = (&received, over, self.grace_ends.get(), deadline) {
+                    if let Some(ends) = state.grace(ended, now).and_then(|grace| after(now, grace)) {
+                        self.grace_ends.set(Some(ends));
+                        (deadline, over) = (Some(ends), false);
+                    }
+                }
+                let delivery = received.or_else(|| {
                     // Out of the queue under the lock: nothing can be delivered to one who has gone.
                     let leaves = over && !seeded::bug("looks_and_cancels_apart");
                     leaves.then(|| state.cancel(ticket)).flatten()

@@ -107,6 +107,12 @@ impl<C, E> State<C, E> {
         delivery
     }
 
+    /// A waiter whose time was over at `deadline` finds nothing. If the process stood still then: for how much longer it may wait,
+    /// once, for what would have come in time may come now.
+    pub(crate) fn grace(&mut self, deadline: Instant, now: Instant) -> Option<Duration> {
+        self.stalls.grace(deadline, now)
+    }
+
     /// A request ran out of time.
     pub(crate) fn timed_out(&mut self, waited: Duration) {
         self.counters.timed_out += 1;

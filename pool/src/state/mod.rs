@@ -10,6 +10,7 @@ mod ageing;
 mod loans;
 mod outcomes;
 pub(crate) mod reports;
+mod stalls;
 mod supply;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -22,6 +23,7 @@ use crate::queue::Queue;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase, SlotId, Slots};
 use crate::state::actions::{Action, Actions, Delivery};
+use crate::state::stalls::Stalls;
 use crate::stats::Stats;
 use crate::sync::after;
 use crate::waiter::Wake;
@@ -54,6 +56,7 @@ pub(crate) struct State<C, E> {
     watchers: Vec<Wake>,
     /// When the two clocks were last compared: monotonic and wall.
     clocks: (Instant, Duration),
+    stalls: Stalls,
     /// The counters; the gauges in it stay zero.
     counters: Stats,
     next_id: u64,
@@ -120,6 +123,7 @@ impl<C, E> State<C, E> {
             last_error: None,
             watchers: Vec::new(),
             clocks: (now, wall),
+            stalls: Stalls::default(),
             counters: Stats::default(),
             next_id: 1,
             random,

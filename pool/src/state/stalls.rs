@@ -1,0 +1,76 @@
+//! Did the process stand still while somebody's time ran out? It was stopped, say, or throttled, or its machine slept.
+//!
+//! One who waits and wakes late has either overslept together with all others, and what it waited for may be there in a moment; or it
+//! is one of so many that they cannot all be woken at once, and then another was woken in time.
+
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub(crate) struct Stalls {
+    /// When somebody last woke in time.
+    in_time: Option<Instant>,
+    /// The last time that the process stood still, as far as anybody saw.
+    last: Option<(Instant, Instant)>,
+}
+
+impl Stalls {
+    /// One whose time was over at `deadline` has woken. If the process stood still then: for how much longer it may wait.
+    pub(super) fn grace(&mut self, deadline: Instant, now: Instant) -> Option<Duration> {
+        let late = now.saturating_duration_since(deadline);
+        if late <= STALL {
+            self.in_time = Some(now);
+            return None;
+        }
+        if self.in_time.is_none_or(|in_time| in_time < deadline) {
+            let began =
+                self.last.filter(|&(_, ended)| ended >= deadline).map_or(deadline, |(began, _)| began.min(deadline));
+            self.last = Some((began, now));
+        }
+        let overslept = self.last.is_some_and(|(began, ended)| began <= deadline && deadline <= ended);
+        overslept.then(|| (late / 2).clamp(GRACE.0, GRACE.1))
+    }
+}
+
+/// Who wakes later than this wakes late.
+const STALL: Duration = Duration::from_millis(10);
+
+/// The shortest and the longest grace. It is half of the time by which one is late.
+const GRACE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn who_wakes_in_time_has_no_grace_nor_has_one_of_many_of_whom_the_first_woke_in_time() {
+        let (mut stalls, deadline) = (Stalls::default(), Instant::now());
+        assert_eq!(stalls.grace(deadline, deadline + ms(1)), None);
+        for late in [11, 50, 3_000] {
+            assert_eq!(stalls.grace(deadline, deadline + ms(late)), None);
+        }
+    }
+
+    #[test]
+    fn all_whose_time_ran_out_while_the_process_stood_still_have_grace() {
+        let (mut stalls, thaw) = (Stalls::default(), Instant::now() + ms(60_000));
+        // The first who wakes is neither the first nor the last whose time was over.
+        for early in [ms(2_000), ms(20_000), ms(500), ms(11)] {
+            assert!(stalls.grace(thaw - early, thaw + ms(1)).is_some(), "{early:?}");
+        }
+        assert_eq!(stalls.grace(thaw + ms(20), thaw + ms(21)), None, "its time was over after that");
+        assert!(stalls.grace(thaw - ms(5_000), thaw + ms(25)).is_some(), "though others wake in time by now");
+        assert_eq!(stalls.grace(thaw + ms(15), thaw + ms(30)), None, "it is late, but the process ran");
+    }
+
+    #[test]
+    fn the_grace_is_half_the_lateness_within_bounds() {
+        for (late, grace) in [(11, 20), (60, 30), (400, 200), (20_000, 250)] {
+            let deadline = Instant::now();
+            assert_eq!(Stalls::default().grace(deadline, deadline + ms(late)), Some(ms(grace)));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A process that stands still while its borrowers wait. It must be stopped from outside, so it is a child of the test.
+#![cfg(target_os = "linux")]
+
+use cabrank_testing::eventually;
+use cabrank_testing::fake::FakeServer;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[test]
+fn those_whose_time_ran_out_while_the_process_stood_still_are_served_when_it_goes_on() {
+    if std::env::var_os(CHILD).is_some() {
+        return child();
+    }
+    let name = "those_whose_time_ran_out_while_the_process_stood_still_are_served_when_it_goes_on";
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(said.by_ref().any(|line| line.unwrap().contains(READY)), "it came so far");
+    let signal = |signal: &str| {
+        // The shell's own `kill` is there on every machine.
+        let killed = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status();
+        assert!(killed.unwrap().success());
+    };
+    signal("STOP");
+    thread::sleep(TIMEOUT + Duration::from_secs(1)); // Past the deadlines: that is what is tested.
+    signal("CONT");
+    let said: Vec<String> = said.map(|line| line.unwrap()).collect();
+    assert!(child.wait().unwrap().success(), "{said:#?}");
+}
+
+/// Four connections are lent for a while, 24 threads wait for one, and one waits for what never comes back.
+fn child() {
+    let server = FakeServer::new();
+    let pool_of = |size| cabrank::Pool::builder().max_size(size).build_lazy(server.manager()).unwrap();
+    let (pool, kept) = (pool_of(4), pool_of(1));
+    let began = Instant::now();
+    let lent: Vec<_> = (0..4).map(|_| pool.get().unwrap()).collect();
+    let never_back = kept.get().unwrap();
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..24)
+            .map(|_| {
+                scope.spawn(|| {
+                    let served = pool.get_timeout(TIMEOUT);
+                    // A short loan: for each connection there are six of them.
+                    if served.is_ok() {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    served.map(|_| began.elapsed()).map_err(|error| error.to_string())
+                })
+            })
+            .collect();
+        let refused = scope.spawn(|| (kept.get_timeout(TIMEOUT).map(drop), Instant::now()));
+        eventually("all wait", || pool.stats().waiting == 24 && kept.stats().waiting == 1);
+        scope.spawn(move || {
+            let over = began + TIMEOUT - Duration::from_secs(1);
+            thread::sleep(over.saturating_duration_since(Instant::now())); // The loan itself.
+            drop(lent);
+        });
+        println!("{READY}");
+        let ends: Vec<_> = waiters.into_iter().map(|waiter| waiter.join().unwrap()).collect();
+        let served: Vec<_> = ends.iter().filter_map(|end| end.as_ref().ok()).collect();
+        println!("{} of 24 were served, from {:?} on", served.len(), served.iter().min());
+        assert_eq!(served.len(), 24, "{ends:?}");
+        assert!(served.iter().all(|&&at| at > TIMEOUT), "it did not stand still in time: {ends:?}");
+
+        let (end, at) = refused.join().unwrap();
+        assert!(end.unwrap_err().is_timeout(), "nothing came");
+        let report = at.saturating_duration_since(began);
+        assert!(report < TIMEOUT + Duration::from_secs(4), "its grace has an end: {report:?}");
+    });
+    let stats = pool.stats();
+    assert_eq!((stats.timed_out, kept.stats().timed_out), (0, 1));
+    drop(never_back);
+}
+
+const CHILD: &str = "CABRANK_TEST_FROZEN";
+const READY: &str = "all wait";
+const TIMEOUT: Duration = Duration::from_secs(3);
