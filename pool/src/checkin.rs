@@ -42,6 +42,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         }
         state.check_in(entry, need == Need::Reset, now, actions);
     });
+    shared.leave_to_worker();
 }
 
 /// What a returned session needs before its next loan.

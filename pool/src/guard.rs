@@ -91,6 +91,7 @@ impl<M: Manager> PooledConnection<M> {
         shared.emit(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses: uses + 1 }));
         if shared.is_at_home() {
             shared.with(now, |state, _| state.detached(slot_id, now));
+            shared.leave_to_worker();
         }
         conn
     }

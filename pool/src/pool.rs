@@ -3,7 +3,6 @@
 use crate::checkout::{checkout, try_checkout};
 use crate::config;
 use crate::config::{Config, Problem};
-use crate::contain::contained;
 use crate::error::{GetError, Holder};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
@@ -52,8 +51,7 @@ impl<M: Manager> Drop for Handle<M> {
                 return std::mem::forget(shared);
             }
             shared.close();
-            // With the last of it go the manager and the hooks, whose destructors are the user's.
-            let _ = contained(|| drop(shared));
+            shared.leave_to_worker();
         }
     }
 }

@@ -105,6 +105,7 @@ impl<M: Manager> Drop for Slot<M> {
                 return std::mem::forget(shared);
             }
             shared.with(sync::now(), |state, _| state.release(self.id));
+            shared.leave_to_worker();
         }
     }
 }

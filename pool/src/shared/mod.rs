@@ -182,7 +182,7 @@ impl<M: Manager> Shared<M> {
     /// Runs what is the user's: handlers and destructors.
     #[cold]
     pub(crate) fn tell(self: &Arc<Self>, news: ActionsOf<M>) {
-        if workers::is_timer() {
+        if workers::is_timer() || std::thread::panicking() {
             return self.workers.submit(Job::Tell(Arc::clone(self), news));
         }
         for action in news {
@@ -206,11 +206,11 @@ impl<M: Manager> Shared<M> {
         });
     }
 
-    /// Lets go of the pool where its end must not run: with the last of it go the manager and the hooks, whose destructors are the
-    /// user's.
+    /// Lets go of the pool in a thread that is not a worker's. With the last of it go the manager and the hooks, whose destructors
+    /// are the user's: they may take their time, or panic, and this thread may be unwinding, or be the timer.
+    #[inline]
     pub(crate) fn leave_to_worker(self: Arc<Self>) {
         if let Some(shared) = Arc::into_inner(self) {
-            let drop_in_worker = shared.workers.dropper();
             drop_in_worker(shared);
         }
     }
@@ -231,5 +231,15 @@ impl<M: Manager> Shared<M> {
         if let Some(events) = &self.hooks.events {
             let _ = contained(|| event(&**events));
         }
+    }
+}
+
+#[cold]
+fn drop_in_worker<M: Manager>(shared: Shared<M>) {
+    if shared.workers.is_current() {
+        drop(contained(|| drop(shared)));
+    } else {
+        let drop_in_worker = shared.workers.dropper();
+        drop_in_worker(shared);
     }
 }

@@ -1,10 +1,12 @@
 //! Destructors that panic, wherever the pool drops what is the user's: none costs a thread, a slot or the caller.
 
 use crate::support::ms;
-use cabrank::{Limit, Manager, Pool};
+use cabrank::{CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Limit, Manager, Opened, Pool, PooledConnection};
 use cabrank_testing::panics::hush;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fmt, thread};
 
@@ -36,6 +38,107 @@ fn a_manager_whose_destructor_panics_does_not_come_out_of_the_last_handles_drop(
     hush();
     let pool = Pool::builder().build_lazy(Kept(Grim)).unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| drop(pool))).is_ok());
+}
+
+#[test]
+fn a_manager_is_dropped_in_a_worker_though_a_handle_or_a_guard_is_the_last_of_the_pool() {
+    hush();
+    for end in [End::Handle, End::Guard, End::Detached] {
+        let (told, tells) = channel();
+        let pool = Pool::builder().build_lazy(Watched(told)).unwrap();
+        match end {
+            End::Handle => drop(pool),
+            End::Guard => {
+                let conn = pool.get().unwrap();
+                drop(pool);
+                drop(conn);
+            }
+            End::Detached => {
+                let conn = pool.get().unwrap();
+                drop(pool);
+                PooledConnection::detach(conn);
+            }
+        }
+        let dropped_in = tells.recv_timeout(Duration::from_secs(60)).expect("it is dropped");
+        assert_ne!(dropped_in, thread::current().id(), "{end:?}");
+    }
+}
+
+#[test]
+fn in_a_thread_that_unwinds_nothing_of_the_users_runs_and_the_process_goes_on() {
+    hush();
+    for end in [End::Handle, End::Guard] {
+        let (told, tells) = channel();
+        let recorder = Arc::new(Unwinds(Mutex::default()));
+        let pool = Pool::builder().event_handler(Arc::clone(&recorder) as _).build_lazy(Watched(told)).unwrap();
+        let unwinding = thread::spawn(move || {
+            let conn = (end == End::Guard).then(|| pool.get().unwrap());
+            // The pool goes first.
+            let _both = (pool, conn);
+            panic!("{}", cabrank_testing::panics::ORDERED);
+        });
+        assert!(unwinding.join().is_err());
+        tells.recv_timeout(Duration::from_secs(60)).expect("it is dropped");
+        let told = recorder.0.lock().unwrap();
+        assert!(told.iter().all(|&panicking| !panicking), "{end:?}: {told:?}");
+        assert_eq!(told.len(), if end == End::Guard { 4 } else { 0 }, "opened, checked out, checked in, closed");
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    Handle,
+    Guard,
+    Detached,
+}
+
+/// Says in which thread it is dropped, and panics.
+struct Watched(Sender<thread::ThreadId>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.0.send(thread::current().id());
+        panic!("{}", cabrank_testing::panics::ORDERED);
+    }
+}
+
+impl Manager for Watched {
+    type Connection = u8;
+    type Error = std::io::Error;
+
+    fn connect(&self, _: &Limit) -> std::io::Result<u8> {
+        Ok(0)
+    }
+    fn is_valid(&self, _: &mut u8, _: &Limit) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn has_broken(&self, _: &mut u8) -> bool {
+        false
+    }
+}
+
+/// Was the thread unwinding, at each event?
+struct Unwinds(Mutex<Vec<bool>>);
+
+impl Unwinds {
+    fn note(&self) {
+        self.0.lock().unwrap().push(thread::panicking());
+    }
+}
+
+impl EventHandler for Unwinds {
+    fn opened(&self, _: &Opened<'_>) {
+        self.note();
+    }
+    fn checked_out(&self, _: &CheckedOut<'_>) {
+        self.note();
+    }
+    fn checked_in(&self, _: &CheckedIn<'_>) {
+        self.note();
+    }
+    fn closed(&self, _: &ConnectionClosed<'_>) {
+        self.note();
+    }
 }
 
 #[test]
