@@ -236,7 +236,8 @@ impl<M: Manager> Builder<M> {
     }
 }
 
-fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>> {
+/// Waits for the first connections.
+pub(crate) fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>> {
     let shared = pool.shared();
     let begin = sync::now();
     let deadline = after(begin, shared.config.connect_timeout);

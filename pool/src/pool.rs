@@ -31,6 +31,18 @@ use std::time::Duration;
 ///
 /// *Shutting down.* [`close_within`](Self::close_within) waits, then cancels, then aborts, and reports who was left.
 ///
+/// # Threads
+///
+/// Driver calls, hooks and most events run in workers, which all pools of the process share: as many threads as there are such calls
+/// under way, called `cabrank-worker`, and gone after ten seconds without work, or with the last pool. What nobody waits for uses
+/// eight of them at a time for each pool. A hook may use another pool. `cabrank-timer` keeps the limits; it runs nothing of the
+/// user's but what ends a call.
+///
+/// After a `fork` a pool works in the process that built it alone. In the child it refuses with [`GetError::Forked`], looks closed and
+/// empty, and can be dropped, as can its guards: nothing is done to the parent's sessions then, and their memory is not freed. A
+/// guard that the child has must not be used: the session is the parent's. Build a pool in the child. Nothing here can help where a
+/// hook or a manager's method forks.
+///
 /// # Fairness
 ///
 /// Borrowers are served in order of arrival. A newcomer may overtake only while the first in the queue has waited no longer than

@@ -7,6 +7,8 @@ mod call;
 mod held;
 mod job;
 mod session;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub(crate) use call::CallOutcome;
 pub(crate) use held::{Held, Slot, SlottedConnection};

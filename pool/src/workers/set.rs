@@ -1,7 +1,6 @@
 //! A set of workers: who gets a job, who rests, and when a thread is started.
 //!
-//! One set serves all pools of a process; models and tests make sets of their own. Its alarms are in `timetable.rs`, what it keeps
-//! of each pool in `accounts.rs`.
+//! Its alarms are in `timetable.rs`, what it keeps of each pool in `accounts.rs`.
 
 use crate::contain::contained;
 use crate::sync;

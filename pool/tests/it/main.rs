@@ -21,3 +21,4 @@ mod session;
 mod stale;
 mod transactions;
 mod waiters;
+mod workers;

@@ -31,7 +31,10 @@ pub(super) fn through_sync(files: &[File]) -> Vec<Finding> {
 }
 
 fn concerned(path: &str) -> bool {
-    let tests = path.ends_with("/tests.rs") || path.ends_with("/models.rs") || path.contains("/models/");
+    let tests = path.ends_with("/tests.rs")
+        || path.contains("/tests/")
+        || path.ends_with("/models.rs")
+        || path.contains("/models/");
     path.starts_with("pool/src/") && path.ends_with(".rs") && path != "pool/src/sync.rs" && !tests
 }
 

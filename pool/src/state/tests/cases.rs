@@ -2,11 +2,12 @@
 
 use super::ops::Op::*;
 use super::ops::{End, Op};
-use super::world::{World, borrower};
+use super::world::{Broken, World, borrower};
 use crate::config::Config;
 use crate::gate::Refusal;
 use crate::queue::Queue;
 use crate::state::State;
+use crate::state::actions::{Action, Actions};
 use crate::sync;
 use crate::waiter::{Waiter, Wake};
 use std::sync::Arc;
@@ -91,4 +92,33 @@ fn clocks_that_were_read_before_others_that_came_first_are_no_freeze() {
     assert!(!state.compare_clocks(later.0, later.1));
     assert!(!state.compare_clocks(earlier.0, earlier.1));
     assert!(state.compare_clocks(now + Duration::from_millis(3), Duration::from_secs(200)), "this is one");
+}
+
+#[test]
+fn an_alarm_that_reaches_the_timer_late_costs_no_later_one() {
+    let start = sync::now();
+    let at = |seconds: u32| start + seconds * SECOND;
+    let mut state: State<(), Broken> =
+        State::new(&Config::default(), start, Duration::ZERO, fastrand::Rng::with_seed(0));
+    let ordered = |actions: Actions<(), Broken>| {
+        actions.into_iter().find_map(|action| if let Action::Alarm(at) = action { Some(at) } else { None })
+    };
+    let mut order = |seconds| {
+        let mut actions = Actions::new();
+        state.want_alarm(at(seconds), &mut actions);
+        ordered(actions)
+    };
+    let late = order(30);
+    assert_eq!(order(10), Some(at(10)));
+    let ring = |state: &mut State<(), Broken>, seconds| {
+        let mut actions = Actions::new();
+        state.tick(at(seconds), at(seconds), seconds * SECOND, &mut actions);
+        ordered(actions)
+    };
+    assert_eq!(ring(&mut state, 10), None, "nothing more is due");
+    let mut actions = Actions::new();
+    state.want_alarm(at(50), &mut actions);
+    // The thread that ordered the first alarm comes to the timer only now. The timer keeps the earlier of the two.
+    assert_eq!((late, ordered(actions)), (Some(at(30)), Some(at(50))));
+    assert_eq!(ring(&mut state, 30), Some(at(50)), "what is still wanted is ordered anew");
 }

@@ -1,0 +1,237 @@
+//! A pool on a set of workers of its own, which can be short of threads.
+
+use super::*;
+use crate::builder::open_the_first;
+use crate::limit::Limit;
+use crate::manager::AbortHandle;
+use crate::pool::Pool;
+use crate::reason::CloseReason;
+use crate::sync::Ordering::SeqCst;
+use crate::sync::{AtomicBool, AtomicUsize};
+use crate::waiter::{Waiter, Wake};
+use std::io;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// What a driver has been asked for, in numbers.
+#[derive(Default)]
+struct Book {
+    connects: AtomicUsize,
+    open: AtomicUsize,
+    goodbyes: AtomicUsize,
+    aborts: AtomicUsize,
+    manager_was_dropped_by: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+struct Fake(Arc<Book>);
+
+struct Conn(Arc<Book>);
+
+impl Manager for Fake {
+    type Connection = Conn;
+    type Error = io::Error;
+
+    fn connect(&self, _: &Limit) -> Result<Conn, io::Error> {
+        self.0.connects.fetch_add(1, SeqCst);
+        self.0.open.fetch_add(1, SeqCst);
+        Ok(Conn(Arc::clone(&self.0)))
+    }
+    fn is_valid(&self, _: &mut Conn, _: &Limit) -> Result<(), io::Error> {
+        Ok(())
+    }
+    fn has_broken(&self, _: &mut Conn) -> bool {
+        false
+    }
+    fn close(&self, conn: Conn, _: &Limit) {
+        self.0.goodbyes.fetch_add(1, SeqCst);
+        drop(conn);
+    }
+    fn abort_handle(&self, conn: &Conn) -> Option<Box<dyn AbortHandle>> {
+        Some(Box::new(Handle(Arc::clone(&conn.0))))
+    }
+}
+
+struct Handle(Arc<Book>);
+
+impl AbortHandle for Handle {
+    fn abort(&self) {
+        self.0.aborts.fetch_add(1, SeqCst);
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        *self.0.manager_was_dropped_by.lock() = Some(std::thread::current().name().unwrap_or_default().to_owned());
+    }
+}
+
+fn set() -> WorkerSet {
+    WorkerSet::new(Duration::from_secs(60))
+}
+
+/// A pool of this size, which opens nothing unasked, and its driver's book.
+fn pool(set: &WorkerSet, max_size: u32) -> (Pool<Fake>, Arc<Book>) {
+    let book = Arc::new(Book::default());
+    let builder = Pool::builder().max_size(max_size).acquire_timeout(LONG).connect_timeout(LONG);
+    (builder.build_on(set, Fake(Arc::clone(&book))).unwrap(), book)
+}
+
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let until = sync::now() + LONG;
+    while !is_so() {
+        assert!(sync::now() < until, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// No thread can be had for half a second.
+fn relieve_soon(set: &WorkerSet) -> std::thread::JoinHandle<Instant> {
+    let set = set.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        set.fill(false);
+        sync::now()
+    })
+}
+
+#[test]
+fn get_and_build_are_served_soon_after_threads_can_be_had_again() {
+    let set = set();
+    set.fill(true);
+    let (waited_for, _) = pool(&set, 1);
+    let (built, _) = pool(&set, 1);
+    let (got, opened, relieved) = std::thread::scope(|scope| {
+        let got = scope.spawn(|| {
+            drop(waited_for.get().unwrap());
+            sync::now()
+        });
+        let opened = scope.spawn(|| {
+            open_the_first(&built).unwrap();
+            sync::now()
+        });
+        let relieved = relieve_soon(&set).join().unwrap();
+        (got.join().unwrap(), opened.join().unwrap(), relieved)
+    });
+    for served in [got, opened] {
+        assert!(served > relieved, "there was no thread before");
+        assert!(served < relieved + Duration::from_millis(400), "{:?} after that", served - relieved);
+    }
+}
+
+#[test]
+fn what_the_last_drop_leaves_without_a_thread_is_closed_when_there_is_one() {
+    let set = set();
+    let (pool, book) = pool(&set, 3);
+    drop((0..3).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+    // As after ten seconds without work: the timer alone is there.
+    set.fill(true);
+    set.dismiss_workers();
+    drop(pool);
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(book.open.load(SeqCst), 3, "there is no thread to close them");
+    set.fill(false);
+    eventually("all are closed", || book.open.load(SeqCst) == 0);
+    assert_eq!(book.goodbyes.load(SeqCst), 3);
+    eventually("the manager is gone, too", || book.manager_was_dropped_by.lock().is_some());
+}
+
+#[test]
+fn close_within_does_what_has_no_thread_as_soon_as_there_is_one() {
+    let set = set();
+    let (pool, book) = pool(&set, 2);
+    drop((0..2).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+    set.fill(true);
+    set.dismiss_workers();
+    let relief = relieve_soon(&set);
+    let report = pool.close_within(LONG);
+    assert!(report.is_clean() && report.threads_left == 0, "{report}");
+    assert_eq!(book.open.load(SeqCst), 0);
+    relief.join().unwrap();
+}
+
+#[test]
+fn a_connection_that_has_no_thread_yet_when_the_pool_is_closed_is_not_opened() {
+    let set = set();
+    set.fill(true);
+    let (pool, book) = pool(&set, 2);
+    assert!(pool.try_get().is_none());
+    assert_eq!(pool.stats().opening, 1);
+    pool.close();
+    set.fill(false);
+    assert!(pool.close_within(LONG).is_clean());
+    assert_eq!(book.connects.load(SeqCst), 0);
+}
+
+#[test]
+fn those_who_wait_are_woken_before_anything_that_needs_the_set() {
+    let set = set();
+    let (pool, _) = pool(&set, 2);
+    let (tell, told) = channel();
+    let shared = Arc::clone(pool.shared());
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(move || {
+            let waiter = Waiter::new();
+            tell.send(Wake::Thread(Arc::clone(&waiter))).unwrap();
+            waiter.park(Some(sync::now() + LONG))
+        });
+        let wake = told.recv().unwrap();
+        set.while_locked(|| {
+            let now = sync::now();
+            let performing = scope.spawn(move || {
+                let alarm = Action::Alarm(now + LONG);
+                shared.with(now, |_, actions| actions.extend([alarm, Action::Wake(wake)]));
+            });
+            assert!(waiter.join().unwrap(), "it waited for the set's lock");
+            assert!(!performing.is_finished());
+        });
+    });
+}
+
+#[test]
+fn a_goodbye_that_waits_for_a_thread_is_aborted_when_its_slot_is_wanted() {
+    let set = set();
+    let (pool, book) = pool(&set, 3);
+    drop((0..3).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+    set.fill(true);
+    set.dismiss_workers();
+    pool.evict_all();
+    assert_eq!(pool.stats().closing, 3);
+    let now = sync::now();
+    pool.shared().with(now, |_, actions| actions.push(Action::Hasten(1)));
+    set.fill(false);
+    eventually("all are gone", || book.open.load(SeqCst) == 0 && pool.stats().closing == 0);
+    assert_eq!((book.aborts.load(SeqCst), book.goodbyes.load(SeqCst)), (1, 2));
+    assert_eq!(pool.stats().closed.by(CloseReason::Evicted), 3);
+}
+
+#[test]
+fn the_timer_leaves_the_end_of_a_pool_and_what_is_the_users_to_a_worker() {
+    struct Listens(Arc<AtomicBool>);
+    impl EventHandler for Listens {
+        fn leaked(&self, _: &str, _: &crate::error::Holder) {
+            self.0.store(std::thread::current().name() == Some("cabrank-worker"), SeqCst);
+        }
+    }
+    let (set, book, in_worker) = (set(), Arc::new(Book::default()), Arc::new(AtomicBool::new(false)));
+    let builder =
+        Pool::builder().leak_after(Duration::from_millis(5)).event_handler(Arc::new(Listens(Arc::clone(&in_worker))));
+    let pool = builder.build_on(&set, Fake(Arc::clone(&book))).unwrap();
+    let held = pool.get().unwrap();
+    eventually("the leak is told, in a worker", || in_worker.load(SeqCst));
+    let shared = Arc::clone(pool.shared());
+    drop(held);
+    drop(pool);
+    eventually("this is the last handle", || Arc::strong_count(&shared) == 1);
+    shared.leave_to_worker();
+    eventually("the manager is gone", || book.manager_was_dropped_by.lock().is_some());
+    assert_eq!(book.manager_was_dropped_by.lock().as_deref(), Some("cabrank-worker"));
+}
+
+const LONG: Duration = Duration::from_secs(10);

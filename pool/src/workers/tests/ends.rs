@@ -1,0 +1,95 @@
+//! Threads that cannot be had, and the end of pools.
+
+use super::*;
+
+#[test]
+fn work_without_a_thread_is_tried_again_by_the_timer() {
+    let set = set(LONG);
+    let pool = pool(&set);
+    pool.at(sync::now(), || ());
+    set.0.is_full.store(true, SeqCst);
+    let (done, is_done) = channel();
+    for n in 0..3 {
+        let done = done.clone();
+        pool.submit(Box::new(move || done.send(n).unwrap()));
+    }
+    drop(pool);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!((workers(&set), is_done.try_recv().is_ok()), (0, false));
+    set.0.is_full.store(false, SeqCst);
+    let mut all: Vec<i32> = (0..3).map(|_| is_done.recv_timeout(Duration::from_secs(2)).unwrap()).collect();
+    all.sort_unstable();
+    assert_eq!(all, [0, 1, 2]);
+    eventually("no thread is left", || set.0.state.lock().threads.is_empty());
+}
+
+#[test]
+fn where_there_is_no_timer_either_those_who_wait_try_again() {
+    let set = set(LONG);
+    let pool = Arc::new(pool(&set));
+    set.0.is_full.store(true, SeqCst);
+    let waiter = Waiter::new();
+    let wake = crate::waiter::Wake::Thread(Arc::clone(&waiter));
+    let done = Arc::new(sync::AtomicBool::new(false));
+    let is_done = Arc::clone(&done);
+    pool.submit(Box::new(move || {
+        is_done.store(true, SeqCst);
+        wake.wake();
+    }));
+    assert!(!pool.park(&waiter, Some(sync::now() + Duration::from_millis(30))), "in vain, but in time");
+    let its_set = set.clone();
+    let relief = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        its_set.0.is_full.store(false, SeqCst);
+    });
+    assert!(pool.park(&waiter, Some(sync::now() + Duration::from_secs(10))));
+    assert!(done.load(SeqCst));
+    relief.join().unwrap();
+}
+
+#[test]
+fn joining_finishes_what_is_queued_and_leaves_no_thread_after_the_last_pool() {
+    let set = set(LONG);
+    let (pool, other) = (pool(&set), pool(&set));
+    let (done, is_done) = channel();
+    for pool in [&pool, &other] {
+        for _ in 0..50 {
+            let done = done.clone();
+            pool.submit(Box::new(move || done.send(()).unwrap()));
+        }
+        pool.schedule_maintenance(sync::now() + LONG, || ());
+        pool.wind_down();
+        assert_eq!(pool.join(None), 0);
+    }
+    drop(done);
+    assert_eq!(is_done.iter().count(), 100);
+    assert!(set.0.state.lock().threads.is_empty());
+}
+
+#[test]
+fn a_thread_that_hangs_in_a_call_is_waited_for_until_the_deadline_and_reported() {
+    let set = set(LONG);
+    let (pool, other) = (pool(&set), pool(&set));
+    let (mut block, _others) = (block(&pool, 1), block(&other, 3));
+    pool.wind_down();
+    let deadline = sync::now() + Duration::from_millis(50);
+    assert_eq!(pool.join(Some(deadline)), 1, "those of the other pool are not its own");
+    assert!(sync::now() >= deadline, "it was waited for");
+    block.release.clear();
+    assert_eq!(pool.join(None), 0);
+}
+
+#[test]
+fn the_end_of_the_last_pool_waits_for_no_call_and_no_alarm_of_another() {
+    let set = set(LONG);
+    let (hung, last) = (pool(&set), pool(&set));
+    let _block = block(&hung, 2);
+    let limit = hung.at(sync::now() + LONG, || ());
+    thread_of_a_job(&last);
+    hung.wind_down();
+    last.wind_down();
+    assert_eq!(last.join(Some(sync::now() + Duration::from_secs(10))), 0);
+    assert_eq!(set.0.state.lock().threads.len(), 3, "those that hang, and the timer");
+    hung.cancel_alarm(limit);
+    eventually("the timer has ended", || set.0.state.lock().threads.len() == 2);
+}

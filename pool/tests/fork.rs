@@ -1,0 +1,161 @@
+//! What becomes of pools when a process forks, as servers that start their workers that way do. A binary of its own: each test leaves
+//! children behind for a moment.
+#![cfg(unix)]
+
+use cabrank::{GetError, Limit, Manager, PooledConnection};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::{Duration, Instant};
+
+type Pool = cabrank::Pool<Counting>;
+
+/// Counts its connections' ends. A child has a count of its own, which begins with its parent's.
+struct Counting;
+
+struct Conn;
+
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+static MANAGERS_DROPPED: AtomicUsize = AtomicUsize::new(0);
+
+impl Manager for Counting {
+    type Connection = Conn;
+    type Error = std::io::Error;
+
+    fn connect(&self, _: &Limit) -> Result<Conn, std::io::Error> {
+        Ok(Conn)
+    }
+    fn is_valid(&self, _: &mut Conn, _: &Limit) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+    fn has_broken(&self, _: &mut Conn) -> bool {
+        false
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        ENDED.fetch_add(1, SeqCst);
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        MANAGERS_DROPPED.fetch_add(1, SeqCst);
+    }
+}
+
+fn pool() -> Pool {
+    Pool::builder().max_size(4).acquire_timeout(Duration::from_secs(5)).build(Counting).unwrap()
+}
+
+/// Runs `script` in a child, which leaves at its end. It may not panic, and must end in time.
+fn in_a_child(script: impl FnOnce()) {
+    // SAFETY: the child has a copy of this process, and of its threads the one that runs here. It uses what the script uses, whose locks
+    // no other thread held, and the allocator, which the system's `fork` leaves usable; it ends by `_exit`, so that nothing of the
+    // harness runs in it.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "no child could be made");
+    if child == 0 {
+        let ended = catch_unwind(AssertUnwindSafe(script));
+        // SAFETY: it ends the child, and runs nothing of this process's.
+        unsafe { libc::_exit(i32::from(ended.is_err())) }
+    }
+    let (until, mut status) = (Instant::now() + Duration::from_secs(20), 0);
+    loop {
+        // SAFETY: `child` is a child of this process that was not waited for yet, and `status` is a number of ours.
+        if unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } == child {
+            break;
+        }
+        if Instant::now() >= until {
+            // SAFETY: as before: it has not been waited for, so that the number is still its own.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+            panic!("the child hangs");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(status, 0, "the child failed, with the words above");
+}
+
+#[test]
+fn a_pool_that_is_built_in_a_child_works_and_closes_clean() {
+    let parents = pool();
+    let held = parents.get().unwrap();
+    in_a_child(|| {
+        let own = pool();
+        let loans: Vec<_> = (0..4).map(|_| own.get().unwrap()).collect();
+        assert!(own.get_timeout(Duration::from_millis(20)).unwrap_err().is_timeout());
+        drop(loans);
+        PooledConnection::discard(own.get().unwrap());
+        drop(own.get().unwrap());
+        let report = own.close_within(Duration::from_secs(5));
+        assert!(report.is_clean(), "{report}");
+    });
+    drop(held);
+    drop(parents.get().unwrap());
+}
+
+#[test]
+fn a_pool_that_was_built_before_refuses_in_the_child_and_touches_nothing_of_its_parents() {
+    let pool = pool();
+    drop((0..3).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+    let mut held = Some(pool.get().unwrap());
+    let other = pool.clone();
+    in_a_child(move || {
+        let before = (ENDED.load(SeqCst), MANAGERS_DROPPED.load(SeqCst));
+        for _ in 0..3 {
+            let error = pool.get().unwrap_err();
+            assert!(matches!(error, GetError::Forked), "{error}");
+        }
+        assert!(pool.get_timeout(Duration::ZERO).is_err_and(|error| matches!(error, GetError::Forked)));
+        assert!(pool.try_get().is_none());
+        assert!(pool.is_closed() && pool.holders().is_empty() && pool.stats().open == 0);
+        pool.evict_all();
+        pool.resize(9).unwrap();
+        drop(held.take());
+        assert!(pool.close_within(Duration::from_secs(60)).is_clean());
+        drop((pool, other));
+        assert_eq!((ENDED.load(SeqCst), MANAGERS_DROPPED.load(SeqCst)), before, "a session of the parent's was ended");
+    });
+}
+
+#[test]
+fn the_parent_goes_on_though_its_child_drops_a_guard_and_discards_another() {
+    let pool = pool();
+    let loans = RefCell::new(vec![pool.get().unwrap(), pool.get().unwrap()]);
+    let own: Vec<_> = loans.borrow().iter().map(PooledConnection::id).collect();
+    in_a_child(|| {
+        // What the child takes out is its own copy.
+        PooledConnection::discard(loans.borrow_mut().pop().unwrap());
+        loans.borrow_mut().clear();
+    });
+    assert_eq!(pool.stats().in_use, 2);
+    loans.borrow_mut().clear();
+    let again: Vec<_> = (0..2).map(|_| pool.get().unwrap()).collect();
+    assert!(again.iter().all(|conn| own.contains(&PooledConnection::id(conn))), "they are the same connections");
+}
+
+#[test]
+fn a_child_hangs_in_no_lock_that_a_thread_of_its_parent_held() {
+    let pool = pool();
+    let busy = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while busy.load(SeqCst) {
+                    drop(pool.get().unwrap());
+                }
+            });
+        }
+        for _ in 0..50 {
+            in_a_child(|| {
+                assert!(matches!(pool.get(), Err(GetError::Forked)));
+                let own = Pool::builder().build(Counting).unwrap();
+                drop(own.get().unwrap());
+                drop(own);
+            });
+        }
+        busy.store(false, SeqCst);
+    });
+}
