@@ -93,8 +93,9 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
 }
 
 fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnection<M>>) {
-    let conn = &mut entry.slotted.conn;
-    let outcome = shared.call_here(shared.config.reset_timeout, |limit| shared.reset(conn, limit));
+    let Entry { slotted: SlottedConnection { conn, .. }, slot_id, abort_handle, .. } = entry;
+    let span = shared.config.reset_timeout;
+    let outcome = shared.call_here(*slot_id, span, abort_handle.as_ref(), |limit| shared.reset(conn, limit));
     if let Err(reason) = shared.reset_ended(entry.id, &outcome) {
         entry.condemned = Some(reason);
     }

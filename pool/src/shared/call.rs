@@ -59,14 +59,6 @@ impl<M: Manager> Shared<M> {
         self.emit(|events| events.open_failed(&OpenFailed { pool: &self.config.name, error, took }));
     }
 
-    /// Makes a driver call in the returning thread. Nothing ends it from outside: it must be surely small.
-    pub(crate) fn call_here<T>(&self, span: Duration, call: impl FnOnce(&Limit) -> T) -> CallOutcome<T> {
-        let began = sync::now();
-        let limit = Limit::new(&self.name, began, span);
-        let answer = contained(|| call(&limit));
-        CallOutcome::of(answer, &limit, began)
-    }
-
     /// Has the timer end the call that `fuse` belongs to, if it still runs at `time`.
     pub(super) fn end_call_at(self: &Arc<Self>, time: Instant, slot: SlotId, fuse: Fuse) -> Alarm {
         let pool = Arc::downgrade(self);
@@ -78,7 +70,8 @@ impl<M: Manager> Shared<M> {
         })
     }
 
-    fn end_call(self: &Arc<Self>, slot: SlotId, fuse: &Fuse) {
+    /// Ends the call that `fuse` belongs to, if it still runs.
+    pub(super) fn end_call(self: &Arc<Self>, slot: SlotId, fuse: &Fuse) {
         let now = sync::now();
         fuse.fire(|fired| {
             self.with(now, |state, actions| {
@@ -102,7 +95,7 @@ impl<M: Manager> Shared<M> {
 
 impl<T> CallOutcome<T> {
     /// The call has returned: from here on nothing aborts its connection.
-    fn of(answer: Result<T, String>, limit: &Limit, began: Instant) -> Self {
+    pub(super) fn of(answer: Result<T, String>, limit: &Limit, began: Instant) -> Self {
         let over = match seeded::bug("looks_whether_it_is_over_before_it_disarms") {
             true => (limit.is_over(), limit.disarm()).0,
             false => limit.disarm(),

@@ -1,10 +1,11 @@
 //! What all handles, guards and workers of one pool share. The only place that locks the state.
 //!
 //! `held.rs` has capacity as a value, `job.rs` what the workers are asked to do, `call.rs` a driver call under its limit,
-//! `session.rs` the set-up and the reset of a session.
+//! `here.rs` one in the thread that returns a connection, `session.rs` the set-up and the reset of a session.
 
 mod call;
 mod held;
+mod here;
 mod job;
 mod session;
 #[cfg(all(test, not(loom)))]
@@ -26,6 +27,7 @@ use crate::sync;
 use crate::sync::{Mutex, OnceLock, Process};
 use crate::workers;
 use crate::workers::{WorkerSet, Workers};
+use here::CallsHere;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,6 +37,7 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) name: Arc<str>,
     pub(crate) hooks: Hooks<M>,
     pub(crate) workers: Workers<Job<M>>,
+    calls_here: CallsHere,
     /// The process that built this pool.
     process: Process,
     /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
@@ -67,6 +70,7 @@ impl<M: Manager> Shared<M> {
             name,
             hooks,
             workers,
+            calls_here: CallsHere::default(),
             process,
             state: Mutex::new(state),
             child: OnceLock::new(),

@@ -1,9 +1,10 @@
 //! Clean sessions: what is reset, when, where, and what it costs when nothing needs it.
 
-use crate::support::{builder, closed_by, ms};
+use crate::support::{SLACK, builder, closed_by, ms};
 use cabrank::{CloseReason, Fault, Pool, PooledConnection, SessionPolicy, SessionState};
-use cabrank_testing::eventually;
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::{eventually, timed};
+use std::time::Duration;
 
 const SESSIONS: [SessionState; 3] = [SessionState::Clean, SessionState::InTransaction, SessionState::Unknown];
 
@@ -190,4 +191,27 @@ fn a_reset_has_its_time_though_somebody_waits_for_its_slot() {
         (1, 4, 0),
         "longer than a check may take, and well"
     );
+}
+
+#[test]
+fn a_reset_in_the_returning_thread_is_aborted_at_its_limit() {
+    let server = FakeServer::new();
+    let settings = Pool::builder().max_size(2).reset_timeout(ms(100));
+    let pool = settings.build_lazy(server.engine()).unwrap();
+    let (mut one, mut other) = (pool.get().unwrap(), pool.get().unwrap());
+    one.litter();
+    other.litter();
+    // The first is well, and the alarm for it stays: the second has its own time all the same.
+    drop(one);
+    crate::stale::pass(ms(50));
+    server.next(Call::Reset, Outcome::Slow(Duration::from_secs(20)));
+    let ((), took) = timed(|| drop(other));
+    assert!(took >= ms(100) && took < ms(100) + SLACK, "{took:?}");
+    assert_eq!(
+        (closed_by(&pool, CloseReason::Overran), pool.stats().resets_done, pool.stats().resets_failed),
+        (1, 1, 1)
+    );
+    drop((pool.get().unwrap(), pool.get().unwrap()));
+    assert_eq!(pool.stats().opened, 3);
+    cabrank_testing::assert_closes_clean(&pool);
 }
