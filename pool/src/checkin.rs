@@ -68,6 +68,7 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
     }
     // Nobody else has it any more, so this is no atomic operation.
     let touched = std::mem::take(entry.touched.get_mut());
+    entry.was_touched = touched;
     if entry.condemned.is_some() || !touched {
         return Need::Nothing;
     }

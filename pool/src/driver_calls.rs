@@ -58,18 +58,24 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     });
 
     let (refusal, cause) = match answer {
-        Ok(Ok((conn, abort_handle))) if !over => {
-            let current = || shared.with(ended, |state, _| state.generation());
-            let looked = seeded::bug("asks_for_its_generation_after_it_looked") && current() == generation;
-            let generation = if looked { current() } else { generation };
-            let mut held = Held::new(slot, conn, abort_handle, generation, ended);
-            shared.with(ended, |state, actions| state.admit(&mut held, took, ended, actions));
-            // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
-            shared.emit(|events| events.opened(&Opened { pool: &shared.config.name, id: held.id, took }));
-            let (shared, entry) = held.into_entry();
-            shared.with(ended, |state, actions| state.put_proved(entry, ended, actions));
-            return;
-        }
+        Ok(Ok((mut conn, abort_handle))) if !over => match contained(|| shared.manager.has_broken(&mut conn)) {
+            Ok(false) => {
+                let current = || shared.with(ended, |state, _| state.generation());
+                let looked = seeded::bug("asks_for_its_generation_after_it_looked") && current() == generation;
+                let generation = if looked { current() } else { generation };
+                let mut held = Held::new(slot, conn, abort_handle, generation, ended);
+                shared.with(ended, |state, actions| state.admit(&mut held, took, ended, actions));
+                // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
+                shared.emit(|events| events.opened(&Opened { pool: &shared.config.name, id: held.id, took }));
+                let (shared, entry) = held.into_entry();
+                shared.with(ended, |state, actions| state.put_proved(entry, ended, actions));
+                return;
+            }
+            _ => {
+                let _ = contained(|| drop(conn));
+                (Refusal::Unavailable, Cause::seen("the server ended the connection as soon as it was open"))
+            }
+        },
         Ok(Ok(late)) => {
             let _ = contained(|| drop(late));
             (Refusal::Unavailable, Cause::connect_overran(limit))
@@ -113,12 +119,15 @@ fn check<M: Manager>(mut held: Held<M>) {
         Ok(()) => {
             let (shared, mut entry) = held.into_entry();
             shared.with(ended, |state, actions| {
-                state.proved(&mut entry, ended);
+                state.proved(&mut entry, ended, actions);
                 state.put_proved(entry, ended, actions);
             });
         }
         Err(reason) => {
-            shared.with(ended, |state, _| state.died(&held));
+            shared.with(ended, |state, actions| match reason {
+                CloseReason::Overran => state.died(&held),
+                _ => state.failed_check(&held, ended, actions),
+            });
             close_now(held, reason);
         }
     }

@@ -25,13 +25,15 @@ pub(crate) struct Entry<C> {
     pub(crate) proved: Proof,
     /// Until when that is good enough for a loan; `None` means for ever.
     pub(crate) fresh_until: Option<Instant>,
-    /// The epoch in which the check that runs was asked for.
-    pub(crate) asked: u64,
     /// The generation it belongs to; an older one than the pool's is evicted.
     pub(crate) generation: u64,
     pub(crate) uses: u64,
     /// Has the holder reached for the connection? If not, its session is as it was.
     pub(crate) touched: AtomicBool,
+    /// Had the holder of the loan that ended reached for it?
+    pub(crate) was_touched: bool,
+    /// New, and nobody knows yet whether the server serves those that it lets in.
+    pub(crate) on_trial: bool,
     /// Why it must not be used again, if so.
     pub(crate) condemned: Option<CloseReason>,
     /// How long its last loan was, if the handlers have not been told of its end.
@@ -65,10 +67,11 @@ impl<C> Entry<C> {
             lent_at: now,
             proved: Proof { at: now, epoch: 0 },
             fresh_until: None,
-            asked: 0,
             generation,
             uses: 0,
             touched: AtomicBool::new(false),
+            was_touched: false,
+            on_trial: false,
             condemned: None,
             untold: None,
         }

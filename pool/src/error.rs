@@ -241,7 +241,7 @@ pub(crate) enum Cause<E> {
 #[derive(Debug)]
 pub(crate) struct Seen(pub(crate) String);
 
-impl<E: Error + Send + Sync + 'static> Cause<E> {
+impl<E> Cause<E> {
     pub(crate) fn seen(text: impl Into<String>) -> Self {
         Self::Seen(Arc::new(Seen(text.into())))
     }
@@ -250,7 +250,9 @@ impl<E: Error + Send + Sync + 'static> Cause<E> {
     pub(crate) fn connect_overran(limit: Duration) -> Self {
         Self::seen(format!("connecting took longer than {limit:?}"))
     }
+}
 
+impl<E: Error + Send + Sync + 'static> Cause<E> {
     pub(crate) fn to_error(&self) -> Arc<dyn Error + Send + Sync> {
         match self {
             Self::Driver(error) => Arc::clone(error) as _,

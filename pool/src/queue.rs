@@ -27,6 +27,8 @@ struct Node<T> {
     wake: Option<Wake>,
     borrower: Borrower,
     since: Instant,
+    /// Until when this waiter relies on a check; `None` means as long as it waits.
+    relies_until: Option<Instant>,
     /// What was delivered. Such a node has left the queue.
     cell: Option<T>,
     before: Option<usize>,
@@ -69,12 +71,38 @@ impl<T> Queue<T> {
         self.head.map(|head| self.nodes[head].borrower)
     }
 
+    /// Until when the head of the queue relies on a check.
+    pub(crate) fn head_relies_until(&self) -> Option<Instant> {
+        self.head.and_then(|head| self.nodes[head].relies_until)
+    }
+
+    /// How many of the first `most` rely on a check no longer. Counted from the head, up to the first that still does.
+    pub(crate) fn overdue(&self, now: Instant, most: usize) -> usize {
+        self.impatience().take(most).take_while(|until| until.is_some_and(|until| until <= now)).count()
+    }
+
+    /// When the first of the first `most` that still relies on a check will rely on it no longer.
+    pub(crate) fn next_impatience(&self, now: Instant, most: usize) -> Option<Instant> {
+        self.impatience().take(most).find(|until| until.is_none_or(|until| until > now)).flatten()
+    }
+
+    fn impatience(&self) -> impl Iterator<Item = Option<Instant>> {
+        let places = std::iter::successors(self.head, |&place| self.nodes[place].behind);
+        places.map(|place| self.nodes[place].relies_until)
+    }
+
     /// Joins the queue, behind all who have waited since before: at its end, or near its head if this is one who was
     /// served a dead connection.
-    pub(crate) fn join(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Ticket {
+    pub(crate) fn join(
+        &mut self,
+        wake: Wake,
+        borrower: Borrower,
+        since: Instant,
+        relies_until: Option<Instant>,
+    ) -> Ticket {
         let before = self.last_before(since);
         let behind = before.map_or(self.head, |before| self.nodes[before].behind);
-        let node = Node { wake: Some(wake), borrower, since, cell: None, before, behind, round: 0 };
+        let node = Node { wake: Some(wake), borrower, since, relies_until, cell: None, before, behind, round: 0 };
         let place = match self.vacant.pop() {
             Some(place) => {
                 self.nodes[place] = node;

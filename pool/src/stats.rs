@@ -161,6 +161,15 @@ impl Histogram {
         self.buckets[0] += zeros;
     }
 
+    /// What was counted since it was as `before`.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let mut since = self.clone();
+        since.count -= before.count;
+        since.total = since.total.saturating_sub(before.total);
+        since.buckets.iter_mut().zip(before.buckets).for_each(|(bucket, before)| *bucket -= before);
+        since
+    }
+
     #[inline]
     pub(crate) fn record(&mut self, span: Duration) {
         let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);

@@ -247,13 +247,22 @@ impl<'a, M: Manager> Request<'a, M> {
     }
 
     #[inline]
-    fn lend(&self, entry: Box<Entry<SlottedConnection<M>>>) -> Held<M> {
+    fn lend(&self, mut entry: Box<Entry<SlottedConnection<M>>>) -> Held<M> {
+        if entry.on_trial {
+            self.looked_well(&mut entry);
+        }
         // A loan that did not wait need not compute how long.
         let at_once = entry.lent_at == self.start;
         let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
         let (pool, id) = (&*self.shared.config.name, entry.id);
         self.shared.emit(|events| events.checked_out(&CheckedOut { pool, id, waited }));
         Held::hold(self.shared, entry)
+    }
+
+    /// The first borrower of a new connection finds it well: then others may be opened.
+    #[cold]
+    fn looked_well(&self, entry: &mut Entry<SlottedConnection<M>>) {
+        self.shared.with(sync::now(), |state, actions| state.found_well(entry, false, actions));
     }
 
     /// It was no loan: the connection goes back, to be closed or to be checked.
@@ -263,7 +272,7 @@ impl<'a, M: Manager> Request<'a, M> {
         self.shared.with(now, |state, actions| {
             if let Doubt::Unfit(reason) = doubt {
                 entry.condemned = Some(reason);
-                state.died(&entry);
+                state.failed_look(&entry, now, actions);
             }
             state.reject(entry, now, actions);
         });

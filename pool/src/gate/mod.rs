@@ -1,12 +1,17 @@
 //! May we open a connection now, how many, and if not, what do we tell?
 //!
 //! One pure piece: back-off, the single probe of an outage, the ramp after it, the ceiling of a full server, the
-//! permanent fault. It reads no clock and opens nothing.
+//! permanent fault, the cold start. It reads no clock and opens nothing. `stillborn.rs` has the connections that die as soon
+//! as they are open.
 
+mod stillborn;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use stillborn::YOUNG;
+
 use crate::config::SHORTEST_PAUSE;
+use crate::gate::stillborn::Stillborn;
 use crate::sync::after;
 use std::time::{Duration, Instant};
 
@@ -15,6 +20,9 @@ pub(crate) struct Gate {
     backoff: (Duration, Duration),
     connect_timeout: Duration,
     trouble: Option<Trouble>,
+    /// Nothing is known of this server yet, or nothing that still holds: one attempt goes first.
+    cold: bool,
+    stillborn: Stillborn,
     /// How many may be opened at the same time after an outage; doubled by each success, then lifted.
     ramp: Option<usize>,
     /// How many may be opened at the same time while loans go on, so that a burst that the present connections can
@@ -31,7 +39,11 @@ struct Trouble {
     kind: Refusal,
     since: Instant,
     failures: u32,
+    /// How many of its probes took longer than they were given.
+    overran: u32,
     retry_at: Instant,
+    /// It is that new connections die, not that there are none.
+    of_stillborn: bool,
 }
 
 /// Why an attempt to connect failed.
@@ -53,23 +65,49 @@ pub(crate) struct Standing {
     pub(crate) opening: usize,
     /// Are loans under way, whose connections will come back?
     pub(crate) circulating: bool,
+    /// How many are needed though loans come back.
+    pub(crate) excess: usize,
+    /// Nothing was heard of the server for a while: then the pool is as good as cold.
+    pub(crate) quiet: bool,
 }
 
 impl Gate {
     pub(crate) fn new(backoff: (Duration, Duration), connect_timeout: Duration, random: fastrand::Rng) -> Self {
-        Self { backoff, connect_timeout, trouble: None, ramp: None, growth: 1, ceiling: None, random }
+        let stillborn = Stillborn::default();
+        Self {
+            backoff,
+            connect_timeout,
+            trouble: None,
+            cold: true,
+            stillborn,
+            ramp: None,
+            growth: 1,
+            ceiling: None,
+            random,
+        }
     }
 
     /// How many more attempts may start now.
     pub(crate) fn allowance(&self, now: Instant, standing: Standing) -> usize {
-        let Standing { taken, opening, circulating } = standing;
+        let Standing { taken, opening, circulating, excess, quiet } = standing;
         if let Some(trouble) = &self.trouble {
             // One probe at a time, when it is due. Attempts that were under way at the first failure may finish first.
             return usize::from(opening == 0 && now >= trouble.retry_at);
         }
         let below_ceiling = self.ceiling.map_or(usize::MAX, |ceiling| ceiling.saturating_sub(taken));
-        let at_once = self.ramp.unwrap_or(usize::MAX).min(if circulating { self.growth } else { usize::MAX });
+        let growth = if circulating { self.growth.max(excess) } else { usize::MAX };
+        let at_once = if self.cold || quiet { 1 } else { self.ramp.unwrap_or(usize::MAX).min(growth) };
         below_ceiling.min(at_once.saturating_sub(opening))
+    }
+
+    /// Is there an outage, or another reason to try one at a time and with pauses?
+    pub(crate) fn has_trouble(&self) -> bool {
+        self.trouble.is_some()
+    }
+
+    /// Does one attempt go first?
+    pub(crate) fn is_cold(&self) -> bool {
+        self.cold
     }
 
     /// Is an attempt that began then a probe, which nobody makes a second of?
@@ -87,31 +125,51 @@ impl Gate {
         self.trouble.is_some_and(|trouble| trouble.kind == Refusal::Permanent && now < trouble.retry_at)
     }
 
-    /// How long an attempt that starts now may take: a probe starts with one second, doubled each time.
-    pub(crate) fn open_limit(&self) -> Duration {
-        match &self.trouble {
-            Some(trouble) => doubled(FIRST_PROBE, trouble.failures - 1, self.connect_timeout),
-            None => self.connect_timeout,
+    /// How long an attempt that starts now may take. A probe has twice the longest that an opening took lately, a second at
+    /// least, and twice as long after each that overran. Where none ever succeeded nobody can tell how long it takes.
+    pub(crate) fn open_limit(&self, longest: Option<Duration>) -> Duration {
+        match (&self.trouble, longest) {
+            (Some(trouble), Some(longest)) => {
+                doubled(longest.saturating_mul(2).max(SHORTEST_PROBE), trouble.overran, self.connect_timeout)
+            }
+            _ => self.connect_timeout,
         }
     }
 
-    /// An attempt succeeded; `taken` slots are taken now, this one included.
-    pub(crate) fn opened(&mut self, taken: usize, max_size: usize) {
-        let was_down = self.trouble.take().is_some_and(|trouble| trouble.kind != Refusal::Capacity);
+    /// An attempt succeeded; `taken` slots are taken now, this one included. Returns whether the new connection is on trial:
+    /// it must be found well before others are opened beside the next.
+    pub(crate) fn opened(&mut self, now: Instant, taken: usize, max_size: usize, somebody_waits: bool) -> bool {
+        self.growth = self.growth.saturating_mul(2);
         if let Some(ceiling) = &mut self.ceiling {
             *ceiling = (*ceiling).max(taken).saturating_add(1);
         }
         self.ceiling = self.ceiling.filter(|&ceiling| ceiling < max_size);
+        if self.stillborn.may_go_on(now) {
+            if let Some(trouble) = &mut self.trouble {
+                // There are connections again. Whether they live is all that is doubtful now.
+                (trouble.kind, trouble.of_stillborn) = (Refusal::Unavailable, true);
+                trouble.retry_at = after(now, self.backoff.1).unwrap_or_else(|| now + AS_GOOD_AS_NEVER);
+            }
+            return true;
+        }
+        self.stillborn.forget();
+        let before = self.trouble.take().map(|trouble| trouble.kind);
         self.ramp = match self.ramp {
-            _ if was_down => Some(1),
+            // What was permanent is mended: one goes first, and then there is no need to be careful.
+            _ if before == Some(Refusal::Permanent) => None,
+            _ if before == Some(Refusal::Unavailable) => Some(1),
             Some(ramp) => Some(ramp * 2).filter(|&ramp| ramp < max_size),
             None => None,
         };
-        self.growth = self.growth.saturating_mul(2);
+        // If nobody waits, nobody will look at it soon.
+        self.cold &= somebody_waits;
+        self.cold
     }
 
-    /// Somebody may have mended what was permanent: the next attempt is due now.
-    pub(crate) fn retry_now(&mut self, now: Instant) {
+    /// All that was known of the server may hold no longer: one attempt goes first. What was permanent may have been mended,
+    /// so the next attempt is due now.
+    pub(crate) fn start_anew(&mut self, now: Instant) {
+        self.cold = true;
         if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
             trouble.retry_at = trouble.retry_at.min(now);
         }
@@ -131,6 +189,8 @@ impl Gate {
         }
         let failures = before.map_or(0, |before| before.failures).saturating_add(1);
         let since = before.map_or(now, |before| before.since);
+        let overran = before.map_or(0, |before| before.overran);
+        self.cold |= refusal == Refusal::Permanent;
         if refusal == Refusal::Capacity {
             self.ceiling = Some(open.max(1));
         }
@@ -139,8 +199,18 @@ impl Gate {
             _ => self.pause(failures, now.saturating_duration_since(since)),
         };
         let retry_at = after(now, pause).unwrap_or_else(|| now + AS_GOOD_AS_NEVER);
-        self.trouble = Some(Trouble { kind: refusal, since, failures, retry_at });
+        self.trouble = Some(Trouble { kind: refusal, since, failures, overran, retry_at, of_stillborn: false });
         before.is_none()
+    }
+
+    /// An attempt that began then took longer than it was given. Returns whether this is the first failure.
+    pub(crate) fn overran(&mut self, began: Instant, now: Instant, open: usize) -> bool {
+        let was_probe = self.is_probe(began);
+        let first = self.failed(now, Refusal::Unavailable, open);
+        if let Some(trouble) = self.trouble.as_mut().filter(|_| was_probe) {
+            trouble.overran = trouble.overran.saturating_add(1);
+        }
+        first
     }
 
     /// Full jitter: anything from the shortest pause to the back-off, which doubles up to a cap. The cap grows in a
@@ -161,7 +231,7 @@ fn doubled(first: Duration, times: u32, cap: Duration) -> Duration {
 
 /// In place of a pause that ends later than the clock can tell.
 const AS_GOOD_AS_NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-const FIRST_PROBE: Duration = Duration::from_secs(1);
+const SHORTEST_PROBE: Duration = Duration::from_secs(1);
 const LONG_OUTAGE: Duration = Duration::from_secs(30);
 const LONG_OUTAGE_PAUSE: Duration = Duration::from_secs(5);
 /// Accounts are locked after a few wrong passwords, so these attempts are rare.

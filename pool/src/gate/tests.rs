@@ -10,22 +10,107 @@ fn gate() -> (Gate, Instant) {
 }
 
 fn empty() -> Standing {
-    Standing { taken: 0, opening: 0, circulating: false }
+    Standing { taken: 0, opening: 0, circulating: false, excess: 0, quiet: false }
+}
+
+/// A gate behind which a connection was opened and found well.
+fn warm() -> (Gate, Instant) {
+    let (mut gate, now) = gate();
+    assert!(!gate.opened(now, 1, 10, false));
+    gate.reset_growth();
+    (gate, now)
 }
 
 #[test]
-fn a_cold_pool_may_open_all_it_wants() {
-    let (gate, now) = gate();
+fn a_cold_pool_opens_one_and_when_that_is_found_well_all_it_wants() {
+    let (mut gate, now) = gate();
+    assert_eq!(gate.allowance(now, empty()), 1);
+    assert_eq!(gate.allowance(now, Standing { opening: 1, ..empty() }), 0);
+    assert!(gate.opened(now, 1, 10, true), "somebody waits, and will look");
+    assert_eq!(gate.allowance(now, empty()), 1);
+    assert!(gate.found_well(false));
     assert_eq!(gate.allowance(now, empty()), usize::MAX);
 }
 
 #[test]
+fn where_nobody_waits_who_could_look_the_first_success_is_enough() {
+    let (gate, now) = warm();
+    assert_eq!(gate.allowance(now, empty()), usize::MAX);
+    assert_eq!(gate.allowance(now, Standing { quiet: true, ..empty() }), 1, "but not after a silence");
+}
+
+#[test]
+fn after_an_eviction_or_a_permanent_fault_one_goes_first() {
+    let (mut gate, now) = warm();
+    gate.start_anew(now);
+    assert_eq!(gate.allowance(now, empty()), 1);
+    let (mut gate, now) = warm();
+    gate.failed(now, Refusal::Permanent, 3);
+    let due = gate.retry_at().unwrap();
+    assert!(gate.opened(due, 4, 10, true));
+    assert_eq!(gate.allowance(due, empty()), 1);
+    assert!(gate.found_well(false));
+    assert_eq!(gate.allowance(due, empty()), usize::MAX, "nothing is wrong with the server");
+}
+
+#[test]
+fn while_loans_go_on_what_they_leave_unserved_is_opened_at_once() {
+    let (gate, now) = warm();
+    let standing = Standing { taken: 1, opening: 1, circulating: true, excess: 20, quiet: false };
+    assert_eq!(gate.allowance(now, standing), 19);
+}
+
+#[test]
+fn connections_that_die_young_are_an_outage_from_the_second_in_a_row_on() {
+    let (mut gate, now) = warm();
+    gate.stillborn(now, false, MS, now + MS);
+    assert!(!gate.has_trouble() && gate.is_cold());
+    gate.stillborn(now + MS, false, MS, now + 2 * MS);
+    assert!(!gate.has_trouble(), "it was open when the first died: they died together");
+    assert!(gate.opened(now + 3 * MS, 2, 10, true));
+    gate.stillborn(now + 3 * MS, false, MS, now + 4 * MS);
+    assert!(gate.has_trouble() && gate.retry_at().unwrap() >= now + 14 * MS);
+    // A success alone lifts nothing.
+    assert!(gate.opened(now + 50 * MS, 2, 10, true));
+    assert_eq!(gate.retry_at(), Some(now + 550 * MS));
+    assert!(gate.found_well(false));
+    assert!(!gate.has_trouble() && !gate.is_cold());
+}
+
+#[test]
+fn those_that_failed_their_checks_are_made_good_by_a_check_or_by_a_second_without_a_death() {
+    let (mut gate, now) = warm();
+    gate.stillborn(now, true, MS, now + MS);
+    gate.stillborn(now + 2 * MS, true, MS, now + 3 * MS);
+    assert!(gate.opened(now + 50 * MS, 2, 10, true));
+    assert!(!gate.found_well(false), "a look does not ask the server");
+    assert!(gate.found_well(true));
+    assert!(!gate.has_trouble());
+
+    gate.stillborn(now + 60 * MS, true, MS, now + 61 * MS);
+    gate.stillborn(now + 62 * MS, true, MS, now + 63 * MS);
+    gate.opened(now + 1_100 * MS, 2, 10, false);
+    assert!(!gate.has_trouble() && !gate.is_cold());
+}
+
+#[test]
+fn a_fault_that_somebody_must_mend_outranks_connections_that_die_young() {
+    let (mut gate, now) = warm();
+    gate.failed(now, Refusal::Permanent, 2);
+    let due = gate.retry_at();
+    gate.stillborn(now, true, MS, now + MS);
+    gate.stillborn(now + 2 * MS, true, MS, now + 3 * MS);
+    assert_eq!(gate.retry_at(), due);
+    assert!(gate.refuses(now + 4 * MS));
+}
+
+#[test]
 fn while_loans_go_on_growth_is_1_2_4() {
-    let (mut gate, now) = gate();
-    let standing = Standing { taken: 5, opening: 0, circulating: true };
+    let (mut gate, now) = warm();
+    let standing = Standing { taken: 5, circulating: true, ..empty() };
     for expected in [1, 2, 4] {
         assert_eq!(gate.allowance(now, standing), expected);
-        gate.opened(6, 10);
+        gate.opened(now, 6, 10, true);
     }
     gate.reset_growth();
     assert_eq!(gate.allowance(now, standing), 1);
@@ -40,7 +125,7 @@ fn an_outage_lets_one_probe_through_at_a_time_when_it_is_due() {
     assert!(due >= now + 10 * MS && due <= now + 50 * MS);
     assert_eq!(gate.allowance(due - Duration::from_nanos(1), empty()), 0);
     assert_eq!(gate.allowance(due, empty()), 1);
-    assert_eq!(gate.allowance(due, Standing { opening: 1, taken: 1, circulating: false }), 0);
+    assert_eq!(gate.allowance(due, Standing { opening: 1, taken: 1, ..empty() }), 0);
 }
 
 #[test]
@@ -65,37 +150,46 @@ fn pauses_stay_between_10_ms_and_the_cap_which_grows_after_30_s() {
 
 #[test]
 fn after_an_outage_the_pool_ramps_up() {
-    let (mut gate, now) = gate();
+    let (mut gate, now) = warm();
     gate.failed(now, Refusal::Unavailable, 0);
     for (taken, expected) in [(1, 1), (2, 2), (4, 4)] {
-        gate.opened(taken, 10);
-        assert_eq!(gate.allowance(now, Standing { taken, opening: 0, circulating: false }), expected);
+        gate.opened(now, taken, 10, true);
+        assert_eq!(gate.allowance(now, Standing { taken, ..empty() }), expected);
     }
-    gate.opened(8, 8);
+    gate.opened(now, 8, 8, true);
     assert_eq!(gate.allowance(now, empty()), usize::MAX);
 }
 
 #[test]
-fn a_probe_gets_one_second_then_twice_as_long_up_to_the_connect_timeout() {
-    let (mut gate, mut now) = gate();
-    assert_eq!(gate.open_limit(), Duration::from_secs(10));
-    for expected in [1, 2, 4, 8, 10, 10] {
-        gate.failed(now, Refusal::Unavailable, 0);
-        assert_eq!(gate.open_limit(), Duration::from_secs(expected));
-        now = gate.retry_at().unwrap();
+fn a_probe_gets_twice_the_longest_opening_and_twice_as_long_after_each_that_overran() {
+    let seconds = Duration::from_secs;
+    for (longest, limits) in [(Duration::ZERO, [1, 2, 4, 8, 10, 10]), (seconds(2), [4, 8, 10, 10, 10, 10])] {
+        let (mut gate, mut now) = gate();
+        assert_eq!(gate.open_limit(Some(longest)), seconds(10));
+        // What began before the outage was no probe.
+        gate.overran(now, now + MS, 0);
+        for limit in limits {
+            assert_eq!(gate.open_limit(Some(longest)), seconds(limit));
+            now = gate.retry_at().unwrap();
+            gate.failed(now, Refusal::Unavailable, 0);
+            assert_eq!(gate.open_limit(Some(longest)), seconds(limit), "a refusal says nothing of how long it takes");
+            now = gate.retry_at().unwrap();
+            gate.overran(now, now + gate.open_limit(Some(longest)), 0);
+        }
+        assert_eq!(gate.open_limit(None), seconds(10), "nobody can tell how long it takes");
     }
 }
 
 #[test]
 fn a_full_server_sets_a_ceiling_that_each_success_raises() {
-    let (mut gate, now) = gate();
+    let (mut gate, now) = warm();
     gate.failed(now, Refusal::Capacity, 4);
     let due = gate.retry_at().unwrap();
-    assert_eq!(gate.allowance(now, Standing { taken: 4, opening: 0, circulating: true }), 0);
-    assert_eq!(gate.allowance(due, Standing { taken: 4, opening: 0, circulating: true }), 1);
-    gate.opened(5, 10);
-    assert_eq!(gate.allowance(due, Standing { taken: 5, opening: 0, circulating: false }), 1);
-    assert_eq!(gate.allowance(due, Standing { taken: 6, opening: 0, circulating: false }), 0);
+    assert_eq!(gate.allowance(now, Standing { taken: 4, circulating: true, ..empty() }), 0);
+    assert_eq!(gate.allowance(due, Standing { taken: 4, circulating: true, ..empty() }), 1);
+    gate.opened(due, 5, 10, true);
+    assert_eq!(gate.allowance(due, Standing { taken: 5, ..empty() }), 1);
+    assert_eq!(gate.allowance(due, Standing { taken: 6, ..empty() }), 0);
     assert!(!gate.refuses(now));
 }
 
@@ -109,7 +203,7 @@ fn a_permanent_fault_refuses_until_the_next_probe_1_to_30_s_later() {
         assert!(gate.refuses(now) && !gate.refuses(due));
         now = due;
     }
-    gate.opened(1, 10);
+    gate.opened(now, 1, 10, true);
     assert!(!gate.refuses(now));
 }
 
@@ -117,7 +211,7 @@ fn a_permanent_fault_refuses_until_the_next_probe_1_to_30_s_later() {
 fn a_fault_that_may_be_mended_gets_its_next_probe_at_once() {
     let (mut gate, now) = gate();
     gate.failed(now, Refusal::Permanent, 0);
-    gate.retry_now(now);
+    gate.start_anew(now);
     assert!(!gate.refuses(now) && gate.allowance(now, empty()) == 1);
 }
 
@@ -133,8 +227,10 @@ fn attempts_that_fail_together_count_once() {
 #[test]
 fn failures_without_number_overflow_nothing() {
     let (mut gate, now) = gate();
-    gate.trouble = Some(Trouble { kind: Refusal::Unavailable, since: now, failures: u32::MAX, retry_at: now });
+    let (failures, overran) = (u32::MAX, u32::MAX);
+    let kind = Refusal::Unavailable;
+    gate.trouble = Some(Trouble { kind, since: now, failures, overran, retry_at: now, of_stillborn: false });
     gate.failed(now, Refusal::Unavailable, 0);
     assert!(gate.retry_at().unwrap() <= now + 500 * MS);
-    assert_eq!(gate.open_limit(), Duration::from_secs(10));
+    assert_eq!(gate.open_limit(Some(MS)), Duration::from_secs(10));
 }

@@ -4,12 +4,12 @@ use super::Shared;
 use crate::contain::contained;
 use crate::error::Cause;
 use crate::event::OpenFailed;
-use crate::gate::Refusal;
 use crate::limit::{Fired, Fuse, Limit};
 use crate::manager::{AbortHandle, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::actions::Action;
+use crate::state::ageing::grace_after;
 use crate::workers::Alarm;
 use crate::{seeded, sync};
 use std::error::Error;
@@ -43,8 +43,8 @@ impl<M: Manager> Shared<M> {
             limit.on_abort(move || abort_handle.abort());
         }
         let fuse = limit.fuse();
-        self.with(began, |state, _| state.call_began(slot, fuse.downgrade()));
-        let alarm = limit.deadline().map(|at| self.end_call_at(at, slot, fuse));
+        self.with(began, |state, _| state.call_began(slot, fuse.downgrade(), began));
+        let alarm = limit.deadline().map(|due| self.end_at_limit(due, slot, fuse));
 
         let answer = contained(|| call(&limit));
 
@@ -57,6 +57,21 @@ impl<M: Manager> Shared<M> {
     /// Tells the handlers that an attempt to connect has failed, or was given up.
     pub(crate) fn tell_open_failed(&self, error: &(dyn Error + 'static), took: Duration) {
         self.emit(|events| events.open_failed(&OpenFailed { pool: &self.config.name, error, took }));
+    }
+
+    /// Has the timer end the call that `fuse` belongs to when its limit passes. If this process stood still then, the call gets a
+    /// moment more, to return what it may have had for long.
+    fn end_at_limit(self: &Arc<Self>, due: Instant, slot: SlotId, fuse: Fuse) -> Alarm {
+        let pool = Arc::downgrade(self);
+        self.workers.at(due, move || {
+            let Some(shared) = pool.upgrade() else { return };
+            let now = sync::now();
+            match grace_after(now.saturating_duration_since(due)) {
+                Some(grace) => _ = shared.end_call_at(now + grace, slot, fuse),
+                None => shared.end_call(slot, &fuse),
+            }
+            shared.leave_to_worker();
+        })
     }
 
     /// Has the timer end the call that `fuse` belongs to, if it still runs at `time`.
@@ -78,7 +93,7 @@ impl<M: Manager> Shared<M> {
                 if state.phase(slot) == Phase::Opening {
                     // It has failed now, not when it returns: the next attempt keeps its distance from this moment.
                     let cause = Cause::connect_overran(fuse.span());
-                    state.open_failed(Refusal::Unavailable, cause.clone(), now, actions);
+                    state.open_overran(slot, cause.clone(), now, actions);
                     actions.push(Action::TellGivenUp(cause, fuse.span()));
                 }
                 match fired {

@@ -22,12 +22,11 @@ pub(crate) enum Action<C, E> {
     /// A driver call is to be aborted, to serve somebody sooner.
     Abort(SlotId, Weak<Call>),
     /// What fills this slot waits for its goodbye, and the slot is wanted: it is to be aborted at once.
-    #[allow(dead_code, reason = "the rules of supply do not order it yet")]
     Hasten(SlotId),
     ReportLeak(Holder),
     /// An attempt to connect was given up after so long.
     TellGivenUp(Cause<E>, Duration),
-    /// The maintenance is due then.
+    /// The state is to be told by [`State::tick`](crate::state::State::tick) when this moment has come.
     Alarm(Instant),
     /// Dropping an error runs its owner's code.
     Drop(Cause<E>),

@@ -5,12 +5,13 @@ use crate::reason::CloseReason;
 use crate::slots::Phase;
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
+use crate::state::promises::Stall;
 use crate::sync::after;
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
-    /// The maintenance: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
-    /// due again. `alarm` is the one that rang, `wall` the wall clock.
+    /// The alarm rings that was ordered for `alarm`: calls fall due, and the maintenance if its time has come. `wall` is the wall
+    /// clock.
     ///
     /// The timer keeps one alarm, the earliest of those ordered, and each ring uses it up. Threads that order alarms side by side
     /// reach the timer in any order, so the one that rings may be older than what is wanted now: that is ordered anew then.
@@ -22,8 +23,32 @@ impl<C, E> State<C, E> {
         if let Some(wanted) = self.alarm.filter(|&wanted| wanted > now) {
             return actions.push(Action::Alarm(wanted));
         }
-        self.alarm = None;
+        let wanted = self.alarm.take().unwrap_or(alarm);
         self.compare_clocks(now, wall);
+        self.ring(wanted, now);
+        match self.maintenance.filter(|&due| due > now) {
+            Some(due) => self.want_alarm(due, actions),
+            None => self.maintain(now, actions),
+        }
+    }
+
+    /// Calls that are due by now are late or lost. An alarm that rings late shows that the process stood still: an answer that is
+    /// there, and was not heard, comes first.
+    fn ring(&mut self, alarm: Instant, now: Instant) {
+        let by = now.saturating_duration_since(alarm);
+        let stall = grace_after(by).map(|grace| Stall { by, until: now + grace });
+        if let Some(stall) = stall.filter(|_| self.calm_until.is_none_or(|until| until + CALM_APART < now)) {
+            self.calm_until = Some(stall.until);
+        }
+        if let Some(since) = self.promises.ring(now, stall) {
+            self.open_is_late(since, now);
+        }
+    }
+
+    /// The maintenance: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
+    /// due again.
+    fn maintain(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        self.maintenance = None;
         for entry in std::mem::take(&mut self.idle) {
             let idle_for = now.saturating_duration_since(entry.last_used);
             let surplus = self.slots.count(Phase::Idle) > self.rules.min_idle;
@@ -31,22 +56,61 @@ impl<C, E> State<C, E> {
                 self.close_entry(entry, CloseReason::Expired, now, actions);
             } else if idle_for >= self.rules.idle_timeout && surplus {
                 self.close_entry(entry, CloseReason::Idle, now, actions);
-            } else if now.saturating_duration_since(entry.proved.at) >= self.rules.keepalive {
-                self.check(entry, now, actions);
             } else {
                 self.idle.push(entry);
             }
         }
-        let due = self.idle.iter().filter_map(|entry| self.due(entry, now)).min();
-        let leaks_due = self.report_leaks(now, actions);
-        if let Some(due) = due.into_iter().chain(leaks_due).min() {
-            self.want_alarm(due, actions);
+        let keepalive = self.keep_alive(now, actions);
+        let idle = self.idle.iter().filter_map(|entry| self.ends(entry, now)).min();
+        let leaks = self.report_leaks(now, actions);
+        if let Some(due) = keepalive.into_iter().chain(idle).chain(leaks).min() {
+            self.want_maintenance(due, actions);
         }
+    }
+
+    /// Has one idle connection checked, if it is time. The checks are spread, so that others stay idle: one in each part of the
+    /// period, and at most half of what is idle at once. Each is checked before its period is over, so that of many that were
+    /// proved together the first comes early. Returns when the next is due.
+    fn keep_alive(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Instant> {
+        if self.rules.keepalive == Duration::MAX || self.idle.is_empty() {
+            return None;
+        }
+        let apart = self.rules.keepalive / (2 * self.rules.max_size as u32);
+        let mut due = self.keepalive_due(apart)?;
+        let checking = self.slots.count(Phase::Checking);
+        let bearable = checking == 0 || 2 * (checking + 1) <= checking + self.idle.len();
+        if due <= now && bearable && self.keepalive_at.is_none_or(|at| at <= now) {
+            let oldest = (0..self.idle.len()).min_by_key(|&place| self.idle[place].proved.at)?;
+            let entry = self.idle.remove(oldest);
+            self.check(entry, now, actions);
+            self.keepalive_at = after(now, apart);
+            due = self.keepalive_due(apart)?;
+        }
+        Some(due.max(self.keepalive_at.unwrap_or(now)).max(now + SHORTEST_APART))
+    }
+
+    /// By when the first must be checked, if one is in each part and each in time.
+    fn keepalive_due(&self, apart: Duration) -> Option<Instant> {
+        let mut proved: Vec<Instant> = self.idle.iter().map(|entry| entry.proved.at).collect();
+        proved.sort_unstable();
+        let by = |(place, at)| after(at, self.rules.keepalive - apart * place);
+        (0..).zip(proved).filter_map(by).min()
     }
 
     /// When the maintenance must look at this idle connection.
     #[inline]
     pub(super) fn due(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
+        let ends = self.ends(entry, now);
+        if self.rules.keepalive == Duration::MAX {
+            return ends;
+        }
+        // The checks of all that may be idle take half a period.
+        sooner(ends, after(entry.proved.at.max(now), self.rules.keepalive / 2))
+    }
+
+    /// When this idle connection may be closed.
+    #[inline]
+    fn ends(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
         let mut due = entry.expires;
         if self.rules.idle_timeout != Duration::MAX {
             let ends = after(entry.last_used, self.rules.idle_timeout);
@@ -54,10 +118,15 @@ impl<C, E> State<C, E> {
             let ends = ends.filter(|&ends| ends > now).or_else(|| after(now, self.rules.idle_timeout));
             due = sooner(due, ends);
         }
-        if self.rules.keepalive != Duration::MAX {
-            due = sooner(due, after(entry.proved.at, self.rules.keepalive));
-        }
         due
+    }
+
+    #[inline]
+    pub(super) fn want_maintenance(&mut self, due: Instant, actions: &mut Actions<C, E>) {
+        if self.maintenance.is_none_or(|maintenance| due < maintenance) {
+            self.maintenance = Some(due);
+            self.want_alarm(due, actions);
+        }
     }
 
     /// Reports each loan that is older than `leak_after` once. Returns when the next will be.
@@ -95,6 +164,12 @@ impl<C, E> State<C, E> {
     }
 }
 
+/// An alarm that rings late shows that this process stood still. Answers that came meanwhile are heard only now: for how long
+/// nothing falls due.
+pub(crate) fn grace_after(late_by: Duration) -> Option<Duration> {
+    (late_by > STALL).then(|| (late_by / 2).clamp(SHORTEST_GRACE, LONGEST_GRACE))
+}
+
 /// Whichever comes first; `None` never does.
 #[inline]
 fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
@@ -104,5 +179,12 @@ fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     }
 }
 
+const STALL: Duration = Duration::from_millis(10);
+/// How long nothing falls due after the process stood still, and how long until that may be so again.
+const SHORTEST_GRACE: Duration = Duration::from_millis(20);
+const LONGEST_GRACE: Duration = Duration::from_millis(100);
+const CALM_APART: Duration = Duration::from_secs(1);
+/// However many connections there are to keep alive, the maintenance rests between two.
+const SHORTEST_APART: Duration = Duration::from_millis(1);
 /// Clocks that drift apart by more than this were not drifting.
 const FREEZE: Duration = Duration::from_secs(1);

@@ -5,8 +5,10 @@ use crate::error::Cause;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase};
+use crate::state::State;
 use crate::state::actions::{Action, Actions, Claim, Delivery};
-use crate::state::{PromiseKind, State};
+use crate::state::promises::PromiseKind;
+use crate::sync::after;
 use crate::waiter::Wake;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +24,7 @@ impl<C, E> State<C, E> {
         if !self.queue.is_empty() {
             self.serve_overdue(now, actions);
         }
-        if let Some(entry) = self.pop_fresh(now, actions) {
+        if let Some(entry) = self.pop_fresh(now, actions).or_else(|| self.pop_beneath(now, actions)) {
             self.lend(entry.slot_id, now, borrower, actions);
             self.counters.checked_out_at_once += 1;
             return Claim::Connection(entry);
@@ -58,12 +60,17 @@ impl<C, E> State<C, E> {
             self.counters.overloaded += 1;
             return None;
         }
-        Some(self.queue.join(wake, borrower, since))
+        Some(self.queue.join(wake, borrower, since, self.relies_until(since)))
     }
 
     /// One who was given a dead connection has its old place again, however many wait: it was let in before.
     pub(crate) fn queue_again(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Ticket {
-        self.queue.join(wake, borrower, since)
+        self.queue.join(wake, borrower, since, self.relies_until(since))
+    }
+
+    /// Until when one who has waited since then relies on a check.
+    fn relies_until(&self, since: Instant) -> Option<Instant> {
+        after(since, self.patience.spans(PromiseKind::Check).lost)
     }
 
     /// A waiter was woken: takes what was delivered to it, or else a fresh idle connection.
@@ -135,7 +142,15 @@ impl<C, E> State<C, E> {
     ) {
         entry.last_used = now;
         self.counters.returned += 1;
-        self.counters.use_time.record(now.saturating_duration_since(entry.lent_at));
+        let used = now.saturating_duration_since(entry.lent_at);
+        self.counters.use_time.record(used);
+        self.patience.used(used);
+        if entry.condemned.is_none() && entry.was_touched {
+            self.answered_at = Some(now);
+            if entry.on_trial {
+                self.found_well(&mut entry, false, actions);
+            }
+        }
         if self.slots.get(entry.slot_id).comes_back() {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
@@ -166,12 +181,15 @@ impl<C, E> State<C, E> {
     /// [`settle`](Self::settle) gives it to a waiter.
     #[inline]
     pub(crate) fn put(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
-        self.keep_promise(entry.slot_id);
+        if self.slots.get(entry.slot_id).phase == Phase::Resetting {
+            self.answered_at = Some(now);
+        }
+        self.keep_promise(entry.slot_id, now, true);
         if let Some(reason) = self.unwanted(&entry, now) {
             return self.close_entry(entry, reason, now, actions);
         }
         if let Some(due) = self.due(&entry, now) {
-            self.want_alarm(due, actions);
+            self.want_maintenance(due, actions);
         }
         self.slots.enter(entry.slot_id, Phase::Idle, now);
         self.idle.push(entry);

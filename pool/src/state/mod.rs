@@ -3,12 +3,19 @@
 //! Pure: no I/O, no clock, no user code, and nothing here blocks. Each method is told the time and writes what must be
 //! done outside the lock into [`Actions`]. This file holds what all share, and what concerns the pool as a whole;
 //! `loans.rs` is the borrowers' part, `outcomes.rs` the workers'. After each method [`State::settle`] restores the invariants
-//! (`supply.rs`); `ageing.rs` does what falls due. `reports.rs` reads the numbers.
+//! (`supply.rs`, `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have
+//! lately taken, `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `reports.rs` reads
+//! the numbers.
 
 pub(crate) mod actions;
-mod ageing;
+pub(crate) mod ageing;
+mod flow;
+mod hope;
 mod loans;
+mod opening;
 mod outcomes;
+mod patience;
+mod promises;
 pub(crate) mod reports;
 mod stalls;
 mod supply;
@@ -23,11 +30,15 @@ use crate::queue::Queue;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase, SlotId, Slots};
 use crate::state::actions::{Action, Actions, Delivery};
+use crate::state::ageing::grace_after;
+use crate::state::flow::Flow;
+use crate::state::hope::Hope;
+use crate::state::patience::Patience;
+use crate::state::promises::{PromiseKind, Promises};
 use crate::state::stalls::Stalls;
 use crate::stats::Stats;
 use crate::sync::after;
 use crate::waiter::Wake;
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Guarded by the pool's one lock. Owns no reference to the pool and nothing whose destructor is user code, but for the idle
@@ -38,8 +49,18 @@ pub(crate) struct State<C, E> {
     queue: Queue<Delivery<C, E>>,
     slots: Slots,
     gate: Gate,
-    /// Driver calls under way whose connection, if all is well, will serve a waiter. Oldest first.
-    promises: VecDeque<Promise>,
+    promises: Promises,
+    patience: Patience,
+    flow: Flow,
+    hope: Hope,
+    /// When a check or a reset was last answered, or a loan that used its connection came back sound.
+    answered_at: Option<Instant>,
+    /// When an attempt to connect last succeeded.
+    opened_at: Option<Instant>,
+    /// When the server had been heard of before there was reason to doubt it.
+    heard_before_doubt: Option<Instant>,
+    /// The process stood still: nobody is overdue until then.
+    calm_until: Option<Instant>,
     rules: Rules,
     /// Raised by each proof of death: what was not proved since is checked before its next loan.
     epoch: u64,
@@ -48,8 +69,12 @@ pub(crate) struct State<C, E> {
     closed: bool,
     /// Somebody who does not wait would like a connection to be ready next time.
     one_wanted: bool,
-    /// When the maintenance is due, as far as it was ordered.
+    /// The one alarm that is ordered. Only the state says which.
     alarm: Option<Instant>,
+    /// When the maintenance is due. The alarm rings no later.
+    maintenance: Option<Instant>,
+    /// The next keepalive check begins no sooner.
+    keepalive_at: Option<Instant>,
     /// The last error on connecting that no success has followed.
     last_error: Option<(Cause<E>, Instant)>,
     /// Those who wait for the first connections, or for the closed pool to empty.
@@ -77,23 +102,6 @@ pub(crate) struct Rules {
     leak_after: Duration,
 }
 
-/// A driver call under way whose connection will serve a waiter.
-pub(crate) struct Promise {
-    slot: SlotId,
-    since: Instant,
-    kind: PromiseKind,
-    /// It is being aborted: then its slot will serve the waiter.
-    aborted: bool,
-}
-
-/// The driver calls that end with a connection for a waiter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PromiseKind {
-    Open,
-    Check,
-    Reset,
-}
-
 impl<C, E> State<C, E> {
     pub(crate) fn new(config: &Config, now: Instant, wall: Duration, mut random: fastrand::Rng) -> Self {
         let rules = Rules {
@@ -113,13 +121,22 @@ impl<C, E> State<C, E> {
             queue: Queue::new(),
             slots: Slots::new(),
             gate: Gate::new(config.backoff, config.connect_timeout, random.fork()),
-            promises: VecDeque::new(),
+            promises: Promises::default(),
+            patience: Patience::new(config),
+            flow: Flow::default(),
+            hope: Hope::default(),
+            answered_at: None,
+            opened_at: None,
+            heard_before_doubt: None,
+            calm_until: None,
             rules,
             epoch: 0,
             generation: 0,
             closed: false,
             one_wanted: false,
             alarm: None,
+            maintenance: None,
+            keepalive_at: None,
             last_error: None,
             watchers: Vec::new(),
             clocks: (now, wall),
@@ -156,7 +173,7 @@ impl<C, E> State<C, E> {
     /// that was wrong may be the reason.
     pub(crate) fn evict_all(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.generation += 1;
-        self.gate.retry_now(now);
+        self.gate.start_anew(now);
         self.close_idle(CloseReason::Evicted, 0, now, actions);
     }
 
@@ -179,7 +196,7 @@ impl<C, E> State<C, E> {
         (record.borrower, record.leak_reported) = (borrower, false);
         if self.rules.leak_after != Duration::MAX {
             if let Some(due) = after(now, self.rules.leak_after) {
-                self.want_alarm(due, actions);
+                self.want_maintenance(due, actions);
             }
         }
     }
@@ -205,6 +222,18 @@ impl<C, E> State<C, E> {
                 return None;
             }
         }
+    }
+
+    /// A fresh idle connection beneath those that must be checked first. The newest of these is checked meanwhile, or they would
+    /// lie there.
+    fn pop_beneath(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
+        let is_good = |entry: &Entry<C>| self.unwanted(entry, now).is_none() && self.is_fresh(entry, now);
+        let place = self.idle.iter().rposition(|entry| is_good(entry))?;
+        let entry = self.idle.remove(place);
+        if self.promises.tally().asked == 0 {
+            self.check_the_newest(now, actions);
+        }
+        Some(entry)
     }
 
     #[inline]
@@ -245,16 +274,21 @@ impl<C, E> State<C, E> {
     }
 
     fn promise(&mut self, slot: SlotId, now: Instant, kind: PromiseKind) {
-        self.promises.push_back(Promise { slot, since: now, kind, aborted: false });
+        self.promises.make(slot, kind, now, self.patience.spans(kind));
     }
 
+    /// The call in `slot` has ended. `answered`: by the server, so that it tells how long answers take. One that was put off,
+    /// or whose end this process heard too late, tells nothing of that.
     #[inline]
-    fn keep_promise(&mut self, slot: SlotId) {
+    fn keep_promise(&mut self, slot: SlotId, now: Instant, answered: bool) {
         if self.promises.is_empty() {
             return;
         }
-        if let Some(place) = self.promises.iter().position(|promise| promise.slot == slot) {
-            self.promises.remove(place);
+        let is_overdue = |at| grace_after(now.saturating_duration_since(at)).is_some();
+        let overslept = self.alarm.is_some_and(is_overdue) || self.calm_until.is_some_and(|until| now < until);
+        let Some(promise) = self.promises.keep(slot) else { return };
+        if answered && !overslept && !promise.was_spared() {
+            self.patience.answered(promise.kind, now.saturating_duration_since(promise.since), now);
         }
     }
 

@@ -2,12 +2,13 @@
 
 use crate::entry::{Entry, Proof};
 use crate::error::Cause;
-use crate::gate::Refusal;
+use crate::gate::{Refusal, YOUNG};
 use crate::limit::Call;
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
+use crate::state::promises::PromiseKind;
 use crate::sync::after;
 use crate::waiter::Wake;
 use std::sync::{Arc, Weak};
@@ -24,13 +25,15 @@ impl<C, E> State<C, E> {
             Duration::MAX => None,
             lifetime => after(now, lifetime.saturating_sub(lifetime.mul_f64(share))),
         };
-        entry.asked = self.epoch;
-        self.proved(entry, now);
+        self.prove(entry, now);
+        self.opened_at = Some(now);
         let record = self.slots.get(entry.slot_id);
         record.id = entry.id;
         record.abort_handle = entry.abort_handle.as_ref().map(Arc::downgrade);
-        self.gate.opened(self.slots.taken(), self.rules.max_size);
-        actions.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
+        // It keeps its promise when it is put: until then somebody relies on it.
+        let somebody_waits = !self.queue.is_empty();
+        entry.on_trial = self.gate.opened(now, self.slots.taken(), self.rules.max_size, somebody_waits);
+        self.forget_error(actions);
         self.counters.opened += 1;
         self.counters.open_time.record(took);
     }
@@ -60,9 +63,36 @@ impl<C, E> State<C, E> {
         actions.extend(self.last_error.replace((cause, now)).map(|(cause, _)| Action::Drop(cause)));
     }
 
+    /// An attempt to connect in `slot` was given up at its limit; the slot is still taken.
+    pub(crate) fn open_overran(&mut self, slot: SlotId, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
+        let began = self.slots.get(slot).since;
+        if self.gate.overran(began, now, self.slots.open()) {
+            self.suspect();
+        }
+        self.tell_failure(cause, now, actions);
+    }
+
+    /// An attempt to connect is late that began then. Nothing has failed yet, but who waits in vain is told.
+    pub(super) fn open_is_late(&mut self, since: Instant, now: Instant) {
+        if self.last_error.is_none() {
+            let under_way = now.saturating_duration_since(since);
+            let text = format!("an attempt to connect had no answer for {under_way:.1?} and goes on");
+            self.last_error = Some((Cause::seen(text), now));
+        }
+    }
+
+    /// All is well again, unless something still stands between us and a connection.
+    fn forget_error(&mut self, actions: &mut Actions<C, E>) {
+        if self.gate.has_trouble() || self.gate.doubts_the_new() {
+            return;
+        }
+        actions.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
+    }
+
     /// All that have not been proved since are checked before their next loan.
     pub(crate) fn suspect(&mut self) {
         self.epoch += 1;
+        self.heard_before_doubt = self.answered_at.max(self.opened_at);
     }
 
     /// A connection is proved dead. That puts the others under suspicion, unless it was itself under suspicion already.
@@ -72,9 +102,50 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A check succeeded.
-    pub(crate) fn proved(&mut self, entry: &mut Entry<C>, now: Instant) {
-        entry.proved = Proof { at: now, epoch: entry.asked };
+    /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect.
+    pub(crate) fn failed_check(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.died(entry);
+        if now.saturating_duration_since(entry.opened_at) < YOUNG {
+            self.stillborn(entry, "a new connection failed its check", now, actions);
+        }
+    }
+
+    /// A connection looked dead to one who was to have it. If nobody had it before, that is a failed attempt to connect.
+    pub(crate) fn failed_look(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.died(entry);
+        if entry.uses == 0 && now.saturating_duration_since(entry.opened_at) < YOUNG {
+            self.stillborn(entry, "a new connection was dead before its first loan", now, actions);
+        }
+    }
+
+    fn stillborn(&mut self, entry: &Entry<C>, text: &str, now: Instant, actions: &mut Actions<C, E>) {
+        let by_check = self.slots.get(entry.slot_id).phase == Phase::Checking;
+        self.gate.stillborn(entry.opened_at, by_check, self.patience.mean_opening(), now);
+        if !self.gate.refuses(now) {
+            actions.extend(self.last_error.replace((Cause::seen(text), now)).map(|(cause, _)| Action::Drop(cause)));
+        }
+    }
+
+    /// A connection that was on trial proves well, by a check or by its borrower.
+    pub(crate) fn found_well(&mut self, entry: &mut Entry<C>, by_check: bool, actions: &mut Actions<C, E>) {
+        if entry.generation == self.generation && self.gate.found_well(by_check) {
+            self.forget_error(actions);
+        }
+        entry.on_trial = entry.generation == self.generation && self.gate.is_cold();
+    }
+
+    /// A check succeeded. It counts from the moment of its answer: what there was to doubt before is settled.
+    pub(crate) fn proved(&mut self, entry: &mut Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.prove(entry, now);
+        self.answered_at = Some(now);
+        let is_young = now.saturating_duration_since(entry.opened_at) < YOUNG;
+        if entry.on_trial || (is_young && self.gate.doubts_the_new()) {
+            self.found_well(entry, true, actions);
+        }
+    }
+
+    fn prove(&self, entry: &mut Entry<C>, now: Instant) {
+        entry.proved = Proof { at: now, epoch: self.epoch };
         entry.fresh_until = after(now, self.rules.check_after);
     }
 
@@ -91,7 +162,7 @@ impl<C, E> State<C, E> {
 
     /// `slot` is free, and the connection that filled it, if any, is gone.
     pub(crate) fn release(&mut self, slot: SlotId) {
-        self.keep_promise(slot);
+        self.promises.keep(slot);
         self.slots.free(slot);
     }
 
@@ -109,8 +180,11 @@ impl<C, E> State<C, E> {
     }
 
     /// A driver call begins in `slot`.
-    pub(crate) fn call_began(&mut self, slot: SlotId, call: Weak<Call>) {
+    pub(crate) fn call_began(&mut self, slot: SlotId, call: Weak<Call>, now: Instant) {
         self.slots.get(slot).call = Some(call);
+        if let Some(promise) = self.promises.get(slot) {
+            self.promises.begin(slot, now, self.patience.spans(promise.kind));
+        }
     }
 
     /// Aborts all driver calls that run.
@@ -120,27 +194,28 @@ impl<C, E> State<C, E> {
 
     /// What fills `slot` is aborted: its capacity is back at once.
     pub(crate) fn aborted(&mut self, slot: SlotId, now: Instant) {
-        self.keep_promise(slot);
+        self.promises.keep(slot);
         self.slots.enter(slot, Phase::Aborted, now);
     }
 
     /// The thread that works for `slot` is written off; what it looks up opens nothing, so its capacity is back.
     pub(crate) fn abandoned(&mut self, slot: SlotId, now: Instant) {
-        self.keep_promise(slot);
+        self.promises.keep(slot);
         self.slots.enter(slot, Phase::Abandoned, now);
     }
 
     /// The call in `slot` hangs and nobody can abort it.
     pub(crate) fn stuck(&mut self, slot: SlotId) {
-        self.keep_promise(slot);
+        self.promises.keep(slot);
         self.slots.mark_stuck(slot);
     }
 
     /// What fills `slot` is being closed.
     pub(crate) fn closing(&mut self, slot: SlotId, reason: CloseReason, now: Instant) {
-        self.keep_promise(slot);
+        self.promises.keep(slot);
         if self.slots.get(slot).phase != Phase::Aborted {
             self.slots.enter(slot, Phase::Closing, now);
+            self.promise(slot, now, PromiseKind::Close { dead: !reason.is_orderly() });
         }
         self.counters.closed.count(reason);
     }

@@ -1,15 +1,16 @@
-//! The state's rules of supply: who is served next, what is checked, what is opened, and when to look again.
+//! The state's rules of supply: who is served next, what is checked, and when to look again.
 //!
-//! [`State::settle`] runs at the end of every transaction and restores the invariants.
+//! [`State::settle`] runs at the end of every transaction and restores the invariants. What is opened, and what makes room for
+//! it, is `opening.rs`.
 
 use crate::entry::Entry;
 use crate::error::Cause;
-use crate::gate::Standing;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
-use crate::state::actions::{Action, Actions, Delivery, Opening};
-use crate::state::{Promise, PromiseKind, State};
-use std::time::{Duration, Instant};
+use crate::state::State;
+use crate::state::actions::{Action, Actions, Delivery};
+use crate::state::promises::PromiseKind;
+use std::time::Instant;
 
 impl<C, E> State<C, E> {
     /// Restores what must hold after every change:
@@ -25,6 +26,7 @@ impl<C, E> State<C, E> {
         }
         if self.queue.is_empty() && !self.one_wanted && !self.falls_short() {
             self.gate.reset_growth();
+            self.flow.clear();
             return;
         }
         self.settle_slow(now, actions);
@@ -39,6 +41,7 @@ impl<C, E> State<C, E> {
 
     fn settle_slow(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.serve_overdue(now, actions);
+        self.look_for_hope(now);
         self.refuse_the_hopeless(now, actions);
         self.supply(now, actions);
         let fresh = self.fresh(now);
@@ -61,11 +64,6 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Is there no connection, and no hope of one before somebody mends something?
-    pub(super) fn is_hopeless(&self, now: Instant) -> bool {
-        self.slots.open() == 0 && self.gate.refuses(now)
-    }
-
     fn refuse_the_hopeless(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         if self.queue.is_empty() || !self.is_hopeless(now) {
             return;
@@ -78,44 +76,37 @@ impl<C, E> State<C, E> {
     }
 
     /// Sets going what the waiters and `min_idle` need: checks of stale idle connections first, for they are cheap, then
-    /// new connections. Calls that have gone unanswered for a while are no longer relied upon.
+    /// new connections.
     fn supply(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.one_wanted));
-        if self.promises.iter().any(|promise| promise.kind != PromiseKind::Open && promise.is_late(now)) {
-            // Stale connections do not answer: better a new one than the next of them.
-            self.open_for(waiting, now, actions);
-            self.abort_the_oldest(self.unserved(waiting, now), now, actions);
-        }
-        while self.unserved(waiting, now) > 0 && self.fresh(now) == 0 && self.check_the_newest(now, actions) {}
+        self.check_idle(waiting, now, actions);
+        self.flow.watch(self.sight(waiting, now), now);
         self.open_for(waiting, now, actions);
+        self.make_room(waiting, now, actions);
         self.plan(waiting, now, actions);
     }
 
-    /// Waiters for whom neither a fresh connection is idle nor a call is under way that still is in time.
-    fn unserved(&self, waiting: usize, now: Instant) -> usize {
-        waiting.saturating_sub(self.fresh(now) + self.relied_upon(now).count())
-    }
-
-    /// The calls under way that are still in time, and a probe in any case: beside it there is no second.
-    fn relied_upon(&self, now: Instant) -> impl Iterator<Item = &Promise> {
-        let is_probe = |promise: &Promise| promise.kind == PromiseKind::Open && self.gate.is_probe(promise.since);
-        self.promises.iter().filter(move |promise| !promise.is_late(now) || is_probe(promise))
+    /// While somebody waits and something is idle, as many checks and resets are in time as there are waiters and late ones:
+    /// one question without an answer is followed by two others, then by four, whatever is being opened meanwhile.
+    fn check_idle(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
+        while waiting > 0 && self.fresh(now) == 0 {
+            let tally = self.promises.tally();
+            if tally.asked_in_time >= waiting + tally.asked_late || !self.check_the_newest(now, actions) {
+                return;
+            }
+        }
     }
 
     /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: a waiter that
     /// finds one waits on.)
-    fn fresh(&self, now: Instant) -> usize {
+    pub(super) fn fresh(&self, now: Instant) -> usize {
         match self.idle.last() {
             Some(top) if self.is_fresh(top, now) => self.idle.len(),
             _ => 0,
         }
     }
 
-    fn promised_opens(&self) -> usize {
-        self.promises.iter().filter(|promise| promise.kind == PromiseKind::Open).count()
-    }
-
-    fn check_the_newest(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
+    pub(super) fn check_the_newest(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
         let Some(entry) = self.idle.pop() else { return false };
         if entry.is_expired(now) {
             self.close_entry(entry, CloseReason::Expired, now, actions);
@@ -125,64 +116,10 @@ impl<C, E> State<C, E> {
         true
     }
 
-    pub(super) fn check(&mut self, mut entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
-        // A death that is proved while this check runs makes it suspect again.
-        entry.asked = self.epoch;
+    pub(super) fn check(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         self.slots.enter(entry.slot_id, Phase::Checking, now);
         self.promise(entry.slot_id, now, PromiseKind::Check);
         actions.push(Action::Check(entry));
-    }
-
-    /// Opens connections for waiters who would go unserved, and for the shortfall of `min_idle`, as far as there is room
-    /// and the gate allows.
-    fn open_for(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
-        let ready = (self.idle.len() + self.promises.len()).saturating_sub(waiting);
-        let wanted = self.unserved(waiting, now) + self.rules.min_idle.saturating_sub(ready);
-        let room = self.rules.max_size.saturating_sub(self.slots.taken()).min(self.bearable());
-        let circulating = self.slots.count(Phase::Lent) > 0;
-        // An attempt that hangs for good tells nothing of how full the server is.
-        let hung = self.slots.count(Phase::Opening) - self.promised_opens();
-        let standing = Standing { taken: self.slots.taken() - hung, opening: self.attempts(now), circulating };
-        for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
-            let slot = self.slots.take(now);
-            self.promise(slot, now, PromiseKind::Open);
-            actions.push(Action::Open(Opening { slot, limit: self.gate.open_limit(), generation: self.generation }));
-        }
-    }
-
-    /// How many more calls there may be that do not return though they were given up. They hold threads: there is an end to
-    /// that.
-    fn bearable(&self) -> usize {
-        let lost = self.slots.count(Phase::Aborted) + self.slots.count(Phase::Abandoned);
-        self.rules.max_size.saturating_mul(MOST_LOST).saturating_sub(lost)
-    }
-
-    /// Is nothing opened any more until one of those calls returns?
-    pub(super) fn opens_no_more(&self) -> bool {
-        self.bearable() == 0
-    }
-
-    /// Attempts to connect that hold up the next. One that drags on does not, nor does one that hangs for good, which is
-    /// no promise any more.
-    fn attempts(&self, now: Instant) -> usize {
-        self.relied_upon(now).filter(|promise| promise.kind == PromiseKind::Open).count()
-    }
-
-    /// No slot is free: the checks that have gone unanswered the longest make room. (A reset has its time: who holds the slot
-    /// now was served before.)
-    fn abort_the_oldest(&mut self, count: usize, now: Instant, actions: &mut Actions<C, E>) {
-        let standing = Standing { taken: self.slots.taken() - 1, opening: 0, circulating: false };
-        if self.slots.taken() < self.rules.max_size || self.gate.allowance(now, standing) == 0 {
-            return;
-        }
-        let late = |promise: &&mut Promise| promise.kind == PromiseKind::Check && promise.is_late(now);
-        for promise in self.promises.iter_mut().filter(late).take(count) {
-            let call = self.slots.get(promise.slot).call.take();
-            if let Some(call) = call.filter(|call| call.strong_count() > 0) {
-                promise.aborted = true;
-                actions.push(Action::Abort(promise.slot, call));
-            }
-        }
     }
 
     /// Orders the alarm at which a waiter or a shortfall that cannot be served now is looked at again.
@@ -191,12 +128,16 @@ impl<C, E> State<C, E> {
             return;
         }
         // A probe that is due and not under way would have begun just now; one that is will settle things when it ends.
-        if let Some(retry_at) = self.gate.retry_at().filter(|&retry_at| retry_at > now) {
-            self.want_alarm(retry_at, actions);
+        let mut next = self.gate.retry_at().filter(|&retry_at| retry_at > now);
+        if waiting > 0 {
+            let of_calls = self.promises.next_moment().map(|at| at.max(now));
+            let of_waiters = self.next_impatience(now).into_iter().chain(self.calm_until).filter(|&at| at > now);
+            let of_watch = self.flow.next_look().filter(|&at| at > now);
+            let of_hope = self.hope_ends(now).filter(|&at| at > now);
+            next = next.into_iter().chain(of_calls).chain(of_waiters).chain(of_watch).chain(of_hope).min();
         }
-        let late_at = self.promises.iter().map(Promise::late_at);
-        if let Some(late) = late_at.filter(|&late_at| late_at > now).min() {
-            self.want_alarm(late, actions);
+        if let Some(next) = next {
+            self.want_alarm(next, actions);
         }
     }
 
@@ -215,21 +156,3 @@ impl<C, E> State<C, E> {
         }
     }
 }
-
-impl Promise {
-    /// Until when a waiter relies on this call.
-    fn late_at(&self) -> Instant {
-        self.since + if self.kind == PromiseKind::Open { OPENING_PATIENCE } else { PATIENCE }
-    }
-
-    fn is_late(&self, now: Instant) -> bool {
-        !self.aborted && now >= self.late_at()
-    }
-}
-
-/// How long a waiter relies on a check or a reset, and on an attempt to connect.
-const PATIENCE: Duration = Duration::from_millis(100);
-const OPENING_PATIENCE: Duration = Duration::from_millis(500);
-
-/// No connection is opened while so many times `max_size` calls have been given up and not returned.
-const MOST_LOST: usize = 8;

@@ -59,13 +59,15 @@ fn a_spike_that_the_present_connections_can_serve_opens_at_most_two_more() {
 }
 
 #[test]
-fn a_cold_pool_opens_at_once_what_the_waiters_need() {
+fn a_cold_pool_opens_one_and_then_at_once_what_the_waiters_need() {
     let server = FakeServer::new();
     let pool = pool_of(&server, 8);
     server.order(Call::Connect, Outcome::Never);
     std::thread::scope(|scope| {
         let waiters: Vec<_> = (0..8).map(|_| scope.spawn(|| pool.get().unwrap())).collect();
-        eventually("eight connect at the same time", || server.now_in(Call::Connect) == 8);
+        eventually("all wait, and one connects", || pool.stats().waiting == 8 && server.now_in(Call::Connect) == 1);
+        server.release(Call::Connect);
+        eventually("seven connect at the same time", || server.now_in(Call::Connect) == 7);
         server.release(Call::Connect);
         waiters.into_iter().for_each(|waiter| drop(waiter.join().unwrap()));
     });
@@ -152,7 +154,8 @@ fn an_attempt_that_drags_on_does_not_hold_up_the_next() {
         eventually("it connects", || server.now_in(Call::Connect) == 1);
         let second = scope.spawn(|| timed(|| pool.get_timeout(Duration::from_secs(5))));
         let (one, took) = first.join().unwrap();
-        assert!(one.is_ok() && took < ms(500) + SLACK, "{took:?}");
+        // Within a second nobody can tell a server that is slow from an attempt that hangs.
+        assert!(one.is_ok() && took < ms(1_000) + SLACK, "{took:?}");
         server.release(Call::Connect);
         assert!(second.join().unwrap().0.is_ok());
     });

@@ -126,7 +126,8 @@ fn a_lone_waiter_behind_a_connect_that_hangs_is_served_by_another() {
     let pool = builder().max_size(2).connect_timeout(Duration::from_secs(10)).build_lazy(server.manager()).unwrap();
     server.next(Call::Connect, Outcome::Never);
     let (conn, took) = timed(|| pool.get());
-    assert!(conn.is_ok() && took < ms(500) + SLACK, "{took:?}");
+    // Within a second nobody can tell a server that is slow from an attempt that hangs.
+    assert!(conn.is_ok() && took < ms(1_000) + SLACK, "{took:?}");
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn try_get_takes_only_what_is_idle_and_fresh_and_sets_the_rest_going() {
 
 #[test]
 fn one_who_was_given_a_dead_connection_has_its_place_again_however_many_wait() {
-    /// The third look at a connection takes until the test has met it twice, and finds it broken.
+    /// The fourth look at a connection (the first is a worker's) takes until the test has met it twice, and finds it broken.
     #[derive(Clone)]
     struct Doubted(Arc<AtomicUsize>, Arc<Barrier>);
     impl cabrank::Manager for Doubted {
@@ -180,9 +180,9 @@ fn one_who_was_given_a_dead_connection_has_its_place_again_however_many_wait() {
             Ok(())
         }
         fn has_broken(&self, _: &mut u8) -> bool {
-            let third = self.0.fetch_add(1, Ordering::SeqCst) == 2;
-            (0..2 * usize::from(third)).for_each(|_| _ = self.1.wait());
-            third
+            let fourth = self.0.fetch_add(1, Ordering::SeqCst) == 3;
+            (0..2 * usize::from(fourth)).for_each(|_| _ = self.1.wait());
+            fourth
         }
     }
     let doubted = Doubted(Arc::default(), Arc::new(Barrier::new(2)));

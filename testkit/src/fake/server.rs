@@ -80,11 +80,14 @@ impl FakeServer {
 
     /// All is well from now on, for those who are blocked too.
     pub fn heal(&self) {
-        for book in self.world.lock().books() {
+        let mut state = self.world.lock();
+        for book in state.books() {
             book.standing = Outcome::Ok;
             book.next.clear();
             book.released += 1;
         }
+        state.seats.iter_mut().for_each(|seat| seat.silent = false);
+        drop(state);
         self.world.changed.notify_all();
     }
 
@@ -93,7 +96,7 @@ impl FakeServer {
         self.world.lock().seats.iter_mut().for_each(|seat| seat.dead = true);
     }
 
-    /// All sessions of this moment never answer again.
+    /// All sessions of this moment answer no more, until the server is [healed](Self::heal).
     pub fn silence_sessions(&self) {
         self.world.lock().seats.iter_mut().for_each(|seat| seat.silent = true);
     }

@@ -5,6 +5,7 @@ use crate::gate::Refusal;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+#[derive(Clone)]
 pub(super) struct Book {
     /// Every connection that is open, by its number.
     pub(super) alive: BTreeMap<u64, Facts>,
@@ -17,6 +18,11 @@ pub(super) struct Book {
     pub(super) trouble: Option<Trouble>,
     /// Has there ever been trouble? Then growth is held back for a while after it.
     pub(super) untroubled: bool,
+    /// When a check or a reset was last answered or a loan came back sound, and when an attempt to connect succeeded.
+    pub(super) answered_at: Option<Instant>,
+    pub(super) opened_at: Option<Instant>,
+    /// Does somebody ask just now who will not wait?
+    pub(super) tried: bool,
     pub(super) opened: u64,
     pub(super) open_failures: u64,
 }
@@ -27,11 +33,12 @@ pub(super) struct Facts {
     pub(super) evictions: u64,
     pub(super) expires: Option<Instant>,
     pub(super) proved_at: Instant,
-    /// How many doubts there had been when its last proof was asked for.
+    /// How many doubts there had been when it was proved.
     pub(super) proved_after: u64,
-    pub(super) asked_after: u64,
     pub(super) last_used: Instant,
     pub(super) condemned: bool,
+    /// It looks dead to its next borrower.
+    pub(super) dead: bool,
     pub(super) lent_at: Instant,
     pub(super) leak_reported: bool,
 }
@@ -45,6 +52,8 @@ pub(super) struct Trouble {
     pub(super) retry_at: Instant,
     /// Attempts with this number and later ones began after the first failure.
     pub(super) first_probe: u64,
+    /// There are connections, but they die young.
+    pub(super) of_stillborn: bool,
 }
 
 impl Book {
@@ -57,6 +66,9 @@ impl Book {
             clocks: (now, wall),
             trouble: None,
             untroubled: true,
+            answered_at: None,
+            opened_at: None,
+            tried: false,
             opened: 0,
             open_failures: 0,
         }
@@ -115,15 +127,39 @@ impl Book {
         self.untroubled = false;
         let Some(before) = self.trouble else {
             self.doubts += u64::from(kind == Refusal::Unavailable);
-            self.trouble = Some(Trouble { kind, since: now, failures: 1, retry_at, first_probe: attempts });
+            let (since, of_stillborn) = (now, false);
+            self.trouble = Some(Trouble { kind, since, failures: 1, retry_at, first_probe: attempts, of_stillborn });
             return self.check_pause(now);
         };
         if before.kind == kind && now < before.retry_at {
             assert_eq!(retry_at, before.retry_at, "attempts that fail together count once");
             return;
         }
-        self.trouble = Some(Trouble { kind, failures: before.failures + 1, retry_at, ..before });
+        let failures = before.failures + 1;
+        self.trouble = Some(Trouble { kind, failures, retry_at, of_stillborn: false, ..before });
         self.check_pause(now);
+    }
+
+    /// A connection died, and there is an outage now, which may be because it was young.
+    pub(super) fn stillborn(&mut self, retry_at: Instant, now: Instant, attempts: u64) {
+        let before = self.trouble;
+        if before.is_some_and(|before| before.retry_at == retry_at) {
+            return;
+        }
+        assert!(before.is_none_or(|before| before.kind != Refusal::Permanent), "a worse fault is not forgotten");
+        let failures = before.map_or(1, |before| before.failures + 1);
+        let (since, first_probe) = before.map_or((now, attempts), |before| (before.since, before.first_probe));
+        let kind = Refusal::Unavailable;
+        self.trouble = Some(Trouble { kind, since, failures, retry_at, first_probe, of_stillborn: true });
+        self.untroubled = false;
+        self.check_pause(now);
+    }
+
+    pub(super) fn proved(&mut self, id: u64, now: Instant) {
+        let doubts = self.doubts;
+        let facts = self.facts(id);
+        (facts.proved_at, facts.proved_after) = (now, doubts);
+        self.answered_at = Some(now);
     }
 
     /// An eviction: what was permanent may have been mended.

@@ -23,11 +23,11 @@ proptest! {
                 prop_assert_eq!(gate.failed(now, refusal, taken), outage.is_none());
                 outage = Some(refusal);
             } else {
-                gate.opened(taken + 1, 10);
-                after_outage = outage.is_some_and(|kind| kind != Refusal::Capacity);
+                gate.opened(now, taken + 1, 10, false);
+                after_outage = outage == Some(Refusal::Unavailable);
                 outage = None;
             }
-            let standing = |opening| Standing { taken, opening, circulating: false };
+            let standing = |opening| Standing { taken, opening, circulating: false, excess: 0, quiet: false };
             if let Some(kind) = outage {
                 let due = gate.retry_at().expect("an outage has a next probe");
                 prop_assert!(due <= now + Duration::from_secs(30));
@@ -35,7 +35,7 @@ proptest! {
                 prop_assert_eq!(gate.allowance(due, standing(0)), 1);
                 prop_assert_eq!(gate.allowance(due, standing(1)), 0);
                 prop_assert_eq!(gate.refuses(now), kind == Refusal::Permanent && now < due);
-                prop_assert!((Duration::from_secs(1)..=timeout).contains(&gate.open_limit()));
+                prop_assert!((Duration::from_secs(1)..=timeout).contains(&gate.open_limit(Some(Duration::from_millis(10)))));
             } else {
                 prop_assert_eq!(gate.retry_at(), None);
                 prop_assert!(gate.allowance(now, standing(0)) >= 1, "a success always allows another");

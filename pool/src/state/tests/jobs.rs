@@ -1,6 +1,6 @@
 //! The workers' part of the world: driver calls that begin when the state orders them, and end as an operation says.
 
-use super::book::Facts;
+use super::book::{Facts, Trouble};
 use super::ops::End;
 use super::world::{Broken, World};
 use crate::entry::Entry;
@@ -49,8 +49,6 @@ impl World {
     }
 
     pub(super) fn begin_check(&mut self, entry: Box<Entry<()>>) {
-        let doubts = self.book.doubts;
-        self.book.facts(entry.id).asked_after = doubts;
         self.begin(entry.slot_id, Work::Check(entry), self.config.check_timeout);
     }
 
@@ -82,7 +80,8 @@ impl World {
             fate: aborted.then_some(Fate::Aborted),
             limit,
         });
-        self.with(|state, _| state.call_began(slot, fuse.downgrade()));
+        let now = self.now;
+        self.with(|state, _| state.call_began(slot, fuse.downgrade(), now));
     }
 
     /// The call in `slot` is given up. Every fourth has no abort handle, and some openings look up a name.
@@ -95,10 +94,11 @@ impl World {
             _ => Fate::Aborted,
         };
         job.fate = Some(fate);
-        if opens {
-            self.open_failed(Refusal::Unavailable, Cause::seen("overran"));
-        }
         let now = self.now;
+        if opens {
+            let cause = Cause::seen("overran");
+            self.note_failure(Refusal::Unavailable, |state, actions| state.open_overran(slot, cause, now, actions));
+        }
         self.with(|state, _| match fate {
             Fate::Aborted => state.aborted(slot, now),
             Fate::Abandoned => state.abandoned(slot, now),
@@ -121,20 +121,30 @@ impl World {
                 self.check();
             }
             (Work::Check(mut entry), End::Well) => {
-                let facts = self.book.facts(entry.id);
-                (facts.proved_at, facts.proved_after) = (now, facts.asked_after);
-                self.with(|state, actions| {
-                    state.proved(&mut entry, now);
-                    state.put_proved(entry, now, actions);
-                });
+                self.book.proved(entry.id, now);
+                self.with_noted(
+                    |state, actions| {
+                        state.proved(&mut entry, now, actions);
+                        state.put_proved(entry, now, actions);
+                    },
+                    |world, ()| world.note_lifted(),
+                );
                 self.check();
             }
             (Work::Check(entry), End::Failed(_)) => {
                 self.book.died(entry.id);
-                self.with(|state, _| state.died(&entry));
+                let given_up = fate.is_some();
+                self.with_noted(
+                    |state, actions| match given_up {
+                        true => state.died(&entry),
+                        false => state.failed_check(&entry, now, actions),
+                    },
+                    |world, ()| world.note_stillborn(),
+                );
                 self.close_now(slot, entry, CloseReason::CheckFailed);
             }
             (Work::Reset(entry), End::Well) => {
+                self.book.answered_at = Some(now);
                 self.with(|state, _| state.reset_ended(true));
                 self.with(|state, actions| state.put(entry, now, actions));
                 self.check();
@@ -154,13 +164,32 @@ impl World {
 
     fn open_failed(&mut self, refusal: Refusal, cause: Cause<Broken>) {
         let now = self.now;
+        self.note_failure(refusal, |state, actions| state.open_failed(refusal, cause, now, actions));
+    }
+
+    fn note_failure(&mut self, refusal: Refusal, fail: impl FnOnce(&mut State<(), Broken>, &mut Actions<(), Broken>)) {
+        let now = self.now;
         let fail = |state: &mut State<(), Broken>, actions: &mut Actions<(), Broken>| {
-            state.open_failed(refusal, cause, now, actions);
+            fail(state, actions);
             state.gate.retry_at().expect("there is trouble")
         };
         self.with_noted(fail, |world, &retry_at| {
             world.book.failed(refusal, now, retry_at, world.attempts + 1);
         });
+    }
+
+    /// A connection may have died young. From the second in a row on that is an outage, which the state tells.
+    pub(super) fn note_stillborn(&mut self) {
+        if let Some(retry_at) = self.state.gate.retry_at() {
+            self.book.stillborn(retry_at, self.now, self.attempts + 1);
+        }
+    }
+
+    /// A connection was found well: an outage of connections that die young may be over, but no other.
+    pub(super) fn note_lifted(&mut self) {
+        if !self.state.gate.has_trouble() && self.book.trouble.is_some_and(|trouble| trouble.of_stillborn) {
+            self.book.trouble = None;
+        }
     }
 
     fn opened(&mut self, slot: SlotId, generation: u64, evictions: u64) {
@@ -179,15 +208,21 @@ impl World {
                 expires,
                 proved_at: now,
                 proved_after: doubts,
-                asked_after: doubts,
                 last_used: now,
                 condemned: false,
+                dead: false,
                 lent_at: now,
                 leak_reported: false,
             };
             assert!(world.book.alive.insert(id, facts).is_none(), "two connections of one number");
-            world.book.trouble = None;
+            world.book.opened_at = Some(now);
             world.book.opened += 1;
+            let trouble = world.book.trouble.take();
+            if let Some(retry_at) = world.state.gate.retry_at() {
+                assert!(world.state.gate.doubts_the_new(), "a success ends an outage");
+                let (kind, of_stillborn) = (Refusal::Unavailable, true);
+                world.book.trouble = trouble.map(|trouble| Trouble { retry_at, kind, of_stillborn, ..trouble });
+            }
         });
         self.check_lifetime(expires);
         self.check();

@@ -1,9 +1,11 @@
 //! The holders' part of the world: loans end, in whatever shape.
 
 use super::ops::Shape;
-use super::world::World;
+use super::world::{Broken, World};
 use crate::entry::Entry;
 use crate::reason::CloseReason;
+use crate::state::State;
+use crate::state::actions::Actions;
 
 impl World {
     pub(super) fn check_in(&mut self, pick: usize, shape: Shape) {
@@ -18,13 +20,27 @@ impl World {
             self.book.died(id);
         }
         self.book.facts(id).last_used = now;
-        self.with(|state, actions| {
+        entry.uses += 1;
+        entry.was_touched = !matches!(shape, Shape::Untouched);
+        if entry.condemned.is_none() && entry.was_touched {
+            self.book.answered_at = Some(now);
+        }
+        let end = |state: &mut State<(), Broken>, actions: &mut Actions<(), Broken>| {
             if entry.condemned == Some(CloseReason::Broken) {
                 state.died(&entry);
             }
             state.check_in(entry, matches!(shape, Shape::Soiled), now, actions)
-        });
+        };
+        self.with_noted(end, |world, _| world.note_lifted());
         self.check();
+    }
+
+    /// A connection dies where it is, which the next who is to have it sees.
+    pub(super) fn kill(&mut self, pick: usize) {
+        let count = self.book.alive.len().max(1);
+        if let Some(facts) = self.book.alive.values_mut().nth(pick % count) {
+            facts.dead = true;
+        }
     }
 
     pub(super) fn detach(&mut self, pick: usize) {

@@ -1,7 +1,8 @@
 //! The state driven by random operations and checked against a book that is kept beside it in plain lists.
 //!
-//! [`ops`] says what may happen, [`world`], [`loans`] and [`jobs`] do it as the three routes would, [`book`] keeps what must be
-//! so, [`checks`] compares after every step. At the end of each sequence the world heals, and those who still wait must be served.
+//! [`ops`] says what may happen, [`world`], [`looks`], [`loans`] and [`jobs`] do it as the three routes would, [`book`] keeps what
+//! must be so, [`checks`] and [`patience`] compare after every step. At the end of each sequence the world heals, and those who still
+//! wait must be served.
 //! `PROPTEST_CASES` sets how many sequences are played.
 
 mod book;
@@ -10,7 +11,9 @@ mod checks;
 mod gate;
 mod jobs;
 mod loans;
+mod looks;
 mod ops;
+mod patience;
 mod simulation;
 mod time;
 mod world;

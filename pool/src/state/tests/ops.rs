@@ -23,6 +23,8 @@ pub(super) enum Op {
     /// A loan ends.
     Return(usize, Shape),
     Detach(usize),
+    /// A connection dies where it is.
+    Kill(usize),
     /// A lent connection is aborted.
     SeverLoan(usize),
     /// A worker ends a driver call.
@@ -42,6 +44,7 @@ pub(super) enum Op {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     Clean,
+    Untouched,
     Soiled,
     Condemned(CloseReason),
 }
@@ -63,6 +66,7 @@ impl World {
             Op::Leave(pick) => self.on_waiter(pick, Leave::AtOnce),
             Op::Return(pick, shape) => self.check_in(pick, shape),
             Op::Detach(pick) => self.detach(pick),
+            Op::Kill(pick) => self.kill(pick),
             Op::SeverLoan(pick) => self.abort_loan(pick),
             Op::JobEnds(pick, end) => {
                 if !self.jobs.is_empty() {
@@ -112,6 +116,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         1 => pick().prop_map(Op::Leave),
         10 => (pick(), shape()).prop_map(|(pick, shape)| Op::Return(pick, shape)),
         1 => pick().prop_map(Op::Detach),
+        1 => pick().prop_map(Op::Kill),
         1 => pick().prop_map(Op::SeverLoan),
         14 => (pick(), end()).prop_map(|(pick, end)| Op::JobEnds(pick, end)),
         10 => span().prop_map(Op::Pass),
@@ -124,7 +129,8 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
 
 fn shape() -> impl Strategy<Value = Shape> {
     prop_oneof![
-        6 => Just(Shape::Clean),
+        5 => Just(Shape::Clean),
+        1 => Just(Shape::Untouched),
         3 => Just(Shape::Soiled),
         1 => Just(Shape::Condemned(CloseReason::Broken)),
         1 => Just(Shape::Condemned(CloseReason::Discarded)),

@@ -120,7 +120,9 @@ impl World {
             _ if trouble.retry_at - trouble.since > Duration::from_secs(30) => Duration::from_secs(5),
             _ => Duration::from_millis(500),
         });
-        let patience = self.now + pause + A_MOMENT;
+        // If the last connections died young, the new ones are opened one at a time until a second has passed.
+        let doubts = if self.state.gate.doubts_the_new() { 4 * Duration::from_millis(500) } else { Duration::ZERO };
+        let patience = self.now + pause + doubts + A_MOMENT;
         while self.now < patience {
             if let Some(pick) = self.next_look() {
                 self.on_waiter(pick, Leave::No);

@@ -101,10 +101,14 @@ impl World {
                 Action::Check(entry) => self.begin_check(entry),
                 Action::Reset(entry) => self.begin_reset(entry),
                 Action::Close(entry, reason) => self.begin_close(entry, reason),
-                Action::Abort(slot, _) => self.abort(slot),
+                Action::Abort(slot, _) => {
+                    self.check_abort(slot);
+                    self.abort(slot);
+                }
+                Action::Hasten(slot) => self.check_abort(slot),
                 Action::ReportLeak(holder) => self.check_leak(holder.id),
                 Action::Alarm(at) => self.alarm = self.alarm.into_iter().chain([at]).min(),
-                Action::Hasten(_) | Action::TellGivenUp(..) | Action::Drop(_) => {}
+                Action::TellGivenUp(..) | Action::Drop(_) => {}
             }
         }
         result
@@ -117,8 +121,14 @@ impl World {
         let mut ticket = None;
         let wake = Wake::Thread(Arc::clone(&waiter));
         let room = self.config.max_waiters.is_none_or(|most| self.waiting.len() < most as usize);
+        self.book.tried = !waits;
+        let overlooked = &mut false;
+        let (book, config) = (self.book.clone(), self.config.clone());
         let claim = self.with(|state, actions| {
             let claim = state.claim(now, borrower(number), actions);
+            *overlooked = matches!(claim, Claim::Nothing)
+                && state.queue.is_empty()
+                && state.idle.iter().any(|entry| book.flaw(entry.id, now, &config).is_none());
             if let (Claim::Nothing, true) = (&claim, waits) {
                 ticket = state.queue(wake, borrower(number), since);
             } else if let Claim::Nothing = claim {
@@ -126,6 +136,8 @@ impl World {
             }
             claim
         });
+        assert!(!*overlooked, "something was idle: {}", self.summary());
+        self.book.tried = false;
         match claim {
             Claim::Connection(entry) => {
                 self.book.lent(entry.id, now);
@@ -150,30 +162,6 @@ impl World {
                 assert!(self.book.closed);
                 self.check();
             }
-        }
-    }
-
-    /// A borrower has a connection, and looks at it as the way out does.
-    fn obtained(&mut self, number: usize, entry: Box<Entry<()>>, since: Instant, waits: bool) {
-        let (now, wall) = (self.now, self.wall);
-        let rested = now - entry.last_used;
-        self.lent.push((number, entry));
-        self.check();
-        if rested <= Duration::from_millis(10) || self.state.is_closed() {
-            return;
-        }
-        let jumped = self.with_noted(
-            |state, _| state.compare_clocks(now, wall),
-            |world, jumped| {
-                assert_eq!(*jumped, world.book.compare(now, wall));
-            },
-        );
-        self.check();
-        if jumped {
-            let (_, entry) = self.lent.pop().expect("it was lent just now");
-            self.with(|state, actions| state.reject(entry, now, actions));
-            self.check();
-            self.request(since, waits);
         }
     }
 

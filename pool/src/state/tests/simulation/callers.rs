@@ -146,11 +146,14 @@ impl World {
             self.with(|state, actions| {
                 if broken && !slept {
                     entry.condemned = Some(CloseReason::Broken);
-                    state.died(&entry);
+                    state.failed_look(&entry, now, actions);
                 }
                 state.reject(entry, now, actions);
             });
             return self.take(caller);
+        }
+        if entry.on_trial {
+            self.with(|state, actions| state.found_well(&mut entry, false, actions));
         }
         let it = &mut self.callers[caller];
         self.figures.served(it.since, now);
@@ -170,6 +173,7 @@ impl World {
         let mut entry = it.loan.take().expect("it has a loan");
         entry.uses += 1;
         *entry.touched.get_mut() = false;
+        entry.was_touched = true;
         if !self.server.line(entry.slotted).is_healthy() {
             entry.condemned = Some(CloseReason::Broken);
         }

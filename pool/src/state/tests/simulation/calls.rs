@@ -64,7 +64,7 @@ impl World {
                 self.server.ask(entry.slotted, now, &mut self.random)
             }
         };
-        self.with(|state, _| state.call_began(slot, weak));
+        self.with(|state, _| state.call_began(slot, weak, now));
         if matches!(self.calls[&number].work, Work::Open(_)) {
             let opening = self.openings();
             self.figures.attempt(now, opening);
@@ -95,7 +95,7 @@ impl World {
         let (slot, span) = (call.slot, call.span);
         self.with(|state, actions| {
             if state.phase(slot) == Phase::Opening {
-                state.open_failed(Refusal::Unavailable, Cause::connect_overran(span), now, actions);
+                state.open_overran(slot, Cause::connect_overran(span), now, actions);
             }
             state.aborted(slot, now);
         });
@@ -130,12 +130,15 @@ impl World {
             (Work::Open(generation), answer) => self.open_failed(slot, generation, answer, over),
             (Work::Check(mut entry), Answer::Well) => {
                 self.with(|state, actions| {
-                    state.proved(&mut entry, now);
+                    state.proved(&mut entry, now, actions);
                     state.put_proved(entry, now, actions);
                 });
             }
             (Work::Check(entry), _) => {
-                self.with(|state, _| state.died(&entry));
+                self.with(|state, actions| match over {
+                    true => state.died(&entry),
+                    false => state.failed_check(&entry, now, actions),
+                });
                 self.close_now(entry, if over { CloseReason::Overran } else { CloseReason::CheckFailed });
             }
             (Work::Reset(entry), Answer::Well) => {

@@ -1,0 +1,151 @@
+//! How fast loans come back while somebody waits: what returns by itself need not be opened.
+
+use std::time::{Duration, Instant};
+
+#[derive(Default)]
+pub(super) struct Flow {
+    /// When the watch began. `None` while nobody waits.
+    begun: Option<Instant>,
+    /// When this part of the watch began, and how many loans had ended by then.
+    mark: Option<(Instant, u64)>,
+    /// Returns in a second, from the first part of the watch on.
+    rate: Option<f64>,
+    /// How many loans had begun when it was looked last, and when the last of them was seen.
+    loans: u64,
+    last_loan: Option<Instant>,
+    /// How many will have ended by the time that an opening ends, if that can be told.
+    expected: Option<usize>,
+    /// When it can be.
+    next_look: Option<Instant>,
+}
+
+/// What there is to be seen of the loans, and what it is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sight {
+    /// Loans out.
+    pub(super) lent: usize,
+    /// Loans that began, and that ended, so far.
+    pub(super) loans: u64,
+    pub(super) returned: u64,
+    /// How long a loan takes; zero if none has ended.
+    pub(super) mean_use: Duration,
+    pub(super) waiting: usize,
+    /// How long an opening takes.
+    pub(super) opening: Duration,
+}
+
+impl Flow {
+    /// Nobody waits.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.begun = None;
+    }
+
+    /// Looks at how many came back, once in each tenth of an opening.
+    pub(super) fn watch(&mut self, sight: Sight, now: Instant) {
+        if self.loans != sight.loans {
+            (self.loans, self.last_loan) = (sight.loans, Some(now));
+        }
+        if sight.waiting == 0 || sight.lent == 0 {
+            *self = Self { loans: self.loans, last_loan: self.last_loan, ..Self::default() };
+            return;
+        }
+        let part = (sight.opening / 10).max(SHORTEST_PART);
+        let Some(begun) = self.begun else {
+            let (begun, mark) = (Some(now), Some((now, sight.returned)));
+            *self = Self { begun, mark, rate: None, expected: None, next_look: Some(now + part), ..*self };
+            return;
+        };
+        if let Some((at, returned)) = self.mark {
+            let watched = now.saturating_duration_since(at);
+            if watched >= part {
+                self.rate = Some((sight.returned - returned) as f64 / watched.as_secs_f64());
+                self.mark = Some((now, sight.returned));
+            } else if self.rate.is_none() {
+                self.next_look = Some(at + part);
+            }
+        }
+        self.tell(sight, begun, now);
+    }
+
+    fn tell(&mut self, sight: Sight, begun: Instant, now: Instant) {
+        let Some(seen) = self.rate else { return };
+        let mean = sight.mean_use.as_secs_f64();
+        let is_recent = |last| now.saturating_duration_since(last) <= sight.mean_use.saturating_mul(2);
+        let told = if mean > 0.0 && self.last_loan.is_some_and(is_recent) { sight.lent as f64 / mean } else { 0.0 };
+        let expected = (sight.opening.as_secs_f64() * seen.max(told)) as usize;
+        // None came back yet. Perhaps all will in the next moment, and soon enough for those who wait: the longer the loans, the
+        // fewer can be served by them.
+        let enough = begun + sight.opening.mul_f64(sight.lent as f64 / sight.waiting as f64);
+        if expected == 0 && now < enough {
+            (self.expected, self.next_look) = (None, Some(enough));
+        } else {
+            (self.expected, self.next_look) = (Some(expected), None);
+        }
+    }
+
+    /// How many loans will have ended by the time that an opening ends. As long as nothing is known of that: all that anybody
+    /// may want.
+    pub(super) fn expected(&self) -> usize {
+        self.expected.unwrap_or(usize::MAX)
+    }
+
+    /// When more will be known. Only until something is: after that each change of the pool is a look.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.next_look
+    }
+}
+
+/// In shorter looks nothing is to be seen: loans of a few milliseconds come back in bursts.
+const SHORTEST_PART: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn start() -> (Flow, Instant, Sight) {
+        let (mut flow, now) = (Flow::default(), Instant::now());
+        let sight = Sight { lent: 5, loans: 5, returned: 0, mean_use: Duration::ZERO, waiting: 20, opening: 100 * MS };
+        flow.watch(sight, now);
+        (flow, now, sight)
+    }
+
+    #[test]
+    fn nothing_is_said_before_a_part_was_watched_and_then_what_came_back_in_it() {
+        let (mut flow, now, sight) = start();
+        assert_eq!((flow.expected(), flow.next_look()), (usize::MAX, Some(now + 10 * MS)));
+        flow.watch(Sight { returned: 5, ..sight }, now + 10 * MS);
+        assert_eq!((flow.expected(), flow.next_look()), (50, None));
+    }
+
+    #[test]
+    fn loans_that_do_not_come_back_are_given_up_when_they_could_not_serve_those_who_wait_any_more() {
+        let (mut flow, now, sight) = start();
+        flow.watch(sight, now + 10 * MS);
+        assert_eq!((flow.expected(), flow.next_look()), (usize::MAX, Some(now + 25 * MS)));
+        flow.watch(sight, now + 25 * MS);
+        assert_eq!((flow.expected(), flow.next_look()), (0, None));
+    }
+
+    #[test]
+    fn a_young_loan_is_expected_back_after_the_mean_and_an_old_one_is_not() {
+        let (mut flow, now, sight) = start();
+        let sight = Sight { mean_use: 20 * MS, ..sight };
+        for (at, expected) in [(10, 25), (40, 25), (41, 0)] {
+            flow.watch(sight, now + at * MS);
+            assert_eq!(flow.expected(), expected, "after {at} ms");
+        }
+    }
+
+    #[test]
+    fn when_nobody_waits_the_watch_begins_anew() {
+        let (mut flow, now, sight) = start();
+        flow.watch(sight, now + 30 * MS);
+        assert_eq!(flow.expected(), 0);
+        flow.clear();
+        flow.watch(sight, now + 31 * MS);
+        assert_eq!(flow.expected(), usize::MAX);
+    }
+}

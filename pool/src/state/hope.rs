@@ -1,0 +1,84 @@
+//! Is there hope of a connection while new ones are refused for good? Only of loans that come back.
+
+use crate::slots::{Phase, Slots};
+use crate::state::State;
+use crate::stats::{Histogram, Stats};
+use std::time::{Duration, Instant};
+
+/// What is known of the loans, so that not each look at them walks over all.
+#[derive(Default)]
+pub(super) struct Hope {
+    /// How many loans had begun when the loans were looked at last, and when the youngest of those that were out had.
+    youngest: Option<(u64, Instant)>,
+    /// The loans that had ended a minute ago or two, and when that was written down.
+    before: Option<Box<Histogram>>,
+    lately: Option<Box<Histogram>>,
+    written_at: Option<Instant>,
+}
+
+impl Hope {
+    /// Somebody waits, or something is missing: now and then the numbers are written down, to tell what is recent.
+    pub(super) fn look(&mut self, counters: &Stats, now: Instant) {
+        if self.written_at.is_none_or(|at| now.saturating_duration_since(at) >= RECENT) {
+            self.before = self.lately.replace(written_down(&counters.use_time));
+            self.written_at = Some(now);
+        }
+    }
+
+    fn recent_use(&self, counters: &Stats) -> Duration {
+        match &self.before {
+            Some(before) => counters.use_time.since(before).quantile(0.99),
+            None => counters.use_time.quantile(0.99),
+        }
+    }
+}
+
+impl<C, E> State<C, E> {
+    /// Is nothing there, and nothing to come before somebody mends something? A loan that is out far longer than loans
+    /// are counts for nothing.
+    pub(super) fn is_hopeless(&self, now: Instant) -> bool {
+        self.is_bare(now) && (self.slots.count(Phase::Lent) == 0 || self.hope_ends(now).is_some_and(|ends| ends <= now))
+    }
+
+    /// Are new connections refused for good, and is there none but those that are lent?
+    fn is_bare(&self, now: Instant) -> bool {
+        self.gate.refuses(now) && self.slots.open() == self.slots.count(Phase::Lent)
+    }
+
+    /// Until when one of the loans may come back, if all depends on that.
+    pub(super) fn hope_ends(&self, now: Instant) -> Option<Instant> {
+        if !self.is_bare(now) {
+            return None;
+        }
+        let youngest = self.hope.youngest.filter(|(loans, _)| *loans == self.loans()).map(|(_, since)| since);
+        let since = youngest.or_else(|| youngest_loan(&self.slots))?;
+        Some(since + self.hope.recent_use(&self.counters).max(SHORTEST_HOPE))
+    }
+
+    /// Looks for the youngest loan, if there are new ones since the last look and it matters.
+    pub(super) fn look_for_hope(&mut self, now: Instant) {
+        self.hope.look(&self.counters, now);
+        if self.is_bare(now) && self.hope.youngest.is_none_or(|(loans, _)| loans != self.loans()) {
+            self.hope.youngest = youngest_loan(&self.slots).map(|since| (self.loans(), since));
+        }
+    }
+
+    /// How many loans have begun.
+    pub(super) fn loans(&self) -> u64 {
+        self.counters.checked_out_at_once + self.counters.checked_out_after_waiting
+    }
+}
+
+/// Apart, for a histogram is large, and threads that wait may have small stacks.
+#[inline(never)]
+fn written_down(histogram: &Histogram) -> Box<Histogram> {
+    Box::new(histogram.clone())
+}
+
+fn youngest_loan(slots: &Slots) -> Option<Instant> {
+    slots.iter().filter(|(_, record)| record.phase == Phase::Lent).map(|(_, record)| record.since).max()
+}
+
+const RECENT: Duration = Duration::from_secs(60);
+/// However short loans are, one may take a second now and then.
+const SHORTEST_HOPE: Duration = Duration::from_secs(1);

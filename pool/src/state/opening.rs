@@ -1,0 +1,222 @@
+//! How many connections are opened for those who wait and for `min_idle`, and what is given up to make room for them.
+
+use crate::gate::Standing;
+use crate::slots::{Phase, SlotId};
+use crate::state::State;
+use crate::state::actions::{Action, Actions, Opening};
+use crate::state::flow::Sight;
+use crate::state::promises::PromiseKind;
+use std::time::{Duration, Instant};
+
+/// What there is to be opened, and what is under way.
+struct Demand {
+    /// Waiters for whom nothing fresh is idle.
+    unserved: usize,
+    /// Those of them for whom no call is under way that they rely on.
+    owed: usize,
+    /// What is missing of `min_idle`.
+    shortfall: usize,
+    /// Attempts to connect that are relied upon.
+    opening: usize,
+    /// Calls that are being aborted, whose slots will serve somebody.
+    aborting: usize,
+}
+
+impl<C, E> State<C, E> {
+    /// Opens connections for waiters who would go unserved, and for the shortfall of `min_idle`, as far as there is room
+    /// and the gate allows.
+    pub(super) fn open_for(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
+        let room = self.room();
+        if room == 0 {
+            return;
+        }
+        let demand = self.demand(waiting, room, now);
+        let wanted = self.wanted(&demand, now);
+        if wanted == 0 {
+            return;
+        }
+        let standing = self.standing(&demand, now);
+        for _ in 0..wanted.min(room).min(self.gate.allowance(now, standing)) {
+            let slot = self.slots.take(now);
+            self.promise(slot, now, PromiseKind::Open);
+            let limit = self.gate.open_limit(self.patience.longest_opening());
+            actions.push(Action::Open(Opening { slot, limit, generation: self.generation }));
+        }
+    }
+
+    /// With no slot free, a late goodbye makes room for an opening that the gate would allow now, or else a lost reset or
+    /// check. Nothing else is given up before its limit.
+    pub(super) fn make_room(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
+        let victims = self.promises.victims();
+        let Some(surplus) = self.slots.taken().checked_sub(self.rules.max_size).filter(|_| victims > 0) else { return };
+        if self.bearable() == 0 {
+            return;
+        }
+        let demand = self.demand(waiting, victims, now);
+        let wanted = self.wanted(&demand, now).min(demand.owed).min(demand.unserved);
+        if wanted == 0 {
+            return;
+        }
+        let mut standing = self.standing(&demand, now);
+        standing.taken = standing.taken.saturating_sub(surplus + 1);
+        let allowed = self.gate.allowance(now, standing);
+        // What is being aborted will be opened in its place.
+        let mut left = wanted.min(allowed.saturating_sub(demand.aborting));
+        if left == 0 {
+            return;
+        }
+        let goodbyes: Vec<SlotId> = self.promises.late_closings().take(left + surplus).collect();
+        for slot in goodbyes {
+            left = left.saturating_sub(usize::from(self.abort(slot, now, actions)));
+        }
+        if surplus == 0 {
+            self.abort_lost(left, now, actions);
+        }
+    }
+
+    /// Those that are lost, resets first. None that began before the last answer: others do answer, so it has until its limit.
+    fn abort_lost(&mut self, mut left: usize, now: Instant, actions: &mut Actions<C, E>) {
+        let lost: Vec<(SlotId, Instant)> = self.promises.lost_calls(self.answered_at).take(left).collect();
+        for (slot, since) in lost {
+            if left == 0 {
+                return;
+            }
+            // If nothing was opened since it began, nobody knows whether its session is dead or the server slow: one is given
+            // up, to find out.
+            if self.opened_at.is_none_or(|at| at <= since) {
+                let tally = self.promises.tally();
+                let relies = self.queue.head_relies_until().is_none_or(|until| now < until);
+                if tally.openings > 0 || tally.aborting > 0 || relies {
+                    continue;
+                }
+                left = 1;
+            }
+            left -= usize::from(self.abort(slot, now, actions));
+        }
+    }
+
+    /// Gives up what runs in `slot`, so that its slot serves somebody. Returns whether there was something to give up.
+    fn abort(&mut self, slot: SlotId, now: Instant, actions: &mut Actions<C, E>) -> bool {
+        let Some(&promise) = self.promises.get(slot) else { return false };
+        let call = self.slots.get(slot).call.clone().filter(|call| call.strong_count() > 0);
+        match (call, promise.kind) {
+            (Some(call), _) => actions.push(Action::Abort(slot, call)),
+            (None, PromiseKind::Close { .. }) => actions.push(Action::Hasten(slot)),
+            (None, _) => return false,
+        }
+        // It may have been about to answer: the next has more time.
+        self.patience.answered(promise.kind, now.saturating_duration_since(promise.since), now);
+        self.promises.abort(slot);
+        true
+    }
+
+    /// What is needed; of the waiters that rely on nothing any more, `most` are counted beyond those who are seen to.
+    fn demand(&self, waiting: usize, most: usize, now: Instant) -> Demand {
+        let tally = self.promises.tally();
+        let unserved = waiting.saturating_sub(self.fresh(now));
+        let late_probe = self.promises.late_newest_opening().is_some_and(|since| self.gate.is_probe(since));
+        let opening = tally.openings - tally.openings_late + usize::from(late_probe);
+        let relied = tally.asked_relied + tally.closings_aborting + opening;
+        let seen_to = opening + tally.aborting;
+        // As long as no check is relied upon, the waiters that rely on one are among the others.
+        let overdue = if unserved == 0 || tally.asked_relied == 0 || self.is_calm(now) {
+            0
+        } else {
+            self.queue.overdue(now, seen_to.saturating_add(most))
+        };
+        let owed = unserved.saturating_sub(relied).max(overdue.min(unserved).saturating_sub(seen_to));
+        let ready = (self.idle.len() + tally.asked + tally.openings).saturating_sub(waiting);
+        let ahead = MOST_AHEAD.saturating_sub(tally.openings.saturating_sub(waiting));
+        let shortfall = self.rules.min_idle.saturating_sub(ready).min(ahead);
+        Demand { unserved, owed, shortfall, opening, aborting: tally.aborting }
+    }
+
+    /// How many more attempts there may be under way, those that hang included, of those that are wanted.
+    fn wanted(&self, demand: &Demand, now: Instant) -> usize {
+        let most = if self.gate.has_trouble() {
+            usize::MAX
+        } else if self.gate.is_cold() || self.is_quiet(now) {
+            2
+        } else {
+            // Two for one who waits: the first may hang.
+            let for_waiters = if demand.unserved > 0 { demand.unserved.max(2) } else { 0 };
+            for_waiters + self.rules.min_idle
+        };
+        (demand.owed + demand.shortfall).min(most.saturating_sub(self.promises.tally().openings))
+    }
+
+    fn standing(&self, demand: &Demand, now: Instant) -> Standing {
+        let circulating = self.slots.count(Phase::Lent) > 0;
+        // An attempt that hangs for good tells nothing of how full the server is.
+        let hung = self.slots.count(Phase::Opening) - self.promises.tally().openings;
+        let excess = if circulating && demand.unserved > 0 { self.excess(demand) } else { 0 };
+        let quiet = self.is_quiet(now);
+        Standing { taken: self.slots.taken() - hung, opening: demand.opening, circulating, excess, quiet }
+    }
+
+    /// How many openings are needed beside the loans that will have come back by the time that one ends.
+    fn excess(&self, demand: &Demand) -> usize {
+        (demand.owed + demand.opening).saturating_sub(self.flow.expected())
+    }
+
+    pub(super) fn sight(&self, waiting: usize, now: Instant) -> Sight {
+        let mean = self.patience.mean_opening();
+        // One that already takes longer than twice the mean shows that the mean holds no longer.
+        let is_outdated = |since| now.saturating_duration_since(since) > mean * 2;
+        let opening = match self.promises.oldest_opening() {
+            Some(since) if is_outdated(since) => self.patience.spans(PromiseKind::Open).late,
+            _ => mean,
+        };
+        Sight {
+            lent: self.slots.count(Phase::Lent),
+            loans: self.loans(),
+            returned: self.counters.returned,
+            mean_use: self.patience.mean_use(),
+            waiting,
+            opening,
+        }
+    }
+
+    /// Has nothing been heard of the server for a while, or since there was reason to doubt it?
+    fn is_quiet(&self, now: Instant) -> bool {
+        let heard = self.answered_at.max(self.opened_at);
+        heard <= self.heard_before_doubt || heard.is_none_or(|at| now.saturating_duration_since(at) >= QUIET)
+    }
+
+    /// Did the process stand still just now? Then nobody is overdue.
+    fn is_calm(&self, now: Instant) -> bool {
+        self.calm_until.is_some_and(|until| now < until)
+    }
+
+    /// When the next waiter relies on checks no longer, as far as that changes anything.
+    pub(super) fn next_impatience(&self, now: Instant) -> Option<Instant> {
+        let tally = self.promises.tally();
+        if tally.asked_relied == 0 {
+            return None;
+        }
+        self.queue.next_impatience(now, tally.openings + tally.aborting + self.room() + 1)
+    }
+
+    /// Is nothing opened any more until one of those calls returns?
+    pub(super) fn opens_no_more(&self) -> bool {
+        self.bearable() == 0
+    }
+
+    fn room(&self) -> usize {
+        self.rules.max_size.saturating_sub(self.slots.taken()).min(self.bearable())
+    }
+
+    /// How many more calls there may be that do not return though they were given up. They hold threads: there is an end to
+    /// that.
+    fn bearable(&self) -> usize {
+        let lost = self.slots.count(Phase::Aborted) + self.slots.count(Phase::Abandoned);
+        self.rules.max_size.saturating_mul(MOST_LOST).saturating_sub(lost)
+    }
+}
+
+/// No connection is opened while so many times `max_size` calls have been given up and not returned.
+const MOST_LOST: usize = 8;
+/// How many are opened at the same time that nobody waits for.
+const MOST_AHEAD: usize = 8;
+/// A server that was not heard of for so long may be there no longer.
+const QUIET: Duration = Duration::from_secs(1);

@@ -1,0 +1,206 @@
+//! What this server's answers and this pool's loans have lately taken, and from it how long a waiter relies on a call.
+//!
+//! No constant alone decides: a distant server gets the time that its answers take, and a near one no more than that.
+
+use crate::config::Config;
+use crate::state::promises::PromiseKind;
+use std::time::{Duration, Instant};
+
+/// What is remembered of the calls, and the limits that the user has set them.
+pub(super) struct Patience {
+    checks: Longest,
+    resets: Longest,
+    opens: Longest,
+    open_mean: Mean,
+    use_mean: Mean,
+    connect_timeout: Duration,
+    check_timeout: Duration,
+    reset_timeout: Duration,
+    close_timeout: Duration,
+}
+
+/// How long a call may take until others are asked beside it, and until nobody relies on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spans {
+    pub(super) late: Duration,
+    pub(super) lost: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            checks: Longest::default(),
+            resets: Longest::default(),
+            opens: Longest::default(),
+            open_mean: Mean::default(),
+            use_mean: Mean::default(),
+            connect_timeout: config.connect_timeout,
+            check_timeout: config.check_timeout,
+            reset_timeout: config.reset_timeout,
+            close_timeout: config.close_timeout,
+        }
+    }
+
+    /// A call of this kind was answered after so long. (What ends for somebody who waits counts as an answer, too.)
+    pub(super) fn answered(&mut self, kind: PromiseKind, took: Duration, now: Instant) {
+        match kind {
+            PromiseKind::Open => {
+                self.opens.add(took, now);
+                self.open_mean.add(took);
+            }
+            PromiseKind::Check => self.checks.add(took, now),
+            PromiseKind::Reset => self.resets.add(took, now),
+            PromiseKind::Close { .. } => {}
+        }
+    }
+
+    #[inline]
+    pub(super) fn used(&mut self, span: Duration) {
+        self.use_mean.add(span);
+    }
+
+    /// How long a waiter relies on a call that begins now.
+    pub(super) fn spans(&self, kind: PromiseKind) -> Spans {
+        match kind {
+            PromiseKind::Open => {
+                let doubled = self.opens.longest().map_or(SHORTEST_OPENING, |longest| longest.saturating_mul(2));
+                let span = doubled.max(SHORTEST_OPENING).min(self.connect_timeout);
+                Spans { late: span, lost: span }
+            }
+            PromiseKind::Check => self.of_question(&self.checks, self.check_timeout),
+            PromiseKind::Reset => self.of_question(&self.resets, self.reset_timeout),
+            PromiseKind::Close { .. } => {
+                let late = self.of_question(&self.checks, self.check_timeout).late.min(self.close_timeout);
+                Spans { late, lost: late }
+            }
+        }
+    }
+
+    /// Until a question was answered, the longest opening stands in for it: an opening asks several.
+    fn of_question(&self, answers: &Longest, timeout: Duration) -> Spans {
+        let doubled = answers.longest().map(|longest| longest.saturating_mul(2));
+        let span = doubled.or(self.opens.longest()).unwrap_or(Duration::MAX);
+        Spans { late: span.max(SHORTEST_LATE).min(timeout), lost: span.max(SHORTEST_LOST).min(timeout) }
+    }
+
+    pub(super) fn longest_opening(&self) -> Option<Duration> {
+        self.opens.longest()
+    }
+
+    /// What an opening takes on the average; zero if there was none.
+    pub(super) fn mean_opening(&self) -> Duration {
+        self.open_mean.get()
+    }
+
+    /// What a loan takes on the average, told from those that ended; zero if none has.
+    pub(super) fn mean_use(&self) -> Duration {
+        self.use_mean.get()
+    }
+}
+
+/// The longest of the last one to two minutes. After a silence the last that is known counts on.
+#[derive(Default)]
+struct Longest {
+    before: Duration,
+    present: Duration,
+    present_ends: Option<Instant>,
+}
+
+impl Longest {
+    fn add(&mut self, span: Duration, now: Instant) {
+        if self.present_ends.is_none_or(|ends| ends <= now) {
+            (self.before, self.present, self.present_ends) = (self.present, Duration::ZERO, Some(now + BUCKET));
+        }
+        self.present = self.present.max(span);
+    }
+
+    fn longest(&self) -> Option<Duration> {
+        self.present_ends.map(|_| self.before.max(self.present))
+    }
+}
+
+/// A running mean of about the last eight, in nanoseconds; zero before the first.
+#[derive(Default)]
+struct Mean(u64);
+
+impl Mean {
+    #[inline]
+    fn add(&mut self, span: Duration) {
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).max(1);
+        self.0 = if self.0 == 0 { nanos } else { self.0 - self.0 / 8 + nanos / 8 };
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+}
+
+const BUCKET: Duration = Duration::from_secs(60);
+/// A late call only has others asked beside it, so this may be short.
+const SHORTEST_LATE: Duration = Duration::from_millis(25);
+/// A lost call may cost its session: half of the half second that lines gone dead may cost a get.
+const SHORTEST_LOST: Duration = Duration::from_millis(250);
+/// Within a second a system has not even repeated its first packet.
+const SHORTEST_OPENING: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const CHECK: PromiseKind = PromiseKind::Check;
+
+    fn patience() -> (Patience, Instant) {
+        (Patience::new(&Config::default()), Instant::now())
+    }
+
+    #[test]
+    fn before_any_answer_a_check_has_all_its_time_and_after_an_opening_as_long_as_that() {
+        let (mut patience, now) = patience();
+        assert_eq!(patience.spans(CHECK), Spans { late: 1_000 * MS, lost: 1_000 * MS });
+        patience.answered(PromiseKind::Open, 600 * MS, now);
+        assert_eq!(patience.spans(CHECK), Spans { late: 600 * MS, lost: 600 * MS });
+        patience.answered(CHECK, MS, now);
+        assert_eq!(patience.spans(CHECK), Spans { late: 25 * MS, lost: 250 * MS });
+    }
+
+    #[test]
+    fn a_call_has_twice_the_longest_of_its_kind_but_never_more_than_its_limit() {
+        let (mut patience, now) = patience();
+        patience.answered(CHECK, 120 * MS, now);
+        patience.answered(CHECK, MS, now);
+        assert_eq!(patience.spans(CHECK), Spans { late: 240 * MS, lost: 250 * MS });
+        assert_eq!(patience.spans(PromiseKind::Close { dead: false }).late, 240 * MS);
+        patience.answered(CHECK, 900 * MS, now);
+        assert_eq!(patience.spans(CHECK), Spans { late: 1_000 * MS, lost: 1_000 * MS });
+        patience.answered(PromiseKind::Open, 30_000 * MS, now);
+        assert_eq!(patience.spans(PromiseKind::Open).late, 10_000 * MS);
+    }
+
+    #[test]
+    fn a_long_answer_is_remembered_for_one_to_two_minutes_and_through_any_silence() {
+        let (mut patience, start) = patience();
+        patience.answered(CHECK, 400 * MS, start);
+        for (second, late) in [(59, 800), (61, 800), (119, 800), (122, 25)] {
+            patience.answered(CHECK, MS, start + Duration::from_secs(second));
+            assert_eq!(patience.spans(CHECK).late, late * MS, "after {second} s");
+        }
+        let later = start + Duration::from_secs(10_000);
+        patience.answered(CHECK, 300 * MS, later);
+        patience.answered(CHECK, MS, later + Duration::from_secs(3_600));
+        assert_eq!(patience.spans(CHECK).late, 600 * MS);
+    }
+
+    #[test]
+    fn a_mean_follows_what_it_is_told() {
+        let mut mean = Mean::default();
+        assert_eq!(mean.get(), Duration::ZERO);
+        mean.add(8 * MS);
+        assert_eq!(mean.get(), 8 * MS);
+        (0..60).for_each(|_| mean.add(80 * MS));
+        assert!(mean.get() > 79 * MS && mean.get() <= 80 * MS, "{:?}", mean.get());
+        (0..20).for_each(|_| mean.add(Duration::MAX));
+        (0..500).for_each(|_| mean.add(Duration::ZERO));
+        assert!(mean.get() < MS, "{:?}", mean.get());
+    }
+}

@@ -1,0 +1,262 @@
+//! The driver calls under way that end with a connection for a waiter, or with a free slot for one.
+//!
+//! Each has two moments, fixed when it begins: from the first on it is late, and others are asked beside it; from the second
+//! on it is lost, and nobody relies on it. Only an alarm that rings sets these flags. What is asked of the calls together is
+//! counted as they change, so that no transaction walks over all of them.
+
+use crate::slots::SlotId;
+use crate::state::patience::Spans;
+use crate::sync::after;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::time::{Duration, Instant};
+
+#[derive(Default)]
+pub(super) struct Promises {
+    calls: BTreeMap<SlotId, Promise>,
+    /// The next moment of each call that has one.
+    due: BTreeSet<(Instant, SlotId)>,
+    /// What may make room for a waiter, by its rank, the oldest first.
+    victims: [BTreeSet<(Instant, SlotId)>; RANKS],
+    tally: Tally,
+    /// The attempts to connect, the oldest first.
+    openings: BTreeSet<(Instant, SlotId)>,
+}
+
+/// One driver call under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Promise {
+    pub(super) kind: PromiseKind,
+    pub(super) since: Instant,
+    late_at: Option<Instant>,
+    lost_at: Option<Instant>,
+    late: bool,
+    lost: bool,
+    /// It is being aborted: then its slot will serve the waiter.
+    aborting: bool,
+    /// How often its moments were put off because the process had stood still.
+    spared: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PromiseKind {
+    Open,
+    Check,
+    Reset,
+    /// A goodbye. `dead`: to one that is known to be.
+    Close {
+        dead: bool,
+    },
+}
+
+/// How many calls there are of each kind that matters.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Checks and resets that are neither late nor being aborted.
+    pub(super) asked_in_time: usize,
+    /// Those that are late, and not being aborted.
+    pub(super) asked_late: usize,
+    /// Those that are not lost, or are being aborted.
+    pub(super) asked_relied: usize,
+    /// All checks and resets.
+    pub(super) asked: usize,
+    pub(super) openings: usize,
+    pub(super) openings_late: usize,
+    pub(super) closings_aborting: usize,
+    /// Calls of any kind that are being aborted.
+    pub(super) aborting: usize,
+}
+
+/// The process stood still: by how much the alarm was late, and until when nothing falls due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stall {
+    pub(super) by: Duration,
+    pub(super) until: Instant,
+}
+
+impl Promises {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub(super) fn get(&self, slot: SlotId) -> Option<&Promise> {
+        self.calls.get(&slot)
+    }
+
+    /// A call is ordered for `slot`.
+    pub(super) fn make(&mut self, slot: SlotId, kind: PromiseKind, now: Instant, spans: Spans) {
+        let _ = self.remove(slot);
+        self.insert(slot, Promise::new(kind, now, spans));
+    }
+
+    /// The call in `slot` begins only now: its time is counted from here.
+    pub(super) fn begin(&mut self, slot: SlotId, now: Instant, spans: Spans) {
+        if let Some(promise) = self.remove(slot) {
+            self.insert(slot, Promise::new(promise.kind, now, spans));
+        }
+    }
+
+    /// The call in `slot` has ended.
+    pub(super) fn keep(&mut self, slot: SlotId) -> Option<Promise> {
+        self.remove(slot)
+    }
+
+    /// The call in `slot` is being aborted for somebody who waits.
+    pub(super) fn abort(&mut self, slot: SlotId) {
+        if let Some(promise) = self.remove(slot) {
+            self.insert(slot, Promise { aborting: true, ..promise });
+        }
+    }
+
+    /// An alarm rings: what is due by now is late, or lost. After a stall it is put off instead, at most twice for each call.
+    /// Returns since when an attempt to connect that is late from now on has been under way.
+    pub(super) fn ring(&mut self, now: Instant, stall: Option<Stall>) -> Option<Instant> {
+        let mut late_opening = None;
+        while let Some(&(_, slot)) = self.due.first().filter(|(at, _)| *at <= now) {
+            let Some(mut promise) = self.remove(slot) else { break };
+            match stall {
+                Some(stall) if promise.spared < MOST_SPARED => {
+                    promise.spared += 1;
+                    for moment in [&mut promise.late_at, &mut promise.lost_at] {
+                        *moment = moment.and_then(|at| after(at, stall.by)).map(|at| at.max(stall.until));
+                    }
+                }
+                _ => {
+                    promise.late |= promise.late_at.is_some_and(|at| at <= now);
+                    promise.lost |= promise.lost_at.is_some_and(|at| at <= now);
+                }
+            }
+            if promise.kind == PromiseKind::Open && promise.late {
+                late_opening = Some(promise.since);
+            }
+            self.insert(slot, promise);
+        }
+        late_opening
+    }
+
+    /// When the next call that is in time will be late, or the next late one lost.
+    pub(super) fn next_moment(&self) -> Option<Instant> {
+        self.due.first().map(|&(at, _)| at)
+    }
+
+    /// Since when the oldest attempt to connect is under way.
+    pub(super) fn oldest_opening(&self) -> Option<Instant> {
+        self.openings.first().map(|&(since, _)| since)
+    }
+
+    /// Since when the newest attempt to connect is under way, if it is late.
+    pub(super) fn late_newest_opening(&self) -> Option<Instant> {
+        let (since, slot) = self.openings.last()?;
+        self.calls.get(slot).filter(|promise| promise.late).map(|_| *since)
+    }
+
+    /// How many might make room, if it should come to that.
+    pub(super) fn victims(&self) -> usize {
+        self.victims.iter().map(BTreeSet::len).sum()
+    }
+
+    /// The goodbyes that may make room, in their order.
+    pub(super) fn late_closings(&self) -> impl Iterator<Item = SlotId> {
+        self.victims[..LOST_RESETS].iter().flatten().map(|&(_, slot)| slot)
+    }
+
+    /// The resets and then the checks that may make room, since when they are under way: not those that began before
+    /// `answered_at`.
+    pub(super) fn lost_calls(&self, answered_at: Option<Instant>) -> impl Iterator<Item = (SlotId, Instant)> {
+        let from = answered_at.map_or(Bound::Unbounded, |at| Bound::Included((at, 0)));
+        let lost = self.victims[LOST_RESETS..].iter().flat_map(move |rank| rank.range((from, Bound::Unbounded)));
+        lost.map(|&(since, slot)| (slot, since))
+    }
+
+    fn remove(&mut self, slot: SlotId) -> Option<Promise> {
+        let promise = self.calls.remove(&slot)?;
+        if let Some(moment) = promise.moment() {
+            self.due.remove(&(moment, slot));
+        }
+        if let Some(rank) = promise.rank() {
+            self.victims[rank].remove(&(promise.since, slot));
+        }
+        if promise.kind == PromiseKind::Open {
+            self.openings.remove(&(promise.since, slot));
+        }
+        self.tally.change(&promise, |count, one| *count -= one);
+        Some(promise)
+    }
+
+    fn insert(&mut self, slot: SlotId, promise: Promise) {
+        if let Some(moment) = promise.moment() {
+            self.due.insert((moment, slot));
+        }
+        if let Some(rank) = promise.rank() {
+            self.victims[rank].insert((promise.since, slot));
+        }
+        if promise.kind == PromiseKind::Open {
+            self.openings.insert((promise.since, slot));
+        }
+        self.tally.change(&promise, |count, one| *count += one);
+        self.calls.insert(slot, promise);
+    }
+}
+
+impl Promise {
+    fn new(kind: PromiseKind, now: Instant, spans: Spans) -> Self {
+        let (late_at, lost_at) = (after(now, spans.late), after(now, spans.lost));
+        Self { kind, since: now, late_at, lost_at, late: false, lost: false, aborting: false, spared: 0 }
+    }
+
+    /// Was it put off? Then how long it took says more of this process than of the server.
+    pub(super) fn was_spared(&self) -> bool {
+        self.spared > 0
+    }
+
+    /// Its next moment.
+    fn moment(&self) -> Option<Instant> {
+        match (self.late, self.lost) {
+            _ if self.aborting => None,
+            (false, _) => self.late_at,
+            (true, false) => self.lost_at,
+            (true, true) => None,
+        }
+    }
+
+    /// Which of those that make room for a waiter it belongs to, if any.
+    fn rank(&self) -> Option<usize> {
+        match self.kind {
+            _ if self.aborting => None,
+            PromiseKind::Close { dead } if self.late => Some(usize::from(!dead)),
+            PromiseKind::Reset if self.lost => Some(LOST_RESETS),
+            PromiseKind::Check if self.lost => Some(LOST_RESETS + 1),
+            _ => None,
+        }
+    }
+}
+
+impl Tally {
+    fn change(&mut self, promise: &Promise, change: impl Fn(&mut usize, usize)) {
+        let Promise { kind, late, lost, aborting, .. } = *promise;
+        match kind {
+            PromiseKind::Check | PromiseKind::Reset => {
+                change(&mut self.asked, 1);
+                change(&mut self.asked_in_time, usize::from(!late && !aborting));
+                change(&mut self.asked_late, usize::from(late && !aborting));
+                change(&mut self.asked_relied, usize::from(!lost || aborting));
+            }
+            PromiseKind::Open => {
+                change(&mut self.openings, 1);
+                change(&mut self.openings_late, usize::from(late));
+            }
+            PromiseKind::Close { .. } => change(&mut self.closings_aborting, usize::from(aborting)),
+        }
+        change(&mut self.aborting, usize::from(aborting));
+    }
+}
+
+/// Those known to be dead, goodbyes, resets, checks.
+const RANKS: usize = 4;
+const LOST_RESETS: usize = 2;
+const MOST_SPARED: u8 = 2;

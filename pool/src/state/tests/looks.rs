@@ -1,0 +1,73 @@
+//! The borrowers' looks at what they were lent, as the way out does them.
+
+use super::world::World;
+use crate::entry::Entry;
+use crate::reason::CloseReason;
+use std::time::{Duration, Instant};
+
+impl World {
+    /// A borrower has a connection, and looks at it as the way out does.
+    pub(super) fn obtained(&mut self, number: usize, entry: Box<Entry<()>>, since: Instant, waits: bool) {
+        let now = self.now;
+        let (rested, id) = (now - entry.last_used, entry.id);
+        self.lent.push((number, entry));
+        self.check();
+        if self.state.is_closed() {
+            return;
+        }
+        if rested > Duration::from_millis(10) && self.slept(since, waits) {
+            return;
+        }
+        if self.book.alive[&id].dead {
+            self.looks_dead(since, waits);
+        } else {
+            self.looks_well(id);
+        }
+    }
+
+    /// The borrower of what was lent just now sees that it is dead.
+    fn looks_dead(&mut self, since: Instant, waits: bool) {
+        let now = self.now;
+        let (_, mut entry) = self.lent.pop().expect("it was lent just now");
+        entry.condemned = Some(CloseReason::Broken);
+        self.book.died(entry.id);
+        self.book.facts(entry.id).condemned = true;
+        self.with_noted(
+            |state, actions| {
+                state.failed_look(&entry, now, actions);
+                state.reject(entry, now, actions);
+            },
+            |world, ()| world.note_stillborn(),
+        );
+        self.check();
+        self.request(since, waits);
+    }
+
+    /// The borrower of a connection on trial finds it well.
+    fn looks_well(&mut self, id: u64) {
+        let Some(place) = self.lent.iter().position(|(_, entry)| entry.id == id && entry.on_trial) else { return };
+        let (number, mut entry) = self.lent.remove(place);
+        self.with_noted(|state, actions| state.found_well(&mut entry, false, actions), |world, ()| world.note_lifted());
+        self.lent.insert(place, (number, entry));
+        self.check();
+    }
+
+    /// Was the process frozen? Then what was lent just now must be checked.
+    fn slept(&mut self, since: Instant, waits: bool) -> bool {
+        let (now, wall) = (self.now, self.wall);
+        let jumped = self.with_noted(
+            |state, _| state.compare_clocks(now, wall),
+            |world, jumped| {
+                assert_eq!(*jumped, world.book.compare(now, wall));
+            },
+        );
+        self.check();
+        if jumped {
+            let (_, entry) = self.lent.pop().expect("it was lent just now");
+            self.with(|state, actions| state.reject(entry, now, actions));
+            self.check();
+            self.request(since, waits);
+        }
+        jumped
+    }
+}
