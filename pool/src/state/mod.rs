@@ -57,7 +57,7 @@ pub(crate) struct State<C, E> {
     answered_at: Option<Instant>,
     /// When an attempt to connect last succeeded.
     opened_at: Option<Instant>,
-    /// When the server had been heard of before there was reason to doubt it.
+    /// When it had last been heard of before there was reason to doubt it.
     heard_before_doubt: Option<Instant>,
     /// The process stood still: nobody is overdue until then.
     calm_until: Option<Instant>,

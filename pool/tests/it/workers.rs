@@ -17,7 +17,9 @@ fn limits_hold_while_every_worker_of_ten_pools_hangs_where_nobody_can_abort_it()
             let pool =
                 builder().max_size(3).close_timeout(ms(50)).connect_timeout(ms(100)).build_lazy(server.manager());
             let pool = pool.unwrap();
+            server.without_abort_handles();
             let mut held = hold(&pool, 2);
+            server.order(Call::AbortHandle, Outcome::Ok);
             server.order(Call::Reset, Outcome::Stuck);
             held.iter_mut().for_each(|conn| conn.litter());
             drop(held);
