@@ -9,7 +9,7 @@ use crate::manager::{AbortHandle, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::actions::Action;
-use crate::state::ageing::grace_after;
+use crate::state::ageing::last_look;
 use crate::workers::Alarm;
 use crate::{seeded, sync};
 use std::error::Error;
@@ -59,17 +59,14 @@ impl<M: Manager> Shared<M> {
         self.emit(|events| events.open_failed(&OpenFailed { pool: &self.config.name, error, took }));
     }
 
-    /// Has the timer end the call that `fuse` belongs to when its limit passes. If this process stood still then, the call gets a
-    /// moment more, to return what it may have had for long.
+    /// Has the timer end the call that `fuse` belongs to soon after its limit has passed: the call gets a moment more, to return
+    /// what it may have had for long if this process stood still.
     fn end_at_limit(self: &Arc<Self>, due: Instant, slot: SlotId, fuse: Fuse) -> Alarm {
         let pool = Arc::downgrade(self);
         self.workers.at(due, move || {
             let Some(shared) = pool.upgrade() else { return };
             let now = sync::now();
-            match grace_after(now.saturating_duration_since(due)) {
-                Some(grace) => _ = shared.end_call_at(now + grace, slot, fuse),
-                None => shared.end_call(slot, &fuse),
-            }
+            let _ = shared.end_call_at(now + last_look(now.saturating_duration_since(due)), slot, fuse);
             shared.leave_to_worker();
         })
     }

@@ -170,6 +170,12 @@ pub(crate) fn grace_after(late_by: Duration) -> Option<Duration> {
     (late_by > STALL).then(|| (late_by / 2).clamp(SHORTEST_GRACE, LONGEST_GRACE))
 }
 
+/// For how long a call whose limit has passed may yet return. Even a limit that rings in time may do so just after a stall, in
+/// which the answer came: whichever thread gets going first, what is there is heard.
+pub(crate) fn last_look(late_by: Duration) -> Duration {
+    grace_after(late_by).unwrap_or(SHORTEST_GRACE)
+}
+
 /// Whichever comes first; `None` never does.
 #[inline]
 fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
