@@ -14,7 +14,7 @@ fn no_healthy_session_is_closed_at_a_constant_latency_up_to_100_ms() {
 #[test]
 fn no_healthy_session_is_closed_at_a_constant_latency_up_to_check_timeout() {
     let far = constants([ms(120), ms(150), ms(400), ms(900)]);
-    play("far servers: a crowd, then one borrower each 2.5 s", far.map(Scenario::pending));
+    play("far servers: a crowd, then one borrower each 2.5 s", far);
 }
 
 fn constants(round_trips: [Duration; 4]) -> impl Iterator<Item = Scenario> {
@@ -63,21 +63,19 @@ fn latency_that_varies_costs_hardly_a_session() {
         crowd("1 ms, 10 % 400 ms, pool of 10, 15 threads", often).bounds(bounds(1)),
         one("1 ms, 10 % 400 ms, pool of 4, one thread each 2.5 s", often).bounds(bounds(0)),
     ];
-    play("latency that varies", table.map(Scenario::pending));
+    play("latency that varies", table);
 }
 
 #[test]
 fn a_jump_of_the_latency_costs_a_full_pool_one_session_at_most() {
     let table = [(150, 0, 180), (300, 1, 390), (600, 1, 750), (900, 1, 1_110)].map(|(to, closed, wait)| {
         let (before, slow) = (Latency::Constant(ms(1)), Latency::Constant(ms(to)));
-        let group =
-            Group { begins: WARM + s(2), loan: (ms(1000), ms(1000)), pause: (ms(200), ms(2500)), ..Group::of(10) };
+        let group = Group { begins: WARM + s(2), pause: (ms(200), ms(2500)), ..Group::of(10) };
         Scenario::warm(format!("from 1 to {to} ms for 10 s, pool of 10 full, 10 threads"), 10, 10)
             .at(WARM + ms(1_500), Shock::RoundTrip(slow))
             .at(WARM + ms(11_500), Shock::RoundTrip(before))
             .group(group)
             .bounds(Bounds { closed: Some(closed), wait: Some(ms(wait)), ..Bounds::calm() })
-            .pending()
     });
     play("jumps of the latency", table);
 }
@@ -88,8 +86,7 @@ fn a_server_that_stands_still_costs_a_full_pool_one_session_each_time() {
         let group = Group { begins: WARM + s(2), loan: (ms(1), ms(500)), pause: (ms(500), ms(2500)), ..Group::of(10) };
         let scenario = Scenario::warm(format!("the server stands still {span} ms every 5 s, 10 threads"), 10, 10)
             .group(group)
-            .bounds(Bounds { closed: Some(1), wait: Some(ms(wait)), ..Bounds::calm() })
-            .pending();
+            .bounds(Bounds { closed: Some(1), wait: Some(ms(wait)), ..Bounds::calm() });
         Scenario { freezes: every(s(5), ms(span), WARM, WARM + s(20)), ..scenario }
     });
     play("stalls of the server", table);
@@ -97,22 +94,49 @@ fn a_server_that_stands_still_costs_a_full_pool_one_session_each_time() {
 
 #[test]
 fn stalls_of_the_process_cost_no_session() {
-    let still = [150, 500, 3_000].map(|span| {
+    let still = |span, trip, check_after| {
         let group = Group { loan: (ms(1), ms(300)), pause: (ms(0), ms(1500)), ..Group::of(8) };
-        let wait = ms(span + 700);
-        let scenario = Scenario::new(format!("the process stands still {span} ms every 1.3 s, pool of 4"), 4)
+        let (name, fresh) = (format!("{span} ms every 1.3 s, round trip {trip} ms"), ms(check_after).as_millis());
+        let scenario = Scenario::new(format!("{name}, check_after {fresh} ms, pool of 4"), 4)
+            .server(Latency::Constant(ms(trip)), ms(0))
+            .config(|config| config.check_after = ms(check_after))
             .group(group)
-            .bounds(Bounds { attempts: Some(4), wait: Some(wait), ..Bounds::calm() });
-        Scenario { stalls: every(ms(1_300 + span), ms(span), s(2), s(58)), ..scenario.until(s(60)).pending() }
-    });
+            .until(s(60))
+            .bounds(Bounds { attempts: Some(4), wait: Some(ms(2 * span + 700 + 10 * trip)), ..Bounds::calm() });
+        Scenario { stalls: every(ms(1_300 + span), ms(span), s(2), s(58)), ..scenario }
+    };
+    let still = [150, 500, 3_000].map(|span| [still(span, 1, 1_000), still(span, 1, 0), still(span, 120, 0)]);
+    // As far apart as the limit of a check is long: it falls due as the process goes on.
+    let group = Group { loan: (ms(150), ms(500)), pause: (ms(70), ms(200)), ..Group::of(68) };
+    let at_the_limit = Scenario::new("730 ms each second, round trip 290 ms, pool of 45, 68 threads", 45)
+        .server(Latency::Constant(ms(290)), ms(0))
+        .group(group)
+        .until(s(32))
+        .bounds(Bounds::calm());
+    let at_the_limit = Scenario { stalls: every(s(1), ms(730), s(10), s(30)), seeds: 2, ..at_the_limit };
+    play("stalls of the process", still.into_iter().flatten().chain([at_the_limit]));
+}
+
+#[test]
+fn a_busy_machine_costs_no_session() {
     let busy = [30, 80].map(|mean| {
         let group = Group { loan: (ms(50), ms(500)), pause: (ms(0), ms(500)), ..Group::of(30) };
         let scenario = Scenario::new(format!("each wake-up takes {mean} ms (exponential), 30 threads on 10"), 10)
             .group(group)
             .bounds(Bounds { attempts: Some(10), ..Bounds::calm() });
-        Scenario { wake_up: WakeUp::Exponential(ms(mean)), ..scenario.until(s(30)).pending() }
+        Scenario { wake_up: WakeUp::Exponential(ms(mean)), ..scenario.until(s(30)) }
     });
-    play("stalls of the process, and a busy machine", still.into_iter().chain(busy).chain([crowd_on_a_busy_machine()]));
+    play("a busy machine, and large pools", busy.into_iter().chain([crowd_on_a_busy_machine(), a_thousand()]));
+}
+
+fn a_thousand() -> Scenario {
+    let group = Group { loan: (s(1), s(3)), pause: (ms(0), ms(500)), ..Group::of(1_200) };
+    let scenario = Scenario::new("40 ms, 1,200 threads on 1,000 connections", 1_000)
+        .server(Latency::Constant(ms(40)), ms(0))
+        .group(group)
+        .until(s(8))
+        .bounds(Bounds { attempts: Some(1_000), ..Bounds::calm() });
+    Scenario { seeds: 1, ..scenario }
 }
 
 fn crowd_on_a_busy_machine() -> Scenario {
@@ -121,7 +145,7 @@ fn crowd_on_a_busy_machine() -> Scenario {
         .group(group)
         .until(s(8))
         .bounds(Bounds::calm());
-    Scenario { wake_up: WakeUp::UpTo(ms(30)), seeds: 1, ..scenario.pending() }
+    Scenario { wake_up: WakeUp::UpTo(ms(30)), seeds: 1, ..scenario }
 }
 
 /// Windows of `span`, one each `period`, from then until then.

@@ -19,6 +19,8 @@ pub(super) struct Caller {
     waiter: Arc<Waiter>,
     /// When the get that is under way began.
     since: Instant,
+    /// Until when it waits in place of its deadline, which passed while the process stood still.
+    grace_ends: Option<Instant>,
     ticket: Option<Ticket>,
     /// The number of the wait that is under way.
     wait: u64,
@@ -43,6 +45,7 @@ impl World {
                     group,
                     waiter,
                     since,
+                    grace_ends: None,
                     ticket: None,
                     wait: 0,
                     woken: false,
@@ -61,19 +64,22 @@ impl World {
             return;
         }
         it.rounds -= 1;
-        it.since = self.now;
-        self.take(caller);
+        (it.since, it.grace_ends) = (self.now, None);
+        self.take(caller, true);
     }
 
-    /// Takes a fresh idle connection, or queues.
-    fn take(&mut self, caller: usize) {
+    /// Takes a fresh idle connection, or queues: for the `first` time, or in the old place.
+    fn take(&mut self, caller: usize, first: bool) {
         let (now, it) = (self.now, &self.callers[caller]);
         let (since, deadline, wake) = (it.since, it.deadline(), Wake::Thread(Arc::clone(&it.waiter)));
         let mut ticket = None;
         let claim = self.with(|state, actions| {
             let claim = state.claim(now, borrower(caller), actions);
             if let Claim::Nothing = claim {
-                ticket = Some(state.queue(wake, borrower(caller), since).expect("the queue has no bound here"));
+                ticket = match first {
+                    true => state.queue(wake, borrower(caller), since),
+                    false => Some(state.queue_again(wake, borrower(caller), since)),
+                };
             }
             claim
         });
@@ -110,11 +116,16 @@ impl World {
         }
         let Some(ticket) = it.ticket.take() else { return };
         it.woken &= !woken;
-        let (waited, over) = (now - it.since, it.deadline() <= now);
+        let (waited, deadline) = (now - it.since, it.deadline());
+        let (mut over, mut grace_ends) = (deadline <= now, it.grace_ends);
         let beside_idle = over && self.has_good_idle();
         let delivery = self.with(|state, actions| {
-            let delivery = state.receive(&ticket, now, borrower(caller), actions);
-            let delivery = delivery.or_else(|| over.then(|| state.cancel(&ticket)).flatten());
+            let received = state.receive(&ticket, now, borrower(caller), actions);
+            if received.is_none() && over && grace_ends.is_none() {
+                grace_ends = state.grace(deadline, now).map(|grace| now + grace);
+                over &= grace_ends.is_none();
+            }
+            let delivery = received.or_else(|| over.then(|| state.cancel(&ticket)).flatten());
             match delivery {
                 Some(Delivery::Connection(_)) => state.served_after(waited),
                 None if over => state.timed_out(waited),
@@ -131,7 +142,18 @@ impl World {
                 self.figures.failed(self.callers[caller].since, now, beside_idle);
                 self.pause(caller);
             }
-            None => self.callers[caller].ticket = Some(ticket),
+            None => {
+                let it = &mut self.callers[caller];
+                it.ticket = Some(ticket);
+                if let (true, Some(ends)) = (it.grace_ends != grace_ends, grace_ends) {
+                    it.grace_ends = grace_ends;
+                    self.due(ends, Event::Deadline(caller, wait));
+                }
+                let it = &mut self.callers[caller];
+                if std::mem::take(&mut it.woken) {
+                    self.woken(caller); // Its own look has woken it.
+                }
+            }
         }
     }
 
@@ -150,7 +172,7 @@ impl World {
                 }
                 state.reject(entry, now, actions);
             });
-            return self.take(caller);
+            return self.take(caller, false);
         }
         if entry.on_trial {
             self.with(|state, actions| state.found_well(&mut entry, false, actions));
@@ -172,10 +194,12 @@ impl World {
         let it = &mut self.callers[caller];
         let mut entry = it.loan.take().expect("it has a loan");
         entry.uses += 1;
-        *entry.touched.get_mut() = false;
         entry.was_touched = true;
         if !self.server.line(entry.slotted).is_healthy() {
             entry.condemned = Some(CloseReason::Broken);
+        }
+        if entry.condemned.is_none() {
+            self.last_answer = Some(now);
         }
         let needs_reset = entry.condemned.is_none() && self.random.f64() < it.group.resets;
         self.with(|state, actions| {
@@ -207,6 +231,7 @@ impl World {
         for it in &mut self.callers {
             let Some(ticket) = it.ticket.take() else { continue };
             self.figures.waits(it.since, self.now);
+            self.figures.left += 1;
             drop(self.state.cancel(&ticket));
         }
     }
@@ -214,7 +239,7 @@ impl World {
 
 impl Caller {
     fn deadline(&self) -> Instant {
-        self.since + self.group.patience
+        self.grace_ends.unwrap_or(self.since + self.group.patience)
     }
 }
 

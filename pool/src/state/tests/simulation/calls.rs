@@ -10,6 +10,8 @@ use crate::limit;
 use crate::limit::Limit;
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
+use crate::state::ageing::last_look;
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,18 @@ pub(super) struct Call {
     answer: Answer,
     /// It was aborted.
     over: bool,
+    ordered: Instant,
+    /// It is said to be over without a goodbye.
+    hastened: bool,
+    /// It has a place in the lane.
+    in_lane: bool,
+}
+
+/// Where those calls go that nobody waits for.
+#[derive(Default)]
+pub(super) struct Lane {
+    waiting: VecDeque<u64>,
+    running: usize,
 }
 
 pub(super) enum Work {
@@ -32,26 +46,72 @@ pub(super) enum Work {
     Close(Box<Entry<LineId>>, CloseReason),
 }
 
+impl Call {
+    fn new(slot: SlotId, work: Work, span: Duration, ordered: Instant) -> Self {
+        let (over, hastened, in_lane) = (false, false, false);
+        Self { slot, work, span, began: None, answer: Answer::Well, over, ordered, hastened, in_lane }
+    }
+
+    /// Is it a goodbye, which nobody waits for?
+    fn is_goodbye(&self) -> bool {
+        matches!(self.work, Work::Close(_, reason) if reason.is_orderly())
+    }
+
+    /// When it began, if it has.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.began.as_ref().map(|(at, _)| *at)
+    }
+}
+
 impl World {
     pub(super) fn order(&mut self, slot: SlotId, span: Duration, work: Work) {
         let number = self.next_number();
         if let Work::Close(entry, reason) = &work {
             self.closes(entry.slotted, *reason);
         }
-        self.calls.insert(number, Call { slot, work, span, began: None, answer: Answer::Well, over: false });
-        self.due(self.now, Event::Begin(number));
+        self.calls.insert(number, Call::new(slot, work, span, self.now));
+        if self.calls[&number].is_goodbye() {
+            self.lane.waiting.push_back(number);
+            self.go_on();
+        } else {
+            self.due(self.now, Event::Begin(number));
+        }
+    }
+
+    /// Begins the goodbyes that there is room for.
+    fn go_on(&mut self) {
+        while self.lane.running < LANE {
+            let Some(number) = self.lane.waiting.pop_front() else { return };
+            self.calls.get_mut(&number).expect("it waits").in_lane = true;
+            self.lane.running += 1;
+            self.due(self.now, Event::Begin(number));
+        }
+    }
+
+    /// The slot of a goodbye that may not have begun is wanted.
+    pub(super) fn hasten(&mut self, slot: SlotId) {
+        if let Some(place) = self.lane.waiting.iter().position(|number| self.calls[number].slot == slot) {
+            let number = self.lane.waiting.remove(place).expect("it is there");
+            self.calls.get_mut(&number).expect("it waits").hastened = true;
+            self.due(self.now, Event::Begin(number));
+        }
     }
 
     /// A worker has the job in hand.
     pub(super) fn begin(&mut self, number: u64) {
         let now = self.now;
         let call = self.calls.get_mut(&number).expect("it was ordered");
+        if call.is_goodbye() {
+            call.span = call.span.saturating_sub(now - call.ordered);
+            call.hastened |= call.span.is_zero();
+        }
+        let hastened = call.hastened;
         let limit = Limit::new(&"simulated".into(), now, call.span);
         let (slot, span, weak) = (call.slot, call.span, limit.fuse().downgrade());
         call.began = Some((now, limit));
         let ends = match &call.work {
             Work::Open(_) => self.server.connect(now, &mut self.random),
-            Work::Close(_, reason) if !reason.is_orderly() => {
+            Work::Close(_, reason) if hastened || !reason.is_orderly() => {
                 // Its socket is shut down first, and then the connection is dropped.
                 self.with(|state, _| state.aborted(slot, now));
                 Some((now + AT_ONCE, Answer::Well))
@@ -73,7 +133,7 @@ impl World {
             self.calls.get_mut(&number).expect("it is under way").answer = answer;
             self.due(at, Event::End(number, false));
         }
-        self.due(now + span, Event::Fire(number));
+        self.due(now + span, Event::Overrun(number, now + span));
     }
 
     /// The state wants the slot of a call that has begun.
@@ -85,6 +145,11 @@ impl World {
         if let Some(number) = found.map(|(&number, _)| number) {
             self.due(self.now, Event::Fire(number));
         }
+    }
+
+    /// The call's limit passes: an answer that is there comes first.
+    pub(super) fn overrun(&mut self, number: u64, due: Instant) {
+        self.due(self.now + last_look(self.now - due), Event::Fire(number));
     }
 
     /// The call is aborted, if it has not returned: its slot is back. It returns soon, and that is a step of its own.
@@ -111,7 +176,7 @@ impl World {
                 let lost = match &call.work {
                     Work::Open(_) => false,
                     Work::Check(entry) | Work::Reset(entry) => swallowed(entry),
-                    Work::Close(entry, reason) => reason.is_orderly() && swallowed(entry),
+                    Work::Close(entry, _) => call.is_goodbye() && !call.hastened && swallowed(entry),
                 };
                 if lost && !aborted {
                     return; // The line has swallowed the answer.
@@ -119,9 +184,19 @@ impl World {
             }
             _ => return,
         }
-        let Call { slot, work, answer, over, began, .. } = self.calls.remove(&number).expect("it is under way");
+        let Call { slot, work, answer, over, began, in_lane, .. } =
+            self.calls.remove(&number).expect("it is under way");
+        if in_lane {
+            self.lane.running -= 1;
+            self.go_on();
+        }
         let (began, limit) = began.expect("it has begun");
         let answer = if over { Answer::Failed } else { answer };
+        match (&work, answer) {
+            (Work::Check(_) | Work::Reset(_), Answer::Well) => self.last_answer = Some(now),
+            (Work::Open(_), Answer::Well) => self.last_opened = Some(now),
+            _ => {}
+        }
         match (work, answer) {
             (Work::Open(generation), Answer::Well) if self.server.is_full() => {
                 self.open_failed(slot, generation, Answer::Refused(Refusal::Capacity), over);
@@ -160,9 +235,14 @@ impl World {
     fn opened(&mut self, slot: SlotId, generation: u64, took: Duration) {
         let now = self.now;
         let line = self.server.begin();
+        if self.server.line(line).killed {
+            self.server.end(line);
+            return self.open_failed(slot, generation, Answer::Failed, false);
+        }
         let mut entry = Box::new(Entry::new(slot, line, None, generation, now));
         self.with(|state, actions| state.admit(&mut entry, took, now, actions));
         self.with(|state, actions| state.put_proved(entry, now, actions));
+        self.server.is_open(line);
     }
 
     fn open_failed(&mut self, slot: SlotId, generation: u64, answer: Answer, over: bool) {
@@ -185,7 +265,7 @@ impl World {
         self.closes(entry.slotted, reason);
         let number = self.next_number();
         let (span, work) = (self.config.close_timeout, Work::Close(entry, reason));
-        self.calls.insert(number, Call { slot, work, span, began: None, answer: Answer::Well, over: false });
+        self.calls.insert(number, Call::new(slot, work, span, self.now));
         self.begin(number);
     }
 
@@ -204,3 +284,6 @@ impl World {
         self.calls.values().filter(opens).count()
     }
 }
+
+/// How many threads say goodbye at the same time.
+const LANE: usize = 8;

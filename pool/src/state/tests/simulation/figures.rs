@@ -13,6 +13,8 @@ pub(super) struct Figures {
     /// Gets that ran out of time, and those of them that did so beside an idle connection that would have answered.
     pub(super) failed: usize,
     pub(super) beside_idle: usize,
+    /// Gets that wait when all is over.
+    pub(super) left: usize,
     /// Gets that were refused with the cause, and the longest time until that.
     pub(super) told: usize,
     pub(super) told_after: Duration,
@@ -33,6 +35,7 @@ impl Figures {
             served: 0,
             failed: 0,
             beside_idle: 0,
+            left: 0,
             told: 0,
             told_after: Duration::ZERO,
             longest_wait: Duration::ZERO,
@@ -85,6 +88,7 @@ impl Figures {
         self.served += other.served;
         self.failed += other.failed;
         self.beside_idle += other.beside_idle;
+        self.left += other.left;
         self.told += other.told;
         self.told_after = self.told_after.max(other.told_after);
         self.longest_wait = self.longest_wait.max(other.longest_wait);

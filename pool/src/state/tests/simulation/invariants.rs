@@ -1,19 +1,71 @@
-//! What must hold after every settling, whatever the rules of supply: a broken one ends the run at once.
+//! What must hold after every settling, whatever the scenario: a broken one ends the run at once.
 
-use super::world::World;
-use crate::slots::Phase;
+use super::calls::Work;
+use super::server::LineId;
+use super::world::{Told, World};
+use crate::slots::{Phase, SlotId};
+use crate::state::actions::Action;
+use std::time::Duration;
 
 impl World {
-    pub(super) fn assert_settled(&self) {
+    pub(super) fn assert_settled(&self, actions: &[Action<LineId, Told>]) {
         let state = &self.state;
         let (taken, waiting) = (state.slots.taken(), state.queue.len());
         assert!(taken <= state.rules.max_size, "{taken} slots are taken");
+        if actions.iter().any(|action| matches!(action, Action::Open(_))) {
+            self.assert_openings(waiting);
+        }
+        for action in actions {
+            if let Action::Abort(slot, _) = action {
+                self.assert_abort(*slot);
+            }
+        }
         if waiting == 0 {
             return;
         }
-        // Nobody waits for ever: something is under way, lent or idle, or it will be looked at again.
+        // Idle first: as many are asked as wait.
+        let tally = state.promises.tally();
+        let nothing_to_ask = state.idle.is_empty() || state.fresh(self.now) > 0;
+        assert!(
+            nothing_to_ask || tally.asked_in_time >= waiting,
+            "something idle is not asked: {}",
+            self.state_in_short()
+        );
+        // Nobody waits for ever: something is under way or lent, or it will be looked at again.
         let busy = taken > state.slots.count(Phase::Idle);
         assert!(busy || state.alarm.is_some(), "{waiting} wait for nothing: {}", self.state_in_short());
+        if let Some(next) = state.promises.next_moment() {
+            let in_time = state.alarm.is_some_and(|alarm| alarm <= next.max(self.now));
+            assert!(in_time, "a call falls due and no alarm rings: {}", self.state_in_short());
+        }
+    }
+
+    /// A slow server gets less load, not more.
+    fn assert_openings(&self, waiting: usize) {
+        let state = &self.state;
+        let most = if state.gate.has_trouble() {
+            usize::MAX
+        } else if state.gate.is_cold() {
+            2
+        } else {
+            waiting.max(2) + state.rules.min_idle
+        };
+        let openings = state.slots.count(Phase::Opening);
+        assert!(openings <= most, "{openings} attempts at once, at most {most}: {}", self.state_in_short());
+    }
+
+    /// A check or a reset is given up only if it is long under way, nothing has answered since, and either an opening has
+    /// succeeded or it is the only one, to find out.
+    fn assert_abort(&self, slot: SlotId) {
+        let Some(call) = self.calls.values().find(|call| call.slot == slot) else { return };
+        let (Some(began), Work::Check(_) | Work::Reset(_)) = (call.since(), &call.work) else { return };
+        assert!(self.now - began >= Duration::from_millis(250), "impatient: {}", self.state_in_short());
+        assert!(self.last_answer.is_none_or(|at| at <= began), "others do answer: {}", self.state_in_short());
+        if self.last_opened.is_none_or(|at| at <= began) {
+            let cuts = self.state.promises.tally().aborting;
+            let alone = cuts == 1 && self.state.slots.count(Phase::Opening) == 0;
+            assert!(alone, "{cuts} given up though nobody can tell why: {}", self.state_in_short());
+        }
     }
 
     pub(super) fn state_in_short(&self) -> String {

@@ -12,24 +12,26 @@ fn a_slow_server_is_not_asked_for_more() {
             .server(Latency::Constant(ms(1)), log_in - ms(7))
             .group(Group { loan: (s(1), s(1)), rounds: 1, ..Group::of(borrowers) })
             .until(s(30))
-            .bounds(Bounds { wait: Some(wait), attempts: Some(attempts), at_once: Some(borrowers), ..Bounds::calm() })
-            .pending()
+            .bounds(Bounds {
+                wait: Some(wait),
+                attempts: Some(attempts),
+                at_once: Some(borrowers.max(2)),
+                ..Bounds::calm()
+            })
     };
     let refusal = Scenario::new("log-in 5 s, one refusal first, cold, 1 borrower", 10)
         .server(Latency::Constant(ms(1)), s(5))
         .at(ms(0), Shock::Connects(Connects::Refused))
         .at(ms(5), Shock::Connects(Connects::Well))
         .group(Group { rounds: 1, ..Group::of(1) })
-        .bounds(Bounds { wait: Some(ms(6_100)), attempts: Some(3), ..Bounds::calm() })
-        .pending();
+        .bounds(Bounds { wait: Some(ms(6_100)), attempts: Some(3), ..Bounds::calm() });
     let restart = Scenario::warm("log-in 5 s, warm, restart with one refusal, 3 borrowers", 10, 3)
         .server(Latency::Constant(ms(1)), s(5))
         .at(WARM + s(2), Shock::Kill(10))
         .at(WARM + s(2), Shock::Connects(Connects::Refused))
         .at(WARM + s(2) + ms(15), Shock::Connects(Connects::Well))
         .group(Group { begins: WARM + s(2) + ms(10), rounds: 1, ..Group::of(3) })
-        .bounds(Bounds { wait: Some(ms(6_100)), judged_attempts: Some(5), ..Bounds::calm() })
-        .pending();
+        .bounds(Bounds { wait: Some(ms(6_100)), judged_attempts: Some(5), ..Bounds::calm() });
     let table = [
         slow("log-in 5 s, cold, 1 borrower", s(5), 1, ms(6_000), 2),
         slow("log-in 800 ms, cold, 5 borrowers", ms(800), 5, ms(2_000), 5),
@@ -49,7 +51,6 @@ fn a_silent_server_gets_few_attempts() {
             .group(Group { patience: s(2), ..Group::of(borrowers) })
             .until(s(10))
             .bounds(Bounds { attempts: Some(5), at_once: Some(2), ..Bounds::default() })
-            .pending()
     };
     let warm = |waiters| {
         let lent = Group { begins: WARM + ms(10), rounds: 1, loan: (s(60), s(60)), ..Group::of(10) };
@@ -60,9 +61,19 @@ fn a_silent_server_gets_few_attempts() {
             .group(Group { begins: WARM + s(2) + us(1), patience: s(2), ..Group::of(waiters) })
             .until(WARM + s(12))
             .bounds(Bounds { judged_attempts: Some(8), at_once: Some(5), ..Bounds::default() })
-            .pending()
+    };
+    let gone = |borrowers| {
+        let waiters = Group { begins: WARM + s(2), patience: s(2), ..Group::of(borrowers) };
+        Scenario::warm(format!("10 idle on dead lines, {borrowers} borrowers of 2 s"), 10, 10)
+            .at(WARM + ms(1_500), Shock::Swallow(10))
+            .at(WARM + ms(1_500), Shock::Connects(Connects::Silent))
+            .group(waiters)
+            .until(WARM + s(12))
+            .bounds(Bounds { judged_attempts: Some(8), at_once: Some(5), ..Bounds::default() })
     };
     let table = [
+        gone(1),
+        gone(20),
         cold("silent from the start, 1 borrower of 2 s again and again", 1),
         cold("silent from the start, 20 borrowers of 2 s again and again", 20),
         warm(10),
@@ -83,8 +94,17 @@ fn a_cold_start_pays_one_opening_more_at_most() {
         .server(Latency::Constant(ms(1)), ms(143))
         .config(|config| config.min_idle = 10)
         .bounds(Bounds { attempts: Some(10), ..Bounds::calm() });
+    let many = |name: &str, log_in: Duration| {
+        Scenario::new(name, 100)
+            .server(Latency::Constant(us(100)), log_in - us(700))
+            .group(Group { loan: (log_in * 3, log_in * 3), rounds: 1, ..Group::of(100) })
+            .until(s(60))
+            .bounds(Bounds { wait: Some(log_in.mul_f64(2.2) + ms(3)), attempts: Some(100), ..Bounds::calm() })
+    };
     let table = [
-        cold("50 borrowers, log-in 150 ms, loans 2 ms", ms(2), 8).pending(),
+        many("100 borrowers, log-in 1 ms, loans 3 ms", ms(1)),
+        many("100 borrowers, log-in 8 s, loans 24 s", s(8)),
+        cold("50 borrowers, log-in 150 ms, loans 2 ms", ms(2), 8),
         cold("50 borrowers, log-in 150 ms, loans 2 s", s(2), 50),
         kept,
     ];
@@ -113,10 +133,10 @@ fn a_permanent_fault_is_met_once_and_told_at_once() {
         .group(Group { begins: WARM, loan: (ms(200), ms(1000)), ..Group::of(15) })
         .bounds(Bounds { told: Some(0), wait: Some(ms(1_200)), ..Bounds::calm() });
     let table = [
-        soon(cold.at(ms(0), wrong.clone()), ms(0), 20).pending(),
-        soon(kept.at(ms(0), wrong.clone()), ms(0), 0).pending(),
-        soon(rotated.at(WARM + s(2), wrong.clone()).at(WARM + s(2), Shock::EvictAll), WARM + s(2), 20).pending(),
-        soon(for_good.at(s(35), wrong.clone()).at(s(35), Shock::EvictAll), s(35), 5).pending(),
+        soon(cold.at(ms(0), wrong.clone()), ms(0), 20),
+        soon(kept.at(ms(0), wrong.clone()), ms(0), 0),
+        soon(rotated.at(WARM + s(2), wrong.clone()).at(WARM + s(2), Shock::EvictAll), WARM + s(2), 20),
+        soon(for_good.at(s(35), wrong.clone()).at(s(35), Shock::EvictAll), s(35), 5),
         in_use,
     ];
     play("permanent faults", table);
@@ -124,14 +144,13 @@ fn a_permanent_fault_is_met_once_and_told_at_once() {
 
 #[test]
 fn sessions_that_die_at_once_are_not_opened_without_end() {
-    let dead = |name: &str, borrowers| {
+    let dead = |name: &str, how, borrowers| {
         Scenario::new(name, 10)
             .server(Latency::Constant(us(500)), us(1_500))
-            .at(ms(0), Shock::Connects(Connects::DeadOnArrival))
+            .at(ms(0), Shock::Connects(how))
             .group(Group { patience: s(2), rounds: 1, ..Group::of(borrowers) })
             .until(s(2))
             .bounds(Bounds { attempts: Some(17), ..Bounds::default() })
-            .pending()
     };
     let checks = Scenario::new("each check fails, check_after 0, log-in 1 ms, 4 threads, 5 s", 4)
         .server(Latency::Constant(us(100)), us(300))
@@ -139,11 +158,23 @@ fn sessions_that_die_at_once_are_not_opened_without_end() {
         .at(ms(0), Shock::ChecksFail)
         .group(Group::of(4))
         .until(s(5))
-        .bounds(Bounds { wait: Some(ms(1_950)), attempts: Some(32), failed: Some(0), ..Bounds::default() })
-        .pending();
+        .bounds(Bounds { wait: Some(ms(1_950)), attempts: Some(32), failed: Some(0), ..Bounds::default() });
+    let for_a_while = |name: &str, how| {
+        Scenario::new(name, 10)
+            .server(Latency::Constant(us(500)), us(1_500))
+            .at(ms(0), Shock::Connects(how))
+            .at(s(2), Shock::Connects(Connects::Well))
+            .group(Group { loan: (ms(1), ms(20)), ..Group::of(20) })
+            .until(s(5))
+            .bounds(Bounds { attempts: Some(30), wait: Some(ms(3_200)), ..Bounds::calm() })
+    };
     let table = [
-        dead("dead on arrival, log-in 5 ms, 1 borrower of 2 s", 1),
-        dead("dead on arrival, log-in 5 ms, 20 borrowers of 2 s", 20),
+        for_a_while("dead on arrival for 2 s, 20 borrowers", Connects::DeadOnArrival),
+        for_a_while("dead at the first look for 2 s, 20 borrowers", Connects::ShortLived),
+        dead("dead on arrival, log-in 5 ms, 1 borrower of 2 s", Connects::DeadOnArrival, 1),
+        dead("dead on arrival, log-in 5 ms, 20 borrowers of 2 s", Connects::DeadOnArrival, 20),
+        dead("dead at the first look, log-in 5 ms, 1 borrower of 2 s", Connects::ShortLived, 1),
+        dead("dead at the first look, log-in 5 ms, 20 borrowers of 2 s", Connects::ShortLived, 20),
         checks,
     ];
     play("stillborn sessions", table);
@@ -157,8 +188,12 @@ fn growth_follows_how_long_loans_are() {
     };
     let burst = |threads, loan, wait, attempts| {
         let name = format!("burst: {threads} threads, 5 open, log-in 150 ms, loans {} ms", ms(loan).as_millis());
+        // Loans have been as long before.
+        let loans = Group { loan: (ms(loan), ms(loan)), ..Group::of(threads) };
+        let before = Group { count: 5, begins: WARM + ms(1), ends: WARM + ms(400), ..loans.clone() };
         warm(&name, 50, 5, ms(150))
-            .group(Group { begins: WARM + ms(500), rounds: 1, loan: (ms(loan), ms(loan)), ..Group::of(threads) })
+            .group(before)
+            .group(Group { begins: WARM + ms(500), rounds: 1, ..loans })
             .bounds(Bounds { wait: Some(ms(wait)), judged_attempts: Some(attempts), ..Bounds::calm() })
     };
     let long = Group { rounds: 1, loan: (s(10), s(10)), ..Group::of(20) };
@@ -179,13 +214,11 @@ fn growth_follows_how_long_loans_are() {
         cold.group(long).bounds(longest(5_000)),
         warm("20 borrowers of 10 s, log-in 2 s, pool of 20, one is open", 20, 1, s(2))
             .group(later.clone())
-            .bounds(longest(2_600))
-            .pending(),
+            .bounds(longest(2_600)),
         warm("one lent for 10 s, then 20 of 10 s, log-in 2 s, pool of 21", 21, 1, s(2))
             .group(lent_one)
             .group(later)
-            .bounds(longest(2_640))
-            .pending(),
+            .bounds(longest(2_640)),
     ];
     play("growth", table);
 }

@@ -19,8 +19,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// When the process gets to what is due at `due`. What falls into a stall is found at its end, all at one moment; the
-    /// world handles what is due at one moment in random order.
+    /// When the process gets to what is due at `due`. What falls into a stall is found soon after its end, in random order.
     pub(super) fn reaches(&self, due: Instant, random: &mut fastrand::Rng) -> Instant {
         let late = match self.wake_up {
             WakeUp::UpTo(most) => most.mul_f64(random.f64()),
@@ -29,8 +28,11 @@ impl Process {
         let at = due + late;
         let next = self.stalls.partition_point(|&(_, ends)| ends <= at);
         match self.stalls.get(next) {
-            Some(&(begins, ends)) if begins <= at => ends,
+            Some(&(begins, ends)) if begins <= at => ends + THAW.mul_f64(random.f64()),
             _ => at,
         }
     }
 }
+
+/// How long the threads of a process take to get going, all at once.
+const THAW: Duration = Duration::from_millis(1);

@@ -4,7 +4,7 @@
 use super::bounds::Bounds;
 use super::process::WakeUp;
 use super::scenario::{Group, Scenario, Shock, ms, s, us};
-use super::server::Latency;
+use super::server::{Connects, Latency};
 use super::world::World;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -17,8 +17,15 @@ enum Blow {
     Jump(Duration),
     /// The process stands still ten times.
     Stalls(Duration),
-    /// All lines that there are swallow everything.
-    BlackHole,
+    /// The server stands still so long.
+    Freeze(Duration),
+    /// So many percent of the lines swallow everything, or so many sessions are ended.
+    BlackHole(usize),
+    Killed(usize),
+    /// All sessions are ended, and for so long new ones are treated like this.
+    Outage(Connects, Duration),
+    /// All idle ones are evicted on lines that swallow their goodbyes.
+    Evicted,
 }
 
 #[derive(Debug, Clone)]
@@ -55,7 +62,7 @@ impl Plan {
         let group = Group {
             loan: (least, most),
             pause: (self.pause / 2, self.pause * 3 / 2),
-            patience: s(600),
+            patience: s(10_000),
             ends: busy + s(12),
             resets: self.resets,
             ..Group::of(self.borrowers)
@@ -63,7 +70,8 @@ impl Plan {
         let scenario = Scenario::new("random", self.size)
             .server(self.latency, self.work)
             .group(group)
-            .until(busy + s(15))
+            // Until the last in the queue must have been served.
+            .until(busy + s(2_500))
             .bounds(self.bounds());
         let scenario = Scenario { wake_up: WakeUp::UpTo(self.wake_up), ..scenario };
         match self.blow {
@@ -74,8 +82,21 @@ impl Plan {
             Blow::Stalls(span) => {
                 Scenario { stalls: (0..10).map(|place| (busy + s(1) * place, span)).collect(), ..scenario }
             }
-            Blow::BlackHole => scenario.at(busy, Shock::Swallow(self.size as usize)),
+            Blow::Freeze(span) => Scenario { freezes: vec![(busy, span)], ..scenario },
+            Blow::BlackHole(share) => scenario.at(busy, Shock::Swallow(share_of(self.size, share))),
+            Blow::Killed(share) => scenario.at(busy, Shock::Kill(share_of(self.size, share))),
+            Blow::Outage(connects, span) => scenario
+                .at(busy, Shock::Kill(self.size as usize))
+                .at(busy, Shock::Connects(connects))
+                .at(busy + span, Shock::Connects(Connects::Well)),
+            Blow::Evicted => scenario.at(busy, Shock::Swallow(self.size as usize)).at(busy + us(1), Shock::EvictAll),
         }
+    }
+
+    /// For how many minutes those are served who wait in the end.
+    fn minutes(&self) -> usize {
+        let rounds = self.borrowers.div_ceil(self.size as usize) as u32;
+        (self.loan * rounds).as_secs() as usize / 60
     }
 
     /// What the learned patience promises, for each kind of world.
@@ -84,12 +105,14 @@ impl Plan {
         // Checks and resets are learned apart.
         let kinds = if self.resets > 0.0 { 2 } else { 1 };
         let closed = match self.blow {
-            Blow::None | Blow::Stalls(_) if steady => 0,
-            _ => 2 * kinds,
+            // Longer than a check may take.
+            Blow::Freeze(span) if span + self.latency.longest() > ms(950) => usize::MAX,
+            Blow::Jump(_) | Blow::Freeze(_) => 2 * kinds,
+            _ if steady => 0,
+            // What was met is remembered for a minute at least.
+            _ => 2 * kinds * (2 + self.minutes()),
         };
-        // Until patience is measured, this holds for no server that is 100 ms away.
-        let _ = closed;
-        Bounds { closed: None, ..Bounds::calm() }
+        Bounds { closed: Some(closed), left: Some(0), ..Bounds::calm() }
     }
 }
 
@@ -122,10 +145,28 @@ fn blow() -> impl Strategy<Value = Blow> {
         Just(Blow::None),
         (30u64..900).prop_map(|to| Blow::Jump(ms(to))),
         (50u64..900).prop_map(|span| Blow::Stalls(ms(span))),
-        Just(Blow::BlackHole),
+        (50u64..2_000).prop_map(|span| Blow::Freeze(ms(span))),
+        (1usize..=100).prop_map(Blow::BlackHole),
+        (1usize..=100).prop_map(Blow::Killed),
+        (outage(), 100u64..8_000).prop_map(|(connects, span)| Blow::Outage(connects, ms(span))),
+        Just(Blow::Evicted),
     ]
 }
 
+fn outage() -> impl Strategy<Value = Connects> {
+    prop_oneof![
+        Just(Connects::Refused),
+        Just(Connects::Silent),
+        Just(Connects::DeadOnArrival),
+        Just(Connects::ShortLived),
+        (0usize..5).prop_map(Connects::Room),
+    ]
+}
+
+fn share_of(size: u32, percent: usize) -> usize {
+    (size as usize * percent).div_ceil(100)
+}
+
 fn cases() -> u32 {
-    std::env::var("CABRANK_SIMULATIONS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12)
+    std::env::var("CABRANK_SIMULATIONS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(8)
 }

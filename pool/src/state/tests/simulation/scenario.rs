@@ -23,8 +23,6 @@ pub(super) struct Scenario {
     pub(super) length: Duration,
     pub(super) seeds: u64,
     pub(super) bounds: Bounds,
-    /// The bounds that do not hold yet are printed, not asserted.
-    pub(super) pending: bool,
 }
 
 /// What happens to the world at a moment of the script.
@@ -99,7 +97,6 @@ impl Scenario {
             length: s(20),
             seeds: 5,
             bounds: Bounds::default(),
-            pending: false,
         }
     }
 
@@ -137,11 +134,6 @@ impl Scenario {
 
     pub(super) fn bounds(self, bounds: Bounds) -> Self {
         Self { bounds, ..self }
-    }
-
-    /// The bounds do not hold yet.
-    pub(super) fn pending(self) -> Self {
-        Self { pending: true, ..self }
     }
 }
 

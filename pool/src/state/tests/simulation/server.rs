@@ -22,8 +22,10 @@ pub(super) enum Connects {
     WrongPassword,
     /// The server has room for so many sessions.
     Room(usize),
-    /// The session is gone when the pool first looks at it.
+    /// The session is gone when the opening returns.
     DeadOnArrival,
+    /// It is gone a moment later.
+    ShortLived,
 }
 
 pub(super) struct Server {
@@ -74,6 +76,14 @@ impl Latency {
     }
 }
 
+impl Latency {
+    pub(super) fn longest(self) -> Duration {
+        match self {
+            Self::Constant(longest) | Self::Uniform(_, longest) | Self::Spiky(_, _, longest) => longest,
+        }
+    }
+}
+
 impl Server {
     pub(super) fn new(round_trip: Latency, trips: u32, work: Duration, freezes: Vec<(Instant, Instant)>) -> Self {
         Self { round_trip, trips, work, connects: Connects::Well, checks_fail: false, freezes, lines: Vec::new() }
@@ -89,7 +99,9 @@ impl Server {
             Connects::Refused => Some((one, Answer::Refused(Refusal::Unavailable))),
             Connects::WrongPassword => Some((whole, Answer::Refused(Refusal::Permanent))),
             Connects::Room(_) if self.is_full() => Some((one, Answer::Refused(Refusal::Capacity))),
-            Connects::Well | Connects::Room(_) | Connects::DeadOnArrival => Some((whole, Answer::Well)),
+            Connects::Well | Connects::Room(_) | Connects::DeadOnArrival | Connects::ShortLived => {
+                Some((whole, Answer::Well))
+            }
         }
     }
 
@@ -110,6 +122,11 @@ impl Server {
         let killed = self.connects == Connects::DeadOnArrival;
         self.lines.push(Line { killed, ..Line::default() });
         self.lines.len() - 1
+    }
+
+    /// A moment has passed since it began.
+    pub(super) fn is_open(&mut self, line: LineId) {
+        self.lines[line].killed |= self.connects == Connects::ShortLived;
     }
 
     pub(super) fn end(&mut self, line: LineId) {

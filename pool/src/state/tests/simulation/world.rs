@@ -2,7 +2,7 @@
 //! routes make, does what they order, and sleeps nowhere.
 
 use super::callers::Caller;
-use super::calls::{Call, Work};
+use super::calls::{Call, Lane, Work};
 use super::figures::Figures;
 use super::process::Process;
 use super::scenario::{Scenario, Shock};
@@ -28,10 +28,13 @@ pub(super) struct World {
     /// Whom a wake-up is for.
     pub(super) parked: HashMap<*const Waiter, usize>,
     pub(super) calls: HashMap<u64, Call>,
+    pub(super) lane: Lane,
     pub(super) figures: Figures,
+    /// When the server last answered on a line, by a check, a reset or a loan, and when it last let one in.
+    pub(super) last_answer: Option<Instant>,
+    pub(super) last_opened: Option<Instant>,
     pub(super) random: fastrand::Rng,
     pub(super) tracing: bool,
-    /// The timer: it keeps the earliest of the alarms that were ordered since one rang.
     alarm: Option<Instant>,
     /// By moment; at one moment in random order.
     events: BTreeMap<(Instant, u64, u64), Event>,
@@ -46,8 +49,10 @@ pub(super) enum Event {
     Begin(u64),
     /// It returns; `true`: because it was aborted.
     End(u64, bool),
-    /// It is to be aborted: its time is over, or its slot is needed.
+    /// It is to be aborted, for its slot is needed.
     Fire(u64),
+    /// Its time was over at this moment.
+    Overrun(u64, Instant),
     Alarm(Instant),
     /// A caller wants a connection.
     Get(usize),
@@ -79,7 +84,10 @@ impl World {
             callers: Vec::new(),
             parked: HashMap::new(),
             calls: HashMap::new(),
+            lane: Lane::default(),
             figures: Figures::new(start + scenario.judged.0, start + scenario.judged.1),
+            last_answer: None,
+            last_opened: None,
             random,
             tracing: std::env::var_os("CABRANK_SIMULATION_TRACE").is_some(),
             alarm: None,
@@ -114,6 +122,7 @@ impl World {
             Event::Begin(number) => self.begin(number),
             Event::End(number, over) => self.end(number, over),
             Event::Fire(number) => self.fire(number),
+            Event::Overrun(number, due) => self.overrun(number, due),
             // One that came sooner took its place.
             Event::Alarm(alarm) if self.alarm != Some(alarm) => {}
             Event::Alarm(alarm) => {
@@ -148,7 +157,7 @@ impl World {
         let mut actions = Actions::new();
         let result = change(&mut self.state, &mut actions);
         self.state.settle(self.now, &mut actions);
-        self.assert_settled();
+        self.assert_settled(&actions);
         for action in actions {
             match action {
                 Action::Wake(Wake::Thread(waiter)) => self.wake(&waiter),
@@ -159,15 +168,20 @@ impl World {
                     self.order(entry.slot_id, self.config.close_timeout, Work::Close(entry, reason));
                 }
                 Action::Abort(slot, call) => self.order_abort(slot, &call),
-                Action::Alarm(at) if self.alarm.is_none_or(|alarm| at < alarm) => {
-                    self.alarm = Some(at);
-                    self.due(at, Event::Alarm(at));
-                }
-                Action::Alarm(_) | Action::Hasten(_) => {}
+                Action::Alarm(at) => self.order_alarm(at),
+                Action::Hasten(slot) => self.hasten(slot),
                 Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::Drop(_) => {}
             }
         }
         result
+    }
+
+    /// The timer keeps the earliest of the alarms that were ordered since one rang.
+    fn order_alarm(&mut self, at: Instant) {
+        if self.alarm.is_none_or(|alarm| at < alarm) {
+            self.alarm = Some(at);
+            self.due(at, Event::Alarm(at));
+        }
     }
 
     /// The process gets to it when it does, at this moment or later.
