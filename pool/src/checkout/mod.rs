@@ -36,6 +36,9 @@ pub(crate) fn checkout<M: Manager>(
     if shared.workers.is_current() {
         return Err(refusal::refuse_hook(shared));
     }
+    if !shared.is_at_home() {
+        return Err(GetError::Forked);
+    }
     let request = Request::new(shared, timeout, call_site);
     let (mut now, mut round) = (request.start, Round::First);
     loop {
@@ -131,7 +134,7 @@ impl<'a, M: Manager> Request<'a, M> {
     fn take(&self, now: Instant, round: Round) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
         let looked = seeded::bug("looks_and_queues_apart")
             .then(|| self.shared.with(now, |state, actions| state.claim(now, self.borrower, actions)));
-        let start = self.shared.with(now, |state, actions| {
+        let start = self.shared.with_at_home(now, |state, actions| {
             match looked.unwrap_or_else(|| state.claim(now, self.borrower, actions)) {
                 Claim::Connection(entry) => Start::Have(entry),
                 Claim::Closed => Start::Unserved(Refusal::Closed),

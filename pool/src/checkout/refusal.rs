@@ -60,7 +60,6 @@ impl<E: Error + Send + Sync + 'static> Unserved<E> {
                 tell(shared, RefusalReason::Connect, waited, Some(&*error));
                 GetError::Connect(error)
             }
-            Refusal::Closed if !shared.is_at_home() => GetError::Forked,
             Refusal::Closed => {
                 tell(shared, RefusalReason::Closed, waited, None);
                 GetError::Closed
