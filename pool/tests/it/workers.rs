@@ -84,6 +84,20 @@ fn goodbyes_are_said_by_eight_at_a_time() {
 }
 
 #[test]
+fn checks_that_keep_connections_alive_use_eight_threads_though_none_is_answered() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(100).keepalive(ms(200)).build_lazy(server.manager()).unwrap();
+    server.order(Call::Check, Outcome::Stuck);
+    drop(hold(&pool, 100));
+    eventually("all threads that there are for it hang", || server.now_in(Call::Check) == 8);
+    // Long enough for the turns of all others to come.
+    thread::sleep(ms(300));
+    assert_eq!(server.peak_in(Call::Check), 8);
+    server.heal();
+    server.assert_closes_clean(&pool);
+}
+
+#[test]
 fn goodbyes_that_nobody_answers_are_over_after_one_close_timeout_however_many_they_are() {
     let server = FakeServer::new();
     let pool = builder().max_size(50).close_timeout(ms(200)).build_lazy(server.manager()).unwrap();
