@@ -60,9 +60,8 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     let (refusal, cause) = match answer {
         Ok(Ok((mut conn, abort_handle))) if !over => match contained(|| shared.manager.has_broken(&mut conn)) {
             Ok(false) => {
-                let current = || shared.with(ended, |state, _| state.generation());
-                let looked = seeded::bug("asks_for_its_generation_after_it_looked") && current() == generation;
-                let generation = if looked { current() } else { generation };
+                let looks = seeded::bug("looks_for_an_eviction_before_it_admits");
+                let generation = if looks { as_seen(&shared, generation) } else { generation };
                 let mut held = Held::new(slot, conn, abort_handle, generation, ended);
                 shared.with(ended, |state, actions| state.admit(&mut held, took, ended, actions));
                 // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
@@ -94,12 +93,20 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
         return; // It was counted and told when it was given up.
     }
     let error = cause.to_error();
+    let looks = seeded::bug("looks_for_an_eviction_before_it_refuses");
+    let generation = if looks { as_seen(&shared, generation) } else { generation };
     shared.with(ended, |state, actions| match refusal {
         Refusal::Permanent => state.open_refused(generation, cause, ended, actions),
         _ => state.open_failed(refusal, cause, ended, actions),
     });
     drop(slot);
     shared.tell_open_failed(error.as_ref(), took);
+}
+
+/// Two seeded bugs look for an eviction in a transaction of their own. If there was none they go by what is current when they act.
+fn as_seen<M: Manager>(shared: &Arc<Shared<M>>, generation: u64) -> u64 {
+    let current = || shared.with(sync::now(), |state, _| state.generation());
+    if current() == generation { current() } else { generation }
 }
 
 /// Asks the server for a sign of life.

@@ -81,8 +81,9 @@ impl Limit {
         self.call.enter_unabortable()?;
         let within = Within(&self.call);
         let found = look_up();
+        let looked = seeded::bug("looks_whether_it_is_over_before_it_leaves").then(|| self.is_over());
         drop(within);
-        (!self.is_over()).then_some(found)
+        (!looked.unwrap_or_else(|| self.is_over())).then_some(found)
     }
 
     pub(crate) fn new(pool: &Arc<str>, began: Instant, span: Duration) -> Self {
@@ -100,7 +101,7 @@ impl Limit {
     /// was given up, in which case its connection must be discarded.
     pub(crate) fn disarm(&self) -> bool {
         let mut state = self.call.state.lock();
-        while state.fuse == FuseState::Firing && !seeded::bug("disarm_does_not_wait") {
+        while state.fuse == FuseState::Firing {
             state = self.call.fired.wait(state, None);
         }
         let over = match state.fuse {
@@ -135,6 +136,10 @@ impl Fuse {
         let mut state = self.0.state.lock();
         if state.fuse != FuseState::Armed {
             return;
+        }
+        if seeded::bug("unlocks_before_it_fires") {
+            drop(state);
+            state = self.0.state.lock();
         }
         state.fuse = FuseState::Firing;
         let abort = state.abort.take();

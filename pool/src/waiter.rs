@@ -26,17 +26,15 @@ impl Waiter {
             if deadline.is_some_and(|deadline| deadline <= sync::now()) {
                 return false;
             }
+            if seeded::bug("forgets_who_woke_it_just_now") {
+                self.woken.store(false, Ordering::Release);
+            }
             self.parker.park(deadline);
         }
         true
     }
 
     fn wake(&self) {
-        if seeded::bug("unparks_before_it_says_why") {
-            self.parker.unpark();
-            self.woken.store(true, Ordering::Release);
-            return;
-        }
         if !self.woken.swap(true, Ordering::Release) {
             self.parker.unpark();
         }

@@ -173,9 +173,6 @@ impl<'a, M: Manager> Request<'a, M> {
     #[cold]
     fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
         let mut deadline = self.grace_ends.get().or_else(|| after(self.start, self.timeout));
-        if seeded::bug("clears_its_token_when_it_has_queued") {
-            waiter.park(Some(self.start));
-        }
         loop {
             self.shared.workers.park(waiter, deadline);
             let now = sync::now();

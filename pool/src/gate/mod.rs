@@ -171,7 +171,8 @@ impl Gate {
     pub(crate) fn start_anew(&mut self, now: Instant) {
         self.cold = true;
         if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
-            trouble.retry_at = trouble.retry_at.min(now);
+            // Not by the time alone: a thread that looked at the clock before this one may come after it.
+            (trouble.kind, trouble.retry_at) = (Refusal::Unavailable, trouble.retry_at.min(now));
         }
     }
 

@@ -213,6 +213,8 @@ fn a_fault_that_may_be_mended_gets_its_next_probe_at_once() {
     gate.failed(now, Refusal::Permanent, 0);
     gate.start_anew(now);
     assert!(!gate.refuses(now) && gate.allowance(now, empty()) == 1);
+    // Nor by a thread that looked at the clock before, and comes after.
+    assert!(!gate.refuses(now - MS));
 }
 
 #[test]

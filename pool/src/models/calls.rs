@@ -1,10 +1,13 @@
 //! Driver calls, their limits, and those who wait for what they bring.
 
-use super::{EACH, FOREVER, LOOSE, get, model, spawn, spawn_timer, spawn_worker, stats};
+use super::fake::Fake;
+use super::{EACH, FOREVER, LOOSE, Pool, get, get_idle, model, return_all, spawn, spawn_timer, spawn_worker, stats};
 use crate::checkin::checkin;
 use crate::pool::Pool as Handle;
 use crate::reason::CloseReason;
+use crate::shared::Held;
 use crate::sync;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// An attempt to connect fails, in its own words or by its limit, while a borrower relies on it: it is counted once, there is
@@ -33,19 +36,77 @@ fn failed_connect_against_waiter() {
 /// its slot is free once, and the borrower gets another.
 #[test]
 fn abort_against_finish() {
-    model(LOOSE, 1, |pool| {
-        // A look at the connection is not enough any more: it must be checked.
+    model(LOOSE, EACH, |pool| {
+        // A look at a connection is not enough any more: it must be checked.
         pool.with(sync::now(), |state, _| state.suspect());
-        let workers: Vec<_> = (0..2 * EACH - 1).map(|_| spawn_worker(&pool)).collect();
+        let workers: Vec<_> = (0..EACH).map(|_| spawn_worker(&pool)).collect();
         let timer = spawn_timer(&pool);
-        let loan = get(&pool, FOREVER).expect("this one or another");
-        assert!(!loan.slotted.conn.0.aborted.load(SeqCst), "it was aborted before the loan");
+        let loans = borrow_all(&pool);
         let stats = stats(&pool);
-        assert_eq!((stats.open, stats.in_use), (1, 1), "slots are miscounted: {stats:?}");
-        checkin(loan);
+        assert_eq!((stats.open as usize, stats.in_use as usize), (EACH, EACH), "slots are miscounted: {stats:?}");
+        loans.into_iter().for_each(checkin);
         pool.close();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         timer.join().unwrap();
+    });
+}
+
+/// A reset's time is over while it ends, and somebody waits for its connection: the waiter has this one, or another that was
+/// opened in its place, and neither is aborted.
+#[test]
+fn late_reset_against_waiter() {
+    model(LOOSE, EACH, |pool| {
+        let held = get_idle(&pool, EACH);
+        held.iter().for_each(|held| held.touched.store(true, SeqCst));
+        let workers: Vec<_> = (0..EACH).map(|_| spawn_worker(&pool)).collect();
+        let timer = spawn_timer(&pool);
+        return_all(held);
+        let loans = borrow_all(&pool);
+        let stats = stats(&pool);
+        assert_eq!((stats.open as usize, stats.in_use as usize), (EACH, EACH), "slots are miscounted: {stats:?}");
+        loans.into_iter().for_each(checkin);
+        pool.close();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        timer.join().unwrap();
+    });
+}
+
+/// A look-up that nobody can abort returns while its thread is written off: either the attempt goes on and counts, or its slot is
+/// free and it opens nothing.
+#[test]
+fn write_off_against_return() {
+    model(LOOSE, 0, |pool| {
+        pool.manager.looks_up.store(true, SeqCst);
+        pool.with(sync::now(), |state, _| state.want_one());
+        let worker = spawn_worker(&pool);
+        let timer = spawn_timer(&pool);
+        get(&pool, FOREVER).map(checkin).expect("one attempt succeeds");
+        pool.close();
+        worker.join().unwrap();
+        timer.join().unwrap();
+    });
+}
+
+/// An attempt is refused for good while somebody who has mended the cause evicts all: those who waited before may be refused or
+/// served, and one who comes after the eviction is served.
+#[test]
+fn refused_waiter_against_delivery() {
+    model(LOOSE, 0, |pool| {
+        pool.manager.refusals.store(1, SeqCst);
+        pool.manager.refuses_for_good.store(true, SeqCst);
+        pool.with(sync::now(), |state, _| state.want_one());
+        let worker = spawn_timer(&pool);
+        let borrowers: Vec<_> =
+            (0..2 * EACH - 1).map(|_| spawn(&pool, |pool| get(&pool, FOREVER).map(checkin))).collect();
+        let handle = Handle::new(pool.clone()).evicted();
+        get(&pool, FOREVER).map(checkin).expect("the cause was mended");
+        let refused = borrowers.into_iter().map(|borrower| borrower.join().unwrap()).filter(Result::is_err);
+        let refused = refused.count();
+        drop(handle);
+        worker.join().unwrap();
+        let stats = stats(&pool);
+        let served = stats.checked_out_at_once + stats.checked_out_after_waiting;
+        assert_eq!((stats.refused, served), (refused as u64, (2 * EACH - refused) as u64), "{stats:?}");
     });
 }
 
@@ -65,7 +126,19 @@ fn evict_against_opening() {
     });
 }
 
-impl Handle<super::Fake> {
+/// As many borrow as there may be connections. None gets one that was aborted.
+fn borrow_all(pool: &Pool) -> Vec<Held<Fake>> {
+    let borrow = |pool| {
+        let loan = get(&pool, FOREVER).expect("this one or another");
+        assert!(!loan.slotted.conn.0.aborted.load(SeqCst), "it was aborted before the loan");
+        loan
+    };
+    let borrowers: Vec<_> = (1..EACH).map(|_| spawn(pool, borrow)).collect();
+    let own = borrow(Arc::clone(pool));
+    borrowers.into_iter().map(|borrower| borrower.join().unwrap()).chain([own]).collect()
+}
+
+impl Handle<Fake> {
     fn evicted(self) -> Self {
         self.evict_all();
         self

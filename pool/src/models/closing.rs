@@ -1,10 +1,17 @@
 //! The end of a pool, against whatever still goes on.
 
-use super::{AT_ONCE, EACH, FOREVER, LOOSE, get, get_idle, model, return_all, spawn, spawn_worker};
+use super::{
+    AT_ONCE, EACH, FOREVER, LOOSE, config, get, get_idle, model, play, pool_on, return_all, spawn, spawn_worker, start,
+    thread,
+};
 use crate::checkin::checkin;
+use crate::config::Config;
 use crate::guard::PooledConnection;
 use crate::pool::Pool as Handle;
+use crate::workers::{Part, WorkerSet, Workers};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 /// The pool is closed while a holder returns and a borrower queues: nobody waits on, and everything is closed.
 #[test]
@@ -52,5 +59,54 @@ fn detach_against_close() {
         assert!(report.is_clean(), "{report}");
         let kept: Vec<_> = holders.into_iter().map(|holder| holder.join().unwrap()).collect();
         assert!(kept.iter().all(|conn| !conn.0.aborted.load(SeqCst)), "it was aborted");
+    });
+}
+
+/// Two close the pool and wait for its end, while a worker says goodbye: both hear of it, and nothing is left.
+#[test]
+fn close_within_and_its_watchers() {
+    model(LOOSE, EACH, |pool| {
+        let watchers: Vec<_> =
+            (0..2 * EACH - 1).map(|_| spawn(&pool, |pool| Handle::new(pool).close_within(FOREVER))).collect();
+        let worker = spawn_worker(&pool);
+        let own = Handle::new(pool.clone()).close_within(FOREVER);
+        let reports = watchers.into_iter().map(|watcher| watcher.join().unwrap()).chain([own]);
+        reports.for_each(|report| assert!(report.is_clean(), "{report}"));
+        worker.join().unwrap();
+    });
+}
+
+/// The last handle goes while the last loan ends and an alarm rings: the manager is dropped once, and never by the timer, for its
+/// destructor is the user's.
+#[test]
+fn last_handle_against_last_guard() {
+    play(|| {
+        let set = WorkerSet::new(Duration::MAX);
+        let stage = Arc::new(Workers::<()>::new(&set, drop));
+        let pool = pool_on(&set, Config { idle_timeout: Duration::from_secs(60), ..config() }, EACH);
+        let dropped_by = Arc::clone(&pool.manager.dropped_by);
+        let held = get_idle(&pool, EACH);
+        let handle = Handle::new(pool);
+        let (timers, workers) = (Arc::clone(&stage), Arc::clone(&stage));
+        let timer = start(move || {
+            timers.ring_now().into_iter().for_each(Part::play);
+            thread::current().id()
+        });
+        let worker = start(move || {
+            while let Some(job) = workers.take() {
+                job.play();
+            }
+        });
+        let holder = start(move || return_all(held));
+        drop(handle);
+        holder.join().unwrap();
+        stage.wind_down();
+        worker.join().unwrap();
+        let timer = timer.join().unwrap();
+        // What the timer has left to a worker.
+        stage.take().into_iter().for_each(Part::play);
+        let dropped_by = dropped_by.lock().unwrap();
+        assert_eq!(dropped_by.len(), 1, "the manager is dropped once");
+        assert_ne!(dropped_by[0], timer, "the timer has dropped the manager");
     });
 }

@@ -1,11 +1,13 @@
 //! The driver of the models: it counts the sessions that are open, and never is there one too many.
 
+use super::thread;
+use super::thread::ThreadId;
 use crate::limit::Limit;
 use crate::manager::{AbortHandle, Fault, Manager};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
 
 /// The driver that the models use.
 pub(super) struct Fake {
@@ -14,13 +16,27 @@ pub(super) struct Fake {
     /// Sessions that are not aborted. They are what `max_size` bounds.
     pub(super) sessions: Arc<AtomicUsize>,
     max_size: usize,
+    /// Are they refused for good, as for a wrong password?
+    pub(super) refuses_for_good: AtomicBool,
+    /// Does connecting begin with a look-up that nobody can abort?
+    pub(super) looks_up: AtomicBool,
     /// How many attempts to connect there were.
     pub(super) attempts: AtomicUsize,
+    /// The threads that have dropped a manager.
+    pub(super) dropped_by: Arc<Mutex<Vec<ThreadId>>>,
 }
 
 impl Fake {
     pub(super) fn new(max_size: usize) -> Self {
-        Self { refusals: AtomicUsize::new(0), sessions: Arc::default(), max_size, attempts: AtomicUsize::new(0) }
+        Self {
+            refusals: AtomicUsize::new(0),
+            sessions: Arc::default(),
+            max_size,
+            refuses_for_good: AtomicBool::new(false),
+            looks_up: AtomicBool::new(false),
+            attempts: AtomicUsize::new(0),
+            dropped_by: Arc::default(),
+        }
     }
 }
 
@@ -35,12 +51,21 @@ pub(super) struct Wire {
 #[derive(Debug)]
 pub(super) struct Refused;
 
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.dropped_by.lock().unwrap().push(thread::current().id());
+    }
+}
+
 impl Manager for Fake {
     type Connection = Conn;
     type Error = Refused;
 
-    fn connect(&self, _: &Limit) -> Result<Conn, Refused> {
+    fn connect(&self, limit: &Limit) -> Result<Conn, Refused> {
         self.attempts.fetch_add(1, SeqCst);
+        if self.looks_up.load(SeqCst) {
+            limit.unabortable(|| ()).ok_or(Refused)?;
+        }
         if self.refusals.load(SeqCst) > 0 {
             self.refusals.fetch_sub(1, SeqCst);
             return Err(Refused);
@@ -58,7 +83,7 @@ impl Manager for Fake {
     }
 
     fn fault(&self, _: &Refused) -> Fault {
-        Fault::Unavailable
+        if self.refuses_for_good.load(SeqCst) { Fault::Permanent } else { Fault::Unavailable }
     }
 
     fn abort_handle(&self, conn: &Conn) -> Option<Box<dyn AbortHandle>> {

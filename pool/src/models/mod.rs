@@ -11,6 +11,7 @@ mod closing;
 mod fake;
 mod loans;
 mod token;
+mod workers;
 
 use crate::checkin::checkin;
 use crate::checkout::checkout;
@@ -50,7 +51,22 @@ fn model(fairness_window: Duration, idle: usize, script: fn(Pool)) {
 /// All schedules with no more than `LOOM_MAX_PREEMPTIONS` forced switches.
 #[cfg(not(shuttle))]
 fn play(script: impl Fn() + Send + Sync + 'static) {
-    loom::model(script);
+    let script = Arc::new(script);
+    loom::model(move || {
+        let script = Arc::clone(&script);
+        start(move || script()).join().unwrap();
+    });
+}
+
+/// Starts a thread. loom's own are small: a pool on the stack does not fit.
+#[cfg(not(shuttle))]
+fn start<T: Send + 'static>(part: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    thread::Builder::new().stack_size(STACK).spawn(part).expect("a model's threads are few")
+}
+
+#[cfg(shuttle)]
+fn start<T: Send + 'static>(part: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    thread::spawn(part)
 }
 
 /// `CABRANK_SCHEDULES` schedules: one half random, one half by PCT, which finds each bug of a given depth with a known
@@ -67,26 +83,30 @@ fn play(script: impl Fn() + Send + Sync + 'static) {
 }
 
 fn pool(fairness_window: Duration, idle: usize) -> Pool {
-    let max_size = idle.max(1);
-    let config = Config {
-        max_size: max_size as u32,
-        min_idle: idle as u32,
-        fairness_window,
+    // A set of its own, which the model's threads play.
+    pool_on(&WorkerSet::new(Duration::MAX), Config { fairness_window, ..config() }, idle)
+}
+
+fn config() -> Config {
+    Config {
         // No maintenance: what passes in a model takes no time.
         max_lifetime: Duration::MAX,
         idle_timeout: Duration::MAX,
         check_after: Duration::MAX,
         ..Config::default()
-    };
+    }
+}
+
+fn pool_on(set: &WorkerSet, config: Config, idle: usize) -> Pool {
+    let max_size = idle.max(1);
+    let config = Config { max_size: max_size as u32, min_idle: idle as u32, ..config };
     let hooks = Hooks {
         on_open: None,
         events: None,
         #[cfg(feature = "tracing")]
         tracing: crate::trace::Tracing::default(),
     };
-    // A set of its own, which the model's threads play.
-    let set = WorkerSet::new(Duration::MAX);
-    let pool = Shared::new(Fake::new(max_size), config, hooks, &set, driver_calls::run);
+    let pool = Shared::new(Fake::new(max_size), config, hooks, set, driver_calls::run);
     pool.with(sync::now(), |_, _| ());
     for _ in 0..idle {
         pool.workers.take().expect("an attempt for each").play();
@@ -98,7 +118,7 @@ fn pool(fairness_window: Duration, idle: usize) -> Pool {
 
 fn spawn<T: Send + 'static>(pool: &Pool, play: impl FnOnce(Pool) -> T + Send + 'static) -> JoinHandle<T> {
     let pool = Arc::clone(pool);
-    thread::spawn(move || play(pool))
+    start(move || play(pool))
 }
 
 /// Does the workers' jobs, and nothing else, until the pool has none any more.
@@ -128,7 +148,7 @@ fn get_idle(pool: &Pool, count: usize) -> Vec<Held<Fake>> {
 fn return_all(held: Vec<Held<Fake>>) {
     let mut held = held.into_iter();
     let own = held.next();
-    let holders: Vec<_> = held.map(|held| thread::spawn(move || checkin(held))).collect();
+    let holders: Vec<_> = held.map(|held| start(move || checkin(held))).collect();
     own.into_iter().for_each(checkin);
     holders.into_iter().for_each(|holder| holder.join().unwrap());
 }
@@ -152,6 +172,10 @@ const LOOSE: Duration = Duration::MAX;
 const FOREVER: Duration = Duration::MAX;
 /// Waits, but not for long: the deadline has passed by the time of the first look.
 const AT_ONCE: Duration = Duration::from_nanos(1);
+
+/// In words, not bytes.
+#[cfg(not(shuttle))]
+const STACK: usize = 0x4000;
 
 /// How many changes of priority PCT makes in a schedule.
 #[cfg(shuttle)]

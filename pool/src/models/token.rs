@@ -1,6 +1,6 @@
 //! How a thread parks and is woken, without a pool.
 
-use super::{EACH, play, thread};
+use super::{EACH, play, start};
 use crate::waiter::{Waiter, Wake};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ fn wake_up_against_parking() {
         let wakers: Vec<_> = (0..2 * EACH)
             .map(|_| {
                 let wake = Wake::Thread(Arc::clone(&waiter));
-                thread::spawn(move || wake.wake())
+                start(move || wake.wake())
             })
             .collect();
         assert!(waiter.park(None), "woken by one of them");

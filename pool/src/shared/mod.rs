@@ -107,10 +107,13 @@ impl<M: Manager> Shared<M> {
         change: impl FnOnce(&mut StateOf<M>, &mut ActionsOf<M>) -> R,
     ) -> R {
         let mut actions = Actions::new();
-        let was_open = seeded::bug("settles_by_an_earlier_look") && !state.lock().is_closed();
+        let looked =
+            seeded::bug("looks_for_waiters_before_it_locks") || seeded::bug("looks_for_a_close_before_it_locks");
+        let was_quiet = looked && is_quiet::<M>(&state.lock());
         let mut state = state.lock();
+        let misled = was_quiet && !is_quiet::<M>(&state);
         let result = change(&mut state, &mut actions);
-        if !(was_open && state.is_closed()) {
+        if !misled {
             state.settle(now, &mut actions);
         }
         drop(state);
@@ -216,6 +219,9 @@ impl<M: Manager> Shared<M> {
     /// are the user's: they may take their time, or panic, and this thread may be unwinding, or be the timer.
     #[inline]
     pub(crate) fn leave_to_worker(self: Arc<Self>) {
+        if seeded::bug("looks_whether_it_is_the_last_before_it_lets_go") && Arc::strong_count(&self) > 1 {
+            return drop(self.state.lock());
+        }
         if let Some(shared) = Arc::into_inner(self) {
             drop_in_worker(shared);
         }
@@ -248,4 +254,9 @@ fn drop_in_worker<M: Manager>(shared: Shared<M>) {
         let drop_in_worker = shared.workers.dropper();
         drop_in_worker(shared);
     }
+}
+
+/// Is there nothing to settle, as far as the one seeded bug or the other can see?
+fn is_quiet<M: Manager>(state: &StateOf<M>) -> bool {
+    if seeded::bug("looks_for_waiters_before_it_locks") { state.stats().waiting == 0 } else { !state.is_closed() }
 }

@@ -80,7 +80,6 @@ impl<C, E> State<C, E> {
     fn supply(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.one_wanted));
         self.check_idle(waiting, now, actions);
-        self.patience.used(&self.counters.use_time);
         self.flow.watch(self.sight(waiting, now), now);
         self.open_for(waiting, now, actions);
         self.make_room(waiting, now, actions);
@@ -143,7 +142,7 @@ impl<C, E> State<C, E> {
     }
 
     #[inline]
-    pub(super) fn want_alarm(&mut self, at: Instant, actions: &mut Actions<C, E>) {
+    pub(crate) fn want_alarm(&mut self, at: Instant, actions: &mut Actions<C, E>) {
         if self.alarm.is_none_or(|alarm| at < alarm) {
             self.alarm = Some(at);
             actions.push(Action::Alarm(at));

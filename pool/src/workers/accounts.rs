@@ -1,5 +1,6 @@
 //! What a set keeps of each pool: whether it is open, and what is under way for it. How one waits for the end of that.
 
+use crate::seeded;
 use crate::sync;
 use crate::sync::after;
 use crate::workers::seat::Order;
@@ -62,6 +63,10 @@ impl Set {
         let mut state = self.state.lock();
         state.joining += 1;
         while state.holds_up(pool) && deadline.is_none_or(|deadline| sync::now() < deadline) {
+            if seeded::bug("unlocks_before_it_waits_for_the_end") {
+                drop(state);
+                state = self.state.lock();
+            }
             if !self.is_starved() {
                 state = self.ended.wait(state, deadline);
                 continue;

@@ -15,6 +15,8 @@ mod set;
 mod tests;
 mod timetable;
 
+#[cfg(all(test, loom))]
+pub(crate) use play::Part;
 pub(crate) use set::WorkerSet;
 pub(crate) use timetable::Alarm;
 

@@ -5,6 +5,7 @@ use crate::workers::Workers;
 use crate::workers::seat::Seat;
 use crate::workers::set::{Set, SetState};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What a player is to do next: a job, or what an alarm is for.
 pub(crate) struct Part(Box<dyn FnOnce() + Send>);
@@ -35,6 +36,16 @@ impl<J: Send + 'static> Workers<J> {
             seat.call(order);
         }
         self.set.work(&seat);
+    }
+
+    /// Lets the time pass until the first alarm, if there is one.
+    pub(crate) fn ring_now(&self) -> Option<Part> {
+        self.set.state.lock().let_time_pass()
+    }
+
+    /// When the next alarm rings.
+    pub(crate) fn next_alarm(&self) -> Option<Instant> {
+        self.set.state.lock().alarms.first_key_value().map(|(alarm, _)| alarm.0)
     }
 
     fn next(&self, look: fn(&Arc<Set>, &mut SetState) -> Option<Part>) -> Option<Part> {

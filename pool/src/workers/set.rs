@@ -3,6 +3,7 @@
 //! Its alarms are in `timetable.rs`, what it keeps of each pool in `accounts.rs`.
 
 use crate::contain::contained;
+use crate::seeded;
 use crate::sync;
 use crate::sync::{AtomicBool, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, after};
 use crate::workers::accounts::Account;
@@ -250,6 +251,10 @@ impl Set {
     fn retire(&self, seat: &Arc<Seat>) -> Result<(), ()> {
         let mut state = self.state.lock();
         let place = state.resting.iter().position(|other| Arc::ptr_eq(other, seat)).ok_or(())?;
+        if seeded::bug("unlocks_before_it_leaves_its_seat") {
+            drop(state);
+            state = self.state.lock();
+        }
         state.resting.remove(place);
         self.leave(seat.number, state);
         Ok(())

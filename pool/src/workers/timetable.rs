@@ -2,6 +2,7 @@
 //! what ends a call and must not block.
 
 use crate::contain::contained;
+use crate::seeded;
 use crate::sync;
 use crate::sync::MutexGuard;
 #[cfg(not(loom))]
@@ -45,7 +46,13 @@ impl Set {
         if pending.is_some_and(|(pending, _)| pending <= time) {
             return;
         }
-        let later = pending.and_then(|alarm| state.alarms.remove(&alarm));
+        let mut later = pending.and_then(|alarm| state.alarms.remove(&alarm));
+        if seeded::bug("unlocks_before_it_replaces_an_alarm") {
+            drop(state);
+            state = self.state.lock();
+            let pending = state.accounts.get(&pool).and_then(|account| account.maintenance);
+            later = pending.and_then(|alarm| state.alarms.remove(&alarm)).or(later);
+        }
         let alarm = state.enter(pool, time, ring);
         state.accounts.entry(pool).or_default().maintenance = Some(alarm);
         self.rouse_timer(state, time);

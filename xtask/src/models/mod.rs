@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs};
-use table::{MODELS, Model};
+use table::{MODELS, Model, RACES};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -87,6 +87,7 @@ fn sequential() -> Result<()> {
     for Model { bug, .. } in MODELS {
         for binary in &binaries {
             let mut command = Command::new(binary);
+            command.args(RACES.iter().flat_map(|name| ["--skip", name]));
             command.env("CABRANK_SEEDED_BUG", bug).current_dir(workspace::root().join("pool"));
             let ended = process::within(&mut command, TESTS_LIMIT, &folder("seeded").join("run.log"))?;
             let summary = ended.output.lines().find(|line| line.starts_with("test result:")).unwrap_or("no result");
@@ -142,6 +143,8 @@ fn run_model(binary: &Path, model: &Model, bug: Option<&str>) -> Result<(Ended, 
     command
         .env("LOOM_MAX_PREEMPTIONS", model.preemptions.to_string())
         .env("CABRANK_SEEDED_BUG", bug.unwrap_or_default());
+    // A model's threads have small stacks, on which there is no room for a backtrace.
+    command.env("RUST_BACKTRACE", "0");
     let began = Instant::now();
     let ended = process::within(&mut command, LIMIT, &folder("loom").join("run.log"))?;
     Ok((ended, began.elapsed()))
