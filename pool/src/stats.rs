@@ -161,6 +161,11 @@ impl Histogram {
         self.buckets[0] += zeros;
     }
 
+    /// All of them together, in nanoseconds.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
     /// What was counted since it was as `before`.
     pub(crate) fn since(&self, before: &Self) -> Self {
         let mut since = self.clone();

@@ -142,10 +142,8 @@ impl<C, E> State<C, E> {
     ) {
         entry.last_used = now;
         self.counters.returned += 1;
-        let used = now.saturating_duration_since(entry.lent_at);
-        self.counters.use_time.record(used);
-        self.patience.used(used);
-        if entry.condemned.is_none() && entry.was_touched {
+        self.counters.use_time.record(now.saturating_duration_since(entry.lent_at));
+        if entry.was_touched && entry.condemned.is_none() {
             self.answered_at = Some(now);
             if entry.on_trial {
                 self.found_well(&mut entry, false, actions);
@@ -181,10 +179,7 @@ impl<C, E> State<C, E> {
     /// [`settle`](Self::settle) gives it to a waiter.
     #[inline]
     pub(crate) fn put(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
-        if self.slots.get(entry.slot_id).phase == Phase::Resetting {
-            self.answered_at = Some(now);
-        }
-        self.keep_promise(entry.slot_id, now, true);
+        self.keep_promise(entry.slot_id, now);
         if let Some(reason) = self.unwanted(&entry, now) {
             return self.close_entry(entry, reason, now, actions);
         }

@@ -30,11 +30,10 @@ use crate::queue::Queue;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase, SlotId, Slots};
 use crate::state::actions::{Action, Actions, Delivery};
-use crate::state::ageing::grace_after;
 use crate::state::flow::Flow;
 use crate::state::hope::Hope;
 use crate::state::patience::Patience;
-use crate::state::promises::{PromiseKind, Promises};
+use crate::state::promises::Promises;
 use crate::state::stalls::Stalls;
 use crate::stats::Stats;
 use crate::sync::after;
@@ -276,25 +275,6 @@ impl<C, E> State<C, E> {
         let closed: Vec<_> = self.idle.drain(..surplus).collect();
         for entry in closed {
             self.close_entry(entry, reason, now, actions);
-        }
-    }
-
-    fn promise(&mut self, slot: SlotId, now: Instant, kind: PromiseKind) {
-        self.promises.make(slot, kind, now, self.patience.spans(kind));
-    }
-
-    /// The call in `slot` has ended. `answered`: by the server, so that it tells how long answers take. One that was put off,
-    /// or whose end this process heard too late, tells nothing of that.
-    #[inline]
-    fn keep_promise(&mut self, slot: SlotId, now: Instant, answered: bool) {
-        if self.promises.is_empty() {
-            return;
-        }
-        let is_overdue = |at| grace_after(now.saturating_duration_since(at)).is_some();
-        let overslept = self.alarm.is_some_and(is_overdue) || self.calm_until.is_some_and(|until| now < until);
-        let Some(promise) = self.promises.keep(slot) else { return };
-        if answered && !overslept && !promise.was_spared() {
-            self.patience.answered(promise.kind, now.saturating_duration_since(promise.since), now);
         }
     }
 

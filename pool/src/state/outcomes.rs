@@ -8,6 +8,7 @@ use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
+use crate::state::ageing::grace_after;
 use crate::state::promises::PromiseKind;
 use crate::sync::after;
 use crate::waiter::Wake;
@@ -147,6 +148,31 @@ impl<C, E> State<C, E> {
     fn prove(&self, entry: &mut Entry<C>, now: Instant) {
         entry.proved = Proof { at: now, epoch: self.epoch };
         entry.fresh_until = after(now, self.rules.check_after);
+    }
+
+    pub(super) fn promise(&mut self, slot: SlotId, now: Instant, kind: PromiseKind) {
+        self.promises.make(slot, kind, now, self.patience.spans(kind));
+    }
+
+    /// The call in `slot`, if any, has ended well, and tells how long answers take. One that was put off, or whose end this
+    /// process heard too late, tells nothing of that.
+    #[inline]
+    pub(super) fn keep_promise(&mut self, slot: SlotId, now: Instant) {
+        if !self.promises.is_empty() {
+            self.answered_in(slot, now);
+        }
+    }
+
+    fn answered_in(&mut self, slot: SlotId, now: Instant) {
+        let is_overdue = |at| grace_after(now.saturating_duration_since(at)).is_some();
+        let overslept = self.alarm.is_some_and(is_overdue) || self.calm_until.is_some_and(|until| now < until);
+        let Some(promise) = self.promises.keep(slot) else { return };
+        if promise.kind == PromiseKind::Reset {
+            self.answered_at = Some(now);
+        }
+        if !overslept && !promise.was_spared() {
+            self.patience.answered(promise.kind, now.saturating_duration_since(promise.since), now);
+        }
     }
 
     /// A reset ended.

@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::state::promises::PromiseKind;
+use crate::stats::Histogram;
 use std::time::{Duration, Instant};
 
 /// What is remembered of the calls, and the limits that the user has set them.
@@ -13,6 +14,8 @@ pub(super) struct Patience {
     opens: Longest,
     open_mean: Mean,
     use_mean: Mean,
+    /// The loans that this mean was told from: how many, and how long all together, in nanoseconds.
+    uses: (u64, u64),
     connect_timeout: Duration,
     check_timeout: Duration,
     reset_timeout: Duration,
@@ -34,6 +37,7 @@ impl Patience {
             opens: Longest::default(),
             open_mean: Mean::default(),
             use_mean: Mean::default(),
+            uses: (0, 0),
             connect_timeout: config.connect_timeout,
             check_timeout: config.check_timeout,
             reset_timeout: config.reset_timeout,
@@ -46,7 +50,7 @@ impl Patience {
         match kind {
             PromiseKind::Open => {
                 self.opens.add(took, now);
-                self.open_mean.add(took);
+                self.open_mean.add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), 1);
             }
             PromiseKind::Check => self.checks.add(took, now),
             PromiseKind::Reset => self.resets.add(took, now),
@@ -54,9 +58,11 @@ impl Patience {
         }
     }
 
-    #[inline]
-    pub(super) fn used(&mut self, span: Duration) {
-        self.use_mean.add(span);
+    /// So many loans have ended so far. Looked at when somebody waits, to spare the way of a return.
+    pub(super) fn used(&mut self, loans: &Histogram) {
+        let (count, total) = (loans.count(), loans.total());
+        let (before, total_before) = std::mem::replace(&mut self.uses, (count, total));
+        self.use_mean.add(total.saturating_sub(total_before), count - before);
     }
 
     /// How long a waiter relies on a call that begins now.
@@ -124,10 +130,12 @@ impl Longest {
 struct Mean(u64);
 
 impl Mean {
-    #[inline]
-    fn add(&mut self, span: Duration) {
-        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).max(1);
-        self.0 = if self.0 == 0 { nanos } else { self.0 - self.0 / 8 + nanos / 8 };
+    /// So many more took so many nanoseconds together.
+    fn add(&mut self, total: u64, count: u64) {
+        let Some(mean) = total.checked_div(count).map(|mean| mean.max(1)) else { return };
+        let known = if self.0 == 0 { MEMORY } else { count.min(MEMORY) };
+        let added = mean / MEMORY * known + mean % MEMORY * known / MEMORY;
+        self.0 = (self.0 - self.0 / MEMORY * known).saturating_add(added);
     }
 
     fn get(&self) -> Duration {
@@ -135,6 +143,8 @@ impl Mean {
     }
 }
 
+/// How many calls or loans a mean remembers.
+const MEMORY: u64 = 8;
 const BUCKET: Duration = Duration::from_secs(60);
 /// A late call only has others asked beside it, so this may be short.
 const SHORTEST_LATE: Duration = Duration::from_millis(25);
@@ -195,12 +205,17 @@ mod tests {
     fn a_mean_follows_what_it_is_told() {
         let mut mean = Mean::default();
         assert_eq!(mean.get(), Duration::ZERO);
-        mean.add(8 * MS);
+        mean.add(8_000_000, 1);
         assert_eq!(mean.get(), 8 * MS);
-        (0..60).for_each(|_| mean.add(80 * MS));
+        (0..60).for_each(|_| mean.add(80_000_000, 1));
         assert!(mean.get() > 79 * MS && mean.get() <= 80 * MS, "{:?}", mean.get());
-        (0..20).for_each(|_| mean.add(Duration::MAX));
-        (0..500).for_each(|_| mean.add(Duration::ZERO));
+        (0..20).for_each(|_| mean.add(u64::MAX, 1));
+        (0..500).for_each(|_| mean.add(0, 1));
         assert!(mean.get() < MS, "{:?}", mean.get());
+        mean.add(0, 0);
+        mean.add(50_000_000, 5);
+        assert!(mean.get() > 5 * MS && mean.get() < 10 * MS, "{:?}", mean.get());
+        mean.add(1_000_000_000, 100);
+        assert!(mean.get() > 9 * MS && mean.get() <= 11 * MS, "{:?}", mean.get());
     }
 }

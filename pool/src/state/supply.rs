@@ -80,6 +80,7 @@ impl<C, E> State<C, E> {
     fn supply(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.one_wanted));
         self.check_idle(waiting, now, actions);
+        self.patience.used(&self.counters.use_time);
         self.flow.watch(self.sight(waiting, now), now);
         self.open_for(waiting, now, actions);
         self.make_room(waiting, now, actions);

@@ -71,6 +71,8 @@ fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
 fn a_connection_that_is_closing_keeps_its_slot_until_the_server_has_ended_the_session() {
     let server = FakeServer::new();
     let pool = pool_of(&server, 1);
+    // Nor is there a way to abort it, for somebody who waits.
+    server.without_abort_handles();
     server.next(Call::Close, Outcome::Never);
     PooledConnection::discard(pool.get().unwrap());
     eventually("the goodbye is under way", || server.now_in(Call::Close) == 1);

@@ -14,6 +14,7 @@ mod order;
 mod outage;
 mod panicking_destructors;
 mod panics;
+mod patience;
 mod product;
 mod regressions;
 mod runtime;
