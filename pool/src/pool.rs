@@ -183,7 +183,8 @@ impl<M: Manager> Pool<M> {
 
     /// Closes all connections that are open now: idle ones at once, lent ones when they come back. For new credentials, a
     /// failover, a schema change. After a permanent fault, such as a wrong password, the next attempt to connect is made
-    /// at once: call it when something was mended, not for each error, or a server may lock the account.
+    /// at once: call it when something was mended, not for each error, or a server may lock the account. The first new connection
+    /// is opened alone, the others when it was found well.
     #[doc(alias = "softEvictConnections")]
     #[doc(alias = "reset")]
     pub fn evict_all(&self) {
