@@ -14,6 +14,7 @@ mod loans;
 mod looks;
 mod ops;
 mod patience;
+mod rules;
 mod simulation;
 mod time;
 mod world;

@@ -1,0 +1,108 @@
+//! The rules of patience by hand, each as a short story in virtual time.
+
+use super::jobs::Work;
+use super::ops::Op::*;
+use super::ops::{End, Shape};
+use super::world::World;
+use crate::config::Config;
+use crate::gate::Refusal;
+use crate::slots::Phase;
+use std::time::Duration;
+
+const MS: Duration = Duration::from_millis(1);
+const WELL: End = End::Well;
+
+/// A world with so many idle connections, which must be checked before their next loan.
+fn stale(size: u32, max_size: u32) -> World {
+    let config = Config { max_size, check_after: Duration::ZERO, ..Config::default() };
+    let mut world = World::new(config, 0);
+    for _ in 0..size {
+        world.play(Get);
+        let mut steps = 0;
+        while world.lent.len() < world.borrowed() {
+            world.play(JobEnds(0, WELL));
+            world.play(Look(0));
+            steps += 1;
+            assert!(steps < 10, "nobody is served");
+        }
+    }
+    while !world.lent.is_empty() {
+        world.play(Return(0, Shape::Clean));
+    }
+    world.play(Pass(MS));
+    world
+}
+
+impl World {
+    fn borrowed(&self) -> usize {
+        self.lent.len() + self.waiting.len() + self.served.len()
+    }
+
+    fn count(&self, phase: Phase) -> usize {
+        self.state.slots.count(phase)
+    }
+
+    fn checks(&self) -> usize {
+        self.jobs.iter().filter(|job| job.fate.is_none() && matches!(job.work, Work::Check(_))).count()
+    }
+}
+
+#[test]
+fn one_question_without_an_answer_is_followed_by_two_and_then_by_four() {
+    let mut world = stale(8, 8);
+    world.play(Get);
+    for asked in [1, 3, 7, 8] {
+        assert_eq!((world.checks(), world.count(Phase::Opening)), (asked, 0));
+        world.play(Pass(25 * MS));
+    }
+    world.heal();
+}
+
+#[test]
+fn with_no_slot_free_one_lost_check_is_given_up_to_find_out() {
+    let mut world = stale(4, 4);
+    world.play(Get);
+    world.play(Pass(249 * MS));
+    assert_eq!((world.checks(), world.count(Phase::Opening)), (4, 0));
+    world.play(Pass(MS));
+    assert_eq!((world.checks(), world.count(Phase::Opening)), (3, 1));
+    world.heal();
+}
+
+#[test]
+fn none_is_given_up_that_began_before_the_last_answer() {
+    let mut world = stale(2, 2);
+    world.play(Get);
+    world.play(Get);
+    world.play(Pass(100 * MS));
+    // One of both answers. Its borrower keeps it, and the other has until its limit.
+    world.play(JobEnds(0, WELL));
+    world.play(Look(0));
+    world.play(Pass(800 * MS));
+    assert_eq!((world.checks(), world.count(Phase::Opening)), (1, 0));
+    world.heal();
+}
+
+#[test]
+fn a_stall_of_this_process_makes_no_call_late() {
+    let mut world = stale(2, 2);
+    world.play(Get);
+    world.play(Freeze(900 * MS));
+    assert_eq!((world.checks(), world.count(Phase::Opening)), (1, 0), "nobody else is asked, and nothing is given up");
+    world.play(JobEnds(0, WELL));
+    world.play(Look(0));
+    assert_eq!(world.lent.len(), 1);
+    world.heal();
+}
+
+#[test]
+fn an_answer_counts_from_when_it_is_given_though_another_died_meanwhile() {
+    let mut world = stale(2, 2);
+    world.play(Get);
+    world.play(Get);
+    world.play(JobEnds(0, End::Failed(Refusal::Unavailable)));
+    let answered = world.jobs.iter().position(|job| matches!(job.work, Work::Check(_))).expect("the other is checked");
+    world.play(JobEnds(answered, WELL));
+    assert_eq!(world.served.len(), 1, "it is not asked again");
+    world.heal();
+}
