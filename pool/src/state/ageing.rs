@@ -40,9 +40,7 @@ impl<C, E> State<C, E> {
         if let Some(stall) = stall.filter(|_| self.calm_until.is_none_or(|until| until + CALM_APART < now)) {
             self.calm_until = Some(stall.until);
         }
-        if let Some(since) = self.promises.ring(now, stall) {
-            self.open_is_late(since, now);
-        }
+        self.promises.ring(now, stall);
     }
 
     /// The maintenance: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is

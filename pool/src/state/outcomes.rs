@@ -73,15 +73,6 @@ impl<C, E> State<C, E> {
         self.tell_failure(cause, now, actions);
     }
 
-    /// An attempt to connect is late that began then. Nothing has failed yet, but who waits in vain is told.
-    pub(super) fn open_is_late(&mut self, since: Instant, now: Instant) {
-        if self.last_error.is_none() {
-            let under_way = now.saturating_duration_since(since);
-            let text = format!("an attempt to connect had no answer for {under_way:.1?} and goes on");
-            self.last_error = Some((Cause::seen(text), now));
-        }
-    }
-
     /// All is well again, unless something still stands between us and a connection.
     fn forget_error(&mut self, actions: &mut Actions<C, E>) {
         if self.gate.has_trouble() || self.gate.doubts_the_new() {

@@ -114,9 +114,7 @@ impl Promises {
     }
 
     /// An alarm rings: what is due by now is late, or lost. After a stall it is put off instead, at most twice for each call.
-    /// Returns since when an attempt to connect that is late from now on has been under way.
-    pub(super) fn ring(&mut self, now: Instant, stall: Option<Stall>) -> Option<Instant> {
-        let mut late_opening = None;
+    pub(super) fn ring(&mut self, now: Instant, stall: Option<Stall>) {
         while let Some(&(_, slot)) = self.due.first().filter(|(at, _)| *at <= now) {
             let Some(mut promise) = self.remove(slot) else { break };
             match stall {
@@ -131,12 +129,8 @@ impl Promises {
                     promise.lost |= promise.lost_at.is_some_and(|at| at <= now);
                 }
             }
-            if promise.kind == PromiseKind::Open && promise.late {
-                late_opening = Some(promise.since);
-            }
             self.insert(slot, promise);
         }
-        late_opening
     }
 
     /// When the next call that is in time will be late, or the next late one lost.
