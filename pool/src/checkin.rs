@@ -40,7 +40,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         if need == Need::Nothing && entry.condemned.is_none() {
             state.reset_skipped();
         }
-        state.check_in(entry, need == Need::Reset, now, actions);
+        state.check_in(entry, used, need == Need::Reset, now, actions);
     });
     shared.leave_to_worker();
 }

@@ -131,18 +131,20 @@ impl<C, E> State<C, E> {
         self.counters.wait_time.record(waited);
     }
 
-    /// A loan ends: the connection is closed, reset, or ready for the next, in the order that [`put`](Self::put) asks.
+    /// A loan ends that took `used`: the connection is closed, reset, or ready for the next, in the order that [`put`](Self::put)
+    /// asks.
     #[inline]
     pub(crate) fn check_in(
         &mut self,
         mut entry: Box<Entry<C>>,
+        used: Duration,
         needs_reset: bool,
         now: Instant,
         actions: &mut Actions<C, E>,
     ) {
         entry.last_used = now;
         self.counters.returned += 1;
-        self.counters.use_time.record(now.saturating_duration_since(entry.lent_at));
+        self.counters.use_time.record(used);
         if entry.was_touched && entry.condemned.is_none() {
             self.answered_at = Some(now);
             if entry.on_trial {

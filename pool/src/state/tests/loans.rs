@@ -29,7 +29,8 @@ impl World {
             if entry.condemned == Some(CloseReason::Broken) {
                 state.died(&entry);
             }
-            state.check_in(entry, matches!(shape, Shape::Soiled), now, actions)
+            let used = now - entry.lent_at;
+            state.check_in(entry, used, matches!(shape, Shape::Soiled), now, actions)
         };
         self.with_noted(end, |world, _| world.note_lifted());
         self.check();

@@ -206,7 +206,8 @@ impl World {
             if entry.condemned.is_some() {
                 state.died(&entry);
             }
-            state.check_in(entry, needs_reset, now, actions);
+            let used = now - entry.lent_at;
+            state.check_in(entry, used, needs_reset, now, actions);
         });
         self.pause(caller);
     }
