@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, swallowed_while_idle_they_cost_each_get_half_a_second_at_most);
     add!(cases, S, Server, swallowed_while_idle_they_cost_ten_threads_half_a_second_at_most);
+    add!(cases, S, Server, swallowed_before_an_eviction_their_goodbyes_make_room);
     add!(cases, S, Server, swallowed_under_a_query_it_ends_with_the_pool);
 }
 
 fn swallowed_while_idle_they_cost_each_get_half_a_second_at_most<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();
-    let pool = pool_of_ten(&subject, CHECK_AFTER);
+    let pool = pool_of_ten(&subject, CHECK_AFTER, MOST);
     let (hole, dead) = swallow::<S>(&subject, &pool);
     // One after the other, and none is given back, so that each might meet a dead one.
     let mut waits = Vec::new();
@@ -41,7 +42,7 @@ fn swallowed_while_idle_they_cost_each_get_half_a_second_at_most<S: Remote>() {
 fn swallowed_while_idle_they_cost_ten_threads_half_a_second_at_most<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();
-    let pool = pool_of_ten(&subject, CHECK_AFTER);
+    let pool = pool_of_ten(&subject, CHECK_AFTER, MOST);
     let (hole, dead) = swallow::<S>(&subject, &pool);
     let mut waits: Vec<Duration> = thread::scope(|scope| {
         let threads: Vec<_> = (0..10)
@@ -66,11 +67,32 @@ fn swallowed_while_idle_they_cost_ten_threads_half_a_second_at_most<S: Remote>()
     ));
 }
 
+/// Nobody answers the goodbyes, which hold every slot: they are given up for those who wait, long before their limit.
+fn swallowed_before_an_eviction_their_goodbyes_make_room<S: Remote>() {
+    let slack = Slack::begin();
+    let subject = S::new();
+    let pool = pool_of_ten(&subject, CHECK_AFTER, Duration::from_secs(60));
+    let (hole, dead) = swallow::<S>(&subject, &pool);
+    // The server cannot hear that the old sessions were given up.
+    subject.watch().expect("it has a server").allow(10);
+    pool.evict_all();
+    let mut waits = Vec::new();
+    let all: Vec<Guard<S>> = (0..10).map(|_| get::<S>(&pool, &mut waits)).collect();
+    drop(all);
+    are_short::<S>(&pool, &mut waits, &slack);
+    ends(&subject, &pool, hole, &dead);
+    figure(format!(
+        "10 black-holed flows evicted: failed gets 0, each get {:.0?} (median), {:.0?} (longest), 0 sessions left",
+        waits[waits.len() / 2],
+        waits[waits.len() - 1],
+    ));
+}
+
 /// Nothing bounds the query itself but the system's own patience with the flow; `close_within` does.
 fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();
-    let pool = pool_of_ten(&subject, Duration::from_secs(3600));
+    let pool = pool_of_ten(&subject, Duration::from_secs(3600), MOST);
     let (hole, dead) = swallow::<S>(&subject, &pool);
     thread::scope(|scope| {
         let mut waits = Vec::new();
@@ -96,14 +118,14 @@ fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
 }
 
 /// A pool of ten, all of them idle, by the container's own address.
-fn pool_of_ten<S: Remote>(subject: &S, check_after: Duration) -> SubjectPool<S> {
+fn pool_of_ten<S: Remote>(subject: &S, check_after: Duration, close_timeout: Duration) -> SubjectPool<S> {
     let server = subject.database().server();
     let Ok(address) = server.inner_address() else { skip("the server is not in a container of ours") };
     if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
         skip("the container's own address cannot be reached from here");
     }
     let pool = subject.pool_by(subject.database().url_at(address), |builder| {
-        builder.max_size(10).check_after(check_after).close_timeout(MOST)
+        builder.max_size(10).check_after(check_after).close_timeout(close_timeout)
     });
     drop((0..10).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
     pool
@@ -145,5 +167,5 @@ fn ends<S: Remote>(subject: &S, pool: &SubjectPool<S>, hole: BlackHole, dead: &[
 const CLOSING: Duration = Duration::from_secs(2);
 const CHECK_AFTER: Duration = Duration::from_millis(200);
 /// After which a check is not relied upon any more.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(250);
 const MOST: Duration = Duration::from_millis(500);
