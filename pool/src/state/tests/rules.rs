@@ -59,14 +59,17 @@ fn one_question_without_an_answer_is_followed_by_two_and_then_by_four() {
 }
 
 #[test]
-fn with_no_slot_free_one_lost_check_is_given_up_to_find_out() {
-    let mut world = stale(4, 4);
-    world.play(Get);
-    world.play(Pass(249 * MS));
-    assert_eq!((world.checks(), world.count(Phase::Opening)), (4, 0));
-    world.play(Pass(MS));
-    assert_eq!((world.checks(), world.count(Phase::Opening)), (3, 1));
-    world.heal();
+fn with_no_slot_free_one_lost_check_is_given_up_to_find_out_however_many_wait() {
+    for crowd in [1, 4] {
+        let mut world = stale(4, 4);
+        (0..crowd).for_each(|_| world.play(Get));
+        world.play(Pass(249 * MS));
+        assert_eq!((world.checks(), world.count(Phase::Opening)), (4, 0));
+        world.play(Pass(MS));
+        // In this world some calls cannot be aborted; then another is given up in its stead.
+        assert_eq!((world.count(Phase::Aborted), world.count(Phase::Opening)), (1, 1));
+        world.heal();
+    }
 }
 
 #[test]
