@@ -43,7 +43,7 @@ impl<M: Manager> Shared<M> {
             limit.on_abort(move || abort_handle.abort());
         }
         let fuse = limit.fuse();
-        self.with(began, |state, _| state.call_began(slot, fuse.downgrade(), began));
+        self.with(began, |state, actions| state.call_began(slot, fuse.downgrade(), began, actions));
         let alarm = limit.deadline().map(|due| self.end_at_limit(due, slot, fuse));
 
         let answer = contained(|| call(&limit));

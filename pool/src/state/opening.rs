@@ -96,7 +96,7 @@ impl<C, E> State<C, E> {
     }
 
     /// Gives up what runs in `slot`, so that its slot serves somebody. Returns whether there was something to give up.
-    fn abort(&mut self, slot: SlotId, now: Instant, actions: &mut Actions<C, E>) -> bool {
+    pub(super) fn abort(&mut self, slot: SlotId, now: Instant, actions: &mut Actions<C, E>) -> bool {
         let Some(&promise) = self.promises.get(slot) else { return false };
         let call = self.slots.get(slot).call.clone().filter(|call| call.strong_count() > 0);
         match (call, promise.kind) {

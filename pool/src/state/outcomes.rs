@@ -197,10 +197,13 @@ impl<C, E> State<C, E> {
     }
 
     /// A driver call begins in `slot`.
-    pub(crate) fn call_began(&mut self, slot: SlotId, call: Weak<Call>, now: Instant) {
-        self.slots.get(slot).call = Some(call);
-        if let Some(promise) = self.promises.get(slot) {
-            self.promises.begin(slot, now, self.patience.spans(promise.kind));
+    pub(crate) fn call_began(&mut self, slot: SlotId, call: Weak<Call>, now: Instant, actions: &mut Actions<C, E>) {
+        self.slots.get(slot).call = Some(Weak::clone(&call));
+        match self.promises.get(slot) {
+            // It was to make room before it had a thread, and came to one in the same moment.
+            Some(promise) if promise.aborting => actions.push(Action::Abort(slot, call)),
+            Some(promise) => self.promises.begin(slot, now, self.patience.spans(promise.kind)),
+            None => {}
         }
     }
 

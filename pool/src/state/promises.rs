@@ -33,7 +33,7 @@ pub(super) struct Promise {
     late: bool,
     lost: bool,
     /// It is being aborted: then its slot will serve the waiter.
-    aborting: bool,
+    pub(super) aborting: bool,
     /// How often its moments were put off because the process had stood still.
     spared: u8,
 }

@@ -5,7 +5,9 @@ use super::ops::{End, Op};
 use super::world::{Broken, World, borrower};
 use crate::config::Config;
 use crate::gate::Refusal;
+use crate::limit::Limit;
 use crate::queue::Queue;
+use crate::reason::CloseReason;
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
 use crate::sync;
@@ -92,6 +94,21 @@ fn clocks_that_were_read_before_others_that_came_first_are_no_freeze() {
     assert!(!state.compare_clocks(later.0, later.1));
     assert!(!state.compare_clocks(earlier.0, earlier.1));
     assert!(state.compare_clocks(now + Duration::from_millis(3), Duration::from_secs(200)), "this is one");
+}
+
+#[test]
+fn a_goodbye_that_is_to_make_room_and_begins_in_the_same_moment_is_aborted() {
+    let now = sync::now();
+    let mut state: State<(), Broken> = State::new(&Config::default(), now, Duration::ZERO, fastrand::Rng::with_seed(0));
+    let slot = state.slots.take(now);
+    state.closing(slot, CloseReason::Evicted, now);
+    let mut actions = Actions::new();
+    assert!(state.abort(slot, now, &mut actions));
+    assert!(matches!(actions[..], [Action::Hasten(_)]), "it has not begun");
+    let (limit, mut actions) = (Limit::new(&"test".into(), now, Duration::MAX), Actions::new());
+    state.call_began(slot, limit.fuse().downgrade(), now, &mut actions);
+    assert!(matches!(actions[..], [Action::Abort(aborted, _)] if aborted == slot));
+    assert_eq!(state.promises.tally().aborting, 1, "its slot will serve somebody");
 }
 
 #[test]

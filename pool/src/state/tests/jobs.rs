@@ -81,7 +81,7 @@ impl World {
             limit,
         });
         let now = self.now;
-        self.with(|state, _| state.call_began(slot, fuse.downgrade(), now));
+        self.with(|state, actions| state.call_began(slot, fuse.downgrade(), now, actions));
     }
 
     /// The call in `slot` is given up. Every fourth has no abort handle, and some openings look up a name.

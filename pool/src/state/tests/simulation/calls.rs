@@ -124,7 +124,7 @@ impl World {
                 self.server.ask(entry.slotted, now, &mut self.random)
             }
         };
-        self.with(|state, _| state.call_began(slot, weak, now));
+        self.with(|state, actions| state.call_began(slot, weak, now, actions));
         if matches!(self.calls[&number].work, Work::Open(_)) {
             let opening = self.openings();
             self.figures.attempt(now, opening);
