@@ -176,6 +176,18 @@ pub(crate) fn advance(span: Duration) -> Instant {
     })
 }
 
+/// Where chance comes from.
+#[cfg(not(loom))]
+pub(crate) fn random() -> fastrand::Rng {
+    fastrand::Rng::new()
+}
+
+/// In a model chance is the same each time, or a schedule that is played again would go another way.
+#[cfg(loom)]
+pub(crate) fn random() -> fastrand::Rng {
+    fastrand::Rng::with_seed(0)
+}
+
 /// The wall clock, as time since 1970. Only its jumps against [`now`] matter.
 #[cfg(not(loom))]
 pub(crate) fn wall() -> Duration {

@@ -80,7 +80,10 @@ fn write_off_against_return() {
         pool.with(sync::now(), |state, _| state.want_one());
         let worker = spawn_worker(&pool);
         let timer = spawn_timer(&pool);
+        let borrowers: Vec<_> =
+            (1..2 * EACH - 1).map(|_| spawn(&pool, |pool| get(&pool, FOREVER).map(checkin))).collect();
         get(&pool, FOREVER).map(checkin).expect("one attempt succeeds");
+        borrowers.into_iter().for_each(|borrower| borrower.join().unwrap().expect("so does this"));
         pool.close();
         worker.join().unwrap();
         timer.join().unwrap();

@@ -62,7 +62,7 @@ pub(crate) type OnOpen<M> =
 
 impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: Config, hooks: Hooks<M>, set: &WorkerSet, run: fn(Job<M>)) -> Arc<Self> {
-        let state = State::new(&config, sync::now(), sync::wall(), fastrand::Rng::new());
+        let state = State::new(&config, sync::now(), sync::wall(), sync::random());
         let (name, workers, process) = (Arc::from(&*config.name), Workers::new(set, run), Process::current());
         Arc::new(Self {
             manager,
