@@ -48,6 +48,23 @@ fn where_there_is_no_timer_either_those_who_wait_try_again() {
 }
 
 #[test]
+fn when_threads_can_be_had_again_each_job_that_waits_has_one_at_once() {
+    let set = set(LONG);
+    let pool = pool(&set);
+    set.0.is_full.store(true, SeqCst);
+    let submit = |_| {
+        let (hold, held) = channel::<()>();
+        pool.submit(Box::new(move || held.recv().unwrap_or_default()));
+        hold
+    };
+    let _holds: Vec<_> = (0..3).map(submit).collect();
+    assert_eq!(set.0.state.lock().busy, 0);
+    set.0.is_full.store(false, SeqCst);
+    set.0.retry();
+    assert_eq!(set.0.state.lock().busy, 3, "none waits for another, which may hang");
+}
+
+#[test]
 fn joining_finishes_what_is_queued_and_leaves_no_thread_after_the_last_pool() {
     let set = set(LONG);
     let (pool, other) = (pool(&set), pool(&set));
