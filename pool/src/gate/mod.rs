@@ -67,8 +67,8 @@ pub(crate) struct Standing {
     pub(crate) circulating: bool,
     /// How many are needed though loans come back.
     pub(crate) excess: usize,
-    /// Nothing was heard of the server for a while: then the pool is as good as cold.
-    pub(crate) quiet: bool,
+    /// How many attempts at the same time this server may be trusted with, by what was heard of it lately.
+    pub(crate) trust: usize,
 }
 
 impl Gate {
@@ -89,14 +89,14 @@ impl Gate {
 
     /// How many more attempts may start now.
     pub(crate) fn allowance(&self, now: Instant, standing: Standing) -> usize {
-        let Standing { taken, opening, circulating, excess, quiet } = standing;
+        let Standing { taken, opening, circulating, excess, trust } = standing;
         if let Some(trouble) = &self.trouble {
             // One probe at a time, when it is due. Attempts that were under way at the first failure may finish first.
             return usize::from(opening == 0 && now >= trouble.retry_at);
         }
         let below_ceiling = self.ceiling.map_or(usize::MAX, |ceiling| ceiling.saturating_sub(taken));
         let growth = if circulating { self.growth.max(excess) } else { usize::MAX };
-        let at_once = if self.cold || quiet { 1 } else { self.ramp.unwrap_or(usize::MAX).min(growth) };
+        let at_once = if self.cold { 1 } else { self.ramp.unwrap_or(usize::MAX).min(growth).min(trust) };
         below_ceiling.min(at_once.saturating_sub(opening))
     }
 

@@ -10,7 +10,7 @@ fn gate() -> (Gate, Instant) {
 }
 
 fn empty() -> Standing {
-    Standing { taken: 0, opening: 0, circulating: false, excess: 0, quiet: false }
+    Standing { taken: 0, opening: 0, circulating: false, excess: 0, trust: usize::MAX }
 }
 
 /// A gate behind which a connection was opened and found well.
@@ -36,7 +36,7 @@ fn a_cold_pool_opens_one_and_when_that_is_found_well_all_it_wants() {
 fn where_nobody_waits_who_could_look_the_first_success_is_enough() {
     let (gate, now) = warm();
     assert_eq!(gate.allowance(now, empty()), usize::MAX);
-    assert_eq!(gate.allowance(now, Standing { quiet: true, ..empty() }), 1, "but not after a silence");
+    assert_eq!(gate.allowance(now, Standing { trust: 1, ..empty() }), 1, "but not after a silence");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn after_an_eviction_or_a_permanent_fault_one_goes_first() {
 #[test]
 fn while_loans_go_on_what_they_leave_unserved_is_opened_at_once() {
     let (gate, now) = warm();
-    let standing = Standing { taken: 1, opening: 1, circulating: true, excess: 20, quiet: false };
+    let standing = Standing { taken: 1, opening: 1, circulating: true, excess: 20, trust: usize::MAX };
     assert_eq!(gate.allowance(now, standing), 19);
 }
 

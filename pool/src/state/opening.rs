@@ -140,7 +140,7 @@ impl<C, E> State<C, E> {
         } else {
             // Two for one who waits: the first may hang.
             let for_waiters = if demand.unserved > 0 { demand.unserved.max(2) } else { 0 };
-            for_waiters + self.rules.min_idle
+            for_waiters.min(self.trust(now)) + self.rules.min_idle
         };
         (demand.owed + demand.shortfall).min(most.saturating_sub(self.promises.tally().openings))
     }
@@ -150,8 +150,8 @@ impl<C, E> State<C, E> {
         // An attempt that hangs for good tells nothing of how full the server is.
         let hung = self.slots.count(Phase::Opening) - self.promises.tally().openings;
         let excess = if circulating && demand.unserved > 0 { self.excess(demand) } else { 0 };
-        let quiet = self.is_quiet(now);
-        Standing { taken: self.slots.taken() - hung, opening: demand.opening, circulating, excess, quiet }
+        let trust = self.trust(now);
+        Standing { taken: self.slots.taken() - hung, opening: demand.opening, circulating, excess, trust }
     }
 
     /// How many openings are needed beside the loans that will have come back by the time that one ends.
@@ -175,6 +175,19 @@ impl<C, E> State<C, E> {
             waiting,
             opening,
         }
+    }
+
+    /// How many attempts at the same time the server may be trusted with: one where nothing was heard of it lately, and a few where it
+    /// answers but has let nobody in since the first in the queue began to wait. A success is followed by as many as are needed.
+    fn trust(&self, now: Instant) -> usize {
+        if self.is_quiet(now) {
+            return 1;
+        }
+        let lets_in = self.opened_at.is_some_and(|at| {
+            let is_recent = now.saturating_duration_since(at) < self.patience.mean_opening();
+            is_recent || self.queue.head_since().is_none_or(|since| since <= at)
+        });
+        if lets_in { usize::MAX } else { MOST_UNPROVED }
     }
 
     /// Has nothing been heard of the server for a while, or since there was reason to doubt it?
@@ -218,5 +231,7 @@ impl<C, E> State<C, E> {
 const MOST_LOST: usize = 8;
 /// How many are opened at the same time that nobody waits for.
 const MOST_AHEAD: usize = 8;
+/// How many attempts go first where nothing was opened lately.
+const MOST_UNPROVED: usize = 4;
 /// A server that was not heard of for so long may be there no longer.
 const QUIET: Duration = Duration::from_secs(1);

@@ -27,7 +27,7 @@ proptest! {
                 after_outage = outage == Some(Refusal::Unavailable);
                 outage = None;
             }
-            let standing = |opening| Standing { taken, opening, circulating: false, excess: 0, quiet: false };
+            let standing = |opening| Standing { taken, opening, circulating: false, excess: 0, trust: usize::MAX };
             if let Some(kind) = outage {
                 let due = gate.retry_at().expect("an outage has a next probe");
                 prop_assert!(due <= now + Duration::from_secs(30));

@@ -62,6 +62,12 @@ fn a_silent_server_gets_few_attempts() {
             .until(WARM + s(12))
             .bounds(Bounds { judged_attempts: Some(8), at_once: Some(5), ..Bounds::default() })
     };
+    // A loan ends shortly before, so the server was heard of just now.
+    let heard = |waiters| {
+        let short = Group { begins: WARM + ms(5), rounds: 1, loan: (ms(1_900), ms(1_900)), ..Group::of(1) };
+        let scenario = warm(waiters).group(short);
+        Scenario { name: format!("{}, heard of just now", scenario.name), ..scenario }
+    };
     let gone = |borrowers| {
         let waiters = Group { begins: WARM + s(2), patience: s(2), ..Group::of(borrowers) };
         Scenario::warm(format!("10 idle on dead lines, {borrowers} borrowers of 2 s"), 10, 10)
@@ -78,6 +84,8 @@ fn a_silent_server_gets_few_attempts() {
         cold("silent from the start, 20 borrowers of 2 s again and again", 20),
         warm(10),
         warm(40),
+        heard(10),
+        heard(40),
     ];
     play("silent servers", table);
 }
@@ -214,11 +222,11 @@ fn growth_follows_how_long_loans_are() {
         cold.group(long).bounds(longest(5_000)),
         warm("20 borrowers of 10 s, log-in 2 s, pool of 20, one is open", 20, 1, s(2))
             .group(later.clone())
-            .bounds(longest(2_600)),
+            .bounds(longest(4_200)),
         warm("one lent for 10 s, then 20 of 10 s, log-in 2 s, pool of 21", 21, 1, s(2))
             .group(lent_one)
             .group(later)
-            .bounds(longest(2_640)),
+            .bounds(longest(4_200)),
     ];
     play("growth", table);
 }
