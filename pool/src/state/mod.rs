@@ -11,6 +11,7 @@ pub(crate) mod actions;
 pub(crate) mod ageing;
 mod flow;
 mod hope;
+mod idle;
 mod loans;
 mod opening;
 mod outcomes;
@@ -211,57 +212,6 @@ impl<C, E> State<C, E> {
         // From here on it counts as lent.
         self.counters.checked_out_after_waiting += 1;
         actions.push(Action::Wake(self.queue.deliver(Delivery::Connection(entry))));
-    }
-
-    /// The newest idle connection, if it is fresh. Dead ones on the way to it are closed.
-    #[inline]
-    fn pop_fresh(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
-        loop {
-            let top = self.idle.last()?;
-            if let Some(reason) = self.unwanted(top, now) {
-                let entry = self.idle.pop()?;
-                self.close_entry(entry, reason, now, actions);
-            } else if self.is_fresh(top, now) {
-                return self.idle.pop();
-            } else {
-                return None;
-            }
-        }
-    }
-
-    /// A fresh idle connection beneath those that must be checked first. The newest of these is checked meanwhile, or they would
-    /// lie there.
-    fn pop_beneath(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
-        let is_good = |entry: &Entry<C>| self.unwanted(entry, now).is_none() && self.is_fresh(entry, now);
-        let place = self.idle.iter().rposition(|entry| is_good(entry))?;
-        let entry = self.idle.remove(place);
-        if self.promises.tally().asked == 0 {
-            self.check_the_newest(now, actions);
-        }
-        Some(entry)
-    }
-
-    #[inline]
-    fn is_fresh(&self, entry: &Entry<C>, now: Instant) -> bool {
-        entry.proved.epoch == self.epoch && entry.fresh_until.is_none_or(|until| now <= until)
-    }
-
-    /// Why this connection must not go on, if so. The order matters: the first reason is the one that is told.
-    #[inline]
-    fn unwanted(&self, entry: &Entry<C>, now: Instant) -> Option<CloseReason> {
-        if let Some(reason) = entry.condemned {
-            Some(reason)
-        } else if self.closed {
-            Some(CloseReason::PoolClosed)
-        } else if entry.generation != self.generation {
-            Some(CloseReason::Evicted)
-        } else if self.surplus() > 0 {
-            Some(CloseReason::Surplus)
-        } else if entry.is_expired(now) {
-            Some(CloseReason::Expired)
-        } else {
-            None
-        }
     }
 
     fn close_entry(&mut self, entry: Box<Entry<C>>, reason: CloseReason, now: Instant, actions: &mut Actions<C, E>) {

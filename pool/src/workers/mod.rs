@@ -6,6 +6,7 @@
 
 mod accounts;
 mod lane;
+mod life;
 #[cfg(all(test, loom))]
 mod play;
 mod process;

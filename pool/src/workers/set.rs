@@ -1,11 +1,10 @@
-//! A set of workers: who gets a job, who rests, and when a thread is started.
+//! A set of workers: who gets a job, and when a thread is started.
 //!
-//! Its alarms are in `timetable.rs`, what it keeps of each pool in `accounts.rs`.
+//! A worker's life is in `life.rs`, the alarms are in `timetable.rs`, and what is kept of each pool is in `accounts.rs`.
 
 use crate::contain::contained;
-use crate::seeded;
 use crate::sync;
-use crate::sync::{AtomicBool, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, after};
+use crate::sync::{AtomicBool, Condvar, JoinHandle, Mutex, MutexGuard, Ordering};
 use crate::workers::accounts::Account;
 use crate::workers::seat::{Order, Seat};
 use crate::workers::timetable::{Alarm, Ring, Timer};
@@ -26,7 +25,7 @@ pub(super) struct Task {
 
 pub(super) struct Set {
     /// How long a worker rests before it ends.
-    rest: Duration,
+    pub(super) rest: Duration,
     pub(super) state: Mutex<SetState>,
     /// The timer has something new to look at.
     pub(super) timetable: Condvar,
@@ -192,81 +191,10 @@ impl Set {
     }
 
     #[cold]
-    fn relieve(self: &Arc<Self>, state: MutexGuard<'_, SetState>) {
+    pub(super) fn relieve(self: &Arc<Self>, state: MutexGuard<'_, SetState>) {
         self.starved.store(false, Ordering::Release);
         if state.timer == Timer::Absent && !state.alarms.is_empty() {
             self.rouse_timer(state, sync::now());
-        }
-    }
-
-    /// One worker's life: job after job, each by an order to its seat, and rest between them.
-    pub(super) fn work(self: &Arc<Self>, seat: &Arc<Seat>) {
-        let mut order = seat.wait(None);
-        loop {
-            order = match order {
-                Some(Order::Work(task)) => {
-                    let pool = task.pool;
-                    task.run();
-                    self.done(seat, pool)
-                }
-                Some(Order::Leave) => return self.leave(seat.number, self.state.lock()),
-                // Nobody called for long.
-                None => match self.retire(seat) {
-                    Ok(()) => return,
-                    Err(()) => seat.wait(None),
-                },
-            }
-        }
-    }
-
-    /// A worker has done its job. Its next is one that is queued; else it rests, or ends if no pool is open.
-    fn done(self: &Arc<Self>, seat: &Arc<Seat>, pool: usize) -> Option<Order> {
-        let mut state = self.state.lock();
-        state.job_ended(pool);
-        if state.joining > 0 {
-            self.ended.notify_all();
-        }
-        if let Some(task) = state.next_job() {
-            return Some(Order::Work(task));
-        }
-        if self.is_starved() {
-            self.relieve(state);
-            state = self.state.lock();
-        }
-        self.rest(seat, state)
-    }
-
-    /// Rests until there is an order. `None`: there was none for long.
-    pub(super) fn rest(&self, seat: &Arc<Seat>, mut state: MutexGuard<'_, SetState>) -> Option<Order> {
-        if state.open == 0 {
-            return Some(Order::Leave);
-        }
-        state.resting.push(Arc::clone(seat));
-        drop(state);
-        seat.wait(after(sync::now(), self.rest))
-    }
-
-    /// A worker has rested for long enough, and ends. An error: somebody has taken its seat from those that rest, and an order is
-    /// on its way.
-    fn retire(&self, seat: &Arc<Seat>) -> Result<(), ()> {
-        let mut state = self.state.lock();
-        let place = state.resting.iter().position(|other| Arc::ptr_eq(other, seat)).ok_or(())?;
-        if seeded::bug("unlocks_before_it_leaves_its_seat") {
-            drop(state);
-            state = self.state.lock();
-        }
-        state.resting.remove(place);
-        self.leave(seat.number, state);
-        Ok(())
-    }
-
-    /// A thread ends.
-    pub(super) fn leave(&self, number: u64, mut state: MutexGuard<'_, SetState>) {
-        if let Some(Some(handle)) = state.threads.remove(&number) {
-            state.keep_for_joining(handle);
-        }
-        if state.joining > 0 {
-            self.ended.notify_all();
         }
     }
 }
@@ -296,7 +224,7 @@ impl SetState {
     }
 
     /// While a pool is open nobody waits for threads: this one is left to the operating system.
-    fn keep_for_joining(&mut self, handle: JoinHandle<()>) {
+    pub(super) fn keep_for_joining(&mut self, handle: JoinHandle<()>) {
         if self.open == 0 {
             self.over.retain(|over| !over.is_finished());
             self.over.push(handle);
