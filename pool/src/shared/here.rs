@@ -6,6 +6,7 @@ use crate::contain::contained;
 use crate::limit::{Fuse, Limit};
 use crate::manager::{AbortHandle, Manager};
 use crate::slots::SlotId;
+use crate::state::ageing::last_look;
 use crate::sync;
 use crate::sync::Mutex;
 use std::sync::Arc;
@@ -17,10 +18,18 @@ pub(super) struct CallsHere(Mutex<Watched>);
 
 #[derive(Default)]
 struct Watched {
-    /// When each must be over. In no order, for there are never more than threads.
-    calls: Vec<(Instant, SlotId, Fuse)>,
+    /// In no order, for there are never more than threads.
+    calls: Vec<CallHere>,
     /// Is the alarm ordered? It is not cancelled when the calls have ended: then the next need not order it.
     is_ordered: bool,
+}
+
+struct CallHere {
+    /// When the timer ends it: at its limit first, then at the end of its last look.
+    due: Instant,
+    has_last_look: bool,
+    slot: SlotId,
+    fuse: Fuse,
 }
 
 impl<M: Manager> Shared<M> {
@@ -41,7 +50,7 @@ impl<M: Manager> Shared<M> {
         }
         if let Some(deadline) = limit.deadline() {
             let mut watched = self.calls_here.0.lock();
-            watched.calls.push((deadline, slot, limit.fuse()));
+            watched.calls.push(CallHere { due: deadline, has_last_look: false, slot, fuse: limit.fuse() });
             let is_ordered = std::mem::replace(&mut watched.is_ordered, true);
             drop(watched);
             if !is_ordered {
@@ -53,7 +62,7 @@ impl<M: Manager> Shared<M> {
 
         let mut watched = self.calls_here.0.lock();
         // No two calls run in one slot at a time.
-        if let Some(place) = watched.calls.iter().position(|(_, other, _)| *other == slot) {
+        if let Some(place) = watched.calls.iter().position(|call| call.slot == slot) {
             watched.calls.swap_remove(place);
         }
         drop(watched);
@@ -74,16 +83,29 @@ impl<M: Manager> Shared<M> {
     fn end_calls_here(self: &Arc<Self>) {
         let now = sync::now();
         let mut watched = self.calls_here.0.lock();
-        let (over, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut watched.calls).into_iter().partition(|(deadline, ..)| *deadline <= now);
-        let next = left.iter().map(|(deadline, ..)| *deadline).min();
-        (watched.calls, watched.is_ordered) = (left, next.is_some());
+        let over = watched.take_over(now);
+        let next = watched.calls.iter().map(|call| call.due).min();
+        watched.is_ordered = next.is_some();
         drop(watched);
-        for (_, slot, fuse) in over {
-            self.end_call(slot, &fuse);
+        for call in over {
+            self.end_call(call.slot, &call.fuse);
         }
         if let Some(next) = next {
             self.end_calls_here_at(next);
         }
+    }
+}
+
+impl Watched {
+    /// Takes out the calls that must end by `now`. One whose limit has passed gets a moment more first, as in a worker: to return what
+    /// it may have had for long if this process stood still.
+    fn take_over(&mut self, now: Instant) -> Vec<CallHere> {
+        for call in self.calls.iter_mut().filter(|call| call.due <= now && !call.has_last_look) {
+            call.due = now + last_look(now.saturating_duration_since(call.due));
+            call.has_last_look = true;
+        }
+        let (over, left) = std::mem::take(&mut self.calls).into_iter().partition(|call| call.due <= now);
+        self.calls = left;
+        over
     }
 }

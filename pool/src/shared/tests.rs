@@ -234,4 +234,29 @@ fn the_timer_leaves_the_end_of_a_pool_and_what_is_the_users_to_a_worker() {
     assert_eq!(book.manager_was_dropped_by.lock().as_deref(), Some("cabrank-worker"));
 }
 
+#[test]
+fn a_reset_in_the_returning_thread_that_was_answered_during_a_stall_is_not_aborted() {
+    let set = set();
+    let (pool, book) = pool(&set, 1);
+    let held = pool.get().unwrap();
+    let shared = pool.shared();
+    let abort_handle: Arc<dyn AbortHandle> = Arc::new(Handle(Arc::clone(&book)));
+    let reset = |has_answer: bool| {
+        let outcome = shared.call_here(0, Duration::from_millis(20), Some(&abort_handle), |limit| {
+            // No alarm rings in this time.
+            set.while_locked(|| std::thread::sleep(Duration::from_millis(250)));
+            let (tell, told) = channel();
+            shared.workers.at(sync::now(), move || tell.send(()).unwrap());
+            told.recv_timeout(LONG).expect("the timer is there, and the call's own alarm has rung before");
+            if !has_answer {
+                eventually("its last look ends", || limit.is_over());
+            }
+        });
+        (outcome.over, book.aborts.load(SeqCst))
+    };
+    assert_eq!(reset(true), (false, 0));
+    assert_eq!(reset(false), (true, 1));
+    drop(held);
+}
+
 const LONG: Duration = Duration::from_secs(10);
