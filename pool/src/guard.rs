@@ -74,11 +74,16 @@ impl<M: Manager> PooledConnection<M> {
         this.condemn();
     }
 
-    /// Takes the connection out of the pool for good. It no longer counts, and the pool may open another.
+    /// Takes the connection out of the pool for good. It no longer counts, and the pool may open another. In a child of `fork` the
+    /// parent's pool still counts it, and no handler is told.
     #[doc(alias = "take")]
     #[doc(alias = "hijack")]
     pub fn detach(mut this: Self) -> M::Connection {
-        let (shared, entry) = this.held.take().expect(LENT).into_entry();
+        let held = this.held.take().expect(LENT);
+        if !held.slotted.slot.shared().is_at_home() {
+            return held.leave_all_but_connection_to_parent();
+        }
+        let (shared, entry) = held.into_entry();
         let Entry {
             slotted: SlottedConnection { conn, .. }, slot_id, abort_handle, id, opened_at, lent_at, uses, ..
         } = *entry;
@@ -89,10 +94,8 @@ impl<M: Manager> PooledConnection<M> {
         // Told before the slot is free, so that a handler never hears of more connections than there may be.
         shared.emit(|events| events.checked_in(&CheckedIn { pool, id, used }));
         shared.emit(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses: uses + 1 }));
-        if shared.is_at_home() {
-            shared.with(now, |state, _| state.detached(slot_id, now));
-            shared.leave_to_worker();
-        }
+        shared.with_at_home(now, |state, _| state.detached(slot_id, now));
+        shared.leave_to_worker();
         conn
     }
 

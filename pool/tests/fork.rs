@@ -2,9 +2,10 @@
 //! children behind for a moment.
 #![cfg(unix)]
 
-use cabrank::{GetError, Limit, Manager, PooledConnection};
+use cabrank::{CheckedIn, ConnectionClosed, EventHandler, GetError, Limit, Manager, PooledConnection};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
@@ -134,6 +135,39 @@ fn the_parent_goes_on_though_its_child_drops_a_guard_and_discards_another() {
     loans.borrow_mut().clear();
     let again: Vec<_> = (0..2).map(|_| pool.get().unwrap()).collect();
     assert!(again.iter().all(|conn| own.contains(&PooledConnection::id(conn))), "they are the same connections");
+}
+
+#[test]
+fn a_connection_that_a_child_detaches_is_told_to_nobody_and_costs_its_parent_nothing() {
+    /// Counts the ends of loans and connections.
+    #[derive(Default)]
+    struct Ends(AtomicUsize);
+    impl EventHandler for Ends {
+        fn checked_in(&self, _: &CheckedIn<'_>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+        fn closed(&self, _: &ConnectionClosed<'_>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    for pool_is_dropped in [false, true] {
+        let ends = Arc::new(Ends::default());
+        let pool = Pool::builder().max_size(1).event_handler(Arc::clone(&ends) as _).build(Counting).unwrap();
+        let held = RefCell::new(Some(pool.get().unwrap()));
+        let pool = (!pool_is_dropped).then_some(pool);
+        in_a_child(|| {
+            let before = (ENDED.load(SeqCst), MANAGERS_DROPPED.load(SeqCst));
+            let conn = PooledConnection::detach(held.borrow_mut().take().unwrap());
+            assert_eq!((ENDED.load(SeqCst), MANAGERS_DROPPED.load(SeqCst)), before);
+            drop(conn);
+            assert_eq!(ENDED.load(SeqCst), before.0 + 1, "it was the child's own");
+            assert_eq!(ends.0.load(SeqCst), 0, "a handler was told");
+        });
+        assert!(pool.is_none_or(|pool| pool.stats().in_use == 1), "the parent's own loan goes on");
+        assert_eq!(ends.0.load(SeqCst), 0);
+        drop(held);
+        assert!(ends.0.load(SeqCst) >= 1);
+    }
 }
 
 #[test]

@@ -76,6 +76,14 @@ impl<M: Manager> Held<M> {
         std::mem::forget(self);
     }
 
+    /// In a child of `fork`, for one who detaches it: the connection alone. The slot, the pool and the abort handle are the parent's.
+    #[cold]
+    pub(crate) fn leave_all_but_connection_to_parent(self) -> M::Connection {
+        let Entry { slotted: SlottedConnection { conn, slot }, abort_handle, .. } = self.unbox();
+        std::mem::forget((slot, abort_handle));
+        conn
+    }
+
     /// To be taken apart.
     pub(crate) fn unbox(self) -> Entry<SlottedConnection<M>> {
         *self.0
