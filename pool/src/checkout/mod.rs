@@ -34,7 +34,7 @@ pub(crate) fn checkout<M: Manager>(
     call_site: &'static Location<'static>,
 ) -> Result<Held<M>, GetError<M::Error>> {
     if shared.workers.is_current() {
-        return Err(refusal::refuse_hook(shared));
+        return Err(refusal::refuse_hook(shared, sync::thread_mark(|| drop(own_waiter()))));
     }
     if !shared.is_at_home() {
         return Err(GetError::Forked);
@@ -84,7 +84,7 @@ pub(crate) fn try_checkout<M: Manager>(
             Claim::Closed => (RefusalReason::Closed, None),
         };
         let waited = now.saturating_duration_since(request.start);
-        refusal::tell(shared, reason, waited, error.as_deref().map(|error| error as _));
+        refusal::tell(shared, request.borrower.thread, reason, waited, error.as_deref().map(|error| error as _));
         return None;
     }
 }

@@ -8,7 +8,6 @@ use crate::shared::Shared;
 use crate::slots::Borrower;
 use crate::state::reports::Snapshot;
 use crate::sync;
-use std::cell::Cell;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,11 +56,11 @@ impl<E: Error + Send + Sync + 'static> Unserved<E> {
                 GetError::Overloaded(report)
             }
             Refusal::Connect(error) => {
-                tell(shared, RefusalReason::Connect, waited, Some(&*error));
+                tell(shared, borrower.thread, RefusalReason::Connect, waited, Some(&*error));
                 GetError::Connect(error)
             }
             Refusal::Closed => {
-                tell(shared, RefusalReason::Closed, waited, None);
+                tell(shared, borrower.thread, RefusalReason::Closed, waited, None);
                 GetError::Closed
             }
         }
@@ -70,25 +69,20 @@ impl<E: Error + Send + Sync + 'static> Unserved<E> {
 
 /// A hook or a manager's method asked for a connection.
 #[cold]
-pub(super) fn refuse_hook<M: Manager>(shared: &Arc<Shared<M>>) -> GetError<M::Error> {
+pub(super) fn refuse_hook<M: Manager>(shared: &Arc<Shared<M>>, thread: usize) -> GetError<M::Error> {
     shared.with(sync::now(), |state, _| state.called_from_hook());
-    tell(shared, RefusalReason::CalledFromHook, Duration::ZERO, None);
+    tell(shared, thread, RefusalReason::CalledFromHook, Duration::ZERO, None);
     GetError::CalledFromHook
 }
 
-/// Tells the handlers of a refusal that is neither a time-out nor overload.
+/// Tells the handlers of a request that was refused in this `thread`.
 #[cold]
 pub(super) fn tell<M: Manager>(
     shared: &Arc<Shared<M>>,
+    thread: usize,
     reason: RefusalReason,
     waited: Duration,
     error: Option<&(dyn Error + 'static)>,
 ) {
-    thread_local!(static TELLING: Cell<bool> = const { Cell::new(false) });
-    // A handler that asks for a connection itself, and is refused, would hear of that, ask again, and so on.
-    // In a child of `fork` a handler may wait for a thread that is not there.
-    if shared.is_at_home() && !TELLING.replace(true) {
-        shared.emit(|events| events.refused(&Refused { pool: &shared.config.name, reason, waited, error }));
-        TELLING.set(false);
-    }
+    shared.emit_refused(thread, &Refused { pool: &shared.config.name, reason, waited, error });
 }

@@ -17,7 +17,7 @@ pub(crate) use job::Job;
 
 use crate::config::Config;
 use crate::contain::contained;
-use crate::event::EventHandler;
+use crate::event::{EventHandler, Refused};
 use crate::limit::Fuse;
 use crate::manager::Manager;
 use crate::seeded;
@@ -38,6 +38,8 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) hooks: Hooks<M>,
     pub(crate) workers: Workers<Job<M>>,
     calls_here: CallsHere,
+    /// The threads in which the handlers hear of a refusal now.
+    hear_of_refusals: Mutex<Vec<usize>>,
     /// The process that built this pool.
     process: Process,
     /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
@@ -71,6 +73,7 @@ impl<M: Manager> Shared<M> {
             hooks,
             workers,
             calls_here: CallsHere::default(),
+            hear_of_refusals: Mutex::default(),
             process,
             state: Mutex::new(state),
             child: OnceLock::new(),
@@ -243,6 +246,23 @@ impl<M: Manager> Shared<M> {
         if let Some(events) = &self.hooks.events {
             let _ = contained(|| event(&**events));
         }
+    }
+
+    /// Hands a refusal in this `thread` to the handlers. A handler that asks this pool meanwhile, and is refused, would hear of that,
+    /// ask again, and so on: such a refusal is counted alone. In a child of `fork` a handler may wait for a thread that is not there.
+    #[cold]
+    pub(crate) fn emit_refused(&self, thread: usize, refused: &Refused<'_>) {
+        if !self.is_at_home() {
+            return;
+        }
+        let mut threads = self.hear_of_refusals.lock();
+        if threads.contains(&thread) {
+            return;
+        }
+        threads.push(thread);
+        drop(threads);
+        self.emit(|events| events.refused(refused));
+        self.hear_of_refusals.lock().retain(|other| *other != thread);
     }
 }
 

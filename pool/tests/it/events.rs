@@ -97,6 +97,39 @@ fn an_event_handler_may_use_the_pool() {
 }
 
 #[test]
+fn a_request_that_another_pools_handler_makes_of_a_refusal_is_told_too() {
+    /// Asks the other pool when it hears that its own has refused.
+    #[derive(Default)]
+    struct AsksTheOther(Mutex<Option<crate::support::Pool>>, Mutex<Vec<cabrank::RefusalReason>>);
+    impl cabrank::EventHandler for AsksTheOther {
+        fn refused(&self, event: &cabrank::Refused<'_>) {
+            self.1.lock().unwrap().push(event.reason);
+            let other = self.0.lock().unwrap().clone().expect("it has the other");
+            assert!(other.get().unwrap_err().is_closed());
+        }
+    }
+    let server = FakeServer::new();
+    let handlers = [Arc::new(AsksTheOther::default()), Arc::new(AsksTheOther::default())];
+    let pools =
+        handlers.each_ref().map(|own| builder().event_handler(own.clone()).build_lazy(server.manager()).unwrap());
+    for (handler, other) in handlers.iter().zip(pools.iter().rev()) {
+        *handler.0.lock().unwrap() = Some(other.clone());
+        other.close();
+    }
+    assert!(pools[0].get().unwrap_err().is_closed());
+    // The second handler's own request, of the first pool, is the one that is counted alone.
+    let told = handlers.each_ref().map(|handler| handler.1.lock().unwrap().clone());
+    assert_eq!(told, [[cabrank::RefusalReason::Closed]; 2]);
+    assert_eq!(pools.each_ref().map(|pool| pool.stats().refused_closed), [2, 1]);
+    // What was refused while nobody hears of another is told again.
+    assert!(pools[0].get().unwrap_err().is_closed());
+    assert_eq!(handlers[0].1.lock().unwrap().len(), 2);
+    for handler in &handlers {
+        handler.0.lock().unwrap().take();
+    }
+}
+
+#[test]
 fn every_request_ends_in_one_counter_and_one_event() {
     let server = FakeServer::new();
     let recorder = server.recorder();
