@@ -17,7 +17,8 @@ use std::time::Duration;
 /// # Order
 ///
 /// Each request for a connection ends in exactly one of `checked_out`, `timed_out`, `overloaded` and `refused`, as it does in one of
-/// the counters of [`Stats`](crate::Stats).
+/// the counters of [`Stats`](crate::Stats). With one exception: a request that `refused` itself makes of its own pool, and that is
+/// refused, ends in a counter alone.
 ///
 /// The events of one connection come in the order of its life: `opened` before its first `checked_out`, `checked_in` before its next
 /// `checked_out`, `closed` after all others and before its slot is free for the next `opened`. Of a connection that the pool aborts
@@ -51,8 +52,51 @@ pub trait EventHandler: Send + Sync + 'static {
     fn overloaded(&self, report: &Report) {
         let _ = report;
     }
-    /// A request was refused for another reason. What a handler asks for itself while it hears of this, and is refused, is not
-    /// told.
+    /// A request was refused for another reason. If this handler asks the same pool for a connection and is refused, that is counted
+    /// and not told.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// use cabrank::{EventHandler, RefusalReason, Refused};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// /// A counter for each reason.
+    /// #[derive(Default)]
+    /// struct Refusals([AtomicU64; RefusalReason::ALL.len()]);
+    ///
+    /// impl Refusals {
+    ///     fn by(&self, reason: RefusalReason) -> u64 {
+    ///         self.0[reason as usize].load(Ordering::Relaxed)
+    ///     }
+    /// }
+    ///
+    /// impl EventHandler for Refusals {
+    ///     fn refused(&self, event: &Refused<'_>) {
+    ///         self.0[event.reason as usize].fetch_add(1, Ordering::Relaxed);
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let refusals = Arc::new(Refusals::default());
+    /// let pool = Pool::builder().event_handler(refusals.clone()).build(Toy)?;
+    /// pool.close();
+    /// assert!(pool.get().is_err());
+    /// for reason in RefusalReason::ALL {
+    ///     println!("refused_{reason}_total {}", refusals.by(reason));
+    /// }
+    /// assert_eq!(refusals.by(RefusalReason::Closed), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn refused(&self, event: &Refused<'_>) {
         let _ = event;
     }

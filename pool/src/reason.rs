@@ -94,6 +94,9 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
+    /// All reasons.
+    pub const ALL: [Self; 4] = [Self::Connect, Self::Closed, Self::NotAvailable, Self::CalledFromHook];
+
     /// The reason as a word for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
