@@ -132,9 +132,11 @@ fn dropping_a_pool_of_a_thousand_idle_connections_takes_no_time_and_few_threads(
     for _ in 0..5 {
         let pool = cabrank::Pool::builder().max_size(1_000).build(Nothing).unwrap();
         drop((0..1_000).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+        // Those that opened the connections rest, and some of them say goodbye.
+        let before = threads();
         let ((), took) = cabrank_testing::timed(|| drop(pool));
         fastest = fastest.min(took);
-        assert!(threads() <= 10, "eight say goodbye");
+        assert!(threads() <= before + 8, "eight say goodbye at most, beside {before}");
         eventually("all threads are gone", || threads() == 0);
     }
     assert!(fastest < bound, "{fastest:?}");
