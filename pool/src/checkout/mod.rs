@@ -1,7 +1,8 @@
 //! The way out: from a request to a connection that has been looked at. What is said to a request that gets none is
-//! `refusal.rs`.
+//! `refusal.rs`; the wait is `wait.rs`.
 
 mod refusal;
+mod wait;
 
 use crate::checkout::refusal::{Refusal, Unserved};
 use crate::contain::contained;
@@ -11,13 +12,11 @@ use crate::event::CheckedOut;
 use crate::manager::Manager;
 use crate::queue::Ticket;
 use crate::reason::{CloseReason, RefusalReason};
-use crate::seeded;
 use crate::shared::{Held, Shared, SlottedConnection};
 use crate::slots::Borrower;
-use crate::state::actions::{Claim, Delivery};
-use crate::sync;
-use crate::sync::after;
+use crate::state::actions::Claim;
 use crate::waiter::{Waiter, Wake};
+use crate::{seeded, sync};
 use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Arc;
@@ -165,67 +164,6 @@ impl<'a, M: Manager> Request<'a, M> {
             }
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Unserved(refusal) => Err(refusal.at(now)),
-        }
-    }
-
-    /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken, and so is
-    /// one that comes soon after a deadline that passed while the process stood still.
-    #[cold]
-    fn wait(&self, ticket: &Ticket, waiter: &Waiter) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
-        let mut deadline = self.grace_ends.get().or_else(|| after(self.start, self.timeout));
-        loop {
-            self.shared.workers.park(waiter, deadline);
-            let now = sync::now();
-            let waited = now.saturating_duration_since(self.start);
-            let mut over = deadline.is_some_and(|deadline| deadline <= now);
-            let outcome = self.shared.with(now, |state, actions| {
-                let received = state.receive(ticket, now, self.borrower, actions);
-                if let (None, true, None, Some(ended)) = (&received, over, self.grace_ends.get(), deadline) {
-                    if let Some(ends) = state.grace(ended, now).and_then(|grace| after(now, grace)) {
-                        self.grace_ends.set(Some(ends));
-                        (deadline, over) = (Some(ends), false);
-                    }
-                }
-                let delivery = received.or_else(|| {
-                    // Out of the queue under the lock: nothing can be delivered to one who has gone.
-                    let leaves = over && !seeded::bug("looks_and_cancels_apart");
-                    leaves.then(|| state.cancel(ticket)).flatten()
-                });
-                match delivery {
-                    Some(Delivery::Connection(entry)) => {
-                        state.served_after(waited);
-                        Some(Ok(entry))
-                    }
-                    Some(Delivery::Refused(error)) => Some(Err(Refusal::Connect(error))),
-                    Some(Delivery::Closed) => Some(Err(Refusal::Closed)),
-                    None if over => {
-                        state.timed_out(waited);
-                        Some(Err(Refusal::TimedOut(state.snapshot())))
-                    }
-                    None => None,
-                }
-            });
-            match outcome {
-                Some(Ok(mut entry)) => {
-                    entry.lent_at = now;
-                    return Ok(entry);
-                }
-                Some(Err(refusal)) => {
-                    if matches!(refusal, Refusal::TimedOut(..)) && seeded::bug("looks_and_cancels_apart") {
-                        drop(self.shared.with(now, |state, _| state.cancel(ticket)));
-                    }
-                    return Err(refusal.at(now));
-                }
-                None if seeded::bug("clears_its_token_before_it_parks_again") => drop(waiter.park(Some(now))),
-                None if seeded::bug("takes_what_is_idle_in_a_second_transaction") => {
-                    let claim = self.shared.with(now, |state, actions| state.claim(now, self.borrower, actions));
-                    if let Claim::Connection(entry) = claim {
-                        drop(self.shared.with(now, |state, _| state.cancel(ticket)));
-                        return Ok(entry);
-                    }
-                }
-                None => {}
-            }
         }
     }
 

@@ -24,7 +24,7 @@ use crate::seeded;
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Opening};
 use crate::sync;
-use crate::sync::{Mutex, OnceLock, Process};
+use crate::sync::{Mutex, MutexGuard, OnceLock, Process};
 use crate::workers;
 use crate::workers::{WorkerSet, Workers};
 use here::CallsHere;
@@ -110,11 +110,7 @@ impl<M: Manager> Shared<M> {
         change: impl FnOnce(&mut StateOf<M>, &mut ActionsOf<M>) -> R,
     ) -> R {
         let mut actions = Actions::new();
-        let looked =
-            seeded::bug("looks_for_waiters_before_it_locks") || seeded::bug("looks_for_a_close_before_it_locks");
-        let was_quiet = looked && is_quiet::<M>(&state.lock());
-        let mut state = state.lock();
-        let misled = was_quiet && !is_quiet::<M>(&state);
+        let (mut state, misled) = lock::<M>(state);
         let result = change(&mut state, &mut actions);
         if !misled {
             state.settle(now, &mut actions);
@@ -274,6 +270,18 @@ fn drop_in_worker<M: Manager>(shared: Shared<M>) {
         let drop_in_worker = shared.workers.dropper();
         drop_in_worker(shared);
     }
+}
+
+/// Locks the state. Two seeded bugs have looked before whether there is something to settle: are they misled?
+#[inline]
+fn lock<M: Manager>(state: &Mutex<StateOf<M>>) -> (MutexGuard<'_, StateOf<M>>, bool) {
+    if !seeded::bug("looks_for_waiters_before_it_locks") && !seeded::bug("looks_for_a_close_before_it_locks") {
+        return (state.lock(), false);
+    }
+    let was_quiet = is_quiet::<M>(&state.lock());
+    let state = state.lock();
+    let misled = was_quiet && !is_quiet::<M>(&state);
+    (state, misled)
 }
 
 /// Is there nothing to settle, as far as the one seeded bug or the other can see?

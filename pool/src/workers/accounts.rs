@@ -59,7 +59,7 @@ impl Set {
     /// Waits until no job of `pool` is under way and, if no pool is open, until the threads without work have ended; or until
     /// `deadline`. Returns how many threads are still in jobs of `pool`.
     pub(super) fn join(self: &Arc<Self>, pool: usize, deadline: Option<Instant>) -> usize {
-        let mut patience = Patience::new();
+        let mut retries = Retries::new();
         let mut state = self.state.lock();
         state.joining += 1;
         while state.holds_up(pool) && deadline.is_none_or(|deadline| sync::now() < deadline) {
@@ -75,7 +75,7 @@ impl Set {
             self.retry();
             state = self.state.lock();
             if state.holds_up(pool) {
-                state = self.ended.wait(state, patience.next(deadline));
+                state = self.ended.wait(state, retries.next(deadline));
             }
         }
         state.joining -= 1;
@@ -110,9 +110,9 @@ impl SetState {
 }
 
 /// How long one who waits lets pass before it tries again to find a thread: longer each time.
-pub(super) struct Patience(Duration);
+pub(super) struct Retries(Duration);
 
-impl Patience {
+impl Retries {
     pub(super) fn new() -> Self {
         Self(Duration::from_millis(10))
     }

@@ -23,7 +23,7 @@ pub(crate) use timetable::Alarm;
 
 use crate::sync::{AtomicUsize, Ordering};
 use crate::waiter::Waiter;
-use accounts::Patience;
+use accounts::Retries;
 use lane::Lane;
 use set::{Set, Task};
 use std::cell::Cell;
@@ -104,9 +104,9 @@ impl<J: Send + 'static> Workers<J> {
     /// Parks until woken or until `deadline`, as the waiter does. What it waits for needs threads: as long as neither one
     /// for the work nor one for the timer could be spawned, it tries again itself.
     pub(crate) fn park(&self, waiter: &Waiter, deadline: Option<Instant>) -> bool {
-        let mut patience = Patience::new();
+        let mut retries = Retries::new();
         while self.set.is_starved() && self.set.state.lock().timer == Timer::Absent {
-            let again = patience.next(deadline);
+            let again = retries.next(deadline);
             if waiter.park(again) {
                 return true;
             }

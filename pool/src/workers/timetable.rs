@@ -7,7 +7,7 @@ use crate::sync;
 use crate::sync::MutexGuard;
 #[cfg(not(loom))]
 use crate::sync::Ordering;
-use crate::workers::accounts::Patience;
+use crate::workers::accounts::Retries;
 use crate::workers::set::{Set, SetState};
 use crate::workers::{CURRENT, TIMER};
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl Set {
     #[cfg_attr(loom, expect(dead_code, reason = "a model rings the alarms itself"))]
     fn keep_time(self: &Arc<Self>, number: u64) {
         CURRENT.set(TIMER);
-        let mut patience = Patience::new();
+        let mut retries = Retries::new();
         let mut state = self.state.lock();
         loop {
             if self.is_starved() {
@@ -135,9 +135,9 @@ impl Set {
             }
             let mut until = state.alarms.first_key_value().map(|(first, _)| first.0);
             if self.is_starved() {
-                until = patience.next(until);
+                until = retries.next(until);
             } else {
-                patience = Patience::new();
+                retries = Retries::new();
             }
             state.timer = Timer::Asleep(until);
             state = self.timetable.wait(state, until);

@@ -49,7 +49,7 @@ const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
 
 /// How many cases each property is tried with, instead of 256.
 const CASES: &str = "10000";
-/// How many random worlds the simulation tries, instead of 12.
+/// How many random worlds the simulation tries, instead of 8.
 const WORLDS: &str = "1000";
 /// How often the core's tests run once more.
 const REPEATS: usize = 3;

@@ -1,0 +1,128 @@
+//! The wait for a connection: parked, until there is one, a refusal, or no time left.
+
+use crate::checkout::Request;
+use crate::checkout::refusal::{Refusal, Unserved};
+use crate::entry::Entry;
+use crate::manager::Manager;
+use crate::queue::Ticket;
+use crate::seeded;
+use crate::shared::SlottedConnection;
+use crate::state::State;
+use crate::state::actions::{Claim, Delivery};
+use crate::sync;
+use crate::sync::after;
+use crate::waiter::Waiter;
+use std::time::{Duration, Instant};
+
+/// What a waiter finds when it wakes.
+enum Found<C, E> {
+    Connection(Box<Entry<C>>),
+    Refusal(Refusal<E>),
+    /// Nothing: it waits on, until this deadline.
+    Nothing(Option<Instant>),
+}
+
+type FoundBy<M> = Found<SlottedConnection<M>, <M as Manager>::Error>;
+type StateOf<M> = State<SlottedConnection<M>, <M as Manager>::Error>;
+
+impl<M: Manager> Request<'_, M> {
+    /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken, and so is
+    /// one that comes soon after a deadline that passed while the process stood still.
+    #[cold]
+    pub(super) fn wait(
+        &self,
+        ticket: &Ticket,
+        waiter: &Waiter,
+    ) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
+        let mut deadline = self.grace_ends.get().or_else(|| after(self.start, self.timeout));
+        loop {
+            self.shared.workers.park(waiter, deadline);
+            let now = sync::now();
+            match self.look_or_leave(ticket, deadline, now) {
+                Found::Connection(mut entry) => {
+                    entry.lent_at = now;
+                    return Ok(entry);
+                }
+                Found::Refusal(refusal) => {
+                    self.cancel_apart(ticket, &refusal, now);
+                    return Err(refusal.at(now));
+                }
+                Found::Nothing(until) => deadline = until,
+            }
+            if let Some(entry) = self.err_before_it_parks_again(ticket, waiter, now) {
+                return Ok(entry);
+            }
+        }
+    }
+
+    /// One look at the pool. Who finds nothing and has no time left leaves the queue in the same transaction: nothing can be delivered
+    /// to one who has gone.
+    fn look_or_leave(&self, ticket: &Ticket, deadline: Option<Instant>, now: Instant) -> FoundBy<M> {
+        let waited = now.saturating_duration_since(self.start);
+        self.shared.with(now, |state, actions| {
+            if let Some(delivery) = state.receive(ticket, now, self.borrower, actions) {
+                return accept(state, delivery, waited);
+            }
+            let Some(ended) = deadline.filter(|&deadline| deadline <= now) else { return Found::Nothing(deadline) };
+            if let Some(ends) = self.grace(state, ended, now) {
+                return Found::Nothing(Some(ends));
+            }
+            let stays = seeded::bug("looks_and_cancels_apart");
+            if let Some(delivery) = if stays { None } else { state.cancel(ticket) } {
+                return accept(state, delivery, waited);
+            }
+            state.timed_out(waited);
+            Found::Refusal(Refusal::TimedOut(state.snapshot()))
+        })
+    }
+
+    /// Until when the request waits though its time `ended`: it has a grace once, if the process stood still then.
+    fn grace(&self, state: &mut StateOf<M>, ended: Instant, now: Instant) -> Option<Instant> {
+        if self.grace_ends.get().is_none() {
+            self.grace_ends.set(state.grace(ended, now).and_then(|grace| after(now, grace)));
+            return self.grace_ends.get();
+        }
+        None
+    }
+
+    /// What a seeded bug does after it has looked.
+    #[cold]
+    fn cancel_apart(&self, ticket: &Ticket, refusal: &Refusal<M::Error>, now: Instant) {
+        if seeded::bug("looks_and_cancels_apart") && matches!(refusal, Refusal::TimedOut(_)) {
+            drop(self.shared.with(now, |state, _| state.cancel(ticket)));
+        }
+    }
+
+    /// What two seeded bugs do between a look that found nothing and the next wait.
+    #[cold]
+    fn err_before_it_parks_again(
+        &self,
+        ticket: &Ticket,
+        waiter: &Waiter,
+        now: Instant,
+    ) -> Option<Box<Entry<SlottedConnection<M>>>> {
+        if seeded::bug("clears_its_token_before_it_parks_again") {
+            waiter.park(Some(now));
+        }
+        if seeded::bug("takes_what_is_idle_in_a_second_transaction") {
+            let claim = self.shared.with(now, |state, actions| state.claim(now, self.borrower, actions));
+            if let Claim::Connection(entry) = claim {
+                drop(self.shared.with(now, |state, _| state.cancel(ticket)));
+                return Some(entry);
+            }
+        }
+        None
+    }
+}
+
+/// The request ends with what was delivered.
+fn accept<C, E>(state: &mut State<C, E>, delivery: Delivery<C, E>, waited: Duration) -> Found<C, E> {
+    match delivery {
+        Delivery::Connection(entry) => {
+            state.served_after(waited);
+            Found::Connection(entry)
+        }
+        Delivery::Refused(error) => Found::Refusal(Refusal::Connect(error)),
+        Delivery::Closed => Found::Refusal(Refusal::Closed),
+    }
+}
