@@ -21,12 +21,12 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
     let mut now = sync::now();
     let used = now.saturating_duration_since(entry.lent_at);
     if std::thread::panicking() {
-        // Nobody knows in what state the holder left it, so it is closed. Nothing of the user's runs while this thread unwinds: the
-        // worker that closes it tells that the loan has ended.
+        // The holder may have left it in any state, so it is closed. None of the user's code runs while this thread unwinds: the
+        // worker that closes the connection emits `checked_in`.
         entry.condemned.get_or_insert(CloseReason::Panicked);
         entry.untold = Some(used);
     } else {
-        // Told before anybody else can have it.
+        // Emitted before anybody else can have it.
         shared.emit(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id: entry.id, used }));
     }
     let need = inspect(&shared, &mut entry);

@@ -64,7 +64,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 let generation = if looks { as_seen(&shared, generation) } else { generation };
                 let mut held = Held::new(slot, conn, abort_handle, generation, ended);
                 shared.with(ended, |state, actions| state.admit(&mut held, took, ended, actions));
-                // Told before anybody can have it, so that a handler hears of a connection before it hears of its loans.
+                // Emitted before anybody can have it: `opened` comes before the first `checked_out`.
                 shared.emit(|events| events.opened(&Opened { pool: &shared.config.name, id: held.id, took }));
                 let (shared, entry) = held.into_entry();
                 shared.with(ended, |state, actions| state.put_proved(entry, ended, actions));
@@ -90,7 +90,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
         Err(panic) => (Refusal::Unavailable, Cause::seen(format!("the manager panicked while connecting: {panic}"))),
     };
     if over {
-        return; // It was counted and told when it was given up.
+        return; // It was counted, and `open_failed` emitted, when it was given up.
     }
     let error = cause.to_error();
     let looks = seeded::bug("looks_for_an_eviction_before_it_refuses");
@@ -166,7 +166,7 @@ fn close_now<M: Manager>(held: Held<M>, reason: CloseReason) {
 
 /// Says goodbye to a healthy connection and waits for the server to end the session; the slot stays taken until then.
 /// One that is dead, or may be, is aborted, and its slot is back at once; so is one whose slot is wanted, or that waited for a
-/// thread until its time was over. Either way it is told before the slot is free.
+/// thread until its time was over. Either way `closed` is emitted before the slot is free.
 fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastened: bool) {
     let Entry { slotted: SlottedConnection { slot, conn }, abort_handle, id, opened_at, uses, untold, .. } =
         held.unbox();

@@ -1,4 +1,4 @@
-//! What the pool knows of a connection, and with it the connection. It travels in a `Box`: one pointer, wherever it goes.
+//! A connection, and what the pool remembers of it. It travels in a `Box`: one pointer, wherever it goes.
 
 use crate::manager::AbortHandle;
 use crate::reason::CloseReason;
@@ -32,11 +32,11 @@ pub(crate) struct Entry<C> {
     pub(crate) touched: AtomicBool,
     /// Had the holder of the loan that ended reached for it?
     pub(crate) was_touched: bool,
-    /// New, and nobody knows yet whether the server serves those that it lets in.
+    /// New, and not found well yet: the server may let in what it does not serve.
     pub(crate) on_trial: bool,
     /// Why it must not be used again, if so.
     pub(crate) condemned: Option<CloseReason>,
-    /// How long its last loan was, if the handlers have not been told of its end.
+    /// How long its last loan was, if `checked_in` has not been emitted for it.
     pub(crate) untold: Option<Duration>,
 }
 

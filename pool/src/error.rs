@@ -24,7 +24,7 @@ pub enum GetError<E> {
     /// Called in a worker that works for this very pool, by `on_open`, a manager's method or an event handler: it would wait for
     /// itself.
     CalledFromHook,
-    /// Called in a child of `fork`, of a pool that was built in the parent: its connections are the parent's. No handler is told.
+    /// Called in a child of `fork`, of a pool that was built in the parent: its connections are the parent's. There is no event.
     /// Build a pool in the child.
     Forked,
 }
@@ -80,7 +80,7 @@ pub struct Report {
     pub stats: Stats,
     /// Who holds connections, the longest loan first; at most sixteen of them.
     pub holders: Vec<Holder>,
-    /// How many of the longest loans the call sites are told from: all, up to a hundred.
+    /// How many of the longest loans `sites` counts: all, up to a hundred.
     pub(crate) looked_at: usize,
     pub(crate) sites: Vec<Site>,
     /// For how long the oldest attempt to connect that is under way has run.

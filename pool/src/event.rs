@@ -1,4 +1,4 @@
-//! What a pool tells while it works: [`EventHandler`], and its events.
+//! The events of a pool, and their receiver: [`EventHandler`].
 
 use crate::error::{Holder, Report};
 use crate::reason::{CloseReason, RefusalReason};
@@ -32,7 +32,7 @@ pub trait EventHandler: Send + Sync + 'static {
     fn opened(&self, event: &Opened<'_>) {
         let _ = event;
     }
-    /// An attempt to connect failed, or was given up. One that is given up is told of then, not when it returns.
+    /// An attempt to connect failed, or was given up: then the event comes at once, not when the attempt returns.
     fn open_failed(&self, event: &OpenFailed<'_>) {
         let _ = event;
     }
@@ -52,8 +52,8 @@ pub trait EventHandler: Send + Sync + 'static {
     fn overloaded(&self, report: &Report) {
         let _ = report;
     }
-    /// A request was refused for another reason. If this handler asks the same pool for a connection and is refused, that is counted
-    /// and not told.
+    /// A request was refused for another reason. If this handler asks the same pool for a connection and is refused, that refusal
+    /// is counted, and makes no event.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -112,7 +112,7 @@ pub trait EventHandler: Send + Sync + 'static {
     fn closed(&self, event: &ConnectionClosed<'_>) {
         let _ = event;
     }
-    /// A loan has lasted longer than `leak_after`. Told once per loan.
+    /// A loan has lasted longer than `leak_after`. Once for each loan.
     fn leaked(&self, pool: &str, holder: &Holder) {
         let _ = (pool, holder);
     }

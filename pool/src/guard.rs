@@ -75,7 +75,7 @@ impl<M: Manager> PooledConnection<M> {
     }
 
     /// Takes the connection out of the pool for good. It no longer counts, and the pool may open another. In a child of `fork` the
-    /// parent's pool still counts it, and no handler is told.
+    /// parent's pool still counts it, and there is no event.
     #[doc(alias = "take")]
     #[doc(alias = "hijack")]
     pub fn detach(mut this: Self) -> M::Connection {
@@ -91,7 +91,7 @@ impl<M: Manager> PooledConnection<M> {
         let now = sync::now();
         let (pool, reason) = (&*shared.config.name, CloseReason::Detached);
         let (used, age) = (now.saturating_duration_since(lent_at), now.saturating_duration_since(opened_at));
-        // Told before the slot is free, so that a handler never hears of more connections than there may be.
+        // Emitted before the slot is free: a handler never counts more connections than there may be.
         shared.emit(|events| events.checked_in(&CheckedIn { pool, id, used }));
         shared.emit(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses: uses + 1 }));
         shared.with_at_home(now, |state, _| state.detached(slot_id, now));

@@ -1,5 +1,5 @@
-//! The way out: from a request to a connection that has been looked at. What is said to a request that gets none is
-//! `refusal.rs`; the wait is `wait.rs`.
+//! The way out: from a request to a connection that has been looked at. `wait.rs` has the wait, `refusal.rs` the end of a request
+//! that gets none.
 
 mod refusal;
 mod wait;

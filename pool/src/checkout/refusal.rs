@@ -1,4 +1,4 @@
-//! What is said to a request that gets no connection, and told of it: by one event, once it has been counted.
+//! The end of a request that gets no connection: its error, and one event, after it was counted.
 
 use crate::error::GetError;
 use crate::event::Refused;
@@ -33,7 +33,7 @@ impl<E> Refusal<E> {
 }
 
 impl<E: Error + Send + Sync + 'static> Unserved<E> {
-    /// Tells the handlers. What is said to the borrower, who asked at `start`, is put together here, outside the lock.
+    /// Emits the event and returns the error for the borrower, who asked at `start`. Both are built here, outside the lock.
     #[cold]
     pub(super) fn tell<M: Manager<Error = E>>(
         self,
@@ -75,7 +75,7 @@ pub(super) fn refuse_hook<M: Manager>(shared: &Arc<Shared<M>>, thread: usize) ->
     GetError::CalledFromHook
 }
 
-/// Tells the handlers of a request that was refused in this `thread`.
+/// Emits the event for a request that was refused in this `thread`.
 #[cold]
 pub(super) fn tell<M: Manager>(
     shared: &Arc<Shared<M>>,

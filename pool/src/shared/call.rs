@@ -54,7 +54,7 @@ impl<M: Manager> Shared<M> {
         CallOutcome::of(answer, &limit, began)
     }
 
-    /// Tells the handlers that an attempt to connect has failed, or was given up.
+    /// Emits `open_failed`: an attempt to connect has failed, or was given up.
     pub(crate) fn tell_open_failed(&self, error: &(dyn Error + 'static), took: Duration) {
         self.emit(|events| events.open_failed(&OpenFailed { pool: &self.config.name, error, took }));
     }

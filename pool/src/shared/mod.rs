@@ -38,7 +38,7 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) hooks: Hooks<M>,
     pub(crate) workers: Workers<Job<M>>,
     calls_here: CallsHere,
-    /// The threads in which the handlers hear of a refusal now.
+    /// The threads in which `refused` runs now.
     hear_of_refusals: Mutex<Vec<usize>>,
     /// The process that built this pool.
     process: Process,

@@ -1,6 +1,6 @@
 //! The workers as one pool sees them: jobs, alarms, a lane for what nobody waits for, and the end.
 //!
-//! Knows no pool: a job is a `J`, and running one is the business of a function given to it when it is made. The threads belong to a
+//! Nothing here depends on the pool: a job is a `J`, and a function given at the start runs it. The threads belong to a
 //! set (`set.rs`) that serves all pools of the process: as many as there are driver calls under way, and one timer
 //! (`timetable.rs`).
 
