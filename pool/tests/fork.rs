@@ -2,7 +2,9 @@
 //! children behind for a moment.
 #![cfg(unix)]
 
-use cabrank::{CheckedIn, ConnectionClosed, EventHandler, GetError, Limit, Manager, PooledConnection};
+use cabrank::{
+    CheckedIn, ConnectionClosed, EventHandler, Fault, GetError, Limit, Manager, PooledConnection, Refused, RunError,
+};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -44,6 +46,22 @@ impl Drop for Conn {
 impl Drop for Counting {
     fn drop(&mut self) {
         MANAGERS_DROPPED.fetch_add(1, SeqCst);
+    }
+}
+
+/// Counts the ends of loans, of connections, and of requests that get none.
+#[derive(Default)]
+struct Ends(AtomicUsize);
+
+impl EventHandler for Ends {
+    fn checked_in(&self, _: &CheckedIn<'_>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+    fn closed(&self, _: &ConnectionClosed<'_>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+    fn refused(&self, _: &Refused<'_>) {
+        self.0.fetch_add(1, SeqCst);
     }
 }
 
@@ -99,25 +117,34 @@ fn a_pool_that_is_built_in_a_child_works_and_closes_clean() {
 
 #[test]
 fn a_pool_that_was_built_before_refuses_in_the_child_and_touches_nothing_of_its_parents() {
-    let pool = pool();
+    let ends = Arc::new(Ends::default());
+    let pool = Pool::builder().max_size(4).event_handler(Arc::clone(&ends) as _).build(Counting).unwrap();
     drop((0..3).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
     let mut held = Some(pool.get().unwrap());
     let other = pool.clone();
     in_a_child(move || {
-        let before = (ENDED.load(SeqCst), MANAGERS_DROPPED.load(SeqCst));
+        let count = || (ENDED.load(SeqCst), MANAGERS_DROPPED.load(SeqCst), ends.0.load(SeqCst));
+        let before = count();
         for _ in 0..3 {
             let error = pool.get().unwrap_err();
             assert!(matches!(error, GetError::Forked), "{error}");
         }
         assert!(pool.get_timeout(Duration::ZERO).is_err_and(|error| matches!(error, GetError::Forked)));
         assert!(pool.try_get().is_none());
+        let run = pool.run(|_| -> Result<(), std::io::Error> { panic!("it has no connection") });
+        assert!(matches!(run, Err(RunError::Get(GetError::Forked))));
         assert!(pool.is_closed() && pool.holders().is_empty() && pool.stats().open == 0);
         pool.evict_all();
         pool.resize(9).unwrap();
+        pool.set_min_idle(1).unwrap();
+        pool.close();
+        assert!(format!("{pool:?} {:?}", held.as_ref().unwrap()).contains("open: 0"));
+        let error = std::io::ErrorKind::BrokenPipe.into();
+        assert_eq!(PooledConnection::report_error(held.as_mut().unwrap(), &error), Fault::Statement);
         drop(held.take());
         assert!(pool.close_within(Duration::from_secs(60)).is_clean());
         drop((pool, other));
-        assert_eq!((ENDED.load(SeqCst), MANAGERS_DROPPED.load(SeqCst)), before, "a session of the parent's was ended");
+        assert_eq!(count(), before, "a session of the parent's was ended, or a handler was told");
     });
 }
 
@@ -139,17 +166,6 @@ fn the_parent_goes_on_though_its_child_drops_a_guard_and_discards_another() {
 
 #[test]
 fn a_connection_that_a_child_detaches_is_told_to_nobody_and_costs_its_parent_nothing() {
-    /// Counts the ends of loans and connections.
-    #[derive(Default)]
-    struct Ends(AtomicUsize);
-    impl EventHandler for Ends {
-        fn checked_in(&self, _: &CheckedIn<'_>) {
-            self.0.fetch_add(1, SeqCst);
-        }
-        fn closed(&self, _: &ConnectionClosed<'_>) {
-            self.0.fetch_add(1, SeqCst);
-        }
-    }
     for pool_is_dropped in [false, true] {
         let ends = Arc::new(Ends::default());
         let pool = Pool::builder().max_size(1).event_handler(Arc::clone(&ends) as _).build(Counting).unwrap();
