@@ -185,7 +185,7 @@ impl<T> Queue<T> {
     }
 
     /// One who was notified looked, and there was nothing: the head must be notified anew. (Others who have not
-    /// looked yet may be told twice; a thread that is awake already hears that for nothing.)
+    /// looked yet may be notified twice; a thread that is awake already hears that for nothing.)
     #[inline]
     pub(crate) fn renew(&mut self) {
         if self.notified > 0 || self.cursor != self.head {

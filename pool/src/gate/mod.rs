@@ -57,7 +57,7 @@ pub(crate) enum Refusal {
     Permanent,
 }
 
-/// How things stand, as far as the gate must know.
+/// The numbers that the gate's answer depends on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
     /// Slots that count against `max_size`, the opening ones included.
@@ -126,7 +126,7 @@ impl Gate {
     }
 
     /// How long an attempt that starts now may take. A probe has twice the longest that an opening took lately, a second at
-    /// least, and twice as long after each that overran. Where none ever succeeded nobody can tell how long it takes.
+    /// least, and twice as long after each that overran. Where none ever succeeded there is no estimate.
     pub(crate) fn open_limit(&self, longest: Option<Duration>) -> Duration {
         match (&self.trouble, longest) {
             (Some(trouble), Some(longest)) => {
@@ -184,7 +184,7 @@ impl Gate {
     /// An attempt failed; `open` slots are taken now without it. Returns whether this is the first failure.
     pub(crate) fn failed(&mut self, now: Instant, refusal: Refusal, open: usize) -> bool {
         let before = self.trouble;
-        // Attempts that were under way when another failed tell nothing new, unless it is worse.
+        // Attempts that were under way when another failed add nothing, unless their failure is worse.
         if before.is_some_and(|before| now < before.retry_at && before.kind == refusal) {
             return false;
         }

@@ -59,7 +59,7 @@ impl Gate {
         });
     }
 
-    /// Did the last connections die young, so that a new one may, too?
+    /// Did the last connections die young? A new one may, too.
     pub(crate) fn doubts_the_new(&self) -> bool {
         self.stillborn.count > 0
     }

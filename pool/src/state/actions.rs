@@ -26,7 +26,7 @@ pub(crate) enum Action<C, E> {
     ReportLeak(Holder),
     /// An attempt to connect was given up after so long.
     TellGivenUp(Cause<E>, Duration),
-    /// The state is to be told by [`State::tick`](crate::state::State::tick) when this moment has come.
+    /// To call [`State::tick`](crate::state::State::tick) at this moment.
     Alarm(Instant),
     /// Dropping an error runs its owner's code.
     Drop(Cause<E>),

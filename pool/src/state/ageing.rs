@@ -66,7 +66,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Has one idle connection checked, if it is time. The checks are spread, so that others stay idle: one in each part of the
+    /// Has one idle connection checked, if it is time. The checks are spread, for others must stay idle: one in each part of the
     /// period, and at once no more than half of what is idle, nor than eight, for each has a thread and nobody waits for it. Each is
     /// checked before its period is over, so that of many that were proved together the first comes early. Returns when the
     /// next is due.
@@ -170,12 +170,12 @@ pub(crate) fn grace_after(late_by: Duration) -> Option<Duration> {
 }
 
 /// For how long a call whose limit has passed may yet return. Even a limit that rings in time may do so just after a stall, in
-/// which the answer came: whichever thread gets going first, what is there is heard.
+/// which the answer came. So the answer comes first, even if the timer runs before the call's own thread.
 pub(crate) fn last_look(late_by: Duration) -> Duration {
     grace_after(late_by).unwrap_or(SHORTEST_GRACE)
 }
 
-/// Whichever comes first; `None` never does.
+/// The earlier of the two; `None` never comes.
 #[inline]
 fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {

@@ -13,7 +13,7 @@ pub(super) struct Flow {
     /// How many loans had begun when it was looked last, and when the last of them was seen.
     loans: u64,
     last_loan: Option<Instant>,
-    /// How many will have ended by the time that an opening ends, if that can be told.
+    /// How many will have ended by the time that an opening ends, if there is an estimate.
     expected: Option<usize>,
     /// When it can be.
     next_look: Option<Instant>,

@@ -5,7 +5,7 @@ use crate::state::State;
 use crate::stats::{Histogram, Stats};
 use std::time::{Duration, Instant};
 
-/// What is known of the loans, so that not each look at them walks over all.
+/// A summary of the loans: a look at it need not walk over all of them.
 #[derive(Default)]
 pub(super) struct Hope {
     /// How many loans had begun when the loans were looked at last, and when the youngest of those that were out had.
@@ -17,7 +17,7 @@ pub(super) struct Hope {
 }
 
 impl Hope {
-    /// Somebody waits, or something is missing: now and then the numbers are written down, to tell what is recent.
+    /// Somebody waits, or something is missing: now and then the numbers are written down, to separate what is recent.
     pub(super) fn look(&mut self, counters: &Stats, now: Instant) {
         if self.written_at.is_none_or(|at| now.saturating_duration_since(at) >= RECENT) {
             self.before = self.lately.replace(written_down(&counters.use_time));

@@ -40,7 +40,7 @@ impl<C, E> State<C, E> {
         entry.proved.epoch == self.epoch && entry.fresh_until.is_none_or(|until| now <= until)
     }
 
-    /// Why this connection must not go on, if so. The order matters: the first reason is the one that is told.
+    /// Why this connection must not go on, if so. The order matters: the first reason is the one that is reported.
     #[inline]
     pub(super) fn unwanted(&self, entry: &Entry<C>, now: Instant) -> Option<CloseReason> {
         if let Some(reason) = entry.condemned {

@@ -81,7 +81,7 @@ impl<C, E> State<C, E> {
             if left == 0 {
                 return;
             }
-            // If nothing was opened since it began, nobody knows whether its session is dead or the server slow: one is given
+            // If nothing was opened since it began, its session may be dead or the server slow: one is given
             // up, to find out.
             if self.opened_at.is_none_or(|at| at <= since) {
                 let tally = self.promises.tally();
@@ -147,7 +147,7 @@ impl<C, E> State<C, E> {
 
     fn standing(&self, demand: &Demand, now: Instant) -> Standing {
         let circulating = self.slots.count(Phase::Lent) > 0;
-        // An attempt that hangs for good tells nothing of how full the server is.
+        // An attempt that hangs for good is no sign of a full server.
         let hung = self.slots.count(Phase::Opening) - self.promises.tally().openings;
         let excess = if circulating && demand.unserved > 0 { self.excess(demand) } else { 0 };
         let trust = self.trust(now);

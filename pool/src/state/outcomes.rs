@@ -145,8 +145,8 @@ impl<C, E> State<C, E> {
         self.promises.make(slot, kind, now, self.patience.spans(kind));
     }
 
-    /// The call in `slot`, if any, has ended well, and tells how long answers take. One that was put off, or whose end this
-    /// process heard too late, tells nothing of that.
+    /// The call in `slot`, if any, has ended well: its time counts as one that answers take. Not so if it was put off, or if this
+    /// process heard of its end too late.
     #[inline]
     pub(super) fn keep_promise(&mut self, slot: SlotId, now: Instant) {
         if !self.promises.is_empty() {

@@ -14,7 +14,7 @@ pub(super) struct Patience {
     opens: Longest,
     open_mean: Mean,
     use_mean: Mean,
-    /// The loans that this mean was told from: how many, and how long all together, in nanoseconds.
+    /// The loans behind this mean: how many, and how long all together, in nanoseconds.
     uses: (u64, u64),
     connect_timeout: Duration,
     check_timeout: Duration,
@@ -98,7 +98,7 @@ impl Patience {
         self.open_mean.get()
     }
 
-    /// What a loan takes on the average, told from those that ended; zero if none has.
+    /// The mean time of the loans that ended; zero if none has.
     pub(super) fn mean_use(&self) -> Duration {
         self.use_mean.get()
     }

@@ -2,7 +2,7 @@
 //!
 //! Each has two moments, fixed when it begins: from the first on it is late, and others are asked beside it; from the second
 //! on it is lost, and nobody relies on it. Only an alarm that rings sets these flags. What is asked of the calls together is
-//! counted as they change, so that no transaction walks over all of them.
+//! counted as they change: no transaction walks over all of them.
 
 use crate::slots::SlotId;
 use crate::state::patience::Spans;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     pub(crate) fn stats(&self) -> Stats {
         let mut counters = self.counters.clone();
-        // Left out on the way of a loan that does not wait: they can be told from the counter.
+        // A loan that does not wait leaves them out: they follow from the counter.
         counters.wait_time.count_zeros(counters.checked_out_at_once);
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let count = |phase| number(self.slots.count(phase));
@@ -145,5 +145,5 @@ pub(crate) enum BuildProgress<E> {
 const SITES_TOLD: usize = 3;
 const TOLD: usize = 16;
 
-/// Call sites, and what the thread itself holds, are told from so many of the longest loans.
+/// Of so many of the longest loans the call sites are counted, and those that the thread itself holds.
 const LOOKED_AT: usize = 100;
