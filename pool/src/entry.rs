@@ -34,6 +34,8 @@ pub(crate) struct Entry<C> {
     pub(crate) was_touched: bool,
     /// New, and not found well yet: the server may let in what it does not serve.
     pub(crate) on_trial: bool,
+    /// New, and asked a question before anybody has it, to show that the server answers.
+    pub(crate) is_asked: bool,
     /// Why it must not be used again, if so.
     pub(crate) condemned: Option<CloseReason>,
     /// How long its last loan was, if `checked_in` has not been emitted for it.
@@ -72,6 +74,7 @@ impl<C> Entry<C> {
             touched: AtomicBool::new(false),
             was_touched: false,
             on_trial: false,
+            is_asked: false,
             condemned: None,
             untold: None,
         }

@@ -174,6 +174,14 @@ impl Fuse {
         Arc::downgrade(&self.0)
     }
 
+    /// Does the call run, and can it be aborted?
+    pub(crate) fn can_abort(weak: &std::sync::Weak<Call>) -> bool {
+        weak.upgrade().is_some_and(|call| {
+            let state = call.state.lock();
+            state.fuse == FuseState::Armed && state.abort.is_some()
+        })
+    }
+
     pub(crate) fn upgrade(weak: &std::sync::Weak<Call>) -> Option<Self> {
         weak.upgrade().map(Self)
     }

@@ -147,8 +147,8 @@ impl<'a, M: Manager> Request<'a, M> {
                     let waiter = own_waiter();
                     let wake = Wake::Thread(Arc::clone(&waiter));
                     let ticket = match round {
-                        Round::First => state.queue(wake, self.borrower, self.start),
-                        Round::Again => Some(state.queue_again(wake, self.borrower, self.start)),
+                        Round::First => state.queue(wake, self.borrower, self.start, self.timeout),
+                        Round::Again => Some(state.queue_again(wake, self.borrower, self.start, self.timeout)),
                     };
                     match ticket {
                         Some(ticket) => Start::Queued(ticket, waiter),

@@ -63,7 +63,7 @@ fn two_returns_against_two_waiters() {
         let held = get_idle(&pool, 2);
         let (waiter, now) = (Waiter::new(), sync::now());
         let wake = Wake::Thread(Arc::clone(&waiter));
-        let ticket = pool.with(now, |state, _| state.queue(wake, nobody(), now)).expect("there is room");
+        let ticket = pool.with(now, |state, _| state.queue(wake, nobody(), now, FOREVER)).expect("there is room");
         let second = spawn(&pool, |pool| get(&pool, FOREVER));
         return_all(held);
         let loan = second.join().unwrap().expect("both were returned");

@@ -54,17 +54,25 @@ impl<C, E> State<C, E> {
         self.counters.called_from_hook += 1;
     }
 
-    /// Joins the queue. `None`: it is too long already.
-    pub(crate) fn queue(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Option<Ticket> {
+    /// Joins the queue, for `timeout` from `since` on. `None`: it is too long already.
+    pub(crate) fn queue(
+        &mut self,
+        wake: Wake,
+        borrower: Borrower,
+        since: Instant,
+        timeout: Duration,
+    ) -> Option<Ticket> {
         if self.queue.len() >= self.rules.max_waiters {
             self.counters.overloaded += 1;
             return None;
         }
-        Some(self.queue.join(wake, borrower, since, self.relies_until(since)))
+        Some(self.queue_again(wake, borrower, since, timeout))
     }
 
     /// One who was given a dead connection has its old place again, however many wait: it was let in before.
-    pub(crate) fn queue_again(&mut self, wake: Wake, borrower: Borrower, since: Instant) -> Ticket {
+    pub(crate) fn queue_again(&mut self, wake: Wake, borrower: Borrower, since: Instant, timeout: Duration) -> Ticket {
+        let before = if self.queue.is_empty() { Duration::MAX } else { self.haste };
+        self.haste = before.min((timeout / 8).max(SHORTEST_HASTE));
         self.queue.join(wake, borrower, since, self.relies_until(since))
     }
 
@@ -193,7 +201,13 @@ impl<C, E> State<C, E> {
     }
 
     /// As [`put`](Self::put) for a connection that the server has just answered for: the first in the queue has it at once.
-    pub(crate) fn put_proved(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
+    pub(crate) fn put_proved(&mut self, mut entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
+        let is_new = self.slots.get(entry.slot_id).phase == Phase::Opening;
+        if is_new && self.must_be_asked() && self.unwanted(&entry, now).is_none() {
+            entry.is_asked = true;
+            self.keep_promise(entry.slot_id, now);
+            return self.check(entry, now, actions);
+        }
         self.put(entry, now, actions);
         actions.extend(self.watchers.drain(..).map(Action::Wake));
         if let (Some(top), Some(borrower)) = (self.idle.last(), self.queue.head_borrower()) {
@@ -204,3 +218,6 @@ impl<C, E> State<C, E> {
         }
     }
 }
+
+/// Others are asked after this long at the soonest, however little time somebody has.
+const SHORTEST_HASTE: Duration = Duration::from_millis(1);

@@ -9,6 +9,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod ageing;
+mod doubt;
 mod flow;
 mod hope;
 mod idle;
@@ -31,6 +32,7 @@ use crate::queue::Queue;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase, SlotId, Slots};
 use crate::state::actions::{Action, Actions, Delivery};
+use crate::state::doubt::Doubt;
 use crate::state::flow::Flow;
 use crate::state::hope::Hope;
 use crate::state::patience::Patience;
@@ -53,6 +55,9 @@ pub(crate) struct State<C, E> {
     patience: Patience,
     flow: Flow,
     hope: Hope,
+    doubt: Doubt,
+    /// The smallest eighth of the time-outs of those who wait: after so long another is asked beside one that has not answered.
+    haste: Duration,
     /// When a check or a reset was last answered, or a loan that used its connection came back sound.
     answered_at: Option<Instant>,
     /// When an attempt to connect last succeeded.
@@ -125,6 +130,8 @@ impl<C, E> State<C, E> {
             patience: Patience::new(config),
             flow: Flow::default(),
             hope: Hope::default(),
+            doubt: Doubt::default(),
+            haste: Duration::MAX,
             answered_at: None,
             opened_at: None,
             heard_before_doubt: None,
@@ -231,6 +238,9 @@ impl<C, E> State<C, E> {
     /// How many more than `max_size` there would be once those are gone that are being closed.
     #[inline]
     fn surplus(&self) -> usize {
+        if self.slots.occupied() <= self.rules.max_size {
+            return 0; // Whatever the slots hold: this is asked twice in each loan.
+        }
         let staying = self.slots.taken() - self.slots.count(Phase::Closing);
         staying.saturating_sub(self.rules.max_size)
     }

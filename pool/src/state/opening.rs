@@ -1,6 +1,7 @@
 //! How many connections are opened for those who wait and for `min_idle`, and what is given up to make room for them.
 
 use crate::gate::Standing;
+use crate::limit::Fuse;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Opening};
@@ -76,23 +77,28 @@ impl<C, E> State<C, E> {
 
     /// Those that are lost, resets first. None that began before the last answer: others do answer, so it has until its limit.
     fn abort_lost(&mut self, mut left: usize, now: Instant, actions: &mut Actions<C, E>) {
-        let lost: Vec<(SlotId, Instant)> = self.promises.lost_calls(self.answered_at).take(left).collect();
+        let lost: Vec<(SlotId, Instant)> = self.promises.lost_calls(self.answered_at).take(left + MOST_KEPT).collect();
         for (slot, since) in lost {
             if left == 0 {
                 return;
             }
-            // If nothing was opened since it began, its session may be dead or the server slow: one is given
-            // up, to find out.
-            if self.opened_at.is_none_or(|at| at <= since) {
-                let tally = self.promises.tally();
-                let relies = self.queue.head_relies_until().is_none_or(|until| now < until);
-                if tally.openings > 0 || tally.aborting > 0 || relies {
-                    continue;
-                }
-                left = 1;
+            // Its session may be dead or the server slow: as long as that is open, one is given up to find out.
+            let settled = self.is_settled(since);
+            if !settled && !self.may_find_out(since, now) {
+                continue;
             }
-            left -= usize::from(self.abort(slot, now, actions));
+            let aborted = self.abort(slot, now, actions);
+            left -= usize::from(aborted);
+            if aborted && !settled {
+                return self.raise_doubt(now);
+            }
         }
+    }
+
+    fn may_find_out(&self, since: Instant, now: Instant) -> bool {
+        let tally = self.promises.tally();
+        let relies = self.queue.head_relies_until().is_none_or(|until| now < until);
+        tally.openings == 0 && tally.aborting == 0 && !relies && !self.is_being_settled(since)
     }
 
     /// Gives up what runs in `slot`, so that its slot serves somebody. Returns whether there was something to give up.
@@ -100,9 +106,12 @@ impl<C, E> State<C, E> {
         let Some(&promise) = self.promises.get(slot) else { return false };
         let call = self.slots.get(slot).call.clone().filter(|call| call.strong_count() > 0);
         match (call, promise.kind) {
-            (Some(call), _) => actions.push(Action::Abort(slot, call)),
+            (Some(call), _) if Fuse::can_abort(&call) => actions.push(Action::Abort(slot, call)),
             (None, PromiseKind::Close { .. }) => actions.push(Action::Hasten(slot)),
-            (None, _) => return false,
+            _ => {
+                self.promises.leave(slot);
+                return false;
+            }
         }
         // It may have been about to answer: the next has more time.
         self.patience.answered(promise.kind, now.saturating_duration_since(promise.since), now);
@@ -229,6 +238,8 @@ impl<C, E> State<C, E> {
 
 /// No connection is opened while so many times `max_size` calls have been given up and not returned.
 const MOST_LOST: usize = 8;
+/// So many lost calls are looked at beyond those that are needed: nobody may be able to abort the first.
+const MOST_KEPT: usize = 8;
 /// How many are opened at the same time that nobody waits for.
 const MOST_AHEAD: usize = 8;
 /// How many attempts go first where nothing was opened lately.

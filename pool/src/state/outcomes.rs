@@ -9,6 +9,7 @@ use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
 use crate::state::ageing::grace_after;
+use crate::state::patience::Spans;
 use crate::state::promises::PromiseKind;
 use crate::sync::after;
 use crate::waiter::Wake;
@@ -129,7 +130,11 @@ impl<C, E> State<C, E> {
     /// A check succeeded. It counts from the moment of its answer: what there was to doubt before is settled.
     pub(crate) fn proved(&mut self, entry: &mut Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.prove(entry, now);
-        self.answered_at = Some(now);
+        if std::mem::take(&mut entry.is_asked) {
+            self.settle_doubt(now);
+        } else {
+            self.answered_at = Some(now);
+        }
         let is_young = now.saturating_duration_since(entry.opened_at) < YOUNG;
         if entry.on_trial || (is_young && self.gate.doubts_the_new()) {
             self.found_well(entry, true, actions);
@@ -142,7 +147,19 @@ impl<C, E> State<C, E> {
     }
 
     pub(super) fn promise(&mut self, slot: SlotId, now: Instant, kind: PromiseKind) {
-        self.promises.make(slot, kind, now, self.patience.spans(kind));
+        self.promises.make(slot, kind, now, self.spans(kind));
+    }
+
+    /// A call has the time that calls of its kind take; beside a check or a reset others are asked sooner if somebody waits who has
+    /// little time.
+    fn spans(&self, kind: PromiseKind) -> Spans {
+        let spans = self.patience.spans(kind);
+        match kind {
+            PromiseKind::Check | PromiseKind::Reset if !self.queue.is_empty() => {
+                Spans { late: spans.late.min(self.haste), ..spans }
+            }
+            _ => spans,
+        }
     }
 
     /// The call in `slot`, if any, has ended well: its time counts as one that answers take. Not so if it was put off, or if this
@@ -202,7 +219,7 @@ impl<C, E> State<C, E> {
         match self.promises.get(slot) {
             // It was to make room before it had a thread, and came to one in the same moment.
             Some(promise) if promise.aborting => actions.push(Action::Abort(slot, call)),
-            Some(promise) => self.promises.begin(slot, now, self.patience.spans(promise.kind)),
+            Some(promise) => self.promises.begin(slot, now, self.spans(promise.kind)),
             None => {}
         }
     }

@@ -149,7 +149,7 @@ const BUCKET: Duration = Duration::from_secs(60);
 /// A late call only has others asked beside it, so this may be short.
 const SHORTEST_LATE: Duration = Duration::from_millis(25);
 /// A lost call may cost its session: half of the half second that lines gone dead may cost a get.
-const SHORTEST_LOST: Duration = Duration::from_millis(250);
+pub(super) const SHORTEST_LOST: Duration = Duration::from_millis(250);
 /// Within a second a system has not even repeated its first packet.
 const SHORTEST_OPENING: Duration = Duration::from_secs(1);
 

@@ -34,6 +34,8 @@ pub(super) struct Promise {
     lost: bool,
     /// It is being aborted: then its slot will serve the waiter.
     pub(super) aborting: bool,
+    /// Nobody can abort it: giving it up would free no slot.
+    kept: bool,
     /// How often its moments were put off because the process had stood still.
     spared: u8,
 }
@@ -111,6 +113,18 @@ impl Promises {
         if let Some(promise) = self.remove(slot) {
             self.insert(slot, Promise { aborting: true, ..promise });
         }
+    }
+
+    /// The call in `slot` cannot be aborted.
+    pub(super) fn leave(&mut self, slot: SlotId) {
+        if let Some(promise) = self.remove(slot) {
+            self.insert(slot, Promise { kept: true, ..promise });
+        }
+    }
+
+    /// Is there a check or a reset that is late?
+    pub(super) fn has_late(&self) -> bool {
+        self.tally.asked_late > 0
     }
 
     /// An alarm rings: what is due by now is late, or lost. After a stall it is put off instead, at most twice for each call.
@@ -200,7 +214,7 @@ impl Promises {
 impl Promise {
     fn new(kind: PromiseKind, now: Instant, spans: Spans) -> Self {
         let (late_at, lost_at) = (after(now, spans.late), after(now, spans.lost));
-        Self { kind, since: now, late_at, lost_at, late: false, lost: false, aborting: false, spared: 0 }
+        Self { kind, since: now, late_at, lost_at, late: false, lost: false, aborting: false, kept: false, spared: 0 }
     }
 
     /// Was it put off? Then how long it took says more of this process than of the server.
@@ -221,7 +235,7 @@ impl Promise {
     /// Which of those that make room for a waiter it belongs to, if any.
     fn rank(&self) -> Option<usize> {
         match self.kind {
-            _ if self.aborting => None,
+            _ if self.aborting || self.kept => None,
             PromiseKind::Close { dead } if self.late => Some(usize::from(!dead)),
             PromiseKind::Reset if self.lost => Some(LOST_RESETS),
             PromiseKind::Check if self.lost => Some(LOST_RESETS + 1),

@@ -40,6 +40,55 @@ fn answers_that_take_150_ms_for_a_while_cost_no_session() {
 }
 
 #[test]
+fn a_jump_of_what_answers_take_costs_one_session_though_log_ins_stay_quick() {
+    for (answer, is_known) in [(ms(400), false), (ms(400), true), (ms(300), true)] {
+        let server = FakeServer::new();
+        server.allow(4);
+        let pool = builder().max_size(4).check_after(Duration::ZERO).build_lazy(server.manager()).unwrap();
+        let held = hold(&pool, 4);
+        drop(held);
+        if is_known {
+            (0..4).for_each(|_| drop(hold(&pool, 4)));
+        }
+        server.order(Call::Check, Outcome::Slow(answer));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..3).for_each(|_| drop(pool.get().unwrap())));
+            }
+        });
+        let closed = pool.stats().closed.total();
+        assert!(closed <= 1, "{closed} closed at {answer:?}, known: {is_known}");
+        server.assert_no_leaks(&pool);
+    }
+}
+
+#[test]
+fn a_check_that_nobody_can_abort_is_not_given_up_for_nothing() {
+    let server = FakeServer::new();
+    server.allow(1);
+    server.without_abort_handles();
+    let pool = builder().max_size(1).check_after(Duration::ZERO).build(server.manager()).unwrap();
+    server.order(Call::Check, Outcome::Slow(ms(600)));
+    assert!(pool.get().is_ok());
+    assert_eq!((server.count(Call::Connect), pool.stats().closed.total()), (1, 0));
+    server.assert_no_leaks(&pool);
+}
+
+#[test]
+fn who_has_little_time_has_the_next_idle_one_asked_soon() {
+    let server = FakeServer::new();
+    server.allow(5);
+    server.order(Call::Connect, Outcome::Slow(ms(600)));
+    let pool = builder().max_size(5).check_after(Duration::ZERO).build_lazy(server.manager()).unwrap();
+    drop(hold(&pool, 5));
+    server.order(Call::Connect, Outcome::Never);
+    server.next(Call::Check, Outcome::Never);
+    let (outcome, took) = timed(|| pool.get_timeout(ms(400)).map(drop));
+    assert!(outcome.is_ok() && took < ms(50) + SLACK, "{outcome:?} after {took:?}");
+    server.heal();
+}
+
+#[test]
 fn goodbyes_that_nobody_answers_make_room_for_those_who_wait() {
     let expiring =
         |server: &FakeServer| builder().max_lifetime(ms(150)).lifetime_jitter(0.0).build_lazy(server.manager());

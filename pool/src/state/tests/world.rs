@@ -130,7 +130,7 @@ impl World {
                 && state.queue.is_empty()
                 && state.idle.iter().any(|entry| book.flaw(entry.id, now, &config).is_none());
             if let (Claim::Nothing, true) = (&claim, waits) {
-                ticket = state.queue(wake, borrower(number), since);
+                ticket = state.queue(wake, borrower(number), since, Duration::MAX);
             } else if let Claim::Nothing = claim {
                 state.want_one();
             }

@@ -72,13 +72,13 @@ impl World {
     fn take(&mut self, caller: usize, first: bool) {
         let (now, it) = (self.now, &self.callers[caller]);
         let (since, deadline, wake) = (it.since, it.deadline(), Wake::Thread(Arc::clone(&it.waiter)));
-        let mut ticket = None;
+        let (mut ticket, timeout) = (None, deadline.saturating_duration_since(since));
         let claim = self.with(|state, actions| {
             let claim = state.claim(now, borrower(caller), actions);
             if let Claim::Nothing = claim {
                 ticket = match first {
-                    true => state.queue(wake, borrower(caller), since),
-                    false => Some(state.queue_again(wake, borrower(caller), since)),
+                    true => state.queue(wake, borrower(caller), since, timeout),
+                    false => Some(state.queue_again(wake, borrower(caller), since, timeout)),
                 };
             }
             claim

@@ -107,6 +107,7 @@ impl World {
         }
         let hastened = call.hastened;
         let limit = Limit::new(&"simulated".into(), now, call.span);
+        limit.on_abort(|| ());
         let (slot, span, weak) = (call.slot, call.span, limit.fuse().downgrade());
         call.began = Some((now, limit));
         let ends = match &call.work {
@@ -193,6 +194,8 @@ impl World {
         let (began, limit) = began.expect("it has begun");
         let answer = if over { Answer::Failed } else { answer };
         match (&work, answer) {
+            // A new one that is asked shows that the server answers, and nothing of the others.
+            (Work::Check(entry), Answer::Well) if entry.is_asked => {}
             (Work::Check(_) | Work::Reset(_), Answer::Well) => self.last_answer = Some(now),
             (Work::Open(_), Answer::Well) => self.last_opened = Some(now),
             _ => {}
