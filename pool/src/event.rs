@@ -17,8 +17,8 @@ use std::time::Duration;
 /// # Order
 ///
 /// Each request for a connection ends in exactly one of `checked_out`, `timed_out`, `overloaded` and `refused`, as it does in one of
-/// the counters of [`Stats`](crate::Stats). With one exception: a request that `refused` itself makes of its own pool, and that is
-/// refused, ends in a counter alone.
+/// the counters of [`Stats`](crate::Stats). With one exception: a request that one of the last three makes of its own pool, and that
+/// gets no connection either, ends in a counter alone.
 ///
 /// The events of one connection come in the order of its life: `opened` before its first `checked_out`, `checked_in` before its next
 /// `checked_out`, `closed` after all others and before its slot is free for the next `opened`. Of a connection that the pool aborts
@@ -44,16 +44,18 @@ pub trait EventHandler: Send + Sync + 'static {
     fn checked_in(&self, event: &CheckedIn<'_>) {
         let _ = event;
     }
-    /// A request ran out of time.
+    /// A request ran out of time. If this handler asks the same pool for a connection and gets none, that is counted, and makes no
+    /// event.
     fn timed_out(&self, report: &Report) {
         let _ = report;
     }
-    /// A request was refused because `max_waiters` others wait.
+    /// A request was refused because `max_waiters` others wait. If this handler asks the same pool for a connection and gets none,
+    /// that is counted, and makes no event.
     fn overloaded(&self, report: &Report) {
         let _ = report;
     }
-    /// A request was refused for another reason. If this handler asks the same pool for a connection and is refused, that refusal
-    /// is counted, and makes no event.
+    /// A request was refused for another reason. If this handler asks the same pool for a connection and gets none, that is
+    /// counted, and makes no event.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};

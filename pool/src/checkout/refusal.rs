@@ -47,12 +47,12 @@ impl<E: Error + Send + Sync + 'static> Unserved<E> {
         match self.refusal {
             Refusal::TimedOut(snapshot) => {
                 let report = report(snapshot);
-                shared.emit(|events| events.timed_out(&report));
+                shared.emit_refusal(borrower.thread, |events| events.timed_out(&report));
                 GetError::Timeout(report)
             }
             Refusal::Overloaded(snapshot) => {
                 let report = report(snapshot);
-                shared.emit(|events| events.overloaded(&report));
+                shared.emit_refusal(borrower.thread, |events| events.overloaded(&report));
                 GetError::Overloaded(report)
             }
             Refusal::Connect(error) => {
@@ -84,5 +84,6 @@ pub(super) fn tell<M: Manager>(
     waited: Duration,
     error: Option<&(dyn Error + 'static)>,
 ) {
-    shared.emit_refused(thread, &Refused { pool: &shared.config.name, reason, waited, error });
+    let refused = Refused { pool: &shared.config.name, reason, waited, error };
+    shared.emit_refusal(thread, |events| events.refused(&refused));
 }

@@ -17,7 +17,7 @@ pub(crate) use job::Job;
 
 use crate::config::Config;
 use crate::contain::contained;
-use crate::event::{EventHandler, Refused};
+use crate::event::EventHandler;
 use crate::limit::Fuse;
 use crate::manager::Manager;
 use crate::seeded;
@@ -38,7 +38,7 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) hooks: Hooks<M>,
     pub(crate) workers: Workers<Job<M>>,
     calls_here: CallsHere,
-    /// The threads in which `refused` runs now.
+    /// The threads in which `timed_out`, `overloaded` or `refused` runs now.
     hear_of_refusals: Mutex<Vec<usize>>,
     /// The process that built this pool.
     process: Process,
@@ -244,10 +244,11 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Hands a refusal in this `thread` to the handlers. A handler that asks this pool meanwhile, and is refused, would hear of that,
-    /// ask again, and so on: such a refusal is counted alone. In a child of `fork` a handler may wait for a thread that is not there.
+    /// Hands the end of a request in this `thread` that got nothing to the handlers. A handler that asks this pool meanwhile, and gets
+    /// nothing, would hear of that, ask again, and so on: such a request is counted alone. In a child of `fork` a handler may wait for
+    /// a thread that is not there.
     #[cold]
-    pub(crate) fn emit_refused(&self, thread: usize, refused: &Refused<'_>) {
+    pub(crate) fn emit_refusal(&self, thread: usize, event: impl Fn(&dyn EventHandler)) {
         if !self.is_at_home() {
             return;
         }
@@ -257,7 +258,7 @@ impl<M: Manager> Shared<M> {
         }
         threads.push(thread);
         drop(threads);
-        self.emit(|events| events.refused(refused));
+        self.emit(event);
         self.hear_of_refusals.lock().retain(|other| *other != thread);
     }
 }

@@ -204,6 +204,52 @@ fn every_request_ends_in_one_counter_and_one_event() {
 }
 
 #[test]
+fn a_request_of_a_handler_that_hears_of_a_time_out_or_of_an_overload_is_counted_alone() {
+    /// Asks its own pool, for as long as this does not go on and on.
+    #[derive(Default)]
+    struct AsksAgain(Mutex<Option<crate::support::Pool>>, Mutex<Vec<&'static str>>);
+    impl AsksAgain {
+        fn hear(&self, event: &'static str) {
+            let mut heard = self.1.lock().unwrap();
+            heard.push(event);
+            if heard.len() < 10 {
+                drop(heard);
+                let pool = self.0.lock().unwrap().clone().expect("it has its pool");
+                assert!(pool.get_timeout(Duration::ZERO).is_err());
+                assert!(pool.get_timeout(ms(1)).is_err());
+            }
+        }
+    }
+    impl cabrank::EventHandler for AsksAgain {
+        fn timed_out(&self, _: &cabrank::Report) {
+            self.hear("timed out");
+        }
+        fn overloaded(&self, _: &cabrank::Report) {
+            self.hear("overloaded");
+        }
+    }
+    let server = FakeServer::new();
+    let asks = Arc::new(AsksAgain::default());
+    let pool = builder().max_size(1).max_waiters(1).event_handler(asks.clone()).build_lazy(server.manager()).unwrap();
+    *asks.0.lock().unwrap() = Some(pool.clone());
+    let held = pool.get().unwrap();
+    assert!(pool.get_timeout(Duration::ZERO).is_err());
+    assert_eq!(*asks.1.lock().unwrap(), ["timed out"]);
+    assert_eq!(pool.stats().timed_out, 3);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| pool.get().map(drop));
+        eventually("one waits", || pool.stats().waiting == 1);
+        assert!(pool.get().is_err());
+        drop(held);
+        waiter.join().unwrap().unwrap();
+    });
+    assert_eq!(*asks.1.lock().unwrap(), ["timed out", "overloaded"]);
+    assert_eq!((pool.stats().timed_out, pool.stats().overloaded), (4, 2));
+    asks.0.lock().unwrap().take();
+    server.assert_closes_clean(&pool);
+}
+
+#[test]
 fn a_request_that_is_refused_in_a_hook_is_counted_and_told_once() {
     /// Asks in the worker that opens a connection, and again when it hears that it was refused.
     struct Asks(Mutex<Option<crate::support::Pool>>, Arc<cabrank_testing::Recorder>);
