@@ -74,7 +74,8 @@ impl<C, E> State<C, E> {
         if self.rules.keepalive == Duration::MAX || self.idle.is_empty() {
             return None;
         }
-        let apart = self.rules.keepalive / (2 * self.rules.max_size as u32);
+        let parts = u32::try_from(self.rules.max_size).unwrap_or(u32::MAX).saturating_mul(2);
+        let apart = self.rules.keepalive / parts;
         let mut due = self.keepalive_due(apart)?;
         let checking = self.slots.count(Phase::Checking);
         let bearable = checking < AT_ONCE && (checking == 0 || 2 * (checking + 1) <= checking + self.idle.len());

@@ -1,4 +1,4 @@
-//! How connections age: `max_lifetime`, its jitter, `idle_timeout`, `evict_all`.
+//! How connections age: `max_lifetime`, its jitter, `idle_timeout`, `evict_all`, `keepalive`.
 
 use crate::stale::pass;
 use crate::support::{builder, closed_by, hold, ms};
@@ -149,6 +149,15 @@ fn a_shrunk_pool_closes_idle_ones_now_and_lent_ones_as_they_come_back() {
     drop(held);
     assert_eq!(closed_by(&pool, CloseReason::Surplus), 4);
     server.assert_no_leaks(&pool);
+}
+
+#[test]
+fn the_largest_pool_that_can_be_asked_for_is_kept_alive() {
+    let server = FakeServer::new();
+    let settings = builder().max_size(u32::MAX).min_idle(2).keepalive(ms(50)).check_after(Duration::MAX);
+    let pool = settings.build(server.manager()).unwrap();
+    eventually("idle connections are checked", || server.count(Call::Check) >= 3);
+    drop(pool.get().unwrap());
 }
 
 /// What a thread may lose between two lines of a test.
