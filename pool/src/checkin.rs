@@ -4,6 +4,7 @@ use crate::config::SessionPolicy;
 use crate::contain::contained;
 use crate::entry::Entry;
 use crate::event::CheckedIn;
+use crate::gate::Stage;
 use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
 use crate::shared::{Held, Shared, SlottedConnection};
@@ -34,8 +35,11 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         now = sync::now();
     }
     shared.with_at_home(now, |state, actions| {
-        if entry.condemned == Some(CloseReason::Broken) {
-            state.died(&entry);
+        match entry.condemned {
+            Some(CloseReason::Broken) => state.broke_in_use(&entry, now, actions),
+            Some(CloseReason::ResetFailed) => state.failed_reset(&entry, now, actions),
+            None if need == Need::WasReset => state.passed(&mut entry, Stage::Reset, now, actions),
+            _ => {}
         }
         if need == Need::Nothing && entry.condemned.is_none() {
             state.reset_skipped();

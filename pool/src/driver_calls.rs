@@ -6,7 +6,7 @@ use crate::contain::contained;
 use crate::entry::Entry;
 use crate::error::{Cause, Holder};
 use crate::event::{CallEnded, CheckedIn, ConnectionClosed, Opened};
-use crate::gate::Refusal;
+use crate::gate::{Refusal, Stage};
 use crate::limit::Limit;
 use crate::manager::{AbortHandle, Fault, Manager};
 use crate::reason::CloseReason;
@@ -150,10 +150,19 @@ fn reset<M: Manager>(mut held: Held<M>) {
     let ended = outcome.ended;
     match shared.reset_ended(held.id, &outcome) {
         Ok(()) => {
-            let (shared, entry) = held.into_entry();
-            shared.with(ended, |state, actions| state.put(entry, ended, actions));
+            let (shared, mut entry) = held.into_entry();
+            shared.with(ended, |state, actions| {
+                state.passed(&mut entry, Stage::Reset, ended, actions);
+                state.put(entry, ended, actions);
+            });
         }
-        Err(reason) => close_now(held, reason),
+        Err(reason) => {
+            // One that was aborted before its time had to make room.
+            if reason != CloseReason::Overran || outcome.took >= shared.config.reset_timeout {
+                shared.with(ended, |state, actions| state.failed_reset(&held, ended, actions));
+            }
+            close_now(held, reason);
+        }
     }
 }
 

@@ -80,6 +80,10 @@ impl<C> Entry<C> {
         }
     }
 
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.opened_at)
+    }
+
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }

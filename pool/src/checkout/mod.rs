@@ -9,6 +9,7 @@ use crate::contain::contained;
 use crate::entry::Entry;
 use crate::error::GetError;
 use crate::event::CheckedOut;
+use crate::gate::Stage;
 use crate::manager::Manager;
 use crate::queue::Ticket;
 use crate::reason::{CloseReason, RefusalReason};
@@ -200,7 +201,8 @@ impl<'a, M: Manager> Request<'a, M> {
     /// The first borrower of a new connection finds it well: then others may be opened.
     #[cold]
     fn looked_well(&self, entry: &mut Entry<SlottedConnection<M>>) {
-        self.shared.with(sync::now(), |state, actions| state.found_well(entry, false, actions));
+        let now = sync::now();
+        self.shared.with(now, |state, actions| state.found_well(entry, Stage::Look, now, actions));
     }
 
     /// It was no loan: the connection goes back, to be closed or to be checked.

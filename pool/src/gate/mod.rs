@@ -1,14 +1,13 @@
 //! May we open a connection now, how many, and if not, what do we tell?
 //!
 //! One pure piece: back-off, the single probe of an outage, the ramp after it, the ceiling of a full server, the
-//! permanent fault, the cold start. It reads no clock and opens nothing. `stillborn.rs` has the connections that die as soon
-//! as they are open.
+//! permanent fault, the cold start. It reads no clock and opens nothing. `stillborn.rs` has the connections that die young.
 
 mod stillborn;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use stillborn::YOUNG;
+pub(crate) use stillborn::{BRIEF, Stage, YOUNG};
 
 use crate::config::SHORTEST_PAUSE;
 use crate::gate::stillborn::Stillborn;

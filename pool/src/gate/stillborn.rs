@@ -1,45 +1,79 @@
-//! Connections that die as soon as they are open: their server takes log-ins and serves nobody.
+//! Connections that die young: their server takes log-ins, and serves nobody.
 //!
-//! One may be chance. From the second in a row on they count as failed attempts, and a success lifts nothing until the new
-//! connection was found well, by that which the dead ones had failed.
+//! One may be chance. From the second in a row on they count as failed attempts, and a success lifts nothing until a new
+//! connection has passed the stage at which the dead ones failed.
 
 use super::{AS_GOOD_AS_NEVER, Gate, Refusal, Trouble};
 use crate::sync::after;
 use std::time::{Duration, Instant};
 
-/// What is remembered of them.
+/// At which stage a young connection dies, or proves well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// When it is looked at before its first loan.
+    Look,
+    /// In its first loan, or very soon after it.
+    Use,
+    /// When the server is asked for a sign of life.
+    Check,
+    /// When its session is reset.
+    Reset,
+}
+
+/// What is remembered of them: a row of deaths for each stage.
 #[derive(Debug, Default)]
 pub(super) struct Stillborn {
+    rows: [Row; 4],
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Row {
     /// How many in a row.
     count: u32,
     last: Option<Instant>,
-    /// Was it a check that they failed, not the first look?
-    by_check: bool,
+    /// How old the last one was.
+    age: Duration,
 }
 
 impl Stillborn {
     /// May the connection that was opened just now die as the last ones did?
     pub(super) fn may_go_on(&self, now: Instant) -> bool {
-        self.count > 0 && self.last.is_some_and(|last| now.saturating_duration_since(last) <= YOUNG)
+        let is_recent = |last| now.saturating_duration_since(last) <= YOUNG;
+        self.rows.iter().any(|row| row.count > 0 && row.last.is_some_and(is_recent))
     }
 
     pub(super) fn forget(&mut self) {
-        self.count = 0;
+        self.rows.iter_mut().for_each(|row| row.count = 0);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows.iter().all(|row| row.count == 0)
+    }
+
+    /// A connection of this age has passed `stage`, so it had passed the look, too. A short loan that ends well shows nothing
+    /// where connections live longer than it, and not long.
+    fn passed(&mut self, stage: Stage, age: Duration) {
+        self.rows[Stage::Look as usize].count = 0;
+        let row = &mut self.rows[stage as usize];
+        if stage != Stage::Use || age >= row.age.saturating_mul(2).min(BRIEF) {
+            row.count = 0;
+        }
     }
 }
 
 impl Gate {
-    /// A connection died that was opened at `opened_at`, before its first loan or at its first check. Those that die together
-    /// are one. An opening takes `mean_opening`.
-    pub(crate) fn stillborn(&mut self, opened_at: Instant, by_check: bool, mean_opening: Duration, now: Instant) {
-        let Stillborn { count, last, .. } = self.stillborn;
+    /// A connection died at this stage that was opened at `opened_at`. Those that die together are one. An opening takes
+    /// `mean_opening`.
+    pub(crate) fn stillborn(&mut self, opened_at: Instant, stage: Stage, mean_opening: Duration, now: Instant) {
+        let last = self.stillborn.rows.iter().filter_map(|row| row.last).max();
         if last.is_some_and(|last| opened_at <= last) {
             return;
         }
+        let row = &mut self.stillborn.rows[stage as usize];
         let in_a_row = YOUNG.saturating_add(mean_opening.saturating_mul(2)).saturating_add(self.backoff.1);
-        let is_recent = last.is_some_and(|last| now.saturating_duration_since(last) <= in_a_row);
-        let count = if is_recent { count.saturating_add(1) } else { 1 };
-        self.stillborn = Stillborn { count, last: Some(now), by_check };
+        let is_recent = row.last.is_some_and(|last| now.saturating_duration_since(last) <= in_a_row);
+        let count = if is_recent { row.count.saturating_add(1) } else { 1 };
+        *row = Row { count, last: Some(now), age: now.saturating_duration_since(opened_at) };
         self.cold = true;
         let before = self.trouble;
         // A fault that somebody must mend is the worse one.
@@ -59,18 +93,17 @@ impl Gate {
         });
     }
 
-    /// Did the last connections die young? A new one may, too.
+    /// Did the last connections die young, so that a new one may, too?
     pub(crate) fn doubts_the_new(&self) -> bool {
-        self.stillborn.count > 0
+        !self.stillborn.is_empty()
     }
 
-    /// A connection that was on trial, or one as young, was found well: by a check, or else by its borrower. Returns whether that
-    /// settles it.
-    pub(crate) fn found_well(&mut self, by_check: bool) -> bool {
-        if self.stillborn.count > 0 && self.stillborn.by_check && !by_check {
+    /// A connection that was on trial, or one as young, has passed this stage at this age. Returns whether that settles it.
+    pub(crate) fn found_well(&mut self, stage: Stage, age: Duration) -> bool {
+        self.stillborn.passed(stage, age);
+        if !self.stillborn.is_empty() {
             return false;
         }
-        self.stillborn.forget();
         self.trouble = self.trouble.filter(|trouble| !trouble.of_stillborn);
         self.cold = false;
         true
@@ -79,3 +112,5 @@ impl Gate {
 
 /// A connection that dies older than this was well once.
 pub(crate) const YOUNG: Duration = Duration::from_secs(1);
+/// One that dies younger than this was of no use, though loans of it may have ended well.
+pub(crate) const BRIEF: Duration = Duration::from_millis(50);

@@ -28,7 +28,7 @@ fn a_cold_pool_opens_one_and_when_that_is_found_well_all_it_wants() {
     assert_eq!(gate.allowance(now, Standing { opening: 1, ..empty() }), 0);
     assert!(gate.opened(now, 1, 10, true), "somebody waits, and will look");
     assert_eq!(gate.allowance(now, empty()), 1);
-    assert!(gate.found_well(false));
+    assert!(gate.found_well(Stage::Look, MS));
     assert_eq!(gate.allowance(now, empty()), usize::MAX);
 }
 
@@ -49,7 +49,7 @@ fn after_an_eviction_or_a_permanent_fault_one_goes_first() {
     let due = gate.retry_at().unwrap();
     assert!(gate.opened(due, 4, 10, true));
     assert_eq!(gate.allowance(due, empty()), 1);
-    assert!(gate.found_well(false));
+    assert!(gate.found_well(Stage::Look, MS));
     assert_eq!(gate.allowance(due, empty()), usize::MAX, "nothing is wrong with the server");
 }
 
@@ -63,34 +63,90 @@ fn while_loans_go_on_what_they_leave_unserved_is_opened_at_once() {
 #[test]
 fn connections_that_die_young_are_an_outage_from_the_second_in_a_row_on() {
     let (mut gate, now) = warm();
-    gate.stillborn(now, false, MS, now + MS);
+    gate.stillborn(now, Stage::Look, MS, now + MS);
     assert!(!gate.has_trouble() && gate.is_cold());
-    gate.stillborn(now + MS, false, MS, now + 2 * MS);
+    gate.stillborn(now + MS, Stage::Look, MS, now + 2 * MS);
     assert!(!gate.has_trouble(), "it was open when the first died: they died together");
     assert!(gate.opened(now + 3 * MS, 2, 10, true));
-    gate.stillborn(now + 3 * MS, false, MS, now + 4 * MS);
+    gate.stillborn(now + 3 * MS, Stage::Look, MS, now + 4 * MS);
     assert!(gate.has_trouble() && gate.retry_at().unwrap() >= now + 14 * MS);
     // A success alone lifts nothing.
     assert!(gate.opened(now + 50 * MS, 2, 10, true));
     assert_eq!(gate.retry_at(), Some(now + 550 * MS));
-    assert!(gate.found_well(false));
+    assert!(gate.found_well(Stage::Look, MS));
     assert!(!gate.has_trouble() && !gate.is_cold());
 }
 
 #[test]
 fn those_that_failed_their_checks_are_made_good_by_a_check_or_by_a_second_without_a_death() {
     let (mut gate, now) = warm();
-    gate.stillborn(now, true, MS, now + MS);
-    gate.stillborn(now + 2 * MS, true, MS, now + 3 * MS);
+    gate.stillborn(now, Stage::Check, MS, now + MS);
+    gate.stillborn(now + 2 * MS, Stage::Check, MS, now + 3 * MS);
     assert!(gate.opened(now + 50 * MS, 2, 10, true));
-    assert!(!gate.found_well(false), "a look does not ask the server");
-    assert!(gate.found_well(true));
+    assert!(!gate.found_well(Stage::Look, MS), "a look does not ask the server");
+    assert!(gate.found_well(Stage::Check, MS));
     assert!(!gate.has_trouble());
 
-    gate.stillborn(now + 60 * MS, true, MS, now + 61 * MS);
-    gate.stillborn(now + 62 * MS, true, MS, now + 63 * MS);
+    gate.stillborn(now + 60 * MS, Stage::Check, MS, now + 61 * MS);
+    gate.stillborn(now + 62 * MS, Stage::Check, MS, now + 63 * MS);
     gate.opened(now + 1_100 * MS, 2, 10, false);
     assert!(!gate.has_trouble() && !gate.is_cold());
+}
+
+/// Two connections died in a row at this stage, each 1 ms old; a third is open.
+fn doubtful(stage: Stage) -> (Gate, Instant) {
+    let (mut gate, now) = warm();
+    gate.stillborn(now, stage, MS, now + MS);
+    assert!(!gate.has_trouble() && gate.is_cold());
+    gate.stillborn(now + 2 * MS, stage, MS, now + 3 * MS);
+    assert!(gate.has_trouble());
+    assert!(gate.opened(now + 50 * MS, 2, 10, true), "it is on trial");
+    (gate, now + 50 * MS)
+}
+
+#[test]
+fn what_the_dead_ones_failed_a_new_one_must_pass() {
+    use Stage::{Check, Look, Reset, Use};
+    let table = [
+        (Look, [true, true, true, true]),
+        (Use, [false, true, false, false]),
+        (Check, [false, false, true, false]),
+        (Reset, [false, false, false, true]),
+    ];
+    for (failed, settles) in table {
+        for (passed, settles) in [Look, Use, Check, Reset].into_iter().zip(settles) {
+            let (mut gate, now) = doubtful(failed);
+            assert_eq!(gate.found_well(passed, 50 * MS), settles, "they failed {failed:?}, it passes {passed:?}");
+            assert_eq!((gate.has_trouble(), gate.is_cold()), (!settles, !settles));
+            // A second without a death settles it, too.
+            gate.opened(now + 1_100 * MS, 3, 10, false);
+            assert!(!gate.has_trouble() && !gate.is_cold());
+        }
+    }
+}
+
+#[test]
+fn a_loan_that_ends_well_counts_if_the_connection_is_older_than_the_dead_ones_were() {
+    let (mut gate, _) = doubtful(Stage::Use);
+    assert!(!gate.found_well(Stage::Use, MS), "that old the dead ones were, too");
+    assert!(gate.found_well(Stage::Use, 2 * MS));
+    // However old they were, 50 ms are enough.
+    let (mut gate, now) = warm();
+    gate.stillborn(now, Stage::Use, MS, now + 900 * MS);
+    assert!(!gate.found_well(Stage::Use, 49 * MS));
+    assert!(gate.found_well(Stage::Use, 50 * MS));
+}
+
+#[test]
+fn deaths_at_two_stages_are_two_rows() {
+    let (mut gate, now) = warm();
+    gate.stillborn(now, Stage::Reset, MS, now + MS);
+    gate.stillborn(now + 2 * MS, Stage::Use, MS, now + 3 * MS);
+    assert!(!gate.has_trouble());
+    assert!(!gate.found_well(Stage::Use, 50 * MS), "a reset is still in doubt");
+    gate.stillborn(now + 4 * MS, Stage::Reset, MS, now + 5 * MS);
+    assert!(gate.has_trouble());
+    assert!(gate.found_well(Stage::Reset, 50 * MS));
 }
 
 #[test]
@@ -98,8 +154,8 @@ fn a_fault_that_somebody_must_mend_outranks_connections_that_die_young() {
     let (mut gate, now) = warm();
     gate.failed(now, Refusal::Permanent, 2);
     let due = gate.retry_at();
-    gate.stillborn(now, true, MS, now + MS);
-    gate.stillborn(now + 2 * MS, true, MS, now + 3 * MS);
+    gate.stillborn(now, Stage::Check, MS, now + MS);
+    gate.stillborn(now + 2 * MS, Stage::Check, MS, now + 3 * MS);
     assert_eq!(gate.retry_at(), due);
     assert!(gate.refuses(now + 4 * MS));
 }

@@ -2,6 +2,7 @@
 
 use crate::entry::{Entry, Proof};
 use crate::error::Cause;
+use crate::gate::Stage;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase};
@@ -155,9 +156,7 @@ impl<C, E> State<C, E> {
         self.counters.use_time.record(used);
         if entry.was_touched && entry.condemned.is_none() {
             self.answered_at = Some(now);
-            if entry.on_trial {
-                self.found_well(&mut entry, false, actions);
-            }
+            self.passed(&mut entry, Stage::Use, now, actions);
         }
         if self.slots.get(entry.slot_id).comes_back() {
             entry.condemned.get_or_insert(CloseReason::Overran);

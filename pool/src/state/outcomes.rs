@@ -2,7 +2,7 @@
 
 use crate::entry::{Entry, Proof};
 use crate::error::Cause;
-use crate::gate::{Refusal, YOUNG};
+use crate::gate::{BRIEF, Refusal, Stage, YOUNG};
 use crate::limit::Call;
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
@@ -98,30 +98,67 @@ impl<C, E> State<C, E> {
     /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect.
     pub(crate) fn failed_check(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.died(entry);
-        if now.saturating_duration_since(entry.opened_at) < YOUNG {
-            self.stillborn(entry, "a new connection failed its check", now, actions);
-        }
+        self.died_young(entry, Stage::Check, now, actions);
     }
 
-    /// A connection looked dead to one who was to have it. If nobody had it before, that is a failed attempt to connect.
+    /// A reset failed, or took longer than it was given.
+    pub(crate) fn failed_reset(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.died_young(entry, Stage::Reset, now, actions);
+    }
+
+    /// A connection looked dead to one who was to have it.
     pub(crate) fn failed_look(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.died(entry);
-        if entry.uses == 0 && now.saturating_duration_since(entry.opened_at) < YOUNG {
-            self.stillborn(entry, "a new connection was dead before its first loan", now, actions);
+        if entry.uses == 0 {
+            self.died_young(entry, Stage::Look, now, actions);
+        } else if entry.age(now) < BRIEF {
+            self.died_young(entry, Stage::Use, now, actions);
         }
     }
 
-    fn stillborn(&mut self, entry: &Entry<C>, text: &str, now: Instant, actions: &mut Actions<C, E>) {
-        let by_check = self.slots.get(entry.slot_id).phase == Phase::Checking;
-        self.gate.stillborn(entry.opened_at, by_check, self.patience.mean_opening(), now);
+    /// A connection looked dead when its loan had ended.
+    pub(crate) fn broke_in_use(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.died(entry);
+        if entry.uses == 1 || entry.age(now) < BRIEF {
+            self.died_young(entry, Stage::Use, now, actions);
+        }
+    }
+
+    fn died_young(&mut self, entry: &Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
+        if entry.age(now) >= YOUNG {
+            return;
+        }
+        self.gate.stillborn(entry.opened_at, stage, self.patience.mean_opening(), now);
         if !self.gate.refuses(now) {
-            actions.extend(self.last_error.replace((Cause::seen(text), now)).map(|(cause, _)| Action::Drop(cause)));
+            let cause = Cause::seen(match stage {
+                Stage::Look => "a new connection was dead before its first loan",
+                Stage::Use => "a new connection was broken after its first loan",
+                Stage::Check => "a new connection failed its check",
+                Stage::Reset => "a new connection failed its reset",
+            });
+            actions.extend(self.last_error.replace((cause, now)).map(|(cause, _)| Action::Drop(cause)));
         }
     }
 
-    /// A connection that was on trial proves well, by a check or by its borrower.
-    pub(crate) fn found_well(&mut self, entry: &mut Entry<C>, by_check: bool, actions: &mut Actions<C, E>) {
-        if entry.generation == self.generation && self.gate.found_well(by_check) {
+    /// A connection has passed this stage. That says something of new ones if it is on trial, or as young.
+    #[inline]
+    pub(crate) fn passed(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
+        // While one is on trial, or in doubt, the gate is cold.
+        if self.gate.is_cold() {
+            self.passed_in_doubt(entry, stage, now, actions);
+        }
+    }
+
+    #[cold]
+    fn passed_in_doubt(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
+        if entry.on_trial || (entry.age(now) < YOUNG && self.gate.doubts_the_new()) {
+            self.found_well(entry, stage, now, actions);
+        }
+    }
+
+    /// A connection that was on trial proves well at this stage.
+    pub(crate) fn found_well(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
+        if entry.generation == self.generation && self.gate.found_well(stage, entry.age(now)) {
             self.forget_error(actions);
         }
         entry.on_trial = entry.generation == self.generation && self.gate.is_cold();
@@ -135,10 +172,7 @@ impl<C, E> State<C, E> {
         } else {
             self.answered_at = Some(now);
         }
-        let is_young = now.saturating_duration_since(entry.opened_at) < YOUNG;
-        if entry.on_trial || (is_young && self.gate.doubts_the_new()) {
-            self.found_well(entry, true, actions);
-        }
+        self.passed(entry, Stage::Check, now, actions);
     }
 
     fn prove(&self, entry: &mut Entry<C>, now: Instant) {

@@ -23,3 +23,4 @@ mod stale;
 mod transactions;
 mod waiters;
 mod workers;
+mod young;

@@ -5,7 +5,7 @@ use super::ops::End;
 use super::world::{Broken, World};
 use crate::entry::Entry;
 use crate::error::Cause;
-use crate::gate::Refusal;
+use crate::gate::{Refusal, Stage};
 use crate::limit::Limit;
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
@@ -151,14 +151,24 @@ impl World {
                 );
                 self.close_now(slot, entry, CloseReason::CheckFailed);
             }
-            (Work::Reset(entry), End::Well) => {
+            (Work::Reset(mut entry), End::Well) => {
                 self.book.answered_at = Some(now);
                 self.with(|state, _| state.reset_ended(true));
-                self.with(|state, actions| state.put(entry, now, actions));
+                self.with_noted(
+                    |state, actions| {
+                        state.passed(&mut entry, Stage::Reset, now, actions);
+                        state.put(entry, now, actions);
+                    },
+                    |world, ()| world.note_lifted(),
+                );
                 self.check();
             }
             (Work::Reset(entry), End::Failed(_)) => {
                 self.with(|state, _| state.reset_ended(false));
+                self.with_noted(
+                    |state, actions| state.failed_reset(&entry, now, actions),
+                    |world, ()| world.note_stillborn(),
+                );
                 self.close_now(slot, entry, CloseReason::ResetFailed);
             }
             (Work::Close(entry), _) => {

@@ -27,12 +27,15 @@ impl World {
         }
         let end = |state: &mut State<(), Broken>, actions: &mut Actions<(), Broken>| {
             if entry.condemned == Some(CloseReason::Broken) {
-                state.died(&entry);
+                state.broke_in_use(&entry, now, actions);
             }
             let used = now - entry.lent_at;
             state.check_in(entry, used, matches!(shape, Shape::Soiled), now, actions)
         };
-        self.with_noted(end, |world, _| world.note_lifted());
+        self.with_noted(end, |world, _| {
+            world.note_stillborn();
+            world.note_lifted();
+        });
         self.check();
     }
 

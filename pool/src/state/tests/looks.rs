@@ -2,6 +2,7 @@
 
 use super::world::World;
 use crate::entry::Entry;
+use crate::gate::Stage;
 use crate::reason::CloseReason;
 use std::time::{Duration, Instant};
 
@@ -47,7 +48,11 @@ impl World {
     fn looks_well(&mut self, id: u64) {
         let Some(place) = self.lent.iter().position(|(_, entry)| entry.id == id && entry.on_trial) else { return };
         let (number, mut entry) = self.lent.remove(place);
-        self.with_noted(|state, actions| state.found_well(&mut entry, false, actions), |world, ()| world.note_lifted());
+        let now = self.now;
+        self.with_noted(
+            |state, actions| state.found_well(&mut entry, Stage::Look, now, actions),
+            |world, ()| world.note_lifted(),
+        );
         self.lent.insert(place, (number, entry));
         self.check();
     }

@@ -4,6 +4,7 @@ use super::scenario::Group;
 use super::server::LineId;
 use super::world::{Event, World};
 use crate::entry::Entry;
+use crate::gate::Stage;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::Borrower;
@@ -175,7 +176,7 @@ impl World {
             return self.take(caller, false);
         }
         if entry.on_trial {
-            self.with(|state, actions| state.found_well(&mut entry, false, actions));
+            self.with(|state, actions| state.found_well(&mut entry, Stage::Look, now, actions));
         }
         let it = &mut self.callers[caller];
         self.figures.served(it.since, now);
@@ -204,7 +205,7 @@ impl World {
         let needs_reset = entry.condemned.is_none() && self.random.f64() < it.group.resets;
         self.with(|state, actions| {
             if entry.condemned.is_some() {
-                state.died(&entry);
+                state.broke_in_use(&entry, now, actions);
             }
             let used = now - entry.lent_at;
             state.check_in(entry, used, needs_reset, now, actions);

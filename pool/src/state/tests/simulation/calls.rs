@@ -5,7 +5,7 @@ use super::server::{AT_ONCE, Answer, LineId};
 use super::world::{Event, Told, World};
 use crate::entry::Entry;
 use crate::error::Cause;
-use crate::gate::Refusal;
+use crate::gate::{Refusal, Stage};
 use crate::limit;
 use crate::limit::Limit;
 use crate::reason::CloseReason;
@@ -219,12 +219,18 @@ impl World {
                 });
                 self.close_now(entry, if over { CloseReason::Overran } else { CloseReason::CheckFailed });
             }
-            (Work::Reset(entry), Answer::Well) => {
+            (Work::Reset(mut entry), Answer::Well) => {
                 self.with(|state, _| state.reset_ended(true));
-                self.with(|state, actions| state.put(entry, now, actions));
+                self.with(|state, actions| {
+                    state.passed(&mut entry, Stage::Reset, now, actions);
+                    state.put(entry, now, actions);
+                });
             }
             (Work::Reset(entry), _) => {
                 self.with(|state, _| state.reset_ended(false));
+                if !over || now - began >= self.config.reset_timeout {
+                    self.with(|state, actions| state.failed_reset(&entry, now, actions));
+                }
                 self.close_now(entry, if over { CloseReason::Overran } else { CloseReason::ResetFailed });
             }
             (Work::Close(entry, _), _) => {

@@ -1,0 +1,208 @@
+//! Connections that die young cost a log-in now and then, not one for each loan; those that are killed now and then cost nobody a wait.
+
+use crate::stale::pass;
+use crate::support::{SLACK, builder, ms, pool_of};
+use cabrank::{AbortHandle, Fault, Limit, Manager, Pool, PooledConnection, SessionState};
+use cabrank_testing::fake::{Call, FakeConnection, FakeError, FakeManager, FakeServer, Outcome};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[test]
+fn connections_that_live_for_a_millisecond_are_opened_now_and_then_and_named() {
+    for (crowd, loan) in [(1, ms(0)), (20, ms(0)), (1, ms(2)), (20, ms(2))] {
+        let server = FakeServer::new();
+        let lives = Lives::new(ms(1));
+        let pool = Pool::builder().max_size(10).build_lazy(Mayfly(server.manager(), Arc::clone(&lives))).unwrap();
+        let told = storm(&pool, crowd, |conn| {
+            let _ = conn.id;
+            if !loan.is_zero() {
+                pass(loan);
+            }
+        });
+        assert!(server.count(Call::Connect) <= 40, "{crowd} borrow: {} attempts", server.count(Call::Connect));
+        assert!(told.is_some_and(|told| told.contains("broken after its first loan")));
+        lives.last(Duration::MAX);
+        drop(pool.get().unwrap());
+    }
+}
+
+#[test]
+fn connections_that_die_in_their_first_loan_are_opened_now_and_then_and_named() {
+    for crowd in [1, 20] {
+        let server = FakeServer::new();
+        let pool = pool_of(&server, 10);
+        server.order(Call::Query, Outcome::Err(Fault::Fatal));
+        let told = storm(&pool, crowd, |conn| {
+            let error = conn.query().unwrap_err();
+            PooledConnection::report_error(conn, &error);
+        });
+        assert!(server.count(Call::Connect) <= 40, "{crowd} borrow: {} attempts", server.count(Call::Connect));
+        assert!(told.is_some_and(|told| told.contains("broken after its first loan")));
+        server.heal();
+        pool.get().unwrap().query().unwrap();
+    }
+}
+
+#[test]
+fn connections_that_fail_each_reset_are_opened_now_and_then_and_named() {
+    for (crowd, outcome) in [(1, Outcome::Err(Fault::Fatal)), (20, Outcome::Err(Fault::Fatal)), (20, Outcome::Never)] {
+        let server = FakeServer::new();
+        server.allow(10);
+        let pool = builder().max_size(10).reset_timeout(ms(5)).build_lazy(server.manager()).unwrap();
+        server.order(Call::Reset, outcome);
+        let told = storm(&pool, crowd, |conn| conn.litter());
+        assert!(server.count(Call::Connect) <= 40, "{crowd} borrow: {} attempts", server.count(Call::Connect));
+        assert!(told.is_some_and(|told| told.contains("failed its reset")));
+        server.heal();
+        pool.get().unwrap().litter();
+        drop(pool.get().unwrap());
+    }
+}
+
+#[test]
+fn an_engine_whose_every_reset_fails_is_opened_now_and_then() {
+    let server = FakeServer::new();
+    let pool = Pool::builder().max_size(10).build_lazy(server.engine()).unwrap();
+    server.order(Call::Reset, Outcome::Err(Fault::Fatal));
+    storm(&pool, 4, |conn| conn.litter());
+    assert!(server.count(Call::Connect) <= 40, "{} attempts", server.count(Call::Connect));
+}
+
+#[test]
+fn sessions_that_are_killed_at_random_are_replaced_at_once_where_others_serve() {
+    let server = FakeServer::new();
+    let lives = Lives::new(Duration::MAX);
+    let pool = Pool::builder().max_size(10).build_lazy(Mayfly(server.manager(), Arc::clone(&lives))).unwrap();
+    let until = Instant::now() + ms(3_000);
+    let (tries, kills) = thread::scope(|scope| {
+        let borrow = || {
+            while Instant::now() < until {
+                let conn = pool.get().unwrap();
+                let _ = conn.id;
+                pass(ms(2));
+            }
+        };
+        for _ in 0..20 {
+            scope.spawn(borrow);
+        }
+        let (mut random, mut tries, mut kills) = (fastrand::Rng::with_seed(9), 0, 0);
+        while Instant::now() < until {
+            pass(ms(20));
+            tries += 1;
+            kills += usize::from(lives.kill(|count| random.usize(0..count)));
+        }
+        (tries, kills)
+    });
+    // Where openings are put off there is soon no session left to be killed.
+    assert!(kills * 10 >= tries * 9, "{kills} of {tries}");
+    assert!(server.count(Call::Connect) >= kills);
+}
+
+#[test]
+fn what_its_holder_discards_is_no_death() {
+    let server = FakeServer::new();
+    let pool = pool_of(&server, 1);
+    for _ in 0..100 {
+        PooledConnection::discard(pool.get_timeout(SLACK).unwrap());
+    }
+    assert_eq!(server.count(Call::Connect), 100);
+}
+
+/// For two seconds `crowd` threads borrow without a pause. Returns what one of them was told.
+fn storm<M>(pool: &Pool<M>, crowd: u32, hold: impl Fn(&mut PooledConnection<M>) + Sync) -> Option<String>
+where
+    M: Manager<Error = FakeError>,
+{
+    thread::scope(|scope| {
+        let borrow = || {
+            let (until, mut told) = (Instant::now() + ms(2_000), None);
+            while Instant::now() < until {
+                match pool.get_timeout(ms(300)) {
+                    Ok(mut conn) => hold(&mut conn),
+                    Err(error) => told = Some(error.to_string()),
+                }
+            }
+            told
+        };
+        let borrowers: Vec<_> = (0..crowd).map(|_| scope.spawn(borrow)).collect();
+        borrowers.into_iter().filter_map(|borrower| borrower.join().unwrap()).next()
+    })
+}
+
+/// How long sessions live, and since when the present ones have.
+struct Lives {
+    life: Mutex<Duration>,
+    born: Mutex<BTreeMap<usize, Instant>>,
+}
+
+impl Lives {
+    fn new(life: Duration) -> Arc<Self> {
+        Arc::new(Self { life: Mutex::new(life), born: Mutex::default() })
+    }
+
+    fn last(&self, life: Duration) {
+        *self.life.lock().unwrap() = life;
+    }
+
+    /// Ends the session that `pick` chooses of so many, if there is one.
+    fn kill(&self, pick: impl FnOnce(usize) -> usize) -> bool {
+        let mut born = self.born.lock().unwrap();
+        let picked = (!born.is_empty()).then(|| pick(born.len()));
+        let id = picked.and_then(|place| born.keys().nth(place).copied());
+        id.and_then(|id| born.remove(&id)).is_some()
+    }
+
+    fn are_over(&self, id: usize) -> bool {
+        let life = *self.life.lock().unwrap();
+        let mut born = self.born.lock().unwrap();
+        let over = born.get(&id).is_none_or(|born| born.elapsed() >= life);
+        if over {
+            born.remove(&id);
+        }
+        over
+    }
+}
+
+/// The driver of a server whose sessions end by themselves, which the driver sees.
+struct Mayfly(FakeManager, Arc<Lives>);
+
+impl Manager for Mayfly {
+    type Connection = FakeConnection;
+    type Error = FakeError;
+
+    fn connect(&self, limit: &Limit) -> Result<FakeConnection, FakeError> {
+        let conn = self.0.connect(limit)?;
+        self.1.born.lock().unwrap().insert(conn.id, Instant::now());
+        Ok(conn)
+    }
+
+    fn is_valid(&self, conn: &mut FakeConnection, limit: &Limit) -> Result<(), FakeError> {
+        self.0.is_valid(conn, limit)
+    }
+
+    fn has_broken(&self, conn: &mut FakeConnection) -> bool {
+        self.1.are_over(conn.id)
+    }
+
+    fn session(&self, conn: &mut FakeConnection) -> SessionState {
+        self.0.session(conn)
+    }
+
+    fn reset(&self, conn: &mut FakeConnection, limit: &Limit) -> Result<(), FakeError> {
+        self.0.reset(conn, limit)
+    }
+
+    fn close(&self, conn: FakeConnection, limit: &Limit) {
+        self.0.close(conn, limit);
+    }
+
+    fn fault(&self, error: &FakeError) -> Fault {
+        self.0.fault(error)
+    }
+
+    fn abort_handle(&self, conn: &FakeConnection) -> Option<Box<dyn AbortHandle>> {
+        self.0.abort_handle(conn)
+    }
+}
