@@ -56,7 +56,7 @@ impl<M: Manager> Builder<M> {
     }
 
     /// How many idle connections are kept ready. Default: 0 (r2d2's is `max_size`). At most `max_size`. One is opened first, then
-    /// at most eight at a time.
+    /// at most four at a time.
     #[doc(alias = "min_connections")]
     #[doc(alias = "minimumIdle")]
     pub fn min_idle(mut self, min_idle: u32) -> Self {

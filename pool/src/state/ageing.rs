@@ -67,9 +67,8 @@ impl<C, E> State<C, E> {
     }
 
     /// Has one idle connection checked, if it is time. The checks are spread, for others must stay idle: one in each part of the
-    /// period, and at once no more than half of what is idle, nor than eight, for each has a thread and nobody waits for it. Each is
-    /// checked before its period is over, so that of many that were proved together the first comes early. Returns when the
-    /// next is due.
+    /// period, and at once no more than half of what is idle, nor than there may be calls that nobody waits for. Each is checked
+    /// before its period is over, so that of many that were proved together the first comes early. Returns when the next is due.
     fn keep_alive(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Instant> {
         if self.rules.keepalive == Duration::MAX || self.idle.is_empty() {
             return None;
@@ -78,7 +77,7 @@ impl<C, E> State<C, E> {
         let apart = self.rules.keepalive / parts;
         let mut due = self.keepalive_due(apart)?;
         let checking = self.slots.count(Phase::Checking);
-        let bearable = checking < AT_ONCE && (checking == 0 || 2 * (checking + 1) <= checking + self.idle.len());
+        let bearable = self.bears_unawaited() && (checking == 0 || 2 * (checking + 1) <= checking + self.idle.len());
         if due <= now && bearable && self.keepalive_at.is_none_or(|at| at <= now) {
             let oldest = (0..self.idle.len()).min_by_key(|&place| self.idle[place].proved.at)?;
             let entry = self.idle.remove(oldest);
@@ -86,7 +85,9 @@ impl<C, E> State<C, E> {
             self.keepalive_at = after(now, apart);
             due = self.keepalive_due(apart)?;
         }
-        Some(due.max(self.keepalive_at.unwrap_or(now)).max(now + SHORTEST_APART))
+        // No call that ends has this looked at again: so it is done after a while.
+        let rest = if bearable { SHORTEST_APART } else { apart.clamp(SHORTEST_APART, LONGEST_REST) };
+        Some(due.max(self.keepalive_at.unwrap_or(now)).max(now + rest))
     }
 
     /// By when the first must be checked, if one is in each part and each in time.
@@ -190,10 +191,10 @@ const STALL: Duration = Duration::from_millis(10);
 const SHORTEST_GRACE: Duration = Duration::from_millis(20);
 const LONGEST_GRACE: Duration = Duration::from_millis(100);
 const CALM_APART: Duration = Duration::from_secs(1);
-/// No further connection is checked to keep it alive while so many are being checked: each has a thread.
-const AT_ONCE: usize = 8;
 
 /// However many connections there are to keep alive, the maintenance rests between two.
 const SHORTEST_APART: Duration = Duration::from_millis(1);
+/// How long it rests at most while no check may begin.
+const LONGEST_REST: Duration = Duration::from_millis(20);
 /// Clocks that drift apart by more than this were not drifting.
 const FREEZE: Duration = Duration::from_secs(1);

@@ -135,9 +135,20 @@ impl<C, E> State<C, E> {
         };
         let owed = unserved.saturating_sub(relied).max(overdue.min(unserved).saturating_sub(seen_to));
         let ready = (self.idle.len() + tally.asked + tally.openings).saturating_sub(waiting);
-        let ahead = MOST_AHEAD.saturating_sub(tally.openings.saturating_sub(waiting));
+        let ahead = MOST_UNAWAITED.saturating_sub(self.unawaited(waiting));
         let shortfall = self.rules.min_idle.saturating_sub(ready).min(ahead);
         Demand { unserved, owed, shortfall, opening, aborting: tally.aborting }
+    }
+
+    /// May one more call begin that nobody waits for?
+    pub(super) fn bears_unawaited(&self) -> bool {
+        self.unawaited(self.queue.len()) < MOST_UNAWAITED
+    }
+
+    /// How many openings and checks are under way beyond those who wait, the ones that hang for good included: each has a thread.
+    fn unawaited(&self, waiting: usize) -> usize {
+        let beyond = |phase| self.slots.count(phase).saturating_sub(waiting);
+        beyond(Phase::Opening) + beyond(Phase::Checking)
     }
 
     /// How many more attempts there may be under way, those that hang included, of those that are wanted.
@@ -240,8 +251,8 @@ impl<C, E> State<C, E> {
 const MOST_LOST: usize = 8;
 /// So many lost calls are looked at beyond those that are needed: nobody may be able to abort the first.
 const MOST_KEPT: usize = 8;
-/// How many are opened at the same time that nobody waits for.
-const MOST_AHEAD: usize = 8;
+/// How many openings and checks together are under way that nobody waits for. The lane of the goodbyes has as many threads.
+const MOST_UNAWAITED: usize = 4;
 /// How many attempts go first where nothing was opened lately.
 const MOST_UNPROVED: usize = 4;
 /// A server that was not heard of for so long may be there no longer.

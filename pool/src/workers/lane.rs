@@ -77,4 +77,4 @@ impl<J> LaneState<J> {
 }
 
 /// So many threads of a pool do what nobody waits for.
-const WIDTH: usize = 8;
+const WIDTH: usize = 4;

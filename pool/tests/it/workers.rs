@@ -73,26 +73,52 @@ fn close_within_keeps_its_time_though_cancels_and_goodbyes_hang() {
 }
 
 #[test]
-fn goodbyes_are_said_by_eight_at_a_time() {
+fn goodbyes_are_said_by_four_at_a_time() {
     let server = FakeServer::new();
     let pool = pool_of(&server, 100);
     drop(hold(&pool, 100));
     server.order(Call::Close, Outcome::Slow(ms(5)));
     pool.evict_all();
     eventually("all are gone", || server.live() == 0);
-    assert_eq!((server.peak_in(Call::Close), server.count(Call::Close)), (8, 100));
+    assert_eq!((server.peak_in(Call::Close), server.count(Call::Close)), (4, 100));
 }
 
 #[test]
-fn checks_that_keep_connections_alive_use_eight_threads_though_none_is_answered() {
+fn checks_that_keep_connections_alive_use_four_threads_though_none_is_answered() {
     let server = FakeServer::new();
     let pool = builder().max_size(100).keepalive(ms(200)).build_lazy(server.manager()).unwrap();
     server.order(Call::Check, Outcome::Stuck);
     drop(hold(&pool, 100));
-    eventually("all threads that there are for it hang", || server.now_in(Call::Check) == 8);
+    eventually("all threads that there are for it hang", || server.now_in(Call::Check) == 4);
     // Long enough for the turns of all others to come.
     thread::sleep(ms(300));
-    assert_eq!(server.peak_in(Call::Check), 8);
+    assert_eq!(server.peak_in(Call::Check), 4);
+    server.heal();
+    server.assert_closes_clean(&pool);
+}
+
+#[test]
+fn all_that_nobody_waits_for_uses_eight_threads_together_though_every_call_hangs() {
+    let server = FakeServer::new();
+    let long = Duration::from_secs(10);
+    let settings = builder().max_size(100).keepalive(ms(200)).check_timeout(long).close_timeout(long);
+    let pool = settings.build_lazy(server.manager()).unwrap();
+    let mut held = hold(&pool, 50);
+    server.order(Call::Close, Outcome::Stuck);
+    held.drain(20..).for_each(PooledConnection::discard);
+    (0..2).for_each(|_| server.next(Call::Check, Outcome::Stuck));
+    drop(held);
+    eventually("two checks hang", || server.now_in(Call::Check) >= 2);
+    server.order(Call::Connect, Outcome::Stuck);
+    pool.set_min_idle(50).unwrap();
+    let calls = [Call::Close, Call::Check, Call::Connect];
+    eventually("all that may hang do", || calls.iter().all(|call| server.now_in(*call) >= 2));
+    server.order(Call::Check, Outcome::Stuck);
+    // Long enough for the turns of all others to come.
+    thread::sleep(ms(300));
+    let under_way = calls.map(|call| server.now_in(call));
+    assert_eq!(under_way[0], 4, "goodbyes of {under_way:?}");
+    assert_eq!(under_way.iter().sum::<usize>(), 8, "{under_way:?}");
     server.heal();
     server.assert_closes_clean(&pool);
 }

@@ -122,7 +122,7 @@ fn pools_without_work_have_no_thread_but_the_timer() {
 }
 
 #[test]
-fn background_work_of_a_pool_uses_eight_threads_and_holds_up_nobody() {
+fn background_work_of_a_pool_uses_four_threads_and_holds_up_nobody() {
     let set = set(LONG);
     let (pool, other) = (pool(&set), pool(&set));
     let (start, started) = channel();
@@ -136,13 +136,13 @@ fn background_work_of_a_pool_uses_eight_threads_and_holds_up_nobody() {
         }) as Job
     });
     pool.submit_background(jobs.collect());
-    (0..8).for_each(|_| started.recv().unwrap());
+    (0..4).for_each(|_| started.recv().unwrap());
     thread_of_a_job(&pool);
     other.submit_background(vec![Box::new(|| ())]);
     drop(release);
-    (8..500).for_each(|_| started.recv().unwrap());
+    (4..500).for_each(|_| started.recv().unwrap());
     eventually("all is done", || all_rest(&set));
-    assert!(workers(&set) <= 10, "{}", workers(&set));
+    assert!(workers(&set) <= 6, "{}", workers(&set));
 }
 
 #[test]

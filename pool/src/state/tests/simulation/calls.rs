@@ -295,4 +295,4 @@ impl World {
 }
 
 /// How many threads say goodbye at the same time.
-const LANE: usize = 8;
+const LANE: usize = 4;
