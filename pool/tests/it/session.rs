@@ -56,7 +56,9 @@ fn a_shared_reference_counts_as_touching() {
 fn nobody_meets_what_another_left_behind() {
     for verdict in [Outcome::Ok, Outcome::Err(Fault::Statement), Outcome::Never, Outcome::Panic] {
         let server = FakeServer::new();
-        let pool = builder().max_size(2).reset_timeout(ms(10)).build_lazy(server.manager()).unwrap();
+        // Where each reset fails connections are opened with pauses, which are short here.
+        let settings = builder().max_size(2).reset_timeout(ms(10)).backoff(ms(10), ms(10));
+        let pool = settings.build_lazy(server.manager()).unwrap();
         server.order(Call::Reset, verdict);
         std::thread::scope(|scope| {
             for _ in 0..4 {
