@@ -132,7 +132,7 @@ fn check<M: Manager>(mut held: Held<M>) {
         }
         Err(reason) => {
             shared.with(ended, |state, actions| match reason {
-                CloseReason::Overran => state.died(&held),
+                CloseReason::Overran => state.died(&held, ended),
                 _ => state.failed_check(&held, ended, actions),
             });
             close_now(held, reason);

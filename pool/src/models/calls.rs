@@ -38,7 +38,7 @@ fn failed_connect_against_waiter() {
 fn abort_against_finish() {
     model(LOOSE, EACH, |pool| {
         // A look at a connection is not enough any more: it must be checked.
-        pool.with(sync::now(), |state, _| state.suspect());
+        pool.with(sync::now(), |state, _| state.suspect(sync::now()));
         let workers: Vec<_> = (0..EACH).map(|_| spawn_worker(&pool)).collect();
         let timer = spawn_timer(&pool);
         let loans = borrow_all(&pool);

@@ -214,6 +214,28 @@ impl Slots {
         self.first_of(LOANS, most, Record::is_out)
     }
 
+    /// The loan that began last, but for those that were aborted. Takes those that are over out of their ring on the way: each
+    /// loan costs that once.
+    pub(crate) fn youngest_loan(&mut self) -> Option<&Record> {
+        let mut behind = None;
+        while let Some(slot) = self.rings.before(behind, LOANS) {
+            let record = self.records[slot].as_ref();
+            if record.is_some_and(|record| record.phase == Phase::Lent) {
+                return self.records[slot].as_ref();
+            } else if record.is_some_and(Record::is_out) {
+                behind = Some(slot);
+            } else {
+                self.rings.take_out(slot);
+            }
+        }
+        None
+    }
+
+    /// What is known of this slot, if it is not free.
+    pub(crate) fn find(&self, slot: SlotId) -> Option<&Record> {
+        self.records.get(slot)?.as_ref()
+    }
+
     /// The oldest attempt to connect.
     pub(crate) fn oldest_opening(&mut self) -> Option<&Record> {
         self.first_of(OPENINGS, 1, |record| record.phase == Phase::Opening).next()

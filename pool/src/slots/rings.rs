@@ -51,6 +51,12 @@ impl Rings {
         let place = slot.map_or(ring, |slot| slot + FIRST_SLOT);
         self.0[place].behind.checked_sub(FIRST_SLOT)
     }
+
+    /// The slot that comes before this one in its ring; before none: the last.
+    pub(super) fn before(&self, slot: Option<SlotId>, ring: usize) -> Option<SlotId> {
+        let place = slot.map_or(ring, |slot| slot + FIRST_SLOT);
+        self.0[place].before.checked_sub(FIRST_SLOT)
+    }
 }
 
 /// The links that close the rings come before those of the slots.

@@ -33,6 +33,9 @@ fn the_longest_loans_and_the_oldest_attempt_are_those_that_a_look_at_all_slots_f
             most_out = most_out.max(out.len());
             out.truncate(4);
             assert_eq!(slots.loans(4).map(|record| record.since).collect::<Vec<_>>(), out);
+            let lent = slots.iter().filter(|(_, record)| record.phase == Phase::Lent);
+            let youngest = lent.map(|(_, record)| record.since).max();
+            assert_eq!(slots.youngest_loan().map(|record| record.since), youngest);
             let opening = slots.iter().filter(|(_, record)| record.phase == Phase::Opening);
             let oldest = opening.map(|(_, record)| record.since).min();
             assert_eq!(slots.oldest_opening().map(|record| record.since), oldest);

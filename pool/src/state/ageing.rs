@@ -159,7 +159,7 @@ impl<C, E> State<C, E> {
         let gap = wall.abs_diff(wall_then).abs_diff(now.saturating_duration_since(then));
         let jumped = gap > FREEZE || wall < wall_then;
         if jumped {
-            self.suspect();
+            self.suspect(now);
         }
         jumped
     }

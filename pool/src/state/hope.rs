@@ -1,6 +1,6 @@
 //! Is there hope of a connection while new ones are refused for good? Only of loans that come back.
 
-use crate::slots::{Phase, Slots};
+use crate::slots::Phase;
 use crate::state::State;
 use crate::stats::{Histogram, Stats};
 use std::time::{Duration, Instant};
@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 /// A summary of the loans: a look at it need not walk over all of them.
 #[derive(Default)]
 pub(super) struct Hope {
-    /// How many loans had begun when the loans were looked at last, and when the youngest of those that were out had.
-    youngest: Option<(u64, Instant)>,
     /// The loans that had ended a minute ago or two, and when that was written down.
     before: Option<Box<Histogram>>,
     lately: Option<Box<Histogram>>,
@@ -36,7 +34,7 @@ impl Hope {
 impl<C, E> State<C, E> {
     /// Is nothing there, and nothing to come before somebody mends something? A loan that is out far longer than loans
     /// are counts for nothing.
-    pub(super) fn is_hopeless(&self, now: Instant) -> bool {
+    pub(super) fn is_hopeless(&mut self, now: Instant) -> bool {
         self.is_bare(now) && (self.slots.count(Phase::Lent) == 0 || self.hope_ends(now).is_some_and(|ends| ends <= now))
     }
 
@@ -46,21 +44,17 @@ impl<C, E> State<C, E> {
     }
 
     /// Until when one of the loans may come back, if all depends on that.
-    pub(super) fn hope_ends(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn hope_ends(&mut self, now: Instant) -> Option<Instant> {
         if !self.is_bare(now) {
             return None;
         }
-        let youngest = self.hope.youngest.filter(|(loans, _)| *loans == self.loans()).map(|(_, since)| since);
-        let since = youngest.or_else(|| youngest_loan(&self.slots))?;
+        let since = self.slots.youngest_loan()?.since;
         Some(since + self.hope.recent_use(&self.counters).max(SHORTEST_HOPE))
     }
 
-    /// Looks for the youngest loan, if there are new ones since the last look and it matters.
+    /// Writes the numbers down, if it is time.
     pub(super) fn look_for_hope(&mut self, now: Instant) {
         self.hope.look(&self.counters, now);
-        if self.is_bare(now) && self.hope.youngest.is_none_or(|(loans, _)| loans != self.loans()) {
-            self.hope.youngest = youngest_loan(&self.slots).map(|since| (self.loans(), since));
-        }
     }
 
     /// How many loans have begun.
@@ -73,10 +67,6 @@ impl<C, E> State<C, E> {
 #[inline(never)]
 fn written_down(histogram: &Histogram) -> Box<Histogram> {
     Box::new(histogram.clone())
-}
-
-fn youngest_loan(slots: &Slots) -> Option<Instant> {
-    slots.iter().filter(|(_, record)| record.phase == Phase::Lent).map(|(_, record)| record.since).max()
 }
 
 const RECENT: Duration = Duration::from_secs(60);

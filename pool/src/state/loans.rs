@@ -30,8 +30,9 @@ impl<C, E> State<C, E> {
             self.counters.checked_out_at_once += 1;
             return Claim::Connection(entry);
         }
+        let is_hopeless = self.last_error.is_some() && self.is_hopeless(now);
         match &self.last_error {
-            Some((Cause::Driver(error), _)) if self.is_hopeless(now) => {
+            Some((Cause::Driver(error), _)) if is_hopeless => {
                 self.counters.refused += 1;
                 Claim::Refused(Arc::clone(error))
             }

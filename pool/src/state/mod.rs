@@ -62,6 +62,8 @@ pub(crate) struct State<C, E> {
     answered_at: Option<Instant>,
     /// When an attempt to connect last succeeded.
     opened_at: Option<Instant>,
+    /// When the last doubt was raised.
+    doubted_at: Option<Instant>,
     /// When it had last been heard of before there was reason to doubt it.
     heard_before_doubt: Option<Instant>,
     /// The process stood still: nobody is overdue until then.
@@ -134,6 +136,7 @@ impl<C, E> State<C, E> {
             haste: Duration::MAX,
             answered_at: None,
             opened_at: None,
+            doubted_at: None,
             heard_before_doubt: None,
             calm_until: None,
             rules,

@@ -44,7 +44,7 @@ impl<C, E> State<C, E> {
     pub(crate) fn open_failed(&mut self, refusal: Refusal, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
         let first = self.gate.failed(now, refusal, self.slots.open());
         if first && refusal == Refusal::Unavailable {
-            self.suspect();
+            self.suspect(now);
         }
         self.tell_failure(cause, now, actions);
     }
@@ -69,7 +69,7 @@ impl<C, E> State<C, E> {
     pub(crate) fn open_overran(&mut self, slot: SlotId, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
         let began = self.slots.get(slot).since;
         if self.gate.overran(began, now, self.slots.open()) {
-            self.suspect();
+            self.suspect(now);
         }
         self.tell_failure(cause, now, actions);
     }
@@ -83,21 +83,22 @@ impl<C, E> State<C, E> {
     }
 
     /// All that have not been proved since are checked before their next loan.
-    pub(crate) fn suspect(&mut self) {
+    pub(crate) fn suspect(&mut self, now: Instant) {
         self.epoch += 1;
+        self.doubted_at = self.doubted_at.max(Some(now));
         self.heard_before_doubt = self.answered_at.max(self.opened_at);
     }
 
     /// A connection is proved dead. That puts the others under suspicion, unless it was itself under suspicion already.
-    pub(crate) fn died(&mut self, entry: &Entry<C>) {
+    pub(crate) fn died(&mut self, entry: &Entry<C>, now: Instant) {
         if entry.proved.epoch == self.epoch {
-            self.suspect();
+            self.suspect(now);
         }
     }
 
     /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect.
     pub(crate) fn failed_check(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
-        self.died(entry);
+        self.died(entry, now);
         self.died_young(entry, Stage::Check, now, actions);
     }
 
@@ -108,7 +109,7 @@ impl<C, E> State<C, E> {
 
     /// A connection looked dead to one who was to have it.
     pub(crate) fn failed_look(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
-        self.died(entry);
+        self.died(entry, now);
         if entry.uses == 0 {
             self.died_young(entry, Stage::Look, now, actions);
         } else if entry.age(now) < BRIEF {
@@ -118,7 +119,7 @@ impl<C, E> State<C, E> {
 
     /// A connection looked dead when its loan had ended.
     pub(crate) fn broke_in_use(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
-        self.died(entry);
+        self.died(entry, now);
         if entry.uses == 1 || entry.age(now) < BRIEF {
             self.died_young(entry, Stage::Use, now, actions);
         }
@@ -176,7 +177,9 @@ impl<C, E> State<C, E> {
     }
 
     fn prove(&self, entry: &mut Entry<C>, now: Instant) {
-        entry.proved = Proof { at: now, epoch: self.epoch };
+        // A doubt may have come between the answer and the lock: that one it does not settle.
+        let is_older = self.doubted_at.is_some_and(|at| at > now);
+        entry.proved = Proof { at: now, epoch: self.epoch - u64::from(is_older) };
         entry.fresh_until = after(now, self.rules.check_after);
     }
 

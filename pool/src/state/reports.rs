@@ -63,7 +63,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
 
     /// Is connection `id` in `slot` still lent?
     pub(crate) fn is_lent(&self, slot: SlotId, id: u64) -> bool {
-        self.slots.iter().any(|(place, record)| place == slot && record.id == id && record.phase == Phase::Lent)
+        self.slots.find(slot).is_some_and(|record| record.id == id && record.phase == Phase::Lent)
     }
 
     /// How many slots are not free, whatever for.
@@ -72,10 +72,11 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     }
 
     /// How a pool that is being built fares.
-    pub(crate) fn build_progress(&self, wanted: usize, now: Instant) -> BuildProgress<E> {
+    pub(crate) fn build_progress(&mut self, wanted: usize, now: Instant) -> BuildProgress<E> {
+        let is_hopeless = self.is_hopeless(now);
         match &self.last_error {
             _ if self.slots.open() >= wanted => BuildProgress::Ready,
-            Some((Cause::Driver(error), _)) if self.is_hopeless(now) => BuildProgress::Failed(Arc::clone(error)),
+            Some((Cause::Driver(error), _)) if is_hopeless => BuildProgress::Failed(Arc::clone(error)),
             _ => BuildProgress::Trying { look_again: self.gate.retry_at() },
         }
     }

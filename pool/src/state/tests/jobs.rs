@@ -144,7 +144,7 @@ impl World {
                 let given_up = fate.is_some();
                 self.with_noted(
                     |state, actions| match given_up {
-                        true => state.died(&entry),
+                        true => state.died(&entry, now),
                         false => state.failed_check(&entry, now, actions),
                     },
                     |world, ()| world.note_stillborn(),

@@ -7,6 +7,7 @@ use super::world::World;
 use crate::config::Config;
 use crate::gate::Refusal;
 use crate::slots::Phase;
+use crate::state::actions::Actions;
 use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
@@ -95,6 +96,23 @@ fn a_stall_of_this_process_makes_no_call_late() {
     world.play(JobEnds(0, WELL));
     world.play(Look(0));
     assert_eq!(world.lent.len(), 1);
+    world.heal();
+}
+
+#[test]
+fn an_answer_that_is_older_than_the_last_doubt_does_not_settle_it() {
+    let mut world = stale(1, 1);
+    world.play(Get);
+    let place = world.jobs.iter().position(|job| matches!(job.work, Work::Check(_))).expect("it is checked");
+    let Work::Check(entry) = &mut world.jobs[place].work else { unreachable!() };
+    let (answered, doubted, mut actions) = (world.now + MS, world.now + 2 * MS, Actions::new());
+    // The answer was there first, but another took the lock before it.
+    world.state.suspect(doubted);
+    world.state.proved(entry, answered, &mut actions);
+    assert!(!world.state.is_fresh(entry, doubted), "it says nothing of what came later");
+    world.state.proved(entry, doubted, &mut actions);
+    assert!(world.state.is_fresh(entry, doubted));
+    world.book.doubts += 1;
     world.heal();
 }
 

@@ -214,7 +214,7 @@ impl World {
             }
             (Work::Check(entry), _) => {
                 self.with(|state, actions| match over {
-                    true => state.died(&entry),
+                    true => state.died(&entry, now),
                     false => state.failed_check(&entry, now, actions),
                 });
                 self.close_now(entry, if over { CloseReason::Overran } else { CloseReason::CheckFailed });
