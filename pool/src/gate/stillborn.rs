@@ -86,7 +86,7 @@ impl Gate {
         self.trouble = Some(Trouble {
             kind: Refusal::Unavailable,
             since,
-            failures: count - 1,
+            failures: before.map_or(0, |before| before.failures).saturating_add(1),
             overran: before.map_or(0, |before| before.overran),
             retry_at,
             of_stillborn: true,

@@ -35,7 +35,8 @@ fn limits_hold_while_every_worker_of_ten_pools_hangs_where_nobody_can_abort_it()
                 PooledConnection::discard(pool.get().unwrap());
                 server.next(Call::Connect, Outcome::Never);
                 let (conn, took) = timed(|| pool.get());
-                assert!(conn.is_ok() && took >= ms(100) && took < ms(250) + SLACK, "{took:?}");
+                // Ten pools do so side by side, and each stall of a busy machine puts the goodbye's end off.
+                assert!(conn.is_ok() && took >= ms(100) && took < ms(250) + 4 * SLACK, "{took:?}");
                 drop(conn);
                 let (error, took) = timed(|| {
                     let _held = pool.get().unwrap();

@@ -85,6 +85,26 @@ fn one_who_comes_back_into_the_queue_is_notified_in_turn() {
 }
 
 #[test]
+fn the_impatient_are_counted_from_the_head_up_to_the_first_who_is_not() {
+    let start = sync::now();
+    let mut queue = Queue::<()>::new();
+    let wake = || Wake::Thread(Waiter::new());
+    let tickets: Vec<_> = [Some(1), Some(2), None, Some(3), Some(9)]
+        .map(|until| until.map(|seconds: u32| start + seconds * SECOND))
+        .map(|until| queue.join(wake(), borrower(0), start, until))
+        .into();
+    let counted = [0, 1, 2, 3].map(|seconds: u32| queue.overdue(start + seconds * SECOND, 5));
+    assert_eq!(counted, [0, 1, 2, 2], "the third never is");
+    assert_eq!(queue.overdue(start + 5 * SECOND, 1), 1, "no more are looked at than asked for");
+    let next = [0, 1, 2].map(|seconds: u32| queue.next_impatience(start + seconds * SECOND, 5));
+    assert_eq!(next, [Some(start + SECOND), Some(start + 2 * SECOND), None]);
+    assert_eq!(queue.next_impatience(start + SECOND, 1), None, "the second is not looked at");
+    for ticket in tickets {
+        queue.cancel(&ticket);
+    }
+}
+
+#[test]
 fn clocks_that_were_read_before_others_that_came_first_are_no_freeze() {
     let now = sync::now();
     let mut state =
