@@ -8,6 +8,8 @@ use crate::config::Config;
 use crate::gate::Refusal;
 use crate::slots::Phase;
 use crate::state::actions::Actions;
+use crate::state::patience::Spans;
+use crate::state::promises::{PromiseKind, Promises};
 use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
@@ -109,7 +111,7 @@ fn an_answer_that_is_older_than_the_last_doubt_does_not_settle_it() {
     // The answer was there first, but another took the lock before it.
     world.state.suspect(doubted);
     world.state.proved(entry, answered, &mut actions);
-    assert!(!world.state.is_fresh(entry, doubted), "it says nothing of what came later");
+    assert!(!world.state.is_fresh(entry, answered), "it says nothing of what came later");
     world.state.proved(entry, doubted, &mut actions);
     assert!(world.state.is_fresh(entry, doubted));
     world.book.doubts += 1;
@@ -126,4 +128,50 @@ fn an_answer_counts_from_when_it_is_given_though_another_died_meanwhile() {
     world.play(JobEnds(answered, WELL));
     assert_eq!(world.served.len(), 1, "it is not asked again");
     world.heal();
+}
+
+#[test]
+fn with_a_permanent_fault_a_waiter_hopes_for_a_loan_as_long_as_99_in_100_loans_take() {
+    let mut world = World::new(Config { max_size: 2, ..Config::default() }, 0);
+    let lend = |world: &mut World| {
+        world.play(Get);
+        while world.lent.is_empty() {
+            world.play(JobEnds(0, WELL));
+            world.play(Look(0));
+        }
+    };
+    lend(&mut world);
+    world.play(Pass(Duration::from_secs(10)));
+    world.play(Return(0, Shape::Clean));
+    lend(&mut world);
+    world.play(Get);
+    let mut refused_after = None;
+    for second in 0..20 {
+        while !world.jobs.is_empty() {
+            world.play(JobEnds(0, End::Failed(Refusal::Permanent)));
+        }
+        if !world.served.is_empty() {
+            refused_after = refused_after.or(Some(second));
+        }
+        world.play(Pass(Duration::from_secs(1)));
+    }
+    assert!(refused_after.is_some_and(|second| (10..=14).contains(&second)), "{refused_after:?}");
+    world.heal();
+}
+
+#[test]
+fn room_is_made_by_the_known_dead_then_goodbyes_then_resets_then_checks() {
+    let (mut promises, start) = (Promises::default(), crate::sync::now());
+    let spans = Spans { late: MS, lost: 2 * MS };
+    let kinds =
+        [PromiseKind::Check, PromiseKind::Reset, PromiseKind::Close { dead: false }, PromiseKind::Close { dead: true }];
+    // The oldest comes last.
+    for (slot, kind) in kinds.into_iter().enumerate() {
+        promises.make(slot, kind, start + MS * slot as u32, spans);
+    }
+    for _ in 0..2 {
+        promises.ring(start + 10 * MS, None);
+    }
+    let lost = promises.lost_calls(None).map(|(slot, _)| slot);
+    assert_eq!(promises.late_closings().chain(lost).collect::<Vec<_>>(), [3, 2, 1, 0]);
 }
