@@ -23,11 +23,23 @@ impl<C, E> State<C, E> {
         }
     }
 
+    /// A fresh idle connection: the newest, or one beneath.
+    #[inline]
+    pub(super) fn pop_good(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
+        self.pop_fresh(now, actions).or_else(|| self.pop_beneath(now, actions))
+    }
+
     /// A fresh idle connection beneath those that must be checked first. The newest of these is checked meanwhile, or they would
-    /// lie there.
-    pub(super) fn pop_beneath(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
+    /// lie there. Where there was none, none is looked for before one is put there.
+    fn pop_beneath(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
         let is_good = |entry: &Entry<C>| self.unwanted(entry, now).is_none() && self.is_fresh(entry, now);
-        let place = self.idle.iter().rposition(|entry| is_good(entry))?;
+        if self.none_beneath || self.surplus() > 0 {
+            return None;
+        }
+        let Some(place) = self.idle.iter().rposition(|entry| is_good(entry)) else {
+            self.none_beneath = true;
+            return None;
+        };
         let entry = self.idle.remove(place);
         if self.promises.tally().asked == 0 {
             self.check_the_newest(now, actions);

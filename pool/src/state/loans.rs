@@ -25,7 +25,7 @@ impl<C, E> State<C, E> {
         if !self.queue.is_empty() {
             self.serve_overdue(now, actions);
         }
-        if let Some(entry) = self.pop_fresh(now, actions).or_else(|| self.pop_beneath(now, actions)) {
+        if let Some(entry) = self.pop_good(now, actions) {
             self.lend(entry.slot_id, now, borrower, actions);
             self.counters.checked_out_at_once += 1;
             return Claim::Connection(entry);
@@ -98,7 +98,7 @@ impl<C, E> State<C, E> {
         if let Some(delivery) = self.queue.collect(ticket) {
             return Some(self.counted(delivery));
         }
-        let Some(entry) = self.pop_fresh(now, actions) else {
+        let Some(entry) = self.pop_good(now, actions) else {
             self.queue.renew();
             return None;
         };
@@ -197,6 +197,7 @@ impl<C, E> State<C, E> {
             self.want_maintenance(due, actions);
         }
         self.slots.enter(entry.slot_id, Phase::Idle, now);
+        self.none_beneath = false;
         self.idle.push(entry);
     }
 

@@ -48,6 +48,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct State<C, E> {
     /// Newest last; handed out from the end.
     idle: Vec<Box<Entry<C>>>,
+    /// None of these is fresh: what is not will not be before it is put here anew.
+    none_beneath: bool,
     queue: Queue<Delivery<C, E>>,
     slots: Slots,
     gate: Gate,
@@ -125,6 +127,7 @@ impl<C, E> State<C, E> {
         };
         Self {
             idle: Vec::new(),
+            none_beneath: false,
             queue: Queue::new(),
             slots: Slots::new(),
             gate: Gate::new(config.backoff, config.connect_timeout, random.fork()),

@@ -58,7 +58,7 @@ impl<C, E> State<C, E> {
             if now.saturating_duration_since(since) <= self.rules.fairness_window {
                 return;
             }
-            let Some(entry) = self.pop_fresh(now, actions) else { return };
+            let Some(entry) = self.pop_good(now, actions) else { return };
             let borrower = self.queue.head_borrower().expect("somebody waits");
             self.deliver(entry, now, borrower, actions);
         }
