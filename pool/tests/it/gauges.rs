@@ -45,9 +45,10 @@ fn a_handler_that_counts_agrees_with_the_pool_after_stress() {
                             assert!(panic.is_err());
                         }
                         3 => conn.litter(),
-                        4 => server.next(Call::Reset, Outcome::Err(Fault::Fatal)),
-                        5 => server.next(Call::Check, Outcome::Panic),
-                        6 => server.next(Call::HasBroken, Outcome::Err(Fault::Fatal)),
+                        // Rarely: a pool whose young connections fail again and again opens them with pauses.
+                        4 if random % 640 == 4 => server.next(Call::Reset, Outcome::Err(Fault::Fatal)),
+                        5 if random % 640 == 5 => server.next(Call::Check, Outcome::Panic),
+                        6 if random % 640 == 6 => server.next(Call::HasBroken, Outcome::Err(Fault::Fatal)),
                         7 => pool.evict_all(),
                         _ => {}
                     }
