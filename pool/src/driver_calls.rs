@@ -203,6 +203,8 @@ fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastene
             tell(outcome.ended);
         }
     } else {
+        // Nobody can abort this: if it hangs, no goodbye must wait until its limit has passed.
+        shared.workers.leave_background(slot.id());
         tell(shared.call(slot.id(), span, None, |_| drop(conn)).ended);
     }
     let _ = contained(|| drop(abort_handle));

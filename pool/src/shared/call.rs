@@ -101,6 +101,8 @@ impl<M: Manager> Shared<M> {
                     Fired::WrittenOff | Fired::Stuck => state.stuck(slot),
                 }
             });
+            // If it is a goodbye, it may never return: it must not hold up those that are queued.
+            self.workers.leave_background(slot);
         });
     }
 }

@@ -155,9 +155,10 @@ impl<M: Manager> Shared<M> {
                 Action::Reset(entry) => self.workers.submit(Job::Reset(Held::hold(self, entry))),
                 Action::Close(entry, reason) => {
                     let (held, since) = (Held::hold(self, entry), sync::now());
+                    let slot = held.slot_id;
                     let job = Job::Close { held, reason, since, hastened: false };
                     if reason.is_orderly() {
-                        goodbyes.push(job);
+                        goodbyes.push((slot, job));
                     } else {
                         self.workers.submit(job);
                     }

@@ -1,7 +1,7 @@
 //! A pool's work that nobody waits for: it goes through a lane that uses a few threads at a time.
 
 use crate::contain::contained;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::workers::set::{Set, Task};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,20 +12,50 @@ pub(super) struct Lane<J> {
 }
 
 struct LaneState<J> {
-    jobs: VecDeque<J>,
-    /// How many threads work for the lane, or were asked for.
-    threads: usize,
+    /// What has not begun, by key.
+    jobs: VecDeque<(usize, J)>,
+    /// How many threads were asked for and have not come.
+    asked: usize,
+    /// The keys of the jobs under way that have a place in the lane.
+    places: Vec<usize>,
 }
 
 impl<J: Send + 'static> Lane<J> {
     pub(super) fn new(run: fn(J)) -> Arc<Self> {
-        Arc::new(Self { run, state: Mutex::new(LaneState { jobs: VecDeque::new(), threads: 0 }) })
+        Arc::new(Self { run, state: Mutex::new(LaneState { jobs: VecDeque::new(), asked: 0, places: Vec::new() }) })
     }
 
-    /// Queues these jobs. Asks for one thread at most, which asks for the next.
-    pub(super) fn enter(self: &Arc<Self>, set: &Arc<Set>, pool: usize, jobs: impl IntoIterator<Item = J>) {
+    /// Queues these jobs, each with its key. Asks for one thread at most, which asks for the next.
+    pub(super) fn enter(self: &Arc<Self>, set: &Arc<Set>, pool: usize, jobs: impl IntoIterator<Item = (usize, J)>) {
         let mut state = self.state.lock();
         state.jobs.extend(jobs);
+        self.go_on(state, set, pool);
+    }
+
+    /// The job under way with this key may take for ever: its place goes to another thread. When it has ended, its thread leaves.
+    pub(super) fn give_up_place(self: &Arc<Self>, set: &Arc<Set>, pool: usize, key: usize) {
+        let mut state = self.state.lock();
+        if state.ends(key) {
+            self.go_on(state, set, pool);
+        }
+    }
+
+    /// Takes the first job of this kind out of the lane.
+    pub(super) fn pull(&self, is_wanted: impl Fn(&J) -> bool) -> Option<J> {
+        let mut state = self.state.lock();
+        let place = state.jobs.iter().position(|(_, job)| is_wanted(job))?;
+        state.jobs.remove(place).map(|(_, job)| job)
+    }
+
+    /// Changes all jobs that are queued. They wait for none of those that are under way.
+    pub(super) fn change(self: &Arc<Self>, set: &Arc<Set>, pool: usize, mut change: impl FnMut(&mut J)) {
+        let mut state = self.state.lock();
+        state.jobs.iter_mut().for_each(|(_, job)| change(job));
+        state.places.clear();
+        self.go_on(state, set, pool);
+    }
+
+    fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, LaneState<J>>, set: &Arc<Set>, pool: usize) {
         let one_more = state.claims_a_thread();
         drop(state);
         if one_more {
@@ -33,48 +63,50 @@ impl<J: Send + 'static> Lane<J> {
         }
     }
 
-    /// Takes the first job of this kind out of the lane.
-    pub(super) fn pull(&self, is_wanted: impl Fn(&J) -> bool) -> Option<J> {
-        let mut state = self.state.lock();
-        let place = state.jobs.iter().position(is_wanted)?;
-        state.jobs.remove(place)
-    }
-
-    /// Changes all jobs that are queued.
-    pub(super) fn change(&self, change: impl FnMut(&mut J)) {
-        self.state.lock().jobs.iter_mut().for_each(change);
-    }
-
     fn engage(self: &Arc<Self>, set: &Arc<Set>, pool: usize) {
+        set.submit(self.task(set, pool));
+    }
+
+    fn task(self: &Arc<Self>, set: &Arc<Set>, pool: usize) -> Task {
         let (lane, its_set) = (Arc::clone(self), Arc::clone(set));
-        set.submit(Task::new(pool, move || lane.work_off(&its_set, pool)));
+        Task::new(pool, move || lane.work_off(&its_set, pool))
     }
 
     fn work_off(self: &Arc<Self>, set: &Arc<Set>, pool: usize) {
-        loop {
-            let mut state = self.state.lock();
-            let Some(job) = state.jobs.pop_front() else {
-                state.threads -= 1;
-                return;
-            };
-            let one_more = state.claims_a_thread();
-            drop(state);
-            if one_more {
-                // Before this thread is held up by a job, another must be at hand for the next.
-                self.engage(set, pool);
-            }
+        let mut state = self.state.lock();
+        state.asked -= 1;
+        while let Some((key, job)) = state.jobs.pop_front() {
+            state.places.push(key);
+            // Before this thread is held up by a job, another must be at hand for the next.
+            self.go_on(state, set, pool);
             let _ = contained(|| (self.run)(job));
+            state = self.state.lock();
+            if !state.ends(key) {
+                return;
+            }
+            if set.is_starved() && !state.jobs.is_empty() {
+                // This may be the only thread there is: the lane goes on when it has done what else is queued.
+                state.asked += 1;
+                drop(state);
+                return set.postpone(self.task(set, pool));
+            }
         }
     }
 }
 
 impl<J> LaneState<J> {
     fn claims_a_thread(&mut self) -> bool {
-        let claims = !self.jobs.is_empty() && self.threads < WIDTH;
-        self.threads += usize::from(claims);
+        let claims = !self.jobs.is_empty() && self.asked + self.places.len() < WIDTH;
+        self.asked += usize::from(claims);
         claims
+    }
+
+    /// Returns whether the job still had a place.
+    fn ends(&mut self, key: usize) -> bool {
+        let place = self.places.iter().position(|other| *other == key);
+        place.map(|place| self.places.swap_remove(place)).is_some()
     }
 }
 
 /// So many threads of a pool do what nobody waits for.
-const WIDTH: usize = 4;
+pub(super) const WIDTH: usize = 4;

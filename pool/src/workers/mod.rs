@@ -59,9 +59,14 @@ impl<J: Send + 'static> Workers<J> {
         self.set.submit(Task::new(self.pool, move || run(job)));
     }
 
-    /// Has workers do these jobs one after the other, a few at a time.
-    pub(crate) fn submit_background(&self, jobs: Vec<J>) {
+    /// Has workers do these jobs one after the other, a few at a time. Each has a key.
+    pub(crate) fn submit_background(&self, jobs: Vec<(usize, J)>) {
         self.lane.enter(&self.set, self.pool, jobs);
+    }
+
+    /// The background job under way with this key, if there is one, may take for ever: it is not counted among the few any more.
+    pub(crate) fn leave_background(&self, key: usize) {
+        self.lane.give_up_place(&self.set, self.pool, key);
     }
 
     /// Takes the first job of this kind out of the background work, if it has not begun.
@@ -69,9 +74,9 @@ impl<J: Send + 'static> Workers<J> {
         self.lane.pull(is_wanted)
     }
 
-    /// Changes all background work that has not begun.
+    /// Changes all background work that has not begun. From now on it waits for none that has.
     pub(crate) fn change_background(&self, change: impl FnMut(&mut J)) {
-        self.lane.change(change);
+        self.lane.change(&self.set, self.pool, change);
     }
 
     /// A way to have something dropped in a worker, which outlives this handle.

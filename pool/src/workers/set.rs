@@ -102,6 +102,11 @@ impl Set {
         self.staff(state);
     }
 
+    /// Queues a job for this thread, which is a worker at the end of its job: it does first what was queued before.
+    pub(super) fn postpone(&self, task: Task) {
+        self.state.lock().jobs.push_back(task);
+    }
+
     /// Finds a thread for each job that is queued: the one that came to rest last, else a new one.
     fn staff<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, SetState>) {
         while !state.jobs.is_empty() {

@@ -139,6 +139,34 @@ fn goodbyes_that_nobody_answers_are_over_after_one_close_timeout_however_many_th
 }
 
 #[test]
+fn goodbyes_that_hang_where_nobody_can_abort_them_hold_up_no_other() {
+    type End = fn(Pool);
+    let ends: [(&str, End); 3] = [
+        ("evicted", |pool| {
+            pool.evict_all();
+            eventually("the others are gone", || (1..=10).contains(&pool.stats().closing));
+        }),
+        ("dropped", drop),
+        ("closed", |pool| drop(pool.close_within(ms(1000)))),
+    ];
+    for (what, end) in ends {
+        let server = FakeServer::new();
+        server.without_abort_handles();
+        let pool = builder().max_size(30).close_timeout(ms(200)).build_lazy(server.manager()).unwrap();
+        drop(hold(&pool, 30));
+        server.order(Call::Close, Outcome::Stuck);
+        let ((), took) = timed(|| {
+            end(pool);
+            eventually("those are left that hang", || server.live() == server.now_in(Call::Close));
+        });
+        assert!(took < ms(1000) + SLACK, "{what}: {took:?}");
+        assert!(server.live() <= 10, "{what}: {}", server.live());
+        server.heal();
+        eventually("all are gone", || server.live() == 0);
+    }
+}
+
+#[test]
 fn close_within_aborts_the_goodbyes_that_have_not_begun() {
     let server = FakeServer::new();
     let pool = pool_of(&server, 50);

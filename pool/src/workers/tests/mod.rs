@@ -1,7 +1,9 @@
-//! The set by itself. This file has jobs, rest and the lane; `alarms` the timer; `ends` threads that cannot be had, and the end.
+//! The set by itself. This file has jobs, rest and the lane; `alarms` the timer; `ends` threads that cannot be had, and the end;
+//! `places` who has a place in the lane.
 
 mod alarms;
 mod ends;
+mod places;
 mod pretend;
 
 use super::*;
@@ -135,10 +137,10 @@ fn background_work_of_a_pool_uses_four_threads_and_holds_up_nobody() {
             let _ = released.lock().unwrap().recv();
         }) as Job
     });
-    pool.submit_background(jobs.collect());
+    pool.submit_background(jobs.enumerate().collect());
     (0..4).for_each(|_| started.recv().unwrap());
     thread_of_a_job(&pool);
-    other.submit_background(vec![Box::new(|| ())]);
+    other.submit_background(vec![(0, Box::new(|| ()))]);
     drop(release);
     (4..500).for_each(|_| started.recv().unwrap());
     eventually("all is done", || all_rest(&set));
@@ -150,7 +152,7 @@ fn background_work_can_be_pulled_out_until_it_begins() {
     let set = set(LONG);
     let pool: Workers<u32> = Workers::new(&set, |number| assert!(number < 10, "it was pulled out"));
     set.0.is_full.store(true, SeqCst);
-    pool.submit_background((0..20).collect());
+    pool.submit_background((0..20).map(|number| (0, number)).collect());
     pool.change_background(|number| *number += 1);
     let pulled: Vec<_> = std::iter::from_fn(|| pool.pull_background(|&number| number >= 10)).collect();
     assert_eq!(pulled, (10..=20).collect::<Vec<_>>());

@@ -1,0 +1,95 @@
+//! Background work that hangs, or that is in the way of more urgent work.
+
+use super::*;
+use crate::workers::lane::WIDTH;
+use std::sync::Mutex;
+
+/// Background jobs with the keys from 0, each of which says that it has started, and hangs until it is released.
+fn hang(pool: &Workers<Job>, count: usize) -> (Receiver<usize>, Vec<Option<Sender<()>>>) {
+    let (start, started) = channel();
+    let jobs = (0..count).map(|key| {
+        let (start, (release, released)) = (start.clone(), channel::<()>());
+        let job: Job = Box::new(move || {
+            start.send(key).unwrap();
+            let _ = released.recv();
+        });
+        ((key, job), Some(release))
+    });
+    let (jobs, release) = jobs.unzip();
+    pool.submit_background(jobs);
+    (started, release)
+}
+
+#[test]
+fn a_background_job_that_hangs_gives_its_place_to_another_and_takes_none_when_it_ends() {
+    let set = set(LONG);
+    let pool = pool(&set);
+    let (started, mut release) = hang(&pool, WIDTH + 3);
+    assert_eq!(started.iter().take(WIDTH).count(), WIDTH);
+    pool.leave_background(0);
+    pool.leave_background(0);
+    assert_eq!(started.recv_timeout(LONG).unwrap(), WIDTH);
+    let resting = || set.0.state.lock().resting.len();
+    release[0].take();
+    eventually("its thread has left", || resting() == 1);
+    assert!(started.try_recv().is_err(), "the places are taken");
+    release[1].take();
+    assert_eq!(started.recv_timeout(LONG).unwrap(), WIDTH + 1);
+    // Nothing is queued any more when the last but one goes: what comes later finds its place.
+    pool.leave_background(WIDTH + 1);
+    assert_eq!(started.recv_timeout(LONG).unwrap(), WIDTH + 2);
+    pool.leave_background(2);
+    let (tell, told) = channel();
+    pool.submit_background(vec![(50, Box::new(move || tell.send(()).unwrap()))]);
+    told.recv_timeout(LONG).unwrap();
+    drop(release);
+    eventually("all is done", || all_rest(&set));
+}
+
+#[test]
+fn background_work_that_is_changed_waits_for_none_that_hangs() {
+    let set = set(LONG);
+    let pool = pool(&set);
+    let (started, release) = hang(&pool, WIDTH * 2);
+    assert_eq!(started.iter().take(WIDTH).count(), WIDTH);
+    let (tell, told) = channel();
+    pool.change_background(|job| {
+        let tell = tell.clone();
+        *job = Box::new(move || tell.send(()).unwrap());
+    });
+    (0..WIDTH).for_each(|_| told.recv_timeout(LONG).unwrap());
+    drop(release);
+    eventually("all is done", || all_rest(&set));
+}
+
+#[test]
+fn where_there_is_one_thread_other_work_goes_between_two_background_jobs() {
+    let set = set(LONG);
+    let pool = pool(&set);
+    thread_of_a_job(&pool);
+    eventually("it rests", || all_rest(&set));
+    set.0.is_full.store(true, SeqCst);
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let note = |what: &'static str| {
+        let done = Arc::clone(&done);
+        move || done.lock().unwrap().push(what)
+    };
+    let (release, released) = channel::<()>();
+    let first = note("first");
+    let jobs: [Job; 3] = [
+        Box::new(move || {
+            let _ = released.recv();
+            first();
+        }),
+        Box::new(note("second")),
+        Box::new(note("third")),
+    ];
+    pool.submit_background(jobs.into_iter().enumerate().collect());
+    pool.submit(Box::new(note("urgent")));
+    drop(release);
+    eventually("all is done", || done.lock().unwrap().len() == 4);
+    let done = done.lock().unwrap().clone();
+    let place = |what| done.iter().position(|other| *other == what).unwrap();
+    assert_eq!((place("first"), place("urgent")), (0, 1), "{done:?}");
+    assert!(place("second") < place("third"));
+}
