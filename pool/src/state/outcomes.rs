@@ -130,7 +130,8 @@ impl<C, E> State<C, E> {
             return;
         }
         self.gate.stillborn(entry.opened_at, stage, self.patience.mean_opening(), now);
-        if !self.gate.refuses(now) {
+        // One alone is no failed attempt, and what must be mended is the worse news.
+        if self.gate.has_trouble() && !self.gate.refuses(now) {
             let cause = Cause::seen(match stage {
                 Stage::Look => "a new connection was dead before its first loan",
                 Stage::Use => "a new connection was broken after its first loan",

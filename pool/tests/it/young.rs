@@ -29,6 +29,20 @@ fn connections_that_live_for_a_millisecond_are_opened_now_and_then_and_named() {
 }
 
 #[test]
+fn one_new_connection_that_breaks_is_not_told_as_a_failure_to_connect() {
+    let server = FakeServer::new();
+    let pool = pool_of(&server, 1);
+    let mut conn = pool.get().unwrap();
+    server.next(Call::Query, Outcome::Err(Fault::Fatal));
+    let error = conn.query().unwrap_err();
+    PooledConnection::report_error(&mut conn, &error);
+    drop(conn);
+    let _held = pool.get().unwrap();
+    let error = pool.get_timeout(ms(20)).unwrap_err();
+    assert!(error.report().is_some_and(|report| report.last_connect_error.is_none()), "{error}");
+}
+
+#[test]
 fn connections_that_die_in_their_first_loan_are_opened_now_and_then_and_named() {
     for crowd in [1, 20] {
         let server = FakeServer::new();
