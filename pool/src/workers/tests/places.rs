@@ -90,6 +90,7 @@ fn where_there_is_one_thread_other_work_goes_between_two_background_jobs() {
     eventually("all is done", || done.lock().unwrap().len() == 4);
     let done = done.lock().unwrap().clone();
     let place = |what| done.iter().position(|other| *other == what).unwrap();
-    assert_eq!((place("first"), place("urgent")), (0, 1), "{done:?}");
-    assert!(place("second") < place("third"));
+    // The lane may have asked for its second thread before there was anything urgent: then one more comes first.
+    assert!(place("first") == 0 && place("urgent") < place("third"), "{done:?}");
+    assert!(place("second") < place("third"), "{done:?}");
 }
