@@ -124,7 +124,7 @@ impl<'a, M: Manager> Request<'a, M> {
     #[inline]
     fn new(shared: &'a Arc<Shared<M>>, timeout: Duration, call_site: &'static Location<'static>) -> Self {
         let start = sync::now();
-        // The place to park is made here, once for each thread, for it may have to be asked for under the lock.
+        // Makes the thread's place to park, once, before the lock is taken.
         let borrower = Borrower { call_site, thread: sync::thread_mark(|| drop(own_waiter())) };
         Self { shared, borrower, start, timeout, grace_ends: Cell::new(None) }
     }

@@ -45,6 +45,19 @@ struct Trouble {
     of_stillborn: bool,
 }
 
+impl Trouble {
+    /// One failure more, of this kind, behind those there were. It still needs a pause.
+    fn behind(before: Option<Self>, kind: Refusal, now: Instant) -> Self {
+        let first = Self { kind, since: now, failures: 0, overran: 0, retry_at: now, of_stillborn: false };
+        let before = before.unwrap_or(first);
+        Self { kind, failures: before.failures.saturating_add(1), of_stillborn: false, ..before }
+    }
+
+    fn until(self, now: Instant, pause: Duration) -> Self {
+        Self { retry_at: after(now, pause).unwrap_or_else(|| now + AS_GOOD_AS_NEVER), ..self }
+    }
+}
+
 /// Why an attempt to connect failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -187,19 +200,16 @@ impl Gate {
         if before.is_some_and(|before| now < before.retry_at && before.kind == refusal) {
             return false;
         }
-        let failures = before.map_or(0, |before| before.failures).saturating_add(1);
-        let since = before.map_or(now, |before| before.since);
-        let overran = before.map_or(0, |before| before.overran);
+        let trouble = Trouble::behind(before, refusal, now);
         self.cold |= refusal == Refusal::Permanent;
         if refusal == Refusal::Capacity {
             self.ceiling = Some(open.max(1));
         }
         let pause = match refusal {
-            Refusal::Permanent => doubled(PERMANENT.0, failures - 1, PERMANENT.1),
-            _ => self.pause(failures, now.saturating_duration_since(since)),
+            Refusal::Permanent => doubled(PERMANENT.0, trouble.failures - 1, PERMANENT.1),
+            _ => self.pause(trouble.failures, now.saturating_duration_since(trouble.since)),
         };
-        let retry_at = after(now, pause).unwrap_or_else(|| now + AS_GOOD_AS_NEVER);
-        self.trouble = Some(Trouble { kind: refusal, since, failures, overran, retry_at, of_stillborn: false });
+        self.trouble = Some(trouble.until(now, pause));
         before.is_none()
     }
 

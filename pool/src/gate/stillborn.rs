@@ -3,8 +3,7 @@
 //! One may be chance. From the second in a row on they count as failed attempts, and a success lifts nothing until a new
 //! connection has passed the stage at which the dead ones failed.
 
-use super::{AS_GOOD_AS_NEVER, Gate, Refusal, Trouble};
-use crate::sync::after;
+use super::{Gate, Refusal, Trouble};
 use std::time::{Duration, Instant};
 
 /// At which stage a young connection dies, or proves well.
@@ -80,17 +79,9 @@ impl Gate {
         if count < 2 || before.is_some_and(|before| before.kind == Refusal::Permanent) {
             return;
         }
-        let since = before.map_or(now, |before| before.since);
-        let pause = self.pause(count - 1, now.saturating_duration_since(since));
-        let retry_at = after(now, pause).unwrap_or_else(|| now + AS_GOOD_AS_NEVER);
-        self.trouble = Some(Trouble {
-            kind: Refusal::Unavailable,
-            since,
-            failures: before.map_or(0, |before| before.failures).saturating_add(1),
-            overran: before.map_or(0, |before| before.overran),
-            retry_at,
-            of_stillborn: true,
-        });
+        let trouble = Trouble { of_stillborn: true, ..Trouble::behind(before, Refusal::Unavailable, now) };
+        let pause = self.pause(count - 1, now.saturating_duration_since(trouble.since));
+        self.trouble = Some(trouble.until(now, pause));
     }
 
     /// Did the last connections die young, so that a new one may, too?

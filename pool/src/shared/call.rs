@@ -37,11 +37,7 @@ impl<M: Manager> Shared<M> {
         call: impl FnOnce(&Limit) -> T,
     ) -> CallOutcome<T> {
         let began = sync::now();
-        let limit = Limit::new(&self.name, began, span);
-        if let Some(abort_handle) = abort_handle {
-            let abort_handle = Arc::clone(abort_handle);
-            limit.on_abort(move || abort_handle.abort());
-        }
+        let limit = self.limit(began, span, abort_handle);
         let fuse = limit.fuse();
         self.with(began, |state, actions| state.call_began(slot, fuse.downgrade(), began, actions));
         let alarm = limit.deadline().map(|due| self.end_at_limit(due, slot, fuse));
@@ -52,6 +48,16 @@ impl<M: Manager> Shared<M> {
             self.workers.cancel_alarm(alarm);
         }
         CallOutcome::of(answer, &limit, began)
+    }
+
+    /// The limit of a call that begins now, with the connection's own way to abort it.
+    pub(super) fn limit(&self, began: Instant, span: Duration, abort_handle: Option<&Arc<dyn AbortHandle>>) -> Limit {
+        let limit = Limit::new(&self.name, began, span);
+        if let Some(abort_handle) = abort_handle {
+            let abort_handle = Arc::clone(abort_handle);
+            limit.on_abort(move || abort_handle.abort());
+        }
+        limit
     }
 
     /// Emits `open_failed`: an attempt to connect has failed, or was given up.

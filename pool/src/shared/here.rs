@@ -18,7 +18,7 @@ pub(super) struct CallsHere(Mutex<Watched>);
 
 #[derive(Default)]
 struct Watched {
-    /// In no order, for there are never more than threads.
+    /// In no order: there are at most as many as threads.
     calls: Vec<CallHere>,
     /// Is the alarm ordered? It is not cancelled when the calls have ended: then the next need not order it.
     is_ordered: bool,
@@ -43,11 +43,7 @@ impl<M: Manager> Shared<M> {
         call: impl FnOnce(&Limit) -> T,
     ) -> CallOutcome<T> {
         let began = sync::now();
-        let limit = Limit::new(&self.name, began, span);
-        if let Some(abort_handle) = abort_handle {
-            let abort_handle = Arc::clone(abort_handle);
-            limit.on_abort(move || abort_handle.abort());
-        }
+        let limit = self.limit(began, span, abort_handle);
         if let Some(deadline) = limit.deadline() {
             let mut watched = self.calls_here.0.lock();
             watched.calls.push(CallHere { due: deadline, has_last_look: false, slot, fuse: limit.fuse() });

@@ -114,7 +114,7 @@ impl<C, E> State<C, E> {
         self.queue.cancel(ticket).map(|delivery| self.counted(delivery))
     }
 
-    /// With what was delivered the request ends. (A loan was counted when it was delivered, for it began then.)
+    /// A delivery ends the request. (A loan is counted at its delivery, when it begins.)
     fn counted(&mut self, delivery: Delivery<C, E>) -> Delivery<C, E> {
         match delivery {
             Delivery::Connection(_) => {}

@@ -88,7 +88,7 @@ impl<C, E> State<C, E> {
     }
 
     /// While somebody waits and something is idle, as many checks and resets are in time as there are waiters and late ones:
-    /// one question without an answer is followed by two others, then by four, whatever is being opened meanwhile.
+    /// one question without an answer is followed by two others, then by four. Openings do not count.
     fn check_idle(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         while waiting > 0 && self.fresh(now) == 0 {
             let tally = self.promises.tally();
