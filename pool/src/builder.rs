@@ -222,10 +222,7 @@ impl<M: Manager> Builder<M> {
 
     /// Builds the pool on this set of workers.
     pub(crate) fn build_on(self, set: &WorkerSet, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
-        let problems = self.config.problems();
-        if !problems.is_empty() {
-            return Err(BuildError::Config(problems));
-        }
+        self.config.check().map_err(BuildError::Config)?;
         let hooks = Hooks {
             on_open: self.on_open,
             events: self.events,

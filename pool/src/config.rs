@@ -1,5 +1,6 @@
 //! The settings of a pool, checked once when it is built and only read from then on.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -56,9 +57,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Every rule that these settings break.
-    pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems = sizes(self.max_size, self.min_idle);
+    /// Refuses settings that break a rule.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let mut problems = size_problems(self.max_size, self.min_idle);
         let mut refuse = |field, message: String| problems.push(Problem { field, message });
 
         if self.name.is_empty() || self.name.chars().any(char::is_control) {
@@ -100,12 +101,16 @@ impl Config {
         if self.max_waiters == Some(0) {
             refuse("max_waiters", "must be at least 1; with try_get nobody waits".to_owned());
         }
-        problems
+        ConfigError::of(problems)
     }
 }
 
-/// The rules about sizes, which [`Pool::resize`](crate::Pool::resize) obeys too.
-pub(crate) fn sizes(max_size: u32, min_idle: u32) -> Vec<Problem> {
+/// Refuses sizes that break a rule.
+pub(crate) fn check_sizes(max_size: u32, min_idle: u32) -> Result<(), ConfigError> {
+    ConfigError::of(size_problems(max_size, min_idle))
+}
+
+fn size_problems(max_size: u32, min_idle: u32) -> Vec<Problem> {
     let mut problems = Vec::new();
     if max_size == 0 {
         problems.push(Problem { field: "max_size", message: "must be at least 1".to_owned() });
@@ -131,6 +136,42 @@ pub enum SessionPolicy {
     /// Never. For connections that have no session worth a reset, or holders that all clean up themselves.
     Never,
 }
+
+/// Settings that break rules: all of the rules, each with what to do.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    fn of(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
+    }
+
+    /// Every rule that is broken, at least one.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool's settings break the rules")?;
+        for (n, problem) in self.problems.iter().enumerate() {
+            write!(f, "{} {problem}", if n == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
+/// The sentence of `Display`.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for ConfigError {}
 
 /// A rule that the settings break.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What can go wrong, told so that a person with an outage can act on it.
 
-use crate::config::Problem;
+use crate::config::ConfigError;
 use crate::stats::Stats;
 use std::error::Error;
 use std::fmt;
@@ -59,7 +59,7 @@ impl<E: Error + 'static> fmt::Display for GetError<E> {
             Self::Overloaded(report) => write!(f, "too many threads wait for a connection: {report}"),
             Self::Closed => f.write_str("the pool is closed"),
             Self::CalledFromHook => f.write_str("a hook or manager method may not wait for its own pool"),
-            Self::Forked => f.write_str("the pool was built before this process was forked: build one in the child"),
+            Self::Forked => f.write_str(FORKED),
         }
     }
 }
@@ -180,8 +180,8 @@ impl fmt::Display for Holder {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError<E> {
-    /// The settings break these rules.
-    Config(Vec<Problem>),
+    /// The settings break rules.
+    Config(ConfigError),
     /// The first connection could not be opened: at once for a permanent fault, else after `connect_timeout`.
     Connect(Arc<E>),
     /// No connection was open by `connect_timeout`, and no error of the driver's says why: attempts hung, or panicked.
@@ -191,13 +191,7 @@ pub enum BuildError<E> {
 impl<E: Error + 'static> fmt::Display for BuildError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(problems) => {
-                f.write_str("the pool's settings break the rules")?;
-                for (n, problem) in problems.iter().enumerate() {
-                    write!(f, "{} {problem}", if n == 0 { ":" } else { ";" })?;
-                }
-                Ok(())
-            }
+            Self::Config(error) => error.fmt(f),
             Self::Connect(error) => write!(f, "the first connection could not be opened: {}", Chain(&**error)),
             Self::Timeout(report) => {
                 write!(f, "the first connection was not open within {:.1?}: {report}", report.waited)
@@ -208,6 +202,38 @@ impl<E: Error + 'static> fmt::Display for BuildError<E> {
 
 /// As for [`GetError`], there is no `source`.
 impl<E: Error + 'static> Error for BuildError<E> {}
+
+/// Why a pool was not resized. Its sizes are as they were.
+#[non_exhaustive]
+pub enum ResizeError {
+    /// The sizes break rules.
+    Config(ConfigError),
+    /// The pool is closed.
+    Closed,
+    /// Called in a child of `fork`, of a pool that was built in the parent.
+    Forked,
+}
+
+impl fmt::Display for ResizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Closed => f.write_str("a closed pool cannot be resized"),
+            Self::Forked => f.write_str(FORKED),
+        }
+    }
+}
+
+/// The sentence of `Display`.
+impl fmt::Debug for ResizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for ResizeError {}
+
+const FORKED: &str = "the pool was built before this process was forked: build one in the child";
 
 /// An error with all that lies behind it. Some drivers say no more than "db error" by themselves.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));

@@ -49,8 +49,8 @@ mod models;
 
 pub use builder::Builder;
 pub use closing::CloseReport;
-pub use config::{Config, Problem, SessionPolicy};
-pub use error::{BuildError, GetError, Holder, Report};
+pub use config::{Config, ConfigError, Problem, SessionPolicy};
+pub use error::{BuildError, GetError, Holder, Report, ResizeError};
 pub use event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused};
 pub use guard::PooledConnection;
 pub use limit::Limit;

@@ -32,6 +32,8 @@ pub struct Stats {
     pub stuck: u32,
     /// The most connections this pool may hold.
     pub max_size: u32,
+    /// How many idle connections are kept ready.
+    pub min_idle: u32,
 
     /// Connections opened so far.
     pub opened: u64,

@@ -3,7 +3,8 @@
 #![cfg(unix)]
 
 use cabrank::{
-    CheckedIn, ConnectionClosed, EventHandler, Fault, GetError, Limit, Manager, PooledConnection, Refused, RunError,
+    CheckedIn, ConnectionClosed, EventHandler, Fault, GetError, Limit, Manager, PooledConnection, Refused, ResizeError,
+    RunError,
 };
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -135,8 +136,9 @@ fn a_pool_that_was_built_before_refuses_in_the_child_and_touches_nothing_of_its_
         assert!(matches!(run, Err(RunError::Get(GetError::Forked))));
         assert!(pool.is_closed() && pool.holders().is_empty() && pool.stats().open == 0);
         pool.evict_all();
-        pool.resize(9).unwrap();
-        pool.set_min_idle(1).unwrap();
+        for outcome in [pool.resize(9, 1), pool.set_max_size(9), pool.set_min_idle(1)] {
+            assert!(matches!(outcome, Err(ResizeError::Forked)), "{outcome:?}");
+        }
         pool.close();
         assert!(format!("{pool:?} {:?}", held.as_ref().unwrap()).contains("open: 0"));
         let error = std::io::ErrorKind::BrokenPipe.into();

@@ -118,7 +118,7 @@ fn resize_down_against_return() {
 
 impl Handle<super::Fake> {
     fn into_resized(self, max_size: usize) -> Self {
-        self.resize(max_size as u32).expect("a good size");
+        self.set_max_size(max_size as u32).expect("a good size");
         self
     }
 

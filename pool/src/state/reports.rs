@@ -30,6 +30,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
             abandoned: count(Phase::Abandoned),
             stuck: number(self.slots.stuck()),
             max_size: number(self.rules.max_size),
+            min_idle: number(self.rules.min_idle),
             ..counters
         }
     }

@@ -1,7 +1,7 @@
 //! The end of a pool, and its resizing, in every state that its connections can be in.
 
 use crate::support::{Pool, SLACK, builder, hold, ms};
-use cabrank::{Fault, GetError, PooledConnection};
+use cabrank::{Fault, GetError, PooledConnection, ResizeError};
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::sync::{Arc, Mutex};
@@ -155,7 +155,7 @@ fn resizing_in_every_state_loses_no_slot_and_breaks_no_limit() {
             let server = FakeServer::new();
             let (pool, held) = pool_in(&server, state);
             server.allow(3);
-            pool.resize(size).unwrap();
+            pool.set_max_size(size).unwrap();
             assert_eq!(pool.stats().max_size, size);
             drop(held);
             server.heal();
@@ -167,13 +167,59 @@ fn resizing_in_every_state_loses_no_slot_and_breaks_no_limit() {
 }
 
 #[test]
-fn a_pool_cannot_be_resized_to_nothing_or_below_min_idle() {
+fn sizes_that_break_a_rule_are_refused_by_name_and_change_nothing() {
     let server = FakeServer::new();
     let pool = builder().max_size(4).min_idle(2).build_lazy(server.manager()).unwrap();
-    for size in [0, 1] {
-        assert!(!pool.resize(size).unwrap_err().is_empty());
-        assert_eq!(pool.stats().max_size, 4);
+    let attempts: [(ResizeError, &[&str]); 6] = [
+        (pool.set_max_size(0).unwrap_err(), &["max_size", "min_idle"]),
+        (pool.set_max_size(1).unwrap_err(), &["min_idle"]),
+        (pool.set_min_idle(5).unwrap_err(), &["min_idle"]),
+        (pool.resize(0, 0).unwrap_err(), &["max_size"]),
+        (pool.resize(0, 1).unwrap_err(), &["max_size", "min_idle"]),
+        (pool.resize(8, 9).unwrap_err(), &["min_idle"]),
+    ];
+    for (error, fields) in attempts {
+        let text = format!("{error}");
+        assert!(text.starts_with("the pool's settings break the rules: "), "{text}");
+        assert_eq!(format!("{error:?}"), text, "unwrap() tells the same");
+        let ResizeError::Config(error) = error else { panic!("{error}") };
+        assert_eq!(error.problems().iter().map(|problem| problem.field).collect::<Vec<_>>(), fields);
     }
+    let stats = pool.stats();
+    assert_eq!((stats.max_size, stats.min_idle), (4, 2));
+}
+
+#[test]
+fn both_sizes_change_at_once_and_can_be_read() {
+    fn shrink(pool: &Pool) -> Result<(), Box<dyn std::error::Error>> {
+        pool.resize(3, 1)?;
+        Ok(())
+    }
+    let server = FakeServer::new();
+    server.allow(8);
+    let pool = builder().max_size(8).min_idle(5).build(server.manager()).unwrap();
+    assert_eq!((pool.stats().max_size, pool.stats().min_idle), (8, 5));
+    // Neither size alone could go there first without breaking the rule, or opening what is closed again.
+    shrink(&pool).unwrap();
+    let stats = pool.stats();
+    assert_eq!((stats.max_size, stats.min_idle), (3, 1));
+    assert_eq!((pool.config().max_size, pool.config().min_idle), (8, 5), "as it was built");
+    pool.resize(8, 5).unwrap();
+    eventually("five are idle", || pool.stats().idle == 5);
+    server.assert_no_leaks(&pool);
+}
+
+#[test]
+fn a_closed_pool_is_not_resized() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(4).build(server.manager()).unwrap();
+    pool.close();
+    for outcome in [pool.resize(8, 2), pool.set_max_size(8), pool.set_min_idle(2), pool.resize(0, 0)] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, ResizeError::Closed), "{error}");
+        assert_eq!(error.to_string(), "a closed pool cannot be resized");
+    }
+    assert_eq!((pool.stats().max_size, pool.stats().min_idle), (4, 0));
 }
 
 #[test]

@@ -37,8 +37,8 @@ fn every_rule_is_refused_by_name_and_all_problems_are_told_at_once() {
             let server = FakeServer::new();
             let builder = setting(Pool::builder());
             let outcome = if lazy { builder.build_lazy(server.manager()) } else { builder.build(server.manager()) };
-            let Err(BuildError::Config(problems)) = outcome else { panic!("{field} was not refused") };
-            assert!(problems.iter().any(|problem| problem.field == field), "{problems:?}");
+            let Err(BuildError::Config(error)) = outcome else { panic!("{field} was not refused") };
+            assert!(error.problems().iter().any(|problem| problem.field == field), "{error}");
             assert_eq!(server.count(Call::Connect), 0);
         }
     }
@@ -136,7 +136,7 @@ fn the_largest_sizes_and_durations_work() {
         server.kill_sessions();
         server.next(Call::Check, Outcome::Panic);
         drop(hold(&pool, 3));
-        pool.resize(u32::MAX).unwrap();
+        pool.set_max_size(u32::MAX).unwrap();
         server.assert_closes_clean(&pool);
     }
 }

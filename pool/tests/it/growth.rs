@@ -133,7 +133,7 @@ fn growing_the_pool_serves_those_who_wait() {
     std::thread::scope(|scope| {
         let waiters = [(); 2].map(|()| scope.spawn(|| pool.get().unwrap()));
         eventually("two wait", || pool.stats().waiting == 2);
-        pool.resize(3).unwrap();
+        pool.set_max_size(3).unwrap();
         // Each keeps its own until both are served.
         let served = waiters.map(|waiter| waiter.join().unwrap());
         assert_eq!(pool.stats().in_use, 3);

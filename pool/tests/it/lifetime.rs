@@ -142,7 +142,7 @@ fn a_shrunk_pool_closes_idle_ones_now_and_lent_ones_as_they_come_back() {
     let pool = builder().max_size(6).build_lazy(server.manager()).unwrap();
     let mut held = hold(&pool, 6);
     held.truncate(4);
-    pool.resize(2).unwrap();
+    pool.set_max_size(2).unwrap();
     eventually("the idle ones are gone", || server.live() == 4);
     held.truncate(1);
     eventually("lent ones are gone as they come back", || server.live() == 2);

@@ -49,7 +49,7 @@ fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
                         5 if random() % 16 == 0 => server.next(Call::Check, Outcome::Panic),
                         6 => pool.evict_all(),
                         // Never above the six that are allowed.
-                        7 => pool.resize(2 + (random() % 5) as u32).unwrap(),
+                        7 => pool.set_max_size(2 + (random() % 5) as u32).unwrap(),
                         8 => server.next(Call::Close, Outcome::Slow(ms(2))),
                         _ => {}
                     }
@@ -62,7 +62,7 @@ fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
     assert!(server.count(Call::Close) > 50, "connections came and went");
     assert_eq!(server.peak(), 6, "the limit was reached, and not passed");
     server.heal();
-    pool.resize(6).unwrap();
+    pool.set_max_size(6).unwrap();
     server.assert_no_leaks(&pool);
     server.assert_closes_clean(&pool);
 }

@@ -17,7 +17,7 @@ fn a_shrunk_pool_still_ends_the_calls_that_a_larger_one_began() {
     let pool = builder().max_size(16).close_timeout(ms(100)).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 16);
     server.order(Call::Close, Outcome::Never);
-    pool.resize(1).unwrap();
+    pool.set_max_size(1).unwrap();
     drop(held);
     // There were to be no more than two threads for sixteen goodbyes that hang, and so none to end them.
     eventually("each is aborted", || pool.stats().closing == 0);

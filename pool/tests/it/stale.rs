@@ -78,7 +78,7 @@ fn one_proof_of_death_has_the_others_checked_before_their_next_loan() {
 fn a_refused_connect_puts_the_idle_ones_under_suspicion() {
     let server = FakeServer::new();
     let pool = idle_pool(&server, 2, Duration::MAX);
-    pool.resize(3).unwrap();
+    pool.set_max_size(3).unwrap();
     server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
     let mut held = hold(&pool, 2);
     assert!(pool.try_get().is_none());

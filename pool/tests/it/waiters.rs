@@ -130,9 +130,9 @@ fn time_outs_of_zero_and_a_nanosecond_return_at_once_and_the_longest_waits() {
         thread::scope(|scope| {
             let waiter = scope.spawn(|| pool.get_timeout(timeout).map(drop));
             eventually("it waits", || pool.stats().waiting == 1);
-            pool.resize(2).unwrap();
+            pool.set_max_size(2).unwrap();
             waiter.join().unwrap().unwrap();
-            pool.resize(1).unwrap();
+            pool.set_max_size(1).unwrap();
             eventually("the surplus is gone", || pool.stats().open == 1);
         });
     }
