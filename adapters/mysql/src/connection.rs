@@ -10,13 +10,14 @@ use crate::socket::Socket;
 use crate::tracker::Tracker;
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, LocalInfileHandler, Opts};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A pooled MySQL or MariaDB connection. All queries go through [`mysql::prelude::Queryable`], which it implements;
-/// what can be read of the driver's connection (`last_insert_id`, `affected_rows`, `server_version` ..) is there by
-/// deref.
+/// A pooled MySQL or MariaDB connection. All queries go through [`mysql::prelude::Queryable`], which it implements. What the
+/// last command answered (`last_insert_id`, `affected_rows` ..) is that of the present loan; what else can be read of the driver's
+/// connection (`connection_id`, `server_version` ..) is there by deref.
 ///
 /// After an error that is not the server's (a time-out, a lost connection, bytes that make no sense) the driver goes on and may
 /// take the late reply to one command for the answer to the next. So this type remembers such an error: every later
@@ -39,13 +40,15 @@ impl Connection {
     /// should tell the pool of such errors with `PooledConnection::report_error`. The next holder is safe: the reset
     /// notices replies that have slipped, and another user or database, unless the session policy is `Never`.
     pub fn raw(&mut self) -> &mut Conn {
+        self.disown();
         self.health.look_away();
         self.tracker.lose_sight();
         &mut self.driver
     }
 
     /// Gives up the wrapping, on a connection that has been detached from its pool.
-    pub fn into_raw(self) -> Conn {
+    pub fn into_raw(mut self) -> Conn {
+        self.disown();
         self.driver
     }
 
@@ -78,6 +81,36 @@ impl Connection {
         self.driver.set_local_infile_handler(handler);
     }
 
+    /// As [`mysql::Conn::last_insert_id`], and 0 until the loan's first command was answered.
+    pub fn last_insert_id(&self) -> u64 {
+        self.answered().map_or(0, Conn::last_insert_id)
+    }
+
+    /// As [`mysql::Conn::affected_rows`], and 0 until the loan's first command was answered.
+    pub fn affected_rows(&self) -> u64 {
+        self.answered().map_or(0, Conn::affected_rows)
+    }
+
+    /// As [`mysql::Conn::warnings`], and 0 until the loan's first command was answered.
+    pub fn warnings(&self) -> u16 {
+        self.answered().map_or(0, Conn::warnings)
+    }
+
+    /// As [`mysql::Conn::info_ref`], and empty until the loan's first command was answered.
+    pub fn info_ref(&self) -> &[u8] {
+        self.answered().map_or(&[], Conn::info_ref)
+    }
+
+    /// As [`mysql::Conn::info_str`], and empty until the loan's first command was answered.
+    pub fn info_str(&self) -> Cow<'_, str> {
+        self.answered().map_or(Cow::Borrowed(""), Conn::info_str)
+    }
+
+    /// The driver's connection, if what it shows of the last answer is the present holder's.
+    fn answered(&self) -> Option<&Conn> {
+        self.tracker.is_answered().then_some(&self.driver)
+    }
+
     /// Was an error met after which the connection must not be used?
     pub fn is_broken(&self) -> bool {
         self.health.is_broken()
@@ -89,10 +122,33 @@ impl Connection {
     /// all that follows would be committed statement by statement.
     pub(crate) fn ready(&mut self) -> mysql::Result<()> {
         self.health.enter()?;
+        if self.tracker.inherits_number() {
+            self.forget_number()?;
+        }
         if self.health.in_transaction() && self.tracker.is_under_way() {
             self.ask_errors()?;
         }
         self.health.enter()
+    }
+
+    /// Puts `LAST_INSERT_ID()` back to 0 before the first command of a loan, if an earlier holder left it a number.
+    ///
+    /// The number is cleared before any command, whatever its text: triggers, views and defaults of columns can read it, and no text
+    /// names those. That is one round trip, after a loan that gave a row a number; a reset takes at least two, and the prepared
+    /// statements with it.
+    fn forget_number(&mut self) -> mysql::Result<()> {
+        let answer = self.driver.query_drop(FORGET_NUMBER);
+        self.health.saw(answer)?;
+        self.tracker.forgot_number();
+        Ok(())
+    }
+
+    /// Nothing of an earlier holder's goes along with the driver's connection. If that fails, nothing can be sent on it either.
+    fn disown(&mut self) {
+        if self.tracker.inherits_number() && self.health.enter().and_then(|()| self.forget_number()).is_err() {
+            self.health.condemn();
+            self.socket.abort();
+        }
     }
 
     /// Asks which errors the last command met, and remembers them.
@@ -112,10 +168,12 @@ impl Connection {
     /// A command that went out has ended so.
     pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
         self.tracker.done();
-        // The next holder could ask for the number of a row, and for warnings, which quote; and what a statement that failed has
-        // left, nobody tells.
-        if outcome.is_err() || self.driver.last_insert_id() != 0 || self.driver.warnings() != 0 {
+        // The next holder could ask for warnings, which quote; and what a statement that failed has left, nobody tells.
+        if outcome.is_err() || self.driver.warnings() != 0 {
             self.tracker.doubt();
+        }
+        if self.driver.last_insert_id() != 0 {
+            self.tracker.numbered();
         }
         self.health.saw(outcome)
     }
@@ -123,6 +181,7 @@ impl Connection {
     /// Runs a statement of our own that leaves nothing which we do not know of.
     pub(crate) fn control(&mut self, statement: &str) -> mysql::Result<()> {
         self.ready()?;
+        self.tracker.control();
         let answer = self.driver.query_drop(statement);
         if answer.is_err() {
             self.tracker.doubt();
@@ -133,7 +192,11 @@ impl Connection {
     /// One round trip that proves that the server is there and that its replies are to our commands.
     pub(crate) fn check(&mut self) -> mysql::Result<()> {
         self.health.enter()?;
-        self.ask("").map(drop)
+        self.ask(if self.tracker.inherits_number() { FORGET_NUMBER } else { "" })?;
+        if !self.tracker.is_answered() {
+            self.tracker.forgot_number();
+        }
+        Ok(())
     }
 
     /// Runs a statement, if there is one, and asks in the same round trip how the session stands.
@@ -189,3 +252,6 @@ impl fmt::Debug for Connection {
             .finish_non_exhaustive()
     }
 }
+
+/// Ends in a semicolon, for it may stand before another statement.
+const FORGET_NUMBER: &str = "DO LAST_INSERT_ID(0);";

@@ -27,9 +27,14 @@ impl Manager for MySqlManager {
         conn.health.is_broken() || conn.socket.is_dead()
     }
 
-    /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself.
+    /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself. The number in
+    /// `LAST_INSERT_ID()` goes on to the next loan, whose first command clears it.
     fn session(&self, conn: &mut Connection) -> SessionState {
-        if conn.is_clean() { SessionState::Clean } else { SessionState::Unknown }
+        if !conn.is_clean() {
+            return SessionState::Unknown;
+        }
+        conn.tracker.hand_on();
+        SessionState::Clean
     }
 
     fn reset(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {

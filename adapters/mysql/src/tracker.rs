@@ -21,6 +21,11 @@ pub(crate) struct Tracker {
     untold: bool,
     /// No reset undoes it.
     lasting: bool,
+    /// `LAST_INSERT_ID()` is the number of a row: of the present holder's if a command was answered in this loan, else of an earlier
+    /// holder's. It alone costs no reset: the next holder's first command puts it back.
+    number: bool,
+    /// A command of this loan has gone out whose answer the driver shows: `last_insert_id()`, `affected_rows()`.
+    answered: bool,
     /// The statements that were prepared on this session, by the server's number for them: are they harmless?
     prepared: HashMap<u32, bool>,
 }
@@ -31,6 +36,36 @@ impl Tracker {
         !(self.left || self.under_way || self.blind || self.untold)
     }
 
+    /// The loan ends, and the session goes on to the next one without a reset.
+    pub(crate) fn hand_on(&mut self) {
+        self.answered = false;
+    }
+
+    /// Is `LAST_INSERT_ID()` still that of an earlier holder?
+    pub(crate) fn inherits_number(&self) -> bool {
+        self.number && !self.answered
+    }
+
+    /// Is the answer that the driver shows one to the present holder?
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// A command of ours goes out for the present holder.
+    pub(crate) fn control(&mut self) {
+        self.answered = true;
+    }
+
+    /// A row was given a number.
+    pub(crate) fn numbered(&mut self) {
+        self.number = true;
+    }
+
+    /// `LAST_INSERT_ID()` is as in a new session.
+    pub(crate) fn forgot_number(&mut self) {
+        self.number = false;
+    }
+
     /// Something happened of which nobody knows what it leaves.
     pub(crate) fn doubt(&mut self) {
         self.left = true;
@@ -38,7 +73,7 @@ impl Tracker {
 
     /// The same, and it may have changed what texts mean.
     pub(crate) fn lose_sight(&mut self) {
-        (self.left, self.blind) = (true, true);
+        (self.left, self.blind, self.answered) = (true, true, true);
     }
 
     /// This text goes out.
@@ -98,10 +133,11 @@ impl Tracker {
 
     /// What was left until now is how the session is to be.
     pub(crate) fn start_tracking(&mut self) {
-        (self.left, self.untold, self.lasting) = (false, false, false);
+        (self.left, self.untold, self.lasting, self.answered) = (false, false, false, false);
     }
 
     fn goes_out(&mut self) {
+        self.answered = true;
         // What became of one that never came to its end, nobody will know.
         self.left |= self.under_way;
         self.under_way = true;
@@ -214,6 +250,21 @@ mod tests {
         assert!(!tracker.is_clean());
         tracker.done();
         assert!(tracker.is_clean());
+    }
+
+    #[test]
+    fn the_number_of_a_row_is_its_holders_until_the_loan_ends() {
+        let mut tracker = Tracker::default();
+        tracker.text("INSERT INTO t (x) VALUES (1)");
+        tracker.numbered();
+        tracker.done();
+        assert!(tracker.is_clean() && !tracker.inherits_number());
+        tracker.hand_on();
+        assert!(tracker.is_clean() && tracker.inherits_number());
+        tracker.forgot_number();
+        tracker.text("SELECT 1");
+        tracker.hand_on();
+        assert!(!tracker.inherits_number());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod ending;
 mod faults;
 mod functions;
 mod liveness;
+mod numbers;
 mod opening;
 mod passed_over;
 mod returning;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         faults::tests(),
         functions::tests(),
         liveness::tests(),
+        numbers::tests(),
         opening::tests(),
         passed_over::tests(),
         returning::tests(),
