@@ -255,14 +255,14 @@ pub(crate) fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildErro
         });
         let look_again = match build_progress {
             BuildProgress::Ready => return Ok(()),
-            BuildProgress::Failed(error) => return Err(BuildError::Connect(error)),
+            BuildProgress::Failed(cause) => return Err(BuildError::Connect(cause)),
             BuildProgress::Trying { look_again } => look_again,
         };
         if deadline.is_some_and(|deadline| deadline <= now) {
             let waited = now.saturating_duration_since(begin);
             let cause = shared.with(now, |state, _| state.last_driver_error().ok_or_else(|| state.snapshot()));
             return Err(match cause {
-                Ok(error) => BuildError::Connect(error),
+                Ok(cause) => BuildError::Connect(cause),
                 Err(snapshot) => BuildError::Timeout(snapshot.report(&shared.config.name, waited, 0, now)),
             });
         }

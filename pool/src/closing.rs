@@ -1,9 +1,10 @@
 //! The end of a pool in good order: wait, cancel, abort, and report who was left.
 
 use crate::contain::contained;
-use crate::error::Holder;
+use crate::figures::Count;
 use crate::manager::Manager;
 use crate::pool::Pool;
+use crate::report::Holder;
 use crate::seeded;
 use crate::shared::{Job, Shared};
 use crate::sync;
@@ -38,8 +39,8 @@ impl CloseReport {
 
 impl fmt::Display for CloseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (connections, threads) = (self.connections_left, self.threads_left);
-        write!(f, "{connections} connections and {threads} threads left")?;
+        let (connections, threads) = (Count(self.connections_left, "connection"), Count(self.threads_left, "thread"));
+        write!(f, "{connections} and {threads} left")?;
         for (what, holders) in [("cancelled", &self.cancelled), ("aborted", &self.aborted), ("still out", &self.left)] {
             for holder in holders {
                 write!(f, "; {what}: {holder}")?;

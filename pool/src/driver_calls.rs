@@ -2,14 +2,15 @@
 //!
 //! Every driver call that may block is made here, under a [`Limit`](crate::Limit).
 
+use crate::cause::Cause;
 use crate::contain::contained;
 use crate::entry::Entry;
-use crate::error::{Cause, Holder};
 use crate::event::{CallEnded, CheckedIn, ConnectionClosed, Opened};
 use crate::gate::{Refusal, Stage};
 use crate::limit::Limit;
 use crate::manager::{AbortHandle, Fault, Manager};
 use crate::reason::CloseReason;
+use crate::report::Holder;
 use crate::seeded;
 use crate::shared::{CallOutcome, Held, Job, Shared, Slot, SlottedConnection};
 use crate::sync;
@@ -72,7 +73,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             }
             _ => {
                 let _ = contained(|| drop(conn));
-                (Refusal::Unavailable, Cause::seen("the server ended the connection as soon as it was open"))
+                (Refusal::Unavailable, Cause::other("the server ended the connection as soon as it was open"))
             }
         },
         Ok(Ok(late)) => {
@@ -87,7 +88,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             };
             (refusal, Cause::Driver(Arc::new(error)))
         }
-        Err(panic) => (Refusal::Unavailable, Cause::seen(format!("the manager panicked while connecting: {panic}"))),
+        Err(panic) => (Refusal::Unavailable, Cause::panicked("the manager panicked while connecting", &panic)),
     };
     if over {
         return; // It was counted, and `open_failed` emitted, when it was given up.

@@ -1,7 +1,7 @@
 //! The events of a pool, and their receiver: [`EventHandler`].
 
-use crate::error::{Holder, Report};
 use crate::reason::{CloseReason, RefusalReason};
+use crate::report::{Holder, Report};
 use std::error::Error;
 use std::time::Duration;
 

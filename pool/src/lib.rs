@@ -30,13 +30,16 @@ mod waiter;
 mod workers;
 
 // Vocabulary.
+mod cause;
 mod config;
 mod contain;
 mod error;
 mod event;
+mod figures;
 mod limit;
 mod manager;
 mod reason;
+mod report;
 mod stats;
 #[cfg(feature = "tracing")]
 mod trace;
@@ -48,15 +51,17 @@ mod sync;
 mod models;
 
 pub use builder::Builder;
+pub use cause::Cause;
 pub use closing::CloseReport;
 pub use config::{Config, ConfigError, Problem, SessionPolicy};
-pub use error::{BuildError, GetError, Holder, Report, ResizeError};
+pub use error::{BuildError, GetError, ResizeError};
 pub use event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused};
 pub use guard::PooledConnection;
 pub use limit::Limit;
 pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};
 pub use pool::Pool;
 pub use reason::{CloseReason, RefusalReason};
+pub use report::{Holder, Report};
 pub use stats::{CloseCounts, Histogram, Stats};
 #[doc(hidden)]
 pub use transact::kind;

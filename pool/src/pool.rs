@@ -2,9 +2,10 @@
 
 use crate::checkout::{checkout, try_checkout};
 use crate::config::{Config, check_sizes};
-use crate::error::{GetError, Holder, ResizeError};
+use crate::error::{GetError, ResizeError};
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
+use crate::report::Holder;
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::{seeded, sync};
@@ -117,12 +118,16 @@ impl<M: Manager> Pool<M> {
         checkout(self.shared(), timeout, Location::caller()).map(PooledConnection::new)
     }
 
-    /// Checks out the idle connection that was returned last, if it was proved within `check_after`. Otherwise sets a check
-    /// or a new connection going, so that a later call may succeed.
+    /// Checks out the idle connection that was returned last, if it was proved within `check_after`. `None`: nothing is ready; a check
+    /// or a new connection is set going, and a later call may succeed. Never waits, so a hook of this pool may call it too.
+    ///
+    /// # Errors
+    ///
+    /// When trying again will not help: [`GetError::Closed`], [`GetError::Connect`] and [`GetError::Forked`].
     #[track_caller]
     #[inline]
-    pub fn try_get(&self) -> Option<PooledConnection<M>> {
-        try_checkout(self.shared(), Location::caller()).map(PooledConnection::new)
+    pub fn try_get(&self) -> Result<Option<PooledConnection<M>>, GetError<M::Error>> {
+        try_checkout(self.shared(), Location::caller()).map(|held| held.map(PooledConnection::new))
     }
 
     /// The pool's numbers at this moment.

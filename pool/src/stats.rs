@@ -73,8 +73,8 @@ pub struct Stats {
     /// Connections closed so far, by reason.
     pub closed: CloseCounts,
 
-    /// How long borrowers waited: those who were served, at once or later, and those who timed out. One who was served while
-    /// waiting is counted here when its thread wakes.
+    /// How long borrowers waited: those who were served, at once or later, and those who timed out; not those who were refused.
+    /// One who was served while waiting is counted here when its thread wakes.
     pub wait_time: Histogram,
     /// How long connections were lent.
     pub use_time: Histogram,

@@ -2,9 +2,9 @@
 //!
 //! Repeats of a trouble are told once, and then once in ten seconds with the number left out.
 
-use crate::error::{Holder, Report};
 use crate::event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused};
 use crate::reason::RefusalReason;
+use crate::report::{Holder, Report};
 use crate::sync::{Mutex, now};
 use std::time::{Duration, Instant};
 

@@ -131,7 +131,7 @@ fn a_pool_that_was_built_before_refuses_in_the_child_and_touches_nothing_of_its_
             assert!(matches!(error, GetError::Forked), "{error}");
         }
         assert!(pool.get_timeout(Duration::ZERO).is_err_and(|error| matches!(error, GetError::Forked)));
-        assert!(pool.try_get().is_none());
+        assert!(pool.try_get().is_err_and(|error| matches!(error, GetError::Forked)));
         let run = pool.run(|_| -> Result<(), std::io::Error> { panic!("it has no connection") });
         assert!(matches!(run, Err(RunError::Get(GetError::Forked))));
         assert!(pool.is_closed() && pool.holders().is_empty() && pool.stats().open == 0);

@@ -54,11 +54,14 @@ pub(crate) fn checkout<M: Manager>(
     }
 }
 
-/// Checks out a fresh idle connection, or asks for one to be ready next time.
+/// Checks out a fresh idle connection, or asks for one to be ready next time. As nobody waits, a hook of the pool's own may ask too.
 pub(crate) fn try_checkout<M: Manager>(
     shared: &Arc<Shared<M>>,
     call_site: &'static Location<'static>,
-) -> Option<Held<M>> {
+) -> Result<Option<Held<M>>, GetError<M::Error>> {
+    if !shared.is_at_home() {
+        return Err(GetError::Forked);
+    }
     let request = Request::new(shared, Duration::ZERO, call_site);
     let mut now = request.start;
     loop {
@@ -69,23 +72,25 @@ pub(crate) fn try_checkout<M: Manager>(
             }
             claim
         });
-        let (reason, error) = match claim {
+        let refusal = match claim {
             Claim::Connection(mut entry) => {
                 entry.lent_at = now;
                 match request.look_at(&mut entry) {
-                    Ok(()) => return Some(request.lend(entry)),
+                    Ok(()) => return Ok(Some(request.lend(entry))),
                     Err(doubt) => request.reject(entry, doubt),
                 }
                 now = sync::now();
                 continue;
             }
-            Claim::Nothing => (RefusalReason::NotAvailable, None),
-            Claim::Refused(error) => (RefusalReason::Connect, Some(error)),
-            Claim::Closed => (RefusalReason::Closed, None),
+            Claim::Nothing => {
+                let waited = now.saturating_duration_since(request.start);
+                refusal::tell(shared, request.borrower.thread, RefusalReason::NotAvailable, waited, None);
+                return Ok(None);
+            }
+            Claim::Refused(cause) => Refusal::Connect(cause),
+            Claim::Closed => Refusal::Closed,
         };
-        let waited = now.saturating_duration_since(request.start);
-        refusal::tell(shared, request.borrower.thread, reason, waited, error.as_deref().map(|error| error as _));
-        return None;
+        return Err(refusal.at(now).tell(shared, request.start, request.borrower));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The end of a request that gets no connection: its error, and one event, after it was counted.
 
+use crate::cause::Cause;
 use crate::error::GetError;
 use crate::event::Refused;
 use crate::manager::Manager;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(super) enum Refusal<E> {
     TimedOut(Box<Snapshot<E>>),
     Overloaded(Box<Snapshot<E>>),
-    Connect(Arc<E>),
+    Connect(Cause<E>),
     Closed,
 }
 
@@ -55,9 +56,9 @@ impl<E: Error + Send + Sync + 'static> Unserved<E> {
                 shared.emit_refusal(borrower.thread, |events| events.overloaded(&report));
                 GetError::Overloaded(report)
             }
-            Refusal::Connect(error) => {
-                tell(shared, borrower.thread, RefusalReason::Connect, waited, Some(&*error));
-                GetError::Connect(error)
+            Refusal::Connect(cause) => {
+                tell(shared, borrower.thread, RefusalReason::Connect, waited, Some(cause.as_error()));
+                GetError::Connect(cause)
             }
             Refusal::Closed => {
                 tell(shared, borrower.thread, RefusalReason::Closed, waited, None);

@@ -122,7 +122,7 @@ fn accept<C, E>(state: &mut State<C, E>, delivery: Delivery<C, E>, waited: Durat
             state.served_after(waited);
             Found::Connection(entry)
         }
-        Delivery::Refused(error) => Found::Refusal(Refusal::Connect(error)),
+        Delivery::Refused(cause) => Found::Refusal(Refusal::Connect(cause)),
         Delivery::Closed => Found::Refusal(Refusal::Closed),
     }
 }

@@ -1,8 +1,8 @@
 //! One driver call under a limit: how it is made, how it is ended from outside, and what its end means.
 
 use super::Shared;
+use crate::cause::Cause;
 use crate::contain::contained;
-use crate::error::Cause;
 use crate::event::OpenFailed;
 use crate::limit::{Fired, Fuse, Limit};
 use crate::manager::{AbortHandle, Manager};
@@ -138,11 +138,10 @@ impl<E: Error + Send + Sync + 'static> CallOutcome<Result<(), E>> {
 
     /// Hands the call's error, of whatever kind, to `report`.
     pub(crate) fn with_error(&self, report: impl FnOnce(Option<&(dyn Error + 'static)>)) {
-        let seen = |text: &str| Cause::<E>::seen(text).to_error();
         match &self.answer {
             Ok(Err(error)) => report(Some(error)),
-            Ok(Ok(())) if self.over => report(Some(seen("took too long").as_ref())),
-            Err(panic) => report(Some(seen(&format!("panicked: {panic}")).as_ref())),
+            Ok(Ok(())) if self.over => report(Some(&Cause::<E>::other("took too long"))),
+            Err(panic) => report(Some(&Cause::<E>::panicked("panicked", panic))),
             Ok(Ok(())) => report(None),
         }
     }

@@ -1,9 +1,9 @@
 //! What the workers are asked to do. Running a job is the business of `driver_calls.rs`.
 
 use super::{ActionsOf, Held, Shared, Slot};
-use crate::error::Holder;
 use crate::manager::{AbortHandle, Manager};
 use crate::reason::CloseReason;
+use crate::report::Holder;
 use crate::sync::Sender;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

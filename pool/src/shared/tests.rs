@@ -161,7 +161,7 @@ fn a_connection_that_has_no_thread_yet_when_the_pool_is_closed_is_not_opened() {
     let set = set();
     set.fill(true);
     let (pool, book) = pool(&set, 2);
-    assert!(pool.try_get().is_none());
+    assert!(pool.try_get().unwrap().is_none());
     assert_eq!(pool.stats().opening, 1);
     pool.close();
     set.fill(false);
@@ -215,7 +215,7 @@ fn a_goodbye_that_waits_for_a_thread_is_aborted_when_its_slot_is_wanted() {
 fn the_timer_leaves_the_end_of_a_pool_and_what_is_the_users_to_a_worker() {
     struct Listens(Arc<AtomicBool>);
     impl EventHandler for Listens {
-        fn leaked(&self, _: &str, _: &crate::error::Holder) {
+        fn leaked(&self, _: &str, _: &crate::report::Holder) {
             self.0.store(std::thread::current().name() == Some("cabrank-worker"), SeqCst);
         }
     }

@@ -4,9 +4,9 @@ mod rings;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use crate::error::Holder;
 use crate::limit::Call;
 use crate::manager::AbortHandle;
+use crate::report::Holder;
 use crate::slots::rings::{LOANS, OPENINGS, Rings};
 use std::panic::Location;
 use std::sync::Weak;

@@ -1,12 +1,13 @@
 //! What the state answers: outcomes, and what must be done once its lock is released.
 
+use crate::cause::Cause;
 use crate::entry::Entry;
-use crate::error::{Cause, Holder};
 use crate::limit::Call;
 use crate::reason::CloseReason;
+use crate::report::Holder;
 use crate::slots::SlotId;
 use crate::waiter::Wake;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 /// What is to be done once the lock is released, in this order. Empty on the way of an uncontended loan.
@@ -42,7 +43,7 @@ pub(crate) struct Opening {
 /// What a waiter is given.
 pub(crate) enum Delivery<C, E> {
     Connection(Box<Entry<C>>),
-    Refused(Arc<E>),
+    Refused(Cause<E>),
     Closed,
 }
 
@@ -51,6 +52,6 @@ pub(crate) enum Claim<C, E> {
     Connection(Box<Entry<C>>),
     /// Nothing is ready: queue, or go without.
     Nothing,
-    Refused(Arc<E>),
+    Refused(Cause<E>),
     Closed,
 }

@@ -1,7 +1,6 @@
 //! The state's part in a loan: the way out, and the way back.
 
 use crate::entry::{Entry, Proof};
-use crate::error::Cause;
 use crate::gate::Stage;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
@@ -11,7 +10,6 @@ use crate::state::actions::{Action, Actions, Claim, Delivery};
 use crate::state::promises::PromiseKind;
 use crate::sync::after;
 use crate::waiter::Wake;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
@@ -32,9 +30,9 @@ impl<C, E> State<C, E> {
         }
         let is_hopeless = self.last_error.is_some() && self.is_hopeless(now);
         match &self.last_error {
-            Some((Cause::Driver(error), _)) if is_hopeless => {
+            Some((cause, _)) if is_hopeless => {
                 self.counters.refused += 1;
-                Claim::Refused(Arc::clone(error))
+                Claim::Refused(cause.clone())
             }
             _ => Claim::Nothing,
         }

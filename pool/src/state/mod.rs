@@ -24,9 +24,9 @@ mod supply;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+use crate::cause::Cause;
 use crate::config::Config;
 use crate::entry::Entry;
-use crate::error::Cause;
 use crate::gate::Gate;
 use crate::queue::Queue;
 use crate::reason::CloseReason;

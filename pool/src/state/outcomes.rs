@@ -1,7 +1,7 @@
 //! What the workers report to the state: how their driver calls ended, and what became of their slots.
 
+use crate::cause::Cause;
 use crate::entry::{Entry, Proof};
-use crate::error::Cause;
 use crate::gate::{BRIEF, Refusal, Stage, YOUNG};
 use crate::limit::Call;
 use crate::reason::CloseReason;
@@ -132,7 +132,7 @@ impl<C, E> State<C, E> {
         self.gate.stillborn(entry.opened_at, stage, self.patience.mean_opening(), now);
         // One alone is no failed attempt, and what must be mended is the worse news.
         if self.gate.has_trouble() && !self.gate.refuses(now) {
-            let cause = Cause::seen(match stage {
+            let cause = Cause::other(match stage {
                 Stage::Look => "a new connection was dead before its first loan",
                 Stage::Use => "a new connection was broken after its first loan",
                 Stage::Check => "a new connection failed its check",

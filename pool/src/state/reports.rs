@@ -1,13 +1,14 @@
 //! Reading the state: its numbers, who holds what, and the report for somebody who was not served.
 
-use crate::error;
-use crate::error::{Cause, Holder, Report};
+use crate::cause::Cause;
 use crate::manager::AbortHandle;
+use crate::report;
+use crate::report::{Holder, Report};
 use crate::slots::{Borrower, Phase, Record, SlotId};
 use crate::state::State;
 use crate::stats::Stats;
 use std::error::Error;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 impl<C, E: Error + Send + Sync + 'static> State<C, E> {
@@ -77,15 +78,15 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         let is_hopeless = self.is_hopeless(now);
         match &self.last_error {
             _ if self.slots.open() >= wanted => BuildProgress::Ready,
-            Some((Cause::Driver(error), _)) if is_hopeless => BuildProgress::Failed(Arc::clone(error)),
+            Some((cause, _)) if is_hopeless => BuildProgress::Failed(cause.clone()),
             _ => BuildProgress::Trying { look_again: self.gate.retry_at() },
         }
     }
 
     /// The driver's last error on connecting.
-    pub(crate) fn last_driver_error(&self) -> Option<Arc<E>> {
+    pub(crate) fn last_driver_error(&self) -> Option<Cause<E>> {
         match &self.last_error {
-            Some((Cause::Driver(error), _)) => Some(Arc::clone(error)),
+            Some((cause @ Cause::Driver(_), _)) => Some(cause.clone()),
             _ => None,
         }
     }
@@ -118,7 +119,7 @@ impl<E: Error + Send + Sync + 'static> Snapshot<E> {
             .iter()
             .map(|loan| Holder { id: loan.id, held_for: age(loan.since), call_site: loan.borrower.call_site })
             .collect();
-        let sites = error::sites(&holders, SITES_TOLD);
+        let sites = report::sites(&holders, SITES_TOLD);
         let looked_at = holders.len();
         holders.truncate(TOLD);
         Box::new(Report {
@@ -139,7 +140,7 @@ impl<E: Error + Send + Sync + 'static> Snapshot<E> {
 /// See [`State::build_progress`].
 pub(crate) enum BuildProgress<E> {
     Ready,
-    Failed(Arc<E>),
+    Failed(Cause<E>),
     Trying { look_again: Option<Instant> },
 }
 

@@ -4,7 +4,6 @@
 //! it, is `opening.rs`.
 
 use crate::entry::Entry;
-use crate::error::Cause;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
 use crate::state::State;
@@ -68,9 +67,9 @@ impl<C, E> State<C, E> {
         if self.queue.is_empty() || !self.is_hopeless(now) {
             return;
         }
-        if let Some((Cause::Driver(error), _)) = &self.last_error {
+        if let Some((cause, _)) = &self.last_error {
             while !self.queue.is_empty() {
-                actions.push(Action::Wake(self.queue.deliver(Delivery::Refused(std::sync::Arc::clone(error)))));
+                actions.push(Action::Wake(self.queue.deliver(Delivery::Refused(cause.clone()))));
             }
         }
     }

@@ -1,11 +1,16 @@
 //! The errors of closures, and the way to the driver's error in them.
+//!
+//! As in `error.rs`, a text leaves out what the source says, and `Debug` tells it all.
 
-use crate::error::{Chain, GetError};
+use crate::cause::Chain;
+use crate::error::GetError;
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 
 /// Why [`Pool::run`](crate::Pool::run) failed.
+///
+/// `source` leads to the closure's error, and to the driver's; `Display` leaves out their texts, and `Debug` tells all.
 #[non_exhaustive]
 pub enum RunError<D, E> {
     /// There was no connection.
@@ -15,6 +20,8 @@ pub enum RunError<D, E> {
 }
 
 /// Why a transaction failed.
+///
+/// `source` leads to the closure's error, and to the driver's; `Display` leaves out their texts, and `Debug` tells all.
 #[non_exhaustive]
 pub enum TransactionError<D, E> {
     /// There was no connection. Nothing was done.
@@ -75,68 +82,59 @@ impl<E> fmt::Display for UserError<E> {
     }
 }
 
-impl<D: fmt::Debug, E> fmt::Debug for RunError<D, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Get(error) => f.debug_tuple("Get").field(error).finish(),
-            Self::User(error) => f.debug_tuple("User").field(error).finish(),
-        }
-    }
-}
-
-impl<D: Error + 'static, E> fmt::Display for RunError<D, E> {
+impl<D, E> fmt::Display for RunError<D, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Get(error) => error.fmt(f),
-            Self::User(error) => error.fmt(f),
+            Self::User(_) => f.write_str("the closure failed"),
         }
     }
 }
 
-/// The text tells the closure's error, so the chain goes on with what lies behind that. A driver's error is told whole.
 impl<D: Error + 'static, E> Error for RunError<D, E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Get(_) => None,
-            Self::User(error) => error.head().source(),
+            Self::Get(error) => error.source(),
+            Self::User(error) => Some(error.head()),
         }
     }
 }
 
-impl<D: fmt::Debug, E> fmt::Debug for TransactionError<D, E> {
+/// The sentence of `Display`, and those of the sources.
+impl<D: Error + 'static, E> fmt::Debug for RunError<D, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Get(error) => f.debug_tuple("Get").field(error).finish(),
-            Self::Begin(error) => f.debug_tuple("Begin").field(error).finish(),
-            Self::User(error) => f.debug_tuple("User").field(error).finish(),
-            Self::Commit(error) => f.debug_tuple("Commit").field(error).finish(),
-            Self::Unknown(error) => f.debug_tuple("Unknown").field(error).finish(),
-        }
+        fmt::Display::fmt(&Chain(self), f)
     }
 }
 
-impl<D: Error + 'static, E> fmt::Display for TransactionError<D, E> {
+impl<D, E> fmt::Display for TransactionError<D, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Get(error) => error.fmt(f),
-            Self::Begin(error) => write!(f, "the transaction could not begin: {}", Chain(error)),
-            Self::User(error) => error.fmt(f),
-            Self::Commit(error) => write!(f, "the transaction could not commit: {}", Chain(error)),
-            Self::Unknown(error) => {
-                let error = Chain(error);
-                write!(f, "the connection was lost during the commit, which may have been done or not: {error}")
+            Self::Begin(_) => f.write_str("the transaction could not begin"),
+            Self::User(_) => f.write_str("the closure failed, and its transaction was rolled back"),
+            Self::Commit(_) => f.write_str("the transaction could not commit"),
+            Self::Unknown(_) => {
+                f.write_str("the connection was lost during the commit, which may have been done or not")
             }
         }
     }
 }
 
-/// The text tells the closure's error, so the chain goes on with what lies behind that. A driver's error is told whole.
 impl<D: Error + 'static, E> Error for TransactionError<D, E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::User(error) => error.head().source(),
-            _ => None,
+            Self::Get(error) => error.source(),
+            Self::Begin(error) | Self::Commit(error) | Self::Unknown(error) => Some(error),
+            Self::User(error) => Some(error.head()),
         }
+    }
+}
+
+/// The sentence of `Display`, and those of the sources.
+impl<D: Error + 'static, E> fmt::Debug for TransactionError<D, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Chain(self), f)
     }
 }
 

@@ -60,13 +60,13 @@ fn pool_in(server: &FakeServer, state: State) -> (Pool, Vec<crate::support::Guar
         State::Idle => held.clear(),
         State::Opening => {
             server.order(Call::Connect, Outcome::Never);
-            assert!(pool.try_get().is_none());
+            assert!(pool.try_get().unwrap().is_none());
             eventually("it opens", || pool.stats().opening == 1);
         }
         State::Checking => {
             server.order(Call::Check, Outcome::Never);
             held.clear();
-            assert!(pool.try_get().is_none());
+            assert!(pool.try_get().unwrap().is_none());
             eventually("it is checked", || server.now_in(Call::Check) == 1);
         }
         State::Resetting => {
@@ -112,7 +112,7 @@ fn close_returns_at_once_in_every_state_and_refuses_from_then_on() {
             assert!(waiter.is_none_or(|waiter| waiter.join().unwrap().unwrap_err().is_closed()), "{state:?}");
         });
         assert!(matches!(pool.get(), Err(GetError::Closed)), "{state:?}");
-        assert!(pool.try_get().is_none());
+        assert!(pool.try_get().is_err_and(|error| error.is_closed()));
         drop(held);
         server.heal();
         server.assert_closes_clean(&pool);
@@ -319,7 +319,7 @@ fn in_a_hook_get_fails_close_and_close_within_return_and_nothing_waits_for_itsel
                 Err(GetError::CalledFromHook) => "refused".to_owned(),
                 other => format!("{other:?}"),
             });
-            log.lock().unwrap().push(format!("{:?}", pool.try_get().is_some()));
+            log.lock().unwrap().push(format!("{:?}", pool.try_get().unwrap().is_some()));
             let (_, took) = timed(|| pool.close_within(Duration::from_secs(60)));
             log.lock().unwrap().push(if took < SLACK { "at once".to_owned() } else { format!("{took:?}") });
             Ok(())
@@ -348,7 +348,7 @@ fn the_last_handle_may_be_dropped_in_a_hook() {
         .build_lazy(server.manager())
         .unwrap();
     server.order(Call::Connect, Outcome::Never);
-    assert!(pool.try_get().is_none());
+    assert!(pool.try_get().unwrap().is_none());
     eventually("it connects", || server.now_in(Call::Connect) == 1);
     *own.lock().unwrap() = Some(pool);
     server.release(Call::Connect);

@@ -2,10 +2,11 @@
 
 use crate::stale::pass;
 use crate::support::{Pool, SLACK, builder, hold, ms};
-use cabrank::{Fault, GetError};
+use cabrank::{Cause, Fault, GetError, RunError};
 use cabrank_testing::eventually;
-use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
 use std::error::Error;
+use std::sync::Arc;
 use std::thread;
 
 #[test]
@@ -194,9 +195,8 @@ fn the_other_errors_say_what_happened() {
     server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     let pool = builder().build_lazy(server.manager()).unwrap();
     let error = pool.get().unwrap_err();
-    assert!(matches!(&error, GetError::Connect(cause) if cause.fault == Fault::Permanent));
-    assert_eq!(error.to_string(), "cannot connect, and trying again at once will not help: Connect failed: Permanent");
-    assert!(error.source().is_none(), "the text has told it");
+    assert_eq!(error.to_string(), "cannot connect, and trying again at once will not help");
+    assert_eq!(format!("{error:?}"), format!("{error}: Connect failed: Permanent"), "as unwrap() tells it");
     assert!(pool.get_timeout(ms(5)).unwrap_err().report().is_none());
 }
 
@@ -215,10 +215,85 @@ fn a_cause_is_told_with_all_that_lies_behind_it_and_nothing_is_told_twice() {
         }
     }
     let behind = Link("FATAL: no", Some(Box::new(Link("no", Some(Box::new(Link("at all", None)))))));
-    let error = GetError::Connect(std::sync::Arc::new(Link("db error", Some(Box::new(behind)))));
-    let text = error.to_string();
-    assert!(text.ends_with(": db error: FATAL: no: at all"), "{text}");
-    assert_eq!(anyhow::Error::from(error).chain().count(), 1);
+    let error = GetError::Connect(Cause::Driver(Arc::new(Link("db error", Some(Box::new(behind))))));
+    assert_eq!(
+        format!("{error:?}"),
+        "cannot connect, and trying again at once will not help: db error: FATAL: no: at all"
+    );
+    let texts: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
+    assert_eq!(texts[1..], ["db error", "FATAL: no", "no", "at all"], "each link tells itself alone");
+}
+
+/// What a user sees of an error: through `anyhow`, and as `unwrap` prints it.
+fn seen(error: impl Error + Send + Sync + 'static) -> (anyhow::Error, String) {
+    let debug = format!("{error:?}");
+    (error.into(), debug)
+}
+
+#[test]
+fn each_error_leads_to_the_drivers_and_tells_it_once() {
+    let told = "Connect failed: Permanent";
+    let refused = || {
+        let server = FakeServer::new();
+        server.order(Call::Connect, Outcome::Err(Fault::Permanent));
+        (builder().build_lazy(server.manager()).unwrap(), server)
+    };
+    let server = FakeServer::new();
+    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
+    let built = builder().build(server.manager()).unwrap_err();
+    let (pool, _server) = refused();
+    let began = {
+        let server = FakeServer::new();
+        let pool = builder().build_lazy(server.manager()).unwrap();
+        server.order(Call::Begin, Outcome::Err(Fault::Permanent));
+        pool.transaction().run(|_| Ok::<_, FakeError>(())).unwrap_err()
+    };
+    let own = || FakeError { call: Call::Connect, fault: Fault::Permanent };
+    let sound = FakeServer::new();
+    let works = builder().build_lazy(sound.manager()).unwrap();
+    for ((error, debug), told) in [
+        (seen(built), told),
+        (seen(pool.get().unwrap_err()), told),
+        (seen(pool.try_get().unwrap_err()), told),
+        (seen(pool.run(|_| Ok::<_, FakeError>(())).unwrap_err()), told),
+        (seen(pool.transaction().run(|_| Ok::<_, FakeError>(())).unwrap_err()), told),
+        (seen(began), "Begin failed: Permanent"),
+        (seen(works.run(|_| Err::<(), _>(own())).unwrap_err()), told),
+        (seen(works.run(|_| Err::<(), _>(anyhow::Error::new(own()).context("deep"))).unwrap_err()), told),
+        (seen(works.transaction().run(|_| Err::<(), _>(own())).unwrap_err()), told),
+    ] {
+        assert!(error.chain().any(|link| link.is::<FakeError>()), "{error:#}");
+        assert!(!error.to_string().contains(told), "{error}: its source tells that");
+        let report = format!("{error:?}");
+        let report = report.split("Stack backtrace").next().unwrap();
+        for text in [&format!("{error:#}"), report, &debug] {
+            assert_eq!(text.matches(told).count(), 1, "{text}");
+            assert!(!text.contains('{') && text.len() < 200, "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_unwrap_prints_is_the_sentence_without_histograms() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(1).max_waiters(1).build_lazy(server.manager()).unwrap();
+    let held = hold(&pool, 1);
+    let late = pool.get_timeout(ms(1)).unwrap_err();
+    assert_eq!(format!("{late:?}"), late.to_string());
+    assert_eq!(format!("{:?}", late.report()), format!("Some({})", late.report().unwrap()));
+    let run = RunError::<_, FakeError>::Get(late);
+    assert!(format!("{run:?}").starts_with("no connection within "), "{run:?}");
+    drop(held);
+}
+
+#[test]
+fn a_request_that_does_not_wait_is_told_no_time() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
+    let held = hold(&pool, 1);
+    let text = pool.get_timeout(std::time::Duration::ZERO).unwrap_err().to_string();
+    assert!(text.starts_with("no connection was ready: pool ") && !text.contains("0.0"), "{text}");
+    drop(held);
 }
 
 #[test]
@@ -231,6 +306,6 @@ fn what_lies_behind_a_closures_error_stays_in_the_chain() {
         anyhow::Context::context(lost, "while paying")
     });
     let error = anyhow::Error::from(outcome.unwrap_err());
-    assert_eq!(error.to_string(), "while paying");
+    assert_eq!(format!("{error:#}"), "the closure failed: while paying: Query failed: Statement");
     assert!(error.chain().any(|link| link.is::<cabrank_testing::fake::FakeError>()), "{error:#}");
 }

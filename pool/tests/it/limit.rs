@@ -188,7 +188,7 @@ fn an_attempt_that_is_given_up_is_told_then_and_not_when_it_returns() {
     let settings = builder().max_size(1).connect_timeout(ms(10));
     let pool = settings.event_handler(Arc::clone(&recorder) as _).build_lazy(server.manager()).unwrap();
     server.next(Call::Connect, Outcome::Stuck);
-    assert!(pool.try_get().is_none());
+    assert!(pool.try_get().unwrap().is_none());
     eventually("it is told", || recorder.count("open failed: connecting took longer than 10ms") == 1);
     assert_eq!((server.now_in(Call::Connect), pool.stats().stuck), (1, 1), "it hangs on");
     server.release(Call::Connect);

@@ -43,7 +43,7 @@ fn is_overtaken(window: Duration) -> bool {
         let waiter = scope.spawn(|| pool.get_timeout(Duration::from_secs(10)).unwrap());
         eventually("it waits", || pool.stats().waiting == 1);
         drop(held);
-        let again = pool.try_get();
+        let again = pool.try_get().unwrap();
         let overtaken = again.is_some();
         drop(again);
         drop(waiter.join().unwrap());
@@ -88,7 +88,7 @@ fn a_waiter_loses_at_most_the_length_of_one_loan_to_those_who_overtake() {
                 // Greedy newcomers who never queue.
                 let until = Instant::now() + 10 * LOAN;
                 while Instant::now() < until {
-                    if let Some(mut conn) = pool.try_get() {
+                    if let Some(mut conn) = pool.try_get().unwrap() {
                         let _ = conn.query();
                         std::thread::sleep(LOAN); // The loan itself.
                     }

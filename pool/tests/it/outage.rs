@@ -2,7 +2,7 @@
 
 use crate::stale::pass;
 use crate::support::{SLACK, builder, hold, ms};
-use cabrank::{BuildError, Fault, GetError};
+use cabrank::{BuildError, Cause, Fault, GetError};
 use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::sync::Arc;
@@ -164,7 +164,7 @@ fn a_permanent_fault_with_no_connection_open_fails_all_waiters_at_once_with_the_
         let mut causes: Vec<Arc<FakeError>> = Vec::new();
         for waiter in waiters {
             match waiter.join().unwrap().unwrap_err() {
-                GetError::Connect(cause) => causes.push(cause),
+                GetError::Connect(Cause::Driver(cause)) => causes.push(cause),
                 error => panic!("{error}"),
             }
         }
@@ -175,11 +175,14 @@ fn a_permanent_fault_with_no_connection_open_fails_all_waiters_at_once_with_the_
     let attempts = server.count(Call::Connect);
     for _ in 0..20 {
         let (error, took) = timed(|| pool.get().unwrap_err());
-        assert!(matches!(&error, GetError::Connect(cause) if cause.fault == Fault::Permanent), "{error}");
+        assert!(
+            matches!(&error, GetError::Connect(Cause::Driver(cause)) if cause.fault == Fault::Permanent),
+            "{error}"
+        );
         assert!(took < SLACK, "{took:?}");
     }
     assert_eq!(server.count(Call::Connect), attempts, "an account may be locked: nobody tries in between");
-    assert!(pool.try_get().is_none());
+    assert!(matches!(pool.try_get(), Err(GetError::Connect(_))));
 
     // The password is mended: the probe, when due, succeeds, and those who come while it runs wait for it.
     server.heal();
@@ -277,7 +280,7 @@ fn build_goes_on_trying_while_unavailable_and_fails_at_once_for_a_permanent_faul
         server.order(Call::Connect, Outcome::Err(fault));
         let (outcome, took) = timed(|| builder().connect_timeout(ms(200)).build(server.manager()));
         match outcome {
-            Err(BuildError::Connect(cause)) => assert_eq!(cause.fault, fault),
+            Err(BuildError::Connect(Cause::Driver(cause))) => assert_eq!(cause.fault, fault),
             other => panic!("{other:?}"),
         }
         assert!(took >= least && took < most, "{fault:?}: {took:?}");

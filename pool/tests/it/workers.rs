@@ -209,7 +209,7 @@ fn what_the_timer_finds_is_told_in_a_worker() {
     let held = pool.get().unwrap();
     eventually("a leak is told", || server.by_thread(Call::Event) == (2, 1));
     server.next(Call::Connect, Outcome::Never);
-    assert!(pool.try_get().is_none());
+    assert!(pool.try_get().unwrap().is_none());
     eventually("an attempt was given up", || pool.stats().open_failures == 1);
     eventually("and told", || server.by_thread(Call::Event).0 == 3);
     drop(held);

@@ -29,8 +29,11 @@ const CORE: Table = Table {
         // Mechanisms that know no pool.
         (Mates::Acyclic, &["gate", "waiter", "entry", "workers", "slots", "queue"]),
         // Vocabulary.
-        (Mates::Acyclic, &["manager", "error", "event", "stats", "config", "limit", "reason", "trace"]),
-        (Mates::Apart, &["contain"]),
+        (
+            Mates::Acyclic,
+            &["manager", "error", "report", "cause", "event", "stats", "config", "limit", "reason", "trace"],
+        ),
+        (Mates::Apart, &["contain", "figures"]),
         // std, or loom or shuttle in the models; and the bugs that are seeded for them.
         (Mates::Apart, &["sync", "seeded"]),
     ],

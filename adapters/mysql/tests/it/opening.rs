@@ -1,7 +1,7 @@
 //! Opening: what is wrong is said soon, what is full is put up with, and the options reach the server.
 
 use crate::server::{PATIENCE, Server, on_each_server};
-use cabrank_mysql::cabrank::{BuildError, GetError, SessionPolicy};
+use cabrank_mysql::cabrank::{BuildError, Cause, GetError, SessionPolicy};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{Error, Opts};
 use cabrank_mysql::{Connection, MySqlManager, Pool};
@@ -20,11 +20,11 @@ fn refusal(manager: MySqlManager) -> u16 {
     // What may pass is tried again for ten.
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
     match error {
-        BuildError::Connect(error) => match error.as_ref() {
+        BuildError::Connect(Cause::Driver(error)) => match error.as_ref() {
             Error::MySqlError(error) => error.code,
             error => panic!("not the server's: {error}"),
         },
-        error => panic!("{error}"),
+        error => panic!("{error:?}"),
     }
 }
 

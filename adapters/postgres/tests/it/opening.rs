@@ -1,7 +1,7 @@
 //! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
 
 use crate::fixture::{PATIENCE, Server, builder, first_failure, on_server, session_of};
-use cabrank_postgres::cabrank::{BuildError, Fault, GetError, Manager, SessionState};
+use cabrank_postgres::cabrank::{BuildError, Cause, Fault, GetError, Manager, SessionState};
 use cabrank_postgres::postgres::config::SslMode;
 use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Connection, PostgresManager};
@@ -88,7 +88,8 @@ fn a_wrong_password_or_database_is_told_at_once(server: Server) {
     assert!(["28P01", "28000"].contains(&&*code), "{code}");
     for (config, code) in [(no_database, "3D000"), (no_password, &code)] {
         let began = Instant::now();
-        let Err(BuildError::Connect(error)) = builder().build(PostgresManager::new(config, NoTls)) else {
+        let Err(BuildError::Connect(Cause::Driver(error))) = builder().build(PostgresManager::new(config, NoTls))
+        else {
             panic!("{code}")
         };
         assert_eq!(error.code().map(|code| code.code()), Some(code));

@@ -83,7 +83,7 @@ impl Story {
         match came {
             Ok(_) => self.judge(what, kind, "no error", false),
             Err(error) if is_kind(error) => self.judge(what, kind, kind, true),
-            Err(error) => self.judge(what, kind, &format!("another error: {error}"), false),
+            Err(error) => self.judge(what, kind, &format!("another error: {error:?}"), false),
         }
     }
 

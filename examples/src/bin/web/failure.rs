@@ -1,4 +1,5 @@
-//! What a client is told when something fails: that it is to blame, that it may come again, or only that it went wrong.
+//! What a client is told when something fails: that it is to blame, that it may come again, or only that it went wrong. The log gets
+//! the error with all that lies behind it, which is its `Debug`.
 
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
@@ -19,9 +20,9 @@ impl<D: Error + 'static> From<GetError<D>> for Failure {
     fn from(error: GetError<D>) -> Self {
         match error {
             GetError::Timeout(_) | GetError::Overloaded(_) | GetError::Connect(_) | GetError::Closed => {
-                Self::Busy(error.to_string())
+                Self::Busy(format!("{error:?}"))
             }
-            other => Self::Broken(other.to_string()),
+            other => Self::Broken(format!("{other:?}")),
         }
     }
 }
@@ -30,7 +31,7 @@ impl<D: Error + 'static, E> From<RunError<D, E>> for Failure {
     fn from(error: RunError<D, E>) -> Self {
         match error {
             RunError::Get(error) => error.into(),
-            other => Self::Broken(told(&other)),
+            other => Self::Broken(format!("{other:?}")),
         }
     }
 }
@@ -39,7 +40,7 @@ impl<D: Error + 'static, E> From<TransactionError<D, E>> for Failure {
     fn from(error: TransactionError<D, E>) -> Self {
         match error {
             TransactionError::Get(error) => error.into(),
-            other => Self::Broken(told(&other)),
+            other => Self::Broken(format!("{other:?}")),
         }
     }
 }
@@ -57,13 +58,5 @@ impl IntoResponse for Failure {
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }
-    }
-}
-
-/// With all that lies behind it.
-fn told(error: &dyn Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {}", told(cause)),
-        None => error.to_string(),
     }
 }

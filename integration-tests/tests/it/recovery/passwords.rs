@@ -31,7 +31,7 @@ fn a_wrong_password_fails_the_build_at_once<S: Remote>() {
     assert!(took < Duration::from_secs(1) + slack.get(), "{took:?}");
     assert_eq!(proxy.counts().attempts.len(), 1);
     eventually("no session and no connection is left", || subject.sessions() == 0 && proxy.counts().open == 0);
-    figure(format!("wrong password: build failed after {took:.0?} and 1 attempt: {}", said(&*cause)));
+    figure(format!("wrong password: build failed after {took:.0?} and 1 attempt: {}", said(&cause)));
 }
 
 fn all_who_wait_learn_of_a_wrong_password_at_once<S: Remote>() {
@@ -133,7 +133,7 @@ fn twenty_fail<S: Remote>(pool: &SubjectPool<S>) -> Duration {
         for _ in 0..20 {
             scope.spawn(|| {
                 let Err(GetError::Connect(cause)) = pool.get().map(drop) else { panic!("the password is wrong") };
-                let said = said(&*cause);
+                let said = said(&cause);
                 assert!(REFUSALS.iter().any(|text| said.contains(text)), "{said}");
             });
         }

@@ -3,8 +3,8 @@
 use super::book::{Facts, Trouble};
 use super::ops::End;
 use super::world::{Broken, World};
+use crate::cause::Cause;
 use crate::entry::Entry;
-use crate::error::Cause;
 use crate::gate::{Refusal, Stage};
 use crate::limit::Limit;
 use crate::reason::CloseReason;
@@ -99,7 +99,7 @@ impl World {
         job.fate = Some(fate);
         let now = self.now;
         if opens {
-            let cause = Cause::seen("overran");
+            let cause = Cause::other("overran");
             self.note_failure(Refusal::Unavailable, |state, actions| state.open_overran(slot, cause, now, actions));
         }
         self.with(|state, _| match fate {

@@ -19,7 +19,7 @@ pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> 
         // any moment of this story, and the story shall be the same everywhere.
         .check_after(Duration::from_secs(60))
         .build(manager)
-        .map_err(|error| anyhow!("{error}; correct --url, or leave it out for a temporary SQLite file"))?;
+        .map_err(|error| anyhow!("{error:?}; correct --url, or leave it out for a temporary SQLite file"))?;
 
     story.section("The pool");
     story.say(

@@ -3,8 +3,8 @@
 
 use super::server::{AT_ONCE, Answer, LineId};
 use super::world::{Event, Told, World};
+use crate::cause::Cause;
 use crate::entry::Entry;
-use crate::error::Cause;
 use crate::gate::{Refusal, Stage};
 use crate::limit;
 use crate::limit::Limit;

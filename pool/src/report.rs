@@ -1,0 +1,125 @@
+//! Somebody was not served: how the pool stood, and who held what.
+
+use crate::cause::Chain;
+use crate::figures::Span;
+use crate::stats::Stats;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The state of a pool that could not serve somebody.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// The pool's name.
+    pub pool: String,
+    /// How long the caller waited.
+    pub waited: Duration,
+    /// The pool's numbers at the end of the wait.
+    pub stats: Stats,
+    /// Who holds connections, the longest loan first; at most sixteen of them.
+    pub holders: Vec<Holder>,
+    /// How many of the longest loans `sites` counts: all, up to a hundred.
+    pub(crate) looked_at: usize,
+    pub(crate) sites: Vec<Site>,
+    /// For how long the oldest attempt to connect that is under way has run.
+    pub oldest_attempt: Option<Duration>,
+    /// The last error on connecting that no success has followed, and its age.
+    pub last_connect_error: Option<(Arc<dyn Error + Send + Sync>, Duration)>,
+    /// Is no connection opened any more because so many calls that were given up (`stats.aborted`, `stats.abandoned`) have
+    /// not returned? There may be eight times `max_size` of them.
+    pub opens_no_more: bool,
+    /// How many connections this very thread checked out and, it seems, still holds, of the hundred longest loans: a hint,
+    /// for guards may move between threads. A thread that holds one while it waits for another can wait for itself.
+    pub held_by_this_thread: u32,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stats { max_size, in_use, idle, opening, checking, resetting, closing, waiting, .. } = &self.stats;
+        let Stats { stuck, aborted, abandoned, .. } = &self.stats;
+        write!(f, "pool {:?} of {max_size} has {in_use} in use, {idle} idle, {opening} opening", self.pool)?;
+        for (count, state) in [
+            (checking, "being checked"),
+            (resetting, "being reset"),
+            (closing, "closing"),
+            (stuck, "stuck"),
+            (aborted, "aborted"),
+            (abandoned, "abandoned"),
+        ] {
+            if *count > 0 {
+                write!(f, ", {count} {state}")?;
+            }
+        }
+        write!(f, ", {waiting} waiting")?;
+        if *idle > 0 {
+            write!(f, "; what is idle must be checked before its next loan")?;
+        }
+        if let Some(age) = self.oldest_attempt {
+            write!(f, "; the oldest attempt to connect has run for {}", Span(age))?;
+        }
+        if self.opens_no_more {
+            write!(f, "; no more are opened until one of the calls that were given up returns")?;
+        }
+        if let Some((error, age)) = &self.last_connect_error {
+            write!(f, "; connecting failed {} ago: {}", Span(*age), Chain(error.as_ref()))?;
+        }
+        let mut lead = if *in_use as usize > self.looked_at {
+            format!("; of the {} longest loans, ", self.looked_at)
+        } else {
+            "; ".to_owned()
+        };
+        for (site, count, oldest) in &self.sites {
+            write!(f, "{lead}{count} held by {site}, for {}", Span(*oldest))?;
+            lead.replace_range(.., "; ");
+        }
+        if self.held_by_this_thread > 0 {
+            write!(f, "; this thread itself seems to hold {}", self.held_by_this_thread)?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of `Display`.
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A call site, how many loans were taken there, and the age of the oldest.
+pub(crate) type Site = (&'static Location<'static>, usize, Duration);
+
+/// The call sites with the most loans, at most `told` of them.
+pub(crate) fn sites(holders: &[Holder], told: usize) -> Vec<Site> {
+    let mut sites: Vec<Site> = Vec::new();
+    for holder in holders {
+        match sites.iter_mut().find(|(site, ..)| *site == holder.call_site) {
+            Some((_, count, oldest)) => (*count, *oldest) = (*count + 1, (*oldest).max(holder.held_for)),
+            None => sites.push((holder.call_site, 1, holder.held_for)),
+        }
+    }
+    sites.sort_by_key(|&(_, count, oldest)| std::cmp::Reverse((count, oldest)));
+    sites.truncate(told);
+    sites
+}
+
+/// A loan, and who took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The connection's number in this pool.
+    pub id: u64,
+    /// How long it has been lent.
+    pub held_for: Duration,
+    /// Where it was checked out.
+    pub call_site: &'static Location<'static>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {} checked out at {} {} ago", self.id, self.call_site, Span(self.held_for))
+    }
+}
