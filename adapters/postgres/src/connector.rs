@@ -3,7 +3,7 @@
 //! The driver is told `sslmode=require` with direct negotiation, whatever the user chose: then it sends no SSLRequest,
 //! and hands the socket over at once. What the user chose is done here. Also owns the erasure of the TLS library's types.
 
-use crate::error::BoxError;
+use crate::error::{BoxError, SettingsError};
 use crate::stream::{Secured, Tapped, Transport};
 use crate::tap::Tap;
 use postgres::config::{SslMode, SslNegotiation};
@@ -11,6 +11,7 @@ use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{NoTls, Socket};
 use std::any::TypeId;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Instant;
@@ -60,7 +61,9 @@ impl TlsConnect<Socket> for Handshake {
                 negotiation.as_mut().poll(cx)
             });
             let transport = match connector.deadline {
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), abortable).await??,
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), abortable)
+                    .await
+                    .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
                 None => abortable.await?,
             };
             Ok(Tapped::new(transport, tap, connector.deadline))
@@ -75,9 +78,11 @@ async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Res
         SslMode::Disable => return Ok(Transport::Plain(socket)),
         SslMode::Prefer if tls.is_none() => return Ok(Transport::Plain(socket)),
         SslMode::Prefer if connector.negotiation == SslNegotiation::Direct => {
-            return Err("sslnegotiation=direct needs sslmode=require".into());
+            return Err(SettingsError("sslnegotiation=direct needs sslmode=require").into());
         }
-        _ if tls.is_none() => return Err("sslmode=require, but the manager was given no TLS connector".into()),
+        _ if tls.is_none() => {
+            return Err(SettingsError("sslmode=require, but the manager was given no TLS connector").into());
+        }
         _ => {}
     }
     if connector.negotiation == SslNegotiation::Postgres {
@@ -88,7 +93,7 @@ async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Res
         match (&answer, connector.mode) {
             (b"S", _) => {}
             (_, SslMode::Prefer) => return Ok(Transport::Plain(socket)),
-            _ => return Err("the server does not support TLS, but sslmode=require".into()),
+            _ => return Err(SettingsError("the server does not support TLS, but sslmode=require").into()),
         }
     }
     Ok(Transport::Tls(tls.connect(host, socket).await?))

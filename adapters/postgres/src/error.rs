@@ -5,9 +5,9 @@
 
 use postgres::{Error, NoTls};
 use std::future::Future;
-use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -19,6 +19,18 @@ pub(crate) fn driver_error(error: BoxError) -> Error {
         Err(error) => provoke(io::Error::other(error)),
     }
 }
+
+/// Settings that contradict each other or what the server offers: trying again does not help.
+#[derive(Debug)]
+pub(crate) struct SettingsError(pub(crate) &'static str);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
 
 /// "error communicating with the server", with `cause` as its source.
 pub(crate) fn provoke(cause: io::Error) -> Error {

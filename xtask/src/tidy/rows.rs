@@ -64,7 +64,7 @@ const ADAPTERS: Table = Table {
         // The protocol alone.
         (Mates::Apart, &["wire"]),
         // What an error means for the pool.
-        (Mates::Apart, &["fault", "error"]),
+        (Mates::Acyclic, &["fault", "error"]),
         // Sockets alone: looking at one, and ending what runs on it.
         (Mates::Apart, &["socket"]),
     ],

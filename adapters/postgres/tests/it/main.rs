@@ -8,6 +8,7 @@ mod faults;
 mod liveness;
 mod opening;
 mod pooler;
+mod refusals;
 mod returning;
 mod statements;
 mod tls;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         liveness::tests(),
         opening::tests(),
         pooler::tests(),
+        refusals::tests(),
         returning::tests(),
         statements::tests(),
         tls::tests(),

@@ -1,8 +1,7 @@
 //! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
 
 use crate::fixture::{PATIENCE, Server, builder, first_failure, on_server, session_of};
-use cabrank_postgres::cabrank::{BuildError, Cause, Fault, GetError, Manager, SessionState};
-use cabrank_postgres::postgres::config::SslMode;
+use cabrank_postgres::cabrank::{GetError, Manager, SessionState};
 use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Connection, PostgresManager};
 use cabrank_testing::eventually;
@@ -77,27 +76,6 @@ fn a_name_that_does_not_exist_is_told() {
     assert!(error.source().expect("a source").to_string().contains("lookup"), "{:?}", error.source());
 }
 
-fn a_wrong_password_or_database_is_told_at_once(server: Server) {
-    let mut no_database = server.config.clone();
-    no_database.dbname("cabrank_no_such_database");
-    let mut no_password = server.config.clone();
-    no_password.user("cabrank_nobody").password("wrong");
-    let own = no_password.connect(NoTls).err().expect("nobody by that name");
-    // A server that trusts everybody asks for no password, and has no such role.
-    let code = own.code().expect("the server's").code().to_owned();
-    assert!(["28P01", "28000"].contains(&&*code), "{code}");
-    for (config, code) in [(no_database, "3D000"), (no_password, &code)] {
-        let began = Instant::now();
-        let Err(BuildError::Connect(Cause::Driver(error))) = builder().build(PostgresManager::new(config, NoTls))
-        else {
-            panic!("{code}")
-        };
-        assert_eq!(error.code().map(|code| code.code()), Some(code));
-        // What may pass is tried again for ten.
-        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    }
-}
-
 fn settings_are_asked_for_before_each_connect(server: Server) {
     let asked = std::sync::Arc::new(AtomicU32::new(0));
     let (count, config) = (asked.clone(), server.config.clone());
@@ -159,34 +137,16 @@ fn outside_of_a_pool_settings_that_are_not_to_be_had_are_an_error() {
     assert_eq!(error.source().expect("a source").to_string(), "the vault is locked");
 }
 
-fn a_manager_without_tls_refuses_to_go_without_where_it_is_required(server: Server) {
-    let mut config = server.config.clone();
-    config.ssl_mode(SslMode::Require);
-    let pool = builder().build_lazy(PostgresManager::new(config, NoTls)).expect("a pool");
-    let error = first_failure(&pool);
-    assert!(error.source().expect("a source").to_string().contains("no TLS connector"));
-}
-
-fn settings_that_cannot_be_are_permanent_faults() {
-    let manager = PostgresManager::new(Config::new(), NoTls);
-    let error = PostgresManager::from_url("postgres://host:many/", NoTls).expect_err("no port");
-    assert_eq!(manager.fault(&error), Fault::Permanent);
-    assert!(matches!(builder().build(manager), Err(BuildError::Connect(_))), "no host");
-}
-
 cabrank_testing::tests! {
     on_server:
         names_addresses_and_several_hosts_are_all_tapped,
         #[cfg(unix)]
         over_a_unix_socket_the_session_is_always_reset,
-        a_wrong_password_or_database_is_told_at_once,
         settings_are_asked_for_before_each_connect,
         sessions_say_whose_they_are_unless_the_user_did,
-        a_connection_can_be_opened_outside_of_any_pool,
-        a_manager_without_tls_refuses_to_go_without_where_it_is_required;
+        a_connection_can_be_opened_outside_of_any_pool;
     alone:
         a_name_that_does_not_exist_is_told,
         settings_that_never_come_hold_nobody_up,
         outside_of_a_pool_settings_that_are_not_to_be_had_are_an_error,
-        settings_that_cannot_be_are_permanent_faults,
 }

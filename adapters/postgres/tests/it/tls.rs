@@ -3,6 +3,7 @@
 use crate::closing::close_on_a_long_statement;
 use crate::fixture::{PATIENCE, Server, builder, on_server};
 use crate::liveness::abort_a_deaf_statement;
+use crate::refusals::refused_at_once;
 use cabrank_postgres::postgres::Config;
 use cabrank_postgres::postgres::config::SslMode;
 use cabrank_postgres::{Connection, Pool, PostgresManager};
@@ -10,7 +11,8 @@ use cabrank_testing::harness::{alone, skip};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use std::error::Error as _;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,6 +74,21 @@ fn a_listener_that_never_answers_the_request_for_tls_holds_nobody_up() {
     assert!(pool.close_within(PATIENCE).is_clean());
 }
 
+fn a_certificate_that_nobody_vouches_for_is_told_at_once(server: Server) {
+    needs_tls(&server);
+    let mut config = server.config.clone();
+    config.ssl_mode(SslMode::Require);
+    let provider = Arc::new(ring::default_provider());
+    let trusting_nobody = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let connector = MakeRustlsConnect::new(trusting_nobody);
+    let error = refused_at_once("a certificate", config, |asked| PostgresManager::with_config(asked, connector));
+    assert!(error.source().expect("a source").to_string().contains("invalid peer certificate"), "{error:?}");
+}
+
 fn connector() -> MakeRustlsConnect {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -126,7 +143,8 @@ cabrank_testing::tests! {
     on_server:
         each_mode_does_as_it_says_and_all_are_tracked,
         a_statement_is_cancelled_through_tls,
-        a_connection_is_aborted_through_tls;
+        a_connection_is_aborted_through_tls,
+        a_certificate_that_nobody_vouches_for_is_told_at_once;
     alone:
         a_listener_that_never_answers_the_request_for_tls_holds_nobody_up,
 }
