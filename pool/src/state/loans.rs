@@ -71,14 +71,19 @@ impl<C, E> State<C, E> {
 
     /// One who was given a dead connection has its old place again, however many wait: it was let in before.
     pub(crate) fn queue_again(&mut self, wake: Wake, borrower: Borrower, since: Instant, timeout: Duration) -> Ticket {
-        let before = if self.queue.is_empty() { Duration::MAX } else { self.haste };
-        self.haste = before.min((timeout / 8).max(SHORTEST_HASTE));
+        let before = if self.queue.is_empty() { Duration::MAX } else { self.shortest_timeout };
+        self.shortest_timeout = before.min(timeout);
         self.queue.join(wake, borrower, since, self.relies_until(since))
     }
 
     /// Until when one who has waited since then relies on a check.
     fn relies_until(&self, since: Instant) -> Option<Instant> {
         after(since, self.patience.spans(PromiseKind::Check).lost)
+    }
+
+    /// After how long another is asked beside a check or a reset that has not answered, at the latest.
+    pub(super) fn haste(&self) -> Duration {
+        (self.shortest_timeout / 8).max(SHORTEST_HASTE)
     }
 
     /// A waiter was woken: takes what was delivered to it, or else a fresh idle connection.

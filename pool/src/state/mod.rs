@@ -58,8 +58,8 @@ pub(crate) struct State<C, E> {
     flow: Flow,
     hope: Hope,
     doubt: Doubt,
-    /// The smallest eighth of the time-outs of those who wait: after so long another is asked beside one that has not answered.
-    haste: Duration,
+    /// The shortest time-out among those who wait.
+    shortest_timeout: Duration,
     /// When a check or a reset was last answered, or a loan that used its connection came back sound.
     answered_at: Option<Instant>,
     /// When an attempt to connect last succeeded.
@@ -136,7 +136,7 @@ impl<C, E> State<C, E> {
             flow: Flow::default(),
             hope: Hope::default(),
             doubt: Doubt::default(),
-            haste: Duration::MAX,
+            shortest_timeout: Duration::MAX,
             answered_at: None,
             opened_at: None,
             doubted_at: None,

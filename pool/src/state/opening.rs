@@ -7,7 +7,7 @@ use crate::state::State;
 use crate::state::actions::{Action, Actions, Opening};
 use crate::state::flow::Sight;
 use crate::state::promises::PromiseKind;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What there is to be opened, and what is under way.
 struct Demand {
@@ -21,6 +21,13 @@ struct Demand {
     opening: usize,
     /// Calls that are being aborted, whose slots will serve somebody.
     aborting: usize,
+}
+
+/// How many attempts there may be at the same time, before the server has let the first in.
+struct Trust {
+    in_time: usize,
+    /// The late ones included.
+    in_all: usize,
 }
 
 impl<C, E> State<C, E> {
@@ -153,14 +160,16 @@ impl<C, E> State<C, E> {
 
     /// How many more attempts there may be under way, those that hang included, of those that are wanted.
     fn wanted(&self, demand: &Demand, now: Instant) -> usize {
+        // Two for one who waits: the first may hang.
+        let for_waiters = if demand.unserved > 0 { demand.unserved.max(2) } else { 0 };
         let most = if self.gate.has_trouble() {
             usize::MAX
-        } else if self.gate.is_cold() || self.is_quiet(now) {
+        } else if self.gate.is_cold() {
             2
+        } else if let Some(trust) = self.trust(now) {
+            for_waiters.min(trust.in_all).max(2)
         } else {
-            // Two for one who waits: the first may hang.
-            let for_waiters = if demand.unserved > 0 { demand.unserved.max(2) } else { 0 };
-            for_waiters.min(self.trust(now)) + self.rules.min_idle
+            for_waiters + self.rules.min_idle
         };
         (demand.owed + demand.shortfall).min(most.saturating_sub(self.promises.tally().openings))
     }
@@ -170,7 +179,7 @@ impl<C, E> State<C, E> {
         // An attempt that hangs for good is no sign of a full server.
         let hung = self.slots.count(Phase::Opening) - self.promises.tally().openings;
         let excess = if circulating && demand.unserved > 0 { self.excess(demand) } else { 0 };
-        let trust = self.trust(now);
+        let trust = self.trust(now).map_or(usize::MAX, |trust| trust.in_time);
         Standing { taken: self.slots.taken() - hung, opening: demand.opening, circulating, excess, trust }
     }
 
@@ -197,23 +206,35 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// How many attempts at the same time the server may be trusted with: one where nothing was heard of it lately, and a few where it
-    /// answers but has let nobody in since the first in the queue began to wait. A success is followed by as many as are needed.
-    fn trust(&self, now: Instant) -> usize {
-        if self.is_quiet(now) {
-            return 1;
-        }
-        let lets_in = self.opened_at.is_some_and(|at| {
-            let is_recent = now.saturating_duration_since(at) < self.patience.mean_opening();
-            is_recent || self.queue.head_since().is_none_or(|since| since <= at)
-        });
-        if lets_in { usize::MAX } else { MOST_UNPROVED }
+    /// How far the server is trusted; `None`: it lets us in.
+    ///
+    /// One attempt goes first where nothing was heard of the server lately, and a few where it answers but has let nobody in since the
+    /// first in the queue began to wait. Each that is late is followed by `AFTER_LATE` others, for the server may be slow: as long as
+    /// an attempt that begins now would end in time for those who wait, if it takes no longer than the oldest has taken already.
+    fn trust(&self, now: Instant) -> Option<Trust> {
+        let first = match (self.is_quiet(now), self.lets_in(now)) {
+            (true, _) => 1,
+            (false, true) => return None,
+            (false, false) => MOST_UNPROVED,
+        };
+        let in_time = |oldest| now.saturating_duration_since(oldest).saturating_mul(2) < self.shortest_timeout;
+        let late =
+            if self.promises.oldest_opening().is_some_and(in_time) { self.promises.tally().openings_late } else { 0 };
+        let in_time = first + AFTER_LATE * late;
+        Some(Trust { in_time, in_all: (in_time + late).min(MOST_UNANSWERED) })
     }
 
-    /// Has nothing been heard of the server for a while, or since there was reason to doubt it?
+    fn lets_in(&self, now: Instant) -> bool {
+        self.opened_at.is_some_and(|at| {
+            let is_recent = now.saturating_duration_since(at) < self.patience.mean_opening();
+            is_recent || self.queue.head_since().is_none_or(|since| since <= at)
+        })
+    }
+
+    /// Has nothing been heard of the server for as long as an opening is in time, or since there was reason to doubt it?
     fn is_quiet(&self, now: Instant) -> bool {
-        let heard = self.answered_at.max(self.opened_at);
-        heard <= self.heard_before_doubt || heard.is_none_or(|at| now.saturating_duration_since(at) >= QUIET)
+        let (heard, quiet) = (self.answered_at.max(self.opened_at), self.patience.spans(PromiseKind::Open).late);
+        heard <= self.heard_before_doubt || heard.is_none_or(|at| now.saturating_duration_since(at) >= quiet)
     }
 
     /// Did the process stand still just now? Then nobody is overdue.
@@ -255,5 +276,7 @@ const MOST_KEPT: usize = 8;
 const MOST_UNAWAITED: usize = 4;
 /// How many attempts go first where nothing was opened lately.
 const MOST_UNPROVED: usize = 4;
-/// A server that was not heard of for so long may be there no longer.
-const QUIET: Duration = Duration::from_secs(1);
+/// How many follow each that is late.
+const AFTER_LATE: usize = 2;
+/// How many attempts there are under way, late ones included, before such a server has let the first in.
+const MOST_UNANSWERED: usize = 16;

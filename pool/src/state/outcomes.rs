@@ -194,7 +194,7 @@ impl<C, E> State<C, E> {
         let spans = self.patience.spans(kind);
         match kind {
             PromiseKind::Check | PromiseKind::Reset if !self.queue.is_empty() => {
-                Spans { late: spans.late.min(self.haste), ..spans }
+                Spans { late: spans.late.min(self.haste()), ..spans }
             }
             _ => spans,
         }

@@ -91,6 +91,28 @@ fn a_silent_server_gets_few_attempts() {
 }
 
 #[test]
+fn a_server_slower_than_the_limit_of_a_check_serves_those_who_have_time_for_an_opening() {
+    let slow = |size: u32, answer: u64, idle: Duration, failed| {
+        let name =
+            format!("answers take {answer} ms, log-ins twice that, pool of {size}, {} ms idle", idle.as_millis());
+        let at_work = Group {
+            loan: (ms(answer), ms(answer)),
+            pause: (ms(1_200), ms(1_200)),
+            patience: s(5),
+            ..Group::of(size as usize)
+        };
+        let scenario = Scenario::warm(name, size, size as usize)
+            .at(WARM, Shock::RoundTrip(Latency::Constant(ms(answer))))
+            .group(Group { begins: WARM + idle, ends: WARM + s(10), ..at_work })
+            .bounds(Bounds { failed: Some(failed), judged_attempts: Some(2 * size as usize + 1), ..Bounds::default() });
+        Scenario { server: (Latency::Constant(ms(2)), 2, ms(0)), ..scenario }
+    };
+    let cases = [(10, 1_100, 0), (10, 1_300, 0), (16, 1_100, 0), (16, 1_300, 3)];
+    let table = cases.map(|(size, answer, failed)| [ms(1), ms(1_500)].map(|idle| slow(size, answer, idle, failed)));
+    play("a server slower than check_timeout for 10 s", table.into_iter().flatten());
+}
+
+#[test]
 fn a_cold_start_pays_one_opening_more_at_most() {
     let cold = |name: &str, loan, attempts| {
         Scenario::new(name, 50)
