@@ -2,7 +2,8 @@
 //!
 //! Owns the list of what can be put back. Knows nothing of holders, nor of when a reset is due.
 
-use crate::tracker::{PRAGMAS, Trace};
+use crate::pragmas::SETTINGS;
+use crate::watch::Trace;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension};
@@ -12,8 +13,11 @@ use std::time::Duration;
 /// 10 us at each opening.
 #[derive(Debug)]
 pub(crate) struct Baseline {
-    /// In the order of [`PRAGMAS`]; `None` where this build of SQLite, or this kind of database, has no answer.
+    /// In the order of [`SETTINGS`]; `None` where this build of SQLite, or this kind of database, has no answer.
     pragmas: Vec<Option<i64>>,
+    /// In milliseconds. Zero also stands for a busy handler of `with_init`, which cannot be asked for.
+    busy_timeout: i64,
+    /// In pages. Zero also stands for a WAL hook of `with_init`.
     wal_autocheckpoint: Option<i64>,
     journal_mode: String,
     configs: Vec<Option<bool>>,
@@ -24,7 +28,8 @@ pub(crate) struct Baseline {
 impl Baseline {
     pub(crate) fn read(conn: &Connection) -> rusqlite::Result<Self> {
         Ok(Self {
-            pragmas: PRAGMAS.iter().map(|name| pragma(conn, name)).collect::<rusqlite::Result<_>>()?,
+            pragmas: SETTINGS.iter().map(|(name, _)| pragma(conn, name)).collect::<rusqlite::Result<_>>()?,
+            busy_timeout: busy_timeout(conn)?,
             wal_autocheckpoint: pragma(conn, "wal_autocheckpoint")?,
             journal_mode: journal_mode(conn)?,
             configs: CONFIGS.iter().map(|config| conn.db_config(*config).ok()).collect(),
@@ -52,18 +57,28 @@ impl Baseline {
         Ok(())
     }
 
+    /// Has statements wait for locks as they did. Returns whether that can be done.
+    pub(crate) fn restore_busy_timeout(&self, conn: &Connection, traces: Trace) -> rusqlite::Result<bool> {
+        if self.busy_timeout > 0 {
+            conn.busy_timeout(Duration::from_millis(self.busy_timeout.unsigned_abs()))?;
+            return Ok(true);
+        }
+        Ok(!traces.has(Trace::BUSY) && busy_timeout(conn)? == 0)
+    }
+
     /// Has SQLite checkpoint by itself again, in place of any WAL hook (a WAL hook and automatic checkpoints are one
-    /// thing to SQLite: clearing the hook would switch them off).
-    pub(crate) fn restore_checkpoints(&self, conn: &Connection) -> rusqlite::Result<()> {
+    /// thing to SQLite: clearing the hook would switch them off). Returns whether that can be done.
+    pub(crate) fn restore_checkpoints(&self, conn: &Connection, traces: Trace) -> rusqlite::Result<bool> {
         match self.wal_autocheckpoint {
-            Some(pages) => set_pragma(conn, "wal_autocheckpoint", pages),
-            None => Ok(()),
+            None => Ok(true),
+            Some(0) => Ok(!traces.has(Trace::CHECKPOINTS) && pragma(conn, "wal_autocheckpoint")? == Some(0)),
+            Some(pages) => set_pragma(conn, "wal_autocheckpoint", pages).map(|()| true),
         }
     }
 
     /// Puts back the pragmas in `traces`.
     pub(crate) fn restore_pragmas(&self, conn: &Connection, traces: Trace) -> rusqlite::Result<()> {
-        for (row, (name, was)) in PRAGMAS.iter().zip(&self.pragmas).enumerate() {
+        for (row, ((name, _), was)) in SETTINGS.iter().zip(&self.pragmas).enumerate() {
             if let Some(was) = *was {
                 if traces.has(Trace::pragma(row)) {
                     set_pragma(conn, name, was)?;
@@ -122,6 +137,11 @@ pub(crate) fn read_schema_version(conn: &Connection) -> rusqlite::Result<()> {
 pub(crate) fn set_busy_timeout(conn: &Connection, timeout: Duration) -> rusqlite::Result<()> {
     const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
     conn.busy_timeout(timeout.min(LONGEST))
+}
+
+/// In milliseconds; zero for none, and for a busy handler.
+pub(crate) fn busy_timeout(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.query_row("PRAGMA busy_timeout", [], |row| row.get(0))
 }
 
 fn pragma(conn: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {

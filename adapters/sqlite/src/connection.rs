@@ -7,8 +7,10 @@ use crate::baseline;
 use crate::baseline::Baseline;
 use crate::error::moved;
 use crate::identity::Watched;
-use crate::tracker::{Trace, Tracker};
+use crate::tracker::Tracker;
+use crate::watch::Trace;
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::{Action, Wal};
 use rusqlite::{ErrorCode, TransactionBehavior};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -31,14 +33,50 @@ pub struct Connection {
 impl Connection {
     /// As [`rusqlite::Connection::busy_timeout`]; set back when the connection is returned.
     pub fn busy_timeout(&self, timeout: Duration) -> rusqlite::Result<()> {
-        self.tracker.mark(Trace::SETTING);
+        self.tracker.mark(Trace::BUSY);
         self.driver.busy_timeout(timeout)
     }
 
     /// As [`rusqlite::Connection::busy_handler`]; replaced by the manager's time-out when the connection is returned.
     pub fn busy_handler(&mut self, handler: Option<fn(i32) -> bool>) -> rusqlite::Result<()> {
-        self.tracker.mark(Trace::SETTING);
+        self.tracker.mark(Trace::BUSY);
         self.driver.busy_handler(handler)
+    }
+
+    /// As [`rusqlite::Connection::wal_hook`]; automatic checkpoints take its place again when the connection is returned.
+    pub fn wal_hook(&self, hook: Option<fn(&Wal, i32) -> rusqlite::Result<()>>) {
+        self.tracker.mark(Trace::CHECKPOINTS);
+        self.driver.wal_hook(hook);
+    }
+
+    /// As [`rusqlite::Connection::commit_hook`]; gone when the connection is returned.
+    pub fn commit_hook<F: FnMut() -> bool + Send + 'static>(&self, hook: Option<F>) -> rusqlite::Result<()> {
+        self.tracker.mark(Trace::HOOK);
+        self.driver.commit_hook(hook)
+    }
+
+    /// As [`rusqlite::Connection::rollback_hook`]; gone when the connection is returned.
+    pub fn rollback_hook<F: FnMut() + Send + 'static>(&self, hook: Option<F>) -> rusqlite::Result<()> {
+        self.tracker.mark(Trace::HOOK);
+        self.driver.rollback_hook(hook)
+    }
+
+    /// As [`rusqlite::Connection::update_hook`]; gone when the connection is returned.
+    pub fn update_hook<F>(&self, hook: Option<F>) -> rusqlite::Result<()>
+    where
+        F: FnMut(Action, &str, &str, i64) + Send + 'static,
+    {
+        self.tracker.mark(Trace::HOOK);
+        self.driver.update_hook(hook)
+    }
+
+    /// As [`rusqlite::Connection::progress_handler`]; gone when the connection is returned.
+    pub fn progress_handler<F>(&self, steps: i32, handler: Option<F>) -> rusqlite::Result<()>
+    where
+        F: FnMut() -> bool + Send + 'static,
+    {
+        self.tracker.mark(Trace::HOOK);
+        self.driver.progress_handler(steps, handler)
     }
 
     /// As [`rusqlite::Connection::set_db_config`]; set back when the connection is returned.
@@ -66,21 +104,23 @@ impl Connection {
         let Some(watched) = &self.watched else { return Ok(()) };
         watched.check().map_err(moved)?;
 
-        let driver = &self.driver;
-        let patience: u32 = driver.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
-        // Zero also stands for a busy handler, which could not be put back.
-        if patience > 0 {
-            driver.busy_timeout(Duration::ZERO)?;
-        }
-        let read = baseline::read_schema_version(driver);
-        if patience > 0 {
-            driver.busy_timeout(Duration::from_millis(patience.into()))?;
-        }
-        match read {
+        match self.tracker.unwatched(|| read_without_waiting(&self.driver)) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
             other => other,
         }
     }
+}
+
+fn read_without_waiting(driver: &rusqlite::Connection) -> rusqlite::Result<()> {
+    let patience = baseline::busy_timeout(driver)?;
+    // Zero also stands for a busy handler, which could not be put back.
+    if patience == 0 {
+        return baseline::read_schema_version(driver);
+    }
+    driver.busy_timeout(Duration::ZERO)?;
+    let read = baseline::read_schema_version(driver);
+    driver.busy_timeout(Duration::from_millis(patience.unsigned_abs()))?;
+    read
 }
 
 impl Deref for Connection {

@@ -5,7 +5,7 @@
 use crate::abort::SqliteAbortHandle;
 use crate::connection::Connection;
 use crate::manager::SqliteManager;
-use crate::tracker::Trace;
+use crate::watch::Trace;
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use std::sync::PoisonError;
@@ -46,7 +46,7 @@ impl Manager for SqliteManager {
     fn reset(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
         let interrupt = conn.get_interrupt_handle();
         limit.on_abort(move || interrupt.interrupt());
-        reset::reset(conn, self.busy_timeout)
+        reset::reset(conn, self.authorizer.as_ref())
     }
 
     /// What the manager and `on_open` have set is not a holder's.

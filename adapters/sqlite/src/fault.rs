@@ -25,6 +25,45 @@ pub(crate) fn fault(error: &Error) -> Fault {
     }
 }
 
+/// Is an error at the opening about a text or a setting? Then the next attempt fails too.
+pub(crate) fn is_lasting_at_opening(error: &Error) -> bool {
+    match (error.sqlite_error(), error) {
+        (Some(code), _) => matches!(
+            primary(code),
+            ffi::SQLITE_ERROR
+                | ffi::SQLITE_PERM
+                | ffi::SQLITE_READONLY
+                | ffi::SQLITE_NOTFOUND
+                | ffi::SQLITE_CANTOPEN
+                | ffi::SQLITE_TOOBIG
+                | ffi::SQLITE_MISMATCH
+                | ffi::SQLITE_MISUSE
+                | ffi::SQLITE_NOLFS
+                | ffi::SQLITE_AUTH
+                | ffi::SQLITE_RANGE
+        ),
+        // The statement does not fit its parameters, its results or the way it was run.
+        (
+            None,
+            Error::ExecuteReturnedResults
+            | Error::InvalidColumnIndex(_)
+            | Error::InvalidColumnName(_)
+            | Error::InvalidColumnType(..)
+            | Error::InvalidParameterCount(..)
+            | Error::InvalidParameterName(_)
+            | Error::InvalidPath(_)
+            | Error::InvalidQuery
+            | Error::MultipleStatement
+            | Error::NulError(_)
+            | Error::QueryReturnedNoRows,
+        ) => true,
+        #[cfg(feature = "bundled")]
+        (None, Error::SqlInputError { .. }) => true,
+        // Others may wrap an error of the user's own, of which nothing is known.
+        (None, _) => false,
+    }
+}
+
 /// The primary result code: the extended ones carry it in their low byte.
 pub(crate) fn primary(code: &ffi::Error) -> i32 {
     code.extended_code & 0xff

@@ -22,8 +22,13 @@ mod connection;
 
 // What its holders do to the session.
 mod baseline;
+mod hooks;
 mod identity;
 mod tracker;
+mod watch;
+
+// What SQLite's pragmas do.
+mod pragmas;
 
 // The ground: errors.
 mod error;

@@ -2,8 +2,10 @@
 //!
 //! Owns the settings, and does no I/O. What the pool does with them is `contract.rs`.
 
+use crate::hooks::Authorizer;
 use crate::source::Source;
 use rusqlite::OpenFlags;
+use rusqlite::hooks::{AuthContext, Authorization};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -20,9 +22,10 @@ pub struct SqliteManager {
     pub(crate) busy_timeout: Duration,
     pub(crate) foreign_keys: bool,
     pub(crate) query_only: bool,
-    /// `None` until chosen: WAL for a file that may be written.
+    /// `None` until chosen: WAL for a file that may be written, unless something else was chosen in another way.
     pub(crate) journal_mode: Option<JournalMode>,
     pub(crate) pragmas: Vec<(String, String)>,
+    pub(crate) authorizer: Option<Authorizer>,
     /// Held while a connection closes: see [`close`](cabrank::Manager::close). Clones share it.
     pub(crate) leaving: Arc<Mutex<()>>,
 }
@@ -69,8 +72,15 @@ impl SqliteManager {
     /// Runs `init` on each new connection before anything is read or set: the place for an encryption key, functions,
     /// collations, and settings that shall hold for every loan.
     ///
-    /// What `init` sets is what a reset puts back. Hooks are replaced by this crate's own, and temporary objects do not
-    /// survive a reset: make those in the pool's `on_open`, which runs again after each.
+    /// What `init` sets is what a reset puts back, and it wins over this manager's defaults and over
+    /// [`busy_timeout`](Self::busy_timeout) and [`foreign_keys`](Self::foreign_keys); [`pragma`](Self::pragma) and
+    /// [`journal_mode`](Self::journal_mode) come after it. Hooks that `init` sets stay. What replaces one of them in a loan cannot be
+    /// undone, and the connection is replaced. An authorizer fails the opening, for this crate needs that place: give it to
+    /// [`authorizer`](Self::authorizer). Temporary objects do not survive a reset: make those in the pool's `on_open`, which
+    /// runs again after each.
+    ///
+    /// An error of `init` that is about its text (a syntax error, a missing table or extension) is a permanent fault:
+    /// building the pool fails at once.
     pub fn with_init(
         mut self,
         init: impl Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
@@ -80,13 +90,14 @@ impl SqliteManager {
     }
 
     /// How long a statement waits for another connection's lock before it fails with `SQLITE_BUSY`. Default: 5 s; zero
-    /// does not wait. Interrupting such a wait does not shorten it.
+    /// does not wait. What [`with_init`](Self::with_init) sets wins. Interrupting such a wait does not shorten it.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
     }
 
-    /// Whether foreign keys are enforced. Default: yes (SQLite's own default is no).
+    /// Whether foreign keys are enforced. Default: yes (SQLite's own default is no). What [`with_init`](Self::with_init) sets
+    /// wins.
     pub fn foreign_keys(mut self, enforced: bool) -> Self {
         self.foreign_keys = enforced;
         self
@@ -99,16 +110,44 @@ impl SqliteManager {
     }
 
     /// The journal mode to ask for. Default: [`Wal`](JournalMode::Wal) for a file that is opened for writing, else
-    /// [`AsFound`](JournalMode::AsFound).
+    /// [`AsFound`](JournalMode::AsFound). The default gives way to a mode that [`with_init`](Self::with_init) or
+    /// [`pragma`](Self::pragma) sets, and to a URI that makes WAL impossible (`mode=ro`, `immutable=1`, `nolock=1`).
     pub fn journal_mode(mut self, mode: JournalMode) -> Self {
         self.journal_mode = Some(mode);
         self
     }
 
-    /// Sets a pragma on each new connection, after this manager's own, such as `("synchronous", "NORMAL")` or
-    /// `("cache_size", -8000)`.
+    /// Sets a pragma on each new connection, after all else, such as `("synchronous", "NORMAL")` or `("cache_size", -8000)`.
+    ///
+    /// `auto_vacuum`, `encoding` and `page_size` are set before a new file gets its head. Each pragma is read back: one that
+    /// SQLite does not have, or a value that it did not take (misspelt, or fixed in an existing file), is refused when a
+    /// connection is opened. A pragma that has its value already is not set again.
     pub fn pragma(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
         self.pragmas.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Has SQLite ask `authorizer` before each action of each statement, as [`rusqlite::Connection::authorizer`] does.
+    ///
+    /// It is asked while a statement is prepared, for what holders and `on_open` run, not for what this crate does. A
+    /// holder's own authorizer takes its place until the connection is returned.
+    ///
+    /// ```
+    /// use cabrank_sqlite::rusqlite::hooks::{AuthAction, Authorization};
+    /// use cabrank_sqlite::{Pool, SqliteManager};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let manager = SqliteManager::memory().authorizer(|context| match context.action {
+    ///     AuthAction::Attach { .. } => Authorization::Deny,
+    ///     _ => Authorization::Allow,
+    /// });
+    /// let pool = Pool::builder().build(manager)?;
+    /// assert!(pool.get()?.execute_batch("ATTACH 'other.db' AS other").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn authorizer(mut self, authorizer: impl Fn(AuthContext<'_>) -> Authorization + Send + Sync + 'static) -> Self {
+        self.authorizer = Some(Arc::new(authorizer));
         self
     }
 
@@ -127,6 +166,7 @@ impl SqliteManager {
             query_only: false,
             journal_mode: None,
             pragmas: Vec::new(),
+            authorizer: None,
             leaving: Arc::default(),
         }
     }

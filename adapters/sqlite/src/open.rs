@@ -1,17 +1,21 @@
 //! Opens a connection within a limit. Every error names the file and what to do.
 
 use crate::baseline;
-use crate::baseline::{Baseline, read_schema_version, set_busy_timeout};
+use crate::baseline::{Baseline, set_busy_timeout};
 use crate::connection::Connection;
 use crate::error::{failure, moved};
 use crate::fault;
 use crate::identity::Watched;
 use crate::manager::{JournalMode, SqliteManager};
+use crate::pragmas;
+use crate::pragmas::Effect;
 use crate::source::{MEMORY_FLAGS, Source};
 use crate::tracker::Tracker;
+use crate::watch::{Phase, Trace};
 use cabrank::Limit;
+use rusqlite::config::DbConfig;
 use rusqlite::{Error, ErrorCode, OpenFlags, Result, ffi};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,8 +32,10 @@ impl SqliteManager {
 
 /// Opens a connection, as the manager's settings say. Within a limit it waits for other connections' locks no longer than that.
 pub(crate) fn open(manager: &SqliteManager, limit: Option<&Limit>) -> Result<Connection> {
-    let remaining = limit.and_then(Limit::remaining);
     let source = &manager.source;
+    if let Some(mistake) = source.mistake(manager.flags) {
+        return Err(failure(ffi::SQLITE_CANTOPEN, format!("{source} {mistake}")));
+    }
     let mut flags = manager.flags;
     if let Source::Memory(memory) = source {
         memory.hold()?;
@@ -39,45 +45,114 @@ pub(crate) fn open(manager: &SqliteManager, limit: Option<&Limit>) -> Result<Con
     let explained = |error| explain(source, manager.flags, error);
 
     // The file is opened here, and nothing is read.
-    let mut conn = rusqlite::Connection::open_with_flags(source.name(), flags)
-        .map_err(|error| hopeless(source, explained(error)))?;
+    let mut conn = rusqlite::Connection::open_with_flags(source.name(), flags).map_err(explained)?;
     if let Some(limit) = limit {
         let interrupt = conn.get_interrupt_handle();
         limit.on_abort(move || interrupt.interrupt());
     }
     let watched = watched(source, &conn)?;
-    let patience = remaining.map_or(manager.busy_timeout, |remaining| remaining.min(manager.busy_timeout));
-    set_busy_timeout(&conn, patience)?;
-
-    // A key must be given before anything is read, and a file that is no database shows when its head is read.
-    if let Some(init) = &manager.init {
-        init(&mut conn).map_err(explained)?;
-    }
-    read_schema_version(&conn).map_err(explained)?;
-    set_journal_mode(&conn, manager, patience).map_err(explained)?;
-    set_pragmas(&conn, manager).map_err(explained)?;
-    if !conn.is_autocommit() {
-        return Err(failure(ffi::SQLITE_MISUSE, format!("{source}: with_init left a transaction open")));
-    }
+    let remaining = limit.and_then(Limit::remaining);
+    let (tracker, baseline) = set_up(&mut conn, manager, remaining).map_err(explained)?;
 
     // Was it replaced while it was being opened? Then it is the wrong one.
     if let Some(watched) = &watched {
         watched.check().map_err(moved)?;
     }
-    set_busy_timeout(&conn, manager.busy_timeout)?;
-    let baseline = Baseline::read(&conn)?;
-    let tracker = Tracker::install(&mut conn)?;
     Ok(Connection { driver: conn, tracker, baseline, watched })
 }
 
-/// What SQLite refuses to open for the way it was asked for will be refused the next time too.
-fn hopeless(source: &Source, error: Error) -> Error {
-    let code = error.sqlite_error().map(fault::primary);
-    match (code, &error) {
-        (Some(ffi::SQLITE_MISUSE | ffi::SQLITE_ERROR), _) | (None, Error::NulError(_) | Error::InvalidPath(_)) => {
-            failure(ffi::SQLITE_CANTOPEN, format!("{source} cannot be opened: {error}"))
+/// Makes all settings. Our defaults come before `with_init`, or look at what it chose; what the manager was asked for by name
+/// comes after.
+fn set_up(
+    conn: &mut rusqlite::Connection,
+    manager: &SqliteManager,
+    remaining: Option<Duration>,
+) -> Result<(Tracker, Baseline)> {
+    let mut tracker = Tracker::install(conn, manager.authorizer.as_ref())?;
+    let mut waiting = Waiting::begin(conn, manager.busy_timeout, remaining)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, manager.foreign_keys)?;
+
+    // A key must be given before anything is read, and a file that is no database shows when its head is read.
+    if let Some(init) = &manager.init {
+        init(conn)?;
+    }
+    if !tracker.adopt_hooks() {
+        return Err(misuse(
+            "with_init set an authorizer, by which this crate watches: give it to SqliteManager::authorizer",
+        ));
+    }
+    let chosen = tracker.traces();
+    tracker.enter(Phase::Ours);
+    waiting.look(conn)?;
+
+    let (header, others): (Vec<_>, Vec<_>) =
+        manager.pragmas.iter().partition(|(name, _)| pragmas::is_of_the_header(name));
+    header.into_iter().try_for_each(|(name, value)| pragmas::set(conn, name, value))?;
+    baseline::read_schema_version(conn)?;
+    if let Some(mode) = asked_journal_mode(manager, chosen) {
+        set_journal_mode(conn, mode, waiting.patience())?;
+    }
+    for (name, value) in others {
+        match pragmas::effect(name) {
+            Effect::JournalMode => set_journal_mode(conn, &value.trim().to_ascii_lowercase(), waiting.patience())?,
+            _ => pragmas::set(conn, name, value)?,
         }
-        _ => error,
+        waiting.look(conn)?;
+    }
+    // Last, for the others may have something to write.
+    // (A memory database cannot be opened for reading only; there this is what holds.)
+    if !manager.writes() {
+        conn.pragma_update(None, "query_only", true)?;
+    }
+    waiting.end(conn)?;
+
+    if !conn.is_autocommit() {
+        return Err(misuse("with_init left a transaction open"));
+    }
+    let baseline = Baseline::read(conn)?;
+    tracker.forget();
+    tracker.enter(Phase::Lent);
+    Ok((tracker, baseline))
+}
+
+/// How long a connection waits for locks: while it is opened no longer than the limit leaves, and afterwards as was chosen.
+struct Waiting {
+    /// What the opening itself set, in milliseconds.
+    ours: i64,
+    longest: Duration,
+    /// For afterwards. `None` where zero was found, which may stand for a busy handler: it is left alone.
+    afterwards: Option<Duration>,
+}
+
+impl Waiting {
+    fn begin(conn: &rusqlite::Connection, timeout: Duration, remaining: Option<Duration>) -> Result<Self> {
+        // Zero would look like a busy handler.
+        let longest = remaining.map_or(Duration::MAX, |remaining| remaining.max(Duration::from_millis(1)));
+        set_busy_timeout(conn, timeout.min(longest))?;
+        let afterwards = (!timeout.is_zero()).then_some(timeout);
+        Ok(Self { ours: baseline::busy_timeout(conn)?, longest, afterwards })
+    }
+
+    /// Has somebody else chosen since? Then that holds, but still for no longer than the limit.
+    fn look(&mut self, conn: &rusqlite::Connection) -> Result<()> {
+        let found = baseline::busy_timeout(conn)?;
+        if found != self.ours {
+            let chosen = Duration::from_millis(found.unsigned_abs());
+            self.afterwards = (found != 0).then_some(chosen);
+            if chosen > self.longest {
+                set_busy_timeout(conn, self.longest)?;
+            }
+            self.ours = baseline::busy_timeout(conn)?;
+        }
+        Ok(())
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.ours.unsigned_abs())
+    }
+
+    fn end(self, conn: &rusqlite::Connection) -> Result<()> {
+        self.afterwards.map_or(Ok(()), |timeout| set_busy_timeout(conn, timeout))
     }
 }
 
@@ -101,19 +176,26 @@ fn watched(source: &Source, conn: &rusqlite::Connection) -> Result<Option<Watche
     })
 }
 
-fn set_journal_mode(conn: &rusqlite::Connection, manager: &SqliteManager, patience: Duration) -> Result<()> {
-    let a_file = !manager.source.is_memory() && manager.flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE);
-    let wanted = match manager.journal_mode {
-        None if a_file => "wal",
-        None | Some(JournalMode::AsFound) => return Ok(()),
-        Some(JournalMode::Wal) => "wal",
-        Some(JournalMode::Delete) => "delete",
-        Some(JournalMode::Truncate) => "truncate",
-        Some(JournalMode::Persist) => "persist",
-    };
+/// The journal mode that the manager or its default asks for, unless `with_init` or a pragma made a choice.
+fn asked_journal_mode(manager: &SqliteManager, chosen: Trace) -> Option<&'static str> {
+    let a_pragma = manager.pragmas.iter().any(|(name, _)| pragmas::effect(name) == Effect::JournalMode);
+    match manager.journal_mode {
+        Some(JournalMode::AsFound) => None,
+        Some(JournalMode::Wal) => Some("wal"),
+        Some(JournalMode::Delete) => Some("delete"),
+        Some(JournalMode::Truncate) => Some("truncate"),
+        Some(JournalMode::Persist) => Some("persist"),
+        None if a_pragma || chosen.has(Trace::JOURNAL) => None,
+        None if manager.source.is_memory() || manager.source.rules_out_wal() => None,
+        None if !manager.flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) => None,
+        None => Some("wal"),
+    }
+}
+
+fn set_journal_mode(conn: &rusqlite::Connection, wanted: &str, patience: Duration) -> Result<()> {
     let started = Instant::now();
     while baseline::journal_mode(conn)? != wanted {
-        match conn.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get::<_, String>(0)) {
+        match conn.pragma_update_and_check(None, "journal_mode", wanted, |row| row.get::<_, String>(0)) {
             Ok(mode) if mode == wanted => break,
             Ok(mode) => {
                 let why = format!(
@@ -134,55 +216,65 @@ fn set_journal_mode(conn: &rusqlite::Connection, manager: &SqliteManager, patien
     Ok(())
 }
 
-fn set_pragmas(conn: &rusqlite::Connection, manager: &SqliteManager) -> Result<()> {
-    conn.pragma_update(None, "foreign_keys", manager.foreign_keys)?;
-    for (name, value) in &manager.pragmas {
-        // SQLite passes over in silence what it does not know.
-        let known = "SELECT count(*) FROM pragma_pragma_list WHERE name = ?1 COLLATE NOCASE";
-        if conn.query_row(known, [name], |row| row.get::<_, u32>(0))? == 0 {
-            return Err(failure(ffi::SQLITE_CANTOPEN, format!("SQLite has no pragma {name:?}: look at .pragma(..)")));
-        }
-        // Some answer with what they set, which is of no interest.
-        conn.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
-            Error::QueryReturnedNoRows => Ok(()),
-            error => Err(error),
-        })?;
-    }
-    // Last, for the others may have something to write.
-    // (A memory database cannot be opened for reading only; there this is what holds.)
-    if !manager.writes() {
-        conn.pragma_update(None, "query_only", true)?;
-    }
-    Ok(())
-}
-
-/// Adds the name of the file and a remedy to what SQLite says of a failed opening.
+/// Adds the name of the file and a remedy to what SQLite says of a failed opening. What no other attempt can mend gets the
+/// result code of a permanent fault.
 fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
-    let Error::SqliteFailure(code, said) = error else { return error };
-    let creates = flags.contains(OpenFlags::SQLITE_OPEN_CREATE);
+    let lasting = fault::is_lasting_at_opening(&error);
+    let Some(code) = error.sqlite_error().copied() else {
+        return if lasting {
+            failure(ffi::SQLITE_CANTOPEN, format!("{source} cannot be opened: {error}"))
+        } else {
+            error
+        };
+    };
+    let said = match error {
+        Error::SqliteFailure(_, Some(said)) => said,
+        other => other.to_string(),
+    };
     let remedy = match (fault::primary(&code), source) {
-        (ffi::SQLITE_CANTOPEN, Source::File(path)) => {
-            let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-            if path.is_dir() {
-                "is a directory: name a file in it".to_owned()
-            } else if path.exists() {
-                said.unwrap_or("cannot be opened: look at its permissions and at those of its directory".to_owned())
-            } else if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
-                format!("cannot be opened: there is no directory {}", directory.display())
-            } else if creates {
-                "cannot be created: look at the permissions of its directory".to_owned()
-            } else {
-                "does not exist: correct the path, or have it created with .create(true)".to_owned()
-            }
-        }
+        (ffi::SQLITE_CANTOPEN, Source::File(path)) if said.starts_with(CANNOT_OPEN) => remedy_of_file(path, flags),
         (ffi::SQLITE_NOTADB, _) => {
             "is not an SQLite database, or is encrypted: correct the path, or give the key in .with_init(..)".to_owned()
         }
+        (ffi::SQLITE_READONLY, _) if !flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) => match code.extended_code {
+            ffi::SQLITE_READONLY => said,
+            _ => UNREADABLE_WAL.to_owned(),
+        },
         (ffi::SQLITE_READONLY, _) => "cannot be written: open it with .read_only()".to_owned(),
+        (ffi::SQLITE_PERM, Source::Name(_)) => {
+            format!("cannot be opened: {said} (.create(true) allows mode=rwc, .read_only() allows mode=ro alone)")
+        }
         (ffi::SQLITE_BUSY, _) => "is locked by another connection".to_owned(),
-        _ => said.unwrap_or_else(|| code.to_string()),
+        _ => said,
     };
-    // The pool would take a read-only file for a passing fault.
-    let code = if code.code == ErrorCode::ReadOnly { ffi::Error::new(ffi::SQLITE_CANTOPEN) } else { code };
+    let code = if lasting { ffi::Error::new(ffi::SQLITE_CANTOPEN) } else { code };
     Error::SqliteFailure(code, Some(format!("{source} {remedy}")))
 }
+
+/// Why SQLite cannot open the file, which it does not say.
+fn remedy_of_file(path: &Path, flags: OpenFlags) -> String {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    if path.is_dir() {
+        "is a directory: name a file in it".to_owned()
+    } else if path.exists() && !flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        UNREADABLE_WAL.to_owned()
+    } else if path.exists() {
+        "cannot be opened: look at its permissions and at those of its directory".to_owned()
+    } else if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+        format!("cannot be opened: there is no directory {}", directory.display())
+    } else if flags.contains(OpenFlags::SQLITE_OPEN_CREATE) {
+        "cannot be created: look at the permissions of its directory".to_owned()
+    } else {
+        "does not exist: correct the path, or have it created with .create(true)".to_owned()
+    }
+}
+
+fn misuse(why: &str) -> Error {
+    failure(ffi::SQLITE_MISUSE, why.to_owned())
+}
+
+const CANNOT_OPEN: &str = "unable to open database file";
+
+/// Readers of a file in WAL mode write too: to the index of the log, which lies beside it.
+const UNREADABLE_WAL: &str = "cannot be read: look at its permissions; if it is in WAL mode, even readers must be able to write to \
+     its directory, or, if nobody changes the file, open it by a URI as immutable: \"file:PATH?immutable=1\"";

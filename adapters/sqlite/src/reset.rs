@@ -2,45 +2,57 @@
 //!
 //! Owns the order of the steps. What there is to put back is `baseline.rs`; what needs to be is `tracker.rs`.
 
-use crate::baseline::{drop_temporary, set_busy_timeout};
+use crate::baseline::{Baseline, drop_temporary};
 use crate::connection::Connection;
 use crate::error::lasting;
-use crate::tracker::{Trace, Tracker};
+use crate::hooks::Authorizer;
+use crate::tracker::Tracker;
+use crate::watch::Trace;
 use rusqlite::TransactionBehavior;
-use rusqlite::hooks::{AuthContext, Authorization};
-use std::time::Duration;
 
 /// Undoes what the last holder did. An error means that it cannot be undone, and the connection must be closed.
-pub(crate) fn reset(conn: &mut Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
-    let driver = &mut conn.driver;
+pub(crate) fn reset(conn: &mut Connection, authorizer: Option<&Authorizer>) -> rusqlite::Result<()> {
     // Neither ROLLBACK nor close gets rid of a statement that was leaked while it ran; it keeps its snapshot for good.
-    if driver.is_busy() {
+    if conn.driver.is_busy() {
         return Err(lasting("a statement was leaked while it ran"));
     }
 
     // The holder's hooks go first: they could forbid or undo all that follows, and must not see it.
+    let mut traces = conn.tracker.traces();
     let whole = conn.tracker.is_whole();
-    if !whole {
-        driver.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
-        driver.commit_hook(None::<fn() -> bool>)?;
-        driver.rollback_hook(None::<fn()>)?;
-        driver.progress_handler(0, None::<fn() -> bool>)?;
+    if conn.tracker.has_adopted() && (!whole || traces.has(Trace::HOOK)) {
+        return Err(lasting("the last holder replaced a hook, where with_init had set some"));
     }
-    conn.baseline.restore_driver_settings(driver)?;
+    if !whole {
+        conn.tracker = Tracker::install(&conn.driver, authorizer)?;
+        traces = traces | Trace::ANYTHING;
+    }
+    let Connection { driver, tracker, baseline, .. } = conn;
+    tracker.unwatched(|| undo(driver, baseline, traces))?;
+    tracker.forget();
+    Ok(())
+}
+
+fn undo(driver: &mut rusqlite::Connection, baseline: &Baseline, traces: Trace) -> rusqlite::Result<()> {
+    baseline.restore_driver_settings(driver)?;
     driver.set_transaction_behavior(TransactionBehavior::Deferred);
-    set_busy_timeout(driver, busy_timeout)?;
+    if !baseline.restore_busy_timeout(driver, traces)? {
+        return Err(lasting(
+            "the last holder changed how to wait for locks, where with_init set a busy handler or none",
+        ));
+    }
 
     if !driver.is_autocommit() {
         driver.execute_batch("ROLLBACK")?;
     }
-    conn.baseline.restore_checkpoints(driver)?;
+    if !baseline.restore_checkpoints(driver, traces)? {
+        return Err(lasting("the last holder changed the checkpoints, where with_init set a WAL hook or none"));
+    }
 
-    let seen = conn.tracker.traces();
-    let traces = if whole { seen } else { seen | Trace::ANYTHING };
     if traces.has(Trace::LASTING) {
         return Err(lasting("the last holder used a PRAGMA or an extension that nothing undoes"));
     }
-    if traces.has(Trace::JOURNAL) && !conn.baseline.has_journal_mode_of(driver)? {
+    if traces.has(Trace::JOURNAL) && !baseline.has_journal_mode_of(driver)? {
         return Err(lasting("the last holder changed the journal mode"));
     }
     if traces.has(!Trace::SETTING) {
@@ -51,16 +63,10 @@ pub(crate) fn reset(conn: &mut Connection, busy_timeout: Duration) -> rusqlite::
     if traces.has(Trace::TEMPORARY) {
         drop_temporary(driver)?;
     }
-    if traces.has(Trace::ATTACHED) && !conn.baseline.restore_attached(driver)? {
+    if traces.has(Trace::ATTACHED) && !baseline.restore_attached(driver)? {
         return Err(lasting("the last holder detached a database"));
     }
     // After the rest, which needs to write: dropping a temporary object is refused under `query_only`.
     let pragmas = if traces.has(Trace::TEMPORARY) { Trace::ANYTHING } else { traces };
-    conn.baseline.restore_pragmas(driver, pragmas)?;
-
-    if !whole {
-        conn.tracker = Tracker::install(driver)?;
-    }
-    conn.tracker.forget();
-    Ok(())
+    baseline.restore_pragmas(driver, pragmas)
 }

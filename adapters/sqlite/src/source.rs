@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone)]
 pub(crate) enum Source {
     File(PathBuf),
-    /// A URI, or a name that SQLite takes for something else than a file.
+    /// A URI, a name that SQLite takes for something else than a file, or one that was surely not meant for a file.
     Name(PathBuf),
     Memory(Arc<Memory>),
 }
@@ -20,7 +20,7 @@ pub(crate) enum Source {
 impl Source {
     pub(crate) fn file(path: &Path) -> Self {
         let bytes = path.as_os_str().as_encoded_bytes();
-        if bytes.is_empty() || bytes == b":memory:" || bytes.starts_with(b"file:") {
+        if bytes.is_empty() || bytes == b":memory:" || bytes.starts_with(b"file:") || is_foreign_url(bytes) {
             return Self::Name(path.to_owned());
         }
         // Without a current directory the path stays relative, and opening it will say so.
@@ -43,6 +43,34 @@ impl Source {
         }
     }
 
+    /// What is wrong with the name, before anything is opened.
+    pub(crate) fn mistake(&self, flags: OpenFlags) -> Option<&'static str> {
+        let Self::Name(name) = self else { return None };
+        let bytes = name.as_os_str().as_encoded_bytes();
+        if is_foreign_url(bytes) {
+            return Some(
+                "is no path and no URI of SQLite: leave out what comes before the path, or begin with \"file:\"",
+            );
+        }
+        let uri = bytes.starts_with(b"file:") && !flags.contains(OpenFlags::SQLITE_OPEN_URI);
+        uri.then_some("is a URI, which the flags do not allow: add SQLITE_OPEN_URI, or give a path")
+    }
+
+    /// Does a URI ask for a database that cannot be in WAL mode, or whose mode cannot be changed?
+    pub(crate) fn rules_out_wal(&self) -> bool {
+        let Self::Name(name) = self else { return false };
+        let name = name.to_string_lossy();
+        let Some((_, query)) = name.split('#').next().and_then(|name| name.split_once('?')) else { return false };
+        query.split('&').any(|parameter| match parameter.split_once('=') {
+            Some(("mode", mode)) => mode == "ro",
+            Some(("immutable" | "nolock", switch)) => {
+                switch.parse().is_ok_and(|number: i64| number != 0)
+                    || ["on", "yes", "true"].contains(&&*switch.to_lowercase())
+            }
+            _ => false,
+        })
+    }
+
     pub(crate) fn is_memory(&self) -> bool {
         matches!(self, Self::Memory(_))
     }
@@ -62,6 +90,17 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
+}
+
+/// Other libraries write `sqlite:app.db` or `sqlite:///srv/app.db`, which SQLite takes for the name of a file.
+fn is_foreign_url(name: &[u8]) -> bool {
+    let Some(colon) = name.iter().position(|byte| *byte == b':') else { return false };
+    let (scheme, rest) = name.split_at(colon);
+    let is_scheme = scheme.len() > 1 && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+    let is_known = [&b"file"[..], b"jdbc", b"sqlite", b"sqlite3", b"sqlcipher"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known) && scheme != b"file");
+    is_scheme && (is_known || rest.starts_with(b"://") && scheme != b"file")
 }
 
 /// A database in memory, and the connection without which it would vanish with the last other one.

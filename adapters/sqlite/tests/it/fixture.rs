@@ -1,7 +1,9 @@
 //! A database file in a directory of its own, and what a session looks like from inside.
 
+use cabrank_sqlite::cabrank::{Fault, Manager};
 use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::limits::Limit;
+use cabrank_sqlite::rusqlite::types::Value;
 use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -41,12 +43,27 @@ pub(crate) fn money(conn: &rusqlite::Connection) -> i64 {
     conn.query_row("SELECT money FROM account WHERE id = 1", [], |row| row.get(0)).expect("the one account")
 }
 
+/// The value of a pragma, as text.
+pub(crate) fn setting(conn: &rusqlite::Connection, name: &str) -> String {
+    match conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).expect(name) {
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text,
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+/// The message of a refused opening, which must be a permanent fault.
+pub(crate) fn refusal(manager: SqliteManager) -> String {
+    let error = manager.open().expect_err("an opening that must fail");
+    assert_eq!(manager.fault(&error), Fault::Permanent, "{error}");
+    error.to_string()
+}
+
 /// Everything about a session that can be asked for, as lines to compare.
 pub(crate) fn session_of(conn: &rusqlite::Connection) -> Vec<String> {
     let mut lines = vec![format!("autocommit {}", conn.is_autocommit()), format!("busy {}", conn.is_busy())];
     for name in PRAGMAS {
-        let value: Option<rusqlite::types::Value> =
-            conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).ok();
+        let value: Option<Value> = conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).ok();
         lines.push(format!("{name} {value:?}"));
     }
     let mut list = |sql: &str| {

@@ -2,11 +2,13 @@
 
 mod fixture;
 
+mod choices;
 mod faults;
 mod files;
 mod memory;
 mod opening;
 mod overruns;
+mod pragmas;
 mod reading_and_writing;
 mod returning;
 mod session;
@@ -16,11 +18,13 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     cabrank_testing::harness::run([
+        choices::tests(),
         faults::tests(),
         files::tests(),
         memory::tests(),
         opening::tests(),
         overruns::tests(),
+        pragmas::tests(),
         reading_and_writing::tests(),
         returning::tests(),
         session::tests(),

@@ -1,35 +1,17 @@
 //! Opening: what is refused, what the errors say, and what a new connection is like.
 
-use crate::fixture::{Database, create_account, money};
-use cabrank_sqlite::cabrank::{Fault, Manager};
-use cabrank_sqlite::rusqlite;
+use crate::fixture::{Database, create_account, money, refusal, setting};
 use cabrank_sqlite::rusqlite::OpenFlags;
-use cabrank_sqlite::rusqlite::types::Value;
-use cabrank_sqlite::{JournalMode, SqliteManager};
+use cabrank_sqlite::{JournalMode, Pool, SqliteManager};
 use cabrank_testing::harness::{alone, skip};
 use std::path::Path;
 use std::sync::Barrier;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, thread};
-
-/// The message of a refused opening, which must be a permanent fault.
-fn refusal(manager: SqliteManager) -> String {
-    let error = manager.open().expect_err("an opening that must fail");
-    assert_eq!(manager.fault(&error), Fault::Permanent, "{error}");
-    error.to_string()
-}
 
 fn assert_names(message: &str, path: &Path, remedy: &str) {
     assert!(message.contains(&path.display().to_string()), "{message:?} names the file");
     assert!(message.contains(remedy), "{message:?} says {remedy:?}");
-}
-
-fn setting(conn: &rusqlite::Connection, name: &str) -> String {
-    match conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).expect(name) {
-        Value::Integer(number) => number.to_string(),
-        Value::Text(text) => text,
-        other => panic!("{name} is {other:?}"),
-    }
 }
 
 fn a_missing_file_is_not_created_unless_asked() {
@@ -210,6 +192,65 @@ fn a_pragma_that_does_not_exist_is_refused_by_name() {
     assert!(message.contains("synchronus") && message.contains("no pragma"), "{message}");
 }
 
+fn a_url_of_another_library_makes_no_file_of_that_name() {
+    let directory = tempfile::tempdir().unwrap();
+    std::env::set_current_dir(directory.path()).unwrap();
+    for name in [
+        "sqlite:app.db",
+        "sqlite://app.db",
+        "sqlite:///app.db",
+        "SQLITE3:app.db",
+        "jdbc:sqlite:app.db",
+        "FILE:app.db",
+        "postgres://app",
+    ] {
+        let message = refusal(SqliteManager::file(name).create(true));
+        assert!(message.contains(name) && message.contains("leave out"), "{name}: {message}");
+    }
+    assert_eq!(directory.path().read_dir().unwrap().count(), 0, "nothing was created");
+    SqliteManager::file("./sqlite:app.db").create(true).open().expect("a file whose name looks like that");
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    assert!(refusal(SqliteManager::file("file:x").with_flags(flags)).contains("SQLITE_OPEN_URI"));
+}
+
+fn what_cannot_work_fails_the_building_of_a_pool_at_once() {
+    let database = Database::new();
+    let path = database.path.display();
+    let file = || database.manager();
+    let missing = || SqliteManager::file(format!("file:{path}.no?mode=rwc"));
+    let cases: [(&str, SqliteManager); 10] = [
+        ("rwc without create", missing()),
+        ("rw without permission", SqliteManager::file(format!("file:{path}?mode=rw")).read_only()),
+        ("an unknown file system", SqliteManager::file(format!("file:{path}?vfs=none"))),
+        ("a syntax error", file().with_init(|conn| conn.execute_batch("no SQL"))),
+        ("a missing table", file().with_init(|conn| conn.query_row("SELECT a FROM b", [], |_| Ok(())))),
+        ("a missing module", file().with_init(|conn| conn.execute_batch("CREATE VIRTUAL TABLE v USING none(a)"))),
+        ("a wrong method", file().with_init(|conn| conn.execute("PRAGMA journal_mode = DELETE", []).map(drop))),
+        ("a wrong parameter", file().with_init(|conn| conn.execute("SELECT ?1", [1, 2]).map(drop))),
+        ("an open transaction", file().with_init(|conn| conn.execute_batch("BEGIN"))),
+        ("writing what is for reading", file().read_only().with_init(|conn| conn.execute_batch("CREATE TABLE t (a)"))),
+    ];
+    for (name, manager) in cases {
+        let message = refusal(manager.clone());
+        assert!(message.contains("test.db"), "{name} names the file: {message}");
+        let started = Instant::now();
+        Pool::builder().connect_timeout(Duration::from_secs(60)).build(manager).map(drop).expect_err(name);
+        assert!(started.elapsed() < Duration::from_secs(30), "{name} was tried again");
+    }
+}
+
+#[cfg(unix)]
+fn a_wal_that_cannot_be_read_names_the_way_out() {
+    let database = Database::new();
+    // Stands for a directory that cannot be written, and does so for the superuser too.
+    std::os::unix::fs::symlink("nowhere", database.directory.path().join("test.db-shm")).unwrap();
+    let message = refusal(database.manager().read_only());
+    assert_names(&message, &database.path, "immutable=1");
+    assert!(!message.contains(".read_only()"), "{message}");
+    let immutable = SqliteManager::file(format!("file:{}?immutable=1", database.path.display())).read_only();
+    assert_eq!(money(&immutable.open().unwrap()), 0);
+}
+
 cabrank_testing::tests! {
     alone:
         a_missing_file_is_not_created_unless_asked,
@@ -231,4 +272,8 @@ cabrank_testing::tests! {
         a_manager_shows_no_key,
         what_sqlite_will_never_open_is_refused_at_once_and_by_name,
         a_pragma_that_does_not_exist_is_refused_by_name,
+        a_url_of_another_library_makes_no_file_of_that_name,
+        what_cannot_work_fails_the_building_of_a_pool_at_once,
+        #[cfg(unix)]
+        a_wal_that_cannot_be_read_names_the_way_out,
 }

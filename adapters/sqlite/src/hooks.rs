@@ -1,0 +1,73 @@
+//! The hooks by which a connection is watched.
+//!
+//! The authorizer notices what a holder's statements do, and the others notice, by being missing, that a holder set its own.
+//! Owns neither the record (`watch.rs`) nor what a pragma does (`pragmas.rs`).
+
+use crate::pragmas;
+use crate::watch::{Phase, Trace, Watch, trace_of};
+use rusqlite::hooks::{Action, AuthAction, AuthContext, Authorization};
+use rusqlite::{Connection, Result};
+use std::sync::{Arc, Weak};
+
+/// The user's, which is asked before each action of a holder.
+pub(crate) type Authorizer = Arc<dyn Fn(AuthContext<'_>) -> Authorization + Send + Sync>;
+
+/// Sets all hooks of `conn`, in place of whatever it has. Each keeps one reference to `watch`. What is returned lives as long as
+/// the authorizer. The prepared statements of `conn` are prepared anew when they next run.
+pub(crate) fn install(conn: &Connection, watch: &Arc<Watch>, user: Option<&Authorizer>) -> Result<Weak<()>> {
+    let alive = Arc::new(());
+    let in_place = Arc::downgrade(&alive);
+    let (seen, user) = (Arc::clone(watch), user.cloned());
+    conn.authorizer(Some(move |context: AuthContext<'_>| {
+        let _ = &alive;
+        authorize(&seen, user.as_ref(), &context)
+    }))?;
+
+    // These do nothing; they are there to be missed. The progress handler is due after so many steps that it never runs,
+    // and the one for rows costs some nanoseconds a row.
+    let kept = Arc::clone(watch);
+    conn.commit_hook(Some(move || {
+        let _ = &kept;
+        false
+    }))?;
+    let kept = Arc::clone(watch);
+    conn.rollback_hook(Some(move || {
+        let _ = &kept;
+    }))?;
+    let kept = Arc::clone(watch);
+    conn.progress_handler(
+        i32::MAX,
+        Some(move || {
+            let _ = &kept;
+            false
+        }),
+    )?;
+    let kept = Arc::clone(watch);
+    conn.update_hook(Some(move |_: Action, _: &str, _: &str, _: i64| {
+        let _ = &kept;
+    }))?;
+    Ok(in_place)
+}
+
+/// Records what a statement will do to the session, unless it is the adapter's own or is refused.
+fn authorize(watch: &Watch, user: Option<&Authorizer>, context: &AuthContext<'_>) -> Authorization {
+    let verdict = match watch.phase() {
+        Phase::Ours => return Authorization::Allow,
+        Phase::Opening => Authorization::Allow,
+        Phase::Lent if sets_the_process(context) => Authorization::Deny,
+        Phase::Lent => user.map_or(Authorization::Allow, |user| user(*context)),
+    };
+    let trace = trace_of(context);
+    if trace != Trace::NONE && verdict != Authorization::Deny {
+        watch.mark(trace);
+    }
+    verdict
+}
+
+/// Would this change more than the session, for all connections of the process?
+fn sets_the_process(context: &AuthContext<'_>) -> bool {
+    matches!(
+        context.action,
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) } if pragmas::is_of_the_process(pragma_name)
+    )
+}

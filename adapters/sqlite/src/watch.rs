@@ -1,0 +1,155 @@
+//! The record of one connection: who uses it, and what has been done to its session.
+//!
+//! Shared by the tracker and the hooks. Owns what an action that SQLite reports means for the session.
+
+use crate::pragmas;
+use crate::pragmas::Effect;
+use rusqlite::hooks::{AuthAction, AuthContext};
+use std::fmt;
+use std::ops::{BitOr, Not};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// The record. New, it is in the phase [`Opening`](Phase::Opening).
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// A set of [`Trace`]s.
+    traces: AtomicU64,
+    /// A [`Phase`].
+    phase: AtomicU8,
+}
+
+impl Watch {
+    pub(crate) fn mark(&self, trace: Trace) {
+        self.traces.fetch_or(trace.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn traces(&self) -> Trace {
+        Trace(self.traces.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn forget(&self) {
+        self.traces.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Opening,
+            1 => Phase::Ours,
+            _ => Phase::Lent,
+        }
+    }
+}
+
+/// Who uses the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// `with_init`: recorded, so that its choices are seen; nothing is forbidden.
+    Opening = 0,
+    /// The adapter: not recorded, and the user's authorizer is not asked.
+    Ours = 1,
+    /// A holder: recorded, and the user's authorizer is asked.
+    Lent = 2,
+}
+
+/// A set of things done to a session. The low bits stand for the rows of [`pragmas::SETTINGS`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trace(u64);
+
+impl Trace {
+    pub(crate) const NONE: Self = Self(0);
+    /// A setting made through the driver's methods, which are always all put back.
+    pub(crate) const SETTING: Self = Self(1 << 63);
+    /// Something in the `temp` schema was created or dropped.
+    pub(crate) const TEMPORARY: Self = Self(1 << 62);
+    /// A database was attached or detached.
+    pub(crate) const ATTACHED: Self = Self(1 << 61);
+    /// The journal mode was set, perhaps to what it was.
+    pub(crate) const JOURNAL: Self = Self(1 << 60);
+    /// Something that cannot be undone: the connection must go.
+    pub(crate) const LASTING: Self = Self(1 << 59);
+    /// The busy time-out, or a handler in its place.
+    pub(crate) const BUSY: Self = Self(1 << 58);
+    /// Automatic checkpoints, or a WAL hook in their place.
+    pub(crate) const CHECKPOINTS: Self = Self(1 << 57);
+    /// A hook was set through a method of the pooled connection.
+    pub(crate) const HOOK: Self = Self(1 << 56);
+    /// All that can be undone, for when nothing is known.
+    pub(crate) const ANYTHING: Self = Self(!Self::LASTING.0);
+
+    /// The pragma in this row of [`pragmas::SETTINGS`].
+    pub(crate) const fn pragma(row: usize) -> Self {
+        assert!(row < 56);
+        Self(1 << row)
+    }
+
+    pub(crate) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl BitOr for Trace {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl Not for Trace {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        Self(!self.0)
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+/// What a statement will leave behind.
+pub(crate) fn trace_of(context: &AuthContext<'_>) -> Trace {
+    match context.action {
+        AuthAction::Pragma { pragma_value: None, .. } => Trace::NONE,
+        AuthAction::Pragma { pragma_name, .. } => match pragmas::effect(pragma_name) {
+            Effect::Nothing => Trace::NONE,
+            Effect::Setting(row) => Trace::pragma(row),
+            Effect::BusyTimeout => Trace::BUSY,
+            Effect::Checkpoints => Trace::CHECKPOINTS,
+            Effect::JournalMode => Trace::JOURNAL,
+            Effect::Lasting => Trace::LASTING,
+        },
+        AuthAction::Attach { .. } | AuthAction::Detach { .. } => Trace::ATTACHED,
+        AuthAction::CreateTempIndex { .. }
+        | AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempView { .. }
+        | AuthAction::DropTempIndex { .. }
+        | AuthAction::DropTempTable { .. }
+        | AuthAction::DropTempTrigger { .. }
+        | AuthAction::DropTempView { .. } => Trace::TEMPORARY,
+        AuthAction::Function { function_name }
+            if ["load_extension", "fts3_tokenizer"].iter().any(|name| function_name.eq_ignore_ascii_case(name)) =>
+        {
+            Trace::LASTING
+        }
+        // `ATTACH` of an expression has no file name while it is prepared, and comes as this, with its code.
+        AuthAction::Unknown { code: rusqlite::ffi::SQLITE_ATTACH | rusqlite::ffi::SQLITE_DETACH, .. } => {
+            Trace::ATTACHED
+        }
+        AuthAction::Unknown { .. } => Trace::LASTING,
+        AuthAction::Read { .. } | AuthAction::Select | AuthAction::Function { .. } => Trace::NONE,
+        // Renaming a table looks through the temporary schema for mentions of it.
+        AuthAction::Update { table_name: "sqlite_temp_master", .. } => Trace::NONE,
+        // `CREATE TABLE temp.t` is not reported as a temporary table, but with the name of its schema.
+        _ if context.database_name == Some("temp") => Trace::TEMPORARY,
+        _ => Trace::NONE,
+    }
+}
