@@ -4,6 +4,7 @@
 
 use crate::connection::Connection;
 use crate::connector::Connector;
+use crate::schema::SchemaChanges;
 use crate::tap::Tap;
 use crate::tokens::Tokens;
 use cabrank::{AbortHandle, Limit};
@@ -88,7 +89,7 @@ impl AbortHandle for PostgresAbortHandle {
 /// Opens a second connection by the way of the first, and waits until the server has closed it: by then the signal has been
 /// sent.
 fn cancel(token: &postgres::CancelToken, connector: &Connector, deadline: Option<Instant>) -> Result<(), Error> {
-    let tap = Arc::new(Tap::new());
+    let tap = Arc::new(Tap::new(SchemaChanges::default()));
     tap.socket.linger();
     token.cancel_query(Connector { tap, deadline, ..connector.clone() })
 }

@@ -44,8 +44,11 @@ impl Connection {
     /// While the session is not as it was at the beginning of the loan (a setting, a temporary table), and in a transaction
     /// after `SET LOCAL`, what is prepared is not kept: it may mean something else to the next holder.
     ///
-    /// After the schema has changed the server may refuse a statement with SQLSTATE `0A000` ("cached plan must not change
-    /// result type"): see [`clear_statement_cache`](Self::clear_statement_cache).
+    /// After the schema has changed the server may refuse a statement that it prepared before: "cached plan must not change
+    /// result type" (`0A000`), "cache lookup failed" (`XX000`), or a type that does not fit. The first such error on any
+    /// connection of the manager has all of them prepare anew, so that it costs one error at most. The first two mean
+    /// [`Fault::Retry`](cabrank::Fault::Retry): `pool.transaction().retries(1)` passes over them. (Over a Unix socket the
+    /// error must reach the pool, by `run`, a transaction or `report_error`.)
     ///
     /// # Errors
     ///

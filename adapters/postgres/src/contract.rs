@@ -54,7 +54,11 @@ impl Manager for PostgresManager {
         drop((statements, tap));
     }
 
+    /// Where nothing is read along, this is where a change of the schema shows.
     fn fault(&self, error: &Error) -> Fault {
+        if fault::is_stale(error) {
+            self.changes.noticed();
+        }
         fault::fault(error)
     }
 

@@ -32,6 +32,11 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
+/// What the last holder did, and no reset undoes.
+pub(crate) fn lasting(what: &'static str) -> Error {
+    provoke(io::Error::other(what))
+}
+
 /// "error communicating with the server", with `cause` as its source.
 pub(crate) fn provoke(cause: io::Error) -> Error {
     let mut config = tokio_postgres::Config::new();

@@ -22,6 +22,7 @@ mod connection;
 mod statements;
 
 // What its holders do to the session.
+mod schema;
 mod sql;
 mod tokens;
 mod tracker;

@@ -4,6 +4,7 @@
 
 use crate::connector::{Tls, erase};
 use crate::error::BoxError;
+use crate::schema::SchemaChanges;
 use crate::source::{Source, from_libpq_env};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Config, Error, Socket};
@@ -24,6 +25,8 @@ pub struct PostgresManager {
     /// `None` until chosen: none behind a transaction pooler.
     pub(crate) statement_cache: Option<usize>,
     pub(crate) transaction_pooler: bool,
+    /// Shared by all connections.
+    pub(crate) changes: SchemaChanges,
 }
 
 impl PostgresManager {
@@ -97,7 +100,8 @@ impl PostgresManager {
     }
 
     /// How many statements each connection keeps for [`Connection::prepare_cached`](crate::Connection::prepare_cached).
-    /// Default: 100, and none behind a transaction pooler; zero keeps none.
+    /// Default: 100, and none behind a transaction pooler; zero keeps none. Their texts have at most 1 MiB together, and texts
+    /// beyond 32 KiB are not kept: a server needs many times that for its statements.
     pub fn statement_cache(mut self, capacity: usize) -> Self {
         self.statement_cache = Some(capacity);
         self
@@ -114,7 +118,14 @@ impl PostgresManager {
     }
 
     fn from_source(source: Source, tls: Arc<dyn Tls>) -> Self {
-        Self { source, tls, application_name: None, statement_cache: None, transaction_pooler: false }
+        Self {
+            source,
+            tls,
+            application_name: None,
+            statement_cache: None,
+            transaction_pooler: false,
+            changes: SchemaChanges::default(),
+        }
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn open(manager: &PostgresManager, limit: Option<&Limit>) -> Result<C
     resolve(&mut config, limit)?;
     fill_in(&mut config, manager, limit);
 
-    let tap = Arc::new(Tap::new());
+    let tap = Arc::new(Tap::new(manager.changes.clone()));
     let connector = Connector {
         tls: Arc::clone(&manager.tls),
         mode: config.get_ssl_mode(),
@@ -74,7 +74,7 @@ fn open_untapped(manager: &PostgresManager, mut config: Config, limit: Option<&L
         tls: Arc::clone(&manager.tls),
         mode: SslMode::Require,
         negotiation: SslNegotiation::Direct,
-        tap: Arc::new(Tap::new()),
+        tap: Arc::new(Tap::new(manager.changes.clone())),
         deadline: None,
     };
     let client = config.connect(connector.clone())?;
@@ -84,7 +84,7 @@ fn open_untapped(manager: &PostgresManager, mut config: Config, limit: Option<&L
 fn wrap(manager: &PostgresManager, client: Client, connector: Connector, tap: Option<Arc<Tap>>) -> Connection {
     // Behind a transaction pooler a statement may be gone with the session that knew it.
     let usual = if manager.transaction_pooler { 0 } else { 100 };
-    let statements = Statements::new(manager.statement_cache.unwrap_or(usual));
+    let statements = Statements::new(manager.statement_cache.unwrap_or(usual), manager.changes.clone());
     let tokens = Arc::default();
     Connection { client, statements, tap, connector, tokens, transaction_pooler: manager.transaction_pooler }
 }

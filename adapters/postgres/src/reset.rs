@@ -4,6 +4,7 @@
 //! itself has prepared and goes on using, which breaks the connection for good.
 
 use crate::connection::Connection;
+use crate::error::lasting;
 use cabrank::SessionState;
 use postgres::error::SqlState;
 use postgres::{Error, SimpleQueryMessage};
@@ -39,25 +40,35 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<(), Error> {
 }
 
 /// Frees the statements that SQL's own PREPARE has made, be it within a function: no command frees those and leaves the
-/// driver's. One that bears such a name as the driver gives stands where one of the driver's was.
+/// driver's. Those that the driver goes on using must all be there: not gone, and no other in their place.
 fn deallocate(conn: &mut Connection, answer: &[SimpleQueryMessage]) -> Result<(), Error> {
-    let names = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.try_get("cabrank_prepared_by_sql").ok().flatten(),
-        _ => None,
-    });
-    let names: Vec<&str> = names.collect();
-    if names.iter().any(|name| name.strip_prefix('s').is_some_and(|number| number.parse::<u64>().is_ok())) {
-        conn.clear_statement_cache();
-        if let Some(tap) = conn.tap() {
-            tap.tracker().forgotten();
+    let (mut frees, mut drivers) = (Vec::new(), 0);
+    for message in answer {
+        let SimpleQueryMessage::Row(row) = message else { continue };
+        let Some(count) = row.try_get("cabrank_count").ok().flatten() else { continue };
+        match row.get("cabrank_prepared") {
+            Some(name) if is_drivers(name) => {
+                return Err(lasting("the last holder gave a statement one of the driver's names"));
+            }
+            Some(name) => frees.push(format!("DEALLOCATE \"{}\"", name.replace('"', "\"\""))),
+            None => drivers = count.parse().unwrap_or(0),
         }
     }
-    let frees: Vec<_> = names.iter().map(|name| format!("DEALLOCATE \"{}\"", name.replace('"', "\"\""))).collect();
+    let known = conn.tap().map_or(conn.statements.len(), |tap| tap.tracker().prepared());
+    if drivers < known {
+        return Err(lasting("the last holder took away statements of the driver's"));
+    }
     if frees.is_empty() { Ok(()) } else { conn.client.batch_execute(&frees.join(";")) }
+}
+
+/// As the driver numbers its statements.
+fn is_drivers(name: &str) -> bool {
+    name.strip_prefix('s').is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 /// The role first, for what follows is done with its rights. The locks are released whether there are any or not: looking
 /// would cost the same.
 const REST: &str = "; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP; \
-    SELECT name AS cabrank_prepared_by_sql FROM pg_catalog.pg_prepared_statements WHERE from_sql";
+    SELECT CASE WHEN from_sql THEN name END AS cabrank_prepared, count(*) AS cabrank_count \
+    FROM pg_catalog.pg_prepared_statements GROUP BY 1";

@@ -1,12 +1,21 @@
 //! The prepared statements that a connection keeps, by their text.
+//!
+//! Bounded by their number and by their texts' length, for a server needs many times the text's memory for its statement. One
+//! that goes is closed at the server.
 
+use crate::schema::SchemaChanges;
 use postgres::Statement;
 use std::collections::HashMap;
 
 pub(crate) struct Statements {
     capacity: usize,
     kept: HashMap<String, Kept>,
+    /// The length of all texts, in bytes.
+    length: usize,
     clock: u64,
+    changes: SchemaChanges,
+    /// How many of the changes had been noticed when the oldest of these was prepared.
+    seen: u64,
 }
 
 struct Kept {
@@ -15,34 +24,52 @@ struct Kept {
 }
 
 impl Statements {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, kept: HashMap::new(), clock: 0 }
+    pub(crate) fn new(capacity: usize, changes: SchemaChanges) -> Self {
+        let seen = changes.count();
+        Self { capacity, kept: HashMap::new(), length: 0, clock: 0, changes, seen }
     }
 
     pub(crate) fn find(&mut self, sql: &str) -> Option<Statement> {
         self.clock += 1;
+        let changes = self.changes.count();
+        if self.seen != changes {
+            self.clear();
+            self.seen = changes;
+        }
         let kept = self.kept.get_mut(sql)?;
         kept.last_used = self.clock;
         Some(kept.statement.clone())
     }
 
-    /// Keeps it in place of the one that was not used for longest, if there is no room.
+    /// Keeps it in place of those that were not used for longest, if there is no room.
     pub(crate) fn keep(&mut self, sql: &str, statement: &Statement) {
-        if self.capacity == 0 {
+        if self.capacity == 0 || sql.len() > LONGEST_TEXT {
             return;
         }
-        if self.kept.len() >= self.capacity {
+        while self.kept.len() >= self.capacity || self.length + sql.len() > LONGEST_TEXTS {
             let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.last_used).map(|(sql, _)| sql.clone());
-            oldest.and_then(|sql| self.kept.remove(&sql));
+            let Some(oldest) = oldest else { break };
+            self.length -= oldest.len();
+            self.kept.remove(&oldest);
         }
-        self.kept.insert(sql.to_owned(), Kept { statement: statement.clone(), last_used: self.clock });
+        let kept = Kept { statement: statement.clone(), last_used: self.clock };
+        if self.kept.insert(sql.to_owned(), kept).is_none() {
+            self.length += sql.len();
+        }
     }
 
     pub(crate) fn clear(&mut self) {
         self.kept.clear();
+        self.length = 0;
     }
 
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }
 }
+
+/// Of one statement, in bytes. Longer ones are lists of values, generated for one use.
+const LONGEST_TEXT: usize = 32 * 1024;
+
+/// Of all together.
+const LONGEST_TEXTS: usize = 1024 * 1024;

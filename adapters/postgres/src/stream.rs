@@ -65,7 +65,7 @@ impl AsyncRead for Tapped {
         let outcome = ready!(self.read_untapped(cx, buf));
         let came = &buf.filled()[before..];
         match &outcome {
-            Ok(()) if !came.is_empty() => self.tap.tracker().read(came),
+            Ok(()) if !came.is_empty() => self.tap.read(came),
             Ok(()) if buf.remaining() == 0 => {}
             _ => self.tap.socket.end(),
         }

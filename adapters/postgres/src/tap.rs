@@ -2,6 +2,7 @@
 //!
 //! Who polls is `stream.rs`; what the record says of the session is for `tracker` to judge.
 
+use crate::schema::SchemaChanges;
 use crate::socket::SocketState;
 use crate::tracker::{End, Tracker};
 use cabrank::SessionState;
@@ -11,11 +12,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) struct Tap {
     pub(crate) socket: SocketState,
     tracker: Mutex<Tracker>,
+    changes: SchemaChanges,
 }
 
 impl Tap {
-    pub(crate) fn new() -> Self {
-        Self { socket: SocketState::default(), tracker: Mutex::new(Tracker::new()) }
+    pub(crate) fn new(changes: SchemaChanges) -> Self {
+        Self { socket: SocketState::default(), tracker: Mutex::new(Tracker::new()), changes }
+    }
+
+    /// These bytes have come from the server.
+    pub(crate) fn read(&self, bytes: &[u8]) {
+        let mut tracker = self.tracker();
+        tracker.read(bytes);
+        if tracker.takes_stale() {
+            self.changes.noticed();
+        }
     }
 
     /// Another attempt to connect begins, at the next address: what the last one's stream showed is void. An abort stays.

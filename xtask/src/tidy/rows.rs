@@ -58,7 +58,10 @@ const ADAPTERS: Table = Table {
         // What stands between a driver and its socket.
         (Mates::Acyclic, &["connector", "stream", "tap"]),
         // What a session was, and what its holders may have left in it.
-        (Mates::Acyclic, &["tracker", "hooks", "watch", "tokens", "health", "questions", "baseline", "identity"]),
+        (
+            Mates::Acyclic,
+            &["tracker", "hooks", "watch", "schema", "tokens", "health", "questions", "baseline", "identity"],
+        ),
         // What a pragma does to a session.
         (Mates::Apart, &["pragmas"]),
         // What a text does to a session.

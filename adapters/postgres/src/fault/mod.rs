@@ -12,6 +12,7 @@ use std::{io, iter};
 /// | error                                                       | fault       | because                                          |
 /// |-------------------------------------------------------------|-------------|--------------------------------------------------|
 /// | 40001, 40P01                                                | Retry       | serialization failure, deadlock                  |
+/// | a prepared statement is gone or outdated: [`is_stale`]      | Retry       | it is prepared anew                              |
 /// | 53300                                                       | Capacity    | too many connections, at the server or this role |
 /// | 57P03                                                       | Unavailable | the server is starting or stopping               |
 /// | 28P01, 28000, 3D000                                         | Permanent   | password, role, database: nothing heals by itself|
@@ -24,8 +25,23 @@ use std::{io, iter};
 /// | all others: SQL, parameters, columns, types, row count      | Statement   | the statement failed, the connection is well     |
 pub(crate) fn fault(error: &Error) -> Fault {
     match error.as_db_error() {
+        Some(_) if is_stale(error) => Fault::Retry,
         Some(refusal) => of_server(refusal.code().code(), ends_session(refusal), refusal.message()),
         None => of_driver(error),
+    }
+}
+
+/// Is it a prepared statement that the server has forgotten, or that the schema has left behind?
+pub(crate) fn is_stale(error: &Error) -> bool {
+    let Some(error) = error.as_db_error().filter(|error| !ends_session(error)) else { return false };
+    match error.code().code() {
+        // There is none of that name, or another.
+        "26000" | "42P05" => true,
+        // "cached plan must not change result type", in any language.
+        "0A000" => error.routine() == Some("RevalidateCachedQuery"),
+        // A type, function or table that it uses was dropped: internal errors are not translated.
+        "XX000" => OUTDATED.iter().any(|text| error.message().starts_with(text)),
+        _ => false,
     }
 }
 
@@ -111,6 +127,8 @@ const REFUSED: &[&str] = &[
     "58P01", // A library that is to be loaded first.
     "P0",    // A log-in trigger that raises an error.
 ];
+
+const OUTDATED: &[&str] = &["cache lookup failed for ", "could not open relation with OID "];
 
 /// As `rustls` and OpenSSL spell them, in lower case.
 const ALERTS: &[&str] = &[

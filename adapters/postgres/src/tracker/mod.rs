@@ -7,8 +7,10 @@ use crate::sql;
 use crate::sql::{Effect, is_harmless_tag};
 use crate::wire::{Answer, Answers, Request, Requests};
 use cabrank::SessionState;
-use std::collections::{HashMap, VecDeque};
+use prepared::Prepared;
+use std::collections::VecDeque;
 
+mod prepared;
 #[cfg(test)]
 mod proptests;
 #[cfg(test)]
@@ -28,14 +30,17 @@ pub(crate) struct Tracker {
     confused: bool,
     /// A direction cannot be read any more.
     garbled: bool,
-    /// Something other than `Close` was written since the last `Sync`.
-    asked: bool,
+    /// What was written since the last `Sync`.
+    asked: Asked,
+    /// The statement that was bound last fits the schema.
+    bound: bool,
+    /// A statement did not fit the schema, or was gone.
+    stale: bool,
     /// The status in the last `ReadyForQuery`.
     status: u8,
     /// What has been done to the session since it was taken for clean.
     effect: Effect,
-    /// Prepared statements by name: what running them does. One whose name is missing may do anything.
-    statements: HashMap<Box<[u8]>, Effect>,
+    prepared: Prepared,
     pid: Option<i32>,
     end: Option<End>,
 }
@@ -58,9 +63,22 @@ enum Pending {
     Simple,
     /// The end of what was asked since the last one.
     Sync,
+    /// The same, where a statement that was prepared before is run.
+    Run,
     /// A `Sync` with nothing but `Close` before it, as the driver sends for each statement it lets go of, often when its
     /// holder has the last answer already. Whatever the server says to it, the session stays as it was.
     Closing,
+}
+
+/// What was asked since the last `Sync`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Asked {
+    /// Nothing, or that statements be closed.
+    #[default]
+    Nothing,
+    /// A statement that was prepared before is run.
+    Run,
+    Anything,
 }
 
 impl Tracker {
@@ -70,13 +88,15 @@ impl Tracker {
             server: Answers::new(),
             waiting: VecDeque::new(),
             swallowed: false,
-            asked: false,
+            asked: Asked::Nothing,
+            bound: false,
+            stale: false,
             copying: false,
             confused: false,
             garbled: false,
             status: 0,
             effect: Effect::None,
-            statements: HashMap::new(),
+            prepared: Prepared::default(),
             pid: None,
             end: None,
         }
@@ -119,12 +139,13 @@ impl Tracker {
     /// The session as it is now is clean.
     pub(crate) fn start_tracking(&mut self) {
         self.effect = Effect::None;
-        self.statements.remove(&b""[..]);
+        self.prepared.close(b"");
     }
 
     /// The driver has just had the answer to its last request, so all others have been answered too.
     pub(crate) fn all_answered(&mut self) {
         self.waiting.clear();
+        self.prepared.passed_over();
         (self.confused, self.copying, self.swallowed) = (false, false, false);
     }
 
@@ -138,6 +159,16 @@ impl Tracker {
         self.end = self.end.or(Some(End::Forgotten));
     }
 
+    /// Has a statement turned out stale since this was last asked?
+    pub(crate) fn takes_stale(&mut self) -> bool {
+        std::mem::take(&mut self.stale)
+    }
+
+    /// How many statements the server must have under names that the driver gave.
+    pub(crate) fn prepared(&self) -> usize {
+        self.prepared.count()
+    }
+
     pub(crate) fn end(&self) -> Option<End> {
         self.end
     }
@@ -147,7 +178,7 @@ impl Tracker {
     }
 
     fn request(&mut self, request: &Request<'_>) {
-        let closes = match *request {
+        let asked = match *request {
             Request::Startup => return self.expect(Pending::Startup),
             Request::Query(text) => {
                 self.does(text.map_or(Effect::Session, sql::effect));
@@ -160,42 +191,32 @@ impl Tracker {
             Request::Sync => {
                 let asked = std::mem::take(&mut self.asked);
                 if !std::mem::take(&mut self.swallowed) {
-                    self.expect(if asked { Pending::Sync } else { Pending::Closing });
+                    self.expect(match asked {
+                        Asked::Nothing => Pending::Closing,
+                        Asked::Run => Pending::Run,
+                        Asked::Anything => Pending::Sync,
+                    });
                 }
                 return;
             }
             Request::Parse { name, text } => {
-                // A name too long to keep: a `Bind` of it finds none.
-                if let Some(name) = name {
-                    self.parse(name, text);
-                }
-                false
+                self.prepared.parse(name, text);
+                Asked::Anything
             }
             Request::Bind(name) => {
-                let effect = name.and_then(|name| self.statements.get(name));
-                self.does(effect.copied().unwrap_or(Effect::Session));
-                false
+                self.does(self.prepared.effect(name));
+                if self.asked == Asked::Nothing { Asked::Run } else { self.asked }
             }
             Request::Close(name) => {
                 if let Some(name) = name {
-                    self.statements.remove(name);
+                    self.prepared.close(name);
                 }
-                true
+                self.asked
             }
-            Request::Other => false,
+            Request::Other if self.asked == Asked::Run => Asked::Run,
+            Request::Other => Asked::Anything,
         };
-        self.asked |= !closes;
-    }
-
-    /// The verdict stays with the name until it is closed. A second `Parse` of a name can only make it worse, for the
-    /// server may pass over it and keep the first.
-    fn parse(&mut self, name: &[u8], text: Option<&[u8]>) {
-        let effect = text.map_or(Effect::Session, sql::effect);
-        if let Some(verdict) = self.statements.get_mut(name) {
-            *verdict = effect.max(*verdict);
-        } else if self.statements.len() < MOST_STATEMENTS {
-            self.statements.insert(name.into(), effect);
-        }
+        self.asked = asked;
     }
 
     fn does(&mut self, effect: Effect) {
@@ -214,7 +235,7 @@ impl Tracker {
         match *answer {
             Answer::ReadyForQuery(status) => {
                 self.confused |= self.waiting.pop_front().is_none();
-                self.copying = false;
+                (self.copying, self.bound) = (false, false);
                 self.status = status;
                 if self.status == b'I' && self.effect == Effect::Transaction {
                     self.effect = Effect::None;
@@ -231,19 +252,30 @@ impl Tracker {
             Answer::CopyIn => {
                 self.copying = true;
                 match self.waiting.front() {
-                    Some(Pending::Sync | Pending::Closing) => drop(self.waiting.pop_front()),
+                    Some(Pending::Sync | Pending::Run | Pending::Closing) => drop(self.waiting.pop_front()),
                     Some(Pending::Simple) => self.end = self.end.or(Some(End::StrayCopy)),
                     Some(Pending::Startup) => self.confused = true,
                     None => self.swallowed = true,
                 }
             }
+            Answer::ParseComplete => self.prepared.parsed(),
+            Answer::BindComplete => self.bound = true,
             Answer::ParameterStatus => self.does(Effect::Session),
             Answer::BackendKeyData(pid) => self.pid = pid,
             Answer::Error { code, fatal: true } => self.end = Some(End::Fatal(code)),
-            // No such prepared statement: one of the driver's, for all that is known.
-            Answer::Error { code, .. } if &code == b"26000" => self.forgotten(),
-            Answer::Error { .. } | Answer::Other => {}
+            Answer::Error { code, .. } => self.error(&code),
+            Answer::Other => {}
         }
+    }
+
+    fn error(&mut self, code: &[u8; 5]) {
+        self.prepared.passed_over();
+        // No such prepared statement: one of the driver's, for all that is known.
+        if code == b"26000" {
+            self.forgotten();
+        }
+        let run = self.waiting.front() == Some(&Pending::Run) && !self.bound;
+        self.stale |= code == b"26000" || run && is_of_schema(code);
     }
 
     #[cfg(test)]
@@ -252,7 +284,10 @@ impl Tracker {
     }
 }
 
-/// More than this and what comes on top is taken for harmful.
-const MOST_STATEMENTS: usize = 10_000;
+/// Can this be what a schema that has changed has to say to a statement that is to be bound? Rights do not count: the statement
+/// is as good as a new one.
+fn is_of_schema(code: &[u8; 5]) -> bool {
+    code == b"0A000" || code == b"XX000" || code.starts_with(b"42") && code != b"42501"
+}
 
 const MOST_WAITING: usize = 10_000;

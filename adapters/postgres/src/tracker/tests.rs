@@ -188,3 +188,41 @@ fn an_answer_to_nothing_and_an_impossible_length_make_the_session_unknown() {
     talk.0.start_tracking();
     assert_eq!(talk.session(), Unknown, "for ever");
 }
+
+#[test]
+fn a_statement_is_stale_if_the_server_refuses_to_bind_it_for_the_schemas_sake() {
+    let error = |code: &str| format!("SERROR\0VERROR\0C{code}\0\0").into_bytes();
+    for (code, stale) in [
+        ("0A000", true),
+        ("XX000", true),
+        ("42883", true),
+        ("42804", true),
+        ("26000", true),
+        ("42501", false),
+        ("22P02", false),
+        ("57014", false),
+    ] {
+        let mut talk = Talk::new();
+        talk.prepare("s1", "SELECT 1").execute("s1").read(b'E', &error(code)).read(b'Z', b"I");
+        assert_eq!((talk.0.takes_stale(), talk.0.takes_stale()), (stale, false), "{code}");
+    }
+    let mut talk = Talk::new();
+    talk.prepare("s1", "SELECT f()").execute("s1").read(b'2', b"").read(b'E', &error("42883")).read(b'Z', b"I");
+    assert!(!talk.0.takes_stale(), "the function's own error");
+    talk.wrote(b'P', b"s2\0no SQL\0\0\0").wrote(b'S', b"").read(b'E', &error("42601")).read(b'Z', b"I");
+    talk.wrote(b'Q', b"SELECT f()\0").read(b'E', &error("42883")).read(b'Z', b"I");
+    assert!(!talk.0.takes_stale(), "these were never prepared");
+    talk.execute("s1").read(b'E', &error("0A000")).read(b'Z', b"I");
+    assert!(talk.0.takes_stale(), "what was bound before counts no more");
+}
+
+#[test]
+fn the_statements_that_the_server_has_are_counted() {
+    let mut talk = Talk::new();
+    talk.prepare("s1", "SELECT 1").prepare("s2", "SELECT 2").prepare("", "SELECT 3");
+    talk.wrote(b'P', b"s3\0no SQL\0\0\0").wrote(b'S', b"").read(b'E', b"SERROR\0VERROR\0C42601\0\0").read(b'Z', b"I");
+    assert_eq!(talk.0.prepared(), 2, "one was refused, and one has no name");
+    talk.wrote(b'C', b"Ss1\0").wrote(b'S', b"");
+    assert_eq!(talk.0.prepared(), 1);
+    assert_eq!(talk.prepare("s4", "SELECT 4").0.prepared(), 2, "the answers are told apart");
+}

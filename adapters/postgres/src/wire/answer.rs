@@ -12,6 +12,10 @@ pub(crate) enum Answer<'a> {
         tag: &'a [u8],
         whole: bool,
     },
+    /// A statement has been prepared.
+    ParseComplete,
+    /// A prepared statement fits its parameters, and the schema.
+    BindComplete,
     /// The server waits for the data of a COPY.
     CopyIn,
     /// Some setting is not what it was.
@@ -54,6 +58,8 @@ impl<'a> Answer<'a> {
                 tag: body.split(|&byte| byte == 0).next().unwrap_or_default(),
                 whole: body.contains(&0),
             },
+            b'1' => Self::ParseComplete,
+            b'2' => Self::BindComplete,
             // CopyInResponse, CopyBothResponse.
             b'G' | b'W' => Self::CopyIn,
             b'S' => Self::ParameterStatus,

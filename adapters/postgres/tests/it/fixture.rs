@@ -59,8 +59,8 @@ impl Server {
 
     /// A Unix socket that leads to the server, in a folder of its own, which is there until the caller removes it.
     #[cfg(unix)]
-    pub(crate) fn unix_door(&self) -> (UnixDoor, PathBuf) {
-        let folder = std::env::temp_dir().join(format!("cabrank-{}", std::process::id()));
+    pub(crate) fn unix_door(&self, test: &str) -> (UnixDoor, PathBuf) {
+        let folder = std::env::temp_dir().join(format!("cabrank-{}-{test}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let (host, port) = self.address();
         let door = UnixDoor::open(folder.join(format!(".s.PGSQL.{port}")), (host, port)).expect("a socket");

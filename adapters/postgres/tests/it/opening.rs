@@ -50,7 +50,7 @@ fn names_addresses_and_several_hosts_are_all_tapped(server: Server) {
 
 #[cfg(unix)]
 fn over_a_unix_socket_the_session_is_always_reset(server: Server) {
-    let (_door, folder) = server.unix_door();
+    let (_door, folder) = server.unix_door("opening");
     let mut config = elsewhere(&server);
     config.host_path(&folder);
     let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");
