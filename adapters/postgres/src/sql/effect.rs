@@ -3,6 +3,7 @@
 //! Not a parser: it looks at the tokens (`lexer.rs`) one by one for what could change a session behind the tag of a harmless
 //! command. Where it is in doubt it says so, which costs a reset.
 
+use super::lasting::is_lasting;
 use super::lexer::{CAST, Lexer, Token};
 use super::words::{EXPECTING, PAIRS, VERBS, is_harmless_function, is_keyword};
 
@@ -14,15 +15,17 @@ pub(crate) enum Effect {
     None,
     /// `SET LOCAL`: to the end of the transaction.
     Transaction,
-    /// To the end of the session, or so it may be.
+    /// To the end of the session, or so it may be, unless a reset undoes it.
     Session,
+    /// To the end of the session, and no reset undoes it.
+    Lasting,
 }
 
 /// What running `text` may do. For less than [`Effect::Session`] there must be no `INTO` but that of an `INSERT` or `MERGE`,
 /// no `CREATE` or `EXECUTE`, no `SET` that outlives the transaction, no `pg_settings`, and only calls of functions known to
 /// be harmless.
 pub(crate) fn effect(text: &[u8]) -> Effect {
-    scan(text).unwrap_or(Effect::Session)
+    scan(text).unwrap_or_else(|| if is_lasting(text) { Effect::Lasting } else { Effect::Session })
 }
 
 /// `None` as soon as there is doubt.
@@ -155,9 +158,14 @@ impl<'a> Before<'a> {
             return None;
         }
         let first = !std::mem::replace(&mut self.statement.begun, true);
+        if first && is("do") {
+            return None;
+        }
         let name = Name {
             schema: match self.last {
-                Last::Dot(outer) if outer.schema.is_some() => Some(&b"?"[..]),
+                Last::Dot(outer) if outer.schema.is_some() || outer.quoted && outer.name != b"pg_catalog" => {
+                    Some(&b"?"[..])
+                }
                 Last::Dot(outer) => Some(outer.name),
                 _ => None,
             },

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, and nothing but the text.
 
 mod effect;
+mod lasting;
 mod lexer;
 mod words;
 

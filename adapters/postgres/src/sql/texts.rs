@@ -89,6 +89,9 @@ fn whatever_may_change_a_session_is_not_harmless() {
         "SELECT pg_catalog.set_config/**/('a', 'b', false)",
         "SELECT \"set_config\"('a', 'b', false)",
         "SELECT mine.lower('x')",
+        // In quotes the case of letters counts.
+        "SELECT \"PG_CATALOG\".lower('x')",
+        "SELECT \"pg_Catalog\".\"lower\"('x')",
         "SELECT db.pg_catalog.lower('x')",
         "SELECT of_my_own()",
         "SELECT \"Lower\"('x')",
@@ -98,6 +101,8 @@ fn whatever_may_change_a_session_is_not_harmless() {
         "CREATE TEMP TABLE t AS SELECT 1",
         "EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1",
         "EXECUTE p",
+        "DO $$ BEGIN NULL; END $$",
+        "SELECT 1; do language plpgsql 'BEGIN NULL; END'",
         "UPDATE pg_settings SET setting = 1",
         "UPDATE pg_catalog.\"pg_settings\" SET setting = 1",
         "SET x = 1",

@@ -245,6 +245,9 @@ impl Tracker {
                 if !(whole && is_harmless_tag(tag)) {
                     self.does(Effect::Session);
                 }
+                if tag == b"LOAD" {
+                    self.does(Effect::Lasting);
+                }
                 if tag == b"DISCARD ALL" || tag == b"DEALLOCATE ALL" {
                     self.forgotten();
                 }
@@ -260,7 +263,8 @@ impl Tracker {
             }
             Answer::ParseComplete => self.prepared.parsed(),
             Answer::BindComplete => self.bound = true,
-            Answer::ParameterStatus => self.does(Effect::Session),
+            // What a notification says is for the one who holds the connection when it comes.
+            Answer::ParameterStatus | Answer::Notification => self.does(Effect::Session),
             Answer::BackendKeyData(pid) => self.pid = pid,
             Answer::Error { code, fatal: true } => self.end = Some(End::Fatal(code)),
             Answer::Error { code, .. } => self.error(&code),

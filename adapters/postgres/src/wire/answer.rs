@@ -20,6 +20,7 @@ pub(crate) enum Answer<'a> {
     CopyIn,
     /// Some setting is not what it was.
     ParameterStatus,
+    Notification,
     /// With the process id.
     BackendKeyData(Option<i32>),
     /// `fatal`: the server ends the session.
@@ -63,6 +64,7 @@ impl<'a> Answer<'a> {
             // CopyInResponse, CopyBothResponse.
             b'G' | b'W' => Self::CopyIn,
             b'S' => Self::ParameterStatus,
+            b'A' => Self::Notification,
             b'K' => Self::BackendKeyData(body.first_chunk().map(|pid| i32::from_be_bytes(*pid))),
             b'E' => error(body).unwrap_or(Self::Other),
             _ => Self::Other,

@@ -5,6 +5,7 @@ mod fixture;
 mod closing;
 mod copying;
 mod faults;
+mod lasting;
 mod liveness;
 mod opening;
 mod pooler;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         closing::tests(),
         copying::tests(),
         faults::tests(),
+        lasting::tests(),
         liveness::tests(),
         opening::tests(),
         pooler::tests(),

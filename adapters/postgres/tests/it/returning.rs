@@ -4,7 +4,7 @@ use crate::fixture::{Server, builder, on_server, session_of};
 use cabrank_postgres::Connection;
 use cabrank_postgres::cabrank::SessionPolicy;
 use cabrank_postgres::postgres::fallible_iterator::FallibleIterator;
-use cabrank_testing::{assert_closes_clean, assert_no_leaks};
+use cabrank_testing::{assert_closes_clean, assert_no_leaks, eventually};
 
 type Leave = fn(&mut Connection);
 
@@ -149,6 +149,23 @@ fn notifications_do_not_reach_the_next_holder(server: Server) {
     assert_eq!(conn.notifications().len(), 0);
 }
 
+/// One channel for all holders, heard from the beginning: each has what comes in its own loan.
+fn notifications_on_a_channel_of_on_open_do_not_reach_the_next_holder(server: Server) {
+    let listen = |conn: &mut Connection| conn.batch_execute("LISTEN rumours_for_all");
+    let pool = builder().max_size(1).on_open(listen).build(server.manager()).expect("a pool");
+    for secret in ["of the first", "of the second"] {
+        let mut conn = pool.get().expect("a connection");
+        run(&mut conn, "SELECT 1");
+        assert_eq!(conn.notifications().len(), 0, "before {secret}");
+        server.client().batch_execute(&format!("NOTIFY rumours_for_all, '{secret}'")).expect("a notification");
+        eventually("it has come", || {
+            run(&mut conn, "SELECT 1");
+            conn.notifications().len() == 1
+        });
+    }
+    assert_eq!((pool.stats().opened, pool.stats().resets_failed), (1, 0));
+}
+
 fn what_on_open_prepares_is_prepared_again_after_a_reset(server: Server) {
     let set_up = |conn: &mut Connection| conn.batch_execute("PREPARE mine AS SELECT 7");
     let pool = builder().max_size(1).on_open(set_up).build(server.manager()).expect("a pool");
@@ -183,6 +200,7 @@ cabrank_testing::tests! {
         nothing_left_behind_reaches_the_next_holder,
         a_cached_statement_is_noticed_on_every_loan,
         notifications_do_not_reach_the_next_holder,
+        notifications_on_a_channel_of_on_open_do_not_reach_the_next_holder,
         what_on_open_prepares_is_prepared_again_after_a_reset,
         what_on_open_sets_is_no_trace_of_a_holder,
 }

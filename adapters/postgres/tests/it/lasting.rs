@@ -1,0 +1,92 @@
+//! What no reset undoes costs the connection, and reaches nobody.
+
+use crate::fixture::{Server, on_server};
+use cabrank_postgres::cabrank::CloseReason;
+use cabrank_postgres::postgres::Client;
+use cabrank_testing::{assert_closes_clean, assert_no_leaks};
+
+fn run(client: &mut Client, sql: &str) {
+    client.batch_execute(sql).expect(sql);
+}
+
+/// How many rows a query of the session has.
+fn rows(client: &mut Client, sql: &str) -> usize {
+    client.query(sql, &[]).expect(sql).len()
+}
+
+/// What is done, and the query that finds it in the session, if there is one.
+const LASTING: &[(&str, &str)] = &[
+    (
+        "SELECT dblink_connect('other', 'dbname=' || current_database())",
+        "SELECT 1 WHERE dblink_get_connections() IS NOT NULL",
+    ),
+    ("DO $$ BEGIN PERFORM dblink_connect('dbname=' || current_database()); END $$", ""),
+    (
+        "SELECT pg_create_physical_replication_slot('cabrank_slot', true, true)",
+        "SELECT 1 FROM pg_replication_slots WHERE active_pid = pg_backend_pid()",
+    ),
+    (
+        "SELECT pg_replication_origin_session_setup('cabrank_origin')",
+        "SELECT 1 WHERE pg_replication_origin_session_is_setup()",
+    ),
+    ("SELECT pg_backup_start('cabrank', true)", ""),
+    ("SELECT setseed(0.5)", ""),
+    ("SELECT set_config('seed', '0.5', false)", ""),
+    ("SET seed = 0.5", ""),
+    ("DO $$ BEGIN PERFORM setseed(0.5); END $$", ""),
+    ("LOAD 'auto_explain'", "SELECT 1 FROM pg_settings WHERE name = 'auto_explain.log_nested_statements'"),
+];
+
+fn set_up(server: &Server) {
+    let mut admin = server.client();
+    run(&mut admin, "CREATE EXTENSION IF NOT EXISTS dblink");
+    let create = "SELECT pg_replication_origin_create('cabrank_origin') \
+        WHERE NOT EXISTS (SELECT FROM pg_replication_origin WHERE roname = 'cabrank_origin')";
+    run(&mut admin, create);
+}
+
+fn what_no_reset_undoes_costs_the_connection(server: Server) {
+    set_up(&server);
+    let pool = server.pool(1);
+    for prepared in [false, true] {
+        for &(sql, trace) in LASTING {
+            let mut conn = pool.get().expect("a connection");
+            let pid = conn.backend_pid();
+            if prepared {
+                conn.query(sql, &[]).expect(sql);
+            } else {
+                run(&mut conn, sql);
+            }
+            assert!(trace.is_empty() || rows(&mut conn, trace) == 1, "{sql}: {trace}");
+            drop(conn);
+            let mut next = pool.get().expect("a connection");
+            assert_ne!(next.backend_pid(), pid, "{sql}");
+            assert!(trace.is_empty() || rows(&mut next, trace) == 0, "{sql}: {trace}");
+        }
+    }
+    assert_eq!(pool.stats().closed.by(CloseReason::ResetFailed), 2 * LASTING.len() as u64);
+    assert_no_leaks(&pool);
+    assert_closes_clean(&pool);
+}
+
+/// Only texts that are in doubt are searched.
+fn a_name_in_a_harmless_text_costs_nothing(server: Server) {
+    server.table("named", "seed float8, word text");
+    let pool = server.pool(1);
+    for sql in [
+        "INSERT INTO named VALUES (0.5, 'setseed(0.5)')",
+        "UPDATE named SET seed = random() WHERE word = 'dblink_connect'",
+        "SELECT 'LOAD', seed FROM named -- pg_backup_start",
+    ] {
+        run(&mut pool.get().expect("a connection"), sql);
+    }
+    drop(pool.get().expect("a connection"));
+    let stats = pool.stats();
+    assert_eq!((stats.opened, stats.resets_done, stats.resets_failed), (1, 0, 0));
+}
+
+cabrank_testing::tests! {
+    on_server:
+        what_no_reset_undoes_costs_the_connection,
+        a_name_in_a_harmless_text_costs_nothing,
+}
