@@ -1,6 +1,6 @@
 //! Errors of ours in the driver's clothes, so that users meet one type of error only.
 
-use mysql::Error;
+use mysql::{Error, ServerError};
 use std::io;
 
 /// The connection must be closed.
@@ -11,6 +11,18 @@ pub(crate) fn lasting(why: &str) -> Error {
 /// What came is not the answer to what was asked.
 pub(crate) fn slipped() -> Error {
     lasting("the server's replies have slipped: this one belongs to an earlier command")
+}
+
+/// The server's error, with the reason if it does not know the savepoint any more.
+pub(crate) fn savepoint_gone(error: Error) -> Error {
+    match error {
+        Error::MySqlError(mut error) if error.code == ServerError::ER_SP_DOES_NOT_EXIST as u16 => {
+            error.message += ": the transaction was ended within, by a statement that the server commits by itself (DDL, LOCK TABLES ..), \
+                a COMMIT or a ROLLBACK; what was committed stays, and nothing more is done in this transaction";
+            Error::MySqlError(error)
+        }
+        error => error,
+    }
 }
 
 /// Something that this build cannot do.

@@ -117,6 +117,11 @@ impl Tracker {
         self.under_way
     }
 
+    /// May texts commit by themselves, or have done so?
+    pub(crate) fn is_blind(&self) -> bool {
+        self.blind
+    }
+
     /// Has the session got what no reset takes from it?
     pub(crate) fn is_lasting(&self) -> bool {
         self.lasting

@@ -1,13 +1,14 @@
-//! Transactions: begun with the driver's options, watched like the connection they run on.
+//! Transactions: begun with the driver's options, watched like the connection they run on, nested by savepoints.
 //!
 //! Not the driver's own type, for three reasons. It reports to nobody, so that after a time-out its COMMIT would take
 //! the late reply to an earlier statement for success. After a deadlock it goes on in autocommit. And it panics when a
 //! consistent snapshot meets a dead connection.
 
 use crate::connection::Connection;
+use crate::error::savepoint_gone;
 use crate::manager::MySqlManager;
 use cabrank::Transact;
-use mysql::{AccessMode, Conn, Result, TxOpts};
+use mysql::{AccessMode, Conn, Error, Result, TxOpts};
 use std::fmt;
 use std::ops::Deref;
 
@@ -29,6 +30,8 @@ impl Connection {
 pub struct Transaction<'c> {
     pub(crate) conn: &'c mut Connection,
     open: bool,
+    /// How many savepoints of ours are set around it.
+    depth: u32,
 }
 
 impl<'c> Transaction<'c> {
@@ -47,7 +50,67 @@ impl<'c> Transaction<'c> {
         }
         conn.control(&format!("START TRANSACTION {}", begin.join(", ")))?;
         conn.health.begin();
-        Ok(Self { conn, open: true })
+        Ok(Self { conn, open: true, depth: 0 })
+    }
+
+    /// Runs `work` in a transaction nested in this one, by a savepoint, to any depth: two round trips.
+    ///
+    /// If `work` fails or panics, what it did is undone, and this transaction goes on. Nothing is tried again here: an error that means
+    /// [`Fault::Retry`](cabrank::Fault::Retry), passed on by the closures, has the pool run the whole transaction anew. After a
+    /// deadlock, for which the server rolls back all of it, this transaction does not go on, even if the error is passed over.
+    ///
+    /// ```no_run
+    /// use cabrank_mysql::mysql::{Error, ServerError, prelude::Queryable};
+    /// use cabrank_mysql::{MySqlManager, Pool};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(MySqlManager::from_url("mysql://app:secret@localhost/shop")?)?;
+    ///
+    /// let new = pool.transaction().run(|tx| -> Result<u32, Error> {
+    ///     let mut new = 0;
+    ///     for name in ["red", "blue", "red"] {
+    ///         let added = tx.nested(|tx| tx.exec_drop("INSERT INTO tag VALUES (?)", (name,)));
+    ///         match added {
+    ///             Err(Error::MySqlError(error)) if error.code == ServerError::ER_DUP_ENTRY as u16 => {}
+    ///             added => added.map(|()| new += 1)?,
+    ///         }
+    ///     }
+    ///     Ok(new)
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of `work`, as it is. The driver's, if the savepoint cannot be set (`work` then does not run) or released. Error 1305 means
+    /// that the savepoint is gone: a statement that the server commits by itself (DDL, `LOCK TABLES` ..), or a `COMMIT`, has ended
+    /// the transaction. What that has committed stays; each further command fails with the same error, the commit too.
+    pub fn nested<T, E: From<Error>>(
+        &mut self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut nested = self.savepoint()?;
+        let value = work(&mut nested)?;
+        nested.release()?;
+        Ok(value)
+    }
+
+    fn savepoint(&mut self) -> Result<Transaction<'_>> {
+        let depth = self.depth + 1;
+        self.conn.savepoint("SAVEPOINT", depth)?;
+        if self.conn.tracker.is_blind() {
+            // If something has committed already, no transaction is open, and the server forgets a savepoint at once.
+            self.conn.roll_back_to(depth)?;
+        }
+        Ok(Transaction { conn: self.conn, open: true, depth })
+    }
+
+    fn release(mut self) -> Result<()> {
+        self.conn.prove_replies()?;
+        self.conn.savepoint("RELEASE SAVEPOINT", self.depth)?;
+        self.open = false;
+        Ok(())
     }
 
     /// Commits.
@@ -57,11 +120,7 @@ impl<'c> Transaction<'c> {
     /// The driver's. Also if the server has rolled back before, with the error that the closure passed over. When the connection
     /// is lost nobody knows whether it was done.
     pub fn commit(mut self) -> Result<()> {
-        self.conn.ready()?;
-        if self.conn.may_have_slipped() {
-            // Else a late reply to something that nobody watched would pass for the answer to COMMIT.
-            self.conn.check()?;
-        }
+        self.conn.prove_replies()?;
         self.conn.control("COMMIT")?;
         self.open = false;
         self.conn.health.end();
@@ -91,9 +150,35 @@ impl<'c> Transaction<'c> {
     }
 }
 
+impl Connection {
+    /// Before what ends a transaction: else a late reply to something that nobody watched would pass for the answer.
+    fn prove_replies(&mut self) -> Result<()> {
+        self.ready()?;
+        if self.may_have_slipped() { self.check() } else { Ok(()) }
+    }
+
+    /// If this fails nothing more goes out in the transaction: it holds what should have been undone, or has ended.
+    fn roll_back_to(&mut self, depth: u32) -> Result<()> {
+        let outcome = self.savepoint("ROLLBACK TO SAVEPOINT", depth);
+        if let Err(Error::MySqlError(error)) = &outcome {
+            self.health.presume_rolled_back(error.clone());
+        }
+        outcome
+    }
+
+    fn savepoint(&mut self, command: &str, depth: u32) -> Result<()> {
+        self.control(&format!("{command} cabrank_{depth}")).map_err(savepoint_gone)
+    }
+}
+
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if self.depth > 0 {
+            if self.open {
+                // An error stays with the connection, and meets each further command.
+                let _ = self.conn.roll_back_to(self.depth);
+            }
+        } else if std::thread::panicking() {
             // Nothing is sent while a thread unwinds. The server rolls back when the connection is closed.
             self.conn.health.condemn();
         } else if self.open && self.undo().is_err() {
@@ -130,5 +215,12 @@ impl Transact for MySqlManager {
 
     fn rollback(&self, transaction: Transaction<'_>) -> Result<()> {
         transaction.rollback()
+    }
+
+    fn nested<T, E: From<Error>>(
+        outer: &mut Transaction<'_>,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        outer.nested(work)
     }
 }

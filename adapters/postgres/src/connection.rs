@@ -3,7 +3,6 @@
 //! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
 
 use crate::connector::Connector;
-use crate::sql::Effect;
 use crate::statements::Statements;
 use crate::tap::Tap;
 use crate::tokens::Tokens;
@@ -54,14 +53,7 @@ impl Connection {
     ///
     /// The driver's, if the server does not accept `sql`.
     pub fn prepare_cached(&mut self, sql: &str) -> Result<Statement, Error> {
-        if let Some(statement) = self.statements.find(sql) {
-            return Ok(statement);
-        }
-        let statement = self.client.prepare(sql)?;
-        if self.tap().is_none_or(|tap| tap.tracker().effect() == Effect::None) {
-            self.statements.keep(sql, &statement);
-        }
-        Ok(statement)
+        self.statements.prepare(sql, self.tap.as_deref(), || self.client.prepare(sql))
     }
 
     /// Forgets the statements that [`prepare_cached`](Self::prepare_cached) has kept.

@@ -36,7 +36,7 @@ mod wire;
 pub use abort::CancelToken;
 pub use connection::Connection;
 pub use manager::PostgresManager;
-pub use transaction::TransactionOptions;
+pub use transaction::{Transaction, TransactionOptions};
 pub use {cabrank, postgres};
 
 /// A pool of PostgreSQL connections.

@@ -4,7 +4,9 @@
 //! that goes is closed at the server.
 
 use crate::schema::SchemaChanges;
-use postgres::Statement;
+use crate::sql::Effect;
+use crate::tap::Tap;
+use postgres::{Error, Statement};
 use std::collections::HashMap;
 
 pub(crate) struct Statements {
@@ -29,7 +31,25 @@ impl Statements {
         Self { capacity, kept: HashMap::new(), length: 0, clock: 0, changes, seen }
     }
 
-    pub(crate) fn find(&mut self, sql: &str) -> Option<Statement> {
+    /// Finds the statement of this text, or has it prepared, and keeps it if the session is as it was when the loan began: else the
+    /// text may mean something else to the next holder.
+    pub(crate) fn prepare(
+        &mut self,
+        sql: &str,
+        tap: Option<&Tap>,
+        prepare: impl FnOnce() -> Result<Statement, Error>,
+    ) -> Result<Statement, Error> {
+        if let Some(statement) = self.find(sql) {
+            return Ok(statement);
+        }
+        let statement = prepare()?;
+        if tap.is_none_or(|tap| tap.tracker().effect() == Effect::None) {
+            self.keep(sql, &statement);
+        }
+        Ok(statement)
+    }
+
+    fn find(&mut self, sql: &str) -> Option<Statement> {
         self.clock += 1;
         let changes = self.changes.count();
         if self.seen != changes {
@@ -42,7 +62,7 @@ impl Statements {
     }
 
     /// Keeps it in place of those that were not used for longest, if there is no room.
-    pub(crate) fn keep(&mut self, sql: &str, statement: &Statement) {
+    fn keep(&mut self, sql: &str, statement: &Statement) {
         if self.capacity == 0 || sql.len() > LONGEST_TEXT {
             return;
         }

@@ -1,10 +1,14 @@
-//! Transactions: the driver's own type, and a commit that does not lie.
+//! Transactions: the driver's own, with the connection's statements, nested by savepoints, and a commit that does not lie.
 
 use crate::connection::Connection;
 use crate::manager::PostgresManager;
+use crate::statements::Statements;
+use crate::tap::Tap;
 use cabrank::Transact;
 use postgres::error::SqlState;
-use postgres::{Error, IsolationLevel, Transaction};
+use postgres::{Error, IsolationLevel, Statement};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 /// How a transaction is begun: the options of `pool.transaction()`. What is not set is as the server has it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,6 +43,104 @@ impl TransactionOptions {
     }
 }
 
+/// A transaction of `pool.transaction()`. Derefs to [`postgres::Transaction`].
+pub struct Transaction<'c> {
+    driver: postgres::Transaction<'c>,
+    statements: &'c mut Statements,
+    tap: Option<&'c Tap>,
+    /// How many savepoints of ours are set around it.
+    depth: u32,
+}
+
+impl<'c> Transaction<'c> {
+    /// The driver's own transaction, where a function wants just that.
+    pub fn driver(&mut self) -> &mut postgres::Transaction<'c> {
+        &mut self.driver
+    }
+
+    /// As [`Connection::prepare_cached`], with the same statements: one that this connection has kept costs no round trip.
+    ///
+    /// # Errors
+    ///
+    /// The driver's, if the server does not accept `sql`.
+    pub fn prepare_cached(&mut self, sql: &str) -> Result<Statement, Error> {
+        self.statements.prepare(sql, self.tap, || self.driver.prepare(sql))
+    }
+
+    /// Runs `work` in a transaction nested in this one, by a savepoint, to any depth: two round trips, or three if it fails.
+    ///
+    /// If `work` fails or panics, what it did is undone, and this transaction goes on, also after an error of the server, which
+    /// otherwise refuses all further statements. Nothing is tried again here: an error that means
+    /// [`Fault::Retry`](cabrank::Fault::Retry), passed on by the closures, has the pool run the whole transaction anew.
+    ///
+    /// ```no_run
+    /// use cabrank_postgres::postgres::{Error, NoTls, error::SqlState};
+    /// use cabrank_postgres::{Pool, PostgresManager};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(PostgresManager::from_url("postgres://app:secret@localhost/shop", NoTls)?)?;
+    ///
+    /// let new = pool.transaction().run(|tx| -> Result<u64, Error> {
+    ///     let insert = tx.prepare_cached("INSERT INTO tag VALUES ($1)")?;
+    ///     let mut new = 0;
+    ///     for name in ["red", "blue", "red"] {
+    ///         let added = tx.nested(|tx| tx.execute(&insert, &[&name]));
+    ///         match added {
+    ///             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+    ///             added => new += added?,
+    ///         }
+    ///     }
+    ///     Ok(new)
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of `work`, as it is. The driver's, if the savepoint cannot be set (`work` then does not run) or released: because `work`
+    /// has passed over an error of the server (25P02), or ended the savepoint itself. If what was done cannot be undone, the commit
+    /// of the whole fails.
+    pub fn nested<T, E: From<Error>>(
+        &mut self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let depth = self.depth + 1;
+        let outcome = {
+            let driver = self.driver.savepoint(format!("cabrank_{depth}"))?;
+            let mut nested = Transaction { driver, statements: self.statements, tap: self.tap, depth };
+            work(&mut nested).and_then(|value| nested.driver.commit().map(|()| value).map_err(E::from))
+        };
+        if outcome.is_err() {
+            // The driver rolls back and does not release, and after a release that failed it does neither. If this cannot
+            // be done, the server takes the whole transaction for aborted.
+            let undo = format!("ROLLBACK TO cabrank_{depth}; RELEASE cabrank_{depth}");
+            let _ = self.driver.batch_execute(&undo);
+        }
+        outcome
+    }
+}
+
+impl<'c> Deref for Transaction<'c> {
+    type Target = postgres::Transaction<'c>;
+
+    fn deref(&self) -> &postgres::Transaction<'c> {
+        &self.driver
+    }
+}
+
+impl<'c> DerefMut for Transaction<'c> {
+    fn deref_mut(&mut self) -> &mut postgres::Transaction<'c> {
+        &mut self.driver
+    }
+}
+
+impl fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("depth", &self.depth).finish_non_exhaustive()
+    }
+}
+
 impl Transact for PostgresManager {
     type Transaction<'c> = Transaction<'c>;
     type Options = TransactionOptions;
@@ -54,7 +156,8 @@ impl Transact for PostgresManager {
         if let Some(deferrable) = options.deferrable {
             builder = builder.deferrable(deferrable);
         }
-        builder.start()
+        let driver = builder.start()?;
+        Ok(Transaction { driver, statements: &mut conn.statements, tap: conn.tap.as_deref(), depth: 0 })
     }
 
     /// The server answers `COMMIT` of an aborted transaction with a rollback and no error. A statement in front of it, in
@@ -78,12 +181,19 @@ impl Transact for PostgresManager {
     }
 
     fn rollback(&self, transaction: Transaction<'_>) -> Result<(), Error> {
-        transaction.rollback()
+        transaction.driver.rollback()
+    }
+
+    fn nested<T, E: From<Error>>(
+        outer: &mut Transaction<'_>,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        outer.nested(work)
     }
 }
 
 /// Lets go of a transaction that has ended already, without the ROLLBACK that dropping it would send. It owns nothing else:
-/// two references, and no savepoint's name, for it is the outermost.
+/// references, and no savepoint's name, for it is the outermost.
 fn done(transaction: Transaction<'_>) {
-    std::mem::forget(transaction);
+    std::mem::forget(transaction.driver);
 }

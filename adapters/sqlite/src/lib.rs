@@ -37,7 +37,7 @@ mod fault;
 pub use connection::Connection;
 pub use manager::{JournalMode, SqliteManager};
 pub use pools::{SqlitePools, SqlitePoolsBuilder};
-pub use transaction::TransactionMode;
+pub use transaction::{Transaction, TransactionMode};
 pub use {cabrank, rusqlite};
 
 /// A pool of SQLite connections.

@@ -1,9 +1,13 @@
-//! Transactions: rusqlite's own type, begun so that the first write cannot fail.
+//! Transactions: begun so that the first write cannot fail, and nested by savepoints.
 
 use crate::connection::Connection;
+use crate::error::failure;
 use crate::manager::SqliteManager;
 use cabrank::Transact;
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::{TransactionBehavior, ffi};
+use std::cell::Cell;
+use std::fmt;
+use std::ops::Deref;
 
 /// When a transaction takes the lock for writing: the options of `pool.transaction()`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +28,131 @@ pub enum TransactionMode {
     Exclusive,
 }
 
+/// A transaction of `pool.transaction()`. Derefs to [`rusqlite::Transaction`], and so to [`rusqlite::Connection`]:
+/// `prepare_cached` uses the connection's statements.
+pub struct Transaction<'c>(Scope<'c>);
+
+enum Scope<'c> {
+    Outermost(Outermost<'c>),
+    Nested(Savepoint<'c>),
+}
+
+struct Outermost<'c> {
+    driver: rusqlite::Transaction<'c>,
+    /// A nested transaction that failed could not be undone.
+    spoilt: Cell<bool>,
+}
+
+impl Transaction<'_> {
+    /// Runs `work` in a transaction nested in this one, by a savepoint, to any depth.
+    ///
+    /// If `work` fails or panics, what it did is undone, and this transaction goes on. Nothing is tried again here: an error that means
+    /// [`Fault::Retry`](cabrank::Fault::Retry), passed on by the closures, has the pool run the whole transaction anew.
+    ///
+    /// ```
+    /// use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(SqliteManager::memory())?;
+    /// pool.get()?.execute_batch("CREATE TABLE tag (name TEXT UNIQUE)")?;
+    ///
+    /// let new = pool.transaction().run(|tx| -> rusqlite::Result<usize> {
+    ///     let mut new = 0;
+    ///     for name in ["red", "blue", "red"] {
+    ///         let added = tx.nested(|tx| tx.prepare_cached("INSERT INTO tag VALUES (?1)")?.execute([name]));
+    ///         match added {
+    ///             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {}
+    ///             added => new += added?,
+    ///         }
+    ///     }
+    ///     Ok(new)
+    /// })?;
+    /// assert_eq!(new, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of `work`, as it is. SQLite's, if no transaction is open any more (some errors end it, such as a full disk; `work` then does
+    /// not run), or if the savepoint cannot be released because `work` has ended it. What cannot be undone then is not committed either:
+    /// the commit of the whole fails.
+    pub fn nested<T, E: From<rusqlite::Error>>(
+        &mut self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut nested = Transaction(Scope::Nested(self.savepoint()?));
+        let value = work(&mut nested)?;
+        if let Transaction(Scope::Nested(savepoint)) = nested {
+            savepoint.release()?;
+        }
+        Ok(value)
+    }
+
+    fn savepoint(&self) -> rusqlite::Result<Savepoint<'_>> {
+        let (outermost, depth) = match &self.0 {
+            Scope::Outermost(outermost) => (outermost, 1),
+            Scope::Nested(outer) => (outer.outermost, outer.depth + 1),
+        };
+        Savepoint::set(outermost, depth)
+    }
+}
+
+/// A savepoint. Rolled back to, and released, when it is dropped.
+struct Savepoint<'c> {
+    outermost: &'c Outermost<'c>,
+    /// Part of its name: how many of ours are set with it.
+    depth: u32,
+    open: bool,
+}
+
+impl<'c> Savepoint<'c> {
+    fn set(outermost: &'c Outermost<'c>, depth: u32) -> rusqlite::Result<Self> {
+        // Outside of a transaction the savepoint would begin one.
+        if outermost.driver.is_autocommit() {
+            return Err(failure(
+                ffi::SQLITE_ERROR,
+                "the transaction has ended: nothing can be nested in it".to_owned(),
+            ));
+        }
+        outermost.driver.execute_batch(&format!("SAVEPOINT cabrank_{depth}"))?;
+        Ok(Self { outermost, depth, open: true })
+    }
+
+    fn release(mut self) -> rusqlite::Result<()> {
+        self.outermost.driver.execute_batch(&format!("RELEASE cabrank_{}", self.depth))?;
+        self.open = false;
+        Ok(())
+    }
+}
+
+impl Drop for Savepoint<'_> {
+    fn drop(&mut self) {
+        let depth = self.depth;
+        let undo = || format!("ROLLBACK TO cabrank_{depth}; RELEASE cabrank_{depth}");
+        if self.open && self.outermost.driver.execute_batch(&undo()).is_err() {
+            self.outermost.spoilt.set(true);
+        }
+    }
+}
+
+impl<'c> Deref for Transaction<'c> {
+    type Target = rusqlite::Transaction<'c>;
+
+    fn deref(&self) -> &rusqlite::Transaction<'c> {
+        match &self.0 {
+            Scope::Outermost(outermost) => &outermost.driver,
+            Scope::Nested(savepoint) => &savepoint.outermost.driver,
+        }
+    }
+}
+
+impl fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Transaction").field(&**self).finish()
+    }
+}
+
 impl Transact for SqliteManager {
     type Transaction<'c> = Transaction<'c>;
     type Options = TransactionMode;
@@ -35,16 +164,36 @@ impl Transact for SqliteManager {
             TransactionMode::Immediate => TransactionBehavior::Immediate,
             TransactionMode::Exclusive => TransactionBehavior::Exclusive,
         };
-        conn.driver.transaction_with_behavior(behavior)
+        let driver = conn.driver.transaction_with_behavior(behavior)?;
+        Ok(Transaction(Scope::Outermost(Outermost { driver, spoilt: Cell::new(false) })))
     }
 
     /// Fails if SQLite has rolled back by itself: there is then no transaction to commit.
     fn commit(&self, transaction: Transaction<'_>) -> rusqlite::Result<()> {
-        transaction.commit()
+        match transaction.0 {
+            Scope::Outermost(Outermost { driver, spoilt }) if !spoilt.get() => driver.commit(),
+            // Dropped, it is rolled back.
+            Scope::Outermost(_) => Err(failure(
+                ffi::SQLITE_ABORT,
+                "a nested transaction could not be undone, as its savepoint was gone: nothing is committed".to_owned(),
+            )),
+            Scope::Nested(savepoint) => savepoint.release(),
+        }
     }
 
     fn rollback(&self, transaction: Transaction<'_>) -> rusqlite::Result<()> {
-        // Some errors (a full disk, an interrupted write) have rolled back already.
-        if transaction.is_autocommit() { Ok(()) } else { transaction.rollback() }
+        match transaction.0 {
+            // Some errors (a full disk, an interrupted write) have rolled back already.
+            Scope::Outermost(Outermost { driver, .. }) if driver.is_autocommit() => Ok(()),
+            Scope::Outermost(Outermost { driver, .. }) => driver.rollback(),
+            Scope::Nested(_) => Ok(()),
+        }
+    }
+
+    fn nested<T, E: From<rusqlite::Error>>(
+        outer: &mut Transaction<'_>,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        outer.nested(work)
     }
 }

@@ -14,6 +14,7 @@ mod closing;
 mod exhaustion;
 mod expiry;
 mod hygiene;
+mod nesting;
 mod transactions;
 
 // What only an engine behind a network can do, or suffer.
@@ -47,6 +48,7 @@ fn suite<S: Subject>(cases: &mut Vec<Case>) {
     expiry::cases::<S>(cases);
     hygiene::cases::<S>(cases);
     transactions::cases::<S>(cases);
+    nesting::cases::<S>(cases);
     closing::cases::<S>(cases);
 }
 
@@ -54,6 +56,7 @@ fn remote_suite<S: Remote>(cases: &mut Vec<Case>) {
     suite::<S>(cases);
     expiry::remote_cases::<S>(cases);
     transactions::remote_cases::<S>(cases);
+    nesting::remote_cases::<S>(cases);
     closing::remote_cases::<S>(cases);
     slips::cases::<S>(cases);
     recovery::cases::<S>(cases);

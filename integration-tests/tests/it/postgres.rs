@@ -3,10 +3,8 @@
 use crate::subject::{Remote, Subject};
 use crate::watch::Watch;
 use cabrank_postgres::postgres::fallible_iterator::FallibleIterator;
-use cabrank_postgres::postgres::{
-    Config, Error, GenericClient, IsolationLevel, NoTls, SimpleQueryMessage, Transaction,
-};
-use cabrank_postgres::{Connection, PostgresManager, TransactionOptions};
+use cabrank_postgres::postgres::{Config, Error, GenericClient, IsolationLevel, NoTls, SimpleQueryMessage};
+use cabrank_postgres::{Connection, PostgresManager, Transaction, TransactionOptions};
 use integration_tests::{Database, Engine, Server};
 use std::convert::Infallible;
 use url::Url;
@@ -79,7 +77,7 @@ impl Subject for Postgres {
     }
 
     fn number_in(transaction: &mut Transaction<'_>, sql: &str) -> Result<i64, Error> {
-        number(transaction, sql)
+        number(transaction.driver(), sql)
     }
 
     fn serializable() -> TransactionOptions {

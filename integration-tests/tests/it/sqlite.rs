@@ -2,8 +2,7 @@
 
 use crate::subject::Subject;
 use crate::watch::Watch;
-use cabrank_sqlite::rusqlite::Transaction;
-use cabrank_sqlite::{Connection, SqliteManager, TransactionMode, rusqlite};
+use cabrank_sqlite::{Connection, SqliteManager, Transaction, TransactionMode, rusqlite};
 use integration_tests::{Engine, skip};
 use std::fs;
 use std::path::PathBuf;

@@ -64,6 +64,15 @@ impl<M: Transact> Pool<M> {
     /// #     }
     /// #     fn commit(&self, (conn, after): (&mut i64, i64)) -> std::io::Result<()> { *conn = after; Ok(()) }
     /// #     fn rollback(&self, _: (&mut i64, i64)) -> std::io::Result<()> { Ok(()) }
+    /// #     fn nested<T, E: From<std::io::Error>>(
+    /// #         outer: &mut (&mut i64, i64),
+    /// #         work: impl FnOnce(&mut (&mut i64, i64)) -> Result<T, E>,
+    /// #     ) -> Result<T, E> {
+    /// #         let mut inner = (&mut *outer.0, outer.1);
+    /// #         let value = work(&mut inner)?;
+    /// #         outer.1 = inner.1;
+    /// #         Ok(value)
+    /// #     }
     /// # }
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let pool = Pool::builder().build(Toy)?;

@@ -10,6 +10,7 @@ mod gauges;
 mod growth;
 mod lifetime;
 mod limit;
+mod nesting;
 mod order;
 mod outage;
 mod panicking_destructors;

@@ -43,6 +43,12 @@ pub enum Call {
     Commit,
     /// [`Transact::rollback`](cabrank::Transact::rollback).
     Rollback,
+    /// The beginning of [`Transact::nested`](cabrank::Transact::nested).
+    Savepoint,
+    /// Its end, if it went well.
+    Release,
+    /// Its end, if it failed or panicked.
+    RollbackTo,
 }
 
 /// How a call ends.

@@ -2,12 +2,43 @@
 
 use super::call::{Call, FakeError};
 use super::manager::{FakeConnection, FakeManager};
-use cabrank::{SessionState, Transact};
+use cabrank::{Fault, SessionState, Transact};
 use std::ops::{Deref, DerefMut};
 
-/// A transaction of a [`FakeManager`]. It derefs to its connection. Dropped, it stays open: the session says so.
+/// A transaction of a [`FakeManager`]. It derefs to its connection. Dropped, it stays open: the session says so. One whose session says
+/// something else cannot be committed.
 #[derive(Debug)]
 pub struct FakeTransaction<'c>(&'c mut FakeConnection);
+
+impl FakeTransaction<'_> {
+    /// As [`Transact::nested`].
+    ///
+    /// # Errors
+    ///
+    /// That of `work`, or as ordered.
+    pub fn nested<T, E: From<FakeError>>(
+        &mut self,
+        work: impl FnOnce(&mut FakeTransaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.world().hook(Call::Savepoint)?;
+        let mut nested = Nested(FakeTransaction(self.0));
+        let value = work(&mut nested.0)?;
+        nested.0.world().hook(Call::Release)?;
+        std::mem::forget(nested);
+        Ok(value)
+    }
+}
+
+/// Rolled back to its savepoint when it is dropped.
+struct Nested<'c>(FakeTransaction<'c>);
+
+impl Drop for Nested<'_> {
+    fn drop(&mut self) {
+        if self.0.world().hook(Call::RollbackTo).is_err() {
+            self.0.session = SessionState::Unknown;
+        }
+    }
+}
 
 impl Deref for FakeTransaction<'_> {
     type Target = FakeConnection;
@@ -36,6 +67,9 @@ impl<const REMOTE: bool> Transact for FakeManager<REMOTE> {
 
     fn commit(&self, transaction: FakeTransaction<'_>) -> Result<(), FakeError> {
         transaction.world().hook(Call::Commit)?;
+        if transaction.0.session != SessionState::InTransaction {
+            return Err(FakeError { call: Call::Commit, fault: Fault::Statement });
+        }
         transaction.0.session = SessionState::Clean;
         Ok(())
     }
@@ -44,5 +78,12 @@ impl<const REMOTE: bool> Transact for FakeManager<REMOTE> {
         transaction.world().hook(Call::Rollback)?;
         transaction.0.session = SessionState::Clean;
         Ok(())
+    }
+
+    fn nested<T, E: From<FakeError>>(
+        outer: &mut FakeTransaction<'_>,
+        work: impl FnOnce(&mut FakeTransaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        outer.nested(work)
     }
 }

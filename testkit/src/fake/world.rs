@@ -19,7 +19,7 @@ pub(super) struct World {
 #[derive(Debug, Default)]
 pub(super) struct WorldState {
     /// One for each kind of call.
-    books: [Book; Call::Rollback as usize + 1],
+    books: [Book; Call::RollbackTo as usize + 1],
     pub(super) seats: Vec<Seat>,
     pub(super) live: usize,
     pub(super) peak: usize,

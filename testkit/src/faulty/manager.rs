@@ -136,6 +136,13 @@ impl<M: Transact> Transact for Faulty<M> {
         self.suffer(Method::Rollback)?;
         self.inner.rollback(transaction)
     }
+
+    fn nested<T, E: From<M::Error>>(
+        outer: &mut M::Transaction<'_>,
+        work: impl FnOnce(&mut M::Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        M::nested(outer, work)
+    }
 }
 
 struct FaultyAbortHandle<E> {

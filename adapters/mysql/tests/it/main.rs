@@ -7,6 +7,7 @@ mod ending;
 mod faults;
 mod functions;
 mod liveness;
+mod nesting;
 mod numbers;
 mod opening;
 mod passed_over;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         faults::tests(),
         functions::tests(),
         liveness::tests(),
+        nesting::tests(),
         numbers::tests(),
         opening::tests(),
         passed_over::tests(),

@@ -23,6 +23,45 @@ fn a_cached_statement_is_prepared_once_and_survives_a_reset(server: Server) {
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (1, 1));
 }
 
+fn a_cached_statement_is_used_in_transactions_and_those_nested_in_them(server: Server) {
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
+    taken(&proxy);
+    for n in 0..3 {
+        let next = pool.transaction().run(|tx| -> Result<i32, Error> {
+            let statement = tx.prepare_cached("SELECT $1::int + 2")?;
+            let next: i32 = tx.query_one(&statement, &[&n])?.get(0);
+            tx.nested(|tx| {
+                let statement = tx.prepare_cached("SELECT $1::int + 2")?;
+                tx.query_one(&statement, &[&next]).map(|row| row.get(0))
+            })
+        });
+        assert_eq!(next.expect("a row"), n + 4);
+    }
+    pool.get().expect("a connection").prepare_cached("SELECT $1::int + 2").expect("a statement");
+    let messages = taken(&proxy);
+    assert_eq!(messages.iter().filter(|message| *message == "P").count(), 1, "{messages:?}");
+    // BEGIN, SAVEPOINT, RELEASE, COMMIT; and each query is bound, executed and synced.
+    let simple = messages.iter().filter(|message| message.starts_with("Q ")).count();
+    assert_eq!((simple, messages.iter().filter(|message| *message == "B").count()), (3 * 4, 3 * 2), "{messages:?}");
+    assert_eq!((pool.stats().resets_done, pool.stats().opened), (0, 1));
+}
+
+/// What `SET LOCAL` gives another meaning is not kept, in a transaction as little as outside of one.
+fn a_statement_prepared_after_set_local_is_not_kept(server: Server) {
+    let pool = server.pool(1);
+    let outcome = pool.transaction().run(|tx| -> Result<(), Error> {
+        tx.prepare_cached("SELECT 10")?;
+        tx.batch_execute("SET LOCAL search_path = pg_catalog")?;
+        tx.nested(|tx| tx.prepare_cached("SELECT 20").map(drop))
+    });
+    outcome.expect("a commit");
+    let at_the_server = "SELECT statement FROM pg_prepared_statements WHERE statement ~ '^SELECT \\d+$' ORDER BY 1";
+    let mut conn = pool.get().expect("a connection");
+    let kept = conn.simple_query(at_the_server).expect("rows").iter().filter_map(text).collect::<Vec<_>>();
+    assert_eq!(kept, ["SELECT 10"]);
+}
+
 fn the_cache_holds_as_many_as_it_was_told(server: Server) {
     let pool = builder().max_size(1).build(server.manager().statement_cache(2)).expect("a pool");
     let mut conn = pool.get().expect("a connection");
@@ -266,6 +305,8 @@ fn what_is_prepared_in_a_soiled_session_is_not_kept(server: Server) {
 cabrank_testing::tests! {
     on_server:
         a_cached_statement_is_prepared_once_and_survives_a_reset,
+        a_cached_statement_is_used_in_transactions_and_those_nested_in_them,
+        a_statement_prepared_after_set_local_is_not_kept,
         the_cache_holds_as_many_as_it_was_told,
         types_of_ones_own_are_found_after_a_reset,
         what_stands_in_place_of_a_cached_statement_is_not_run,

@@ -140,6 +140,41 @@ fn a_closure_that_fails_or_panics_commits_nothing(server: Server) {
     assert_eq!(pool.get().expect("a connection").query("SELECT * FROM undone", &[]).expect("rows").len(), 0);
 }
 
+/// The server refuses each further statement until the savepoint is rolled back to.
+fn an_error_that_was_passed_over_within_is_the_nested_ones_failure(server: Server) {
+    server.table("passed_over", "i int");
+    let pool = server.pool(1);
+    let within = pool.transaction().run(|tx| -> Result<_, Error> {
+        tx.execute("INSERT INTO passed_over VALUES (1)", &[])?;
+        let within = tx.nested(|tx| -> Result<(), Error> {
+            tx.execute("INSERT INTO passed_over VALUES (2)", &[])?;
+            tx.batch_execute("SELECT 1 / 0").expect_err("an error");
+            Ok(())
+        });
+        tx.execute("INSERT INTO passed_over VALUES (4)", &[])?;
+        Ok(within)
+    });
+    let within = within.expect("a commit").expect_err("nothing that could be released");
+    assert_eq!(within.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
+    let rows = pool.get().expect("a connection").query("SELECT sum(i) FROM passed_over", &[]).expect("rows");
+    assert_eq!(rows[0].get::<_, i64>(0), 5);
+    assert_eq!((pool.stats().resets_done, pool.stats().opened), (0, 1));
+}
+
+/// Else each failure would nest the next savepoint one deeper.
+fn a_nested_transaction_that_fails_releases_its_savepoint(server: Server) {
+    let proxy = server.proxy();
+    let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
+    taken(&proxy);
+    let outcome = pool.transaction().run(|tx| -> Result<(), Error> {
+        tx.nested(|tx| tx.batch_execute("SELECT 1 / 0")).expect_err("an error");
+        Ok(())
+    });
+    outcome.expect("a commit");
+    let released = taken(&proxy).iter().any(|message| message.ends_with("RELEASE cabrank_1"));
+    assert!(released);
+}
+
 cabrank_testing::tests! {
     on_server:
         increments_that_conflict_are_retried_until_all_are_done,
@@ -149,4 +184,6 @@ cabrank_testing::tests! {
         a_commit_is_one_message_and_a_good_transaction_needs_no_reset,
         an_abort_during_the_commit_leaves_the_outcome_unknown_and_is_not_retried,
         a_closure_that_fails_or_panics_commits_nothing,
+        an_error_that_was_passed_over_within_is_the_nested_ones_failure,
+        a_nested_transaction_that_fails_releases_its_savepoint,
 }

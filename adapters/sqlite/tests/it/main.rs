@@ -6,6 +6,7 @@ mod choices;
 mod faults;
 mod files;
 mod memory;
+mod nesting;
 mod opening;
 mod overruns;
 mod pragmas;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         faults::tests(),
         files::tests(),
         memory::tests(),
+        nesting::tests(),
         opening::tests(),
         overruns::tests(),
         pragmas::tests(),

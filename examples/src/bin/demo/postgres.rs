@@ -1,8 +1,8 @@
 //! The story's statements for PostgreSQL.
 
 use crate::engine::{Account, Engine};
-use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls, Transaction};
-use cabrank_postgres::{Connection, PostgresManager, TransactionOptions};
+use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
+use cabrank_postgres::{Connection, PostgresManager, Transaction, TransactionOptions};
 
 /// Connects by a URL, without TLS.
 pub(crate) fn manager(url: &str) -> Result<PostgresManager, Error> {

@@ -2,8 +2,8 @@
 
 use crate::engine::{Account, Engine};
 use cabrank_sqlite::rusqlite;
-use cabrank_sqlite::rusqlite::{Error, Result, Transaction, ffi};
-use cabrank_sqlite::{Connection, SqliteManager, TransactionMode};
+use cabrank_sqlite::rusqlite::{Error, Result, ffi};
+use cabrank_sqlite::{Connection, SqliteManager, Transaction, TransactionMode};
 use std::path::Path;
 
 /// Opens the file at `path`, and makes it if it does not exist.

@@ -37,12 +37,12 @@ impl Bank for SqliteManager {
     }
 
     /// The transaction is IMMEDIATE, so that the whole file is locked already.
-    fn lock(tx: &mut rusqlite::Transaction<'_>, one: i64, other: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
+    fn lock(tx: &mut cabrank_sqlite::Transaction<'_>, one: i64, other: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
         let mut select = tx.prepare_cached("SELECT id, balance FROM cabrank_example_bank WHERE id IN (?1, ?2)")?;
         select.query_map([one, other], |row| row.try_into())?.collect()
     }
 
-    fn pay(tx: &mut rusqlite::Transaction<'_>, account: i64, amount: i64) -> rusqlite::Result<()> {
+    fn pay(tx: &mut cabrank_sqlite::Transaction<'_>, account: i64, amount: i64) -> rusqlite::Result<()> {
         let mut update = tx.prepare_cached("UPDATE cabrank_example_bank SET balance = balance + ?2 WHERE id = ?1")?;
         update.execute([account, amount]).map(drop)
     }
@@ -59,14 +59,19 @@ impl Bank for PostgresManager {
         Ok(conn.query(&select, &[])?.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    fn lock(tx: &mut postgres::Transaction<'_>, one: i64, other: i64) -> Result<Vec<(i64, i64)>, postgres::Error> {
+    fn lock(
+        tx: &mut cabrank_postgres::Transaction<'_>,
+        one: i64,
+        other: i64,
+    ) -> Result<Vec<(i64, i64)>, postgres::Error> {
         let select = "SELECT id, balance FROM cabrank_example_bank WHERE id IN ($1, $2) ORDER BY id FOR UPDATE";
-        Ok(tx.query(select, &[&one, &other])?.iter().map(|row| (row.get(0), row.get(1))).collect())
+        let select = tx.prepare_cached(select)?;
+        Ok(tx.query(&select, &[&one, &other])?.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    fn pay(tx: &mut postgres::Transaction<'_>, account: i64, amount: i64) -> Result<(), postgres::Error> {
-        let update = "UPDATE cabrank_example_bank SET balance = balance + $2 WHERE id = $1";
-        tx.execute(update, &[&account, &amount]).map(drop)
+    fn pay(tx: &mut cabrank_postgres::Transaction<'_>, account: i64, amount: i64) -> Result<(), postgres::Error> {
+        let update = tx.prepare_cached("UPDATE cabrank_example_bank SET balance = balance + $2 WHERE id = $1")?;
+        tx.execute(&update, &[&account, &amount]).map(drop)
     }
 }
 
