@@ -77,6 +77,14 @@ impl<M: Manager> Builder<M> {
         self
     }
 
+    /// How long [`build`](Self::build) goes on trying while the server is unavailable. Default: that of
+    /// [`connect_timeout`](Self::connect_timeout), which bounds each attempt.
+    #[doc(alias = "initializationFailTimeout")]
+    pub fn build_timeout(mut self, timeout: Duration) -> Self {
+        self.config.build_timeout = Some(timeout);
+        self
+    }
+
     /// How long a check may take. Default: 1 s. A borrower is not kept waiting for it: after twice the longest that checks took
     /// lately (25 ms at least) the next idle connection is asked, too, and later (250 ms at least) a new one is opened. At any steady
     /// round trip below this limit no healthy session is closed.
@@ -176,6 +184,10 @@ impl<M: Manager> Builder<M> {
 
     /// Sets up each session: runs in a worker thread after a connection is opened, and again after each reset, within the
     /// time of that call. An error or a panic counts as the call's failure.
+    ///
+    /// What fails in a sound session ([`Fault::Statement`](crate::Fault::Statement)) fails in the next, too: after opening, that is a
+    /// permanent fault, told at once. So is a transaction that is left open: what its holders write would be lost. Commit it here, or
+    /// begin it in the loan.
     #[doc(alias = "CustomizeConnection")]
     #[doc(alias = "connection_customizer")]
     #[doc(alias = "after_connect")]
@@ -196,8 +208,9 @@ impl<M: Manager> Builder<M> {
 
     /// Builds the pool and opens its first connections: `min_idle`, but at least one.
     ///
-    /// While the server is unavailable this goes on trying until `connect_timeout`; a permanent fault, such as a wrong
-    /// password, fails at once.
+    /// While the server is unavailable this goes on trying until [`build_timeout`](Self::build_timeout). What waiting does not mend fails
+    /// at once: a permanent fault, such as a wrong password; an error in a statement of `on_open`; a transaction that is left open
+    /// there; a panic.
     ///
     /// # Errors
     ///
@@ -240,7 +253,7 @@ impl<M: Manager> Builder<M> {
 pub(crate) fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildError<M::Error>> {
     let shared = pool.shared();
     let begin = sync::now();
-    let deadline = after(begin, shared.config.connect_timeout);
+    let deadline = after(begin, shared.config.build_timeout.unwrap_or(shared.config.connect_timeout));
     let wanted = shared.config.min_idle.max(1) as usize;
     let waiter = Waiter::new();
     loop {

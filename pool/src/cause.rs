@@ -13,6 +13,8 @@ pub enum Cause<E> {
     Driver(Arc<E>),
     /// The manager or `on_open` panicked. Which of them, and the panic's message.
     Panicked(Arc<str>),
+    /// The manager or `on_open` left a transaction open.
+    InTransaction,
     /// The attempt came to nothing without an error: it took too long, or the connection was dead on arrival.
     Other(Arc<str>),
 }
@@ -66,6 +68,7 @@ impl<E> Clone for Cause<E> {
         match self {
             Self::Driver(error) => Self::Driver(Arc::clone(error)),
             Self::Panicked(text) => Self::Panicked(Arc::clone(text)),
+            Self::InTransaction => Self::InTransaction,
             Self::Other(text) => Self::Other(Arc::clone(text)),
         }
     }
@@ -76,6 +79,10 @@ impl<E: Error> fmt::Display for Cause<E> {
         match self {
             Self::Driver(error) => error.fmt(f),
             Self::Panicked(text) | Self::Other(text) => f.write_str(text),
+            Self::InTransaction => f.write_str(
+                "the set-up of the session (`on_open`, or the manager's own) left a transaction open: commit it there, or begin it in \
+                 the loan",
+            ),
         }
     }
 }

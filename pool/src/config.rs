@@ -15,6 +15,8 @@ pub struct Config {
     pub min_idle: u32,
     pub acquire_timeout: Duration,
     pub connect_timeout: Duration,
+    /// `None`: that of `connect_timeout`.
+    pub build_timeout: Option<Duration>,
     pub check_timeout: Duration,
     pub reset_timeout: Duration,
     pub close_timeout: Duration,
@@ -39,6 +41,7 @@ impl Default for Config {
             min_idle: 0,
             acquire_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
+            build_timeout: None,
             check_timeout: Duration::from_secs(1),
             reset_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
@@ -68,6 +71,7 @@ impl Config {
         for (field, value) in [
             ("acquire_timeout", self.acquire_timeout),
             ("connect_timeout", self.connect_timeout),
+            ("build_timeout", self.build_timeout.unwrap_or(Duration::MAX)),
             ("check_timeout", self.check_timeout),
             ("reset_timeout", self.reset_timeout),
             ("close_timeout", self.close_timeout),

@@ -39,23 +39,20 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
         return; // It was closed before there was a thread for this: no session is begun any more.
     }
     let CallOutcome { answer, over, took, ended } = shared.call(slot.id(), limit, None, |limit| {
-        let mut conn = shared.manager.connect(limit)?;
+        let mut conn = shared.manager.connect(limit).map_err(Failure::to_connect)?;
         let abort_handle: Option<Arc<dyn AbortHandle>> = shared.manager.abort_handle(&conn).map(Arc::from);
         if let Some(abort_handle) = &abort_handle {
             let abort_handle = Arc::clone(abort_handle);
             limit.on_abort(move || abort_handle.abort());
         }
-        // The connection goes first, and by itself: two panics at a time would end the process.
-        match contained(|| shared.set_up(&mut conn)) {
-            Ok(Ok(())) => Ok((conn, abort_handle)),
-            failed => {
-                let _ = contained(|| drop(conn));
-                match failed {
-                    Ok(failed) => Err(failed.expect_err("it failed")),
-                    Err(panic) => std::panic::panic_any(panic),
-                }
-            }
-        }
+        let set_up = contained(|| shared.set_up(&mut conn));
+        let Err(cause) = set_up.unwrap_or_else(|panic| Err(Cause::panicked(MANAGER_PANICKED, &panic))) else {
+            return Ok((conn, abort_handle));
+        };
+        let is_sound = matches!(contained(|| shared.manager.has_broken(&mut conn)), Ok(false));
+        // By itself: its destructor may panic.
+        let _ = contained(|| drop(conn));
+        Err(Failure { cause, is_sound })
     });
 
     let (refusal, cause) = match answer {
@@ -71,24 +68,21 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 shared.with(ended, |state, actions| state.put_proved(entry, ended, actions));
                 return;
             }
-            _ => {
+            broken => {
                 let _ = contained(|| drop(conn));
-                (Refusal::Unavailable, Cause::other("the server ended the connection as soon as it was open"))
+                let cause = match broken {
+                    Err(panic) => Cause::panicked(MANAGER_PANICKED, &panic),
+                    Ok(_) => Cause::other("the server ended the connection as soon as it was open"),
+                };
+                (Refusal::Unavailable, cause)
             }
         },
         Ok(Ok(late)) => {
             let _ = contained(|| drop(late));
             (Refusal::Unavailable, Cause::connect_overran(limit))
         }
-        Ok(Err(error)) => {
-            let refusal = match contained(|| shared.manager.fault(&error)) {
-                Ok(Fault::Permanent) => Refusal::Permanent,
-                Ok(Fault::Capacity) => Refusal::Capacity,
-                _ => Refusal::Unavailable,
-            };
-            (refusal, Cause::Driver(Arc::new(error)))
-        }
-        Err(panic) => (Refusal::Unavailable, Cause::panicked("the manager panicked while connecting", &panic)),
+        Ok(Err(failure)) => (refusal(&shared, &failure), failure.cause),
+        Err(panic) => (Refusal::Unavailable, Cause::panicked(MANAGER_PANICKED, &panic)),
     };
     if over {
         return; // It was counted, and `open_failed` emitted, when it was given up.
@@ -104,6 +98,34 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     shared.tell_open_failed(error.as_ref(), took);
 }
 
+/// Why an attempt to connect failed.
+struct Failure<E> {
+    cause: Cause<E>,
+    /// There was a connection, and it works: it is the set-up of its session that failed.
+    is_sound: bool,
+}
+
+impl<E> Failure<E> {
+    fn to_connect(error: E) -> Self {
+        Self { cause: Cause::Driver(Arc::new(error)), is_sound: false }
+    }
+}
+
+/// What a failed attempt says of the next. A statement that fails in a sound session fails in the next one, too; a panic may be chance.
+fn refusal<M: Manager>(shared: &Shared<M>, failure: &Failure<M::Error>) -> Refusal {
+    let fault = match &failure.cause {
+        Cause::Driver(error) => contained(|| shared.manager.fault(error)).unwrap_or(Fault::Unavailable),
+        Cause::InTransaction => Fault::Permanent,
+        _ => Fault::Unavailable,
+    };
+    match fault {
+        Fault::Permanent => Refusal::Permanent,
+        Fault::Statement if failure.is_sound => Refusal::Permanent,
+        Fault::Capacity => Refusal::Capacity,
+        _ => Refusal::Unavailable,
+    }
+}
+
 /// Two seeded bugs look for an eviction in a transaction of their own. If there was none they go by what is current when they act.
 fn as_seen<M: Manager>(shared: &Arc<Shared<M>>, generation: u64) -> u64 {
     let current = || shared.with(sync::now(), |state, _| state.generation());
@@ -115,7 +137,7 @@ fn check<M: Manager>(mut held: Held<M>) {
     let shared = Arc::clone(held.slotted.slot.shared());
     let abort_handle = held.abort_handle.clone();
     let outcome = shared.call(held.slot_id, shared.config.check_timeout, abort_handle.as_ref(), |limit| {
-        shared.manager.is_valid(&mut held.slotted.conn, limit)
+        shared.manager.is_valid(&mut held.slotted.conn, limit).map_err(|error| Cause::Driver(Arc::new(error)))
     });
     let ended = outcome.ended;
     let (id, took) = (held.id, outcome.took);
@@ -232,3 +254,5 @@ fn cancel<M: Manager>(
     }
     limit.disarm();
 }
+
+const MANAGER_PANICKED: &str = "the manager panicked while connecting";

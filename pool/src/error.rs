@@ -91,9 +91,9 @@ impl<E: Error + 'static> fmt::Debug for GetError<E> {
 pub enum BuildError<E> {
     /// The settings break rules.
     Config(ConfigError),
-    /// The first connection could not be opened: at once for a permanent fault, else after `connect_timeout`.
+    /// The first connection could not be opened: at once for what waiting does not mend, else after `build_timeout`.
     Connect(Cause<E>),
-    /// No connection was open by `connect_timeout`, and no error of the driver's says why: attempts hung, or panicked.
+    /// No connection was open by `build_timeout`, and no error of the driver's says why: attempts hung.
     Timeout(Box<Report>),
 }
 

@@ -96,6 +96,10 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// Called in the returning thread after a loan that touched the connection, with session policy
     /// [`Tracked`](crate::SessionPolicy::Tracked). Anything but [`SessionState::Clean`] leads to a [`reset`](Self::reset).
+    ///
+    /// Whatever the policy, it is also called in a worker before [`start_tracking`](Self::start_tracking), and in the caller's thread
+    /// before [`Pool::transaction`](crate::Pool::transaction) begins. There only [`SessionState::InTransaction`] counts: such a session
+    /// is not lent, and no transaction begins in it.
     fn session(&self, conn: &mut Self::Connection) -> SessionState {
         let _ = conn;
         SessionState::Unknown
@@ -156,7 +160,7 @@ pub trait Manager: Send + Sync + 'static {
 pub enum SessionState {
     /// Provably without a trace of the last holder. Costs no reset.
     Clean,
-    /// A transaction is open.
+    /// A transaction is open, for sure.
     InTransaction,
     /// Something else was left behind, or nothing is known.
     Unknown,
@@ -164,9 +168,9 @@ pub enum SessionState {
 
 /// What an error means for the pool. See [`Manager::fault`].
 ///
-/// | fault | of `connect` | of a statement, from `report_error`, `run` or a transaction | of a commit |
+/// | fault | of `connect` or `on_open` | of a statement, from `report_error`, `run` or a transaction | of a commit |
 /// |---|---|---|---|
-/// | `Statement` | as `Unavailable` | nothing | it failed |
+/// | `Statement` | as `Unavailable`; of `on_open` after opening, as `Permanent` | nothing | it failed |
 /// | `Retry` | as `Unavailable` | the transaction may run again, if asked to | the same |
 /// | `Fatal` | as `Unavailable` | the connection is closed, all others are checked before their next loan | and the outcome is unknown |
 /// | `Unavailable` | back off, one attempt at a time | nothing | the outcome is unknown |

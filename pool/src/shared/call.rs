@@ -125,21 +125,21 @@ impl<T> CallOutcome<T> {
     }
 }
 
-impl<E: Error + Send + Sync + 'static> CallOutcome<Result<(), E>> {
+impl<E: Error + Send + Sync + 'static> CallOutcome<Result<(), Cause<E>>> {
     /// What the call's end means for the connection: go on, or close it for this reason.
     pub(crate) fn verdict(&self, failed: CloseReason) -> Result<(), CloseReason> {
         match &self.answer {
             _ if self.over => Err(CloseReason::Overran),
             Ok(Ok(())) => Ok(()),
+            Ok(Err(Cause::Panicked(_))) | Err(_) => Err(CloseReason::Panicked),
             Ok(Err(_)) => Err(failed),
-            Err(_) => Err(CloseReason::Panicked),
         }
     }
 
     /// Hands the call's error, of whatever kind, to `report`.
     pub(crate) fn with_error(&self, report: impl FnOnce(Option<&(dyn Error + 'static)>)) {
         match &self.answer {
-            Ok(Err(error)) => report(Some(error)),
+            Ok(Err(cause)) => report(Some(cause.as_error())),
             Ok(Ok(())) if self.over => report(Some(&Cause::<E>::other("took too long"))),
             Err(panic) => report(Some(&Cause::<E>::panicked("panicked", panic))),
             Ok(Ok(())) => report(None),

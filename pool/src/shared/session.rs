@@ -1,25 +1,35 @@
 //! A session as the next borrower must find it: set up after opening, and made new after a loan.
 
 use super::{CallOutcome, Shared};
+use crate::cause::Cause;
+use crate::contain::contained;
 use crate::event::CallEnded;
 use crate::limit::Limit;
-use crate::manager::Manager;
+use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
 use std::sync::Arc;
 
 impl<M: Manager> Shared<M> {
-    /// Sets up a session: after opening, and again after each reset.
-    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), M::Error> {
+    /// Sets up a session: after opening, and again after each reset. One that is left in a transaction is refused: its holders would
+    /// take for done what is rolled back in the end.
+    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), Cause<M::Error>> {
         if let Some(on_open) = &self.hooks.on_open {
-            on_open(conn)?;
+            match contained(|| on_open(conn)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(Cause::Driver(Arc::new(error))),
+                Err(panic) => return Err(Cause::panicked("`on_open` panicked", &panic)),
+            }
+        }
+        if self.manager.session(conn) == SessionState::InTransaction {
+            return Err(Cause::InTransaction);
         }
         self.manager.start_tracking(conn);
         Ok(())
     }
 
     /// Makes a session as good as new, and sets it up again.
-    pub(crate) fn reset(&self, conn: &mut M::Connection, limit: &Limit) -> Result<(), M::Error> {
-        self.manager.reset(conn, limit)?;
+    pub(crate) fn reset(&self, conn: &mut M::Connection, limit: &Limit) -> Result<(), Cause<M::Error>> {
+        self.manager.reset(conn, limit).map_err(|error| Cause::Driver(Arc::new(error)))?;
         self.set_up(conn)
     }
 
@@ -27,7 +37,7 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn reset_ended(
         self: &Arc<Self>,
         id: u64,
-        outcome: &CallOutcome<Result<(), M::Error>>,
+        outcome: &CallOutcome<Result<(), Cause<M::Error>>>,
     ) -> Result<(), CloseReason> {
         let verdict = outcome.verdict(CloseReason::ResetFailed);
         self.with(outcome.ended, |state, _| state.reset_ended(verdict.is_ok()));

@@ -75,10 +75,11 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
 
     /// How a pool that is being built fares.
     pub(crate) fn build_progress(&mut self, wanted: usize, now: Instant) -> BuildProgress<E> {
-        let is_hopeless = self.is_hopeless(now);
         match &self.last_error {
             _ if self.slots.open() >= wanted => BuildProgress::Ready,
-            Some((cause, _)) if is_hopeless => BuildProgress::Failed(cause.clone()),
+            // What may be chance to a pool at work is a bug to one that is being built.
+            Some((cause @ Cause::Panicked(_), _)) => BuildProgress::Failed(cause.clone()),
+            Some((cause, _)) if self.gate.refuses(now) => BuildProgress::Failed(cause.clone()),
             _ => BuildProgress::Trying { look_again: self.gate.retry_at() },
         }
     }

@@ -28,6 +28,9 @@ pub enum TransactionError<D, E> {
     Get(GetError<D>),
     /// The transaction could not begin. Nothing was done.
     Begin(D),
+    /// A transaction is open already, left by an earlier holder of the connection: nothing was done, and the connection is closed. Only
+    /// with [`SessionPolicy::Never`](crate::SessionPolicy::Never), where nobody ends it, or with a hook that begins one.
+    InTransaction,
     /// The closure's own error. The transaction was rolled back.
     User(UserError<E>),
     /// The commit failed: nothing was done.
@@ -112,6 +115,9 @@ impl<D, E> fmt::Display for TransactionError<D, E> {
         match self {
             Self::Get(error) => error.fmt(f),
             Self::Begin(_) => f.write_str("the transaction could not begin"),
+            Self::InTransaction => {
+                f.write_str("a transaction is open already: it was left by who had the connection before")
+            }
             Self::User(_) => f.write_str("the closure failed, and its transaction was rolled back"),
             Self::Commit(_) => f.write_str("the transaction could not commit"),
             Self::Unknown(_) => {
@@ -126,6 +132,7 @@ impl<D: Error + 'static, E> Error for TransactionError<D, E> {
         match self {
             Self::Get(error) => error.source(),
             Self::Begin(error) | Self::Commit(error) | Self::Unknown(error) => Some(error),
+            Self::InTransaction => None,
             Self::User(error) => Some(error.head()),
         }
     }

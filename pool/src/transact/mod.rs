@@ -6,7 +6,7 @@ mod error;
 pub use error::{AsError, RunError, TransactionError, UserError, kind};
 
 use crate::guard::PooledConnection;
-use crate::manager::{Fault, Manager, Transact};
+use crate::manager::{Fault, Manager, SessionState, Transact};
 use crate::pool::Pool;
 use crate::sync;
 use std::error::Error;
@@ -174,7 +174,7 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
         Ok(value) => Ok(value),
         Err((error, rolled_back)) => {
             let fault = match &error {
-                TransactionError::Get(_) => Fault::Statement,
+                TransactionError::Get(_) | TransactionError::InTransaction => Fault::Statement,
                 TransactionError::Begin(driver)
                 | TransactionError::Commit(driver)
                 | TransactionError::Unknown(driver) => PooledConnection::report_error(conn, driver),
@@ -205,6 +205,10 @@ fn begin_work_end<M: Transact, T, E: AsError<K>, K>(
     work: &mut impl FnMut(&mut M::Transaction<'_>) -> Result<T, E>,
 ) -> Result<T, (TransactionError<M::Error, E>, bool)> {
     let (manager, conn) = conn.parts();
+    if manager.session(conn) == SessionState::InTransaction {
+        // Engines differ: one refuses to begin, one warns and goes on, one commits what is open.
+        return Err((TransactionError::InTransaction, false));
+    }
     let mut transaction = manager.begin(conn, options).map_err(|error| (TransactionError::Begin(error), true))?;
     match work(&mut transaction) {
         Ok(value) => match manager.commit(transaction) {

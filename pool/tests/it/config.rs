@@ -10,13 +10,14 @@ type Setting = fn(Builder<cabrank_testing::fake::FakeManager>) -> Builder<cabran
 
 #[test]
 fn every_rule_is_refused_by_name_and_all_problems_are_told_at_once() {
-    let rules: [(&str, Setting); 20] = [
+    let rules: [(&str, Setting); 21] = [
         ("name", |builder| builder.name("")),
         ("name", |builder| builder.name("two\nlines")),
         ("max_size", |builder| builder.max_size(0)),
         ("min_idle", |builder| builder.min_idle(11)),
         ("acquire_timeout", |builder| builder.acquire_timeout(Duration::ZERO)),
         ("connect_timeout", |builder| builder.connect_timeout(Duration::ZERO)),
+        ("build_timeout", |builder| builder.build_timeout(Duration::ZERO)),
         ("check_timeout", |builder| builder.check_timeout(Duration::ZERO)),
         ("reset_timeout", |builder| builder.reset_timeout(Duration::ZERO)),
         ("close_timeout", |builder| builder.close_timeout(Duration::ZERO)),
@@ -69,6 +70,7 @@ fn the_defaults_are_those_that_the_builder_documents() {
         ("min_idle", config.min_idle.to_string()),
         ("acquire_timeout", duration(config.acquire_timeout)),
         ("connect_timeout", duration(config.connect_timeout)),
+        ("build_timeout", config.build_timeout.map_or("that of [`connect_timeout`]".to_owned(), duration)),
         ("check_timeout", duration(config.check_timeout)),
         ("reset_timeout", duration(config.reset_timeout)),
         ("close_timeout", duration(config.close_timeout)),
@@ -115,6 +117,7 @@ fn the_largest_sizes_and_durations_work() {
             .max_waiters(u32::MAX)
             .acquire_timeout(span)
             .connect_timeout(span)
+            .build_timeout(span)
             .check_timeout(span)
             .reset_timeout(span)
             .close_timeout(span)

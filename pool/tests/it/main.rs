@@ -20,6 +20,7 @@ mod product;
 mod regressions;
 mod runtime;
 mod session;
+mod set_up;
 mod stale;
 mod transactions;
 mod waiters;

@@ -3,7 +3,7 @@
 use crate::stale::pass;
 use crate::support::{Pool, SLACK, builder, hold, ms, pool_of};
 use cabrank::{Fault, GetError, PooledConnection};
-use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -283,10 +283,7 @@ fn beside_a_loan_kept_for_good_a_wrong_password_is_told_at_once() {
     server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     // For a second the loan may be one that comes back.
     let (error, took) = timed(|| pool.get_timeout(Duration::from_secs(5)).unwrap_err());
-    assert!(
-        matches!(&error, GetError::Connect(cause) if cause.driver().is_some_and(|cause| cause.fault == Fault::Permanent)),
-        "{error}"
-    );
+    assert!(is_permanent(&error), "{error}");
     assert!(took < ms(1_000) + SLACK, "{took:?}");
     drop(kept);
     drop(pool.get().unwrap());
@@ -298,7 +295,7 @@ fn crowd_is_told(server: &FakeServer, pool: &Pool, crowd: u32) {
         for _ in 0..crowd {
             scope.spawn(|| {
                 let error = pool.get().unwrap_err();
-                assert!(matches!(&error, GetError::Connect(cause) if cause.driver().is_some_and(|cause| cause.fault == Fault::Permanent)), "{error}");
+                assert!(is_permanent(&error), "{error}");
             });
         }
         eventually("all wait", || pool.stats().waiting == crowd && server.now_in(Call::Fault) > 0);
@@ -314,4 +311,8 @@ fn idle_pool(server: &FakeServer, size: u32) -> Pool {
     drop(hold(&pool, size));
     eventually("all are idle", || pool.stats().idle == size);
     pool
+}
+
+fn is_permanent(error: &GetError<FakeError>) -> bool {
+    matches!(error, GetError::Connect(cause) if cause.driver().is_some_and(|cause| cause.fault == Fault::Permanent))
 }

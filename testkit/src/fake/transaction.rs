@@ -66,12 +66,14 @@ impl<const REMOTE: bool> Transact for FakeManager<REMOTE> {
     }
 
     fn commit(&self, transaction: FakeTransaction<'_>) -> Result<(), FakeError> {
+        // One that fails is rolled back, as by a server.
+        let session = std::mem::replace(&mut transaction.0.session, SessionState::Clean);
         transaction.world().hook(Call::Commit)?;
-        if transaction.0.session != SessionState::InTransaction {
-            return Err(FakeError { call: Call::Commit, fault: Fault::Statement });
+        if session == SessionState::InTransaction {
+            Ok(())
+        } else {
+            Err(FakeError { call: Call::Commit, fault: Fault::Statement })
         }
-        transaction.0.session = SessionState::Clean;
-        Ok(())
     }
 
     fn rollback(&self, transaction: FakeTransaction<'_>) -> Result<(), FakeError> {

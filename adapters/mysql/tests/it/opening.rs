@@ -173,7 +173,7 @@ fn one_connection_is_one_session(server: &Server) {
 fn tls_without_the_feature_is_an_error_and_no_panic(server: &Server) {
     let manager = MySqlManager::new(server.opts().ssl_opts(cabrank_mysql::mysql::SslOpts::default()));
     let error = Pool::builder().build(manager).unwrap_err();
-    assert!(error.to_string().contains("rustls-tls"), "{error}");
+    assert!(format!("{error:?}").contains("rustls-tls"), "{error:?}");
 }
 
 cabrank_testing::tests! {

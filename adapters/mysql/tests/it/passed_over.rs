@@ -91,7 +91,7 @@ fn nor_does_one_that_the_server_keeps_no_record_of(server: &Server) {
         tx.query_iter(warns).map(|mut rows| drop(rows.next()))
     });
     let error = outcome.expect_err("nobody knows what it was");
-    assert!(error.to_string().contains("no record"), "{error}");
+    assert!(format!("{error:?}").contains("no record"), "{error:?}");
     assert_eq!(attempts, 1);
 }
 

@@ -114,7 +114,7 @@ impl Task {
                 }
                 Ok(Err(error)) => record.failed_queries.push(error.to_string()),
                 Err(error) => {
-                    record.failed_gets.push(error.to_string());
+                    record.failed_gets.push(format!("{error:?}"));
                     drop(record);
                     // As a user would who tries again.
                     thread::sleep(Duration::from_millis(10));
