@@ -212,7 +212,8 @@ impl Connection {
     /// reset.
     pub(crate) fn init(&mut self) -> mysql::Result<()> {
         for statement in self.opts.get_init() {
-            self.driver.query_drop(statement)?;
+            self.driver.query_drop(&statement)?;
+            self.tracker.set_up(&statement);
         }
         Ok(())
     }

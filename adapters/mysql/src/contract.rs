@@ -30,6 +30,9 @@ impl Manager for MySqlManager {
     /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself. The number in
     /// `LAST_INSERT_ID()` goes on to the next loan, whose first command clears it.
     fn session(&self, conn: &mut Connection) -> SessionState {
+        if conn.health.in_transaction() || conn.tracker.has_begun() {
+            return SessionState::InTransaction;
+        }
         if !conn.is_clean() {
             return SessionState::Unknown;
         }

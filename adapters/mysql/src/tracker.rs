@@ -21,6 +21,8 @@ pub(crate) struct Tracker {
     untold: bool,
     /// No reset undoes it.
     lasting: bool,
+    /// A text has begun a transaction, and nothing since could have ended it. Not so while autocommit is off: no text tells then.
+    begun: bool,
     /// `LAST_INSERT_ID()` is the number of a row: of the present holder's if a command was answered in this loan, else of an earlier
     /// holder's. It alone costs no reset: the next holder's first command puts it back.
     number: bool,
@@ -51,9 +53,9 @@ impl Tracker {
         self.answered
     }
 
-    /// A command of ours goes out for the present holder.
+    /// A command of ours goes out for the present holder, which may end a transaction of the holder's own.
     pub(crate) fn control(&mut self) {
-        self.answered = true;
+        (self.answered, self.begun) = (true, false);
     }
 
     /// A row was given a number.
@@ -73,7 +75,7 @@ impl Tracker {
 
     /// The same, and it may have changed what texts mean.
     pub(crate) fn lose_sight(&mut self) {
-        (self.left, self.blind, self.answered) = (true, true, true);
+        (self.left, self.blind, self.answered, self.begun) = (true, true, true, false);
     }
 
     /// This text goes out.
@@ -84,6 +86,25 @@ impl Tracker {
             self.left = true;
             self.read(text, effect);
         }
+        self.transacts(text, effect);
+    }
+
+    /// This text has set the session up.
+    pub(crate) fn set_up(&mut self, text: &str) {
+        self.transacts(text, sql::effect(text));
+    }
+
+    fn transacts(&mut self, text: &str, effect: Effect) {
+        self.begun = match effect {
+            Effect::None | Effect::Setting => self.begun,
+            Effect::Meaning => false,
+            Effect::Anything => sql::begins_transaction(text),
+        };
+    }
+
+    /// Is a transaction open, for sure?
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     pub(crate) fn prepared(&mut self, statement: u32, text: &str) {
@@ -102,7 +123,8 @@ impl Tracker {
     pub(crate) fn executed(&mut self, statement: u32) {
         self.goes_out();
         match self.prepared.get(&statement) {
-            Some(harmless) => self.left |= !harmless,
+            Some(true) => {}
+            Some(false) => (self.left, self.begun) = (true, false),
             None => self.lose_sight(),
         }
     }
@@ -165,6 +187,25 @@ const MOST_PREPARED: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_transaction_is_open_for_sure_until_something_may_have_ended_it() {
+        for (texts, begun) in [
+            (&["BEGIN"][..], true),
+            (&["START TRANSACTION", "INSERT INTO t VALUES (1)", "SET @a = 1"], true),
+            (&["BEGIN", "COMMIT"], false),
+            (&["BEGIN", "CREATE TABLE t (a INT)"], false),
+            (&["BEGIN", "SET autocommit = 1"], false),
+            (&["BEGIN; COMMIT"], false),
+            (&["SELECT 1"], false),
+        ] {
+            let mut tracker = Tracker::default();
+            texts.iter().for_each(|text| tracker.text(text));
+            assert_eq!(tracker.has_begun(), begun, "{texts:?}");
+            tracker.forget();
+            assert!(!tracker.has_begun());
+        }
+    }
 
     #[test]
     fn only_what_is_known_to_be_harmless_leaves_no_trace() {

@@ -29,6 +29,11 @@ pub(crate) fn effect(text: &str) -> Effect {
     }
 }
 
+/// Is `text` one BEGIN or START TRANSACTION, and nothing else?
+pub(crate) fn begins_transaction(text: &str) -> bool {
+    text.len() <= LONGEST && scan_begin(text.as_bytes()).is_some()
+}
+
 /// Does it speak of a RESOURCE GROUP?
 pub(crate) fn names_resource_group(text: &str) -> bool {
     let text = text.as_bytes();
@@ -57,6 +62,30 @@ fn only_sets(text: &str) -> bool {
     // MariaDB's SET STATEMENT .. FOR runs a statement.
     let statement = || text.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"statement"));
     sets && text.len() <= LONGEST && !text.contains(['(', ';', '#', '\\']) && !text.contains("/*") && !statement()
+}
+
+/// `None` as soon as there is something else.
+fn scan_begin(text: &[u8]) -> Option<()> {
+    let mut lexer = Lexer::new(text);
+    let mut next_is = |expected: &[u8]| {
+        matches!(lexer.next()??, Token::Word(word) if word.eq_ignore_ascii_case(expected)).then_some(())
+    };
+    let (first, _) = word(skip_blanks(text)?);
+    if first.eq_ignore_ascii_case(b"begin") {
+        next_is(b"begin")?;
+    } else {
+        next_is(b"start")?;
+        next_is(b"transaction")?;
+    }
+    // WORK, or the characteristics. A block, which MariaDB begins by the same word, has statements in it.
+    while let Some(token) = lexer.next()? {
+        match token {
+            Token::Word(_) | Token::Mark(b',') => {}
+            Token::Mark(b';') => return lexer.next()?.is_none().then_some(()),
+            _ => return None,
+        }
+    }
+    Some(())
 }
 
 /// Whether it names one of the settings by which a text is read, or those by which it commits.
@@ -148,6 +177,26 @@ const LONGEST: usize = 16 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_begins_a_transaction_and_no_other_is_told() {
+        for text in ["BEGIN", "begin work;", " /* now */ Start Transaction Read Only, WITH CONSISTENT SNAPSHOT ; "] {
+            assert!(begins_transaction(text), "{text}");
+        }
+        for text in [
+            "",
+            "COMMIT",
+            "START SLAVE",
+            "START GROUP_REPLICATION",
+            "BEGIN; COMMIT",
+            "BEGIN NOT ATOMIC SELECT 1; END",
+            "SELECT 'BEGIN'",
+            "BEGINNING",
+            "`BEGIN`",
+        ] {
+            assert!(!begins_transaction(text), "{text}");
+        }
+    }
 
     #[test]
     fn plain_statements_are_harmless() {

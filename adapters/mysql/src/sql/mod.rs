@@ -6,4 +6,4 @@ mod effect;
 mod lexer;
 mod words;
 
-pub(crate) use effect::{Effect, effect, names_resource_group};
+pub(crate) use effect::{Effect, begins_transaction, effect, names_resource_group};

@@ -1,14 +1,15 @@
 //! Transactions: that those which collide are run again until none is lost, and that nothing is committed by halves.
 
 use crate::server::{Server, on_each_server};
-use cabrank_mysql::cabrank::{CloseReason, TransactionError};
+use cabrank_mysql::cabrank::{BuildError, Cause, CloseReason, SessionPolicy, TransactionError};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{AccessMode, Error, IsolationLevel, Result, TxOpts};
-use cabrank_mysql::{MySqlManager, Transaction};
+use cabrank_mysql::{Connection, MySqlManager, Transaction};
 use cabrank_testing::{NetworkFault, Way};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 fn serializable() -> TxOpts {
     TxOpts::default().set_isolation_level(Some(IsolationLevel::Serializable))
@@ -237,8 +238,46 @@ fn an_error_inside_an_error_is_found(server: &Server) {
     assert_eq!((attempts, server.money(1)), (2, 1));
 }
 
+fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once(server: &Server) {
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
+        for begin in ["BEGIN", "START TRANSACTION READ ONLY"] {
+            let by_hook = server.builder(1).on_open(move |conn: &mut Connection| conn.query_drop(begin));
+            let by_init = MySqlManager::new(server.opts().init(vec![begin]));
+            for (builder, manager) in [(by_hook, server.manager()), (server.builder(1), by_init)] {
+                let began = Instant::now();
+                let outcome = builder.session_policy(policy).build(manager);
+                assert!(matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))), "{policy:?}: {outcome:?}");
+                // What may pass is tried again for ten.
+                assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+            }
+        }
+        let commits = |conn: &mut Connection| {
+            conn.query_drop("BEGIN")?;
+            conn.query_drop("UPDATE account SET money = money WHERE id = 1")?;
+            conn.query_drop("COMMIT")
+        };
+        let pool = server.builder(1).session_policy(policy).on_open(commits).build(server.manager()).unwrap();
+        pool.transaction().run(earn).unwrap();
+    }
+    assert_eq!(server.money(1), 3);
+}
+
+fn a_transaction_never_begins_inside_one_that_is_open(server: &Server) {
+    let pool = server.builder(1).session_policy(SessionPolicy::Never).build(server.manager()).unwrap();
+    let mut conn = pool.get().unwrap();
+    conn.query_drop("BEGIN").unwrap();
+    conn.query_drop("UPDATE account SET money = 100 WHERE id = 1").unwrap();
+    drop(conn);
+    let outcome = pool.transaction().run(earn);
+    assert!(matches!(outcome, Err(TransactionError::InTransaction)), "{outcome:?}");
+    pool.transaction().run(earn).unwrap();
+    assert_eq!(server.money(1), 1, "what was left open is not committed");
+}
+
 cabrank_testing::tests! {
     on_each_server:
+        a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once,
+        a_transaction_never_begins_inside_one_that_is_open,
         no_serializable_transaction_is_lost,
         a_deadlock_is_run_again,
         a_deadlock_that_was_passed_over_commits_nothing_by_halves,

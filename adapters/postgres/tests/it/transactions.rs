@@ -1,12 +1,13 @@
 //! Transactions through the pool.
 
 use crate::fixture::{Server, builder, on_server, taken};
-use cabrank_postgres::cabrank::{CloseReason, TransactionError};
+use cabrank_postgres::cabrank::{BuildError, Cause, CloseReason, SessionPolicy, TransactionError};
 use cabrank_postgres::postgres::error::SqlState;
 use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
-use cabrank_postgres::{PostgresManager, TransactionOptions};
+use cabrank_postgres::{Connection, PostgresManager, TransactionOptions};
 use cabrank_testing::{NetworkFault, Way};
 use std::thread;
+use std::time::{Duration, Instant};
 
 fn serializable() -> TransactionOptions {
     TransactionOptions::new().isolation_level(IsolationLevel::Serializable)
@@ -175,8 +176,46 @@ fn a_nested_transaction_that_fails_releases_its_savepoint(server: Server) {
     assert!(released);
 }
 
+fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once(server: Server) {
+    server.table("kept", "i int");
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
+        for begin in ["BEGIN", "START TRANSACTION; SELECT 1", "BEGIN; SELECT 1; COMMIT AND CHAIN"] {
+            let hook = move |conn: &mut Connection| conn.batch_execute(begin);
+            let began = Instant::now();
+            let outcome = builder().session_policy(policy).on_open(hook).build(server.manager());
+            assert!(
+                matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))),
+                "{policy:?} {begin}: {outcome:?}"
+            );
+            // What may pass is tried again for ten.
+            assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        }
+        let commits = |conn: &mut Connection| conn.batch_execute("BEGIN; SELECT 1; COMMIT");
+        let pool = builder().session_policy(policy).on_open(commits).build(server.manager()).expect("a pool");
+        let insert =
+            pool.transaction().run(|tx| -> Result<u64, Error> { tx.execute("INSERT INTO kept VALUES (1)", &[]) });
+        insert.expect("a commit");
+    }
+    assert_eq!(server.client().query("SELECT * FROM kept", &[]).expect("rows").len(), 3);
+}
+
+fn a_transaction_never_begins_inside_one_that_is_open(server: Server) {
+    server.table("apart", "i int");
+    let pool = builder().max_size(1).session_policy(SessionPolicy::Never).build(server.manager()).expect("a pool");
+    let insert =
+        || pool.transaction().run(|tx| -> Result<u64, Error> { tx.execute("INSERT INTO apart VALUES (2)", &[]) });
+    pool.get().expect("a connection").batch_execute("BEGIN; INSERT INTO apart VALUES (1)").expect("a transaction");
+    let outcome = insert();
+    assert!(matches!(outcome, Err(TransactionError::InTransaction)), "{outcome:?}");
+    insert().expect("a commit");
+    let rows = server.client().query("SELECT i FROM apart", &[]).expect("rows");
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i32>>(), [2], "what was left open is not committed");
+}
+
 cabrank_testing::tests! {
     on_server:
+        a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once,
+        a_transaction_never_begins_inside_one_that_is_open,
         increments_that_conflict_are_retried_until_all_are_done,
         a_deadlock_is_retried,
         a_commit_that_became_a_rollback_is_an_error,

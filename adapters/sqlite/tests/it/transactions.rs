@@ -1,14 +1,15 @@
 //! Transactions: how they begin, and that those which collide are run again until none is lost.
 
 use crate::fixture::{Database, create_account, money};
-use cabrank_sqlite::cabrank::{Fault, Manager, Transact};
+use cabrank_sqlite::cabrank::{BuildError, Cause, Fault, Manager, SessionPolicy, Transact, TransactionError};
 use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::{ErrorCode, Transaction, TransactionState};
-use cabrank_sqlite::{Pool, SqliteManager, TransactionMode};
+use cabrank_sqlite::{Connection, Pool, SqliteManager, TransactionMode};
 use cabrank_testing::harness::alone;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Reads the money, then writes one more: wrong as soon as two of these overlap unnoticed.
 fn earn(tx: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -149,8 +150,42 @@ fn an_error_of_the_closure_rolls_back_and_comes_back() {
     assert_eq!(money(&pool.get().unwrap()), 0);
 }
 
+fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once() {
+    let database = Database::new();
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
+        let settings = || Pool::builder().max_size(1).session_policy(policy);
+        for begin in ["BEGIN", "BEGIN IMMEDIATE; UPDATE account SET money = 7", "SAVEPOINT here"] {
+            let began = Instant::now();
+            let hook = move |conn: &mut Connection| conn.execute_batch(begin);
+            let outcome = settings().on_open(hook).build(database.manager());
+            assert!(
+                matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))),
+                "{policy:?} {begin}: {outcome:?}"
+            );
+            // What may pass is tried again for ten.
+            assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        }
+        let commits = |conn: &mut Connection| conn.execute_batch("BEGIN; UPDATE account SET money = money; COMMIT");
+        let pool = settings().on_open(commits).build(database.manager()).unwrap();
+        pool.transaction().run(|tx| earn(tx)).unwrap();
+    }
+    assert_eq!(money(&database.manager().open().unwrap()), 3);
+}
+
+fn a_transaction_never_begins_inside_one_that_is_open() {
+    let database = Database::new();
+    let pool = Pool::builder().max_size(1).session_policy(SessionPolicy::Never).build(database.manager()).unwrap();
+    pool.get().unwrap().execute_batch("BEGIN; UPDATE account SET money = 100").unwrap();
+    let outcome = pool.transaction().run(|tx| earn(tx));
+    assert!(matches!(outcome, Err(TransactionError::InTransaction)), "{outcome:?}");
+    pool.transaction().run(|tx| earn(tx)).unwrap();
+    assert_eq!(money(&database.manager().open().unwrap()), 1, "what was left open is not committed");
+}
+
 cabrank_testing::tests! {
     alone:
+        a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once,
+        a_transaction_never_begins_inside_one_that_is_open,
         no_deferred_transaction_is_lost,
         no_immediate_transaction_is_lost_or_run_twice,
         no_transaction_is_lost_in_a_memory_database,
