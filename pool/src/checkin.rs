@@ -83,9 +83,9 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
     };
     match session {
         Ok(SessionState::Clean) if shared.config.session_policy == SessionPolicy::Tracked => Need::Nothing,
-        // An engine in this process, outside a transaction, and nothing of the user's to run: surely small, so it is done
-        // here and now.
-        Ok(SessionState::Clean | SessionState::Unknown) if !M::REMOTE && shared.hooks.on_open.is_none() => {
+        // An engine in this process, where little was left, and nothing of the user's to run: surely small, so it is done here
+        // and now.
+        Ok(SessionState::Clean | SessionState::Slight) if !M::REMOTE && shared.hooks.on_open.is_none() => {
             reset_here(shared, entry);
             Need::WasReset
         }

@@ -66,8 +66,8 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// With `true` no call of this trait but [`has_broken`](Self::has_broken), [`session`](Self::session) and
     /// [`fault`](Self::fault) ever runs in a caller's thread. With `false` the returning thread itself resets a session that is
-    /// not in a transaction, unless the pool has an `on_open` hook. An abort ([`Limit::on_abort`]) then ends the call but not the
-    /// session: the slot is back only when the call returns.
+    /// [`Slight`](SessionState::Slight), unless the pool has an `on_open` hook. An abort ([`Limit::on_abort`]) then ends the
+    /// call but not the session: the slot is back only when the call returns.
     const REMOTE: bool = true;
 
     /// Opens a connection.
@@ -107,9 +107,9 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Makes the session as good as new: no transaction, settings, temporary objects, or locks of the last holder.
     ///
-    /// Called in a worker thread after a loan (in the returning thread for an engine in this process outside a
-    /// transaction). `limit` ends at `reset_timeout`. An error closes the connection. The default does nothing, which
-    /// is right only for connections without a session.
+    /// Called in a worker thread after a loan (in the returning thread for an engine in this process where `session` is
+    /// [`Slight`](SessionState::Slight), or [`Clean`](SessionState::Clean) and reset all the same). `limit` ends at `reset_timeout`.
+    /// An error closes the connection. The default does nothing, which is right only for connections without a session.
     fn reset(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error> {
         let _ = (conn, limit);
         Ok(())
@@ -160,9 +160,12 @@ pub trait Manager: Send + Sync + 'static {
 pub enum SessionState {
     /// Provably without a trace of the last holder. Costs no reset.
     Clean,
+    /// With traces that a reset undoes within microseconds, however many there are. For an engine in this process
+    /// ([`Manager::REMOTE`] is `false`) the returning thread does that itself; else this is as `Unknown`.
+    Slight,
     /// A transaction is open, for sure.
     InTransaction,
-    /// Something else was left behind, or nothing is known.
+    /// Something else was left behind, or nothing is known: a worker resets it.
     Unknown,
 }
 

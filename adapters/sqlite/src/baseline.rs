@@ -7,6 +7,7 @@ use crate::watch::Trace;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension};
+use std::mem::discriminant;
 use std::time::Duration;
 
 /// The settings of one connection after `with_init` and the manager's own pragmas. Reading it costs some
@@ -22,7 +23,7 @@ pub(crate) struct Baseline {
     journal_mode: String,
     configs: Vec<Option<bool>>,
     limits: Vec<Option<i32>>,
-    attached: Vec<(String, String)>,
+    databases: Vec<Database>,
 }
 
 impl Baseline {
@@ -34,7 +35,7 @@ impl Baseline {
             journal_mode: journal_mode(conn)?,
             configs: CONFIGS.iter().map(|config| conn.db_config(*config).ok()).collect(),
             limits: LIMITS.iter().map(|limit| conn.limit(*limit).ok()).collect(),
-            attached: attached(conn)?,
+            databases: databases(conn)?,
         })
     }
 
@@ -93,34 +94,45 @@ impl Baseline {
         Ok(journal_mode(conn)? == self.journal_mode)
     }
 
-    /// Detaches what was attached since. Returns whether what was attached before still is.
-    pub(crate) fn restore_attached(&self, conn: &Connection) -> rusqlite::Result<bool> {
-        for database in attached(conn)? {
-            if !self.attached.contains(&database) {
-                conn.execute_batch(&format!("DETACH {}", quoted(&database.0)))?;
+    /// Detaches what was attached since. Returns whether all that was there before still is: a holder can detach a database, or
+    /// have another one take its place, `main` too.
+    pub(crate) fn restore_databases(&self, conn: &Connection) -> rusqlite::Result<bool> {
+        for Database { name, .. } in databases(conn)? {
+            if !self.databases.iter().any(|known| known.name == name) {
+                conn.execute_batch(&format!("DETACH {}", quoted(&name)))?;
             }
         }
-        Ok(attached(conn)? == self.attached)
+        // One in memory cannot be told from another.
+        Ok(databases(conn)? == self.databases && self.databases.iter().all(|database| !database.file.is_empty()))
     }
 }
 
-/// Drops everything in the `temp` schema. `query_only` and `foreign_keys` must be put back afterwards.
+/// A database of a connection.
+#[derive(Debug, PartialEq, Eq)]
+struct Database {
+    name: String,
+    /// Empty for one in memory.
+    file: String,
+}
+
+/// Can `config` be put back?
+pub(crate) fn restores_config(config: DbConfig) -> bool {
+    CONFIGS.iter().any(|known| discriminant(known) == discriminant(&config))
+}
+
+/// Can `limit` be put back?
+pub(crate) fn restores_limit(limit: Limit) -> bool {
+    LIMITS.iter().any(|known| discriminant(known) == discriminant(&limit))
+}
+
+/// Drops the whole `temp` schema at once. `temp_store` must be put back afterwards.
 pub(crate) fn drop_temporary(conn: &Connection) -> rusqlite::Result<()> {
-    // Triggers, views and virtual tables have no root page. They come first: a virtual table takes its own tables
-    // along.
-    const LIST: &str = "SELECT type, name FROM sqlite_temp_master \
-                        WHERE type <> 'index' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-                        ORDER BY coalesce(rootpage, 0) > 0, type = 'table'";
-    let objects: Vec<(String, String)> =
-        conn.prepare(LIST)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-    if objects.is_empty() {
-        return Ok(());
-    }
-    conn.execute_batch("PRAGMA query_only = 0; PRAGMA foreign_keys = 0")?;
-    for (kind, name) in objects {
-        conn.execute_batch(&format!("DROP {kind} IF EXISTS temp.{}", quoted(&name)))?;
-    }
-    Ok(())
+    const IN_FILE: i64 = 1;
+    const IN_MEMORY: i64 = 2;
+    // To store it elsewhere, SQLite closes the temporary database. To drop each object takes time that grows with the square of
+    // their number, and leaves some of SQLite's own.
+    let elsewhere = if pragma(conn, "temp_store")? == Some(IN_MEMORY) { IN_FILE } else { IN_MEMORY };
+    set_pragma(conn, "temp_store", elsewhere)
 }
 
 /// The current journal mode, in lower case.
@@ -152,11 +164,13 @@ fn set_pragma(conn: &Connection, name: &str, value: i64) -> rusqlite::Result<()>
     conn.execute_batch(&format!("PRAGMA {name} = {value}"))
 }
 
-/// All databases of the connection but `main` and `temp`: name and file.
-fn attached(conn: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+/// All databases of the connection but `temp`.
+fn databases(conn: &Connection) -> rusqlite::Result<Vec<Database>> {
     conn.prepare("PRAGMA database_list")?
-        .query_map([], |row| Ok((row.get(1)?, row.get::<_, Option<String>>(2)?.unwrap_or_default())))?
-        .filter(|found| !matches!(found, Ok((name, _)) if name == "main" || name == "temp"))
+        .query_map([], |row| {
+            Ok(Database { name: row.get(1)?, file: row.get::<_, Option<String>>(2)?.unwrap_or_default() })
+        })?
+        .filter(|found| !matches!(found, Ok(Database { name, .. }) if name == "temp"))
         .collect()
 }
 
@@ -164,7 +178,8 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-const CONFIGS: [DbConfig; 14] = [
+/// The later ones are not in each version of SQLite that may be linked.
+const CONFIGS: [DbConfig; 15] = [
     DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
     DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
     DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER,
@@ -178,6 +193,7 @@ const CONFIGS: [DbConfig; 14] = [
     DbConfig::SQLITE_DBCONFIG_DQS_DML,
     DbConfig::SQLITE_DBCONFIG_DQS_DDL,
     DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
+    DbConfig::SQLITE_DBCONFIG_LEGACY_FILE_FORMAT,
     DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
 ];
 

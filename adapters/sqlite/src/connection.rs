@@ -9,9 +9,11 @@ use crate::error::moved;
 use crate::identity::Watched;
 use crate::tracker::Tracker;
 use crate::watch::Trace;
+#[cfg(feature = "bundled")]
+use rusqlite::TransactionState;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{Action, Wal};
-use rusqlite::{ErrorCode, TransactionBehavior};
+use rusqlite::{ErrorCode, TransactionBehavior, ffi};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -79,15 +81,15 @@ impl Connection {
         self.driver.progress_handler(steps, handler)
     }
 
-    /// As [`rusqlite::Connection::set_db_config`]; set back when the connection is returned.
+    /// As [`rusqlite::Connection::set_db_config`]; set back when the connection is returned, or the connection is replaced.
     pub fn set_db_config(&self, config: DbConfig, value: bool) -> rusqlite::Result<bool> {
-        self.tracker.mark(Trace::SETTING);
+        self.tracker.mark(if baseline::restores_config(config) { Trace::SETTING } else { Trace::LASTING });
         self.driver.set_db_config(config, value)
     }
 
-    /// As [`rusqlite::Connection::set_limit`]; set back when the connection is returned.
+    /// As [`rusqlite::Connection::set_limit`]; set back when the connection is returned, or the connection is replaced.
     pub fn set_limit(&self, limit: rusqlite::limits::Limit, value: i32) -> rusqlite::Result<i32> {
-        self.tracker.mark(Trace::SETTING);
+        self.tracker.mark(if baseline::restores_limit(limit) { Trace::SETTING } else { Trace::LASTING });
         self.driver.set_limit(limit, value)
     }
 
@@ -97,13 +99,42 @@ impl Connection {
         self.driver.set_transaction_behavior(behavior);
     }
 
+    /// `last_insert_rowid()` is 0 again.
+    pub(crate) fn forget_last_row(&mut self) {
+        #[allow(unsafe_code)] // The driver has no method for this.
+        // SAFETY: the handle is that of an open connection, which nobody else uses meanwhile. All that is done is to store a number.
+        unsafe {
+            ffi::sqlite3_set_last_insert_rowid(self.driver.handle(), 0);
+        }
+    }
+
+    /// Outside a transaction, is nothing under way? A statement, a blob or a backup that was leaked keeps its lock.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.driver.is_busy() && !self.is_copied_into()
+    }
+
+    /// Is a backup into this connection under way? The next statement would commit what there is of it.
+    #[cfg(feature = "bundled")] // Other builds of SQLite may not have the question.
+    pub(crate) fn is_copied_into(&self) -> bool {
+        self.driver.is_autocommit() && self.driver.transaction_state(None::<&str>) != Ok(TransactionState::None)
+    }
+
+    #[cfg(not(feature = "bundled"))]
+    pub(crate) fn is_copied_into(&self) -> bool {
+        false
+    }
+
+    /// Can a memory database still be read? Not if one in WAL mode was copied into it. A file shows that at its next check.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.watched.is_some() || self.check().is_ok()
+    }
+
     /// Does the path still lead to this file, and can it be read? Does not wait for locks: that there is one
     /// proves that the file is well.
     pub(crate) fn check(&self) -> rusqlite::Result<()> {
-        // Nothing can happen to a memory database, and a writer would keep even readers of the schema waiting.
-        let Some(watched) = &self.watched else { return Ok(()) };
-        watched.check().map_err(moved)?;
-
+        if let Some(watched) = &self.watched {
+            watched.check().map_err(moved)?;
+        }
         match self.tracker.unwatched(|| read_without_waiting(&self.driver)) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
             other => other,
@@ -111,6 +142,7 @@ impl Connection {
     }
 }
 
+/// Fails with `SQLITE_BUSY` where the lock of another connection is in the way.
 fn read_without_waiting(driver: &rusqlite::Connection) -> rusqlite::Result<()> {
     let patience = baseline::busy_timeout(driver)?;
     // Zero also stands for a busy handler, which could not be put back.

@@ -1,7 +1,7 @@
 //! SQLite connections for a [`cabrank`] pool. This file owns what is public and the order in which to read the rest.
 //!
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 // Ready-made pools.
 mod pools;

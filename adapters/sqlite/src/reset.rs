@@ -12,9 +12,9 @@ use rusqlite::TransactionBehavior;
 
 /// Undoes what the last holder did. An error means that it cannot be undone, and the connection must be closed.
 pub(crate) fn reset(conn: &mut Connection, authorizer: Option<&Authorizer>) -> rusqlite::Result<()> {
-    // Neither ROLLBACK nor close gets rid of a statement that was leaked while it ran; it keeps its snapshot for good.
-    if conn.driver.is_busy() {
-        return Err(lasting("a statement was leaked while it ran"));
+    // Neither ROLLBACK nor close gets rid of what was leaked while it ran; it keeps its snapshot or its lock for good.
+    if !conn.is_at_rest() {
+        return Err(lasting("a statement, a blob or a backup was leaked while it ran"));
     }
 
     // The holder's hooks go first: they could forbid or undo all that follows, and must not see it.
@@ -30,6 +30,7 @@ pub(crate) fn reset(conn: &mut Connection, authorizer: Option<&Authorizer>) -> r
     let Connection { driver, tracker, baseline, .. } = conn;
     tracker.unwatched(|| undo(driver, baseline, traces))?;
     tracker.forget();
+    conn.forget_last_row();
     Ok(())
 }
 
@@ -63,10 +64,9 @@ fn undo(driver: &mut rusqlite::Connection, baseline: &Baseline, traces: Trace) -
     if traces.has(Trace::TEMPORARY) {
         drop_temporary(driver)?;
     }
-    if traces.has(Trace::ATTACHED) && !baseline.restore_attached(driver)? {
-        return Err(lasting("the last holder detached a database"));
+    if traces.has(Trace::ATTACHED) && !baseline.restore_databases(driver)? {
+        return Err(lasting("the last holder detached or replaced a database"));
     }
-    // After the rest, which needs to write: dropping a temporary object is refused under `query_only`.
     let pragmas = if traces.has(Trace::TEMPORARY) { Trace::ANYTHING } else { traces };
     baseline.restore_pragmas(driver, pragmas)
 }

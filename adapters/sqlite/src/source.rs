@@ -1,12 +1,13 @@
 //! Where the database is: a file, or memory that several connections share.
 //!
-//! Owns the names SQLite is given and the connection that keeps a memory database alive. Opens nothing else.
+//! Owns the names SQLite is given, and what keeps a memory database alive and readable. Opens nothing else.
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fmt;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Where the database is.
 #[derive(Clone)]
@@ -106,19 +107,38 @@ fn is_foreign_url(name: &[u8]) -> bool {
 /// A database in memory, and the connection without which it would vanish with the last other one.
 pub(crate) struct Memory {
     name: PathBuf,
-    /// Held only to open it, never while anything is asked of it.
     anchor: Mutex<Option<Connection>>,
 }
 
 impl Memory {
-    /// Makes sure that the database exists and stays.
+    /// Makes sure that the database exists, stays, and can be read. Waits for nobody's lock.
     pub(crate) fn hold(&self) -> rusqlite::Result<()> {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         if anchor.is_none() {
-            *anchor = Some(Connection::open_with_flags(&self.name, MEMORY_FLAGS)?);
+            let conn = Connection::open_with_flags(&self.name, MEMORY_FLAGS)?;
+            conn.busy_timeout(Duration::ZERO)?;
+            *anchor = Some(conn);
+        }
+        match anchor.as_ref().map_or(Ok(()), read_head) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => self.leave_wal(),
+            Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the database out of the WAL mode of the file that it was copied from: memory has none, and nobody could read it.
+    fn leave_wal(&self) -> rusqlite::Result<()> {
+        let conn = Connection::open_with_flags(&self.name, MEMORY_FLAGS)?;
+        // Who has the database for itself needs no index of the log that others share, which is what memory lacks.
+        for pragma in ["PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = DELETE"] {
+            conn.query_row(pragma, [], |_| Ok(()))?;
         }
         Ok(())
     }
+}
+
+fn read_head(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA schema_version", [], |_| Ok(()))
 }
 
 /// What a memory database always needs.

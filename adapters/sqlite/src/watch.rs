@@ -3,7 +3,7 @@
 //! Shared by the tracker and the hooks. Owns what an action that SQLite reports means for the session.
 
 use crate::pragmas;
-use crate::pragmas::Effect;
+use crate::pragmas::{Effect, Undo};
 use rusqlite::hooks::{AuthAction, AuthContext};
 use std::fmt;
 use std::ops::{BitOr, Not};
@@ -85,6 +85,14 @@ impl Trace {
     pub(crate) const fn pragma(row: usize) -> Self {
         assert!(row < 56);
         Self(1 << row)
+    }
+
+    /// Is all of it undone within microseconds, however much there is?
+    pub(crate) fn is_small(self) -> bool {
+        const ALSO: u64 = Trace::SETTING.0 | Trace::BUSY.0 | Trace::CHECKPOINTS.0 | Trace::HOOK.0;
+        let settings = pragmas::SETTINGS.iter().enumerate().filter(|(_, (_, undo))| *undo == Undo::Small);
+        let small = settings.fold(ALSO, |small, (row, _)| small | Self::pragma(row).0);
+        self.0 & !small == 0
     }
 
     pub(crate) fn has(self, other: Self) -> bool {

@@ -1,7 +1,9 @@
 //! Destructors that panic, wherever the pool drops what is the user's: none costs a thread, a slot or the caller.
 
 use crate::support::ms;
-use cabrank::{CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Limit, Manager, Opened, Pool, PooledConnection};
+use cabrank::{
+    CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Limit, Manager, Opened, Pool, PooledConnection, SessionState,
+};
 use cabrank_testing::panics::hush;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -204,6 +206,9 @@ impl Manager for Engine {
     }
     fn has_broken(&self, _: &mut u8) -> bool {
         false
+    }
+    fn session(&self, _: &mut u8) -> SessionState {
+        SessionState::Slight
     }
     fn reset(&self, _: &mut u8, limit: &Limit) -> Result<(), Grim> {
         let grim = Grim;

@@ -2,18 +2,19 @@
 
 use crate::support::{SLACK, builder, closed_by, ms};
 use cabrank::{CloseReason, Fault, Pool, PooledConnection, SessionPolicy, SessionState};
-use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::fake::{Call, FakeManager, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::time::Duration;
 
-const SESSIONS: [SessionState; 3] = [SessionState::Clean, SessionState::InTransaction, SessionState::Unknown];
+const SESSIONS: [SessionState; 4] =
+    [SessionState::Clean, SessionState::Slight, SessionState::InTransaction, SessionState::Unknown];
 
 #[test]
 fn each_policy_resets_what_it_says() {
     for (policy, resets) in [
-        (SessionPolicy::Tracked, [false, true, true]),
-        (SessionPolicy::Always, [true, true, true]),
-        (SessionPolicy::Never, [false, false, false]),
+        (SessionPolicy::Tracked, [false, true, true, true]),
+        (SessionPolicy::Always, [true, true, true, true]),
+        (SessionPolicy::Never, [false, false, false, false]),
     ] {
         for (session, reset) in SESSIONS.into_iter().zip(resets) {
             let server = FakeServer::new();
@@ -127,23 +128,26 @@ fn a_failing_on_open_after_a_reset_closes_the_connection() {
 }
 
 #[test]
-fn a_remote_session_is_reset_in_a_worker_and_that_of_an_engine_in_the_returning_thread() {
+fn only_what_is_surely_small_is_reset_in_the_returning_thread() {
     let server = FakeServer::new();
     let remote = builder().max_size(1).build_lazy(server.manager()).unwrap();
-    remote.get().unwrap().litter();
+    remote.get().unwrap().litter_slightly();
     eventually("it is reset", || remote.stats().resets_done == 1);
-    assert_eq!(server.by_thread(Call::Reset), (1, 0));
+    assert_eq!(server.by_thread(Call::Reset), (1, 0), "a round trip is not small");
 
     let server = FakeServer::new();
     let engine = Pool::builder().max_size(1).build_lazy(server.engine()).unwrap();
-    engine.get().unwrap().litter();
+    engine.get().unwrap().litter_slightly();
     assert_eq!(engine.stats().resets_done, 1, "done when drop returns");
     assert_eq!((engine.stats().resets_skipped, server.by_thread(Call::Reset)), (0, (0, 1)));
+    engine.get().unwrap().litter();
+    eventually("it is reset", || engine.stats().resets_done == 2);
+    assert_eq!(server.by_thread(Call::Reset), (1, 1), "of what is unknown nobody can say how long it takes");
 
     // A set-up is the user's, and may take its time.
     let server = FakeServer::new();
     let engine = Pool::builder().max_size(1).on_open(server.set_up()).build_lazy(server.engine()).unwrap();
-    engine.get().unwrap().litter();
+    engine.get().unwrap().litter_slightly();
     assert_eq!(engine.get().unwrap().set_ups, 2);
     assert_eq!(server.by_thread(Call::Reset), (1, 0));
 }
@@ -156,7 +160,7 @@ fn a_reset_in_the_returning_thread_that_fails_closes_the_connection() {
         let server = FakeServer::new();
         let pool = Pool::builder().max_size(1).build_lazy(server.engine()).unwrap();
         server.next(Call::Reset, verdict);
-        pool.get().unwrap().litter();
+        pool.get().unwrap().litter_slightly();
         assert_eq!(closed_by(&pool, reason), 1, "{verdict:?}");
         server.assert_no_leaks(&pool);
     }
@@ -165,11 +169,16 @@ fn a_reset_in_the_returning_thread_that_fails_closes_the_connection() {
 #[test]
 fn returning_takes_no_time_however_long_the_reset_does() {
     let server = FakeServer::new();
-    let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
+    returns_at_once(&server, builder().max_size(1).build_lazy(server.manager()).unwrap());
+    let server = FakeServer::new();
+    returns_at_once(&server, Pool::builder().max_size(1).build_lazy(server.engine()).unwrap());
+}
+
+fn returns_at_once<const REMOTE: bool>(server: &FakeServer, pool: Pool<FakeManager<REMOTE>>) {
     let mut conn = pool.get().unwrap();
     conn.litter();
     server.next(Call::Reset, Outcome::Never);
-    let ((), took) = cabrank_testing::timed(|| drop(conn));
+    let ((), took) = timed(|| drop(conn));
     assert!(took < ms(50), "{took:?}");
     eventually("it is reset", || server.now_in(Call::Reset) == 1);
     assert!(pool.get_timeout(ms(5)).is_err());
@@ -202,8 +211,8 @@ fn a_reset_in_the_returning_thread_is_aborted_at_its_limit() {
     let settings = Pool::builder().max_size(2).reset_timeout(ms(100));
     let pool = settings.build_lazy(server.engine()).unwrap();
     let (mut one, mut other) = (pool.get().unwrap(), pool.get().unwrap());
-    one.litter();
-    other.litter();
+    one.litter_slightly();
+    other.litter_slightly();
     // The first is well, and the alarm for it stays: the second has its own time all the same.
     drop(one);
     crate::stale::pass(ms(50));

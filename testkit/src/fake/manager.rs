@@ -131,6 +131,11 @@ impl FakeConnection {
         (self.session, self.leftovers) = (SessionState::Unknown, true);
     }
 
+    /// Leaves something behind that the driver sees, and that is small.
+    pub fn litter_slightly(&mut self) {
+        (self.session, self.leftovers) = (SessionState::Slight, true);
+    }
+
     /// It is about to leave the pool for good: the server counts it no longer.
     pub fn say_goodbye(&self) {
         self.world.leave(self.id);

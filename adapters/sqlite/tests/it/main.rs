@@ -5,6 +5,8 @@ mod fixture;
 mod choices;
 mod faults;
 mod files;
+mod heavy;
+mod lasting;
 mod memory;
 mod nesting;
 mod opening;
@@ -22,6 +24,8 @@ fn main() -> ExitCode {
         choices::tests(),
         faults::tests(),
         files::tests(),
+        heavy::tests(),
+        lasting::tests(),
         memory::tests(),
         nesting::tests(),
         opening::tests(),

@@ -1,0 +1,200 @@
+//! What a reset cannot undo, and what no statement shows: the next holder meets none of it.
+
+use crate::fixture::{Database, create_account, money, session_of, setting};
+use cabrank_sqlite::cabrank::{Manager, SessionState};
+use cabrank_sqlite::rusqlite;
+use cabrank_sqlite::rusqlite::backup::Backup;
+use cabrank_sqlite::rusqlite::config::DbConfig;
+use cabrank_sqlite::rusqlite::limits::Limit;
+use cabrank_sqlite::{Connection, Pool, PooledConnection, SqliteManager};
+use cabrank_testing::assert_no_leaks;
+use cabrank_testing::harness::alone;
+use std::time::Duration;
+
+/// The image of a database of another tenant's, whose account holds 666.
+fn image() -> &'static [u8] {
+    let conn = rusqlite::Connection::open_in_memory().unwrap();
+    create_account(&conn);
+    conn.execute("UPDATE account SET money = 666", []).unwrap();
+    let image = conn.serialize("main").unwrap().to_vec();
+    image.leak()
+}
+
+fn one(manager: SqliteManager) -> Pool {
+    Pool::builder().max_size(1).build(manager).expect("a pool")
+}
+
+fn a_database_that_a_holder_loads_in_place_of_the_pools_goes_with_its_loan() {
+    let database = Database::new();
+    let memory = SqliteManager::memory();
+    create_account(&memory.open().unwrap());
+    for manager in [database.manager(), memory] {
+        let pool = one(manager);
+        let mut conn = pool.get().unwrap();
+        conn.deserialize_bytes("main", image()).unwrap();
+        assert_eq!(money(&conn), 666);
+        drop(conn);
+
+        let conn = pool.get().unwrap();
+        assert_eq!(money(&conn), 0, "the pool's own");
+        conn.execute("UPDATE account SET money = 5", []).unwrap();
+        drop(conn);
+        pool.evict_all();
+        assert_eq!(money(&pool.get().unwrap()), 5, "what was written is kept");
+        assert_no_leaks(&pool);
+    }
+}
+
+fn a_database_that_a_holder_loads_in_place_of_an_attached_one_goes_too() {
+    let (database, other) = (Database::new(), Database::new());
+    let attach = format!("ATTACH '{}' AS other", other.path.display());
+    let pool = one(database.manager().with_init(move |conn| conn.execute_batch(&attach)));
+    let of_other = |conn: &rusqlite::Connection| -> i64 {
+        conn.query_row("SELECT money FROM other.account", [], |row| row.get(0)).unwrap()
+    };
+    let mut conn = pool.get().unwrap();
+    conn.deserialize_bytes("other", image()).unwrap();
+    assert_eq!(of_other(&conn), 666);
+    drop(conn);
+    assert_eq!(of_other(&pool.get().unwrap()), 0);
+}
+
+fn memory_that_was_loaded_from_a_file_in_wal_mode_can_be_used() {
+    let database = Database::new();
+    let file = database.manager().open().unwrap();
+    file.execute("UPDATE account SET money = 7", []).unwrap();
+    assert_eq!(setting(&file, "journal_mode"), "wal");
+    for check_after in [Duration::ZERO, Duration::from_secs(60)] {
+        let builder = Pool::builder().max_size(3).check_after(check_after);
+        let pool = builder.build(SqliteManager::memory()).unwrap();
+        let held: Vec<_> = (0..2).map(|_| pool.get().unwrap()).collect();
+        let mut conn = pool.get().unwrap();
+        Backup::new(&file, &mut conn).unwrap().run_to_completion(100, Duration::ZERO, None).unwrap();
+        drop(conn);
+
+        assert_eq!(money(&pool.get().unwrap()), 7);
+        for conn in held {
+            assert_eq!(money(&conn), 7, "those that were lent meanwhile go on");
+            conn.execute("UPDATE account SET money = money", []).unwrap();
+        }
+        assert_no_leaks(&pool);
+        pool.evict_all();
+        assert_eq!(money(&pool.get().unwrap()), 7, "new ones too");
+    }
+    // Loaded outside of any pool, before there is one.
+    let manager = SqliteManager::memory();
+    let mut conn = manager.open().unwrap();
+    Backup::new(&file, &mut conn).unwrap().run_to_completion(100, Duration::ZERO, None).unwrap();
+    assert_eq!(money(&one(manager).get().unwrap()), 7);
+}
+
+fn a_leaked_blob_or_backup_costs_its_connection() {
+    let soils: [(&str, fn(&mut Connection)); 2] = [
+        ("a blob", |conn| {
+            conn.execute_batch("CREATE TABLE b (b); INSERT INTO b VALUES (zeroblob(9))").unwrap();
+            std::mem::forget(conn.blob_open("main", "b", "b", 1, true).unwrap());
+        }),
+        ("a backup", |conn| {
+            let from = Box::leak(Box::new(rusqlite::Connection::open_in_memory().unwrap()));
+            from.execute_batch("CREATE TABLE a (a); INSERT INTO a VALUES (zeroblob(100000))").unwrap();
+            let backup = Backup::new(from, conn).unwrap();
+            backup.step(1).unwrap();
+            std::mem::forget(backup);
+        }),
+    ];
+    for (name, soil) in soils {
+        let database = Database::new();
+        let manager = database.manager().busy_timeout(Duration::ZERO);
+        let pool = one(manager.clone());
+        let mut conn = pool.get().unwrap();
+        let id = PooledConnection::id(&conn);
+        soil(&mut conn);
+        assert_eq!(manager.session(&mut conn), SessionState::Unknown, "{name}");
+        drop(conn);
+        let conn = pool.get().unwrap();
+        assert_ne!(PooledConnection::id(&conn), id, "{name}");
+        assert_eq!(money(&conn), 0, "{name}");
+    }
+}
+
+fn each_switch_and_limit_of_the_driver_is_as_it_was() {
+    let configs = [
+        DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
+        DbConfig::SQLITE_DBCONFIG_LEGACY_FILE_FORMAT,
+        DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+        DbConfig::SQLITE_DBCONFIG_REVERSE_SCANORDER,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE,
+        DbConfig::SQLITE_DBCONFIG_ENABLE_COMMENTS,
+        DbConfig::SQLITE_DBCONFIG_STMT_SCANSTATUS,
+    ];
+    let database = Database::new();
+    let pool = database.pool(1);
+    for config in configs {
+        let conn = pool.get().unwrap();
+        let was = conn.db_config(config).unwrap();
+        assert_eq!(conn.set_db_config(config, !was).unwrap(), !was, "{config:?}");
+        drop(conn);
+        assert_eq!(pool.get().unwrap().db_config(config).unwrap(), was, "{config:?}");
+    }
+    for limit in [Limit::SQLITE_LIMIT_COLUMN, Limit::SQLITE_LIMIT_WORKER_THREADS, Limit::SQLITE_LIMIT_PARSER_DEPTH] {
+        let conn = pool.get().unwrap();
+        let was = conn.limit(limit).unwrap();
+        conn.set_limit(limit, was + 1).unwrap();
+        conn.set_limit(limit, 7.min(was / 2)).unwrap();
+        drop(conn);
+        assert_eq!(pool.get().unwrap().limit(limit).unwrap(), was, "{limit:?}");
+    }
+}
+
+fn the_number_of_the_last_row_does_not_reach_the_next_holder_and_costs_no_reset() {
+    let database = Database::new();
+    let pool = database.pool(1);
+    for id in 2..7 {
+        let conn = pool.get().unwrap();
+        assert_eq!(conn.last_insert_rowid(), 0);
+        let of_sql: i64 = conn.query_row("SELECT last_insert_rowid()", [], |row| row.get(0)).unwrap();
+        assert_eq!(of_sql, 0);
+        conn.execute("INSERT INTO account VALUES (?1, 0)", [id]).unwrap();
+        assert_eq!(conn.last_insert_rowid(), id);
+    }
+    assert_eq!((pool.stats().resets_skipped, pool.stats().resets_done), (5, 0));
+    let conn = pool.get().unwrap();
+    conn.execute_batch("PRAGMA query_only = 0; INSERT INTO account VALUES (9, 0)").unwrap();
+    drop(conn);
+    assert_eq!(pool.get().unwrap().last_insert_rowid(), 0, "after a reset");
+
+    let of_on_open = Pool::builder().on_open(|conn| conn.execute("INSERT INTO account VALUES (NULL, 0)", []).map(drop));
+    assert_eq!(of_on_open.build(database.manager()).unwrap().get().unwrap().last_insert_rowid(), 0, "of on_open");
+}
+
+fn what_holds_for_the_whole_process_is_refused_in_a_loan_and_not_in_init() {
+    let database = Database::new();
+    let pool = one(database.manager().with_init(|conn| conn.query_row("PRAGMA soft_heap_limit = 0", [], |_| Ok(()))));
+    let before = session_of(&pool.get().unwrap());
+    for sql in [
+        "PRAGMA hard_heap_limit = 1000000",
+        "PRAGMA soft_heap_limit(1000000)",
+        "PRAGMA main.Temp_Store_Directory = '/nowhere'",
+        "PRAGMA data_store_directory = '/nowhere'",
+    ] {
+        let conn = pool.get().unwrap();
+        let error = conn.execute_batch(sql).expect_err(sql).to_string();
+        assert!(error.contains("not authorized"), "{sql}: {error}");
+    }
+    let conn = pool.get().unwrap();
+    assert_eq!((setting(&conn, "hard_heap_limit"), setting(&conn, "soft_heap_limit")), ("0".into(), "0".into()));
+    assert_eq!((session_of(&conn), pool.stats().opened), (before, 1));
+}
+
+cabrank_testing::tests! {
+    alone:
+        a_database_that_a_holder_loads_in_place_of_the_pools_goes_with_its_loan,
+        a_database_that_a_holder_loads_in_place_of_an_attached_one_goes_too,
+        memory_that_was_loaded_from_a_file_in_wal_mode_can_be_used,
+        a_leaked_blob_or_backup_costs_its_connection,
+        each_switch_and_limit_of_the_driver_is_as_it_was,
+        the_number_of_the_last_row_does_not_reach_the_next_holder_and_costs_no_reset,
+        what_holds_for_the_whole_process_is_refused_in_a_loan_and_not_in_init,
+}
