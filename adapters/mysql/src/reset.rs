@@ -5,6 +5,7 @@
 use crate::baseline::Standing;
 use crate::connection::Connection;
 use crate::error::lasting;
+use crate::sql::Lasting;
 use mysql::prelude::Queryable;
 use mysql::{ChangeUserOpts, Result};
 
@@ -15,8 +16,11 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<()> {
     if conn.driver.connection_id() != conn.baseline.connection_id {
         return Err(lasting("the last holder exchanged the driver's connection"));
     }
-    if conn.tracker.is_lasting() {
-        return Err(lasting("the last holder put it into a resource group"));
+    match conn.tracker.lasting() {
+        Lasting::No => {}
+        // A branch of an XA transaction refuses, and must not meet the reset.
+        Lasting::Hidden => conn.driver.query_drop("ROLLBACK")?,
+        Lasting::Yes(deed) => return Err(lasting(&format!("the last holder {deed}"))),
     }
     // `COM_RESET_CONNECTION`, or `COM_CHANGE_USER` where the server does not know that.
     conn.driver.set_local_infile_handler(None);

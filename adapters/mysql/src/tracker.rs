@@ -3,7 +3,7 @@
 //! Pure: it is told of each statement before it goes out. What a text can do is `sql/`.
 
 use crate::sql;
-use crate::sql::Effect;
+use crate::sql::{Effect, Lasting};
 use std::collections::HashMap;
 
 /// Whether everything that went out since the last reset is known to have left nothing.
@@ -19,8 +19,8 @@ pub(crate) struct Tracker {
     /// A statement was prepared: of the warnings that this brought, the driver does not tell, and what goes out next takes them
     /// away.
     untold: bool,
-    /// No reset undoes it.
-    lasting: bool,
+    /// What the holder has done that no reset undoes, as far as it was seen.
+    lasting: Lasting,
     /// A text has begun a transaction, and nothing since could have ended it. Not so while autocommit is off: no text tells then.
     begun: bool,
     /// `LAST_INSERT_ID()` is the number of a row: of the present holder's if a command was answered in this loan, else of an earlier
@@ -76,6 +76,7 @@ impl Tracker {
     /// The same, and it may have changed what texts mean.
     pub(crate) fn lose_sight(&mut self) {
         (self.left, self.blind, self.answered, self.begun) = (true, true, true, false);
+        self.lasting = self.lasting.max(Lasting::Hidden);
     }
 
     /// This text goes out.
@@ -145,7 +146,7 @@ impl Tracker {
     }
 
     /// Has the session got what no reset takes from it?
-    pub(crate) fn is_lasting(&self) -> bool {
+    pub(crate) fn lasting(&self) -> Lasting {
         self.lasting
     }
 
@@ -160,7 +161,7 @@ impl Tracker {
 
     /// What was left until now is how the session is to be.
     pub(crate) fn start_tracking(&mut self) {
-        (self.left, self.untold, self.lasting, self.answered) = (false, false, false, false);
+        (self.left, self.untold, self.answered, self.lasting) = (false, false, false, Lasting::No);
     }
 
     fn goes_out(&mut self) {
@@ -173,7 +174,7 @@ impl Tracker {
     /// A text that is not known to be harmless.
     fn read(&mut self, text: &str, effect: Effect) {
         self.blind |= effect >= Effect::Meaning;
-        self.lasting = self.lasting || sql::names_resource_group(text);
+        self.lasting = self.lasting.max(sql::lasting(text));
     }
 
     /// After a reset, which takes the prepared statements away.

@@ -34,17 +34,6 @@ pub(crate) fn begins_transaction(text: &str) -> bool {
     text.len() <= LONGEST && scan_begin(text.as_bytes()).is_some()
 }
 
-/// Does it speak of a RESOURCE GROUP?
-pub(crate) fn names_resource_group(text: &str) -> bool {
-    let text = text.as_bytes();
-    text.len() <= LONGEST
-        && (0..text.len()).any(|at| {
-            let (first, rest) = word(&text[at..]);
-            first.eq_ignore_ascii_case(b"resource")
-                && skip_blanks(rest).is_none_or(|rest| word(rest).0.eq_ignore_ascii_case(b"group"))
-        })
-}
-
 /// Whether `text` is one SELECT, INSERT, UPDATE, DELETE or REPLACE that touches no variable and calls only functions known to
 /// be harmless.
 ///
@@ -172,7 +161,7 @@ impl Last {
 }
 
 /// A longer text is not looked at, in bytes.
-const LONGEST: usize = 16 * 1024;
+pub(super) const LONGEST: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -213,20 +202,6 @@ mod tests {
             "SELECT a.id FROM account a JOIN (SELECT 1 AS x) b ON a.id = b.x",
         ] {
             assert!(is_harmless(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_resource_group_is_found_in_a_text() {
-        for text in
-            ["SET RESOURCE GROUP batch", "/* a */ set resource\n/* b */group batch", "/*!80000 SET RESOURCE GROUP a */"]
-        {
-            assert!(names_resource_group(text), "{text}");
-        }
-        for text in
-            ["SET @resource = 1", "SELECT resource, count(*) FROM t GROUP BY resource", "SELECT resource_group FROM t"]
-        {
-            assert!(!names_resource_group(text), "{text}");
         }
     }
 

@@ -3,7 +3,9 @@
 //! Pure: no I/O, no clock, and nothing but the text.
 
 mod effect;
+mod lasting;
 mod lexer;
 mod words;
 
-pub(crate) use effect::{Effect, begins_transaction, effect, names_resource_group};
+pub(crate) use effect::{Effect, begins_transaction, effect};
+pub(crate) use lasting::{Lasting, lasting};

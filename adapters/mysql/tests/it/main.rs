@@ -6,6 +6,7 @@ mod server;
 mod ending;
 mod faults;
 mod functions;
+mod lasting;
 mod liveness;
 mod nesting;
 mod numbers;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         ending::tests(),
         faults::tests(),
         functions::tests(),
+        lasting::tests(),
         liveness::tests(),
         nesting::tests(),
         numbers::tests(),

@@ -190,20 +190,6 @@ fn an_open_handler_is_closed(server: &Server) {
     );
 }
 
-fn an_xa_transaction_is_rolled_back(server: &Server) {
-    soil_and_look(
-        server,
-        |conn| {
-            conn.query_drop(format!("XA START '{}'", server.database)).unwrap();
-            conn.query_drop("UPDATE account SET money = 7").unwrap();
-        },
-        |conn| {
-            assert_eq!(server.money(1), 0);
-            conn.query_drop("START TRANSACTION").expect("no XA transaction is in the way");
-        },
-    );
-}
-
 fn a_cached_statement_is_prepared_anew(server: &Server) {
     soil_and_look(
         server,
@@ -346,7 +332,6 @@ cabrank_testing::tests! {
         table_locks_are_released,
         a_statement_prepared_by_text_is_gone,
         an_open_handler_is_closed,
-        an_xa_transaction_is_rolled_back,
         a_cached_statement_is_prepared_anew,
         the_current_database_is_selected_back,
         no_database_is_selected_back_too,

@@ -136,6 +136,10 @@ impl Server {
         eventually("the session is gone", || self.ask::<u64>(&sql) == Some(0));
     }
 
+    pub(crate) fn is_mariadb(&self) -> bool {
+        self.ask::<String>("SELECT VERSION()").expect("a version").contains("MariaDB")
+    }
+
     /// Skips the test, for this server has not got what it is about.
     pub(crate) fn lacks(&self, what: &str) -> ! {
         skip(format!("this server has not got {what}"))

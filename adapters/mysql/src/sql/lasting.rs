@@ -1,0 +1,116 @@
+//! What no reset undoes, by the words that bring it about. The connection of a holder who uses them is replaced.
+//!
+//! Each row was found by trying: a session does it, `COM_RESET_CONNECTION` follows, and the next holder still meets it. What the
+//! reset does undo has no row: locks of any kind, handlers, temporary tables, prepared statements, variables.
+
+use super::effect::LONGEST;
+use super::lexer::{skip_blanks, word};
+
+/// What a text that is not known to be harmless may leave for good, the least first.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lasting {
+    #[default]
+    No,
+    /// The text runs something that it does not show, or is too long to be looked at.
+    Hidden,
+    /// What the holder did, in words.
+    Yes(&'static str),
+}
+
+pub(crate) fn lasting(text: &str) -> Lasting {
+    let text = text.as_bytes();
+    if text.len() > LONGEST {
+        return Lasting::Hidden;
+    }
+    let begins = |at: &usize| *at == 0 || word(&text[at - 1..*at]).0.is_empty();
+    // Comments and strings are read too, for either may be executed.
+    (0..text.len()).filter(begins).map(|at| of_word(&text[at..])).max().unwrap_or_default()
+}
+
+/// What the word at the beginning brings about, with the one that follows it.
+fn of_word(text: &[u8]) -> Lasting {
+    let (first, rest) = word(text);
+    let is = |known: &&str| first.eq_ignore_ascii_case(known.as_bytes());
+    let follows = |second: &&str| {
+        // A comment that may be executed can hold the second word.
+        skip_blanks(rest).is_none_or(|rest| word(rest).0.eq_ignore_ascii_case(second.as_bytes()))
+    };
+    let row = ROWS.iter().find(|(known, second, _)| is(known) && (second.is_empty() || second.iter().any(follows)));
+    match row {
+        Some((_, _, deed)) => Lasting::Yes(deed),
+        None if HIDING.iter().any(is) => Lasting::Hidden,
+        None => Lasting::No,
+    }
+}
+
+/// A word, those of which one follows it (none: whatever follows), and what its holder did.
+const ROWS: &[(&str, &[&str], &str)] = &[
+    // MySQL: the reset leaves the thread in it.
+    ("resource", &["group"], "put it into a resource group"),
+    // After XA PREPARE, MariaDB's reset leaves the session tied to the branch: its tables give error 1031, and a consistent
+    // snapshot ends the server. MySQL, where `xa_detach_on_prepare` is off, answers each statement with 1399.
+    ("xa", &["start", "begin", "end", "prepare", "commit", "rollback", "recover"], "used XA"),
+    // MariaDB: the profiles stay, with the texts of the statements in them.
+    ("profiling", &[], "turned profiling on"),
+];
+
+/// What runs a procedure, or a text from elsewhere.
+const HIDING: &[&str] = &["call", "execute"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_reset_undoes_is_found_in_a_text() {
+        for (text, deed) in [
+            ("SET RESOURCE GROUP batch", "put it into a resource group"),
+            ("/* a */ set resource\n/* b */group batch", "put it into a resource group"),
+            ("/*!80000 SET RESOURCE GROUP a */", "put it into a resource group"),
+            ("XA START 'a'", "used XA"),
+            ("xa\tbegin 'a'", "used XA"),
+            ("SELECT 1; XA /* b */ END 'a'", "used XA"),
+            ("/*M!100000 XA PREPARE 'a' */", "used XA"),
+            ("XA/*! PREPARE 'a' */", "used XA"),
+            ("BEGIN NOT ATOMIC XA COMMIT 'a' ONE PHASE; END", "used XA"),
+            ("PREPARE a FROM 'XA ROLLBACK ''a'''", "used XA"),
+            ("CALL a(); XA RECOVER", "used XA"),
+            ("SET @@SESSION.profiling = 1", "turned profiling on"),
+        ] {
+            assert_eq!(lasting(text), Lasting::Yes(deed), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_text_does_not_show_is_hidden() {
+        for text in [
+            "CALL shop.sets()",
+            "execute a",
+            "EXECUTE IMMEDIATE @a",
+            "SET STATEMENT max_statement_time = 1 FOR CALL sets()",
+        ] {
+            assert_eq!(lasting(text), Lasting::Hidden, "{text}");
+        }
+        assert_eq!(lasting(&format!("SET @a = '{}'", "x".repeat(16 * 1024))), Lasting::Hidden);
+    }
+
+    #[test]
+    fn names_that_only_look_like_it_cost_no_connection() {
+        for text in [
+            "SET @resource = 1",
+            "SELECT resource, count(*) FROM t GROUP BY resource",
+            "SELECT resource_group FROM t",
+            "SELECT @a, xa FROM t",
+            "SET @relaxa = 1; COMMIT",
+            "SHOW PROFILES",
+            "SELECT GET_LOCK('a', 1)",
+            "LOCK INSTANCE FOR BACKUP",
+            "FLUSH TABLES WITH READ LOCK",
+            "HANDLER t OPEN",
+            "CREATE TEMPORARY TABLE t (recall INT)",
+            "",
+        ] {
+            assert_eq!(lasting(text), Lasting::No, "{text}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What no reset undoes costs the connection, and the next holder meets nothing of it.
+
+use crate::server::{Server, on_each_server, settle};
+use cabrank_mysql::cabrank::CloseReason;
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::mysql::{Row, TxOpts};
+use cabrank_mysql::{Connection, mysql};
+use cabrank_testing::eventually;
+
+/// Begins a branch of this name, writes, and leaves it prepared.
+type Prepare = fn(&mut Connection, &str) -> mysql::Result<()>;
+
+fn steps(branch: &str) -> [String; 4] {
+    [
+        format!("XA START '{branch}'"),
+        "UPDATE account SET money = 7 WHERE id = 1".into(),
+        format!("XA END '{branch}'"),
+        format!("XA PREPARE '{branch}'"),
+    ]
+}
+
+/// On MariaDB a reset would leave the session tied to the branch: each table of it gives error 1031 from then on.
+fn a_prepared_branch_costs_the_connection(server: &Server) {
+    let database = &server.database;
+    let branch = |way: &str| format!("{database}: {way}");
+    server
+        .run(format!("CREATE PROCEDURE {database}.prepares() BEGIN {}; END", steps(&branch("a procedure")).join("; ")));
+    let ways: [(&str, Prepare); 7] = [
+        ("texts", |conn, branch| steps(branch).iter().try_for_each(|step| conn.query_drop(step))),
+        ("one text", |conn, branch| conn.query_drop(steps(branch).join("; "))),
+        ("a long text", |conn, branch| {
+            conn.query_drop(format!("SET @a = '{}'; {}", "x".repeat(16 * 1024), steps(branch).join("; ")))
+        }),
+        ("statements", |conn, branch| steps(branch).iter().try_for_each(|step| conn.exec_drop(step, ()))),
+        ("rows of the driver", |conn, branch| {
+            steps(branch).iter().try_for_each(|step| conn.query_iter(step).map(drop))
+        }),
+        ("connection of the driver", |conn, branch| conn.raw().query_drop(steps(branch).join("; "))),
+        ("a procedure", |conn, _| conn.query_drop("CALL prepares()")),
+    ];
+    let is_mariadb = server.is_mariadb();
+    // MySQL prepares no XA.
+    let ways = ways.iter().filter(|(way, _)| is_mariadb || *way != "statements");
+    let pool = server.pool(1);
+    for (way, prepare) in ways {
+        let branch = branch(way);
+        prepare(&mut pool.get().unwrap(), &branch).expect(way);
+        settle(&pool);
+        let mut conn = pool.get().unwrap();
+        // Once it is no session's, anybody may end it.
+        eventually("the branch is rolled back", || server.try_run(format!("XA ROLLBACK '{branch}'")));
+        assert_eq!(conn.query_first("SELECT money FROM account WHERE id = 1").expect(way), Some(0), "{way}");
+        let snapshot = TxOpts::default().set_with_consistent_snapshot(true);
+        conn.start_transaction(snapshot).unwrap().rollback().unwrap();
+        conn.query_drop("UPDATE account SET money = 0 WHERE id = 1").unwrap();
+    }
+    // MySQL's session has nothing to do with the branch any more, so that what nobody saw does no harm.
+    let replaced = if is_mariadb { 7 } else { 3 };
+    assert_eq!(pool.stats().closed.by(CloseReason::ResetFailed), replaced);
+}
+
+/// The whole life of a branch within a loan, and a look at others' branches.
+fn a_connection_that_used_xa_is_replaced(server: &Server) {
+    let pool = server.pool(1);
+    let branch = &server.database;
+    let uses = [
+        format!("XA START '{branch}'"),
+        format!("XA START '{branch}'; XA END '{branch}'; XA COMMIT '{branch}' ONE PHASE"),
+        format!("XA BEGIN '{branch}'; XA END '{branch}'; XA ROLLBACK '{branch}'"),
+        "XA RECOVER".into(),
+    ];
+    for (loans, text) in uses.iter().enumerate() {
+        pool.get().unwrap().query_drop(text).unwrap();
+        settle(&pool);
+        let mut conn = pool.get().unwrap();
+        conn.query_drop("START TRANSACTION; UPDATE account SET money = 0; COMMIT").expect("no branch is in the way");
+        assert_eq!(pool.stats().opened, loans as u64 + 2, "{text}");
+    }
+}
+
+/// A procedure that leaves nothing for good costs a reset, as ever.
+fn what_is_hidden_and_does_not_last_costs_no_connection(server: &Server) {
+    server.run(format!("CREATE PROCEDURE {}.sets() BEGIN SET @a = 1; START TRANSACTION; END", server.database));
+    let pool = server.pool(1);
+    for text in ["CALL sets()", "PREPARE a FROM 'SET @a = 1'; EXECUTE a"] {
+        pool.get().unwrap().query_drop(text).unwrap();
+        settle(&pool);
+        assert_eq!(pool.get().unwrap().query_first::<Option<u8>, _>("SELECT @a").unwrap(), Some(None));
+        settle(&pool);
+    }
+    assert_eq!(pool.stats().opened, 1);
+}
+
+/// MariaDB keeps them over a reset, with the texts of the holder's statements.
+fn profiles_are_not_shown_to_the_next_holder(server: &Server) {
+    let pool = server.pool(1);
+    for text in ["SET profiling = 1", "SET SESSION profiling = ON", "SET @@profiling = 1"] {
+        let mut conn = pool.get().unwrap();
+        conn.query_drop(text).unwrap();
+        conn.query_drop("SELECT 'a secret'").unwrap();
+        assert!(!conn.query::<Row, _>("SHOW PROFILES").unwrap().is_empty());
+        drop(conn);
+        settle(&pool);
+        assert_eq!(pool.get().unwrap().query::<Row, _>("SHOW PROFILES").unwrap().len(), 0, "{text}");
+        settle(&pool);
+    }
+}
+
+cabrank_testing::tests! {
+    on_each_server:
+        a_prepared_branch_costs_the_connection,
+        a_connection_that_used_xa_is_replaced,
+        what_is_hidden_and_does_not_last_costs_no_connection,
+        profiles_are_not_shown_to_the_next_holder,
+}
