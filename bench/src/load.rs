@@ -33,6 +33,8 @@ pub enum Query {
     Prepared,
     /// The same without a statement cache.
     Unprepared,
+    /// A row into a table that numbers its rows, as `Prepared`.
+    Insert,
 }
 
 /// When borrowers ask.

@@ -14,6 +14,7 @@ use url::Url;
 pub struct Servers {
     postgres: Option<String>,
     mysql: Option<String>,
+    mariadb: Option<String>,
     sqlite: Option<PathBuf>,
     /// What was said by each server that was used.
     pub versions: Vec<String>,
@@ -46,17 +47,18 @@ impl Servers {
         if let Some(url) = &self.mysql {
             return Ok(url.clone());
         }
-        let mut url = named("CABRANK_MYSQL_URL")?;
-        let mut admin = mysql::Conn::new(mysql_opts(url.as_str())?)?;
-        admin.query_drop(format!("DROP DATABASE IF EXISTS {DATABASE}"))?;
-        admin.query_drop(format!("CREATE DATABASE {DATABASE}"))?;
-        url.set_path(DATABASE);
-        let mut conn = mysql::Conn::new(mysql_opts(url.as_str())?)?;
-        conn.query_drop("CREATE TABLE account (id integer PRIMARY KEY, balance integer NOT NULL)")?;
-        conn.exec_batch("INSERT INTO account VALUES (?, 100)", (1..=1000).map(|id| (id,)))?;
-        let version: Option<String> = conn.query_first("SELECT version()")?;
-        self.versions.push(format!("MySQL {}", version.unwrap_or_default().split('-').next().unwrap_or_default()));
-        Ok(self.mysql.insert(url.into()).clone())
+        let (url, version) = mysql_database("CABRANK_MYSQL_URL")?;
+        self.versions.push(format!("MySQL {version}"));
+        Ok(self.mysql.insert(url).clone())
+    }
+
+    pub fn mariadb(&mut self) -> Result<String> {
+        if let Some(url) = &self.mariadb {
+            return Ok(url.clone());
+        }
+        let (url, version) = mysql_database("CABRANK_MARIADB_URL")?;
+        self.versions.push(format!("MariaDB {version}"));
+        Ok(self.mariadb.insert(url).clone())
     }
 
     /// A file of ours, removed in the end.
@@ -80,6 +82,7 @@ impl Servers {
         Ok(match engine {
             "postgres" => Target::Postgres(self.postgres()?),
             "mysql" => Target::Mysql(self.mysql()?),
+            "mariadb" => Target::Mysql(self.mariadb()?),
             _ => Target::Sqlite(self.sqlite()?),
         })
     }
@@ -109,6 +112,21 @@ impl Killer {
         )?;
         Ok(())
     }
+}
+
+/// Our database on a MySQL or MariaDB: its URL, and the server's version.
+fn mysql_database(variable: &str) -> Result<(String, String)> {
+    let mut url = named(variable)?;
+    let mut admin = mysql::Conn::new(mysql_opts(url.as_str())?)?;
+    admin.query_drop(format!("DROP DATABASE IF EXISTS {DATABASE}"))?;
+    admin.query_drop(format!("CREATE DATABASE {DATABASE}"))?;
+    url.set_path(DATABASE);
+    let mut conn = mysql::Conn::new(mysql_opts(url.as_str())?)?;
+    conn.query_drop("CREATE TABLE account (id integer PRIMARY KEY, balance integer NOT NULL)")?;
+    conn.exec_batch("INSERT INTO account VALUES (?, 100)", (1..=1000).map(|id| (id,)))?;
+    conn.query_drop("CREATE TABLE numbered (id bigint PRIMARY KEY AUTO_INCREMENT, x integer NOT NULL)")?;
+    let version: Option<String> = conn.query_first("SELECT version()")?;
+    Ok((url.into(), version.unwrap_or_default().split('-').next().unwrap_or_default().to_owned()))
 }
 
 fn named(variable: &str) -> Result<Url> {

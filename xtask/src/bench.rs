@@ -81,7 +81,7 @@ fn images(args: &Args) -> Vec<Image> {
         |prefix: &str| !args.reuse && (args.cases.is_empty() || args.cases.iter().any(|case| case.starts_with(prefix)));
     let postgres = ["pg_", "recovery", "killed", "black_hole"].iter().any(|prefix| wants(prefix));
     let mysql = wants("mysql_");
-    [(Image::Postgres, postgres), (Image::Mysql, mysql)]
+    [(Image::Postgres, postgres), (Image::Mysql, mysql), (Image::Mariadb, wants("mysql_insert"))]
         .into_iter()
         .filter(|(_, wanted)| *wanted)
         .map(|(image, _)| image)

@@ -72,6 +72,12 @@ pub const ALL: &[Case] = &[
         run: queries::mysql_select1,
     },
     Case {
+        name: "mysql_insert",
+        about: "MySQL and MariaDB, one insert a loan into a table that numbers its rows: inserts in a second",
+        seconds: (16, 130),
+        run: queries::mysql_insert,
+    },
+    Case {
         name: "sqlite_select1",
         about: "SQLite, `SELECT 1` and a read by primary key with a cached statement",
         seconds: (10, 80),

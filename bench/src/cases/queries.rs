@@ -20,6 +20,12 @@ pub fn mysql_select1(bench: &mut Bench) -> Result<()> {
     run(bench, "mysql_select1", "mysql", ON_MYSQL, &queries)
 }
 
+/// On MySQL, and on MariaDB.
+pub fn mysql_insert(bench: &mut Bench) -> Result<()> {
+    run(bench, "mysql_insert", "mysql", ON_MYSQL, &[("ops_per_s", Query::Insert)])?;
+    run(bench, "mysql_insert", "mariadb", ON_MYSQL, &[("mariadb_ops_per_s", Query::Insert)])
+}
+
 pub fn sqlite_select1(bench: &mut Bench) -> Result<()> {
     let queries = [("ops_per_s", Query::Select1), ("prepared_ops_per_s", Query::Prepared)];
     run(bench, "sqlite_select1", "sqlite", ON_SQLITE, &queries)?;

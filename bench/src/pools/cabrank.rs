@@ -1,7 +1,7 @@
 //! cabrank, with its adapters.
 
 use super::stub::no_query;
-use super::{Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Stub, Target};
+use super::{INSERT_MYSQL, Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Stub, Target};
 use crate::load::{Failure, Query};
 use crate::threads::{Blocking, OnThreads};
 use anyhow::Result;
@@ -63,6 +63,7 @@ impl Ask for PostgresManager {
                 conn.query_one(&statement, &[&ROW])?;
             }
             Query::Unprepared => drop(conn.query_one(READ_POSTGRES, &[&ROW])?),
+            Query::Insert => super::no_insert()?,
         }
         Ok(())
     }
@@ -73,6 +74,7 @@ impl Ask for MySqlManager {
         match query {
             Query::Select1 => drop(conn.query_first::<u8, _>("SELECT 1")?),
             Query::Prepared | Query::Unprepared => drop(conn.exec_first::<i32, _, _>(READ_OTHERS, (ROW,))?),
+            Query::Insert => conn.exec_drop(INSERT_MYSQL, (ROW,))?,
         }
         Ok(())
     }

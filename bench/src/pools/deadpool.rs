@@ -64,6 +64,7 @@ impl Asynchronous for deadpool_postgres::Pool {
                 client.query_one(&statement, &[&ROW]).await?;
             }
             Query::Unprepared => drop(client.query_one(READ_POSTGRES, &[&ROW]).await?),
+            Query::Insert => super::no_insert()?,
         }
         Ok(())
     }

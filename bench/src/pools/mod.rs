@@ -13,7 +13,7 @@ pub mod r2d2;
 pub mod sqlx;
 pub mod stub;
 
-use crate::load::{Load, Outcome};
+use crate::load::{Failure, Load, Outcome};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,9 +33,9 @@ pub trait Peer: Send + Sync {
 pub enum Target {
     /// To a driver that does nothing.
     Stub(Stub),
-    /// To PostgreSQL, with the table of `server`.
+    /// To PostgreSQL, with the table of `servers`.
     Postgres(String),
-    /// To MySQL, with the table of `server`.
+    /// To MySQL or MariaDB, with the tables of `servers`.
     Mysql(String),
     /// To a file with that table.
     Sqlite(PathBuf),
@@ -89,8 +89,15 @@ pub const ON_POSTGRES: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "deadpoo
 pub const ON_MYSQL: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "mysql_pool", "own_connection"];
 pub const ON_SQLITE: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "own_connection"];
 
+/// What is told of an engine whose servers have no such table.
+pub fn no_insert() -> Result<(), Failure> {
+    Err("only MySQL and MariaDB are asked to insert".into())
+}
+
 /// The read by primary key, in each engine's words.
 pub const READ_POSTGRES: &str = "SELECT balance FROM account WHERE id = $1";
 pub const READ_OTHERS: &str = "SELECT balance FROM account WHERE id = ?";
-/// The row that is read.
+/// The insert into a table with `AUTO_INCREMENT`.
+pub const INSERT_MYSQL: &str = "INSERT INTO numbered (x) VALUES (?)";
+/// The row that is read, and what is inserted.
 pub const ROW: i32 = 7;

@@ -1,6 +1,6 @@
 //! No pool: each borrower has a connection of its own. What a pool costs is measured against it.
 
-use super::{Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Target};
+use super::{INSERT_MYSQL, Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Target};
 use crate::load;
 use crate::load::{Failure, Load, Outcome, Query};
 use crate::threads::{Blocking, OnThreads};
@@ -71,6 +71,7 @@ impl Blocking for Connections {
                     Query::Select1 => drop(client.simple_query("SELECT 1")?),
                     Query::Prepared => drop(client.query_one(&*read, &[&ROW])?),
                     Query::Unprepared => drop(client.query_one(READ_POSTGRES, &[&ROW])?),
+                    Query::Insert => super::no_insert()?,
                 }
                 Ok(())
             }
@@ -90,6 +91,7 @@ pub fn ask_mysql(conn: &mut mysql::Conn, query: Query) -> Result<(), Failure> {
     match query {
         Query::Select1 => drop(conn.query_first::<u8, _>("SELECT 1")?),
         Query::Prepared | Query::Unprepared => drop(conn.exec_first::<i32, _, _>(READ_OTHERS, (ROW,))?),
+        Query::Insert => conn.exec_drop(INSERT_MYSQL, (ROW,))?,
     }
     Ok(())
 }
@@ -99,6 +101,7 @@ pub fn ask_sqlite(conn: &rusqlite::Connection, query: Query) -> Result<(), Failu
         Query::Select1 => drop(conn.query_row("SELECT 1", [], |row| row.get::<_, i32>(0))?),
         Query::Prepared => drop(conn.prepare_cached(READ_OTHERS)?.query_row([ROW], |row| row.get::<_, i32>(0))?),
         Query::Unprepared => drop(conn.query_row(READ_OTHERS, [ROW], |row| row.get::<_, i32>(0))?),
+        Query::Insert => super::no_insert()?,
     }
     Ok(())
 }

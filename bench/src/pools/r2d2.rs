@@ -61,6 +61,7 @@ impl Ask for PostgresConnectionManager<NoTls> {
             Query::Select1 => drop(conn.simple_query("SELECT 1")?),
             // Neither the pool nor the driver keeps statements for its user.
             Query::Prepared | Query::Unprepared => drop(conn.query_one(READ_POSTGRES, &[&ROW])?),
+            Query::Insert => super::no_insert()?,
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ impl Asynchronous for PgPool {
             // The connection keeps prepared statements by itself.
             Query::Prepared => drop(conn.fetch_one(sqlx::query(READ_POSTGRES).bind(ROW)).await?),
             Query::Unprepared => drop(conn.fetch_one(sqlx::query(READ_POSTGRES).bind(ROW).persistent(false)).await?),
+            Query::Insert => super::no_insert()?,
         }
         Ok(())
     }

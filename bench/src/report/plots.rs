@@ -30,7 +30,7 @@ pub fn draw(report: &Report, folder: &Path) -> Result<Vec<String>> {
         }
         names.push(name);
     }
-    for case in ["pg_select1", "pg_prepared", "mysql_select1", "sqlite_select1"] {
+    for case in ["pg_select1", "pg_prepared", "mysql_select1", "mysql_insert", "sqlite_select1"] {
         let lines = by_threads(report, case);
         if lines.iter().any(|(_, points)| points.len() > 1) {
             let name = format!("{case}.svg");
