@@ -21,7 +21,7 @@ use std::time::Duration;
 pub struct Builder<M: Manager> {
     config: Config,
     on_open: Option<OnOpen<M>>,
-    events: Option<Arc<dyn EventHandler>>,
+    events: Vec<Arc<dyn EventHandler>>,
 }
 
 impl<M: Manager> Pool<M> {
@@ -38,7 +38,7 @@ impl<M: Manager> Builder<M> {
             // Nothing between here and the engine closes idle connections, and it does not move to another machine.
             (config.max_lifetime, config.idle_timeout) = (Duration::MAX, Duration::MAX);
         }
-        Self { config, on_open: None, events: None }
+        Self { config, on_open: None, events: Vec::new() }
     }
 
     /// The pool's name, in errors and events. Default: `"cabrank"`.
@@ -200,9 +200,10 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Receives what happens in the pool. Default: none, but for `tracing`.
+    /// Receives what happens in the pool, beside those that were given before, in their order: a panic of one is swallowed, and the
+    /// next is called all the same. Default: none, but for `tracing`.
     pub fn event_handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
-        self.events = Some(handler);
+        self.events.push(handler);
         self
     }
 

@@ -36,7 +36,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            name: "cabrank".to_owned(),
+            name: DEFAULT_NAME.to_owned(),
             max_size: 10,
             min_idle: 0,
             acquire_timeout: Duration::from_secs(30),
@@ -195,3 +195,5 @@ impl fmt::Display for Problem {
 
 /// No pause between two attempts to connect is shorter, and no lifetime: a pool would open and close without end.
 pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+
+pub(crate) const DEFAULT_NAME: &str = "cabrank";

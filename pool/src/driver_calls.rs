@@ -242,7 +242,7 @@ fn cancel<M: Manager>(
     holder: Holder,
     cancelled: &Sender<Holder>,
 ) {
-    let limit = Limit::new(&shared.name, sync::now(), span);
+    let limit = Limit::of_call(&shared.name, sync::now(), span);
     let fuse = limit.fuse();
     let alarm = limit.deadline().map(|at| shared.workers.at(at, move || fuse.fire(|_| ())));
     if let Ok(true) = contained(|| abort_handle.cancel(&limit)) {

@@ -6,6 +6,7 @@
 mod builder;
 mod closing;
 mod pool;
+mod resize;
 mod transact;
 
 // A loan.
@@ -59,7 +60,7 @@ pub use event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler
 pub use guard::PooledConnection;
 pub use limit::Limit;
 pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};
-pub use pool::Pool;
+pub use pool::{Pool, WeakPool};
 pub use reason::{CloseReason, RefusalReason};
 pub use report::{Holder, Report};
 pub use stats::{CloseCounts, Histogram, Stats};

@@ -1,17 +1,17 @@
 //! The handle: everything a user asks of a pool.
 
 use crate::checkout::{checkout, try_checkout};
-use crate::config::{Config, check_sizes};
-use crate::error::{GetError, ResizeError};
+use crate::config::Config;
+use crate::error::GetError;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::report::Holder;
 use crate::shared::Shared;
 use crate::stats::Stats;
-use crate::{seeded, sync};
+use crate::sync;
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A pool of connections. Cheap to clone; all clones are the same pool, which is closed when the last is dropped.
@@ -130,6 +130,32 @@ impl<M: Manager> Pool<M> {
         try_checkout(self.shared(), Location::caller()).map(|held| held.map(PooledConnection::new))
     }
 
+    /// A reference to this pool that does not keep it open, for what the pool itself owns, such as a hook, or a thread that looks at it
+    /// now and then.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(Toy)?;
+    /// let weak = pool.downgrade();
+    /// assert!(weak.upgrade().is_some_and(|pool| pool.stats().open == 1));
+    /// drop(pool);
+    /// assert!(weak.upgrade().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn downgrade(&self) -> WeakPool<M> {
+        WeakPool(Arc::downgrade(&self.0))
+    }
+
     /// The pool's numbers at this moment.
     #[doc(alias = "state")]
     #[doc(alias = "status")]
@@ -147,78 +173,6 @@ impl<M: Manager> Pool<M> {
     /// are in [`stats`](Self::stats).
     pub fn config(&self) -> &Config {
         &self.shared().config
-    }
-
-    /// Sets both sizes at once: the most connections this pool may hold, at least 1, and how many of them are kept idle, at most
-    /// `max_size`. No thread sees the one without the other. Asks the server nothing and waits for nothing.
-    ///
-    /// Growing serves waiters at once. Shrinking closes idle connections now, and lent ones as they come back. What `min_idle` lacks
-    /// is opened in the background.
-    ///
-    /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::builder().max_size(20).min_idle(5).build(Toy)?;
-    /// pool.resize(3, 1)?;
-    /// assert_eq!((pool.stats().max_size, pool.stats().min_idle), (3, 1));
-    /// assert!(pool.resize(1, 3).is_err());
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ResizeError::Config`] names every rule that the sizes break. A closed pool is not resized ([`ResizeError::Closed`]), nor is the
-    /// parent's in a child of `fork` ([`ResizeError::Forked`]). After an error the sizes are as they were.
-    pub fn resize(&self, max_size: u32, min_idle: u32) -> Result<(), ResizeError> {
-        self.set_sizes(Some(max_size), Some(min_idle))
-    }
-
-    /// Sets the most connections this pool may hold, as [`resize`](Self::resize) does, and leaves `min_idle` as it is.
-    ///
-    /// # Errors
-    ///
-    /// As for [`resize`](Self::resize): below the present `min_idle` it breaks a rule.
-    pub fn set_max_size(&self, max_size: u32) -> Result<(), ResizeError> {
-        self.set_sizes(Some(max_size), None)
-    }
-
-    /// Sets how many idle connections are kept ready, as [`resize`](Self::resize) does, and leaves `max_size` as it is.
-    ///
-    /// # Errors
-    ///
-    /// As for [`resize`](Self::resize): above the present `max_size` it breaks a rule.
-    pub fn set_min_idle(&self, min_idle: u32) -> Result<(), ResizeError> {
-        self.set_sizes(None, Some(min_idle))
-    }
-
-    fn set_sizes(&self, max_size: Option<u32>, min_idle: Option<u32>) -> Result<(), ResizeError> {
-        let shared = self.shared();
-        if !shared.is_at_home() {
-            return Err(ResizeError::Forked);
-        }
-        let now = sync::now();
-        let looked = seeded::bug("reads_the_sizes_before_it_locks");
-        let looked = looked.then(|| shared.with(now, |state, _| state.sizes()));
-        shared.with(now, |state, actions| {
-            if state.is_closed() {
-                return Err(ResizeError::Closed);
-            }
-            let (old_max, old_min) = looked.unwrap_or_else(|| state.sizes());
-            let max_size = max_size.map_or(old_max, |size| size as usize);
-            let min_idle = min_idle.map_or(old_min, |size| size as usize);
-            check_sizes(max_size as u32, min_idle as u32).map_err(ResizeError::Config)?;
-            state.resize(max_size, min_idle, now, actions);
-            Ok(())
-        })
     }
 
     /// Closes all connections that are open now: idle ones at once, lent ones when they come back. For new credentials, a
@@ -260,5 +214,27 @@ impl<M: Manager> fmt::Debug for Pool<M> {
             .field("in_use", &stats.in_use)
             .field("waiting", &stats.waiting)
             .finish_non_exhaustive()
+    }
+}
+
+/// A [`Pool`] that may be gone. See [`Pool::downgrade`].
+pub struct WeakPool<M: Manager>(Weak<Handle<M>>);
+
+impl<M: Manager> WeakPool<M> {
+    /// The pool, unless its last handle was dropped: then it is closed for good.
+    pub fn upgrade(&self) -> Option<Pool<M>> {
+        self.0.upgrade().map(Pool)
+    }
+}
+
+impl<M: Manager> Clone for WeakPool<M> {
+    fn clone(&self) -> Self {
+        Self(Weak::clone(&self.0))
+    }
+}
+
+impl<M: Manager> fmt::Debug for WeakPool<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WeakPool").field(&self.upgrade()).finish()
     }
 }

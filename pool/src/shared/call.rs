@@ -52,7 +52,7 @@ impl<M: Manager> Shared<M> {
 
     /// The limit of a call that begins now, with the connection's own way to abort it.
     pub(super) fn limit(&self, began: Instant, span: Duration, abort_handle: Option<&Arc<dyn AbortHandle>>) -> Limit {
-        let limit = Limit::new(&self.name, began, span);
+        let limit = Limit::of_call(&self.name, began, span);
         if let Some(abort_handle) = abort_handle {
             let abort_handle = Arc::clone(abort_handle);
             limit.on_abort(move || abort_handle.abort());

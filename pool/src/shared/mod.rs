@@ -54,7 +54,7 @@ type ActionsOf<M> = Actions<SlottedConnection<M>, <M as Manager>::Error>;
 /// The user's own code that a pool runs.
 pub(crate) struct Hooks<M: Manager> {
     pub(crate) on_open: Option<OnOpen<M>>,
-    pub(crate) events: Option<Arc<dyn EventHandler>>,
+    pub(crate) events: Vec<Arc<dyn EventHandler>>,
     #[cfg(feature = "tracing")]
     pub(crate) tracing: crate::trace::Tracing,
 }
@@ -240,7 +240,7 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn emit(&self, event: impl Fn(&dyn EventHandler)) {
         #[cfg(feature = "tracing")]
         let _ = contained(|| event(&self.hooks.tracing));
-        if let Some(events) = &self.hooks.events {
+        for events in &self.hooks.events {
             let _ = contained(|| event(&**events));
         }
     }

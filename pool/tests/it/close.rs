@@ -369,3 +369,17 @@ fn dropping_the_last_handle_closes_what_is_idle_and_lent_ones_when_they_come_bac
     drop(held);
     eventually("the last is gone", || server.live() == 0);
 }
+
+#[test]
+fn a_report_tells_one_thing_in_the_singular() {
+    let server = FakeServer::new();
+    server.without_abort_handles();
+    let pool = builder().max_size(2).build(server.manager()).unwrap();
+    let line = line!() + 1;
+    let held = pool.get().unwrap();
+    let text = pool.close_within(ms(20)).to_string();
+    let told = format!("1 connection and 0 threads left; still out: connection 1 checked out at {}:{line}:", file!());
+    assert!(text.starts_with(&told) && text.ends_with("ms ago"), "{text}");
+    drop(held);
+    assert_eq!(pool.close_within(Duration::from_secs(5)).to_string(), "0 connections and 0 threads left");
+}

@@ -2,8 +2,8 @@
 
 use crate::support::{builder, hold, ms};
 use cabrank::{Fault, PooledConnection};
-use cabrank_testing::eventually;
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::{Recorder, eventually};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -277,4 +277,25 @@ fn a_request_that_is_refused_in_a_hook_is_counted_and_told_once() {
     assert_eq!(pool.stats().called_from_hook, 2);
     asks.0.lock().unwrap().take();
     server.assert_closes_clean(&pool);
+}
+
+#[test]
+fn each_of_several_handlers_is_told_in_order_and_a_panic_of_one_is_its_own() {
+    let (server, first, last) = (FakeServer::new(), Recorder::new(), Recorder::new());
+    let panicking = server.recorder();
+    server.order(Call::Event, Outcome::Panic);
+    let handlers = builder().max_size(1).event_handler(first.clone()).event_handler(panicking.clone());
+    let pool = handlers.event_handler(last.clone()).build(server.manager()).unwrap();
+    drop(pool.get().unwrap());
+    let held = pool.get().unwrap();
+    assert!(pool.get_timeout(Duration::ZERO).is_err());
+    drop(held);
+    pool.close();
+    assert!(pool.get().is_err());
+    eventually("the end is told", || last.count("closed") == 1);
+    for event in ["opened", "checked out", "checked in", "timed out", "refused", "closed"] {
+        assert!(first.count(event) > 0, "{event}: {:?}", first.events());
+    }
+    assert_eq!(first.events(), last.events());
+    assert_eq!(first.events(), panicking.events());
 }

@@ -2,9 +2,11 @@
 
 use crate::stale::pass;
 use crate::support::{builder, closed_by, hold, ms};
-use cabrank::{CloseReason, PooledConnection};
+use cabrank::{CloseReason, PooledConnection, WeakPool};
 use cabrank_testing::eventually;
-use cabrank_testing::fake::{Call, FakeServer};
+use cabrank_testing::fake::{Call, FakeManager, FakeServer};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -162,3 +164,42 @@ fn the_largest_pool_that_can_be_asked_for_is_kept_alive() {
 
 /// What a thread may lose between two lines of a test.
 const SCHEDULING: Duration = ms(50);
+
+#[test]
+fn a_weak_handle_keeps_no_pool_open_and_finds_it_as_long_as_it_is() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(1).build(server.manager()).unwrap();
+    let weak = pool.downgrade();
+    let again = weak.clone().upgrade().expect("it is there");
+    drop(pool);
+    drop(again.get().unwrap());
+    assert!(format!("{weak:?}").contains("WeakPool(Some(Pool"), "{weak:?}");
+    again.close();
+    assert!(weak.upgrade().is_some_and(|pool| pool.is_closed()), "closed, and still there");
+    drop(again);
+    assert!(weak.upgrade().is_none());
+    eventually("its connection is closed", || server.live() == 0);
+}
+
+#[test]
+fn a_hook_with_a_weak_handle_of_its_own_pool_does_not_keep_it() {
+    let server = FakeServer::new();
+    let own: Arc<OnceLock<WeakPool<FakeManager>>> = Arc::default();
+    let in_hook = Arc::clone(&own);
+    let seen = Arc::new(AtomicUsize::new(0));
+    let sees = Arc::clone(&seen);
+    let pool = builder()
+        .max_size(1)
+        .on_open(move |_| {
+            sees.fetch_add(usize::from(in_hook.get().and_then(WeakPool::upgrade).is_some()), Ordering::SeqCst);
+            Ok(())
+        })
+        .build_lazy(server.manager())
+        .unwrap();
+    own.set(pool.downgrade()).unwrap();
+    drop(pool.get().unwrap());
+    assert_eq!(seen.load(Ordering::SeqCst), 1);
+    drop(pool);
+    eventually("the pool is closed", || server.live() == 0);
+    assert!(own.get().unwrap().upgrade().is_none());
+}

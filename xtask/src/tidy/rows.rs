@@ -18,7 +18,7 @@ const CORE: Table = Table {
     sources: &["pool/src/"],
     rows: &[
         // The face.
-        (Mates::Together, &["pool", "builder", "closing", "transact"]),
+        (Mates::Together, &["pool", "builder", "closing", "resize", "transact"]),
         (Mates::Apart, &["guard"]),
         // The three routes: none calls another.
         (Mates::Apart, &["checkout", "checkin", "driver_calls"]),

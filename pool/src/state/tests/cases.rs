@@ -125,7 +125,7 @@ fn a_goodbye_that_is_to_make_room_and_begins_in_the_same_moment_is_aborted() {
     let mut actions = Actions::new();
     assert!(state.abort(slot, now, &mut actions));
     assert!(matches!(actions[..], [Action::Hasten(_)]), "it has not begun");
-    let (limit, mut actions) = (Limit::new(&"test".into(), now, Duration::MAX), Actions::new());
+    let (limit, mut actions) = (Limit::of_call(&"test".into(), now, Duration::MAX), Actions::new());
     limit.on_abort(|| ());
     state.call_began(slot, limit.fuse().downgrade(), now, &mut actions);
     assert!(matches!(actions[..], [Action::Abort(aborted, _)] if aborted == slot));

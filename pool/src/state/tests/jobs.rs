@@ -69,7 +69,7 @@ impl World {
     fn begin(&mut self, slot: SlotId, work: Work, span: Duration) {
         self.attempts += 1;
         let aborted = self.state.slots.get(slot).phase == Phase::Aborted;
-        let limit = Limit::new(&"test".into(), self.now, Duration::MAX);
+        let limit = Limit::of_call(&"test".into(), self.now, Duration::MAX);
         if self.attempts % 4 != 0 {
             limit.on_abort(|| ());
         }

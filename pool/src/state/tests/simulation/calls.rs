@@ -106,7 +106,7 @@ impl World {
             call.hastened |= call.span.is_zero();
         }
         let hastened = call.hastened;
-        let limit = Limit::new(&"simulated".into(), now, call.span);
+        let limit = Limit::of_call(&"simulated".into(), now, call.span);
         limit.on_abort(|| ());
         let (slot, span, weak) = (call.slot, call.span, limit.fuse().downgrade());
         call.began = Some((now, limit));

@@ -2,6 +2,10 @@
 //!
 //! Owns the four states Armed, Firing, Fired, Disarmed. What an abort means for capacity is for the caller of `fire` to say.
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use crate::config::DEFAULT_NAME;
 use crate::contain::contained;
 use crate::seeded;
 use crate::sync;
@@ -22,6 +26,27 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// A limit outside of any pool, for unit tests of a [`Manager`](crate::Manager): it ends after `span`, but nothing aborts the call
+    /// then, and it is never [over](Self::is_over). Its pool is called `"cabrank"`.
+    ///
+    /// ```
+    /// use cabrank::Limit;
+    /// use std::time::Duration;
+    ///
+    /// let limit = Limit::new(Duration::from_secs(1));
+    /// assert!(limit.remaining().is_some_and(|left| left <= Duration::from_secs(1)));
+    /// assert_eq!(limit.unabortable(|| 7), Some(7));
+    /// assert_eq!(Limit::new(Duration::MAX).deadline(), None);
+    /// ```
+    pub fn new(span: Duration) -> Self {
+        Self::of_call(&Arc::from(DEFAULT_NAME), sync::now(), span)
+    }
+
+    /// As if a pool of this name made the call.
+    pub fn with_pool(self, name: &str) -> Self {
+        Self { pool: Arc::from(name), ..self }
+    }
+
     /// The name of the pool that makes this call, for what a server shows of its sessions.
     pub fn pool(&self) -> &str {
         &self.pool
@@ -86,7 +111,8 @@ impl Limit {
         (!looked.unwrap_or_else(|| self.is_over())).then_some(found)
     }
 
-    pub(crate) fn new(pool: &Arc<str>, began: Instant, span: Duration) -> Self {
+    /// The limit of a call that a pool makes.
+    pub(crate) fn of_call(pool: &Arc<str>, began: Instant, span: Duration) -> Self {
         let state = CallState { fuse: FuseState::Armed, abort: None, unabortable: 0 };
         let call = Arc::new(Call { span, state: Mutex::new(state), fired: Condvar::new() });
         Self { pool: Arc::clone(pool), deadline: after(began, span), call }
@@ -232,68 +258,5 @@ impl Call {
     fn enter_unabortable(&self) -> Option<()> {
         let mut state = self.state.lock();
         (state.fuse == FuseState::Armed).then(|| state.unabortable += 1)
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use crate::sync::{AtomicBool, Ordering};
-
-    fn limit() -> Limit {
-        Limit::new(&Arc::from("pool"), sync::now(), Duration::from_secs(60))
-    }
-
-    fn fire(limit: &Limit) -> Fired {
-        let mut end = None;
-        limit.fuse().fire(|fired| end = Some(fired));
-        end.expect("it was armed")
-    }
-
-    #[test]
-    fn a_look_up_within_a_look_up_can_be_written_off_until_the_outer_one_has_ended() {
-        let limit = limit();
-        let found = limit.unabortable(|| {
-            assert_eq!(limit.unabortable(|| 1), Some(1));
-            assert_eq!(fire(&limit), Fired::WrittenOff);
-            assert_eq!(limit.unabortable(|| 2), None, "it is over: nothing more is looked up");
-        });
-        assert_eq!(found, None);
-    }
-
-    #[test]
-    fn after_a_look_up_that_ended_or_panicked_the_call_is_aborted_as_any_other() {
-        let limit = limit();
-        assert!(contained(|| limit.unabortable(|| panic!("ordered"))).is_err());
-        assert_eq!(limit.unabortable(|| ()), Some(()));
-        limit.on_abort(|| ());
-        assert_eq!(fire(&limit), Fired::Aborted);
-    }
-
-    #[test]
-    fn a_way_to_abort_that_is_registered_after_the_limit_has_passed_is_used_at_once() {
-        let (limit, during, later) = (limit(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let raise = |flag: &Arc<AtomicBool>| {
-            let flag = Arc::clone(flag);
-            move || flag.store(true, Ordering::SeqCst)
-        };
-        limit.fuse().fire(|fired| {
-            assert_eq!(fired, Fired::Stuck, "nothing was registered");
-            limit.on_abort(raise(&during));
-        });
-        assert!(during.load(Ordering::SeqCst));
-        limit.on_abort(raise(&later));
-        assert!(later.load(Ordering::SeqCst));
-        assert!(limit.disarm());
-    }
-
-    #[test]
-    fn a_way_to_abort_that_is_registered_after_the_call_is_never_used() {
-        let (limit, used) = (limit(), Arc::new(AtomicBool::new(false)));
-        assert!(!limit.disarm());
-        let flag = Arc::clone(&used);
-        limit.on_abort(move || flag.store(true, Ordering::SeqCst));
-        limit.fuse().fire(|_| panic!("it was disarmed"));
-        assert!(!used.load(Ordering::SeqCst));
     }
 }
