@@ -3,6 +3,9 @@
 //!
 //! Knows nothing of connections: what is delivered is a `T`.
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use crate::slots::Borrower;
 use crate::waiter::Wake;
 use std::time::Instant;
@@ -188,10 +191,8 @@ impl<T> Queue<T> {
     /// looked yet may be notified twice; a thread that is awake already hears that for nothing.)
     #[inline]
     pub(crate) fn renew(&mut self) {
-        if self.notified > 0 || self.cursor != self.head {
-            self.round += 1;
-            (self.cursor, self.notified) = (self.head, 0);
-        }
+        self.round += 1;
+        (self.cursor, self.notified) = (self.head, 0);
     }
 
     /// The first `count` waiters must have been notified.

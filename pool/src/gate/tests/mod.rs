@@ -1,4 +1,6 @@
-//! The gate by itself: each rule with its numbers.
+//! The gate by itself: each rule with its numbers. `stillborn.rs` has those of connections that die young.
+
+mod stillborn;
 
 use super::*;
 
@@ -58,106 +60,6 @@ fn while_loans_go_on_what_they_leave_unserved_is_opened_at_once() {
     let (gate, now) = warm();
     let standing = Standing { taken: 1, opening: 1, circulating: true, excess: 20, trust: usize::MAX };
     assert_eq!(gate.allowance(now, standing), 19);
-}
-
-#[test]
-fn connections_that_die_young_are_an_outage_from_the_second_in_a_row_on() {
-    let (mut gate, now) = warm();
-    gate.stillborn(now, Stage::Look, MS, now + MS);
-    assert!(!gate.has_trouble() && gate.is_cold());
-    gate.stillborn(now + MS, Stage::Look, MS, now + 2 * MS);
-    assert!(!gate.has_trouble(), "it was open when the first died: they died together");
-    assert!(gate.opened(now + 3 * MS, 2, 10, true));
-    gate.stillborn(now + 3 * MS, Stage::Look, MS, now + 4 * MS);
-    assert!(gate.has_trouble() && gate.retry_at().unwrap() >= now + 14 * MS);
-    // A success alone lifts nothing.
-    assert!(gate.opened(now + 50 * MS, 2, 10, true));
-    assert_eq!(gate.retry_at(), Some(now + 550 * MS));
-    assert!(gate.found_well(Stage::Look, MS));
-    assert!(!gate.has_trouble() && !gate.is_cold());
-}
-
-#[test]
-fn those_that_failed_their_checks_are_made_good_by_a_check_or_by_a_second_without_a_death() {
-    let (mut gate, now) = warm();
-    gate.stillborn(now, Stage::Check, MS, now + MS);
-    gate.stillborn(now + 2 * MS, Stage::Check, MS, now + 3 * MS);
-    assert!(gate.opened(now + 50 * MS, 2, 10, true));
-    assert!(!gate.found_well(Stage::Look, MS), "a look does not ask the server");
-    assert!(gate.found_well(Stage::Check, MS));
-    assert!(!gate.has_trouble());
-
-    gate.stillborn(now + 60 * MS, Stage::Check, MS, now + 61 * MS);
-    gate.stillborn(now + 62 * MS, Stage::Check, MS, now + 63 * MS);
-    gate.opened(now + 1_100 * MS, 2, 10, false);
-    assert!(!gate.has_trouble() && !gate.is_cold());
-}
-
-/// Two connections died in a row at this stage, each 1 ms old; a third is open.
-fn doubtful(stage: Stage) -> (Gate, Instant) {
-    let (mut gate, now) = warm();
-    gate.stillborn(now, stage, MS, now + MS);
-    assert!(!gate.has_trouble() && gate.is_cold());
-    gate.stillborn(now + 2 * MS, stage, MS, now + 3 * MS);
-    assert!(gate.has_trouble());
-    assert!(gate.opened(now + 50 * MS, 2, 10, true), "it is on trial");
-    (gate, now + 50 * MS)
-}
-
-#[test]
-fn what_the_dead_ones_failed_a_new_one_must_pass() {
-    use Stage::{Check, Look, Reset, Use};
-    let table = [
-        (Look, [true, true, true, true]),
-        (Use, [false, true, false, false]),
-        (Check, [false, false, true, false]),
-        (Reset, [false, false, false, true]),
-    ];
-    for (failed, settles) in table {
-        for (passed, settles) in [Look, Use, Check, Reset].into_iter().zip(settles) {
-            let (mut gate, now) = doubtful(failed);
-            assert_eq!(gate.found_well(passed, 50 * MS), settles, "they failed {failed:?}, it passes {passed:?}");
-            assert_eq!((gate.has_trouble(), gate.is_cold()), (!settles, !settles));
-            // A second without a death settles it, too.
-            gate.opened(now + 1_100 * MS, 3, 10, false);
-            assert!(!gate.has_trouble() && !gate.is_cold());
-        }
-    }
-}
-
-#[test]
-fn a_loan_that_ends_well_counts_if_the_connection_is_older_than_the_dead_ones_were() {
-    let (mut gate, _) = doubtful(Stage::Use);
-    assert!(!gate.found_well(Stage::Use, MS), "that old the dead ones were, too");
-    assert!(gate.found_well(Stage::Use, 2 * MS));
-    // However old they were, 50 ms are enough.
-    let (mut gate, now) = warm();
-    gate.stillborn(now, Stage::Use, MS, now + 900 * MS);
-    assert!(!gate.found_well(Stage::Use, 49 * MS));
-    assert!(gate.found_well(Stage::Use, 50 * MS));
-}
-
-#[test]
-fn deaths_at_two_stages_are_two_rows() {
-    let (mut gate, now) = warm();
-    gate.stillborn(now, Stage::Reset, MS, now + MS);
-    gate.stillborn(now + 2 * MS, Stage::Use, MS, now + 3 * MS);
-    assert!(!gate.has_trouble());
-    assert!(!gate.found_well(Stage::Use, 50 * MS), "a reset is still in doubt");
-    gate.stillborn(now + 4 * MS, Stage::Reset, MS, now + 5 * MS);
-    assert!(gate.has_trouble());
-    assert!(gate.found_well(Stage::Reset, 50 * MS));
-}
-
-#[test]
-fn a_fault_that_somebody_must_mend_outranks_connections_that_die_young() {
-    let (mut gate, now) = warm();
-    gate.failed(now, Refusal::Permanent, 2);
-    let due = gate.retry_at();
-    gate.stillborn(now, Stage::Check, MS, now + MS);
-    gate.stillborn(now + 2 * MS, Stage::Check, MS, now + 3 * MS);
-    assert_eq!(gate.retry_at(), due);
-    assert!(gate.refuses(now + 4 * MS));
 }
 
 #[test]
@@ -280,6 +182,40 @@ fn attempts_that_fail_together_count_once() {
     let due = gate.retry_at();
     assert!(!gate.failed(now, Refusal::Unavailable, 0));
     assert_eq!(gate.retry_at(), due);
+}
+
+#[test]
+fn a_permanent_fault_that_is_mended_ends_the_ramp_after_an_outage() {
+    let (mut gate, now) = warm();
+    gate.failed(now, Refusal::Unavailable, 0);
+    gate.opened(now, 1, 10, false);
+    assert_eq!(gate.allowance(now, empty()), 1);
+    gate.failed(now, Refusal::Permanent, 1);
+    gate.opened(now, 2, 10, true);
+    assert!(gate.found_well(Stage::Look, MS));
+    assert_eq!(gate.allowance(now, empty()), usize::MAX);
+}
+
+#[test]
+fn a_ceiling_that_reaches_max_size_is_none() {
+    let (mut gate, now) = warm();
+    gate.failed(now, Refusal::Capacity, 4);
+    gate.opened(now, 5, 6, true);
+    // A pool that is resized now may try how many more there are.
+    assert_eq!(gate.allowance(now, Standing { taken: 6, ..empty() }), usize::MAX);
+}
+
+#[test]
+fn a_pause_that_ends_later_than_the_clock_can_tell_ends_in_a_year() {
+    let (_, now) = gate();
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    let random = fastrand::Rng::with_seed(7);
+    let mut gate = Gate::new((Duration::MAX, Duration::MAX), Duration::from_secs(10), random);
+    gate.failed(now, Refusal::Unavailable, 0);
+    assert_eq!(gate.retry_at(), Some(now + year));
+    gate.stillborn(now, Stage::Look, MS, now + MS);
+    gate.opened(now + 2 * MS, 2, 10, false);
+    assert_eq!(gate.retry_at(), Some(now + 2 * MS + year));
 }
 
 #[test]
