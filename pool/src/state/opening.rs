@@ -224,7 +224,7 @@ impl<C, E> State<C, E> {
         Some(Trust { in_time, in_all: (in_time + late).min(MOST_UNANSWERED) })
     }
 
-    fn lets_in(&self, now: Instant) -> bool {
+    pub(super) fn lets_in(&self, now: Instant) -> bool {
         self.opened_at.is_some_and(|at| {
             let is_recent = now.saturating_duration_since(at) < self.patience.mean_opening();
             is_recent || self.queue.head_since().is_none_or(|since| since <= at)
@@ -238,7 +238,7 @@ impl<C, E> State<C, E> {
     }
 
     /// Did the process stand still just now? Then nobody is overdue.
-    fn is_calm(&self, now: Instant) -> bool {
+    pub(super) fn is_calm(&self, now: Instant) -> bool {
         self.calm_until.is_some_and(|until| now < until)
     }
 

@@ -5,7 +5,9 @@
 //! wait must be served.
 //! `PROPTEST_CASES` sets how many sequences are played.
 
+mod ageing;
 mod book;
+mod by_hand;
 mod cases;
 mod checks;
 mod gate;

@@ -1,0 +1,104 @@
+//! What time alone does: when what is idle is asked or closed, and what a clock shows.
+
+use super::by_hand::{MS, SECOND, WALL, ageless, open, state};
+use super::world::Broken;
+use crate::config::Config;
+use crate::slots::Phase;
+use crate::state::State;
+use crate::state::actions::{Action, Actions};
+use crate::state::ageing::grace_after;
+use std::time::{Duration, Instant};
+
+/// Rings the alarms until `end`. Returns when checks began; each is answered at once, or none is.
+fn checks(state: &mut State<(), Broken>, start: Instant, end: Instant, are_answered: bool) -> Vec<Duration> {
+    let (mut actions, mut began) = (Actions::new(), Vec::new());
+    state.want_maintenance(start, &mut actions);
+    while let Some(now) = state.alarm.filter(|&at| at <= end) {
+        state.tick(now, now, WALL + (now - start), &mut actions);
+        for action in std::mem::take(&mut actions) {
+            let Action::Check(mut entry) = action else { continue };
+            began.push(now - start);
+            if are_answered {
+                state.proved(&mut entry, now, &mut actions);
+                state.put_proved(entry, now, &mut actions);
+            }
+        }
+    }
+    began
+}
+
+#[test]
+fn keepalive_asks_one_in_each_part_of_its_period() {
+    let (mut state, start) = state(&Config { keepalive: 80 * SECOND, ..ageless(4) });
+    (0..4).for_each(|_| _ = open(&mut state, start));
+    let began = checks(&mut state, start, start + 165 * SECOND, true);
+    // With room for four a part is a tenth of a second for each second of the period.
+    assert_eq!(began, [50, 60, 70, 80, 130, 140, 150, 160].map(|second| second * SECOND));
+}
+
+#[test]
+fn the_first_keepalive_is_ordered_when_a_connection_is_put_there() {
+    // Half a period is enough for all that there may be.
+    for (keepalive, due) in [(80 * SECOND, Some(40 * SECOND)), (Duration::MAX, None)] {
+        let (mut state, start) = state(&Config { keepalive, ..ageless(4) });
+        open(&mut state, start);
+        assert_eq!(state.maintenance, due.map(|due| start + due));
+    }
+}
+
+#[test]
+fn keepalive_has_no_more_than_half_under_way_and_no_more_than_four() {
+    for (idle, at_once) in [(1, 1), (2, 1), (3, 1), (4, 2), (6, 3), (8, 4), (20, 4)] {
+        let (mut state, start) = state(&Config { keepalive: 8 * SECOND, ..ageless(20) });
+        (0..idle).for_each(|_| _ = open(&mut state, start));
+        let began = checks(&mut state, start, start + 20 * SECOND, false);
+        assert_eq!(began.len(), at_once, "of {idle}");
+    }
+}
+
+#[test]
+fn what_hangs_in_an_opening_counts_among_the_four() {
+    let (mut state, start) = state(&Config { keepalive: 8 * SECOND, ..ageless(20) });
+    (0..12).for_each(|_| _ = open(&mut state, start));
+    state.slots.take(start);
+    state.slots.take(start);
+    assert_eq!(checks(&mut state, start, start + 20 * SECOND, false).len(), 2);
+    assert!(!state.bears_unawaited());
+}
+
+#[test]
+fn at_min_idle_none_is_closed_for_being_idle() {
+    let config = Config { min_idle: 2, idle_timeout: 10 * SECOND, keepalive: Duration::MAX, ..ageless(4) };
+    let (mut state, start) = state(&config);
+    (0..3).for_each(|_| _ = open(&mut state, start));
+    let end = start + 10 * SECOND;
+    state.tick(end, end, WALL + 10 * SECOND, &mut Actions::new());
+    assert_eq!((state.slots.count(Phase::Idle), state.slots.count(Phase::Closing)), (2, 1));
+    assert_eq!(state.maintenance, Some(end + 10 * SECOND), "they are looked at again");
+}
+
+#[test]
+fn an_alarm_that_is_late_makes_all_calm_for_half_of_that_and_not_again_within_a_second() {
+    for (late, grace) in [(10 * MS, None), (11 * MS, Some(20 * MS)), (100 * MS, Some(50 * MS))] {
+        assert_eq!(grace_after(late), grace);
+    }
+    assert_eq!(grace_after(10 * SECOND), Some(100 * MS));
+    let (mut state, start) = state(&ageless(4));
+    for (at, calm_until) in [(0, 150), (1_000, 150), (1_050, 150), (1_051, 1_201)] {
+        let (alarm, now) = (start + at * MS, start + at * MS + 100 * MS);
+        state.want_alarm(alarm, &mut Actions::new());
+        state.tick(alarm, now, WALL + (now - start), &mut Actions::new());
+        assert_eq!(state.calm_until, Some(start + calm_until * MS), "rung at {now:?}");
+    }
+    let until = start + 1_201 * MS;
+    assert!(state.is_calm(until - MS) && !state.is_calm(until) && !state.is_calm(until + MS));
+}
+
+#[test]
+fn clocks_that_part_by_more_than_a_second_have_jumped_and_so_has_a_wall_clock_that_goes_back() {
+    for (wall, jumped) in [(WALL + 2 * SECOND, false), (WALL + 2 * SECOND + MS, true), (WALL, false), (WALL - MS, true)]
+    {
+        let (mut state, start) = state(&ageless(4));
+        assert_eq!(state.compare_clocks(start + SECOND, wall), jumped, "{wall:?}");
+    }
+}

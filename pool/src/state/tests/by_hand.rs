@@ -1,0 +1,209 @@
+//! Single methods of the state by hand, where a story of a whole pool would hide the number that matters.
+
+use super::world::{Broken, borrower};
+use crate::config::Config;
+use crate::entry::Entry;
+use crate::gate::Refusal;
+use crate::slots::SlotId;
+use crate::state::State;
+use crate::state::actions::{Action, Actions, Claim};
+use crate::state::promises::PromiseKind;
+use crate::sync;
+use crate::waiter::{Waiter, Wake};
+use std::time::{Duration, Instant};
+
+pub(super) const MS: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+/// What the wall clock shows at the start.
+pub(super) const WALL: Duration = Duration::from_secs(1_000_000);
+
+/// Nothing in it grows old.
+pub(super) fn ageless(max_size: u32) -> Config {
+    Config { max_size, max_lifetime: Duration::MAX, idle_timeout: Duration::MAX, ..Config::default() }
+}
+
+pub(super) fn state(config: &Config) -> (State<(), Broken>, Instant) {
+    let now = sync::now();
+    (State::new(config, now, WALL, fastrand::Rng::with_seed(0)), now)
+}
+
+/// Opens a connection, which comes into the pool idle.
+pub(super) fn open(state: &mut State<(), Broken>, now: Instant) -> SlotId {
+    let slot = state.slots.take(now);
+    let mut entry = Box::new(Entry::new(slot, (), None, state.generation, now));
+    state.admit(&mut entry, MS, now, &mut Actions::new());
+    state.put_proved(entry, now, &mut Actions::new());
+    slot
+}
+
+fn lend(state: &mut State<(), Broken>, now: Instant) -> Box<Entry<()>> {
+    match state.claim(now, borrower(0), &mut Actions::new()) {
+        Claim::Connection(entry) => entry,
+        _ => panic!("there is one"),
+    }
+}
+
+fn wait(state: &mut State<(), Broken>, since: Instant) {
+    let wake = Wake::Thread(Waiter::new());
+    let _ = state.queue_again(wake, borrower(0), since, 10 * SECOND);
+}
+
+#[test]
+fn one_question_settles_a_doubt_near_by_and_a_log_in_does_far_away() {
+    for (opening, is_near) in [(249 * MS, true), (250 * MS, false)] {
+        let (mut state, start) = state(&ageless(4));
+        state.patience.answered(PromiseKind::Open, opening, start);
+        // A check that is late.
+        let slot = state.slots.take(start);
+        state.promise(slot, start, PromiseKind::Check);
+        state.promises.ring(start + 500 * MS, None);
+        let (began, raised, settled) = (start + SECOND, start + 2 * SECOND, start + 3 * SECOND);
+        state.raise_doubt(raised);
+        state.opened_at = Some(settled);
+        assert_eq!(state.must_be_asked(), is_near);
+        assert_eq!(state.is_being_settled(raised), is_near);
+        assert!(!state.is_being_settled(raised + MS), "that one began later");
+        assert_eq!(state.is_settled(began), !is_near);
+        state.settle_doubt(settled);
+        assert!(state.is_settled(began) && !state.is_settled(settled) && !state.must_be_asked());
+        state.raise_doubt(settled);
+        assert!(!state.must_be_asked(), "the answer came in the same moment");
+    }
+}
+
+#[test]
+fn a_connection_that_dies_before_its_first_loan_or_soon_after_it_died_young() {
+    for (uses, age, is_young) in [(0, 999, true), (0, 1_000, false), (1, 49, true), (1, 50, false)] {
+        let (mut state, start) = state(&ageless(4));
+        open(&mut state, start);
+        let mut entry = lend(&mut state, start);
+        entry.uses = uses;
+        state.failed_look(&entry, start + age * MS, &mut Actions::new());
+        assert_eq!(state.gate.doubts_the_new(), is_young, "{uses} uses, {age} ms");
+    }
+    for (uses, age, is_young) in [(1, 999, true), (1, 1_000, false), (2, 49, true), (2, 50, false)] {
+        let (mut state, start) = state(&ageless(4));
+        open(&mut state, start);
+        let mut entry = lend(&mut state, start);
+        entry.uses = uses;
+        state.broke_in_use(&entry, start + age * MS, &mut Actions::new());
+        assert_eq!(state.gate.doubts_the_new(), is_young, "{uses} uses, {age} ms");
+    }
+    let (mut state, start) = state(&ageless(4));
+    open(&mut state, start);
+    let entry = lend(&mut state, start);
+    state.failed_reset(&entry, start + MS, &mut Actions::new());
+    assert!(state.gate.doubts_the_new());
+}
+
+#[test]
+fn beneath_one_that_must_be_checked_a_fresh_one_is_lent_and_the_other_is_checked_meanwhile() {
+    let (mut state, start) = state(&ageless(4));
+    open(&mut state, start);
+    let fresh = open(&mut state, start);
+    let stale = lend(&mut state, start);
+    state.suspect(start + MS);
+    // One is proved anew, the other comes back as it was.
+    let mut proved = lend_any(&mut state);
+    state.proved(&mut proved, start + 2 * MS, &mut Actions::new());
+    state.put(proved, start + 2 * MS, &mut Actions::new());
+    let (slot, top) = (stale.slot_id, start + 3 * MS);
+    state.put(stale, top, &mut Actions::new());
+    let mut actions = Actions::new();
+    let claim = state.claim(top, borrower(0), &mut actions);
+    assert!(matches!(claim, Claim::Connection(entry) if entry.slot_id != slot && entry.slot_id != fresh));
+    assert!(matches!(&actions[..], [Action::Check(entry)] if entry.slot_id == slot));
+}
+
+/// Takes the newest idle one, whatever is known of it.
+fn lend_any(state: &mut State<(), Broken>) -> Box<Entry<()>> {
+    state.idle.pop().expect("there is one")
+}
+
+#[test]
+fn an_opening_that_takes_twice_the_mean_makes_the_mean_count_no_more() {
+    let (mut state, start) = state(&ageless(4));
+    state.patience.answered(PromiseKind::Open, 100 * MS, start);
+    (state.counters.checked_out_at_once, state.counters.checked_out_after_waiting) = (2, 3);
+    let slot = state.slots.take(start);
+    state.promise(slot, start, PromiseKind::Open);
+    for (age, opening) in [(200, 100), (201, 1_000)] {
+        let sight = state.sight(0, start + age * MS);
+        assert_eq!((sight.opening, sight.loans), (opening * MS, 5), "after {age} ms");
+    }
+}
+
+#[test]
+fn a_success_that_is_recent_or_newer_than_the_first_who_waits_shows_that_the_server_lets_in() {
+    let (mut state, start) = state(&ageless(4));
+    state.patience.answered(PromiseKind::Open, 100 * MS, start);
+    (state.opened_at, state.answered_at) = (Some(start), Some(start));
+    assert!(state.lets_in(start + 500 * MS), "nobody waits");
+    wait(&mut state, start + 50 * MS);
+    for (at, lets_in) in [(99, true), (100, false), (500, false)] {
+        assert_eq!(state.lets_in(start + at * MS), lets_in, "after {at} ms");
+    }
+    state.opened_at = Some(start + 50 * MS);
+    assert!(state.lets_in(start + 500 * MS), "it came when the first had begun to wait");
+    state.close(start + 500 * MS, &mut Actions::new());
+}
+
+#[test]
+fn the_next_impatience_is_looked_for_among_as_many_as_could_be_served() {
+    let (mut state, start) = state(&ageless(2));
+    state.patience.answered(PromiseKind::Check, MS, start);
+    // The patience with a check is 250 ms. The first who waits has none left.
+    wait(&mut state, start);
+    wait(&mut state, start + 100 * MS);
+    let now = start + 300 * MS;
+    assert_eq!(state.next_impatience(now), None, "nobody relies on a check where there is none");
+    let (check, opening) = (state.slots.take(now), state.slots.take(now));
+    state.promise(check, now, PromiseKind::Check);
+    assert_eq!(state.next_impatience(now), None, "there is room for none");
+    state.promise(opening, now, PromiseKind::Open);
+    let second = start + 350 * MS;
+    assert_eq!(state.next_impatience(now), Some(second), "an opening will serve the first");
+    state.release(opening);
+    assert_eq!(state.next_impatience(now), Some(second), "there is room for one");
+    state.close(now, &mut Actions::new());
+}
+
+#[test]
+fn nothing_is_opened_while_eight_calls_for_each_slot_have_been_given_up_and_not_returned() {
+    for (aborted, abandoned, opens_no_more) in [(0, 0, false), (3, 4, false), (4, 4, true), (8, 0, true), (5, 4, true)]
+    {
+        let (mut state, start) = state(&ageless(1));
+        (0..aborted).for_each(|_| {
+            let slot = state.slots.take(start);
+            state.aborted(slot, start);
+        });
+        (0..abandoned).for_each(|_| {
+            let slot = state.slots.take(start);
+            state.abandoned(slot, start);
+        });
+        assert_eq!(state.opens_no_more(), opens_no_more, "{aborted} and {abandoned}");
+        let mut actions = Actions::new();
+        state.open_for(1, start, &mut actions);
+        assert_eq!(actions.is_empty(), opens_no_more);
+    }
+}
+
+#[test]
+fn loans_of_more_than_two_minutes_ago_give_nobody_hope() {
+    let (mut state, start) = state(&ageless(1));
+    open(&mut state, start);
+    let _loan = lend(&mut state, start);
+    state.gate.failed(start + 150 * SECOND, Refusal::Permanent, 1);
+    let now = start + 150 * SECOND;
+    state.look_for_hope(start);
+    state.counters.use_time.record(100 * SECOND);
+    let hope = |state: &mut State<(), Broken>| state.hope_ends(now).expect("all depends on the loan") - start;
+    assert!(hope(&mut state) >= 100 * SECOND);
+    state.look_for_hope(start + 60 * SECOND);
+    assert!(hope(&mut state) >= 100 * SECOND, "it was a minute ago");
+    state.counters.use_time.record(3 * SECOND);
+    state.look_for_hope(start + 119 * SECOND);
+    assert!(hope(&mut state) >= 100 * SECOND, "less than a minute since the last look");
+    state.look_for_hope(start + 120 * SECOND);
+    assert!((3 * SECOND..4 * SECOND).contains(&hope(&mut state)));
+}
