@@ -7,7 +7,7 @@ use crate::event::CheckedIn;
 use crate::gate::Stage;
 use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
-use crate::shared::{Held, Shared, SlottedConnection};
+use crate::shared::{Canceller, Held, Shared, SlottedConnection};
 use crate::sync;
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
     }
     let (shared, mut entry) = held.into_entry();
     entry.uses += 1;
+    if let Some(canceller) = entry.slotted.canceller.take() {
+        end_canceller(&canceller, &mut entry.condemned);
+    }
     let mut now = sync::now();
     let used = now.saturating_duration_since(entry.lent_at);
     if std::thread::panicking() {
@@ -47,6 +50,15 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         state.check_in(entry, used, need == Need::Reset, now, actions);
     });
     shared.leave_to_worker();
+}
+
+/// Nothing is cancelled from here on. A cancel that was sent to a server may still arrive, and then must hit nobody.
+#[cold]
+fn end_canceller(canceller: &Canceller, condemned: &mut Option<CloseReason>) {
+    // What a panicking thread returns gets no goodbye.
+    if canceller.end() && !std::thread::panicking() {
+        condemned.get_or_insert(CloseReason::Cancelled);
+    }
 }
 
 /// What a returned session needs before its next loan.

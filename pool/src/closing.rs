@@ -2,6 +2,7 @@
 
 use crate::contain::contained;
 use crate::figures::Count;
+use crate::limit::Limit;
 use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::report::Holder;
@@ -111,7 +112,13 @@ fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration, cancelled: 
     for (_, holder, abort_handle) in lent {
         if let Some(abort_handle) = abort_handle.as_ref().and_then(Weak::upgrade) {
             let (pool, cancelled) = (Arc::clone(shared), cancelled.clone());
-            shared.workers.submit(Job::Cancel { pool, abort_handle, limit, holder, cancelled });
+            let ask = Box::new(move |limit: &Limit| {
+                if abort_handle.cancel(limit) {
+                    // If nobody listens any more, the closing is over.
+                    let _ = cancelled.send(holder);
+                }
+            });
+            shared.workers.submit(Job::Cancel { pool, limit, ask });
         }
     }
 }

@@ -10,11 +10,8 @@ use crate::gate::{Refusal, Stage};
 use crate::limit::Limit;
 use crate::manager::{AbortHandle, Fault, Manager};
 use crate::reason::CloseReason;
-use crate::report::Holder;
-use crate::seeded;
 use crate::shared::{CallOutcome, Held, Job, Shared, Slot, SlottedConnection};
-use crate::sync;
-use crate::sync::Sender;
+use crate::{seeded, sync};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,9 +22,7 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
         Job::Check(held) => check(held),
         Job::Reset(held) => reset(held),
         Job::Close { held, reason, since, hastened } => close(held, reason, since, hastened),
-        Job::Cancel { pool, abort_handle, limit, holder, cancelled } => {
-            cancel(&pool, &*abort_handle, limit, holder, &cancelled)
-        }
+        Job::Cancel { pool, limit, ask } => cancel(&pool, limit, ask),
         Job::Tell(pool, news) => pool.tell(news),
     }
 }
@@ -200,7 +195,7 @@ fn close_now<M: Manager>(held: Held<M>, reason: CloseReason) {
 /// One that is dead, or may be, is aborted, and its slot is back at once; so is one whose slot is wanted, or that waited for a
 /// thread until its time was over. Either way `closed` is emitted before the slot is free.
 fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastened: bool) {
-    let Entry { slotted: SlottedConnection { slot, conn }, abort_handle, id, opened_at, uses, untold, .. } =
+    let Entry { slotted: SlottedConnection { slot, conn, .. }, abort_handle, id, opened_at, uses, untold, .. } =
         held.unbox();
     let shared = Arc::clone(slot.shared());
     let (pool, span) = (&*shared.config.name, shared.config.close_timeout);
@@ -235,20 +230,11 @@ fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastene
 }
 
 /// Asks the server to cancel the statement that runs on a lent connection.
-fn cancel<M: Manager>(
-    shared: &Arc<Shared<M>>,
-    abort_handle: &dyn AbortHandle,
-    span: Duration,
-    holder: Holder,
-    cancelled: &Sender<Holder>,
-) {
+fn cancel<M: Manager>(shared: &Arc<Shared<M>>, span: Duration, ask: impl FnOnce(&Limit)) {
     let limit = Limit::of_call(&shared.name, sync::now(), span);
     let fuse = limit.fuse();
     let alarm = limit.deadline().map(|at| shared.workers.at(at, move || fuse.fire(|_| ())));
-    if let Ok(true) = contained(|| abort_handle.cancel(&limit)) {
-        // If nobody listens any more, the closing is over.
-        let _ = cancelled.send(holder);
-    }
+    let _ = contained(|| ask(&limit));
     if let Some(alarm) = alarm {
         shared.workers.cancel_alarm(alarm);
     }

@@ -6,11 +6,12 @@ use crate::entry::Entry;
 use crate::event::{CheckedIn, ConnectionClosed};
 use crate::manager::{Fault, Manager};
 use crate::reason::CloseReason;
-use crate::shared::{Held, SlottedConnection};
+use crate::shared::{Canceller, Held, SlottedConnection};
 use crate::sync;
 use crate::sync::Ordering;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A connection on loan from a [`Pool`](crate::Pool). Dropping it returns it.
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 /// dropped while its thread panics closes the connection.
 ///
 /// The pool goes by the guard, not by what lies in it: two connections that were exchanged (`std::mem::swap(&mut *a, &mut *b)`)
-/// bear each other's numbers from then on, and an abort meant for one holder, as in
+/// bear each other's numbers from then on, and a cancel or an abort meant for one holder, as in
 /// [`close_within`](crate::Pool::close_within), ends what the other runs. Exchange the guards.
 pub struct PooledConnection<M: Manager> {
     /// `None` only once it has been taken out, at the end.
@@ -69,6 +70,58 @@ impl<M: Manager> PooledConnection<M> {
         fault
     }
 
+    /// A handle by which any thread can cancel what runs on this connection, until the loan ends. `None` if the manager offers no
+    /// [`abort_handle`](Manager::abort_handle) for it.
+    ///
+    /// Costs an allocation the first time in a loan, and nothing if it is not called. The driver's own handles, such as a cancel
+    /// token or a connection's number, outlive the loan and may hit the next holder.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// use cabrank::{CancelOutcome, PooledConnection};
+    /// use std::sync::mpsc::{RecvTimeoutError, channel};
+    /// use std::thread;
+    /// use std::time::Duration;
+    ///
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// #     fn abort_handle(&self, _: &i64) -> Option<Box<dyn cabrank::AbortHandle>> { Some(Box::new(Nothing)) }
+    /// # }
+    /// # struct Nothing;
+    /// # impl cabrank::AbortHandle for Nothing { fn abort(&self) {} }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// let mut conn = pool.get()?;
+    /// let canceller = PooledConnection::canceller(&conn).expect("this manager offers one");
+    /// let (done, is_done) = channel::<()>();
+    /// let watchdog = thread::spawn(move || {
+    ///     if is_done.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+    ///         canceller.cancel(Duration::from_secs(5));
+    ///     }
+    ///     canceller
+    /// });
+    /// *conn += 1; // For at most a minute.
+    /// drop(done);
+    /// drop(conn);
+    /// let canceller = watchdog.join().unwrap();
+    /// assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::LoanEnded);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "cancel_token")]
+    #[doc(alias = "get_interrupt_handle")]
+    pub fn canceller(this: &Self) -> Option<Canceller> {
+        let Entry { slotted, abort_handle, .. } = this.entry();
+        let abort_handle = abort_handle.as_ref()?;
+        let canceller = || Canceller::new(slotted.slot.shared(), Arc::clone(abort_handle));
+        Some(slotted.canceller.get_or_init(canceller).clone())
+    }
+
     /// Ends the loan and has the connection closed instead of reused.
     pub fn discard(mut this: Self) {
         this.condemn();
@@ -85,8 +138,18 @@ impl<M: Manager> PooledConnection<M> {
         }
         let (shared, entry) = held.into_entry();
         let Entry {
-            slotted: SlottedConnection { conn, .. }, slot_id, abort_handle, id, opened_at, lent_at, uses, ..
+            slotted: SlottedConnection { conn, canceller, .. },
+            slot_id,
+            abort_handle,
+            id,
+            opened_at,
+            lent_at,
+            uses,
+            ..
         } = *entry;
+        if let Some(canceller) = canceller.into_inner() {
+            canceller.end();
+        }
         let _ = contained(|| drop(abort_handle));
         let now = sync::now();
         let (pool, reason) = (&*shared.config.name, CloseReason::Detached);
@@ -108,7 +171,7 @@ impl<M: Manager> PooledConnection<M> {
     pub(crate) fn parts(&mut self) -> (&M, &mut M::Connection) {
         let entry = self.held.as_mut().expect(LENT);
         entry.touched.store(true, Ordering::Relaxed);
-        let SlottedConnection { conn, slot } = &mut entry.slotted;
+        let SlottedConnection { conn, slot, .. } = &mut entry.slotted;
         (&slot.shared().manager, conn)
     }
 

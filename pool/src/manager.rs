@@ -206,8 +206,9 @@ pub enum Fault {
 pub trait AbortHandle: Send + Sync + 'static {
     /// Asks the server to give up the statement that is running now. Returns whether it could ask.
     ///
-    /// Called in a worker thread; may open a side connection, within `limit`. The pool never reuses a connection after
-    /// this. The default cannot ask.
+    /// Called in a worker thread; may open a side connection, within `limit`. The pool never reuses a connection after this. For an
+    /// engine in this process (`REMOTE = false`) it must not block: a [`Canceller`](crate::Canceller) calls it in its own thread, the end
+    /// of the loan waits for it, and the connection goes on. The default cannot ask.
     fn cancel(&self, limit: &Limit) -> bool {
         let _ = limit;
         false

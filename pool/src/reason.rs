@@ -26,6 +26,8 @@ pub enum CloseReason {
     Surplus,
     /// Its holder discarded it.
     Discarded,
+    /// What its holder ran was [cancelled](crate::Canceller::cancel) at the server: a cancel that arrives late must hit nobody else.
+    Cancelled,
     /// Its holder took it out of the pool. It lives on.
     Detached,
     /// The pool was closed.
@@ -34,7 +36,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Broken,
         Self::CheckFailed,
         Self::ResetFailed,
@@ -45,6 +47,7 @@ impl CloseReason {
         Self::Evicted,
         Self::Surplus,
         Self::Discarded,
+        Self::Cancelled,
         Self::Detached,
         Self::PoolClosed,
     ];
@@ -62,6 +65,7 @@ impl CloseReason {
             Self::Evicted => "evicted",
             Self::Surplus => "surplus",
             Self::Discarded => "discarded",
+            Self::Cancelled => "cancelled",
             Self::Detached => "detached",
             Self::PoolClosed => "pool_closed",
         }
@@ -69,7 +73,16 @@ impl CloseReason {
 
     /// Is a connection closed for this reason in good enough order for a goodbye? Otherwise it is aborted.
     pub(crate) fn is_orderly(self) -> bool {
-        matches!(self, Self::Expired | Self::Idle | Self::Evicted | Self::Surplus | Self::Discarded | Self::PoolClosed)
+        matches!(
+            self,
+            Self::Expired
+                | Self::Idle
+                | Self::Evicted
+                | Self::Surplus
+                | Self::Discarded
+                | Self::Cancelled
+                | Self::PoolClosed
+        )
     }
 }
 

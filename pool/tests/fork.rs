@@ -3,8 +3,8 @@
 #![cfg(unix)]
 
 use cabrank::{
-    CheckedIn, ConnectionClosed, EventHandler, Fault, GetError, Limit, Manager, PooledConnection, Refused, ResizeError,
-    RunError,
+    AbortHandle, CancelOutcome, CheckedIn, ConnectionClosed, EventHandler, Fault, GetError, Limit, Manager,
+    PooledConnection, Refused, ResizeError, RunError,
 };
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +21,7 @@ struct Counting;
 struct Conn;
 
 static ENDED: AtomicUsize = AtomicUsize::new(0);
+static CANCELLED: AtomicUsize = AtomicUsize::new(0);
 static MANAGERS_DROPPED: AtomicUsize = AtomicUsize::new(0);
 
 impl Manager for Counting {
@@ -35,6 +36,22 @@ impl Manager for Counting {
     }
     fn has_broken(&self, _: &mut Conn) -> bool {
         false
+    }
+    fn abort_handle(&self, _: &Conn) -> Option<Box<dyn AbortHandle>> {
+        Some(Box::new(Cancels))
+    }
+}
+
+/// Counts what is done to a connection from outside.
+struct Cancels;
+
+impl AbortHandle for Cancels {
+    fn cancel(&self, _: &Limit) -> bool {
+        CANCELLED.fetch_add(1, SeqCst);
+        true
+    }
+    fn abort(&self) {
+        CANCELLED.fetch_add(1, SeqCst);
     }
 }
 
@@ -186,6 +203,24 @@ fn a_connection_that_a_child_detaches_is_told_to_nobody_and_costs_its_parent_not
         drop(held);
         assert!(ends.0.load(SeqCst) >= 1);
     }
+}
+
+#[test]
+fn a_child_cancels_nothing_of_its_parents() {
+    let pool = pool();
+    let mut held = Some(pool.get().unwrap());
+    let canceller = PooledConnection::canceller(held.as_ref().unwrap()).unwrap();
+    let before = CANCELLED.load(SeqCst);
+    in_a_child(|| {
+        assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::LoanEnded);
+        drop(held.take());
+        assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::LoanEnded);
+        drop(canceller.clone());
+        assert_eq!(CANCELLED.load(SeqCst), before);
+    });
+    assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::Asked, "the parent's own loan goes on");
+    drop(held);
+    assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::LoanEnded);
 }
 
 #[test]

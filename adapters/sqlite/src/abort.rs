@@ -9,7 +9,7 @@ pub(crate) struct SqliteAbortHandle(InterruptHandle);
 
 impl SqliteAbortHandle {
     pub(crate) fn of(conn: &Connection) -> Self {
-        Self(conn.get_interrupt_handle())
+        Self(conn.driver.get_interrupt_handle())
     }
 }
 

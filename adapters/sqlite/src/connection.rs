@@ -7,6 +7,7 @@ use crate::baseline;
 use crate::baseline::Baseline;
 use crate::error::moved;
 use crate::identity::Watched;
+use crate::tokens::{InterruptHandle, Tokens};
 use crate::tracker::Tracker;
 use crate::watch::Trace;
 #[cfg(feature = "bundled")]
@@ -28,6 +29,7 @@ pub struct Connection {
     pub(crate) driver: rusqlite::Connection,
     pub(crate) tracker: Tracker,
     pub(crate) baseline: Baseline,
+    pub(crate) tokens: Tokens,
     /// The file and which file it was when it was opened; `None` for a memory database, which cannot go away.
     pub(crate) watched: Option<Watched>,
 }
@@ -97,6 +99,14 @@ impl Connection {
     pub fn set_transaction_behavior(&mut self, behavior: TransactionBehavior) {
         self.tracker.mark(Trace::SETTING);
         self.driver.set_transaction_behavior(behavior);
+    }
+
+    /// As [`rusqlite::Connection::get_interrupt_handle`], until the connection is returned: then the handle does nothing. The driver's
+    /// own, by `conn.deref()`, would go on and interrupt the next holder.
+    ///
+    /// [`PooledConnection::canceller`](cabrank::PooledConnection::canceller) does the same for every engine.
+    pub fn get_interrupt_handle(&self) -> InterruptHandle {
+        self.tokens.handle(&self.driver)
     }
 
     /// `last_insert_rowid()` is 0 again.

@@ -23,14 +23,15 @@ impl Manager for SqliteManager {
 
     /// Looks whether the path still leads to the file that was opened, and reads the number of its schema.
     fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
-        let interrupt = conn.get_interrupt_handle();
+        let interrupt = conn.driver.get_interrupt_handle();
         limit.on_abort(move || interrupt.interrupt());
         conn.check()
     }
 
     /// Nothing that would prove a connection dead shows without asking: a leaked statement only makes the session
-    /// [`Unknown`](SessionState::Unknown).
-    fn has_broken(&self, _: &mut Connection) -> bool {
+    /// [`Unknown`](SessionState::Unknown). Called between two loans, so interrupt handles of the last end here.
+    fn has_broken(&self, conn: &mut Connection) -> bool {
+        conn.tokens.end();
         false
     }
 
@@ -51,7 +52,7 @@ impl Manager for SqliteManager {
     }
 
     fn reset(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
-        let interrupt = conn.get_interrupt_handle();
+        let interrupt = conn.driver.get_interrupt_handle();
         limit.on_abort(move || interrupt.interrupt());
         reset::reset(conn, self.authorizer.as_ref())?;
         // A copy of another database may have made it unreadable.
@@ -71,7 +72,7 @@ impl Manager for SqliteManager {
     /// which is safe. Connections that left together would each take another for the last, so one leaves at a time.
     fn close(&self, conn: Connection, limit: &Limit) {
         let _alone = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
-        let interrupt = conn.get_interrupt_handle();
+        let interrupt = conn.driver.get_interrupt_handle();
         limit.on_abort(move || interrupt.interrupt());
         // Fails only on a leaked statement. Dropping it then is all that is left to do.
         let _ = conn.driver.close();

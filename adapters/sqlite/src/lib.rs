@@ -24,6 +24,7 @@ mod connection;
 mod baseline;
 mod hooks;
 mod identity;
+mod tokens;
 mod tracker;
 mod watch;
 
@@ -37,6 +38,7 @@ mod fault;
 pub use connection::Connection;
 pub use manager::{JournalMode, SqliteManager};
 pub use pools::{SqlitePools, SqlitePoolsBuilder};
+pub use tokens::InterruptHandle;
 pub use transaction::{Transaction, TransactionMode};
 pub use {cabrank, rusqlite};
 

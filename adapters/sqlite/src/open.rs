@@ -10,6 +10,7 @@ use crate::manager::{JournalMode, SqliteManager};
 use crate::pragmas;
 use crate::pragmas::Effect;
 use crate::source::{MEMORY_FLAGS, Source};
+use crate::tokens::Tokens;
 use crate::tracker::Tracker;
 use crate::watch::{Phase, Trace};
 use cabrank::Limit;
@@ -58,7 +59,7 @@ pub(crate) fn open(manager: &SqliteManager, limit: Option<&Limit>) -> Result<Con
     if let Some(watched) = &watched {
         watched.check().map_err(moved)?;
     }
-    Ok(Connection { driver: conn, tracker, baseline, watched })
+    Ok(Connection { driver: conn, tracker, baseline, tokens: Tokens::default(), watched })
 }
 
 /// Makes all settings. Our defaults come before `with_init`, or look at what it chose; what the manager was asked for by name

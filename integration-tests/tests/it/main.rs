@@ -10,6 +10,7 @@ mod sqlite;
 mod subject;
 
 // The suite.
+mod cancelling;
 mod closing;
 mod exhaustion;
 mod expiry;
@@ -50,6 +51,7 @@ fn suite<S: Subject>(cases: &mut Vec<Case>) {
     transactions::cases::<S>(cases);
     nesting::cases::<S>(cases);
     closing::cases::<S>(cases);
+    cancelling::cases::<S>(cases);
 }
 
 fn remote_suite<S: Remote>(cases: &mut Vec<Case>) {

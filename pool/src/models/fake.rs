@@ -45,6 +45,7 @@ pub(super) struct Conn(pub(super) Arc<Wire>);
 
 pub(super) struct Wire {
     pub(super) aborted: AtomicBool,
+    pub(super) cancelled: AtomicBool,
     sessions: Arc<AtomicUsize>,
 }
 
@@ -71,7 +72,7 @@ impl Manager for Fake {
             return Err(Refused);
         }
         assert!(self.sessions.fetch_add(1, SeqCst) < self.max_size, "more sessions than max_size");
-        Ok(Conn(Arc::new(Wire { aborted: AtomicBool::new(false), sessions: Arc::clone(&self.sessions) })))
+        Ok(Conn(Arc::new(Wire::new(&self.sessions))))
     }
 
     fn is_valid(&self, _: &mut Conn, _: &Limit) -> Result<(), Refused> {
@@ -95,6 +96,7 @@ struct WireEnd(Arc<Wire>);
 
 impl AbortHandle for WireEnd {
     fn cancel(&self, _: &Limit) -> bool {
+        self.0.cancelled.store(true, SeqCst);
         true
     }
 
@@ -104,6 +106,11 @@ impl AbortHandle for WireEnd {
 }
 
 impl Wire {
+    fn new(sessions: &Arc<AtomicUsize>) -> Self {
+        let [aborted, cancelled] = [AtomicBool::new(false), AtomicBool::new(false)];
+        Self { aborted, cancelled, sessions: Arc::clone(sessions) }
+    }
+
     fn end(&self) {
         if !self.aborted.swap(true, SeqCst) {
             self.sessions.fetch_sub(1, SeqCst);

@@ -7,6 +7,7 @@
 //! players and what all models share.
 
 mod calls;
+mod cancelling;
 mod closing;
 mod fake;
 mod loans;

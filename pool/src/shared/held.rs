@@ -2,9 +2,10 @@
 
 use crate::entry::Entry;
 use crate::manager::{AbortHandle, Manager};
-use crate::shared::Shared;
+use crate::shared::{Canceller, Shared};
 use crate::slots::SlotId;
 use crate::sync;
+use crate::sync::OnceLock;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +22,8 @@ pub(crate) struct SlottedConnection<M: Manager> {
     // In this order: the slot is free only when the connection is gone.
     pub(crate) conn: M::Connection,
     pub(crate) slot: Slot<M>,
+    /// Made when the holder asks for it; ends with the loan.
+    pub(crate) canceller: OnceLock<Canceller>,
 }
 
 /// A connection that its borrower or a worker answers for: dropped, it pays its slot back. One pointer, for what is written in
@@ -51,7 +54,9 @@ impl<M: Manager> Held<M> {
         generation: u64,
         now: Instant,
     ) -> Self {
-        Self(Box::new(Entry::new(slot.id, SlottedConnection { conn, slot }, abort_handle, generation, now)))
+        let slot_id = slot.id;
+        let slotted = SlottedConnection { conn, slot, canceller: OnceLock::new() };
+        Self(Box::new(Entry::new(slot_id, slotted, abort_handle, generation, now)))
     }
 
     /// Answers for what the state has just given up.
@@ -76,11 +81,11 @@ impl<M: Manager> Held<M> {
         std::mem::forget(self);
     }
 
-    /// In a child of `fork`, for one who detaches it: the connection alone. The slot, the pool and the abort handle are the parent's.
+    /// In a child of `fork`, for one who detaches it: the connection alone. All else is the parent's.
     #[cold]
     pub(crate) fn leave_all_but_connection_to_parent(self) -> M::Connection {
-        let Entry { slotted: SlottedConnection { conn, slot }, abort_handle, .. } = self.unbox();
-        std::mem::forget((slot, abort_handle));
+        let Entry { slotted: SlottedConnection { conn, slot, canceller }, abort_handle, .. } = self.unbox();
+        std::mem::forget((slot, canceller, abort_handle));
         conn
     }
 

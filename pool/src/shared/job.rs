@@ -1,10 +1,9 @@
 //! What the workers are asked to do. Running a job is the business of `driver_calls.rs`.
 
 use super::{ActionsOf, Held, Shared, Slot};
-use crate::manager::{AbortHandle, Manager};
+use crate::limit::Limit;
+use crate::manager::Manager;
 use crate::reason::CloseReason;
-use crate::report::Holder;
-use crate::sync::Sender;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,13 +24,11 @@ pub(crate) enum Job<M: Manager> {
         /// No goodbye any more: its slot is wanted.
         hastened: bool,
     },
-    /// Asks the server, within `limit`, to cancel what the holder runs; if it could ask, sends the holder to `cancelled`.
+    /// Asks the server, within `limit`, to cancel what a holder runs.
     Cancel {
         pool: Arc<Shared<M>>,
-        abort_handle: Arc<dyn AbortHandle>,
         limit: Duration,
-        holder: Holder,
-        cancelled: Sender<Holder>,
+        ask: Box<dyn FnOnce(&Limit) + Send>,
     },
     /// Events and destructors that are the user's, from a thread that must not run them.
     Tell(Arc<Shared<M>>, ActionsOf<M>),

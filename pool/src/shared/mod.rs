@@ -1,9 +1,11 @@
 //! What all handles, guards and workers of one pool share. The only place that locks the state.
 //!
 //! `held.rs` has capacity as a value, `job.rs` what the workers are asked to do, `call.rs` a driver call under its limit,
-//! `here.rs` one in the thread that returns a connection, `session.rs` the set-up and the reset of a session.
+//! `here.rs` one in the thread that returns a connection, `session.rs` the set-up and the reset of a session, `canceller.rs` the cancel of
+//! what a holder runs.
 
 mod call;
+mod canceller;
 mod held;
 mod here;
 mod job;
@@ -12,6 +14,7 @@ mod session;
 mod tests;
 
 pub(crate) use call::CallOutcome;
+pub use canceller::{CancelOutcome, Canceller};
 pub(crate) use held::{Held, Slot, SlottedConnection};
 pub(crate) use job::Job;
 

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod cancelling;
 mod close;
 mod config;
 mod errors;

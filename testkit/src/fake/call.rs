@@ -58,9 +58,9 @@ pub enum Outcome {
     Ok,
     /// With an error that means this for the pool.
     Err(Fault),
-    /// Well after so long, or with an error when the connection is aborted.
+    /// Well after so long, or with an error when it is cancelled or the connection is aborted.
     Slow(Duration),
-    /// With an error when the connection is aborted, or well when it is [released](super::FakeServer::release).
+    /// With an error when it is cancelled or the connection is aborted, or well when it is [released](super::FakeServer::release).
     Never,
     /// Well when it is released; an abort does not reach it, and a connect registers none.
     Stuck,

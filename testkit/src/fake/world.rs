@@ -105,14 +105,17 @@ impl World {
             _ => None,
         };
         let result = loop {
-            let ended = session.is_some_and(|id| state.seats[id].aborted || state.seats[id].cancelled);
             match ordered {
                 Outcome::Ok | Outcome::Panic => break Ok(()),
                 Outcome::Err(fault) => break Err(FakeError { call, fault }),
                 _ if state.over || state.book(call).released != released => break Ok(()),
-                Outcome::Slow(_) | Outcome::Never if ended => break Err(FakeError { call, fault: Fault::Fatal }),
                 Outcome::Slow(_) if until.is_some_and(|until| until <= Instant::now()) => break Ok(()),
-                Outcome::Slow(_) | Outcome::Never | Outcome::Stuck => {}
+                Outcome::Slow(_) | Outcome::Never => {
+                    if let Some(fault) = session.and_then(|id| state.seats[id].ended()) {
+                        break Err(FakeError { call, fault });
+                    }
+                }
+                Outcome::Stuck => {}
             }
             state = match until {
                 Some(until) => {
@@ -156,7 +159,7 @@ impl World {
         self.lock().seats[id].closed = true;
     }
 
-    /// The statement that runs on this session was cancelled.
+    /// The statement that runs on this session, if one does, is cancelled.
     pub(super) fn cancelled(&self, id: usize) {
         self.lock().seats[id].cancelled = true;
         self.changed.notify_all();
@@ -167,6 +170,17 @@ impl World {
         self.leave(id);
         self.lock().seats[id].aborted = true;
         self.changed.notify_all();
+    }
+}
+
+impl Seat {
+    /// Does what blocks on this session fail now, and with which fault?
+    fn ended(&self) -> Option<Fault> {
+        match (self.aborted, self.cancelled) {
+            (true, _) => Some(Fault::Fatal),
+            (false, true) => Some(Fault::Statement),
+            (false, false) => None,
+        }
     }
 }
 
@@ -189,6 +203,7 @@ impl WorldState {
 
     fn claim(&mut self, call: Call, id: usize) {
         let seat = &mut self.seats[id];
+        seat.cancelled = false;
         if std::mem::replace(&mut seat.busy, true) {
             self.broken_rules.push(format!("{call:?} on session {id}, which is busy"));
         } else if seat.closed {

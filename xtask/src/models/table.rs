@@ -28,6 +28,8 @@ pub(super) const MODELS: &[Model] = &[
     model("closing::last_handle_against_last_guard", "looks_whether_it_is_the_last_before_it_lets_go"),
     model("workers::alarms_ordered_while_an_earlier_one_rings", "unlocks_before_it_replaces_an_alarm"),
     model("workers::submit_against_retire", "unlocks_before_it_leaves_its_seat"),
+    wide("cancelling::cancel_against_return", "looks_for_the_loan_before_it_condemns_it"),
+    model("cancelling::interrupt_against_return", "unlocks_before_it_interrupts"),
     model("closing::detach_against_close", "looks_for_a_close_before_it_locks"),
 ];
 

@@ -1,9 +1,10 @@
 //! Calls that take too long are interrupted.
 
 use crate::fixture::{Database, money};
+use cabrank_sqlite::cabrank::SessionPolicy;
 use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::ErrorCode;
-use cabrank_sqlite::{Connection, Pool, SqliteManager};
+use cabrank_sqlite::{Connection, Pool, PooledConnection, SqliteManager};
 use cabrank_testing::harness::alone;
 use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,9 @@ use std::time::Duration;
 
 /// Counts until it is interrupted.
 const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+/// Takes some milliseconds, in which late interrupts could hit it.
+const LONG: &str =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) SELECT count(*) FROM n";
 
 fn count_for_ever(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
     conn.query_row(ENDLESS, [], |_| Ok(()))
@@ -56,8 +60,36 @@ fn closing_interrupts_what_a_holder_still_runs() {
     assert_closes_clean(&pool);
 }
 
+/// The driver's own handle would interrupt the next holder.
+fn an_interrupt_handle_interrupts_its_own_loan_and_not_the_next() {
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
+        let pool = Pool::builder().max_size(1).session_policy(policy).build(SqliteManager::memory()).unwrap();
+        let conn = pool.get().unwrap();
+        let (id, handle) = (PooledConnection::id(&conn), conn.get_interrupt_handle());
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    handle.interrupt();
+                }
+            });
+            let own = count_for_ever(&conn);
+            drop(conn);
+            let next = pool.get().unwrap();
+            let count = next.query_row(LONG, [], |row| row.get::<_, i64>(0));
+            done.store(true, Ordering::Relaxed);
+            let error = own.expect_err("an interrupted statement");
+            assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
+            assert_eq!(PooledConnection::id(&next), id);
+            assert_eq!(count.expect("the next holder is not interrupted"), 300_000, "{policy:?}");
+        });
+        assert_closes_clean(&pool);
+    }
+}
+
 cabrank_testing::tests! {
     alone:
         an_opening_that_never_ends_is_interrupted_and_tried_again,
         closing_interrupts_what_a_holder_still_runs,
+        an_interrupt_handle_interrupts_its_own_loan_and_not_the_next,
 }

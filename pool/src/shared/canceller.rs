@@ -1,0 +1,162 @@
+//! Cancelling what a holder runs, from another thread, for as long as its loan lasts.
+//!
+//! Owns the agreement between a cancel and the end of the loan. How an engine is asked is the manager's business.
+
+use super::{Job, Shared};
+use crate::contain::contained;
+use crate::limit::Limit;
+use crate::manager::{AbortHandle, Manager};
+use crate::seeded;
+use crate::sync;
+use crate::sync::{Mutex, after};
+use crate::waiter::{Waiter, Wake};
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// Cancels what runs on a connection, from any thread, for as long as the loan lasts. See
+/// [`PooledConnection::canceller`](crate::PooledConnection::canceller).
+///
+/// All clones, and all cancellers of one loan, are the same. A canceller keeps neither the connection nor the pool alive.
+#[derive(Clone)]
+pub struct Canceller(Arc<Loan>);
+
+/// What came of [`Canceller::cancel`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CancelOutcome {
+    /// The engine was asked. If a statement was running it fails soon, with the driver's own error; if it had just ended,
+    /// nothing happens.
+    Asked,
+    /// The engine could not be asked, or not in time. A request that is under way may still arrive.
+    NotAsked,
+    /// The loan has ended, or the connection was detached. Nothing was done.
+    LoanEnded,
+}
+
+impl Canceller {
+    /// Asks the engine to give up the statement that runs on the connection now, and waits at most `within` until it was asked.
+    ///
+    /// *A server* is asked by a worker, by a session beyond `max_size`, which takes as long as a log-in. The request may arrive late,
+    /// after the statement has ended, so the connection is not lent again: it is closed when it is returned
+    /// ([`CloseReason::Cancelled`](crate::CloseReason::Cancelled)), also if the server could not be asked. Returning it never
+    /// waits for the cancel.
+    ///
+    /// *An engine in this process* is interrupted at once, in this thread. The interrupt comes before the end of the loan or not at
+    /// all, so the connection goes on.
+    ///
+    /// Once the loan has ended nothing is done. In a child of `fork`, too, nothing is done, with the same outcome. This blocks its
+    /// thread: in an async context use `spawn_blocking`.
+    pub fn cancel(&self, within: Duration) -> CancelOutcome {
+        match self.0.pool.upgrade() {
+            Some(pool) => pool.cancel(self, within),
+            None => CancelOutcome::LoanEnded,
+        }
+    }
+
+    pub(crate) fn new<M: Manager>(shared: &Arc<Shared<M>>, abort_handle: Arc<dyn AbortHandle>) -> Self {
+        let pool: Weak<Shared<M>> = Arc::downgrade(shared);
+        Self(Arc::new(Loan { pool, reach: Mutex::new(Some(Reach { abort_handle, was_cancelled: false })) }))
+    }
+
+    /// Before a server is asked. A cancel that begins before the end of the loan condemns the connection; one that comes after it gets
+    /// nothing to cancel with.
+    fn begin(&self) -> Option<Arc<dyn AbortHandle>> {
+        let looked = seeded::bug("looks_for_the_loan_before_it_condemns_it")
+            .then(|| self.0.reach.lock().as_ref().map(|reach| Arc::clone(&reach.abort_handle)));
+        let mut reach = self.0.reach.lock();
+        let lent = reach.as_mut().map(|reach| {
+            reach.was_cancelled = true;
+            Arc::clone(&reach.abort_handle)
+        });
+        looked.unwrap_or(lent)
+    }
+
+    /// Interrupts an engine in this process. The end of the loan waits for that, and so for no more than the setting of a flag.
+    pub(crate) fn interrupt(&self, limit: &Limit) -> CancelOutcome {
+        let mut reach = self.0.reach.lock();
+        let Some(abort_handle) = reach.as_ref().map(|reach| Arc::clone(&reach.abort_handle)) else {
+            return CancelOutcome::LoanEnded;
+        };
+        if seeded::bug("unlocks_before_it_interrupts") {
+            drop(reach);
+            reach = self.0.reach.lock();
+        }
+        let outcome = ask(&*abort_handle, limit);
+        drop(reach);
+        let _ = contained(|| drop(abort_handle));
+        outcome
+    }
+
+    /// The loan ends: from here on nothing is cancelled. May a cancel that was sent before still arrive?
+    pub(crate) fn end(&self) -> bool {
+        // The connection's entry has the abort handle, too, so none is dropped here.
+        let reach = self.0.reach.lock().take();
+        reach.is_some_and(|reach| reach.was_cancelled)
+    }
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_ended = self.0.reach.lock().is_none();
+        f.debug_struct("Canceller").field("loan_has_ended", &has_ended).finish_non_exhaustive()
+    }
+}
+
+/// A loan, as its cancellers see it.
+struct Loan {
+    pool: Weak<dyn AnyPool>,
+    /// `None` once the loan has ended.
+    reach: Mutex<Option<Reach>>,
+}
+
+/// What a lent connection can be reached by.
+struct Reach {
+    abort_handle: Arc<dyn AbortHandle>,
+    /// A server was to be asked: the connection must not be lent again.
+    was_cancelled: bool,
+}
+
+/// The loan's pool, whatever its manager.
+trait AnyPool: Send + Sync {
+    fn cancel(self: Arc<Self>, canceller: &Canceller, within: Duration) -> CancelOutcome;
+}
+
+impl<M: Manager> AnyPool for Shared<M> {
+    fn cancel(self: Arc<Self>, canceller: &Canceller, within: Duration) -> CancelOutcome {
+        if !self.is_at_home() {
+            std::mem::forget(self);
+            return CancelOutcome::LoanEnded;
+        }
+        let outcome = match M::REMOTE {
+            true => cancel_at_server(&self, canceller, within),
+            false => canceller.interrupt(&Limit::of_call(&self.name, sync::now(), within)),
+        };
+        self.leave_to_worker();
+        outcome
+    }
+}
+
+/// Has a worker ask the server, for this thread may not wait longer than it wants, whatever the driver does.
+fn cancel_at_server<M: Manager>(shared: &Arc<Shared<M>>, canceller: &Canceller, within: Duration) -> CancelOutcome {
+    let Some(abort_handle) = canceller.begin() else { return CancelOutcome::LoanEnded };
+    let (waiter, answer) = (Waiter::new(), Arc::new(Mutex::new(CancelOutcome::NotAsked)));
+    let (wake, answered) = (Wake::Thread(Arc::clone(&waiter)), Arc::clone(&answer));
+    let deadline = after(sync::now(), within);
+    let ask = Box::new(move |limit: &Limit| {
+        let outcome = ask(&*abort_handle, limit);
+        *answered.lock() = outcome;
+        wake.wake();
+        drop(abort_handle);
+    });
+    shared.workers.submit(Job::Cancel { pool: Arc::clone(shared), limit: within, ask });
+    shared.workers.park(&waiter, deadline);
+    *answer.lock()
+}
+
+fn ask(abort_handle: &dyn AbortHandle, limit: &Limit) -> CancelOutcome {
+    match contained(|| abort_handle.cancel(limit)) {
+        Ok(true) => CancelOutcome::Asked,
+        Ok(false) | Err(_) => CancelOutcome::NotAsked,
+    }
+}
