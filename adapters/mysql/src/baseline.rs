@@ -11,6 +11,8 @@ pub(crate) struct Baseline {
     pub(crate) is_plain: bool,
     /// The statement that sets the character sets back.
     pub(crate) letters: String,
+    /// The most bytes that the driver puts into a packet. It sends nothing of a larger one.
+    pub(crate) largest_packet: usize,
 }
 
 /// What a reset must find as it was when the connection was opened.

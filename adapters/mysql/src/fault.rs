@@ -12,7 +12,8 @@ use std::io::ErrorKind;
 /// | the server ends the session (`ENDED`)                      | Fatal       | what comes next is the end of the stream                  |
 /// | any other of the server's                                  | Statement   | the statement failed, the connection is well              |
 /// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                  |
-/// | a wrong number or kind of parameters, a failed conversion  | Statement   | noticed before anything was sent, or after all was read   |
+/// | a wrong number or kind of parameters, a failed conversion, | Statement   | noticed before anything was sent, or after all was read   |
+/// | a packet too large to be sent                              |             |                                                           |
 /// | a wrong URL, an unknown way to log in, TLS not to be had   | Permanent   | nothing heals by itself                                   |
 /// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs      |
 pub(crate) fn fault(error: &Error) -> Fault {
@@ -49,6 +50,7 @@ fn driver(error: &DriverError) -> Fault {
         DriverError::MismatchedStmtParams(..)
         | DriverError::Params(_)
         | DriverError::MixedParams
+        | DriverError::PacketTooLarge // Ours, in `queryable.rs`. The driver's own may be about an answer.
         | DriverError::BulkExecute(_)
         | DriverError::ReadOnlyTransNotSupported => Fault::Statement,
         DriverError::TlsNotSupported
@@ -144,6 +146,8 @@ mod tests {
         assert_eq!(fault(&Error::IoError(io::ErrorKind::WouldBlock.into())), Fault::Fatal);
         assert_eq!(fault(&Error::DriverError(DriverError::UnexpectedPacket)), Fault::Fatal);
         assert_eq!(fault(&Error::DriverError(DriverError::MismatchedStmtParams(1, 2))), Fault::Statement);
+        assert_eq!(fault(&Error::DriverError(DriverError::PacketTooLarge)), Fault::Statement);
+        assert_eq!(fault(&Error::DriverError(DriverError::MixedParams)), Fault::Statement);
         assert_eq!(fault(&Error::DriverError(DriverError::CouldNotConnect(None))), Fault::Unavailable);
         assert_eq!(fault(&Error::DriverError(DriverError::UnknownAuthPlugin("x".into()))), Fault::Permanent);
     }

@@ -52,7 +52,8 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     let (health, tracker) = (Health::default(), Tracker::default());
     let mut conn = Connection { driver: conn, health, tracker, socket, baseline, opts: Arc::new(opts) };
     conn.init()?;
-    let (letters, on_timeout) = questions::settings(&mut conn.driver)?;
+    let (letters, on_timeout, largest_packet) = questions::settings(&mut conn.driver)?;
+    conn.baseline.largest_packet = conn.opts.get_max_allowed_packet().unwrap_or(largest_packet);
     (conn.baseline.letters, conn.health) = (letters, Health::new(on_timeout));
     conn.baseline.standing = conn.ask("")?;
     Ok(conn)

@@ -4,10 +4,14 @@
 //! the end, so that an error is always seen and returned. Only `query_iter` and `exec_iter` give the driver's own rows
 //! away.
 
+use crate::baseline::Baseline;
 use crate::connection::Connection;
 use crate::transaction::Transaction;
 use mysql::prelude::{AsStatement, FromRow, Protocol, Queryable};
-use mysql::{Binary, FromRowError, Params, QueryResult, Result, Row, Statement, Text, from_row, from_row_opt};
+use mysql::{
+    Binary, DriverError, Error, FromRowError, Params, QueryResult, Result, Row, Statement, Text, Value, from_row,
+    from_row_opt,
+};
 use std::borrow::Cow;
 use std::result::Result as StdResult;
 
@@ -18,10 +22,12 @@ macro_rules! queryable {
             fn query_iter<Q: AsRef<str>>(&mut self, query: Q) -> Result<QueryResult<'_, '_, '_, Text>> {
                 let conn = self.connection();
                 conn.ready()?;
-                let Connection { driver, health, tracker, .. } = conn;
+                let Connection { driver, health, tracker, baseline, .. } = conn;
+                let size = size_of_text(query.as_ref());
                 tracker.text(query.as_ref());
                 health.hand_out_rows();
-                driver.query_iter(query).inspect_err(|error| health.met(error))
+                let rows = driver.query_iter(query).map_err(|error| told(error, size, baseline));
+                rows.inspect_err(|error| health.met(error))
             }
 
             fn exec_iter<S: AsStatement, P: Into<Params>>(
@@ -32,14 +38,18 @@ macro_rules! queryable {
                 let conn = self.connection();
                 let statement = known(conn, &statement)?;
                 conn.health.hand_out_rows();
-                let Connection { driver, health, .. } = conn;
-                driver.exec_iter(&*statement, params).inspect_err(|error| health.met(error))
+                let (params, Connection { driver, health, baseline, .. }) = (params.into(), conn);
+                let size = size_of_execution(&params);
+                let rows = driver.exec_iter(&*statement, params).map_err(|error| told(error, size, baseline));
+                rows.inspect_err(|error| health.met(error))
             }
 
             fn prep<Q: AsRef<str>>(&mut self, query: Q) -> Result<Statement> {
                 let conn = self.connection();
                 conn.ready()?;
-                let prepared = conn.driver.prep(&query).inspect_err(|_| conn.tracker.doubt());
+                let size = size_of_text(query.as_ref());
+                let prepared = conn.driver.prep(&query).map_err(|error| told(error, size, &conn.baseline));
+                let prepared = prepared.inspect_err(|_| conn.tracker.doubt());
                 let statement = conn.health.saw(prepared)?;
                 conn.tracker.prepared(statement.id(), query.as_ref());
                 Ok(statement)
@@ -61,11 +71,10 @@ macro_rules! queryable {
             {
                 let conn = self.connection();
                 let statement = known(conn, &statement)?;
-                // The driver drops what the single executions answer, so they are left to it only where nothing but their
-                // errors can be of interest, and where it may send them as one: to MariaDB.
-                conn.health.hand_out_rows();
-                let rowless = statement.columns().is_empty() && conn.tracker.is_harmless(statement.id());
-                if rowless || statement.columns().is_empty() && conn.driver.server_version().0 >= MARIADB {
+                // The driver drops what the single executions answer, so they are left to it only where it may send them as one,
+                // and nothing but their errors can be of interest: to MariaDB.
+                if statement.columns().is_empty() && conn.driver.server_version().0 >= MARIADB {
+                    conn.health.hand_out_rows();
                     let done = conn.driver.exec_batch(&*statement, params);
                     return conn.saw(done);
                 }
@@ -178,7 +187,9 @@ fn query_of<T>(
 ) -> Result<T> {
     conn.ready()?;
     conn.tracker.text(query.as_ref());
-    let taken = conn.driver.query_iter(query).and_then(|rows| read(rows, take));
+    let size = size_of_text(query.as_ref());
+    let taken = conn.driver.query_iter(query).map_err(|error| told(error, size, &conn.baseline));
+    let taken = taken.and_then(|rows| read(rows, take));
     conn.saw(taken)
 }
 
@@ -190,8 +201,40 @@ fn exec_of<T>(
     take: impl FnOnce(&mut Rows<'_, '_, '_, Binary>) -> Result<T>,
 ) -> Result<T> {
     let statement = known(conn, &statement)?;
-    let taken = conn.driver.exec_iter(&*statement, params).and_then(|rows| read(rows, take));
+    let params = params.into();
+    let size = size_of_execution(&params);
+    let taken = conn.driver.exec_iter(&*statement, params).map_err(|error| told(error, size, &conn.baseline));
+    let taken = taken.and_then(|rows| read(rows, take));
     conn.saw(taken)
+}
+
+/// The error of a command of so many bytes. The driver refuses one that is too large before it sends anything, with the error that it
+/// has for too large an answer; only after that one is the connection lost.
+fn told(error: Error, size: usize, baseline: &Baseline) -> Error {
+    match error {
+        Error::CodecError(_) if size > baseline.largest_packet => Error::DriverError(DriverError::PacketTooLarge),
+        error => error,
+    }
+}
+
+/// Of the packet that bears the text.
+fn size_of_text(text: &str) -> usize {
+    1 + text.len()
+}
+
+/// Of the packet that bears the parameters; 0 where the driver sends them in parts, some of which may be out when it refuses another.
+fn size_of_execution(params: &Params) -> usize {
+    let size_of = |values: &mut dyn Iterator<Item = &Value>| {
+        values.map(|value| 2 + usize::try_from(value.bin_len()).unwrap_or(usize::MAX / 2)).sum::<usize>()
+    };
+    let size = 10
+        + match params {
+            Params::Empty => 0,
+            Params::Positional(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.iter()),
+            // A name may stand for several parameters. Then this is too little, and the error counts as the connection's.
+            Params::Named(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.values()),
+        };
+    if size > LARGEST_IN_ONE { 0 } else { size }
 }
 
 /// The statement that is meant, by way of our own `prep`, so that its text has been seen.
@@ -229,6 +272,9 @@ fn read_to_end<P: Protocol>(rows: &mut Rows<'_, '_, '_, P>) -> Result<()> {
     }
     Ok(())
 }
+
+/// Larger executions are sent in parts.
+const LARGEST_IN_ONE: usize = (1 << 24) - 1;
 
 /// From this major version on it is MariaDB: MySQL's are lower.
 const MARIADB: u16 = 10;

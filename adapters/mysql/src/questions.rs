@@ -21,19 +21,19 @@ pub(crate) fn standing(driver: &mut Conn, first: &str) -> Result<Option<Standing
     })
 }
 
-/// The statement that sets the character sets as they are now; and whether the server rolls the whole transaction back when a
-/// lock wait times out.
+/// The statement that sets the character sets as they are now; whether the server rolls the whole transaction back when a
+/// lock wait times out; and how large a packet it takes.
 ///
 /// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: with a server that
 /// speaks latin1 by default, the driver's UTF-8 would be read as that from the second loan on.
-pub(crate) fn settings(driver: &mut Conn) -> Result<(String, bool)> {
-    let question = |on_timeout| format!("SELECT {LETTERS}, {on_timeout}");
+pub(crate) fn settings(driver: &mut Conn) -> Result<(String, bool, usize)> {
+    let question = |on_timeout| format!("SELECT {LETTERS}, {on_timeout}, @@max_allowed_packet");
     let answer = match last_row(driver, &question("@@innodb_rollback_on_timeout")) {
         Err(Error::MySqlError(error)) if error.code == UNKNOWN_VARIABLE => last_row(driver, &question("FALSE")),
         answer => answer,
     };
-    let Some(Ok((client, results, collation, on_timeout))) =
-        answer?.map(from_row_opt::<(String, Option<String>, String, bool)>)
+    let Some(Ok((client, results, collation, on_timeout, largest_packet))) =
+        answer?.map(from_row_opt::<(String, Option<String>, String, bool, usize)>)
     else {
         return Err(lasting("the server does not tell its character sets"));
     };
@@ -42,7 +42,7 @@ pub(crate) fn settings(driver: &mut Conn) -> Result<(String, bool)> {
         "SET character_set_client = '{client}', character_set_results = {results}, \
          collation_connection = '{collation}';"
     );
-    Ok((letters, on_timeout))
+    Ok((letters, on_timeout, largest_packet))
 }
 
 /// Which errors the last command met, where nobody saw its end: its rows were in the holder's hands as the driver's own, which

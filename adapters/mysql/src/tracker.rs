@@ -130,11 +130,6 @@ impl Tracker {
         }
     }
 
-    /// Is a statement of this number known to be harmless?
-    pub(crate) fn is_harmless(&self, statement: u32) -> bool {
-        self.prepared.get(&statement).copied().unwrap_or(false)
-    }
-
     /// Nobody has seen the end of the last command.
     pub(crate) fn is_under_way(&self) -> bool {
         self.under_way

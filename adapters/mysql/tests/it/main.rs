@@ -12,6 +12,7 @@ mod nesting;
 mod numbers;
 mod opening;
 mod passed_over;
+mod refused;
 mod returning;
 mod slipping;
 mod tracking;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         numbers::tests(),
         opening::tests(),
         passed_over::tests(),
+        refused::tests(),
         returning::tests(),
         slipping::tests(),
         tracking::tests(),

@@ -64,7 +64,7 @@ fn whatever_could_leave_something_costs_a_reset(server: &Server) {
         ("a query with rows", |conn| assert_eq!(conn.query_first("SELECT @left_over := 7").unwrap(), Some(7))),
         ("an execution", |conn| conn.exec_drop("SET @left_over = ?", (7,)).unwrap()),
         ("the same again, prepared long ago", |conn| conn.exec_drop("SET @left_over = ?", (7,)).unwrap()),
-        ("a batch", |conn| conn.exec_batch("INSERT INTO numbered (x) VALUES (?)", [(1,), (2,)]).unwrap()),
+        ("a batch", |conn| conn.exec_batch("INSERT INTO numbered (x) VALUES (@left_over := ?)", [(1,), (2,)]).unwrap()),
         ("a statement of one's own", |conn| {
             let statement = conn.prep("SET @left_over = 7").unwrap();
             conn.exec_drop(&statement, ()).unwrap();
