@@ -103,7 +103,7 @@ fn pool_on(set: &WorkerSet, config: Config, idle: usize) -> Pool {
     let config = Config { max_size: max_size as u32, min_idle: idle as u32, ..config };
     let hooks = Hooks {
         on_open: None,
-        events: None,
+        events: Vec::new(),
         #[cfg(feature = "tracing")]
         tracing: crate::trace::Tracing::default(),
     };
