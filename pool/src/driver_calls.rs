@@ -216,7 +216,13 @@ fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastene
             tell(now);
             shared.with(now, |state, _| state.aborted(slot.id(), now));
         }
-        let outcome = shared.call(slot.id(), span, None, |_| drop(conn));
+        let outcome = shared.call(slot.id(), span, None, |limit| {
+            // What a panicking holder left running would run on at the server, which does not notice that nobody listens.
+            if reason == CloseReason::Panicked {
+                let _ = contained(|| aborted.cancel(limit));
+            }
+            drop(conn);
+        });
         if !M::REMOTE {
             tell(outcome.ended);
         }

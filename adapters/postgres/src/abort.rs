@@ -1,6 +1,6 @@
 //! A connection in the hands of another thread: cancel what runs, or abort the connection.
 //!
-//! Owns how a cancellation is sent. What makes a connection fail is `socket.rs`.
+//! How a cancellation is sent is `connector.rs`, and what makes a connection fail is `socket.rs`.
 
 use crate::connection::Connection;
 use crate::connector::Connector;
@@ -50,7 +50,7 @@ impl CancelToken {
         if !self.tokens.spend() {
             return Ok(());
         }
-        cancel(&self.token, &self.connector, Instant::now().checked_add(timeout))
+        self.connector.cancel(&self.token, side(), Instant::now().checked_add(timeout))
     }
 }
 
@@ -77,8 +77,9 @@ impl PostgresAbortHandle {
 
 impl AbortHandle for PostgresAbortHandle {
     fn cancel(&self, limit: &Limit) -> bool {
-        let deadline = limit.deadline().or_else(|| Instant::now().checked_add(LONGEST_CANCEL));
-        cancel(&self.token, &self.connector, deadline).is_ok()
+        // What has been aborted at rest runs nothing.
+        let rests = self.tap.is_over() && !self.tap.tracker().is_busy();
+        !rests && self.connector.cancel(&self.token, side(), limit.deadline()).is_ok()
     }
 
     fn abort(&self) {
@@ -86,12 +87,7 @@ impl AbortHandle for PostgresAbortHandle {
     }
 }
 
-/// Opens a second connection by the way of the first, and waits until the server has closed it: by then the signal has been
-/// sent.
-fn cancel(token: &postgres::CancelToken, connector: &Connector, deadline: Option<Instant>) -> Result<(), Error> {
-    let tap = Arc::new(Tap::new(SchemaChanges::default()));
-    tap.socket.linger();
-    token.cancel_query(Connector { tap, deadline, ..connector.clone() })
+/// The tap of the connection that carries the request.
+fn side() -> Arc<Tap> {
+    Arc::new(Tap::new(SchemaChanges::default()))
 }
-
-const LONGEST_CANCEL: Duration = Duration::from_secs(10);

@@ -12,6 +12,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A pooled PostgreSQL connection. Derefs to [`postgres::Client`].
+///
+/// # Panics
+///
+/// One that was detached from its pool or opened by [`PostgresManager::open`](crate::PostgresManager::open) panics when it is used
+/// or dropped in an async context, as the driver's client does. The guard of a pooled one may be dropped anywhere.
 pub struct Connection {
     /// Before the statements, so that it is dropped first: the server forgets them all when the session ends.
     pub(crate) client: Client,

@@ -8,13 +8,13 @@ use crate::stream::{Secured, Tapped, Transport};
 use crate::tap::Tap;
 use postgres::config::{SslMode, SslNegotiation};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
-use postgres::{NoTls, Socket};
+use postgres::{CancelToken, Error, NoTls, Socket};
 use std::any::TypeId;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The driver's connector. A clone makes streams that report to the same tap.
@@ -27,6 +27,18 @@ pub(crate) struct Connector {
     /// When the handshake and all that follows gives up by itself; `None` where a [`Limit`](cabrank::Limit) aborts it.
     pub(crate) deadline: Option<Instant>,
 }
+
+impl Connector {
+    /// Asks the server to give up what runs on a connection, over a second one made in the same way, whose tap is `side`. Waits
+    /// until the server has closed that: by then the signal has been sent.
+    pub(crate) fn cancel(&self, token: &CancelToken, side: Arc<Tap>, deadline: Option<Instant>) -> Result<(), Error> {
+        side.socket.linger();
+        let deadline = deadline.or_else(|| Instant::now().checked_add(LONGEST_CANCEL));
+        token.cancel_query(Self { tap: side, deadline, ..self.clone() })
+    }
+}
+
+const LONGEST_CANCEL: Duration = Duration::from_secs(10);
 
 impl MakeTlsConnect<Socket> for Connector {
     type Stream = Tapped;

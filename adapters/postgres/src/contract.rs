@@ -33,8 +33,8 @@ impl Manager for PostgresManager {
         conn.tap().map_or(SessionState::Unknown, |tap| tap.session(conn.transaction_pooler))
     }
 
-    fn reset(&self, conn: &mut Connection, _: &Limit) -> Result<(), Error> {
-        reset::reset(conn)
+    fn reset(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
+        reset::reset(conn, limit)
     }
 
     fn start_tracking(&self, conn: &mut Connection) {
@@ -44,8 +44,12 @@ impl Manager for PostgresManager {
     }
 
     /// The driver says goodbye once all its requests have been answered; then the stream waits for the server's end.
-    fn close(&self, conn: Connection, _: &Limit) {
+    fn close(&self, mut conn: Connection, limit: &Limit) {
+        let ended = conn.end_unread(limit);
         if let Some(tap) = conn.tap() {
+            if ended.is_err() {
+                tap.socket.abort();
+            }
             tap.socket.linger();
         }
         let Connection { client, statements, tap, .. } = conn;

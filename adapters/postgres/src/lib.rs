@@ -20,6 +20,7 @@ mod tap;
 // The connection that is lent.
 mod connection;
 mod statements;
+mod unread;
 
 // What its holders do to the session.
 mod schema;

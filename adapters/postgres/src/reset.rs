@@ -6,15 +6,16 @@
 use crate::connection::Connection;
 use crate::error::lasting;
 use crate::sql::Effect;
-use cabrank::SessionState;
+use cabrank::{Limit, SessionState};
 use postgres::error::SqlState;
 use postgres::{Error, SimpleQueryMessage};
 
 /// Undoes what the last holder did. An error means that it cannot be undone, and the connection must be closed.
-pub(crate) fn reset(conn: &mut Connection) -> Result<(), Error> {
+pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
     if !conn.transaction_pooler && conn.tap().is_some_and(|tap| tap.tracker().effect() == Effect::Lasting) {
         return Err(lasting("the last holder did what no reset undoes, such as dblink_connect or LOAD"));
     }
+    conn.end_unread(limit)?;
     let session = conn.tap().map_or(SessionState::Unknown, |tap| tap.session(false));
     let rest = if conn.transaction_pooler { "" } else { REST };
 

@@ -50,7 +50,7 @@ const ADAPTERS: Table = Table {
         // What the contract does in more than a few lines. Abort handles are made of a connection, and open none.
         (Mates::Apart, &["open", "reset", "abort"]),
         // What is lent.
-        (Mates::Acyclic, &["connection", "statements"]),
+        (Mates::Acyclic, &["connection", "statements", "unread"]),
         // Settings, and no I/O.
         (Mates::Acyclic, &["manager", "source"]),
         // How long the steps of connecting may take.

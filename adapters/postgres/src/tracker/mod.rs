@@ -3,8 +3,7 @@
 //! Owns the verdict: what each message means for the session. What a message says is `wire`, what a text of SQL may do is
 //! `sql`. Anything not understood makes the session unknown, never clean.
 
-use crate::sql;
-use crate::sql::{Effect, is_harmless_tag};
+use crate::sql::{Effect, effect, is_harmless_tag};
 use crate::wire::{Answer, Answers, Request, Requests};
 use cabrank::SessionState;
 use prepared::Prepared;
@@ -124,9 +123,7 @@ impl Tracker {
 
     /// What is known of the session. With `transaction_only` nothing but the transaction counts.
     pub(crate) fn session(&self, transaction_only: bool) -> SessionState {
-        let answered = self.waiting.iter().all(|pending| *pending == Pending::Closing);
-        let settled = answered && !self.copying && !self.swallowed;
-        if self.garbled || self.confused || !settled || self.end.is_some() {
+        if self.garbled || self.confused || self.is_busy() || self.end.is_some() {
             return SessionState::Unknown;
         }
         match self.status {
@@ -134,6 +131,12 @@ impl Tracker {
             b'T' | b'E' => SessionState::InTransaction,
             _ => SessionState::Unknown,
         }
+    }
+
+    /// Is something that was asked not answered yet?
+    pub(crate) fn is_busy(&self) -> bool {
+        let answered = self.waiting.iter().all(|pending| *pending == Pending::Closing);
+        !answered || self.copying || self.swallowed
     }
 
     /// The session as it is now is clean.
@@ -181,7 +184,7 @@ impl Tracker {
         let asked = match *request {
             Request::Startup => return self.expect(Pending::Startup),
             Request::Query(text) => {
-                self.does(text.map_or(Effect::Session, sql::effect));
+                self.does(text.map_or(Effect::Session, effect));
                 return self.expect(Pending::Simple);
             }
             Request::FunctionCall => {

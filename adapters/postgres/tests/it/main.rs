@@ -15,6 +15,7 @@ mod statements;
 mod tls;
 mod tracking;
 mod transactions;
+mod unread;
 
 use std::process::ExitCode;
 
@@ -33,5 +34,6 @@ fn main() -> ExitCode {
         tls::tests(),
         tracking::tests(),
         transactions::tests(),
+        unread::tests(),
     ])
 }

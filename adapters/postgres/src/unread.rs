@@ -1,0 +1,37 @@
+//! What the last holder has asked for and not read: rows, a COPY, a statement that still runs.
+//!
+//! The driver reads all of it before anything else, be it a billion rows. So the server is told to give it up.
+
+use crate::connection::Connection;
+use crate::error::lasting;
+use crate::schema::SchemaChanges;
+use crate::tap::Tap;
+use cabrank::Limit;
+use postgres::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Connection {
+    /// Waits for what is little, and has the server cancel what is more. Then there is little left to read.
+    pub(crate) fn end_unread(&mut self, limit: &Limit) -> Result<(), Error> {
+        let Some(tap) = self.tap.clone().filter(|tap| tap.tracker().is_busy()) else { return Ok(()) };
+        match self.client.is_valid(GRACE) {
+            Err(error) if tap.is_over() => Err(error),
+            Err(_) => self.cancel_unread(&tap, limit),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn cancel_unread(&self, tap: &Arc<Tap>, limit: &Limit) -> Result<(), Error> {
+        let side = Arc::new(Tap::new(SchemaChanges::default()));
+        let both = [Arc::clone(tap), Arc::clone(&side)];
+        limit.on_abort(move || both.iter().for_each(|tap| tap.socket.abort()));
+        self.connector.cancel(&self.client.cancel_token(), side, limit.deadline())?;
+        // The server has had the signal, so that what follows is safe from it. A pooler may have passed it on to a session that is
+        // another's by now.
+        if self.transaction_pooler { Err(lasting("a statement was left running")) } else { Ok(()) }
+    }
+}
+
+/// Less than opening a connection takes, or not much more.
+const GRACE: Duration = Duration::from_millis(10);
