@@ -3,11 +3,13 @@
 //! Owns the wrapping. What is recorded and why is `health.rs` and `tracker.rs`; the queries are `queryable.rs`.
 
 use crate::baseline::{Baseline, Standing};
-use crate::error::slipped;
+use crate::error::{init_refused, slipped};
+use crate::fault::fault;
 use crate::health::Health;
 use crate::questions;
 use crate::socket::Socket;
 use crate::tracker::Tracker;
+use cabrank::Fault;
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, LocalInfileHandler, Opts};
 use std::borrow::Cow;
@@ -212,7 +214,10 @@ impl Connection {
     /// reset.
     pub(crate) fn init(&mut self) -> mysql::Result<()> {
         for statement in self.opts.get_init() {
-            self.driver.query_drop(&statement)?;
+            self.driver.query_drop(&statement).map_err(|error| match fault(&error) {
+                Fault::Statement => init_refused(&statement, &error),
+                _ => error,
+            })?;
             self.tracker.set_up(&statement);
         }
         Ok(())

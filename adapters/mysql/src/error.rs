@@ -25,6 +25,14 @@ pub(crate) fn savepoint_gone(error: Error) -> Error {
     }
 }
 
+/// A statement of `init` that the server refuses, and will refuse again.
+pub(crate) fn init_refused(statement: &str, error: &Error) -> Error {
+    Error::IoError(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("`init` of the options, `{statement}`: {error}"),
+    ))
+}
+
 /// Something that this build cannot do.
 pub(crate) fn unsupported(what: &str) -> Error {
     Error::IoError(io::Error::new(io::ErrorKind::Unsupported, what))

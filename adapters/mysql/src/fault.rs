@@ -14,7 +14,8 @@ use std::io::ErrorKind;
 /// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                  |
 /// | a wrong number or kind of parameters, a failed conversion, | Statement   | noticed before anything was sent, or after all was read   |
 /// | a packet too large to be sent                              |             |                                                           |
-/// | a wrong URL, an unknown way to log in, TLS not to be had   | Permanent   | nothing heals by itself                                   |
+/// | a wrong URL, an unknown way to log in, TLS not to be had,  | Permanent   | nothing heals by itself                                   |
+/// | a statement of `init` that fails                           |             |                                                           |
 /// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs      |
 pub(crate) fn fault(error: &Error) -> Fault {
     match error {
@@ -22,7 +23,10 @@ pub(crate) fn fault(error: &Error) -> Fault {
         Error::DriverError(error) => driver(error),
         Error::FromValueError(_) | Error::FromRowError(_) => Fault::Statement,
         Error::UrlError(_) => Fault::Permanent,
-        Error::IoError(error) if error.kind() == ErrorKind::Unsupported => Fault::Permanent,
+        // Ours: no TLS in this build, a statement of `init`.
+        Error::IoError(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
+            Fault::Permanent
+        }
         // Input and output, the codec, TLS.
         _ => Fault::Fatal,
     }
@@ -91,7 +95,7 @@ const REFUSED: &[u16] = &[
     1251, // The server wants another way to log in.
     1524, // A plugin for logging in is not loaded.
     1698, // Wrong user, without a password.
-    1862, // Password expired.
+    1820, 1862, // Password expired: nothing but a new one is taken, or no log-in.
     3118, // Account locked.
     3159, // TLS is required.
     3955, // Account blocked after failed logins.
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn each_code_of_the_server_has_the_fault_of_the_table() {
-        let refused: &[u16] = &[1044, 1045, 1049, 1129, 1130, 1251, 1524, 1698, 1862, 3118, 3159, 3955, 4151];
+        let refused: &[u16] = &[1044, 1045, 1049, 1129, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 3159, 3955, 4151];
         let ended: &[u16] = &[1053, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1835, 1927, 3169, 4031];
         // Written out: the code's own lists would agree with the code, whatever stood in them.
         for (codes, expected) in [

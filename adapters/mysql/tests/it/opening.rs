@@ -90,6 +90,27 @@ fn a_password_that_changes_is_asked_for_again(server: &Server) {
     server.run(format!("DROP USER '{user}'@'%'"));
 }
 
+fn an_init_that_cannot_work_is_said_at_once(server: &Server) {
+    for init in ["SELEC 1", "SET no_such_variable = 1", "SET NAMES nonsense", "SELECT * FROM nowhere", "CALL nothing()"]
+    {
+        let asked = Arc::new(AtomicU32::new(0));
+        let opts = Opts::from(server.opts().init(vec!["SET @a = 1", init]));
+        let manager = MySqlManager::with_config({
+            let asked = Arc::clone(&asked);
+            move || {
+                asked.fetch_add(1, Ordering::Relaxed);
+                Ok(opts.clone())
+            }
+        });
+        let error = Pool::builder().connect_timeout(PATIENCE).build(manager).expect_err(init);
+        assert!(
+            matches!(&error, BuildError::Connect(Cause::Driver(cause)) if cause.to_string().contains(init)),
+            "{error:?}"
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "{init}");
+    }
+}
+
 fn settings_that_hang_are_given_up_on(server: &Server) {
     let (stop, opts) = (Arc::new(Barrier::new(2)), Opts::from(server.opts()));
     let first = AtomicU32::new(0);
@@ -183,6 +204,7 @@ cabrank_testing::tests! {
         a_server_that_is_not_there_is_waited_for,
         a_user_who_may_open_two_serves_eight_threads,
         a_password_that_changes_is_asked_for_again,
+        an_init_that_cannot_work_is_said_at_once,
         settings_that_hang_are_given_up_on,
         a_name_is_looked_up_and_all_its_addresses_are_tried,
         a_name_that_nobody_knows_is_said,
