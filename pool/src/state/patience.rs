@@ -217,5 +217,21 @@ mod tests {
         assert!(mean.get() > 5 * MS && mean.get() < 10 * MS, "{:?}", mean.get());
         mean.add(1_000_000_000, 100);
         assert!(mean.get() > 9 * MS && mean.get() <= 11 * MS, "{:?}", mean.get());
+        let mut mean = Mean::default();
+        mean.add(7, 1);
+        assert_eq!(mean.get(), Duration::from_nanos(7), "what is left of a division by eight counts, too");
+    }
+
+    #[test]
+    fn the_mean_of_loans_follows_those_that_ended_since_the_last_look() {
+        let (mut patience, _) = patience();
+        let mut loans = Histogram::default();
+        loans.record(10 * MS);
+        patience.used(&loans);
+        patience.used(&loans);
+        assert_eq!(patience.mean_use(), 10 * MS);
+        (0..8).for_each(|_| loans.record(20 * MS));
+        patience.used(&loans);
+        assert_eq!(patience.mean_use(), 20 * MS);
     }
 }

@@ -4,6 +4,7 @@ use super::world::{Broken, borrower};
 use crate::config::Config;
 use crate::entry::Entry;
 use crate::gate::Refusal;
+use crate::reason::CloseReason;
 use crate::slots::SlotId;
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Claim};
@@ -36,7 +37,7 @@ pub(super) fn open(state: &mut State<(), Broken>, now: Instant) -> SlotId {
     slot
 }
 
-fn lend(state: &mut State<(), Broken>, now: Instant) -> Box<Entry<()>> {
+pub(super) fn lend(state: &mut State<(), Broken>, now: Instant) -> Box<Entry<()>> {
     match state.claim(now, borrower(0), &mut Actions::new()) {
         Claim::Connection(entry) => entry,
         _ => panic!("there is one"),
@@ -72,31 +73,6 @@ fn one_question_settles_a_doubt_near_by_and_a_log_in_does_far_away() {
 }
 
 #[test]
-fn a_connection_that_dies_before_its_first_loan_or_soon_after_it_died_young() {
-    for (uses, age, is_young) in [(0, 999, true), (0, 1_000, false), (1, 49, true), (1, 50, false)] {
-        let (mut state, start) = state(&ageless(4));
-        open(&mut state, start);
-        let mut entry = lend(&mut state, start);
-        entry.uses = uses;
-        state.failed_look(&entry, start + age * MS, &mut Actions::new());
-        assert_eq!(state.gate.doubts_the_new(), is_young, "{uses} uses, {age} ms");
-    }
-    for (uses, age, is_young) in [(1, 999, true), (1, 1_000, false), (2, 49, true), (2, 50, false)] {
-        let (mut state, start) = state(&ageless(4));
-        open(&mut state, start);
-        let mut entry = lend(&mut state, start);
-        entry.uses = uses;
-        state.broke_in_use(&entry, start + age * MS, &mut Actions::new());
-        assert_eq!(state.gate.doubts_the_new(), is_young, "{uses} uses, {age} ms");
-    }
-    let (mut state, start) = state(&ageless(4));
-    open(&mut state, start);
-    let entry = lend(&mut state, start);
-    state.failed_reset(&entry, start + MS, &mut Actions::new());
-    assert!(state.gate.doubts_the_new());
-}
-
-#[test]
 fn beneath_one_that_must_be_checked_a_fresh_one_is_lent_and_the_other_is_checked_meanwhile() {
     let (mut state, start) = state(&ageless(4));
     open(&mut state, start);
@@ -116,7 +92,7 @@ fn beneath_one_that_must_be_checked_a_fresh_one_is_lent_and_the_other_is_checked
 }
 
 /// Takes the newest idle one, whatever is known of it.
-fn lend_any(state: &mut State<(), Broken>) -> Box<Entry<()>> {
+pub(super) fn lend_any(state: &mut State<(), Broken>) -> Box<Entry<()>> {
     state.idle.pop().expect("there is one")
 }
 
@@ -206,4 +182,54 @@ fn loans_of_more_than_two_minutes_ago_give_nobody_hope() {
     assert!(hope(&mut state) >= 100 * SECOND, "less than a minute since the last look");
     state.look_for_hope(start + 120 * SECOND);
     assert!((3 * SECOND..4 * SECOND).contains(&hope(&mut state)));
+}
+
+#[test]
+fn an_answer_older_than_a_doubt_settles_no_later_one_either() {
+    let (mut state, start) = state(&ageless(4));
+    open(&mut state, start);
+    let mut entry = lend_any(&mut state);
+    state.suspect(start + 2 * MS);
+    state.proved(&mut entry, start + MS, &mut Actions::new());
+    assert!(!state.is_fresh(&entry, start + 3 * MS));
+    state.suspect(start + 3 * MS);
+    assert!(!state.is_fresh(&entry, start + 3 * MS));
+}
+
+#[test]
+fn others_are_asked_after_an_eighth_of_the_time_of_one_who_waits() {
+    let (mut state, start) = state(&ageless(4));
+    let slot = state.slots.take(start);
+    state.promise(slot, start, PromiseKind::Check);
+    assert_eq!(state.promises.next_moment(), Some(start + SECOND), "nobody waits");
+    let _ = state.queue_again(Wake::Thread(Waiter::new()), borrower(0), start, 80 * MS);
+    for (kind, late) in [(PromiseKind::Check, 10), (PromiseKind::Reset, 10), (PromiseKind::Open, 1_000)] {
+        state.promise(slot, start, kind);
+        assert_eq!(state.promises.next_moment(), Some(start + late * MS), "{kind:?}");
+    }
+    state.close(start, &mut Actions::new());
+}
+
+#[test]
+fn what_is_answered_while_all_is_calm_says_nothing_of_the_server() {
+    for (took, late) in [(49, 1_000), (50, 100), (51, 102)] {
+        let (mut state, start) = state(&ageless(4));
+        let slot = state.slots.take(start);
+        state.promise(slot, start, PromiseKind::Check);
+        state.calm_until = Some(start + 50 * MS);
+        state.keep_promise(slot, start + took * MS);
+        assert_eq!(state.patience.spans(PromiseKind::Check).late, late * MS, "after {took} ms");
+    }
+}
+
+#[test]
+fn of_two_goodbyes_that_to_the_dead_makes_room_first() {
+    let (mut state, start) = state(&ageless(4));
+    let [evicted, dead] = [CloseReason::Evicted, CloseReason::CheckFailed].map(|reason| {
+        let slot = state.slots.take(start);
+        state.closing(slot, reason, start);
+        slot
+    });
+    state.promises.ring(start + 10 * SECOND, None);
+    assert_eq!(state.promises.late_closings().collect::<Vec<_>>(), [dead, evicted]);
 }

@@ -16,10 +16,12 @@ mod loans;
 mod looks;
 mod ops;
 mod patience;
+mod promises;
 mod rules;
 mod simulation;
 mod time;
 mod world;
+mod young;
 
 use ops::{Op, op, settings};
 use proptest::prelude::*;

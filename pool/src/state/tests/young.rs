@@ -1,0 +1,83 @@
+//! Connections that die young, and those that show that new ones live.
+
+use super::by_hand::{MS, ageless, lend, lend_any, open, state};
+use crate::entry::Entry;
+use crate::gate::{Refusal, Stage};
+use crate::state::actions::Actions;
+
+#[test]
+fn a_connection_that_dies_before_its_first_loan_or_soon_after_it_died_young() {
+    for (uses, age, is_young) in [(0, 999, true), (0, 1_000, false), (1, 49, true), (1, 50, false)] {
+        let (mut state, start) = state(&ageless(4));
+        open(&mut state, start);
+        let mut entry = lend(&mut state, start);
+        entry.uses = uses;
+        state.failed_look(&entry, start + age * MS, &mut Actions::new());
+        assert_eq!(state.gate.doubts_the_new(), is_young, "{uses} uses, {age} ms");
+    }
+    for (uses, age, is_young) in [(1, 999, true), (1, 1_000, false), (2, 49, true), (2, 50, false)] {
+        let (mut state, start) = state(&ageless(4));
+        open(&mut state, start);
+        let mut entry = lend(&mut state, start);
+        entry.uses = uses;
+        state.broke_in_use(&entry, start + age * MS, &mut Actions::new());
+        assert_eq!(state.gate.doubts_the_new(), is_young, "{uses} uses, {age} ms");
+    }
+    let (mut state, start) = state(&ageless(4));
+    open(&mut state, start);
+    let entry = lend(&mut state, start);
+    state.failed_reset(&entry, start + MS, &mut Actions::new());
+    assert!(state.gate.doubts_the_new());
+}
+
+#[test]
+fn one_death_is_no_failure_to_connect_and_two_are_unless_a_worse_one_is_known() {
+    let (mut state, start) = state(&ageless(4));
+    for death in 0..2 {
+        let now = start + death * 10 * MS;
+        open(&mut state, now);
+        let entry = lend_any(&mut state);
+        state.failed_check(&entry, now + MS, &mut Actions::new());
+        assert_eq!(state.last_error.is_some(), death == 1, "{death}");
+    }
+    state.last_error = None;
+    state.gate.failed(start + 20 * MS, Refusal::Permanent, 2);
+    let entry = Entry::new(0, (), None, 0, start + 20 * MS);
+    state.failed_check(&entry, start + 21 * MS, &mut Actions::new());
+    assert!(state.last_error.is_none(), "what must be mended is told");
+}
+
+#[test]
+fn one_on_trial_settles_a_doubt_and_one_as_young_does() {
+    for (on_trial, age, settles) in [(false, 999, true), (false, 1_000, false), (true, 2_000, true)] {
+        let (mut state, start) = state(&ageless(4));
+        open(&mut state, start);
+        let mut entry = lend_any(&mut state);
+        let now = start + age * MS;
+        state.gate.stillborn(now - MS, Stage::Use, MS, now);
+        entry.on_trial = on_trial;
+        state.passed(&mut entry, Stage::Use, now, &mut Actions::new());
+        assert_eq!((state.gate.doubts_the_new(), state.gate.is_cold()), (!settles, !settles), "{on_trial} {age}");
+    }
+    let (mut state, start) = state(&ageless(4));
+    open(&mut state, start);
+    let mut entry = lend_any(&mut state);
+    state.gate.start_anew(start);
+    entry.on_trial = false;
+    state.passed(&mut entry, Stage::Use, start + MS, &mut Actions::new());
+    assert!(state.gate.is_cold(), "where nothing was in doubt it shows nothing of what is new");
+}
+
+#[test]
+fn one_stays_on_trial_as_long_as_it_leaves_a_doubt_and_no_longer_than_its_generation() {
+    let (mut state, start) = state(&ageless(4));
+    open(&mut state, start);
+    let mut entry = lend_any(&mut state);
+    state.gate.stillborn(start, Stage::Check, MS, start + MS);
+    entry.on_trial = true;
+    state.found_well(&mut entry, Stage::Look, start + 2 * MS, &mut Actions::new());
+    assert!(entry.on_trial, "it was not asked yet");
+    state.evict_all(start + 3 * MS, &mut Actions::new());
+    state.found_well(&mut entry, Stage::Check, start + 4 * MS, &mut Actions::new());
+    assert!(!entry.on_trial && state.gate.is_cold(), "it says nothing of those that come now");
+}
