@@ -6,7 +6,7 @@ use crate::error::BuildError;
 use crate::event::EventHandler;
 use crate::manager::Manager;
 use crate::pool::Pool;
-use crate::shared::{Hooks, OnOpen, Shared};
+use crate::shared::{Hooks, OnOpen, SetUp, Shared};
 use crate::state::reports::BuildProgress;
 use crate::sync;
 use crate::sync::after;
@@ -188,13 +188,37 @@ impl<M: Manager> Builder<M> {
     /// What fails in a sound session ([`Fault::Statement`](crate::Fault::Statement)) fails in the next, too: after opening, that is a
     /// permanent fault, told at once. So is a transaction that is left open: what its holders write would be lost. Commit it here, or
     /// begin it in the loan.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = Vec<String>;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<Vec<String>> { Ok(Vec::new()) }
+    /// #     fn is_valid(&self, _: &mut Vec<String>, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut Vec<String>) -> bool { false }
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().on_open(|conn, set_up| {
+    ///     if set_up.is_first() {
+    ///         // What a reset leaves alone needs to be done only once.
+    ///         conn.push("opened".into());
+    ///     }
+    ///     Ok(())
+    /// });
+    /// let pool = pool.build(Toy)?;
+    /// assert_eq!(*pool.get()?, ["opened"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "CustomizeConnection")]
     #[doc(alias = "connection_customizer")]
     #[doc(alias = "after_connect")]
     #[doc(alias = "on_acquire")]
     pub fn on_open(
         mut self,
-        set_up: impl Fn(&mut M::Connection) -> Result<(), M::Error> + Send + Sync + 'static,
+        set_up: impl Fn(&mut M::Connection, &SetUp<'_>) -> Result<(), M::Error> + Send + Sync + 'static,
     ) -> Self {
         self.on_open = Some(Box::new(set_up));
         self

@@ -10,7 +10,7 @@ use crate::gate::{Refusal, Stage};
 use crate::limit::Limit;
 use crate::manager::{AbortHandle, Fault, Manager};
 use crate::reason::CloseReason;
-use crate::shared::{CallOutcome, Held, Job, Shared, Slot, SlottedConnection};
+use crate::shared::{CallOutcome, Held, Job, SetUp, Shared, Slot, SlottedConnection};
 use crate::{seeded, sync};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             let abort_handle = Arc::clone(abort_handle);
             limit.on_abort(move || abort_handle.abort());
         }
-        let set_up = contained(|| shared.set_up(&mut conn));
+        let set_up = contained(|| shared.set_up(&mut conn, &SetUp { limit, is_first: true }));
         let Err(cause) = set_up.unwrap_or_else(|panic| Err(Cause::panicked(MANAGER_PANICKED, &panic))) else {
             return Ok((conn, abort_handle));
         };

@@ -87,7 +87,7 @@ fn lifetimes_end_apart_at_the_server<S: Remote>() {
 /// Idle for shorter and for longer than the server bears it: no borrower ever gets a dead session.
 fn the_servers_own_idle_limit_goes_unnoticed<S: Remote>() {
     let subject = S::new();
-    let pool = subject.pool(|builder| builder.max_size(2).on_open(|conn| S::execute(conn, S::IDLE_LIMIT)));
+    let pool = subject.pool(|builder| builder.max_size(2).on_open(|conn, _| S::execute(conn, S::IDLE_LIMIT)));
     let mut sessions = BTreeSet::new();
     for pause in [500, 1_200, 2_500, 3_000] {
         for mut conn in [pool.get().unwrap(), pool.get().unwrap()] {
@@ -103,7 +103,7 @@ fn the_servers_own_idle_limit_goes_unnoticed<S: Remote>() {
 fn keepalive_outwits_the_servers_idle_limit<S: Remote>() {
     let subject = S::new();
     let pool = subject.pool(|builder| {
-        let limited = builder.max_size(1).on_open(|conn| S::execute(conn, S::IDLE_LIMIT));
+        let limited = builder.max_size(1).on_open(|conn, _| S::execute(conn, S::IDLE_LIMIT));
         limited.keepalive(Duration::from_millis(500))
     });
     let session = S::number(&mut pool.get().unwrap(), S::WHO).unwrap();

@@ -17,6 +17,7 @@ pub(crate) use call::CallOutcome;
 pub use canceller::{CancelOutcome, Canceller};
 pub(crate) use held::{Held, Slot, SlottedConnection};
 pub(crate) use job::Job;
+pub use session::SetUp;
 
 use crate::config::Config;
 use crate::contain::contained;
@@ -63,7 +64,7 @@ pub(crate) struct Hooks<M: Manager> {
 }
 
 pub(crate) type OnOpen<M> =
-    Box<dyn Fn(&mut <M as Manager>::Connection) -> Result<(), <M as Manager>::Error> + Send + Sync>;
+    Box<dyn Fn(&mut <M as Manager>::Connection, &SetUp<'_>) -> Result<(), <M as Manager>::Error> + Send + Sync>;
 
 impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: Config, hooks: Hooks<M>, set: &WorkerSet, run: fn(Job<M>)) -> Arc<Self> {

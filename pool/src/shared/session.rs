@@ -9,12 +9,31 @@ use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
 use std::sync::Arc;
 
+/// Which set-up of a session this is, for [`Builder::on_open`](crate::Builder::on_open).
+#[derive(Debug)]
+pub struct SetUp<'a> {
+    pub(crate) limit: &'a Limit,
+    pub(crate) is_first: bool,
+}
+
+impl SetUp<'_> {
+    /// Was the connection just opened? Otherwise its session was reset after a loan.
+    pub fn is_first(&self) -> bool {
+        self.is_first
+    }
+
+    /// The limit of the call that this belongs to: what is left of `connect_timeout` the first time, of `reset_timeout` later.
+    pub fn limit(&self) -> &Limit {
+        self.limit
+    }
+}
+
 impl<M: Manager> Shared<M> {
     /// Sets up a session: after opening, and again after each reset. One that is left in a transaction is refused: its holders would
     /// take for done what is rolled back in the end.
-    pub(crate) fn set_up(&self, conn: &mut M::Connection) -> Result<(), Cause<M::Error>> {
+    pub(crate) fn set_up(&self, conn: &mut M::Connection, set_up: &SetUp<'_>) -> Result<(), Cause<M::Error>> {
         if let Some(on_open) = &self.hooks.on_open {
-            match contained(|| on_open(conn)) {
+            match contained(|| on_open(conn, set_up)) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(Cause::Driver(Arc::new(error))),
                 Err(panic) => return Err(Cause::panicked("`on_open` panicked", &panic)),
@@ -30,7 +49,7 @@ impl<M: Manager> Shared<M> {
     /// Makes a session as good as new, and sets it up again.
     pub(crate) fn reset(&self, conn: &mut M::Connection, limit: &Limit) -> Result<(), Cause<M::Error>> {
         self.manager.reset(conn, limit).map_err(|error| Cause::Driver(Arc::new(error)))?;
-        self.set_up(conn)
+        self.set_up(conn, &SetUp { limit, is_first: false })
     }
 
     /// Counts and reports a reset that has ended. What does that mean for the connection?

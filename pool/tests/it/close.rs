@@ -313,7 +313,7 @@ fn in_a_hook_get_fails_close_and_close_within_return_and_nothing_waits_for_itsel
     let (pool_in_hook, log) = (Arc::clone(&own), Arc::clone(&told));
     let pool = builder()
         .max_size(1)
-        .on_open(move |_| {
+        .on_open(move |_, _| {
             let pool = pool_in_hook.lock().unwrap().clone().expect("it was put there");
             log.lock().unwrap().push(match pool.get() {
                 Err(GetError::CalledFromHook) => "refused".to_owned(),
@@ -341,7 +341,7 @@ fn the_last_handle_may_be_dropped_in_a_hook() {
     let in_hook = Arc::clone(&own);
     let pool = builder()
         .max_size(2)
-        .on_open(move |_| {
+        .on_open(move |_, _| {
             drop(in_hook.lock().unwrap().take());
             Ok(())
         })

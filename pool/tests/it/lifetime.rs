@@ -190,7 +190,7 @@ fn a_hook_with_a_weak_handle_of_its_own_pool_does_not_keep_it() {
     let sees = Arc::clone(&seen);
     let pool = builder()
         .max_size(1)
-        .on_open(move |_| {
+        .on_open(move |_, _| {
             sees.fetch_add(usize::from(in_hook.get().and_then(WeakPool::upgrade).is_some()), Ordering::SeqCst);
             Ok(())
         })

@@ -2,7 +2,7 @@
 //! transactions that are left open.
 
 use crate::support::{SLACK, builder, closed_by, ms};
-use cabrank::{BuildError, Cause, CloseReason, Fault, GetError, SessionPolicy, SessionState, TransactionError};
+use cabrank::{BuildError, Cause, CloseReason, Fault, GetError, SessionPolicy, SessionState, SetUp, TransactionError};
 use cabrank_testing::fake::{Call, FakeConnection, FakeError, FakeServer, Outcome};
 use cabrank_testing::{Recorder, eventually, timed};
 use std::sync::Arc;
@@ -119,7 +119,7 @@ fn a_failing_statement_of_on_open_fails_the_build_though_others_are_open() {
     eventually("nothing is left behind", || server.live() == 0);
 }
 
-fn begins(conn: &mut FakeConnection) -> Result<(), FakeError> {
+fn begins(conn: &mut FakeConnection, _: &SetUp<'_>) -> Result<(), FakeError> {
     conn.session = SessionState::InTransaction;
     Ok(())
 }
@@ -151,8 +151,9 @@ fn a_session_that_its_set_up_leaves_in_a_transaction_after_a_reset_is_closed() {
     let server = FakeServer::new();
     let begin = Arc::new(AtomicBool::new(false));
     let ordered = Arc::clone(&begin);
-    let on_open =
-        move |conn: &mut FakeConnection| if ordered.swap(false, Ordering::SeqCst) { begins(conn) } else { Ok(()) };
+    let on_open = move |conn: &mut FakeConnection, set_up: &SetUp<'_>| {
+        if ordered.swap(false, Ordering::SeqCst) { begins(conn, set_up) } else { Ok(()) }
+    };
     let recorder = Recorder::new();
     let settings = builder().max_size(1).on_open(on_open).event_handler(Arc::clone(&recorder) as _);
     let pool = settings.build(server.manager()).unwrap();
@@ -169,8 +170,8 @@ fn a_session_that_its_set_up_leaves_in_a_transaction_after_a_reset_is_closed() {
 fn a_set_up_that_commits_what_it_begins_is_sound() {
     for policy in POLICIES {
         let server = FakeServer::new();
-        let on_open = |conn: &mut FakeConnection| {
-            begins(conn)?;
+        let on_open = |conn: &mut FakeConnection, set_up: &SetUp<'_>| {
+            begins(conn, set_up)?;
             conn.session = SessionState::Unknown;
             Ok(())
         };
@@ -190,5 +191,27 @@ fn a_transaction_never_begins_inside_one_that_is_open() {
     assert_eq!((server.count(Call::Begin), closed_by(&pool, CloseReason::Discarded)), (0, 1));
     pool.transaction().run(|tx| tx.query()).unwrap();
     assert_eq!((server.count(Call::Begin), server.count(Call::Commit)), (1, 1), "in a new connection");
+    server.assert_no_leaks(&pool);
+}
+
+#[test]
+fn on_open_is_told_whether_it_is_the_first_time_and_how_long_it_has() {
+    let server = FakeServer::new();
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let notes = Arc::clone(&told);
+    let on_open = move |_: &mut FakeConnection, set_up: &SetUp<'_>| {
+        let left = set_up.limit().remaining().expect("both have a limit");
+        notes.lock().unwrap().push((set_up.is_first(), left.as_secs() / 100));
+        Ok(())
+    };
+    let (connect, reset) = (Duration::from_secs(350), Duration::from_secs(750));
+    let settings = builder().max_size(1).connect_timeout(connect).reset_timeout(reset).on_open(on_open);
+    let pool = settings.build(server.manager()).unwrap();
+    for _ in 0..2 {
+        pool.get().unwrap().litter();
+    }
+    cabrank::PooledConnection::discard(pool.get().unwrap());
+    drop(pool.get().unwrap());
+    assert_eq!(*told.lock().unwrap(), [(true, 3), (false, 7), (false, 7), (true, 3)]);
     server.assert_no_leaks(&pool);
 }

@@ -186,7 +186,7 @@ fn a_hook_of_one_pool_may_use_another_and_not_its_own() {
     let its_own = own.clone();
     let outer = builder()
         .max_size(1)
-        .on_open(move |_| {
+        .on_open(move |_, _| {
             let refused = matches!(its_own.get().unwrap().get(), Err(GetError::CalledFromHook));
             // It is cold: a worker must open a connection while this one waits.
             tell.send((refused, in_hook.get().map(|mut conn| conn.query().is_ok()))).unwrap();

@@ -5,7 +5,7 @@ use super::manager::{FakeConnection, FakeManager};
 use super::world::World;
 use crate::recorder::Recorder;
 use crate::{leaks, panics};
-use cabrank::{Fault, Manager, Pool};
+use cabrank::{Fault, Manager, Pool, SetUp};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -47,9 +47,9 @@ impl FakeServer {
     }
 
     /// For [`Builder::on_open`](cabrank::Builder::on_open): ends as ordered for [`Call::OnOpen`], and counts how often it ran.
-    pub fn set_up(&self) -> impl Fn(&mut FakeConnection) -> Result<(), FakeError> + Send + Sync + 'static {
+    pub fn set_up(&self) -> impl Fn(&mut FakeConnection, &SetUp<'_>) -> Result<(), FakeError> + Send + Sync + 'static {
         let orders = self.orders();
-        move |conn| {
+        move |conn, _| {
             orders.obey(Call::OnOpen)?;
             conn.set_ups += 1;
             Ok(())

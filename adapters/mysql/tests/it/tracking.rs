@@ -96,7 +96,7 @@ fn whatever_could_leave_something_costs_a_reset(server: &Server) {
 fn without_autocommit_every_loan_is_reset(server: &Server) {
     for set_up in ["SET autocommit = 0", "SET completion_type = 'CHAIN'", "SET NAMES gbk"] {
         let by_init = server.builder(1).build(MySqlManager::new(server.opts().init(vec![set_up])));
-        let by_on_open = server.builder(1).on_open(move |conn| conn.query_drop(set_up)).build(server.manager());
+        let by_on_open = server.builder(1).on_open(move |conn, _| conn.query_drop(set_up)).build(server.manager());
         for pool in [by_init.unwrap(), by_on_open.unwrap()] {
             for loans in 1..=3 {
                 assert_eq!(pool.get().unwrap().query_first("SELECT 7").unwrap(), Some(7));
@@ -111,7 +111,7 @@ fn without_autocommit_every_loan_is_reset(server: &Server) {
 fn what_a_procedure_sets_up_costs_a_reset_each_time(server: &Server) {
     server.run(format!("CREATE PROCEDURE {}.sets_up() SET autocommit = 0", server.database));
     let by_init = server.builder(1).build(MySqlManager::new(server.opts().init(vec!["CALL sets_up()"])));
-    let by_on_open = server.builder(1).on_open(|conn| conn.query_drop("CALL sets_up()")).build(server.manager());
+    let by_on_open = server.builder(1).on_open(|conn, _| conn.query_drop("CALL sets_up()")).build(server.manager());
     for pool in [by_init.unwrap(), by_on_open.unwrap()] {
         for loans in 1..=3 {
             pool.get().unwrap().query_drop("UPDATE account SET money = 7 WHERE id = 1").unwrap();
@@ -160,7 +160,7 @@ fn warnings_of_the_last_holder_are_gone(server: &Server) {
 
 /// What sets up a session is no trace of a holder.
 fn what_on_open_sets_costs_no_reset(server: &Server) {
-    let builder = server.builder(1).on_open(|conn| {
+    let builder = server.builder(1).on_open(|conn, _| {
         conn.query_drop("SET @set_up = 7")?;
         conn.exec_drop("SET SESSION innodb_lock_wait_timeout = ?", (5,))
     });

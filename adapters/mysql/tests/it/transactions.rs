@@ -1,7 +1,7 @@
 //! Transactions: that those which collide are run again until none is lost, and that nothing is committed by halves.
 
 use crate::server::{Server, on_each_server};
-use cabrank_mysql::cabrank::{BuildError, Cause, CloseReason, SessionPolicy, TransactionError};
+use cabrank_mysql::cabrank::{BuildError, Cause, CloseReason, SessionPolicy, SetUp, TransactionError};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{AccessMode, Error, IsolationLevel, Result, TxOpts};
 use cabrank_mysql::{Connection, MySqlManager, Transaction};
@@ -241,7 +241,7 @@ fn an_error_inside_an_error_is_found(server: &Server) {
 fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once(server: &Server) {
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
         for begin in ["BEGIN", "START TRANSACTION READ ONLY"] {
-            let by_hook = server.builder(1).on_open(move |conn: &mut Connection| conn.query_drop(begin));
+            let by_hook = server.builder(1).on_open(move |conn: &mut Connection, _| conn.query_drop(begin));
             let by_init = MySqlManager::new(server.opts().init(vec![begin]));
             for (builder, manager) in [(by_hook, server.manager()), (server.builder(1), by_init)] {
                 let began = Instant::now();
@@ -251,7 +251,7 @@ fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once(server: &Ser
                 assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
             }
         }
-        let commits = |conn: &mut Connection| {
+        let commits = |conn: &mut Connection, _: &SetUp<'_>| {
             conn.query_drop("BEGIN")?;
             conn.query_drop("UPDATE account SET money = money WHERE id = 1")?;
             conn.query_drop("COMMIT")

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Server, builder, on_server, session_of};
 use cabrank_postgres::Connection;
-use cabrank_postgres::cabrank::SessionPolicy;
+use cabrank_postgres::cabrank::{SessionPolicy, SetUp};
 use cabrank_postgres::postgres::fallible_iterator::FallibleIterator;
 use cabrank_testing::{assert_closes_clean, assert_no_leaks, eventually};
 
@@ -151,7 +151,7 @@ fn notifications_do_not_reach_the_next_holder(server: Server) {
 
 /// One channel for all holders, heard from the beginning: each has what comes in its own loan.
 fn notifications_on_a_channel_of_on_open_do_not_reach_the_next_holder(server: Server) {
-    let listen = |conn: &mut Connection| conn.batch_execute("LISTEN rumours_for_all");
+    let listen = |conn: &mut Connection, _: &SetUp<'_>| conn.batch_execute("LISTEN rumours_for_all");
     let pool = builder().max_size(1).on_open(listen).build(server.manager()).expect("a pool");
     for secret in ["of the first", "of the second"] {
         let mut conn = pool.get().expect("a connection");
@@ -167,7 +167,7 @@ fn notifications_on_a_channel_of_on_open_do_not_reach_the_next_holder(server: Se
 }
 
 fn what_on_open_prepares_is_prepared_again_after_a_reset(server: Server) {
-    let set_up = |conn: &mut Connection| conn.batch_execute("PREPARE mine AS SELECT 7");
+    let set_up = |conn: &mut Connection, _: &SetUp<'_>| conn.batch_execute("PREPARE mine AS SELECT 7");
     let pool = builder().max_size(1).on_open(set_up).build(server.manager()).expect("a pool");
     for _ in 0..3 {
         let mut conn = pool.get().expect("a connection");
@@ -180,7 +180,7 @@ fn what_on_open_prepares_is_prepared_again_after_a_reset(server: Server) {
 fn what_on_open_sets_is_no_trace_of_a_holder(server: Server) {
     let pool = builder()
         .max_size(1)
-        .on_open(|conn| conn.batch_execute("SET statement_timeout = 4321; SET application_name = 'set up'"))
+        .on_open(|conn, _| conn.batch_execute("SET statement_timeout = 4321; SET application_name = 'set up'"))
         .build(server.manager())
         .expect("a pool");
     for _ in 0..3 {

@@ -1,7 +1,7 @@
 //! Transactions through the pool.
 
 use crate::fixture::{Server, builder, on_server, taken};
-use cabrank_postgres::cabrank::{BuildError, Cause, CloseReason, SessionPolicy, TransactionError};
+use cabrank_postgres::cabrank::{BuildError, Cause, CloseReason, SessionPolicy, SetUp, TransactionError};
 use cabrank_postgres::postgres::error::SqlState;
 use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
 use cabrank_postgres::{Connection, PostgresManager, TransactionOptions};
@@ -180,7 +180,7 @@ fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once(server: Serv
     server.table("kept", "i int");
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
         for begin in ["BEGIN", "START TRANSACTION; SELECT 1", "BEGIN; SELECT 1; COMMIT AND CHAIN"] {
-            let hook = move |conn: &mut Connection| conn.batch_execute(begin);
+            let hook = move |conn: &mut Connection, _: &SetUp<'_>| conn.batch_execute(begin);
             let began = Instant::now();
             let outcome = builder().session_policy(policy).on_open(hook).build(server.manager());
             assert!(
@@ -190,7 +190,7 @@ fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once(server: Serv
             // What may pass is tried again for ten.
             assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
         }
-        let commits = |conn: &mut Connection| conn.batch_execute("BEGIN; SELECT 1; COMMIT");
+        let commits = |conn: &mut Connection, _: &SetUp<'_>| conn.batch_execute("BEGIN; SELECT 1; COMMIT");
         let pool = builder().session_policy(policy).on_open(commits).build(server.manager()).expect("a pool");
         let insert =
             pool.transaction().run(|tx| -> Result<u64, Error> { tx.execute("INSERT INTO kept VALUES (1)", &[]) });

@@ -165,7 +165,8 @@ fn the_number_of_the_last_row_does_not_reach_the_next_holder_and_costs_no_reset(
     drop(conn);
     assert_eq!(pool.get().unwrap().last_insert_rowid(), 0, "after a reset");
 
-    let of_on_open = Pool::builder().on_open(|conn| conn.execute("INSERT INTO account VALUES (NULL, 0)", []).map(drop));
+    let of_on_open =
+        Pool::builder().on_open(|conn, _| conn.execute("INSERT INTO account VALUES (NULL, 0)", []).map(drop));
     assert_eq!(of_on_open.build(database.manager()).unwrap().get().unwrap().last_insert_rowid(), 0, "of on_open");
 }
 

@@ -329,7 +329,7 @@ fn on_open_runs_again_after_a_reset() {
     let database = Database::new();
     let pool: Pool = Pool::builder()
         .max_size(1)
-        .on_open(|conn| conn.execute_batch("CREATE TEMP TABLE IF NOT EXISTS mine (a); INSERT INTO mine VALUES (1)"))
+        .on_open(|conn, _| conn.execute_batch("CREATE TEMP TABLE IF NOT EXISTS mine (a); INSERT INTO mine VALUES (1)"))
         .build(database.manager())
         .unwrap();
     for _ in 0..3 {

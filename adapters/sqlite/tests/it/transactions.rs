@@ -1,7 +1,7 @@
 //! Transactions: how they begin, and that those which collide are run again until none is lost.
 
 use crate::fixture::{Database, create_account, money};
-use cabrank_sqlite::cabrank::{BuildError, Cause, Fault, Manager, SessionPolicy, Transact, TransactionError};
+use cabrank_sqlite::cabrank::{BuildError, Cause, Fault, Manager, SessionPolicy, SetUp, Transact, TransactionError};
 use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::{ErrorCode, Transaction, TransactionState};
 use cabrank_sqlite::{Connection, Pool, SqliteManager, TransactionMode};
@@ -156,7 +156,7 @@ fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once() {
         let settings = || Pool::builder().max_size(1).session_policy(policy);
         for begin in ["BEGIN", "BEGIN IMMEDIATE; UPDATE account SET money = 7", "SAVEPOINT here"] {
             let began = Instant::now();
-            let hook = move |conn: &mut Connection| conn.execute_batch(begin);
+            let hook = move |conn: &mut Connection, _: &SetUp<'_>| conn.execute_batch(begin);
             let outcome = settings().on_open(hook).build(database.manager());
             assert!(
                 matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))),
@@ -165,7 +165,9 @@ fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once() {
             // What may pass is tried again for ten.
             assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
         }
-        let commits = |conn: &mut Connection| conn.execute_batch("BEGIN; UPDATE account SET money = money; COMMIT");
+        let commits = |conn: &mut Connection, _: &SetUp<'_>| {
+            conn.execute_batch("BEGIN; UPDATE account SET money = money; COMMIT")
+        };
         let pool = settings().on_open(commits).build(database.manager()).unwrap();
         pool.transaction().run(|tx| earn(tx)).unwrap();
     }
