@@ -195,11 +195,11 @@ impl World {
         let it = &mut self.callers[caller];
         let mut entry = it.loan.take().expect("it has a loan");
         entry.uses += 1;
-        entry.was_touched = true;
+        entry.was_touched = it.group.touch;
         if !self.server.line(entry.slotted).is_healthy() {
             entry.condemned = Some(CloseReason::Broken);
         }
-        if entry.condemned.is_none() {
+        if entry.condemned.is_none() && entry.was_touched {
             self.last_answer = Some(now);
         }
         let needs_reset = entry.condemned.is_none() && self.random.f64() < it.group.resets;

@@ -104,12 +104,18 @@ fn a_server_slower_than_the_limit_of_a_check_serves_those_who_have_time_for_an_o
         let scenario = Scenario::warm(name, size, size as usize)
             .at(WARM, Shock::RoundTrip(Latency::Constant(ms(answer))))
             .group(Group { begins: WARM + idle, ends: WARM + s(10), ..at_work })
-            .bounds(Bounds { failed: Some(failed), judged_attempts: Some(2 * size as usize + 1), ..Bounds::default() });
+            .bounds(Bounds { failed: Some(failed), judged_attempts: Some(3 * size as usize), ..Bounds::default() });
         Scenario { server: (Latency::Constant(ms(2)), 2, ms(0)), ..scenario }
     };
     let cases = [(10, 1_100, 0), (10, 1_300, 0), (16, 1_100, 0), (16, 1_300, 3)];
     let table = cases.map(|(size, answer, failed)| [ms(1), ms(1_500)].map(|idle| slow(size, answer, idle, failed)));
-    play("a server slower than check_timeout for 10 s", table.into_iter().flatten());
+    let untouched = |answer, idle| {
+        let mut scenario = slow(10, answer, idle, 0).config(|config| config.min_idle = 10);
+        scenario.groups.iter_mut().for_each(|group| group.touch = false);
+        Scenario { name: format!("{}, untouched, min_idle 10", scenario.name), ..scenario }
+    };
+    let kept = [(1_100, 1), (1_300, 1), (1_300, 1_500)].map(|(answer, idle)| untouched(answer, ms(idle)));
+    play("a server slower than check_timeout for 10 s", table.into_iter().flatten().chain(kept));
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub(super) struct Group {
     pub(super) patience: Duration,
     /// The share of loans that end with a reset.
     pub(super) resets: f64,
+    /// They use what they borrow. A loan that does not shows nothing of the server.
+    pub(super) touch: bool,
 }
 
 impl Group {
@@ -72,6 +74,7 @@ impl Group {
             pause: (none, none),
             patience: Duration::from_secs(30),
             resets: 0.0,
+            touch: true,
         }
     }
 
