@@ -19,16 +19,7 @@ const WELL: End = End::Well;
 fn stale(size: u32, max_size: u32) -> World {
     let config = Config { max_size, check_after: Duration::ZERO, ..Config::default() };
     let mut world = World::new(config, 0);
-    for _ in 0..size {
-        world.play(Get);
-        let mut steps = 0;
-        while world.lent.len() < world.borrowed() {
-            world.play(JobEnds(0, WELL));
-            world.play(Look(0));
-            steps += 1;
-            assert!(steps < 10, "nobody is served");
-        }
-    }
+    (0..size).for_each(|_| world.lend());
     while !world.lent.is_empty() {
         world.play(Return(0, Shape::Clean));
     }
@@ -37,6 +28,18 @@ fn stale(size: u32, max_size: u32) -> World {
 }
 
 impl World {
+    /// Opens a connection for somebody who has it then.
+    fn lend(&mut self) {
+        self.play(Get);
+        let mut steps = 0;
+        while self.lent.len() < self.borrowed() {
+            self.play(JobEnds(0, WELL));
+            self.play(Look(0));
+            steps += 1;
+            assert!(steps < 10, "nobody is served");
+        }
+    }
+
     fn borrowed(&self) -> usize {
         self.lent.len() + self.waiting.len() + self.served.len()
     }
@@ -174,4 +177,40 @@ fn room_is_made_by_the_known_dead_then_goodbyes_then_resets_then_checks() {
     }
     let lost = promises.lost_calls(None).map(|(slot, _)| slot);
     assert_eq!(promises.late_closings().chain(lost).collect::<Vec<_>>(), [3, 2, 1, 0]);
+}
+
+/// One waits for a check, and is told of a fresh connection, on which a stale one comes to lie.
+fn fresh_beneath_stale() -> World {
+    let config = Config { max_size: 3, check_after: 1_000 * MS, ..Config::default() };
+    let mut world = World::new(config, 0);
+    world.lend();
+    world.lend();
+    world.play(Pass(1_500 * MS));
+    world.lend();
+    world.play(Return(0, Shape::Clean));
+    world.play(Get);
+    assert_eq!((world.waiting.len(), world.checks()), (1, 1));
+    // First the one that was opened last, then the stale one.
+    world.play(Return(1, Shape::Clean));
+    world.play(Return(0, Shape::Clean));
+    assert_eq!((world.waiting.len(), world.count(Phase::Idle), world.checks()), (1, 2, 1));
+    world
+}
+
+#[test]
+fn one_who_waits_takes_a_fresh_connection_from_beneath_a_stale_one() {
+    let mut world = fresh_beneath_stale();
+    world.play(Look(0));
+    assert_eq!((world.lent.len(), world.waiting.len()), (1, 0));
+}
+
+#[test]
+fn one_who_has_waited_long_has_the_fresh_connection_beneath_a_stale_one_before_a_newcomer() {
+    let mut world = fresh_beneath_stale();
+    let first = world.waiting[0].number;
+    world.play(Pass(2 * MS));
+    world.play(Get);
+    let served: Vec<_> = world.served.iter().map(|(waiting, _)| waiting.number).collect();
+    assert_eq!((served, world.lent.len(), world.waiting.len()), (vec![first], 0, 1));
+    world.heal();
 }
