@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// The bound on one driver call. The pool hands one to each call of a [`Manager`](crate::Manager) that may block.
 ///
 /// The call should end by [`deadline`](Self::deadline) on its own where the driver can do that. Where it cannot, it
-/// registers with [`on_abort`](Self::on_abort) how it is aborted; the pool does so 20 ms after the deadline, or up to 100 ms if this
+/// registers with [`on_abort`](Self::on_abort) how it is aborted; the pool does so 20 ms after the deadline, or up to 250 ms if this
 /// process stood still. A connection whose call was aborted is discarded, even if the call still says `Ok`.
 pub struct Limit {
     pool: Arc<str>,

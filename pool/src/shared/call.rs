@@ -9,7 +9,7 @@ use crate::manager::{AbortHandle, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::actions::Action;
-use crate::state::ageing::last_look;
+use crate::state::stalls::last_look;
 use crate::workers::Alarm;
 use crate::{seeded, sync};
 use std::error::Error;

@@ -6,7 +6,7 @@ use crate::contain::contained;
 use crate::limit::{Fuse, Limit};
 use crate::manager::{AbortHandle, Manager};
 use crate::slots::SlotId;
-use crate::state::ageing::last_look;
+use crate::state::stalls::last_look;
 use crate::sync;
 use crate::sync::Mutex;
 use std::sync::Arc;

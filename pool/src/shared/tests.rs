@@ -10,7 +10,7 @@ use crate::sync::Ordering::SeqCst;
 use crate::sync::{AtomicBool, AtomicUsize};
 use crate::waiter::{Waiter, Wake};
 use std::io;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 /// What a driver has been asked for, in numbers.
@@ -20,13 +20,19 @@ struct Book {
     open: AtomicUsize,
     goodbyes: AtomicUsize,
     aborts: AtomicUsize,
+    /// Goodbyes are not answered.
+    is_silent: AtomicBool,
     manager_was_dropped_by: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
 struct Fake(Arc<Book>);
 
-struct Conn(Arc<Book>);
+struct Conn {
+    book: Arc<Book>,
+    abort: Sender<()>,
+    aborted: Receiver<()>,
+}
 
 impl Manager for Fake {
     type Connection = Conn;
@@ -35,7 +41,8 @@ impl Manager for Fake {
     fn connect(&self, _: &Limit) -> Result<Conn, io::Error> {
         self.0.connects.fetch_add(1, SeqCst);
         self.0.open.fetch_add(1, SeqCst);
-        Ok(Conn(Arc::clone(&self.0)))
+        let (abort, aborted) = channel();
+        Ok(Conn { book: Arc::clone(&self.0), abort, aborted })
     }
     fn is_valid(&self, _: &mut Conn, _: &Limit) -> Result<(), io::Error> {
         Ok(())
@@ -45,24 +52,27 @@ impl Manager for Fake {
     }
     fn close(&self, conn: Conn, _: &Limit) {
         self.0.goodbyes.fetch_add(1, SeqCst);
-        drop(conn);
+        if self.0.is_silent.load(SeqCst) {
+            conn.aborted.recv().unwrap();
+        }
     }
     fn abort_handle(&self, conn: &Conn) -> Option<Box<dyn AbortHandle>> {
-        Some(Box::new(Handle(Arc::clone(&conn.0))))
+        Some(Box::new(Handle(Arc::clone(&conn.book), conn.abort.clone())))
     }
 }
 
-struct Handle(Arc<Book>);
+struct Handle(Arc<Book>, Sender<()>);
 
 impl AbortHandle for Handle {
     fn abort(&self) {
         self.0.aborts.fetch_add(1, SeqCst);
+        let _ = self.1.send(());
     }
 }
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, SeqCst);
+        self.book.open.fetch_sub(1, SeqCst);
     }
 }
 
@@ -212,6 +222,31 @@ fn a_goodbye_that_waits_for_a_thread_is_aborted_when_its_slot_is_wanted() {
 }
 
 #[test]
+fn where_goodbyes_hang_on_all_threads_there_are_one_of_these_makes_room() {
+    let (set, book) = (set(), Arc::new(Book::default()));
+    let builder = Pool::builder().max_size(3).acquire_timeout(LONG).close_timeout(LONG);
+    let pool = builder.build_on(&set, Fake(Arc::clone(&book))).unwrap();
+    drop((0..3).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+    book.is_silent.store(true, SeqCst);
+    set.dismiss_workers();
+    // There is one thread, and no other can be had.
+    pool.shared().workers.submit(Job::Tell(Arc::clone(pool.shared()), Vec::new()));
+    set.fill(true);
+    pool.evict_all();
+    eventually("the first goodbye hangs, and the others are queued", || book.goodbyes.load(SeqCst) == 1);
+    assert_eq!(pool.stats().closing, 3);
+    let began = sync::now();
+    drop(pool.get().unwrap());
+    assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+    set.fill(false);
+    pool.close();
+    eventually("all are gone, one aborted after the other", || {
+        pool.shared().with(sync::now(), |state, actions| state.abort_calls(actions));
+        book.open.load(SeqCst) == 0
+    });
+}
+
+#[test]
 fn the_timer_leaves_the_end_of_a_pool_and_what_is_the_users_to_a_worker() {
     struct Listens(Arc<AtomicBool>);
     impl EventHandler for Listens {
@@ -240,7 +275,7 @@ fn a_reset_in_the_returning_thread_that_was_answered_during_a_stall_is_not_abort
     let (pool, book) = pool(&set, 1);
     let held = pool.get().unwrap();
     let shared = pool.shared();
-    let abort_handle: Arc<dyn AbortHandle> = Arc::new(Handle(Arc::clone(&book)));
+    let abort_handle: Arc<dyn AbortHandle> = Arc::new(Handle(Arc::clone(&book), channel().0));
     let reset = |has_answer: bool| {
         let outcome = shared.call_here(0, Duration::from_millis(20), Some(&abort_handle), |limit| {
             // No alarm rings in this time.

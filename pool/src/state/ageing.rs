@@ -6,6 +6,7 @@ use crate::slots::Phase;
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
 use crate::state::promises::Stall;
+use crate::state::stalls::grace_after;
 use crate::sync::after;
 use std::time::{Duration, Instant};
 
@@ -165,18 +166,6 @@ impl<C, E> State<C, E> {
     }
 }
 
-/// An alarm that rings late shows that this process stood still. Answers that came meanwhile are heard only now: for how long
-/// nothing falls due.
-pub(crate) fn grace_after(late_by: Duration) -> Option<Duration> {
-    (late_by > STALL).then(|| (late_by / 2).clamp(SHORTEST_GRACE, LONGEST_GRACE))
-}
-
-/// For how long a call whose limit has passed may yet return. Even a limit that rings in time may do so just after a stall, in
-/// which the answer came. So the answer comes first, even if the timer runs before the call's own thread.
-pub(crate) fn last_look(late_by: Duration) -> Duration {
-    grace_after(late_by).unwrap_or(SHORTEST_GRACE)
-}
-
 /// The earlier of the two; `None` never comes.
 #[inline]
 fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
@@ -186,10 +175,7 @@ fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     }
 }
 
-const STALL: Duration = Duration::from_millis(10);
-/// How long nothing falls due after the process stood still, and how long until that may be so again.
-const SHORTEST_GRACE: Duration = Duration::from_millis(20);
-const LONGEST_GRACE: Duration = Duration::from_millis(100);
+/// How long after nothing fell due that may be so again.
 const CALM_APART: Duration = Duration::from_secs(1);
 
 /// However many connections there are to keep alive, the maintenance rests between two.

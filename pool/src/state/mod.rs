@@ -8,7 +8,7 @@
 //! loans come back, `hope.rs` whether they may. `reports.rs` reads the numbers.
 
 pub(crate) mod actions;
-pub(crate) mod ageing;
+mod ageing;
 mod doubt;
 mod flow;
 mod hope;
@@ -19,7 +19,7 @@ mod outcomes;
 mod patience;
 mod promises;
 pub(crate) mod reports;
-mod stalls;
+pub(crate) mod stalls;
 mod supply;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -77,8 +77,20 @@ impl<C, E> State<C, E> {
         for slot in goodbyes {
             left = left.saturating_sub(usize::from(self.abort(slot, now, actions)));
         }
+        self.hasten(left + surplus, actions);
         if surplus == 0 {
-            self.abort_lost(left, now, actions);
+            self.abort_lost(left.saturating_sub(self.promises.tally().hastened), now, actions);
+        }
+    }
+
+    /// Has late goodbyes that have not begun be over, up to this many. Each needs a thread for it, and there may be none: so those under
+    /// way are aborted first, and as many of them later as if nothing had been hastened.
+    pub(super) fn hasten(&mut self, most: usize, actions: &mut Actions<C, E>) {
+        let more = most.saturating_sub(self.promises.tally().hastened);
+        let queued: Vec<SlotId> = self.promises.late_in_queue().take(more).collect();
+        for slot in queued {
+            self.promises.hasten(slot);
+            actions.push(Action::Hasten(slot));
         }
     }
 
@@ -112,14 +124,11 @@ impl<C, E> State<C, E> {
     pub(super) fn abort(&mut self, slot: SlotId, now: Instant, actions: &mut Actions<C, E>) -> bool {
         let Some(&promise) = self.promises.get(slot) else { return false };
         let call = self.slots.get(slot).call.clone().filter(|call| call.strong_count() > 0);
-        match (call, promise.kind) {
-            (Some(call), _) if Fuse::can_abort(&call) => actions.push(Action::Abort(slot, call)),
-            (None, PromiseKind::Close { .. }) => actions.push(Action::Hasten(slot)),
-            _ => {
-                self.promises.leave(slot);
-                return false;
-            }
-        }
+        let Some(call) = call.filter(Fuse::can_abort) else {
+            self.promises.leave(slot);
+            return false;
+        };
+        actions.push(Action::Abort(slot, call));
         // It may have been about to answer: the next has more time.
         self.patience.answered(promise.kind, now.saturating_duration_since(promise.since), now);
         self.promises.abort(slot);

@@ -8,9 +8,9 @@ use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
-use crate::state::ageing::grace_after;
 use crate::state::patience::Spans;
 use crate::state::promises::PromiseKind;
+use crate::state::stalls::grace_after;
 use crate::sync::after;
 use crate::waiter::Wake;
 use std::sync::{Arc, Weak};
@@ -256,7 +256,10 @@ impl<C, E> State<C, E> {
         self.slots.get(slot).call = Some(Weak::clone(&call));
         match self.promises.get(slot) {
             // It was to make room before it had a thread, and came to one in the same moment.
-            Some(promise) if promise.aborting => actions.push(Action::Abort(slot, call)),
+            Some(promise) if promise.aborting || promise.hastened => {
+                self.promises.abort(slot);
+                actions.push(Action::Abort(slot, call));
+            }
             Some(promise) => self.promises.begin(slot, now, self.spans(promise.kind)),
             None => {}
         }

@@ -32,8 +32,12 @@ pub(super) struct Promise {
     lost_at: Option<Instant>,
     late: bool,
     lost: bool,
+    /// It has a thread.
+    begun: bool,
     /// It is being aborted: then its slot will serve the waiter.
     pub(super) aborting: bool,
+    /// It has no thread, and is to be over as soon as it has one. Nobody relies on that: there may be none.
+    pub(super) hastened: bool,
     /// Nobody can abort it: giving it up would free no slot.
     kept: bool,
     /// How often its moments were put off because the process had stood still.
@@ -67,6 +71,7 @@ pub(super) struct Tally {
     pub(super) closings_aborting: usize,
     /// Calls of any kind that are being aborted.
     pub(super) aborting: usize,
+    pub(super) hastened: usize,
 }
 
 /// The process stood still: by how much the alarm was late, and until when nothing falls due.
@@ -99,7 +104,7 @@ impl Promises {
     /// The call in `slot` begins only now: its time is counted from here.
     pub(super) fn begin(&mut self, slot: SlotId, now: Instant, spans: Spans) {
         if let Some(promise) = self.remove(slot) {
-            self.insert(slot, Promise::new(promise.kind, now, spans));
+            self.insert(slot, Promise { begun: true, ..Promise::new(promise.kind, now, spans) });
         }
     }
 
@@ -111,7 +116,14 @@ impl Promises {
     /// The call in `slot` is being aborted for somebody who waits.
     pub(super) fn abort(&mut self, slot: SlotId) {
         if let Some(promise) = self.remove(slot) {
-            self.insert(slot, Promise { aborting: true, ..promise });
+            self.insert(slot, Promise { aborting: true, hastened: false, ..promise });
+        }
+    }
+
+    /// The goodbye in `slot` has not begun, and is wanted over by somebody who waits.
+    pub(super) fn hasten(&mut self, slot: SlotId) {
+        if let Some(promise) = self.remove(slot) {
+            self.insert(slot, Promise { hastened: true, ..promise });
         }
     }
 
@@ -168,9 +180,14 @@ impl Promises {
         self.victims.iter().map(BTreeSet::len).sum()
     }
 
-    /// The goodbyes that may make room, in their order.
+    /// The goodbyes under way that may make room, in their order.
     pub(super) fn late_closings(&self) -> impl Iterator<Item = SlotId> {
-        self.victims[..LOST_RESETS].iter().flatten().map(|&(_, slot)| slot)
+        self.victims[..LATE_IN_QUEUE].iter().flatten().map(|&(_, slot)| slot)
+    }
+
+    /// Those that have not begun.
+    pub(super) fn late_in_queue(&self) -> impl Iterator<Item = SlotId> {
+        self.victims[LATE_IN_QUEUE..LOST_RESETS].iter().flatten().map(|&(_, slot)| slot)
     }
 
     /// The resets and then the checks that may make room, since when they are under way: not those that began before
@@ -214,7 +231,9 @@ impl Promises {
 impl Promise {
     fn new(kind: PromiseKind, now: Instant, spans: Spans) -> Self {
         let (late_at, lost_at) = (after(now, spans.late), after(now, spans.lost));
-        Self { kind, since: now, late_at, lost_at, late: false, lost: false, aborting: false, kept: false, spared: 0 }
+        let (late, lost, begun) = (false, false, false);
+        let (aborting, hastened, kept) = (false, false, false);
+        Self { kind, since: now, late_at, lost_at, late, lost, begun, aborting, hastened, kept, spared: 0 }
     }
 
     /// Was it put off? Then how long it took says more of this process than of the server.
@@ -225,18 +244,19 @@ impl Promise {
     /// Its next moment.
     fn moment(&self) -> Option<Instant> {
         match (self.late, self.lost) {
-            _ if self.aborting => None,
+            _ if self.aborting || self.hastened => None,
             (false, _) => self.late_at,
             (true, false) => self.lost_at,
             (true, true) => None,
         }
     }
 
-    /// Which of those that make room for a waiter it belongs to, if any.
+    /// Which of those that make room for a waiter it belongs to, if any. A goodbye that has no thread needs one to make room: what may
+    /// free a thread comes before it.
     fn rank(&self) -> Option<usize> {
         match self.kind {
-            _ if self.aborting || self.kept => None,
-            PromiseKind::Close { dead } if self.late => Some(usize::from(!dead)),
+            _ if self.aborting || self.hastened || self.kept => None,
+            PromiseKind::Close { dead } if self.late => Some(2 * usize::from(!self.begun) + usize::from(!dead)),
             PromiseKind::Reset if self.lost => Some(LOST_RESETS),
             PromiseKind::Check if self.lost => Some(LOST_RESETS + 1),
             _ => None,
@@ -261,10 +281,12 @@ impl Tally {
             PromiseKind::Close { .. } => change(&mut self.closings_aborting, usize::from(aborting)),
         }
         change(&mut self.aborting, usize::from(aborting));
+        change(&mut self.hastened, usize::from(promise.hastened));
     }
 }
 
-/// Those known to be dead, goodbyes, resets, checks.
-const RANKS: usize = 4;
-const LOST_RESETS: usize = 2;
+/// Goodbyes under way, those to the dead first; goodbyes that have not begun, in the same way; resets, checks.
+const RANKS: usize = 6;
+const LATE_IN_QUEUE: usize = 2;
+const LOST_RESETS: usize = 4;
 const MOST_SPARED: u8 = 2;

@@ -5,6 +5,18 @@
 
 use std::time::{Duration, Instant};
 
+/// What is due so late shows that this process stood still. Answers that came meanwhile are heard only now: for how long nothing falls
+/// due, and nobody is refused. It is half of the time by which it is late.
+pub(crate) fn grace_after(late_by: Duration) -> Option<Duration> {
+    (late_by > STALL).then(|| (late_by / 2).clamp(SHORTEST_GRACE, LONGEST_GRACE))
+}
+
+/// For how long a call whose limit has passed may yet return. Even a limit that rings in time may do so just after a stall, in
+/// which the answer came. So the answer comes first, even if the timer runs before the call's own thread.
+pub(crate) fn last_look(late_by: Duration) -> Duration {
+    grace_after(late_by).unwrap_or(SHORTEST_GRACE)
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Stalls {
     /// When somebody last woke in time.
@@ -16,26 +28,24 @@ pub(crate) struct Stalls {
 impl Stalls {
     /// One whose time was over at `deadline` has woken. If the process stood still then: for how much longer it may wait.
     pub(super) fn grace(&mut self, deadline: Instant, now: Instant) -> Option<Duration> {
-        let late = now.saturating_duration_since(deadline);
-        if late <= STALL {
+        let Some(grace) = grace_after(now.saturating_duration_since(deadline)) else {
             self.in_time = Some(now);
             return None;
-        }
+        };
         if self.in_time.is_none_or(|in_time| in_time < deadline) {
             let began =
                 self.last.filter(|&(_, ended)| ended >= deadline).map_or(deadline, |(began, _)| began.min(deadline));
             self.last = Some((began, now));
         }
         let overslept = self.last.is_some_and(|(began, ended)| began <= deadline && deadline <= ended);
-        overslept.then(|| (late / 2).clamp(GRACE.0, GRACE.1))
+        overslept.then_some(grace)
     }
 }
 
-/// Who wakes later than this wakes late.
+/// What is later than this is late.
 const STALL: Duration = Duration::from_millis(10);
-
-/// The shortest and the longest grace. It is half of the time by which one is late.
-const GRACE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+const SHORTEST_GRACE: Duration = Duration::from_millis(20);
+const LONGEST_GRACE: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {

@@ -69,7 +69,7 @@ impl<J: Send + 'static> Lane<J> {
 
     fn task(self: &Arc<Self>, set: &Arc<Set>, pool: usize) -> Task {
         let (lane, its_set) = (Arc::clone(self), Arc::clone(set));
-        Task::new(pool, move || lane.work_off(&its_set, pool))
+        Task::new(pool, move || lane.work_off(&its_set, pool)).in_background()
     }
 
     fn work_off(self: &Arc<Self>, set: &Arc<Set>, pool: usize) {

@@ -20,6 +20,8 @@ pub(crate) struct WorkerSet(pub(super) Arc<Set>);
 /// One job for one pool.
 pub(super) struct Task {
     pub(super) pool: usize,
+    /// Nobody waits for it, and it may take its time.
+    is_background: bool,
     work: Box<dyn FnOnce() + Send>,
 }
 
@@ -43,7 +45,7 @@ pub(super) struct Set {
 
 #[derive(Default)]
 pub(super) struct SetState {
-    /// Jobs for which no thread was found yet.
+    /// Jobs for which no thread was found yet: first those that somebody may wait for.
     pub(super) jobs: VecDeque<Task>,
     /// Workers without a job. The last to come to rest is the first to be called.
     pub(super) resting: Vec<Arc<Seat>>,
@@ -82,7 +84,11 @@ impl WorkerSet {
 
 impl Task {
     pub(super) fn new(pool: usize, work: impl FnOnce() + Send + 'static) -> Self {
-        Self { pool, work: Box::new(work) }
+        Self { pool, is_background: false, work: Box::new(work) }
+    }
+
+    pub(super) fn in_background(self) -> Self {
+        Self { is_background: true, ..self }
     }
 
     pub(super) fn run(self) {
@@ -98,13 +104,13 @@ impl Set {
     /// Gives a job to a thread. If none can be spawned it stays queued, and is tried again.
     pub(super) fn submit(self: &Arc<Self>, task: Task) {
         let mut state = self.state.lock();
-        state.jobs.push_back(task);
+        state.queue(task);
         self.staff(state);
     }
 
     /// Queues a job for this thread, which is a worker at the end of its job: it does first what was queued before.
     pub(super) fn postpone(&self, task: Task) {
-        self.state.lock().jobs.push_back(task);
+        self.state.lock().queue(task);
     }
 
     /// Finds a thread for each job that is queued: the one that came to rest last, else a new one.
@@ -147,7 +153,7 @@ impl Set {
         state = self.state.lock();
         state.job_ended(pool);
         if let Some(Order::Work(task)) = seat.recall() {
-            state.jobs.push_front(task);
+            state.queue_first(task);
         }
         Err(state)
     }
@@ -205,6 +211,21 @@ impl Set {
 }
 
 impl SetState {
+    fn queue(&mut self, task: Task) {
+        let end = if task.is_background { self.jobs.len() } else { self.first_in_background() };
+        self.jobs.insert(end, task);
+    }
+
+    /// Queues a job again that was the first of its kind.
+    fn queue_first(&mut self, task: Task) {
+        let place = if task.is_background { self.first_in_background() } else { 0 };
+        self.jobs.insert(place, task);
+    }
+
+    fn first_in_background(&self) -> usize {
+        self.jobs.partition_point(|task| !task.is_background)
+    }
+
     /// Takes the first job that is queued: it is under way from now on.
     pub(super) fn next_job(&mut self) -> Option<Task> {
         let task = self.jobs.pop_front()?;

@@ -122,9 +122,11 @@ fn a_goodbye_that_is_to_make_room_and_begins_in_the_same_moment_is_aborted() {
     let mut state: State<(), Broken> = State::new(&Config::default(), now, Duration::ZERO, fastrand::Rng::with_seed(0));
     let slot = state.slots.take(now);
     state.closing(slot, CloseReason::Evicted, now);
+    state.promises.ring(now + SECOND, None);
     let mut actions = Actions::new();
-    assert!(state.abort(slot, now, &mut actions));
-    assert!(matches!(actions[..], [Action::Hasten(_)]), "it has not begun");
+    (0..2).for_each(|_| state.hasten(1, &mut actions));
+    assert!(matches!(actions[..], [Action::Hasten(_)]), "it has not begun, and is hastened once");
+    assert_eq!(state.promises.tally().aborting, 0, "there may be no thread for it");
     let (limit, mut actions) = (Limit::of_call(&"test".into(), now, Duration::MAX), Actions::new());
     limit.on_abort(|| ());
     state.call_began(slot, limit.fuse().downgrade(), now, &mut actions);

@@ -163,20 +163,27 @@ fn with_a_permanent_fault_a_waiter_hopes_for_a_loan_as_long_as_99_in_100_loans_t
 }
 
 #[test]
-fn room_is_made_by_the_known_dead_then_goodbyes_then_resets_then_checks() {
+fn room_is_made_by_the_known_dead_then_goodbyes_then_resets_then_checks_and_first_by_goodbyes_under_way() {
     let (mut promises, start) = (Promises::default(), crate::sync::now());
     let spans = Spans { late: MS, lost: 2 * MS };
-    let kinds =
-        [PromiseKind::Check, PromiseKind::Reset, PromiseKind::Close { dead: false }, PromiseKind::Close { dead: true }];
+    let goodbyes = [PromiseKind::Close { dead: false }, PromiseKind::Close { dead: true }];
+    let kinds = [PromiseKind::Check, PromiseKind::Reset].into_iter().chain(goodbyes).chain(goodbyes);
     // The oldest comes last.
-    for (slot, kind) in kinds.into_iter().enumerate() {
-        promises.make(slot, kind, start + MS * slot as u32, spans);
+    for (slot, kind) in kinds.enumerate() {
+        let now = start + MS * slot as u32;
+        promises.make(slot, kind, now, spans);
+        if slot >= 4 {
+            promises.begin(slot, now, spans);
+        }
     }
     for _ in 0..2 {
         promises.ring(start + 10 * MS, None);
     }
     let lost = promises.lost_calls(None).map(|(slot, _)| slot);
-    assert_eq!(promises.late_closings().chain(lost).collect::<Vec<_>>(), [3, 2, 1, 0]);
+    assert_eq!(
+        promises.late_closings().chain(promises.late_in_queue()).chain(lost).collect::<Vec<_>>(),
+        [5, 4, 3, 2, 1, 0]
+    );
 }
 
 /// One waits for a check, and is told of a fresh connection, on which a stale one comes to lie.

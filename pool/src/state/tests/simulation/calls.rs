@@ -10,7 +10,7 @@ use crate::limit;
 use crate::limit::Limit;
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
-use crate::state::ageing::last_look;
+use crate::state::stalls::last_look;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
