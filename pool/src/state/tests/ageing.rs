@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::slots::Phase;
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
-use crate::state::ageing::grace_after;
+use crate::state::stalls::grace_after;
 use std::time::{Duration, Instant};
 
 /// Rings the alarms until `end`. Returns when checks began; each is answered at once, or none is.
@@ -82,7 +82,7 @@ fn an_alarm_that_is_late_makes_all_calm_for_half_of_that_and_not_again_within_a_
     for (late, grace) in [(10 * MS, None), (11 * MS, Some(20 * MS)), (100 * MS, Some(50 * MS))] {
         assert_eq!(grace_after(late), grace);
     }
-    assert_eq!(grace_after(10 * SECOND), Some(100 * MS));
+    assert_eq!(grace_after(10 * SECOND), Some(250 * MS));
     let (mut state, start) = state(&ageless(4));
     for (at, calm_until) in [(0, 150), (1_000, 150), (1_050, 150), (1_051, 1_201)] {
         let (alarm, now) = (start + at * MS, start + at * MS + 100 * MS);

@@ -231,5 +231,5 @@ fn of_two_goodbyes_that_to_the_dead_makes_room_first() {
         slot
     });
     state.promises.ring(start + 10 * SECOND, None);
-    assert_eq!(state.promises.late_closings().collect::<Vec<_>>(), [dead, evicted]);
+    assert_eq!(state.promises.late_in_queue().collect::<Vec<_>>(), [dead, evicted]);
 }
