@@ -96,7 +96,7 @@ impl SetState {
     }
 
     /// Is there something that one who closes this pool waits for?
-    fn holds_up(&self, pool: usize) -> bool {
+    pub(super) fn holds_up(&self, pool: usize) -> bool {
         self.running(pool) > 0
             || self.jobs.iter().any(|task| task.pool == pool)
             || (self.open == 0 && self.without_work() > 0)

@@ -48,6 +48,38 @@ fn where_there_is_no_timer_either_those_who_wait_try_again() {
 }
 
 #[test]
+fn a_timer_that_sleeps_is_woken_when_the_first_job_finds_no_thread() {
+    let set = set(LONG);
+    let pool = pool(&set);
+    pool.at(sync::now() + LONG, || ());
+    eventually("it sleeps", || matches!(set.0.state.lock().timer, Timer::Asleep(_)));
+    set.0.is_full.store(true, SeqCst);
+    let (done, is_done) = channel();
+    pool.submit(Box::new(move || done.send(()).unwrap()));
+    set.0.is_full.store(false, SeqCst);
+    is_done.recv_timeout(Duration::from_secs(20)).expect("the timer tries again");
+    eventually("nothing waits any more", || !set.0.is_starved());
+}
+
+#[test]
+fn when_a_thread_is_found_again_there_is_a_timer_for_the_alarms_if_there_are_any() {
+    for has_alarm in [true, false] {
+        let set = set(LONG);
+        let pool = pool(&set);
+        set.0.is_full.store(true, SeqCst);
+        if has_alarm {
+            pool.at(sync::now() + LONG, || ());
+        }
+        pool.submit(Box::new(|| ()));
+        assert!(set.0.is_starved() && set.0.state.lock().timer == Timer::Absent);
+        set.0.is_full.store(false, SeqCst);
+        set.0.retry();
+        assert!(!set.0.is_starved());
+        assert_eq!(set.0.state.lock().timer != Timer::Absent, has_alarm);
+    }
+}
+
+#[test]
 fn when_threads_can_be_had_again_each_job_that_waits_has_one_at_once() {
     let set = set(LONG);
     let pool = pool(&set);

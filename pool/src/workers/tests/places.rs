@@ -76,7 +76,7 @@ fn where_there_is_one_thread_other_work_goes_before_background_jobs_that_have_no
     };
     let (release, released) = channel::<()>();
     let first = note("first");
-    let jobs: [Job; 3] = [
+    let mut jobs: Vec<Job> = vec![
         Box::new(move || {
             let _ = released.recv();
             first();
@@ -84,10 +84,13 @@ fn where_there_is_one_thread_other_work_goes_before_background_jobs_that_have_no
         Box::new(note("second")),
         Box::new(note("third")),
     ];
+    // More than the lane has places.
+    jobs.extend((0..3 * WIDTH).map(|_| -> Job { Box::new(note("later")) }));
+    let all = jobs.len() + 1;
     pool.submit_background(jobs.into_iter().enumerate().collect());
     pool.submit(Box::new(note("urgent")));
     drop(release);
-    eventually("all is done", || done.lock().unwrap().len() == 4);
+    eventually("all is done", || done.lock().unwrap().len() == all);
     let done = done.lock().unwrap().clone();
     let place = |what| done.iter().position(|other| *other == what).unwrap();
     assert_eq!(done[..2], ["first", "urgent"]);
