@@ -34,4 +34,4 @@ impl Connection {
 }
 
 /// Less than opening a connection takes, or not much more.
-const GRACE: Duration = Duration::from_millis(10);
+const GRACE: Duration = Duration::from_millis(25);

@@ -31,6 +31,8 @@ pub(crate) struct Tracker {
     garbled: bool,
     /// What was written since the last `Sync`.
     asked: Asked,
+    /// What is answered now has come to its end, and only `ReadyForQuery` is due.
+    over: bool,
     /// The statement that was bound last fits the schema.
     bound: bool,
     /// A statement did not fit the schema, or was gone.
@@ -88,6 +90,7 @@ impl Tracker {
             waiting: VecDeque::new(),
             swallowed: false,
             asked: Asked::Nothing,
+            over: false,
             bound: false,
             stale: false,
             copying: false,
@@ -123,7 +126,9 @@ impl Tracker {
 
     /// What is known of the session. With `transaction_only` nothing but the transaction counts.
     pub(crate) fn session(&self, transaction_only: bool) -> SessionState {
-        if self.garbled || self.confused || self.is_busy() || self.end.is_some() {
+        let answered = self.waiting.iter().all(|pending| *pending == Pending::Closing);
+        let settled = answered && !self.copying && !self.swallowed;
+        if self.garbled || self.confused || !settled || self.end.is_some() {
             return SessionState::Unknown;
         }
         match self.status {
@@ -133,10 +138,10 @@ impl Tracker {
         }
     }
 
-    /// Is something that was asked not answered yet?
+    /// Does something run at the server, or send what nobody reads? An error ends it though `ReadyForQuery` is still due.
     pub(crate) fn is_busy(&self) -> bool {
-        let answered = self.waiting.iter().all(|pending| *pending == Pending::Closing);
-        !answered || self.copying || self.swallowed
+        self.waiting.iter().skip(usize::from(self.over)).any(|pending| *pending != Pending::Closing)
+            || self.copying && !self.over
     }
 
     /// The session as it is now is clean.
@@ -238,13 +243,14 @@ impl Tracker {
         match *answer {
             Answer::ReadyForQuery(status) => {
                 self.confused |= self.waiting.pop_front().is_none();
-                (self.copying, self.bound) = (false, false);
+                (self.copying, self.bound, self.over) = (false, false, false);
                 self.status = status;
                 if self.status == b'I' && self.effect == Effect::Transaction {
                     self.effect = Effect::None;
                 }
             }
             Answer::CommandComplete { tag, whole } => {
+                self.over = self.waiting.front() != Some(&Pending::Simple);
                 if !(whole && is_harmless_tag(tag)) {
                     self.does(Effect::Session);
                 }
@@ -277,6 +283,7 @@ impl Tracker {
 
     fn error(&mut self, code: &[u8; 5]) {
         self.prepared.passed_over();
+        self.over = true;
         // No such prepared statement: one of the driver's, for all that is known.
         if code == b"26000" {
             self.forgotten();

@@ -226,3 +226,15 @@ fn the_statements_that_the_server_has_are_counted() {
     assert_eq!(talk.0.prepared(), 1);
     assert_eq!(talk.prepare("s4", "SELECT 4").0.prepared(), 2, "the answers are told apart");
 }
+
+#[test]
+fn a_connection_is_busy_until_what_was_asked_has_come_to_its_end() {
+    let mut talk = Talk::new();
+    talk.prepare("s1", "SELECT 1").execute("s1").read(b'2', b"").read(b'D', b"row");
+    assert!(talk.0.is_busy());
+    assert!(!talk.read(b'C', b"SELECT 1\0").0.is_busy(), "only ReadyForQuery is due");
+    talk.read(b'Z', b"I").wrote(b'Q', b"SELECT 1; SELECT 1/0\0").read(b'C', b"SELECT 1\0");
+    assert!(talk.0.is_busy(), "there is more in the batch");
+    assert!(!talk.read(b'E', b"SERROR\0VERROR\0C22012\0\0").0.is_busy());
+    assert!(talk.execute("s1").0.is_busy(), "the next");
+}
