@@ -1,9 +1,11 @@
 //! The steps of `cargo xtask ci`: what each needs of the machine, and what it runs.
 
+use crate::images::Image;
 use crate::process::{cargo, run};
+use crate::servers::Servers;
 use crate::setup::Tool;
 use crate::workspace::packages;
-use crate::{bench, instructions, models, setup, tidy, workspace};
+use crate::{bench, instructions, models, servers, setup, tidy, workspace};
 use anyhow::Result;
 use std::process::Command;
 
@@ -33,6 +35,8 @@ pub(super) const LONGER: &[Step] = &[
     Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl], run: adapters },
     // Nothing else looks at what the properties of the state and of the wire say about rarer cases.
     Step { name: "proptest", needs: &[], run: proptest },
+    // A minute of texts and bytes at random for each fuzzer and server; by hand CABRANK_FUZZ_SECONDS says how long.
+    Step { name: "fuzz", needs: &[Tool::C], run: fuzz },
     // A test that fails once in ten runs passes most runs of `test`.
     Step { name: "repeat", needs: &[], run: repeat },
     // Nothing else builds the benchmark, for other pools bring much along; and only a run shows that its cases work. A case
@@ -120,6 +124,17 @@ fn proptest() -> Result<()> {
         run(command.env("PROPTEST_CASES", CASES).env("CABRANK_SIMULATIONS", WORLDS))?;
     }
     Ok(())
+}
+
+/// What a scanner of SQL takes for harmless is run on real servers. One that is not there is printed as not tried.
+fn fuzz() -> Result<()> {
+    let images = [Image::Postgres, Image::Mysql, Image::Mariadb];
+    let servers = Servers::start(&servers::wanted(&images), false)?;
+    servers.missing.iter().for_each(|missing| println!("{missing}"));
+    ["wire", "postgres_sql", "mysql_sql"].iter().try_for_each(|target| {
+        let mut command = cargo(["run", "--release", "--package", "fuzz", "--bin", target]);
+        run(command.envs(servers.urls.iter().map(|(name, url)| (name, url))))
+    })
 }
 
 fn repeat() -> Result<()> {

@@ -292,8 +292,8 @@ impl Tracker {
         self.stale |= code == b"26000" || run && is_of_schema(code);
     }
 
-    #[cfg(test)]
-    pub(super) fn allocated(&self) -> usize {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn allocated(&self) -> usize {
         self.client.allocated() + self.server.allocated()
     }
 }

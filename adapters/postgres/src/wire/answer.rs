@@ -44,7 +44,7 @@ impl Answers {
         self.0.feed(bytes, to_keep, |message| show(Answer::of(&message)))
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn allocated(&self) -> usize {
         self.0.allocated()
     }

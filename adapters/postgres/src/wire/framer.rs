@@ -121,7 +121,7 @@ impl Framer {
         if self.tagged { self.header[0] } else { STARTUP }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn allocated(&self) -> usize {
         self.kept.capacity()
     }

@@ -37,7 +37,7 @@ impl Requests {
         self.0.feed(bytes, to_keep, |message| show(Request::of(&message)))
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn allocated(&self) -> usize {
         self.0.allocated()
     }

@@ -1,0 +1,32 @@
+SELECT a , COUNT( * ) FROM t GROUP BY a HAVING COUNT( * ) > 1 ORDER BY a LIMIT 5
+INSERT INTO t ( a , b ) VALUES ( 1 , 'x' ) , ( 2 , 'it''s' ) ON DUPLICATE KEY UPDATE b = VALUES ( b )
+UPDATE t SET b = "it\"s" WHERE a IN ( 1 , 2 ) AND EXISTS ( SELECT 1 )
+DELETE FROM t WHERE a > 100
+REPLACE INTO t ( a , b ) VALUES ( 1 , 'y' )
+SELECT CASE WHEN a > 1 THEN b ELSE 'x' END FROM t
+SELECT * FROM t WHERE b LIKE 'x%' OR a BETWEEN 1 AND 2
+SELECT IF( a > 1 , CONCAT( b , 'x' ) , UPPER( b ) ) FROM t
+SELECT @a := 1
+SELECT 1 INTO @a
+SET @a = 1
+SET SESSION sql_mode = ''
+SELECT GET_LOCK( 'fuzz' , 0 )
+SELECT LAST_INSERT_ID( 5 )
+SELECT `sets`( 1 )
+SELECT fuzz . sets( 1 )
+CREATE TEMPORARY TABLE fuzz_leak ( i INT )
+PREPARE fuzz_p FROM 'SELECT 1'
+BEGIN
+START TRANSACTION
+USE mysql
+SET NAMES latin1
+LOCK TABLES t WRITE
+HANDLER t OPEN
+SELECT /*! GET_LOCK( 'fuzz' , 0 ) */ + 1
+SELECT /*!50000 @a := 1 , */ 1
+SELECT 1 # GET_LOCK( 'fuzz' , 0 )
+SELECT 1 -- GET_LOCK( 'fuzz' , 0 )
+INSERT INTO n ( b ) VALUES ( 'x' )
+SELECT SQL_CALC_FOUND_ROWS * FROM t LIMIT 1
+CALL soils ( )
+SELECT * FROM t FOR UPDATE

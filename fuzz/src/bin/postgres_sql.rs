@@ -1,0 +1,284 @@
+//! The scanner of PostgreSQL's SQL: no text has it panic or take long, and what it takes for harmless is.
+//!
+//! For the last each text runs on a server, in a loan of its own; the next loan then looks whether the session is as a new one. So
+//! the resets are tried too.
+
+#![allow(dead_code, unused_imports, reason = "the adapter's own sources, of which the scanner is looked at")]
+
+#[path = "../../../adapters/postgres/src/sql/mod.rs"]
+mod sql;
+
+use anyhow::{Context, Result, ensure};
+use cabrank_postgres::postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use cabrank_postgres::{Pool, PostgresManager};
+use fuzz::{Campaign, Grammar, Texts, is_linear};
+use std::env;
+
+fn main() -> Result<()> {
+    scan()?;
+    match env::var("CABRANK_POSTGRES_URL") {
+        Ok(url) => differ(&url),
+        Err(_) => {
+            println!("NOT TRIED on a server: CABRANK_POSTGRES_URL is not set");
+            Ok(())
+        }
+    }
+}
+
+fn scan() -> Result<()> {
+    let mut campaign = Campaign::begin("postgres_sql, scanned")?;
+    let mut texts = Texts::new(GRAMMAR, campaign.rng());
+    let mut rng = campaign.rng();
+    while campaign.goes_on() {
+        let mut text = texts.next_text().into_bytes();
+        for _ in 0..rng.usize(..4) {
+            let at = rng.usize(..=text.len());
+            text.insert(at, rng.u8(..));
+        }
+        sql::effect(&text);
+        if rng.u16(..1_000) == 0 {
+            ensure!(
+                is_linear(&text, |text| _ = sql::effect(text)),
+                "longer texts take too long: {:?}",
+                String::from_utf8_lossy(&text)
+            );
+        }
+    }
+    campaign.end();
+    Ok(())
+}
+
+fn differ(url: &str) -> Result<()> {
+    let mut config: Config = url.parse()?;
+    config.connect(NoTls)?.batch_execute(SCHEMA)?;
+    config.options("-c statement_timeout=2s -c search_path=cabrank_fuzz -c log_min_messages=fatal");
+    let pool = Pool::builder().max_size(1).build(PostgresManager::new(config.clone(), NoTls))?;
+    let as_new = fingerprint(pool.get()?.client())?;
+
+    let mut campaign = Campaign::begin("postgres_sql, on a server")?;
+    let mut texts = Texts::new(GRAMMAR, campaign.rng());
+    let (mut ran, mut spared) = (0_u64, 0_u64);
+    while campaign.goes_on() {
+        let text = texts.next_text();
+        if text.contains('\0') || text.to_ascii_lowercase().contains("stdin") {
+            continue; // The driver sends no zero, and cannot end such a COPY.
+        }
+        let mut conn = pool.get().with_context(|| text.clone())?;
+        let did = conn.simple_query(&text).is_ok();
+        let pid = conn.backend_pid();
+        let resets = pool.stats().resets_done;
+        drop(conn);
+        let mut conn = pool.get().with_context(|| text.clone())?;
+        let kept = conn.backend_pid() == pid && pool.stats().resets_done == resets;
+        ran += u64::from(did);
+        spared += u64::from(kept && did);
+        let found = fingerprint(conn.client()).with_context(|| text.clone())?;
+        let as_if = if kept { "clean" } else { "reset" };
+        ensure!(found == as_new, "taken for {as_if}: {text}\n{as_new:?}\n{found:?}");
+    }
+    println!("{ran} ran without an error, and of these {spared} were taken for harmless");
+    campaign.end();
+    config.connect(NoTls)?.batch_execute("DROP SCHEMA cabrank_fuzz CASCADE")?;
+    Ok(())
+}
+
+/// All that a holder may leave in a session.
+fn fingerprint(client: &mut Client) -> Result<Vec<String>> {
+    let rows = client.simple_query("SELECT line FROM cabrank_fuzz.fingerprint() line ORDER BY 1")?;
+    let line = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    };
+    Ok(rows.iter().filter_map(line).collect())
+}
+
+const SCHEMA: &str = include_str!("../../corpus/postgres_schema.sql");
+
+const GRAMMAR: Grammar = Grammar {
+    rules: &[
+        (
+            "statement",
+            &[
+                "SELECT @expr",
+                "SELECT @items FROM @from",
+                "SELECT @items FROM @from WHERE @expr GROUP BY a , @expr ORDER BY @expr",
+                "INSERT INTO t ( a ) VALUES ( @expr ) ON CONFLICT DO NOTHING RETURNING @expr",
+                "INSERT INTO t ( a ) @statement",
+                "UPDATE t SET a = @expr WHERE @expr",
+                "DELETE FROM t WHERE @expr",
+                "WITH @name AS ( @statement ) @statement",
+                "MERGE INTO t USING u ON @expr WHEN MATCHED AND @expr THEN DELETE",
+                "VALUES ( @expr , @expr )",
+                "COPY ( @statement ) TO STDOUT",
+                "BEGIN ; @statement ; COMMIT",
+                "@statement ; @statement",
+                "EXPLAIN @statement",
+                "EXPLAIN ANALYZE @statement",
+                "SET LOCAL @setting",
+                "SET @setting",
+                "BEGIN ; SET LOCAL @setting ; @statement",
+                "SELECT @expr INTO TEMP @name FROM @from",
+                "SELECT @expr @name INTO TEMP leak",
+                "CREATE TEMP TABLE @name AS @statement",
+                "DECLARE @name CURSOR WITH HOLD FOR @statement",
+                "PREPARE @name AS @statement",
+                "EXECUTE @name",
+                "LISTEN @name",
+                "DO $$ BEGIN PERFORM @expr ; END $$",
+            ],
+        ),
+        ("items", &["a", "*", "@expr AS @name", "@expr @name", "@items , @items"]),
+        (
+            "from",
+            &[
+                "t",
+                "u",
+                "t @name",
+                "t JOIN u ON @expr",
+                "t CROSS JOIN @call",
+                "( @statement ) @name",
+                "@call",
+                "t , LATERAL @call",
+            ],
+        ),
+        (
+            "expr",
+            &[
+                "1",
+                "a",
+                "'x'",
+                "@call",
+                "@soils",
+                "( @expr )",
+                "@expr + @expr",
+                "@expr AND @expr",
+                "NOT @expr",
+                "CASE WHEN @expr THEN @expr ELSE @expr END",
+                "( SELECT @expr )",
+                "EXISTS ( @statement )",
+                "@expr IN ( @expr , @expr )",
+                "@expr :: @type",
+                "cast ( @expr AS @type )",
+                "@expr LIKE @expr",
+                "ARRAY [ @expr ]",
+                "@text",
+                "$1",
+                "count ( * ) FILTER ( WHERE @expr ) OVER ( PARTITION BY @expr )",
+            ],
+        ),
+        (
+            "call",
+            &[
+                "lower ( 'X' )",
+                "@function ( @expr )",
+                "@function ( )",
+                "@function ( @expr , @expr )",
+                "@schema . @function ( 1 )",
+            ],
+        ),
+        (
+            "soils",
+            &[
+                "set_config ( 'work_mem' , '1MB' , false )",
+                "pg_advisory_lock ( 7 )",
+                "nextval ( 's' )",
+                "sets ( 1 )",
+                "\"Lower\" ( 1 )",
+                "pg_catalog . set_config ( 'work_mem' , '1MB' , false )",
+                "u . sets",
+            ],
+        ),
+        (
+            "function",
+            &[
+                "abs",
+                "lower",
+                "coalesce",
+                "now",
+                "max",
+                "sets",
+                "\"join\"",
+                "join",
+                "\"limit\"",
+                "filter",
+                "over",
+                "\"over\"",
+                "insert",
+                "merge",
+                "\"Lower\"",
+                "\"abs\"",
+                "conflict",
+                "materialized",
+                "stdout",
+                "key",
+                "value",
+                "\"select\"",
+                "\"where\"",
+                "partition",
+                "set",
+                "like",
+                "\"like\"",
+                "escape",
+                "lateral",
+                "rows",
+                "within",
+                "copy",
+                "local",
+                "transaction",
+            ],
+        ),
+        ("schema", &["pg_catalog", "cabrank_fuzz", "\"pg_catalog\"", "\"PG_CATALOG\"", "t", "PG_CATALOG"]),
+        ("name", &["x", "leak", "merge", "insert", "local", "\"select\"", "\"a\"\"b\"", "join", "über", "a$b"]),
+        (
+            "setting",
+            &[
+                "work_mem = '1MB'",
+                "local.x = 1",
+                "\"local\" . x = 1",
+                "transaction . x = 1",
+                "TIME ZONE 'UTC'",
+                "search_path TO pg_catalog",
+                "ROLE postgres",
+            ],
+        ),
+        ("type", &["int", "text", "varchar ( 3 )", "numeric ( 10 , 2 )", "pg_catalog . int4", "join ( 1 )"]),
+        (
+            "text",
+            &[
+                "'it''s'",
+                "E'\\''",
+                "$$ ' $$",
+                "$a$ $b$ ' $a$",
+                "U&'\\0061'",
+                "'a\\'",
+                "E'open\\'",
+                "\"a\"",
+                "x'0a'",
+                "N'n'",
+                "'a'\n'b'",
+                "e'\\\\'",
+                "$é$ ' $é$",
+            ],
+        ),
+    ],
+    gaps: &[
+        "\n",
+        "\t",
+        "\r",
+        "\u{c}",
+        "\u{b}",
+        "\u{a0}",
+        "/* ' */",
+        "/* /* \" */ ' */",
+        "-- it's\n",
+        "-- x\r",
+        "/**/",
+        "/* $$ */",
+        "--\n",
+        "/*/**/*/",
+        "  ",
+        "$$",
+        "'",
+    ],
+    corpus: include_str!("../../corpus/postgres.sql"),
+};

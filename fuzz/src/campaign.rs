@@ -1,0 +1,68 @@
+//! One run: until its time is up, from a seed, and with a count at the end.
+
+use anyhow::{Context, Result};
+use fastrand::Rng;
+use std::env;
+use std::iter::repeat_with;
+use std::time::{Duration, Instant};
+
+/// How long, from which seed, and how much was tried.
+#[derive(Debug)]
+pub struct Campaign {
+    name: String,
+    begin: Instant,
+    time: Duration,
+    seed: u64,
+    executions: u64,
+}
+
+impl Campaign {
+    /// `CABRANK_FUZZ_SECONDS` says how long, a minute if unset; `CABRANK_FUZZ_SEED` repeats a run.
+    ///
+    /// # Errors
+    ///
+    /// If a variable holds no number.
+    pub fn begin(name: &str) -> Result<Self> {
+        let seconds = number("CABRANK_FUZZ_SECONDS")?.unwrap_or(60);
+        let seed = number("CABRANK_FUZZ_SEED")?.unwrap_or_else(|| fastrand::u64(..));
+        println!("{name}: {seconds} s, CABRANK_FUZZ_SEED={seed}");
+        let (begin, time) = (Instant::now(), Duration::from_secs(seconds));
+        Ok(Self { name: name.to_owned(), begin, time, seed, executions: 0 })
+    }
+
+    /// Random numbers that are the same for the same seed.
+    pub fn rng(&self) -> Rng {
+        Rng::with_seed(self.seed)
+    }
+
+    /// Counts one more. False when the time is up.
+    pub fn goes_on(&mut self) -> bool {
+        self.executions += 1;
+        self.begin.elapsed() < self.time
+    }
+
+    /// Prints the count.
+    pub fn end(self) {
+        println!("{}: {} executions in {:.0} s", self.name, self.executions, self.begin.elapsed().as_secs_f64());
+    }
+}
+
+/// Whether eight times the text takes no more than some eight times as long: what is nested or opened again and again must not be looked
+/// through again and again.
+pub fn is_linear(text: &[u8], scan: impl Fn(&[u8])) -> bool {
+    let took = |length: usize| {
+        let text = text.repeat(length / text.len().max(1));
+        let begin = Instant::now();
+        scan(&text);
+        begin.elapsed()
+    };
+    // A busy machine lets a thread stand for many times as long as a scan takes, so one good look of many is enough.
+    let short = repeat_with(|| took(2 * 1024)).take(5).min().unwrap_or_default();
+    (0..500).any(|_| took(16 * 1024) <= 30 * short.max(Duration::from_micros(20)))
+}
+
+fn number(variable: &str) -> Result<Option<u64>> {
+    let Some(text) = env::var_os(variable) else { return Ok(None) };
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    number.map(Some).with_context(|| format!("{variable} must be a whole number, not {}", text.display()))
+}

@@ -1,0 +1,111 @@
+//! Texts of SQL: from the rules of a grammar, and by mutation of real statements. Between their tokens stands whatever may stand there.
+
+use fastrand::Rng;
+
+/// The rules of one dialect.
+#[derive(Debug, Clone, Copy)]
+pub struct Grammar {
+    /// What a word with an `@` can become; its parts are separated by blanks. The first rule is that of a statement.
+    pub rules: &'static [(&'static str, &'static [&'static str])],
+    /// What may stand between two tokens, besides a blank.
+    pub gaps: &'static [&'static str],
+    /// Real statements, one in each line.
+    pub corpus: &'static str,
+}
+
+/// An endless source of texts.
+#[derive(Debug)]
+pub struct Texts {
+    grammar: Grammar,
+    rng: Rng,
+    corpus: Vec<Vec<String>>,
+}
+
+impl Texts {
+    /// All that follows depends on these two alone.
+    pub fn new(grammar: Grammar, rng: Rng) -> Self {
+        let corpus = grammar.corpus.lines().map(|line| line.split_whitespace().map(str::to_owned).collect());
+        Self { grammar, rng, corpus: corpus.collect() }
+    }
+
+    /// The next text.
+    pub fn next_text(&mut self) -> String {
+        let mut tokens = Vec::new();
+        match self.rng.u8(..3) {
+            0 => self.expand(self.grammar.rules[0].0, 0, &mut tokens),
+            1 => tokens = self.real(),
+            _ => {
+                let (head, tail) = (self.real(), self.real());
+                let (until, from) = (self.rng.usize(..=head.len()), self.rng.usize(..=tail.len()));
+                tokens.extend(head[..until].iter().chain(&tail[from..]).cloned());
+            }
+        }
+        for _ in 0..self.rng.usize(..5).saturating_sub(2) {
+            self.mutate(&mut tokens);
+        }
+        self.join(&tokens)
+    }
+
+    fn real(&mut self) -> Vec<String> {
+        self.rng.choice(&self.corpus).cloned().unwrap_or_default()
+    }
+
+    /// Deep down the first alternative is taken, which must be a plain one.
+    fn expand(&mut self, rule: &str, depth: u32, tokens: &mut Vec<String>) {
+        let found = self.grammar.rules.iter().find(|(name, _)| *name == rule);
+        let (_, alternatives) = found.unwrap_or_else(|| panic!("the grammar has no rule {rule}"));
+        let chosen = if depth > 8 { 0 } else { self.rng.usize(..alternatives.len()) };
+        for part in alternatives[chosen].split_whitespace() {
+            match part.strip_prefix('@') {
+                Some(rule) if !rule.is_empty() && self.is_rule(rule) => self.expand(rule, depth + 1, tokens),
+                _ => tokens.push(part.to_owned()),
+            }
+        }
+    }
+
+    fn is_rule(&self, name: &str) -> bool {
+        self.grammar.rules.iter().any(|(rule, _)| *rule == name)
+    }
+
+    fn mutate(&mut self, tokens: &mut Vec<String>) {
+        let at = self.rng.usize(..=tokens.len());
+        match self.rng.u8(..5) {
+            0 if at < tokens.len() => drop(tokens.remove(at)),
+            1 if at < tokens.len() => tokens.insert(at, tokens[at].clone()),
+            2 if !tokens.is_empty() => {
+                let (one, other) = (self.rng.usize(..tokens.len()), self.rng.usize(..tokens.len()));
+                tokens.swap(one, other);
+            }
+            2 => {}
+            3 => {
+                let (rule, _) = self.grammar.rules[self.rng.usize(..self.grammar.rules.len())];
+                let mut part = Vec::new();
+                self.expand(rule, 5, &mut part);
+                tokens.splice(at..at, part);
+            }
+            _ => {
+                let mut others = self.real();
+                if !others.is_empty() {
+                    tokens.insert(at, others.swap_remove(self.rng.usize(..others.len())));
+                }
+            }
+        }
+    }
+
+    fn join(&mut self, tokens: &[String]) -> String {
+        let mut text = String::new();
+        for token in tokens {
+            match self.rng.u8(..20) {
+                0 => text.extend(token.chars().map(|c| if self.rng.bool() { c.to_ascii_uppercase() } else { c })),
+                1 => text.push_str(&token.to_lowercase()),
+                _ => text.push_str(token),
+            }
+            match self.rng.u8(..12) {
+                0 => text.push_str(self.grammar.gaps[self.rng.usize(..self.grammar.gaps.len())]),
+                1 if !token.ends_with(char::is_alphanumeric) => {}
+                _ => text.push(' '),
+            }
+        }
+        text
+    }
+}
