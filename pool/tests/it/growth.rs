@@ -1,6 +1,7 @@
 //! How a pool grows: for those who wait, for `min_idle`, and no further.
 
 use crate::support::{Pool, SLACK, builder, hold, ms, pool_of};
+use cabrank::Fault;
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::time::Duration;
@@ -160,4 +161,17 @@ fn an_attempt_that_drags_on_does_not_hold_up_the_next() {
         assert!(second.join().unwrap().0.is_ok());
     });
     drop(held);
+}
+
+#[test]
+fn that_a_server_is_full_says_nothing_against_the_connections_that_there_are() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+    let held = pool.get().unwrap();
+    server.order(Call::Connect, Outcome::Err(Fault::Capacity));
+    assert!(pool.get_timeout(ms(50)).is_err());
+    assert!(pool.stats().open_failures > 0);
+    drop(held);
+    drop(pool.get().unwrap());
+    assert_eq!(server.count(Call::Check), 0);
 }

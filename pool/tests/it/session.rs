@@ -29,6 +29,20 @@ fn each_policy_resets_what_it_says() {
 }
 
 #[test]
+fn what_is_always_reset_is_not_asked_for_its_state_at_a_server_and_is_reset_here_in_an_engine() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(1).session_policy(SessionPolicy::Always).build_lazy(server.manager()).unwrap();
+    pool.get().unwrap().litter();
+    eventually("it is reset", || pool.stats().resets_done == 1);
+    assert_eq!(server.by_thread(Call::Session).1, 0, "the thread that returns it asks nothing");
+
+    let server = FakeServer::new();
+    let engine = Pool::builder().max_size(1).session_policy(SessionPolicy::Always).build_lazy(server.engine()).unwrap();
+    engine.get().unwrap().session = SessionState::Clean;
+    assert_eq!((engine.stats().resets_done, server.by_thread(Call::Reset)), (1, (0, 1)), "clean or not");
+}
+
+#[test]
 fn an_untouched_guard_resets_nothing_whatever_the_policy() {
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
         let server = FakeServer::new();

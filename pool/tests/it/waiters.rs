@@ -1,7 +1,7 @@
 //! Many who wait, and how long each waits.
 
 use crate::support::{SLACK, builder, hold, ms, pool_of};
-use cabrank::GetError;
+use cabrank::{CheckedOut, EventHandler, GetError};
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -262,3 +262,28 @@ const CROWD: usize = 10_000;
 
 /// Each thread takes about four memory maps, of which a process may have some 65,000: one crowd at a time.
 static CROWDED: Mutex<()> = Mutex::new(());
+
+#[test]
+fn the_event_of_a_loan_says_how_long_its_borrower_has_waited() {
+    #[derive(Default)]
+    struct Waits(Mutex<Vec<Duration>>);
+    impl EventHandler for Waits {
+        fn checked_out(&self, event: &CheckedOut<'_>) {
+            self.0.lock().unwrap().push(event.waited);
+        }
+    }
+    let (server, waits) = (FakeServer::new(), Arc::new(Waits::default()));
+    let pool = builder().max_size(1).event_handler(waits.clone()).build_lazy(server.manager()).unwrap();
+    let held = pool.get().unwrap();
+    std::thread::scope(|scope| {
+        let asked = Instant::now();
+        scope.spawn(|| drop(pool.get().unwrap()));
+        eventually("one waits", || pool.stats().waiting == 1);
+        drop(held);
+        eventually("it is served", || waits.0.lock().unwrap().len() == 2);
+        let waited = waits.0.lock().unwrap()[1];
+        assert!(waited > Duration::ZERO && waited <= asked.elapsed(), "{waited:?}");
+    });
+    drop(pool.get().unwrap());
+    assert_eq!(waits.0.lock().unwrap()[2], Duration::ZERO);
+}

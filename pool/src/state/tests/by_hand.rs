@@ -233,3 +233,34 @@ fn of_two_goodbyes_that_to_the_dead_makes_room_first() {
     state.promises.ring(start + 10 * SECOND, None);
     assert_eq!(state.promises.late_in_queue().collect::<Vec<_>>(), [dead, evicted]);
 }
+
+#[test]
+fn a_newcomer_is_served_before_the_first_only_within_the_window() {
+    for (waited, is_served) in [(10, true), (11, false)] {
+        let (mut state, start) = state(&Config { fairness_window: 10 * MS, ..ageless(4) });
+        open(&mut state, start);
+        wait(&mut state, start);
+        let claim = state.claim(start + waited * MS, borrower(0), &mut Actions::new());
+        assert_eq!(matches!(claim, Claim::Connection(_)), is_served, "after {waited} ms");
+        state.close(start + SECOND, &mut Actions::new());
+    }
+}
+
+#[test]
+fn a_waiter_relies_on_an_opening_until_it_is_late() {
+    let (mut state, start) = state(&ageless(4));
+    let first = open(&mut state, start);
+    state.idle.clear();
+    state.release(first);
+    wait(&mut state, start);
+    let slot = state.slots.take(start);
+    state.promise(slot, start, PromiseKind::Open);
+    for (now, openings) in [(start + 999 * MS, 0), (start + SECOND, 1)] {
+        state.promises.ring(now, None);
+        (state.opened_at, state.answered_at) = (Some(now), Some(now));
+        let mut actions = Actions::new();
+        state.open_for(1, now, &mut actions);
+        assert_eq!(actions.len(), openings, "after {:?}", now - start);
+    }
+    state.close(start + SECOND, &mut Actions::new());
+}

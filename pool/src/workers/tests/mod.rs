@@ -1,5 +1,5 @@
-//! The set by itself. This file has jobs, rest and the lane; `accounts` what is waited for; `alarms` the timer; `ends` threads that cannot be had, and the end;
-//! `places` who has a place in the lane.
+//! The set by itself. This file has jobs, rest and the lane; `accounts` what is waited for; `alarms` the timer; `ends` threads that
+//! cannot be had, and the end; `places` who has a place in the lane.
 
 mod accounts;
 mod alarms;
