@@ -71,6 +71,8 @@ fn differ(variable: &str, url: &str) -> Result<()> {
         let kept = conn.connection_id() == id && pool.stats().resets_done == resets;
         ran += u64::from(did);
         spared += u64::from(kept && did);
+        // A mutation may have made a table of this name that is no temporary one.
+        outside.query_drop("DROP TABLE IF EXISTS cabrank_fuzz.fuzz_leak")?;
         let found = fingerprint(&mut conn);
         ensure!(found == as_new, "taken for {}: {text}\n{as_new:?}\n{found:?}", if kept { "clean" } else { "reset" });
     }
