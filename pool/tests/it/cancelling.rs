@@ -94,11 +94,14 @@ fn nothing_is_cancelled_after_the_loan<const R: bool>(manager: fn(&FakeServer) -
             let loan = pool.get().unwrap();
             let (first, second) = (canceller(&loan), canceller(&loan));
             end(loan);
+            // What a panicking holder may have left running, the pool itself cancels before it drops the connection.
+            let by_the_pool = usize::from(how == "returned by a panicking thread");
+            eventually("the pool has cancelled", || server.count(Call::Cancel) == by_the_pool);
             let next = pool.get().unwrap();
             for late in [&first, &second, &first.clone()] {
                 assert_eq!(late.cancel(LONG), CancelOutcome::LoanEnded, "{how}, {policy:?}");
             }
-            assert_eq!(server.count(Call::Cancel), 0, "{how}, {policy:?}");
+            assert_eq!(server.count(Call::Cancel), by_the_pool, "{how}, {policy:?}: no canceller has");
             drop(next);
             server.assert_no_leaks(&pool);
             assert_eq!(closed_by(&pool, CloseReason::Cancelled), 0, "{how}: an unused canceller costs nothing");
