@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::entry::Entry;
 use crate::gate::Refusal;
 use crate::reason::CloseReason;
-use crate::slots::SlotId;
+use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Claim};
 use crate::state::promises::PromiseKind;
@@ -263,4 +263,29 @@ fn a_waiter_relies_on_an_opening_until_it_is_late() {
         assert_eq!(actions.len(), openings, "after {:?}", now - start);
     }
     state.close(start + SECOND, &mut Actions::new());
+}
+
+#[test]
+fn what_comes_back_beyond_max_size_is_closed_and_no_more_than_that() {
+    let (mut state, start) = state(&ageless(2));
+    (0..2).for_each(|_| _ = open(&mut state, start));
+    let loans = [lend(&mut state, start), lend(&mut state, start)];
+    state.resize(1, 0, start, &mut Actions::new());
+    let mut actions = Actions::new();
+    loans.into_iter().for_each(|entry| state.put(entry, start, &mut actions));
+    assert!(matches!(&actions[..], [Action::Close(_, CloseReason::Surplus)]));
+    assert_eq!((state.idle.len(), state.slots.count(Phase::Closing)), (1, 1));
+}
+
+#[test]
+fn a_leak_and_a_wait_are_counted() {
+    let (mut state, start) = state(&Config { leak_after: 5 * SECOND, ..ageless(1) });
+    open(&mut state, start);
+    let _loan = lend(&mut state, start);
+    let (due, mut actions) = (start + 5 * SECOND, Actions::new());
+    state.tick(due, due, WALL + 5 * SECOND, &mut actions);
+    state.tick(due + SECOND, due + SECOND, WALL + 6 * SECOND, &mut actions);
+    assert!(matches!(&actions[..], [Action::ReportLeak(_)]));
+    state.served_after(MS);
+    assert_eq!((state.counters.leaks, state.counters.wait_time.count()), (1, 1));
 }
