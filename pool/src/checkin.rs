@@ -38,14 +38,12 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         now = sync::now();
     }
     shared.with_at_home(now, |state, actions| {
-        match entry.condemned {
-            Some(CloseReason::Broken) => state.broke_in_use(&entry, now, actions),
-            Some(CloseReason::ResetFailed) => state.failed_reset(&entry, now, actions),
-            None if need == Need::WasReset => state.passed(&mut entry, Stage::Reset, now, actions),
+        match (entry.condemned, need) {
+            (None, Need::Nothing) => state.reset_skipped(),
+            (None, Need::WasReset) => state.passed(&mut entry, Stage::Reset, now, actions),
+            (Some(CloseReason::Broken), _) => state.broke_in_use(&entry, now, actions),
+            (Some(CloseReason::ResetFailed), _) => state.failed_reset(&entry, now, actions),
             _ => {}
-        }
-        if need == Need::Nothing && entry.condemned.is_none() {
-            state.reset_skipped();
         }
         state.check_in(entry, used, need == Need::Reset, now, actions);
     });

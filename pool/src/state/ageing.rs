@@ -63,7 +63,7 @@ impl<C, E> State<C, E> {
         let idle = self.idle.iter().filter_map(|entry| self.ends(entry, now)).min();
         let leaks = self.report_leaks(now, actions);
         if let Some(due) = keepalive.into_iter().chain(idle).chain(leaks).min() {
-            self.want_maintenance(due, actions);
+            self.want_maintenance(due, now, actions);
         }
     }
 
@@ -99,33 +99,42 @@ impl<C, E> State<C, E> {
         (0..).zip(proved).filter_map(by).min()
     }
 
-    /// When the maintenance must look at this idle connection.
+    /// Does the maintenance that is ordered come in time for this idle connection? It comes within `idle_timeout`, so for one that
+    /// was used just now nothing need be computed: this is asked at each return.
     #[inline]
-    pub(super) fn due(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
+    pub(super) fn is_seen_to(&self, entry: &Entry<C>, now: Instant) -> bool {
+        let is_in_time = |ordered| entry.last_used == now && entry.expires.is_none_or(|expires| ordered <= expires);
+        self.rules.keepalive == Duration::MAX && self.maintenance.is_some_and(is_in_time)
+    }
+
+    /// Orders the maintenance that this idle connection needs.
+    pub(super) fn see_to(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         let ends = self.ends(entry, now);
-        if self.rules.keepalive == Duration::MAX {
-            return ends;
+        let due = match self.rules.keepalive {
+            Duration::MAX => ends,
+            // The checks of all that may be idle take half a period.
+            keepalive => ends.into_iter().chain(after(entry.proved.at.max(now), keepalive / 2)).min(),
+        };
+        if let Some(due) = due {
+            self.want_maintenance(due, now, actions);
         }
-        // The checks of all that may be idle take half a period.
-        sooner(ends, after(entry.proved.at.max(now), self.rules.keepalive / 2))
     }
 
     /// When this idle connection may be closed.
-    #[inline]
     fn ends(&self, entry: &Entry<C>, now: Instant) -> Option<Instant> {
-        let mut due = entry.expires;
-        if self.rules.idle_timeout != Duration::MAX {
-            let ends = after(entry.last_used, self.rules.idle_timeout);
-            // At or below min_idle it stays though its time is over; then it is looked at again a period later.
-            let ends = ends.filter(|&ends| ends > now).or_else(|| after(now, self.rules.idle_timeout));
-            due = sooner(due, ends);
+        if self.rules.idle_timeout == Duration::MAX {
+            return entry.expires;
         }
-        due
+        let ends = after(entry.last_used, self.rules.idle_timeout);
+        // At or below min_idle it stays though its time is over; then it is looked at again a period later.
+        let ends = ends.filter(|&ends| ends > now).or_else(|| after(now, self.rules.idle_timeout));
+        entry.expires.into_iter().chain(ends).min()
     }
 
-    #[inline]
-    pub(super) fn want_maintenance(&mut self, due: Instant, actions: &mut Actions<C, E>) {
+    /// Orders the maintenance for `due`, but within `idle_timeout`: what comes back meanwhile relies on that.
+    pub(super) fn want_maintenance(&mut self, due: Instant, now: Instant, actions: &mut Actions<C, E>) {
         if self.maintenance.is_none_or(|maintenance| due < maintenance) {
+            let due = after(now, self.rules.idle_timeout).map_or(due, |latest| due.min(latest));
             self.maintenance = Some(due);
             self.want_alarm(due, actions);
         }
@@ -163,15 +172,6 @@ impl<C, E> State<C, E> {
             self.suspect(now);
         }
         jumped
-    }
-}
-
-/// The earlier of the two; `None` never comes.
-#[inline]
-fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }
 

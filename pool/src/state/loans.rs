@@ -196,8 +196,8 @@ impl<C, E> State<C, E> {
         if let Some(reason) = self.unwanted(&entry, now) {
             return self.close_entry(entry, reason, now, actions);
         }
-        if let Some(due) = self.due(&entry, now) {
-            self.want_maintenance(due, actions);
+        if !self.is_seen_to(&entry, now) {
+            self.see_to(&entry, now, actions);
         }
         self.slots.enter(entry.slot_id, Phase::Idle, now);
         self.none_beneath = false;

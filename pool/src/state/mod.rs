@@ -215,7 +215,7 @@ impl<C, E> State<C, E> {
         (record.borrower, record.leak_reported) = (borrower, false);
         if self.rules.leak_after != Duration::MAX {
             if let Some(due) = after(now, self.rules.leak_after) {
-                self.want_maintenance(due, actions);
+                self.want_maintenance(due, now, actions);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What time alone does: when what is idle is asked or closed, and what a clock shows.
 
-use super::by_hand::{MS, SECOND, WALL, ageless, open, state};
+use super::by_hand::{MS, SECOND, WALL, ageless, lend, open, state};
 use super::world::Broken;
 use crate::config::Config;
 use crate::slots::Phase;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Rings the alarms until `end`. Returns when checks began; each is answered at once, or none is.
 fn checks(state: &mut State<(), Broken>, start: Instant, end: Instant, are_answered: bool) -> Vec<Duration> {
     let (mut actions, mut began) = (Actions::new(), Vec::new());
-    state.want_maintenance(start, &mut actions);
+    state.want_maintenance(start, start, &mut actions);
     while let Some(now) = state.alarm.filter(|&at| at <= end) {
         state.tick(now, now, WALL + (now - start), &mut actions);
         for action in std::mem::take(&mut actions) {
@@ -75,6 +75,27 @@ fn at_min_idle_none_is_closed_for_being_idle() {
     state.tick(end, end, WALL + 10 * SECOND, &mut Actions::new());
     assert_eq!((state.slots.count(Phase::Idle), state.slots.count(Phase::Closing)), (2, 1));
     assert_eq!(state.maintenance, Some(end + 10 * SECOND), "they are looked at again");
+}
+
+#[test]
+fn one_that_comes_back_is_closed_in_time_though_only_a_leak_was_looked_for() {
+    let config =
+        Config { idle_timeout: 10 * SECOND, leak_after: 60 * SECOND, check_after: Duration::MAX, ..ageless(4) };
+    let (mut state, start) = state(&config);
+    open(&mut state, start);
+    let entry = lend(&mut state, start);
+    let (mut actions, mut looks) = (Actions::new(), Vec::new());
+    let (mut entry, mut closed) = (Some(entry), None);
+    while let Some(now) = state.alarm.filter(|_| closed.is_none()) {
+        looks.push(now - start);
+        state.tick(now, now, WALL + (now - start), &mut actions);
+        let comes_back = now + 5 * SECOND;
+        if let Some(entry) = entry.take() {
+            state.check_in(entry, 15 * SECOND, false, comes_back, &mut actions);
+        }
+        closed = actions.iter().any(|action| matches!(action, Action::Close(..))).then_some(now - start);
+    }
+    assert_eq!((looks, closed), ([10, 20, 25].map(|second| second * SECOND).to_vec(), Some(25 * SECOND)));
 }
 
 #[test]
