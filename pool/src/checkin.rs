@@ -72,6 +72,9 @@ enum Need {
 /// Looks at what came back. A connection that must not go on is condemned; otherwise: what does it need?
 #[inline]
 fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnection<M>>) -> Need {
+    // Nobody else has it any more, so this is no atomic operation.
+    let touched = std::mem::take(entry.touched.get_mut());
+    entry.was_touched = touched;
     if entry.condemned.is_some() {
         return Need::Nothing;
     }
@@ -80,9 +83,6 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
         Ok(true) => entry.condemned = Some(CloseReason::Broken),
         Err(_) => entry.condemned = Some(CloseReason::Panicked),
     }
-    // Nobody else has it any more, so this is no atomic operation.
-    let touched = std::mem::take(entry.touched.get_mut());
-    entry.was_touched = touched;
     if entry.condemned.is_some() || !touched {
         return Need::Nothing;
     }

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 pub(crate) enum Stage {
     /// When it is looked at before its first loan.
     Look,
-    /// In its first loan, or very soon after it.
+    /// In its first loan, or very soon after it, though its holder did not use it.
+    Hold,
+    /// The same, and its holder did.
     Use,
     /// When the server is asked for a sign of life.
     Check,
@@ -22,7 +24,7 @@ pub(crate) enum Stage {
 /// What is remembered of them: a row of deaths for each stage.
 #[derive(Debug, Default)]
 pub(super) struct Stillborn {
-    rows: [Row; 4],
+    rows: [Row; 5],
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -49,13 +51,22 @@ impl Stillborn {
         self.rows.iter().all(|row| row.count == 0)
     }
 
-    /// A connection of this age has passed `stage`, so it had passed the look, too. A short loan that ends well shows nothing
-    /// where connections live longer than it, and not long.
+    /// A connection of this age has passed `stage`, so it had passed the look, too, and one that was used was held. A short loan
+    /// that ends well shows nothing where connections live longer than it, and not long.
     fn passed(&mut self, stage: Stage, age: Duration) {
-        self.rows[Stage::Look as usize].count = 0;
-        let row = &mut self.rows[stage as usize];
-        if stage != Stage::Use || age >= row.age.saturating_mul(2).min(BRIEF) {
-            row.count = 0;
+        let outlives = |row: &Row| age >= row.age.saturating_mul(2).min(BRIEF);
+        let shown: &[Stage] = match stage {
+            Stage::Look => &[Stage::Look],
+            Stage::Hold => &[Stage::Look, Stage::Hold],
+            Stage::Use => &[Stage::Look, Stage::Hold, Stage::Use],
+            Stage::Check => &[Stage::Look, Stage::Check],
+            Stage::Reset => &[Stage::Look, Stage::Reset],
+        };
+        for &stage in shown {
+            let row = &mut self.rows[stage as usize];
+            if !matches!(stage, Stage::Hold | Stage::Use) || outlives(row) {
+                row.count = 0;
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The state's part in a loan: the way out, and the way back.
 
 use crate::entry::{Entry, Proof};
-use crate::gate::Stage;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase};
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Claim, Delivery};
+use crate::state::outcomes::stage_of_loan;
 use crate::state::promises::PromiseKind;
 use crate::sync::after;
 use crate::waiter::Wake;
@@ -158,9 +158,12 @@ impl<C, E> State<C, E> {
         entry.last_used = now;
         self.counters.returned += 1;
         self.counters.use_time.record(used);
-        if entry.was_touched && entry.condemned.is_none() {
-            self.answered_at = Some(now);
-            self.passed(&mut entry, Stage::Use, now, actions);
+        if entry.condemned.is_none() {
+            if entry.was_touched {
+                self.answered_at = Some(now);
+            }
+            let stage = stage_of_loan(&entry);
+            self.passed(&mut entry, stage, now, actions);
         }
         if self.slots.get(entry.slot_id).comes_back() {
             entry.condemned.get_or_insert(CloseReason::Overran);

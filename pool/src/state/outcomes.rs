@@ -113,7 +113,7 @@ impl<C, E> State<C, E> {
         if entry.uses == 0 {
             self.died_young(entry, Stage::Look, now, actions);
         } else if entry.age(now) < BRIEF {
-            self.died_young(entry, Stage::Use, now, actions);
+            self.died_young(entry, stage_of_loan(entry), now, actions);
         }
     }
 
@@ -121,7 +121,7 @@ impl<C, E> State<C, E> {
     pub(crate) fn broke_in_use(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.died(entry, now);
         if entry.uses == 1 || entry.age(now) < BRIEF {
-            self.died_young(entry, Stage::Use, now, actions);
+            self.died_young(entry, stage_of_loan(entry), now, actions);
         }
     }
 
@@ -134,7 +134,7 @@ impl<C, E> State<C, E> {
         if self.gate.has_trouble() && !self.gate.refuses(now) {
             let cause = Cause::other(match stage {
                 Stage::Look => "a new connection was dead before its first loan",
-                Stage::Use => "a new connection was broken after its first loan",
+                Stage::Hold | Stage::Use => "a new connection was broken after its first loan",
                 Stage::Check => "a new connection failed its check",
                 Stage::Reset => "a new connection failed its reset",
             });
@@ -297,4 +297,10 @@ impl<C, E> State<C, E> {
         }
         self.counters.closed.count(reason);
     }
+}
+
+/// What the end of its last loan shows of a connection.
+#[inline]
+pub(super) fn stage_of_loan<C>(entry: &Entry<C>) -> Stage {
+    if entry.was_touched { Stage::Use } else { Stage::Hold }
 }

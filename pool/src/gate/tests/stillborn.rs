@@ -48,15 +48,16 @@ fn doubtful(stage: Stage) -> (Gate, Instant) {
 
 #[test]
 fn what_the_dead_ones_failed_a_new_one_must_pass() {
-    use Stage::{Check, Look, Reset, Use};
+    use Stage::{Check, Hold, Look, Reset, Use};
     let table = [
-        (Look, [true, true, true, true]),
-        (Use, [false, true, false, false]),
-        (Check, [false, false, true, false]),
-        (Reset, [false, false, false, true]),
+        (Look, [true, true, true, true, true]),
+        (Hold, [false, true, true, false, false]),
+        (Use, [false, false, true, false, false]),
+        (Check, [false, false, false, true, false]),
+        (Reset, [false, false, false, false, true]),
     ];
     for (failed, settles) in table {
-        for (passed, settles) in [Look, Use, Check, Reset].into_iter().zip(settles) {
+        for (passed, settles) in [Look, Hold, Use, Check, Reset].into_iter().zip(settles) {
             let (mut gate, now) = doubtful(failed);
             assert_eq!(gate.found_well(passed, 50 * MS), settles, "they failed {failed:?}, it passes {passed:?}");
             assert_eq!((gate.has_trouble(), gate.is_cold()), (!settles, !settles));
@@ -69,9 +70,11 @@ fn what_the_dead_ones_failed_a_new_one_must_pass() {
 
 #[test]
 fn a_loan_that_ends_well_counts_if_the_connection_is_older_than_the_dead_ones_were() {
-    let (mut gate, _) = doubtful(Stage::Use);
-    assert!(!gate.found_well(Stage::Use, MS), "that old the dead ones were, too");
-    assert!(gate.found_well(Stage::Use, 2 * MS));
+    for stage in [Stage::Hold, Stage::Use] {
+        let (mut gate, _) = doubtful(stage);
+        assert!(!gate.found_well(stage, MS), "that old the dead ones were, too");
+        assert!(gate.found_well(stage, 2 * MS));
+    }
     // However old they were, 50 ms are enough.
     let (mut gate, now) = warm();
     gate.stillborn(now, Stage::Use, MS, now + 900 * MS);

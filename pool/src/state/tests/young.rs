@@ -69,6 +69,22 @@ fn one_on_trial_settles_a_doubt_and_one_as_young_does() {
 }
 
 #[test]
+fn a_connection_that_died_unused_is_made_good_by_one_that_lives_unused_and_one_that_died_in_use_is_not() {
+    for (used_when_it_died, used) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (mut state, start) = state(&ageless(4));
+        open(&mut state, start);
+        let mut dead = lend_any(&mut state);
+        (dead.uses, dead.was_touched) = (1, used_when_it_died);
+        state.broke_in_use(&dead, start + MS, &mut Actions::new());
+        open(&mut state, start + 2 * MS);
+        let mut entry = lend_any(&mut state);
+        (entry.uses, entry.was_touched) = (1, used);
+        state.check_in(entry, 2 * MS, false, start + 4 * MS, &mut Actions::new());
+        assert_eq!(state.gate.doubts_the_new(), used_when_it_died && !used, "{used_when_it_died}, {used}");
+    }
+}
+
+#[test]
 fn one_stays_on_trial_as_long_as_it_leaves_a_doubt_and_no_longer_than_its_generation() {
     let (mut state, start) = state(&ageless(4));
     open(&mut state, start);

@@ -5,9 +5,10 @@ use super::scenario::Scenario;
 use super::world::World;
 use std::time::Duration;
 
-/// At most this, in every run; `None`: no bound.
+/// At most this, in every run, and at least so many gets served; `None`: no bound.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bounds {
+    pub(super) served: Option<usize>,
     pub(super) failed: Option<usize>,
     pub(super) beside_idle: Option<usize>,
     pub(super) left: Option<usize>,
@@ -75,6 +76,8 @@ impl Bounds {
         count("attempts in the time that is judged", figures.judged_attempts, self.judged_attempts);
         count("attempts at the same time", figures.at_once, self.at_once);
         count("healthy sessions closed", figures.healthy_closed, self.closed);
+        let too_few = self.served.filter(|&least| figures.served < least);
+        broken.extend(too_few.map(|least| format!("{} gets served, at least {least}", figures.served)));
         let mut span = |what: &str, is: Duration, most: Option<Duration>| {
             let over = most.filter(|&most| is > most);
             broken.extend(over.map(|most| format!("{what} {} ms, at most {}", millis(is), millis(most))));

@@ -9,6 +9,7 @@ use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::Borrower;
 use crate::state::actions::{Claim, Delivery};
+use crate::state::outcomes::stage_of_loan;
 use crate::waiter::{Waiter, Wake};
 use std::panic::Location;
 use std::sync::Arc;
@@ -196,6 +197,7 @@ impl World {
         let mut entry = it.loan.take().expect("it has a loan");
         entry.uses += 1;
         entry.was_touched = it.group.touch;
+        self.server.comes_to(entry.slotted, stage_of_loan(&entry), &mut self.random);
         if !self.server.line(entry.slotted).is_healthy() {
             entry.condemned = Some(CloseReason::Broken);
         }

@@ -110,6 +110,11 @@ impl World {
         limit.on_abort(|| ());
         let (slot, span, weak) = (call.slot, call.span, limit.fuse().downgrade());
         call.began = Some((now, limit));
+        match &call.work {
+            Work::Check(entry) => self.server.comes_to(entry.slotted, Stage::Check, &mut self.random),
+            Work::Reset(entry) => self.server.comes_to(entry.slotted, Stage::Reset, &mut self.random),
+            Work::Open(_) | Work::Close(..) => {}
+        }
         let ends = match &call.work {
             Work::Open(_) => self.server.connect(now, &mut self.random),
             Work::Close(_, reason) if hastened || !reason.is_orderly() => {

@@ -2,7 +2,7 @@
 
 use super::bounds::Bounds;
 use super::process::WakeUp;
-use super::server::{Connects, Latency};
+use super::server::{Connects, Flaw, Latency};
 use crate::config::Config;
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ pub(super) enum Shock {
     /// So many sessions, the oldest first, are ended by the server.
     Kill(usize),
     ChecksFail,
+    Flaw(Flaw),
     EvictAll,
 }
 

@@ -1,6 +1,6 @@
 //! The server of the simulation and the lines to it: when it answers, what it answers, and what a script does to it.
 
-use crate::gate::Refusal;
+use crate::gate::{Refusal, Stage};
 use std::time::{Duration, Instant};
 
 /// How long one round trip takes.
@@ -35,9 +35,27 @@ pub(super) struct Server {
     work: Duration,
     pub(super) connects: Connects,
     pub(super) checks_fail: bool,
+    pub(super) flaw: Option<Flaw>,
     /// When it stands still: nothing is answered until then.
     freezes: Vec<(Instant, Instant)>,
     lines: Vec<Line>,
+}
+
+/// What ends sessions that have just begun, or are in use, without any trouble of the server as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flaw {
+    /// At which stage a session ends: in a loan, at a check, at a reset.
+    pub(super) stage: Stage,
+    /// How many of them do.
+    pub(super) share: f64,
+    /// When it comes to this stage for the first time, or each time.
+    pub(super) when: When,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum When {
+    First,
+    Each,
 }
 
 /// One session, seen from the pool's end.
@@ -48,6 +66,8 @@ pub(super) struct Line {
     /// It was ended by the server, which the next look or call finds.
     pub(super) killed: bool,
     ended: bool,
+    /// It has been at the stage of the flaw.
+    tried: bool,
 }
 
 pub(super) type LineId = usize;
@@ -86,7 +106,16 @@ impl Latency {
 
 impl Server {
     pub(super) fn new(round_trip: Latency, trips: u32, work: Duration, freezes: Vec<(Instant, Instant)>) -> Self {
-        Self { round_trip, trips, work, connects: Connects::Well, checks_fail: false, freezes, lines: Vec::new() }
+        Self {
+            round_trip,
+            trips,
+            work,
+            connects: Connects::Well,
+            checks_fail: false,
+            flaw: None,
+            freezes,
+            lines: Vec::new(),
+        }
     }
 
     /// When an attempt to connect that begins now ends, and how. `None`: never.
@@ -127,6 +156,14 @@ impl Server {
     /// A moment has passed since it began.
     pub(super) fn is_open(&mut self, line: LineId) {
         self.lines[line].killed |= self.connects == Connects::ShortLived;
+    }
+
+    /// It comes to this stage, at which a flaw may end it.
+    pub(super) fn comes_to(&mut self, line: LineId, stage: Stage, random: &mut fastrand::Rng) {
+        let line = &mut self.lines[line];
+        let Some(flaw) = self.flaw.filter(|flaw| flaw.stage == stage) else { return };
+        let is_first = !std::mem::replace(&mut line.tried, true);
+        line.killed |= (is_first || flaw.when == When::Each) && random.f64() < flaw.share;
     }
 
     pub(super) fn end(&mut self, line: LineId) {

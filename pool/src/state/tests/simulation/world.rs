@@ -145,6 +145,7 @@ impl World {
             Shock::Swallow(count) => server.harm(count, |line| line.swallowed = true),
             Shock::Kill(count) => server.harm(count, |line| line.killed = true),
             Shock::ChecksFail => server.checks_fail = true,
+            Shock::Flaw(flaw) => server.flaw = Some(flaw),
             Shock::EvictAll => self.with(|state, actions| state.evict_all(now, actions)),
         }
     }
