@@ -109,7 +109,7 @@ impl<E> Failure<E> {
 /// What a failed attempt says of the next. A statement that fails in a sound session fails in the next one, too; a panic may be chance.
 fn refusal<M: Manager>(shared: &Shared<M>, failure: &Failure<M::Error>) -> Refusal {
     let fault = match &failure.cause {
-        Cause::Driver(error) => contained(|| shared.manager.fault(error)).unwrap_or(Fault::Unavailable),
+        Cause::Driver(error) => shared.fault(error).unwrap_or(Fault::Unavailable),
         Cause::InTransaction => Fault::Permanent,
         _ => Fault::Unavailable,
     };

@@ -58,12 +58,12 @@ impl<M: Manager> PooledConnection<M> {
     }
 
     /// Tells the pool of an error that this connection has met. After a fatal one it is closed on return, and all others
-    /// are checked before their next loan. Returns what the manager makes of the error.
+    /// are checked before their next loan. Returns what [`classify`](crate::Builder::classify) or else the manager makes of the error.
     #[doc(alias = "invalidate")]
     #[doc(alias = "mark_broken")]
     pub fn report_error(this: &mut Self, error: &M::Error) -> Fault {
         let held = this.held.as_mut().expect(LENT);
-        let fault = contained(|| held.slotted.slot.shared().manager.fault(error)).unwrap_or(Fault::Fatal);
+        let fault = held.slotted.slot.shared().fault(error).unwrap_or(Fault::Fatal);
         if fault == Fault::Fatal {
             held.condemned.get_or_insert(CloseReason::Broken);
         }

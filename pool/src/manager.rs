@@ -133,7 +133,7 @@ pub trait Manager: Send + Sync + 'static {
         drop(conn);
     }
 
-    /// What an error means for the pool.
+    /// What an error means for the pool, where the user's [`classify`](crate::Builder::classify) does not say it.
     ///
     /// Called in whatever thread has the error: the workers for the pool's own calls, the caller for
     /// [`PooledConnection::report_error`](crate::PooledConnection::report_error), `run` and transactions. Must not block. The

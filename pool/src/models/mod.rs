@@ -101,13 +101,7 @@ fn config() -> Config {
 fn pool_on(set: &WorkerSet, config: Config, idle: usize) -> Pool {
     let max_size = idle.max(1);
     let config = Config { max_size: max_size as u32, min_idle: idle as u32, ..config };
-    let hooks = Hooks {
-        on_open: None,
-        events: Vec::new(),
-        #[cfg(feature = "tracing")]
-        tracing: crate::trace::Tracing::default(),
-    };
-    let pool = Shared::new(Fake::new(max_size), config, hooks, set, driver_calls::run);
+    let pool = Shared::new(Fake::new(max_size), config, Hooks::default(), set, driver_calls::run);
     pool.with(sync::now(), |_, _| ());
     for _ in 0..idle {
         pool.workers.take().expect("an attempt for each").play();

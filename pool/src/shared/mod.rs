@@ -1,13 +1,14 @@
 //! What all handles, guards and workers of one pool share. The only place that locks the state.
 //!
 //! `held.rs` has capacity as a value, `job.rs` what the workers are asked to do, `call.rs` a driver call under its limit,
-//! `here.rs` one in the thread that returns a connection, `session.rs` the set-up and the reset of a session, `canceller.rs` the cancel of
-//! what a holder runs.
+//! `here.rs` one in the thread that returns a connection, `hooks.rs` the user's code, `session.rs` the set-up and the reset of a
+//! session, `canceller.rs` the cancel of what a holder runs.
 
 mod call;
 mod canceller;
 mod held;
 mod here;
+mod hooks;
 mod job;
 mod session;
 #[cfg(all(test, not(loom)))]
@@ -16,6 +17,7 @@ mod tests;
 pub(crate) use call::CallOutcome;
 pub use canceller::{CancelOutcome, Canceller};
 pub(crate) use held::{Held, Slot, SlottedConnection};
+pub(crate) use hooks::Hooks;
 pub(crate) use job::Job;
 pub use session::SetUp;
 
@@ -54,17 +56,6 @@ pub(crate) struct Shared<M: Manager> {
 
 type StateOf<M> = State<SlottedConnection<M>, <M as Manager>::Error>;
 type ActionsOf<M> = Actions<SlottedConnection<M>, <M as Manager>::Error>;
-
-/// The user's own code that a pool runs.
-pub(crate) struct Hooks<M: Manager> {
-    pub(crate) on_open: Option<OnOpen<M>>,
-    pub(crate) events: Vec<Arc<dyn EventHandler>>,
-    #[cfg(feature = "tracing")]
-    pub(crate) tracing: crate::trace::Tracing,
-}
-
-pub(crate) type OnOpen<M> =
-    Box<dyn Fn(&mut <M as Manager>::Connection, &SetUp<'_>) -> Result<(), <M as Manager>::Error> + Send + Sync>;
 
 impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: Config, hooks: Hooks<M>, set: &WorkerSet, run: fn(Job<M>)) -> Arc<Self> {

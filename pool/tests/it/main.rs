@@ -3,6 +3,7 @@
 mod support;
 
 mod cancelling;
+mod classify;
 mod close;
 mod config;
 mod errors;

@@ -1,12 +1,13 @@
-//! Setting up a pool: the settings, their defaults, and the first connections.
+//! Setting up a pool: the settings, their defaults, and the first connections. The user's own code in it is `hooks.rs`.
+
+mod hooks;
 
 use crate::config::{Config, SessionPolicy};
 use crate::driver_calls;
 use crate::error::BuildError;
-use crate::event::EventHandler;
 use crate::manager::Manager;
 use crate::pool::Pool;
-use crate::shared::{Hooks, OnOpen, SetUp, Shared};
+use crate::shared::{Hooks, Shared};
 use crate::state::reports::BuildProgress;
 use crate::sync;
 use crate::sync::after;
@@ -20,8 +21,7 @@ use std::time::Duration;
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder<M: Manager> {
     config: Config,
-    on_open: Option<OnOpen<M>>,
-    events: Vec<Arc<dyn EventHandler>>,
+    hooks: Hooks<M>,
 }
 
 impl<M: Manager> Pool<M> {
@@ -38,7 +38,7 @@ impl<M: Manager> Builder<M> {
             // Nothing between here and the engine closes idle connections, and it does not move to another machine.
             (config.max_lifetime, config.idle_timeout) = (Duration::MAX, Duration::MAX);
         }
-        Self { config, on_open: None, events: Vec::new() }
+        Self { config, hooks: Hooks::default() }
     }
 
     /// The pool's name, in errors and events. Default: `"cabrank"`.
@@ -182,55 +182,6 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Sets up each session: runs in a worker thread after a connection is opened, and again after each reset, within the
-    /// time of that call. An error or a panic counts as the call's failure.
-    ///
-    /// What fails in a sound session ([`Fault::Statement`](crate::Fault::Statement)) fails in the next, too: after opening, that is a
-    /// permanent fault, told at once. So is a transaction that is left open: what its holders write would be lost. Commit it here, or
-    /// begin it in the loan.
-    ///
-    /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = Vec<String>;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<Vec<String>> { Ok(Vec::new()) }
-    /// #     fn is_valid(&self, _: &mut Vec<String>, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut Vec<String>) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::builder().on_open(|conn, set_up| {
-    ///     if set_up.is_first() {
-    ///         // What a reset leaves alone needs to be done only once.
-    ///         conn.push("opened".into());
-    ///     }
-    ///     Ok(())
-    /// });
-    /// let pool = pool.build(Toy)?;
-    /// assert_eq!(*pool.get()?, ["opened"]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "CustomizeConnection")]
-    #[doc(alias = "connection_customizer")]
-    #[doc(alias = "after_connect")]
-    #[doc(alias = "on_acquire")]
-    pub fn on_open(
-        mut self,
-        set_up: impl Fn(&mut M::Connection, &SetUp<'_>) -> Result<(), M::Error> + Send + Sync + 'static,
-    ) -> Self {
-        self.on_open = Some(Box::new(set_up));
-        self
-    }
-
-    /// Receives what happens in the pool, beside those that were given before, in their order: a panic of one is swallowed, and the
-    /// next is called all the same. Default: none, but for `tracing`.
-    pub fn event_handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
-        self.events.push(handler);
-        self
-    }
-
     /// Builds the pool and opens its first connections: `min_idle`, but at least one.
     ///
     /// While the server is unavailable this goes on trying until [`build_timeout`](Self::build_timeout). What waiting does not mend fails
@@ -261,13 +212,7 @@ impl<M: Manager> Builder<M> {
     /// Builds the pool on this set of workers.
     pub(crate) fn build_on(self, set: &WorkerSet, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
         self.config.check().map_err(BuildError::Config)?;
-        let hooks = Hooks {
-            on_open: self.on_open,
-            events: self.events,
-            #[cfg(feature = "tracing")]
-            tracing: crate::trace::Tracing::default(),
-        };
-        let shared = Shared::new(manager, self.config, hooks, set, driver_calls::run);
+        let shared = Shared::new(manager, self.config, self.hooks, set, driver_calls::run);
         // An empty transaction: settling begins to open what `min_idle` asks for.
         shared.with(sync::now(), |_, _| ());
         Ok(Pool::new(shared))
