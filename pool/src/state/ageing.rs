@@ -8,7 +8,18 @@ use crate::state::actions::{Action, Actions};
 use crate::state::promises::Stall;
 use crate::state::stalls::grace_after;
 use crate::sync::after;
+use std::ops::Range;
 use std::time::{Duration, Instant};
+
+/// A round of the maintenance over what is idle, the longest idle first, as long as it is under way.
+pub(super) struct Round {
+    /// It has looked at those beneath.
+    pub(super) place: usize,
+    /// When it goes on.
+    at: Instant,
+    /// When the next round is due, by what was seen and ordered in this one.
+    due: Option<Instant>,
+}
 
 impl<C, E> State<C, E> {
     /// The alarm rings that was ordered for `alarm`: calls fall due, and the maintenance if its time has come. `wall` is the wall
@@ -27,7 +38,7 @@ impl<C, E> State<C, E> {
         let wanted = self.alarm.take().unwrap_or(alarm);
         self.compare_clocks(now, wall);
         self.ring(wanted, now);
-        match self.maintenance.filter(|&due| due > now) {
+        match self.round.as_ref().map(|round| round.at).or(self.maintenance).filter(|&due| due > now) {
             Some(due) => self.want_alarm(due, actions),
             None => self.maintain(now, actions),
         }
@@ -46,57 +57,117 @@ impl<C, E> State<C, E> {
 
     /// The maintenance: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
     /// due again.
+    ///
+    /// All this is under the lock, so each ring looks at `MOST_LOOKS` idle connections at most: with more of them the maintenance
+    /// is a round of several rings.
     fn maintain(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.maintenance = None;
-        for entry in std::mem::take(&mut self.idle) {
-            let idle_for = now.saturating_duration_since(entry.last_used);
-            let surplus = self.slots.count(Phase::Idle) > self.rules.min_idle;
-            if entry.is_expired(now) {
-                self.close_entry(entry, CloseReason::Expired, now, actions);
-            } else if idle_for >= self.rules.idle_timeout && surplus {
-                self.close_entry(entry, CloseReason::Idle, now, actions);
-            } else {
-                self.idle.push(entry);
-            }
+        let (place, due) = self.round.take().map_or((0, None), |round| (round.place, round.due));
+        let idle = self.idle.len();
+        let window = self.close_ended(place.min(idle)..(place + MOST_LOOKS).min(idle), now, actions);
+        let (window, keepalive) = self.keep_alive(window, now, actions);
+        let ends = self.idle[window.clone()].iter().filter_map(|entry| self.ends(entry, now)).min();
+        let due = [due, ends, keepalive].into_iter().flatten().min();
+        if window.end < self.idle.len() {
+            return self.go_on(window, keepalive, due, now, actions);
         }
-        let keepalive = self.keep_alive(now, actions);
-        let idle = self.idle.iter().filter_map(|entry| self.ends(entry, now)).min();
         let leaks = self.report_leaks(now, actions);
-        if let Some(due) = keepalive.into_iter().chain(idle).chain(leaks).min() {
+        if let Some(due) = due.into_iter().chain(leaks).min() {
             self.want_maintenance(due, now, actions);
         }
     }
 
-    /// Has one idle connection checked, if it is time. The checks are spread, for others must stay idle: one in each part of the
-    /// period, and at once no more than half of what is idle, nor than there may be calls that nobody waits for. Each is checked
-    /// before its period is over, so that of many that were proved together the first comes early. Returns when the next is due.
-    fn keep_alive(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Instant> {
-        if self.rules.keepalive == Duration::MAX || self.idle.is_empty() {
-            return None;
+    /// Orders the next ring of this round. It stays with these if another of them is to be checked by then.
+    fn go_on(
+        &mut self,
+        window: Range<usize>,
+        keepalive: Option<Instant>,
+        due: Option<Instant>,
+        now: Instant,
+        actions: &mut Actions<C, E>,
+    ) {
+        let next = now + SHORTEST_APART;
+        let stays = keepalive.filter(|&at| at <= next.max(self.keepalive_at.unwrap_or(next)));
+        let (place, at) = stays.map_or((window.end, next), |at| (window.start, at));
+        self.round = Some(Round { place, at, due });
+        self.want_alarm(at, actions);
+    }
+
+    /// Closes those of these idle connections that are expired or idle for too long. Returns where the others are now.
+    fn close_ended(&mut self, window: Range<usize>, now: Instant, actions: &mut Actions<C, E>) -> Range<usize> {
+        if self.idle[window.clone()].iter().all(|entry| self.ended(entry, now).is_none()) {
+            return window;
         }
-        let parts = u32::try_from(self.rules.max_size).unwrap_or(u32::MAX).saturating_mul(2);
-        let apart = self.rules.keepalive / parts;
-        let mut due = self.keepalive_due(apart)?;
+        let (looked, mut kept): (Vec<_>, Vec<_>) = (self.idle.drain(window.clone()).collect(), Vec::new());
+        for entry in looked {
+            match self.ended(&entry, now) {
+                Some(reason) => self.close_entry(entry, reason, now, actions),
+                None => kept.push(entry),
+            }
+        }
+        let end = window.start + kept.len();
+        self.idle.splice(window.start..window.start, kept);
+        window.start..end
+    }
+
+    fn ended(&self, entry: &Entry<C>, now: Instant) -> Option<CloseReason> {
+        let is_surplus = || self.slots.count(Phase::Idle) > self.rules.min_idle;
+        if entry.is_expired(now) {
+            Some(CloseReason::Expired)
+        } else if now.saturating_duration_since(entry.last_used) >= self.rules.idle_timeout && is_surplus() {
+            Some(CloseReason::Idle)
+        } else {
+            None
+        }
+    }
+
+    /// Has one of these idle connections checked, if it is time. The checks are spread, for others must stay idle: one in each part
+    /// of the period, and at once no more than half of what is idle, nor than there may be calls that nobody waits for. Each is
+    /// checked before its period is over, so that of many that were proved together the first comes early. Returns where they are
+    /// now, and when the next is due.
+    fn keep_alive(
+        &mut self,
+        window: Range<usize>,
+        now: Instant,
+        actions: &mut Actions<C, E>,
+    ) -> (Range<usize>, Option<Instant>) {
+        if self.rules.keepalive == Duration::MAX {
+            return (window, None);
+        }
+        let Some(mut due) = self.keepalive_due(window.clone()) else { return (window, None) };
+        let (mut window, apart) = (window, self.keepalive_part(self.rules.max_size));
         let checking = self.slots.count(Phase::Checking);
         let bearable = self.bears_unawaited() && (checking == 0 || 2 * (checking + 1) <= checking + self.idle.len());
         if due <= now && bearable && self.keepalive_at.is_none_or(|at| at <= now) {
-            let oldest = (0..self.idle.len()).min_by_key(|&place| self.idle[place].proved.at)?;
+            let oldest = window.clone().min_by_key(|&place| self.idle[place].proved.at).expect("one is due");
             let entry = self.idle.remove(oldest);
+            window.end -= 1;
             self.check(entry, now, actions);
             self.keepalive_at = after(now, apart);
-            due = self.keepalive_due(apart)?;
+            match self.keepalive_due(window.clone()) {
+                Some(next) => due = next,
+                None => return (window, None),
+            }
         }
         // No call that ends has this looked at again: so it is done after a while.
         let rest = if bearable { SHORTEST_APART } else { apart.clamp(SHORTEST_APART, LONGEST_REST) };
-        Some(due.max(self.keepalive_at.unwrap_or(now)).max(now + rest))
+        (window, Some(due.max(self.keepalive_at.unwrap_or(now)).max(now + rest)))
     }
 
-    /// By when the first must be checked, if one is in each part and each in time.
-    fn keepalive_due(&self, apart: Duration) -> Option<Instant> {
-        let mut proved: Vec<Instant> = self.idle.iter().map(|entry| entry.proved.at).collect();
+    /// By when the first of these must be checked, if one is in each part and each in time. With more than these, the others have
+    /// their turns in the same part.
+    fn keepalive_due(&self, window: Range<usize>) -> Option<Instant> {
+        let apart = self.keepalive_part(self.rules.max_size.min(MOST_LOOKS));
+        let turn = u32::from(self.idle.len() > MOST_LOOKS);
+        let mut proved: Vec<Instant> = self.idle[window].iter().map(|entry| entry.proved.at).collect();
         proved.sort_unstable();
-        let by = |(place, at)| after(at, self.rules.keepalive - apart * place);
-        (0..).zip(proved).filter_map(by).min()
+        let by = |(place, at)| after(at, self.rules.keepalive.saturating_sub(apart * place));
+        (turn..).zip(proved).filter_map(by).min()
+    }
+
+    /// The checks of so many take half a period.
+    fn keepalive_part(&self, count: usize) -> Duration {
+        self.rules.keepalive / u32::try_from(count).unwrap_or(u32::MAX).saturating_mul(2)
     }
 
     /// Does the maintenance that is ordered come in time for this idle connection? It comes within `idle_timeout`, so for one that
@@ -131,9 +202,12 @@ impl<C, E> State<C, E> {
         entry.expires.into_iter().chain(ends).min()
     }
 
-    /// Orders the maintenance for `due`, but within `idle_timeout`: what comes back meanwhile relies on that.
+    /// Orders the maintenance for `due`, but within `idle_timeout`: what comes back meanwhile relies on that. While a round is under
+    /// way none is ordered, for it may have passed the place of what comes back.
     pub(super) fn want_maintenance(&mut self, due: Instant, now: Instant, actions: &mut Actions<C, E>) {
-        if self.maintenance.is_none_or(|maintenance| due < maintenance) {
+        if let Some(round) = &mut self.round {
+            round.due = round.due.into_iter().chain([due]).min();
+        } else if self.maintenance.is_none_or(|maintenance| due < maintenance) {
             let due = after(now, self.rules.idle_timeout).map_or(due, |latest| due.min(latest));
             self.maintenance = Some(due);
             self.want_alarm(due, actions);
@@ -178,6 +252,8 @@ impl<C, E> State<C, E> {
 /// How long after nothing fell due that may be so again.
 const CALM_APART: Duration = Duration::from_secs(1);
 
+/// So many idle connections are looked at in each ring.
+const MOST_LOOKS: usize = 256;
 /// However many connections there are to keep alive, the maintenance rests between two.
 const SHORTEST_APART: Duration = Duration::from_millis(1);
 /// How long it rests at most while no check may begin.

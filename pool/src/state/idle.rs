@@ -41,6 +41,7 @@ impl<C, E> State<C, E> {
             return None;
         };
         let entry = self.idle.remove(place);
+        self.moved_down(place, 1);
         if self.promises.tally().asked == 0 {
             self.check_the_newest(now, actions);
         }

@@ -32,6 +32,7 @@ use crate::queue::Queue;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase, SlotId, Slots};
 use crate::state::actions::{Action, Actions, Delivery};
+use crate::state::ageing::Round;
 use crate::state::doubt::Doubt;
 use crate::state::flow::Flow;
 use crate::state::hope::Hope;
@@ -82,6 +83,8 @@ pub(crate) struct State<C, E> {
     alarm: Option<Instant>,
     /// When the maintenance is due. The alarm rings no later.
     maintenance: Option<Instant>,
+    /// The maintenance under way. Then none is ordered.
+    round: Option<Round>,
     /// The next keepalive check begins no sooner.
     keepalive_at: Option<Instant>,
     /// The last error on connecting that no success has followed.
@@ -149,6 +152,7 @@ impl<C, E> State<C, E> {
             one_wanted: false,
             alarm: None,
             maintenance: None,
+            round: None,
             keepalive_at: None,
             last_error: None,
             watchers: Vec::new(),
@@ -236,8 +240,16 @@ impl<C, E> State<C, E> {
     fn close_idle(&mut self, reason: CloseReason, kept: usize, now: Instant, actions: &mut Actions<C, E>) {
         let surplus = self.idle.len().saturating_sub(kept);
         let closed: Vec<_> = self.idle.drain(..surplus).collect();
+        self.moved_down(0, surplus);
         for entry in closed {
             self.close_entry(entry, reason, now, actions);
+        }
+    }
+
+    /// So many idle ones left from this place on: those above are lower now, and a round must not pass them by.
+    fn moved_down(&mut self, place: usize, count: usize) {
+        if let Some(round) = self.round.as_mut().filter(|round| place < round.place) {
+            round.place = round.place.saturating_sub(count).max(place);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::by_hand::{MS, SECOND, WALL, ageless, lend, open, state};
 use super::world::Broken;
 use crate::config::Config;
+use crate::reason::CloseReason;
 use crate::slots::Phase;
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
@@ -64,6 +65,45 @@ fn what_hangs_in_an_opening_counts_among_the_four() {
     state.slots.take(start);
     assert_eq!(checks(&mut state, start, start + 20 * SECOND, false).len(), 2);
     assert!(!state.bears_unawaited());
+}
+
+#[test]
+fn no_ring_looks_at_more_than_256_however_many_are_idle() {
+    let config = Config { keepalive: 60 * SECOND, idle_timeout: 100 * SECOND, ..ageless(1_000) };
+    let (mut state, start) = state(&config);
+    (0..1_000).for_each(|_| _ = open(&mut state, start));
+    let (mut asked, mut closed, mut actions) = (Vec::new(), 0, Actions::new());
+    while let Some(now) = state.alarm.filter(|_| closed < 1_000) {
+        let from = state.round.as_ref().map_or(0, |round| round.place);
+        state.tick(now, now, WALL + (now - start), &mut actions);
+        let (mut gone, mut checked) = (0, 0);
+        for action in std::mem::take(&mut actions) {
+            match action {
+                Action::Check(mut entry) => {
+                    checked += 1;
+                    asked.push(now - entry.proved.at);
+                    state.proved(&mut entry, now, &mut actions);
+                    state.put_proved(entry, now, &mut actions);
+                }
+                Action::Close(entry, CloseReason::Idle) => {
+                    gone += 1;
+                    assert!(now - entry.last_used >= 100 * SECOND);
+                }
+                _ => {}
+            }
+        }
+        let to = state.round.as_ref().map_or(state.idle.len(), |round| round.place);
+        assert!(to <= from + 256, "it looked at those from {from} to {to}");
+        assert!(gone <= 256 && checked <= 1, "{gone} {checked}");
+        closed += gone;
+    }
+    assert_eq!(closed, 1_000);
+    let (earliest, latest) = (asked.iter().min().unwrap(), asked.iter().max().unwrap());
+    assert!(asked.len() >= 1_000, "{} checks", asked.len());
+    assert!(
+        *earliest >= 29 * SECOND && *latest <= 60 * SECOND,
+        "asked {earliest:?} to {latest:?} after the last proof"
+    );
 }
 
 #[test]
