@@ -43,6 +43,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
             (None, Need::WasReset) => state.passed(&mut entry, Stage::Reset, now, actions),
             (Some(CloseReason::Broken), _) => state.broke_in_use(&entry, now, actions),
             (Some(CloseReason::ResetFailed), _) => state.failed_reset(&entry, now, actions),
+            (Some(CloseReason::BeyondReset), _) => state.sound_return(&mut entry, now, actions),
             _ => {}
         }
         state.check_in(entry, used, need == Need::Reset, now, actions);
@@ -98,6 +99,10 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
         Ok(SessionState::Clean | SessionState::Slight) if !M::REMOTE && shared.hooks.on_open.is_none() => {
             reset_here(shared, entry);
             Need::WasReset
+        }
+        Ok(SessionState::BeyondReset) => {
+            entry.condemned = Some(CloseReason::BeyondReset);
+            Need::Nothing
         }
         Ok(_) => Need::Reset,
         Err(_) => {

@@ -167,8 +167,9 @@ fn reset<M: Manager>(mut held: Held<M>) {
     });
     let ended = outcome.ended;
     match shared.reset_ended(held.id, &outcome) {
-        Ok(()) => {
+        answered @ (Ok(()) | Err(CloseReason::BeyondReset)) => {
             let (shared, mut entry) = held.into_entry();
+            entry.condemned = answered.err();
             shared.with(ended, |state, actions| {
                 state.passed(&mut entry, Stage::Reset, ended, actions);
                 state.put(entry, ended, actions);

@@ -95,7 +95,10 @@ pub trait Manager: Send + Sync + 'static {
     /// What is known of the session, without a round trip.
     ///
     /// Called in the returning thread after a loan that touched the connection, with session policy
-    /// [`Tracked`](crate::SessionPolicy::Tracked). Anything but [`SessionState::Clean`] leads to a [`reset`](Self::reset).
+    /// [`Tracked`](crate::SessionPolicy::Tracked). [`SessionState::Clean`] leads to nothing,
+    /// [`BeyondReset`](SessionState::BeyondReset) to a goodbye, and anything else to a [`reset`](Self::reset).
+    ///
+    /// Whatever the policy, it is called after each reset. There only [`BeyondReset`](SessionState::BeyondReset) counts.
     ///
     /// Whatever the policy, it is also called in a worker before [`start_tracking`](Self::start_tracking), and in the caller's thread
     /// before [`Pool::transaction`](crate::Pool::transaction) begins. There only [`SessionState::InTransaction`] counts: such a session
@@ -109,7 +112,9 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// Called in a worker thread after a loan (in the returning thread for an engine in this process where `session` is
     /// [`Slight`](SessionState::Slight), or [`Clean`](SessionState::Clean) and reset all the same). `limit` ends at `reset_timeout`.
-    /// An error closes the connection. The default does nothing, which is right only for connections without a session.
+    /// An error closes the connection, as a failure of the server. What no reset undoes is no failure: then return `Ok`, and have
+    /// [`session`](Self::session) answer [`BeyondReset`](SessionState::BeyondReset). The default does nothing, which is right only for
+    /// connections without a session.
     fn reset(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error> {
         let _ = (conn, limit);
         Ok(())
@@ -167,6 +172,9 @@ pub enum SessionState {
     InTransaction,
     /// Something else was left behind, or nothing is known: a worker resets it.
     Unknown,
+    /// With a trace of the last holder that no reset undoes. The connection is closed in good order
+    /// ([`CloseReason::BeyondReset`](crate::CloseReason::BeyondReset)) and counts as sound: others are not suspected.
+    BeyondReset,
 }
 
 /// What an error means for the pool. See [`Manager::fault`].

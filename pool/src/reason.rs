@@ -26,6 +26,8 @@ pub enum CloseReason {
     Surplus,
     /// Its holder discarded it.
     Discarded,
+    /// Its holder left in the session what no reset undoes ([`SessionState::BeyondReset`](crate::SessionState::BeyondReset)).
+    BeyondReset,
     /// What its holder ran was [cancelled](crate::Canceller::cancel) at the server: a cancel that arrives late must hit nobody else.
     Cancelled,
     /// Its holder took it out of the pool. It lives on.
@@ -36,7 +38,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Broken,
         Self::CheckFailed,
         Self::ResetFailed,
@@ -47,6 +49,7 @@ impl CloseReason {
         Self::Evicted,
         Self::Surplus,
         Self::Discarded,
+        Self::BeyondReset,
         Self::Cancelled,
         Self::Detached,
         Self::PoolClosed,
@@ -65,6 +68,7 @@ impl CloseReason {
             Self::Evicted => "evicted",
             Self::Surplus => "surplus",
             Self::Discarded => "discarded",
+            Self::BeyondReset => "beyond_reset",
             Self::Cancelled => "cancelled",
             Self::Detached => "detached",
             Self::PoolClosed => "pool_closed",
@@ -80,6 +84,7 @@ impl CloseReason {
                 | Self::Evicted
                 | Self::Surplus
                 | Self::Discarded
+                | Self::BeyondReset
                 | Self::Cancelled
                 | Self::PoolClosed
         )

@@ -64,7 +64,7 @@ pub struct Stats {
     pub returned: u64,
     /// Returns that needed no reset.
     pub resets_skipped: u64,
-    /// Resets that succeeded.
+    /// Resets that ended without an error.
     pub resets_done: u64,
     /// Resets that failed.
     pub resets_failed: u64,

@@ -32,6 +32,8 @@ pub struct Connection {
     pub(crate) baseline: Baseline,
     /// How this very connection was opened: a cancel goes the same way.
     pub(crate) opts: Arc<Opts>,
+    /// A reset has found what it cannot undo.
+    pub(crate) beyond_reset: bool,
 }
 
 impl Connection {

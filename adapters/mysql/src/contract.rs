@@ -5,6 +5,7 @@
 use crate::abort::MySqlAbortHandle;
 use crate::connection::Connection;
 use crate::manager::MySqlManager;
+use crate::sql::Lasting;
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 
@@ -30,8 +31,14 @@ impl Manager for MySqlManager {
     /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself. The number in
     /// `LAST_INSERT_ID()` goes on to the next loan, whose first command clears it.
     fn session(&self, conn: &mut Connection) -> SessionState {
+        if conn.beyond_reset {
+            return SessionState::BeyondReset;
+        }
         if conn.health.in_transaction() || conn.tracker.has_begun() {
             return SessionState::InTransaction;
+        }
+        if conn.tracker.lasting() == Lasting::Yes {
+            return SessionState::BeyondReset;
         }
         if !conn.is_clean() {
             return SessionState::Unknown;
@@ -41,7 +48,8 @@ impl Manager for MySqlManager {
     }
 
     fn reset(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {
-        reset::reset(conn)
+        conn.beyond_reset = !reset::reset(conn)?;
+        Ok(())
     }
 
     fn start_tracking(&self, conn: &mut Connection) {

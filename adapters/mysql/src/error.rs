@@ -4,13 +4,13 @@ use mysql::{Error, ServerError};
 use std::io;
 
 /// The connection must be closed.
-pub(crate) fn lasting(why: &str) -> Error {
+pub(crate) fn unusable(why: &str) -> Error {
     Error::IoError(io::Error::other(format!("the connection cannot be used again: {why}")))
 }
 
 /// What came is not the answer to what was asked.
 pub(crate) fn slipped() -> Error {
-    lasting("the server's replies have slipped: this one belongs to an earlier command")
+    unusable("the server's replies have slipped: this one belongs to an earlier command")
 }
 
 /// The server's error, with the reason if it does not know the savepoint any more.

@@ -50,7 +50,8 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     let is_plain = opts.get_init().iter().all(|text| sql::effect(text) < Effect::Anything);
     let baseline = Baseline { connection_id: conn.connection_id(), is_plain, ..Baseline::default() };
     let (health, tracker) = (Health::default(), Tracker::default());
-    let mut conn = Connection { driver: conn, health, tracker, socket, baseline, opts: Arc::new(opts) };
+    let mut conn =
+        Connection { driver: conn, health, tracker, socket, baseline, opts: Arc::new(opts), beyond_reset: false };
     conn.init()?;
     let (letters, on_timeout, largest_packet) = questions::settings(&mut conn.driver)?;
     conn.baseline.largest_packet = conn.opts.get_max_allowed_packet().unwrap_or(largest_packet);

@@ -3,7 +3,7 @@
 //! Owns the questions. When they are asked, and what follows from the answers, is `connection.rs`, `open.rs` and `reset.rs`.
 
 use crate::baseline::Standing;
-use crate::error::{lasting, slipped};
+use crate::error::{slipped, unusable};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, MySqlError, Result, Row, from_row_opt};
 
@@ -35,7 +35,7 @@ pub(crate) fn settings(driver: &mut Conn) -> Result<(String, bool, usize)> {
     let Some(Ok((client, results, collation, on_timeout, largest_packet))) =
         answer?.map(from_row_opt::<(String, Option<String>, String, bool, usize)>)
     else {
-        return Err(lasting("the server does not tell its character sets"));
+        return Err(unusable("the server does not tell its character sets"));
     };
     let results = results.map_or("NULL".into(), |results| format!("'{results}'"));
     let letters = format!(

@@ -29,6 +29,8 @@ pub struct Connection {
     pub(crate) tokens: Arc<Tokens>,
     /// Somebody else lends the sessions, by the transaction.
     pub(crate) transaction_pooler: bool,
+    /// A reset has found what it cannot undo.
+    pub(crate) beyond_reset: bool,
 }
 
 impl Connection {

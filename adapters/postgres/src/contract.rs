@@ -30,11 +30,15 @@ impl Manager for PostgresManager {
     }
 
     fn session(&self, conn: &mut Connection) -> SessionState {
+        if conn.beyond_reset {
+            return SessionState::BeyondReset;
+        }
         conn.tap().map_or(SessionState::Unknown, |tap| tap.session(conn.transaction_pooler))
     }
 
     fn reset(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
-        reset::reset(conn, limit)
+        conn.beyond_reset = !reset::reset(conn, limit)?;
+        Ok(())
     }
 
     fn start_tracking(&self, conn: &mut Connection) {

@@ -32,9 +32,9 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// What the last holder did, and no reset undoes.
-pub(crate) fn lasting(what: &'static str) -> Error {
-    provoke(io::Error::other(what))
+/// The last holder has left a statement running, and the connection cannot wait for its end.
+pub(crate) fn left_running() -> Error {
+    provoke(io::Error::other("a statement was left running"))
 }
 
 /// "error communicating with the server", with `cause` as its source.

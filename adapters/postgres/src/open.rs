@@ -86,7 +86,15 @@ fn wrap(manager: &PostgresManager, client: Client, connector: Connector, tap: Op
     let usual = if manager.transaction_pooler { 0 } else { 100 };
     let statements = Statements::new(manager.statement_cache.unwrap_or(usual), manager.changes.clone());
     let tokens = Arc::default();
-    Connection { client, statements, tap, connector, tokens, transaction_pooler: manager.transaction_pooler }
+    Connection {
+        client,
+        statements,
+        tap,
+        connector,
+        tokens,
+        transaction_pooler: manager.transaction_pooler,
+        beyond_reset: false,
+    }
 }
 
 /// Looks up the names, and puts all addresses in: the driver then looks up nothing.

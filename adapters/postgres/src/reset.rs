@@ -4,16 +4,18 @@
 //! itself has prepared and goes on using, which breaks the connection for good.
 
 use crate::connection::Connection;
-use crate::error::lasting;
-use crate::sql::Effect;
 use cabrank::{Limit, SessionState};
 use postgres::error::SqlState;
 use postgres::{Error, SimpleQueryMessage};
 
-/// Undoes what the last holder did. An error means that it cannot be undone, and the connection must be closed.
-pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
-    if !conn.transaction_pooler && conn.tap().is_some_and(|tap| tap.tracker().effect() == Effect::Lasting) {
-        return Err(lasting("the last holder did what no reset undoes, such as dblink_connect or LOAD"));
+/// Undoes what the last holder did. `false`: something of it cannot be undone.
+pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error> {
+    if conn.tap().is_some_and(|tap| tap.tracker().is_lasting(conn.transaction_pooler)) {
+        return Ok(false);
+    }
+    // To cancel there is for the goodbye: a pooler may pass the cancel on to a session that is another's by then.
+    if conn.transaction_pooler && !conn.reads_rest()? {
+        return Ok(false);
     }
     conn.end_unread(limit)?;
     let session = conn.tap().map_or(SessionState::Unknown, |tap| tap.session(false));
@@ -33,37 +35,40 @@ pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
         tap.tracker().all_answered();
     }
     if conn.transaction_pooler {
-        return Ok(());
+        return Ok(true);
     }
 
-    deallocate(conn, &answer)?;
+    if !deallocate(conn, &answer)? {
+        return Ok(false);
+    }
     // What came for the last holder is not for the next. There is nothing left to wait for, so this waits for nothing.
     let mut notifications = conn.client.notifications();
     let mut waiting = notifications.iter();
     while postgres::fallible_iterator::FallibleIterator::next(&mut waiting)?.is_some() {}
-    Ok(())
+    Ok(true)
 }
 
 /// Frees the statements that SQL's own PREPARE has made, be it within a function: no command frees those and leaves the
-/// driver's. Those that the driver goes on using must all be there: not gone, and no other in their place.
-fn deallocate(conn: &mut Connection, answer: &[SimpleQueryMessage]) -> Result<(), Error> {
+/// driver's. Those that the driver goes on using must all be there: `false` if one is gone, or another in its place.
+fn deallocate(conn: &mut Connection, answer: &[SimpleQueryMessage]) -> Result<bool, Error> {
     let (mut frees, mut drivers) = (Vec::new(), 0);
     for message in answer {
         let SimpleQueryMessage::Row(row) = message else { continue };
         let Some(count) = row.try_get("cabrank_count").ok().flatten() else { continue };
         match row.get("cabrank_prepared") {
-            Some(name) if is_drivers(name) => {
-                return Err(lasting("the last holder gave a statement one of the driver's names"));
-            }
+            Some(name) if is_drivers(name) => return Ok(false),
             Some(name) => frees.push(format!("DEALLOCATE \"{}\"", name.replace('"', "\"\""))),
             None => drivers = count.parse().unwrap_or(0),
         }
     }
     let known = conn.tap().map_or(conn.statements.len(), |tap| tap.tracker().prepared());
     if drivers < known {
-        return Err(lasting("the last holder took away statements of the driver's"));
+        return Ok(false);
     }
-    if frees.is_empty() { Ok(()) } else { conn.client.batch_execute(&frees.join(";")) }
+    if !frees.is_empty() {
+        conn.client.batch_execute(&frees.join(";"))?;
+    }
+    Ok(true)
 }
 
 /// As the driver numbers its statements.

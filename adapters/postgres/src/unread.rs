@@ -3,7 +3,7 @@
 //! The driver reads all of it before anything else, be it a billion rows. So the server is told to give it up.
 
 use crate::connection::Connection;
-use crate::error::lasting;
+use crate::error::left_running;
 use crate::schema::SchemaChanges;
 use crate::tap::Tap;
 use cabrank::Limit;
@@ -14,11 +14,18 @@ use std::time::Duration;
 impl Connection {
     /// Waits for what is little, and has the server cancel what is more. Then there is little left to read.
     pub(crate) fn end_unread(&mut self, limit: &Limit) -> Result<(), Error> {
-        let Some(tap) = self.tap.clone().filter(|tap| tap.tracker().is_busy()) else { return Ok(()) };
+        if self.reads_rest()? {
+            return Ok(());
+        }
+        self.tap.clone().map_or(Ok(()), |tap| self.cancel_unread(&tap, limit))
+    }
+
+    /// Reads what is little. `false`: more is to come.
+    pub(crate) fn reads_rest(&mut self) -> Result<bool, Error> {
+        let Some(tap) = self.tap.clone().filter(|tap| tap.tracker().is_busy()) else { return Ok(true) };
         match self.client.is_valid(GRACE) {
             Err(error) if tap.is_over() => Err(error),
-            Err(_) => self.cancel_unread(&tap, limit),
-            Ok(()) => Ok(()),
+            answer => Ok(answer.is_ok()),
         }
     }
 
@@ -29,7 +36,7 @@ impl Connection {
         self.connector.cancel(&self.client.cancel_token(), side, limit.deadline())?;
         // The server has had the signal, so that what follows is safe from it. A pooler may have passed it on to a session that is
         // another's by now.
-        if self.transaction_pooler { Err(lasting("a statement was left running")) } else { Ok(()) }
+        if self.transaction_pooler { Err(left_running()) } else { Ok(()) }
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Connection {
     pub(crate) tokens: Tokens,
     /// The file and which file it was when it was opened; `None` for a memory database, which cannot go away.
     pub(crate) watched: Option<Watched>,
+    /// A reset has found what it cannot undo.
+    pub(crate) beyond_reset: bool,
 }
 
 impl Connection {

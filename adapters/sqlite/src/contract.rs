@@ -37,11 +37,16 @@ impl Manager for SqliteManager {
 
     /// Clears the number of the last row: it goes unnoticed, costs next to nothing, and would reach the next holder.
     fn session(&self, conn: &mut Connection) -> SessionState {
+        if conn.beyond_reset {
+            return SessionState::BeyondReset;
+        }
         if !conn.driver.is_autocommit() {
             return SessionState::InTransaction;
         }
         let traces = conn.tracker.traces();
-        if !conn.tracker.is_whole() || !conn.is_at_rest() || !traces.is_small() || !conn.is_readable() {
+        if traces.has(Trace::LASTING) {
+            SessionState::BeyondReset
+        } else if !conn.tracker.is_whole() || !conn.is_at_rest() || !traces.is_small() || !conn.is_readable() {
             SessionState::Unknown
         } else if traces == Trace::NONE {
             conn.forget_last_row();
@@ -54,7 +59,7 @@ impl Manager for SqliteManager {
     fn reset(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
         let interrupt = conn.driver.get_interrupt_handle();
         limit.on_abort(move || interrupt.interrupt());
-        reset::reset(conn, self.authorizer.as_ref())?;
+        conn.beyond_reset = !reset::reset(conn, self.authorizer.as_ref())?;
         // A copy of another database may have made it unreadable.
         if let Source::Memory(memory) = &self.source {
             memory.hold()?;

@@ -11,8 +11,3 @@ pub(crate) fn failure(code: i32, message: String) -> Error {
 pub(crate) fn moved(what: String) -> Error {
     failure(ffi::SQLITE_READONLY_DBMOVED, what)
 }
-
-/// The connection must be closed.
-pub(crate) fn lasting(why: &str) -> Error {
-    failure(ffi::SQLITE_MISUSE, format!("the connection cannot be reset: {why}"))
-}

@@ -59,7 +59,7 @@ pub(crate) fn open(manager: &SqliteManager, limit: Option<&Limit>) -> Result<Con
     if let Some(watched) = &watched {
         watched.check().map_err(moved)?;
     }
-    Ok(Connection { driver: conn, tracker, baseline, tokens: Tokens::default(), watched })
+    Ok(Connection { driver: conn, tracker, baseline, tokens: Tokens::default(), watched, beyond_reset: false })
 }
 
 /// Makes all settings. Our defaults come before `with_init`, or look at what it chose; what the manager was asked for by name

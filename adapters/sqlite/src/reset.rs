@@ -4,57 +4,54 @@
 
 use crate::baseline::{Baseline, drop_temporary};
 use crate::connection::Connection;
-use crate::error::lasting;
 use crate::hooks::Authorizer;
 use crate::tracker::Tracker;
 use crate::watch::Trace;
 use rusqlite::TransactionBehavior;
 
-/// Undoes what the last holder did. An error means that it cannot be undone, and the connection must be closed.
-pub(crate) fn reset(conn: &mut Connection, authorizer: Option<&Authorizer>) -> rusqlite::Result<()> {
+/// Undoes what the last holder did. `false`: something of it cannot be undone.
+pub(crate) fn reset(conn: &mut Connection, authorizer: Option<&Authorizer>) -> rusqlite::Result<bool> {
     // Neither ROLLBACK nor close gets rid of what was leaked while it ran; it keeps its snapshot or its lock for good.
     if !conn.is_at_rest() {
-        return Err(lasting("a statement, a blob or a backup was leaked while it ran"));
+        return Ok(false);
     }
 
     // The holder's hooks go first: they could forbid or undo all that follows, and must not see it.
     let mut traces = conn.tracker.traces();
     let whole = conn.tracker.is_whole();
+    // Those of `with_init` cannot be set again.
     if conn.tracker.has_adopted() && (!whole || traces.has(Trace::HOOK)) {
-        return Err(lasting("the last holder replaced a hook, where with_init had set some"));
+        return Ok(false);
     }
     if !whole {
         conn.tracker = Tracker::install(&conn.driver, authorizer)?;
         traces = traces | Trace::ANYTHING;
     }
     let Connection { driver, tracker, baseline, .. } = conn;
-    tracker.unwatched(|| undo(driver, baseline, traces))?;
+    if !tracker.unwatched(|| undo(driver, baseline, traces))? {
+        return Ok(false);
+    }
     tracker.forget();
     conn.forget_last_row();
-    Ok(())
+    Ok(true)
 }
 
-fn undo(driver: &mut rusqlite::Connection, baseline: &Baseline, traces: Trace) -> rusqlite::Result<()> {
+fn undo(driver: &mut rusqlite::Connection, baseline: &Baseline, traces: Trace) -> rusqlite::Result<bool> {
     baseline.restore_driver_settings(driver)?;
     driver.set_transaction_behavior(TransactionBehavior::Deferred);
     if !baseline.restore_busy_timeout(driver, traces)? {
-        return Err(lasting(
-            "the last holder changed how to wait for locks, where with_init set a busy handler or none",
-        ));
+        return Ok(false);
     }
 
     if !driver.is_autocommit() {
         driver.execute_batch("ROLLBACK")?;
     }
     if !baseline.restore_checkpoints(driver, traces)? {
-        return Err(lasting("the last holder changed the checkpoints, where with_init set a WAL hook or none"));
+        return Ok(false);
     }
 
-    if traces.has(Trace::LASTING) {
-        return Err(lasting("the last holder used a PRAGMA or an extension that nothing undoes"));
-    }
-    if traces.has(Trace::JOURNAL) && !baseline.has_journal_mode_of(driver)? {
-        return Err(lasting("the last holder changed the journal mode"));
+    if traces.has(Trace::LASTING) || traces.has(Trace::JOURNAL) && !baseline.has_journal_mode_of(driver)? {
+        return Ok(false);
     }
     if traces.has(!Trace::SETTING) {
         // A kept statement that runs again is not prepared again, and so not seen. (Most are, because what undoes them
@@ -65,8 +62,9 @@ fn undo(driver: &mut rusqlite::Connection, baseline: &Baseline, traces: Trace) -
         drop_temporary(driver)?;
     }
     if traces.has(Trace::ATTACHED) && !baseline.restore_databases(driver)? {
-        return Err(lasting("the last holder detached or replaced a database"));
+        return Ok(false);
     }
     let pragmas = if traces.has(Trace::TEMPORARY) { Trace::ANYTHING } else { traces };
-    baseline.restore_pragmas(driver, pragmas)
+    baseline.restore_pragmas(driver, pragmas)?;
+    Ok(true)
 }

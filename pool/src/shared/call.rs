@@ -125,12 +125,12 @@ impl<T> CallOutcome<T> {
     }
 }
 
-impl<E: Error + Send + Sync + 'static> CallOutcome<Result<(), Cause<E>>> {
-    /// What the call's end means for the connection: go on, or close it for this reason.
-    pub(crate) fn verdict(&self, failed: CloseReason) -> Result<(), CloseReason> {
+impl<T, E: Error + Send + Sync + 'static> CallOutcome<Result<T, Cause<E>>> {
+    /// What the call's end means for the connection: go on with the answer, or close it for this reason.
+    pub(crate) fn verdict(&self, failed: CloseReason) -> Result<&T, CloseReason> {
         match &self.answer {
             _ if self.over => Err(CloseReason::Overran),
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(Cause::Panicked(_))) | Err(_) => Err(CloseReason::Panicked),
             Ok(Err(_)) => Err(failed),
         }
@@ -140,9 +140,9 @@ impl<E: Error + Send + Sync + 'static> CallOutcome<Result<(), Cause<E>>> {
     pub(crate) fn with_error(&self, report: impl FnOnce(Option<&(dyn Error + 'static)>)) {
         match &self.answer {
             Ok(Err(cause)) => report(Some(cause.as_error())),
-            Ok(Ok(())) if self.over => report(Some(&Cause::<E>::other("took too long"))),
+            Ok(Ok(_)) if self.over => report(Some(&Cause::<E>::other("took too long"))),
             Err(panic) => report(Some(&Cause::<E>::panicked("panicked", panic))),
-            Ok(Ok(())) => report(None),
+            Ok(Ok(_)) => report(None),
         }
     }
 }

@@ -28,6 +28,14 @@ impl SetUp<'_> {
     }
 }
 
+/// What has become of a session by a reset that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    Done,
+    /// Something was left that no reset undoes.
+    Impossible,
+}
+
 impl<M: Manager> Shared<M> {
     /// Sets up a session: after opening, and again after each reset. One that is left in a transaction is refused: its holders would
     /// take for done what is rolled back in the end.
@@ -46,23 +54,30 @@ impl<M: Manager> Shared<M> {
         Ok(())
     }
 
-    /// Makes a session as good as new, and sets it up again.
-    pub(crate) fn reset(&self, conn: &mut M::Connection, limit: &Limit) -> Result<(), Cause<M::Error>> {
+    /// Makes a session as good as new, and sets it up again, if it can be.
+    pub(crate) fn reset(&self, conn: &mut M::Connection, limit: &Limit) -> Result<Renewal, Cause<M::Error>> {
         self.manager.reset(conn, limit).map_err(|error| Cause::Driver(Arc::new(error)))?;
-        self.set_up(conn, &SetUp { limit, is_first: false })
+        if self.manager.session(conn) == SessionState::BeyondReset {
+            return Ok(Renewal::Impossible);
+        }
+        self.set_up(conn, &SetUp { limit, is_first: false })?;
+        Ok(Renewal::Done)
     }
 
     /// Counts and reports a reset that has ended. What does that mean for the connection?
     pub(crate) fn reset_ended(
         self: &Arc<Self>,
         id: u64,
-        outcome: &CallOutcome<Result<(), Cause<M::Error>>>,
+        outcome: &CallOutcome<Result<Renewal, Cause<M::Error>>>,
     ) -> Result<(), CloseReason> {
         let verdict = outcome.verdict(CloseReason::ResetFailed);
         self.with(outcome.ended, |state, _| state.reset_ended(verdict.is_ok()));
         outcome.with_error(|error| {
             self.emit(|events| events.reset(&CallEnded { pool: &self.config.name, id, took: outcome.took, error }));
         });
-        verdict
+        match verdict? {
+            Renewal::Done => Ok(()),
+            Renewal::Impossible => Err(CloseReason::BeyondReset),
+        }
     }
 }

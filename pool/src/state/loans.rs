@@ -159,11 +159,7 @@ impl<C, E> State<C, E> {
         self.counters.returned += 1;
         self.counters.use_time.record(used);
         if entry.condemned.is_none() {
-            if entry.was_touched {
-                self.answered_at = Some(now);
-            }
-            let stage = stage_of_loan(&entry);
-            self.passed(&mut entry, stage, now, actions);
+            self.sound_return(&mut entry, now, actions);
         }
         if self.slots.get(entry.slot_id).comes_back() {
             entry.condemned.get_or_insert(CloseReason::Overran);
@@ -179,6 +175,15 @@ impl<C, E> State<C, E> {
                 actions.push(Action::Reset(entry));
             }
         }
+    }
+
+    /// A connection has come back sound, whatever its session is like.
+    #[inline]
+    pub(crate) fn sound_return(&mut self, entry: &mut Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        if entry.was_touched {
+            self.answered_at = Some(now);
+        }
+        self.passed(entry, stage_of_loan(entry), now, actions);
     }
 
     pub(crate) fn reset_skipped(&mut self) {

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod beyond_reset;
 mod cancelling;
 mod classify;
 mod close;

@@ -61,15 +61,16 @@ fn no_slot_is_lost_however_a_hook_ends_alone_or_with_another() {
 
 #[test]
 fn no_slot_is_lost_whatever_is_known_of_the_session() {
+    use SessionState::{BeyondReset, Clean, InTransaction, Slight, Unknown};
     let mut trials = Vec::new();
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
-        for session in [SessionState::Clean, SessionState::Slight, SessionState::InTransaction, SessionState::Unknown] {
+        for session in [Clean, Slight, InTransaction, Unknown, BeyondReset] {
             for (end, other_end) in pairs(&ENDS, &ENDS) {
                 trials.push(Trial { policy, session, ..Trial::new([(Call::Reset, end), (Call::Close, other_end)]) });
             }
         }
     }
-    assert_eq!(run_all(trials, SHORT_RUN), 12 * 25);
+    assert_eq!(run_all(trials, SHORT_RUN), 15 * 25);
 }
 
 /// One pool's troubles.

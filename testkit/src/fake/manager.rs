@@ -40,6 +40,7 @@ impl<const REMOTE: bool> Manager for FakeManager<REMOTE> {
             session: SessionState::Clean,
             set_ups: 0,
             leftovers: false,
+            beyond_reset: false,
         })
     }
 
@@ -60,7 +61,10 @@ impl<const REMOTE: bool> Manager for FakeManager<REMOTE> {
 
     fn reset(&self, conn: &mut FakeConnection, _: &Limit) -> Result<(), FakeError> {
         self.world.on_session(Call::Reset, conn.id)?;
-        (conn.session, conn.leftovers) = (SessionState::Clean, false);
+        (conn.session, conn.leftovers) = match conn.beyond_reset {
+            true => (SessionState::BeyondReset, true),
+            false => (SessionState::Clean, false),
+        };
         Ok(())
     }
 
@@ -114,6 +118,8 @@ pub struct FakeConnection {
     pub set_ups: u32,
     /// Did a holder leave something behind in the session that no reset has removed?
     pub leftovers: bool,
+    /// Can no reset remove it?
+    beyond_reset: bool,
 }
 
 impl FakeConnection {
@@ -134,6 +140,16 @@ impl FakeConnection {
     /// Leaves something behind that the driver sees, and that is small.
     pub fn litter_slightly(&mut self) {
         (self.session, self.leftovers) = (SessionState::Slight, true);
+    }
+
+    /// Leaves something behind that no reset removes, and that the driver sees.
+    pub fn litter_for_good(&mut self) {
+        (self.session, self.leftovers, self.beyond_reset) = (SessionState::BeyondReset, true, true);
+    }
+
+    /// Leaves something behind that no reset removes, and that only the reset finds.
+    pub fn litter_for_good_unseen(&mut self) {
+        (self.session, self.leftovers, self.beyond_reset) = (SessionState::Unknown, true, true);
     }
 
     /// It is about to leave the pool for good: the server counts it no longer.

@@ -13,8 +13,7 @@ pub(crate) enum Lasting {
     No,
     /// The text runs something that it does not show, or is too long to be looked at.
     Hidden,
-    /// What the holder did, in words.
-    Yes(&'static str),
+    Yes,
 }
 
 pub(crate) fn lasting(text: &str) -> Lasting {
@@ -35,23 +34,24 @@ fn of_word(text: &[u8]) -> Lasting {
         // A comment that may be executed can hold the second word.
         skip_blanks(rest).is_none_or(|rest| word(rest).0.eq_ignore_ascii_case(second.as_bytes()))
     };
-    let row = ROWS.iter().find(|(known, second, _)| is(known) && (second.is_empty() || second.iter().any(follows)));
-    match row {
-        Some((_, _, deed)) => Lasting::Yes(deed),
-        None if HIDING.iter().any(is) => Lasting::Hidden,
-        None => Lasting::No,
+    if ROWS.iter().any(|(known, second)| is(known) && (second.is_empty() || second.iter().any(follows))) {
+        Lasting::Yes
+    } else if HIDING.iter().any(is) {
+        Lasting::Hidden
+    } else {
+        Lasting::No
     }
 }
 
-/// A word, those of which one follows it (none: whatever follows), and what its holder did.
-const ROWS: &[(&str, &[&str], &str)] = &[
+/// A word, those of which one follows it (none: whatever follows).
+const ROWS: &[(&str, &[&str])] = &[
     // MySQL: the reset leaves the thread in it.
-    ("resource", &["group"], "put it into a resource group"),
+    ("resource", &["group"]),
     // After XA PREPARE, MariaDB's reset leaves the session tied to the branch: its tables give error 1031, and a consistent
     // snapshot ends the server. MySQL, where `xa_detach_on_prepare` is off, answers each statement with 1399.
-    ("xa", &["start", "begin", "end", "prepare", "commit", "rollback", "recover"], "used XA"),
+    ("xa", &["start", "begin", "end", "prepare", "commit", "rollback", "recover"]),
     // MariaDB: the profiles stay, with the texts of the statements in them.
-    ("profiling", &[], "turned profiling on"),
+    ("profiling", &[]),
 ];
 
 /// What runs a procedure, or a text from elsewhere.
@@ -63,21 +63,21 @@ mod tests {
 
     #[test]
     fn what_no_reset_undoes_is_found_in_a_text() {
-        for (text, deed) in [
-            ("SET RESOURCE GROUP batch", "put it into a resource group"),
-            ("/* a */ set resource\n/* b */group batch", "put it into a resource group"),
-            ("/*!80000 SET RESOURCE GROUP a */", "put it into a resource group"),
-            ("XA START 'a'", "used XA"),
-            ("xa\tbegin 'a'", "used XA"),
-            ("SELECT 1; XA /* b */ END 'a'", "used XA"),
-            ("/*M!100000 XA PREPARE 'a' */", "used XA"),
-            ("XA/*! PREPARE 'a' */", "used XA"),
-            ("BEGIN NOT ATOMIC XA COMMIT 'a' ONE PHASE; END", "used XA"),
-            ("PREPARE a FROM 'XA ROLLBACK ''a'''", "used XA"),
-            ("CALL a(); XA RECOVER", "used XA"),
-            ("SET @@SESSION.profiling = 1", "turned profiling on"),
+        for text in [
+            "SET RESOURCE GROUP batch",
+            "/* a */ set resource\n/* b */group batch",
+            "/*!80000 SET RESOURCE GROUP a */",
+            "XA START 'a'",
+            "xa\tbegin 'a'",
+            "SELECT 1; XA /* b */ END 'a'",
+            "/*M!100000 XA PREPARE 'a' */",
+            "XA/*! PREPARE 'a' */",
+            "BEGIN NOT ATOMIC XA COMMIT 'a' ONE PHASE; END",
+            "PREPARE a FROM 'XA ROLLBACK ''a'''",
+            "CALL a(); XA RECOVER",
+            "SET @@SESSION.profiling = 1",
         ] {
-            assert_eq!(lasting(text), Lasting::Yes(deed), "{text}");
+            assert_eq!(lasting(text), Lasting::Yes, "{text}");
         }
     }
 

@@ -5,7 +5,8 @@ use cabrank_mysql::cabrank::CloseReason;
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{Row, TxOpts};
 use cabrank_mysql::{Connection, mysql};
-use cabrank_testing::eventually;
+use cabrank_testing::{Recorder, eventually};
+use std::time::Duration;
 
 /// Begins a branch of this name, writes, and leaves it prepared.
 type Prepare = fn(&mut Connection, &str) -> mysql::Result<()>;
@@ -56,7 +57,7 @@ fn a_prepared_branch_costs_the_connection(server: &Server) {
     }
     // MySQL's session has nothing to do with the branch any more, so that what nobody saw does no harm.
     let replaced = if is_mariadb { 7 } else { 3 };
-    assert_eq!(pool.stats().closed.by(CloseReason::ResetFailed), replaced);
+    assert_eq!(pool.stats().closed.by(CloseReason::BeyondReset), replaced);
 }
 
 /// The whole life of a branch within a loan, and a look at others' branches.
@@ -75,6 +76,36 @@ fn a_connection_that_used_xa_is_replaced(server: &Server) {
         let mut conn = pool.get().unwrap();
         conn.query_drop("START TRANSACTION; UPDATE account SET money = 0; COMMIT").expect("no branch is in the way");
         assert_eq!(pool.stats().opened, loans as u64 + 2, "{text}");
+    }
+}
+
+/// As in applications that use XA in each loan. To the pool the server is as well as before: a single pause would last longer than
+/// anybody waits.
+fn a_holder_who_uses_xa_each_time_is_served(server: &Server) {
+    let branch = &server.database;
+    server.run(format!("CREATE PROCEDURE {branch}.begins() XA START '{branch}: hidden'"));
+    for text in [
+        &*format!("XA START '{branch}'; XA END '{branch}'; XA COMMIT '{branch}' ONE PHASE"),
+        &format!("XA START '{branch}'"),
+        "CALL begins()",
+        "SET profiling = 1; BEGIN",
+    ] {
+        let recorder = Recorder::new();
+        let pause = Duration::from_secs(600);
+        let settings = server.builder(1).backoff(pause, pause).event_handler(recorder.clone());
+        let pool = settings.build(server.manager()).expect("a pool");
+        for _ in 0..50 {
+            pool.get().unwrap_or_else(|error| panic!("{text}: {error}")).query_drop(text).expect(text);
+        }
+        eventually("all have said goodbye", || recorder.count("closed") == 50);
+        let stats = pool.stats();
+        assert_eq!(
+            (stats.closed.by(CloseReason::BeyondReset), stats.resets_failed, stats.open_failures),
+            (50, 0, 0),
+            "{text}"
+        );
+        let failed = |line: &&String| line.starts_with("reset") && !line.ends_with(": ok");
+        assert_eq!(recorder.events().iter().find(failed), None, "{text}");
     }
 }
 
@@ -110,6 +141,7 @@ cabrank_testing::tests! {
     on_each_server:
         a_prepared_branch_costs_the_connection,
         a_connection_that_used_xa_is_replaced,
+        a_holder_who_uses_xa_each_time_is_served,
         what_is_hidden_and_does_not_last_costs_no_connection,
         profiles_are_not_shown_to_the_next_holder,
 }

@@ -271,7 +271,7 @@ fn another_user_does_not_come_back(server: &Server) {
     let after: Option<String> = pool.get().unwrap().query_first("SELECT CURRENT_USER()").unwrap();
     server.run(format!("DROP USER '{user}'@'%'"));
     assert_eq!(after, before);
-    assert_eq!(pool.stats().closed.by(CloseReason::ResetFailed), 1);
+    assert_eq!(pool.stats().closed.by(CloseReason::BeyondReset), 1);
 }
 
 fn a_loan_that_touches_nothing_costs_no_reset(server: &Server) {

@@ -41,6 +41,8 @@ pub(crate) struct Tracker {
     status: u8,
     /// What has been done to the session since it was taken for clean.
     effect: Effect,
+    /// The server has forgotten statements that the driver goes on using.
+    forgotten: bool,
     prepared: Prepared,
     pid: Option<i32>,
     end: Option<End>,
@@ -53,8 +55,6 @@ pub(crate) enum End {
     Fatal([u8; 5]),
     /// A COPY that the driver did not begin, and cannot end.
     StrayCopy,
-    /// The server has forgotten statements that the driver goes on using.
-    Forgotten,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,7 @@ impl Tracker {
             garbled: false,
             status: 0,
             effect: Effect::None,
+            forgotten: false,
             prepared: Prepared::default(),
             pid: None,
             end: None,
@@ -132,8 +133,9 @@ impl Tracker {
             return SessionState::Unknown;
         }
         match self.status {
-            b'I' if transaction_only || self.effect < Effect::Session => SessionState::Clean,
             b'T' | b'E' => SessionState::InTransaction,
+            _ if self.is_lasting(transaction_only) => SessionState::BeyondReset,
+            b'I' if transaction_only || self.effect < Effect::Session => SessionState::Clean,
             _ => SessionState::Unknown,
         }
     }
@@ -162,9 +164,9 @@ impl Tracker {
         self.effect
     }
 
-    /// The driver's statements are not what they were.
-    pub(crate) fn forgotten(&mut self) {
-        self.end = self.end.or(Some(End::Forgotten));
+    /// Has something been done to the session that no reset undoes? With `transaction_only` another has the session next.
+    pub(crate) fn is_lasting(&self, transaction_only: bool) -> bool {
+        self.forgotten || !transaction_only && self.effect == Effect::Lasting
     }
 
     /// Has a statement turned out stale since this was last asked?
@@ -258,7 +260,7 @@ impl Tracker {
                     self.does(Effect::Lasting);
                 }
                 if tag == b"DISCARD ALL" || tag == b"DEALLOCATE ALL" {
-                    self.forgotten();
+                    self.forgotten = true;
                 }
             }
             Answer::CopyIn => {
@@ -286,7 +288,7 @@ impl Tracker {
         self.over = true;
         // No such prepared statement: one of the driver's, for all that is known.
         if code == b"26000" {
-            self.forgotten();
+            self.forgotten = true;
         }
         let run = self.waiting.front() == Some(&Pending::Run) && !self.bound;
         self.stale |= code == b"26000" || run && is_of_schema(code);

@@ -3,7 +3,7 @@
 use super::{End, Tracker};
 use crate::sql::Effect;
 use cabrank::SessionState;
-use cabrank::SessionState::{Clean, InTransaction, Unknown};
+use cabrank::SessionState::{BeyondReset, Clean, InTransaction, Unknown};
 
 /// One end of a conversation, and what the tracker made of it.
 struct Talk(Tracker);
@@ -158,15 +158,15 @@ fn a_setting_for_the_transaction_ends_with_it() {
 }
 
 #[test]
-fn statements_that_the_server_has_forgotten_end_the_connection() {
+fn statements_that_the_server_has_forgotten_cost_the_connection() {
     for tag in ["DEALLOCATE ALL", "DISCARD ALL"] {
         let mut talk = Talk::new();
         talk.wrote(b'Q', b"DO\0").done(tag);
-        assert_eq!(talk.0.end(), Some(End::Forgotten), "{tag}");
+        assert_eq!((talk.session(), talk.0.session(true)), (BeyondReset, BeyondReset), "{tag}");
     }
     let mut talk = Talk::new();
     talk.prepare("s1", "SELECT 1").execute("s1").read(b'E', b"SERROR\0VERROR\0C26000\0\0").read(b'Z', b"I");
-    assert_eq!(talk.0.end(), Some(End::Forgotten));
+    assert_eq!((talk.session(), talk.0.end()), (BeyondReset, None));
 }
 
 #[test]

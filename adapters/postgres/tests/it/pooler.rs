@@ -1,10 +1,13 @@
 //! Behind a pooler that lends its sessions by the transaction: `CABRANK_PGBOUNCER_URL`.
 
 use crate::fixture::{behind_pgbouncer, builder};
+use cabrank_postgres::cabrank::CloseReason;
 use cabrank_postgres::postgres::{Config, Error, NoTls};
 use cabrank_postgres::{Connection, PostgresManager};
+use cabrank_testing::eventually;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 /// What of the driver works there is printed, for the table in the README: some of it depends on the pooler's version.
 fn behind_a_transaction_pooler_only_the_transaction_is_ended(config: Config) {
@@ -66,7 +69,23 @@ fn behind_a_transaction_pooler_only_the_transaction_is_ended(config: Config) {
     }
 }
 
+/// There a cancel may meet another's statement, so that the connection is not used again. To the pool the server is as well as before: a
+/// single pause would last longer than anybody waits.
+fn what_is_left_running_costs_the_connection_and_no_doubt(config: Config) {
+    let manager = PostgresManager::new(config, NoTls).transaction_pooler(true);
+    let pause = Duration::from_secs(600);
+    let pool = builder().max_size(1).backoff(pause, pause).build(manager).expect("a pool");
+    for _ in 0..20 {
+        let mut conn = pool.get().expect("a connection");
+        let none: [(i32, cabrank_postgres::postgres::types::Type); 0] = [];
+        drop(conn.query_typed_raw("SELECT pg_sleep(100000)", none).expect("rows"));
+    }
+    eventually("all are closed", || pool.stats().closed.by(CloseReason::BeyondReset) == 20);
+    assert_eq!((pool.stats().resets_failed, pool.stats().open_failures), (0, 0));
+}
+
 cabrank_testing::tests! {
     behind_pgbouncer:
+        what_is_left_running_costs_the_connection_and_no_doubt,
         behind_a_transaction_pooler_only_the_transaction_is_ended,
 }

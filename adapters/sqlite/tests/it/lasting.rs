@@ -1,14 +1,14 @@
 //! What a reset cannot undo, and what no statement shows: the next holder meets none of it.
 
 use crate::fixture::{Database, create_account, money, session_of, setting};
-use cabrank_sqlite::cabrank::{Manager, SessionState};
+use cabrank_sqlite::cabrank::{CloseReason, Manager, SessionState};
 use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::backup::Backup;
 use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::limits::Limit;
 use cabrank_sqlite::{Connection, Pool, PooledConnection, SqliteManager};
-use cabrank_testing::assert_no_leaks;
 use cabrank_testing::harness::alone;
+use cabrank_testing::{Recorder, assert_no_leaks, eventually};
 use std::time::Duration;
 
 /// The image of a database of another tenant's, whose account holds 666.
@@ -117,6 +117,44 @@ fn a_leaked_blob_or_backup_costs_its_connection() {
     }
 }
 
+/// As in applications that do so in each loan. To the pool the file is as well as before: a single pause would last longer than anybody
+/// waits.
+fn a_holder_who_leaves_such_things_each_time_is_served() {
+    let image = image();
+    let soils: [&dyn Fn(&mut Connection); 4] = [
+        &|conn| conn.deserialize_bytes("main", image).unwrap(),
+        &|conn| conn.execute_batch("PRAGMA secure_delete = 1").unwrap(),
+        &|conn| conn.execute_batch("PRAGMA secure_delete = 1; BEGIN").unwrap(),
+        &|conn| {
+            let mut statement = conn.prepare("SELECT 1 UNION SELECT 2").unwrap();
+            let mut rows = statement.query([]).unwrap();
+            rows.next().unwrap().unwrap();
+            std::mem::forget(rows);
+            std::mem::forget(statement);
+        },
+    ];
+    for (number, soil) in soils.iter().enumerate() {
+        let (database, recorder) = (Database::new(), Recorder::new());
+        let pause = Duration::from_secs(600);
+        let settings = Pool::builder().max_size(1).backoff(pause, pause).event_handler(recorder.clone());
+        let pool = settings.build(database.manager()).unwrap();
+        for _ in 0..50 {
+            let mut conn = pool.get().unwrap_or_else(|error| panic!("{number}: {error}"));
+            assert_eq!(money(&conn), 0, "{number}");
+            soil(&mut conn);
+        }
+        eventually("all have said goodbye", || recorder.count("closed") == 50);
+        let stats = pool.stats();
+        assert_eq!(
+            (stats.closed.by(CloseReason::BeyondReset), stats.resets_failed, stats.open_failures),
+            (50, 0, 0),
+            "{number}"
+        );
+        let failed = |line: &&String| line.starts_with("reset") && !line.ends_with(": ok");
+        assert_eq!(recorder.events().iter().find(failed), None, "{number}");
+    }
+}
+
 fn each_switch_and_limit_of_the_driver_is_as_it_was() {
     let configs = [
         DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
@@ -195,6 +233,7 @@ cabrank_testing::tests! {
         a_database_that_a_holder_loads_in_place_of_an_attached_one_goes_too,
         memory_that_was_loaded_from_a_file_in_wal_mode_can_be_used,
         a_leaked_blob_or_backup_costs_its_connection,
+        a_holder_who_leaves_such_things_each_time_is_served,
         each_switch_and_limit_of_the_driver_is_as_it_was,
         the_number_of_the_last_row_does_not_reach_the_next_holder_and_costs_no_reset,
         what_holds_for_the_whole_process_is_refused_in_a_loan_and_not_in_init,
