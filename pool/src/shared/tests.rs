@@ -247,6 +247,42 @@ fn where_goodbyes_hang_on_all_threads_there_are_one_of_these_makes_room() {
 }
 
 #[test]
+fn where_goodbyes_hang_on_all_threads_there_are_one_of_these_gives_its_thread_to_an_opening_or_a_check() {
+    for case in ["all are evicted", "the pool was shrunk", "an idle one must be checked"] {
+        let (set, book) = (set(), Arc::new(Book::default()));
+        let settings =
+            Pool::builder().max_size(5).acquire_timeout(LONG).close_timeout(LONG).check_after(Duration::ZERO);
+        let pool = settings.build_on(&set, Fake(Arc::clone(&book))).unwrap();
+        let mut held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
+        let kept = held.pop().unwrap();
+        drop(held);
+        book.is_silent.store(true, SeqCst);
+        set.dismiss_workers();
+        // There is one thread, and no other can be had.
+        pool.shared().workers.submit(Job::Tell(Arc::clone(pool.shared()), Vec::new()));
+        set.fill(true);
+        if case == "all are evicted" {
+            pool.evict_all();
+        } else {
+            pool.resize(1, 0).unwrap();
+            pool.resize(5, 0).unwrap();
+        }
+        eventually("a goodbye hangs, and slots are free", || book.goodbyes.load(SeqCst) == 1);
+        let kept = Some(kept).filter(|_| case != "an idle one must be checked");
+        let began = sync::now();
+        drop(pool.get().unwrap());
+        assert!(began.elapsed() < LONG / 2, "{case}: {:?}", began.elapsed());
+        set.fill(false);
+        drop(kept);
+        pool.close();
+        eventually("all are gone, one aborted after the other", || {
+            pool.shared().with(sync::now(), |state, actions| state.abort_calls(actions));
+            book.open.load(SeqCst) == 0
+        });
+    }
+}
+
+#[test]
 fn the_timer_leaves_the_end_of_a_pool_and_what_is_the_users_to_a_worker() {
     struct Listens(Arc<AtomicBool>);
     impl EventHandler for Listens {

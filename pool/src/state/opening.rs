@@ -83,6 +83,17 @@ impl<C, E> State<C, E> {
         }
     }
 
+    /// Calls for those who wait that have no thread after a while may not get one, for there may be no more: as many late goodbyes give
+    /// theirs, though no slot is wanted.
+    pub(super) fn make_threads_free(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
+        let tally = self.promises.tally();
+        let lacking = tally.threadless.min(waiting).saturating_sub(tally.closings_aborting);
+        let goodbyes: Vec<SlotId> = self.promises.late_closings().take(lacking).collect();
+        for slot in goodbyes {
+            self.abort(slot, now, actions);
+        }
+    }
+
     /// Has late goodbyes that have not begun be over, up to this many. Each needs a thread for it, and there may be none: so those under
     /// way are aborted first, and as many of them later as if nothing had been hastened.
     pub(super) fn hasten(&mut self, most: usize, actions: &mut Actions<C, E>) {

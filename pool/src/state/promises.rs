@@ -34,6 +34,10 @@ pub(super) struct Promise {
     lost: bool,
     /// It has a thread.
     begun: bool,
+    /// When a goodbye gives its thread for it, if it has none until then.
+    thread_at: Option<Instant>,
+    /// That moment has come.
+    threadless: bool,
     /// It is being aborted: then its slot will serve the waiter.
     pub(super) aborting: bool,
     /// It has no thread, and is to be over as soon as it has one. Nobody relies on that: there may be none.
@@ -68,10 +72,13 @@ pub(super) struct Tally {
     pub(super) asked: usize,
     pub(super) openings: usize,
     pub(super) openings_late: usize,
+    pub(super) closings: usize,
     pub(super) closings_aborting: usize,
     /// Calls of any kind that are being aborted.
     pub(super) aborting: usize,
     pub(super) hastened: usize,
+    /// Calls for which a goodbye is to give its thread.
+    pub(super) threadless: usize,
 }
 
 /// The process stood still: by how much the alarm was late, and until when nothing falls due.
@@ -98,7 +105,10 @@ impl Promises {
     /// A call is ordered for `slot`.
     pub(super) fn make(&mut self, slot: SlotId, kind: PromiseKind, now: Instant, spans: Spans) {
         let _ = self.remove(slot);
-        self.insert(slot, Promise::new(kind, now, spans));
+        // Only goodbyes hold threads for long without anybody who waits for them.
+        let may_lack = self.tally.closings > 0 && !matches!(kind, PromiseKind::Close { .. });
+        let thread_at = after(now, WITHOUT_THREAD).filter(|_| may_lack);
+        self.insert(slot, Promise { thread_at, ..Promise::new(kind, now, spans) });
     }
 
     /// The call in `slot` begins only now: its time is counted from here.
@@ -146,13 +156,15 @@ impl Promises {
             match stall {
                 Some(stall) if promise.spared < MOST_SPARED => {
                     promise.spared += 1;
-                    for moment in [&mut promise.late_at, &mut promise.lost_at] {
+                    for moment in [&mut promise.thread_at, &mut promise.late_at, &mut promise.lost_at] {
                         *moment = moment.and_then(|at| after(at, stall.by)).map(|at| at.max(stall.until));
                     }
                 }
                 _ => {
-                    promise.late |= promise.late_at.is_some_and(|at| at <= now);
-                    promise.lost |= promise.lost_at.is_some_and(|at| at <= now);
+                    let is_over = |moment: Option<Instant>| moment.is_some_and(|at| at <= now);
+                    promise.threadless |= is_over(promise.thread_at);
+                    promise.late |= is_over(promise.late_at);
+                    promise.lost |= is_over(promise.lost_at);
                 }
             }
             self.insert(slot, promise);
@@ -231,9 +243,24 @@ impl Promises {
 impl Promise {
     fn new(kind: PromiseKind, now: Instant, spans: Spans) -> Self {
         let (late_at, lost_at) = (after(now, spans.late), after(now, spans.lost));
-        let (late, lost, begun) = (false, false, false);
+        let (late, lost, begun, threadless) = (false, false, false, false);
         let (aborting, hastened, kept) = (false, false, false);
-        Self { kind, since: now, late_at, lost_at, late, lost, begun, aborting, hastened, kept, spared: 0 }
+        let (thread_at, spared) = (None, 0);
+        Self {
+            kind,
+            since: now,
+            late_at,
+            lost_at,
+            late,
+            lost,
+            begun,
+            thread_at,
+            threadless,
+            aborting,
+            hastened,
+            kept,
+            spared,
+        }
     }
 
     /// Was it put off? Then how long it took says more of this process than of the server.
@@ -243,12 +270,13 @@ impl Promise {
 
     /// Its next moment.
     fn moment(&self) -> Option<Instant> {
-        match (self.late, self.lost) {
-            _ if self.aborting || self.hastened => None,
+        let of_thread = self.thread_at.filter(|_| !self.threadless);
+        let of_call = match (self.late, self.lost) {
             (false, _) => self.late_at,
             (true, false) => self.lost_at,
             (true, true) => None,
-        }
+        };
+        of_thread.into_iter().chain(of_call).min().filter(|_| !self.aborting && !self.hastened)
     }
 
     /// Which of those that make room for a waiter it belongs to, if any. A goodbye that has no thread needs one to make room: what may
@@ -278,10 +306,14 @@ impl Tally {
                 change(&mut self.openings, 1);
                 change(&mut self.openings_late, usize::from(late));
             }
-            PromiseKind::Close { .. } => change(&mut self.closings_aborting, usize::from(aborting)),
+            PromiseKind::Close { .. } => {
+                change(&mut self.closings, 1);
+                change(&mut self.closings_aborting, usize::from(aborting));
+            }
         }
         change(&mut self.aborting, usize::from(aborting));
         change(&mut self.hastened, usize::from(promise.hastened));
+        change(&mut self.threadless, usize::from(promise.threadless && !aborting));
     }
 }
 
@@ -290,3 +322,5 @@ const RANKS: usize = 6;
 const LATE_IN_QUEUE: usize = 2;
 const LOST_RESETS: usize = 4;
 const MOST_SPARED: u8 = 2;
+/// A call that has no thread after this long may not get one.
+const WITHOUT_THREAD: Duration = Duration::from_millis(25);

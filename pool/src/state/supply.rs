@@ -83,6 +83,7 @@ impl<C, E> State<C, E> {
         self.flow.watch(self.sight(waiting, now), now);
         self.open_for(waiting, now, actions);
         self.make_room(waiting, now, actions);
+        self.make_threads_free(waiting, now, actions);
         self.plan(waiting, now, actions);
     }
 

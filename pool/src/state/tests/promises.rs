@@ -40,6 +40,24 @@ fn a_check_makes_room_when_it_is_lost_and_a_goodbye_when_it_is_late() {
 }
 
 #[test]
+fn a_goodbye_is_to_give_its_thread_for_a_call_that_has_had_none_for_25_ms_and_no_other_call_is() {
+    for (goodbyes, begins, lacks) in [(1, false, true), (1, true, false), (0, false, false)] {
+        let (mut promises, start) = calls(PromiseKind::Close { dead: false }, goodbyes);
+        let spans = Spans { late: 1_000 * MS, lost: 1_000 * MS };
+        promises.make(7, PromiseKind::Open, start, spans);
+        if begins {
+            promises.begin(7, start + MS, spans);
+        }
+        ring(&mut promises, start + 24 * MS);
+        assert_eq!(promises.tally().threadless, 0);
+        ring(&mut promises, start + 25 * MS);
+        assert_eq!(promises.tally().threadless, usize::from(lacks), "{goodbyes} {begins}");
+        promises.keep(7);
+        assert_eq!(promises.tally().threadless, 0);
+    }
+}
+
+#[test]
 fn what_nobody_can_abort_and_what_is_being_aborted_makes_no_room() {
     for give_up in [Promises::leave, Promises::abort] {
         let (mut promises, start) = calls(CHECK, 2);
