@@ -25,42 +25,25 @@ pub(crate) fn fault(error: &Error) -> Fault {
     }
 }
 
-/// Is an error at the opening about a text or a setting? Then the next attempt fails too.
+/// Does the next attempt to open fail as well? So it is with all errors, as in the pool's `on_open`, but for those that come from
+/// what else goes on at this moment: locks, memory, the disk, an interrupt, a file that is being replaced.
 pub(crate) fn is_lasting_at_opening(error: &Error) -> bool {
-    match (error.sqlite_error(), error) {
-        (Some(code), _) => matches!(
-            primary(code),
-            ffi::SQLITE_ERROR
-                | ffi::SQLITE_PERM
-                | ffi::SQLITE_READONLY
-                | ffi::SQLITE_NOTFOUND
-                | ffi::SQLITE_CANTOPEN
-                | ffi::SQLITE_TOOBIG
-                | ffi::SQLITE_MISMATCH
-                | ffi::SQLITE_MISUSE
-                | ffi::SQLITE_NOLFS
-                | ffi::SQLITE_AUTH
-                | ffi::SQLITE_RANGE
+    // Without a result code it is an error of rusqlite about the call, or one of the user's own.
+    let Some(code) = error.sqlite_error() else { return true };
+    match primary(code) {
+        ffi::SQLITE_READONLY => code.extended_code != ffi::SQLITE_READONLY_DBMOVED,
+        primary => !matches!(
+            primary,
+            ffi::SQLITE_BUSY
+                | ffi::SQLITE_LOCKED
+                | ffi::SQLITE_PROTOCOL
+                | ffi::SQLITE_NOMEM
+                | ffi::SQLITE_IOERR
+                | ffi::SQLITE_FULL
+                | ffi::SQLITE_INTERRUPT
+                | ffi::SQLITE_CORRUPT
+                | ffi::SQLITE_INTERNAL
         ),
-        // The statement does not fit its parameters, its results or the way it was run.
-        (
-            None,
-            Error::ExecuteReturnedResults
-            | Error::InvalidColumnIndex(_)
-            | Error::InvalidColumnName(_)
-            | Error::InvalidColumnType(..)
-            | Error::InvalidParameterCount(..)
-            | Error::InvalidParameterName(_)
-            | Error::InvalidPath(_)
-            | Error::InvalidQuery
-            | Error::MultipleStatement
-            | Error::NulError(_)
-            | Error::QueryReturnedNoRows,
-        ) => true,
-        #[cfg(feature = "bundled")]
-        (None, Error::SqlInputError { .. }) => true,
-        // Others may wrap an error of the user's own, of which nothing is known.
-        (None, _) => false,
     }
 }
 
@@ -98,6 +81,36 @@ mod tests {
             let error = Error::SqliteFailure(ffi::Error::new(code), None);
             assert_eq!(fault(&error), expected, "result code {code}");
         }
+    }
+
+    #[test]
+    fn an_error_at_the_opening_lasts_unless_it_comes_from_what_else_goes_on() {
+        for (code, lasts) in [
+            (ffi::SQLITE_BUSY_SNAPSHOT, false),
+            (ffi::SQLITE_LOCKED, false),
+            (ffi::SQLITE_LOCKED_SHAREDCACHE, false),
+            (ffi::SQLITE_PROTOCOL, false),
+            (ffi::SQLITE_NOMEM, false),
+            (ffi::SQLITE_IOERR_SHORT_READ, false),
+            (ffi::SQLITE_FULL, false),
+            (ffi::SQLITE_INTERRUPT, false),
+            (ffi::SQLITE_CORRUPT_INDEX, false),
+            (ffi::SQLITE_INTERNAL, false),
+            (ffi::SQLITE_READONLY_DBMOVED, false),
+            (ffi::SQLITE_READONLY, true),
+            (ffi::SQLITE_CONSTRAINT_UNIQUE, true),
+            (ffi::SQLITE_SCHEMA, true),
+            (ffi::SQLITE_ABORT, true),
+            (ffi::SQLITE_FORMAT, true),
+            (ffi::SQLITE_EMPTY, true),
+            (ffi::SQLITE_AUTH, true),
+            (ffi::SQLITE_NOTADB, true),
+            (ffi::SQLITE_CANTOPEN_ISDIR, true),
+        ] {
+            let error = Error::SqliteFailure(ffi::Error::new(code), None);
+            assert_eq!(is_lasting_at_opening(&error), lasts, "result code {code}");
+        }
+        assert!(is_lasting_at_opening(&Error::ToSqlConversionFailure("of the user's own".into())));
     }
 
     #[test]

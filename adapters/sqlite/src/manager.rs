@@ -79,8 +79,9 @@ impl SqliteManager {
     /// [`authorizer`](Self::authorizer). Temporary objects do not survive a reset: make those in the pool's `on_open`, which
     /// runs again after each.
     ///
-    /// An error of `init` that is about its text (a syntax error, a missing table or extension) is a permanent fault:
-    /// building the pool fails at once.
+    /// An error of `init` is a permanent fault, and building the pool fails at once: a syntax error, a missing table, a violated
+    /// constraint, a conversion that fails, an error of your own. Only what may pass is tried again: a lock (`BUSY`, `LOCKED`,
+    /// `PROTOCOL`), and `NOMEM`, `FULL`, `IOERR`, `CORRUPT`, `INTERNAL`, `INTERRUPT`.
     pub fn with_init(
         mut self,
         init: impl Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,

@@ -248,7 +248,11 @@ fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
         (ffi::SQLITE_BUSY, _) => "is locked by another connection".to_owned(),
         _ => said,
     };
-    let code = if lasting { ffi::Error::new(ffi::SQLITE_CANTOPEN) } else { code };
+    let code = if lasting && fault::primary(&code) != ffi::SQLITE_NOTADB {
+        ffi::Error::new(ffi::SQLITE_CANTOPEN)
+    } else {
+        code
+    };
     Error::SqliteFailure(code, Some(format!("{source} {remedy}")))
 }
 

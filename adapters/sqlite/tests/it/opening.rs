@@ -1,7 +1,10 @@
 //! Opening: what is refused, what the errors say, and what a new connection is like.
 
 use crate::fixture::{Database, create_account, money, refusal, setting};
+use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::OpenFlags;
+use cabrank_sqlite::rusqlite::functions::FunctionFlags;
+use cabrank_sqlite::rusqlite::types::Type;
 use cabrank_sqlite::{JournalMode, Pool, SqliteManager};
 use cabrank_testing::harness::{alone, skip};
 use std::path::Path;
@@ -213,12 +216,21 @@ fn a_url_of_another_library_makes_no_file_of_that_name() {
     assert!(refusal(SqliteManager::file("file:x").with_flags(flags)).contains("SQLITE_OPEN_URI"));
 }
 
+/// The first number of a query's answer.
+fn first(conn: &rusqlite::Connection, sql: &str) -> rusqlite::Result<i32> {
+    conn.query_row(sql, [], |row| row.get(0))
+}
+
+fn own_error() -> rusqlite::Error {
+    rusqlite::Error::UserFunctionError("the key store is empty".into())
+}
+
 fn what_cannot_work_fails_the_building_of_a_pool_at_once() {
     let database = Database::new();
     let path = database.path.display();
     let file = || database.manager();
     let missing = || SqliteManager::file(format!("file:{path}.no?mode=rwc"));
-    let cases: [(&str, SqliteManager); 10] = [
+    let cases: [(&str, SqliteManager); 17] = [
         ("rwc without create", missing()),
         ("rw without permission", SqliteManager::file(format!("file:{path}?mode=rw")).read_only()),
         ("an unknown file system", SqliteManager::file(format!("file:{path}?vfs=none"))),
@@ -228,6 +240,27 @@ fn what_cannot_work_fails_the_building_of_a_pool_at_once() {
         ("a wrong method", file().with_init(|conn| conn.execute("PRAGMA journal_mode = DELETE", []).map(drop))),
         ("a wrong parameter", file().with_init(|conn| conn.execute("SELECT ?1", [1, 2]).map(drop))),
         ("an open transaction", file().with_init(|conn| conn.execute_batch("BEGIN"))),
+        ("a violated constraint", file().with_init(|conn| conn.execute_batch("INSERT INTO account VALUES (1, 0)"))),
+        (
+            "a check",
+            file().with_init(|conn| conn.execute_batch("CREATE TEMP TABLE c (a CHECK (a)); INSERT INTO c VALUES (0)")),
+        ),
+        ("a conversion", file().with_init(|conn| first(conn, "SELECT 'x'").map(drop))),
+        ("a number out of range", file().with_init(|conn| first(conn, "SELECT 1 << 40").map(drop))),
+        (
+            "a function that fails",
+            file().with_init(|conn| {
+                conn.create_scalar_function("fails", 0, FunctionFlags::default(), |_| -> rusqlite::Result<i32> {
+                    Err(own_error())
+                })?;
+                first(conn, "SELECT fails()").map(drop)
+            }),
+        ),
+        ("an error of the user's own", file().with_init(|_| Err(own_error()))),
+        (
+            "a failed conversion of the user's own",
+            file().with_init(|_| Err(rusqlite::Error::FromSqlConversionFailure(0, Type::Text, "no key".into()))),
+        ),
         ("writing what is for reading", file().read_only().with_init(|conn| conn.execute_batch("CREATE TABLE t (a)"))),
     ];
     for (name, manager) in cases {
