@@ -51,6 +51,43 @@ fn a_connection_borrowed_and_returned_in_a_destructor_during_a_panic_is_closed_t
 }
 
 #[test]
+fn what_a_panicking_holder_left_running_is_cancelled_once_its_connection_is_aborted() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
+    panics_with_one_of(&pool);
+    eventually("the server is asked", || server.count(Call::Cancel) == 1);
+    assert!(server.times(Call::Abort)[0] <= server.times(Call::Cancel)[0]);
+    PooledConnection::discard(pool.get().unwrap());
+    server.assert_no_leaks(&pool);
+    assert_eq!((server.count(Call::Cancel), server.count(Call::Close)), (1, 1), "nothing runs on others");
+}
+
+#[test]
+fn cancels_that_hang_after_panics_hold_up_no_loan_and_no_goodbye() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(1).close_timeout(ms(50)).build_lazy(server.manager()).unwrap();
+    server.order(Call::Cancel, Outcome::Stuck);
+    (0..6).for_each(|_| panics_with_one_of(&pool));
+    PooledConnection::discard(pool.get().unwrap());
+    eventually("all hang, and one has said goodbye", || {
+        server.now_in(Call::Cancel) == 6 && server.count(Call::Close) == 1
+    });
+    drop(pool.get().unwrap());
+    server.heal();
+    server.assert_no_leaks(&pool);
+    server.assert_closes_clean(&pool);
+}
+
+fn panics_with_one_of(pool: &crate::support::Pool) {
+    let conn = pool.get().unwrap();
+    let outcome = catch_unwind(AssertUnwindSafe(move || {
+        let _conn = conn;
+        panic!("{ORDERED}");
+    }));
+    assert!(outcome.is_err());
+}
+
+#[test]
 fn a_panic_in_any_method_of_the_manager_costs_at_most_that_connection() {
     for call in [
         Call::Connect,

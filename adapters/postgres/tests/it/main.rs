@@ -11,6 +11,7 @@ mod opening;
 mod pooler;
 mod refusals;
 mod returning;
+mod stale;
 mod statements;
 mod tls;
 mod tracking;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         pooler::tests(),
         refusals::tests(),
         returning::tests(),
+        stale::tests(),
         statements::tests(),
         tls::tests(),
         tracking::tests(),

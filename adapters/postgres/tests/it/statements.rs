@@ -1,10 +1,8 @@
 //! The cache of prepared statements.
 
-use crate::fixture::{PATIENCE, Server, builder, on_server, taken};
-use cabrank_postgres::postgres::types::Type;
-use cabrank_postgres::postgres::{Config, Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
+use crate::fixture::{Server, builder, on_server, taken};
+use cabrank_postgres::postgres::{Error, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use cabrank_postgres::{Connection, PostgresManager};
-use std::cell::Cell;
 
 fn a_cached_statement_is_prepared_once_and_survives_a_reset(server: Server) {
     let proxy = server.proxy();
@@ -146,115 +144,6 @@ fn types_are_found_though_a_block_of_code_took_away_the_drivers_statements(serve
     assert_eq!(pool.stats().opened, 2);
 }
 
-/// One connection finds out. All forget what they have prepared, for a migration spares none.
-fn a_migration_costs_one_error_at_most(server: Server) {
-    for (what, migration, sql) in [
-        ("a column more", "ALTER TABLE migrated ADD COLUMN b int", "SELECT * FROM migrated"),
-        ("another type of a column", "ALTER TABLE migrated ALTER COLUMN a TYPE text", "SELECT a FROM migrated"),
-        (
-            "another type of a parameter",
-            "ALTER TABLE migrated ALTER COLUMN a TYPE text",
-            "SELECT id FROM migrated WHERE a = $1",
-        ),
-        (
-            "another type of a value",
-            "ALTER TABLE migrated ALTER COLUMN a TYPE text",
-            "INSERT INTO migrated (a) VALUES ($1)",
-        ),
-        (
-            "a type made anew",
-            "ALTER TABLE migrated DROP COLUMN mood; DROP TYPE migrated_mood; \
-                CREATE TYPE migrated_mood AS ENUM ('sad', 'glad'); ALTER TABLE migrated ADD COLUMN mood migrated_mood",
-            "SELECT mood FROM migrated",
-        ),
-        (
-            "a parameter of a type made anew",
-            "ALTER TABLE migrated DROP COLUMN mood; DROP TYPE migrated_mood; \
-                CREATE TYPE migrated_mood AS ENUM ('sad', 'glad'); ALTER TABLE migrated ADD COLUMN mood migrated_mood",
-            "SELECT $1::int, null::migrated_mood",
-        ),
-        (
-            "a table made anew",
-            "DROP TABLE migrated; CREATE TABLE migrated (a text, id int, mood int)",
-            "SELECT * FROM migrated",
-        ),
-    ] {
-        let mut admin = server.client();
-        let clear = "DROP TABLE IF EXISTS migrated; DROP TYPE IF EXISTS migrated_mood";
-        admin.batch_execute(clear).expect("nothing there");
-        let create =
-            "CREATE TYPE migrated_mood AS ENUM ('sad'); CREATE TABLE migrated (id int, a int, mood migrated_mood)";
-        admin.batch_execute(create).expect("a table");
-        let pool = server.pool(3);
-        let ask = |conn: &mut Connection| -> Result<(), Error> {
-            let statement = conn.prepare_cached(sql)?;
-            match statement.params() {
-                [] => conn.query(&statement, &[]),
-                [int] if *int == Type::INT4 => conn.query(&statement, &[&1]),
-                _ => conn.query(&statement, &[&"1"]),
-            }
-            .map(drop)
-        };
-        let mut all: Vec<_> = (0..3).map(|_| pool.get().expect("a connection")).collect();
-        all.iter_mut().for_each(|conn| ask(conn).expect("no error"));
-        admin.batch_execute(migration).expect("a migration");
-        let errors: Vec<_> =
-            (0..2).flat_map(|_| all.iter_mut().filter_map(|conn| ask(conn).err()).collect::<Vec<_>>()).collect();
-        assert!(errors.len() <= 1, "{what}: {errors:?}");
-        drop(all);
-        let stats = pool.stats();
-        assert_eq!((stats.opened, stats.resets_failed), (3, 0), "{what}");
-    }
-}
-
-/// Where nothing is read along, the errors that the pool sees show it.
-#[cfg(unix)]
-fn over_a_unix_socket_a_migration_costs_one_error_at_most(server: Server) {
-    server.table("migrated_behind", "id int");
-    let (_door, folder) = server.unix_door("statements");
-    let mut config = Config::new();
-    config.host_path(&folder).user(server.config.get_user().expect("a user"));
-    server.config.get_password().map(|password| config.password(password));
-    server.config.get_dbname().map(|name| config.dbname(name));
-    server.config.get_ports().first().map(|&port| config.port(port));
-    let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");
-    let ask = || {
-        pool.run(|conn| -> Result<(), Error> {
-            let statement = conn.prepare_cached("SELECT * FROM migrated_behind")?;
-            conn.query(&statement, &[]).map(drop)
-        })
-    };
-    ask().expect("rows");
-    server.client().batch_execute("ALTER TABLE migrated_behind ADD COLUMN a int").expect("a migration");
-    assert_eq!((0..3).filter(|_| ask().is_err()).count(), 1);
-    assert!(pool.close_within(PATIENCE).is_clean());
-    std::fs::remove_dir_all(folder).expect("a folder of ours");
-}
-
-/// What is stale means that the transaction may be run again.
-fn a_transaction_that_meets_a_stale_statement_is_run_again(server: Server) {
-    for (what, spoil) in [
-        ("another result", "ALTER TABLE retried ADD COLUMN a int"),
-        ("forgotten", "DO $$ BEGIN DEALLOCATE ALL; END $$"),
-    ] {
-        server.table("retried", "id int");
-        let pool = server.pool(1);
-        let sql = "SELECT * FROM retried";
-        let stale = pool.get().expect("a connection").prepare_cached(sql).expect("a statement");
-        let attempts = Cell::new(0);
-        let outcome = pool.transaction().retries(3).run(|tx| -> Result<(), Error> {
-            attempts.set(attempts.get() + 1);
-            if attempts.get() > 1 {
-                return tx.query(sql, &[]).map(drop);
-            }
-            tx.batch_execute(spoil)?;
-            tx.query(&stale, &[]).map(drop)
-        });
-        outcome.unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert_eq!(attempts.get(), 2, "{what}");
-    }
-}
-
 /// Generated lists of values would fill the server's memory.
 fn long_texts_are_not_kept(server: Server) {
     let pool = server.pool(1);
@@ -311,10 +200,6 @@ cabrank_testing::tests! {
         types_of_ones_own_are_found_after_a_reset,
         what_stands_in_place_of_a_cached_statement_is_not_run,
         types_are_found_though_a_block_of_code_took_away_the_drivers_statements,
-        a_migration_costs_one_error_at_most,
-        #[cfg(unix)]
-        over_a_unix_socket_a_migration_costs_one_error_at_most,
-        a_transaction_that_meets_a_stale_statement_is_run_again,
         long_texts_are_not_kept,
         statements_that_the_server_has_forgotten_cost_the_connection_but_not_the_next_holder,
         what_is_prepared_in_a_soiled_session_is_not_kept,
