@@ -110,7 +110,7 @@ fn in_a_child(script: impl FnOnce()) {
             unsafe { libc::kill(child, libc::SIGKILL) };
             panic!("the child hangs");
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2)); // Between two looks.
     }
     assert_eq!(status, 0, "the child failed, with the words above");
 }

@@ -144,6 +144,7 @@ fn what_the_last_drop_leaves_without_a_thread_is_closed_when_there_is_one() {
     set.fill(true);
     set.dismiss_workers();
     drop(pool);
+    // The absence itself is what is tested: so long nothing is closed.
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(book.open.load(SeqCst), 3, "there is no thread to close them");
     set.fill(false);
@@ -314,8 +315,8 @@ fn a_reset_in_the_returning_thread_that_was_answered_during_a_stall_is_not_abort
     let abort_handle: Arc<dyn AbortHandle> = Arc::new(Handle(Arc::clone(&book), channel().0));
     let reset = |has_answer: bool| {
         let outcome = shared.call_here(0, Duration::from_millis(20), Some(&abort_handle), |limit| {
-            // No alarm rings in this time.
-            set.while_locked(|| std::thread::sleep(Duration::from_millis(250)));
+            // The stall itself: no alarm rings in this time. It is so long that the last look is the longest there is.
+            set.while_locked(|| std::thread::sleep(Duration::from_millis(600)));
             let (tell, told) = channel();
             shared.workers.at(sync::now(), move || tell.send(()).unwrap());
             told.recv_timeout(LONG).expect("the timer is there, and the call's own alarm has rung before");

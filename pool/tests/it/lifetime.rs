@@ -27,15 +27,14 @@ fn an_expired_connection_is_not_lent_and_not_kept() {
     eventually("it is closed though nobody asks", || closed_by(&pool, CloseReason::Expired) == 2);
     eventually("and gone", || server.live() == 0);
 
-    // At check-out: no loan begins after its end.
-    let until = Instant::now() + ms(400);
-    while Instant::now() < until {
+    // At check-out: no loan begins after its end. It begins after it was asked for, however late this thread goes on.
+    while closed_by(&pool, CloseReason::Expired) < 6 {
+        let asked = Instant::now();
         let conn = pool.get().unwrap();
-        let age = PooledConnection::opened_at(&conn).elapsed();
-        assert!(age < ms(60) + SCHEDULING, "lent at the age of {age:?}");
+        let age = asked.saturating_duration_since(PooledConnection::opened_at(&conn));
+        assert!(age < ms(60), "lent at the age of {age:?}");
         assert_ne!(conn.id, first);
     }
-    assert!(closed_by(&pool, CloseReason::Expired) >= 4);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn checks_that_keep_connections_alive_use_four_threads_though_none_is_answered()
     server.order(Call::Check, Outcome::Stuck);
     drop(hold(&pool, 100));
     eventually("all threads that there are for it hang", || server.now_in(Call::Check) == 4);
-    // Long enough for the turns of all others to come.
+    // The absence itself is what is tested. Long enough for the turns of all others to come.
     thread::sleep(ms(300));
     assert_eq!(server.peak_in(Call::Check), 4);
     server.heal();
@@ -115,7 +115,7 @@ fn all_that_nobody_waits_for_uses_eight_threads_together_though_every_call_hangs
     let calls = [Call::Close, Call::Check, Call::Connect];
     eventually("all that may hang do", || calls.iter().all(|call| server.now_in(*call) >= 2));
     server.order(Call::Check, Outcome::Stuck);
-    // Long enough for the turns of all others to come.
+    // The absence itself is what is tested. Long enough for the turns of all others to come.
     thread::sleep(ms(300));
     let under_way = calls.map(|call| server.now_in(call));
     assert_eq!(under_way[0], 4, "goodbyes of {under_way:?}");

@@ -248,7 +248,7 @@ impl World {
 
     fn opened(&mut self, slot: SlotId, generation: u64, took: Duration) {
         let now = self.now;
-        let line = self.server.begin();
+        let line = self.server.begin(now);
         if self.server.line(line).killed {
             self.server.end(line);
             return self.open_failed(slot, generation, Answer::Failed, false);

@@ -3,6 +3,7 @@
 use super::bounds::{Bounds, play};
 use super::scenario::{Group, Scenario, Shock, ms, s, us};
 use super::server::{Flaw, Latency, When};
+use super::world::World;
 use crate::gate::Stage;
 use std::time::Duration;
 
@@ -61,4 +62,22 @@ fn a_server_that_ends_sessions_at_random_is_no_outage() {
 fn a_server_that_ends_each_new_session_is_asked_now_and_then() {
     let each = |stage| flaw(stage, 1.0, When::First, (0, s(3), 25));
     play("each session ends where it is needed first", [Stage::Use, Stage::Hold, Stage::Check, Stage::Reset].map(each));
+}
+
+#[test]
+fn sessions_that_live_for_a_millisecond_are_opened_now_and_then_and_named() {
+    for (crowd, loan) in [(1, ms(0)), (20, ms(0)), (1, ms(2)), (20, ms(2))] {
+        for seed in 0..20 {
+            let scenario = Scenario::new("each session lives for a millisecond", 10)
+                .server(Latency::Constant(us(100)), ms(0))
+                .at(ms(0), Shock::Life(ms(1)))
+                .group(Group { loan: (loan, loan), patience: ms(300), ..Group::of(crowd) });
+            let mut world = World::new(&scenario, seed);
+            world.run(s(2));
+            let (attempts, failed) = (world.figures.attempts, world.figures.failed);
+            assert!(attempts <= 40, "{crowd} borrow for {loan:?}, seed {seed}: {attempts} attempts");
+            let told = world.state.last_error.as_ref().map(|(cause, _)| cause.to_string()).unwrap_or_default();
+            assert!(told.contains("broken after its first loan"), "{crowd}, {loan:?}, {seed}: {told}, {failed} failed");
+        }
+    }
 }

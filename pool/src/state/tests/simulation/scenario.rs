@@ -36,6 +36,8 @@ pub(super) enum Shock {
     Kill(usize),
     ChecksFail,
     Flaw(Flaw),
+    /// Sessions that begin from now on live so long.
+    Life(Duration),
     EvictAll,
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Server {
     pub(super) connects: Connects,
     pub(super) checks_fail: bool,
     pub(super) flaw: Option<Flaw>,
+    /// How long each session lives.
+    pub(super) life: Option<Duration>,
     /// When it stands still: nothing is answered until then.
     freezes: Vec<(Instant, Instant)>,
     lines: Vec<Line>,
@@ -66,6 +68,7 @@ pub(super) struct Line {
     /// It was ended by the server, which the next look or call finds.
     pub(super) killed: bool,
     ended: bool,
+    dies_at: Option<Instant>,
     /// It has been at the stage of the flaw.
     tried: bool,
 }
@@ -113,6 +116,7 @@ impl Server {
             connects: Connects::Well,
             checks_fail: false,
             flaw: None,
+            life: None,
             freezes,
             lines: Vec::new(),
         }
@@ -147,15 +151,23 @@ impl Server {
     }
 
     /// A session begins.
-    pub(super) fn begin(&mut self) -> LineId {
+    pub(super) fn begin(&mut self, now: Instant) -> LineId {
         let killed = self.connects == Connects::DeadOnArrival;
-        self.lines.push(Line { killed, ..Line::default() });
+        let dies_at = self.life.map(|life| now + life);
+        self.lines.push(Line { killed, dies_at, ..Line::default() });
         self.lines.len() - 1
     }
 
     /// A moment has passed since it began.
     pub(super) fn is_open(&mut self, line: LineId) {
         self.lines[line].killed |= self.connects == Connects::ShortLived;
+    }
+
+    /// Time passes: sessions die of age.
+    pub(super) fn pass(&mut self, now: Instant) {
+        if self.life.is_some() {
+            self.lines.iter_mut().for_each(|line| line.killed |= line.dies_at.is_some_and(|at| at <= now));
+        }
     }
 
     /// It comes to this stage, at which a flaw may end it.

@@ -108,6 +108,7 @@ impl World {
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= end) {
             let ((at, ..), event) = entry.remove_entry();
             self.now = self.now.max(at);
+            self.server.pass(self.now);
             self.happen(event);
         }
         self.now = end;
@@ -145,6 +146,7 @@ impl World {
             Shock::Swallow(count) => server.harm(count, |line| line.swallowed = true),
             Shock::Kill(count) => server.harm(count, |line| line.killed = true),
             Shock::ChecksFail => server.checks_fail = true,
+            Shock::Life(life) => server.life = Some(life),
             Shock::Flaw(flaw) => server.flaw = Some(flaw),
             Shock::EvictAll => self.with(|state, actions| state.evict_all(now, actions)),
         }
