@@ -77,8 +77,10 @@ fn is_drivers(name: &str) -> bool {
 }
 
 /// The role first, for what follows is done with its rights. The locks are released whether there are any or not: looking
-/// would cost the same.
+/// would cost the same. `random` is sown anew, for nothing shows that a holder has sown it.
 const REST: &str = "; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP; \
+    SELECT pg_catalog.setseed(('x' || pg_catalog.substr(pg_catalog.md5(pg_catalog.clock_timestamp()::text \
+    || pg_catalog.pg_backend_pid()), 1, 8))::bit(32)::int / 2147483648.0); \
     SELECT CASE WHEN from_sql THEN name END AS cabrank_prepared, count(*) AS cabrank_count \
     FROM pg_catalog.pg_prepared_statements GROUP BY 1";

@@ -185,6 +185,8 @@ impl<'a> Before<'a> {
         statement.set = match statement.set {
             Set::Begun if is("local") || is("transaction") || is("constraints") => Set::Bounded,
             Set::Begun => return None,
+            // To set this one, if only for a transaction, sows what `random` returns from then on.
+            Set::Bounded if quoted || is("seed") || is("u") => return None,
             _ if first && is("set") => Set::Begun,
             _ => Set::No,
         };

@@ -3,25 +3,39 @@
 //! Looked for only in texts that are in doubt anyway. A name counts wherever it stands, be it in the body of a `DO` or in a
 //! literal that is executed: in vain it costs a log-in.
 
-/// Does this text name such a function, or set the seed of `random`?
+/// Does this text name such a function, or load a library? One that spells a name or a block by numbers (`U&"set\005fuser"`) may
+/// name any.
 pub(super) fn is_lasting(text: &[u8]) -> bool {
-    let (mut at, mut begins, mut sets) = (0, true, false);
-    while let Some(&byte) = text.get(at) {
+    let (mut at, mut follows_do) = (0, false);
+    while at < text.len() {
         let length = text[at..].iter().position(|&byte| !is_of_name(byte)).unwrap_or(text.len() - at);
-        if length == 0 {
-            begins = byte == b';' || begins && byte.is_ascii_whitespace();
-            at += 1;
-            continue;
-        }
-        let word = &text[at..at + length];
+        let (word, rest) = text[at..].split_at(length);
+        // Where a tag of dollars opens a block, its first word follows.
+        let word = word.rsplit(|&byte| byte == b'$').next().unwrap_or(word);
         let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-        if FUNCTIONS.iter().any(|name| is(name)) || sets && is("seed") {
+        let is_spelt_by_numbers = match rest {
+            [b'&', b'"', ..] => is("u"),
+            [b'&', b'\'', ..] => follows_do && is("u"),
+            [b'\'', ..] => follows_do && is("e"),
+            _ => false,
+        };
+        if is_spelt_by_numbers
+            || is("load") && is_literal(rest.trim_ascii_start())
+            || FUNCTIONS.iter().any(|name| is(name))
+        {
             return true;
         }
-        sets = begins && is("set") || sets && is("session") || is("set_config");
-        (at, begins) = (at + length, false);
+        if length > 0 {
+            follows_do = is("do");
+        }
+        at += length.max(1);
     }
     false
+}
+
+/// `LOAD` takes nothing else.
+fn is_literal(rest: &[u8]) -> bool {
+    matches!(rest, [b'\'' | b'$', ..] | [b'e' | b'E', b'\'', ..])
 }
 
 fn is_of_name(byte: u8) -> bool {
@@ -39,7 +53,6 @@ const FUNCTIONS: &[&str] = &[
     "pg_replication_origin_session_setup", // The origin under which all that is written is replicated.
     "pg_backup_start",  // A backup that has begun, and fails others that begin or end one.
     "pg_start_backup",  // The same, before PostgreSQL 15.
-    "setseed",          // What `random` returns.
     "set_user",         // Another role, by the extension of this name, which refuses to be reset.
     "set_user_u",       // The same.
     "set_session_auth", // The same, for good.
@@ -53,16 +66,19 @@ mod tests {
     #[test]
     fn a_name_counts_wherever_it_stands() {
         for text in [
-            "SELECT setseed(0.5)",
-            "SELECT pg_catalog.\"setseed\"/**/(0.5)",
-            "SELECT SetSeed (0.5)",
-            "DO $$ BEGIN PERFORM setseed(0.5); END $$",
-            "DO $$ BEGIN EXECUTE 'SELECT setseed(0.5)'; END $$",
+            "SELECT set_user('Ada')",
+            "SELECT public.\"pg_backup_start\"/**/('x')",
+            "SELECT PG_Backup_Start ('x')",
+            "DO $$ BEGIN PERFORM set_user('Ada'); END $$",
+            "DO $$ BEGIN EXECUTE 'SELECT set_user(''Ada'')'; END $$",
+            "DO $$BEGIN LOAD 'auto_explain'; END$$",
+            "DO $$ BEGIN EXECUTE 'load''auto_explain'''; END $$",
+            "DO $$ BEGIN EXECUTE $x$LOAD\n$y$auto_explain$y$ $x$; END $$",
+            "SELECT U&\"set\\005fuser\"('Ada')",
+            "DO u&'..'",
+            "DO E'..'",
             "SELECT dblink_connect('other', 'host=elsewhere')",
             "SELECT f(), pg_backup_start('x')",
-            "SET seed = 0.5",
-            "BEGIN; COMMIT ; \n set SESSION seed TO 0.5",
-            "SELECT set_config('seed', '0.5', false)",
         ] {
             assert!(is_lasting(text.as_bytes()), "{text}");
         }
@@ -72,11 +88,10 @@ mod tests {
     fn a_part_of_a_name_or_a_column_does_not() {
         for text in [
             "",
-            "SELECT my_setseed(0.5), setseed2(1), éset_user()",
-            "UPDATE game SET seed = new_seed()",
+            "SELECT my_set_user(0.5), set_user2(1), éset_user()",
+            "CREATE TABLE machine (load int, \"load\" text DEFAULT 'low', name text DEFAULT U&'\\00e9')",
+            "SELECT f(u & 1), load = 'low', E'a\\n'",
             "SELECT dblink('host=elsewhere', 'SELECT 1'), dblink_disconnect()",
-            "SET search_path = seed",
-            "SELECT set_config('my.seed', '0.5', false)",
         ] {
             assert!(!is_lasting(text.as_bytes()), "{text}");
         }

@@ -109,10 +109,11 @@ fn whatever_may_change_a_session_is_not_harmless() {
         "SET SESSION x = 1",
         "set /* LOCAL */ x = 1",
         "BEGIN; SET LOCAL x = 1; COMMIT; SET x = 1",
+        "SET LOCAL seed = 0.5",
+        "SET LOCAL \"seed\" TO 0.5",
         "SELECT 1; SET x = 1",
         "SET \"local\".x = 1",
         "SELECT U&'\\0061'",
-        "SELECT U&\"pg\\005fsettings\"",
         "SELECT 'a\\'",
         "SELECT 'open",
         "SELECT \"open",
@@ -123,4 +124,6 @@ fn whatever_may_change_a_session_is_not_harmless() {
     ] {
         assert_eq!(effect(text.as_bytes()), Effect::Session, "{text}");
     }
+    // Spelt by numbers, so it might be anything.
+    assert_eq!(effect(br#"SELECT U&"pg\005fsettings""#), Effect::Lasting);
 }

@@ -31,10 +31,9 @@ const LASTING: &[(&str, &str)] = &[
         "SELECT 1 WHERE pg_replication_origin_session_is_setup()",
     ),
     ("SELECT pg_backup_start('cabrank', true)", ""),
-    ("SELECT setseed(0.5)", ""),
-    ("SELECT set_config('seed', '0.5', false)", ""),
-    ("SET seed = 0.5", ""),
-    ("DO $$ BEGIN PERFORM setseed(0.5); END $$", ""),
+    ("SELECT U&\"dblink\\005fconnect\"('dbname=' || current_database())", ""),
+    ("DO $$ BEGIN LOAD 'auto_explain'; END $$", ""),
+    ("DO $$ BEGIN EXECUTE 'LOAD ''auto_explain'''; END $$", ""),
     ("LOAD 'auto_explain'", "SELECT 1 FROM pg_settings WHERE name = 'auto_explain.log_nested_statements'"),
 ];
 
@@ -72,13 +71,43 @@ fn what_no_reset_undoes_costs_the_connection(server: Server) {
     assert_closes_clean(&pool);
 }
 
+/// By whatever name it is sown, the reset sows anew.
+fn what_random_returns_is_not_sown_for_the_next_holder(server: Server) {
+    let mut admin = server.client();
+    run(&mut admin, "SELECT setseed(0.5)");
+    let sown: f64 = admin.query_one("SELECT random()", &[]).expect("a number").get(0);
+    let pool = server.pool(1);
+    for sql in [
+        "SELECT setseed(0.5)",
+        "SET seed = 0.5",
+        "/* c */ SET /* x */ SESSION /* y */ seed = 0.5",
+        "SET LOCAL seed = 0.5",
+        "BEGIN; SET LOCAL seed = 0.5; COMMIT",
+        "BEGIN; SET LOCAL \"seed\" = 0.5; ROLLBACK",
+        "SELECT set_config('se' || 'ed', '0.5', false)",
+        "SELECT set_config(name, '0.5', true) FROM (VALUES ('seed')) AS v (name)",
+        "DO $$BEGIN SET seed = 0.5; END$$",
+        "DO $$ BEGIN EXECUTE 'SET seed = 0.5'; END $$",
+    ] {
+        let mut conn = pool.get().expect("a connection");
+        let pid = conn.backend_pid();
+        run(&mut conn, sql);
+        drop(conn);
+        let mut next = pool.get().expect("a connection");
+        assert_eq!(next.backend_pid(), pid, "{sql}");
+        let drawn: f64 = next.query_one("SELECT random()", &[]).expect("a number").get(0);
+        assert!(drawn != sown, "{sql}");
+    }
+    assert_closes_clean(&pool);
+}
+
 /// As in applications that do so in each loan. To the pool the server is as well as before: a single pause would last longer than anybody
 /// waits.
 fn a_holder_who_does_so_each_time_is_served(server: Server) {
     set_up(&server);
     for (what, sql) in [
         ("seen at once", LASTING[0].0),
-        ("in a transaction that is left open", "BEGIN; SELECT setseed(0.5)"),
+        ("in a transaction that is left open", "BEGIN; LOAD 'auto_explain'"),
         ("found by the reset", "DO $$ BEGIN DEALLOCATE ALL; END $$"),
         ("the driver's statements", "DISCARD ALL"),
     ] {
@@ -108,7 +137,7 @@ fn a_name_in_a_harmless_text_costs_nothing(server: Server) {
     server.table("named", "seed float8, word text");
     let pool = server.pool(1);
     for sql in [
-        "INSERT INTO named VALUES (0.5, 'setseed(0.5)')",
+        "INSERT INTO named VALUES (0.5, 'set_user(0.5)')",
         "UPDATE named SET seed = random() WHERE word = 'dblink_connect'",
         "SELECT 'LOAD', seed FROM named -- pg_backup_start",
     ] {
@@ -123,5 +152,6 @@ cabrank_testing::tests! {
     on_server:
         what_no_reset_undoes_costs_the_connection,
         a_holder_who_does_so_each_time_is_served,
+        what_random_returns_is_not_sown_for_the_next_holder,
         a_name_in_a_harmless_text_costs_nothing,
 }
