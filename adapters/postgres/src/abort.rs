@@ -40,8 +40,10 @@ impl CancelToken {
     /// Asks the server to give up the statement, over a connection of its own, and waits until the server has passed the
     /// request on; for at most `timeout`, and the connect time-out in the settings for the TCP connection.
     ///
-    /// It may come too late and hit the next statement. So the connection is not lent again: it is replaced on return. Once
-    /// the loan is over, nothing is sent.
+    /// It may come too late and hit the next statement. So the connection is not lent again: it is closed on return
+    /// ([`CloseReason::BeyondReset`](cabrank::CloseReason::BeyondReset)). With [`SessionPolicy::Never`](cabrank::SessionPolicy::Never)
+    /// it is closed before its next loan, and counts as broken; there
+    /// [`PooledConnection::canceller`](cabrank::PooledConnection::canceller) does better. Once the loan is over, nothing is sent.
     ///
     /// # Errors
     ///

@@ -29,7 +29,7 @@ pub struct Connection {
     pub(crate) tokens: Arc<Tokens>,
     /// Somebody else lends the sessions, by the transaction.
     pub(crate) transaction_pooler: bool,
-    /// A reset has found what it cannot undo.
+    /// A reset has found what it cannot undo, or a cancellation may still arrive.
     pub(crate) beyond_reset: bool,
 }
 

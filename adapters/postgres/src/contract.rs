@@ -26,7 +26,10 @@ impl Manager for PostgresManager {
     /// By what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use or
     /// check.
     fn has_broken(&self, conn: &mut Connection) -> bool {
-        conn.ends_cancelled() || conn.client.is_closed() || conn.tap().is_some_and(|tap| tap.is_over())
+        // With `SessionPolicy::Never` nobody has asked for the session since the loan.
+        let was_passed_over = conn.beyond_reset;
+        conn.beyond_reset |= conn.ends_cancelled();
+        was_passed_over || conn.client.is_closed() || conn.tap().is_some_and(|tap| tap.is_over())
     }
 
     fn session(&self, conn: &mut Connection) -> SessionState {
@@ -37,7 +40,7 @@ impl Manager for PostgresManager {
     }
 
     fn reset(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
-        conn.beyond_reset = !reset::reset(conn, limit)?;
+        conn.beyond_reset = conn.beyond_reset || !reset::reset(conn, limit)?;
         Ok(())
     }
 

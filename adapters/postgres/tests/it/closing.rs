@@ -1,9 +1,10 @@
 //! The end in good order.
 
 use crate::fixture::{PATIENCE, Server, builder, on_server, taken};
+use cabrank_postgres::cabrank::{CloseReason, SessionPolicy};
 use cabrank_postgres::postgres::NoTls;
 use cabrank_postgres::{Pool, PooledConnection, PostgresManager};
-use cabrank_testing::{NetworkFault, Way, assert_closes_clean, assert_no_leaks, eventually};
+use cabrank_testing::{NetworkFault, Recorder, Way, assert_closes_clean, assert_no_leaks, eventually};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,40 @@ fn a_connection_that_was_cancelled_is_not_lent_again(server: Server) {
     assert_ne!(pool.get().expect("another connection").backend_pid(), Some(pid));
     assert_no_leaks(&pool);
     assert_closes_clean(&pool);
+}
+
+/// As with a time-out on each statement. To the pool the server is as well as before: a single pause would last longer than anybody
+/// waits.
+fn a_holder_who_cancels_each_time_is_served(server: Server) {
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always] {
+        let (recorder, pause) = (Recorder::new(), Duration::from_secs(600));
+        let settings = builder().max_size(2).min_idle(2).backoff(pause, pause).session_policy(policy);
+        let pool = settings.event_handler(recorder.clone()).build(server.manager()).expect("a pool");
+        for _ in 0..5 {
+            let mut conn = pool.get().unwrap_or_else(|error| panic!("{policy:?}: {error}"));
+            conn.cancel_token().cancel_query(PATIENCE).expect("no error");
+            // It may or may not be hit.
+            let _ = conn.batch_execute("SELECT 1");
+        }
+        eventually("all have said goodbye", || recorder.count("closed") == 5);
+        let stats = pool.stats();
+        let ends = [CloseReason::BeyondReset, CloseReason::Broken].map(|reason| stats.closed.by(reason));
+        assert_eq!((ends, stats.open_failures), ([5, 0], 0), "{policy:?}");
+        let check = |line: &&String| line.starts_with("checked ") && line.contains(':');
+        assert_eq!(recorder.events().iter().find(check), None, "{policy:?}: the others are not in doubt");
+        assert_no_leaks(&pool);
+    }
+}
+
+/// Nobody looks at the session there, so the next look finds it.
+fn a_connection_that_was_cancelled_is_not_lent_again_without_resets_either(server: Server) {
+    let pool = builder().max_size(1).session_policy(SessionPolicy::Never).build(server.manager()).expect("a pool");
+    let conn = pool.get().expect("a connection");
+    let pid = conn.backend_pid().expect("a pid");
+    conn.cancel_token().cancel_query(PATIENCE).expect("no error");
+    drop(conn);
+    assert_ne!(pool.get().expect("another connection").backend_pid(), Some(pid));
+    assert_no_leaks(&pool);
 }
 
 /// Between two loans it is the next holder's statement that would be hit.
@@ -127,6 +162,8 @@ cabrank_testing::tests! {
     on_server:
         a_statement_that_runs_is_cancelled_at_the_server,
         a_connection_that_was_cancelled_is_not_lent_again,
+        a_holder_who_cancels_each_time_is_served,
+        a_connection_that_was_cancelled_is_not_lent_again_without_resets_either,
         a_token_that_outlives_its_loan_cancels_nobody,
         closing_waits_until_the_sessions_are_gone,
         a_slot_stays_taken_until_the_server_has_closed_its_end,
