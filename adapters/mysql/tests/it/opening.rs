@@ -142,6 +142,7 @@ fn a_name_that_nobody_knows_is_said(server: &Server) {
     let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
     let error = pool.get_timeout(Duration::from_millis(800)).unwrap_err();
     assert!(matches!(error, GetError::Timeout(_)), "{error}");
+    assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
 }
 
 fn the_server_is_told_whose_connections_these_are(server: &Server) {

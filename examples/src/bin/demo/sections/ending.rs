@@ -22,7 +22,7 @@ pub(crate) fn ending<M: Engine>(pool: &Pool<M>, table: Table<'_, M>, story: &mut
     let reasons = CloseReason::ALL.into_iter().filter(|&reason| stats.closed.by(reason) > 0);
     let reasons: Vec<_> = reasons.map(|reason| format!("{} {reason}", stats.closed.by(reason))).collect();
 
-    story.fact("opened", format!("{} (and {} attempts failed)", stats.opened, stats.open_failures));
+    story.fact("opened", format!("{} (failed attempts: {})", stats.opened, stats.open_failures));
     story.fact("closed", reasons.join(", "));
     story.fact("borrowed at once", stats.checked_out_at_once);
     story.fact("borrowed after waiting", stats.checked_out_after_waiting);
