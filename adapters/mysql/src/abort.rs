@@ -37,7 +37,7 @@ impl MySqlAbortHandle {
 impl AbortHandle for MySqlAbortHandle {
     /// `KILL QUERY` on a side connection. What it interrupts fails with 1317; a `SLEEP` says Ok.
     fn cancel(&self, limit: &Limit) -> bool {
-        let patience = limit.remaining().map_or(LONGEST_CANCEL, |left| left.min(LONGEST_CANCEL));
+        let patience = limit.remaining().unwrap_or(LONGEST_CANCEL);
         !patience.is_zero() && self.kill_query(patience).is_ok()
     }
 
@@ -46,5 +46,5 @@ impl AbortHandle for MySqlAbortHandle {
     }
 }
 
-/// How long a side connection may take at most.
+/// How long a side connection may take where the caller sets no limit.
 const LONGEST_CANCEL: Duration = Duration::from_secs(5);
