@@ -128,6 +128,8 @@ pub(crate) fn trace_of(context: &AuthContext<'_>) -> Trace {
         AuthAction::Pragma { pragma_value: None, .. } => Trace::NONE,
         AuthAction::Pragma { pragma_name, .. } => match pragmas::effect(pragma_name) {
             Effect::Nothing => Trace::NONE,
+            // Only those of `main`, and of the connection, are put back.
+            _ if context.database_name.is_some_and(|name| !name.eq_ignore_ascii_case("main")) => Trace::LASTING,
             Effect::Setting(row) => Trace::pragma(row),
             Effect::BusyTimeout => Trace::BUSY,
             Effect::Checkpoints => Trace::CHECKPOINTS,

@@ -59,6 +59,34 @@ fn a_database_that_a_holder_loads_in_place_of_an_attached_one_goes_too() {
     assert_eq!(of_other(&pool.get().unwrap()), 0);
 }
 
+fn a_pragma_of_another_database_than_main_costs_the_connection() {
+    let (database, other) = (Database::new(), Database::new());
+    let attach = format!("ATTACH '{}' AS other", other.path.display());
+    let pool = one(database.manager().with_init(move |conn| conn.execute_batch(&attach)));
+    let ways = [
+        "temp.journal_mode = off",
+        "temp.journal_size_limit = 7",
+        "TEMP.cache_size = 7",
+        "\"temp\".cache_size(7)",
+        "other.synchronous = off",
+        "other.cache_spill = 9",
+        "other.journal_mode = memory",
+    ];
+    for way in ways {
+        let conn = pool.get().unwrap();
+        let id = PooledConnection::id(&conn);
+        conn.execute_batch(&format!("PRAGMA {way}")).unwrap();
+        drop(conn);
+        assert_ne!(PooledConnection::id(&pool.get().unwrap()), id, "{way}");
+    }
+    assert_eq!(pool.stats().closed.by(CloseReason::BeyondReset), ways.len() as u64);
+
+    let (conn, id) = (pool.get().unwrap(), ways.len() as u64 + 1);
+    conn.execute_batch("PRAGMA main.cache_size = 7; PRAGMA other.cache_size; PRAGMA temp.table_info('none')").unwrap();
+    drop(conn);
+    assert_eq!(PooledConnection::id(&pool.get().unwrap()), id, "what is read, or is put back, costs no connection");
+}
+
 fn memory_that_was_loaded_from_a_file_in_wal_mode_can_be_used() {
     let database = Database::new();
     let file = database.manager().open().unwrap();
@@ -231,6 +259,7 @@ cabrank_testing::tests! {
     alone:
         a_database_that_a_holder_loads_in_place_of_the_pools_goes_with_its_loan,
         a_database_that_a_holder_loads_in_place_of_an_attached_one_goes_too,
+        a_pragma_of_another_database_than_main_costs_the_connection,
         memory_that_was_loaded_from_a_file_in_wal_mode_can_be_used,
         a_leaked_blob_or_backup_costs_its_connection,
         a_holder_who_leaves_such_things_each_time_is_served,
