@@ -7,7 +7,7 @@ use crate::event::CheckedIn;
 use crate::gate::Stage;
 use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
-use crate::shared::{Canceller, Held, Shared, SlottedConnection};
+use crate::shared::{Canceller, Held, LoanHooks, Shared, SlottedConnection, Verdict};
 use crate::sync;
 use std::sync::Arc;
 
@@ -18,10 +18,13 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         return held.leave_to_parent();
     }
     let (shared, mut entry) = held.into_entry();
-    entry.uses += 1;
     if let Some(canceller) = entry.slotted.canceller.take() {
         end_canceller(&canceller, &mut entry.condemned);
     }
+    if let Some(hooks) = &shared.hooks.of_loans {
+        ask_on_return(&shared, hooks, &mut entry);
+    }
+    entry.uses += 1;
     let mut now = sync::now();
     let used = now.saturating_duration_since(entry.lent_at);
     if std::thread::panicking() {
@@ -60,6 +63,19 @@ fn end_canceller(canceller: &Canceller, condemned: &mut Option<CloseReason>) {
     }
 }
 
+/// Has `on_return` judge a connection that may be lent again. It is part of the loan; it does not run while this thread unwinds.
+#[cold]
+fn ask_on_return<M: Manager>(shared: &Shared<M>, hooks: &LoanHooks<M>, entry: &mut Entry<SlottedConnection<M>>) {
+    let Some(on_return) = &hooks.on_return else { return };
+    if entry.condemned.is_none() && !std::thread::panicking() {
+        entry.condemned = match shared.judge(on_return, entry) {
+            Ok(Verdict::Keep) => None,
+            Ok(Verdict::Close) => Some(CloseReason::Refused),
+            Err(_) => Some(CloseReason::Panicked),
+        };
+    }
+}
+
 /// What a returned session needs before its next loan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
@@ -84,7 +100,8 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
         Ok(true) => entry.condemned = Some(CloseReason::Broken),
         Err(_) => entry.condemned = Some(CloseReason::Panicked),
     }
-    if entry.condemned.is_some() || !touched {
+    // A hook may have changed the session of one that its holder did not use.
+    if entry.condemned.is_some() || (!touched && shared.hooks.of_loans.is_none()) {
         return Need::Nothing;
     }
     let session = match shared.config.session_policy {

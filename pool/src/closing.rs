@@ -59,7 +59,7 @@ impl<M: Manager> Pool<M> {
     /// Connections whose manager offers no [`AbortHandle`](crate::AbortHandle) cannot be reached. What is not gone at the
     /// end is in the report.
     ///
-    /// Called from a worker thread of this pool it closes the pool and reports what is left at that moment, but neither waits
+    /// Called from a worker thread or a hook of this pool it closes the pool and reports what is left at that moment, but neither waits
     /// nor aborts. A driver whose threads have destructors of their own (thread-locals) may make it overrun by those.
     #[doc(alias = "shutdown")]
     #[doc(alias = "drain")]

@@ -25,8 +25,8 @@ pub enum GetError<E> {
     Overloaded(Box<Report>),
     /// The pool is closed.
     Closed,
-    /// Called in a worker that works for this very pool, by `on_open`, a manager's method or an event handler: it would wait for
-    /// itself.
+    /// Called in a worker that works for this very pool, by `on_open`, a manager's method or an event handler, or by `on_checkout` or
+    /// `on_return` of this pool: it would wait for itself.
     CalledFromHook,
     /// Called in a child of `fork`, of a pool that was built in the parent: its connections are the parent's. There is no event.
     /// Build a pool in the child.

@@ -63,7 +63,7 @@ pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};
 pub use pool::{Pool, WeakPool};
 pub use reason::{CloseReason, RefusalReason};
 pub use report::{Holder, Report};
-pub use shared::{CancelOutcome, Canceller, SetUp};
+pub use shared::{CancelOutcome, Canceller, Loan, SetUp, Verdict};
 pub use stats::{CloseCounts, Histogram, Stats};
 #[doc(hidden)]
 pub use transact::kind;

@@ -30,6 +30,8 @@ pub enum CloseReason {
     BeyondReset,
     /// What its holder ran was [cancelled](crate::Canceller::cancel) at the server: a cancel that arrives late must hit nobody else.
     Cancelled,
+    /// [`on_checkout`](crate::Builder::on_checkout) or [`on_return`](crate::Builder::on_return) refused it.
+    Refused,
     /// Its holder took it out of the pool. It lives on.
     Detached,
     /// The pool was closed.
@@ -38,7 +40,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Broken,
         Self::CheckFailed,
         Self::ResetFailed,
@@ -51,6 +53,7 @@ impl CloseReason {
         Self::Discarded,
         Self::BeyondReset,
         Self::Cancelled,
+        Self::Refused,
         Self::Detached,
         Self::PoolClosed,
     ];
@@ -70,6 +73,7 @@ impl CloseReason {
             Self::Discarded => "discarded",
             Self::BeyondReset => "beyond_reset",
             Self::Cancelled => "cancelled",
+            Self::Refused => "refused",
             Self::Detached => "detached",
             Self::PoolClosed => "pool_closed",
         }
@@ -86,6 +90,7 @@ impl CloseReason {
                 | Self::Discarded
                 | Self::BeyondReset
                 | Self::Cancelled
+                | Self::Refused
                 | Self::PoolClosed
         )
     }

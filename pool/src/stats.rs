@@ -44,8 +44,8 @@ pub struct Stats {
     pub checked_out_at_once: u64,
     /// Loans that waited.
     pub checked_out_after_waiting: u64,
-    /// Loans among these that came to nothing: the borrower's look found the connection broken, or the process had been
-    /// frozen and it must be checked first.
+    /// Loans among these that came to nothing: the borrower's look found the connection broken, `on_checkout` refused it, or the
+    /// process had been frozen and it must be checked first.
     pub rejected_at_checkout: u64,
     /// Requests that ran out of time, those whose time-out is zero included.
     pub timed_out: u64,

@@ -5,7 +5,7 @@ use crate::event::EventHandler;
 use crate::manager::{Fault, Manager};
 #[cfg(doc)]
 use crate::pool::Pool;
-use crate::shared::SetUp;
+use crate::shared::{Loan, SetUp, Verdict};
 use std::sync::Arc;
 
 impl<M: Manager> Builder<M> {
@@ -48,6 +48,99 @@ impl<M: Manager> Builder<M> {
         set_up: impl Fn(&mut M::Connection, &SetUp<'_>) -> Result<(), M::Error> + Send + Sync + 'static,
     ) -> Self {
         self.hooks.on_open = Some(Box::new(set_up));
+        self
+    }
+
+    /// Judges each connection before its loan begins, in the borrower's thread: [`Verdict::Close`] closes it, and the request goes on
+    /// with the next, with its old deadline and its place in the queue. Default: none, which costs nothing. The last one counts.
+    ///
+    /// It runs for connections that look well, after the pool's own look and before the event `checked_out`, outside the lock: once in
+    /// each [`get`](Pool::get), [`try_get`](Pool::try_get), [`run`](Pool::run) and transaction that is served, and once for each
+    /// connection that it refuses. It is on the way of every loan, so it must not ask the server or block: its time is the borrower's.
+    /// To judge a session by a question use `on_open`.
+    ///
+    /// New connections that it refuses count as failed attempts from the second in a row on: there are pauses between them, and the
+    /// error of a request that gets none names the hook. A panic closes the connection, too.
+    ///
+    /// What it does to the session counts as the holder's doing. At the return of a connection that the holder did not use the manager
+    /// is therefore asked for its session, too; a hook that only reads costs no reset where the manager tracks sessions.
+    ///
+    /// [`get`](Pool::get) of this same pool is refused in it ([`GetError::CalledFromHook`](crate::GetError::CalledFromHook)): it would
+    /// come back to this hook, again and again. `try_get`, and other pools, may be used.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use cabrank::{CloseReason, Verdict};
+    ///
+    /// // This server grows slow with old sessions: each serves a hundred loans.
+    /// let pool = Pool::builder().on_checkout(|_, loan| if loan.uses < 100 { Verdict::Keep } else { Verdict::Close });
+    /// let pool = pool.build(Toy)?;
+    /// for _ in 0..101 {
+    ///     pool.get()?;
+    /// }
+    /// assert_eq!(pool.stats().closed.by(CloseReason::Refused), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "before_acquire")]
+    #[doc(alias = "pre_recycle")]
+    pub fn on_checkout(mut self, judge: impl Fn(&mut M::Connection, &Loan) -> Verdict + Send + Sync + 'static) -> Self {
+        self.hooks.of_loans.get_or_insert_default().on_checkout = Some(Box::new(judge));
+        self
+    }
+
+    /// Judges each connection when its loan ends, in the thread that returns it: [`Verdict::Close`] closes it. Default: none, which
+    /// costs nothing. The last one counts.
+    ///
+    /// It runs after the end of the loan's [canceller](crate::PooledConnection::canceller), before the event `checked_in` and before
+    /// the pool looks at the session, outside the lock. Its time is part of the loan, so it must not ask the server or block; a guard
+    /// may be dropped in an async context. The connection may be dead by then. What the hook does to the session counts as the
+    /// holder's doing, as with [`on_checkout`](Self::on_checkout).
+    ///
+    /// It does not run for a connection that is closed anyway (discarded, cancelled, or broken by an error that was reported), for one
+    /// that is detached, in a thread that panics, and in a child of `fork`. The event `checked_in` covers each loan. A panic closes the
+    /// connection. A connection that it refuses is no failed attempt: if it refuses all, each loan costs a log-in, unthrottled.
+    ///
+    /// [`get`](Pool::get) of this same pool is refused in it ([`GetError::CalledFromHook`](crate::GetError::CalledFromHook)).
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = Vec<u8>;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<Vec<u8>> { Ok(Vec::new()) }
+    /// #     fn is_valid(&self, _: &mut Vec<u8>, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut Vec<u8>) -> bool { false }
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use cabrank::{CloseReason, Verdict};
+    ///
+    /// // A buffer that has grown large goes with its connection.
+    /// let pool = Pool::<Toy>::builder().on_return(|conn, _| match conn.capacity() {
+    ///     ..=65_536 => Verdict::Keep,
+    ///     _ => Verdict::Close,
+    /// });
+    /// let pool = pool.build(Toy)?;
+    /// pool.get()?.reserve(1_000_000);
+    /// assert_eq!(pool.stats().closed.by(CloseReason::Refused), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "on_release")]
+    #[doc(alias = "after_release")]
+    #[doc(alias = "post_recycle")]
+    pub fn on_return(mut self, judge: impl Fn(&mut M::Connection, &Loan) -> Verdict + Send + Sync + 'static) -> Self {
+        self.hooks.of_loans.get_or_insert_default().on_return = Some(Box::new(judge));
         self
     }
 

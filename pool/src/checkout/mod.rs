@@ -4,6 +4,7 @@
 mod refusal;
 mod wait;
 
+use crate::cause::Cause;
 use crate::checkout::refusal::{Refusal, Unserved};
 use crate::contain::contained;
 use crate::entry::Entry;
@@ -13,7 +14,7 @@ use crate::gate::Stage;
 use crate::manager::Manager;
 use crate::queue::Ticket;
 use crate::reason::{CloseReason, RefusalReason};
-use crate::shared::{Held, Shared, SlottedConnection};
+use crate::shared::{Held, LoanHooks, Shared, SlottedConnection, Verdict};
 use crate::slots::Borrower;
 use crate::state::actions::Claim;
 use crate::waiter::{Waiter, Wake};
@@ -104,9 +105,11 @@ struct Request<'a, M: Manager> {
 }
 
 /// Why a connection that was taken is not lent.
-enum Doubt {
+enum Doubt<E> {
     /// It is of no use any more.
     Unfit(CloseReason),
+    /// `on_checkout` refused it, or panicked.
+    Refused(CloseReason, Cause<E>),
     /// The process was frozen, or the machine asleep, while it was idle: it must be checked.
     Slept,
 }
@@ -173,9 +176,9 @@ impl<'a, M: Manager> Request<'a, M> {
         }
     }
 
-    /// Looks at the connection without asking the server.
+    /// Looks at the connection without asking the server, and has `on_checkout` judge one that looks well.
     #[inline]
-    fn look_at(&self, entry: &mut Entry<SlottedConnection<M>>) -> Result<(), Doubt> {
+    fn look_at(&self, entry: &mut Entry<SlottedConnection<M>>) -> Result<(), Doubt<M::Error>> {
         if entry.last_used + ALERT < entry.lent_at {
             let (now, wall) = (sync::now(), sync::wall());
             if self.shared.with(now, |state, _| state.compare_clocks(now, wall)) {
@@ -184,9 +187,29 @@ impl<'a, M: Manager> Request<'a, M> {
         }
         let conn = &mut entry.slotted.conn;
         match contained(|| self.shared.manager.has_broken(conn)) {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(Doubt::Unfit(CloseReason::Broken)),
-            Err(_) => Err(Doubt::Unfit(CloseReason::Panicked)),
+            Ok(false) => {}
+            Ok(true) => return Err(Doubt::Unfit(CloseReason::Broken)),
+            Err(_) => return Err(Doubt::Unfit(CloseReason::Panicked)),
+        }
+        match &self.shared.hooks.of_loans {
+            None => Ok(()),
+            Some(hooks) => self.ask_on_checkout(hooks, entry),
+        }
+    }
+
+    #[cold]
+    fn ask_on_checkout(
+        &self,
+        hooks: &LoanHooks<M>,
+        entry: &mut Entry<SlottedConnection<M>>,
+    ) -> Result<(), Doubt<M::Error>> {
+        let Some(on_checkout) = &hooks.on_checkout else { return Ok(()) };
+        match self.shared.judge(on_checkout, entry) {
+            Ok(Verdict::Keep) => Ok(()),
+            Ok(Verdict::Close) => {
+                Err(Doubt::Refused(CloseReason::Refused, Cause::other("`on_checkout` refused a new connection")))
+            }
+            Err(panic) => Err(Doubt::Refused(CloseReason::Panicked, Cause::panicked("`on_checkout` panicked", &panic))),
         }
     }
 
@@ -203,21 +226,28 @@ impl<'a, M: Manager> Request<'a, M> {
         Held::hold(self.shared, entry)
     }
 
-    /// The first borrower of a new connection finds it well: then others may be opened.
+    /// The first borrower of a new connection finds it well, and so does `on_checkout`: then others may be opened.
     #[cold]
     fn looked_well(&self, entry: &mut Entry<SlottedConnection<M>>) {
         let now = sync::now();
-        self.shared.with(now, |state, actions| state.found_well(entry, Stage::Look, now, actions));
+        self.shared.with(now, |state, actions| state.found_well(entry, Stage::Checkout, now, actions));
     }
 
     /// It was no loan: the connection goes back, to be closed or to be checked.
     #[cold]
-    fn reject(&self, mut entry: Box<Entry<SlottedConnection<M>>>, doubt: Doubt) {
+    fn reject(&self, mut entry: Box<Entry<SlottedConnection<M>>>, doubt: Doubt<M::Error>) {
         let now = sync::now();
         self.shared.with(now, |state, actions| {
-            if let Doubt::Unfit(reason) = doubt {
-                entry.condemned = Some(reason);
-                state.failed_look(&entry, now, actions);
+            match doubt {
+                Doubt::Slept => {}
+                Doubt::Unfit(reason) => {
+                    entry.condemned = Some(reason);
+                    state.failed_look(&entry, now, actions);
+                }
+                Doubt::Refused(reason, cause) => {
+                    entry.condemned = Some(reason);
+                    state.refused(&entry, cause, now, actions);
+                }
             }
             state.reject(entry, now, actions);
         });

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub(crate) enum Stage {
     /// When it is looked at before its first loan.
     Look,
+    /// When `on_checkout` sees it before its first loan.
+    Checkout,
     /// In its first loan, or very soon after it, though its holder did not use it.
     Hold,
     /// The same, and its holder did.
@@ -24,7 +26,7 @@ pub(crate) enum Stage {
 /// What is remembered of them: a row of deaths for each stage.
 #[derive(Debug, Default)]
 pub(super) struct Stillborn {
-    rows: [Row; 5],
+    rows: [Row; 6],
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -51,14 +53,15 @@ impl Stillborn {
         self.rows.iter().all(|row| row.count == 0)
     }
 
-    /// A connection of this age has passed `stage`, so it had passed the look, too, and one that was used was held. A short loan
-    /// that ends well shows nothing where connections live longer than it, and not long.
+    /// A connection of this age has passed `stage`, so it had passed the look, too; one that was held had passed `on_checkout`, and one
+    /// that was used was held. A short loan that ends well shows nothing where connections live longer than it, and not long.
     fn passed(&mut self, stage: Stage, age: Duration) {
         let outlives = |row: &Row| age >= row.age.saturating_mul(2).min(BRIEF);
         let shown: &[Stage] = match stage {
             Stage::Look => &[Stage::Look],
-            Stage::Hold => &[Stage::Look, Stage::Hold],
-            Stage::Use => &[Stage::Look, Stage::Hold, Stage::Use],
+            Stage::Checkout => &[Stage::Look, Stage::Checkout],
+            Stage::Hold => &[Stage::Look, Stage::Checkout, Stage::Hold],
+            Stage::Use => &[Stage::Look, Stage::Checkout, Stage::Hold, Stage::Use],
             Stage::Check => &[Stage::Look, Stage::Check],
             Stage::Reset => &[Stage::Look, Stage::Reset],
         };

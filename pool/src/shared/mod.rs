@@ -17,7 +17,8 @@ mod tests;
 pub(crate) use call::CallOutcome;
 pub use canceller::{CancelOutcome, Canceller};
 pub(crate) use held::{Held, Slot, SlottedConnection};
-pub(crate) use hooks::Hooks;
+pub(crate) use hooks::{Hooks, LoanHooks};
+pub use hooks::{Loan, Verdict};
 pub(crate) use job::Job;
 pub use session::SetUp;
 

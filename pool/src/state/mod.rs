@@ -2,10 +2,10 @@
 //!
 //! Pure: no I/O, no clock, no user code, and nothing here blocks. Each method is told the time and writes what must be
 //! done outside the lock into [`Actions`]. This file holds what all share, and what concerns the pool as a whole;
-//! `loans.rs` is the borrowers' part, `outcomes.rs` the workers', `idle.rs` says which idle connections may be lent. After
-//! each method [`State::settle`] restores the invariants (`supply.rs`, `opening.rs`); `ageing.rs` does what falls due. What
-//! these go by is measured: `patience.rs` has what calls have lately taken, `promises.rs` those under way, `flow.rs` how
-//! loans come back, `hope.rs` whether they may. `reports.rs` reads the numbers.
+//! `loans.rs` is the borrowers' part, `outcomes.rs` the workers', `young.rs` says what a connection that dies says of the next,
+//! `idle.rs` which idle connections may be lent. After each method [`State::settle`] restores the invariants (`supply.rs`,
+//! `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have lately taken,
+//! `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `reports.rs` reads the numbers.
 
 pub(crate) mod actions;
 mod ageing;
@@ -23,6 +23,7 @@ pub(crate) mod stalls;
 mod supply;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod young;
 
 use crate::cause::Cause;
 use crate::config::Config;

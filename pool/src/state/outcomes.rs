@@ -2,7 +2,7 @@
 
 use crate::cause::Cause;
 use crate::entry::{Entry, Proof};
-use crate::gate::{BRIEF, Refusal, Stage, YOUNG};
+use crate::gate::{Refusal, Stage};
 use crate::limit::Call;
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
@@ -75,7 +75,7 @@ impl<C, E> State<C, E> {
     }
 
     /// All is well again, unless something still stands between us and a connection.
-    fn forget_error(&mut self, actions: &mut Actions<C, E>) {
+    pub(super) fn forget_error(&mut self, actions: &mut Actions<C, E>) {
         if self.gate.has_trouble() || self.gate.doubts_the_new() {
             return;
         }
@@ -87,83 +87,6 @@ impl<C, E> State<C, E> {
         self.epoch += 1;
         self.doubted_at = self.doubted_at.max(Some(now));
         self.heard_before_doubt = self.answered_at.max(self.opened_at);
-    }
-
-    /// A connection is proved dead. That puts the others under suspicion, unless it was itself under suspicion already.
-    pub(crate) fn died(&mut self, entry: &Entry<C>, now: Instant) {
-        if entry.proved.epoch == self.epoch {
-            self.suspect(now);
-        }
-    }
-
-    /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect.
-    pub(crate) fn failed_check(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
-        self.died(entry, now);
-        self.died_young(entry, Stage::Check, now, actions);
-    }
-
-    /// A reset failed, or took longer than it was given.
-    pub(crate) fn failed_reset(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
-        self.died_young(entry, Stage::Reset, now, actions);
-    }
-
-    /// A connection looked dead to one who was to have it.
-    pub(crate) fn failed_look(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
-        self.died(entry, now);
-        if entry.uses == 0 {
-            self.died_young(entry, Stage::Look, now, actions);
-        } else if entry.age(now) < BRIEF {
-            self.died_young(entry, stage_of_loan(entry), now, actions);
-        }
-    }
-
-    /// A connection looked dead when its loan had ended.
-    pub(crate) fn broke_in_use(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
-        self.died(entry, now);
-        if entry.uses == 1 || entry.age(now) < BRIEF {
-            self.died_young(entry, stage_of_loan(entry), now, actions);
-        }
-    }
-
-    fn died_young(&mut self, entry: &Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
-        if entry.age(now) >= YOUNG {
-            return;
-        }
-        self.gate.stillborn(entry.opened_at, stage, self.patience.mean_opening(), now);
-        // One alone is no failed attempt, and what must be mended is the worse news.
-        if self.gate.has_trouble() && !self.gate.refuses(now) {
-            let cause = Cause::other(match stage {
-                Stage::Look => "a new connection was dead before its first loan",
-                Stage::Hold | Stage::Use => "a new connection was broken after its first loan",
-                Stage::Check => "a new connection failed its check",
-                Stage::Reset => "a new connection failed its reset",
-            });
-            actions.extend(self.last_error.replace((cause, now)).map(|(cause, _)| Action::Drop(cause)));
-        }
-    }
-
-    /// A connection has passed this stage. That says something of new ones if it is on trial, or as young.
-    #[inline]
-    pub(crate) fn passed(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
-        // While one is on trial, or in doubt, the gate is cold.
-        if self.gate.is_cold() {
-            self.passed_in_doubt(entry, stage, now, actions);
-        }
-    }
-
-    #[cold]
-    fn passed_in_doubt(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
-        if entry.on_trial || (entry.age(now) < YOUNG && self.gate.doubts_the_new()) {
-            self.found_well(entry, stage, now, actions);
-        }
-    }
-
-    /// A connection that was on trial proves well at this stage.
-    pub(crate) fn found_well(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
-        if entry.generation == self.generation && self.gate.found_well(stage, entry.age(now)) {
-            self.forget_error(actions);
-        }
-        entry.on_trial = entry.generation == self.generation && self.gate.is_cold();
     }
 
     /// A check succeeded. It counts from the moment of its answer: what there was to doubt before is settled.
@@ -297,10 +220,4 @@ impl<C, E> State<C, E> {
         }
         self.counters.closed.count(reason);
     }
-}
-
-/// What the end of its last loan shows of a connection.
-#[inline]
-pub(super) fn stage_of_loan<C>(entry: &Entry<C>) -> Stage {
-    if entry.was_touched { Stage::Use } else { Stage::Hold }
 }

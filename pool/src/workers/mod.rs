@@ -26,7 +26,7 @@ use crate::waiter::Waiter;
 use accounts::Retries;
 use lane::Lane;
 use set::{Set, Task};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 use timetable::Timer;
@@ -43,6 +43,8 @@ pub(crate) struct Workers<J: Send + 'static> {
 thread_local! {
     /// For which pool this thread works just now.
     static CURRENT: Cell<usize> = const { Cell::new(NONE) };
+    /// What [`CURRENT`] was before, where one pool's hook uses another pool.
+    static OUTER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 impl<J: Send + 'static> Workers<J> {
@@ -103,7 +105,28 @@ impl<J: Send + 'static> Workers<J> {
     /// Does this thread work for this pool? It would wait for itself.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
-        CURRENT.try_with(Cell::get) == Ok(self.pool)
+        match CURRENT.try_with(Cell::get) {
+            Ok(NONE) | Err(_) => false,
+            Ok(current) => current == self.pool || self.is_outer(),
+        }
+    }
+
+    #[cold]
+    fn is_outer(&self) -> bool {
+        OUTER.try_with(|outer| outer.borrow().contains(&self.pool)) == Ok(true)
+    }
+
+    /// Runs a hook of this pool's, which must not unwind, in a borrower's thread: meanwhile that works for this pool.
+    pub(crate) fn run_here<T>(&self, hook: impl FnOnce() -> T) -> T {
+        if cfg!(loom) {
+            return hook(); // A model's threads share their locals.
+        }
+        let outer = CURRENT.replace(self.pool);
+        let _ = OUTER.try_with(|pools| pools.borrow_mut().push(outer));
+        let answer = hook();
+        let _ = OUTER.try_with(|pools| pools.borrow_mut().pop());
+        CURRENT.set(outer);
+        answer
     }
 
     /// Parks until woken or until `deadline`, as the waiter does. What it waits for needs threads: as long as neither one

@@ -11,6 +11,7 @@ mod errors;
 mod events;
 mod gauges;
 mod growth;
+mod hooks;
 mod lifetime;
 mod limit;
 mod nesting;

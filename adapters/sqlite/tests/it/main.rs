@@ -6,6 +6,7 @@ mod choices;
 mod faults;
 mod files;
 mod heavy;
+mod hooks;
 mod lasting;
 mod memory;
 mod nesting;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         faults::tests(),
         files::tests(),
         heavy::tests(),
+        hooks::tests(),
         lasting::tests(),
         memory::tests(),
         nesting::tests(),

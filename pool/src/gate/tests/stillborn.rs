@@ -48,16 +48,17 @@ fn doubtful(stage: Stage) -> (Gate, Instant) {
 
 #[test]
 fn what_the_dead_ones_failed_a_new_one_must_pass() {
-    use Stage::{Check, Hold, Look, Reset, Use};
+    use Stage::{Check, Checkout, Hold, Look, Reset, Use};
     let table = [
-        (Look, [true, true, true, true, true]),
-        (Hold, [false, true, true, false, false]),
-        (Use, [false, false, true, false, false]),
-        (Check, [false, false, false, true, false]),
-        (Reset, [false, false, false, false, true]),
+        (Look, [true, true, true, true, true, true]),
+        (Checkout, [false, true, true, true, false, false]),
+        (Hold, [false, false, true, true, false, false]),
+        (Use, [false, false, false, true, false, false]),
+        (Check, [false, false, false, false, true, false]),
+        (Reset, [false, false, false, false, false, true]),
     ];
     for (failed, settles) in table {
-        for (passed, settles) in [Look, Hold, Use, Check, Reset].into_iter().zip(settles) {
+        for (passed, settles) in [Look, Checkout, Hold, Use, Check, Reset].into_iter().zip(settles) {
             let (mut gate, now) = doubtful(failed);
             assert_eq!(gate.found_well(passed, 50 * MS), settles, "they failed {failed:?}, it passes {passed:?}");
             assert_eq!((gate.has_trouble(), gate.is_cold()), (!settles, !settles));

@@ -9,7 +9,7 @@ use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::Borrower;
 use crate::state::actions::{Claim, Delivery};
-use crate::state::outcomes::stage_of_loan;
+use crate::state::young::stage_of_loan;
 use crate::waiter::{Waiter, Wake};
 use std::panic::Location;
 use std::sync::Arc;

@@ -1,0 +1,113 @@
+//! Connections that die or are refused, and those that prove well: what a young one says of the next.
+
+use crate::cause::Cause;
+use crate::entry::Entry;
+use crate::gate::{BRIEF, Stage, YOUNG};
+use crate::state::State;
+use crate::state::actions::{Action, Actions};
+use std::time::Instant;
+
+impl<C, E> State<C, E> {
+    /// A connection is proved dead. That puts the others under suspicion, unless it was itself under suspicion already.
+    pub(crate) fn died(&mut self, entry: &Entry<C>, now: Instant) {
+        if entry.proved.epoch == self.epoch {
+            self.suspect(now);
+        }
+    }
+
+    /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect.
+    pub(crate) fn failed_check(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.died(entry, now);
+        self.died_young(entry, Stage::Check, now, actions);
+    }
+
+    /// A reset failed, or took longer than it was given.
+    pub(crate) fn failed_reset(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.died_young(entry, Stage::Reset, now, actions);
+    }
+
+    /// A connection looked dead to one who was to have it.
+    pub(crate) fn failed_look(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.died(entry, now);
+        if entry.uses == 0 {
+            self.died_young(entry, Stage::Look, now, actions);
+        } else if entry.age(now) < BRIEF {
+            self.died_young(entry, stage_of_loan(entry), now, actions);
+        }
+    }
+
+    /// `on_checkout` refused a connection. If nobody has had it yet, it may refuse the next new one, too.
+    pub(crate) fn refused(&mut self, entry: &Entry<C>, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
+        if entry.uses == 0 {
+            self.ended_young(entry, Stage::Checkout, || cause, now, actions);
+        }
+    }
+
+    /// A connection looked dead when its loan had ended.
+    pub(crate) fn broke_in_use(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.died(entry, now);
+        if entry.uses == 1 || entry.age(now) < BRIEF {
+            self.died_young(entry, stage_of_loan(entry), now, actions);
+        }
+    }
+
+    fn died_young(&mut self, entry: &Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
+        let cause = || {
+            Cause::other(match stage {
+                Stage::Look | Stage::Checkout => "a new connection was dead before its first loan",
+                Stage::Hold | Stage::Use => "a new connection was broken after its first loan",
+                Stage::Check => "a new connection failed its check",
+                Stage::Reset => "a new connection failed its reset",
+            })
+        };
+        self.ended_young(entry, stage, cause, now, actions);
+    }
+
+    fn ended_young(
+        &mut self,
+        entry: &Entry<C>,
+        stage: Stage,
+        cause: impl FnOnce() -> Cause<E>,
+        now: Instant,
+        actions: &mut Actions<C, E>,
+    ) {
+        if entry.age(now) >= YOUNG {
+            return;
+        }
+        self.gate.stillborn(entry.opened_at, stage, self.patience.mean_opening(), now);
+        // One alone is no failed attempt, and what must be mended is the worse news.
+        if self.gate.has_trouble() && !self.gate.refuses(now) {
+            actions.extend(self.last_error.replace((cause(), now)).map(|(cause, _)| Action::Drop(cause)));
+        }
+    }
+
+    /// A connection has passed this stage. That says something of new ones if it is on trial, or as young.
+    #[inline]
+    pub(crate) fn passed(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
+        // While one is on trial, or in doubt, the gate is cold.
+        if self.gate.is_cold() {
+            self.passed_in_doubt(entry, stage, now, actions);
+        }
+    }
+
+    #[cold]
+    fn passed_in_doubt(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
+        if entry.on_trial || (entry.age(now) < YOUNG && self.gate.doubts_the_new()) {
+            self.found_well(entry, stage, now, actions);
+        }
+    }
+
+    /// A connection that was on trial proves well at this stage.
+    pub(crate) fn found_well(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
+        if entry.generation == self.generation && self.gate.found_well(stage, entry.age(now)) {
+            self.forget_error(actions);
+        }
+        entry.on_trial = entry.generation == self.generation && self.gate.is_cold();
+    }
+}
+
+/// What the end of its last loan shows of a connection.
+#[inline]
+pub(super) fn stage_of_loan<C>(entry: &Entry<C>) -> Stage {
+    if entry.was_touched { Stage::Use } else { Stage::Hold }
+}
