@@ -100,9 +100,8 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// Whatever the policy, it is called after each reset. There only [`BeyondReset`](SessionState::BeyondReset) counts.
     ///
-    /// Whatever the policy, it is also called in a worker before [`start_tracking`](Self::start_tracking), and in the caller's thread
-    /// before [`Pool::transaction`](crate::Pool::transaction) begins. There only [`SessionState::InTransaction`] counts: such a session
-    /// is not lent, and no transaction begins in it.
+    /// Whatever the policy, it is also called in the caller's thread before [`Pool::transaction`](crate::Pool::transaction) begins.
+    /// There only [`SessionState::InTransaction`] counts: no transaction begins in such a session.
     fn session(&self, conn: &mut Self::Connection) -> SessionState {
         let _ = conn;
         SessionState::Unknown
@@ -120,10 +119,21 @@ pub trait Manager: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Looks at a session that has just been set up. One that is [`InTransaction`](SessionState::InTransaction) is closed: what its
+    /// holders write would be rolled back in the end. No other state counts here.
+    ///
+    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after the user's `on_open`, whatever the session
+    /// policy. A round trip is allowed, within the same `limit`, and best spent only where the answer is in doubt. An error counts as
+    /// one of `connect` or `reset`. The default is [`session`](Self::session).
+    fn check_set_up(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<SessionState, Self::Error> {
+        let _ = limit;
+        Ok(self.session(conn))
+    }
+
     /// From here on what happens to the session is a holder's doing. A manager that keeps a mark of what was changed, for
     /// [`session`](Self::session), clears it here; otherwise whatever `on_open` sets would cost each loan a reset.
     ///
-    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after the user's `on_open`. Must not block.
+    /// Called in the thread of `connect` or [`reset`](Self::reset), after [`check_set_up`](Self::check_set_up). Must not block.
     /// The default does nothing, for managers that track nothing.
     fn start_tracking(&self, conn: &mut Self::Connection) {
         let _ = conn;

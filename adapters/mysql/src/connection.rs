@@ -212,6 +212,20 @@ impl Connection {
         })
     }
 
+    /// Could what set the session up have left a transaction open, without a text that shows it?
+    pub(crate) fn may_be_in_transaction(&self) -> bool {
+        !self.baseline.is_plain || !self.baseline.standing.tells || self.tracker.is_blind()
+    }
+
+    /// Asks the server whether a transaction is open.
+    pub(crate) fn ask_transaction(&mut self) -> mysql::Result<bool> {
+        let answer = questions::in_transaction(&mut self.driver);
+        self.health.saw(answer)?.ok_or_else(|| {
+            self.health.condemn();
+            slipped()
+        })
+    }
+
     /// Runs the statements that the options ask for on each new session. The driver would not do so after every kind of
     /// reset.
     pub(crate) fn init(&mut self) -> mysql::Result<()> {

@@ -52,6 +52,14 @@ impl Manager for MySqlManager {
         Ok(())
     }
 
+    /// Asks the server, in one round trip, where no text shows whether a transaction is open.
+    fn check_set_up(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<SessionState> {
+        if conn.may_be_in_transaction() && conn.ask_transaction()? {
+            return Ok(SessionState::InTransaction);
+        }
+        Ok(self.session(conn))
+    }
+
     fn start_tracking(&self, conn: &mut Connection) {
         conn.tracker.start_tracking();
     }

@@ -6,6 +6,7 @@
 
 use crate::baseline::Baseline;
 use crate::connection::Connection;
+use crate::questions::MARIADB;
 use crate::transaction::Transaction;
 use mysql::prelude::{AsStatement, FromRow, Protocol, Queryable};
 use mysql::{
@@ -275,6 +276,3 @@ fn read_to_end<P: Protocol>(rows: &mut Rows<'_, '_, '_, P>) -> Result<()> {
 
 /// Larger executions are sent in parts.
 const LARGEST_IN_ONE: usize = (1 << 24) - 1;
-
-/// From this major version on it is MariaDB: MySQL's are lower.
-const MARIADB: u16 = 10;

@@ -21,6 +21,27 @@ pub(crate) fn standing(driver: &mut Conn, first: &str) -> Result<Option<Standing
     })
 }
 
+/// Is a transaction open? `None` if something else answered.
+///
+/// MariaDB has a variable for it. MySQL has none, but takes no characteristics for the next transaction while one is open. Those that
+/// it is given here are the session's own, so that the next transaction is as it would have been. Before 5.7.20 it cannot be asked.
+pub(crate) fn in_transaction(driver: &mut Conn) -> Result<Option<bool>> {
+    let nonce = fastrand::u64(..);
+    let question = if driver.server_version().0 >= MARIADB {
+        format!("SELECT {nonce}, @@in_transaction")
+    } else {
+        format!("SET @@transaction_read_only = @@session.transaction_read_only; SELECT {nonce}, FALSE")
+    };
+    match last_row(driver, &question) {
+        Err(Error::MySqlError(error)) if error.code == IN_TRANSACTION => Ok(Some(true)),
+        Err(Error::MySqlError(error)) if error.code == UNKNOWN_VARIABLE => Ok(Some(false)),
+        answer => Ok(match answer?.map(from_row_opt::<(u64, bool)>) {
+            Some(Ok((answer, open))) if answer == nonce => Some(open),
+            _ => None,
+        }),
+    }
+}
+
 /// The statement that sets the character sets as they are now; whether the server rolls the whole transaction back when a
 /// lock wait times out; and how large a packet it takes.
 ///
@@ -92,8 +113,14 @@ fn last_row(driver: &mut Conn, text: &str) -> Result<Option<Row>> {
 /// ER_UNKNOWN_ERROR.
 pub(crate) const UNKNOWN: u16 = 1105;
 
-/// ER_UNKNOWN_SYSTEM_VARIABLE: a server without InnoDB.
+/// ER_UNKNOWN_SYSTEM_VARIABLE: a server without InnoDB, or an old one.
 const UNKNOWN_VARIABLE: u16 = 1193;
+
+/// From this major version on it is MariaDB: MySQL's are lower.
+pub(crate) const MARIADB: u16 = 10;
+
+/// ER_CANT_CHANGE_TX_CHARACTERISTICS.
+const IN_TRANSACTION: u16 = 1568;
 
 const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";
 

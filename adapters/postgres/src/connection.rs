@@ -6,7 +6,8 @@ use crate::connector::Connector;
 use crate::statements::Statements;
 use crate::tap::Tap;
 use crate::tokens::Tokens;
-use postgres::{Client, Error, Statement};
+use postgres::error::SqlState;
+use postgres::{Client, Error, SimpleQueryMessage, Statement};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Connection {
     pub(crate) tap: Option<Arc<Tap>>,
     /// For a second connection by the same way.
     pub(crate) connector: Connector,
+    /// The client was in the hands of a holder or a hook since the session was last new.
+    pub(crate) used: bool,
     /// What the tokens handed out share with this.
     pub(crate) tokens: Arc<Tokens>,
     /// Somebody else lends the sessions, by the transaction.
@@ -37,6 +40,7 @@ impl Connection {
     /// The driver's own client, where a function wants just that. It must stay where it is: swapped with another's, neither
     /// is watched any more.
     pub fn client(&mut self) -> &mut Client {
+        self.used = true;
         &mut self.client
     }
 
@@ -79,6 +83,15 @@ impl Connection {
         Some(String::from_utf8_lossy(&code).into_owned())
     }
 
+    /// Asks the server whether a transaction is open, one that has failed included: then the clock of transactions stands still.
+    pub(crate) fn ask_transaction(&mut self) -> Result<bool, Error> {
+        let answer = match self.client.simple_query(IN_TRANSACTION) {
+            Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => return Ok(true),
+            answer => answer?,
+        };
+        Ok(answer.iter().any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("t"))))
+    }
+
     /// Between two loans: tokens of the last are of no use any more. Was one used?
     pub(crate) fn ends_cancelled(&mut self) -> bool {
         if Arc::strong_count(&self.tokens) == 1 {
@@ -102,7 +115,7 @@ impl Deref for Connection {
 
 impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut Client {
-        &mut self.client
+        self.client()
     }
 }
 
@@ -115,3 +128,5 @@ impl fmt::Debug for Connection {
             .finish_non_exhaustive()
     }
 }
+
+const IN_TRANSACTION: &str = "SELECT pg_catalog.statement_timestamp() <> pg_catalog.transaction_timestamp()";

@@ -44,6 +44,14 @@ impl Manager for PostgresManager {
         Ok(())
     }
 
+    /// Where nothing is read along the server is asked, in one round trip, if `on_open` has had the connection.
+    fn check_set_up(&self, conn: &mut Connection, _: &Limit) -> Result<SessionState, Error> {
+        if conn.tap.is_none() && conn.used && conn.ask_transaction()? {
+            return Ok(SessionState::InTransaction);
+        }
+        Ok(self.session(conn))
+    }
+
     fn start_tracking(&self, conn: &mut Connection) {
         if let Some(tap) = conn.tap() {
             tap.tracker().start_tracking();

@@ -91,6 +91,7 @@ fn wrap(manager: &PostgresManager, client: Client, connector: Connector, tap: Op
         statements,
         tap,
         connector,
+        used: false,
         tokens,
         transaction_pooler: manager.transaction_pooler,
         beyond_reset: false,

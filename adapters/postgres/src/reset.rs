@@ -18,6 +18,7 @@ pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error>
         return Ok(false);
     }
     conn.end_unread(limit)?;
+    conn.used = false;
     let session = conn.tap().map_or(SessionState::Unknown, |tap| tap.session(false));
     let rest = if conn.transaction_pooler { "" } else { REST };
 

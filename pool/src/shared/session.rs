@@ -47,8 +47,10 @@ impl<M: Manager> Shared<M> {
                 Err(panic) => return Err(Cause::panicked("`on_open` panicked", &panic)),
             }
         }
-        if self.manager.session(conn) == SessionState::InTransaction {
-            return Err(Cause::InTransaction);
+        match self.manager.check_set_up(conn, set_up.limit) {
+            Ok(SessionState::InTransaction) => return Err(Cause::InTransaction),
+            Ok(_) => {}
+            Err(error) => return Err(Cause::Driver(Arc::new(error))),
         }
         self.manager.start_tracking(conn);
         Ok(())

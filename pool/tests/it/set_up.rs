@@ -2,11 +2,14 @@
 //! transactions that are left open.
 
 use crate::support::{SLACK, builder, closed_by, ms};
-use cabrank::{BuildError, Cause, CloseReason, Fault, GetError, SessionPolicy, SessionState, SetUp, TransactionError};
+use cabrank::{
+    BuildError, Cause, CloseReason, Fault, GetError, Limit, Manager, Pool, SessionPolicy, SessionState, SetUp,
+    TransactionError,
+};
 use cabrank_testing::fake::{Call, FakeConnection, FakeError, FakeServer, Outcome};
 use cabrank_testing::{Recorder, eventually, timed};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 const POLICIES: [SessionPolicy; 3] = [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never];
@@ -143,6 +146,58 @@ fn a_session_that_its_set_up_leaves_in_a_transaction_is_refused_whatever_the_pol
         assert!(took < A_WHILE / 2, "{policy:?}: {took:?}");
         assert_eq!(recorder.count("open failed: the set-up of the session"), 1, "{:?}", recorder.events());
         server.assert_closes_clean(&pool);
+    }
+}
+
+/// Has to ask the server whether a transaction is open; `session` does not show it.
+struct Asking {
+    answer: fn() -> Result<SessionState, FakeError>,
+    connects: Arc<AtomicU32>,
+}
+
+impl Manager for Asking {
+    type Connection = ();
+    type Error = FakeError;
+
+    fn connect(&self, _: &Limit) -> Result<(), FakeError> {
+        self.connects.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn is_valid(&self, (): &mut (), _: &Limit) -> Result<(), FakeError> {
+        Ok(())
+    }
+
+    fn has_broken(&self, (): &mut ()) -> bool {
+        false
+    }
+
+    fn check_set_up(&self, (): &mut (), limit: &Limit) -> Result<SessionState, FakeError> {
+        assert!(limit.remaining().is_some_and(|left| left > Duration::ZERO), "the time that is left of the opening");
+        (self.answer)()
+    }
+}
+
+#[test]
+fn a_manager_may_ask_the_server_how_the_set_up_has_left_a_session() {
+    type Answer = fn() -> Result<SessionState, FakeError>;
+    let open: Answer = || Ok(SessionState::InTransaction);
+    let fails: Answer = || Err(FakeError { call: Call::Session, fault: Fault::Permanent });
+    for policy in POLICIES {
+        let build = |answer: Answer| {
+            let connects = Arc::new(AtomicU32::new(0));
+            let manager = Asking { answer, connects: Arc::clone(&connects) };
+            let settings = Pool::builder().max_size(1).session_policy(policy).build_timeout(Duration::from_secs(60));
+            (settings.build(manager), connects.load(Ordering::SeqCst))
+        };
+        let (outcome, connects) = build(open);
+        assert!(matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))), "{policy:?}: {outcome:?}");
+        assert_eq!(connects, 1, "{policy:?}");
+        let (outcome, connects) = build(fails);
+        assert!(matches!(outcome, Err(BuildError::Connect(Cause::Driver(_)))), "{policy:?}: {outcome:?}");
+        assert_eq!(connects, 1, "{policy:?}");
+        let (outcome, _) = build(|| Ok(SessionState::Unknown));
+        drop(outcome.unwrap().get().unwrap());
     }
 }
 

@@ -95,6 +95,10 @@ impl<M: Manager> Manager for Faulty<M> {
         self.inner.reset(conn, limit)
     }
 
+    fn check_set_up(&self, conn: &mut M::Connection, limit: &Limit) -> Result<SessionState, M::Error> {
+        self.inner.check_set_up(conn, limit)
+    }
+
     fn start_tracking(&self, conn: &mut M::Connection) {
         if self.suffer(Method::StartTracking).is_ok() {
             self.inner.start_tracking(conn);

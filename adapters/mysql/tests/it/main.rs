@@ -14,6 +14,7 @@ mod opening;
 mod passed_over;
 mod refused;
 mod returning;
+mod set_up;
 mod slipping;
 mod tracking;
 mod transactions;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         passed_over::tests(),
         refused::tests(),
         returning::tests(),
+        set_up::tests(),
         slipping::tests(),
         tracking::tests(),
         transactions::tests(),

@@ -1,7 +1,7 @@
 //! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
 
 use crate::fixture::{PATIENCE, Server, builder, first_failure, on_server, session_of};
-use cabrank_postgres::cabrank::{GetError, Manager, SessionState};
+use cabrank_postgres::cabrank::{BuildError, Cause, GetError, Manager, SessionPolicy, SessionState, SetUp};
 use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Connection, PostgresManager};
 use cabrank_testing::eventually;
@@ -65,6 +65,54 @@ fn over_a_unix_socket_the_session_is_always_reset(server: Server) {
     assert_eq!((stats.opened, stats.resets_skipped, stats.resets_done), (1, 0, 1));
     drop(conn);
     assert!(pool.close_within(PATIENCE).is_clean());
+    std::fs::remove_dir_all(folder).expect("a folder of ours");
+}
+
+/// Nothing is read along there, so that the server has to be asked.
+#[cfg(unix)]
+fn over_a_unix_socket_a_transaction_that_the_set_up_leaves_open_is_refused_at_once(server: Server) {
+    type Road = fn(&mut Connection) -> Result<(), cabrank_postgres::postgres::Error>;
+    let roads: [Road; 5] = [
+        |conn| conn.batch_execute("BEGIN"),
+        |conn| conn.client().batch_execute("START TRANSACTION READ ONLY; SELECT 1"),
+        |conn| conn.batch_execute("BEGIN; SELECT 1; COMMIT AND CHAIN"),
+        |conn| {
+            conn.batch_execute("BEGIN")?;
+            conn.batch_execute("SELECT 1 / 0").expect_err("an aborted transaction");
+            Ok(())
+        },
+        |conn| {
+            std::mem::forget(conn.transaction()?);
+            Ok(())
+        },
+    ];
+    let (_door, folder) = server.unix_door("set-up");
+    let mut config = elsewhere(&server);
+    config.host_path(&folder);
+    let manager = || PostgresManager::new(config.clone(), NoTls);
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
+        for (number, road) in roads.into_iter().enumerate() {
+            let runs = std::sync::Arc::new(AtomicU32::new(0));
+            let counted = std::sync::Arc::clone(&runs);
+            let hook = move |conn: &mut Connection, _: &SetUp<'_>| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                road(conn)
+            };
+            let outcome = builder().session_policy(policy).on_open(hook).build(manager());
+            assert!(
+                matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))),
+                "{policy:?} {number}: {outcome:?}"
+            );
+            assert_eq!(runs.load(Ordering::Relaxed), 1, "{policy:?} {number}");
+        }
+        let commits =
+            |conn: &mut Connection, _: &SetUp<'_>| conn.batch_execute("BEGIN; SELECT 1; COMMIT; SET work_mem = '1MB'");
+        let pool = builder().max_size(1).session_policy(policy).on_open(commits).build(manager()).expect("a pool");
+        for _ in 0..3 {
+            pool.transaction().run(|tx| tx.batch_execute("SELECT 1")).expect("a commit");
+        }
+        assert_eq!(pool.stats().opened, 1, "{policy:?}");
+    }
     std::fs::remove_dir_all(folder).expect("a folder of ours");
 }
 
@@ -142,6 +190,8 @@ cabrank_testing::tests! {
         names_addresses_and_several_hosts_are_all_tapped,
         #[cfg(unix)]
         over_a_unix_socket_the_session_is_always_reset,
+        #[cfg(unix)]
+        over_a_unix_socket_a_transaction_that_the_set_up_leaves_open_is_refused_at_once,
         settings_are_asked_for_before_each_connect,
         sessions_say_whose_they_are_unless_the_user_did,
         a_connection_can_be_opened_outside_of_any_pool;
