@@ -19,6 +19,9 @@ pub enum Method {
     Session,
     /// [`Manager::reset`](cabrank::Manager::reset).
     Reset,
+    /// [`Manager::check_set_up`](cabrank::Manager::check_set_up). The driver's own may ask its `session`, which is no call of that
+    /// method here.
+    CheckSetUp,
     /// [`Manager::start_tracking`](cabrank::Manager::start_tracking).
     StartTracking,
     /// [`Manager::close`](cabrank::Manager::close).
@@ -42,7 +45,8 @@ pub enum Method {
 /// What is injected into one call.
 #[derive(Debug)]
 pub enum Injection<E> {
-    /// It fails with this error, and the driver is not asked. What returns no error gives the worst answer:
+    /// It fails with this error, and the driver is not asked. (A commit that fails is rolled back, as by a server.) What returns no error
+    /// gives the worst answer:
     ///
     /// | method | answer |
     /// |---|---|

@@ -96,6 +96,7 @@ impl<M: Manager> Manager for Faulty<M> {
     }
 
     fn check_set_up(&self, conn: &mut M::Connection, limit: &Limit) -> Result<SessionState, M::Error> {
+        self.suffer_within(Method::CheckSetUp, limit)?;
         self.inner.check_set_up(conn, limit)
     }
 
@@ -132,7 +133,10 @@ impl<M: Transact> Transact for Faulty<M> {
     }
 
     fn commit(&self, transaction: M::Transaction<'_>) -> Result<(), M::Error> {
-        self.suffer(Method::Commit)?;
+        if let Err(error) = self.suffer(Method::Commit) {
+            let _ = self.inner.rollback(transaction);
+            return Err(error);
+        }
         self.inner.commit(transaction)
     }
 
