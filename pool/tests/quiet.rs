@@ -153,7 +153,7 @@ fn ten_thousand_waiters_that_time_out_together_cost_little() {
     let before = processor_time();
     std::thread::scope(|scope| {
         for _ in 0..10_000 {
-            let small = std::thread::Builder::new().stack_size(64 * 1024);
+            let small = std::thread::Builder::new().stack_size(128 * 1024);
             let wait = || pool.get_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_err();
             small.spawn_scoped(scope, wait).unwrap();
         }

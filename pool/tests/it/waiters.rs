@@ -255,7 +255,7 @@ fn a_guard_dropped_while_its_thread_ends_comes_back() {
 }
 
 fn small() -> thread::Builder {
-    thread::Builder::new().stack_size(64 * 1024)
+    thread::Builder::new().stack_size(128 * 1024)
 }
 
 const CROWD: usize = 10_000;

@@ -120,10 +120,14 @@ impl World {
             _ if trouble.retry_at - trouble.since > Duration::from_secs(30) => Duration::from_secs(5),
             _ => Duration::from_millis(500),
         });
-        // If the last connections died young, the new ones are opened one at a time until a second has passed.
-        let doubts = if self.state.gate.doubts_the_new() { 4 * Duration::from_millis(500) } else { Duration::ZERO };
-        let patience = self.now + pause + doubts + A_MOMENT;
+        let mut patience = self.now + pause + A_MOMENT;
+        let mut is_in_doubt = false;
         while self.now < patience {
+            // If a connection died young, be it found only now, the new ones are opened one at a time until a second has passed.
+            if !is_in_doubt && self.state.gate.doubts_the_new() {
+                is_in_doubt = true;
+                patience += 4 * Duration::from_millis(500);
+            }
             if let Some(pick) = self.next_look() {
                 self.on_waiter(pick, Leave::No);
             } else if well(self) {
