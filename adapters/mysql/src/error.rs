@@ -33,6 +33,11 @@ pub(crate) fn init_refused(statement: &str, error: &Error) -> Error {
     ))
 }
 
+/// An error of the log-in that comes again each time. The driver's own is inside.
+pub(crate) fn lasting(error: Error) -> Error {
+    Error::IoError(io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
 /// Something that this build cannot do.
 pub(crate) fn unsupported(what: &str) -> Error {
     Error::IoError(io::Error::new(io::ErrorKind::Unsupported, what))

@@ -15,7 +15,8 @@ use std::io::ErrorKind;
 /// | a wrong number or kind of parameters, a failed conversion, | Statement   | noticed before anything was sent, or after all was read   |
 /// | a packet too large to be sent                              |             |                                                           |
 /// | a wrong URL, an unknown way to log in, TLS not to be had,  | Permanent   | nothing heals by itself                                   |
-/// | a statement of `init` that fails                           |             |                                                           |
+/// | a statement of `init` that fails, a certificate that is    |             |                                                           |
+/// | not trusted (`open.rs`)                                    |             |                                                           |
 /// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs      |
 pub(crate) fn fault(error: &Error) -> Fault {
     match error {
@@ -23,7 +24,7 @@ pub(crate) fn fault(error: &Error) -> Fault {
         Error::DriverError(error) => driver(error),
         Error::FromValueError(_) | Error::FromRowError(_) => Fault::Statement,
         Error::UrlError(_) => Fault::Permanent,
-        // Ours: no TLS in this build, a statement of `init`.
+        // Ours: no TLS in this build, a statement of `init`, what comes again at each log-in.
         Error::IoError(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
             Fault::Permanent
         }

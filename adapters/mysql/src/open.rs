@@ -6,7 +6,8 @@
 use crate::baseline::Baseline;
 use crate::bounds::{shorter, within};
 use crate::connection::Connection;
-use crate::error::unsupported;
+use crate::error::{lasting, unsupported};
+use crate::fault;
 use crate::health::Health;
 use crate::manager::MySqlManager;
 use crate::questions;
@@ -15,9 +16,12 @@ use crate::source::Source;
 use crate::sql;
 use crate::sql::Effect;
 use crate::tracker::Tracker;
-use cabrank::Limit;
+use cabrank::{Fault, Limit};
 use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, Result};
 use std::collections::HashMap;
+use std::error::Error as _;
+use std::io;
+use std::io::ErrorKind;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
@@ -116,10 +120,36 @@ fn dial(opts: Opts, limit: Option<&Limit>) -> Result<(Conn, Opts)> {
             Err(error @ Error::DriverError(DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout)) => {
                 failed = Some(error);
             }
+            Err(error) if comes_again(&error, &way) => return Err(lasting(error)),
             Err(error) => return Err(error),
         }
     }
     Err(failed.unwrap_or(Error::DriverError(DriverError::ConnectTimeout)))
+}
+
+/// Is this error of a log-in about the settings or the server's certificate? What the network does may be otherwise the next time.
+fn comes_again(error: &Error, way: &Opts) -> bool {
+    let has_tls = way.get_ssl_opts().is_some() && way.get_socket().is_none();
+    // The files of the certificates are read at each log-in, and rustls' verdicts come as what was read.
+    let is_of_tls = |error: &io::Error| {
+        has_tls && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidData)
+    };
+    match error {
+        Error::MySqlError(_) => fault::fault(error) == Fault::Statement,
+        Error::IoError(error) => is_of_tls(error),
+        Error::CodecError(error) => error.source().and_then(|error| error.downcast_ref()).is_some_and(is_of_tls),
+        #[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
+        Error::TlsError(error) => !is_of_network(error),
+        _ => false,
+    }
+}
+
+/// Does an error of input and output lie behind this one? (native-tls tells of the end of a stream in words alone.)
+#[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
+fn is_of_network(error: &(dyn std::error::Error + 'static)) -> bool {
+    let text = error.to_string().to_ascii_lowercase();
+    let mut chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.any(|error| error.is::<std::io::Error>()) || text.contains("eof") || text.contains("interrupted")
 }
 
 /// The addresses to try; `None` stands for what the options themselves say.

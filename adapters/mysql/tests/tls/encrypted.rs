@@ -1,11 +1,12 @@
 //! The session is put back, a look finds death and nothing else, statements are cancelled and connections aborted, as without TLS.
 
 use crate::server::{Server, close_on_a_long_statement, on_each_server, settle};
-use cabrank_mysql::cabrank::{CloseReason, Manager};
+use cabrank_mysql::cabrank::{BuildError, CloseReason, Manager};
 use cabrank_mysql::mysql::SslOpts;
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::{MySqlManager, Pool};
-use cabrank_testing::eventually;
+use cabrank_testing::{Recorder, eventually};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -101,8 +102,24 @@ fn needs_tls(server: &Server) {
     }
 }
 
+fn what_tls_cannot_do_with_these_settings_is_told_at_once(server: &Server) {
+    needs_tls(server);
+    let missing = SslOpts::default().with_root_cert_path(Some(PathBuf::from("no such file.pem")));
+    for (what, opts) in
+        [("a certificate that nobody vouches for", SslOpts::default()), ("a file that is not there", missing)]
+    {
+        let recorder = Recorder::new();
+        let manager = MySqlManager::new(server.tcp().ssl_opts(opts));
+        let outcome = server.builder(1).event_handler(recorder.clone()).build(manager);
+        assert!(matches!(outcome, Err(BuildError::Connect(_))), "{what}: {outcome:?}");
+        eventually("it is reported", || recorder.count("open failed") > 0);
+        assert_eq!(recorder.count("open failed"), 1, "{what}: {:?}", recorder.events());
+    }
+}
+
 cabrank_testing::tests! {
     on_each_server:
+        what_tls_cannot_do_with_these_settings_is_told_at_once,
         a_session_is_encrypted_and_put_back,
         looking_finds_nothing_wrong_with_a_healthy_connection,
         a_killed_connection_is_noticed_by_looking,
