@@ -78,7 +78,7 @@ fn what_is_left_running_costs_the_connection_and_no_doubt(config: Config) {
     for _ in 0..20 {
         let mut conn = pool.get().expect("a connection");
         let none: [(i32, cabrank_postgres::postgres::types::Type); 0] = [];
-        drop(conn.query_typed_raw("SELECT pg_sleep(100000)", none).expect("rows"));
+        drop(conn.query_typed_raw("SELECT pg_sleep(5)", none).expect("rows"));
     }
     eventually("all are closed", || pool.stats().closed.by(CloseReason::BeyondReset) == 20);
     assert_eq!((pool.stats().resets_failed, pool.stats().open_failures), (0, 0));
