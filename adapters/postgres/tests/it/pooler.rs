@@ -75,12 +75,12 @@ fn what_is_left_running_costs_the_connection_and_no_doubt(config: Config) {
     let manager = PostgresManager::new(config, NoTls).transaction_pooler(true);
     let pause = Duration::from_secs(600);
     let pool = builder().max_size(1).backoff(pause, pause).build(manager).expect("a pool");
-    for _ in 0..20 {
+    for _ in 0..5 {
         let mut conn = pool.get().expect("a connection");
         let none: [(i32, cabrank_postgres::postgres::types::Type); 0] = [];
-        drop(conn.query_typed_raw("SELECT pg_sleep(5)", none).expect("rows"));
+        drop(conn.query_typed_raw("SELECT repeat('x', 1000) FROM generate_series(1, 100000000)", none).expect("rows"));
     }
-    eventually("all are closed", || pool.stats().closed.by(CloseReason::BeyondReset) == 20);
+    eventually("all are closed", || pool.stats().closed.by(CloseReason::BeyondReset) == 5);
     assert_eq!((pool.stats().resets_failed, pool.stats().open_failures), (0, 0));
 }
 
