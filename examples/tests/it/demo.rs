@@ -23,7 +23,7 @@ fn everything_comes_as_expected_and_nothing_is_left(place: &mut Place) {
         "5. States and statistics",
         "6. Exhaustion: 12 holders for a pool of 10",
         "7. Final statistics and a graceful close",
-        "| insufficient funds: 1000 wanted, 80 there",
+        "| the closure failed, and its transaction was rolled back: insufficient funds: 1000 wanted, 80",
         "| no connection within ",
         "10 held by ",
         "| the pool is closed",

@@ -6,9 +6,11 @@ use crate::program::{printed, printed_by};
 fn queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower(place: &mut Place) {
     let text = printed(env!("CARGO_BIN_EXE_queries"), place);
     let gone = match place.engine {
-        Engine::Sqlite => "to the next borrower: no such table: city",
-        Engine::Postgres => "to the next borrower: db error: ERROR: relation \"city\" does not exist",
-        _ => "to the next borrower: MySqlError { ERROR 1146",
+        Engine::Sqlite => "to the next borrower: the closure failed: no such table: city",
+        Engine::Postgres => {
+            "to the next borrower: the closure failed: db error: ERROR: relation \"city\" does not exist"
+        }
+        _ => "to the next borrower: the closure failed: MySqlError { ERROR 1146",
     };
     let large = r#"large: [City { name: "Bern", people: 134000 }, City { name: "Basel", people: 173000 }]"#;
     assert_lines(&text, &[large, "people of Atlantis: None", "refused: Bern is there already", gone]);
@@ -18,15 +20,21 @@ fn queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower(p
 fn transactions_loses_no_payment_and_writes_nothing_where_it_only_reads(place: &mut Place) {
     let text = printed(env!("CARGO_BIN_EXE_transactions"), place);
     let refused = match place.engine {
-        Engine::Sqlite => "writing in a transaction that only reads: attempt to write a readonly database",
-        Engine::Postgres => "writing in a transaction that only reads: db error: ERROR: cannot execute DELETE",
-        _ => "writing in a transaction that only reads: MySqlError { ERROR 1792",
+        Engine::Sqlite => {
+            "writing in a transaction that only reads: the closure failed, and its transaction was rolled back: attempt to write a readonly database"
+        }
+        Engine::Postgres => {
+            "writing in a transaction that only reads: the closure failed, and its transaction was rolled back: db error: ERROR: cannot execute DELETE"
+        }
+        _ => {
+            "writing in a transaction that only reads: the closure failed, and its transaction was rolled back: MySqlError { ERROR 1792"
+        }
     };
     assert_lines(
         &text,
         &[
             r#"after a transfer of 30 from Ada to Ben: [("Ada", 70), ("Ben", 80)]"#,
-            "a transfer of 1000 from Ben to Ada: Ben has only 80",
+            "a transfer of 1000 from Ben to Ada: the closure failed, and its transaction was rolled back: Ben has only 80",
             r#"all is as before: [("Ada", 70), ("Ben", 80)]"#,
             "two transfers of 5 at the same time took ",
             refused,

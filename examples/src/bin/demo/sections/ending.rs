@@ -42,7 +42,7 @@ pub(crate) fn ending<M: Engine>(pool: &Pool<M>, table: Table<'_, M>, story: &mut
     let refused = pool.get();
     story.expect_error("one more `get`", "closed", &refused, GetError::is_closed);
     if let Err(error) = refused {
-        story.quote(&error.to_string());
+        story.quote(&format!("{error:?}"));
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(crate) fn exhaustion<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow
 
         story.say("The error tells who holds the connections and since when:");
         if let Some(Err(error)) = refused.first() {
-            story.quote(&error.to_string());
+            story.quote(&format!("{error:?}"));
         }
 
         // They ask once more, now with the pool's own time-out. Dropping its door lets a holder go home.

@@ -30,7 +30,7 @@ pub(crate) fn transactions<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyh
     };
     story.expect_error("a transfer of 1000 from Ben to Cy", "too little money", &too_much, insufficient);
     if let Err(error) = too_much {
-        story.quote(&error.to_string());
+        story.quote(&format!("{error:?}"));
     }
     story.expect("after that", "70, 80, 0".to_owned(), balances()?);
     story.expect("the sum of all balances", sum, pool.run(|conn| M::total(conn))?);
