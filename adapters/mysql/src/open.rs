@@ -21,7 +21,6 @@ use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, Result};
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::io;
-use std::io::ErrorKind;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 
@@ -132,7 +131,11 @@ fn comes_again(error: &Error, way: &Opts) -> bool {
     let has_tls = way.get_ssl_opts().is_some() && way.get_socket().is_none();
     // The files of the certificates are read at each log-in, and rustls' verdicts come as what was read.
     let is_of_tls = |error: &io::Error| {
-        has_tls && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidData)
+        has_tls
+            && matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData
+            )
     };
     match error {
         Error::MySqlError(_) => fault::fault(error) == Fault::Statement,

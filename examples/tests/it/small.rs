@@ -19,25 +19,21 @@ fn queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower(p
 
 fn transactions_loses_no_payment_and_writes_nothing_where_it_only_reads(place: &mut Place) {
     let text = printed(env!("CARGO_BIN_EXE_transactions"), place);
-    let refused = match place.engine {
-        Engine::Sqlite => {
-            "writing in a transaction that only reads: the closure failed, and its transaction was rolled back: attempt to write a readonly database"
-        }
-        Engine::Postgres => {
-            "writing in a transaction that only reads: the closure failed, and its transaction was rolled back: db error: ERROR: cannot execute DELETE"
-        }
-        _ => {
-            "writing in a transaction that only reads: the closure failed, and its transaction was rolled back: MySqlError { ERROR 1792"
-        }
+    let why = match place.engine {
+        Engine::Sqlite => "attempt to write a readonly database",
+        Engine::Postgres => "db error: ERROR: cannot execute DELETE",
+        _ => "MySqlError { ERROR 1792",
     };
+    let rolled_back = "the closure failed, and its transaction was rolled back";
+    let refused = format!("writing in a transaction that only reads: {rolled_back}: {why}");
     assert_lines(
         &text,
         &[
             r#"after a transfer of 30 from Ada to Ben: [("Ada", 70), ("Ben", 80)]"#,
-            "a transfer of 1000 from Ben to Ada: the closure failed, and its transaction was rolled back: Ben has only 80",
+            &format!("a transfer of 1000 from Ben to Ada: {rolled_back}: Ben has only 80"),
             r#"all is as before: [("Ada", 70), ("Ben", 80)]"#,
             "two transfers of 5 at the same time took ",
-            refused,
+            &refused,
         ],
     );
     let lines: Vec<_> = text.lines().map(numbers).collect();
