@@ -7,7 +7,7 @@ use crate::baseline::Baseline;
 use crate::bounds::{shorter, within};
 use crate::connection::Connection;
 use crate::error::{lasting, unsupported};
-use crate::fault;
+use crate::fault::fault;
 use crate::health::Health;
 use crate::manager::MySqlManager;
 use crate::questions;
@@ -138,7 +138,7 @@ fn comes_again(error: &Error, way: &Opts) -> bool {
             )
     };
     match error {
-        Error::MySqlError(_) => fault::fault(error) == Fault::Statement,
+        Error::MySqlError(_) => fault(error) == Fault::Statement,
         Error::IoError(error) => is_of_tls(error),
         Error::CodecError(error) => error.source().and_then(|error| error.downcast_ref()).is_some_and(is_of_tls),
         #[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
