@@ -275,5 +275,5 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Ends in a semicolon, for it may stand before another statement.
+/// Ends in a semicolon because another statement may follow it.
 const FORGET_NUMBER: &str = "DO LAST_INSERT_ID(0);";

@@ -152,7 +152,7 @@ fn comes_again(error: &Error, way: &Opts) -> bool {
 fn is_of_network(error: &(dyn std::error::Error + 'static)) -> bool {
     let text = error.to_string().to_ascii_lowercase();
     let mut chain = std::iter::successors(Some(error), |&error| error.source());
-    chain.any(|error| error.is::<std::io::Error>()) || text.contains("eof") || text.contains("interrupted")
+    chain.any(|error| error.is::<io::Error>()) || text.contains("eof") || text.contains("interrupted")
 }
 
 /// The addresses to try; `None` stands for what the options themselves say.

@@ -11,7 +11,7 @@ pub(super) fn fault(code: &str, text: &str) -> Option<Fault> {
     TEXTS.iter().find(|(words, _)| text.contains(words)).map(|(_, fault)| *fault)
 }
 
-/// Poolers answer with "protocol violation", "connection failure", "system error" or "internal error", whatever is wrong.
+/// Poolers answer every fault with "protocol violation", "connection failure", "system error" or "internal error".
 const CODES: &[&str] = &["08", "58000", "XX000"];
 
 /// In lower case; the first that is found counts. PgBouncer also passes on what its server last said.

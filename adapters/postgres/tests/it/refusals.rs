@@ -125,7 +125,7 @@ fn settings_that_cannot_be_are_told_at_once() {
     assert_eq!(error.to_string(), "invalid configuration");
 }
 
-/// A pooler answers with one code, whatever is wrong.
+/// A pooler answers every fault with the same code.
 fn what_a_pooler_refuses_is_told_at_once(config: Config) {
     let changes: [(&str, fn(&mut Config) -> &mut Config); 5] = [
         ("a wrong password", |config| config.password("wrong")),

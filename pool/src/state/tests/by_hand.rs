@@ -91,7 +91,7 @@ fn beneath_one_that_must_be_checked_a_fresh_one_is_lent_and_the_other_is_checked
     assert!(matches!(&actions[..], [Action::Check(entry)] if entry.slot_id == slot));
 }
 
-/// Takes the newest idle one, whatever is known of it.
+/// Takes the newest idle connection, fresh or not.
 pub(super) fn lend_any(state: &mut State<(), Broken>) -> Box<Entry<()>> {
     state.idle.pop().expect("there is one")
 }
