@@ -51,8 +51,8 @@ pub(crate) struct Shared<M: Manager> {
     process: Process,
     /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
     state: Mutex<StateOf<M>>,
-    /// What takes its place in a child of `fork`: closed and empty.
-    child: OnceLock<Mutex<StateOf<M>>>,
+    /// What takes its place in a child of `fork`: closed and empty. Apart, for hardly a pool is ever used there.
+    child: OnceLock<Box<Mutex<StateOf<M>>>>,
 }
 
 type StateOf<M> = State<SlottedConnection<M>, <M as Manager>::Error>;
@@ -132,7 +132,7 @@ impl<M: Manager> Shared<M> {
             let now = sync::now();
             let mut state = State::new(&self.config, now, sync::wall(), fastrand::Rng::new());
             state.close(now, &mut Actions::new());
-            Mutex::new(state)
+            Box::new(Mutex::new(state))
         })
     }
 

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Flow {
     /// When the watch began. `None` while nobody waits.
     begun: Option<Instant>,
-    /// When this part of the watch began, and how many loans had ended by then.
-    mark: Option<(Instant, u64)>,
+    part: Option<Part>,
     /// Returns in a second, from the first part of the watch on.
     rate: Option<f64>,
     /// How many loans had begun when it was looked last, and when the last of them was seen.
@@ -17,6 +16,14 @@ pub(super) struct Flow {
     expected: Option<usize>,
     /// When it can be.
     next_look: Option<Instant>,
+}
+
+/// A part of the watch: from when to when, and how many loans had ended at its beginning.
+#[derive(Clone, Copy)]
+struct Part {
+    since: Instant,
+    ends: Instant,
+    returned: u64,
 }
 
 /// What there is to be seen of the loans, and what it is for.
@@ -41,35 +48,39 @@ impl Flow {
         self.begun = None;
     }
 
-    /// Looks at how many came back, once in each tenth of an opening.
+    /// Looks at how many came back, once in each tenth of an opening. At every change of the pool while somebody waits, so this is
+    /// two comparisons most of the time; [`Self::estimate`] is for when something may be opened.
+    #[inline]
     pub(super) fn watch(&mut self, sight: Sight, now: Instant) {
         if self.loans != sight.loans {
             (self.loans, self.last_loan) = (sight.loans, Some(now));
         }
         if sight.waiting == 0 || sight.lent == 0 {
             *self = Self { loans: self.loans, last_loan: self.last_loan, ..Self::default() };
-            return;
+        } else if self.begun.is_none() || self.part.is_none_or(|part| part.ends <= now) {
+            self.turn(sight, now);
         }
-        let part = (sight.opening / 10).max(SHORTEST_PART);
-        let Some(begun) = self.begun else {
-            let (begun, mark) = (Some(now), Some((now, sight.returned)));
-            *self = Self { begun, mark, rate: None, expected: None, next_look: Some(now + part), ..*self };
-            return;
-        };
-        if let Some((at, returned)) = self.mark {
-            let watched = now.saturating_duration_since(at);
-            if watched >= part {
-                self.rate = Some((sight.returned - returned) as f64 / watched.as_secs_f64());
-                self.mark = Some((now, sight.returned));
-            } else if self.rate.is_none() {
-                self.next_look = Some(at + part);
-            }
-        }
-        self.tell(sight, begun, now);
     }
 
-    fn tell(&mut self, sight: Sight, begun: Instant, now: Instant) {
-        let Some(seen) = self.rate else { return };
+    /// A part of the watch is over, or the watch begins.
+    fn turn(&mut self, sight: Sight, now: Instant) {
+        if self.begun.is_none() {
+            (self.begun, self.part, self.rate) = (Some(now), None, None);
+        }
+        if let Some(part) = self.part {
+            let watched = now.saturating_duration_since(part.since);
+            self.rate = Some((sight.returned - part.returned) as f64 / watched.as_secs_f64());
+        }
+        let ends = now + (sight.opening / 10).max(SHORTEST_PART);
+        self.part = Some(Part { since: now, ends, returned: sight.returned });
+    }
+
+    /// Says how many will come back in time, from what was seen.
+    pub(super) fn estimate(&mut self, sight: Sight, now: Instant) {
+        let (Some(begun), Some(seen)) = (self.begun, self.rate) else {
+            (self.expected, self.next_look) = (None, self.part.filter(|_| self.begun.is_some()).map(|part| part.ends));
+            return;
+        };
         let mean = sight.mean_use.as_secs_f64();
         let is_recent = |last| now.saturating_duration_since(last) <= sight.mean_use.saturating_mul(2);
         let told = if mean > 0.0 && self.last_loan.is_some_and(is_recent) { sight.lent as f64 / mean } else { 0.0 };
@@ -105,10 +116,15 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn look(flow: &mut Flow, sight: Sight, now: Instant) {
+        flow.watch(sight, now);
+        flow.estimate(sight, now);
+    }
+
     fn start() -> (Flow, Instant, Sight) {
         let (mut flow, now) = (Flow::default(), Instant::now());
         let sight = Sight { lent: 5, loans: 5, returned: 0, mean_use: Duration::ZERO, waiting: 20, opening: 100 * MS };
-        flow.watch(sight, now);
+        look(&mut flow, sight, now);
         (flow, now, sight)
     }
 
@@ -116,16 +132,16 @@ mod tests {
     fn nothing_is_said_before_a_part_was_watched_and_then_what_came_back_in_it() {
         let (mut flow, now, sight) = start();
         assert_eq!((flow.expected(), flow.next_look()), (usize::MAX, Some(now + 10 * MS)));
-        flow.watch(Sight { returned: 5, ..sight }, now + 10 * MS);
+        look(&mut flow, Sight { returned: 5, ..sight }, now + 10 * MS);
         assert_eq!((flow.expected(), flow.next_look()), (50, None));
     }
 
     #[test]
     fn loans_that_do_not_come_back_are_given_up_when_they_could_not_serve_those_who_wait_any_more() {
         let (mut flow, now, sight) = start();
-        flow.watch(sight, now + 10 * MS);
+        look(&mut flow, sight, now + 10 * MS);
         assert_eq!((flow.expected(), flow.next_look()), (usize::MAX, Some(now + 25 * MS)));
-        flow.watch(sight, now + 25 * MS);
+        look(&mut flow, sight, now + 25 * MS);
         assert_eq!((flow.expected(), flow.next_look()), (0, None));
     }
 
@@ -134,18 +150,28 @@ mod tests {
         let (mut flow, now, sight) = start();
         let sight = Sight { mean_use: 20 * MS, ..sight };
         for (at, expected) in [(10, 25), (40, 25), (41, 0)] {
-            flow.watch(sight, now + at * MS);
+            look(&mut flow, sight, now + at * MS);
             assert_eq!(flow.expected(), expected, "after {at} ms");
         }
     }
 
     #[test]
+    fn what_came_back_while_nothing_could_be_opened_counts_when_something_can() {
+        let (mut flow, now, sight) = start();
+        for at in 1..=20 {
+            flow.watch(Sight { returned: at, loans: 5 + at, ..sight }, now + at as u32 * MS);
+        }
+        flow.estimate(Sight { returned: 20, loans: 25, ..sight }, now + 20 * MS);
+        assert_eq!((flow.expected(), flow.next_look()), (100, None));
+    }
+
+    #[test]
     fn when_nobody_waits_the_watch_begins_anew() {
         let (mut flow, now, sight) = start();
-        flow.watch(sight, now + 30 * MS);
+        look(&mut flow, sight, now + 30 * MS);
         assert_eq!(flow.expected(), 0);
         flow.clear();
-        flow.watch(sight, now + 31 * MS);
+        look(&mut flow, sight, now + 31 * MS);
         assert_eq!(flow.expected(), usize::MAX);
     }
 }

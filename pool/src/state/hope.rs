@@ -11,15 +11,17 @@ pub(super) struct Hope {
     /// The loans that had ended a minute ago or two, and when that was written down.
     before: Option<Box<Histogram>>,
     lately: Option<Box<Histogram>>,
-    written_at: Option<Instant>,
+    /// When the numbers are to be written down again.
+    next: Option<Instant>,
 }
 
 impl Hope {
     /// Somebody waits, or something is missing: now and then the numbers are written down, to separate what is recent.
+    #[inline]
     pub(super) fn look(&mut self, counters: &Stats, now: Instant) {
-        if self.written_at.is_none_or(|at| now.saturating_duration_since(at) >= RECENT) {
+        if self.next.is_none_or(|next| next <= now) {
             self.before = self.lately.replace(written_down(&counters.use_time));
-            self.written_at = Some(now);
+            self.next = Some(now + RECENT);
         }
     }
 

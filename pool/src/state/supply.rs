@@ -79,12 +79,21 @@ impl<C, E> State<C, E> {
     fn supply(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.one_wanted));
         self.check_idle(waiting, now, actions);
-        self.patience.used(&self.counters.use_time);
         self.flow.watch(self.sight(waiting, now), now);
-        self.open_for(waiting, now, actions);
-        self.make_room(waiting, now, actions);
-        self.make_threads_free(waiting, now, actions);
+        if self.may_change() {
+            self.patience.used(&self.counters.use_time);
+            self.flow.estimate(self.sight(waiting, now), now);
+            self.open_for(waiting, now, actions);
+            self.make_room(waiting, now, actions);
+            self.make_threads_free(waiting, now, actions);
+        }
         self.plan(waiting, now, actions);
+    }
+
+    /// Could something be opened or given up? On a full pool whose connections are all lent or idle only returns serve who waits, and
+    /// that is the case of a busy day.
+    fn may_change(&self) -> bool {
+        self.slots.taken() < self.rules.max_size || !self.promises.is_empty()
     }
 
     /// While somebody waits and something is idle, as many checks and resets are in time as there are waiters and late ones:

@@ -1,11 +1,12 @@
-//! So many checkouts and returns by one thread, with a driver that does nothing: what `cargo xtask instructions` counts.
+//! So many checkouts and returns, with a driver that does nothing: what `cargo xtask instructions` counts.
 //!
-//! `cargo run --release --package cycle CYCLES [MIN_IDLE]`
+//! `cargo run --release --package cycle CYCLES [MIN_IDLE [THREADS]]`. One thread finds a connection each time. More threads than
+//! connections keep each loan for a moment, so most of their checkouts queue.
 
-use cabrank::{Limit, Manager, Pool};
+use cabrank::{GetError, Limit, Manager, Pool};
 use std::hint::black_box;
 use std::time::Duration;
-use std::{env, io};
+use std::{env, io, thread};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);
@@ -15,13 +16,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let builder = Pool::builder().max_size(10).min_idle(min_idle).check_after(Duration::MAX);
     let pool = builder.build(Nothing)?;
     while pool.stats().idle < min_idle as _ {
-        std::thread::yield_now();
+        thread::yield_now();
     }
-    for _ in 0..cycles {
-        drop(black_box(pool.get()?));
+    match arguments.next() {
+        None => Ok((0..cycles).try_for_each(|_| pool.get().map(|conn| drop(black_box(conn))))?),
+        Some(threads) => queue(&pool, cycles, threads.parse()?),
     }
-    Ok(())
 }
+
+/// Many threads share the cycles.
+fn queue(pool: &Pool<Nothing>, cycles: u64, threads: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let share = || {
+        (0..cycles / threads).try_for_each(|_| {
+            let _conn = pool.get()?;
+            thread::sleep(LOAN);
+            Ok(())
+        })
+    };
+    let shares: Result<(), GetError<io::Error>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("a cycle does not panic"))
+    });
+    Ok(shares?)
+}
+
+/// How long each of them keeps a connection.
+const LOAN: Duration = Duration::from_micros(30);
 
 /// A driver that does nothing.
 struct Nothing;
