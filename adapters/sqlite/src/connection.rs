@@ -5,7 +5,7 @@
 
 use crate::baseline;
 use crate::baseline::Baseline;
-use crate::error::moved;
+use crate::error::{moved, refused};
 use crate::identity::Watched;
 use crate::tokens::{InterruptHandle, Tokens};
 use crate::tracker::Tracker;
@@ -14,16 +14,17 @@ use crate::watch::Trace;
 use rusqlite::TransactionState;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{Action, Wal};
-use rusqlite::{ErrorCode, TransactionBehavior, ffi};
-use std::fmt;
+use rusqlite::{ErrorCode, Params, Row, ToSql, TransactionBehavior, ffi};
+use std::ffi::CStr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
+use std::{fmt, ptr};
 
 /// A pooled SQLite connection. Derefs to [`rusqlite::Connection`]; a `&mut` of it is accepted wherever one of that is.
 ///
-/// It shadows the methods whose effect SQLite reports to nobody, only to remember that they were called, so that
-/// the session is reset when the connection comes back. The same methods called on a plain `&rusqlite::Connection`
-/// (in a function that takes one, or on a transaction) go unseen; see the crate's table of what tracking cannot
+/// It shadows the methods whose effect SQLite reports to nobody, only to remember that they were called, so that the session is reset
+/// when the connection comes back; and those by which a pragma is set, to name one that is refused. The same methods called on a plain
+/// `&rusqlite::Connection` (in a function that takes one, or on a transaction) go unseen; see the crate's table of what tracking cannot
 /// see.
 pub struct Connection {
     pub(crate) driver: rusqlite::Connection,
@@ -111,6 +112,77 @@ impl Connection {
         self.tokens.handle(&self.driver)
     }
 
+    /// As [`rusqlite::Connection::execute_batch`]. The error names a pragma that is refused in a loan.
+    pub fn execute_batch(&self, sql: &str) -> rusqlite::Result<()> {
+        self.naming_what_is_refused(|driver| driver.execute_batch(sql))
+    }
+
+    /// As [`rusqlite::Connection::execute`]. The error names a pragma that is refused in a loan.
+    pub fn execute<P: Params>(&self, sql: &str, params: P) -> rusqlite::Result<usize> {
+        self.naming_what_is_refused(|driver| driver.execute(sql, params))
+    }
+
+    /// As [`rusqlite::Connection::query_row`]. The error names a pragma that is refused in a loan.
+    pub fn query_row<T, P, F>(&self, sql: &str, params: P, f: F) -> rusqlite::Result<T>
+    where
+        P: Params,
+        F: FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    {
+        self.naming_what_is_refused(|driver| driver.query_row(sql, params, f))
+    }
+
+    /// As [`rusqlite::Connection::pragma_update`]. The error names a pragma that is refused in a loan.
+    pub fn pragma_update<V: ToSql>(&self, schema: Option<&str>, pragma: &str, value: V) -> rusqlite::Result<()> {
+        self.naming_what_is_refused(|driver| driver.pragma_update(schema, pragma, value))
+    }
+
+    /// As [`rusqlite::Connection::pragma_update_and_check`]. The error names a pragma that is refused in a loan.
+    pub fn pragma_update_and_check<F, T, V>(
+        &self,
+        schema: Option<&str>,
+        pragma: &str,
+        value: V,
+        f: F,
+    ) -> rusqlite::Result<T>
+    where
+        F: FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+        V: ToSql,
+    {
+        self.naming_what_is_refused(|driver| driver.pragma_update_and_check(schema, pragma, value, f))
+    }
+
+    fn naming_what_is_refused<T>(
+        &self,
+        run: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        // One that was refused on another road is not meant.
+        self.tracker.takes_refused();
+        run(&self.driver).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::AuthorizationForStatementDenied) => self.tracker.takes_refused().map_or(error, refused),
+            _ => error,
+        })
+    }
+
+    /// Are the texts of the statements that are kept longer than what is handed on to the next holder?
+    pub(crate) fn keeps_too_much(&self) -> bool {
+        let mut length = 0;
+        #[allow(unsafe_code)] // The driver shows neither the statements in its cache nor their number.
+        // SAFETY: the handle is that of an open connection, which nobody else uses meanwhile, so that no statement ends within the
+        // loop; each text is the statement's own, ends in a zero, and is not kept.
+        unsafe {
+            let database = self.driver.handle();
+            let mut statement = ffi::sqlite3_next_stmt(database, ptr::null_mut());
+            while !statement.is_null() {
+                let text = ffi::sqlite3_sql(statement);
+                if !text.is_null() {
+                    length += CStr::from_ptr(text).count_bytes();
+                }
+                statement = ffi::sqlite3_next_stmt(database, statement);
+            }
+        }
+        length > LONGEST_TEXTS
+    }
+
     /// `last_insert_rowid()` is 0 again.
     pub(crate) fn forget_last_row(&mut self) {
         #[allow(unsafe_code)] // The driver has no method for this.
@@ -186,3 +258,6 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection").field("driver", &self.driver).field("tracker", &self.tracker).finish()
     }
 }
+
+/// Of all prepared statements that are handed on, in bytes. A statement takes many times its text's memory.
+const LONGEST_TEXTS: usize = 1024 * 1024;

@@ -43,6 +43,9 @@ impl Manager for SqliteManager {
         if !conn.driver.is_autocommit() {
             return SessionState::InTransaction;
         }
+        if conn.tracker.takes_prepared() && conn.keeps_too_much() {
+            conn.tracker.mark(Trace::STATEMENTS);
+        }
         let traces = conn.tracker.traces();
         if traces.has(Trace::LASTING) {
             SessionState::BeyondReset

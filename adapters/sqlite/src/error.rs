@@ -11,3 +11,12 @@ pub(crate) fn failure(code: i32, message: String) -> Error {
 pub(crate) fn moved(what: String) -> Error {
     failure(ffi::SQLITE_READONLY_DBMOVED, what)
 }
+
+/// SQLite says "not authorized" alone.
+pub(crate) fn refused(pragma: &str) -> Error {
+    let why = format!(
+        "not authorized: PRAGMA {pragma} with a value holds for all connections of the process, so that it is refused in a loan; \
+         set it in SqliteManager::with_init"
+    );
+    failure(ffi::SQLITE_AUTH, why)
+}

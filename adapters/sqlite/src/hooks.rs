@@ -54,8 +54,14 @@ fn authorize(watch: &Watch, user: Option<&Authorizer>, context: &AuthContext<'_>
     let verdict = match watch.phase() {
         Phase::Ours => return Authorization::Allow,
         Phase::Opening => Authorization::Allow,
-        Phase::Lent if sets_the_process(context) => Authorization::Deny,
-        Phase::Lent => user.map_or(Authorization::Allow, |user| user(*context)),
+        Phase::Lent => {
+            watch.prepares();
+            if let Some(place) = set_of_the_process(context) {
+                watch.refuse(place);
+                return Authorization::Deny;
+            }
+            user.map_or(Authorization::Allow, |user| user(*context))
+        }
     };
     let trace = trace_of(context);
     if trace != Trace::NONE && verdict != Authorization::Deny {
@@ -64,10 +70,10 @@ fn authorize(watch: &Watch, user: Option<&Authorizer>, context: &AuthContext<'_>
     verdict
 }
 
-/// Would this change more than the session, for all connections of the process?
-fn sets_the_process(context: &AuthContext<'_>) -> bool {
-    matches!(
-        context.action,
-        AuthAction::Pragma { pragma_name, pragma_value: Some(_) } if pragmas::is_of_the_process(pragma_name)
-    )
+/// The pragma by which this would change more than the session, for all connections of the process: its place among these.
+fn set_of_the_process(context: &AuthContext<'_>) -> Option<usize> {
+    match context.action {
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) } => pragmas::place_in_process(pragma_name),
+        _ => None,
+    }
 }

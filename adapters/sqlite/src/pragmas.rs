@@ -33,9 +33,9 @@ pub(crate) fn effect(name: &str) -> Effect {
     }
 }
 
-/// Does it hold for all connections of the process?
-pub(crate) fn is_of_the_process(name: &str) -> bool {
-    is_among(name, &["data_store_directory", "hard_heap_limit", "soft_heap_limit", "temp_store_directory"])
+/// Its place in [`OF_THE_PROCESS`].
+pub(crate) fn place_in_process(name: &str) -> Option<usize> {
+    OF_THE_PROCESS.iter().position(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Is it fixed when the head of a new file is written?
@@ -170,6 +170,10 @@ fn is_an_action(name: &str) -> bool {
 fn is_among(name: &str, list: &[&str]) -> bool {
     list.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
+
+/// Pragmas that hold for all connections of the process.
+pub(crate) const OF_THE_PROCESS: [&str; 4] =
+    ["data_store_directory", "hard_heap_limit", "soft_heap_limit", "temp_store_directory"];
 
 /// How long it may take to set a pragma back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

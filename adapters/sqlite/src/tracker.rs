@@ -57,6 +57,16 @@ impl Tracker {
         self.watch.mark(trace);
     }
 
+    /// Has a holder had a statement prepared since this was last asked?
+    pub(crate) fn takes_prepared(&self) -> bool {
+        self.watch.takes_prepared()
+    }
+
+    /// The pragma that a holder was refused since this was last asked.
+    pub(crate) fn takes_refused(&self) -> Option<&'static str> {
+        self.watch.takes_refused()
+    }
+
     /// What was seen since [`forget`](Self::forget).
     pub(crate) fn traces(&self) -> Trace {
         self.watch.traces()

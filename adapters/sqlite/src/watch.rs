@@ -7,7 +7,7 @@ use crate::pragmas::{Effect, Undo};
 use rusqlite::hooks::{AuthAction, AuthContext};
 use std::fmt;
 use std::ops::{BitOr, Not};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// The record. New, it is in the phase [`Opening`](Phase::Opening).
 #[derive(Default)]
@@ -16,6 +16,10 @@ pub(crate) struct Watch {
     traces: AtomicU64,
     /// A [`Phase`].
     phase: AtomicU8,
+    /// A holder has had a statement prepared since this was last asked.
+    prepared: AtomicBool,
+    /// The pragma that was last refused, since this was last asked: one more than its place in [`pragmas::OF_THE_PROCESS`].
+    refused: AtomicUsize,
 }
 
 impl Watch {
@@ -29,6 +33,22 @@ impl Watch {
 
     pub(crate) fn forget(&self) {
         self.traces.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn prepares(&self) {
+        self.prepared.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn takes_prepared(&self) -> bool {
+        self.prepared.swap(false, Ordering::Relaxed)
+    }
+
+    pub(crate) fn refuse(&self, place: usize) {
+        self.refused.store(place + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn takes_refused(&self) -> Option<&'static str> {
+        pragmas::OF_THE_PROCESS.get(self.refused.swap(0, Ordering::Relaxed).wrapping_sub(1)).copied()
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
@@ -78,12 +98,14 @@ impl Trace {
     pub(crate) const CHECKPOINTS: Self = Self(1 << 57);
     /// A hook was set through a method of the pooled connection.
     pub(crate) const HOOK: Self = Self(1 << 56);
+    /// More is kept in the cache of prepared statements than is handed on.
+    pub(crate) const STATEMENTS: Self = Self(1 << 55);
     /// All that can be undone, for when nothing is known.
     pub(crate) const ANYTHING: Self = Self(!Self::LASTING.0);
 
     /// The pragma in this row of [`pragmas::SETTINGS`].
     pub(crate) const fn pragma(row: usize) -> Self {
-        assert!(row < 56);
+        assert!(row < 55);
         Self(1 << row)
     }
 

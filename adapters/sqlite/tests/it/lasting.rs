@@ -3,8 +3,10 @@
 use crate::fixture::{Database, create_account, money, session_of, setting};
 use cabrank_sqlite::cabrank::{CloseReason, Manager, SessionState};
 use cabrank_sqlite::rusqlite;
+use cabrank_sqlite::rusqlite::ErrorCode;
 use cabrank_sqlite::rusqlite::backup::Backup;
 use cabrank_sqlite::rusqlite::config::DbConfig;
+use cabrank_sqlite::rusqlite::hooks::{AuthAction, Authorization};
 use cabrank_sqlite::rusqlite::limits::Limit;
 use cabrank_sqlite::{Connection, Pool, PooledConnection, SqliteManager};
 use cabrank_testing::harness::alone;
@@ -236,23 +238,46 @@ fn the_number_of_the_last_row_does_not_reach_the_next_holder_and_costs_no_reset(
     assert_eq!(of_on_open.build(database.manager()).unwrap().get().unwrap().last_insert_rowid(), 0, "of on_open");
 }
 
+type Set = fn(&Connection, &str) -> rusqlite::Result<()>;
+
 fn what_holds_for_the_whole_process_is_refused_in_a_loan_and_not_in_init() {
     let database = Database::new();
     let pool = one(database.manager().with_init(|conn| conn.query_row("PRAGMA soft_heap_limit = 0", [], |_| Ok(()))));
     let before = session_of(&pool.get().unwrap());
-    for sql in [
-        "PRAGMA hard_heap_limit = 1000000",
-        "PRAGMA soft_heap_limit(1000000)",
-        "PRAGMA main.Temp_Store_Directory = '/nowhere'",
-        "PRAGMA data_store_directory = '/nowhere'",
-    ] {
-        let conn = pool.get().unwrap();
-        let error = conn.execute_batch(sql).expect_err(sql).to_string();
-        assert!(error.contains("not authorized"), "{sql}: {error}");
+    let roads: [Set; 6] = [
+        |conn, name| conn.execute_batch(&format!("SELECT 1; PRAGMA {name}(1000000)")),
+        |conn, name| conn.execute(&format!("PRAGMA main.{} = 1000000", name.to_uppercase()), []).map(drop),
+        |conn, name| conn.query_row(&format!("PRAGMA {name} = 1000000"), [], |_| Ok(())),
+        |conn, name| conn.pragma_update(None, name, 1_000_000),
+        |conn, name| conn.pragma_update_and_check(None, name, 1_000_000, |_| Ok(())),
+        // SQLite's own words.
+        |conn, name| conn.prepare(&format!("PRAGMA {name} = 1000000")).map(drop),
+    ];
+    for name in ["hard_heap_limit", "soft_heap_limit", "temp_store_directory", "data_store_directory"] {
+        for (road, set) in roads.iter().enumerate() {
+            let conn = pool.get().unwrap();
+            let error = set(&conn, name).expect_err(name);
+            assert_eq!(error.sqlite_error_code(), Some(ErrorCode::AuthorizationForStatementDenied), "{name}: {error}");
+            let error = error.to_string();
+            assert!(error.contains("not authorized"), "{name}: {error}");
+            assert_eq!(error.contains(name) && error.contains("with_init"), road < 5, "{name}, {road}: {error}");
+        }
     }
     let conn = pool.get().unwrap();
     assert_eq!((setting(&conn, "hard_heap_limit"), setting(&conn, "soft_heap_limit")), ("0".into(), "0".into()));
     assert_eq!((session_of(&conn), pool.stats().opened), (before, 1));
+}
+
+fn what_the_users_authorizer_refuses_is_no_pragma_of_ours() {
+    let database = Database::new();
+    let pool = one(database.manager().authorizer(|context| match context.action {
+        AuthAction::Delete { .. } => Authorization::Deny,
+        _ => Authorization::Allow,
+    }));
+    let conn = pool.get().unwrap();
+    conn.prepare("PRAGMA hard_heap_limit = 1000000").unwrap_err();
+    let error = conn.execute("DELETE FROM account", []).unwrap_err().to_string();
+    assert!(error.contains("not authorized") && !error.contains("hard_heap_limit"), "{error}");
 }
 
 cabrank_testing::tests! {
@@ -266,4 +291,5 @@ cabrank_testing::tests! {
         each_switch_and_limit_of_the_driver_is_as_it_was,
         the_number_of_the_last_row_does_not_reach_the_next_holder_and_costs_no_reset,
         what_holds_for_the_whole_process_is_refused_in_a_loan_and_not_in_init,
+        what_the_users_authorizer_refuses_is_no_pragma_of_ours,
 }

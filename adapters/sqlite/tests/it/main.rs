@@ -16,6 +16,7 @@ mod pragmas;
 mod reading_and_writing;
 mod returning;
 mod session;
+mod statements;
 mod transactions;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         reading_and_writing::tests(),
         returning::tests(),
         session::tests(),
+        statements::tests(),
         transactions::tests(),
     ])
 }
