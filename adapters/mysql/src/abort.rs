@@ -26,10 +26,14 @@ impl MySqlAbortHandle {
         })
     }
 
-    fn kill_query(&self, patience: Duration) -> mysql::Result<()> {
+    fn kill_query(&self, limit: &Limit) -> mysql::Result<()> {
+        let span = limit.remaining().unwrap_or(LONGEST_CANCEL);
         // The address that this very connection was opened to: the number means something to that server alone.
         let opts = OptsBuilder::from_opts(Opts::clone(&self.opts)).db_name(None::<String>);
-        let mut side = Conn::new(within(opts, &self.opts, patience))?;
+        let mut side = Conn::new(within(opts, &self.opts, span))?;
+        // The log-in had the whole time for each of its steps. What comes after it is aborted at the limit.
+        let socket = Socket::of(&side)?;
+        limit.on_abort(move || socket.abort());
         side.query_drop(format!("KILL QUERY {}", self.connection_id))
     }
 }
@@ -37,8 +41,7 @@ impl MySqlAbortHandle {
 impl AbortHandle for MySqlAbortHandle {
     /// `KILL QUERY` on a side connection. What it interrupts fails with 1317; a `SLEEP` says Ok.
     fn cancel(&self, limit: &Limit) -> bool {
-        let patience = limit.remaining().unwrap_or(LONGEST_CANCEL);
-        !patience.is_zero() && self.kill_query(patience).is_ok()
+        !limit.remaining().is_some_and(|left| left.is_zero()) && self.kill_query(limit).is_ok()
     }
 
     fn abort(&self) {

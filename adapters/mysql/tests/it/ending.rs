@@ -1,11 +1,12 @@
 //! The end: statements are cancelled, connections are aborted, and no session is left at the server.
 
 use crate::server::{PATIENCE, Server, close_on_a_long_statement, on_each_server};
-use cabrank_mysql::MySqlManager;
+use cabrank_mysql::cabrank::{CancelOutcome, CloseReason};
 use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::{MySqlManager, PooledConnection};
 use cabrank_testing::{NetworkFault, Way, assert_closes_clean, eventually};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn closing_leaves_no_session(server: &Server) {
     let pool = server.builder(4).min_idle(4).build(server.manager()).unwrap();
@@ -36,6 +37,35 @@ fn closing_cancels_what_a_holder_still_runs(server: &Server) {
     close_on_a_long_statement(server, || server.pool(2));
 }
 
+/// Be it that the server stays silent, or that each step is in time and all together are not.
+fn a_cancel_that_is_not_heard_in_time_ends_at_its_limit_and_hits_nothing(server: &Server) {
+    const LIMIT: Duration = Duration::from_millis(400);
+    let lock = &server.database;
+    for fault in [NetworkFault::Silence, NetworkFault::Delay(LIMIT / 3)] {
+        let proxy = server.proxy();
+        let pool = server.builder(1).build(MySqlManager::new(server.through(&proxy))).unwrap();
+        let mut loan = pool.get().unwrap();
+        let (id, canceller) = (loan.connection_id(), PooledConnection::canceller(&loan).unwrap());
+        assert_eq!(server.ask(format!("SELECT GET_LOCK('{lock}', 0)")), Some(1));
+        thread::scope(|scope| {
+            let running = scope.spawn(|| loan.query_first(format!("SELECT GET_LOCK('{lock}', 600)")));
+            eventually("it waits for the lock", || server.runs(id, "GET_LOCK"));
+            proxy.set(fault);
+            let began = Instant::now();
+            assert_eq!(canceller.cancel(LIMIT), CancelOutcome::NotAsked);
+            eventually("nobody asks any more", || proxy.counts().open == 1);
+            assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+            proxy.set(NetworkFault::None);
+            server.run(format!("DO RELEASE_LOCK('{lock}')"));
+            assert_eq!(running.join().unwrap().expect("nothing has cancelled it"), Some(1));
+        });
+        drop(loan);
+        assert_ne!(pool.get().unwrap().connection_id(), id);
+        assert_eq!(pool.stats().closed.by(CloseReason::Cancelled), 1);
+        assert_closes_clean(&pool);
+    }
+}
+
 fn an_expired_connection_is_said_goodbye_to(server: &Server) {
     let lifetime = Duration::from_millis(300);
     let pool = server.builder(1).max_lifetime(lifetime).build(server.manager()).unwrap();
@@ -47,7 +77,7 @@ fn an_expired_connection_is_said_goodbye_to(server: &Server) {
 
 fn a_detached_connection_lives_on(server: &Server) {
     let pool = server.pool(1);
-    let conn = cabrank_mysql::PooledConnection::detach(pool.get().unwrap());
+    let conn = PooledConnection::detach(pool.get().unwrap());
     pool.close_within(PATIENCE);
     let mut conn = conn.into_raw();
     assert_eq!(conn.query_first("SELECT 'alive'").unwrap(), Some("alive".to_owned()));
@@ -61,6 +91,7 @@ cabrank_testing::tests! {
         closing_leaves_no_session,
         a_slot_stays_taken_until_the_server_has_hung_up,
         closing_cancels_what_a_holder_still_runs,
+        a_cancel_that_is_not_heard_in_time_ends_at_its_limit_and_hits_nothing,
         an_expired_connection_is_said_goodbye_to,
         a_detached_connection_lives_on,
 }
