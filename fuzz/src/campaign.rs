@@ -49,7 +49,7 @@ impl Campaign {
 
 /// Whether eight times the text takes no more than some eight times as long: what is nested or opened again and again must not be looked
 /// through again and again.
-pub fn is_linear(text: &[u8], scan: impl Fn(&[u8])) -> bool {
+pub(crate) fn is_linear(text: &[u8], scan: impl Fn(&[u8])) -> bool {
     let took = |length: usize| {
         let text = text.repeat(length / text.len().max(1));
         let begin = Instant::now();

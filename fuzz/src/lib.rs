@@ -4,7 +4,9 @@
 //! one that must find them, and a server that runs each text is the slower part by far.
 
 mod campaign;
+mod scan;
 mod texts;
 
-pub use campaign::{Campaign, is_linear};
-pub use texts::{Grammar, Texts};
+pub use campaign::Campaign;
+pub use scan::scan;
+pub use texts::{Grammar, Rule, Texts};

@@ -2,11 +2,14 @@
 
 use fastrand::Rng;
 
-/// The rules of one dialect.
+/// What a word with an `@` can become; the parts of each alternative are separated by blanks.
+pub type Rule = (&'static str, &'static [&'static str]);
+
+/// One dialect.
 #[derive(Debug, Clone, Copy)]
 pub struct Grammar {
-    /// What a word with an `@` can become; its parts are separated by blanks. The first rule is that of a statement.
-    pub rules: &'static [(&'static str, &'static [&'static str])],
+    /// What it adds to the rules that all dialects share.
+    pub rules: &'static [Rule],
     /// What may stand between two tokens, besides a blank.
     pub gaps: &'static [&'static str],
     /// Real statements, one in each line.
@@ -17,6 +20,7 @@ pub struct Grammar {
 #[derive(Debug)]
 pub struct Texts {
     grammar: Grammar,
+    rules: Vec<(&'static str, Vec<&'static str>)>,
     rng: Rng,
     corpus: Vec<Vec<String>>,
 }
@@ -25,14 +29,21 @@ impl Texts {
     /// All that follows depends on these two alone.
     pub fn new(grammar: Grammar, rng: Rng) -> Self {
         let corpus = grammar.corpus.lines().map(|line| line.split_whitespace().map(str::to_owned).collect());
-        Self { grammar, rng, corpus: corpus.collect() }
+        let mut rules: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (name, alternatives) in SHARED.iter().chain(grammar.rules) {
+            match rules.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => known.extend(*alternatives),
+                None => rules.push((name, alternatives.to_vec())),
+            }
+        }
+        Self { grammar, rules, rng, corpus: corpus.collect() }
     }
 
     /// The next text.
     pub fn next_text(&mut self) -> String {
         let mut tokens = Vec::new();
         match self.rng.u8(..3) {
-            0 => self.expand(self.grammar.rules[0].0, 0, &mut tokens),
+            0 => self.expand("statement", 0, &mut tokens),
             1 => tokens = self.real(),
             _ => {
                 let (head, tail) = (self.real(), self.real());
@@ -52,10 +63,10 @@ impl Texts {
 
     /// Deep down the first alternative is taken, which must be a plain one.
     fn expand(&mut self, rule: &str, depth: u32, tokens: &mut Vec<String>) {
-        let found = self.grammar.rules.iter().find(|(name, _)| *name == rule);
+        let found = self.rules.iter().find(|(name, _)| *name == rule);
         let (_, alternatives) = found.unwrap_or_else(|| panic!("the grammar has no rule {rule}"));
-        let chosen = if depth > 8 { 0 } else { self.rng.usize(..alternatives.len()) };
-        for part in alternatives[chosen].split_whitespace() {
+        let chosen = alternatives[if depth > 8 { 0 } else { self.rng.usize(..alternatives.len()) }];
+        for part in chosen.split_whitespace() {
             match part.strip_prefix('@') {
                 Some(rule) if !rule.is_empty() && self.is_rule(rule) => self.expand(rule, depth + 1, tokens),
                 _ => tokens.push(part.to_owned()),
@@ -64,7 +75,7 @@ impl Texts {
     }
 
     fn is_rule(&self, name: &str) -> bool {
-        self.grammar.rules.iter().any(|(rule, _)| *rule == name)
+        self.rules.iter().any(|(rule, _)| *rule == name)
     }
 
     fn mutate(&mut self, tokens: &mut Vec<String>) {
@@ -78,7 +89,7 @@ impl Texts {
             }
             2 => {}
             3 => {
-                let (rule, _) = self.grammar.rules[self.rng.usize(..self.grammar.rules.len())];
+                let (rule, _) = self.rules[self.rng.usize(..self.rules.len())];
                 let mut part = Vec::new();
                 self.expand(rule, 5, &mut part);
                 tokens.splice(at..at, part);
@@ -109,3 +120,43 @@ impl Texts {
         text
     }
 }
+
+/// Plain SQL. Each dialect has the rules `soils`, `function`, `name`, `setting` and `text`.
+const SHARED: &[Rule] = &[
+    (
+        "statement",
+        &[
+            "SELECT @expr",
+            "SELECT @items FROM @from",
+            "INSERT INTO t ( a ) VALUES ( @expr )",
+            "DELETE FROM t WHERE @expr",
+            "WITH @name AS ( @statement ) @statement",
+            "@statement ; @statement",
+            "EXPLAIN @statement",
+            "SET @setting",
+        ],
+    ),
+    ("items", &["a", "*", "@expr AS @name", "@expr @name", "@items , @items"]),
+    ("from", &["t", "t @name", "( @statement ) @name"]),
+    (
+        "expr",
+        &[
+            "1",
+            "a",
+            "'x'",
+            "@call",
+            "@soils",
+            "( @expr )",
+            "@expr + @expr",
+            "@expr AND @expr",
+            "NOT @expr",
+            "CASE WHEN @expr THEN @expr ELSE @expr END",
+            "( SELECT @expr )",
+            "EXISTS ( @statement )",
+            "@expr IN ( @expr , @expr )",
+            "@expr LIKE @expr",
+            "@text",
+        ],
+    ),
+    ("call", &["@function ( @expr )", "@function ( )", "@function ( @expr , @expr )"]),
+];

@@ -12,42 +12,17 @@ use anyhow::{Context, Result, ensure};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{Opts, OptsBuilder, Row};
 use cabrank_mysql::{Connection, MySqlManager, Pool};
-use fuzz::{Campaign, Grammar, Texts, is_linear};
+use fuzz::{Campaign, Grammar, Texts, scan};
 use std::env;
 
 fn main() -> Result<()> {
-    scan()?;
+    scan("mysql_sql, scanned", GRAMMAR, |text| _ = sql::effect(&String::from_utf8_lossy(text)))?;
     for variable in ["CABRANK_MYSQL_URL", "CABRANK_MARIADB_URL"] {
         match env::var(variable) {
             Ok(url) => differ(variable, &url)?,
             Err(_) => println!("NOT TRIED on a server: {variable} is not set"),
         }
     }
-    Ok(())
-}
-
-fn scan() -> Result<()> {
-    let mut campaign = Campaign::begin("mysql_sql, scanned")?;
-    let mut texts = Texts::new(GRAMMAR, campaign.rng());
-    let mut rng = campaign.rng();
-    while campaign.goes_on() {
-        let mut text = texts.next_text();
-        for _ in 0..rng.usize(..4) {
-            let at = rng.usize(..=text.len());
-            if text.is_char_boundary(at) {
-                text.insert(at, rng.char(..));
-            }
-        }
-        sql::effect(&text);
-        if rng.u16(..1_000) == 0 {
-            ensure!(
-                is_linear(text.as_bytes(), |text| _ = std::str::from_utf8(text).map(sql::effect)),
-                "longer texts take too long: {:?}",
-                text
-            );
-        }
-    }
-    campaign.end();
     Ok(())
 }
 
@@ -102,23 +77,17 @@ const GRAMMAR: Grammar = Grammar {
         (
             "statement",
             &[
-                "SELECT @expr",
-                "SELECT @items FROM @from",
                 "SELECT @items FROM @from WHERE @expr GROUP BY a ORDER BY @expr LIMIT 3",
                 "INSERT INTO t ( a ) VALUES ( @expr ) ON DUPLICATE KEY UPDATE a = @expr",
                 "INSERT INTO n ( b ) VALUES ( @expr )",
                 "INSERT IGNORE INTO t ( a ) @statement",
                 "UPDATE t SET b = @expr WHERE @expr",
-                "DELETE FROM t WHERE @expr",
                 "REPLACE INTO t ( a ) VALUES ( @expr )",
-                "WITH @name AS ( @statement ) @statement",
                 "@statement UNION @statement",
-                "@statement ; @statement",
                 "SELECT @expr INTO @a",
                 "SELECT @expr INTO @name",
                 "SELECT SQL_CALC_FOUND_ROWS @items FROM @from LIMIT 1",
                 "SET @a = @expr",
-                "SET @setting",
                 "SET SESSION @setting",
                 "SET STATEMENT @setting FOR @statement",
                 "CREATE TEMPORARY TABLE fuzz_leak ( i INT )",
@@ -128,45 +97,18 @@ const GRAMMAR: Grammar = Grammar {
                 "DO @expr",
                 "CALL soils ( )",
                 "HANDLER t OPEN",
-                "EXPLAIN @statement",
                 "@statement FOR UPDATE",
                 "TABLE t",
                 "VALUES ROW( @expr )",
             ],
         ),
-        ("items", &["a", "*", "@expr AS @name", "@expr @name", "@items , @items"]),
-        ("from", &["t", "n", "t @name", "t JOIN n ON @expr", "( @statement ) @name", "cabrank_fuzz . t"]),
-        (
-            "expr",
-            &[
-                "1",
-                "a",
-                "'x'",
-                "@call",
-                "@soils",
-                "( @expr )",
-                "@expr + @expr",
-                "@expr AND @expr",
-                "NOT @expr",
-                "CASE WHEN @expr THEN @expr ELSE @expr END",
-                "( SELECT @expr )",
-                "EXISTS ( @statement )",
-                "@expr IN ( @expr , @expr )",
-                "CAST( @expr AS CHAR )",
-                "@expr LIKE @expr",
-                "INTERVAL( @expr , 1 )",
-                "@text",
-                "@comment",
-                "{d '2020-01-01'}",
-                "@expr DIV 0",
-            ],
-        ),
+        ("from", &["n", "t JOIN n ON @expr", "cabrank_fuzz . t"]),
+        ("expr", &["CAST( @expr AS CHAR )", "INTERVAL( @expr , 1 )", "@comment", "{d '2020-01-01'}", "@expr DIV 0"]),
         (
             "call",
             &[
                 "UPPER( 'x' )",
                 "@function( @expr )",
-                "@function ( @expr )",
                 "@function( )",
                 "@function( @expr , @expr )",
                 "cabrank_fuzz . @function( 1 )",
