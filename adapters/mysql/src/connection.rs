@@ -3,11 +3,13 @@
 //! Owns the wrapping. What is recorded and why is `health.rs` and `tracker.rs`; the queries are `queryable.rs`.
 
 use crate::baseline::{Baseline, Standing};
-use crate::error::{init_refused, slipped};
+use crate::error::{lasting, slipped};
 use crate::fault::fault;
 use crate::health::Health;
 use crate::questions;
 use crate::socket::Socket;
+use crate::sql::rebinds;
+use crate::statements::Statements;
 use crate::tracker::Tracker;
 use cabrank::Fault;
 use mysql::prelude::Queryable;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 /// command fails, and the pool closes the connection when it comes back.
 pub struct Connection {
     pub(crate) driver: Conn,
+    pub(crate) statements: Statements,
     pub(crate) health: Health,
     pub(crate) tracker: Tracker,
     pub(crate) socket: Arc<Socket>,
@@ -47,6 +50,7 @@ impl Connection {
         self.disown();
         self.health.look_away();
         self.tracker.lose_sight();
+        self.statements.rebind();
         &mut self.driver
     }
 
@@ -64,6 +68,7 @@ impl Connection {
     pub fn select_db(&mut self, database: &str) -> mysql::Result<()> {
         self.ready()?;
         self.tracker.doubt();
+        self.statements.rebind();
         let answer = self.driver.select_db(database);
         self.health.saw(answer)
     }
@@ -169,6 +174,13 @@ impl Connection {
         Ok(())
     }
 
+    /// This text goes out.
+    pub(crate) fn text(&mut self, text: &str) {
+        if !self.tracker.text(text) && rebinds(text) {
+            self.statements.rebind();
+        }
+    }
+
     /// A command that went out has ended so.
     pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
         self.tracker.done();
@@ -231,7 +243,7 @@ impl Connection {
     pub(crate) fn init(&mut self) -> mysql::Result<()> {
         for statement in self.opts.get_init() {
             self.driver.query_drop(&statement).map_err(|error| match fault(&error) {
-                Fault::Statement => init_refused(&statement, &error),
+                Fault::Statement => lasting(format!("`init` of the options, `{statement}`: {error}")),
                 _ => error,
             })?;
             self.tracker.set_up(&statement);

@@ -44,6 +44,7 @@ impl Manager for MySqlManager {
             return SessionState::Unknown;
         }
         conn.tracker.hand_on();
+        conn.statements.hand_on();
         SessionState::Clean
     }
 
@@ -62,6 +63,7 @@ impl Manager for MySqlManager {
 
     fn start_tracking(&self, conn: &mut Connection) {
         conn.tracker.start_tracking();
+        conn.statements.hand_on();
     }
 
     /// Says goodbye and waits for the server to hang up.

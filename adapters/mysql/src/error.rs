@@ -1,6 +1,7 @@
 //! Errors of ours in the driver's clothes, so that users meet one type of error only.
 
-use mysql::{Error, ServerError};
+use mysql::{DriverError, Error, Params, ServerError, Value};
+use std::error::Error as StdError;
 use std::io;
 
 /// The connection must be closed.
@@ -25,20 +26,46 @@ pub(crate) fn savepoint_gone(error: Error) -> Error {
     }
 }
 
-/// A statement of `init` that the server refuses, and will refuse again.
-pub(crate) fn init_refused(statement: &str, error: &Error) -> Error {
-    Error::IoError(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("`init` of the options, `{statement}`: {error}"),
-    ))
-}
-
-/// An error of the log-in that comes again each time. The driver's own is inside.
-pub(crate) fn lasting(error: Error) -> Error {
-    Error::IoError(io::Error::new(io::ErrorKind::InvalidInput, error))
+/// What comes again at each attempt to open a connection: the driver's error, or a text about it.
+pub(crate) fn lasting(why: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+    Error::IoError(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 /// Something that this build cannot do.
 pub(crate) fn unsupported(what: &str) -> Error {
     Error::IoError(io::Error::new(io::ErrorKind::Unsupported, what))
 }
+
+/// The error of a command of so many bytes, where `largest` go into a packet.
+///
+/// The driver refuses one that is too large before it sends anything, with the error that it has for too large an answer; only after
+/// that one is the connection lost.
+pub(crate) fn told(error: Error, size: usize, largest: usize) -> Error {
+    match error {
+        Error::CodecError(_) if size > largest => Error::DriverError(DriverError::PacketTooLarge),
+        error => error,
+    }
+}
+
+/// Of the packet that bears the text.
+pub(crate) fn size_of_text(text: &str) -> usize {
+    1 + text.len()
+}
+
+/// Of the packet that bears the parameters; 0 where the driver sends them in parts, some of which may be out when it refuses another.
+pub(crate) fn size_of_execution(params: &Params) -> usize {
+    let size_of = |values: &mut dyn Iterator<Item = &Value>| {
+        values.map(|value| 2 + usize::try_from(value.bin_len()).unwrap_or(usize::MAX / 2)).sum::<usize>()
+    };
+    let size = 10
+        + match params {
+            Params::Empty => 0,
+            Params::Positional(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.iter()),
+            // A name may stand for several parameters. Then this is too little, and the error counts as the connection's.
+            Params::Named(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.values()),
+        };
+    if size > LARGEST_IN_ONE { 0 } else { size }
+}
+
+/// Larger executions are sent in parts.
+const LARGEST_IN_ONE: usize = (1 << 24) - 1;

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 /// | error                                                      | fault       | because                                                   |
 /// |------------------------------------------------------------|-------------|-----------------------------------------------------------|
 /// | deadlock, lock wait time-out, changed snapshot (`RETRY`)   | Retry       | the transaction may run anew, after a ROLLBACK            |
+/// | a prepared statement is gone or outdated ([`is_stale`])    | Retry       | it is prepared anew                                       |
 /// | the server is full, for all or for this user (`FULL`)      | Capacity    | make do with the connections there are                    |
 /// | user, password, database, right to connect (`REFUSED`)     | Permanent   | nothing heals by itself                                   |
 /// | the server ends the session (`ENDED`)                      | Fatal       | what comes next is the end of the stream                  |
@@ -33,6 +34,16 @@ pub(crate) fn fault(error: &Error) -> Fault {
     }
 }
 
+/// Is it a prepared statement that the server has forgotten, or cannot bring up to date with its tables?
+pub(crate) fn is_stale(error: &Error) -> bool {
+    matches!(error, Error::MySqlError(error) if STALE.contains(&error.code))
+}
+
+/// Has the server as many prepared statements as it may have, of all sessions together?
+pub(crate) fn is_for_want_of_room(error: &Error) -> bool {
+    matches!(error, Error::MySqlError(error) if error.code == STATEMENTS_FULL)
+}
+
 /// Has the server rolled the whole transaction back with this error? `on_timeout` says whether it does so when a lock wait times
 /// out (`innodb_rollback_on_timeout`).
 pub(crate) fn ends_transaction(code: u16, on_timeout: bool) -> bool {
@@ -41,7 +52,7 @@ pub(crate) fn ends_transaction(code: u16, on_timeout: bool) -> bool {
 
 fn server(code: u16) -> Fault {
     match code {
-        _ if RETRY.contains(&code) => Fault::Retry,
+        _ if RETRY.contains(&code) || STALE.contains(&code) => Fault::Retry,
         _ if FULL.contains(&code) => Fault::Capacity,
         _ if REFUSED.contains(&code) => Fault::Permanent,
         _ if ENDED.contains(&code) => Fault::Fatal,
@@ -71,6 +82,7 @@ const RECORD_CHANGED: u16 = 1020; // MariaDB with innodb_snapshot_isolation: ano
 const XA_DEADLOCK: u16 = 1614;
 const LOCKS_FULL: u16 = 1206; // No room for more locks.
 const LOCK_WAIT: u16 = 1205;
+const STATEMENTS_FULL: u16 = 1461; // max_prepared_stmt_count.
 
 const RETRY: &[u16] = &[
     DEADLOCK,
@@ -81,10 +93,16 @@ const RETRY: &[u16] = &[
     3101,      // Group replication rolled back at commit.
 ];
 
+const STALE: &[u16] = &[
+    1243, // There is none of that number.
+    1615, // Prepared anew three times, and outdated again: a migration, or too small a `table_definition_cache`.
+];
+
 const FULL: &[u16] = &[
     1040, // Too many connections.
     1203, // max_user_connections.
     1226, // A limit of this user's account.
+    STATEMENTS_FULL,
 ];
 
 const REFUSED: &[u16] = &[
@@ -126,11 +144,11 @@ mod tests {
         let ended: &[u16] = &[1053, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1835, 1927, 3169, 4031];
         // Written out: the code's own lists would agree with the code, whatever stood in them.
         for (codes, expected) in [
-            (&[1020, 1205, 1213, 1614, 3101, 3572][..], Fault::Retry),
-            (&[1040, 1203, 1226], Fault::Capacity),
+            (&[1020, 1205, 1213, 1243, 1614, 1615, 3101, 3572][..], Fault::Retry),
+            (&[1040, 1203, 1226, 1461], Fault::Capacity),
             (refused, Fault::Permanent),
             (ended, Fault::Fatal),
-            (&[1062, 1064, 1146, 1206, 1243, 1317, 3024], Fault::Statement),
+            (&[1062, 1064, 1146, 1206, 1317, 3024], Fault::Statement),
         ] {
             for &code in codes {
                 let error = Error::MySqlError(MySqlError { state: "HY000".into(), message: String::new(), code });

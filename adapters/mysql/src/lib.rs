@@ -19,11 +19,13 @@ mod reset;
 // The connection that is lent.
 mod connection;
 mod queryable;
+mod statements;
 
 // What its holders do to the session.
 mod baseline;
 mod health;
 mod questions;
+mod schema;
 mod sql;
 mod tracker;
 

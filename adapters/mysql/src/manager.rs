@@ -2,6 +2,7 @@
 //!
 //! Owns the settings, and does no I/O. What the pool does with them is `contract.rs`.
 
+use crate::schema::SchemaChanges;
 use crate::source::Source;
 use mysql::{Opts, UrlError};
 use std::fmt;
@@ -15,6 +16,8 @@ pub struct MySqlManager {
     pub(crate) source: Source,
     pub(crate) prefer_socket: bool,
     pub(crate) program_name: Option<String>,
+    /// What the connections have met, all together.
+    pub(crate) changes: SchemaChanges,
 }
 
 impl MySqlManager {
@@ -69,7 +72,7 @@ impl MySqlManager {
     }
 
     fn from_source(source: Source) -> Self {
-        Self { source, prefer_socket: false, program_name: None }
+        Self { source, prefer_socket: false, program_name: None, changes: SchemaChanges::default() }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::socket::Socket;
 use crate::source::Source;
 use crate::sql;
 use crate::sql::Effect;
+use crate::statements::Statements;
 use crate::tracker::Tracker;
 use cabrank::{Fault, Limit};
 use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, Result};
@@ -52,9 +53,18 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
 
     let is_plain = opts.get_init().iter().all(|text| sql::effect(text) < Effect::Anything);
     let baseline = Baseline { connection_id: conn.connection_id(), is_plain, ..Baseline::default() };
+    let statements = Statements::new(opts.get_stmt_cache_size(), manager.changes.clone());
     let (health, tracker) = (Health::default(), Tracker::default());
-    let mut conn =
-        Connection { driver: conn, health, tracker, socket, baseline, opts: Arc::new(opts), beyond_reset: false };
+    let mut conn = Connection {
+        driver: conn,
+        statements,
+        health,
+        tracker,
+        socket,
+        baseline,
+        opts: Arc::new(opts),
+        beyond_reset: false,
+    };
     conn.init()?;
     let (letters, on_timeout, largest_packet) = questions::settings(&mut conn.driver)?;
     conn.baseline.largest_packet = conn.opts.get_max_allowed_packet().unwrap_or(largest_packet);

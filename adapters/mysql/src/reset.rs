@@ -43,6 +43,7 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<bool> {
     }
     conn.health.renew();
     conn.tracker.forget();
+    conn.statements.clear();
     Ok(true)
 }
 

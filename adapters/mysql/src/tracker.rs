@@ -4,7 +4,6 @@
 
 use crate::sql;
 use crate::sql::{Effect, Lasting};
-use std::collections::HashMap;
 
 /// Whether everything that went out since the last reset is known to have left nothing.
 #[derive(Debug, Default)]
@@ -28,8 +27,6 @@ pub(crate) struct Tracker {
     number: bool,
     /// A command of this loan has gone out whose answer the driver shows: `last_insert_id()`, `affected_rows()`.
     answered: bool,
-    /// The statements that were prepared on this session, by the server's number for them: are they harmless?
-    prepared: HashMap<u32, bool>,
 }
 
 impl Tracker {
@@ -79,8 +76,8 @@ impl Tracker {
         self.lasting = self.lasting.max(Lasting::Hidden);
     }
 
-    /// This text goes out.
-    pub(crate) fn text(&mut self, text: &str) {
+    /// This text goes out. Returns whether it is harmless.
+    pub(crate) fn text(&mut self, text: &str) -> bool {
         self.goes_out();
         let effect = sql::effect(text);
         if effect != Effect::None {
@@ -88,6 +85,7 @@ impl Tracker {
             self.read(text, effect);
         }
         self.transacts(text, effect);
+        effect == Effect::None
     }
 
     /// This text has set the session up.
@@ -108,22 +106,23 @@ impl Tracker {
         self.begun
     }
 
-    pub(crate) fn prepared(&mut self, statement: u32, text: &str) {
-        let known = self.prepared.len();
-        let harmless = *self.prepared.entry(statement).or_insert_with(|| sql::effect(text) == Effect::None);
-        self.untold |= self.prepared.len() > known;
-        if !harmless {
-            self.read(text, sql::effect(text));
+    /// This text was prepared, now or earlier: then it is known whether it is harmless. Returns whether it is.
+    pub(crate) fn prepared(&mut self, text: &str, known: Option<bool>) -> bool {
+        self.untold |= known.is_none();
+        if known == Some(true) {
+            return true;
         }
-        if self.prepared.len() > MOST_PREPARED {
-            // A holder who prepares so many never uses them again. Unknown ones are in doubt.
-            self.prepared.clear();
+        let effect = sql::effect(text);
+        if effect != Effect::None {
+            self.read(text, effect);
         }
+        effect == Effect::None
     }
 
-    pub(crate) fn executed(&mut self, statement: u32) {
+    /// A statement goes out of which it is known whether it is harmless, or that was prepared out of sight.
+    pub(crate) fn executed(&mut self, is_harmless: Option<bool>) {
         self.goes_out();
-        match self.prepared.get(&statement) {
+        match is_harmless {
             Some(true) => {}
             Some(false) => (self.left, self.begun) = (true, false),
             None => self.lose_sight(),
@@ -143,10 +142,6 @@ impl Tracker {
     /// Has the session got what no reset takes from it?
     pub(crate) fn lasting(&self) -> Lasting {
         self.lasting
-    }
-
-    pub(crate) fn unprepared(&mut self, statement: u32) {
-        self.prepared.remove(&statement);
     }
 
     /// What went out is done.
@@ -172,13 +167,11 @@ impl Tracker {
         self.lasting = self.lasting.max(sql::lasting(text));
     }
 
-    /// After a reset, which takes the prepared statements away.
+    /// After a reset.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
 }
-
-const MOST_PREPARED: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -196,7 +189,7 @@ mod tests {
             (&["SELECT 1"], false),
         ] {
             let mut tracker = Tracker::default();
-            texts.iter().for_each(|text| tracker.text(text));
+            texts.iter().for_each(|text| _ = tracker.text(text));
             assert_eq!(tracker.has_begun(), begun, "{texts:?}");
             tracker.forget();
             assert!(!tracker.has_begun());
@@ -208,22 +201,21 @@ mod tests {
         let mut tracker = Tracker::default();
         tracker.text("SELECT 1");
         tracker.done();
-        tracker.prepared(1, "SELECT ?");
-        tracker.prepared(2, "SET @a = ?");
-        tracker.executed(1);
+        let harmless = ["SELECT ?", "SET @a = ?"].map(|text| tracker.prepared(text, None));
+        assert_eq!(harmless, [true, false]);
+        tracker.executed(Some(true));
         tracker.done();
         assert!(tracker.is_clean());
-        tracker.executed(2);
+        tracker.executed(Some(false));
         tracker.done();
         assert!(!tracker.is_clean());
         tracker.start_tracking();
-        tracker.executed(1);
+        tracker.executed(Some(true));
         tracker.done();
         assert!(tracker.is_clean());
-        tracker.forget();
-        tracker.executed(1);
+        tracker.executed(None);
         tracker.done();
-        assert!(!tracker.is_clean(), "it was prepared before the reset");
+        assert!(!tracker.is_clean(), "it may have been prepared before the reset");
     }
 
     #[test]
@@ -267,12 +259,12 @@ mod tests {
     #[test]
     fn preparing_is_a_doubt_until_the_next_command() {
         let mut tracker = Tracker::default();
-        tracker.prepared(1, "SELECT 1");
+        tracker.prepared("SELECT 1", None);
         assert!(!tracker.is_clean(), "the driver does not tell of warnings");
-        tracker.executed(1);
+        tracker.executed(Some(true));
         tracker.done();
         assert!(tracker.is_clean());
-        tracker.prepared(1, "SELECT 1");
+        tracker.prepared("SELECT 1", Some(true));
         assert!(tracker.is_clean(), "nothing was sent");
     }
 
@@ -307,12 +299,5 @@ mod tests {
         tracker.text("SELECT 1");
         tracker.hand_on();
         assert!(!tracker.inherits_number());
-    }
-
-    #[test]
-    fn a_holder_who_prepares_without_end_does_not_fill_the_memory() {
-        let mut tracker = Tracker::default();
-        (0..3 * 4096).for_each(|statement| tracker.prepared(statement, "SELECT 1"));
-        assert!(tracker.prepared.len() <= 4096);
     }
 }

@@ -21,6 +21,7 @@ mod transactions;
 // What only an engine behind a network can do, or suffer.
 mod recovery;
 mod slips;
+mod statements;
 mod wire;
 
 // What it stands on.
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
     remote_suite::<postgres::Postgres>(&mut cases);
     remote_suite::<mysql::MySql>(&mut cases);
     remote_suite::<mysql::MariaDb>(&mut cases);
+    statements::cases::<mysql::MySql>(&mut cases);
+    statements::cases::<mysql::MariaDb>(&mut cases);
+    statements::mysql_cases::<mysql::MySql>(&mut cases);
     cases.extend(canaries::cases());
     cases.extend(wire::cases());
     integration_tests::harness::run(cases)

@@ -2,10 +2,12 @@
 //!
 //! Pure: no I/O, no clock, and nothing but the text.
 
+mod binding;
 mod effect;
 mod lasting;
 mod lexer;
 mod words;
 
+pub(crate) use binding::rebinds;
 pub(crate) use effect::{Effect, begins_transaction, effect};
 pub(crate) use lasting::{Lasting, lasting};

@@ -16,6 +16,7 @@ mod refused;
 mod returning;
 mod set_up;
 mod slipping;
+mod statements;
 mod tracking;
 mod transactions;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         returning::tests(),
         set_up::tests(),
         slipping::tests(),
+        statements::tests(),
         tracking::tests(),
         transactions::tests(),
     ])

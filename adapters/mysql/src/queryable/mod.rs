@@ -4,15 +4,15 @@
 //! the end, so that an error is always seen and returned. Only `query_iter` and `exec_iter` give the driver's own rows
 //! away.
 
-use crate::baseline::Baseline;
+mod prepare;
+
 use crate::connection::Connection;
+use crate::error::{size_of_execution, size_of_text, told};
 use crate::questions::MARIADB;
 use crate::transaction::Transaction;
 use mysql::prelude::{AsStatement, FromRow, Protocol, Queryable};
-use mysql::{
-    Binary, DriverError, Error, FromRowError, Params, QueryResult, Result, Row, Statement, Text, Value, from_row,
-    from_row_opt,
-};
+use mysql::{Binary, FromRowError, Params, QueryResult, Result, Row, Statement, Text, from_row, from_row_opt};
+use prepare::{close_surplus, prepare};
 use std::borrow::Cow;
 use std::result::Result as StdResult;
 
@@ -23,11 +23,11 @@ macro_rules! queryable {
             fn query_iter<Q: AsRef<str>>(&mut self, query: Q) -> Result<QueryResult<'_, '_, '_, Text>> {
                 let conn = self.connection();
                 conn.ready()?;
-                let Connection { driver, health, tracker, baseline, .. } = conn;
+                conn.text(query.as_ref());
+                let Connection { driver, health, baseline, .. } = conn;
                 let size = size_of_text(query.as_ref());
-                tracker.text(query.as_ref());
                 health.hand_out_rows();
-                let rows = driver.query_iter(query).map_err(|error| told(error, size, baseline));
+                let rows = driver.query_iter(query).map_err(|error| told(error, size, baseline.largest_packet));
                 rows.inspect_err(|error| health.met(error))
             }
 
@@ -39,27 +39,27 @@ macro_rules! queryable {
                 let conn = self.connection();
                 let statement = known(conn, &statement)?;
                 conn.health.hand_out_rows();
-                let (params, Connection { driver, health, baseline, .. }) = (params.into(), conn);
+                let (params, Connection { driver, statements, health, baseline, .. }) = (params.into(), conn);
                 let size = size_of_execution(&params);
-                let rows = driver.exec_iter(&*statement, params).map_err(|error| told(error, size, baseline));
-                rows.inspect_err(|error| health.met(error))
+                let rows =
+                    driver.exec_iter(&*statement, params).map_err(|error| told(error, size, baseline.largest_packet));
+                rows.inspect_err(|error| {
+                    statements.met(statement.id(), error);
+                    health.met(error);
+                })
             }
 
             fn prep<Q: AsRef<str>>(&mut self, query: Q) -> Result<Statement> {
                 let conn = self.connection();
-                conn.ready()?;
-                let size = size_of_text(query.as_ref());
-                let prepared = conn.driver.prep(&query).map_err(|error| told(error, size, &conn.baseline));
-                let prepared = prepared.inspect_err(|_| conn.tracker.doubt());
-                let statement = conn.health.saw(prepared)?;
-                conn.tracker.prepared(statement.id(), query.as_ref());
+                let statement = prepare(conn, query.as_ref())?;
+                conn.statements.hold(statement.id());
                 Ok(statement)
             }
 
             fn close(&mut self, statement: Statement) -> Result<()> {
                 let conn = self.connection();
                 conn.ready()?;
-                conn.tracker.unprepared(statement.id());
+                conn.statements.forget(statement.id());
                 let closed = conn.driver.close(statement);
                 conn.health.saw(closed)
             }
@@ -72,15 +72,21 @@ macro_rules! queryable {
             {
                 let conn = self.connection();
                 let statement = known(conn, &statement)?;
+                let id = statement.id();
                 // The driver drops what the single executions answer, so they are left to it only where it may send them as one,
                 // and nothing but their errors can be of interest: to MariaDB.
                 if statement.columns().is_empty() && conn.driver.server_version().0 >= MARIADB {
                     conn.health.hand_out_rows();
                     let done = conn.driver.exec_batch(&*statement, params);
-                    return conn.saw(done);
+                    return executed(conn, id, done);
                 }
                 conn.tracker.done();
-                params.into_iter().try_for_each(|params| exec_of(conn, &*statement, params, |_| Ok(())))
+                // It is not closed after the first execution.
+                conn.statements.hold(id);
+                let done = params.into_iter().try_for_each(|params| exec_of(conn, &*statement, params, |_| Ok(())));
+                conn.statements.let_go(id);
+                close_surplus(conn);
+                done
             }
 
             fn query_first<T: FromRow, Q: AsRef<str>>(&mut self, query: Q) -> Result<Option<T>> {
@@ -187,9 +193,9 @@ fn query_of<T>(
     take: impl FnOnce(&mut Rows<'_, '_, '_, Text>) -> Result<T>,
 ) -> Result<T> {
     conn.ready()?;
-    conn.tracker.text(query.as_ref());
-    let size = size_of_text(query.as_ref());
-    let taken = conn.driver.query_iter(query).map_err(|error| told(error, size, &conn.baseline));
+    conn.text(query.as_ref());
+    let (size, largest) = (size_of_text(query.as_ref()), conn.baseline.largest_packet);
+    let taken = conn.driver.query_iter(query).map_err(|error| told(error, size, largest));
     let taken = taken.and_then(|rows| read(rows, take));
     conn.saw(taken)
 }
@@ -203,47 +209,30 @@ fn exec_of<T>(
 ) -> Result<T> {
     let statement = known(conn, &statement)?;
     let params = params.into();
-    let size = size_of_execution(&params);
-    let taken = conn.driver.exec_iter(&*statement, params).map_err(|error| told(error, size, &conn.baseline));
+    let (size, largest) = (size_of_execution(&params), conn.baseline.largest_packet);
+    let taken = conn.driver.exec_iter(&*statement, params).map_err(|error| told(error, size, largest));
     let taken = taken.and_then(|rows| read(rows, take));
-    conn.saw(taken)
-}
-
-/// The error of a command of so many bytes. The driver refuses one that is too large before it sends anything, with the error that it
-/// has for too large an answer; only after that one is the connection lost.
-fn told(error: Error, size: usize, baseline: &Baseline) -> Error {
-    match error {
-        Error::CodecError(_) if size > baseline.largest_packet => Error::DriverError(DriverError::PacketTooLarge),
-        error => error,
-    }
-}
-
-/// Of the packet that bears the text.
-fn size_of_text(text: &str) -> usize {
-    1 + text.len()
-}
-
-/// Of the packet that bears the parameters; 0 where the driver sends them in parts, some of which may be out when it refuses another.
-fn size_of_execution(params: &Params) -> usize {
-    let size_of = |values: &mut dyn Iterator<Item = &Value>| {
-        values.map(|value| 2 + usize::try_from(value.bin_len()).unwrap_or(usize::MAX / 2)).sum::<usize>()
-    };
-    let size = 10
-        + match params {
-            Params::Empty => 0,
-            Params::Positional(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.iter()),
-            // A name may stand for several parameters. Then this is too little, and the error counts as the connection's.
-            Params::Named(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.values()),
-        };
-    if size > LARGEST_IN_ONE { 0 } else { size }
+    executed(conn, statement.id(), taken)
 }
 
 /// The statement that is meant, by way of our own `prep`, so that its text has been seen.
 fn known<'s>(conn: &mut Connection, statement: &'s impl AsStatement) -> Result<Cow<'s, Statement>> {
     let statement = statement.as_statement(conn)?;
     conn.ready()?;
-    conn.tracker.executed(statement.id());
+    conn.tracker.executed(conn.statements.executed(statement.id()));
+    if let Cow::Owned(statement) = &statement {
+        // Prepared from a text, for this execution.
+        conn.statements.let_go(statement.id());
+    }
     Ok(statement)
+}
+
+/// An execution has ended so.
+fn executed<T>(conn: &mut Connection, statement: u32, outcome: Result<T>) -> Result<T> {
+    let outcome = outcome.inspect_err(|error| conn.statements.met(statement, error));
+    let outcome = conn.saw(outcome);
+    close_surplus(conn);
+    outcome
 }
 
 type Rows<'c, 't, 'tc, P> = QueryResult<'c, 't, 'tc, P>;
@@ -273,6 +262,3 @@ fn read_to_end<P: Protocol>(rows: &mut Rows<'_, '_, '_, P>) -> Result<()> {
     }
     Ok(())
 }
-
-/// Larger executions are sent in parts.
-const LARGEST_IN_ONE: usize = (1 << 24) - 1;
