@@ -156,10 +156,13 @@ fn are_short<S: Remote>(pool: &SubjectPool<S>, waits: &mut [Duration], slack: &S
     waits.sort();
 }
 
-/// The server does not know of those that the pool has given up: once they can be heard of again an administrator ends them.
+/// The server still has the sessions that the pool has given up: an administrator ends them. They end before the flows can be heard of
+/// again, or a check that was answered only then would bring back one that is about to end.
 fn ends<S: Remote>(subject: &S, pool: &SubjectPool<S>, hole: BlackHole, dead: &[i64]) {
-    drop(hole);
     subject.kill(dead);
+    let left = || subject.database().sessions().unwrap();
+    eventually("the server has ended them", || left().iter().all(|session| !dead.contains(session)));
+    drop(hole);
     is_whole(subject, pool);
 }
 
