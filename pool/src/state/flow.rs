@@ -174,4 +174,52 @@ mod tests {
         look(&mut flow, sight, now + 31 * MS);
         assert_eq!(flow.expected(), usize::MAX);
     }
+
+    #[test]
+    fn a_watch_that_begins_anew_goes_by_nothing_that_was_seen_before() {
+        let (mut flow, now, sight) = start();
+        flow.watch(Sight { returned: 5, ..sight }, now + 10 * MS);
+        assert_eq!(flow.expected(), 50);
+        flow.clear();
+        for at in [20, 21] {
+            flow.watch(Sight { returned: 5, ..sight }, now + at * MS);
+            assert_eq!((flow.expected(), flow.next_look()), (usize::MAX, Some(now + 30 * MS)), "after {at} ms");
+        }
+    }
+
+    #[test]
+    fn where_nobody_waits_or_nothing_is_lent_nothing_is_expected_and_nothing_watched() {
+        for (waiting, lent) in [(0, 5), (20, 0), (0, 0)] {
+            let (mut flow, now, sight) = start();
+            flow.watch(Sight { returned: 5, ..sight }, now + 10 * MS);
+            for at in [20, 40] {
+                flow.watch(Sight { returned: 5, waiting, lent, ..sight }, now + at * MS);
+                assert_eq!((flow.expected(), flow.next_look()), (usize::MAX, None), "{waiting} wait, {lent} lent");
+            }
+        }
+    }
+
+    #[test]
+    fn when_the_last_loan_began_is_known_though_nobody_waited_then() {
+        for (began, expected) in [(0, 0), (70, 25)] {
+            let (mut flow, now, sight) = start();
+            let sight = Sight { mean_use: 20 * MS, ..sight };
+            flow.watch(Sight { waiting: 0, ..sight }, now + 10 * MS);
+            if began > 0 {
+                flow.watch(Sight { waiting: 0, loans: 6, ..sight }, now + began * MS);
+            }
+            let sight = Sight { loans: 5 + u64::from(began > 0), ..sight };
+            for at in [80, 110] {
+                flow.watch(sight, now + at * MS);
+            }
+            assert_eq!(flow.expected(), expected, "the last began after {began} ms");
+        }
+    }
+
+    #[test]
+    fn where_openings_take_longer_than_when_the_watch_began_the_first_look_is_later() {
+        let (mut flow, now, sight) = start();
+        flow.watch(Sight { opening: 500 * MS, ..sight }, now + 10 * MS);
+        assert_eq!((flow.expected(), flow.next_look()), (usize::MAX, Some(now + 50 * MS)));
+    }
 }

@@ -155,7 +155,7 @@ impl<C, E> State<C, E> {
         let relied = tally.asked_relied + tally.closings_aborting + opening;
         let seen_to = opening + tally.aborting;
         // As long as no check is relied upon, the waiters that rely on one are among the others.
-        let overdue = if unserved == 0 || tally.asked_relied == 0 || self.is_calm(now) {
+        let overdue = if tally.asked_relied == 0 || self.is_calm(now) {
             0
         } else {
             self.queue.overdue(now, seen_to.saturating_add(most))
@@ -181,7 +181,7 @@ impl<C, E> State<C, E> {
     /// How many more attempts there may be under way, those that hang included, of those that are wanted.
     fn wanted(&self, demand: &Demand, now: Instant) -> usize {
         // Two for one who waits: the first may hang.
-        let for_waiters = if demand.unserved > 0 { demand.unserved.max(2) } else { 0 };
+        let for_waiters = demand.unserved.max(2);
         let most = if self.gate.has_trouble() {
             usize::MAX
         } else if self.gate.is_cold() {
@@ -198,14 +198,10 @@ impl<C, E> State<C, E> {
         let circulating = self.slots.count(Phase::Lent) > 0;
         // An attempt that hangs for good is no sign of a full server.
         let hung = self.slots.count(Phase::Opening) - self.promises.tally().openings;
-        let excess = if circulating && demand.unserved > 0 { self.excess(demand) } else { 0 };
+        // Those that are needed beside the loans that will have come back by the time that an opening ends.
+        let excess = (demand.owed + demand.opening).saturating_sub(self.flow.expected());
         let trust = self.trust(now).map_or(usize::MAX, |trust| trust.in_time);
         Standing { taken: self.slots.taken() - hung, opening: demand.opening, circulating, excess, trust }
-    }
-
-    /// How many openings are needed beside the loans that will have come back by the time that one ends.
-    fn excess(&self, demand: &Demand) -> usize {
-        (demand.owed + demand.opening).saturating_sub(self.flow.expected())
     }
 
     pub(super) fn sight(&self, waiting: usize, now: Instant) -> Sight {

@@ -56,18 +56,16 @@ impl<J: Send + 'static> Lane<J> {
     }
 
     fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, LaneState<J>>, set: &Arc<Set>, pool: usize) {
-        let one_more = state.claims_a_thread();
-        drop(state);
-        if one_more {
-            self.engage(set, pool);
+        if !state.jobs.is_empty() && state.asked + state.places.len() < WIDTH {
+            let task = self.ask(&mut state, set, pool);
+            drop(state);
+            set.submit(task);
         }
     }
 
-    fn engage(self: &Arc<Self>, set: &Arc<Set>, pool: usize) {
-        set.submit(self.task(set, pool));
-    }
-
-    fn task(self: &Arc<Self>, set: &Arc<Set>, pool: usize) -> Task {
+    /// What a thread that is asked for is to do.
+    fn ask(self: &Arc<Self>, state: &mut LaneState<J>, set: &Arc<Set>, pool: usize) -> Task {
+        state.asked += 1;
         let (lane, its_set) = (Arc::clone(self), Arc::clone(set));
         Task::new(pool, move || lane.work_off(&its_set, pool)).in_background()
     }
@@ -86,21 +84,15 @@ impl<J: Send + 'static> Lane<J> {
             }
             if set.is_starved() && !state.jobs.is_empty() {
                 // This may be the only thread there is: the lane goes on when it has done what else is queued.
-                state.asked += 1;
+                let task = self.ask(&mut state, set, pool);
                 drop(state);
-                return set.postpone(self.task(set, pool));
+                return set.postpone(task);
             }
         }
     }
 }
 
 impl<J> LaneState<J> {
-    fn claims_a_thread(&mut self) -> bool {
-        let claims = !self.jobs.is_empty() && self.asked + self.places.len() < WIDTH;
-        self.asked += usize::from(claims);
-        claims
-    }
-
     /// Returns whether the job still had a place.
     fn ends(&mut self, key: usize) -> bool {
         let place = self.places.iter().position(|other| *other == key);

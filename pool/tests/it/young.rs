@@ -86,6 +86,42 @@ fn an_engine_whose_every_reset_fails_is_opened_now_and_then() {
     assert!(server.count(Call::Connect) <= 40, "{} attempts", server.count(Call::Connect));
 }
 
+/// Is there an error on connecting that is told to one who waits in vain?
+fn tells_of_an_error<const R: bool>(pool: &Pool<FakeManager<R>>) -> bool {
+    let error = pool.get_timeout(ms(5)).unwrap_err();
+    error.report().expect("it ran out of time").last_connect_error.is_some()
+}
+
+#[test]
+fn a_new_connection_of_an_engine_that_can_be_reset_settles_what_the_last_ones_left_in_doubt() {
+    let server = FakeServer::new();
+    let pool = Pool::builder().max_size(1).build_lazy(server.engine()).unwrap();
+    for is_well in [false, false, true] {
+        server.next(Call::Reset, if is_well { Outcome::Ok } else { Outcome::Err(Fault::Fatal) });
+        pool.get().unwrap().litter_slightly();
+    }
+    assert_eq!(server.count(Call::Connect), 3);
+    let _held = pool.get().unwrap();
+    assert!(!tells_of_an_error(&pool));
+}
+
+#[test]
+fn a_new_connection_whose_check_takes_too_long_is_no_failure_to_connect_and_one_whose_check_fails_is() {
+    for (outcome, is_told) in [(Outcome::Never, false), (Outcome::Err(Fault::Fatal), true)] {
+        let server = FakeServer::new();
+        server.allow(4);
+        let pool = builder().max_size(1).check_after(ms(0)).check_timeout(ms(5)).build_lazy(server.manager()).unwrap();
+        server.order(Call::Check, outcome);
+        for _ in 0..3 {
+            drop(pool.get().unwrap());
+            pass(ms(1));
+        }
+        let _held = pool.get().unwrap();
+        assert_eq!(server.count(Call::Check), 3, "{outcome:?}");
+        assert_eq!(tells_of_an_error(&pool), is_told, "{outcome:?}");
+    }
+}
+
 #[test]
 fn sessions_that_are_killed_at_random_are_replaced_at_once_where_others_serve() {
     let server = FakeServer::new();

@@ -163,3 +163,10 @@ fn clocks_that_part_by_more_than_a_second_have_jumped_and_so_has_a_wall_clock_th
         assert_eq!(state.compare_clocks(start + SECOND, wall), jumped, "{wall:?}");
     }
 }
+
+#[test]
+fn one_whose_time_ran_out_while_the_process_stood_still_may_wait_for_half_of_that_more() {
+    let (mut state, start) = state(&ageless(4));
+    assert_eq!(state.grace(start, start + 60 * MS), Some(30 * MS));
+    assert_eq!(state.grace(start + 60 * MS, start + 61 * MS), None, "it woke in time");
+}

@@ -44,7 +44,7 @@ pub(super) fn lend(state: &mut State<(), Broken>, now: Instant) -> Box<Entry<()>
     }
 }
 
-fn wait(state: &mut State<(), Broken>, since: Instant) {
+pub(super) fn wait(state: &mut State<(), Broken>, since: Instant) {
     let wake = Wake::Thread(Waiter::new());
     let _ = state.queue_again(wake, borrower(0), since, 10 * SECOND);
 }

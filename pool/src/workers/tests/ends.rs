@@ -48,6 +48,13 @@ fn where_there_is_no_timer_either_those_who_wait_try_again() {
 }
 
 #[test]
+fn where_threads_can_be_had_one_who_waits_is_held_up_by_nobody() {
+    let set = set(LONG);
+    let pool = pool(&set);
+    set.while_locked(|| assert!(!pool.park(&Waiter::new(), Some(sync::now() + Duration::from_millis(20)))));
+}
+
+#[test]
 fn a_timer_that_sleeps_is_woken_when_the_first_job_finds_no_thread() {
     let set = set(LONG);
     let pool = pool(&set);
