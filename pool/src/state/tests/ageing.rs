@@ -170,3 +170,47 @@ fn one_whose_time_ran_out_while_the_process_stood_still_may_wait_for_half_of_tha
     assert_eq!(state.grace(start, start + 60 * MS), Some(30 * MS));
     assert_eq!(state.grace(start + 60 * MS, start + 61 * MS), None, "it woke in time");
 }
+
+#[test]
+fn what_comes_back_is_seen_to_in_time_whatever_was_ordered_before() {
+    let config = || Config { idle_timeout: 10 * SECOND, ..ageless(4) };
+    for (case, config, ordered, last_used, due) in [
+        ("nothing was ordered", config(), None, 5, 15),
+        ("the next look is early enough", config(), Some(14), 5, 14),
+        ("it was last used before it was asked", config(), Some(14), 2, 12),
+        ("it is to be kept alive", Config { keepalive: 8 * SECOND, ..config() }, Some(14), 5, 9),
+        ("it expires", Config { max_lifetime: 7 * SECOND, lifetime_jitter: 0.0, ..config() }, Some(14), 5, 7),
+    ] {
+        let (mut state, start) = state(&config);
+        open(&mut state, start);
+        let mut entry = lend(&mut state, start);
+        let now = start + 5 * SECOND;
+        (entry.last_used, entry.proved.at) = (start + last_used * SECOND, now);
+        (state.maintenance, state.alarm) = (ordered.map(|at| start + at * SECOND), None);
+        state.put(entry, now, &mut Actions::new());
+        assert_eq!(state.maintenance, Some(start + due * SECOND), "{case}");
+    }
+}
+
+#[test]
+fn a_round_over_many_goes_on_after_a_millisecond_and_passes_none_by_when_others_beneath_leave() {
+    let (mut state, start) = state(&Config { idle_timeout: 100 * SECOND, ..ageless(400) });
+    (0..400).for_each(|_| _ = open(&mut state, start));
+    let begin = start + SECOND;
+    state.want_maintenance(begin, begin, &mut Actions::new());
+    state.tick(begin, begin, WALL + SECOND, &mut Actions::new());
+    let place = |state: &State<(), Broken>| state.round.as_ref().expect("it goes on").place;
+    assert_eq!((place(&state), state.alarm), (256, Some(begin + MS)));
+    state.resize(390, 0, begin, &mut Actions::new());
+    assert_eq!(place(&state), 246);
+    // All must be checked first but one beneath the place, and then one above.
+    for (fresh, place_then) in [(100, 245), (300, 245)] {
+        state.suspect(begin);
+        let mut entry = state.idle.remove(fresh);
+        state.proved(&mut entry, begin, &mut Actions::new());
+        state.idle.insert(fresh, entry);
+        state.none_beneath = false;
+        let lent = lend(&mut state, begin);
+        assert_eq!((lent.proved.epoch, place(&state)), (state.epoch, place_then));
+    }
+}

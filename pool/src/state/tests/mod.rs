@@ -18,6 +18,7 @@ mod ops;
 mod patience;
 mod promises;
 mod reports;
+mod room;
 mod rules;
 mod simulation;
 mod supply;

@@ -1,13 +1,19 @@
 //! What is read of the state: how a pool that is being built fares, the last error, and which loans go on.
 
 use super::by_hand::{MS, SECOND, ageless, lend, open, state};
-use super::world::Broken;
+use super::world::{Broken, borrower};
 use crate::cause::Cause;
+use crate::config::Config;
 use crate::gate::Refusal;
+use crate::queue::Ticket;
+use crate::slots::Phase;
+use crate::state::State;
 use crate::state::actions::{Action, Actions};
 use crate::state::reports::BuildProgress;
+use crate::stats::Stats;
 use crate::waiter::{Waiter, Wake};
 use std::sync::Arc;
+use std::time::Instant;
 
 fn driver_error() -> Cause<Broken> {
     Cause::Driver(Arc::new(Broken))
@@ -75,4 +81,70 @@ fn those_who_wait_for_the_end_of_a_pool_are_woken_when_its_last_slot_is_free() {
         state.settle(start, &mut actions);
         assert_eq!(matches!(&actions[..], [Action::Wake(_)]), left == 0, "{left} left");
     }
+}
+
+/// What is done twice, and what has counted that.
+type Counted = (&'static str, fn(&mut State<(), Broken>, Instant), fn(&Stats) -> u64);
+
+#[test]
+fn each_end_of_a_request_or_a_loan_is_counted() {
+    let take = |state: &mut State<(), Broken>, now| drop(state.claim(now, borrower(0), &mut Actions::new()));
+    let cases: &[Counted] = &[
+        ("served at once", |state, now| drop(lend(state, now)), |stats| stats.checked_out_at_once),
+        ("not available", |state, _| state.not_available(), |stats| stats.not_available),
+        ("called from a hook", |state, _| state.called_from_hook(), |stats| stats.called_from_hook),
+        ("overloaded", |state, now| assert!(queue(state, now).is_none()), |stats| stats.overloaded),
+        ("timed out", |state, _| state.timed_out(MS), |stats| stats.timed_out),
+        ("timed out after a while", |state, _| state.timed_out(MS), |stats| stats.wait_time.count()),
+        ("not reset", |state, _| state.reset_skipped(), |stats| stats.resets_skipped),
+        ("reset", |state, _| state.reset_ended(true), |stats| stats.resets_done),
+        ("not reset well", |state, _| state.reset_ended(false), |stats| stats.resets_failed),
+        ("rejected", reject, |stats| stats.rejected_at_checkout),
+        ("kept for good", keep, |stats| stats.returned),
+        ("kept for good after a while", keep, |stats| stats.use_time.count()),
+    ];
+    for (what, happens, count) in cases {
+        let (mut state, start) = state(&Config { max_waiters: Some(0), ..ageless(2) });
+        (0..2).for_each(|_| _ = open(&mut state, start));
+        (0..2).for_each(|_| happens(&mut state, start));
+        assert_eq!(count(&state.counters), 2, "{what}");
+    }
+    let (mut state, start) = state(&ageless(2));
+    state.open_failed(Refusal::Permanent, driver_error(), start, &mut Actions::new());
+    (0..2).for_each(|_| take(&mut state, start));
+    state.close(start, &mut Actions::new());
+    (0..2).for_each(|_| take(&mut state, start));
+    assert_eq!((state.counters.refused, state.counters.refused_closed), (2, 2));
+}
+
+fn queue(state: &mut State<(), Broken>, now: Instant) -> Option<Ticket> {
+    state.queue(Wake::Thread(Waiter::new()), borrower(0), now, SECOND)
+}
+
+fn reject(state: &mut State<(), Broken>, now: Instant) {
+    let entry = lend(state, now);
+    state.reject(entry, now, &mut Actions::new());
+    assert_eq!(state.slots.count(Phase::Lent), 0);
+}
+
+fn keep(state: &mut State<(), Broken>, now: Instant) {
+    let entry = lend(state, now);
+    state.detached(entry.slot_id, now);
+}
+
+#[test]
+fn what_one_who_waited_is_told_is_counted_when_it_hears_of_it() {
+    let (mut state, start) = state(&ageless(2));
+    state.open_failed(Refusal::Permanent, driver_error(), start, &mut Actions::new());
+    for closes in [false, true] {
+        let tickets = [queue(&mut state, start), queue(&mut state, start)];
+        match closes {
+            true => assert!(state.close(start, &mut Actions::new())),
+            false => state.settle(start, &mut Actions::new()),
+        }
+        for ticket in tickets.into_iter().flatten() {
+            assert!(state.receive(&ticket, start, borrower(0), &mut Actions::new()).is_some());
+        }
+    }
+    assert_eq!((state.counters.refused, state.counters.refused_closed), (2, 2));
 }

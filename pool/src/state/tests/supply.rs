@@ -1,8 +1,9 @@
-//! How many connections are opened, who is asked, and what makes room, by what is under way.
+//! How many connections are opened, and who is asked, by what is under way.
 
 use super::by_hand::{MS, SECOND, ageless, lend, open, state, wait};
 use super::world::{Broken, borrower};
 use crate::config::Config;
+use crate::entry::Entry;
 use crate::gate::Refusal;
 use crate::limit::Limit;
 use crate::slots::Phase;
@@ -14,14 +15,14 @@ use crate::state::promises::PromiseKind;
 use crate::waiter::{Waiter, Wake};
 use std::time::{Duration, Instant};
 
-const CHECK: PromiseKind = PromiseKind::Check;
-const RESET: PromiseKind = PromiseKind::Reset;
-const OPEN: PromiseKind = PromiseKind::Open;
-const GOODBYE: PromiseKind = PromiseKind::Close { dead: false };
+pub(super) const CHECK: PromiseKind = PromiseKind::Check;
+pub(super) const RESET: PromiseKind = PromiseKind::Reset;
+pub(super) const OPEN: PromiseKind = PromiseKind::Open;
+pub(super) const GOODBYE: PromiseKind = PromiseKind::Close { dead: false };
 
 /// What became of a call that began just now.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Fate {
+pub(super) enum Fate {
     InTime,
     Late,
     Lost,
@@ -33,7 +34,7 @@ enum Fate {
 use Fate::{Aborting, InTime, Late, Lost, Queued};
 
 /// A pool whose server has just let one in, and that has no connections.
-fn warm(config: &Config) -> (State<(), Broken>, Instant) {
+pub(super) fn warm(config: &Config) -> (State<(), Broken>, Instant) {
     let (mut state, start) = state(config);
     let slot = open(&mut state, start);
     state.idle.clear();
@@ -42,7 +43,13 @@ fn warm(config: &Config) -> (State<(), Broken>, Instant) {
 }
 
 /// So many calls are under way, each in a slot of its own. They can be aborted as long as their limits are kept.
-fn calls(state: &mut State<(), Broken>, count: usize, kind: PromiseKind, fate: Fate, now: Instant) -> Vec<Limit> {
+pub(super) fn calls(
+    state: &mut State<(), Broken>,
+    count: usize,
+    kind: PromiseKind,
+    fate: Fate,
+    now: Instant,
+) -> Vec<Limit> {
     let phase = match kind {
         PromiseKind::Open => Phase::Opening,
         PromiseKind::Check => Phase::Checking,
@@ -76,14 +83,6 @@ fn opened(state: &mut State<(), Broken>, waiting: usize, now: Instant) -> usize 
     let mut actions = Actions::new();
     state.open_for(waiting, now, &mut actions);
     actions.len()
-}
-
-/// How many calls are aborted to make room now, and how many goodbyes hastened.
-fn given_up(state: &mut State<(), Broken>, waiting: usize, now: Instant) -> (usize, usize) {
-    let mut actions = Actions::new();
-    state.make_room(waiting, now, &mut actions);
-    let hastened = actions.iter().filter(|action| matches!(action, Action::Hasten(_))).count();
-    (actions.len() - hastened, hastened)
 }
 
 #[test]
@@ -148,14 +147,46 @@ fn beside_loans_no_more_are_opened_than_will_be_missing_when_those_have_come_bac
         state.flow.watch(sight, start);
         let now = start + 100 * MS;
         state.flow.watch(Sight { returned, ..sight }, now);
+        state.flow.estimate(Sight { returned, ..sight }, now);
         assert_eq!(state.flow.expected(), returned as usize);
         assert_eq!(opened(&mut state, 5, now), owed);
         state.close(now, &mut Actions::new());
     }
 }
 
+#[test]
+fn one_attempt_goes_first_at_a_silent_server_four_where_it_answers_and_two_more_for_each_that_is_late() {
+    let (silent, doubted, answers) = (0, 1, 2);
+    for (server, late, age, opens) in [
+        (silent, 0, 0, 1),
+        (silent, 1, 2_000, 3),
+        (silent, 3, 2_000, 7),
+        (doubted, 1, 2_000, 3),
+        (answers, 0, 0, 4),
+        (answers, 1, 2_000, 6),
+        // No more than 16 in all.
+        (silent, 6, 2_000, 10),
+        // One that begins now would end too late for those who have ten seconds, if it takes as long as that one already has.
+        (silent, 1, 4_999, 3),
+        (silent, 1, 5_000, 1),
+    ] {
+        let (mut state, start) = warm(&ageless(40));
+        let (since, now) = (start + SECOND, start + 6 * SECOND);
+        (0..30).for_each(|_| wait(&mut state, since));
+        if server != silent {
+            state.answered_at = Some(now);
+        }
+        if server == doubted {
+            state.suspect(now);
+        }
+        let _limits = calls(&mut state, late, OPEN, Late, now - age * MS);
+        assert_eq!(opened(&mut state, 30, now), opens, "{server} {late} {age}");
+        state.close(now, &mut Actions::new());
+    }
+}
+
 /// The server has had room for three sessions when it was full.
-fn with_ceiling(state: &mut State<(), Broken>, now: Instant) {
+pub(super) fn with_ceiling(state: &mut State<(), Broken>, now: Instant) {
     state.gate.failed(now, Refusal::Capacity, 2);
     state.gate.opened(now, 2, 20, false);
     assert_eq!(state.gate.retry_at(), None);
@@ -175,75 +206,6 @@ fn an_attempt_that_hangs_for_good_takes_no_place_at_a_full_server() {
     with_ceiling(&mut state, start);
     assert_eq!(opened(&mut state, 5, start), 1);
     state.close(start, &mut Actions::new());
-}
-
-#[test]
-fn as_many_late_goodbyes_make_room_as_waiters_are_owed_one_and_first_those_under_way() {
-    for (max_size, waiting, under_way, queued, aborted, hastened) in [
-        (3, 1, 3, 0, 1, 0),
-        (3, 3, 1, 2, 1, 2),
-        // Beyond `max_size` that many more must go.
-        (2, 1, 4, 0, 3, 0),
-        (2, 1, 1, 4, 1, 3),
-        (2, 1, 0, 4, 0, 3),
-    ] {
-        let (mut state, start) = warm(&ageless(max_size));
-        (0..waiting).for_each(|_| wait(&mut state, start));
-        let _limits =
-            [calls(&mut state, under_way, GOODBYE, Late, start), calls(&mut state, queued, GOODBYE, Queued, start)];
-        let case = format!("{under_way} and {queued} in {max_size}, {waiting} wait");
-        assert_eq!(given_up(&mut state, waiting, start), (aborted, hastened), "{case}");
-        assert_eq!(given_up(&mut state, waiting, start), (0, 0), "{case}, once more");
-        state.close(start, &mut Actions::new());
-    }
-}
-
-#[test]
-fn at_a_full_server_a_goodbye_makes_room_for_one_in_its_place() {
-    let (mut state, start) = warm(&ageless(3));
-    with_ceiling(&mut state, start);
-    wait(&mut state, start);
-    let _limits = calls(&mut state, 3, GOODBYE, Late, start);
-    assert_eq!(given_up(&mut state, 1, start), (1, 0));
-    state.close(start, &mut Actions::new());
-}
-
-#[test]
-fn where_one_is_tried_at_a_time_no_second_goodbye_makes_room() {
-    let (mut state, start) = warm(&ageless(3));
-    (0..3).for_each(|_| wait(&mut state, start));
-    let _limits = [calls(&mut state, 2, GOODBYE, Late, start), calls(&mut state, 1, GOODBYE, Aborting, start)];
-    state.gate.failed(start, Refusal::Unavailable, 0);
-    let due = state.gate.retry_at().expect("there is trouble");
-    assert_eq!(given_up(&mut state, 3, due), (0, 0));
-    state.close(due, &mut Actions::new());
-}
-
-#[test]
-fn lost_checks_make_room_once_it_is_known_that_the_server_answers_those_who_come_later() {
-    for (max_size, waiting, known, aborted) in [(4, 3, true, 3), (4, 1, true, 1), (4, 3, false, 1), (3, 3, true, 0)] {
-        let (mut state, start) = warm(&ageless(max_size));
-        state.patience.answered(CHECK, MS, start);
-        state.patience.answered(OPEN, 900 * MS, start);
-        (0..waiting).for_each(|_| wait(&mut state, start));
-        let now = start + SECOND / 2;
-        let _limits = calls(&mut state, 4, CHECK, Lost, start);
-        state.opened_at = Some(if known { start + MS } else { start });
-        let case = format!("{waiting} wait in {max_size}, known: {known}");
-        assert_eq!(given_up(&mut state, waiting, now), (aborted, 0), "{case}");
-        state.close(now, &mut Actions::new());
-    }
-}
-
-#[test]
-fn behind_eight_calls_that_nobody_can_abort_one_that_can_be_makes_room() {
-    let (mut state, start) = warm(&ageless(9));
-    wait(&mut state, start);
-    state.opened_at = Some(start + MS);
-    drop(calls(&mut state, 8, CHECK, Lost, start));
-    let _limit = calls(&mut state, 1, CHECK, Lost, start);
-    assert_eq!(given_up(&mut state, 1, start + MS), (1, 0));
-    state.close(start + MS, &mut Actions::new());
 }
 
 #[test]
@@ -269,5 +231,31 @@ fn one_who_has_left_hurries_no_call() {
     for (kind, limit) in [(CHECK, SECOND), (RESET, 5 * SECOND)] {
         state.promise(0, start, kind);
         assert_eq!(state.promises.next_moment(), Some(start + limit), "{kind:?}");
+    }
+}
+
+#[test]
+fn near_by_a_new_connection_is_asked_before_its_first_loan_while_it_is_open_whether_the_server_is_slow() {
+    let (mut state, start) = warm(&ageless(4));
+    state.patience.answered(OPEN, 10 * MS, start);
+    let _limits = calls(&mut state, 1, CHECK, Late, start);
+    state.raise_doubt(start);
+    let slot = state.slots.take(start);
+    let (mut entry, mut actions) = (Box::new(Entry::new(slot, (), None, 0, start)), Actions::new());
+    state.admit(&mut entry, MS, start, &mut actions);
+    state.put_proved(entry, start, &mut actions);
+    let Some(Action::Check(entry)) = actions.pop() else { panic!("it is asked") };
+    // What was checked is not asked once more, whatever became of the doubt.
+    state.put_proved(entry, start + MS, &mut actions);
+    assert_eq!((state.slots.get(slot).phase, actions.len()), (Phase::Idle, 0));
+}
+
+#[test]
+fn a_reset_that_ends_well_was_answered_and_an_opening_is_counted_by_itself() {
+    for (kind, answered) in [(RESET, true), (OPEN, false)] {
+        let (mut state, start) = state(&ageless(4));
+        let _limits = calls(&mut state, 1, kind, InTime, start);
+        state.keep_promise(0, start + MS);
+        assert_eq!(state.answered_at, answered.then_some(start + MS), "{kind:?}");
     }
 }
