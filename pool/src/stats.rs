@@ -168,18 +168,31 @@ impl Histogram {
         self.total
     }
 
-    /// What was counted since it was as `before`.
-    pub(crate) fn since(&self, before: &Self) -> Self {
-        let mut since = self.clone();
-        since.count -= before.count;
-        since.total = since.total.saturating_sub(before.total);
-        since.buckets.iter_mut().zip(before.buckets).for_each(|(bucket, before)| *bucket -= before);
-        since
+    /// Writes down what is counted so far, for [`Self::quantile_since`]; of spans below `from` only how many.
+    pub(crate) fn mark(&self, from: Duration) -> Mark {
+        let from = bucket_of(nanos(from));
+        let last = self.buckets.iter().rposition(|&count| count > 0).unwrap_or(0);
+        Mark { count: self.count, from, longer: self.buckets.get(from..=last).unwrap_or_default().into() }
+    }
+
+    /// The quantile of what was counted since `mark`. `None` if it is below the span that the mark is from, or nothing was counted.
+    pub(crate) fn quantile_since(&self, mark: &Mark, q: f64) -> Option<Duration> {
+        let since = self.count - mark.count;
+        let wanted = (q.clamp(0.0, 1.0) * since as f64).ceil().max(1.0) as u64;
+        let mut above = since.checked_sub(wanted)?;
+        for bucket in (mark.from..BUCKETS).rev() {
+            let count = self.buckets[bucket] - mark.longer.get(bucket - mark.from).unwrap_or(&0);
+            if count > above {
+                return Some(end_of(bucket).min(self.max()));
+            }
+            above -= count;
+        }
+        None
     }
 
     #[inline]
     pub(crate) fn record(&mut self, span: Duration) {
-        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(span);
         self.count += 1;
         self.total = self.total.saturating_add(nanos);
         self.longest = self.longest.max(nanos);
@@ -203,6 +216,19 @@ impl fmt::Debug for Histogram {
             .field("max", &self.max())
             .finish()
     }
+}
+
+/// What a histogram had counted at some moment: how many, and in which bucket each was that is not below the one called `from`. Few
+/// are, as a rule, so this takes less than a copy.
+pub(crate) struct Mark {
+    count: u64,
+    from: usize,
+    longer: Box<[u64]>,
+}
+
+#[inline]
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Bucket 0 holds all below 256 ns; then come four to a doubling; the last holds all from about 70 minutes on.
@@ -266,5 +292,31 @@ mod tests {
         histogram.record(Duration::MAX);
         histogram.record(Duration::MAX);
         assert_eq!(histogram.quantile(1.0), Duration::from_nanos(u64::MAX));
+    }
+
+    #[test]
+    fn a_quantile_since_a_mark_is_that_of_a_histogram_of_its_own() {
+        let (mut all, mut since) = (Histogram::default(), Histogram::default());
+        let (ms, from) = (Duration::from_millis, Duration::from_secs(1));
+        (0..100).for_each(|n| all.record(ms(n * 50)));
+        let mark = all.mark(from);
+        assert_eq!(all.quantile_since(&mark, 0.99), None);
+        for n in 0..200 {
+            let span = ms(200 + (n * 37) % 200 * 20);
+            all.record(span);
+            since.record(span);
+        }
+        for q in [0.0, 0.1, 0.3, 0.5, 0.9, 0.99, 1.0] {
+            let own = since.quantile(q);
+            let expected = (own >= from).then_some(own.as_millis());
+            assert_eq!(all.quantile_since(&mark, q).map(|span| span.min(since.max()).as_millis()), expected, "{q}");
+        }
+    }
+
+    #[test]
+    fn a_mark_keeps_nothing_of_short_spans() {
+        let mut histogram = Histogram::default();
+        (0..1_000).for_each(|n| histogram.record(Duration::from_micros(n)));
+        assert!(histogram.mark(Duration::from_secs(1)).longer.is_empty());
     }
 }

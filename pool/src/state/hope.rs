@@ -2,15 +2,15 @@
 
 use crate::slots::Phase;
 use crate::state::State;
-use crate::stats::{Histogram, Stats};
+use crate::stats::{Mark, Stats};
 use std::time::{Duration, Instant};
 
 /// A summary of the loans: a look at it need not walk over all of them.
 #[derive(Default)]
 pub(super) struct Hope {
     /// The loans that had ended a minute ago or two, and when that was written down.
-    before: Option<Box<Histogram>>,
-    lately: Option<Box<Histogram>>,
+    before: Option<Mark>,
+    lately: Option<Mark>,
     /// When the numbers are to be written down again.
     next: Option<Instant>,
 }
@@ -20,14 +20,14 @@ impl Hope {
     #[inline]
     pub(super) fn look(&mut self, counters: &Stats, now: Instant) {
         if self.next.is_none_or(|next| next <= now) {
-            self.before = self.lately.replace(written_down(&counters.use_time));
+            self.before = self.lately.replace(counters.use_time.mark(SHORTEST_HOPE));
             self.next = Some(now + RECENT);
         }
     }
 
     fn recent_use(&self, counters: &Stats) -> Duration {
         match &self.before {
-            Some(before) => counters.use_time.since(before).quantile(0.99),
+            Some(before) => counters.use_time.quantile_since(before, 0.99).unwrap_or_default(),
             None => counters.use_time.quantile(0.99),
         }
     }
@@ -63,12 +63,6 @@ impl<C, E> State<C, E> {
     pub(super) fn loans(&self) -> u64 {
         self.counters.checked_out_at_once + self.counters.checked_out_after_waiting
     }
-}
-
-/// Apart, for a histogram is large, and threads that wait may have small stacks.
-#[inline(never)]
-fn written_down(histogram: &Histogram) -> Box<Histogram> {
-    Box::new(histogram.clone())
 }
 
 const RECENT: Duration = Duration::from_secs(60);
