@@ -3,10 +3,11 @@
 
 use crate::cases::add;
 use crate::subject::{Guard, Remote};
+use anyhow::Result;
 use cabrank::{Fault, Manager, PooledConnection};
+use cabrank_mysql::mysql::Error;
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_mysql::mysql::{Error, Result};
-use cabrank_mysql::{Connection, MySqlManager};
+use cabrank_mysql::{Connection, MySqlManager, mysql};
 use integration_tests::{Case, Database};
 
 pub(crate) fn cases<S: Remote<Manager = MySqlManager>>(cases: &mut Vec<Case>) {
@@ -31,18 +32,20 @@ impl<'a> Setting<'a> {
         Self { database, name, was }
     }
 
-    fn set(&self, value: i64) {
-        self.database.log_in().unwrap().execute(&format!("SET GLOBAL {} = {value}", self.name)).unwrap();
+    fn set(&self, value: i64) -> Result<()> {
+        self.database.log_in()?.execute(&format!("SET GLOBAL {} = {value}", self.name))
     }
 }
 
 impl Drop for Setting<'_> {
     fn drop(&mut self) {
-        self.set(self.was);
+        if let Err(error) = self.set(self.was) {
+            eprintln!("{} stays as the test has set it: {error:#}", self.name);
+        }
     }
 }
 
-fn add_up(conn: &mut Connection, number: i64) -> Result<Option<i64>> {
+fn add_up(conn: &mut Connection, number: i64) -> mysql::Result<Option<i64>> {
     conn.exec_first(format!("SELECT {number} + ?"), (1,))
 }
 
@@ -60,7 +63,7 @@ fn a_full_server_costs_the_statements_that_are_kept_and_no_connection<S: Remote<
     for number in 1..=3 {
         add_up(&mut conn, number).unwrap();
     }
-    most.set(3);
+    most.set(3).unwrap();
     for number in 4..=6 {
         assert_eq!(add_up(&mut conn, number).expect("one of the three makes room"), Some(number + 1));
     }
@@ -76,7 +79,7 @@ fn a_full_server_costs_the_statements_that_are_kept_and_no_connection<S: Remote<
     let mut conn: Guard<S> = pool.get().unwrap();
     assert_eq!(PooledConnection::id(&conn), id, "the connection is well");
     assert_eq!(add_up(&mut conn, 8).unwrap(), Some(9));
-    most.set(0);
+    most.set(0).unwrap();
     let error = add_up(&mut conn, 9).expect_err("there is no room at all");
     assert_eq!(code(&error), 1461);
 }
@@ -86,10 +89,10 @@ fn an_outdated_statement_means_retry_and_is_prepared_anew<S: Remote<Manager = My
     let subject = S::new();
     let (manager, pool) = (subject.manager(), subject.pool(|builder| builder.max_size(1)));
     let mut conn: Guard<S> = pool.get().unwrap();
-    with_tables(subject.database());
+    let tables = Tables::make(subject.database());
     let all = (0..TABLES).map(|number| format!("SELECT a + ? FROM t{number}")).collect::<Vec<_>>().join(" UNION ALL ");
     let remembered = Setting::begin(subject.database(), "table_definition_cache");
-    remembered.set(FEWEST);
+    remembered.set(FEWEST).unwrap();
     let error = conn.exec_drop(&all, vec![1; TABLES]).expect_err("it is outdated whenever it is run");
     assert_eq!((code(&error), manager.fault(&error)), (1615, Fault::Retry));
     drop(remembered);
@@ -99,14 +102,32 @@ fn an_outdated_statement_means_retry_and_is_prepared_anew<S: Remote<Manager = My
     let closed = closes(&mut conn).1;
     conn.exec_drop(&all, vec![1; TABLES]).expect("it is prepared anew");
     assert_eq!(closes(&mut conn).1, closed + 1);
+    drop(tables);
 }
 
-/// Faster than safe.
-fn with_tables(database: &Database) {
-    let settings = ["innodb_flush_log_at_trx_commit", "sync_binlog"].map(|name| Setting::begin(database, name));
-    settings.iter().for_each(|setting| setting.set(0));
-    let mut admin = database.log_in().unwrap();
-    (0..TABLES).for_each(|number| admin.execute(&format!("CREATE TABLE t{number} (a INT)")).unwrap());
+/// Many, on a server that is faster than safe until they are dropped.
+struct Tables<'a> {
+    database: &'a Database,
+    _fast: [Setting<'a>; 2],
+}
+
+impl<'a> Tables<'a> {
+    fn make(database: &'a Database) -> Self {
+        let fast = ["innodb_flush_log_at_trx_commit", "sync_binlog"].map(|name| Setting::begin(database, name));
+        fast.iter().for_each(|setting| setting.set(0).unwrap());
+        let mut admin = database.log_in().unwrap();
+        (0..TABLES).for_each(|number| admin.execute(&format!("CREATE TABLE t{number} (a INT)")).unwrap());
+        Self { database, _fast: fast }
+    }
+}
+
+impl Drop for Tables<'_> {
+    fn drop(&mut self) {
+        // What is left goes with the database.
+        if let Ok(mut admin) = self.database.log_in() {
+            (0..TABLES).for_each(|number| _ = admin.execute(&format!("DROP TABLE t{number}")));
+        }
+    }
 }
 
 /// The server remembers no fewer.
