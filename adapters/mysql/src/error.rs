@@ -1,6 +1,6 @@
 //! Errors of ours in the driver's clothes, so that users meet one type of error only.
 
-use mysql::{DriverError, Error, Params, ServerError, Value};
+use mysql::{DriverError, Error, MySqlError, Params, ServerError, Value};
 use std::error::Error as StdError;
 use std::io;
 
@@ -24,6 +24,15 @@ pub(crate) fn savepoint_gone(error: Error) -> Error {
         }
         error => error,
     }
+}
+
+/// A statement that was prepared on another connection.
+pub(crate) fn from_elsewhere() -> Error {
+    Error::MySqlError(MySqlError {
+        state: "HY000".into(),
+        code: ServerError::ER_UNKNOWN_STMT_HANDLER as u16,
+        message: "this statement was prepared on another connection: a Statement is of one loan".into(),
+    })
 }
 
 /// What comes again at each attempt to open a connection: the driver's error, or a text about it.

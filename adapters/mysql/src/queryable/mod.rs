@@ -7,7 +7,7 @@
 mod prepare;
 
 use crate::connection::Connection;
-use crate::error::{size_of_execution, size_of_text, told};
+use crate::error::{from_elsewhere, size_of_execution, size_of_text, told};
 use crate::questions::MARIADB;
 use crate::transaction::Transaction;
 use mysql::prelude::{AsStatement, FromRow, Protocol, Queryable};
@@ -59,6 +59,7 @@ macro_rules! queryable {
             fn close(&mut self, statement: Statement) -> Result<()> {
                 let conn = self.connection();
                 conn.ready()?;
+                is_ours(conn, &statement)?;
                 conn.statements.forget(statement.id());
                 let closed = conn.driver.close(statement);
                 conn.health.saw(closed)
@@ -219,12 +220,18 @@ fn exec_of<T>(
 fn known<'s>(conn: &mut Connection, statement: &'s impl AsStatement) -> Result<Cow<'s, Statement>> {
     let statement = statement.as_statement(conn)?;
     conn.ready()?;
+    is_ours(conn, &statement)?;
     conn.tracker.executed(conn.statements.executed(statement.id()));
     if let Cow::Owned(statement) = &statement {
         // Prepared from a text, for this execution.
         conn.statements.let_go(statement.id());
     }
     Ok(statement)
+}
+
+/// Each session has numbers of its own: that of a statement from elsewhere is another statement here.
+fn is_ours(conn: &Connection, statement: &Statement) -> Result<()> {
+    if statement.connection_id() == conn.driver.connection_id() { Ok(()) } else { Err(from_elsewhere()) }
 }
 
 /// An execution has ended so.

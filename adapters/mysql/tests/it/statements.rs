@@ -184,6 +184,25 @@ fn a_statement_in_the_holders_hands_outlives_those_of_others(server: &Server) {
     one.exec_drop(&kept, (1,)).expect("it was not closed");
 }
 
+/// The numbers are the same on both.
+fn a_statement_of_another_connection_is_refused(server: &Server) {
+    let pool = server.pool(2);
+    let [mut one, mut other] = [(); 2].map(|()| pool.get().unwrap());
+    let kept = one.prep("UPDATE account SET money = 1 WHERE id = ?").unwrap();
+    other.prep("DELETE FROM account WHERE id = ?").unwrap();
+    for error in [
+        other.exec_drop(&kept, (1,)).unwrap_err(),
+        other.exec_batch(&kept, [(1,), (2,)]).unwrap_err(),
+        other.exec_iter(&kept, (1,)).map(drop).unwrap_err(),
+        other.close(kept.clone()).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("another connection"), "{error}");
+    }
+    assert_eq!(server.ask(format!("SELECT COUNT(*), SUM(money) FROM {}.account", server.database)), Some((50, 0)));
+    one.exec_drop(&kept, (1,)).unwrap();
+    other.exec_drop("DELETE FROM account WHERE id = ?", (1,)).expect("it is well");
+}
+
 /// A second database with a table of the same name, as with one for each tenant.
 struct Other<'s>(&'s Server, String);
 
@@ -242,5 +261,6 @@ cabrank_testing::tests! {
         a_stale_statement_fails_once_and_all_connections_prepare_anew,
         a_transaction_that_meets_a_stale_statement_runs_anew,
         a_statement_in_the_holders_hands_outlives_those_of_others,
+        a_statement_of_another_connection_is_refused,
         a_text_means_what_it_would_mean_in_a_new_session,
 }
