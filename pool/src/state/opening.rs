@@ -262,7 +262,8 @@ impl<C, E> State<C, E> {
     pub(super) fn next_impatience(&self, now: Instant) -> Option<Instant> {
         let tally = self.promises.tally();
         if tally.asked_relied == 0 {
-            return None;
+            // Of those that are lost one may be given up, once the head of the queue relies on it no longer.
+            return self.queue.head_relies_until().filter(|_| self.promises.victims() > 0);
         }
         self.queue.next_impatience(now, tally.openings + tally.aborting + self.room() + 1)
     }

@@ -63,6 +63,11 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         lent.map(|(slot, record)| (slot, record.holder(now), record.abort_handle.clone())).collect()
     }
 
+    /// By what the connection in `slot`, if there is one, can be reached.
+    pub(crate) fn abort_handle(&mut self, slot: SlotId) -> Option<Weak<dyn AbortHandle>> {
+        self.slots.get(slot).abort_handle.clone()
+    }
+
     /// Is connection `id` in `slot` still lent?
     pub(crate) fn is_lent(&self, slot: SlotId, id: u64) -> bool {
         self.slots.find(slot).is_some_and(|record| record.id == id && record.phase == Phase::Lent)

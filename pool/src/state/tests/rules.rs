@@ -79,6 +79,23 @@ fn with_no_slot_free_one_lost_check_is_given_up_to_find_out_however_many_wait() 
 }
 
 #[test]
+fn one_who_comes_while_a_reset_hangs_relies_on_it_as_long_as_on_a_check_and_then_it_is_given_up() {
+    for before in [0, 1, 100, 249, 400, 4_000] {
+        let mut world = World::new(Config { max_size: 1, ..Config::default() }, 0);
+        world.lend();
+        world.play(Return(0, Shape::Soiled));
+        world.play(Pass(before * MS));
+        world.play(Get);
+        world.play(Pass(249 * MS));
+        let given_up = |world: &World| (world.count(Phase::Aborted), world.count(Phase::Opening));
+        assert_eq!(given_up(&world), (0, 0), "after {before} ms");
+        world.play(Pass(MS));
+        assert_eq!(given_up(&world), (1, 1), "after {before} ms");
+        world.heal();
+    }
+}
+
+#[test]
 fn none_is_given_up_that_began_before_the_last_answer() {
     let mut world = stale(2, 2);
     world.play(Get);
