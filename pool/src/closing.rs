@@ -7,7 +7,7 @@ use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::report::Holder;
 use crate::seeded;
-use crate::shared::{Job, Shared};
+use crate::shared::{Job, Shared, can_abort};
 use crate::sync;
 use crate::sync::{Sender, after, channel};
 use crate::waiter::{Waiter, Wake};
@@ -56,8 +56,8 @@ impl<M: Manager> Pool<M> {
     ///
     /// First it waits for the loans that are out. When half of `span` is left, but not more than a second, it asks the
     /// server to cancel what they run; when half of that is left it aborts them, and all driver calls of its own.
-    /// Connections whose manager offers no [`AbortHandle`](crate::AbortHandle) cannot be reached. What is not gone at the
-    /// end is in the report.
+    /// Connections whose manager offers no [`AbortHandle`](crate::AbortHandle) cannot be reached, and one that
+    /// [can only cancel](crate::AbortHandle::can_abort) aborts none. What is not gone at the end is in the report.
     ///
     /// Called from a worker thread or a hook of this pool it closes the pool and reports what is left at that moment, but neither waits
     /// nor aborts. A driver whose threads have destructors of their own (thread-locals) may make it overrun by those.
@@ -136,6 +136,10 @@ fn abort_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
     let mut aborted = Vec::new();
     for (slot, holder, abort_handle) in lent {
         let Some(abort_handle) = abort_handle.as_ref().and_then(Weak::upgrade) else { continue };
+        if !can_abort(&*abort_handle) {
+            let _ = contained(|| drop(abort_handle));
+            continue;
+        }
         // It may have come back just now. Asked before the abort, which makes its holder return it.
         let is_lent = shared.with(now, |state, _| {
             let is_lent = state.is_lent(slot, holder.id) || seeded::bug("aborts_what_came_back");

@@ -10,7 +10,7 @@ use crate::gate::{Refusal, Stage};
 use crate::limit::Limit;
 use crate::manager::{AbortHandle, Fault, Manager};
 use crate::reason::CloseReason;
-use crate::shared::{CallOutcome, Held, Job, SetUp, Shared, Slot, SlottedConnection};
+use crate::shared::{CallOutcome, Held, Job, SetUp, Shared, Slot, SlottedConnection, abort_by, can_abort};
 use crate::{seeded, sync};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,8 +37,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
         let mut conn = shared.manager.connect(limit).map_err(Failure::to_connect)?;
         let abort_handle: Option<Arc<dyn AbortHandle>> = shared.manager.abort_handle(&conn).map(Arc::from);
         if let Some(abort_handle) = &abort_handle {
-            let abort_handle = Arc::clone(abort_handle);
-            limit.on_abort(move || abort_handle.abort());
+            abort_by(abort_handle, limit);
         }
         let set_up = contained(|| shared.set_up(&mut conn, &SetUp { limit, is_first: true }));
         let Err(cause) = set_up.unwrap_or_else(|panic| Err(Cause::panicked(MANAGER_PANICKED, &panic))) else {
@@ -210,27 +209,29 @@ fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastene
     let left = span.saturating_sub(sync::now().saturating_duration_since(since));
     if reason.is_orderly() && !hastened && !left.is_zero() {
         tell(shared.call(slot.id(), left, abort_handle.as_ref(), |limit| shared.manager.close(conn, limit)).ended);
-    } else if let Some(aborted) = &abort_handle {
-        let _ = contained(|| aborted.abort());
-        let now = sync::now();
-        if M::REMOTE {
+    } else {
+        let aborted = abort_handle.as_ref().filter(|abort_handle| can_abort(&***abort_handle));
+        match aborted {
+            Some(aborted) => drop(contained(|| aborted.abort())),
+            // Nobody can abort this: if it hangs, no goodbye must wait until its limit has passed.
+            None => shared.workers.leave_background(slot.id()),
+        }
+        let is_free = M::REMOTE && aborted.is_some();
+        if is_free {
+            let now = sync::now();
             tell(now);
             shared.with(now, |state, _| state.aborted(slot.id(), now));
         }
         let outcome = shared.call(slot.id(), span, None, |limit| {
             // What a panicking holder left running would run on at the server, which does not notice that nobody listens.
-            if reason == CloseReason::Panicked {
-                let _ = contained(|| aborted.cancel(limit));
+            if let (CloseReason::Panicked, Some(abort_handle)) = (reason, &abort_handle) {
+                let _ = contained(|| abort_handle.cancel(limit));
             }
             drop(conn);
         });
-        if !M::REMOTE {
+        if !is_free {
             tell(outcome.ended);
         }
-    } else {
-        // Nobody can abort this: if it hangs, no goodbye must wait until its limit has passed.
-        shared.workers.leave_background(slot.id());
-        tell(shared.call(slot.id(), span, None, |_| drop(conn)).ended);
     }
     let _ = contained(|| drop(abort_handle));
     drop(slot);

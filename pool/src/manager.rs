@@ -161,9 +161,9 @@ pub trait Manager: Send + Sync + 'static {
 
     /// A handle by which another thread can cancel or abort what runs on this connection while it is lent or busy.
     ///
-    /// Called once, in a worker thread, right after [`connect`](Self::connect). With a handle the pool itself aborts every
-    /// later driver call on the connection that overruns ([`AbortHandle::abort`]), so that `is_valid`, `reset` and `close` need not
-    /// register an abort of their own; and `close_within` can end what a holder is still running.
+    /// Called once, in a worker thread, right after [`connect`](Self::connect). With a handle that [can abort](AbortHandle::can_abort)
+    /// the pool itself aborts every later driver call on the connection that overruns ([`AbortHandle::abort`]), so that `is_valid`,
+    /// `reset` and `close` need not register an abort of their own; and `close_within` can end what a holder is still running.
     fn abort_handle(&self, conn: &Self::Connection) -> Option<Box<dyn AbortHandle>> {
         let _ = conn;
         None
@@ -237,6 +237,13 @@ pub trait AbortHandle: Send + Sync + 'static {
     /// Called in the timer's thread when a call overruns, in the thread that calls `close_within`, and in a worker. Must not block, for
     /// the timer is that of all pools of the process, and must own what it touches (a duplicated descriptor, never a raw number).
     fn abort(&self);
+
+    /// Can this abort? `false` if it can only cancel, as where the driver gives nobody its socket. Then [`abort`](Self::abort) is never
+    /// called: a call that overruns is [cancelled](Self::cancel), and keeps its slot until it returns (counted as `stuck`). Asked before
+    /// each use. The default is yes.
+    fn can_abort(&self) -> bool {
+        true
+    }
 }
 
 /// Typed transactions: what [`Pool::transaction`](crate::Pool::transaction) needs of a driver.

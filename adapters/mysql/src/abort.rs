@@ -17,13 +17,9 @@ pub(crate) struct MySqlAbortHandle {
 }
 
 impl MySqlAbortHandle {
-    /// `None` where connections cannot be aborted: the pool must then believe that calls end when they end.
-    pub(crate) fn of(conn: &Connection) -> Option<Self> {
-        Socket::CAN_ABORT.then(|| Self {
-            socket: Arc::clone(&conn.socket),
-            opts: Arc::clone(&conn.opts),
-            connection_id: conn.baseline.connection_id,
-        })
+    pub(crate) fn of(conn: &Connection) -> Self {
+        let (socket, opts) = (Arc::clone(&conn.socket), Arc::clone(&conn.opts));
+        Self { socket, opts, connection_id: conn.baseline.connection_id }
     }
 
     fn kill_query(&self, limit: &Limit) -> mysql::Result<()> {
@@ -46,6 +42,10 @@ impl AbortHandle for MySqlAbortHandle {
 
     fn abort(&self) {
         self.socket.abort();
+    }
+
+    fn can_abort(&self) -> bool {
+        Socket::CAN_ABORT
     }
 }
 

@@ -78,6 +78,6 @@ impl Manager for MySqlManager {
     }
 
     fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
-        MySqlAbortHandle::of(conn).map(|handle| Box::new(handle) as _)
+        Some(Box::new(MySqlAbortHandle::of(conn)))
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     let (conn, opts) = dial(opts, limit)?;
 
     let socket = Arc::new(Socket::of(&conn)?);
-    if let Some(limit) = limit {
+    if let Some(limit) = limit.filter(|_| Socket::CAN_ABORT) {
         let socket = Arc::clone(&socket);
         limit.on_abort(move || socket.abort());
     }

@@ -1,6 +1,6 @@
 //! One driver call under a limit: how it is made, how it is ended from outside, and what its end means.
 
-use super::Shared;
+use super::{Job, Shared};
 use crate::cause::Cause;
 use crate::contain::contained;
 use crate::event::OpenFailed;
@@ -13,7 +13,7 @@ use crate::state::stalls::last_look;
 use crate::workers::Alarm;
 use crate::{seeded, sync};
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// What became of a driver call.
@@ -54,8 +54,7 @@ impl<M: Manager> Shared<M> {
     pub(super) fn limit(&self, began: Instant, span: Duration, abort_handle: Option<&Arc<dyn AbortHandle>>) -> Limit {
         let limit = Limit::of_call(&self.name, began, span);
         if let Some(abort_handle) = abort_handle {
-            let abort_handle = Arc::clone(abort_handle);
-            limit.on_abort(move || abort_handle.abort());
+            abort_by(abort_handle, &limit);
         }
         limit
     }
@@ -92,7 +91,7 @@ impl<M: Manager> Shared<M> {
     pub(super) fn end_call(self: &Arc<Self>, slot: SlotId, fuse: &Fuse) {
         let now = sync::now();
         fuse.fire(|fired| {
-            self.with(now, |state, actions| {
+            let reached = self.with(now, |state, actions| {
                 if state.phase(slot) == Phase::Opening {
                     // It has failed now, not when it returns: the next attempt keeps its distance from this moment.
                     let cause = Cause::connect_overran(fuse.span());
@@ -106,11 +105,30 @@ impl<M: Manager> Shared<M> {
                     Fired::WrittenOff if state.phase(slot) == Phase::Opening => state.abandoned(slot, now),
                     Fired::WrittenOff | Fired::Stuck => state.stuck(slot),
                 }
+                // What can be cancelled, at least, returns soon.
+                state.abort_handle(slot).filter(|_| fired == Fired::Stuck && M::REMOTE)
             });
+            if let Some(abort_handle) = reached.as_ref().and_then(Weak::upgrade) {
+                let ask = Box::new(move |limit: &Limit| _ = !can_abort(&*abort_handle) && abort_handle.cancel(limit));
+                self.workers.submit(Job::Cancel { pool: Arc::clone(self), limit: self.config.close_timeout, ask });
+            }
             // If it is a goodbye, it may never return: it must not hold up those that are queued.
             self.workers.leave_background(slot);
         });
     }
+}
+
+/// Has the call be aborted by the connection's handle, if that can do so.
+pub(crate) fn abort_by(abort_handle: &Arc<dyn AbortHandle>, limit: &Limit) {
+    if can_abort(&**abort_handle) {
+        let abort_handle = Arc::clone(abort_handle);
+        limit.on_abort(move || abort_handle.abort());
+    }
+}
+
+/// Can this handle abort, or only cancel? One that panics cannot.
+pub(crate) fn can_abort(abort_handle: &dyn AbortHandle) -> bool {
+    contained(|| abort_handle.can_abort()).unwrap_or(false)
 }
 
 impl<T> CallOutcome<T> {

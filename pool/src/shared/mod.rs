@@ -14,7 +14,7 @@ mod session;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use call::CallOutcome;
+pub(crate) use call::{CallOutcome, abort_by, can_abort};
 pub use canceller::{CancelOutcome, Canceller};
 pub(crate) use held::{Held, Slot, SlottedConnection};
 pub(crate) use hooks::{Hooks, LoanHooks};

@@ -182,6 +182,61 @@ fn without_an_abort_handle_there_is_no_canceller() {
 }
 
 #[test]
+fn a_handle_that_can_only_cancel_cancels_and_leaves_its_slot_to_what_hangs() {
+    let server = FakeServer::new();
+    server.without_aborts();
+    let pool = builder().max_size(1).reset_timeout(ms(20)).build_lazy(server.manager()).unwrap();
+    let mut loan = pool.get().unwrap();
+    let canceller = canceller(&loan);
+    server.next(Call::Query, Outcome::Never);
+    thread::scope(|scope| {
+        let running = scope.spawn(|| loan.query());
+        eventually("it runs", || server.now_in(Call::Query) == 1);
+        assert_eq!(canceller.cancel(LONG), CancelOutcome::Asked);
+        running.join().unwrap().expect_err("it was cancelled");
+    });
+    drop(loan);
+    let mut loan = pool.get().unwrap();
+    assert_eq!(closed_by(&pool, CloseReason::Cancelled), 1);
+
+    server.next(Call::Reset, Outcome::Never);
+    loan.litter();
+    drop(loan);
+    eventually("what the reset waits for is cancelled", || closed_by(&pool, CloseReason::Overran) == 1);
+
+    let mut loan = pool.get().unwrap();
+    server.next(Call::Reset, Outcome::Stuck);
+    loan.litter();
+    drop(loan);
+    eventually("the reset has overrun", || pool.stats().stuck == 1);
+    pool.get_timeout(ms(50)).expect_err("its session lives, and so its slot is taken");
+    server.release(Call::Reset);
+
+    let loan = pool.get().unwrap();
+    let report = pool.close_within(ms(400));
+    assert_eq!((report.cancelled.len(), report.aborted.len(), report.left.len()), (1, 0, 1), "{report}");
+    drop(loan);
+    server.assert_closes_clean(&pool);
+    assert_eq!((server.count(Call::Abort), server.peak()), (0, 1));
+}
+
+#[test]
+fn what_a_panicking_holder_left_running_is_cancelled_where_it_cannot_be_aborted() {
+    let server = FakeServer::new();
+    server.without_aborts();
+    let pool = one(server.manager());
+    let loan = pool.get().unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(move || {
+        let _loan = loan;
+        panic!("ordered");
+    }));
+    assert!(panicked.is_err());
+    drop(pool.get().unwrap());
+    assert_eq!((server.count(Call::Cancel), server.count(Call::Abort), server.peak()), (1, 0, 1));
+    server.assert_no_leaks(&pool);
+}
+
+#[test]
 fn a_loan_that_is_still_out_after_the_end_of_its_pool_can_be_cancelled() {
     let server = FakeServer::new();
     let pool = one(server.manager());

@@ -99,6 +99,7 @@ fn a_panic_in_any_method_of_the_manager_costs_at_most_that_connection() {
         Call::Fault,
         Call::AbortHandle,
         Call::Abort,
+        Call::CanAbort,
         Call::Destroy,
         Call::OnOpen,
         Call::Event,

@@ -29,6 +29,8 @@ pub enum Call {
     Cancel,
     /// [`AbortHandle::abort`](cabrank::AbortHandle::abort), after the connection was aborted.
     Abort,
+    /// [`AbortHandle::can_abort`](cabrank::AbortHandle::can_abort). An error means no.
+    CanAbort,
     /// The hook of [`FakeServer::set_up`](super::FakeServer::set_up).
     OnOpen,
     /// An event that a [recorder](super::FakeServer::recorder) hears.

@@ -194,4 +194,8 @@ impl AbortHandle for FakeAbortHandle {
         self.world.abort(self.id);
         let _ = self.world.hook(Call::Abort);
     }
+
+    fn can_abort(&self) -> bool {
+        self.world.hook(Call::CanAbort).is_ok()
+    }
 }

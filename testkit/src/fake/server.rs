@@ -106,6 +106,11 @@ impl FakeServer {
         self.order(Call::AbortHandle, Outcome::Err(Fault::Statement));
     }
 
+    /// The abort handles cancel, and abort nothing.
+    pub fn without_aborts(&self) {
+        self.order(Call::CanAbort, Outcome::Err(Fault::Statement));
+    }
+
     /// More sessions than this at a time break the rules.
     pub fn allow(&self, sessions: usize) {
         self.world.lock().allowed = sessions;

@@ -169,4 +169,8 @@ impl<E: Send + 'static> AbortHandle for FaultyAbortHandle<E> {
             self.injector.aborted();
         }
     }
+
+    fn can_abort(&self) -> bool {
+        self.inner.can_abort()
+    }
 }
