@@ -4,7 +4,6 @@
 
 use crate::connection::Connection;
 use crate::connector::Connector;
-use crate::schema::SchemaChanges;
 use crate::tap::Tap;
 use crate::tokens::Tokens;
 use cabrank::{AbortHandle, Limit};
@@ -52,7 +51,7 @@ impl CancelToken {
         if !self.tokens.spend() {
             return Ok(());
         }
-        self.connector.cancel(&self.token, side(), Instant::now().checked_add(timeout))
+        self.connector.cancel(&self.token, Tap::aside(), Instant::now().checked_add(timeout))
     }
 }
 
@@ -66,30 +65,31 @@ impl fmt::Debug for CancelToken {
 pub(crate) struct PostgresAbortHandle {
     token: postgres::CancelToken,
     connector: Connector,
-    tap: Arc<Tap>,
+    /// `None` over a Unix socket.
+    tap: Option<Arc<Tap>>,
 }
 
 impl PostgresAbortHandle {
-    /// `None` over a Unix socket.
-    pub(crate) fn of(conn: &Connection) -> Option<Self> {
-        let tap = Arc::clone(conn.tap.as_ref()?);
-        Some(Self { token: conn.client.cancel_token(), connector: conn.connector.clone(), tap })
+    pub(crate) fn of(conn: &Connection) -> Self {
+        Self { token: conn.client.cancel_token(), connector: conn.connector.clone(), tap: conn.tap.clone() }
     }
 }
 
 impl AbortHandle for PostgresAbortHandle {
     fn cancel(&self, limit: &Limit) -> bool {
         // What has been aborted at rest runs nothing.
-        let rests = self.tap.is_over() && !self.tap.tracker().is_busy();
-        !rests && self.connector.cancel(&self.token, side(), limit.deadline()).is_ok()
+        let rests = self.tap.as_ref().is_some_and(|tap| tap.is_over() && !tap.tracker().is_busy());
+        !rests && self.connector.cancel(&self.token, Tap::aside(), limit.deadline()).is_ok()
     }
 
     fn abort(&self) {
-        self.tap.socket.abort();
+        if let Some(tap) = &self.tap {
+            tap.socket.abort();
+        }
     }
-}
 
-/// The tap of the connection that carries the request.
-fn side() -> Arc<Tap> {
-    Arc::new(Tap::new(SchemaChanges::default()))
+    /// Over a Unix socket nothing can be done to the stream.
+    fn can_abort(&self) -> bool {
+        self.tap.is_some()
+    }
 }

@@ -34,6 +34,8 @@ pub struct Connection {
     pub(crate) transaction_pooler: bool,
     /// A reset has found what it cannot undo, or a cancellation may still arrive.
     pub(crate) beyond_reset: bool,
+    /// At the last look there was something that its holder had not read.
+    pub(crate) left_unread: bool,
 }
 
 impl Connection {

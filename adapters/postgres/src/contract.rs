@@ -5,6 +5,7 @@
 use crate::abort::PostgresAbortHandle;
 use crate::connection::Connection;
 use crate::manager::PostgresManager;
+use crate::tap::Tap;
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use postgres::Error;
@@ -26,9 +27,10 @@ impl Manager for PostgresManager {
     /// By what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use or
     /// check.
     fn has_broken(&self, conn: &mut Connection) -> bool {
-        // With `SessionPolicy::Never` nobody has asked for the session since the loan.
-        let was_passed_over = conn.beyond_reset;
+        // With `SessionPolicy::Never` nobody has asked for the session since the last look.
+        let was_passed_over = conn.beyond_reset || conn.left_unread && conn.is_stuck();
         conn.beyond_reset |= conn.ends_cancelled();
+        conn.left_unread = conn.tap().is_some_and(Tap::has_unread);
         was_passed_over || conn.client.is_closed() || conn.tap().is_some_and(|tap| tap.is_over())
     }
 
@@ -82,7 +84,7 @@ impl Manager for PostgresManager {
     }
 
     fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {
-        PostgresAbortHandle::of(conn).map(|handle| Box::new(handle) as _)
+        Some(Box::new(PostgresAbortHandle::of(conn)))
     }
 }
 

@@ -32,11 +32,6 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// The last holder has left a statement running, and the connection cannot wait for its end.
-pub(crate) fn left_running() -> Error {
-    provoke(io::Error::other("a statement was left running"))
-}
-
 /// "error communicating with the server", with `cause` as its source.
 pub(crate) fn provoke(cause: io::Error) -> Error {
     let mut config = tokio_postgres::Config::new();

@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub struct PostgresManager {
     pub(crate) source: Source,
     pub(crate) tls: Arc<dyn Tls>,
-    /// `None`: the pool's name.
+    /// `None`: what the settings say, or the pool's name.
     pub(crate) application_name: Option<String>,
     /// `None` until chosen: none behind a transaction pooler.
     pub(crate) statement_cache: Option<usize>,
@@ -91,8 +91,8 @@ impl PostgresManager {
         Self::from_source(Source::Asked(Arc::new(move || config().map_err(Into::into))), erase(tls))
     }
 
-    /// What the server's `pg_stat_activity` and log call the sessions, unless the settings or the URL say it. Default: the
-    /// pool's name. [`open`](Self::open), which has no pool, leaves it unset.
+    /// What the server's `pg_stat_activity` and log call the sessions, whatever the settings or the URL say. Default: what these say, or
+    /// the pool's name. [`open`](Self::open), which has no pool, then leaves it unset.
     #[doc(alias = "program_name")]
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
         self.application_name = Some(name.into());

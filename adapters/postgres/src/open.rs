@@ -59,6 +59,8 @@ pub(crate) fn open(manager: &PostgresManager, limit: Option<&Limit>) -> Result<C
     }
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
     let client = config.connect(connector.clone())?;
+    // The last that came was the end of the log-in, and the driver has not looked for more yet.
+    tap.socket.set_held_up(false);
     Ok(wrap(manager, client, connector, Some(tap)))
 }
 
@@ -95,6 +97,7 @@ fn wrap(manager: &PostgresManager, client: Client, connector: Connector, tap: Op
         tokens,
         transaction_pooler: manager.transaction_pooler,
         beyond_reset: false,
+        left_unread: false,
     }
 }
 
@@ -188,8 +191,8 @@ fn fill_in(config: &mut Config, manager: &PostgresManager, limit: Option<&Limit>
             config.keepalives_retries(KEEPALIVES_RETRIES);
         }
     }
-    let name = manager.application_name.as_deref().or(limit.map(Limit::pool));
-    if let (None, Some(name)) = (config.get_application_name(), name) {
+    let of_pool = limit.filter(|_| config.get_application_name().is_none()).map(Limit::pool);
+    if let Some(name) = manager.application_name.as_deref().or(of_pool) {
         config.application_name(name);
     }
 }

@@ -13,11 +13,9 @@ pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error>
     if conn.tap().is_some_and(|tap| tap.tracker().is_lasting(conn.transaction_pooler)) {
         return Ok(false);
     }
-    // To cancel there is for the goodbye: a pooler may pass the cancel on to a session that is another's by then.
-    if conn.transaction_pooler && !conn.reads_rest()? {
+    if !conn.end_unread(limit)? {
         return Ok(false);
     }
-    conn.end_unread(limit)?;
     conn.used = false;
     let session = conn.tap().map_or(SessionState::Unknown, |tap| tap.session(false));
     let rest = if conn.transaction_pooler { "" } else { REST };
@@ -42,10 +40,8 @@ pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error>
     if !deallocate(conn, &answer)? {
         return Ok(false);
     }
-    // What came for the last holder is not for the next. There is nothing left to wait for, so this waits for nothing.
-    let mut notifications = conn.client.notifications();
-    let mut waiting = notifications.iter();
-    while postgres::fallible_iterator::FallibleIterator::next(&mut waiting)?.is_some() {}
+    // What came for the last holder is not for the next.
+    conn.send_rest()?;
     Ok(true)
 }
 

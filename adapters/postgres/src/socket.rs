@@ -17,6 +17,8 @@ pub(crate) struct SocketState {
     ended: AtomicBool,
     /// Closing waits until the server has closed its end.
     lingering: AtomicBool,
+    /// The driver has not come back for more since it was last given something: it has answers that nobody takes from it.
+    held_up: AtomicBool,
     /// Of the last poll, which aborting must wake.
     waker: Mutex<Option<Waker>>,
 }
@@ -63,6 +65,16 @@ impl SocketState {
 
     pub(crate) fn lingers(&self) -> bool {
         self.lingering.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_held_up(&self, held_up: bool) {
+        self.held_up.store(held_up, Ordering::Relaxed);
+    }
+
+    /// Had the driver stopped reading when it last rested? It goes on when the holder has taken or dropped what it is for, and never if
+    /// that was forgotten (`mem::forget`).
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.held_up.load(Ordering::Relaxed)
     }
 
     /// Nothing passes here any more.

@@ -62,7 +62,9 @@ impl AsyncRead for Tapped {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
         let before = buf.filled().len();
-        let outcome = ready!(self.read_untapped(cx, buf));
+        let read = self.read_untapped(cx, buf);
+        self.tap.socket.set_held_up(read.is_ready());
+        let outcome = ready!(read);
         let came = &buf.filled()[before..];
         match &outcome {
             Ok(()) if !came.is_empty() => self.tap.read(came),

@@ -6,7 +6,7 @@ use crate::schema::SchemaChanges;
 use crate::socket::SocketState;
 use crate::tracker::{End, Tracker};
 use cabrank::SessionState;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One connection's tap. Shared by the stream, which the driver owns, the connection, and its abort handle.
 pub(crate) struct Tap {
@@ -18,6 +18,11 @@ pub(crate) struct Tap {
 impl Tap {
     pub(crate) fn new(changes: SchemaChanges) -> Self {
         Self { socket: SocketState::default(), tracker: Mutex::new(Tracker::new()), changes }
+    }
+
+    /// That of a second connection, by which a cancel is sent.
+    pub(crate) fn aside() -> Arc<Self> {
+        Arc::new(Self::new(SchemaChanges::default()))
     }
 
     /// These bytes have come from the server.
@@ -40,8 +45,14 @@ impl Tap {
         self.socket.is_over() || self.tracker().end().is_some()
     }
 
+    /// What is known of the session. With answers that nobody takes it may be whatever those say.
     pub(crate) fn session(&self, transaction_only: bool) -> SessionState {
-        self.tracker().session(transaction_only)
+        if self.socket.is_held_up() { SessionState::Unknown } else { self.tracker().session(transaction_only) }
+    }
+
+    /// Has a holder asked for something and not read it to its end?
+    pub(crate) fn has_unread(&self) -> bool {
+        self.socket.is_held_up() || self.tracker().is_busy()
     }
 
     /// The SQLSTATE with which the server has ended the session.

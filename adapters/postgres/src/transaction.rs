@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::manager::PostgresManager;
 use crate::statements::Statements;
-use crate::tap::Tap;
+use crate::unread::Scissors;
 use cabrank::Transact;
 use postgres::error::SqlState;
 use postgres::{Error, IsolationLevel, Statement};
@@ -45,9 +45,10 @@ impl TransactionOptions {
 
 /// A transaction of `pool.transaction()`. Derefs to [`postgres::Transaction`].
 pub struct Transaction<'c> {
-    driver: postgres::Transaction<'c>,
+    /// `None` once it has ended.
+    driver: Option<postgres::Transaction<'c>>,
     statements: &'c mut Statements,
-    tap: Option<&'c Tap>,
+    scissors: Scissors<'c>,
     /// How many savepoints of ours are set around it.
     depth: u32,
 }
@@ -55,7 +56,7 @@ pub struct Transaction<'c> {
 impl<'c> Transaction<'c> {
     /// The driver's own transaction, where a function wants just that.
     pub fn driver(&mut self) -> &mut postgres::Transaction<'c> {
-        &mut self.driver
+        self.driver.as_mut().expect(OPEN)
     }
 
     /// As [`Connection::prepare_cached`], with the same statements: one that this connection has kept costs no round trip.
@@ -64,7 +65,8 @@ impl<'c> Transaction<'c> {
     ///
     /// The driver's, if the server does not accept `sql`.
     pub fn prepare_cached(&mut self, sql: &str) -> Result<Statement, Error> {
-        self.statements.prepare(sql, self.tap, || self.driver.prepare(sql))
+        let driver = self.driver.as_mut().expect(OPEN);
+        self.statements.prepare(sql, self.scissors.tap, || driver.prepare(sql))
     }
 
     /// Runs `work` in a transaction nested in this one, by a savepoint, to any depth: two round trips, or three if it fails.
@@ -107,17 +109,33 @@ impl<'c> Transaction<'c> {
     ) -> Result<T, E> {
         let depth = self.depth + 1;
         let outcome = {
-            let driver = self.driver.savepoint(format!("cabrank_{depth}"))?;
-            let mut nested = Transaction { driver, statements: self.statements, tap: self.tap, depth };
-            work(&mut nested).and_then(|value| nested.driver.commit().map(|()| value).map_err(E::from))
+            let driver = self.driver.as_mut().expect(OPEN).savepoint(format!("cabrank_{depth}"))?;
+            let (driver, scissors) = (Some(driver), self.scissors);
+            let mut nested = Transaction { driver, statements: self.statements, scissors, depth };
+            work(&mut nested).and_then(|value| nested.take().commit().map(|()| value).map_err(E::from))
         };
         if outcome.is_err() {
             // The driver rolls back and does not release, and after a release that failed it does neither. If this cannot
             // be done, the server takes the whole transaction for aborted.
             let undo = format!("ROLLBACK TO cabrank_{depth}; RELEASE cabrank_{depth}");
-            let _ = self.driver.batch_execute(&undo);
+            let _ = self.batch_execute(&undo);
         }
         outcome
+    }
+
+    /// It ends, as the caller says.
+    fn take(&mut self) -> postgres::Transaction<'c> {
+        self.driver.take().expect(OPEN)
+    }
+}
+
+/// One that has not ended is rolled back, to its savepoint if it has one.
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            // If it fails, the connection shows that.
+            let _ = self.scissors.cut(driver.cancel_token(), || driver.rollback());
+        }
     }
 }
 
@@ -125,13 +143,13 @@ impl<'c> Deref for Transaction<'c> {
     type Target = postgres::Transaction<'c>;
 
     fn deref(&self) -> &postgres::Transaction<'c> {
-        &self.driver
+        self.driver.as_ref().expect(OPEN)
     }
 }
 
 impl<'c> DerefMut for Transaction<'c> {
     fn deref_mut(&mut self) -> &mut postgres::Transaction<'c> {
-        &mut self.driver
+        self.driver()
     }
 }
 
@@ -156,8 +174,9 @@ impl Transact for PostgresManager {
         if let Some(deferrable) = options.deferrable {
             builder = builder.deferrable(deferrable);
         }
-        let driver = builder.start()?;
-        Ok(Transaction { driver, statements: &mut conn.statements, tap: conn.tap.as_deref(), depth: 0 })
+        let (driver, transaction_pooler) = (Some(builder.start()?), conn.transaction_pooler);
+        let scissors = Scissors { tap: conn.tap.as_deref(), connector: &conn.connector, transaction_pooler };
+        Ok(Transaction { driver, statements: &mut conn.statements, scissors, depth: 0 })
     }
 
     /// The server answers `COMMIT` of an aborted transaction with a rollback and no error. A statement in front of it, in
@@ -180,8 +199,9 @@ impl Transact for PostgresManager {
         }
     }
 
-    fn rollback(&self, transaction: Transaction<'_>) -> Result<(), Error> {
-        transaction.driver.rollback()
+    fn rollback(&self, mut transaction: Transaction<'_>) -> Result<(), Error> {
+        let driver = transaction.take();
+        transaction.scissors.cut(driver.cancel_token(), || driver.rollback())
     }
 
     fn nested<T, E: From<Error>>(
@@ -194,6 +214,8 @@ impl Transact for PostgresManager {
 
 /// Lets go of a transaction that has ended already, without the ROLLBACK that dropping it would send. It owns nothing else:
 /// references, and no savepoint's name, for it is the outermost.
-fn done(transaction: Transaction<'_>) {
-    std::mem::forget(transaction.driver);
+fn done(mut transaction: Transaction<'_>) {
+    std::mem::forget(transaction.take());
 }
+
+const OPEN: &str = "a transaction has the driver's until it ends";

@@ -140,10 +140,10 @@ impl Tracker {
         }
     }
 
-    /// Does something run at the server, or send what nobody reads? An error ends it though `ReadyForQuery` is still due.
+    /// Does something run at the server, or send what nobody reads? An error ends it though `ReadyForQuery` is still due; not so a COPY,
+    /// which the client has to end, too.
     pub(crate) fn is_busy(&self) -> bool {
-        self.waiting.iter().skip(usize::from(self.over)).any(|pending| *pending != Pending::Closing)
-            || self.copying && !self.over
+        self.waiting.iter().skip(usize::from(self.over)).any(|pending| *pending != Pending::Closing) || self.copying
     }
 
     /// The session as it is now is clean.

@@ -237,4 +237,7 @@ fn a_connection_is_busy_until_what_was_asked_has_come_to_its_end() {
     assert!(talk.0.is_busy(), "there is more in the batch");
     assert!(!talk.read(b'E', b"SERROR\0VERROR\0C22012\0\0").0.is_busy());
     assert!(talk.execute("s1").0.is_busy(), "the next");
+    talk.read(b'C', b"SELECT 1\0").read(b'Z', b"I").execute("s1").read(b'G', b"");
+    assert!(talk.read(b'E', b"SERROR\0VERROR\0C22P02\0\0").0.is_busy(), "the client has to end a COPY that failed");
+    assert!(!talk.read(b'Z', b"I").0.is_busy());
 }

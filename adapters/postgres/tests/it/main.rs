@@ -5,6 +5,7 @@ mod fixture;
 mod closing;
 mod copying;
 mod faults;
+mod forgotten;
 mod lasting;
 mod liveness;
 mod opening;
@@ -16,6 +17,8 @@ mod statements;
 mod tls;
 mod tracking;
 mod transactions;
+#[cfg(unix)]
+mod unix;
 mod unread;
 
 use std::process::ExitCode;
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         closing::tests(),
         copying::tests(),
         faults::tests(),
+        forgotten::tests(),
         lasting::tests(),
         liveness::tests(),
         opening::tests(),
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         tls::tests(),
         tracking::tests(),
         transactions::tests(),
+        #[cfg(unix)]
+        unix::tests(),
         unread::tests(),
     ])
 }

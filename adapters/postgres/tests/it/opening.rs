@@ -165,7 +165,11 @@ fn sessions_say_whose_they_are_unless_the_user_did(server: Server) {
     assert_eq!(name_of(server.manager().application_name("orders")), "orders");
     let mut config = server.config.clone();
     config.application_name("mine");
-    assert_eq!(name_of(PostgresManager::new(config, NoTls).application_name("orders")), "mine");
+    assert_eq!(name_of(PostgresManager::new(config.clone(), NoTls)), "mine", "the settings have their own");
+    assert_eq!(name_of(PostgresManager::new(config.clone(), NoTls).application_name("orders")), "orders");
+    let asked = PostgresManager::with_config(move || Ok::<_, String>(config.clone()), NoTls);
+    assert_eq!(name_of(asked.clone()), "mine", "and so have those that are asked for");
+    assert_eq!(name_of(asked.application_name("orders")), "orders");
 }
 
 fn a_connection_can_be_opened_outside_of_any_pool(server: Server) {
