@@ -96,13 +96,17 @@ fn tells_of_an_error<const R: bool>(pool: &Pool<FakeManager<R>>) -> bool {
 fn a_new_connection_of_an_engine_that_can_be_reset_settles_what_the_last_ones_left_in_doubt() {
     let server = FakeServer::new();
     let pool = Pool::builder().max_size(1).build_lazy(server.engine()).unwrap();
-    for is_well in [false, false, true] {
-        server.next(Call::Reset, if is_well { Outcome::Ok } else { Outcome::Err(Fault::Fatal) });
+    for _ in 0..2 {
+        server.next(Call::Reset, Outcome::Err(Fault::Fatal));
         pool.get().unwrap().litter_slightly();
     }
-    assert_eq!(server.count(Call::Connect), 3);
+    let mut third = pool.get().unwrap();
+    assert!(tells_of_an_error(&pool), "two could not be reset");
+    third.litter_slightly();
+    drop(third);
     let _held = pool.get().unwrap();
-    assert!(!tells_of_an_error(&pool));
+    assert!(!tells_of_an_error(&pool), "the third could");
+    assert_eq!(server.count(Call::Connect), 3);
 }
 
 #[test]

@@ -90,6 +90,16 @@ fn what_is_being_aborted_will_serve_somebody_and_falls_due_no_more() {
 }
 
 #[test]
+fn a_goodbye_that_was_to_be_over_when_it_had_a_thread_is_aborted_then() {
+    let (mut promises, _) = calls(PromiseKind::Close { dead: false }, 1);
+    let goodbye = Tally { closings: 1, ..Tally::default() };
+    promises.hasten(0);
+    assert_eq!(promises.tally(), Tally { hastened: 1, ..goodbye });
+    promises.abort(0);
+    assert_eq!(promises.tally(), Tally { closings_aborting: 1, aborting: 1, ..goodbye });
+}
+
+#[test]
 fn a_call_is_put_off_by_a_stall_twice_and_then_it_is_late() {
     let (mut promises, start) = calls(CHECK, 1);
     let mut now = start + 10 * MS;

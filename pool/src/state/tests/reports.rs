@@ -4,8 +4,9 @@ use super::by_hand::{MS, SECOND, ageless, lend, open, state};
 use super::world::{Broken, borrower};
 use crate::cause::Cause;
 use crate::config::Config;
-use crate::gate::Refusal;
+use crate::gate::{Refusal, Stage};
 use crate::queue::Ticket;
+use crate::reason::CloseReason;
 use crate::slots::Phase;
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
@@ -66,6 +67,54 @@ fn a_connection_is_lent_under_its_number_until_it_is_returned() {
     assert!(!state.is_lent(slot, id + 1) && !state.is_lent(slot + 1, id), "that is another");
     state.put(entry, start + MS, &mut Actions::new());
     assert!(!state.is_lent(slot, id));
+}
+
+#[test]
+fn a_connection_that_is_being_reset_is_told_as_such() {
+    let (mut state, start) = state(&ageless(2));
+    open(&mut state, start);
+    let entry = lend(&mut state, start);
+    state.check_in(entry, MS, true, start + MS, &mut Actions::new());
+    assert_eq!((state.stats().resetting, state.stats().open), (1, 1));
+}
+
+#[test]
+fn a_connection_that_was_aborted_in_its_loan_is_closed_for_that_when_it_comes_back() {
+    let (mut state, start) = state(&ageless(2));
+    open(&mut state, start);
+    let (entry, mut actions) = (lend(&mut state, start), Actions::new());
+    state.aborted(entry.slot_id, start);
+    state.check_in(entry, MS, false, start + MS, &mut actions);
+    assert!(matches!(&actions[..], [Action::Close(_, CloseReason::Overran)]));
+}
+
+#[test]
+fn what_was_refused_before_an_eviction_is_told_and_refuses_nobody_after_it() {
+    for (evicts, refuses) in [(false, true), (true, false)] {
+        let (mut state, start) = state(&ageless(2));
+        let generation = state.generation();
+        if evicts {
+            state.evict_all(start, &mut Actions::new());
+        }
+        assert_eq!((generation, state.generation()), (0, u64::from(evicts)));
+        state.open_refused(generation, driver_error(), start, &mut Actions::new());
+        assert_eq!((state.gate.refuses(start), state.last_error.is_some()), (refuses, true));
+    }
+}
+
+#[test]
+fn an_error_is_told_until_nothing_stands_between_the_pool_and_a_connection() {
+    type Befall = fn(&mut State<(), Broken>, Instant);
+    let nothing: Befall = |_, _| ();
+    let outage: Befall = |state, now| assert!(state.gate.failed(now, Refusal::Unavailable, 0));
+    let death: Befall = |state, now| state.gate.stillborn(now - MS, Stage::Check, MS, now);
+    for (befall, is_told) in [(nothing, false), (outage, true), (death, true)] {
+        let (mut state, start) = state(&ageless(2));
+        state.last_error = Some((driver_error(), start));
+        befall(&mut state, start + MS);
+        state.forget_error(&mut Actions::new());
+        assert_eq!(state.last_error.is_some(), is_told);
+    }
 }
 
 #[test]

@@ -88,6 +88,19 @@ fn lost_checks_make_room_once_it_is_known_that_the_server_answers_those_who_come
 }
 
 #[test]
+fn none_is_given_up_to_find_out_while_an_opening_or_an_abort_is_under_way() {
+    for (kind, fate) in [(OPEN, InTime), (CHECK, Aborting)] {
+        let (mut state, start) = warm(&ageless(4));
+        state.patience.answered(CHECK, MS, start);
+        state.patience.answered(OPEN, 900 * MS, start);
+        (0..3).for_each(|_| wait(&mut state, start));
+        let _limits = [calls(&mut state, 3, CHECK, Lost, start), calls(&mut state, 1, kind, fate, start)];
+        assert_eq!(given_up(&mut state, 3, start + SECOND / 2), (0, 0), "{kind:?} {fate:?}");
+        state.close(start + SECOND, &mut Actions::new());
+    }
+}
+
+#[test]
 fn behind_eight_calls_that_nobody_can_abort_one_that_can_be_makes_room() {
     let (mut state, start) = warm(&ageless(9));
     wait(&mut state, start);

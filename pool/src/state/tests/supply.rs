@@ -259,3 +259,27 @@ fn a_reset_that_ends_well_was_answered_and_an_opening_is_counted_by_itself() {
         assert_eq!(state.answered_at, answered.then_some(start + MS), "{kind:?}");
     }
 }
+
+#[test]
+fn for_one_who_does_not_wait_one_is_opened_for_the_next_time() {
+    for (wants, opens) in [(false, 0), (true, 1)] {
+        let (mut state, start) = warm(&ageless(4));
+        if wants {
+            state.want_one();
+        }
+        let mut actions = Actions::new();
+        state.settle(start, &mut actions);
+        assert_eq!(actions.iter().filter(|action| matches!(action, Action::Open(_))).count(), opens);
+    }
+}
+
+#[test]
+fn while_loans_are_out_one_who_waits_has_their_return_looked_at_after_ten_milliseconds() {
+    let (mut state, start) = warm(&ageless(4));
+    open(&mut state, start);
+    let _loan = lend(&mut state, start);
+    wait(&mut state, start);
+    state.settle(start, &mut Actions::new());
+    assert_eq!(state.alarm, Some(start + 10 * MS));
+    state.close(start, &mut Actions::new());
+}
