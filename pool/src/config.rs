@@ -131,6 +131,7 @@ fn size_problems(max_size: u32, min_idle: u32) -> Vec<Problem> {
 
 /// When a returned connection's session is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum SessionPolicy {
     /// Unless the manager knows the session to be clean. Costs a clean session nothing.
     #[default]

@@ -92,7 +92,7 @@ pub trait EventHandler: Send + Sync + 'static {
     /// let pool = Pool::builder().event_handler(refusals.clone()).build(Toy)?;
     /// pool.close();
     /// assert!(pool.get().is_err());
-    /// for reason in RefusalReason::ALL {
+    /// for &reason in RefusalReason::ALL {
     ///     println!("refused_{reason}_total {}", refusals.by(reason));
     /// }
     /// assert_eq!(refusals.by(RefusalReason::Closed), 1);

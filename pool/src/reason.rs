@@ -39,8 +39,8 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// All reasons.
-    pub const ALL: [Self; 15] = [
+    /// All reasons. A later version may have more.
+    pub const ALL: &'static [Self] = &[
         Self::Broken,
         Self::CheckFailed,
         Self::ResetFailed,
@@ -117,8 +117,8 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
-    /// All reasons.
-    pub const ALL: [Self; 4] = [Self::Connect, Self::Closed, Self::NotAvailable, Self::CalledFromHook];
+    /// All reasons. A later version may have more.
+    pub const ALL: &'static [Self] = &[Self::Connect, Self::Closed, Self::NotAvailable, Self::CalledFromHook];
 
     /// The reason as a word for metrics.
     pub fn as_str(self) -> &'static str {

@@ -176,6 +176,7 @@ pub trait Manager: Send + Sync + 'static {
 
 /// What is known of a session without asking the server. See [`Manager::session`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SessionState {
     /// Provably without a trace of the last holder. Costs no reset.
     Clean,

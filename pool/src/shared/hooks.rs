@@ -48,6 +48,7 @@ pub struct Loan {
 
 /// What [`Builder::on_checkout`](crate::Builder::on_checkout) and [`Builder::on_return`](crate::Builder::on_return) decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Verdict {
     /// The connection goes on.
     Keep,

@@ -66,7 +66,7 @@ fn a_handler_that_counts_agrees_with_the_pool_after_stress() {
     assert_eq!(counted.faults, Vec::<String>::new());
     assert_eq!((counted.open, counted.in_use), (i64::from(stats.open), i64::from(stats.in_use)));
     assert_eq!((counted.opened, counted.returned), (stats.opened, stats.returned));
-    for reason in CloseReason::ALL {
+    for &reason in CloseReason::ALL {
         assert_eq!(counted.closed.get(&reason).copied().unwrap_or(0), stats.closed.by(reason), "{reason}");
     }
     for reason in [CloseReason::Discarded, CloseReason::Detached, CloseReason::Panicked, CloseReason::Evicted] {

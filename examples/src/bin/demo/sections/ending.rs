@@ -19,7 +19,7 @@ pub(crate) fn ending<M: Engine>(pool: &Pool<M>, table: Table<'_, M>, story: &mut
     let report = pool.close_within(Duration::from_secs(10));
     let took = began.elapsed();
     let stats = pool.stats();
-    let reasons = CloseReason::ALL.into_iter().filter(|&reason| stats.closed.by(reason) > 0);
+    let reasons = CloseReason::ALL.iter().copied().filter(|&reason| stats.closed.by(reason) > 0);
     let reasons: Vec<_> = reasons.map(|reason| format!("{} {reason}", stats.closed.by(reason))).collect();
 
     story.fact("opened", format!("{} (failed attempts: {})", stats.opened, stats.open_failures));
