@@ -6,16 +6,52 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why no connection could be opened. All who are refused for it share it.
+/// Why no connection could be opened. All requests that fail for it share it, so a clone costs a count.
+///
+/// It is an error itself. Among the sources of a [`GetError`](crate::GetError) or a [`BuildError`](crate::BuildError) stands the driver's
+/// error, where there is one, so `downcast_ref` finds it.
+///
+/// ```
+/// # use cabrank::{Limit, Manager, Pool};
+/// use cabrank::{BuildError, Cause, Fault};
+/// use std::error::Error;
+/// use std::io;
+///
+/// # struct NoFile;
+/// # impl Manager for NoFile {
+/// #     type Connection = i64;
+/// #     type Error = io::Error;
+/// #     fn connect(&self, _: &Limit) -> io::Result<i64> { Err(io::ErrorKind::NotFound.into()) }
+/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> io::Result<()> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+/// #     fn fault(&self, _: &io::Error) -> Fault { Fault::Permanent }
+/// # }
+/// // This manager's file is not there.
+/// let error = Pool::builder().build(NoFile).unwrap_err();
+/// assert!(error.source().is_some_and(|source| source.is::<io::Error>()));
+/// match error {
+///     BuildError::Connect(Cause::Driver(error)) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[non_exhaustive]
 pub enum Cause<E> {
-    /// The driver's error, from [`Manager::connect`](crate::Manager::connect) or from `on_open`.
+    /// The driver's error, from [`Manager::connect`](crate::Manager::connect), from `on_open` or from
+    /// [`Manager::check_set_up`](crate::Manager::check_set_up).
     Driver(Arc<E>),
-    /// The manager or `on_open` panicked. Which of them, and the panic's message.
+    /// The manager, `on_open` or `on_checkout` panicked. Which of them, and the panic's message.
     Panicked(Arc<str>),
     /// The manager or `on_open` left a transaction open.
     InTransaction,
-    /// The attempt came to nothing without an error: it took too long, or the connection was dead on arrival.
+    /// The last connections were opened, and failed their first check or reset.
+    Failed {
+        /// "a new connection failed its check", or "its reset".
+        what: &'static str,
+        /// The driver's error, which is the source.
+        error: Arc<E>,
+    },
+    /// The attempt came to nothing without an error: it took too long, the connection was dead on arrival or soon after, or
+    /// `on_checkout` refused it.
     Other(Arc<str>),
 }
 
@@ -23,7 +59,7 @@ impl<E> Cause<E> {
     /// The driver's error, if there is one.
     pub fn driver(&self) -> Option<&E> {
         match self {
-            Self::Driver(error) => Some(error),
+            Self::Driver(error) | Self::Failed { error, .. } => Some(error),
             _ => None,
         }
     }
@@ -35,6 +71,16 @@ impl<E> Cause<E> {
     /// A panic of `who`, with this message.
     pub(crate) fn panicked(who: &str, message: &str) -> Self {
         Self::Panicked(format!("{who}: {message}").into())
+    }
+
+    /// This is why `what` happened to a new connection.
+    pub(crate) fn of_young(self, what: &'static str) -> Self {
+        match self {
+            Self::Driver(error) => Self::Failed { what, error },
+            Self::Panicked(text) => Self::panicked(what, &text),
+            Self::Other(text) => Self::other(format!("{what}: {text}")),
+            as_it_is => as_it_is,
+        }
     }
 
     /// An attempt to connect was given up after `limit`.
@@ -69,6 +115,7 @@ impl<E> Clone for Cause<E> {
             Self::Driver(error) => Self::Driver(Arc::clone(error)),
             Self::Panicked(text) => Self::Panicked(Arc::clone(text)),
             Self::InTransaction => Self::InTransaction,
+            Self::Failed { what, error } => Self::Failed { what, error: Arc::clone(error) },
             Self::Other(text) => Self::Other(Arc::clone(text)),
         }
     }
@@ -79,6 +126,7 @@ impl<E: Error> fmt::Display for Cause<E> {
         match self {
             Self::Driver(error) => error.fmt(f),
             Self::Panicked(text) | Self::Other(text) => f.write_str(text),
+            Self::Failed { what, .. } => f.write_str(what),
             Self::InTransaction => f.write_str(
                 "the set-up of the session (`on_open`, or the manager's own) left a transaction open: commit it there, or begin it in \
                  the loan",
@@ -88,17 +136,18 @@ impl<E: Error> fmt::Display for Cause<E> {
 }
 
 /// The sentence of `Display`, and those of the sources.
-impl<E: Error> fmt::Debug for Cause<E> {
+impl<E: Error + 'static> fmt::Debug for Cause<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Chain(self), f)
     }
 }
 
-/// As the driver's error, where there is one.
-impl<E: Error> Error for Cause<E> {
+/// [`Driver`](Self::Driver) is as the driver's error itself.
+impl<E: Error + 'static> Error for Cause<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Driver(error) => error.source(),
+            Self::Failed { error, .. } => Some(error.as_ref()),
             _ => None,
         }
     }

@@ -45,7 +45,6 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
             (None, Need::Nothing) => state.reset_skipped(),
             (None, Need::WasReset) => state.passed(&mut entry, Stage::Reset, now, actions),
             (Some(CloseReason::Broken), _) => state.broke_in_use(&entry, now, actions),
-            (Some(CloseReason::ResetFailed), _) => state.failed_reset(&entry, now, actions),
             (Some(CloseReason::BeyondReset), _) => state.sound_return(&mut entry, now, actions),
             _ => {}
         }
@@ -135,6 +134,10 @@ fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConn
     let outcome = shared.call_here(*slot_id, span, abort_handle.as_ref(), |limit| shared.reset(conn, limit));
     if let Err(reason) = shared.reset_ended(entry.id, &outcome) {
         entry.condemned = Some(reason);
+        if reason == CloseReason::ResetFailed {
+            let why = outcome.cause();
+            shared.with(outcome.ended, |state, actions| state.failed_reset(entry, why, outcome.ended, actions));
+        }
     }
     let _ = contained(|| drop(outcome));
 }

@@ -136,9 +136,9 @@ fn check<M: Manager>(mut held: Held<M>) {
     let ended = outcome.ended;
     let (id, took) = (held.id, outcome.took);
     let verdict = outcome.verdict(CloseReason::CheckFailed);
-    outcome.with_error(|error| {
-        shared.emit(|events| events.checked(&CallEnded { pool: &shared.config.name, id, took, error }));
-    });
+    let cause = outcome.cause();
+    let error = cause.as_ref().map(Cause::as_error);
+    shared.emit(|events| events.checked(&CallEnded { pool: &shared.config.name, id, took, error }));
     match verdict {
         Ok(()) => {
             let (shared, mut entry) = held.into_entry();
@@ -150,7 +150,7 @@ fn check<M: Manager>(mut held: Held<M>) {
         Err(reason) => {
             shared.with(ended, |state, actions| match reason {
                 CloseReason::Overran => state.died(&held, ended),
-                _ => state.failed_check(&held, ended, actions),
+                _ => state.failed_check(&held, cause, ended, actions),
             });
             close_now(held, reason);
         }
@@ -177,7 +177,8 @@ fn reset<M: Manager>(mut held: Held<M>) {
         Err(reason) => {
             // One that was aborted before its time had to make room.
             if reason != CloseReason::Overran || outcome.took >= shared.config.reset_timeout {
-                shared.with(ended, |state, actions| state.failed_reset(&held, ended, actions));
+                let why = outcome.cause();
+                shared.with(ended, |state, actions| state.failed_reset(&held, why, ended, actions));
             }
             close_now(held, reason);
         }

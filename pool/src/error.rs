@@ -1,32 +1,32 @@
-//! What can go wrong, told so that a person with an outage can act on it.
+//! What can go wrong, in texts on which a person with an outage can act.
 //!
-//! The text of an error with a source leaves out what the source says. `Debug` tells it all in one sentence.
+//! The text of an error with a source leaves out what the source says. `Debug` has both in one sentence.
 
 use crate::cause::{Cause, Chain};
 use crate::config::ConfigError;
 use crate::figures::Span;
-use crate::report::Report;
+use crate::report::{Report, Sourced};
 use std::error::Error;
 use std::fmt;
 
 /// Why there is no connection.
 ///
-/// The `source` of [`Connect`](Self::Connect) is the driver's error, whose text `Display` leaves out; `Debug`, and so `unwrap`, tells
-/// both.
+/// Where connecting fails, `source` leads to the driver's error, or is a [`Cause`] if there is none. `Display` leaves out what the source
+/// says. `Debug`, and so `unwrap`, has both in one sentence, as has `{:#}` of an `anyhow::Error`.
 #[non_exhaustive]
 pub enum GetError<E> {
-    /// The deadline came first. The report tells who holds the connections, and the last error on connecting
-    /// ([`Report::last_connect_error`]); the text tells both, so there is no source.
+    /// The deadline came first. The report says who holds the connections, and so does the text. The source is the last error on
+    /// connecting that no success has followed ([`Report::last_connect_error`]), if there is one.
     Timeout(Box<Report>),
     /// No connection is open and none can be opened until something is mended, such as the password. All who wait
     /// share the one cause; the next attempt comes by itself, 1 to 30 s after the last.
     Connect(Cause<E>),
-    /// `max_waiters` others wait already.
+    /// `max_waiters` others wait already. The report and the source are as for a time-out.
     Overloaded(Box<Report>),
     /// The pool is closed.
     Closed,
-    /// Called in a worker that works for this very pool, by `on_open`, a manager's method or an event handler, or by `on_checkout` or
-    /// `on_return` of this pool: it would wait for itself.
+    /// Called by a hook, a manager's method or an event handler of this very pool, in a worker or in `on_checkout` or `on_return`: it
+    /// would wait for itself.
     CalledFromHook,
     /// Called in a child of `fork`, of a pool that was built in the parent: its connections are the parent's. There is no event.
     /// Build a pool in the child.
@@ -56,10 +56,14 @@ impl<E> GetError<E> {
 impl<E> fmt::Display for GetError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Timeout(report) if Span(report.waited).is_nothing() => write!(f, "no connection was ready: {report}"),
-            Self::Timeout(report) => write!(f, "no connection within {}: {report}", Span(report.waited)),
+            Self::Timeout(report) if Span(report.waited).is_nothing() => {
+                write!(f, "no connection was ready: {}", Sourced(report))
+            }
+            Self::Timeout(report) => {
+                write!(f, "no connection within {}: {}", Span(report.waited), Sourced(report))
+            }
             Self::Connect(_) => f.write_str("cannot connect, and trying again at once will not help"),
-            Self::Overloaded(report) => write!(f, "too many threads wait for a connection: {report}"),
+            Self::Overloaded(report) => write!(f, "too many threads wait for a connection: {}", Sourced(report)),
             Self::Closed => f.write_str("the pool is closed"),
             Self::CalledFromHook => f.write_str("a hook or manager method may not wait for its own pool"),
             Self::Forked => f.write_str(FORKED),
@@ -71,7 +75,8 @@ impl<E: Error + 'static> Error for GetError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Connect(cause) => Some(cause.as_error()),
-            _ => None,
+            Self::Timeout(report) | Self::Overloaded(report) => report.source(),
+            Self::Closed | Self::CalledFromHook | Self::Forked => None,
         }
     }
 }
@@ -85,15 +90,16 @@ impl<E: Error + 'static> fmt::Debug for GetError<E> {
 
 /// Why a pool was not built.
 ///
-/// The `source` of [`Connect`](Self::Connect) is the driver's error, whose text `Display` leaves out; `Debug`, and so `unwrap`, tells
-/// both.
+/// Where connecting fails, `source` leads to the driver's error, or is a [`Cause`] if there is none. `Display` leaves out what the source
+/// says. `Debug`, and so `unwrap`, has both in one sentence.
 #[non_exhaustive]
 pub enum BuildError<E> {
     /// The settings break rules.
     Config(ConfigError),
     /// The first connection could not be opened: at once for what waiting does not mend, else after `build_timeout`.
     Connect(Cause<E>),
-    /// No connection was open by `build_timeout`, and no error of the driver's says why: attempts hung.
+    /// No connection was open by `build_timeout`, and no error of the driver's says why: attempts hung. The source, if there is one,
+    /// says what became of the last attempt.
     Timeout(Box<Report>),
 }
 
@@ -103,7 +109,7 @@ impl<E> fmt::Display for BuildError<E> {
             Self::Config(error) => error.fmt(f),
             Self::Connect(_) => f.write_str("the first connection could not be opened"),
             Self::Timeout(report) => {
-                write!(f, "the first connection was not open within {}: {report}", Span(report.waited))
+                write!(f, "the first connection was not open within {}: {}", Span(report.waited), Sourced(report))
             }
         }
     }
@@ -113,7 +119,8 @@ impl<E: Error + 'static> Error for BuildError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Connect(cause) => Some(cause.as_error()),
-            _ => None,
+            Self::Timeout(report) => report.source(),
+            Self::Config(_) => None,
         }
     }
 }

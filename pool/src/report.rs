@@ -36,11 +36,33 @@ pub struct Report {
     pub held_by_this_thread: u32,
 }
 
+impl Report {
+    /// The last error on connecting, as the source of an error.
+    pub(crate) fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.last_connect_error.as_ref().map(|(error, _)| &**error as _)
+    }
+}
+
+/// With the last error on connecting, and all that lies behind it.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stats { max_size, in_use, idle, opening, checking, resetting, closing, waiting, .. } = &self.stats;
-        let Stats { stuck, aborted, abandoned, .. } = &self.stats;
-        write!(f, "pool {:?} of {max_size} has {in_use} in use, {idle} idle, {opening} opening", self.pool)?;
+        Sourced(self).fmt(f)?;
+        if let Some(error) = self.source() {
+            write!(f, ": {}", Chain(error))?;
+        }
+        Ok(())
+    }
+}
+
+/// A report in an error whose source is the last error on connecting: the text ends where that error would follow.
+pub(crate) struct Sourced<'a>(pub(crate) &'a Report);
+
+impl fmt::Display for Sourced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(report) = self;
+        let Stats { max_size, in_use, idle, opening, checking, resetting, closing, waiting, .. } = &report.stats;
+        let Stats { stuck, aborted, abandoned, .. } = &report.stats;
+        write!(f, "pool {:?} of {max_size} has {in_use} in use, {idle} idle, {opening} opening", report.pool)?;
         for (count, state) in [
             (checking, "being checked"),
             (resetting, "being reset"),
@@ -57,26 +79,26 @@ impl fmt::Display for Report {
         if *idle > 0 {
             write!(f, "; what is idle must be checked before its next loan")?;
         }
-        if let Some(age) = self.oldest_attempt {
+        if let Some(age) = report.oldest_attempt {
             write!(f, "; the oldest attempt to connect has run for {}", Span(age))?;
         }
-        if self.opens_no_more {
+        if report.opens_no_more {
             write!(f, "; no more are opened until one of the calls that were given up returns")?;
         }
-        if let Some((error, age)) = &self.last_connect_error {
-            write!(f, "; connecting failed {} ago: {}", Span(*age), Chain(error.as_ref()))?;
-        }
-        let mut lead = if *in_use as usize > self.looked_at {
-            format!("; of the {} longest loans, ", self.looked_at)
+        let mut lead = if *in_use as usize > report.looked_at {
+            format!("; of the {} longest loans, ", report.looked_at)
         } else {
             "; ".to_owned()
         };
-        for (site, count, oldest) in &self.sites {
+        for (site, count, oldest) in &report.sites {
             write!(f, "{lead}{count} held by {site}, for {}", Span(*oldest))?;
             lead.replace_range(.., "; ");
         }
-        if self.held_by_this_thread > 0 {
-            write!(f, "; this thread itself seems to hold {}", self.held_by_this_thread)?;
+        if report.held_by_this_thread > 0 {
+            write!(f, "; this thread itself seems to hold {}", report.held_by_this_thread)?;
+        }
+        if let Some((_, age)) = &report.last_connect_error {
+            write!(f, "; connecting failed {} ago", Span(*age))?;
         }
         Ok(())
     }

@@ -154,13 +154,13 @@ impl<T, E: Error + Send + Sync + 'static> CallOutcome<Result<T, Cause<E>>> {
         }
     }
 
-    /// Hands the call's error, of whatever kind, to `report`.
-    pub(crate) fn with_error(&self, report: impl FnOnce(Option<&(dyn Error + 'static)>)) {
+    /// Why the call failed, if it did.
+    pub(crate) fn cause(&self) -> Option<Cause<E>> {
         match &self.answer {
-            Ok(Err(cause)) => report(Some(cause.as_error())),
-            Ok(Ok(_)) if self.over => report(Some(&Cause::<E>::other("took too long"))),
-            Err(panic) => report(Some(&Cause::<E>::panicked("panicked", panic))),
-            Ok(Ok(_)) => report(None),
+            Ok(Err(cause)) => Some(cause.clone()),
+            Ok(Ok(_)) if self.over => Some(Cause::other("took too long")),
+            Err(panic) => Some(Cause::panicked("the manager panicked", panic)),
+            Ok(Ok(_)) => None,
         }
     }
 }

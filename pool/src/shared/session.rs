@@ -74,9 +74,9 @@ impl<M: Manager> Shared<M> {
     ) -> Result<(), CloseReason> {
         let verdict = outcome.verdict(CloseReason::ResetFailed);
         self.with(outcome.ended, |state, _| state.reset_ended(verdict.is_ok()));
-        outcome.with_error(|error| {
-            self.emit(|events| events.reset(&CallEnded { pool: &self.config.name, id, took: outcome.took, error }));
-        });
+        let (cause, took) = (outcome.cause(), outcome.took);
+        let error = cause.as_ref().map(Cause::as_error);
+        self.emit(|events| events.reset(&CallEnded { pool: &self.config.name, id, took, error }));
         match verdict? {
             Renewal::Done => Ok(()),
             Renewal::Impossible => Err(CloseReason::BeyondReset),

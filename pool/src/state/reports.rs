@@ -92,7 +92,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     /// The driver's last error on connecting.
     pub(crate) fn last_driver_error(&self) -> Option<Cause<E>> {
         match &self.last_error {
-            Some((cause @ Cause::Driver(_), _)) => Some(cause.clone()),
+            Some((cause, _)) if cause.driver().is_some() => Some(cause.clone()),
             _ => None,
         }
     }

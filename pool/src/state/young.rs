@@ -15,24 +15,37 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect.
-    pub(crate) fn failed_check(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+    /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect. The caller keeps
+    /// the driver's error in `why` alive until the lock is free.
+    pub(crate) fn failed_check(
+        &mut self,
+        entry: &Entry<C>,
+        why: Option<Cause<E>>,
+        now: Instant,
+        actions: &mut Actions<C, E>,
+    ) {
         self.died(entry, now);
-        self.died_young(entry, Stage::Check, now, actions);
+        self.died_young(entry, Stage::Check, why, now, actions);
     }
 
-    /// A reset failed, or took longer than it was given.
-    pub(crate) fn failed_reset(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
-        self.died_young(entry, Stage::Reset, now, actions);
+    /// A reset failed, or took longer than it was given. `why` is as for a check.
+    pub(crate) fn failed_reset(
+        &mut self,
+        entry: &Entry<C>,
+        why: Option<Cause<E>>,
+        now: Instant,
+        actions: &mut Actions<C, E>,
+    ) {
+        self.died_young(entry, Stage::Reset, why, now, actions);
     }
 
     /// A connection looked dead to one who was to have it.
     pub(crate) fn failed_look(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.died(entry, now);
         if entry.uses == 0 {
-            self.died_young(entry, Stage::Look, now, actions);
+            self.died_young(entry, Stage::Look, None, now, actions);
         } else if entry.age(now) < BRIEF {
-            self.died_young(entry, stage_of_loan(entry), now, actions);
+            self.died_young(entry, stage_of_loan(entry), None, now, actions);
         }
     }
 
@@ -47,19 +60,25 @@ impl<C, E> State<C, E> {
     pub(crate) fn broke_in_use(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.died(entry, now);
         if entry.uses == 1 || entry.age(now) < BRIEF {
-            self.died_young(entry, stage_of_loan(entry), now, actions);
+            self.died_young(entry, stage_of_loan(entry), None, now, actions);
         }
     }
 
-    fn died_young(&mut self, entry: &Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
-        let cause = || {
-            Cause::other(match stage {
-                Stage::Look | Stage::Checkout => "a new connection was dead before its first loan",
-                Stage::Hold | Stage::Use => "a new connection was broken after its first loan",
-                Stage::Check => "a new connection failed its check",
-                Stage::Reset => "a new connection failed its reset",
-            })
+    fn died_young(
+        &mut self,
+        entry: &Entry<C>,
+        stage: Stage,
+        why: Option<Cause<E>>,
+        now: Instant,
+        actions: &mut Actions<C, E>,
+    ) {
+        let what = match stage {
+            Stage::Look | Stage::Checkout => "a new connection was dead before its first loan",
+            Stage::Hold | Stage::Use => "a new connection was broken after its first loan",
+            Stage::Check => "a new connection failed its check",
+            Stage::Reset => "a new connection failed its reset",
         };
+        let cause = || why.map_or_else(|| Cause::other(what), |why| why.of_young(what));
         self.ended_young(entry, stage, cause, now, actions);
     }
 

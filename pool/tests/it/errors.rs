@@ -2,11 +2,10 @@
 
 use crate::stale::pass;
 use crate::support::{Pool, SLACK, builder, hold, ms};
-use cabrank::{Cause, Fault, GetError, RunError};
+use cabrank::{BuildError, Fault};
 use cabrank_testing::eventually;
 use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
 use std::error::Error;
-use std::sync::Arc;
 use std::thread;
 
 #[test]
@@ -45,15 +44,14 @@ fn a_time_out_in_an_outage_tells_the_cause_and_its_age_to_every_waiter() {
         for _ in 0..20 {
             scope.spawn(|| {
                 let error = pool.get_timeout(ms(60)).unwrap_err();
-                let text = error.to_string();
-                assert!(
-                    text.contains("; connecting failed ") && text.contains("Connect failed: Unavailable"),
-                    "{text}"
-                );
-                // The text tells the cause, so the chain does not tell it again; it is in the report.
                 let (cause, age) = error.report().unwrap().last_connect_error.clone().expect("the cause is not lost");
-                assert!(cause.is::<cabrank_testing::fake::FakeError>() && age < ms(700), "{cause}");
-                assert!(error.source().is_none());
+                assert!(cause.is::<FakeError>() && age < ms(700), "{cause}");
+                assert!(error.source().is_some_and(|source| source.is::<FakeError>()), "{error:?}");
+                let text = error.to_string();
+                assert!(text.contains("; connecting failed ") && text.ends_with(" ago"), "{text}");
+                let whole = format!("{text}: Connect failed: Unavailable");
+                assert_eq!(format!("{error:?}"), whole);
+                assert!(whole.ends_with(&error.report().unwrap().to_string()), "{whole}");
             });
         }
     });
@@ -75,7 +73,7 @@ fn an_attempt_that_takes_too_long_is_told_as_such() {
     server.order(Call::Connect, Outcome::Slow(ms(10_000)));
     let error = pool.get_timeout(ms(100)).unwrap_err();
     // The driver's own error, or the pool's word if the driver said Ok all the same.
-    let text = error.to_string();
+    let text = format!("{error:?}");
     assert!(text.contains("Connect failed: Fatal") || text.contains("connecting took longer than"), "{text}");
 
     // A late Ok.
@@ -86,10 +84,19 @@ fn an_attempt_that_takes_too_long_is_told_as_such() {
         let waiter = scope.spawn(|| pool.get_timeout(ms(300)).unwrap_err());
         eventually("it is overdue", || pool.stats().stuck == 1);
         server.release(Call::Connect);
-        let text = waiter.join().unwrap().to_string();
-        assert!(text.contains("connecting took longer than"), "{text}");
+        let error = waiter.join().unwrap();
+        let source = error.source().expect("what became of the attempt").to_string();
+        assert!(source.starts_with("connecting took longer than"), "{source}");
     });
     assert_eq!(pool.stats().opened, 0, "what came too late was not used");
+
+    // What `build` waited for in vain.
+    let server = FakeServer::new();
+    server.order(Call::LookUp, Outcome::Stuck);
+    let error = builder().connect_timeout(ms(20)).build_timeout(ms(200)).build(server.manager()).unwrap_err();
+    assert!(matches!(error, BuildError::Timeout(_)), "{error:?}");
+    assert_eq!(error.source().expect("what became of the attempt").to_string(), "connecting took longer than 20ms");
+    assert!(format!("{error:?}").ends_with(" ago: connecting took longer than 20ms"), "{error:?}");
 }
 
 #[test]
@@ -201,92 +208,6 @@ fn the_other_errors_say_what_happened() {
 }
 
 #[test]
-fn a_cause_is_told_with_all_that_lies_behind_it_and_nothing_is_told_twice() {
-    #[derive(Debug)]
-    struct Link(&'static str, Option<Box<Link>>);
-    impl std::fmt::Display for Link {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str(self.0)
-        }
-    }
-    impl Error for Link {
-        fn source(&self) -> Option<&(dyn Error + 'static)> {
-            self.1.as_deref().map(|link| link as _)
-        }
-    }
-    let behind = Link("FATAL: no", Some(Box::new(Link("no", Some(Box::new(Link("at all", None)))))));
-    let error = GetError::Connect(Cause::Driver(Arc::new(Link("db error", Some(Box::new(behind))))));
-    assert_eq!(
-        format!("{error:?}"),
-        "cannot connect, and trying again at once will not help: db error: FATAL: no: at all"
-    );
-    let texts: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
-    assert_eq!(texts[1..], ["db error", "FATAL: no", "no", "at all"], "each link tells itself alone");
-}
-
-/// What a user sees of an error: through `anyhow`, and as `unwrap` prints it.
-fn seen(error: impl Error + Send + Sync + 'static) -> (anyhow::Error, String) {
-    let debug = format!("{error:?}");
-    (error.into(), debug)
-}
-
-#[test]
-fn each_error_leads_to_the_drivers_and_tells_it_once() {
-    let told = "Connect failed: Permanent";
-    let refused = || {
-        let server = FakeServer::new();
-        server.order(Call::Connect, Outcome::Err(Fault::Permanent));
-        (builder().build_lazy(server.manager()).unwrap(), server)
-    };
-    let server = FakeServer::new();
-    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
-    let built = builder().build(server.manager()).unwrap_err();
-    let (pool, _server) = refused();
-    let began = {
-        let server = FakeServer::new();
-        let pool = builder().build_lazy(server.manager()).unwrap();
-        server.order(Call::Begin, Outcome::Err(Fault::Permanent));
-        pool.transaction().run(|_| Ok::<_, FakeError>(())).unwrap_err()
-    };
-    let own = || FakeError { call: Call::Connect, fault: Fault::Permanent };
-    let sound = FakeServer::new();
-    let works = builder().build_lazy(sound.manager()).unwrap();
-    for ((error, debug), told) in [
-        (seen(built), told),
-        (seen(pool.get().unwrap_err()), told),
-        (seen(pool.try_get().unwrap_err()), told),
-        (seen(pool.run(|_| Ok::<_, FakeError>(())).unwrap_err()), told),
-        (seen(pool.transaction().run(|_| Ok::<_, FakeError>(())).unwrap_err()), told),
-        (seen(began), "Begin failed: Permanent"),
-        (seen(works.run(|_| Err::<(), _>(own())).unwrap_err()), told),
-        (seen(works.run(|_| Err::<(), _>(anyhow::Error::new(own()).context("deep"))).unwrap_err()), told),
-        (seen(works.transaction().run(|_| Err::<(), _>(own())).unwrap_err()), told),
-    ] {
-        assert!(error.chain().any(|link| link.is::<FakeError>()), "{error:#}");
-        assert!(!error.to_string().contains(told), "{error}: its source tells that");
-        let report = format!("{error:?}");
-        let report = report.split("Stack backtrace").next().unwrap();
-        for text in [&format!("{error:#}"), report, &debug] {
-            assert_eq!(text.matches(told).count(), 1, "{text}");
-            assert!(!text.contains('{') && text.len() < 200, "{text}");
-        }
-    }
-}
-
-#[test]
-fn what_unwrap_prints_is_the_sentence_without_histograms() {
-    let server = FakeServer::new();
-    let pool = builder().max_size(1).max_waiters(1).build_lazy(server.manager()).unwrap();
-    let held = hold(&pool, 1);
-    let late = pool.get_timeout(ms(1)).unwrap_err();
-    assert_eq!(format!("{late:?}"), late.to_string());
-    assert_eq!(format!("{:?}", late.report()), format!("Some({})", late.report().unwrap()));
-    let run = RunError::<_, FakeError>::Get(late);
-    assert!(format!("{run:?}").starts_with("no connection within "), "{run:?}");
-    drop(held);
-}
-
-#[test]
 fn a_request_that_does_not_wait_is_told_no_time() {
     let server = FakeServer::new();
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
@@ -294,18 +215,4 @@ fn a_request_that_does_not_wait_is_told_no_time() {
     let text = pool.get_timeout(std::time::Duration::ZERO).unwrap_err().to_string();
     assert!(text.starts_with("no connection was ready: pool ") && !text.contains("0.0"), "{text}");
     drop(held);
-}
-
-#[test]
-fn what_lies_behind_a_closures_error_stays_in_the_chain() {
-    let server = FakeServer::new();
-    let pool = builder().build_lazy(server.manager()).unwrap();
-    let outcome = pool.run(|conn| -> anyhow::Result<()> {
-        let lost = Err::<(), _>(crate::transactions::error(Fault::Statement));
-        conn.query()?;
-        anyhow::Context::context(lost, "while paying")
-    });
-    let error = anyhow::Error::from(outcome.unwrap_err());
-    assert_eq!(format!("{error:#}"), "the closure failed: while paying: Query failed: Statement");
-    assert!(error.chain().any(|link| link.is::<cabrank_testing::fake::FakeError>()), "{error:#}");
 }

@@ -25,6 +25,7 @@ mod regressions;
 mod runtime;
 mod session;
 mod set_up;
+mod sources;
 mod stale;
 mod transactions;
 mod waiters;

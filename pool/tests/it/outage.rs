@@ -165,7 +165,7 @@ fn a_permanent_fault_with_no_connection_open_fails_all_waiters_at_once_with_the_
         for waiter in waiters {
             match waiter.join().unwrap().unwrap_err() {
                 GetError::Connect(Cause::Driver(cause)) => causes.push(cause),
-                error => panic!("{error}"),
+                error => panic!("{error:?}"),
             }
         }
         assert!(told.elapsed() < SLACK, "{:?}", told.elapsed());

@@ -144,7 +144,7 @@ fn waiters_of_a_manager_that_panics_while_connecting_are_told_so() {
     server.order(Call::Connect, Outcome::Panic);
     let error = pool.get_timeout(ms(100)).unwrap_err();
     assert!(matches!(error, GetError::Timeout(_)));
-    assert!(error.to_string().contains("panicked while connecting: as ordered: Connect"), "{error}");
+    assert!(format!("{error:?}").contains("panicked while connecting: as ordered: Connect"), "{error:?}");
     server.heal();
     server.assert_no_leaks(&pool);
 }

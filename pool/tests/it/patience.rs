@@ -154,7 +154,7 @@ fn a_server_that_hangs_up_at_once_is_tried_now_and_then_and_named() {
             for _ in 0..crowd {
                 scope.spawn(|| {
                     let error = pool.get_timeout(ms(1_500)).unwrap_err();
-                    assert!(error.to_string().contains("ended the connection as soon as it was open"), "{error}");
+                    assert!(format!("{error:?}").contains("ended the connection as soon as it was open"), "{error:?}");
                 });
             }
         });
@@ -174,7 +174,7 @@ fn connections_that_die_before_their_first_loan_are_opened_now_and_then_and_name
         server.next(Call::HasBroken, Outcome::Err(Fault::Fatal));
     }
     let error = pool.get_timeout(ms(1_500)).unwrap_err();
-    assert!(error.to_string().contains("dead before its first loan"), "{error}");
+    assert!(format!("{error:?}").contains("dead before its first loan"), "{error:?}");
     assert!(server.count(Call::Connect) <= 40, "{} attempts", server.count(Call::Connect));
     server.heal();
     drop(pool.get().unwrap());
@@ -232,11 +232,13 @@ fn checks_that_always_fail_do_not_cost_a_log_in_for_each_loan() {
     server.allow(4);
     let pool = builder().max_size(4).check_after(Duration::ZERO).build_lazy(server.manager()).unwrap();
     server.order(Call::Check, Outcome::Err(Fault::Fatal));
-    let until = Instant::now() + ms(1_500);
+    let (until, mut last) = (Instant::now() + ms(1_500), None);
     while Instant::now() < until {
-        let _ = pool.get_timeout(ms(100));
+        last = pool.get_timeout(ms(100)).err().or(last);
     }
     assert!(server.count(Call::Connect) <= 40, "{} attempts", server.count(Call::Connect));
+    let texts: Vec<_> = anyhow::Error::from(last.unwrap()).chain().map(ToString::to_string).collect();
+    assert_eq!(texts[1..], ["a new connection failed its check", "Check failed: Fatal"], "{texts:?}");
     server.heal();
     drop(pool.get().unwrap());
 }

@@ -8,6 +8,7 @@ use cabrank::{
 };
 use cabrank_testing::fake::{Call, FakeConnection, FakeError, FakeServer, Outcome};
 use cabrank_testing::{Recorder, eventually, timed};
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -66,6 +67,21 @@ fn a_panic_while_a_pool_at_work_opens_one_may_be_chance_and_is_tried_again() {
         drop(pool.get().unwrap());
         assert_eq!((pool.stats().open_failures, pool.stats().opened), (1, 1), "{call:?}");
     }
+}
+
+#[test]
+fn an_on_open_that_panics_each_time_is_throttled_and_named_by_the_time_out() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(4).on_open(server.set_up()).build_lazy(server.manager()).unwrap();
+    server.order(Call::OnOpen, Outcome::Panic);
+    let error = pool.get_timeout(ms(400)).unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    assert_eq!(error.source().expect("why").to_string(), "`on_open` panicked: as ordered: OnOpen");
+    let opened = server.count(Call::Connect);
+    assert!((2..=20).contains(&opened), "{opened} log-ins");
+    server.heal();
+    drop(pool.get().unwrap());
+    server.assert_no_leaks(&pool);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) fn hold<const R: bool>(
     pool: &cabrank::Pool<FakeManager<R>>,
     count: u32,
 ) -> Vec<cabrank::PooledConnection<FakeManager<R>>> {
-    (0..count).map(|_| pool.get().unwrap_or_else(|error| panic!("{error}"))).collect()
+    (0..count).map(|_| pool.get().unwrap_or_else(|error| panic!("{error:?}"))).collect()
 }
 
 /// How many connections were closed for this reason.

@@ -70,7 +70,11 @@ fn connections_that_fail_each_reset_are_opened_now_and_then_and_named() {
         server.order(Call::Reset, outcome);
         let told = storm(&pool, crowd, |conn| conn.litter());
         assert!(server.count(Call::Connect) <= 40, "{crowd} borrow: {} attempts", server.count(Call::Connect));
-        assert!(told.is_some_and(|told| told.contains("failed its reset")));
+        let why = match outcome {
+            Outcome::Err(_) => "a new connection failed its reset: Reset failed: Fatal",
+            _ => "a new connection failed its reset",
+        };
+        assert!(told.as_ref().is_some_and(|told| told.contains(why)), "{told:?}");
         server.heal();
         pool.get().unwrap().litter();
         drop(pool.get().unwrap());
@@ -177,7 +181,7 @@ where
             while Instant::now() < until {
                 match pool.get_timeout(ms(300)) {
                     Ok(mut conn) => hold(&mut conn),
-                    Err(error) => told = Some(error.to_string()),
+                    Err(error) => told = Some(format!("{error:?}")),
                 }
             }
             told

@@ -41,7 +41,7 @@ fn a_server_that_is_not_there_is_waited_for(server: &Server) {
     let manager = MySqlManager::new(server.tcp().tcp_port(nobody));
     let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
     let error = pool.get_timeout(Duration::from_secs(1)).unwrap_err();
-    assert!(error.is_timeout() && error.to_string().contains("refused"), "{error}");
+    assert!(error.is_timeout() && format!("{error:?}").contains("refused"), "{error:?}");
 }
 
 fn a_user_who_may_open_two_serves_eight_threads(server: &Server) {
@@ -142,7 +142,7 @@ fn a_name_that_nobody_knows_is_said(server: &Server) {
     let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
     let error = pool.get_timeout(Duration::from_millis(800)).unwrap_err();
     assert!(matches!(error, GetError::Timeout(_)), "{error}");
-    assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    assert!(format!("{error:?}").contains("no-such-host.invalid"), "{error:?}");
 }
 
 fn the_server_is_told_whose_connections_these_are(server: &Server) {

@@ -63,7 +63,7 @@ fn a_holder_who_cancels_each_time_is_served(server: Server) {
         let settings = builder().max_size(2).min_idle(2).backoff(pause, pause).session_policy(policy);
         let pool = settings.event_handler(recorder.clone()).build(server.manager()).expect("a pool");
         for _ in 0..5 {
-            let mut conn = pool.get().unwrap_or_else(|error| panic!("{policy:?}: {error}"));
+            let mut conn = pool.get().unwrap_or_else(|error| panic!("{policy:?}: {error:?}"));
             conn.cancel_token().cancel_query(PATIENCE).expect("no error");
             // It may or may not be hit.
             let _ = conn.batch_execute("SELECT 1");

@@ -116,7 +116,7 @@ fn a_holder_who_does_so_each_time_is_served(server: Server) {
         let settings = builder().max_size(1).backoff(pause, pause).event_handler(recorder.clone());
         let pool = settings.build(server.manager()).expect("a pool");
         for _ in 0..50 {
-            let mut conn = pool.get().unwrap_or_else(|error| panic!("{what}: {error}"));
+            let mut conn = pool.get().unwrap_or_else(|error| panic!("{what}: {error:?}"));
             drop(conn.prepare_cached("SELECT 1").expect("a statement"));
             run(&mut conn, sql);
         }

@@ -106,7 +106,7 @@ fn what_is_not_read_is_given_up_and_the_session_kept(server: Server) {
         drop(conn);
         // Somebody who waits on a busy machine may be given another connection.
         eventually(what, || pool.stats().idle == 1);
-        let mut conn = pool.get().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let mut conn = pool.get().unwrap_or_else(|error| panic!("{what}: {error:?}"));
         assert_eq!(conn.query_one("SELECT 5", &[]).expect("a row").get::<_, i32>(0), 5, "{what}");
         assert_eq!(conn.backend_pid(), Some(pid), "{what}");
     }

@@ -169,7 +169,7 @@ fn a_holder_who_leaves_such_things_each_time_is_served() {
         let settings = Pool::builder().max_size(1).backoff(pause, pause).event_handler(recorder.clone());
         let pool = settings.build(database.manager()).unwrap();
         for _ in 0..50 {
-            let mut conn = pool.get().unwrap_or_else(|error| panic!("{number}: {error}"));
+            let mut conn = pool.get().unwrap_or_else(|error| panic!("{number}: {error:?}"));
             assert_eq!(money(&conn), 0, "{number}");
             soil(&mut conn);
         }

@@ -24,7 +24,7 @@ fn what_is_fixed_in_the_head_of_a_file_takes_in_a_new_one() {
         for mode in [JournalMode::Wal, JournalMode::Delete] {
             let manager = new_file(&directory, &format!("{row}-{mode:?}")).journal_mode(mode).pragma(name, value);
             let pool =
-                Pool::builder().max_size(2).build(manager.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+                Pool::builder().max_size(2).build(manager.clone()).unwrap_or_else(|error| panic!("{name}: {error:?}"));
             let (one, other) = (pool.get().unwrap(), pool.get().unwrap());
             one.execute_batch("CREATE TABLE t (a)").unwrap();
             assert_eq!((&*setting(&one, name), &*setting(&other, name)), (expected, expected), "{name} = {value}");

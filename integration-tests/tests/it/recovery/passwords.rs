@@ -85,7 +85,7 @@ fn is_found<S: Remote>(subject: &S, pool: &SubjectPool<S>, place: &str) {
         match pool.get() {
             Ok(conn) => break conn,
             Err(GetError::Connect(_)) => thread::sleep(Duration::from_millis(10)),
-            Err(error) => panic!("{error}"),
+            Err(error) => panic!("{error:?}"),
         }
     };
     assert_eq!(S::number(&mut conn, "SELECT 7").unwrap(), 7);

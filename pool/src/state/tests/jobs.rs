@@ -145,7 +145,7 @@ impl World {
                 self.with_noted(
                     |state, actions| match given_up {
                         true => state.died(&entry, now),
-                        false => state.failed_check(&entry, now, actions),
+                        false => state.failed_check(&entry, None, now, actions),
                     },
                     |world, ()| world.note_stillborn(),
                 );
@@ -166,7 +166,7 @@ impl World {
             (Work::Reset(entry), End::Failed(_)) => {
                 self.with(|state, _| state.reset_ended(false));
                 self.with_noted(
-                    |state, actions| state.failed_reset(&entry, now, actions),
+                    |state, actions| state.failed_reset(&entry, None, now, actions),
                     |world, ()| world.note_stillborn(),
                 );
                 self.close_now(slot, entry, CloseReason::ResetFailed);

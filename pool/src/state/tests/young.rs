@@ -26,7 +26,7 @@ fn a_connection_that_dies_before_its_first_loan_or_soon_after_it_died_young() {
     let (mut state, start) = state(&ageless(4));
     open(&mut state, start);
     let entry = lend(&mut state, start);
-    state.failed_reset(&entry, start + MS, &mut Actions::new());
+    state.failed_reset(&entry, None, start + MS, &mut Actions::new());
     assert!(state.gate.doubts_the_new());
 }
 
@@ -37,13 +37,13 @@ fn one_death_is_no_failure_to_connect_and_two_are_unless_a_worse_one_is_known() 
         let now = start + death * 10 * MS;
         open(&mut state, now);
         let entry = lend_any(&mut state);
-        state.failed_check(&entry, now + MS, &mut Actions::new());
+        state.failed_check(&entry, None, now + MS, &mut Actions::new());
         assert_eq!(state.last_error.is_some(), death == 1, "{death}");
     }
     state.last_error = None;
     state.gate.failed(start + 20 * MS, Refusal::Permanent, 2);
     let entry = Entry::new(0, (), None, 0, start + 20 * MS);
-    state.failed_check(&entry, start + 21 * MS, &mut Actions::new());
+    state.failed_check(&entry, None, start + 21 * MS, &mut Actions::new());
     assert!(state.last_error.is_none(), "what must be mended is told");
 }
 

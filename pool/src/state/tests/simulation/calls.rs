@@ -220,7 +220,7 @@ impl World {
             (Work::Check(entry), _) => {
                 self.with(|state, actions| match over {
                     true => state.died(&entry, now),
-                    false => state.failed_check(&entry, now, actions),
+                    false => state.failed_check(&entry, None, now, actions),
                 });
                 self.close_now(entry, if over { CloseReason::Overran } else { CloseReason::CheckFailed });
             }
@@ -234,7 +234,7 @@ impl World {
             (Work::Reset(entry), _) => {
                 self.with(|state, _| state.reset_ended(false));
                 if !over || now - began >= self.config.reset_timeout {
-                    self.with(|state, actions| state.failed_reset(&entry, now, actions));
+                    self.with(|state, actions| state.failed_reset(&entry, None, now, actions));
                 }
                 self.close_now(entry, if over { CloseReason::Overran } else { CloseReason::ResetFailed });
             }
