@@ -4,7 +4,7 @@
 
 use cabrank::{
     AbortHandle, CancelOutcome, CheckedIn, ConnectionClosed, EventHandler, Fault, GetError, Limit, Manager,
-    PooledConnection, Refused, ResizeError, RunError,
+    PooledConnection, Refused, ResizeError, RunError, SessionPolicy, Verdict,
 };
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -165,6 +165,47 @@ fn a_pool_that_was_built_before_refuses_in_the_child_and_touches_nothing_of_its_
         drop((pool, other));
         assert_eq!(count(), before, "a session of the parent's was ended, or a handler was told");
     });
+}
+
+#[test]
+fn a_child_runs_no_hook_of_a_pool_that_was_built_before() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let (opens, out, back) = (Arc::clone(&runs), Arc::clone(&runs), Arc::clone(&runs));
+    let returns = Arc::new(AtomicUsize::new(0));
+    let returned = Arc::clone(&returns);
+    let settings = Pool::builder().max_size(5).min_idle(1).session_policy(SessionPolicy::Always);
+    let settings = settings.on_open(move |_, _| {
+        opens.fetch_add(1, SeqCst);
+        Ok(())
+    });
+    let settings = settings.on_checkout(move |_, _| {
+        out.fetch_add(1, SeqCst);
+        Verdict::Keep
+    });
+    let settings = settings.on_return(move |_, _| {
+        back.fetch_add(1, SeqCst);
+        returned.fetch_add(1, SeqCst);
+        Verdict::Keep
+    });
+    let pool = settings.build(Counting).unwrap();
+    let loans = RefCell::new((0..4).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+    in_a_child(|| {
+        let before = runs.load(SeqCst);
+        assert!(pool.get().is_err() && pool.try_get().is_err());
+        assert!(pool.run(|_| -> Result<(), std::io::Error> { Ok(()) }).is_err());
+        let loan = || loans.borrow_mut().pop().unwrap();
+        let mut touched = loan();
+        let _ = &mut *touched;
+        drop(touched);
+        PooledConnection::discard(loan());
+        drop(PooledConnection::detach(loan()));
+        pool.evict_all();
+        pool.close();
+        assert_eq!(runs.load(SeqCst), before, "a hook ran for a connection of the parent's");
+    });
+    let before = returns.load(SeqCst);
+    drop(loans.borrow_mut().pop());
+    assert_eq!(returns.load(SeqCst), before + 1, "`on_return` runs at home");
 }
 
 #[test]

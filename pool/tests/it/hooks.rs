@@ -1,10 +1,10 @@
-//! `on_checkout` and `on_return`: the user's judgement of a connection in the borrower's thread.
+//! `on_checkout` and `on_return`: what comes of their verdicts, and what they may do. When they run is `hook_order.rs`.
 
 use crate::support::{Pool, SLACK, builder, closed_by, ms};
 use cabrank::{CloseReason, Fault, GetError, Loan, PooledConnection, SessionPolicy, Verdict};
 use cabrank_testing::fake::{Call, FakeConnection, FakeError, FakeServer, Outcome};
 use cabrank_testing::panics::ORDERED;
-use cabrank_testing::{Recorder, eventually, timed};
+use cabrank_testing::{eventually, timed};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,9 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 /// What a hook was shown.
-type Seen = Arc<Mutex<Vec<(Loan, thread::ThreadId)>>>;
+pub(crate) type Seen = Arc<Mutex<Vec<(Loan, thread::ThreadId)>>>;
 
-fn sees(seen: &Seen) -> impl Fn(&mut FakeConnection, &Loan) -> Verdict + Send + Sync + 'static {
+pub(crate) fn sees(seen: &Seen) -> impl Fn(&mut FakeConnection, &Loan) -> Verdict + Send + Sync + 'static {
     let seen = Arc::clone(seen);
     move |_, loan| {
         seen.lock().unwrap().push((loan.clone(), thread::current().id()));
@@ -29,56 +29,6 @@ fn refuses_if(switch: &Arc<AtomicBool>) -> impl Fn(&mut FakeConnection, &Loan) -
 
 fn panics(_: &mut FakeConnection, _: &Loan) -> Verdict {
     panic!("{ORDERED}");
-}
-
-#[test]
-fn both_hooks_see_each_loan_once_in_its_own_thread() {
-    let server = FakeServer::new();
-    let (out, back) = (Seen::default(), Seen::default());
-    let pool = builder().max_size(1).on_checkout(sees(&out)).on_return(sees(&back)).build(server.manager()).unwrap();
-    drop(pool.get().unwrap());
-    drop(pool.get_timeout(Duration::ZERO).unwrap());
-    drop(pool.try_get().unwrap().unwrap());
-    pool.run(|conn| conn.query()).unwrap();
-    let mut runs = 0;
-    let outcome = pool.transaction().retries(1).run(|_| {
-        runs += 1;
-        if runs == 1 { Err(FakeError { call: Call::Query, fault: Fault::Retry }) } else { Ok(()) }
-    });
-    assert!(outcome.is_ok() && runs == 2, "{outcome:?}");
-    for seen in [out, back] {
-        let seen = seen.lock().unwrap();
-        assert_eq!(
-            seen.iter().map(|(loan, _)| (loan.id, loan.uses)).collect::<Vec<_>>(),
-            [0, 1, 2, 3, 4].map(|uses| (1, uses))
-        );
-        assert!(seen.iter().all(|(_, thread)| *thread == thread::current().id()));
-        assert!(seen.windows(2).all(|pair| pair[0].0.lent_at <= pair[1].0.lent_at));
-        assert!(
-            seen.iter()
-                .all(|(loan, _)| loan.opened_at <= loan.lent_at && loan.idle_for <= loan.lent_at - loan.opened_at)
-        );
-    }
-    server.assert_no_leaks(&pool);
-}
-
-#[test]
-fn on_checkout_comes_before_its_event_and_on_return_before_its_own() {
-    let server = FakeServer::new();
-    let recorder = Recorder::new();
-    let wrong = Arc::new(AtomicU64::new(0));
-    let expect = |event: &'static str| {
-        let (recorder, wrong) = (Arc::clone(&recorder), Arc::clone(&wrong));
-        move |_: &mut FakeConnection, loan: &Loan| {
-            wrong.fetch_add(u64::from(recorder.count(event) != loan.uses as usize), Ordering::SeqCst);
-            Verdict::Keep
-        }
-    };
-    let settings = builder().event_handler(Arc::clone(&recorder) as _);
-    let settings = settings.on_checkout(expect("checked out")).on_return(expect("checked in"));
-    let pool = settings.max_size(1).build(server.manager()).unwrap();
-    (0..3).for_each(|_| drop(pool.get().unwrap()));
-    assert_eq!((wrong.load(Ordering::SeqCst), recorder.count("checked out"), recorder.count("checked in")), (0, 3, 3));
 }
 
 #[test]

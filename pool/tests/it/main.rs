@@ -11,6 +11,7 @@ mod errors;
 mod events;
 mod gauges;
 mod growth;
+mod hook_order;
 mod hooks;
 mod lifetime;
 mod limit;

@@ -213,4 +213,14 @@ impl Orders {
     pub fn obey(&self, call: Call) -> Result<(), FakeError> {
         self.0.hook(call)
     }
+
+    /// As [`FakeServer::next`].
+    pub fn next(&self, call: Call, outcome: Outcome) {
+        self.0.lock().book(call).next.push_back(outcome);
+    }
+
+    /// As [`FakeServer::count`].
+    pub fn count(&self, call: Call) -> usize {
+        self.0.lock().book(call).begun.len()
+    }
 }
