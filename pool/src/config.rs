@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// The settings of a pool, as checked by [`Builder::build`](crate::Builder::build). Each builder method of the same name
-/// tells what its setting does. A duration of `Duration::MAX` means no limit.
+/// The settings of a pool, as checked by [`Builder::build`](crate::Builder::build). Each is described at the builder's
+/// method of the same name. A duration of `Duration::MAX` means no limit.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each setting is described once, at the builder's method of the same name")]
@@ -129,20 +129,37 @@ fn size_problems(max_size: u32, min_idle: u32) -> Vec<Problem> {
     problems
 }
 
-/// When a returned connection's session is reset.
+/// When a returned connection's session is reset. A later version may have more policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SessionPolicy {
-    /// Unless the manager knows the session to be clean. Costs a clean session nothing.
+    /// Unless the manager sees that the session is clean. Costs a clean session nothing.
     #[default]
     Tracked,
-    /// After every loan that touched the connection, whatever the manager knows of it.
+    /// After every loan that touched the connection, clean or not.
     Always,
     /// Never. For connections that have no session worth a reset, or holders that all clean up themselves.
     Never,
 }
 
-/// Settings that break rules: all of the rules, each with what to do.
+/// Settings, or new sizes, that break rules: all of the rules, each with what to do.
+///
+/// ```
+/// # use cabrank::{Limit, Manager, Pool};
+/// # struct Toy;
+/// # impl Manager for Toy {
+/// #     type Connection = i64;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+/// # }
+/// use cabrank::BuildError;
+///
+/// let Err(BuildError::Config(error)) = Pool::builder().max_size(2).min_idle(5).lifetime_jitter(1.5).build(Toy) else { panic!() };
+/// let fields: Vec<_> = error.problems().iter().map(|problem| problem.field).collect();
+/// assert_eq!(fields, ["min_idle", "lifetime_jitter"]);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,

@@ -57,7 +57,7 @@ impl<M: Manager> PooledConnection<M> {
         entry.lent_at.saturating_duration_since(entry.last_used)
     }
 
-    /// Tells the pool of an error that this connection has met. After a fatal one it is closed on return, and all others
+    /// Reports an error that this connection has met. After a fatal one it is closed on return, and all others
     /// are checked before their next loan. Returns what [`classify`](crate::Builder::classify) or else the manager makes of the error.
     #[doc(alias = "invalidate")]
     #[doc(alias = "mark_broken")]
@@ -74,7 +74,7 @@ impl<M: Manager> PooledConnection<M> {
     /// [`abort_handle`](Manager::abort_handle) for it.
     ///
     /// Costs an allocation the first time in a loan, and nothing if it is not called. The driver's own handles, such as a cancel
-    /// token or a connection's number, outlive the loan and may hit the next holder.
+    /// token or a connection's number, outlive the loan and may hit the next holder. What a cancel costs is at [`Canceller::cancel`].
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};

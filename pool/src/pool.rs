@@ -18,10 +18,11 @@ use std::time::Duration;
 ///
 /// # When something is wrong
 ///
-/// *Time-outs.* [`GetError::Timeout`] tells the pool's numbers, who holds the connections and since when, and the last error
-/// on connecting. Many in use and one call site that holds most of them: that code is slow or leaks. Few open and a
-/// recent connect error: look at the server. "This thread itself seems to hold one": a function that holds a connection
-/// calls another that wants one; with `max_size` such threads at once nobody can go on.
+/// *Time-outs.* [`GetError::Timeout`] has the pool's numbers, who holds the connections and since when, and the last error on
+/// connecting, which is its `source`: log it with `{error:?}`, or with `{error:#}` of an `anyhow::Error`. Many in use and one call site
+/// that holds most of them: that code is slow or leaks. Few open and a recent connect error: look at the server. "This thread itself
+/// seems to hold one": a function that holds a connection calls another that wants one; with `max_size` such threads at once nobody
+/// can go on.
 ///
 /// *The server is down.* One attempt to connect is made at a time, with growing, jittered pauses; the first success comes
 /// within the largest pause plus one attempt after the server is back. Connections that died are found before a
@@ -118,20 +119,44 @@ impl<M: Manager> Pool<M> {
         checkout(self.shared(), timeout, Location::caller()).map(PooledConnection::new)
     }
 
-    /// Checks out the idle connection that was returned last, if it was proved within `check_after`. `None`: nothing is ready; a check
-    /// or a new connection is set going, and a later call may succeed. Never waits, so a hook of this pool may call it too.
+    /// Checks out an idle connection that was proved alive within `check_after`, the one that was returned last. `Ok(None)`: nothing is
+    /// ready, because all are lent, or none is open yet, or what is idle must be checked first. Then a check or a new connection is
+    /// begun, if there may be one, and a later call may succeed. With a [`check_after`](crate::Builder::check_after) of zero it is always
+    /// `None`. Never waits, so a hook of this pool may call it, too.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().max_size(1).build(Toy)?;
+    /// let conn = pool.try_get()?.expect("`build` has opened one");
+    /// assert!(pool.try_get()?.is_none(), "it is lent");
+    /// drop(conn);
+    /// pool.close();
+    /// assert!(pool.try_get().is_err_and(|error| error.is_closed()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// When trying again will not help: [`GetError::Closed`], [`GetError::Connect`] and [`GetError::Forked`].
+    /// When trying again at once will not help: [`GetError::Closed`], [`GetError::Connect`] and [`GetError::Forked`]. It makes no
+    /// [`GetError::Timeout`].
     #[track_caller]
     #[inline]
     pub fn try_get(&self) -> Result<Option<PooledConnection<M>>, GetError<M::Error>> {
         try_checkout(self.shared(), Location::caller()).map(|held| held.map(PooledConnection::new))
     }
 
-    /// A reference to this pool that does not keep it open, for what the pool itself owns, such as a hook, or a thread that looks at it
-    /// now and then.
+    /// A reference to this pool that does not keep it open. A hook, an event handler or a manager that held a [`Pool`] would keep its own
+    /// pool open for ever; a thread that reports the pool's numbers would keep it open until it ends. Costs no lock.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};

@@ -9,12 +9,17 @@ use crate::shared::{Loan, SetUp, Verdict};
 use std::sync::Arc;
 
 impl<M: Manager> Builder<M> {
-    /// Sets up each session: runs in a worker thread after a connection is opened, and again after each reset, within the
-    /// time of that call. An error or a panic counts as the call's failure.
+    /// Sets up each session: runs in a worker thread after a connection is opened, and again after each reset, within the time of that
+    /// call (`connect_timeout` or `reset_timeout`). Its round trips are part of that call, and cost no borrower of another connection.
+    /// Default: none. The last one counts.
     ///
-    /// What fails in a sound session ([`Fault::Statement`](crate::Fault::Statement)) fails in the next, too: after opening, that is a
-    /// permanent fault, told at once. So is a transaction that is left open: what its holders write would be lost. Commit it here, or
-    /// begin it in the loan.
+    /// An error counts as the call's failure: after opening by its [`Fault`](crate::Fault), after a reset the connection is closed. What
+    /// fails in a sound session ([`Fault::Statement`](crate::Fault::Statement)), such as a typo, fails in the next one, too: after
+    /// opening that is a permanent fault. So is a transaction that is left open, because what its holders write would be lost: commit it
+    /// here, or begin it in the loan.
+    ///
+    /// A panic fails [`build`](Self::build) at once. A pool at work tries again, with the pauses of an outage, since it may be chance; a
+    /// request that runs out of time meanwhile has the panic's message as its `source`.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -60,7 +65,8 @@ impl<M: Manager> Builder<M> {
     /// To judge a session by a question use `on_open`.
     ///
     /// New connections that it refuses count as failed attempts from the second in a row on: there are pauses between them, and the
-    /// error of a request that gets none names the hook. A panic closes the connection, too.
+    /// error of a request that gets none has the hook as its `source`. A panic closes the connection, too, and its message is then the
+    /// source.
     ///
     /// What it does to the session counts as the holder's doing. At the return of a connection that the holder did not use the manager
     /// is therefore asked for its session, too; a hook that only reads costs no reset where the manager tracks sessions.
@@ -147,14 +153,14 @@ impl<M: Manager> Builder<M> {
     /// Says what an error means for the pool, before the manager is asked: `None` leaves it to [`Manager::fault`]. Default: always
     /// `None`.
     ///
-    /// For errors that only this server, or a proxy before it, gives its own meaning. Asked wherever the manager would be: for errors of
-    /// `connect` and `on_open`, and for those of loans that reach the pool by
+    /// It is for errors to which your server, or a proxy before it, gives a meaning of its own. It is asked for errors of `connect` and
+    /// `on_open`, and for those of loans that reach the pool by
     /// [`report_error`](crate::PooledConnection::report_error), [`run`](Pool::run) and transactions. What a transaction's error means
     /// also decides whether it is [run again](crate::Transaction::retries), and whether a failed commit is
     /// [`Unknown`](crate::TransactionError::Unknown). The last `classify` counts. What the manager itself does about an error within a
     /// call is not changed.
     ///
-    /// Runs in whatever thread has the error, outside the pool's lock, and must not block. A panic counts as `None`.
+    /// Runs in the thread that has the error, outside the pool's lock, and must not block. A panic counts as `None`.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -187,8 +193,48 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Receives what happens in the pool, beside those that were given before, in their order: a panic of one is swallowed, and the
-    /// next is called all the same. Default: none, but for `tracing`.
+    /// Adds a receiver of what happens in the pool. Handlers are called in the order in which they were added, and each is called though
+    /// one before it panics. Each costs a call through a pointer per event, two events in a loan. Default: none, but for `tracing`.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// use cabrank::{CheckedIn, EventHandler, Holder};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// #[derive(Default)]
+    /// struct Loans(AtomicU64);
+    ///
+    /// impl EventHandler for Loans {
+    ///     fn checked_in(&self, _: &CheckedIn<'_>) {
+    ///         self.0.fetch_add(1, Ordering::Relaxed);
+    ///     }
+    /// }
+    ///
+    /// struct Alarm;
+    ///
+    /// impl EventHandler for Alarm {
+    ///     fn leaked(&self, pool: &str, holder: &Holder) {
+    ///         eprintln!("{pool}: {holder}");
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let loans = Arc::new(Loans::default());
+    /// let pool = Pool::builder().event_handler(loans.clone()).event_handler(Arc::new(Alarm)).build(Toy)?;
+    /// drop(pool.get()?);
+    /// assert_eq!(loans.0.load(Ordering::Relaxed), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn event_handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
         self.hooks.events.push(handler);
         self

@@ -78,7 +78,27 @@ impl<M: Manager> Builder<M> {
     }
 
     /// How long [`build`](Self::build) goes on trying while the server is unavailable. Default: that of
-    /// [`connect_timeout`](Self::connect_timeout), which bounds each attempt.
+    /// [`connect_timeout`](Self::connect_timeout), which bounds each attempt. [`build_lazy`](Self::build_lazy) does not wait.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// use cabrank::BuildError;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # struct Away;
+    /// # impl Manager for Away {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Err(std::io::ErrorKind::ConnectionRefused.into()) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// // The server is down. A deployment should say so soon, though one attempt may take long.
+    /// let began = Instant::now();
+    /// let settings = Pool::builder().connect_timeout(Duration::from_secs(10)).build_timeout(Duration::from_millis(100));
+    /// assert!(matches!(settings.build(Away), Err(BuildError::Connect(_))));
+    /// assert!(began.elapsed() < Duration::from_secs(10));
+    /// ```
     #[doc(alias = "initializationFailTimeout")]
     pub fn build_timeout(mut self, timeout: Duration) -> Self {
         self.config.build_timeout = Some(timeout);

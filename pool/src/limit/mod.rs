@@ -26,23 +26,39 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// A limit outside of any pool, for unit tests of a [`Manager`](crate::Manager): it ends after `span`, but nothing aborts the call
-    /// then, and it is never [over](Self::is_over). Its pool is called `"cabrank"`.
+    /// A limit outside of any pool, for unit tests of a [`Manager`](crate::Manager). Its deadline is `span` from now (`Duration::MAX`:
+    /// there is none), but nothing aborts the call then, and it is never [over](Self::is_over). Its pool is called `"cabrank"`.
     ///
     /// ```
+    /// # use cabrank::Manager;
     /// use cabrank::Limit;
     /// use std::time::Duration;
     ///
-    /// let limit = Limit::new(Duration::from_secs(1));
-    /// assert!(limit.remaining().is_some_and(|left| left <= Duration::from_secs(1)));
-    /// assert_eq!(limit.unabortable(|| 7), Some(7));
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // A test of a manager needs no pool.
+    /// let limit = Limit::new(Duration::from_secs(5));
+    /// let mut conn = Toy.connect(&limit)?;
+    /// Toy.is_valid(&mut conn, &limit)?;
+    /// assert!(!Toy.has_broken(&mut conn));
+    ///
+    /// assert!(limit.remaining().is_some_and(|left| left <= Duration::from_secs(5)));
     /// assert_eq!(Limit::new(Duration::MAX).deadline(), None);
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn new(span: Duration) -> Self {
         Self::of_call(&Arc::from(DEFAULT_NAME), sync::now(), span)
     }
 
-    /// As if a pool of this name made the call.
+    /// The same limit, as if a pool of this name made the call. The default of [`new`](Self::new) is `"cabrank"`.
     pub fn with_pool(self, name: &str) -> Self {
         Self { pool: Arc::from(name), ..self }
     }

@@ -8,11 +8,12 @@ pub use transact::Transact;
 
 use crate::limit::Limit;
 
-/// Everything a pool needs to know about a driver.
+/// All that a pool needs of a driver.
 ///
-/// Three methods are required; each of the others has a default that is safe and merely knows less. No method is ever
-/// called while the pool's lock is held, so a method may use the pool's handle, except that [`Pool::get`] and
-/// [`Pool::close_within`] called from a worker thread fail at once: they would wait for themselves.
+/// Three methods are required. The default of each other method is safe; a method of your own spares round trips or lets the pool
+/// abort more. No method is called while the pool's lock is held, so a method may use the pool's handle. [`Pool::get`] and
+/// [`Pool::close_within`] do not wait there, for they would wait for themselves: `get` fails at once, and `close_within` reports what is
+/// left at that moment.
 ///
 /// A panic in any method counts as that call's failure; the connection it concerned is closed and no capacity is lost.
 ///
@@ -90,22 +91,21 @@ pub trait Manager: Send + Sync + 'static {
     #[doc(alias = "ping")]
     fn is_valid(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error>;
 
-    /// Is the connection provably unusable? Answers from what is known here: no round trip, no blocking.
+    /// Is the connection provably unusable? Looks at what lies on this side: no round trip, no blocking.
     ///
     /// Called in the caller's thread at every check-out and every return, so it should take well under a microsecond.
     /// `true` closes the connection and puts all others under suspicion; `false` proves nothing.
     fn has_broken(&self, conn: &mut Self::Connection) -> bool;
 
-    /// What is known of the session, without a round trip.
+    /// What the driver's side shows of the session, without a round trip.
     ///
     /// Called in the returning thread after a loan that touched the connection, with session policy
     /// [`Tracked`](crate::SessionPolicy::Tracked). [`SessionState::Clean`] leads to nothing,
     /// [`BeyondReset`](SessionState::BeyondReset) to a goodbye, and anything else to a [`reset`](Self::reset).
     ///
-    /// Whatever the policy, it is called after each reset. There only [`BeyondReset`](SessionState::BeyondReset) counts.
-    ///
-    /// Whatever the policy, it is also called in the caller's thread before [`Pool::transaction`](crate::Pool::transaction) begins.
-    /// There only [`SessionState::InTransaction`] counts: no transaction begins in such a session.
+    /// With every policy it is also called after each reset, where only [`BeyondReset`](SessionState::BeyondReset) counts, and in the
+    /// caller's thread before [`Pool::transaction`](crate::Pool::transaction) begins, where only
+    /// [`InTransaction`](SessionState::InTransaction) counts: no transaction begins in such a session.
     fn session(&self, conn: &mut Self::Connection) -> SessionState {
         let _ = conn;
         SessionState::Unknown
@@ -123,19 +123,49 @@ pub trait Manager: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Looks at a session that has just been set up. One that is [`InTransaction`](SessionState::InTransaction) is closed: what its
-    /// holders write would be rolled back in the end. No other state counts here.
+    /// Looks at a session that has just been set up. One that is [`InTransaction`](SessionState::InTransaction) is refused: what its
+    /// holders write would be rolled back in the end. After opening that is a permanent fault
+    /// ([`Cause::InTransaction`](crate::Cause::InTransaction)), after a reset a failed reset. No other state counts here.
     ///
-    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after the user's `on_open`, whatever the session
+    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after `on_open`, with every session
     /// policy. A round trip is allowed, within the same `limit`, and best spent only where the answer is in doubt. An error counts as
     /// one of `connect` or `reset`. The default is [`session`](Self::session).
+    ///
+    /// ```
+    /// use cabrank::{Limit, Manager, SessionState};
+    /// use std::io;
+    ///
+    /// # struct Driver;
+    /// struct Conn {
+    ///     /// What the driver has noted, and whether a text of several statements was sent, which it does not follow.
+    ///     in_transaction: bool,
+    ///     in_doubt: bool,
+    /// }
+    ///
+    /// # impl Conn {
+    /// #     fn ask_whether_in_transaction(&mut self) -> io::Result<bool> { Ok(false) }
+    /// # }
+    /// impl Manager for Driver {
+    /// #     type Connection = Conn;
+    /// #     type Error = io::Error;
+    /// #     fn connect(&self, _: &Limit) -> io::Result<Conn> { Ok(Conn { in_transaction: false, in_doubt: true }) }
+    /// #     fn is_valid(&self, _: &mut Conn, _: &Limit) -> io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut Conn) -> bool { false }
+    ///     // ..
+    ///     fn check_set_up(&self, conn: &mut Conn, _: &Limit) -> io::Result<SessionState> {
+    ///         let is_open = if conn.in_doubt { conn.ask_whether_in_transaction()? } else { conn.in_transaction };
+    ///         Ok(if is_open { SessionState::InTransaction } else { SessionState::Unknown })
+    ///     }
+    /// }
+    /// # cabrank::Pool::builder().build(Driver).unwrap();
+    /// ```
     fn check_set_up(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<SessionState, Self::Error> {
         let _ = limit;
         Ok(self.session(conn))
     }
 
     /// From here on what happens to the session is a holder's doing. A manager that keeps a mark of what was changed, for
-    /// [`session`](Self::session), clears it here; otherwise whatever `on_open` sets would cost each loan a reset.
+    /// [`session`](Self::session), clears it here; otherwise what `on_open` sets would cost each loan a reset.
     ///
     /// Called in the thread of `connect` or [`reset`](Self::reset), after [`check_set_up`](Self::check_set_up). Must not block.
     /// The default does nothing, for managers that track nothing.
@@ -154,7 +184,7 @@ pub trait Manager: Send + Sync + 'static {
 
     /// What an error means for the pool, where the user's [`classify`](crate::Builder::classify) does not say it.
     ///
-    /// Called in whatever thread has the error: the workers for the pool's own calls, the caller for
+    /// Called in the thread that has the error: the workers for the pool's own calls, the caller for
     /// [`PooledConnection::report_error`](crate::PooledConnection::report_error), `run` and transactions. Must not block. The
     /// default, [`Fault::Statement`], says that the error concerns one statement; for a failed `connect` it counts as
     /// [`Fault::Unavailable`].
@@ -174,7 +204,7 @@ pub trait Manager: Send + Sync + 'static {
     }
 }
 
-/// What is known of a session without asking the server. See [`Manager::session`].
+/// What the driver's side shows of a session. See [`Manager::session`]. A later version may have more states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionState {
@@ -185,7 +215,7 @@ pub enum SessionState {
     Slight,
     /// A transaction is open, for sure.
     InTransaction,
-    /// Something else was left behind, or nothing is known: a worker resets it.
+    /// Something else was left behind, or there is no way to see: a worker resets it.
     Unknown,
     /// With a trace of the last holder that no reset undoes. The connection is closed in good order
     /// ([`CloseReason::BeyondReset`](crate::CloseReason::BeyondReset)) and counts as sound: others are not suspected.
@@ -203,7 +233,7 @@ pub enum SessionState {
 /// | `Capacity` | go on with what there is | nothing | the outcome is unknown |
 /// | `Permanent` | with no connection open all who wait fail at once | nothing | the outcome is unknown |
 ///
-/// An error of `is_valid` or `reset` closes the connection, whatever its fault.
+/// An error of `is_valid` or `reset` closes the connection, with any fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -237,7 +267,7 @@ pub trait AbortHandle: Send + Sync + 'static {
         false
     }
 
-    /// Shuts the connection down: whatever call is running on it fails soon.
+    /// Shuts the connection down: the call that runs on it fails soon.
     ///
     /// Called in the timer's thread when a call overruns, in the thread that calls `close_within`, and in a worker. Must not block, for
     /// the timer is that of all pools of the process, and must own what it touches (a duplicated descriptor, never a raw number).

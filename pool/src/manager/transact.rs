@@ -31,6 +31,63 @@ pub trait Transact: Manager {
     /// Nothing is tried again here. An error that means [`Fault::Retry`](crate::Fault::Retry) concerns the whole transaction: passed on
     /// by the closures, it reaches the pool, which runs the outermost one anew.
     ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// use cabrank::Transact;
+    /// use std::io;
+    ///
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = io::Error;
+    /// #     fn connect(&self, _: &Limit) -> io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// /// A number on loan, and what it becomes at the commit.
+    /// struct Change<'c> {
+    ///     number: &'c mut i64,
+    ///     then: i64,
+    /// }
+    ///
+    /// impl Transact for Toy {
+    ///     type Transaction<'c> = Change<'c>;
+    ///     // ..
+    /// #     type Options = ();
+    /// #     fn begin<'c>(&self, number: &'c mut i64, _: &()) -> io::Result<Change<'c>> {
+    /// #         let then = *number;
+    /// #         Ok(Change { number, then })
+    /// #     }
+    /// #     fn commit(&self, change: Change<'_>) -> io::Result<()> { *change.number = change.then; Ok(()) }
+    /// #     fn rollback(&self, _: Change<'_>) -> io::Result<()> { Ok(()) }
+    ///     fn nested<T, E: From<io::Error>>(
+    ///         outer: &mut Change<'_>,
+    ///         work: impl FnOnce(&mut Change<'_>) -> Result<T, E>,
+    ///     ) -> Result<T, E> {
+    ///         // This copy is the savepoint: an error or a panic of `work` leaves `outer` as it was.
+    ///         let mut inner = Change { number: &mut *outer.number, then: outer.then };
+    ///         let value = work(&mut inner)?;
+    ///         outer.then = inner.then;
+    ///         Ok(value)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().max_size(1).build(Toy)?;
+    /// pool.transaction().run(|tx| -> io::Result<()> {
+    ///     tx.then += 100;
+    ///     let failed = Toy::nested(tx, |tx| -> io::Result<()> {
+    ///         tx.then += 5;
+    ///         Err(io::ErrorKind::Other.into())
+    ///     });
+    ///     assert!(failed.is_err());
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(*pool.get()?, 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// That of `work`, as it is. The driver's, if the savepoint cannot be set (`work` then does not run) or released.

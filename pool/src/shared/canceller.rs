@@ -36,6 +36,7 @@ pub enum CancelOutcome {
 
 impl Canceller {
     /// Asks the engine to give up the statement that runs on the connection now, and waits at most `within` until it was asked.
+    /// (`Duration::MAX` means no limit.) It does not wait for the end of the statement.
     ///
     /// *A server* is asked by a worker, by a session beyond `max_size`, which takes as long as a log-in. The request may arrive late,
     /// after the statement has ended, so the connection is not lent again: it is closed when it is returned

@@ -1,6 +1,6 @@
 //! The errors of closures, and the way to the driver's error in them.
 //!
-//! As in `error.rs`, a text leaves out what the source says, and `Debug` tells it all.
+//! As in `error.rs`, a text leaves out what the source says, and `Debug` has both.
 
 use crate::cause::Chain;
 use crate::error::GetError;
@@ -10,7 +10,7 @@ use std::ops::Deref;
 
 /// Why [`Pool::run`](crate::Pool::run) failed.
 ///
-/// `source` leads to the closure's error, and to the driver's; `Display` leaves out their texts, and `Debug` tells all.
+/// `source` leads to the closure's error, and to the driver's. `Display` leaves out their texts; `Debug` has all of them.
 #[non_exhaustive]
 pub enum RunError<D, E> {
     /// There was no connection.
@@ -21,7 +21,7 @@ pub enum RunError<D, E> {
 
 /// Why a transaction failed.
 ///
-/// `source` leads to the closure's error, and to the driver's; `Display` leaves out their texts, and `Debug` tells all.
+/// `source` leads to the closure's error, and to the driver's. `Display` leaves out their texts; `Debug` has all of them.
 #[non_exhaustive]
 pub enum TransactionError<D, E> {
     /// There was no connection. Nothing was done.
@@ -41,7 +41,7 @@ pub enum TransactionError<D, E> {
 
 /// A closure's error. Derefs to it; [`into_inner`](Self::into_inner) is the error itself.
 ///
-/// Keeps the way into its chain of sources, so that the errors of this module can tell it, whatever the closure's type.
+/// Keeps the way into its chain of sources, by which the errors of this module show it for every type of a closure's error.
 pub struct UserError<E> {
     error: E,
     head: fn(&E) -> &(dyn Error + 'static),
