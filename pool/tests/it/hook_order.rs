@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 fn both_hooks_see_each_loan_once_in_its_own_thread() {
     let server = FakeServer::new();
     let (out, back) = (Seen::default(), Seen::default());
-    let pool = builder().max_size(1).on_checkout(sees(&out)).on_return(sees(&back)).build(server.manager()).unwrap();
+    let settings = builder().max_size(1).check_after(Duration::MAX);
+    let pool = settings.on_checkout(sees(&out)).on_return(sees(&back)).build(server.manager()).unwrap();
     drop(pool.get().unwrap());
     drop(pool.get_timeout(Duration::ZERO).unwrap());
     drop(pool.try_get().unwrap().unwrap());
@@ -92,7 +93,7 @@ fn the_last_hook_of_each_kind_counts() {
     let server = FakeServer::new();
     let (out, back) = (Seen::default(), Seen::default());
     let never = |_: &mut FakeConnection, _: &Loan| -> Verdict { panic!("it was replaced") };
-    let settings = builder().on_checkout(never).on_return(never).on_checkout(sees(&out)).on_return(sees(&back));
+    let settings = builder().on_return(never).on_checkout(never).on_return(sees(&back)).on_checkout(sees(&out));
     let pool = settings.build(server.manager()).unwrap();
     drop(pool.get().unwrap());
     assert_eq!((out.lock().unwrap().len(), back.lock().unwrap().len()), (1, 1));

@@ -39,13 +39,17 @@ fn a_connection_that_on_checkout_refuses_is_closed_and_the_next_is_taken() {
         let refuses_two = move |_: &mut FakeConnection, _: &Loan| {
             if asked.fetch_add(1, Ordering::SeqCst) < 2 { Verdict::Close } else { Verdict::Keep }
         };
-        let pool = builder().max_size(3).min_idle(3).on_checkout(refuses_two).build(server.manager()).unwrap();
+        let settings = builder().max_size(3).min_idle(3).check_after(Duration::MAX);
+        let pool = settings.on_checkout(refuses_two).build(server.manager()).unwrap();
         eventually("all are idle", || pool.stats().idle == 3);
+        // None that replaces the first is there before the third is taken.
+        server.order(Call::Connect, Outcome::Never);
         let conn = if try_get { pool.try_get().unwrap().unwrap() } else { pool.get().unwrap() };
         assert!(PooledConnection::id(&conn) <= 3, "it was there");
         assert_eq!((closed_by(&pool, CloseReason::Refused), pool.stats().rejected_at_checkout), (2, 2));
         assert_eq!(server.count(Call::Check), 0, "a refusal is no sign of death");
         drop(conn);
+        server.heal();
         server.assert_no_leaks(&pool);
     }
 }
@@ -241,7 +245,8 @@ fn a_hook_may_look_whether_its_own_pool_has_another() {
             Verdict::Keep
         }
     };
-    let pool = builder().max_size(3).min_idle(3).on_checkout(looks).build(server.manager()).unwrap();
+    let settings = builder().max_size(3).min_idle(3).check_after(Duration::MAX);
+    let pool = settings.on_checkout(looks).build(server.manager()).unwrap();
     eventually("all are idle", || pool.stats().idle == 3);
     own.set(pool.clone()).unwrap();
     drop(pool.get().unwrap());

@@ -1,6 +1,7 @@
 //! Connections that die young, and those that show that new ones live.
 
 use super::by_hand::{MS, ageless, lend, lend_any, open, state};
+use crate::cause::Cause;
 use crate::entry::Entry;
 use crate::gate::{Refusal, Stage};
 use crate::state::actions::Actions;
@@ -28,6 +29,18 @@ fn a_connection_that_dies_before_its_first_loan_or_soon_after_it_died_young() {
     let entry = lend(&mut state, start);
     state.failed_reset(&entry, None, start + MS, &mut Actions::new());
     assert!(state.gate.doubts_the_new());
+}
+
+#[test]
+fn on_checkout_that_refuses_what_was_lent_before_says_nothing_of_new_ones() {
+    for (uses, doubts) in [(0, true), (1, false)] {
+        let (mut state, start) = state(&ageless(4));
+        open(&mut state, start);
+        let mut entry = lend(&mut state, start);
+        entry.uses = uses;
+        state.refused(&entry, Cause::other("too old"), start + MS, &mut Actions::new());
+        assert_eq!(state.gate.doubts_the_new(), doubts, "{uses} uses");
+    }
 }
 
 #[test]
