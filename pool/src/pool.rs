@@ -120,9 +120,9 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Checks out an idle connection that was proved alive within `check_after`, the one that was returned last. `Ok(None)`: nothing is
-    /// ready, because all are lent, or none is open yet, or what is idle must be checked first. Then a check or a new connection is
-    /// begun, if there may be one, and a later call may succeed. With a [`check_after`](crate::Builder::check_after) of zero it is always
-    /// `None`. Never waits, so a hook of this pool may call it, too.
+    /// ready, because all are lent, or none is open (the server may be away), or what is idle must be checked first. Then a check or a
+    /// new connection is begun, if there may be one, and a later call may succeed. With a [`check_after`](crate::Builder::check_after) of
+    /// zero it is always `None`. Never waits, so a hook of this pool may call it, too.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
