@@ -233,27 +233,30 @@ fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
         other => other.to_string(),
     };
     let remedy = match (fault::primary(&code), source) {
-        (ffi::SQLITE_CANTOPEN, Source::File(path)) if said.starts_with(CANNOT_OPEN) => remedy_of_file(path, flags),
-        (ffi::SQLITE_NOTADB, _) => {
-            "is not an SQLite database, or is encrypted: correct the path, or give the key in .with_init(..)".to_owned()
+        (ffi::SQLITE_CANTOPEN, Source::File(path)) if said.starts_with(CANNOT_OPEN) => {
+            Some(remedy_of_file(path, flags))
         }
-        (ffi::SQLITE_READONLY, _) if !flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) => match code.extended_code {
-            ffi::SQLITE_READONLY => said,
-            _ => UNREADABLE_WAL.to_owned(),
-        },
-        (ffi::SQLITE_READONLY, _) => "cannot be written: open it with .read_only()".to_owned(),
+        (ffi::SQLITE_NOTADB, _) => Some(
+            "is not an SQLite database, or is encrypted: correct the path, or give the key in .with_init(..)"
+                .to_owned(),
+        ),
+        (ffi::SQLITE_READONLY, _) if !flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) => {
+            (code.extended_code != ffi::SQLITE_READONLY).then(|| UNREADABLE_WAL.to_owned())
+        }
+        (ffi::SQLITE_READONLY, _) => Some("cannot be written: open it with .read_only()".to_owned()),
         (ffi::SQLITE_PERM, Source::Name(_)) => {
-            format!("cannot be opened: {said} (.create(true) allows mode=rwc, .read_only() allows mode=ro alone)")
+            Some(format!("cannot be opened: {said} (.create(true) allows mode=rwc, .read_only() allows mode=ro alone)"))
         }
-        (ffi::SQLITE_BUSY, _) => "is locked by another connection".to_owned(),
-        _ => said,
+        (ffi::SQLITE_BUSY, _) => Some("is locked by another connection".to_owned()),
+        _ => None,
     };
     let code = if lasting && fault::primary(&code) != ffi::SQLITE_NOTADB {
         ffi::Error::new(ffi::SQLITE_CANTOPEN)
     } else {
         code
     };
-    Error::SqliteFailure(code, Some(format!("{source} {remedy}")))
+    let text = remedy.map_or_else(|| format!("{source}: {said}"), |remedy| format!("{source} {remedy}"));
+    Error::SqliteFailure(code, Some(text))
 }
 
 /// Why SQLite cannot open the file, which it does not say.

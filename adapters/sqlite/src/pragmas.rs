@@ -47,7 +47,7 @@ pub(crate) fn is_of_the_header(name: &str) -> bool {
 pub(crate) fn set(conn: &Connection, name: &str, value: &str) -> Result<()> {
     let known = "SELECT count(*) FROM pragma_pragma_list WHERE name = ?1 COLLATE NOCASE";
     if conn.query_row(known, [name], |row| row.get::<_, u32>(0))? == 0 {
-        return Err(failure(ffi::SQLITE_CANTOPEN, format!("SQLite has no pragma {name:?}: look at .pragma(..)")));
+        return Err(failure(ffi::SQLITE_CANTOPEN, format!("SQLite has no pragma {name:?}; check .pragma(..)")));
     }
     let wanted = unquoted(value.trim());
     if is_an_action(name) {
@@ -64,7 +64,7 @@ pub(crate) fn set(conn: &Connection, name: &str, value: &str) -> Result<()> {
         Some(is) if is_meant(name, wanted, &is) => Ok(()),
         other => {
             let is = other.map_or_else(|| "no answer".to_owned(), |is| shown(&is));
-            let why = format!("the pragma {name} was to be {wanted}, but is {is}: look at .pragma(..)");
+            let why = format!("the pragma {name} reads back as {is} instead of {wanted}; check .pragma(..)");
             Err(failure(ffi::SQLITE_CANTOPEN, why))
         }
     }
