@@ -101,14 +101,12 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// No thread can be had for half a second.
-fn relieve_soon(set: &WorkerSet) -> std::thread::JoinHandle<Instant> {
-    let set = set.clone();
-    std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(500));
-        set.fill(false);
-        sync::now()
-    })
+/// Threads can be had again once so many jobs have none. Returns when that was.
+fn relieve_when_queued(set: &WorkerSet, jobs: usize) -> Instant {
+    eventually("they have no threads", || set.queued() >= jobs);
+    let relieved = sync::now();
+    set.fill(false);
+    relieved
 }
 
 #[test]
@@ -126,12 +124,12 @@ fn get_and_build_are_served_soon_after_threads_can_be_had_again() {
             open_the_first(&built).unwrap();
             sync::now()
         });
-        let relieved = relieve_soon(&set).join().unwrap();
+        let relieved = relieve_when_queued(&set, 2);
         (got.join().unwrap(), opened.join().unwrap(), relieved)
     });
     for served in [got, opened] {
         assert!(served > relieved, "there was no thread before");
-        assert!(served < relieved + Duration::from_millis(400), "{:?} after that", served - relieved);
+        assert!(served < relieved + LONG / 4, "{:?} after that", served - relieved);
     }
 }
 
@@ -160,11 +158,12 @@ fn close_within_does_what_has_no_thread_as_soon_as_there_is_one() {
     drop((0..2).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
     set.fill(true);
     set.dismiss_workers();
-    let relief = relieve_soon(&set);
-    let report = pool.close_within(LONG);
-    assert!(report.is_clean() && report.threads_left == 0, "{report}");
+    std::thread::scope(|scope| {
+        scope.spawn(|| relieve_when_queued(&set, 2));
+        let report = pool.close_within(LONG);
+        assert!(report.is_clean() && report.threads_left == 0, "{report}");
+    });
     assert_eq!(book.open.load(SeqCst), 0);
-    relief.join().unwrap();
 }
 
 #[test]

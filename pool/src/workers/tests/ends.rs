@@ -2,6 +2,13 @@
 
 use super::*;
 
+/// Waits until several more threads were sought and could not be had.
+fn tried_again_in_vain(set: &WorkerSet) {
+    let tried = || set.0.state.lock().serial;
+    let before = tried();
+    eventually("it is tried again", || tried() >= before + 3);
+}
+
 #[test]
 fn work_without_a_thread_is_tried_again_by_the_timer() {
     let set = set(LONG);
@@ -14,10 +21,10 @@ fn work_without_a_thread_is_tried_again_by_the_timer() {
         pool.submit(Box::new(move || done.send(n).unwrap()));
     }
     drop(pool);
-    std::thread::sleep(Duration::from_millis(500));
+    tried_again_in_vain(&set);
     assert_eq!((workers(&set), is_done.try_recv().is_ok()), (0, false));
     set.0.is_full.store(false, SeqCst);
-    let mut all: Vec<i32> = (0..3).map(|_| is_done.recv_timeout(Duration::from_secs(2)).unwrap()).collect();
+    let mut all: Vec<i32> = (0..3).map(|_| is_done.recv_timeout(LONG).unwrap()).collect();
     all.sort_unstable();
     assert_eq!(all, [0, 1, 2]);
     eventually("no thread is left", || set.0.state.lock().threads.is_empty());
@@ -39,10 +46,10 @@ fn where_there_is_no_timer_either_those_who_wait_try_again() {
     assert!(!pool.park(&waiter, Some(sync::now() + Duration::from_millis(30))), "in vain, but in time");
     let its_set = set.clone();
     let relief = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(200));
+        tried_again_in_vain(&its_set);
         its_set.0.is_full.store(false, SeqCst);
     });
-    assert!(pool.park(&waiter, Some(sync::now() + Duration::from_secs(10))));
+    assert!(pool.park(&waiter, Some(sync::now() + LONG)));
     assert!(done.load(SeqCst));
     relief.join().unwrap();
 }

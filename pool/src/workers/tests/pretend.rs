@@ -11,6 +11,11 @@ impl WorkerSet {
         self.0.is_full.store(is_full, Ordering::SeqCst);
     }
 
+    /// How many jobs have no thread.
+    pub(crate) fn queued(&self) -> usize {
+        self.0.state.lock().jobs.len()
+    }
+
     /// Sends all workers home once they rest, as time does.
     pub(crate) fn dismiss_workers(&self) {
         loop {
