@@ -31,7 +31,7 @@ fn close_wakes_all_who_wait<S: Subject>() {
         for waiter in waiting {
             assert!(matches!(waiter.join().unwrap(), Err(GetError::Closed)));
         }
-        assert!(begun.elapsed() < Duration::from_millis(250));
+        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     });
     assert!(matches!(pool.get(), Err(GetError::Closed)));
     drop(held);
@@ -48,11 +48,10 @@ fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
             S::number(&mut conn, S::ENDLESS).map(drop)
         });
         eventually("it is lent", || pool.stats().in_use == 1);
-        // It is under way.
-        thread::sleep(Duration::from_millis(100));
         let begun = Instant::now();
-        let report = pool.close_within(Duration::from_millis(500));
-        assert!(begun.elapsed() < Duration::from_millis(750));
+        // For a second it is left alone, and comes to run.
+        let report = pool.close_within(CLOSING);
+        assert!(begun.elapsed() < CLOSING + SOON, "{:?}", begun.elapsed());
         assert!(running.join().unwrap().is_err(), "it was cancelled");
         let named = report.cancelled.iter().chain(&report.aborted);
         assert!(named.map(|holder| holder.call_site.file()).all(|file| file.ends_with("closing.rs")));
@@ -70,14 +69,14 @@ fn close_within_ends_a_statement_at_the_server<S: Remote>() {
         let running = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::ENDLESS).map(drop));
         eventually("the statement runs", || subject.running() == 1);
         let begun = Instant::now();
-        let report = pool.close_within(Duration::from_millis(500));
+        let report = pool.close_within(CLOSING);
         let took = begun.elapsed();
-        assert!(took < Duration::from_millis(750), "{took:?}");
+        assert!(took < CLOSING + SOON, "{took:?}");
         running.join().unwrap().expect_err("it was cancelled");
         assert_eq!((report.cancelled.len(), report.aborted.len()), (1, 0), "{report:?}");
         assert!(report.cancelled[0].call_site.file().ends_with("closing.rs"));
         eventually("neither statement nor session is left", || subject.running() == 0 && subject.sessions() == 0);
-        figure(format!("close_within(500 ms) took {} ms, 0 statements and 0 sessions left", took.as_millis()));
+        figure(format!("close_within({CLOSING:?}) took {} ms, 0 statements and 0 sessions left", took.as_millis()));
     });
 }
 
@@ -87,13 +86,13 @@ fn close_within_aborts_what_cannot_be_cancelled<S: Remote>() {
     let proxy = subject.database().proxy().unwrap();
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(2));
     thread::scope(|scope| {
-        let running = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::A_SECOND).map(drop));
+        let running = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::SOME_SECONDS).map(drop));
         eventually("the statement runs", || subject.running() == 1);
         proxy.set(NetworkFault::StallBoth);
         let begun = Instant::now();
         let report = pool.close_within(Duration::from_millis(500));
         let took = begun.elapsed();
-        assert!(took < Duration::from_millis(750), "{took:?}");
+        assert!(took < Duration::from_millis(500) + SOON, "{took:?}");
         running.join().unwrap().expect_err("it was aborted");
         assert_eq!(report.aborted.len(), 1, "{report:?}");
     });
@@ -110,6 +109,11 @@ fn a_dropped_pool_leaves_no_session<S: Subject>() {
     eventually("the server has three sessions", || subject.sessions() == 3);
     let begun = Instant::now();
     drop(pool);
-    assert!(begun.elapsed() < Duration::from_millis(250));
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     eventually("no session is left", || subject.sessions() == 0);
 }
+
+/// Of which half a second is left for the holder when the pool has asked the server to cancel what it runs.
+const CLOSING: Duration = Duration::from_secs(2);
+/// What takes no time may take so long on a busy machine. What it must not wait for lasts for five seconds and more.
+const SOON: Duration = Duration::from_secs(2);

@@ -31,7 +31,7 @@ fn twelve_who_want_ten<S: Subject>() {
                 let (begun, limit) = (Instant::now(), Duration::from_millis(500));
                 let error = pool.get_timeout(limit).unwrap_err();
                 let waited = begun.elapsed();
-                assert!(waited >= limit && waited < limit + Duration::from_millis(250), "{waited:?}");
+                assert!(waited >= limit && waited < limit + SOON, "{waited:?}");
                 let GetError::Timeout(report) = error else { panic!("{error}") };
                 assert_eq!((report.stats.in_use, report.stats.max_size, report.holders.len()), (10, 10, 10));
                 let named = report.holders.iter().filter(|holder| holder.call_site.file().ends_with("exhaustion.rs"));
@@ -75,7 +75,7 @@ fn one_waiter_too_many_is_refused_at_once<S: Subject>() {
         eventually("it waits", || pool.stats().waiting == 1);
         let begun = Instant::now();
         assert!(matches!(pool.get(), Err(GetError::Overloaded(_))));
-        assert!(begun.elapsed() < Duration::from_millis(250));
+        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
         drop(held);
         waiting.join().unwrap();
     });
@@ -127,3 +127,6 @@ fn the_server_never_sees_more_sessions_than_max_size<S: Subject>() {
     assert_no_leaks(pool);
     assert_closes_clean(pool);
 }
+
+/// What takes no time may take so long on a busy machine. By itself a `get` would wait for ten seconds.
+const SOON: Duration = Duration::from_secs(2);

@@ -48,13 +48,14 @@ fn an_old_connection_is_closed_when_it_is_returned<S: Subject>() {
 fn borrowers_never_meet_an_old_connection<S: Subject>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(2).max_lifetime(LIFETIME).lifetime_jitter(0.5));
-    let begun = Instant::now();
-    while begun.elapsed() < LIFETIME * 4 {
+    while pool.stats().closed.by(CloseReason::Expired) < 6 {
+        // The loan begins after it was asked for, however late this thread goes on.
+        let asked = Instant::now();
         let mut conn = pool.get().unwrap();
-        assert!(Guard::<S>::opened_at(&conn).elapsed() <= LIFETIME + Duration::from_millis(250));
+        let age = asked.saturating_duration_since(Guard::<S>::opened_at(&conn));
+        assert!(age < LIFETIME, "lent at the age of {age:?}");
         assert_eq!(S::number(&mut conn, "SELECT 7").unwrap(), 7);
     }
-    assert!(pool.stats().closed.by(CloseReason::Expired) >= 3);
 }
 
 fn idle_connections_are_closed_down_to_min_idle<S: Subject>() {
@@ -79,7 +80,7 @@ fn lifetimes_end_apart_at_the_server<S: Remote>() {
     let first = begun.elapsed();
     eventually("no session is left", || subject.sessions() == 0);
     let last = begun.elapsed();
-    assert!(first >= lifetime / 2 && last <= opened + lifetime + Duration::from_millis(500), "{first:?} to {last:?}");
+    assert!(first >= lifetime / 2 && last <= opened + lifetime + Duration::from_secs(2), "{first:?} to {last:?}");
     assert!(last - first > lifetime / 10, "{first:?} to {last:?}");
     assert_eq!(pool.stats().closed.by(CloseReason::Expired), 10);
 }

@@ -91,7 +91,7 @@ impl<const MARIADB: bool> Subject for Kin<MARIADB> {
 
 impl<const MARIADB: bool> Remote for Kin<MARIADB> {
     const WHO: &'static str = "SELECT connection_id()";
-    const A_SECOND: &'static str = "SELECT 7 + sleep(1)";
+    const SOME_SECONDS: &'static str = "SELECT 7 + sleep(3)";
     const IDLE_LIMIT: &'static str = "SET wait_timeout = 2";
 
     fn database(&self) -> &Database {

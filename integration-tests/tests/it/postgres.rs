@@ -95,7 +95,7 @@ impl Subject for Postgres {
 
 impl Remote for Postgres {
     const WHO: &'static str = "SELECT pg_backend_pid()";
-    const A_SECOND: &'static str = "SELECT 7 FROM pg_sleep(1)";
+    const SOME_SECONDS: &'static str = "SELECT 7 FROM pg_sleep(3)";
     const IDLE_LIMIT: &'static str = "SET idle_session_timeout = 2000";
 
     fn database(&self) -> &Database {

@@ -69,8 +69,8 @@ pub(crate) trait Subject: Sized + Send + Sync + 'static {
 pub(crate) trait Remote: Subject {
     /// The number by which the server calls the session that asks.
     const WHO: &'static str;
-    /// A statement that ends by itself after a second.
-    const A_SECOND: &'static str;
+    /// A statement that ends by itself after three seconds.
+    const SOME_SECONDS: &'static str;
     /// Has the server end the session once it was idle for two seconds.
     const IDLE_LIMIT: &'static str;
 

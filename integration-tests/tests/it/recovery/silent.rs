@@ -27,7 +27,7 @@ fn a_frozen_server_holds_no_get_beyond_its_deadline<S: Remote>() {
     load.warm_up();
     let frozen = Instant::now();
     let back = thread::scope(|scope| {
-        let query = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::A_SECOND));
+        let query = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::SOME_SECONDS));
         server.pause().unwrap();
         // Four threads at most are in a query, and wait with the server; the others come round and round.
         eventually("gets have failed", || load.record().failed_gets.len() >= 12);
