@@ -4,6 +4,7 @@
 //! connection has passed the stage at which the dead ones failed.
 
 use super::{Gate, Refusal, Trouble};
+use crate::sync::after;
 use std::time::{Duration, Instant};
 
 /// At which stage a young connection dies, or proves well.
@@ -27,22 +28,29 @@ pub(crate) enum Stage {
 #[derive(Debug, Default)]
 pub(super) struct Stillborn {
     rows: [Row; 6],
+    last: Option<Instant>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Row {
     /// How many in a row.
     count: u32,
-    last: Option<Instant>,
+    /// One that is opened by then may go on with it.
+    goes_on_until: Option<Instant>,
     /// How old the last one was.
     age: Duration,
 }
 
+impl Row {
+    fn may_go_on(&self, opened_at: Instant) -> bool {
+        self.count > 0 && self.goes_on_until.is_some_and(|until| opened_at <= until)
+    }
+}
+
 impl Stillborn {
-    /// May the connection that was opened just now die as the last ones did?
-    pub(super) fn may_go_on(&self, now: Instant) -> bool {
-        let is_recent = |last| now.saturating_duration_since(last) <= YOUNG;
-        self.rows.iter().any(|row| row.count > 0 && row.last.is_some_and(is_recent))
+    /// May the connection that was opened at this moment die as the last ones did?
+    pub(super) fn may_go_on(&self, opened_at: Instant) -> bool {
+        self.rows.iter().any(|row| row.may_go_on(opened_at))
     }
 
     pub(super) fn forget(&mut self) {
@@ -78,24 +86,25 @@ impl Gate {
     /// A connection died at this stage that was opened at `opened_at`. Those that die together are one. An opening takes
     /// `mean_opening`.
     pub(crate) fn stillborn(&mut self, opened_at: Instant, stage: Stage, mean_opening: Duration, now: Instant) {
-        let last = self.stillborn.rows.iter().filter_map(|row| row.last).max();
-        if last.is_some_and(|last| opened_at <= last) {
+        if self.stillborn.last.is_some_and(|last| opened_at <= last) {
             return;
         }
-        let row = &mut self.stillborn.rows[stage as usize];
-        let in_a_row = YOUNG.saturating_add(mean_opening.saturating_mul(2)).saturating_add(self.backoff.1);
-        let is_recent = row.last.is_some_and(|last| now.saturating_duration_since(last) <= in_a_row);
-        let count = if is_recent { row.count.saturating_add(1) } else { 1 };
-        *row = Row { count, last: Some(now), age: now.saturating_duration_since(opened_at) };
+        self.stillborn.last = Some(now);
+        let row = &self.stillborn.rows[stage as usize];
+        let count = if row.may_go_on(opened_at) { row.count.saturating_add(1) } else { 1 };
         self.cold = true;
         let before = self.trouble;
         // A fault that somebody must mend is the worse one.
-        if count < 2 || before.is_some_and(|before| before.kind == Refusal::Permanent) {
-            return;
+        if count >= 2 && before.is_none_or(|before| before.kind != Refusal::Permanent) {
+            let trouble = Trouble { of_stillborn: true, ..Trouble::behind(before, Refusal::Unavailable, now) };
+            let pause = self.pause(count - 1, now.saturating_duration_since(trouble.since));
+            self.trouble = Some(trouble.until(now, pause));
         }
-        let trouble = Trouble { of_stillborn: true, ..Trouble::behind(before, Refusal::Unavailable, now) };
-        let pause = self.pause(count - 1, now.saturating_duration_since(trouble.since));
-        self.trouble = Some(trouble.until(now, pause));
+        // A time in which nothing could be opened says nothing of what is opened after it.
+        let next = self.retry_at().map_or(now, |retry_at| retry_at.max(now));
+        let goes_on_until = after(next, YOUNG.saturating_add(mean_opening.saturating_mul(2)));
+        let age = now.saturating_duration_since(opened_at);
+        self.stillborn.rows[stage as usize] = Row { count, goes_on_until, age };
     }
 
     /// Did the last connections die young, so that a new one may, too?

@@ -31,7 +31,7 @@ fn those_that_failed_their_checks_are_made_good_by_a_check_or_by_a_second_withou
 
     gate.stillborn(now + 60 * MS, Stage::Check, MS, now + 61 * MS);
     gate.stillborn(now + 62 * MS, Stage::Check, MS, now + 63 * MS);
-    gate.opened(now + 1_100 * MS, 2, 10, false);
+    gate.opened(now + 1_200 * MS, 2, 10, false);
     assert!(!gate.has_trouble() && !gate.is_cold());
 }
 
@@ -44,6 +44,25 @@ fn doubtful(stage: Stage) -> (Gate, Instant) {
     assert!(gate.has_trouble());
     assert!(gate.opened(now + 50 * MS, 2, 10, true), "it is on trial");
     (gate, now + 50 * MS)
+}
+
+#[test]
+fn connections_that_die_young_are_an_outage_however_long_the_pauses_and_the_openings_are() {
+    // With these pauses, and openings of this length, for two minutes.
+    for (largest, opening, most) in [(500, 1, 180), (10_000, 1, 60), (500, 1_200, 80)] {
+        let (_, start) = gate();
+        let (backoff, opening) = ((50 * MS, largest * MS), opening * MS);
+        let mut gate = Gate::new(backoff, Duration::from_secs(60), fastrand::Rng::with_seed(0));
+        let (mut now, mut deaths) = (start, 0);
+        while now < start + Duration::from_secs(120) {
+            now = gate.retry_at().map_or(now, |retry_at| retry_at.max(now)) + opening;
+            assert!(gate.opened(now, 1, 10, true), "it is on trial after {deaths} deaths");
+            gate.stillborn(now, Stage::Use, opening, now + MS);
+            (now, deaths) = (now + MS, deaths + 1);
+            assert_eq!(gate.has_trouble(), deaths >= 2, "{deaths} deaths");
+        }
+        assert!(deaths <= most, "{deaths} with pauses of up to {largest} ms");
+    }
 }
 
 #[test]
