@@ -16,6 +16,8 @@ use crate::watch::{Phase, Trace};
 use cabrank::Limit;
 use rusqlite::config::DbConfig;
 use rusqlite::{Error, ErrorCode, OpenFlags, Result, ffi};
+#[cfg(unix)]
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -220,6 +222,10 @@ fn set_journal_mode(conn: &rusqlite::Connection, wanted: &str, patience: Duratio
 /// Adds the name of the file and a remedy to what SQLite says of a failed opening. What no other attempt can mend gets the
 /// result code of a permanent fault.
 fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
+    if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && lacks_descriptors() {
+        let why = "cannot be opened: too many files are open (\"ulimit -n\" for this process, or the system's bound)";
+        return failure(ffi::SQLITE_IOERR, format!("{source} {why}"));
+    }
     let lasting = fault::is_lasting_at_opening(&error);
     let Some(code) = error.sqlite_error().copied() else {
         return if lasting {
@@ -257,6 +263,20 @@ fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
     };
     let text = remedy.map_or_else(|| format!("{source}: {said}"), |remedy| format!("{source} {remedy}"));
     Error::SqliteFailure(code, Some(text))
+}
+
+/// Has this process, or the system, no room for one more open file? SQLite says the same as for a wrong path, and its connection is gone.
+///
+/// Asked of a directory, for closing a database file would end the locks of all its connections in this process.
+#[cfg(unix)]
+fn lacks_descriptors() -> bool {
+    const FULL: [i32; 2] = [23, 24]; // ENFILE, EMFILE.
+    File::open("/").is_err_and(|error| error.raw_os_error().is_some_and(|code| FULL.contains(&code)))
+}
+
+#[cfg(not(unix))]
+fn lacks_descriptors() -> bool {
+    false
 }
 
 /// Why SQLite cannot open the file, which it does not say.

@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::error::failure;
 use crate::manager::SqliteManager;
+use crate::tokens::{InterruptHandle, Tokens};
 use cabrank::Transact;
 use rusqlite::{TransactionBehavior, ffi};
 use std::cell::Cell;
@@ -39,6 +40,7 @@ enum Scope<'c> {
 
 struct Outermost<'c> {
     driver: rusqlite::Transaction<'c>,
+    tokens: &'c Tokens,
     /// A nested transaction that failed could not be undone.
     spoilt: Cell<bool>,
 }
@@ -89,12 +91,28 @@ impl Transaction<'_> {
         Ok(value)
     }
 
+    /// As [`Connection::get_interrupt_handle`]: it ends with the loan, not with the transaction. The driver's own, by `tx.deref()`, would
+    /// go on and interrupt the next holder.
+    pub fn get_interrupt_handle(&self) -> InterruptHandle {
+        let Outermost { driver, tokens, .. } = self.outermost();
+        tokens.handle(driver)
+    }
+
     fn savepoint(&self) -> rusqlite::Result<Savepoint<'_>> {
-        let (outermost, depth) = match &self.0 {
-            Scope::Outermost(outermost) => (outermost, 1),
-            Scope::Nested(outer) => (outer.outermost, outer.depth + 1),
+        let depth = match &self.0 {
+            Scope::Outermost(_) => 1,
+            Scope::Nested(outer) => outer.depth + 1,
         };
-        Savepoint::set(outermost, depth)
+        Savepoint::set(self.outermost(), depth)
+    }
+}
+
+impl<'c> Transaction<'c> {
+    fn outermost(&self) -> &Outermost<'c> {
+        match &self.0 {
+            Scope::Outermost(outermost) => outermost,
+            Scope::Nested(savepoint) => savepoint.outermost,
+        }
     }
 }
 
@@ -140,10 +158,7 @@ impl<'c> Deref for Transaction<'c> {
     type Target = rusqlite::Transaction<'c>;
 
     fn deref(&self) -> &rusqlite::Transaction<'c> {
-        match &self.0 {
-            Scope::Outermost(outermost) => &outermost.driver,
-            Scope::Nested(savepoint) => &savepoint.outermost.driver,
-        }
+        &self.outermost().driver
     }
 }
 
@@ -164,14 +179,15 @@ impl Transact for SqliteManager {
             TransactionMode::Immediate => TransactionBehavior::Immediate,
             TransactionMode::Exclusive => TransactionBehavior::Exclusive,
         };
-        let driver = conn.driver.transaction_with_behavior(behavior)?;
-        Ok(Transaction(Scope::Outermost(Outermost { driver, spoilt: Cell::new(false) })))
+        let Connection { driver, tokens, .. } = conn;
+        let driver = driver.transaction_with_behavior(behavior)?;
+        Ok(Transaction(Scope::Outermost(Outermost { driver, tokens, spoilt: Cell::new(false) })))
     }
 
     /// Fails if SQLite has rolled back by itself: there is then no transaction to commit.
     fn commit(&self, transaction: Transaction<'_>) -> rusqlite::Result<()> {
         match transaction.0 {
-            Scope::Outermost(Outermost { driver, spoilt }) if !spoilt.get() => driver.commit(),
+            Scope::Outermost(Outermost { driver, spoilt, .. }) if !spoilt.get() => driver.commit(),
             // Dropped, it is rolled back.
             Scope::Outermost(_) => Err(failure(
                 ffi::SQLITE_ABORT,

@@ -6,8 +6,10 @@ use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
 use cabrank_testing::harness::alone;
 use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 #[cfg(unix)]
-use std::fs;
+use std::process::Command;
 use std::time::Duration;
+#[cfg(unix)]
+use std::{env, fs};
 
 /// A pool of one that checks its connection before each loan.
 fn checking(manager: SqliteManager) -> Pool {
@@ -111,8 +113,36 @@ fn a_pool_closed_in_good_order_leaves_nothing_but_the_file() {
     }
 }
 
+/// In a process of its own, for all of its file descriptors are taken.
+#[cfg(unix)]
+fn want_of_file_descriptors_is_waited_out() {
+    const CHILD: &str = "CABRANK_TEST_FEW_FILES";
+    if env::var_os(CHILD).is_none() {
+        let this = env::current_exe().expect("this program");
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -n 64; exec \"$0\" --exact files::want_of_file_descriptors_is_waited_out"])
+            .arg(this)
+            .env(CHILD, "1")
+            .output()
+            .expect("a child");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let database = Database::new();
+    let pool = Pool::builder().max_size(1).build_lazy(database.manager()).unwrap();
+    let taken: Vec<_> = (0..1_000).map_while(|_| fs::File::open("/dev/null").ok()).collect();
+    let error = pool.get_timeout(Duration::from_millis(300)).expect_err("no room for a file");
+    drop(taken);
+    assert!(error.is_timeout() && error.to_string().contains("too many files"), "{error:?}");
+    assert_eq!(money(&pool.get_timeout(Duration::from_secs(30)).expect("there is room again")), 0);
+    assert_closes_clean(&pool);
+}
+
 cabrank_testing::tests! {
     alone:
+        #[cfg(unix)]
+        want_of_file_descriptors_is_waited_out,
         #[cfg(unix)]
         a_replaced_file_is_noticed_by_the_check,
         #[cfg(unix)]

@@ -4,7 +4,7 @@ use crate::fixture::{Database, money};
 use cabrank_sqlite::cabrank::SessionPolicy;
 use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::ErrorCode;
-use cabrank_sqlite::{Connection, Pool, PooledConnection, SqliteManager};
+use cabrank_sqlite::{Connection, InterruptHandle, Pool, PooledConnection, SqliteManager};
 use cabrank_testing::harness::alone;
 use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,29 +60,69 @@ fn closing_interrupts_what_a_holder_still_runs() {
     assert_closes_clean(&pool);
 }
 
+/// Interrupts over and over in another thread while `work` runs.
+fn while_interrupting<T>(handle: &InterruptHandle, work: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                handle.interrupt();
+            }
+        });
+        let value = work();
+        done.store(true, Ordering::Relaxed);
+        value
+    })
+}
+
+fn assert_interrupted(outcome: rusqlite::Result<()>) {
+    let error = outcome.expect_err("an interrupted statement");
+    assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
+}
+
+fn count_long(conn: &rusqlite::Connection) -> rusqlite::Result<i64> {
+    conn.query_row(LONG, [], |row| row.get(0))
+}
+
 /// The driver's own handle would interrupt the next holder.
 fn an_interrupt_handle_interrupts_its_own_loan_and_not_the_next() {
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
         let pool = Pool::builder().max_size(1).session_policy(policy).build(SqliteManager::memory()).unwrap();
         let conn = pool.get().unwrap();
         let (id, handle) = (PooledConnection::id(&conn), conn.get_interrupt_handle());
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    handle.interrupt();
-                }
-            });
+        let (own, next, count) = while_interrupting(&handle, || {
             let own = count_for_ever(&conn);
             drop(conn);
             let next = pool.get().unwrap();
-            let count = next.query_row(LONG, [], |row| row.get::<_, i64>(0));
-            done.store(true, Ordering::Relaxed);
-            let error = own.expect_err("an interrupted statement");
-            assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
-            assert_eq!(PooledConnection::id(&next), id);
-            assert_eq!(count.expect("the next holder is not interrupted"), 300_000, "{policy:?}");
+            (own, PooledConnection::id(&next), count_long(&next))
         });
+        assert_interrupted(own);
+        assert_eq!(next, id);
+        assert_eq!(count.expect("the next holder is not interrupted"), 300_000, "{policy:?}");
+        assert_closes_clean(&pool);
+    }
+}
+
+fn an_interrupt_handle_of_a_transaction_ends_with_the_loan() {
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
+        let pool = Pool::builder().max_size(1).session_policy(policy).build(SqliteManager::memory()).unwrap();
+        let (mut outer, mut nested) = (None, None);
+        pool.transaction()
+            .run(|tx| -> rusqlite::Result<()> {
+                let handle = tx.get_interrupt_handle();
+                assert_interrupted(while_interrupting(&handle, || count_for_ever(tx)));
+                outer = Some(handle);
+                tx.nested(|tx| {
+                    nested = Some(tx.get_interrupt_handle());
+                    Ok(())
+                })
+            })
+            .expect("a transaction that only reads goes on after an interrupt");
+        for handle in [outer, nested].map(|handle| handle.expect("taken")) {
+            let count = while_interrupting(&handle, || count_long(&pool.get().unwrap()));
+            assert_eq!(count.expect("the next holder is not interrupted"), 300_000, "{policy:?}");
+        }
+        assert_eq!(pool.stats().opened, 1, "{policy:?}");
         assert_closes_clean(&pool);
     }
 }
@@ -92,4 +132,5 @@ cabrank_testing::tests! {
         an_opening_that_never_ends_is_interrupted_and_tried_again,
         closing_interrupts_what_a_holder_still_runs,
         an_interrupt_handle_interrupts_its_own_loan_and_not_the_next,
+        an_interrupt_handle_of_a_transaction_ends_with_the_loan,
 }
