@@ -8,7 +8,9 @@ use std::io::ErrorKind;
 /// |------------------------------------------------------------|-------------|-----------------------------------------------------------|
 /// | deadlock, lock wait time-out, changed snapshot (`RETRY`)   | Retry       | the transaction may run anew, after a ROLLBACK            |
 /// | a prepared statement is gone or outdated ([`is_stale`])    | Retry       | it is prepared anew                                       |
-/// | the server is full, for all or for this user (`FULL`)      | Capacity    | make do with the connections there are                    |
+/// | the server is full, for all or for this user, or has       | Capacity    | make do with the connections there are                    |
+/// | neither thread nor memory for one more (`FULL`)            |             |                                                           |
+/// | no room on its disk, offline (`UNAVAILABLE`)               | Unavailable | somebody may mend it                                      |
 /// | user, password, database, right to connect (`REFUSED`)     | Permanent   | nothing heals by itself                                   |
 /// | the server ends the session (`ENDED`)                      | Fatal       | what comes next is the end of the stream                  |
 /// | any other of the server's                                  | Statement   | the statement failed, the connection is well              |
@@ -17,7 +19,7 @@ use std::io::ErrorKind;
 /// | a packet too large to be sent                              |             |                                                           |
 /// | a wrong URL, an unknown way to log in, TLS not to be had,  | Permanent   | nothing heals by itself                                   |
 /// | a statement of `init` that fails, a certificate that is    |             |                                                           |
-/// | not trusted (`open.rs`)                                    |             |                                                           |
+/// | not trusted, what a log-in asks for (`open.rs`)            |             |                                                           |
 /// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs      |
 pub(crate) fn fault(error: &Error) -> Fault {
     match error {
@@ -54,6 +56,7 @@ fn server(code: u16) -> Fault {
     match code {
         _ if RETRY.contains(&code) || STALE.contains(&code) => Fault::Retry,
         _ if FULL.contains(&code) => Fault::Capacity,
+        _ if UNAVAILABLE.contains(&code) => Fault::Unavailable,
         _ if REFUSED.contains(&code) => Fault::Permanent,
         _ if ENDED.contains(&code) => Fault::Fatal,
         _ => Fault::Statement,
@@ -102,7 +105,16 @@ const FULL: &[u16] = &[
     1040, // Too many connections.
     1203, // max_user_connections.
     1226, // A limit of this user's account.
+    1135, // Cannot create a thread.
+    1037,
+    1041, // Out of memory.
     STATEMENTS_FULL,
+];
+
+const UNAVAILABLE: &[u16] = &[
+    1021, // The disk is full: it waits until somebody makes room.
+    3032, // Offline mode.
+    3168, // The server is not available.
 ];
 
 const REFUSED: &[u16] = &[
@@ -112,6 +124,7 @@ const REFUSED: &[u16] = &[
     1129, // Host blocked after many errors: trying on makes it worse.
     1130, // Host not allowed.
     1251, // The server wants another way to log in.
+    1275, // It refuses the old kind of password, which this account has.
     1524, // A plugin for logging in is not loaded.
     1698, // Wrong user, without a password.
     1820, 1862, // Password expired: nothing but a new one is taken, or no log-in.
@@ -140,12 +153,14 @@ mod tests {
 
     #[test]
     fn each_code_of_the_server_has_the_fault_of_the_table() {
-        let refused: &[u16] = &[1044, 1045, 1049, 1129, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 3159, 3955, 4151];
+        let refused: &[u16] =
+            &[1044, 1045, 1049, 1129, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 3118, 3159, 3955, 4151];
         let ended: &[u16] = &[1053, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1835, 1927, 3169, 4031];
         // Written out: the code's own lists would agree with the code, whatever stood in them.
         for (codes, expected) in [
             (&[1020, 1205, 1213, 1243, 1614, 1615, 3101, 3572][..], Fault::Retry),
-            (&[1040, 1203, 1226, 1461], Fault::Capacity),
+            (&[1037, 1040, 1041, 1135, 1203, 1226, 1461], Fault::Capacity),
+            (&[1021, 3032, 3168], Fault::Unavailable),
             (refused, Fault::Permanent),
             (ended, Fault::Fatal),
             (&[1062, 1064, 1146, 1206, 1317, 3024], Fault::Statement),

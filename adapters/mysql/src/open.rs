@@ -7,7 +7,6 @@ use crate::baseline::Baseline;
 use crate::bounds::{shorter, within};
 use crate::connection::Connection;
 use crate::error::{lasting, unsupported};
-use crate::fault::fault;
 use crate::health::Health;
 use crate::manager::MySqlManager;
 use crate::questions;
@@ -17,7 +16,7 @@ use crate::sql;
 use crate::sql::Effect;
 use crate::statements::Statements;
 use crate::tracker::Tracker;
-use cabrank::{Fault, Limit};
+use cabrank::Limit;
 use mysql::{Conn, DriverError, Error, Opts, OptsBuilder, Result};
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -136,7 +135,8 @@ fn dial(opts: Opts, limit: Option<&Limit>) -> Result<(Conn, Opts)> {
     Err(failed.unwrap_or(Error::DriverError(DriverError::ConnectTimeout)))
 }
 
-/// Is this error of a log-in about the settings or the server's certificate? What the network does may be otherwise the next time.
+/// Is this error of a log-in about the settings or the server's certificate? What the network does may be otherwise the next time, and
+/// so may what the server says for a reason that is not known here.
 fn comes_again(error: &Error, way: &Opts) -> bool {
     let has_tls = way.get_ssl_opts().is_some() && way.get_socket().is_none();
     // The files of the certificates are read at each log-in, and rustls' verdicts come as what was read.
@@ -148,7 +148,7 @@ fn comes_again(error: &Error, way: &Opts) -> bool {
             )
     };
     match error {
-        Error::MySqlError(_) => fault(error) == Fault::Statement,
+        Error::MySqlError(error) => ASKED_WRONGLY.contains(&error.code),
         Error::IoError(error) => is_of_tls(error),
         Error::CodecError(error) => error.source().and_then(|error| error.downcast_ref()).is_some_and(is_of_tls),
         #[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
@@ -195,6 +195,12 @@ fn look_up<T>(limit: Option<&Limit>, look: impl FnOnce() -> T) -> Result<T> {
         Some(limit) => limit.unabortable(look).ok_or(Error::DriverError(DriverError::ConnectTimeout)),
     }
 }
+
+/// The codes of the server, besides those that are permanent anywhere, for a log-in that asks for what it cannot have.
+const ASKED_WRONGLY: [u16; 3] = [
+    1043, // The handshake does not suit the server.
+    1115, 1273, // A character set, a collation that it has not got.
+];
 
 const HAS_TLS: bool = cfg!(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"));
 

@@ -7,6 +7,8 @@ use cabrank_mysql::mysql::{Error, Opts};
 use cabrank_mysql::{Connection, MySqlManager, Pool};
 use cabrank_testing::{NetworkFault, Way, eventually};
 use std::collections::HashMap;
+use std::io;
+use std::io::Write;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
@@ -111,6 +113,55 @@ fn an_init_that_cannot_work_is_said_at_once(server: &Server) {
     }
 }
 
+/// A port at which every log-in is refused with this code, in the place of a greeting.
+fn refusing(code: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let message = b"not now";
+    let mut packet = vec![u8::try_from(3 + message.len()).unwrap(), 0, 0, 0, 0xff];
+    packet.extend(code.to_le_bytes());
+    packet.extend(message);
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept()?;
+        client.write_all(&packet)?;
+        // Until the client has read it and is gone.
+        io::copy(&mut client, &mut io::sink())
+    });
+    port
+}
+
+/// Refuses the first log-in with this code, and leads the later ones to the server. Returns how many were tried, too.
+fn refused_once(server: &Server, code: u16) -> (MySqlManager, Arc<AtomicU32>) {
+    let (tried, opts, port) = (Arc::new(AtomicU32::new(0)), Opts::from(server.opts()), refusing(code));
+    let refused = Opts::from(server.tcp().ip_or_hostname(Some("127.0.0.1")).tcp_port(port));
+    let manager = MySqlManager::with_config({
+        let tried = Arc::clone(&tried);
+        move || Ok(if tried.fetch_add(1, Ordering::Relaxed) == 0 { refused.clone() } else { opts.clone() })
+    });
+    (manager, tried)
+}
+
+fn a_refusal_that_may_pass_is_tried_again(server: &Server) {
+    // No thread, no memory, no room on the disk, offline, not available, and what a proxy and a later version say.
+    for code in [1135, 1037, 1041, 1021, 3032, 3168, 9001, 60_000] {
+        let (manager, tried) = refused_once(server, code);
+        let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
+        pool.get_timeout(PATIENCE).unwrap_or_else(|error| panic!("{code}: {error:?}")).query_drop("DO 1").unwrap();
+        assert_eq!((tried.load(Ordering::Relaxed), pool.stats().open_failures), (2, 1), "{code}");
+    }
+}
+
+fn a_refusal_that_comes_again_is_said_at_once(server: &Server) {
+    // A handshake or a character set that the server does not take, an account that is locked.
+    for code in [1043, 1115, 1273, 1275, 3118] {
+        let (manager, tried) = refused_once(server, code);
+        let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
+        let error = pool.get_timeout(PATIENCE).expect_err("refused");
+        assert!(!error.is_timeout() && format!("{error:?}").contains("not now"), "{code}: {error:?}");
+        assert_eq!(tried.load(Ordering::Relaxed), 1, "{code}");
+    }
+}
+
 fn settings_that_hang_are_given_up_on(server: &Server) {
     let (stop, opts) = (Arc::new(Barrier::new(2)), Opts::from(server.opts()));
     let first = AtomicU32::new(0);
@@ -206,6 +257,8 @@ cabrank_testing::tests! {
         a_user_who_may_open_two_serves_eight_threads,
         a_password_that_changes_is_asked_for_again,
         an_init_that_cannot_work_is_said_at_once,
+        a_refusal_that_may_pass_is_tried_again,
+        a_refusal_that_comes_again_is_said_at_once,
         settings_that_hang_are_given_up_on,
         a_name_is_looked_up_and_all_its_addresses_are_tried,
         a_name_that_nobody_knows_is_said,
