@@ -229,6 +229,16 @@ impl Connection {
         !self.baseline.is_plain || !self.baseline.standing.tells || self.tracker.is_blind()
     }
 
+    /// Is a transaction open that no text has shown? Asks only where texts do not tell.
+    pub(crate) fn has_transaction_unseen(&mut self) -> mysql::Result<bool> {
+        let may_be = !self.baseline.standing.tells || self.tracker.is_blind();
+        let is_open = may_be && self.ask_transaction()?;
+        if is_open {
+            self.tracker.found_transaction();
+        }
+        Ok(is_open)
+    }
+
     /// Asks the server whether a transaction is open.
     pub(crate) fn ask_transaction(&mut self) -> mysql::Result<bool> {
         let answer = questions::in_transaction(&mut self.driver);

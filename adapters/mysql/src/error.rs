@@ -40,6 +40,12 @@ pub(crate) fn lasting(why: impl Into<Box<dyn StdError + Send + Sync>>) -> Error 
     Error::IoError(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
+/// The server's own error for what cannot be done while a transaction is open. START TRANSACTION would commit it instead.
+pub(crate) fn in_transaction() -> Error {
+    let message = "a transaction is open already, begun by CALL, EXECUTE, raw() or with autocommit off".to_owned();
+    Error::MySqlError(MySqlError { state: "25001".to_owned(), message, code: IN_TRANSACTION })
+}
+
 /// Something that this build cannot do.
 pub(crate) fn unsupported(what: &str) -> Error {
     Error::IoError(io::Error::new(io::ErrorKind::Unsupported, what))
@@ -75,6 +81,9 @@ pub(crate) fn size_of_execution(params: &Params) -> usize {
         };
     if size > LARGEST_IN_ONE { 0 } else { size }
 }
+
+/// ER_CANT_CHANGE_TX_CHARACTERISTICS.
+pub(crate) const IN_TRANSACTION: u16 = 1568;
 
 /// Larger executions are sent in parts.
 const LARGEST_IN_ONE: usize = (1 << 24) - 1;

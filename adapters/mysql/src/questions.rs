@@ -3,7 +3,7 @@
 //! Owns the questions. When they are asked, and what follows from the answers, is `connection.rs`, `open.rs` and `reset.rs`.
 
 use crate::baseline::Standing;
-use crate::error::{slipped, unusable};
+use crate::error::{IN_TRANSACTION, slipped, unusable};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, MySqlError, Result, Row, from_row_opt};
 
@@ -118,9 +118,6 @@ const UNKNOWN_VARIABLE: u16 = 1193;
 
 /// From this major version on it is MariaDB: MySQL's are lower.
 pub(crate) const MARIADB: u16 = 10;
-
-/// ER_CANT_CHANGE_TX_CHARACTERISTICS.
-const IN_TRANSACTION: u16 = 1568;
 
 const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";
 

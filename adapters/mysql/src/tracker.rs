@@ -101,6 +101,11 @@ impl Tracker {
         };
     }
 
+    /// The server says that a transaction is open.
+    pub(crate) fn found_transaction(&mut self) {
+        self.begun = true;
+    }
+
     /// Is a transaction open, for sure?
     pub(crate) fn has_begun(&self) -> bool {
         self.begun

@@ -5,7 +5,7 @@
 //! consistent snapshot meets a dead connection.
 
 use crate::connection::Connection;
-use crate::error::savepoint_gone;
+use crate::error::{in_transaction, savepoint_gone};
 use crate::manager::MySqlManager;
 use cabrank::Transact;
 use mysql::{AccessMode, Conn, Error, Result, TxOpts};
@@ -17,7 +17,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The driver's. A second transaction would end the first one silently; the borrow prevents that.
+    /// The driver's. A second transaction would end the first one silently; the borrow prevents that. Where one may have begun that no text
+    /// shows (`CALL`, `EXECUTE`, `raw()`, autocommit off), the server is asked in one round trip, and error 1568 says that one is open.
     pub fn start_transaction(&mut self, options: TxOpts) -> mysql::Result<Transaction<'_>> {
         Transaction::begin(self, &options)
     }
@@ -36,6 +37,10 @@ pub struct Transaction<'c> {
 
 impl<'c> Transaction<'c> {
     pub(crate) fn begin(conn: &'c mut Connection, options: &TxOpts) -> Result<Self> {
+        conn.ready()?;
+        if conn.has_transaction_unseen()? {
+            return Err(in_transaction());
+        }
         if let Some(level) = options.isolation_level() {
             conn.control(&format!("SET TRANSACTION ISOLATION LEVEL {level}"))?;
         }

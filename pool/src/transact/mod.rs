@@ -173,6 +173,11 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
     match begin_work_end(conn, options, work) {
         Ok(value) => Ok(value),
         Err((error, rolled_back)) => {
+            let (error, rolled_back) = match error {
+                // Some see it only when they begin.
+                TransactionError::Begin(_) if is_in_transaction(conn) => (TransactionError::InTransaction, false),
+                error => (error, rolled_back),
+            };
             let fault = match &error {
                 TransactionError::Get(_) | TransactionError::InTransaction => Fault::Statement,
                 TransactionError::Begin(driver)
@@ -204,11 +209,11 @@ fn begin_work_end<M: Transact, T, E: AsError<K>, K>(
     options: &M::Options,
     work: &mut impl FnMut(&mut M::Transaction<'_>) -> Result<T, E>,
 ) -> Result<T, (TransactionError<M::Error, E>, bool)> {
-    let (manager, conn) = conn.parts();
-    if manager.session(conn) == SessionState::InTransaction {
+    if is_in_transaction(conn) {
         // Engines differ: one refuses to begin, one warns and goes on, one commits what is open.
         return Err((TransactionError::InTransaction, false));
     }
+    let (manager, conn) = conn.parts();
     let mut transaction = manager.begin(conn, options).map_err(|error| (TransactionError::Begin(error), true))?;
     match work(&mut transaction) {
         Ok(value) => match manager.commit(transaction) {
@@ -220,6 +225,11 @@ fn begin_work_end<M: Transact, T, E: AsError<K>, K>(
             Err((TransactionError::User(UserError::new(error)), rolled_back))
         }
     }
+}
+
+fn is_in_transaction<M: Transact>(conn: &mut PooledConnection<M>) -> bool {
+    let (manager, conn) = conn.parts();
+    manager.session(conn) == SessionState::InTransaction
 }
 
 /// The driver's error in the chain that begins with `error`.

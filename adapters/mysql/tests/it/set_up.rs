@@ -1,7 +1,7 @@
 //! What `on_open` and `init` leave open: a transaction that no text alone shows.
 
-use crate::server::{Server, on_each_server};
-use cabrank_mysql::cabrank::{BuildError, Cause, SessionPolicy, SetUp};
+use crate::server::{PATIENCE, Server, on_each_server};
+use cabrank_mysql::cabrank::{BuildError, Cause, SessionPolicy, SetUp, TransactionError};
 use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{Result, TxOpts};
 use cabrank_mysql::{Connection, MySqlManager};
@@ -68,6 +68,42 @@ fn a_transaction_that_no_text_shows_is_refused_all_the_same(server: &Server) {
     assert!(matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))), "{outcome:?}");
 }
 
+/// START TRANSACTION would commit what the earlier holder did.
+fn a_transaction_that_an_earlier_holder_left_unseen_is_not_committed(server: &Server) {
+    server.run(format!("CREATE PROCEDURE {}.begins() START TRANSACTION", server.database));
+    let prepared: Road = ("by a statement prepared by text", |conn| {
+        conn.query_drop("PREPARE work FROM 'CALL begins()'")?;
+        conn.query_drop("EXECUTE work")
+    });
+    for (name, road) in ROADS.into_iter().chain([prepared]) {
+        let pool = server.builder(1).session_policy(SessionPolicy::Never).build(server.manager()).unwrap();
+        let mut conn = pool.get().unwrap();
+        road(&mut conn).unwrap();
+        let update = conn.query_drop("UPDATE account SET money = 9 WHERE id = 3");
+        update.unwrap_or_else(|error| panic!("{name}: {error}"));
+        drop(conn);
+        let outcome = pool.transaction().run(|tx| tx.query_drop("UPDATE account SET money = 1 WHERE id = 4"));
+        assert!(matches!(outcome, Err(TransactionError::InTransaction)), "{name}: {outcome:?}");
+        assert_eq!((server.money(3), server.money(4)), (0, 0), "{name}");
+        // That connection is closed, and the next one is sound.
+        pool.transaction().run(|tx| tx.query_drop("DO 1")).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        pool.close_within(PATIENCE);
+    }
+}
+
+/// What is open is refused, and what is not costs no more than the question.
+fn where_no_transaction_is_open_one_begins_after_any_text(server: &Server) {
+    server.run(format!("CREATE PROCEDURE {}.ends() BEGIN START TRANSACTION; COMMIT; END", server.database));
+    let pool = server.builder(1).session_policy(SessionPolicy::Never).build(server.manager()).unwrap();
+    pool.get().unwrap().query_drop("CALL ends()").unwrap();
+    pool.transaction().run(|tx| tx.query_drop("UPDATE account SET money = 1 WHERE id = 4")).unwrap();
+    let mut conn = pool.get().unwrap();
+    conn.query_drop("SET autocommit = 0").unwrap();
+    let transaction = conn.start_transaction(TxOpts::default()).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!((server.money(4), pool.stats().opened), (1, 1));
+}
+
 /// The question leaves the session as it was, and one that is in no transaction is lent.
 fn a_set_up_that_ends_what_it_begins_is_sound_however_it_is_written(server: &Server) {
     server.run(format!("CREATE PROCEDURE {}.ends() BEGIN START TRANSACTION; COMMIT; END", server.database));
@@ -98,5 +134,7 @@ fn a_set_up_that_ends_what_it_begins_is_sound_however_it_is_written(server: &Ser
 cabrank_testing::tests! {
     on_each_server:
         a_transaction_that_no_text_shows_is_refused_all_the_same,
+        a_transaction_that_an_earlier_holder_left_unseen_is_not_committed,
+        where_no_transaction_is_open_one_begins_after_any_text,
         a_set_up_that_ends_what_it_begins_is_sound_however_it_is_written,
 }
