@@ -134,7 +134,7 @@ fn want_of_file_descriptors_is_waited_out() {
     let taken: Vec<_> = (0..1_000).map_while(|_| fs::File::open("/dev/null").ok()).collect();
     let error = pool.get_timeout(Duration::from_millis(300)).expect_err("no room for a file");
     drop(taken);
-    assert!(error.is_timeout() && error.to_string().contains("too many files"), "{error:?}");
+    assert!(error.is_timeout() && format!("{error:?}").contains("too many files"), "{error:?}");
     assert_eq!(money(&pool.get_timeout(Duration::from_secs(30)).expect("there is room again")), 0);
     assert_closes_clean(&pool);
 }
