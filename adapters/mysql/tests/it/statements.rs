@@ -3,7 +3,7 @@
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::{Fault, Manager, SessionPolicy};
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_mysql::mysql::{Error, Result};
+use cabrank_mysql::mysql::{Error, Result, Row, Value};
 use cabrank_mysql::{Connection, MySqlManager, Pool};
 use std::collections::HashMap;
 
@@ -251,6 +251,50 @@ fn a_text_means_what_it_would_mean_in_a_new_session(server: &Server) {
     }
 }
 
+/// The server prepares anew by itself what a migration has outdated; what it answers then must not be read by the old columns.
+fn what_was_prepared_before_a_migration_answers_by_the_new_columns(server: &Server) {
+    fn answer(conn: &mut Connection) -> Vec<(String, Value)> {
+        let row: Row = conn.exec_first("SELECT * FROM account WHERE id = ?", (1,)).unwrap().expect("an account");
+        let names = row.columns_ref().iter().map(|column| column.name_str().into_owned()).collect::<Vec<_>>();
+        names.into_iter().zip(row.unwrap()).collect()
+    }
+    let named = |expected: &[(&str, Value)]| -> Vec<(String, Value)> {
+        expected.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    };
+    let (id, note) = (("id", Value::Int(1)), ("note", Value::Int(5)));
+    let migrations: [(&[&str], Vec<(String, Value)>); 3] = [
+        (
+            &["ALTER TABLE {t} ADD COLUMN note INT DEFAULT 5"],
+            named(&[id.clone(), ("money", Value::Int(0)), note.clone()]),
+        ),
+        (
+            &["ALTER TABLE {t} MODIFY COLUMN money VARCHAR(40) NOT NULL"],
+            named(&[id.clone(), ("money", Value::Bytes(b"0".to_vec())), note]),
+        ),
+        (
+            &[
+                "DROP TABLE {t}",
+                "CREATE TABLE {t} (name VARCHAR(9), id INT PRIMARY KEY)",
+                "INSERT INTO {t} VALUES ('one', 1)",
+            ],
+            named(&[("name", Value::Bytes(b"one".to_vec())), id]),
+        ),
+    ];
+    let pool = server.pool(1);
+    answer(&mut pool.get().unwrap());
+    for (migration, expected) in migrations {
+        for sql in migration {
+            server.run(sql.replace("{t}", &format!("{}.account", server.database)));
+        }
+        // Between two loans, and within one.
+        let mut conn = pool.get().unwrap();
+        assert_eq!([(); 2].map(|()| answer(&mut conn)), [expected.clone(), expected], "{migration:?}");
+        assert!(!conn.is_broken());
+    }
+    settle(&pool);
+    assert_eq!((pool.stats().opened, pool.stats().resets_done), (1, 0), "all by what was prepared once");
+}
+
 cabrank_testing::tests! {
     on_each_server:
         long_texts_are_not_kept,
@@ -263,4 +307,5 @@ cabrank_testing::tests! {
         a_statement_in_the_holders_hands_outlives_those_of_others,
         a_statement_of_another_connection_is_refused,
         a_text_means_what_it_would_mean_in_a_new_session,
+        what_was_prepared_before_a_migration_answers_by_the_new_columns,
 }

@@ -1,14 +1,15 @@
 //! Returning takes no time, however much there is to undo.
 
 use crate::fixture::{Database, session_of};
-use cabrank_sqlite::cabrank::{CallEnded, EventHandler, SessionPolicy};
+use cabrank_sqlite::cabrank::{CallEnded, CloseReason, EventHandler, SessionPolicy};
 use cabrank_sqlite::rusqlite::hooks::{AuthContext, Authorization};
 use cabrank_sqlite::{Connection, Pool, PooledConnection};
 use cabrank_testing::harness::alone;
-use cabrank_testing::{assert_no_leaks, timed};
+use cabrank_testing::{assert_closes_clean, assert_no_leaks, eventually, timed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::thread::ThreadId;
+use std::time::Duration;
 
 /// The threads in which connections were reset.
 #[derive(Default, Clone)]
@@ -91,8 +92,31 @@ fn many_temporary_objects_are_dropped_at_once() {
     assert!(undoing < making / 5, "made within {making:?}, undone within {undoing:?}");
 }
 
+fn a_reset_that_takes_too_long_is_interrupted_and_its_waiter_served() {
+    let database = Database::new();
+    let builder = Pool::builder().max_size(1).reset_timeout(Duration::from_millis(5));
+    let pool = builder.build(database.manager()).unwrap();
+    let conn = pool.get().unwrap();
+    let id = PooledConnection::id(&conn);
+    // Some 200 MB, whose pages are given back one by one.
+    run(
+        &conn,
+        "CREATE TEMP TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200)
+         SELECT zeroblob(1000000) FROM n",
+    );
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| pool.get().map(|conn| PooledConnection::id(&conn)));
+        eventually("somebody waits", || pool.stats().waiting == 1);
+        drop(conn);
+        assert_ne!(waiter.join().unwrap().expect("another connection"), id);
+    });
+    assert_eq!(pool.stats().closed.by(CloseReason::Overran), 1);
+    assert_closes_clean(&pool);
+}
+
 cabrank_testing::tests! {
     alone:
         only_what_is_surely_small_is_undone_in_the_returning_thread,
         many_temporary_objects_are_dropped_at_once,
+        a_reset_that_takes_too_long_is_interrupted_and_its_waiter_served,
 }
