@@ -8,8 +8,10 @@ use rusqlite::{Error, ffi};
 /// | `BUSY`, its snapshot and recovery forms          | Retry     | someone else wrote: the transaction may run anew           |
 /// | `LOCKED_SHAREDCACHE`, `PROTOCOL`                 | Retry     | the same, in a shared cache; in a race for the WAL         |
 /// | `CORRUPT`, `IOERR`, `INTERNAL`, `READONLY_DBMOVED` | Fatal   | the connection's view of the file is not to be trusted     |
-/// | `NOTADB`, `CANTOPEN`                             | Permanent | a wrong path, a wrong key, missing rights: nothing heals by itself (want of file descriptors at opening: `IOERR`) |
+/// | `NOTADB`, `CANTOPEN`                             | Permanent | a wrong path, a wrong key, missing rights: nothing heals by itself |
 /// | all others (`CONSTRAINT`, `INTERRUPT`, `FULL`, `READONLY` ..) | Statement | the statement failed, the connection is well |
+///
+/// For want of file descriptors SQLite says `CANTOPEN`, too: `open.rs` makes `IOERR` of that.
 pub(crate) fn fault(error: &Error) -> Fault {
     let Some(code) = error.sqlite_error() else { return Fault::Statement };
     match code.extended_code {
