@@ -76,8 +76,9 @@ impl<M: Manager> PooledConnection<M> {
     /// Costs an allocation the first time in a loan, and nothing if it is not called. The driver's own handles, such as a cancel
     /// token or a connection's number, outlive the loan and may hit the next holder. What a cancel costs is at [`Canceller::cancel`].
     ///
-    /// The closures of [`Pool::run`] and [`Pool::transaction`](crate::Pool::transaction) are given no pooled connection. Where one
-    /// is to be cancelled, take a connection by [`Pool::get`] and its canceller, and begin the transaction by the driver's own method.
+    /// The closures of [`Pool::run`](crate::Pool::run) and [`Pool::transaction`](crate::Pool::transaction) are given no pooled connection.
+    /// Where one is to be cancelled, take a connection by [`Pool::get`](crate::Pool::get) and its canceller, and begin the transaction by
+    /// the driver's own method.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
