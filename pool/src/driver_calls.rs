@@ -5,7 +5,7 @@
 use crate::cause::Cause;
 use crate::contain::contained;
 use crate::entry::Entry;
-use crate::event::{CallEnded, CheckedIn, ConnectionClosed, Opened};
+use crate::event::{CallEnded, CheckedIn, ConnectionClosed, Opened, Remarked};
 use crate::gate::{Refusal, Stage};
 use crate::limit::Limit;
 use crate::manager::{AbortHandle, Fault, Manager};
@@ -58,8 +58,12 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 shared.with(ended, |state, actions| state.admit(&mut held, took, ended, actions));
                 // Emitted before anybody can have it: `opened` comes before the first `checked_out`.
                 shared.emit(|events| events.opened(&Opened { pool: &shared.config.name, id: held.id, took }));
+                let remark = remark_on(&mut held);
                 let (shared, entry) = held.into_entry();
-                shared.with(ended, |state, actions| state.put_proved(entry, ended, actions));
+                shared.with(ended, |state, actions| {
+                    state.remarked(remark, ended);
+                    state.put_proved(entry, ended, actions);
+                });
                 return;
             }
             broken => {
@@ -135,14 +139,16 @@ fn check<M: Manager>(mut held: Held<M>) {
     });
     let ended = outcome.ended;
     let (id, took) = (held.id, outcome.took);
-    let verdict = outcome.verdict(CloseReason::CheckFailed);
+    let verdict = shared.verdict(&outcome, CloseReason::CheckFailed).map(drop);
     let cause = outcome.cause();
     let error = cause.as_ref().map(Cause::as_error);
     shared.emit(|events| events.checked(&CallEnded { pool: &shared.config.name, id, took, error }));
     match verdict {
         Ok(()) => {
+            let remark = remark_on(&mut held);
             let (shared, mut entry) = held.into_entry();
             shared.with(ended, |state, actions| {
+                state.remarked(remark, ended);
                 state.proved(&mut entry, ended, actions);
                 state.put_proved(entry, ended, actions);
             });
@@ -150,11 +156,23 @@ fn check<M: Manager>(mut held: Held<M>) {
         Err(reason) => {
             shared.with(ended, |state, actions| match reason {
                 CloseReason::Overran => state.died(&held, ended),
+                CloseReason::WrongRole => state.failed_in_role(&held, Stage::Check, ended, actions),
                 _ => state.failed_check(&held, cause, ended, actions),
             });
             close_now(held, reason);
         }
     }
+}
+
+/// What the manager has to say of the connection's server. If it had nothing to say of this connection before, that is an event.
+fn remark_on<M: Manager>(held: &mut Held<M>) -> Option<Arc<str>> {
+    let shared = Arc::clone(held.slotted.slot.shared());
+    let remark = contained(|| shared.manager.remark(&held.slotted.conn)).ok().flatten();
+    let was_remarked = std::mem::replace(&mut held.remarked, remark.is_some());
+    if let Some(remark) = remark.as_deref().filter(|_| !was_remarked) {
+        shared.emit(|events| events.remarked(&Remarked { pool: &shared.config.name, id: held.id, remark }));
+    }
+    remark.map(Arc::from)
 }
 
 /// Makes the session as good as new.
@@ -175,11 +193,13 @@ fn reset<M: Manager>(mut held: Held<M>) {
             });
         }
         Err(reason) => {
-            // One that was aborted before its time had to make room.
-            if reason != CloseReason::Overran || outcome.took >= shared.config.reset_timeout {
-                let why = outcome.cause();
-                shared.with(ended, |state, actions| state.failed_reset(&held, why, ended, actions));
-            }
+            let why = outcome.cause();
+            shared.with(ended, |state, actions| match reason {
+                CloseReason::WrongRole => state.failed_in_role(&held, Stage::Reset, ended, actions),
+                // One that was aborted before its time had to make room.
+                CloseReason::Overran if outcome.took < shared.config.reset_timeout => {}
+                _ => state.failed_reset(&held, why, ended, actions),
+            });
             close_now(held, reason);
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Entry<C> {
     pub(crate) on_trial: bool,
     /// New, and asked a question before anybody has it, to show that the server answers.
     pub(crate) is_asked: bool,
+    /// There was something to say of its server when it was last asked.
+    pub(crate) remarked: bool,
     /// Why it must not be used again, if so.
     pub(crate) condemned: Option<CloseReason>,
     /// How long its last loan was, if `checked_in` has not been emitted for it.
@@ -75,6 +77,7 @@ impl<C> Entry<C> {
             was_touched: false,
             on_trial: false,
             is_asked: false,
+            remarked: false,
             condemned: None,
             untold: None,
         }

@@ -102,6 +102,11 @@ pub trait EventHandler: Send + Sync + 'static {
     fn refused(&self, event: &Refused<'_>) {
         let _ = event;
     }
+    /// A manager has something to say of a connection's server ([`Manager::remark`](crate::Manager::remark)) that may explain errors
+    /// of its holders. Once for each connection, as long as there is something to say.
+    fn remarked(&self, event: &Remarked<'_>) {
+        let _ = event;
+    }
     /// A check ended.
     fn checked(&self, event: &CallEnded<'_>) {
         let _ = event;
@@ -142,6 +147,18 @@ pub struct OpenFailed<'a> {
     pub error: &'a (dyn Error + 'static),
     /// How long the attempt took.
     pub took: Duration,
+}
+
+/// See [`EventHandler::remarked`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Remarked<'a> {
+    /// The pool's name.
+    pub pool: &'a str,
+    /// The connection's number in this pool.
+    pub id: u64,
+    /// What there is to say.
+    pub remark: &'a str,
 }
 
 /// See [`EventHandler::checked_out`].

@@ -57,16 +57,20 @@ impl<M: Manager> PooledConnection<M> {
         entry.lent_at.saturating_duration_since(entry.last_used)
     }
 
-    /// Reports an error that this connection has met. After a fatal one it is closed on return, and all others
-    /// are checked before their next loan. Returns what [`classify`](crate::Builder::classify) or else the manager makes of the error.
+    /// Reports an error that this connection has met. After a fatal one, or one of a server in the wrong role, it is closed
+    /// on return, and all others are checked before their next loan. Returns what [`classify`](crate::Builder::classify) or else the
+    /// manager makes of the error.
     #[doc(alias = "invalidate")]
     #[doc(alias = "mark_broken")]
     pub fn report_error(this: &mut Self, error: &M::Error) -> Fault {
         let held = this.held.as_mut().expect(LENT);
         let fault = held.slotted.slot.shared().fault(error).unwrap_or(Fault::Fatal);
-        if fault == Fault::Fatal {
-            held.condemned.get_or_insert(CloseReason::Broken);
-        }
+        let reason = match fault {
+            Fault::Fatal => Some(CloseReason::Broken),
+            Fault::WrongRole => Some(CloseReason::WrongRole),
+            _ => None,
+        };
+        held.condemned = held.condemned.or(reason);
         fault
     }
 

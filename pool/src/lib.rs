@@ -56,7 +56,9 @@ pub use cause::Cause;
 pub use closing::CloseReport;
 pub use config::{Config, ConfigError, Problem, SessionPolicy};
 pub use error::{BuildError, GetError, ResizeError};
-pub use event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused};
+pub use event::{
+    CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused, Remarked,
+};
 pub use guard::PooledConnection;
 pub use limit::Limit;
 pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};

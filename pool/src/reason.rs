@@ -12,6 +12,8 @@ pub enum CloseReason {
     CheckFailed,
     /// A reset failed.
     ResetFailed,
+    /// Its server has another role than is asked for ([`Fault::WrongRole`](crate::Fault::WrongRole)), such as a primary that was demoted.
+    WrongRole,
     /// A driver call overran its limit, or was aborted to serve somebody sooner.
     Overran,
     /// It was returned by a panicking thread, or a driver call panicked.
@@ -44,6 +46,7 @@ impl CloseReason {
         Self::Broken,
         Self::CheckFailed,
         Self::ResetFailed,
+        Self::WrongRole,
         Self::Overran,
         Self::Panicked,
         Self::Expired,
@@ -64,6 +67,7 @@ impl CloseReason {
             Self::Broken => "broken",
             Self::CheckFailed => "check_failed",
             Self::ResetFailed => "reset_failed",
+            Self::WrongRole => "wrong_role",
             Self::Overran => "overran",
             Self::Panicked => "panicked",
             Self::Expired => "expired",
@@ -83,7 +87,8 @@ impl CloseReason {
     pub(crate) fn is_orderly(self) -> bool {
         matches!(
             self,
-            Self::Expired
+            Self::WrongRole
+                | Self::Expired
                 | Self::Idle
                 | Self::Evicted
                 | Self::Surplus

@@ -28,6 +28,9 @@ pub struct Report {
     pub oldest_attempt: Option<Duration>,
     /// The last error on connecting that no success has followed, and its age.
     pub last_connect_error: Option<(Arc<dyn Error + Send + Sync>, Duration)>,
+    /// What the manager last had to say of the server, unless it has nothing to say by now, and the age of that: see
+    /// [`Manager::remark`](crate::Manager::remark).
+    pub remark: Option<(Arc<str>, Duration)>,
     /// Is no connection opened any more because so many calls that were given up (`stats.aborted`, `stats.abandoned`) have
     /// not returned? There may be eight times `max_size` of them.
     pub opens_no_more: bool,
@@ -84,6 +87,9 @@ impl fmt::Display for Sourced<'_> {
         }
         if report.opens_no_more {
             write!(f, "; no more are opened until one of the calls that were given up returns")?;
+        }
+        if let Some((remark, age)) = &report.remark {
+            write!(f, "; {} ago {remark}", Span(*age))?;
         }
         let mut lead = if *in_use as usize > report.looked_at {
             format!("; of the {} longest loans, ", report.looked_at)

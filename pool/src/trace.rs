@@ -2,7 +2,9 @@
 //!
 //! Repeats of a trouble are told once, and then once in ten seconds with the number left out.
 
-use crate::event::{CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused};
+use crate::event::{
+    CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused, Remarked,
+};
 use crate::reason::RefusalReason;
 use crate::report::{Holder, Report};
 use crate::sync::{Mutex, now};
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub(crate) struct Tracing {
     open_failures: Repeats,
+    remarks: Repeats,
     check_failures: Repeats,
     reset_failures: Repeats,
     time_outs: Repeats,
@@ -64,6 +67,21 @@ impl EventHandler for Tracing {
                     left_out,
                 },
                 "could not connect"
+            );
+        }
+    }
+
+    fn remarked(&self, event: &Remarked<'_>) {
+        if let Some(left_out) = self.remarks.tell() {
+            tracing::warn!(
+                target: "cabrank::open",
+                {
+                    db.client.connection.pool.name = event.pool,
+                    connection = event.id,
+                    remark = event.remark,
+                    left_out,
+                },
+                "a word on the server"
             );
         }
     }

@@ -1,7 +1,8 @@
 //! A recorder of what a pool tells its event handler.
 
 use cabrank::{
-    CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Holder, OpenFailed, Opened, Refused, Report,
+    CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Holder, OpenFailed, Opened, Refused, Remarked,
+    Report,
 };
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// | `refused` | `refused: not_available`: the reason |
 /// | `checked`, `reset` | `checked 1: ok`, `reset 1: ` and the error |
 /// | `closed` | `closed 1: expired after 7`: the reason, and how often it was lent |
+/// | `remarked` | `remarked 1: ` and the remark |
 /// | `leaked` | `leaked ` and the pool's name, `: ` and the holder |
 ///
 /// ```
@@ -91,6 +93,9 @@ impl EventHandler for Recorder {
     }
     fn refused(&self, event: &Refused<'_>) {
         self.record(format!("refused: {}", event.reason));
+    }
+    fn remarked(&self, event: &Remarked<'_>) {
+        self.record(format!("remarked {}: {}", event.id, event.remark));
     }
     fn checked(&self, event: &CallEnded<'_>) {
         self.record(format!("checked {}: {}", event.id, end(event)));

@@ -88,6 +88,9 @@ pub trait Manager: Send + Sync + 'static {
     /// Called in a worker thread before a loan, when the connection was last proved longer than `check_after` ago or is
     /// under suspicion, and for `keepalive`. `limit` ends at `check_timeout`. An error closes the connection and puts
     /// all others under suspicion.
+    ///
+    /// A manager that is asked for a server's role, such as a primary, asks for it here too. A server in another role answers
+    /// like any other, so the error must mean [`Fault::WrongRole`].
     #[doc(alias = "ping")]
     fn is_valid(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error>;
 
@@ -193,6 +196,17 @@ pub trait Manager: Send + Sync + 'static {
         Fault::Statement
     }
 
+    /// What there is to say of this connection's server that may explain errors of its holders, such as "the server has been read-only
+    /// for 12 s". Decides nothing: it is told by [`EventHandler::remarked`](crate::EventHandler::remarked), and by the
+    /// [report](crate::Report::remark) of a request that is not served.
+    ///
+    /// Called in a worker thread, after [`connect`](Self::connect) and after a check that went well. By what is known here: no round
+    /// trip, no blocking. The default has nothing to say.
+    fn remark(&self, conn: &Self::Connection) -> Option<String> {
+        let _ = conn;
+        None
+    }
+
     /// A handle by which another thread can cancel or abort what runs on this connection while it is lent or busy.
     ///
     /// Called once, in a worker thread, right after [`connect`](Self::connect). With a handle that [can abort](AbortHandle::can_abort)
@@ -229,11 +243,13 @@ pub enum SessionState {
 /// | `Statement` | as `Unavailable`; of `on_open` after opening, as `Permanent` | nothing | it failed |
 /// | `Retry` | as `Unavailable` | the transaction may run again, if asked to | the same |
 /// | `Fatal` | as `Unavailable` | the connection is closed, all others are checked before their next loan | and the outcome is unknown |
+/// | `WrongRole` | as `Unavailable` | as `Fatal` | it failed |
 /// | `Unavailable` | back off, one attempt at a time | nothing | the outcome is unknown |
 /// | `Capacity` | go on with what there is | nothing | the outcome is unknown |
 /// | `Permanent` | with no connection open all who wait fail at once | nothing | the outcome is unknown |
 ///
-/// An error of `is_valid` or `reset` closes the connection, with any fault.
+/// An error of `is_valid` or `reset` closes the connection, with any fault. One that means `WrongRole` has all others checked
+/// before their next loan, and is counted as [`CloseReason::WrongRole`](crate::CloseReason::WrongRole).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -243,6 +259,10 @@ pub enum Fault {
     Retry,
     /// The connection is lost, or its protocol state is unknown: it must not be used again.
     Fatal,
+    /// The session works, and its server has another role than is asked for: a primary that was demoted, a server that became
+    /// read-only. The connection is closed with a goodbye. Others may have the same server, so each is checked before its next loan,
+    /// which must find that out ([`Manager::is_valid`]). So must [`Manager::connect`], or each new session costs somebody an error.
+    WrongRole,
     /// The server cannot be reached or refuses for now: back off and try again.
     Unavailable,
     /// The server is full: make do with the connections there are.

@@ -5,7 +5,7 @@ use crate::cause::Cause;
 use crate::contain::contained;
 use crate::event::OpenFailed;
 use crate::limit::{Fired, Fuse, Limit};
-use crate::manager::{AbortHandle, Manager};
+use crate::manager::{AbortHandle, Fault, Manager};
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::actions::Action;
@@ -57,6 +57,19 @@ impl<M: Manager> Shared<M> {
             abort_by(abort_handle, &limit);
         }
         limit
+    }
+
+    /// What the end of a check or a reset means for the connection: go on with the answer, or close it for this reason.
+    pub(crate) fn verdict<'a, T>(
+        &self,
+        outcome: &'a CallOutcome<Result<T, Cause<M::Error>>>,
+        failed: CloseReason,
+    ) -> Result<&'a T, CloseReason> {
+        let is_of_role = |error: &M::Error| self.fault(error) == Some(Fault::WrongRole);
+        outcome.verdict(failed).map_err(|reason| match &outcome.answer {
+            Ok(Err(Cause::Driver(error))) if reason == failed && is_of_role(error) => CloseReason::WrongRole,
+            _ => reason,
+        })
     }
 
     /// Emits `open_failed`: an attempt to connect has failed, or was given up.
@@ -144,8 +157,7 @@ impl<T> CallOutcome<T> {
 }
 
 impl<T, E: Error + Send + Sync + 'static> CallOutcome<Result<T, Cause<E>>> {
-    /// What the call's end means for the connection: go on with the answer, or close it for this reason.
-    pub(crate) fn verdict(&self, failed: CloseReason) -> Result<&T, CloseReason> {
+    fn verdict(&self, failed: CloseReason) -> Result<&T, CloseReason> {
         match &self.answer {
             _ if self.over => Err(CloseReason::Overran),
             Ok(Ok(answer)) => Ok(answer),

@@ -72,7 +72,7 @@ impl<M: Manager> Shared<M> {
         id: u64,
         outcome: &CallOutcome<Result<Renewal, Cause<M::Error>>>,
     ) -> Result<(), CloseReason> {
-        let verdict = outcome.verdict(CloseReason::ResetFailed);
+        let verdict = self.verdict(outcome, CloseReason::ResetFailed);
         self.with(outcome.ended, |state, _| state.reset_ended(verdict.is_ok()));
         let (cause, took) = (outcome.cause(), outcome.took);
         let error = cause.as_ref().map(Cause::as_error);

@@ -43,6 +43,7 @@ use crate::state::stalls::Stalls;
 use crate::stats::Stats;
 use crate::sync::after;
 use crate::waiter::Wake;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Guarded by the pool's one lock. Owns no reference to the pool and nothing whose destructor is user code, but for the idle
@@ -73,6 +74,8 @@ pub(crate) struct State<C, E> {
     /// The process stood still: nobody is overdue until then.
     calm_until: Option<Instant>,
     rules: Rules,
+    /// How many were found to have a server in the wrong role by a check or a reset, since one was found well or opened.
+    wrong_in_a_row: usize,
     /// Raised by each proof of death: what was not proved since is checked before its next loan.
     epoch: u64,
     /// Raised by `evict_all`: older connections are closed.
@@ -90,6 +93,8 @@ pub(crate) struct State<C, E> {
     keepalive_at: Option<Instant>,
     /// The last error on connecting that no success has followed.
     last_error: Option<(Cause<E>, Instant)>,
+    /// What the manager last had to say of the server.
+    remark: Option<(Arc<str>, Instant)>,
     /// Those who wait for the first connections, or for the closed pool to empty.
     watchers: Vec<Wake>,
     /// When the two clocks were last compared: monotonic and wall.
@@ -147,6 +152,7 @@ impl<C, E> State<C, E> {
             heard_before_doubt: None,
             calm_until: None,
             rules,
+            wrong_in_a_row: 0,
             epoch: 0,
             generation: 0,
             closed: false,
@@ -156,6 +162,7 @@ impl<C, E> State<C, E> {
             round: None,
             keepalive_at: None,
             last_error: None,
+            remark: None,
             watchers: Vec::new(),
             clocks: (now, wall),
             stalls: Stalls::default(),

@@ -28,7 +28,7 @@ impl<C, E> State<C, E> {
             lifetime => after(now, lifetime.saturating_sub(lifetime.mul_f64(share))),
         };
         self.prove(entry, now);
-        self.opened_at = Some(now);
+        (self.opened_at, self.wrong_in_a_row) = (Some(now), 0);
         let record = self.slots.get(entry.slot_id);
         record.id = entry.id;
         record.abort_handle = entry.abort_handle.as_ref().map(Arc::downgrade);
@@ -92,12 +92,18 @@ impl<C, E> State<C, E> {
     /// A check succeeded. It counts from the moment of its answer: what there was to doubt before is settled.
     pub(crate) fn proved(&mut self, entry: &mut Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.prove(entry, now);
+        self.wrong_in_a_row = 0;
         if std::mem::take(&mut entry.is_asked) {
             self.settle_doubt(now);
         } else {
             self.answered_at = Some(now);
         }
         self.passed(entry, Stage::Check, now, actions);
+    }
+
+    /// What the manager has to say of the server of a connection that was just opened or checked.
+    pub(crate) fn remarked(&mut self, remark: Option<Arc<str>>, now: Instant) {
+        self.remark = remark.map(|remark| (remark, now));
     }
 
     fn prove(&self, entry: &mut Entry<C>, now: Instant) {

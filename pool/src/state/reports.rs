@@ -8,7 +8,7 @@ use crate::slots::{Borrower, Phase, Record, SlotId};
 use crate::state::State;
 use crate::stats::Stats;
 use std::error::Error;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 impl<C, E: Error + Send + Sync + 'static> State<C, E> {
@@ -53,6 +53,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
             loans: self.slots.loans(LOOKED_AT).map(loan).collect(),
             oldest_attempt: self.slots.oldest_opening().map(|record| record.since),
             last_error: self.last_error.clone(),
+            remark: self.remark.clone(),
             opens_no_more: self.opens_no_more(),
         })
     }
@@ -105,6 +106,7 @@ pub(crate) struct Snapshot<E> {
     loans: Vec<Loan>,
     oldest_attempt: Option<Instant>,
     last_error: Option<(Cause<E>, Instant)>,
+    remark: Option<(Arc<str>, Instant)>,
     opens_no_more: bool,
 }
 
@@ -117,7 +119,7 @@ struct Loan {
 impl<E: Error + Send + Sync + 'static> Snapshot<E> {
     /// The report for `thread`, which has waited for `waited` until `now`.
     pub(crate) fn report(self, pool: &str, waited: Duration, thread: usize, now: Instant) -> Box<Report> {
-        let Self { stats, mut loans, oldest_attempt, last_error, opens_no_more } = self;
+        let Self { stats, mut loans, oldest_attempt, last_error, remark, opens_no_more } = self;
         let age = |since: Instant| now.saturating_duration_since(since);
         loans.sort_by_key(|loan| loan.since);
         let own = loans.iter().filter(|loan| loan.borrower.thread == thread).count();
@@ -137,6 +139,7 @@ impl<E: Error + Send + Sync + 'static> Snapshot<E> {
             sites,
             oldest_attempt: oldest_attempt.map(age),
             last_connect_error: last_error.map(|(cause, at)| (cause.to_error(), age(at))),
+            remark: remark.map(|(remark, at)| (remark, age(at))),
             opens_no_more,
             held_by_this_thread: u32::try_from(own).unwrap_or(u32::MAX),
         })

@@ -97,11 +97,13 @@ impl<C, E> State<C, E> {
     }
 
     /// While somebody waits and something is idle, as many checks and resets are in time as there are waiters and late ones:
-    /// one question without an answer is followed by two others, then by four. Openings do not count.
+    /// one question without an answer is followed by two others, then by four. So is one that a server in the wrong role has answered,
+    /// for the others are likely to have the same server. Openings do not count.
     fn check_idle(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         while waiting > 0 && self.fresh(now) == 0 {
             let tally = self.promises.tally();
-            if tally.asked_in_time >= waiting + tally.asked_late || !self.check_the_newest(now, actions) {
+            let more = tally.asked_late + self.wrong_in_a_row.min(MOST_AFTER_WRONG);
+            if tally.asked_in_time >= waiting + more || !self.check_the_newest(now, actions) {
                 return;
             }
         }
@@ -166,3 +168,6 @@ impl<C, E> State<C, E> {
         }
     }
 }
+
+/// Each question that is asked at the same time has a thread.
+const MOST_AFTER_WRONG: usize = 16;

@@ -64,6 +64,22 @@ impl<C, E> State<C, E> {
         }
     }
 
+    /// A check or a reset found that the server has another role than is asked for. The other sessions may have the same server: they
+    /// are under suspicion, as after a death.
+    pub(crate) fn failed_in_role(&mut self, entry: &Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
+        self.died(entry, now);
+        self.wrong_in_a_row = self.wrong_in_a_row.saturating_add(1);
+        self.ended_young(entry, stage, wrong_role, now, actions);
+    }
+
+    /// The same, found by a holder.
+    pub(crate) fn wrong_role_in_use(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        self.died(entry, now);
+        if entry.uses == 1 || entry.age(now) < BRIEF {
+            self.ended_young(entry, stage_of_loan(entry), wrong_role, now, actions);
+        }
+    }
+
     fn died_young(
         &mut self,
         entry: &Entry<C>,
@@ -123,6 +139,10 @@ impl<C, E> State<C, E> {
         }
         entry.on_trial = entry.generation == self.generation && self.gate.is_cold();
     }
+}
+
+fn wrong_role<E>() -> Cause<E> {
+    Cause::other("the server of a new connection has another role than is asked for")
 }
 
 /// What the end of its last loan shows of a connection.

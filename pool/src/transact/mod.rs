@@ -194,7 +194,9 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
             }
             match error {
                 // Unless the server itself said that the commit failed, nobody knows on which side of it we are.
-                TransactionError::Commit(driver) if !matches!(fault, Fault::Statement | Fault::Retry) => {
+                TransactionError::Commit(driver)
+                    if !matches!(fault, Fault::Statement | Fault::Retry | Fault::WrongRole) =>
+                {
                     Err((TransactionError::Unknown(driver), fault))
                 }
                 error => Err((error, fault)),

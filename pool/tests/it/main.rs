@@ -23,6 +23,7 @@ mod panics;
 mod patience;
 mod product;
 mod regressions;
+mod roles;
 mod runtime;
 mod session;
 mod set_up;

@@ -124,7 +124,9 @@ fn a_transaction_is_tried_again_only_when_asked_and_its_closure_runs_anew() {
 
 #[test]
 fn other_errors_are_never_tried_again() {
-    for fault in [Fault::Statement, Fault::Fatal, Fault::Unavailable, Fault::Capacity, Fault::Permanent] {
+    let others =
+        [Fault::Statement, Fault::Fatal, Fault::WrongRole, Fault::Unavailable, Fault::Capacity, Fault::Permanent];
+    for fault in others {
         let server = FakeServer::new();
         let pool = one(&server);
         let mut runs = 0;
@@ -155,9 +157,11 @@ fn a_commit_whose_connection_was_lost_is_unknown_and_never_made_twice() {
     assert_eq!(closed_by(&pool, CloseReason::Broken), 1);
 
     // A commit that the server refused is not unknown: nothing was done.
-    server.order(Call::Commit, Outcome::Err(Fault::Statement));
-    let error = pool.transaction().run(|_| Ok::<_, AppError>(())).unwrap_err();
-    assert!(matches!(error, TransactionError::Commit(_)), "{error}");
+    for fault in [Fault::Statement, Fault::WrongRole] {
+        server.order(Call::Commit, Outcome::Err(fault));
+        let error = pool.transaction().run(|_| Ok::<_, AppError>(())).unwrap_err();
+        assert!(matches!(error, TransactionError::Commit(_)), "{error}");
+    }
     server.heal();
     server.assert_no_leaks(&pool);
 }

@@ -78,6 +78,10 @@ impl<const REMOTE: bool> Manager for FakeManager<REMOTE> {
         error.fault
     }
 
+    fn remark(&self, _: &FakeConnection) -> Option<String> {
+        self.world.lock().remark.clone()
+    }
+
     fn abort_handle(&self, conn: &FakeConnection) -> Option<Box<dyn AbortHandle>> {
         self.world.on_session(Call::AbortHandle, conn.id).ok()?;
         Some(Box::new(FakeAbortHandle { id: conn.id, world: Arc::clone(&self.world) }))

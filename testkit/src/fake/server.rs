@@ -101,6 +101,11 @@ impl FakeServer {
         self.world.lock().seats.iter_mut().for_each(|seat| seat.silent = true);
     }
 
+    /// What the manager has to say of the server from now on: [`Manager::remark`].
+    pub fn remark(&self, remark: Option<&str>) {
+        self.world.lock().remark = remark.map(str::to_owned);
+    }
+
     /// Connections opened from now on offer no abort handle.
     pub fn without_abort_handles(&self) {
         self.order(Call::AbortHandle, Outcome::Err(Fault::Statement));

@@ -26,6 +26,8 @@ pub(super) struct WorldState {
     /// Zero: any number.
     pub(super) allowed: usize,
     pub(super) broken_rules: Vec<String>,
+    /// What there is to say of it.
+    pub(super) remark: Option<String>,
     /// The test is over: nothing blocks any more.
     pub(super) over: bool,
 }

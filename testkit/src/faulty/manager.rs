@@ -116,6 +116,10 @@ impl<M: Manager> Manager for Faulty<M> {
         self.suffer(Method::Fault).map_or(Fault::Fatal, |()| self.inner.fault(error))
     }
 
+    fn remark(&self, conn: &M::Connection) -> Option<String> {
+        self.inner.remark(conn)
+    }
+
     fn abort_handle(&self, conn: &M::Connection) -> Option<Box<dyn AbortHandle>> {
         self.suffer(Method::AbortHandle).ok()?;
         let inner = self.inner.abort_handle(conn)?;

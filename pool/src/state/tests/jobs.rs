@@ -116,7 +116,9 @@ impl World {
         let now = self.now;
         match (work, end) {
             (Work::Open { generation, evictions }, End::Well) => self.opened(slot, generation, evictions),
-            (Work::Open { .. }, End::Failed(refusal)) => {
+            (Work::Open { .. }, failed) => {
+                // A server in the wrong role is tried again as one that cannot be reached.
+                let refusal = if let End::Failed(refusal) = failed { refusal } else { Refusal::Unavailable };
                 if fate.is_none() {
                     self.open_failed(refusal, Cause::Driver(Arc::new(Broken)));
                 }
@@ -139,6 +141,7 @@ impl World {
                 );
                 self.check();
             }
+            (Work::Check(entry), End::WrongRole) => self.fail_in_role(entry, Stage::Check),
             (Work::Check(entry), End::Failed(_)) => {
                 self.book.died(entry.id);
                 let given_up = fate.is_some();
@@ -163,6 +166,10 @@ impl World {
                 );
                 self.check();
             }
+            (Work::Reset(entry), End::WrongRole) => {
+                self.with(|state, _| state.reset_ended(false));
+                self.fail_in_role(entry, Stage::Reset);
+            }
             (Work::Reset(entry), End::Failed(_)) => {
                 self.with(|state, _| state.reset_ended(false));
                 self.with_noted(
@@ -178,6 +185,17 @@ impl World {
             }
         }
         drop(limit);
+    }
+
+    /// A worker has found that the server is not in the role that is asked for: the other sessions are as doubtful as after a death.
+    fn fail_in_role(&mut self, entry: Box<Entry<()>>, stage: Stage) {
+        let (now, slot) = (self.now, entry.slot_id);
+        self.book.died(entry.id);
+        self.with_noted(
+            |state, actions| state.failed_in_role(&entry, stage, now, actions),
+            |world, ()| world.note_stillborn(),
+        );
+        self.close_now(slot, entry, CloseReason::WrongRole);
     }
 
     fn open_failed(&mut self, refusal: Refusal, cause: Cause<Broken>) {

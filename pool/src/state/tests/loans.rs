@@ -16,7 +16,7 @@ impl World {
             entry.condemned = Some(reason);
             self.book.facts(id).condemned = true;
         }
-        if entry.condemned == Some(CloseReason::Broken) {
+        if matches!(entry.condemned, Some(CloseReason::Broken | CloseReason::WrongRole)) {
             self.book.died(id);
         }
         self.book.facts(id).last_used = now;
@@ -26,8 +26,10 @@ impl World {
             self.book.answered_at = Some(now);
         }
         let end = |state: &mut State<(), Broken>, actions: &mut Actions<(), Broken>| {
-            if entry.condemned == Some(CloseReason::Broken) {
-                state.broke_in_use(&entry, now, actions);
+            match entry.condemned {
+                Some(CloseReason::Broken) => state.broke_in_use(&entry, now, actions),
+                Some(CloseReason::WrongRole) => state.wrong_role_in_use(&entry, now, actions),
+                _ => {}
             }
             let used = now - entry.lent_at;
             state.check_in(entry, used, matches!(shape, Shape::Soiled), now, actions)

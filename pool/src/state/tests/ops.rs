@@ -54,6 +54,8 @@ pub(super) enum Shape {
 pub(super) enum End {
     Well,
     Failed(Refusal),
+    /// With the word that the server is not in the role that is asked for.
+    WrongRole,
 }
 
 impl World {
@@ -133,6 +135,7 @@ fn shape() -> impl Strategy<Value = Shape> {
         1 => Just(Shape::Untouched),
         3 => Just(Shape::Soiled),
         1 => Just(Shape::Condemned(CloseReason::Broken)),
+        1 => Just(Shape::Condemned(CloseReason::WrongRole)),
         1 => Just(Shape::Condemned(CloseReason::Discarded)),
     ]
 }
@@ -141,6 +144,7 @@ fn end() -> impl Strategy<Value = End> {
     prop_oneof![
         8 => Just(End::Well),
         2 => Just(End::Failed(Refusal::Unavailable)),
+        1 => Just(End::WrongRole),
         1 => Just(End::Failed(Refusal::Capacity)),
         1 => Just(End::Failed(Refusal::Permanent)),
     ]

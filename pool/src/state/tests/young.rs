@@ -110,3 +110,19 @@ fn one_stays_on_trial_as_long_as_it_leaves_a_doubt_and_no_longer_than_its_genera
     state.found_well(&mut entry, Stage::Check, start + 4 * MS, &mut Actions::new());
     assert!(!entry.on_trial && state.gate.is_cold(), "it says nothing of those that come now");
 }
+
+#[test]
+fn a_server_in_the_wrong_role_puts_the_others_under_suspicion_once_and_is_named_from_the_second_young_one_on() {
+    let (mut state, start) = state(&ageless(4));
+    open(&mut state, start);
+    let entry = lend_any(&mut state);
+    let epoch = state.epoch;
+    state.failed_in_role(&entry, Stage::Check, start + MS, &mut Actions::new());
+    state.failed_in_role(&entry, Stage::Check, start + 2 * MS, &mut Actions::new());
+    assert_eq!((state.epoch, state.last_error.is_some()), (epoch + 1, false), "it was under suspicion itself by then");
+    open(&mut state, start + 10 * MS);
+    let entry = lend_any(&mut state);
+    state.failed_in_role(&entry, Stage::Check, start + 11 * MS, &mut Actions::new());
+    let told = state.last_error.map(|(cause, _)| cause.to_string());
+    assert_eq!(told.as_deref(), Some("the server of a new connection has another role than is asked for"));
+}

@@ -11,6 +11,7 @@ pub(super) struct Bounds {
     pub(super) served: Option<usize>,
     pub(super) failed: Option<usize>,
     pub(super) beside_idle: Option<usize>,
+    pub(super) erred: Option<usize>,
     pub(super) left: Option<usize>,
     pub(super) told: Option<usize>,
     pub(super) told_after: Option<Duration>,
@@ -70,6 +71,7 @@ impl Bounds {
         };
         count("gets failed", figures.failed, self.failed);
         count("timed out beside an idle one", figures.beside_idle, self.beside_idle);
+        count("loans spoilt", figures.erred, self.erred);
         count("wait when all is over", figures.left, self.left);
         count("gets refused", figures.told, self.told);
         count("attempts to connect", figures.attempts, self.attempts);

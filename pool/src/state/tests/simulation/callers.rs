@@ -198,7 +198,11 @@ impl World {
         entry.uses += 1;
         entry.was_touched = it.group.touch;
         self.server.comes_to(entry.slotted, stage_of_loan(&entry), &mut self.random);
-        if !self.server.line(entry.slotted).is_healthy() {
+        let line = self.server.line(entry.slotted);
+        if line.demoted && entry.was_touched {
+            entry.condemned = Some(CloseReason::WrongRole);
+            self.figures.erred(now);
+        } else if line.killed || line.swallowed {
             entry.condemned = Some(CloseReason::Broken);
         }
         if entry.condemned.is_none() && entry.was_touched {
@@ -206,8 +210,10 @@ impl World {
         }
         let needs_reset = entry.condemned.is_none() && self.random.f64() < it.group.resets;
         self.with(|state, actions| {
-            if entry.condemned.is_some() {
-                state.broke_in_use(&entry, now, actions);
+            match entry.condemned {
+                Some(CloseReason::WrongRole) => state.wrong_role_in_use(&entry, now, actions),
+                Some(_) => state.broke_in_use(&entry, now, actions),
+                None => {}
             }
             let used = now - entry.lent_at;
             state.check_in(entry, used, needs_reset, now, actions);

@@ -217,6 +217,10 @@ impl World {
                     state.put_proved(entry, now, actions);
                 });
             }
+            (Work::Check(entry), Answer::WrongRole) => {
+                self.with(|state, actions| state.failed_in_role(&entry, Stage::Check, now, actions));
+                self.close_now(entry, CloseReason::WrongRole);
+            }
             (Work::Check(entry), _) => {
                 self.with(|state, actions| match over {
                     true => state.died(&entry, now),
@@ -230,6 +234,11 @@ impl World {
                     state.passed(&mut entry, Stage::Reset, now, actions);
                     state.put(entry, now, actions);
                 });
+            }
+            (Work::Reset(entry), Answer::WrongRole) => {
+                self.with(|state, _| state.reset_ended(false));
+                self.with(|state, actions| state.failed_in_role(&entry, Stage::Reset, now, actions));
+                self.close_now(entry, CloseReason::WrongRole);
             }
             (Work::Reset(entry), _) => {
                 self.with(|state, _| state.reset_ended(false));

@@ -13,6 +13,8 @@ pub(super) struct Figures {
     /// Gets that ran out of time, and those of them that did so beside an idle connection that would have answered.
     pub(super) failed: usize,
     pub(super) beside_idle: usize,
+    /// Loans that a server in the wrong role has spoilt.
+    pub(super) erred: usize,
     /// Gets that wait when all is over.
     pub(super) left: usize,
     /// Gets that were refused with the cause, and the longest time until that.
@@ -35,6 +37,7 @@ impl Figures {
             served: 0,
             failed: 0,
             beside_idle: 0,
+            erred: 0,
             left: 0,
             told: 0,
             told_after: Duration::ZERO,
@@ -59,6 +62,10 @@ impl Figures {
             self.beside_idle += usize::from(beside_idle);
             self.waits(since, now);
         }
+    }
+
+    pub(super) fn erred(&mut self, now: Instant) {
+        self.erred += usize::from(self.judges(now));
     }
 
     pub(super) fn told(&mut self, since: Instant, now: Instant) {
@@ -88,6 +95,7 @@ impl Figures {
         self.served += other.served;
         self.failed += other.failed;
         self.beside_idle += other.beside_idle;
+        self.erred = self.erred.max(other.erred);
         self.left += other.left;
         self.told += other.told;
         self.told_after = self.told_after.max(other.told_after);
@@ -106,12 +114,14 @@ impl Figures {
 /// One row of the table, after the name of the scenario.
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { served, failed, beside_idle, told, attempts, judged_attempts, at_once, healthy_closed, .. } = self;
+        let Self {
+            served, failed, beside_idle, erred, told, attempts, judged_attempts, at_once, healthy_closed, ..
+        } = self;
         let (wait, after) = (millis(self.longest_wait), millis(self.told_after));
         let told = if *told > 0 { format!("{told} after {after}") } else { "0".to_owned() };
         let failed =
             if *beside_idle > 0 { format!("{failed} ({beside_idle} beside idle)") } else { failed.to_string() };
-        let columns = format!("{served:>7} | {failed:>7} | {told:>12} | {wait:>8}");
+        let columns = format!("{served:>7} | {failed:>7} | {erred:>5} | {told:>12} | {wait:>8}");
         write!(f, "{columns} | {attempts:>7} | {judged_attempts:>6} | {at_once:>7} | {healthy_closed:>7}")
     }
 }
@@ -121,4 +131,5 @@ pub(super) fn millis(span: Duration) -> String {
 }
 
 /// The head of the table of which [`Figures`] print the rows.
-pub(super) const HEAD: &str = "served  |  failed |         told |  wait ms | log-ins | judged | at once | closed";
+pub(super) const HEAD: &str =
+    "served  |  failed | erred |         told |  wait ms | log-ins | judged | at once | closed";

@@ -4,7 +4,7 @@
 //! [`world`] is the heap of events; [`calls`] is the workers' part, [`callers`] the borrowers', [`server`] and [`process`] say when
 //! something ends and when the process gets to it. [`scenario`] is a row of a table, [`figures`] what is counted of it, and
 //! [`bounds`] what must hold of that. The tables are in [`answers`], [`flaws`], [`lines`] and
-//! [`openings`], and [`random`] searches beside them.
+//! [`openings`] and [`roles`], and [`random`] searches beside them.
 //!
 //! To look at one run: `CABRANK_SIMULATION_ONLY` names a part of the scenario's name, `CABRANK_SIMULATION_SEED` a seed, and
 //! `CABRANK_SIMULATION_TRACE` has each event printed.
@@ -20,6 +20,7 @@ mod lines;
 mod openings;
 mod process;
 mod random;
+mod roles;
 mod scenario;
 mod server;
 mod world;

@@ -34,6 +34,8 @@ pub(super) enum Shock {
     Swallow(usize),
     /// So many sessions, the oldest first, are ended by the server.
     Kill(usize),
+    /// So many sessions, the oldest first, have a server from now on that is not in the role that is asked for.
+    Demote(usize),
     ChecksFail,
     Flaw(Flaw),
     /// Sessions that begin from now on live so long.

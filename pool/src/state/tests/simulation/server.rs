@@ -20,6 +20,10 @@ pub(super) enum Connects {
     /// No answer for as long as anybody waits.
     Silent,
     WrongPassword,
+    /// The server is not in the role that is asked for, which the opening finds.
+    WrongRole,
+    /// The same, and the opening does not ask.
+    Demoted,
     /// The server has room for so many sessions.
     Room(usize),
     /// The session is gone when the opening returns.
@@ -67,6 +71,8 @@ pub(super) struct Line {
     pub(super) swallowed: bool,
     /// It was ended by the server, which the next look or call finds.
     pub(super) killed: bool,
+    /// Its server is not in the role that is asked for, which a question or a use finds.
+    pub(super) demoted: bool,
     ended: bool,
     dies_at: Option<Instant>,
     /// It has been at the stage of the flaw.
@@ -80,6 +86,7 @@ pub(super) type LineId = usize;
 pub(super) enum Answer {
     Well,
     Failed,
+    WrongRole,
     Refused(Refusal),
 }
 
@@ -130,9 +137,10 @@ impl Server {
         match self.connects {
             Connects::Silent => None,
             Connects::Refused => Some((one, Answer::Refused(Refusal::Unavailable))),
+            Connects::WrongRole => Some((whole, Answer::Refused(Refusal::Unavailable))),
             Connects::WrongPassword => Some((whole, Answer::Refused(Refusal::Permanent))),
             Connects::Room(_) if self.is_full() => Some((one, Answer::Refused(Refusal::Capacity))),
-            Connects::Well | Connects::Room(_) | Connects::DeadOnArrival | Connects::ShortLived => {
+            Connects::Well | Connects::Demoted | Connects::Room(_) | Connects::DeadOnArrival | Connects::ShortLived => {
                 Some((whole, Answer::Well))
             }
         }
@@ -146,15 +154,16 @@ impl Server {
         } else if line.swallowed {
             None
         } else {
-            Some((self.answered(now, self.round_trip.draw(random)), Answer::Well))
+            let answer = if line.demoted { Answer::WrongRole } else { Answer::Well };
+            Some((self.answered(now, self.round_trip.draw(random)), answer))
         }
     }
 
     /// A session begins.
     pub(super) fn begin(&mut self, now: Instant) -> LineId {
-        let killed = self.connects == Connects::DeadOnArrival;
+        let (killed, demoted) = (self.connects == Connects::DeadOnArrival, self.connects == Connects::Demoted);
         let dies_at = self.life.map(|life| now + life);
-        self.lines.push(Line { killed, dies_at, ..Line::default() });
+        self.lines.push(Line { killed, demoted, dies_at, ..Line::default() });
         self.lines.len() - 1
     }
 
@@ -207,7 +216,7 @@ impl Server {
 
 impl Line {
     pub(super) fn is_healthy(self) -> bool {
-        !self.swallowed && !self.killed
+        !self.swallowed && !self.killed && !self.demoted
     }
 }
 

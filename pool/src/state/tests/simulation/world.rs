@@ -145,6 +145,7 @@ impl World {
             Shock::Connects(connects) => server.connects = connects,
             Shock::Swallow(count) => server.harm(count, |line| line.swallowed = true),
             Shock::Kill(count) => server.harm(count, |line| line.killed = true),
+            Shock::Demote(count) => server.harm(count, |line| line.demoted = true),
             Shock::ChecksFail => server.checks_fail = true,
             Shock::Life(life) => server.life = Some(life),
             Shock::Flaw(flaw) => server.flaw = Some(flaw),
