@@ -3,14 +3,21 @@
 //! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
 
 use crate::connector::Connector;
+use crate::error::{RoleError, provoke};
+use crate::hosts;
+use crate::hosts::Hosts;
+use crate::role::Role;
 use crate::statements::Statements;
 use crate::tap::Tap;
 use crate::tokens::Tokens;
+use crate::tracker::Standing;
 use postgres::error::SqlState;
 use postgres::{Client, Error, SimpleQueryMessage, Statement};
-use std::fmt;
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Instant;
+use std::{fmt, io};
 
 /// A pooled PostgreSQL connection. Derefs to [`postgres::Client`].
 ///
@@ -36,6 +43,11 @@ pub struct Connection {
     pub(crate) beyond_reset: bool,
     /// At the last look there was something that its holder had not read.
     pub(crate) left_unread: bool,
+    /// Which the server must have.
+    pub(crate) role: Role,
+    /// `None` where the driver has chosen it.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) hosts: Hosts,
 }
 
 impl Connection {
@@ -85,6 +97,49 @@ impl Connection {
         Some(String::from_utf8_lossy(&code).into_owned())
     }
 
+    /// Fails if the server has another role than is asked for: by what the wire has shown, or else by one question.
+    pub(crate) fn check_role(&mut self) -> Result<(), Error> {
+        if self.role == Role::Any {
+            return Ok(());
+        }
+        let mut standing = self.shown();
+        if self.role.suits(standing).is_none() {
+            standing = standing_in(&self.client.simple_query(STANDING)?);
+        }
+        self.judge(standing)
+    }
+
+    /// Fails if a server of this standing has another role than is asked for.
+    pub(crate) fn judge(&self, standing: Standing) -> Result<(), Error> {
+        let (role, address) = (self.role, self.address);
+        if role == Role::Any {
+            return Ok(());
+        }
+        let why = self.hosts.heard(address, standing, Instant::now());
+        if role.suits(standing) != Some(false) {
+            return Ok(());
+        }
+        let why = why.unwrap_or_else(|| format!("{} is not in recovery", hosts::name(address)));
+        let error = RoleError(format!("{why}, and {} is asked for", role.name()));
+        Err(provoke(io::Error::other(error)))
+    }
+
+    /// What the server has shown of its standing. Behind a pooler that may be what another server was.
+    pub(crate) fn shown(&self) -> Standing {
+        let tap = self.tap().filter(|_| !self.transaction_pooler);
+        tap.map(|tap| tap.tracker().standing()).unwrap_or_default()
+    }
+
+    /// Must the reset ask the server for its role, because the wire does not show it, or because a write was refused?
+    pub(crate) fn doubts_role(&self) -> bool {
+        self.role.suits(self.shown()).is_none() || self.refused_write()
+    }
+
+    /// Was a write refused since the session was last new, though a primary is asked for?
+    pub(crate) fn refused_write(&self) -> bool {
+        self.role == Role::Primary && self.tap().is_some_and(|tap| tap.tracker().refused_write())
+    }
+
     /// Asks the server whether a transaction is open, one that has failed included: then the clock of transactions stands still.
     pub(crate) fn ask_transaction(&mut self) -> Result<bool, Error> {
         let answer = match self.client.simple_query(IN_TRANSACTION) {
@@ -130,5 +185,21 @@ impl fmt::Debug for Connection {
             .finish_non_exhaustive()
     }
 }
+
+/// What the answer to [`STANDING`] says, among those to others.
+pub(crate) fn standing_in(answer: &[SimpleQueryMessage]) -> Standing {
+    let mut standing = Standing::default();
+    for message in answer {
+        let SimpleQueryMessage::Row(row) = message else { continue };
+        let Ok(in_recovery) = row.try_get("cabrank_in_recovery") else { continue };
+        standing.in_recovery = in_recovery.map(|text| text == "t");
+        standing.read_only = row.try_get("cabrank_read_only").ok().flatten().map(|text| text == "on");
+    }
+    standing
+}
+
+/// Not `transaction_read_only`: within a reset that is what the last holder wanted.
+pub(crate) const STANDING: &str = "SELECT pg_catalog.pg_is_in_recovery() AS cabrank_in_recovery, \
+    pg_catalog.current_setting('default_transaction_read_only') AS cabrank_read_only";
 
 const IN_TRANSACTION: &str = "SELECT pg_catalog.statement_timestamp() <> pg_catalog.transaction_timestamp()";

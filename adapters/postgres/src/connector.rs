@@ -4,7 +4,7 @@
 //! and hands the socket over at once. What the user chose is done here. Also owns the erasure of the TLS library's types.
 
 use crate::error::{BoxError, SettingsError};
-use crate::stream::{Secured, Tapped, Transport};
+use crate::stream::{Deadlines, Secured, Tapped, Transport};
 use crate::tap::Tap;
 use postgres::config::{SslMode, SslNegotiation};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -24,8 +24,8 @@ pub(crate) struct Connector {
     pub(crate) mode: SslMode,
     pub(crate) negotiation: SslNegotiation,
     pub(crate) tap: Arc<Tap>,
-    /// When the handshake and all that follows gives up by itself; `None` where a [`Limit`](cabrank::Limit) aborts it.
-    pub(crate) deadline: Option<Instant>,
+    /// When the handshake and what follows give up by themselves.
+    pub(crate) deadlines: Deadlines,
 }
 
 impl Connector {
@@ -34,7 +34,7 @@ impl Connector {
     pub(crate) fn cancel(&self, token: &CancelToken, side: Arc<Tap>, deadline: Option<Instant>) -> Result<(), Error> {
         side.socket.linger();
         let deadline = deadline.or_else(|| Instant::now().checked_add(LONGEST_CANCEL));
-        token.cancel_query(Self { tap: side, deadline, ..self.clone() })
+        token.cancel_query(Self { tap: side, deadlines: Deadlines { silent: None, end: deadline }, ..self.clone() })
     }
 }
 
@@ -72,13 +72,8 @@ impl TlsConnect<Socket> for Handshake {
                 connector.tap.socket.check(cx)?;
                 negotiation.as_mut().poll(cx)
             });
-            let transport = match connector.deadline {
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), abortable)
-                    .await
-                    .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
-                None => abortable.await?,
-            };
-            Ok(Tapped::new(transport, tap, connector.deadline))
+            let transport = within(connector.deadlines.end, abortable).await??;
+            Ok(Tapped::new(transport, tap, connector.deadlines))
         })
     }
 }
@@ -101,7 +96,8 @@ async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Res
         socket.write_all(&SSL_REQUEST).await?;
         // One byte and no more: what came along unencrypted must not be taken for encrypted later.
         let mut answer = [0];
-        socket.read_exact(&mut answer).await?;
+        within(connector.deadlines.silent, socket.read_exact(&mut answer)).await??;
+        connector.tap.socket.hears();
         match (&answer, connector.mode) {
             (b"S", _) => {}
             (_, SslMode::Prefer) => return Ok(Transport::Plain(socket)),
@@ -109,6 +105,16 @@ async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Res
         }
     }
     Ok(Transport::Tls(tls.connect(host, socket).await?))
+}
+
+/// What comes of it, unless that comes too late.
+async fn within<T>(deadline: Option<Instant>, what: impl Future<Output = T>) -> io::Result<T> {
+    match deadline {
+        Some(deadline) => {
+            tokio::time::timeout_at(deadline.into(), what).await.map_err(|_| io::ErrorKind::TimedOut.into())
+        }
+        None => Ok(what.await),
+    }
 }
 
 /// Length 8, and the code that stands for a request for TLS.

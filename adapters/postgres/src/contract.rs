@@ -5,11 +5,12 @@
 use crate::abort::PostgresAbortHandle;
 use crate::connection::Connection;
 use crate::manager::PostgresManager;
+use crate::role::Role;
 use crate::tap::Tap;
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use postgres::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 impl Manager for PostgresManager {
     type Connection = Connection;
@@ -21,7 +22,8 @@ impl Manager for PostgresManager {
 
     fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
         // Also bounded here, for a connection that cannot be aborted.
-        conn.client.is_valid(limit.remaining().unwrap_or(NO_LIMIT))
+        conn.client.is_valid(limit.remaining().unwrap_or(NO_LIMIT))?;
+        conn.check_role()
     }
 
     /// By what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use or
@@ -38,7 +40,11 @@ impl Manager for PostgresManager {
         if conn.beyond_reset {
             return SessionState::BeyondReset;
         }
-        conn.tap().map_or(SessionState::Unknown, |tap| tap.session(conn.transaction_pooler))
+        match conn.tap().map_or(SessionState::Unknown, |tap| tap.session(conn.transaction_pooler)) {
+            // The reset asks for it.
+            SessionState::Clean if conn.refused_write() => SessionState::Unknown,
+            session => session,
+        }
     }
 
     fn reset(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
@@ -81,6 +87,12 @@ impl Manager for PostgresManager {
             self.changes.noticed();
         }
         fault::fault(error)
+    }
+
+    /// Where a role is asked for, a server in another one is an error.
+    fn remark(&self, conn: &Connection) -> Option<String> {
+        let worth_a_word = || self.hosts.remark(conn.address, conn.shown(), Instant::now());
+        (conn.role == Role::Any).then(worth_a_word).flatten()
     }
 
     fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {

@@ -32,6 +32,18 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
+/// The server has another role than is asked for.
+#[derive(Debug)]
+pub(crate) struct RoleError(pub(crate) String);
+
+impl fmt::Display for RoleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RoleError {}
+
 /// "error communicating with the server", with `cause` as its source.
 pub(crate) fn provoke(cause: io::Error) -> Error {
     let mut config = tokio_postgres::Config::new();

@@ -5,7 +5,9 @@
 
 // The settings, and the contract with the pool.
 mod contract;
+mod hosts;
 mod manager;
+mod role;
 mod source;
 mod transaction;
 
@@ -37,6 +39,7 @@ mod wire;
 pub use abort::CancelToken;
 pub use connection::Connection;
 pub use manager::PostgresManager;
+pub use role::Role;
 pub use transaction::{Transaction, TransactionOptions};
 pub use {cabrank, postgres};
 

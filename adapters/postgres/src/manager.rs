@@ -4,6 +4,8 @@
 
 use crate::connector::{Tls, erase};
 use crate::error::BoxError;
+use crate::hosts::Hosts;
+use crate::role::Role;
 use crate::schema::SchemaChanges;
 use crate::source::{Source, from_libpq_env};
 use postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -12,6 +14,11 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Opens connections to one PostgreSQL database, or to the same one on several hosts.
+///
+/// Of several hosts (`host=a,b`) the one that served last is tried first, and those that have failed in the last ten seconds come
+/// last. One that says nothing for four times as long as servers have lately taken for their first word, at least 250 ms, is left for
+/// the next; if none says anything, all are tried again, with twice the time. Where several have an address of their own in `hostaddr`,
+/// or one is a Unix socket, the driver tries them in the order in which they are given.
 ///
 /// `tls` is a connector of any TLS library that works with the driver, such as `postgres-openssl` or
 /// `tokio-postgres-rustls`, or [`NoTls`](postgres::NoTls). Whether it is used is for `sslmode` to say: `disable`, `prefer`
@@ -25,8 +32,10 @@ pub struct PostgresManager {
     /// `None` until chosen: none behind a transaction pooler.
     pub(crate) statement_cache: Option<usize>,
     pub(crate) transaction_pooler: bool,
-    /// Shared by all connections.
+    pub(crate) role: Role,
+    /// Shared by all connections, as is the next.
     pub(crate) changes: SchemaChanges,
+    pub(crate) hosts: Hosts,
 }
 
 impl PostgresManager {
@@ -117,6 +126,36 @@ impl PostgresManager {
         self
     }
 
+    /// Lends only sessions whose server has this role. Default: [`Role::Any`], or [`Role::Primary`] if the settings say
+    /// `target_session_attrs=read-write`; settings that contradict the role are an error of each connect.
+    ///
+    /// A server in another role is refused at opening, tried again as in an outage, and named in errors and events
+    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Each check asks for the role, and so does the reset after a loan in which
+    /// the server has refused a write (25006): a session whose server was demoted, or became read-only, is closed
+    /// ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. So each session
+    /// costs its holders one error at most. A deliberate `READ ONLY` transaction that writes costs that error and a reset.
+    ///
+    /// Costs no round trip where the server itself shows its role, as PostgreSQL 14 and later do at log-in and whenever it changes. One
+    /// more at opening, and one more in each check, with older servers, over a Unix socket and behind a
+    /// [`transaction_pooler`](Self::transaction_pooler). Never one in a loan. (A pooler that lends whole sessions may show what
+    /// was so when it logged in itself: then the role is found out by the first write that is refused.)
+    ///
+    /// ```
+    /// use cabrank_postgres::postgres::NoTls;
+    /// use cabrank_postgres::{PostgresManager, Role};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let manager = PostgresManager::from_url("postgres://app:secret@a,b/shop", NoTls)?.role(Role::Primary);
+    /// # let _ = manager;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "target_session_attrs")]
+    pub fn role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
     fn from_source(source: Source, tls: Arc<dyn Tls>) -> Self {
         Self {
             source,
@@ -124,6 +163,8 @@ impl PostgresManager {
             application_name: None,
             statement_cache: None,
             transaction_pooler: false,
+            role: Role::default(),
+            hosts: Hosts::default(),
             changes: SchemaChanges::default(),
         }
     }
@@ -141,6 +182,7 @@ impl fmt::Debug for PostgresManager {
             .field("tls", &!self.tls.is_none())
             .field("application_name", &self.application_name)
             .field("transaction_pooler", &self.transaction_pooler)
+            .field("role", &self.role)
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the commands and their order. Never `DISCARD ALL` or `DEALLOCATE ALL`: they take away statements that the driver
 //! itself has prepared and goes on using, which breaks the connection for good.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, STANDING, standing_in};
 use cabrank::{Limit, SessionState};
 use postgres::error::SqlState;
 use postgres::{Error, SimpleQueryMessage};
@@ -19,10 +19,12 @@ pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error>
     conn.used = false;
     let session = conn.tap().map_or(SessionState::Unknown, |tap| tap.session(false));
     let rest = if conn.transaction_pooler { "" } else { REST };
+    let asks = conn.doubts_role();
+    let (and, question) = if asks { ("; ", STANDING) } else { ("", "") };
 
     // Outside of a transaction ROLLBACK puts a warning into the server's log, and BEGIN does so inside of one. In an
     // aborted one BEGIN fails, and nothing has been done.
-    let mut run = |head: &str| conn.client.simple_query(&format!("{head}{rest}"));
+    let mut run = |head: &str| conn.client.simple_query(&format!("{head}{rest}{and}{question}"));
     let answer = match session {
         SessionState::InTransaction => run("ROLLBACK")?,
         _ => match run("BEGIN; ROLLBACK") {
@@ -33,6 +35,7 @@ pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error>
     if let Some(tap) = conn.tap() {
         tap.tracker().all_answered();
     }
+    conn.judge(if asks { standing_in(&answer) } else { conn.shown() })?;
     if conn.transaction_pooler {
         return Ok(true);
     }

@@ -5,8 +5,9 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Waker};
+use std::time::Instant;
 
 /// One connection's socket. Shared by the stream, which the driver owns, the connection, and its abort handle.
 #[derive(Default)]
@@ -15,6 +16,10 @@ pub(crate) struct SocketState {
     aborted: AtomicBool,
     /// End of stream or an I/O error was seen.
     ended: AtomicBool,
+    /// The log-in is over: its deadlines hold no longer.
+    logged_in: AtomicBool,
+    /// When the server was first heard of.
+    heard_at: OnceLock<Instant>,
     /// Closing waits until the server has closed its end.
     lingering: AtomicBool,
     /// The driver has not come back for more since it was last given something: it has answers that nobody takes from it.
@@ -57,6 +62,23 @@ impl SocketState {
 
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn log_in_is_over(&self) {
+        self.logged_in.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_logged_in(&self) -> bool {
+        self.logged_in.load(Ordering::Relaxed)
+    }
+
+    /// The server has said something.
+    pub(crate) fn hears(&self) {
+        self.heard_at.get_or_init(Instant::now);
+    }
+
+    pub(crate) fn heard_at(&self) -> Option<Instant> {
+        self.heard_at.get().copied()
     }
 
     pub(crate) fn linger(&self) {

@@ -17,8 +17,25 @@ use tokio::time::Sleep;
 pub(crate) struct Tapped {
     transport: Transport,
     tap: Arc<Tap>,
+    deadlines: Deadlines,
     /// When it fails by itself; `None` where the pool sees to that.
     until: Option<Pin<Box<Sleep>>>,
+}
+
+/// When a log-in fails by itself; `None` where a [`Limit`](cabrank::Limit) sees to that.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Deadlines {
+    /// If the server has said nothing by then.
+    pub(crate) silent: Option<Instant>,
+    /// However much it has said.
+    pub(crate) end: Option<Instant>,
+}
+
+impl Deadlines {
+    /// The one that holds for a server that was heard, or was not.
+    fn at(self, heard: bool) -> Option<Instant> {
+        if heard { self.end } else { self.silent.or(self.end) }
+    }
 }
 
 /// What lies below: the socket itself, or TLS over it.
@@ -34,13 +51,22 @@ impl<S: TlsStream + Unpin + Send> Secured for S {}
 
 impl Tapped {
     /// To be called inside of the driver's runtime.
-    pub(crate) fn new(transport: Transport, tap: Arc<Tap>, deadline: Option<Instant>) -> Self {
-        let until = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline.into())));
-        Self { transport, tap, until }
+    pub(crate) fn new(transport: Transport, tap: Arc<Tap>, deadlines: Deadlines) -> Self {
+        let mut stream = Self { transport, tap, deadlines, until: None };
+        stream.set_deadline();
+        stream
+    }
+
+    fn set_deadline(&mut self) {
+        let deadline = self.deadlines.at(self.tap.socket.heard_at().is_some());
+        self.until = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline.into())));
     }
 
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.tap.socket.check(cx)?;
+        if self.until.is_some() && self.tap.socket.is_logged_in() {
+            self.until = None;
+        }
         match &mut self.until {
             Some(until) => match until.as_mut().poll(cx) {
                 Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
@@ -67,7 +93,13 @@ impl AsyncRead for Tapped {
         let outcome = ready!(read);
         let came = &buf.filled()[before..];
         match &outcome {
-            Ok(()) if !came.is_empty() => self.tap.read(came),
+            Ok(()) if !came.is_empty() => {
+                self.tap.read(came);
+                if self.tap.socket.heard_at().is_none() {
+                    self.tap.socket.hears();
+                    self.set_deadline();
+                }
+            }
             Ok(()) if buf.remaining() == 0 => {}
             _ => self.tap.socket.end(),
         }

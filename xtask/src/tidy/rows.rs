@@ -51,8 +51,8 @@ const ADAPTERS: Table = Table {
         (Mates::Apart, &["open", "reset", "abort"]),
         // What is lent.
         (Mates::Acyclic, &["connection", "statements", "unread"]),
-        // Settings, and no I/O.
-        (Mates::Acyclic, &["manager", "source"]),
+        // Settings, and what is remembered of the hosts in them; no I/O.
+        (Mates::Acyclic, &["manager", "source", "hosts", "role"]),
         // How long the steps of connecting may take.
         (Mates::Apart, &["bounds"]),
         // What stands between a driver and its socket.

@@ -2,7 +2,7 @@
 
 mod pooler;
 
-use crate::error::SettingsError;
+use crate::error::{RoleError, SettingsError};
 use cabrank::Fault;
 use postgres::Error;
 use postgres::error::{DbError, Severity};
@@ -19,10 +19,14 @@ use std::{io, iter};
 /// | a refused log-in: [`REFUSED`]                               | Permanent   | the server cannot do what the settings say       |
 /// | a pooler's refusal by its text: `pooler.rs`                 | by the text | poolers use one code for everything              |
 /// | what else ends the session; class 08                        | Fatal       | the session is gone                              |
+/// | the server's role, as the driver or we have found it        | WrongRole   | the server is well, and not the one that is asked for |
 /// | settings, authentication, certificates                      | Permanent   | the two sides do not agree                       |
 /// | I/O, closed, timed out, not understood                      | Fatal       | the session is gone, or its state is unknown     |
 /// | cannot connect, no such name                                | Unavailable | both pass: servers start, names are entered      |
 /// | all others: SQL, parameters, columns, types, row count      | Statement   | the statement failed, the connection is well     |
+///
+/// So is 25006, "read-only transaction": the holder may have asked for one. What it says of the server's role is found out at the
+/// connection's return.
 pub(crate) fn fault(error: &Error) -> Fault {
     match error.as_db_error() {
         Some(_) if is_stale(error) => Fault::Retry,
@@ -67,6 +71,9 @@ fn of_driver(error: &Error) -> Fault {
     }
     match error.to_string().as_str() {
         "error performing TLS handshake" => of_handshake(error),
+        "error communicating with the server" if is_of_role(error) => Fault::WrongRole,
+        "error connecting to server" if is_of_drivers_role(error) => Fault::WrongRole,
+        "error communicating with the server" if is_of_settings(error) => Fault::Permanent,
         "error communicating with the server" if is_alert(error) => Fault::Permanent,
         "error communicating with the server"
         | "error parsing response from server"
@@ -84,14 +91,35 @@ fn of_driver(error: &Error) -> Fault {
 
 /// A handshake fails for good unless the network failed: the two sides do not agree on certificates or versions.
 fn of_handshake(error: &Error) -> Fault {
-    let is_settings = |cause: &(dyn StdError + 'static)| cause.is::<SettingsError>();
     let is_network = |cause: &(dyn StdError + 'static)| {
         let kind = cause.downcast_ref().map(io::Error::kind);
         kind.is_some_and(|kind| {
             !matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other)
         })
     };
-    if causes(error).any(is_network) && !causes(error).any(is_settings) { Fault::Fatal } else { Fault::Permanent }
+    if causes(error).any(is_network) && !is_of_settings(error) { Fault::Fatal } else { Fault::Permanent }
+}
+
+/// Is it a server's answer, and no trouble on the way to one?
+pub(crate) fn is_of_server(error: &Error) -> bool {
+    error.as_db_error().is_some() || is_of_role(error)
+}
+
+/// Has the server another role than is asked for?
+fn is_of_role(error: &Error) -> bool {
+    has_cause::<RoleError>(error)
+}
+
+/// The same, found by the driver for a `target_session_attrs` that was left to it.
+fn is_of_drivers_role(error: &Error) -> bool {
+    causes(error).any(|cause| {
+        let refused = cause.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::PermissionDenied);
+        refused && ["database does not allow writes", "database is not read only"].contains(&&*cause.to_string())
+    })
+}
+
+fn is_of_settings(error: &Error) -> bool {
+    has_cause::<SettingsError>(error)
 }
 
 /// Did the server refuse our certificate, or the want of one? With TLS 1.3 it does so when the handshake is over for us.
@@ -99,6 +127,14 @@ fn is_alert(error: &Error) -> bool {
     causes(error).any(|cause| {
         let text = cause.to_string().to_ascii_lowercase();
         text.contains("alert") && ALERTS.iter().any(|alert| text.contains(alert))
+    })
+}
+
+/// An I/O error passes over the one that it was made of when it is asked for its source.
+fn has_cause<T: StdError + 'static>(error: &Error) -> bool {
+    causes(error).any(|cause| {
+        let within = cause.downcast_ref().and_then(io::Error::get_ref);
+        cause.is::<T>() || within.is_some_and(|within| within.is::<T>())
     })
 }
 
@@ -167,6 +203,7 @@ mod tests {
             ("57014", Fault::Statement),
             ("23505", Fault::Statement),
             ("25P02", Fault::Statement),
+            ("25006", Fault::Statement),
             ("55P03", Fault::Statement),
             ("22023", Fault::Statement),
             ("42704", Fault::Statement),
@@ -220,6 +257,14 @@ mod tests {
         ] {
             assert_eq!(fault(&provoke(io::Error::new(io::ErrorKind::InvalidData, text))), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_server_in_another_role_and_settings_that_contradict_each_other_are_known_by_what_lies_behind() {
+        let role = provoke(io::Error::other(RoleError("the server is in recovery".into())));
+        assert_eq!(fault(&role), Fault::WrongRole);
+        let settings = provoke(io::Error::other(SettingsError("they contradict each other")));
+        assert_eq!(fault(&settings), Fault::Permanent);
     }
 
     /// A canary: these texts are the driver's, and the only sign of an error's kind.

@@ -9,9 +9,12 @@ use cabrank::SessionState;
 use prepared::Prepared;
 use std::collections::VecDeque;
 
+pub(crate) use standing::Standing;
+
 mod prepared;
 #[cfg(test)]
 mod proptests;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +47,10 @@ pub(crate) struct Tracker {
     /// The server has forgotten statements that the driver goes on using.
     forgotten: bool,
     prepared: Prepared,
+    /// What the server has said of itself.
+    standing: Standing,
+    /// It has refused a write, because the transaction is read-only, since the session was taken for clean.
+    refused_write: bool,
     pid: Option<i32>,
     end: Option<End>,
 }
@@ -100,6 +107,8 @@ impl Tracker {
             effect: Effect::None,
             forgotten: false,
             prepared: Prepared::default(),
+            standing: Standing::default(),
+            refused_write: false,
             pid: None,
             end: None,
         }
@@ -148,7 +157,7 @@ impl Tracker {
 
     /// The session as it is now is clean.
     pub(crate) fn start_tracking(&mut self) {
-        self.effect = Effect::None;
+        (self.effect, self.refused_write) = (Effect::None, false);
         self.prepared.close(b"");
     }
 
@@ -177,6 +186,15 @@ impl Tracker {
     /// How many statements the server must have under names that the driver gave.
     pub(crate) fn prepared(&self) -> usize {
         self.prepared.count()
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Has the server refused a write in this session? The holder may have asked for a read-only transaction.
+    pub(crate) fn refused_write(&self) -> bool {
+        self.refused_write
     }
 
     pub(crate) fn end(&self) -> Option<End> {
@@ -274,8 +292,12 @@ impl Tracker {
             }
             Answer::ParseComplete => self.prepared.parsed(),
             Answer::BindComplete => self.bound = true,
+            Answer::ParameterStatus { name, value } => {
+                self.standing.hear(name, value);
+                self.does(Effect::Session);
+            }
             // What a notification says is for the one who holds the connection when it comes.
-            Answer::ParameterStatus | Answer::Notification => self.does(Effect::Session),
+            Answer::Notification => self.does(Effect::Session),
             Answer::BackendKeyData(pid) => self.pid = pid,
             Answer::Error { code, fatal: true } => self.end = Some(End::Fatal(code)),
             Answer::Error { code, .. } => self.error(&code),
@@ -286,6 +308,7 @@ impl Tracker {
     fn error(&mut self, code: &[u8; 5]) {
         self.prepared.passed_over();
         self.over = true;
+        self.refused_write |= code == b"25006";
         // No such prepared statement: one of the driver's, for all that is known.
         if code == b"26000" {
             self.forgotten = true;

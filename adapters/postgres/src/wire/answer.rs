@@ -18,8 +18,11 @@ pub(crate) enum Answer<'a> {
     BindComplete,
     /// The server waits for the data of a COPY.
     CopyIn,
-    /// Some setting is not what it was.
-    ParameterStatus,
+    /// Some setting is not what it was, or is told at the beginning. Of a long value that is the beginning.
+    ParameterStatus {
+        name: &'a [u8],
+        value: &'a [u8],
+    },
     Notification,
     /// With the process id.
     BackendKeyData(Option<i32>),
@@ -63,13 +66,19 @@ impl<'a> Answer<'a> {
             b'2' => Self::BindComplete,
             // CopyInResponse, CopyBothResponse.
             b'G' | b'W' => Self::CopyIn,
-            b'S' => Self::ParameterStatus,
+            b'S' => parameter(body),
             b'A' => Self::Notification,
             b'K' => Self::BackendKeyData(body.first_chunk().map(|pid| i32::from_be_bytes(*pid))),
             b'E' => error(body).unwrap_or(Self::Other),
             _ => Self::Other,
         }
     }
+}
+
+fn parameter(body: &[u8]) -> Answer<'_> {
+    let mut texts = body.split(|&byte| byte == 0);
+    let (name, value) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+    Answer::ParameterStatus { name, value }
 }
 
 /// The fields that matter come first, in this order: severity in the server's language, severity in English, SQLSTATE.
@@ -87,7 +96,7 @@ fn to_keep(tag: u8) -> usize {
     match tag {
         b'Z' => 1,
         b'K' => 4,
-        b'C' => 64,
+        b'C' | b'S' => 64,
         b'E' => 128,
         _ => 0,
     }
@@ -116,6 +125,8 @@ mod tests {
         assert_eq!(shown(b'C', b"INSERT 0 1\0"), complete(b"INSERT 0 1", true));
         assert_eq!(shown(b'C', &[b'X'; 200]), complete(&[b'X'; 64], false));
         assert_eq!(shown(b'K', &[0, 0, 1, 1, 7, 7, 7, 7]), show(&Answer::BackendKeyData(Some(257))));
+        let parameter = Answer::ParameterStatus { name: b"in_hot_standby", value: b"off" };
+        assert_eq!(shown(b'S', b"in_hot_standby\0off\0"), show(&parameter));
         assert_eq!(shown(b'D', b"whatever"), show(&Answer::Other));
     }
 

@@ -6,12 +6,14 @@ mod closing;
 mod copying;
 mod faults;
 mod forgotten;
+mod hosts;
 mod lasting;
 mod liveness;
 mod opening;
 mod pooler;
 mod refusals;
 mod returning;
+mod roles;
 mod stale;
 mod statements;
 mod tls;
@@ -29,12 +31,14 @@ fn main() -> ExitCode {
         copying::tests(),
         faults::tests(),
         forgotten::tests(),
+        hosts::tests(),
         lasting::tests(),
         liveness::tests(),
         opening::tests(),
         pooler::tests(),
         refusals::tests(),
         returning::tests(),
+        roles::tests(),
         stale::tests(),
         statements::tests(),
         tls::tests(),

@@ -1,20 +1,25 @@
 //! Opens a connection, within a limit if a pool asks for it.
 //!
-//! Owns the order: ask for the settings, look up the names, fill in what the user left out, connect. The look-ups are
-//! done here because the driver's own can be neither bounded nor aborted.
+//! Owns the order: ask for the settings, look up the names (`ways.rs`), fill in what the user left out, try the hosts one after another
+//! (`trying.rs`). The look-ups are done here because the driver's own can be neither bounded nor aborted.
+
+mod trying;
+mod ways;
 
 use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::error::{driver_error, provoke};
 use crate::manager::PostgresManager;
+use crate::role::Role;
 use crate::source::Source;
 use crate::statements::Statements;
+use crate::stream::Deadlines;
 use crate::tap::Tap;
 use cabrank::Limit;
-use postgres::config::{Host, SslMode, SslNegotiation};
+use postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 use postgres::{Client, Config, Error};
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,35 +44,30 @@ pub(crate) fn open(manager: &PostgresManager, limit: Option<&Limit>) -> Result<C
         Source::Fixed(config) => Config::clone(config),
         Source::Asked(ask) => look_up(limit, || ask())?.map_err(driver_error)?,
     };
-    if config.get_hosts().iter().any(is_unix) {
-        return open_untapped(manager, config, limit);
+    let role = manager.role.with(config.get_target_session_attrs());
+    let role = role.map_err(|error| provoke(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+    if role != Role::Any {
+        // The driver would spend a question on it.
+        config.target_session_attrs(TargetSessionAttrs::Any);
     }
-    resolve(&mut config, limit)?;
     fill_in(&mut config, manager, limit);
-
-    let tap = Arc::new(Tap::new(manager.changes.clone()));
-    let connector = Connector {
-        tls: Arc::clone(&manager.tls),
-        mode: config.get_ssl_mode(),
-        negotiation: config.get_ssl_negotiation(),
-        tap: Arc::clone(&tap),
-        deadline: None,
-    };
-    if let Some(limit) = limit {
-        let tap = Arc::clone(&tap);
-        limit.on_abort(move || tap.socket.abort());
+    if config.get_hosts().iter().any(is_unix) {
+        return open_untapped(manager, config, role, limit);
     }
-    config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
-    let client = config.connect(connector.clone())?;
-    // The last that came was the end of the log-in, and the driver has not looked for more yet.
-    tap.socket.set_held_up(false);
-    Ok(wrap(manager, client, connector, Some(tap)))
+    let ways = ways::find(&config, limit)?;
+    trying::Trying { manager, config, role, limit }.one_after_another(ways)
 }
 
 /// Over a Unix socket the driver calls no connector, so that nothing can be read along or aborted. No abort is
 /// registered: the attempt keeps its slot until it ends.
-fn open_untapped(manager: &PostgresManager, mut config: Config, limit: Option<&Limit>) -> Result<Connection, Error> {
-    fill_in(&mut config, manager, limit);
+fn open_untapped(
+    manager: &PostgresManager,
+    mut config: Config,
+    role: Role,
+    limit: Option<&Limit>,
+) -> Result<Connection, Error> {
+    let left = limit.and_then(Limit::remaining);
+    fill_in_connect_timeout(&mut config, left);
     if manager.tls.is_none() && config.get_ssl_mode() == SslMode::Prefer {
         config.ssl_mode(SslMode::Disable);
     }
@@ -77,13 +77,21 @@ fn open_untapped(manager: &PostgresManager, mut config: Config, limit: Option<&L
         mode: SslMode::Require,
         negotiation: SslNegotiation::Direct,
         tap: Arc::new(Tap::new(manager.changes.clone())),
-        deadline: None,
+        deadlines: Deadlines::default(),
     };
     let client = config.connect(connector.clone())?;
-    Ok(wrap(manager, client, connector, None))
+    let mut conn = wrap(manager, client, connector, None, (role, None));
+    conn.check_role()?;
+    Ok(conn)
 }
 
-fn wrap(manager: &PostgresManager, client: Client, connector: Connector, tap: Option<Arc<Tap>>) -> Connection {
+fn wrap(
+    manager: &PostgresManager,
+    client: Client,
+    connector: Connector,
+    tap: Option<Arc<Tap>>,
+    (role, address): (Role, Option<SocketAddr>),
+) -> Connection {
     // Behind a transaction pooler a statement may be gone with the session that knew it.
     let usual = if manager.transaction_pooler { 0 } else { 100 };
     let statements = Statements::new(manager.statement_cache.unwrap_or(usual), manager.changes.clone());
@@ -98,51 +106,9 @@ fn wrap(manager: &PostgresManager, client: Client, connector: Connector, tap: Op
         transaction_pooler: manager.transaction_pooler,
         beyond_reset: false,
         left_unread: false,
-    }
-}
-
-/// Looks up the names, and puts all addresses in: the driver then looks up nothing.
-fn resolve(config: &mut Config, limit: Option<&Limit>) -> Result<(), Error> {
-    let names: Vec<String> = config.get_hosts().iter().filter_map(name).collect();
-    let addresses = config.get_hostaddrs().to_vec();
-    if names.is_empty() {
-        // The driver wants a name before it calls a connector. An address is one.
-        for address in addresses {
-            config.host(&address.to_string());
-        }
-        return Ok(());
-    }
-    if !addresses.is_empty() || names.iter().all(|name| name.parse::<IpAddr>().is_ok()) {
-        return Ok(());
-    }
-
-    let found = look_up(limit, || names.iter().map(|name| addresses_of(name)).collect::<Vec<_>>())?;
-    if let (true, Some(Err(_))) = (found.iter().all(Result::is_err), found.first()) {
-        let error = found.into_iter().find_map(Result::err);
-        return Err(provoke(error.unwrap_or_else(|| io::ErrorKind::NotFound.into())));
-    }
-    place(config, &names, &found);
-    Ok(())
-}
-
-/// Gives each host its first address in place, and appends the others behind: a host that has several is tried again
-/// with its second after all hosts were tried with their first. A host without any keeps an address that nobody has.
-fn place(config: &mut Config, names: &[String], found: &[io::Result<Vec<IpAddr>>]) {
-    let ports = config.get_ports().to_vec();
-    let addresses = |host: usize| found[host].as_deref().unwrap_or_default();
-    for host in 0..names.len() {
-        config.hostaddr(addresses(host).first().copied().unwrap_or(NOBODY));
-    }
-    let most = (0..names.len()).map(|host| addresses(host).len()).max().unwrap_or(0);
-    for round in 1..most {
-        for (host, name) in names.iter().enumerate() {
-            if let Some(&address) = addresses(host).get(round) {
-                config.host(name).hostaddr(address);
-                if ports.len() > 1 {
-                    config.port(ports.get(host).copied().unwrap_or(5432));
-                }
-            }
-        }
+        role,
+        address,
+        hosts: manager.hosts.clone(),
     }
 }
 
@@ -154,29 +120,17 @@ fn look_up<T>(limit: Option<&Limit>, look_up: impl FnOnce() -> T) -> Result<T, E
     }
 }
 
-fn addresses_of(name: &str) -> io::Result<Vec<IpAddr>> {
-    let mut addresses = Vec::new();
-    for address in (name, 0).to_socket_addrs()? {
-        if !addresses.contains(&address.ip()) {
-            addresses.push(address.ip());
-        }
-    }
-    if addresses.is_empty() {
-        Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
-    } else {
-        Ok(addresses)
+/// Of the time that is left each address gets its share for the TCP connection, unless the user has set that.
+fn fill_in_connect_timeout(config: &mut Config, left: Option<Duration>) {
+    if config.get_connect_timeout().is_none() {
+        let attempts = config.get_hosts().len().max(1) as u32;
+        let share = left.map_or(LONGEST_CONNECT, |left| (left / attempts).max(SHORTEST_CONNECT));
+        config.connect_timeout(share);
     }
 }
 
-/// Sets what the user left out. Of the time that is left each address gets its share for the TCP connection; all that
-/// follows is bounded by aborting it.
+/// Sets what else the user left out.
 fn fill_in(config: &mut Config, manager: &PostgresManager, limit: Option<&Limit>) {
-    if config.get_connect_timeout().is_none() {
-        let attempts = config.get_hosts().len().max(1) as u32;
-        let left = limit.and_then(Limit::remaining);
-        let share = left.map_or(LONGEST_CONNECT, |remaining| (remaining / attempts).max(SHORTEST_CONNECT));
-        config.connect_timeout(share);
-    }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(TCP_USER_TIMEOUT);
     }
@@ -212,9 +166,6 @@ fn is_unix(host: &Host) -> bool {
 fn too_late() -> Error {
     provoke(io::Error::new(io::ErrorKind::TimedOut, "the settings or the host's address were not found in time"))
 }
-
-/// Connecting to it fails at once, as looking up the host did.
-const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
 
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 const SHORTEST_CONNECT: Duration = Duration::from_millis(10);

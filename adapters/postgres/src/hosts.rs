@@ -1,0 +1,216 @@
+//! What a manager remembers of its hosts, and all its connections share: which served last, which failed, which refuse writes.
+//!
+//! Pure: it is told the time, and opens nothing. The order in which hosts are tried follows from it.
+
+use crate::tracker::Standing;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+#[derive(Clone, Default)]
+pub(crate) struct Hosts(Arc<Mutex<Memory>>);
+
+#[derive(Default)]
+struct Memory {
+    /// `None` where the driver has chosen the host, and does not say which.
+    hosts: HashMap<Option<SocketAddr>, Host>,
+    /// The longest that a server has lately taken for its first word.
+    first_word: Duration,
+    /// A server took writes once.
+    took_writes: bool,
+}
+
+#[derive(Default)]
+struct Host {
+    last: Option<Outcome>,
+    /// How often in a row it has said nothing.
+    silences: u32,
+    /// Since when it says that it refuses writes.
+    refuses_since: Option<Instant>,
+}
+
+/// How the last attempt to open a connection ended.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Served(Instant),
+    Failed { at: Instant, took: Duration },
+}
+
+impl Hosts {
+    /// Sorts by the order in which they are tried: the one that served last comes first, then those that nothing is known of, in
+    /// the order that they have. Those that have failed come last, and the one that cost the least comes first among them. A failure is
+    /// forgotten after a while. Where the load is to be `balanced`, one that has served is as good as any.
+    pub(crate) fn sort<T>(&self, hosts: &mut [T], address: impl Fn(&T) -> SocketAddr, balanced: bool, now: Instant) {
+        let memory = self.lock();
+        let last = |host: &T| memory.hosts.get(&Some(address(host))).and_then(|host| host.last);
+        hosts.sort_by_key(|host| match last(host) {
+            Some(Outcome::Served(at)) if !balanced => (SERVED, Some(Reverse(at)), Duration::ZERO),
+            Some(Outcome::Failed { at, took }) if now.saturating_duration_since(at) < FORGOTTEN => (FAILED, None, took),
+            _ => (UNKNOWN, None, Duration::ZERO),
+        });
+    }
+
+    /// How long a server may say nothing before the next one is tried. One that is dead costs that in each attempt. One that is far
+    /// away, beside a near one in the wrong role, must be heard in the end: so after some silences in a row it has more.
+    pub(crate) fn patience(&self, address: SocketAddr) -> Duration {
+        let memory = self.lock();
+        let silences = memory.hosts.get(&Some(address)).map_or(0, |host| host.silences);
+        let usual = memory.first_word.saturating_mul(4).max(SHORTEST_PATIENCE);
+        usual.saturating_mul(1 << (silences / SILENCES_AT_A_TIME).min(MOST_DOUBLINGS))
+    }
+
+    /// A connection was opened, and the server's role is right.
+    pub(crate) fn served(&self, address: Option<SocketAddr>, first_word: Duration, now: Instant) {
+        let mut memory = self.lock();
+        let before = memory.first_word;
+        memory.first_word = first_word.max(before - before / 8);
+        let host = memory.host(address);
+        (host.last, host.silences) = (Some(Outcome::Served(now)), 0);
+    }
+
+    /// None was. Did the server, or its machine, say anything?
+    pub(crate) fn failed(&self, address: Option<SocketAddr>, heard: bool, took: Duration, now: Instant) {
+        let mut memory = self.lock();
+        let host = memory.host(address);
+        host.last = Some(Outcome::Failed { at: now, took });
+        host.silences = if heard { 0 } else { host.silences.saturating_add(1) };
+    }
+
+    /// The server has said this of itself. Why it refuses writes, and since when, if it does.
+    pub(crate) fn heard(&self, address: Option<SocketAddr>, standing: Standing, now: Instant) -> Option<String> {
+        let mut memory = self.lock();
+        let takes_writes = standing.takes_writes()?;
+        memory.took_writes |= takes_writes;
+        let host = memory.host(address);
+        if takes_writes {
+            host.refuses_since = None;
+            return None;
+        }
+        let since = *host.refuses_since.get_or_insert(now);
+        let state = if standing.in_recovery == Some(true) { "in recovery" } else { "read-only by default" };
+        let name = name(address);
+        Some(match now.saturating_duration_since(since).as_secs() {
+            0 => format!("{name} is {state}"),
+            seconds => format!("{name} has been {state} for {seconds} s"),
+        })
+    }
+
+    /// As [`heard`](Self::heard), where that is worth a word: a server of this manager's took writes before.
+    pub(crate) fn remark(&self, address: Option<SocketAddr>, standing: Standing, now: Instant) -> Option<String> {
+        let why = self.heard(address, standing, now)?;
+        self.lock().took_writes.then_some(why)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn host(&mut self, address: Option<SocketAddr>) -> &mut Host {
+        // A name may lead to ever new addresses.
+        if self.hosts.len() >= MOST_HOSTS && !self.hosts.contains_key(&address) {
+            self.hosts.clear();
+        }
+        self.hosts.entry(address).or_default()
+    }
+}
+
+/// For a message.
+pub(crate) fn name(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "the server".to_owned(), |address| format!("the server {address}"))
+}
+
+const SERVED: u8 = 0;
+const UNKNOWN: u8 = 1;
+const FAILED: u8 = 2;
+const FORGOTTEN: Duration = Duration::from_secs(10);
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(250);
+const SILENCES_AT_A_TIME: u32 = 4;
+const MOST_DOUBLINGS: u32 = 2;
+const MOST_HOSTS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn host(number: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], number))
+    }
+
+    fn order(hosts: &Hosts, balanced: bool, now: Instant) -> Vec<u16> {
+        let mut addresses = [1, 2, 3].map(host);
+        hosts.sort(&mut addresses, |&address| address, balanced, now);
+        addresses.map(|address| address.port()).to_vec()
+    }
+
+    #[test]
+    fn the_one_that_served_last_is_tried_first_and_those_that_failed_last_by_what_they_cost() {
+        let (hosts, start) = (Hosts::default(), Instant::now());
+        assert_eq!(order(&hosts, false, start), [1, 2, 3], "as they were given");
+        hosts.failed(Some(host(1)), false, 250 * MS, start);
+        assert_eq!(order(&hosts, false, start), [2, 3, 1]);
+        hosts.failed(Some(host(2)), true, 5 * MS, start);
+        assert_eq!(order(&hosts, false, start), [3, 2, 1]);
+        hosts.served(Some(host(2)), MS, start);
+        assert_eq!(order(&hosts, false, start), [2, 3, 1]);
+        hosts.served(Some(host(3)), MS, start + MS);
+        assert_eq!(order(&hosts, false, start + MS), [3, 2, 1]);
+        assert_eq!(order(&hosts, true, start + MS), [2, 3, 1], "where the load is balanced");
+        assert_eq!(order(&hosts, true, start + 10_000 * MS), [1, 2, 3], "after a while a failure is forgotten");
+    }
+
+    #[test]
+    fn the_patience_is_four_times_the_longest_first_word_of_late() {
+        let (hosts, start) = (Hosts::default(), Instant::now());
+        let patience = || hosts.patience(host(1));
+        assert_eq!(patience(), 250 * MS);
+        hosts.served(None, 200 * MS, start);
+        assert_eq!(patience(), 800 * MS);
+        hosts.served(None, MS, start);
+        assert_eq!(patience(), 700 * MS);
+        (0..20).for_each(|_| hosts.served(None, MS, start));
+        assert_eq!(patience(), 250 * MS);
+    }
+
+    #[test]
+    fn one_that_is_silent_again_and_again_has_more_time_until_it_is_heard() {
+        let (hosts, start) = (Hosts::default(), Instant::now());
+        let silent = || hosts.failed(Some(host(1)), false, MS, start);
+        for expected in [250, 500, 1_000, 1_000] {
+            assert_eq!((hosts.patience(host(1)), hosts.patience(host(2))), (expected * MS, 250 * MS));
+            (0..4).for_each(|_| silent());
+        }
+        hosts.failed(Some(host(1)), true, MS, start);
+        assert_eq!(hosts.patience(host(1)), 250 * MS);
+    }
+
+    #[test]
+    fn a_server_that_refuses_writes_is_worth_a_word_if_one_took_them_before() {
+        let (hosts, start) = (Hosts::default(), Instant::now());
+        let said = |in_recovery, read_only| Standing { in_recovery: Some(in_recovery), read_only: Some(read_only) };
+        assert_eq!(hosts.remark(Some(host(1)), said(true, false), start), None, "a pool of standbys");
+        assert_eq!(
+            hosts.heard(Some(host(1)), said(true, false), start).as_deref(),
+            Some("the server 127.0.0.1:1 is in recovery")
+        );
+        assert_eq!(hosts.remark(None, said(false, false), start), None);
+        let word = hosts.remark(Some(host(1)), said(true, false), start + 12_000 * MS);
+        assert_eq!(word.as_deref(), Some("the server 127.0.0.1:1 has been in recovery for 12 s"));
+        hosts.remark(None, said(false, true), start + 1_000 * MS);
+        let word = hosts.remark(None, said(false, true), start + 3_000 * MS);
+        assert_eq!(word.as_deref(), Some("the server has been read-only by default for 2 s"));
+        assert_eq!(hosts.remark(None, Standing::default(), start), None, "it has not said so");
+    }
+
+    #[test]
+    fn ever_new_addresses_take_no_ever_growing_room() {
+        let (hosts, start) = (Hosts::default(), Instant::now());
+        (1..1_000).for_each(|number| hosts.failed(Some(host(number)), true, MS, start));
+        assert!(hosts.lock().hosts.len() <= 256);
+    }
+}
