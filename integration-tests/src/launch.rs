@@ -76,6 +76,14 @@ impl Launch {
         }
     }
 
+    /// Of a PostgreSQL that follows the one at `primary`, which [`of`](Self::of) starts for the suite. It copies the data when it first
+    /// starts.
+    pub fn of_standby(primary: &str) -> Self {
+        let like = Self::of(Engine::Postgres, For::Suite);
+        let variables = vec![("PRIMARY", primary.to_owned()), ("PGPASSWORD", PASSWORD.to_owned())];
+        Self { variables, arguments: vec!["bash", "-c", FOLLOW], ..like }
+    }
+
     /// Of PgBouncer in transaction mode, in front of a server at `host`. More variables are for the caller to add.
     pub fn of_pgbouncer(host: &str, user: &str, password: &str) -> Self {
         let variables = [
@@ -127,6 +135,18 @@ fn image(variable: &str, official: &str) -> String {
     let written = text.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix('='));
     servers::variable(variable).or(written.map(str::to_owned)).unwrap_or_else(|| official.to_owned())
 }
+
+/// The images' own script runs as root what is not the server.
+const FOLLOW: &str = r#"
+set -e
+data=/var/lib/postgresql/standby
+become="setpriv --reuid=postgres --regid=postgres --init-groups"
+install -d -o postgres -g postgres -m 700 "$data" /var/run/postgresql
+if [ ! -s "$data/PG_VERSION" ]; then
+    $become pg_basebackup --host="$PRIMARY" --username=postgres --pgdata="$data" --write-recovery-conf --wal-method=stream --checkpoint=fast
+fi
+exec $become postgres -D "$data" -cmax_connections=60 -cfsync=off
+"#;
 
 /// As in the URLs.
 pub const PASSWORD: &str = "cabrank";

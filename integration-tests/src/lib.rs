@@ -6,6 +6,7 @@ pub mod harness;
 
 // A server, and a part of it for each test.
 pub mod database;
+pub mod pair;
 pub mod pgbouncer;
 pub mod running;
 pub mod server;
@@ -26,4 +27,5 @@ pub use cabrank_testing::servers::Engine;
 pub use census::Census;
 pub use database::Database;
 pub use harness::{Case, Needs, figure};
+pub use pair::Pair;
 pub use server::Server;

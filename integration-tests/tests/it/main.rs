@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     statements::mysql_cases::<mysql::MySql>(&mut cases);
     cases.extend(canaries::cases());
     cases.extend(wire::cases());
+    recovery::failover_cases(&mut cases);
     integration_tests::harness::run(cases)
 }
 

@@ -73,12 +73,7 @@ impl Proxy {
     ///
     /// As those of [`start`](Self::start).
     pub fn with_framing(server: impl ToSocketAddrs, framing: Framing) -> io::Result<Self> {
-        let mut server: Vec<_> = server.to_socket_addrs()?.collect();
-        // Behind a name that stands for both, the port may be somebody else's in IPv6.
-        server.sort_by_key(SocketAddr::is_ipv6);
-        if server.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the server has no address"));
-        }
+        let server = addresses_of(server)?;
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
         let relay = Arc::new(Relay::new(server, framing));
@@ -89,6 +84,16 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// New connections lead to another server from now on, as behind a name that moves. Open ones go on.
+    ///
+    /// # Errors
+    ///
+    /// The server's name cannot be looked up or has no address.
+    pub fn lead_to(&self, server: impl ToSocketAddrs) -> io::Result<()> {
+        self.relay.lock().server = addresses_of(server)?;
+        Ok(())
     }
 
     /// Sets the fault, in place of the last one. From when this returns, the fault holds.
@@ -150,6 +155,16 @@ impl Proxy {
         let state = self.relay.lock();
         Counts { open: state.connections.len(), ..state.counts.clone() }
     }
+}
+
+fn addresses_of(server: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+    let mut addresses: Vec<_> = server.to_socket_addrs()?.collect();
+    // Behind a name that stands for both, the port may be somebody else's in IPv6.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the server has no address"));
+    }
+    Ok(addresses)
 }
 
 impl Drop for Proxy {

@@ -12,8 +12,6 @@ use std::{io, thread};
 
 #[derive(Debug)]
 pub(super) struct Relay {
-    /// Tried in this order.
-    server: Vec<SocketAddr>,
     pub(super) framing: Framing,
     /// No socket is read or written under this lock.
     state: Mutex<RelayState>,
@@ -23,6 +21,8 @@ pub(super) struct Relay {
 
 #[derive(Debug, Default)]
 pub(super) struct RelayState {
+    /// Where new connections lead: the server's addresses, tried in this order.
+    pub(super) server: Vec<SocketAddr>,
     pub(super) fault: NetworkFault,
     /// The open connections, silent ones included.
     pub(super) connections: HashMap<usize, Arc<Connection>>,
@@ -35,7 +35,8 @@ pub(super) struct RelayState {
 
 impl Relay {
     pub(super) fn new(server: Vec<SocketAddr>, framing: Framing) -> Self {
-        Self { server, framing, state: Mutex::default(), changed: Condvar::new() }
+        let state = Mutex::new(RelayState { server, ..RelayState::default() });
+        Self { framing, state, changed: Condvar::new() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, RelayState> {
@@ -90,8 +91,9 @@ impl Relay {
 
     fn connect(&self) -> io::Result<TcpStream> {
         let mut failed = io::ErrorKind::NotFound.into();
-        for address in &self.server {
-            match TcpStream::connect_timeout(address, PATIENCE) {
+        let server = self.lock().server.clone();
+        for address in server {
+            match TcpStream::connect_timeout(&address, PATIENCE) {
                 Ok(stream) => return Ok(stream),
                 Err(error) => failed = error,
             }

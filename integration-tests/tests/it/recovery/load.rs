@@ -27,8 +27,9 @@ pub(crate) struct Record {
     successes: Vec<Instant>,
 }
 
-#[derive(Default)]
 struct Task {
+    /// What is asked. The answer is seven.
+    sql: &'static str,
     stop: AtomicBool,
     record: Mutex<Record>,
 }
@@ -42,7 +43,12 @@ impl Load {
 
     /// The same; each `get` waits for so long.
     pub(crate) fn with_limit<S: Remote>(pool: &SubjectPool<S>, threads: usize, limit: Duration) -> Self {
-        let task = Arc::<Task>::default();
+        Self::asking::<S>("SELECT 7", pool, threads, limit)
+    }
+
+    /// The same, with a question that is answered by seven.
+    pub(crate) fn asking<S: Remote>(sql: &'static str, pool: &SubjectPool<S>, threads: usize, limit: Duration) -> Self {
+        let task = Arc::new(Task { sql, stop: AtomicBool::default(), record: Mutex::default() });
         let threads = (0..threads).map(|_| {
             let (task, pool) = (task.clone(), pool.clone());
             thread::spawn(move || task.work::<S>(&pool, limit))
@@ -103,7 +109,7 @@ impl Task {
         while !self.stop.load(Ordering::Relaxed) {
             let begun = Instant::now();
             let got = pool.get_timeout(limit);
-            let (waited, outcome) = (begun.elapsed(), got.map(|mut conn| S::number(&mut conn, "SELECT 7")));
+            let (waited, outcome) = (begun.elapsed(), got.map(|mut conn| S::number(&mut conn, self.sql)));
             let ended = Instant::now();
             let mut record = self.lock();
             record.longest_get = record.longest_get.max(waited);

@@ -2,6 +2,7 @@
 //! and that nothing is lost. Counted at the server or in front of it, never in the pool alone.
 
 mod black_hole;
+mod failover;
 mod killed;
 mod passwords;
 mod refused;
@@ -16,6 +17,11 @@ mod whole;
 
 use crate::subject::Remote;
 use integration_tests::Case;
+
+/// Of the engines that have a standby here.
+pub(crate) fn failover_cases(cases: &mut Vec<Case>) {
+    failover::cases(cases);
+}
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     killed::cases::<S>(cases);

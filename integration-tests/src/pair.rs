@@ -1,0 +1,98 @@
+//! A primary and a streaming standby of PostgreSQL, each in a container, for one test: to be killed, frozen and promoted.
+
+use crate::launch::{For, Launch, PASSWORD};
+use crate::running::{PATIENCE, Running};
+use anyhow::{Context, Result, bail};
+use cabrank_testing::servers::Engine;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Both servers, with the user [`USER`](Self::USER), who may write into the table `written (n int)`. Removed with the value.
+#[derive(Debug)]
+pub struct Pair {
+    first: Running,
+    second: Running,
+}
+
+impl Pair {
+    /// Who is under test.
+    pub const USER: &'static str = "app";
+
+    /// Starts both. Returns when the second follows the first.
+    pub fn start() -> Result<Self> {
+        let first = Running::launch(Engine::Postgres, &Launch::of(Engine::Postgres, For::Suite))?;
+        first.wait_until_ready(PATIENCE, || false)?;
+        let mut admin = first.log_in()?;
+        admin.execute("COPY (SELECT 'host replication all all scram-sha-256') TO PROGRAM 'cat >> pg_hba.conf'")?;
+        admin.execute(&format!(
+            "SELECT pg_reload_conf(); CREATE TABLE written (n int); \
+             CREATE ROLE {} LOGIN PASSWORD '{PASSWORD}'; GRANT ALL ON written TO {}",
+            Self::USER,
+            Self::USER
+        ))?;
+        let container = first.container().context("it is a container of ours")?;
+        let second = Running::launch(Engine::Postgres, &Launch::of_standby(&container.inner_address()?))?;
+        let pair = Self { first, second };
+        pair.second.wait_until_ready(PATIENCE, || false)?;
+        let begun = Instant::now();
+        while pair.second.log_in()?.number("SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'")? == 0
+        {
+            if begun.elapsed() > PATIENCE {
+                bail!("the standby does not follow");
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(pair)
+    }
+
+    /// The one that begins as the primary.
+    pub fn first(&self) -> &Running {
+        &self.first
+    }
+
+    /// The one that begins as its standby.
+    pub fn second(&self) -> &Running {
+        &self.second
+    }
+
+    /// Has the second take writes. Returns when it does.
+    pub fn promote(&self) -> Result<()> {
+        if self.second.log_in()?.rows("SELECT pg_promote()")? != [["t"]] {
+            bail!("the standby was not promoted");
+        }
+        Ok(())
+    }
+
+    /// Leads to the first, as the user under test; and to the second, if the first does not serve.
+    pub fn url_of_both(&self) -> String {
+        let [(first, port), (second, other_port)] = [&self.first, &self.second].map(Self::address);
+        format!("postgres://{}:{PASSWORD}@{first}:{port},{second}:{other_port}/postgres", Self::USER)
+    }
+
+    /// Leads to one of them by another address, as the user under test.
+    pub fn url_at(&self, address: SocketAddr) -> String {
+        format!("postgres://{}:{PASSWORD}@{address}/postgres", Self::USER)
+    }
+
+    /// Where a server is published.
+    pub fn address(server: &Running) -> (String, u16) {
+        let (host, port) = server.container().expect("it is a container of ours").address();
+        (host.to_owned(), port)
+    }
+
+    /// The sessions that a server has of the user under test.
+    pub fn sessions(server: &Running) -> Result<usize> {
+        Ok(server.log_in()?.sessions_of(Self::USER)?.len())
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        for server in [&self.first, &self.second] {
+            if let Some(Err(error)) = server.container().map(|container| container.remove()) {
+                eprintln!("a container of a pair stays behind: {error:#}");
+            }
+        }
+    }
+}

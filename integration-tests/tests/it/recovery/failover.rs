@@ -1,0 +1,164 @@
+//! Another server takes over: eight threads that write on a pool of eight, which asks for a primary.
+//!
+//! A primary and a streaming standby, and a proxy as the name that leads to one of them. The figures are those of the failing and the
+//! succeeding writes; in the end no session is left at the server that takes none.
+
+use super::load::{Load, Record};
+use super::slack::Slack;
+use crate::postgres::Postgres;
+use crate::subject::{Subject, SubjectPool};
+use cabrank::Pool;
+use cabrank_postgres::postgres::NoTls;
+use cabrank_postgres::{PostgresManager, Role};
+use cabrank_testing::{Proxy, assert_closes_clean, eventually};
+use integration_tests::running::Running;
+use integration_tests::{Case, Needs, Pair, figure};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) fn cases(cases: &mut Vec<Case>) {
+    let case = |name, run| Case { engine: Postgres::ENGINE, name, needs: Needs::Control, run };
+    cases.extend([
+        case(
+            "recovery::failover::a_killed_primary_costs_what_was_in_flight_and_no_get",
+            a_killed_primary_costs_what_was_in_flight_and_no_get,
+        ),
+        case(
+            "recovery::failover::a_name_that_lags_behind_a_switchover_costs_one_error_a_connection",
+            a_name_that_lags_behind_a_switchover_costs_one_error_a_connection,
+        ),
+        case(
+            "recovery::failover::a_frozen_primary_costs_no_get_of_those_who_come_later",
+            a_frozen_primary_costs_no_get_of_those_who_come_later,
+        ),
+        case(
+            "recovery::failover::a_primary_that_turns_read_only_costs_one_error_a_connection",
+            a_primary_that_turns_read_only_costs_one_error_a_connection,
+        ),
+    ]);
+}
+
+fn a_killed_primary_costs_what_was_in_flight_and_no_get() {
+    let (slack, pair) = (Slack::begin(), Pair::start().expect("two servers"));
+    let pool = pool(&pair.url_of_both(), 8);
+    let load = write(&pool, 8);
+    load.warm_up();
+    let killed = Instant::now();
+    pair.first().container().expect("a container").kill().expect("a death");
+    thread::sleep(BEFORE_PROMOTION);
+    pair.promote().expect("another primary");
+    let promoted = Instant::now();
+    load.go_on_from(promoted);
+    let record = load.stop();
+    record.is_within(8);
+    let (away, recovery) = (promoted - killed, record.first_success_after(promoted));
+    assert!(recovery < Duration::from_secs(1) + slack.get(), "{recovery:?}");
+    tell(&format!("primary killed, standby promoted after {away:.1?}"), &record, "the promotion", recovery);
+    is_over(&pool, pair.second());
+}
+
+fn a_name_that_lags_behind_a_switchover_costs_one_error_a_connection() {
+    let (slack, pair) = (Slack::begin(), Pair::start().expect("two servers"));
+    let name = Proxy::start(Pair::address(pair.first())).expect("a proxy");
+    let pool = pool(&pair.url_at(name.address()), 8);
+    let load = write(&pool, 8);
+    load.warm_up();
+    // What was the primary is a standby by now, and the name still leads to it.
+    name.lead_to(Pair::address(pair.second())).expect("an address");
+    name.close_all();
+    thread::sleep(LAG);
+    name.lead_to(Pair::address(pair.first())).expect("an address");
+    let right = Instant::now();
+    load.go_on_from(right);
+    let record = load.stop();
+    record.is_within(8 + 8);
+    let recovery = record.first_success_after(right);
+    assert!(recovery < Duration::from_millis(600) + slack.get(), "{recovery:?}");
+    tell(&format!("switchover, the name lags {LAG:?}"), &record, "the name was right", recovery);
+    has_none_within_ten_seconds(pair.second());
+    is_over(&pool, pair.first());
+}
+
+/// Its kernel goes on: connections are accepted, and nothing is said on them.
+fn a_frozen_primary_costs_no_get_of_those_who_come_later() {
+    let (slack, pair) = (Slack::begin(), Pair::start().expect("two servers"));
+    let pool = pool(&pair.url_of_both(), 16);
+    drop((0..16).map(|_| pool.get().expect("a connection")).collect::<Vec<_>>());
+    let hanging = write(&pool, 8);
+    hanging.warm_up();
+    pair.first().container().expect("a container").pause().expect("a frost");
+    // Who comes sooner is lent what was proved just before, and hangs with the others.
+    thread::sleep(pool.config().check_after + Duration::from_millis(100));
+    let later = write(&pool, 4);
+    thread::sleep(BEFORE_PROMOTION);
+    pair.promote().expect("another primary");
+    let promoted = Instant::now();
+    later.go_on_from(promoted);
+    let record = later.stop();
+    let recovery = record.first_success_after(promoted);
+    record.is_within(0);
+    assert!(recovery < CAP + PATIENCE + pool.stats().open_time.max() + slack.get(), "{recovery:?}");
+    tell("primary frozen, 4 threads come later", &record, "the promotion", recovery);
+    // Those who hang wait for an answer of the frozen one.
+    pair.first().container().expect("a container").kill().expect("a death");
+    let record = hanging.stop();
+    assert!(record.failed_gets.is_empty(), "{:?}", record.failed_gets);
+    is_over(&pool, pair.second());
+}
+
+fn a_primary_that_turns_read_only_costs_one_error_a_connection() {
+    let (slack, pair) = (Slack::begin(), Pair::start().expect("two servers"));
+    let name = Proxy::start(Pair::address(pair.first())).expect("a proxy");
+    let pool = pool(&pair.url_at(name.address()), 8);
+    let load = write(&pool, 8);
+    load.warm_up();
+    pair.promote().expect("another primary");
+    name.lead_to(Pair::address(pair.second())).expect("an address");
+    let mut admin = pair.first().log_in().expect("a login");
+    admin.execute("ALTER SYSTEM SET default_transaction_read_only = on").expect("a setting");
+    admin.execute("SELECT pg_reload_conf()").expect("a reload");
+    let turned = Instant::now();
+    has_none_within_ten_seconds(pair.first());
+    load.go_on_from(Instant::now());
+    let record = load.stop();
+    record.is_within(8);
+    let recovery = record.first_success_after(turned);
+    assert!(recovery < Duration::from_secs(1) + slack.get(), "{recovery:?}");
+    tell("primary turned read-only, sessions alive", &record, "that", recovery);
+    is_over(&pool, pair.second());
+}
+
+fn pool(url: &str, max_size: u32) -> SubjectPool<Postgres> {
+    let manager = PostgresManager::from_url(url, NoTls).expect("a URL").role(Role::Primary);
+    let settings = Pool::builder().max_size(max_size).acquire_timeout(Duration::from_secs(60));
+    settings.build(manager).expect("a pool")
+}
+
+fn write(pool: &SubjectPool<Postgres>, threads: usize) -> Load {
+    let sql = "WITH it AS (INSERT INTO written VALUES (7) RETURNING n) SELECT n FROM it";
+    Load::asking::<Postgres>(sql, pool, threads, pool.config().acquire_timeout)
+}
+
+fn tell(what: &str, record: &Record, since: &str, recovery: Duration) {
+    let failed = record.failed_queries.len();
+    figure(format!("{what}: failed gets 0, failed writes {failed}, first success {recovery:.0?} after {since}"));
+}
+
+fn has_none_within_ten_seconds(server: &Running) {
+    eventually("no session is left at the wrong server", || {
+        Pair::sessions(server).expect("a server that is there") == 0
+    });
+}
+
+/// Closed, the pool leaves no session at the server that it came to.
+fn is_over(pool: &SubjectPool<Postgres>, server: &Running) {
+    assert_closes_clean(pool);
+    eventually("no session is left", || Pair::sessions(server).expect("a server that is there") == 0);
+}
+
+const BEFORE_PROMOTION: Duration = Duration::from_secs(2);
+const LAG: Duration = Duration::from_secs(5);
+/// The longest pause between two attempts in an outage.
+const CAP: Duration = Duration::from_millis(500);
+/// After which a host that says nothing is left for the next.
+const PATIENCE: Duration = Duration::from_millis(250);
