@@ -50,7 +50,7 @@ fn new_connections_are_refused_with_pauses_until_the_role_is_right_and_the_cause
     let pool = settings.build_lazy(server.manager()).unwrap();
     server.order(Call::Connect, WRONG);
     let error = pool.get_timeout(ms(200)).unwrap_err();
-    let text = error.to_string();
+    let text = format!("{error:?}");
     assert!(error.is_timeout() && text.contains("ago: Connect failed: WrongRole"), "{text}");
     server.forget_peaks();
     thread::scope(|scope| {
@@ -92,7 +92,7 @@ fn new_sessions_in_the_wrong_role_are_opened_now_and_then_and_named_where_openin
                 let _ = conn.id;
                 PooledConnection::report_error(&mut conn, &error);
             }
-            Err(error) => told = Some(error.to_string()),
+            Err(error) => told = Some(format!("{error:?}")),
         }
     }
     assert!(server.count(Call::Connect) <= 30, "{} attempts", server.count(Call::Connect));

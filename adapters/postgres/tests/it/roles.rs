@@ -17,14 +17,14 @@ use std::time::Duration;
 fn a_server_in_another_role_is_refused_and_named_until_the_role_is_right(server: Server) {
     let demoted = Arc::new(AtomicBool::new(true));
     let pool = builder().max_size(2).build_lazy(changing(&server, &demoted).role(Role::Primary)).expect("a pool");
-    let told = pool.get_timeout(Duration::from_secs(2)).expect_err("nothing takes writes").to_string();
+    let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("nothing takes writes"));
     assert!(told.contains("read-only by default") && told.contains(", and a primary is asked for"), "{told}");
     demoted.store(false, Ordering::SeqCst);
     let mut conn = pool.get_timeout(PATIENCE).expect("a connection");
     conn.query_one("SELECT 1", &[]).expect("a row");
     drop(conn);
     let pool = builder().max_size(1).build_lazy(server.manager().role(Role::Standby)).expect("a pool");
-    let told = pool.get_timeout(Duration::from_secs(2)).expect_err("no standby").to_string();
+    let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("no standby"));
     assert!(told.contains("is not in recovery, and a standby is asked for"), "{told}");
 }
 
@@ -41,7 +41,7 @@ fn settings_that_ask_for_a_role_of_their_own_must_not_contradict_it(server: Serv
     assert!(builder().build(with(TargetSessionAttrs::ReadWrite).role(Role::Primary)).is_ok());
     // What is left to the driver is known by its words.
     let pool = builder().build_lazy(with(TargetSessionAttrs::ReadOnly)).expect("a pool");
-    let told = pool.get_timeout(Duration::from_secs(2)).expect_err("it takes writes").to_string();
+    let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("it takes writes"));
     assert!(told.contains("database is not read only"), "{told}");
 }
 
@@ -129,7 +129,7 @@ fn over_a_unix_socket_the_role_is_asked_for(server: Server) {
     pool.get().expect("a connection").query_one("SELECT 1", &[]).expect("a row");
     assert_eq!((pool.stats().opened, pool.stats().closed.total()), (1, 0), "the reset undoes what a holder did");
     let pool = builder().build_lazy(primary(READ_ONLY)).expect("a pool");
-    let told = pool.get_timeout(Duration::from_secs(2)).expect_err("nothing takes writes").to_string();
+    let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("nothing takes writes"));
     assert!(told.contains("read-only by default") && told.contains(", and a primary is asked for"), "{told}");
     drop(pool);
     std::fs::remove_dir_all(folder).expect("a folder of ours");
@@ -145,7 +145,7 @@ fn without_a_role_a_server_that_turns_read_only_is_told(server: Server) {
     demoted.store(true, Ordering::SeqCst);
     let _other = pool.get().expect("another connection");
     assert_eq!(recorder.count("remarked 2: the server "), 1, "{:?}", recorder.events());
-    let told = pool.get_timeout(Duration::from_millis(1)).expect_err("both are lent").to_string();
+    let told = format!("{:?}", pool.get_timeout(Duration::from_millis(1)).expect_err("both are lent"));
     assert!(told.contains("is read-only by default"), "{told}");
 }
 
