@@ -145,9 +145,11 @@ fn tell(what: &str, record: &Record, since: &str, recovery: Duration) {
 }
 
 fn has_none_within_ten_seconds(server: &Running) {
+    let begun = Instant::now();
     eventually("no session is left at the wrong server", || {
         Pair::sessions(server).expect("a server that is there") == 0
     });
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 /// Closed, the pool leaves no session at the server that it came to.
