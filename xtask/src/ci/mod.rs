@@ -34,8 +34,9 @@ const TEST: &str = "test";
 pub(crate) fn run(args: &Args) -> Result<Option<Tally>> {
     let chosen = args.steps();
     let mut times = Times::default();
-    let done = times.measure("setup", || setup::ready(&needs(&chosen), setup::asked(args.setup)));
-    let failure = done.err().map(|error| ("setup", error)).or_else(|| run_steps(&chosen, &mut times));
+    let asked = setup::asked(args.setup);
+    let done = times.measure("setup", || setup::ready(&needs(&chosen), asked));
+    let failure = done.err().map(|error| ("setup", error)).or_else(|| run_steps(&chosen, asked, &mut times));
     let tally = match failure {
         Some((step, error)) => {
             println!("\nstep `{step}` failed: {error:#}\nwhat follows it did not run; the step counts as one failure");
@@ -80,8 +81,8 @@ fn needs(steps: &[&Step]) -> Vec<Tool> {
 }
 
 /// The step that failed, after which none ran.
-fn run_steps(steps: &[&Step], times: &mut Times) -> Option<(&'static str, Error)> {
-    steps.iter().find_map(|step| Some((step.name, times.measure(step.name, step.run).err()?)))
+fn run_steps(steps: &[&Step], servers_must: bool, times: &mut Times) -> Option<(&'static str, Error)> {
+    steps.iter().find_map(|step| Some((step.name, times.measure(step.name, || step.run(servers_must)).err()?)))
 }
 
 fn run_tests(times: &mut Times) -> Result<Tally> {
@@ -96,7 +97,8 @@ fn run_tests(times: &mut Times) -> Result<Tally> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyhow::bail;
+    use anyhow::{bail, ensure};
+    use steps::Run;
 
     fn args(only: &[&str], full: bool) -> Args {
         Args { full, only: only.iter().map(|name| (*name).to_owned()).collect(), setup: false }
@@ -108,13 +110,25 @@ mod tests {
 
     #[test]
     fn the_first_step_that_fails_is_the_last_that_runs() {
-        let step = |name, run| Step { name, needs: &[], run };
+        let step = |name, run| Step { name, needs: &[], run: Run::Alone(run) };
         let (one, two) = (step("one", || Ok(())), step("two", || bail!("broken")));
         let three = step("three", || Ok(()));
         let mut times = Times::default();
-        assert_eq!(run_steps(&[&one, &two, &three], &mut times).unwrap().0, "two");
+        assert_eq!(run_steps(&[&one, &two, &three], false, &mut times).unwrap().0, "two");
         assert_eq!(times.names(), ["one", "two"]);
-        assert!(run_steps(&[&one], &mut Times::default()).is_none());
+        assert!(run_steps(&[&one], false, &mut Times::default()).is_none());
+    }
+
+    #[test]
+    fn a_step_on_servers_hears_whether_they_must_be_there() {
+        let run = |must: bool| {
+            ensure!(!must, "there is no server");
+            Ok(())
+        };
+        let step = Step { name: "servers", needs: &[], run: Run::OnServers(run) };
+        assert!(run_steps(&[&step], false, &mut Times::default()).is_none());
+        assert_eq!(run_steps(&[&step], true, &mut Times::default()).unwrap().0, "servers");
+        assert!(LONGER.iter().any(|step| step.name == "fuzz" && matches!(step.run, Run::OnServers(_))));
     }
 
     #[test]

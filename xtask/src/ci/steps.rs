@@ -5,48 +5,64 @@ use crate::process::{cargo, run};
 use crate::servers::Servers;
 use crate::setup::Tool;
 use crate::workspace::packages;
-use crate::{bench, instructions, models, servers, setup, tidy, workspace};
-use anyhow::Result;
+use crate::{bench, images, instructions, models, servers, setup, tidy, workspace};
+use anyhow::{Context, Result};
 use std::process::Command;
 
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) needs: &'static [Tool],
-    pub(super) run: fn() -> Result<()>,
+    pub(super) run: Run,
+}
+
+/// What a step does.
+pub(super) enum Run {
+    Alone(fn() -> Result<()>),
+    /// With servers, which must be there if so it is said.
+    OnServers(fn(bool) -> Result<()>),
+}
+
+impl Step {
+    pub(super) fn run(&self, must: bool) -> Result<()> {
+        match self.run {
+            Run::Alone(run) => run(),
+            Run::OnServers(run) => run(must),
+        }
+    }
 }
 
 /// Before every merge; the quick ones first. The tests follow them.
 pub(super) const STEPS: &[Step] = &[
-    Step { name: "fmt", needs: &[Tool::Rustfmt], run: fmt },
-    Step { name: "tidy", needs: &[], run: tidy::run },
-    Step { name: "typos", needs: &[Tool::Typos], run: typos },
-    Step { name: "deny", needs: &[Tool::CargoDeny], run: || deny(&["licenses", "bans", "sources"]) },
-    Step { name: "clippy", needs: &[Tool::Clippy, Tool::C], run: clippy },
-    Step { name: "docs", needs: &[Tool::C], run: docs },
-    Step { name: "features", needs: &[Tool::Clippy], run: features },
-    Step { name: "models", needs: &[], run: models::run },
-    Step { name: "instructions", needs: &[], run: instructions::run },
-    Step { name: "package", needs: &[Tool::C], run: package },
+    Step { name: "fmt", needs: &[Tool::Rustfmt], run: Run::Alone(fmt) },
+    Step { name: "tidy", needs: &[], run: Run::Alone(tidy::run) },
+    Step { name: "typos", needs: &[Tool::Typos], run: Run::Alone(typos) },
+    Step { name: "deny", needs: &[Tool::CargoDeny], run: Run::Alone(|| deny(&["licenses", "bans", "sources"])) },
+    Step { name: "clippy", needs: &[Tool::Clippy, Tool::C], run: Run::Alone(clippy) },
+    Step { name: "docs", needs: &[Tool::C], run: Run::Alone(docs) },
+    Step { name: "features", needs: &[Tool::Clippy], run: Run::Alone(features) },
+    Step { name: "models", needs: &[], run: Run::Alone(models::run) },
+    Step { name: "instructions", needs: &[], run: Run::Alone(instructions::run) },
+    Step { name: "package", needs: &[Tool::C], run: Run::Alone(package) },
 ];
 
 /// With `--full` alone: what takes long and what a single change seldom breaks. All in all no more than 15 minutes.
 pub(super) const LONGER: &[Step] = &[
     // What a user may switch on besides. The TLS stacks that a driver passes on are minutes of building.
-    Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl], run: adapters },
+    Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl], run: Run::Alone(adapters) },
     // Nothing else looks at what the properties of the state and of the wire say about rarer cases.
-    Step { name: "proptest", needs: &[], run: proptest },
+    Step { name: "proptest", needs: &[], run: Run::Alone(proptest) },
     // A minute of texts and bytes at random for each fuzzer and server; by hand CABRANK_FUZZ_SECONDS says how long.
-    Step { name: "fuzz", needs: &[Tool::C], run: fuzz },
+    Step { name: "fuzz", needs: &[Tool::C], run: Run::OnServers(fuzz) },
     // A test that fails once in ten runs passes most runs of `test`.
-    Step { name: "repeat", needs: &[], run: repeat },
+    Step { name: "repeat", needs: &[], run: Run::Alone(repeat) },
     // Nothing else builds the benchmark, for other pools bring much along; and only a run shows that its cases work. A case
     // whose server is not there is listed as not measured.
-    Step { name: "bench", needs: &[Tool::Clippy, Tool::C], run: bench },
+    Step { name: "bench", needs: &[Tool::Clippy, Tool::C], run: Run::Alone(bench) },
 ];
 
 /// Only by name: what needs more than the registries of packages. The hosted workflow has a job for it.
 pub(super) const APART: &[Step] =
-    &[Step { name: "advisories", needs: &[Tool::CargoDeny], run: || deny(&["advisories"]) }];
+    &[Step { name: "advisories", needs: &[Tool::CargoDeny], run: Run::Alone(|| deny(&["advisories"])) }];
 
 const BENCH: &str = "bench/Cargo.toml";
 const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
@@ -126,10 +142,14 @@ fn proptest() -> Result<()> {
     Ok(())
 }
 
-/// What a scanner of SQL takes for harmless is run on real servers. One that is not there is printed as not tried.
-fn fuzz() -> Result<()> {
-    let images = [Image::Postgres, Image::Mysql, Image::Mariadb];
-    let servers = Servers::start(&servers::wanted(&images), false)?;
+/// What a scanner of SQL takes for harmless is run on real servers. One that is not there is printed as not tried, and an error
+/// where servers are demanded, as with the tests.
+fn fuzz(must: bool) -> Result<()> {
+    let images = servers::wanted(&[Image::Postgres, Image::Mysql, Image::Mariadb]);
+    if must && !images.is_empty() {
+        images::run(&images::Args::all(must)).context("the servers for the fuzzers are not ready")?;
+    }
+    let servers = Servers::start(&images, must)?;
     servers.missing.iter().for_each(|missing| println!("{missing}"));
     ["wire", "postgres_sql", "mysql_sql"].iter().try_for_each(|target| {
         let mut command = cargo(["run", "--release", "--package", "fuzz", "--bin", target]);
