@@ -23,6 +23,9 @@ BEGIN
     RETURN QUERY
         SELECT 'setting ' || name || ' ' || setting FROM pg_catalog.pg_settings
             WHERE name NOT LIKE 'transaction%' AND name NOT LIKE 'plpgsql.%'
+        -- Settings that nobody has declared are not listed there.
+        UNION ALL SELECT 'setting ' || name || ' ' || current_setting(name, true) FROM unnest(ARRAY['local.x', 'transaction.x']) name
+            WHERE current_setting(name, true) <> ''
         UNION ALL SELECT 'role ' || current_user || ' ' || session_user
         UNION ALL SELECT 'lock ' || locktype || ' ' || mode FROM pg_catalog.pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'
         UNION ALL SELECT 'temporary ' || relname FROM pg_catalog.pg_class WHERE relnamespace = pg_my_temp_schema()

@@ -50,15 +50,17 @@ impl Campaign {
 /// Whether eight times the text takes no more than some eight times as long: what is nested or opened again and again must not be looked
 /// through again and again.
 pub(crate) fn is_linear(text: &[u8], scan: impl Fn(&[u8])) -> bool {
-    let took = |length: usize| {
-        let text = text.repeat(length / text.len().max(1));
+    let took = |times: usize| {
+        let text = text.repeat(times);
         let begin = Instant::now();
         scan(&text);
         begin.elapsed()
     };
     // A busy machine lets a thread stand for many times as long as a scan takes, so one good look of many is enough.
-    let short = repeat_with(|| took(2 * 1024)).take(5).min().unwrap_or_default();
-    (0..500).any(|_| took(16 * 1024) <= 30 * short.max(Duration::from_micros(20)))
+    // The numbers are both even, for a quote that one text opens the next one closes.
+    let times = 2 * (1024 / text.len().max(1)).max(1);
+    let short = repeat_with(|| took(times)).take(5).min().unwrap_or_default();
+    (0..500).any(|_| took(8 * times) <= 30 * short.max(Duration::from_micros(20)))
 }
 
 fn number(variable: &str) -> Result<Option<u64>> {

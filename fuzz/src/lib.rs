@@ -5,8 +5,10 @@
 
 mod campaign;
 mod scan;
+mod tally;
 mod texts;
 
 pub use campaign::Campaign;
 pub use scan::scan;
+pub use tally::Tally;
 pub use texts::{Grammar, Rule, Texts};

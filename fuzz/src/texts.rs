@@ -14,6 +14,10 @@ pub struct Grammar {
     pub gaps: &'static [&'static str],
     /// Real statements, one in each line.
     pub corpus: &'static str,
+    /// The functions that the scanner takes for harmless, separated by blanks.
+    pub functions: &'static str,
+    /// What may stand after the name of one of them, one in each line. There are columns `a`, a number, and `b`, a text.
+    pub arguments: &'static str,
 }
 
 /// An endless source of texts.
@@ -23,6 +27,10 @@ pub struct Texts {
     rules: Vec<(&'static str, Vec<&'static str>)>,
     rng: Rng,
     corpus: Vec<Vec<String>>,
+    functions: Vec<&'static str>,
+    arguments: Vec<&'static str>,
+    turn: usize,
+    called: Option<&'static str>,
 }
 
 impl Texts {
@@ -36,11 +44,18 @@ impl Texts {
                 None => rules.push((name, alternatives.to_vec())),
             }
         }
-        Self { grammar, rules, rng, corpus: corpus.collect() }
+        let functions: Vec<_> = grammar.functions.split_ascii_whitespace().collect();
+        rules.push(("harmless", functions.clone()));
+        let arguments = grammar.arguments.lines().collect();
+        Self { grammar, rules, rng, corpus: corpus.collect(), functions, arguments, turn: 0, called: None }
     }
 
-    /// The next text.
+    /// The next text, which may be of any kind.
     pub fn next_text(&mut self) -> String {
+        self.called = None;
+        if self.rng.bool() {
+            return self.call();
+        }
         let mut tokens = Vec::new();
         match self.rng.u8(..3) {
             0 => self.expand("statement", 0, &mut tokens),
@@ -55,6 +70,30 @@ impl Texts {
             self.mutate(&mut tokens);
         }
         self.join(&tokens)
+    }
+
+    /// The next text that is worth a server's time: one that is taken for harmless, and one in ten of the others.
+    pub fn next_for_server(&mut self, is_harmless: impl Fn(&str) -> bool) -> String {
+        loop {
+            let text = self.next_text();
+            if is_harmless(&text) || self.rng.u8(..10) == 0 {
+                return text;
+            }
+        }
+    }
+
+    /// The function of which the last text was a plain call.
+    pub fn called(&self) -> Option<&'static str> {
+        self.called
+    }
+
+    /// A plain call of the harmless functions, one after the other. Many a server refuses, for the arguments are not theirs.
+    fn call(&mut self) -> String {
+        let function = self.functions[self.turn % self.functions.len()];
+        self.turn += 1;
+        self.called = Some(function);
+        let arguments = self.arguments[self.rng.usize(..self.arguments.len())];
+        format!("SELECT {function}{arguments} FROM t")
     }
 
     fn real(&mut self) -> Vec<String> {
@@ -158,5 +197,14 @@ const SHARED: &[Rule] = &[
             "@text",
         ],
     ),
-    ("call", &["@function ( @expr )", "@function ( )", "@function ( @expr , @expr )"]),
+    (
+        "call",
+        &[
+            "@function ( @expr )",
+            "@function ( )",
+            "@function ( @expr , @expr )",
+            "@harmless( @expr )",
+            "@harmless( @expr , @expr )",
+        ],
+    ),
 ];

@@ -10,10 +10,10 @@ mod sql;
 
 use anyhow::{Context, Result, ensure};
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_mysql::mysql::{Opts, OptsBuilder, Row};
+use cabrank_mysql::mysql::{self, Opts, OptsBuilder, Row};
 use cabrank_mysql::{Connection, MySqlManager, Pool};
-use fuzz::{Campaign, Grammar, Texts, scan};
-use std::env;
+use fuzz::{Campaign, Grammar, Tally, Texts, scan};
+use std::{env, process};
 
 fn main() -> Result<()> {
     scan("mysql_sql, scanned", GRAMMAR, |text| _ = sql::effect(&String::from_utf8_lossy(text)))?;
@@ -29,48 +29,128 @@ fn main() -> Result<()> {
 fn differ(variable: &str, url: &str) -> Result<()> {
     let opts = OptsBuilder::from_opts(Opts::from_url(url)?).prefer_socket(false);
     let mut outside = MySqlManager::new(opts.clone()).open()?;
-    include_str!("../../corpus/mysql_schema.sql").lines().try_for_each(|line| outside.query_drop(line))?;
-    let pool = Pool::builder().max_size(1).build(MySqlManager::new(opts.db_name(Some("cabrank_fuzz"))))?;
+    // Others may be at it on the same server.
+    let schema = format!("cabrank_fuzz_{}", process::id());
+    let named = |text: &str| text.replace("cabrank_fuzz", &schema);
+    named(include_str!("../../corpus/mysql_schema.sql")).lines().try_for_each(|line| outside.query_drop(line))?;
+    let manager = || MySqlManager::new(opts.clone().db_name(Some(&schema)));
+    let pool = Pool::builder().max_size(1).on_open(|conn, _| conn.query_drop(SOWN)).build(manager())?;
     let as_new = fingerprint(&mut *pool.get()?);
+    let soils = SOILS.iter().filter(|soil| variable == "CABRANK_MYSQL_URL" || !MYSQL_SEES.contains(soil));
+    for soil in soils.chain(&[""]) {
+        let mut conn = manager().open()?;
+        conn.query_drop(SOWN)?;
+        conn.query_drop(if soil.is_empty() { "SELECT 1" } else { soil })?;
+        let found = fingerprint(&mut conn);
+        ensure!(
+            (found == as_new) == soil.is_empty(),
+            "the fingerprint misjudges {soil:?}: {:?}",
+            differing(&as_new, &found)
+        );
+    }
 
     let mut campaign = Campaign::begin(&format!("mysql_sql, on the server of {variable}"))?;
     let mut texts = Texts::new(GRAMMAR, campaign.rng());
-    let (mut ran, mut spared) = (0_u64, 0_u64);
+    let mut tally = Tally::default();
     while campaign.goes_on() {
-        let text = texts.next_text();
+        let text = texts.next_for_server(|text| sql::effect(text) == sql::Effect::None);
+        let text = named(&text);
         let mut conn = pool.get().with_context(|| text.clone())?;
         let did = conn.query_drop(&text).is_ok();
         let (id, resets) = (conn.connection_id(), pool.stats().resets_done);
         drop(conn);
         let mut conn = pool.get().with_context(|| text.clone())?;
         let kept = conn.connection_id() == id && pool.stats().resets_done == resets;
-        ran += u64::from(did);
-        spared += u64::from(kept && did);
+        tally.count(texts.called(), did, kept);
         // A mutation may have made a table of this name that is no temporary one.
-        outside.query_drop("DROP TABLE IF EXISTS cabrank_fuzz.fuzz_leak")?;
+        outside.query_drop(named("DROP TABLE IF EXISTS cabrank_fuzz.fuzz_leak"))?;
         let found = fingerprint(&mut conn);
-        ensure!(found == as_new, "taken for {}: {text}\n{as_new:?}\n{found:?}", if kept { "clean" } else { "reset" });
+        let as_if = if kept { "clean" } else { "reset" };
+        ensure!(found == as_new, "taken for {as_if}: {text}\n{:?}", differing(&as_new, &found));
     }
-    println!("{ran} ran without an error, and of these {spared} were taken for harmless");
     campaign.end();
-    outside.query_drop("DROP DATABASE cabrank_fuzz")?;
+    tally.end()?;
+    outside.query_drop(named("DROP DATABASE cabrank_fuzz"))?;
     Ok(())
 }
 
 /// All that a holder may leave in a session, as far as the grammar has it: each question's answer, or its error.
 fn fingerprint(conn: &mut Connection) -> Vec<String> {
-    QUESTIONS.iter().map(|question| format!("{:?}", conn.query::<Row, _>(question))).collect()
+    QUESTIONS.iter().map(|question| answer(conn.query(question))).collect()
 }
 
+/// In full: the driver's own way to print a row cuts values short.
+fn answer(rows: mysql::Result<Vec<Row>>) -> String {
+    match rows {
+        Ok(rows) => rows
+            .into_iter()
+            .map(|row| row.unwrap().iter().map(|value| value.as_sql(true) + ", ").collect::<String>() + "; ")
+            .collect(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The answers that are not the same.
+fn differing<'a>(one: &'a [String], other: &'a [String]) -> Vec<(&'a str, &'a str)> {
+    one.iter()
+        .zip(other)
+        .filter(|(one, other)| one != other)
+        .map(|(one, other)| (one.as_str(), other.as_str()))
+        .collect()
+}
+
+/// After it `RAND()` gives the same in each session. What was sown cannot be read.
+const SOWN: &str = "SET rand_seed1 = 5, rand_seed2 = 7";
+
+/// In this order: what follows may take away what comes before.
 const QUESTIONS: &[&str] = &[
-    "SELECT LAST_INSERT_ID(), @@warning_count, @a, @b, DATABASE(), @@sql_mode, @@autocommit, @@time_zone, @@character_set_client, \
-        @@collation_connection, @@foreign_key_checks, @@unique_checks, @@sql_select_limit, @@group_concat_max_len, @@insert_id, \
-        IS_FREE_LOCK('fuzz')",
-    "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = CONNECTION_ID()",
-    "SELECT 1 FROM fuzz_leak",
-    "EXECUTE fuzz_p",
+    "SELECT LAST_INSERT_ID(), @@warning_count, @a, @b, DATABASE(), @@insert_id, IS_FREE_LOCK('fuzz'), RAND()",
+    // An error unless a transaction is open.
+    "SAVEPOINT fuzz_s",
+    "ROLLBACK TO SAVEPOINT fuzz_s",
+    "SELECT 1 FROM fuzz_leak LIMIT 0",
+    "DEALLOCATE PREPARE fuzz_p",
     "HANDLER t READ FIRST",
+    // What was set for the next transaction alone: whether it may write, and how isolated it is, which MySQL alone shows.
+    "START TRANSACTION",
+    "UPDATE t SET a = a WHERE a = -1",
+    "SELECT isolation_level FROM performance_schema.events_transactions_current WHERE thread_id = PS_CURRENT_THREAD_ID()",
+    "ROLLBACK",
+    // All variables: the user's, by name, and the session's, in one number; each in MySQL and in MariaDB.
+    "SELECT variable_name FROM performance_schema.user_variables_by_thread WHERE thread_id = PS_CURRENT_THREAD_ID() ORDER BY 1",
+    "SELECT variable_name FROM information_schema.user_variables ORDER BY 1",
+    "SELECT BIT_XOR(CRC32(CONCAT(variable_name, '=', variable_value))) FROM performance_schema.session_variables \
+        WHERE variable_name NOT IN ('pseudo_thread_id', 'statement_id', 'timestamp') AND variable_name NOT LIKE 'gtid%'",
+    "SELECT BIT_XOR(CRC32(CONCAT(variable_name, '=', variable_value))) FROM information_schema.session_variables \
+        WHERE variable_name NOT IN ('pseudo_thread_id', 'statement_id', 'timestamp') AND variable_name NOT LIKE 'gtid%'",
 ];
+
+/// Each of these must show in the fingerprint.
+const SOILS: &[&str] = &[
+    "SET @c = 1",
+    "SELECT 1 INTO @d",
+    "SELECT LAST_INSERT_ID(5)",
+    "INSERT INTO n (b) VALUES ('x')",
+    "SELECT RAND()",
+    "SELECT GET_LOCK('fuzz', 0)",
+    "BEGIN",
+    "SET autocommit = 0",
+    "SET sql_mode = ''",
+    "SET sort_buffer_size = 40000",
+    "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "SET SESSION TRANSACTION READ ONLY",
+    "SET TRANSACTION READ ONLY",
+    "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "SET insert_id = 5",
+    "USE mysql",
+    "CREATE TEMPORARY TABLE fuzz_leak (i INT)",
+    "PREPARE fuzz_p FROM 'SELECT 1'",
+    "HANDLER t OPEN",
+    "LOCK TABLES t WRITE",
+];
+
+/// MariaDB shows nobody how isolated a transaction is that has begun.
+const MYSQL_SEES: &[&str] = &["SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"];
 
 const GRAMMAR: Grammar = Grammar {
     rules: &[
@@ -169,6 +249,9 @@ const GRAMMAR: Grammar = Grammar {
                 "NAMES latin1",
                 "insert_id = 5",
                 "unique_checks = 0",
+                "rand_seed1 = 1",
+                "TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+                "TRANSACTION READ ONLY",
             ],
         ),
         (
@@ -226,4 +309,6 @@ const GRAMMAR: Grammar = Grammar {
         "`",
     ],
     corpus: include_str!("../../corpus/mysql.sql"),
+    functions: sql::FUNCTIONS,
+    arguments: include_str!("../../corpus/mysql_arguments.txt"),
 };

@@ -11,8 +11,9 @@ mod sql;
 use anyhow::{Context, Result, ensure};
 use cabrank_postgres::postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use cabrank_postgres::{Pool, PostgresManager};
-use fuzz::{Campaign, Grammar, Texts, scan};
-use std::env;
+use fuzz::{Campaign, Grammar, Tally, Texts, scan};
+use std::collections::HashSet;
+use std::{env, process};
 
 fn main() -> Result<()> {
     scan("postgres_sql, scanned", GRAMMAR, |text| _ = sql::effect(text))?;
@@ -27,16 +28,35 @@ fn main() -> Result<()> {
 
 fn differ(url: &str) -> Result<()> {
     let mut config: Config = url.parse()?;
-    config.connect(NoTls)?.batch_execute(SCHEMA)?;
-    config.options("-c statement_timeout=2s -c search_path=cabrank_fuzz -c log_min_messages=fatal");
-    let pool = Pool::builder().max_size(1).build(PostgresManager::new(config.clone(), NoTls))?;
-    let as_new = fingerprint(pool.get()?.client())?;
+    // Others may be at it on the same server.
+    let schema = format!("cabrank_fuzz_{}", process::id());
+    let named = |text: &str| text.replace("cabrank_fuzz", &schema);
+    config.connect(NoTls)?.batch_execute(&named(SCHEMA))?;
+    config
+        .application_name("fuzz")
+        .options(&named("-c statement_timeout=2s -c search_path=cabrank_fuzz -c log_min_messages=fatal"));
+    let manager = PostgresManager::new(config.clone(), NoTls);
+    let pool = Pool::builder().max_size(1).on_open(|conn, _| conn.client().batch_execute(SOWN)).build(manager)?;
+    let reaped = reaped(&mut config.connect(NoTls)?)?;
+    let as_new = fingerprint(pool.get()?.client(), &reaped)?;
+    for soil in SOILS.iter().chain(HARMLESS) {
+        let mut client = config.connect(NoTls)?;
+        client.batch_execute(SOWN)?;
+        client.batch_execute(soil)?;
+        let found = fingerprint(&mut client, &reaped)?;
+        ensure!(
+            (found == as_new) == HARMLESS.contains(soil),
+            "the fingerprint misjudges {soil}: {:?}",
+            differing(&as_new, &found)
+        );
+    }
 
     let mut campaign = Campaign::begin("postgres_sql, on a server")?;
     let mut texts = Texts::new(GRAMMAR, campaign.rng());
-    let (mut ran, mut spared) = (0_u64, 0_u64);
+    let mut tally = Tally::default();
     while campaign.goes_on() {
-        let text = texts.next_text();
+        let text = texts.next_for_server(|text| sql::effect(text.as_bytes()) < sql::Effect::Session);
+        let text = named(&text);
         if text.contains('\0') || text.to_ascii_lowercase().contains("stdin") {
             continue; // The driver sends no zero, and cannot end such a COPY.
         }
@@ -47,27 +67,64 @@ fn differ(url: &str) -> Result<()> {
         drop(conn);
         let mut conn = pool.get().with_context(|| text.clone())?;
         let kept = conn.backend_pid() == pid && pool.stats().resets_done == resets;
-        ran += u64::from(did);
-        spared += u64::from(kept && did);
-        let found = fingerprint(conn.client()).with_context(|| text.clone())?;
+        tally.count(texts.called(), did, kept);
+        let found = fingerprint(conn.client(), &reaped).with_context(|| text.clone())?;
         let as_if = if kept { "clean" } else { "reset" };
-        ensure!(found == as_new, "taken for {as_if}: {text}\n{as_new:?}\n{found:?}");
+        ensure!(found == as_new, "taken for {as_if}: {text}\n{:?}", differing(&as_new, &found));
     }
-    println!("{ran} ran without an error, and of these {spared} were taken for harmless");
     campaign.end();
-    config.connect(NoTls)?.batch_execute("DROP SCHEMA cabrank_fuzz CASCADE")?;
+    tally.end()?;
+    config.connect(NoTls)?.batch_execute(&named("DROP SCHEMA cabrank_fuzz CASCADE"))?;
     Ok(())
 }
 
-/// All that a holder may leave in a session.
-fn fingerprint(client: &mut Client) -> Result<Vec<String>> {
-    let rows = client.simple_query("SELECT line FROM cabrank_fuzz.fingerprint() line ORDER BY 1")?;
-    let line = |message: &SimpleQueryMessage| match message {
+/// All that a holder may leave in a session, and whether the next random number is one of those that were sown: a harmless text may
+/// take some of them, but not sow others.
+fn fingerprint(client: &mut Client, reaped: &HashSet<String>) -> Result<Vec<String>> {
+    let mut lines = column(client, "SELECT line FROM fingerprint() line ORDER BY 1")?;
+    let next = column(client, "SELECT pg_catalog.random()")?;
+    lines.push(format!("random as sown: {}", next.iter().all(|number| reaped.contains(number))));
+    Ok(lines)
+}
+
+/// The lines that only one of the two has.
+fn differing<'a>(one: &'a [String], other: &'a [String]) -> Vec<&'a String> {
+    one.iter().filter(|line| !other.contains(line)).chain(other.iter().filter(|line| !one.contains(line))).collect()
+}
+
+/// More numbers than a text takes.
+fn reaped(client: &mut Client) -> Result<HashSet<String>> {
+    client.batch_execute(SOWN)?;
+    let numbers = column(client, "SELECT pg_catalog.random() FROM pg_catalog.generate_series(1, 100000)")?;
+    Ok(numbers.into_iter().collect())
+}
+
+fn column(client: &mut Client, question: &str) -> Result<Vec<String>> {
+    let value = |message: &SimpleQueryMessage| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
     };
-    Ok(rows.iter().filter_map(line).collect())
+    Ok(client.simple_query(question)?.iter().filter_map(value).collect())
 }
+
+const SOWN: &str = "SELECT pg_catalog.setseed(0.25)";
+
+/// Each of these must show in the fingerprint.
+const SOILS: &[&str] = &[
+    "SELECT setseed(0.5)",
+    "SET work_mem = '1MB'",
+    "SET \"local\".x = 1",
+    "SELECT pg_advisory_lock(7)",
+    "SELECT nextval('s')",
+    "CREATE TEMP TABLE leak AS SELECT 1",
+    "PREPARE p AS SELECT 1",
+    "LISTEN gossip",
+    "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+];
+
+/// And none of these.
+const HARMLESS: &[&str] = &["SELECT 1", "SELECT random()"];
 
 const SCHEMA: &str = include_str!("../../corpus/postgres_schema.sql");
 
@@ -115,6 +172,7 @@ const GRAMMAR: Grammar = Grammar {
                 "set_config ( 'work_mem' , '1MB' , false )",
                 "pg_advisory_lock ( 7 )",
                 "nextval ( 's' )",
+                "setseed ( 0.5 )",
                 "sets ( 1 )",
                 "\"Lower\" ( 1 )",
                 "pg_catalog . set_config ( 'work_mem' , '1MB' , false )",
@@ -214,4 +272,6 @@ const GRAMMAR: Grammar = Grammar {
         "'",
     ],
     corpus: include_str!("../../corpus/postgres.sql"),
+    functions: sql::FUNCTIONS,
+    arguments: include_str!("../../corpus/postgres_arguments.txt"),
 };

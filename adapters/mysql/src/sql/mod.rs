@@ -11,3 +11,5 @@ mod words;
 pub(crate) use binding::rebinds;
 pub(crate) use effect::{Effect, begins_transaction, effect};
 pub(crate) use lasting::{Lasting, lasting};
+#[cfg(fuzzing)]
+pub(crate) use words::FUNCTIONS;

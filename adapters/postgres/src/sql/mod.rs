@@ -13,4 +13,6 @@ mod proptests;
 mod texts;
 
 pub(crate) use effect::{Effect, effect};
+#[cfg(fuzzing)]
+pub(crate) use words::FUNCTIONS;
 pub(crate) use words::is_harmless_tag;

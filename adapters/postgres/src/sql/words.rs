@@ -98,7 +98,7 @@ pub(super) const VERBS: &[&str] = &["select", "values", "table", "insert", "upda
 
 /// Of those that PostgreSQL brings along the usual ones. None changes the session, runs SQL that it is given, or keeps
 /// anything beyond the transaction.
-const FUNCTIONS: &str = "\
+pub(crate) const FUNCTIONS: &str = "\
     abs age array_agg array_append array_cat array_dims array_length array_lower array_ndims array_position \
     array_positions array_prepend array_remove array_replace array_to_json array_to_string array_upper ascii avg \
     bit_and bit_length bit_or bool_and bool_or btrim cardinality cast cbrt ceil ceiling char_length \
