@@ -35,7 +35,7 @@ pub struct Texts {
 
 impl Texts {
     /// All that follows depends on these two alone.
-    pub fn new(grammar: Grammar, rng: Rng) -> Self {
+    pub fn new(grammar: Grammar, mut rng: Rng) -> Self {
         let corpus = grammar.corpus.lines().map(|line| line.split_whitespace().map(str::to_owned).collect());
         let mut rules: Vec<(&str, Vec<&str>)> = Vec::new();
         for (name, alternatives) in SHARED.iter().chain(grammar.rules) {
@@ -46,7 +46,8 @@ impl Texts {
         }
         let functions: Vec<_> = grammar.functions.split_ascii_whitespace().collect();
         rules.push(("harmless", functions.clone()));
-        let arguments = grammar.arguments.lines().collect();
+        let mut arguments: Vec<_> = grammar.arguments.lines().collect();
+        rng.shuffle(&mut arguments);
         Self { grammar, rules, rng, corpus: corpus.collect(), functions, arguments, turn: 0, called: None }
     }
 
@@ -87,12 +88,13 @@ impl Texts {
         self.called
     }
 
-    /// A plain call of the harmless functions, one after the other. Many a server refuses, for the arguments are not theirs.
+    /// A plain call of the harmless functions, one after the other, and with all arguments in turn. Most are refused, for the
+    /// arguments are not theirs.
     fn call(&mut self) -> String {
         let function = self.functions[self.turn % self.functions.len()];
+        let arguments = self.arguments[self.turn / self.functions.len() % self.arguments.len()];
         self.turn += 1;
         self.called = Some(function);
-        let arguments = self.arguments[self.rng.usize(..self.arguments.len())];
         format!("SELECT {function}{arguments} FROM t")
     }
 
