@@ -9,8 +9,9 @@
 mod sql;
 
 use anyhow::{Context, Result, ensure};
+use cabrank_mysql::mysql;
 use cabrank_mysql::mysql::prelude::Queryable;
-use cabrank_mysql::mysql::{self, Error, Opts, OptsBuilder, Row};
+use cabrank_mysql::mysql::{Error, Opts, OptsBuilder, Row};
 use cabrank_mysql::{Connection, MySqlManager, Pool};
 use fuzz::{Campaign, Grammar, Tally, Texts, scan};
 use std::{env, process};
