@@ -66,6 +66,23 @@ fn a_cancel_that_is_not_heard_in_time_ends_at_its_limit_and_hits_nothing(server:
     }
 }
 
+/// The driver reads to the end what is left when its rows are dropped, in the holder's thread.
+fn more_rows_than_anybody_reads_are_given_up_by_a_canceller(server: &Server) {
+    let pool = server.pool(1);
+    let mut conn = pool.get().unwrap();
+    let (id, canceller) = (conn.connection_id(), PooledConnection::canceller(&conn).unwrap());
+    // 6 GB.
+    let sql = "SELECT REPEAT('x', 1000) FROM account a, account b, account c, account d";
+    let mut rows = conn.query_iter(sql).unwrap();
+    assert!(rows.by_ref().take(3).all(|row| row.is_ok()));
+    assert_eq!(canceller.cancel(PATIENCE), CancelOutcome::Asked);
+    drop(rows);
+    drop(conn);
+    assert_ne!(pool.get().unwrap().connection_id(), id);
+    assert_eq!(pool.stats().closed.by(CloseReason::Cancelled), 1);
+    assert_closes_clean(&pool);
+}
+
 fn an_expired_connection_is_said_goodbye_to(server: &Server) {
     let lifetime = Duration::from_millis(300);
     let pool = server.builder(1).max_lifetime(lifetime).build(server.manager()).unwrap();
@@ -92,6 +109,7 @@ cabrank_testing::tests! {
         a_slot_stays_taken_until_the_server_has_hung_up,
         closing_cancels_what_a_holder_still_runs,
         a_cancel_that_is_not_heard_in_time_ends_at_its_limit_and_hits_nothing,
+        more_rows_than_anybody_reads_are_given_up_by_a_canceller,
         an_expired_connection_is_said_goodbye_to,
         a_detached_connection_lives_on,
 }
