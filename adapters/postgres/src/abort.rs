@@ -13,19 +13,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Cancels the statement that runs on a [`Connection`](crate::Connection). See
-/// [`Connection::cancel_token`](crate::Connection::cancel_token).
+/// [`Connection::cancel_token`](crate::Connection::cancel_token) and
+/// [`Transaction::cancel_token`](crate::Transaction::cancel_token).
 #[derive(Clone)]
 pub struct CancelToken {
-    token: postgres::CancelToken,
-    connector: Connector,
-    tokens: Arc<Tokens>,
+    pub(crate) token: postgres::CancelToken,
+    pub(crate) connector: Connector,
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 impl Connection {
     /// A handle by which another thread can cancel the statement that runs here, until the loan ends.
     ///
-    /// In place of [`postgres::Client::cancel_token`], whose tokens do not work here: they lack the way by which this connection was
-    /// made. The same is true of those of a transaction.
+    /// In place of the driver's tokens, which no loan bounds. The driver's client gives one only if it is asked for by itself
+    /// (`conn.client().cancel_token()`), and so does a transaction of the driver's (`conn.transaction()`). Over TCP such a token
+    /// fails, unless it is given a TLS connector and the server takes TLS without being asked (`sslnegotiation=direct`). Over a
+    /// Unix socket it works, also after the loan: then it cancels what the next holder runs. Neither has the connection closed.
     pub fn cancel_token(&self) -> CancelToken {
         CancelToken {
             token: self.client.cancel_token(),

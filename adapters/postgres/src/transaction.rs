@@ -1,14 +1,17 @@
 //! Transactions: the driver's own, with the connection's statements, nested by savepoints, and a commit that does not lie.
 
+use crate::abort::CancelToken;
 use crate::connection::Connection;
 use crate::manager::PostgresManager;
 use crate::statements::Statements;
+use crate::tokens::Tokens;
 use crate::unread::Scissors;
 use cabrank::Transact;
 use postgres::error::SqlState;
 use postgres::{Error, IsolationLevel, Statement};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// How a transaction is begun: the options of `pool.transaction()`. What is not set is as the server has it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,6 +52,7 @@ pub struct Transaction<'c> {
     driver: Option<postgres::Transaction<'c>>,
     statements: &'c mut Statements,
     scissors: Scissors<'c>,
+    tokens: &'c Arc<Tokens>,
     /// How many savepoints of ours are set around it.
     depth: u32,
 }
@@ -67,6 +71,16 @@ impl<'c> Transaction<'c> {
     pub fn prepare_cached(&mut self, sql: &str) -> Result<Statement, Error> {
         let driver = self.driver.as_mut().expect(OPEN);
         self.statements.prepare(sql, self.scissors.tap, || driver.prepare(sql))
+    }
+
+    /// As [`Connection::cancel_token`]: of no use once the loan has ended. That of the driver's transaction
+    /// ([`driver`](Self::driver)) has no such bound.
+    pub fn cancel_token(&self) -> CancelToken {
+        CancelToken {
+            token: self.driver.as_ref().expect(OPEN).cancel_token(),
+            connector: self.scissors.connector.clone(),
+            tokens: Arc::clone(self.tokens),
+        }
     }
 
     /// Runs `work` in a transaction nested in this one, by a savepoint, to any depth: two round trips, or three if it fails.
@@ -110,8 +124,8 @@ impl<'c> Transaction<'c> {
         let depth = self.depth + 1;
         let outcome = {
             let driver = self.driver.as_mut().expect(OPEN).savepoint(format!("cabrank_{depth}"))?;
-            let (driver, scissors) = (Some(driver), self.scissors);
-            let mut nested = Transaction { driver, statements: self.statements, scissors, depth };
+            let (driver, scissors, tokens) = (Some(driver), self.scissors, self.tokens);
+            let mut nested = Transaction { driver, statements: self.statements, scissors, tokens, depth };
             work(&mut nested).and_then(|value| nested.take().commit().map(|()| value).map_err(E::from))
         };
         if outcome.is_err() {
@@ -176,7 +190,7 @@ impl Transact for PostgresManager {
         }
         let (driver, transaction_pooler) = (Some(builder.start()?), conn.transaction_pooler);
         let scissors = Scissors { tap: conn.tap.as_deref(), connector: &conn.connector, transaction_pooler };
-        Ok(Transaction { driver, statements: &mut conn.statements, scissors, depth: 0 })
+        Ok(Transaction { driver, statements: &mut conn.statements, scissors, tokens: &conn.tokens, depth: 0 })
     }
 
     /// The server answers `COMMIT` of an aborted transaction with a rollback and no error. A statement in front of it, in

@@ -17,6 +17,7 @@ mod roles;
 mod stale;
 mod statements;
 mod tls;
+mod tokens;
 mod tracking;
 mod transactions;
 #[cfg(unix)]
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         stale::tests(),
         statements::tests(),
         tls::tests(),
+        tokens::tests(),
         tracking::tests(),
         transactions::tests(),
         #[cfg(unix)]

@@ -12,14 +12,14 @@ use std::thread;
 use std::time::Duration;
 
 /// A pool whose connections go through a Unix socket, for as long as that is there.
-struct Behind {
-    pool: Pool,
+pub(crate) struct Behind {
+    pub(crate) pool: Pool,
     folder: PathBuf,
     _door: UnixDoor,
 }
 
 impl Behind {
-    fn of(server: &Server, test: &str, builder: Builder<PostgresManager>) -> Self {
+    pub(crate) fn of(server: &Server, test: &str, builder: Builder<PostgresManager>) -> Self {
         let (door, folder) = server.unix_door(test);
         let mut config = Config::new();
         config.host_path(&folder).user(server.config.get_user().expect("a user"));
