@@ -55,6 +55,7 @@ impl Connection {
     /// is watched any more.
     pub fn client(&mut self) -> &mut Client {
         self.used = true;
+        self.forget_outdated();
         &mut self.client
     }
 
@@ -74,10 +75,16 @@ impl Connection {
     /// [`Fault::Retry`](cabrank::Fault::Retry): `pool.transaction().retries(1)` passes over them. (Over a Unix socket the
     /// error must reach the pool, by `run`, a transaction or `report_error`.)
     ///
+    /// What the driver has learnt of types is forgotten with the statements. A type that got a field, a value or another name
+    /// (`ALTER TYPE`) makes no error at the server. So a value that fits no type of the program's (the driver's
+    /// [`WrongType`](postgres::types::WrongType)) has all connections prepare anew, too, once a second at most, if the error reaches
+    /// the pool.
+    ///
     /// # Errors
     ///
     /// The driver's, if the server does not accept `sql`.
     pub fn prepare_cached(&mut self, sql: &str) -> Result<Statement, Error> {
+        self.forget_outdated();
         self.statements.prepare(sql, self.tap.as_deref(), || self.client.prepare(sql))
     }
 
@@ -138,6 +145,14 @@ impl Connection {
     /// Was a write refused since the session was last new, though a primary is asked for?
     pub(crate) fn refused_write(&self) -> bool {
         self.role == Role::Primary && self.tap().is_some_and(|tap| tap.tracker().refused_write())
+    }
+
+    /// What was learnt of the schema before it changed is learnt anew: statements, and the driver's picture of types. A type keeps its
+    /// number when a field, a value or a name of it changes.
+    pub(crate) fn forget_outdated(&mut self) {
+        if self.statements.forget_outdated() {
+            self.client.clear_type_cache();
+        }
     }
 
     /// Asks the server whether a transaction is open, one that has failed included: then the clock of transactions stands still.

@@ -81,10 +81,12 @@ impl Manager for PostgresManager {
         drop((statements, tap));
     }
 
-    /// Where nothing is read along, this is where a change of the schema shows.
+    /// Where nothing is read along, this is where a change of the schema shows; that of a type shows nowhere else.
     fn fault(&self, error: &Error) -> Fault {
         if fault::is_stale(error) {
             self.changes.noticed();
+        } else if fault::is_of_type(error) {
+            self.changes.doubted();
         }
         fault::fault(error)
     }

@@ -43,7 +43,8 @@ impl Statements {
             return Ok(statement);
         }
         let statement = prepare()?;
-        if tap.is_none_or(|tap| tap.tracker().effect() == Effect::None) {
+        // Within a transaction nobody can clear the driver's types, so that what is prepared there may have those of before.
+        if !self.is_outdated() && tap.is_none_or(|tap| tap.tracker().effect() == Effect::None) {
             self.keep(sql, &statement);
         }
         Ok(statement)
@@ -51,10 +52,8 @@ impl Statements {
 
     fn find(&mut self, sql: &str) -> Option<Statement> {
         self.clock += 1;
-        let changes = self.changes.count();
-        if self.seen != changes {
+        if self.is_outdated() {
             self.clear();
-            self.seen = changes;
         }
         let kept = self.kept.get_mut(sql)?;
         kept.last_used = self.clock;
@@ -76,6 +75,21 @@ impl Statements {
         if self.kept.insert(sql.to_owned(), kept).is_none() {
             self.length += sql.len();
         }
+    }
+
+    /// Has the schema changed since? Then all are forgotten, and so must be the types that the driver has learnt.
+    pub(crate) fn forget_outdated(&mut self) -> bool {
+        let changes = self.changes.count();
+        if self.seen == changes {
+            return false;
+        }
+        self.clear();
+        self.seen = changes;
+        true
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.seen != self.changes.count()
     }
 
     pub(crate) fn clear(&mut self) {

@@ -178,6 +178,7 @@ impl Transact for PostgresManager {
     type Options = TransactionOptions;
 
     fn begin<'c>(&self, conn: &'c mut Connection, options: &TransactionOptions) -> Result<Transaction<'c>, Error> {
+        conn.forget_outdated();
         let mut builder = conn.client.build_transaction();
         if let Some(level) = options.isolation_level {
             builder = builder.isolation_level(level);

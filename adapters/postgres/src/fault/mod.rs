@@ -6,6 +6,7 @@ use crate::error::{RoleError, SettingsError};
 use cabrank::Fault;
 use postgres::Error;
 use postgres::error::{DbError, Severity};
+use postgres::types::WrongType;
 use std::error::Error as StdError;
 use std::{io, iter};
 
@@ -47,6 +48,11 @@ pub(crate) fn is_stale(error: &Error) -> bool {
         "XX000" => OUTDATED.iter().any(|text| error.message().starts_with(text)),
         _ => false,
     }
+}
+
+/// Does a value or a parameter not fit the type that the driver takes it for?
+pub(crate) fn is_of_type(error: &Error) -> bool {
+    causes(error).any(|cause| cause.is::<WrongType>())
 }
 
 /// By an error's SQLSTATE, whether it ends the session, and its text.

@@ -20,6 +20,7 @@ mod tls;
 mod tokens;
 mod tracking;
 mod transactions;
+mod types;
 #[cfg(unix)]
 mod unix;
 mod unread;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         tokens::tests(),
         tracking::tests(),
         transactions::tests(),
+        types::tests(),
         #[cfg(unix)]
         unix::tests(),
         unread::tests(),
