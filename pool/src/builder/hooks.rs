@@ -150,8 +150,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Says what an error means for the pool, before the manager is asked: `None` leaves it to [`Manager::fault`]. Default: always
-    /// `None`.
+    /// Says what an error means for the pool, in place of the manager: `None` leaves it to [`Manager::fault`], which sees each error in
+    /// any case. Default: always `None`.
     ///
     /// It is for errors to which your server, or a proxy before it, gives a meaning of its own. It is asked for errors of `connect` and
     /// `on_open`, and for those of loans that reach the pool by

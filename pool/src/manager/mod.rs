@@ -185,7 +185,8 @@ pub trait Manager: Send + Sync + 'static {
         drop(conn);
     }
 
-    /// What an error means for the pool, where the user's [`classify`](crate::Builder::classify) does not say it.
+    /// What an error means for the pool, where the user's [`classify`](crate::Builder::classify) does not say it. Also called where it
+    /// does: a manager may learn from an error, for example that the schema has changed.
     ///
     /// Called in the thread that has the error: the workers for the pool's own calls, the caller for
     /// [`PooledConnection::report_error`](crate::PooledConnection::report_error), `run` and transactions. Must not block. The

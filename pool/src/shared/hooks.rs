@@ -76,11 +76,13 @@ impl<M: Manager> Default for Hooks<M> {
 }
 
 impl<M: Manager> Shared<M> {
-    /// What an error means: the user is asked first, then the manager. `None`: the manager panicked.
+    /// What an error means: the user's word counts more than the manager's. The manager gets to see each error, for it may learn
+    /// from them. `None`: the manager panicked, and the user says nothing.
     pub(crate) fn fault(&self, error: &M::Error) -> Option<Fault> {
+        let fault = contained(|| self.manager.fault(error)).ok();
         let classify = self.hooks.classify.as_ref();
         let classified = classify.and_then(|classify| contained(|| classify(error)).ok().flatten());
-        classified.or_else(|| contained(|| self.manager.fault(error)).ok())
+        classified.or(fault)
     }
 
     /// Has a hook judge the connection of a loan, in the borrower's thread. `Err`: it panicked.

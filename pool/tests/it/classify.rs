@@ -69,6 +69,20 @@ fn classify_is_asked_first_for_errors_of_loans() {
 }
 
 #[test]
+fn the_manager_sees_what_classify_decides() {
+    let server = FakeServer::new();
+    let pool = builder().classify(instead(Fault::Statement, Fault::Retry)).build(server.manager()).unwrap();
+    let mut conn = pool.get().unwrap();
+    let before = server.count(Call::Fault);
+    assert_eq!(PooledConnection::report_error(&mut conn, &error(Fault::Statement)), Fault::Retry);
+    assert_eq!(server.count(Call::Fault), before + 1);
+    server.next(Call::Fault, Outcome::Panic);
+    assert_eq!(PooledConnection::report_error(&mut conn, &error(Fault::Statement)), Fault::Retry, "the manager panics");
+    drop(conn);
+    server.assert_no_leaks(&pool);
+}
+
+#[test]
 fn classify_decides_what_is_run_again() {
     let server = FakeServer::new();
     let pool = builder().classify(instead(Fault::Statement, Fault::Retry)).build(server.manager()).unwrap();

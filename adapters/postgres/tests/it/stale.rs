@@ -8,47 +8,63 @@ use cabrank_postgres::postgres::{Config, Error, NoTls};
 use cabrank_postgres::{Connection, PostgresManager};
 use std::cell::Cell;
 
-/// One connection finds out. All forget what they have prepared, for a migration spares none.
+const RETRY: Option<(&str, Fault)> = Some(("0A000", Fault::Retry));
+
+/// One connection finds out. All forget what they have prepared, for a migration spares none. What the error means is in the
+/// adapter's README, code by code.
 fn a_migration_costs_one_error_at_most(server: Server) {
-    for (what, migration, sql) in [
-        ("a column more", "ALTER TABLE migrated ADD COLUMN b int", "SELECT * FROM migrated"),
-        ("another type of a column", "ALTER TABLE migrated ALTER COLUMN a TYPE text", "SELECT a FROM migrated"),
+    for (what, migration, sql, expected) in [
+        ("a column more", "ALTER TABLE migrated ADD COLUMN b int", "SELECT * FROM migrated", RETRY),
+        ("another type of a column", "ALTER TABLE migrated ALTER COLUMN a TYPE text", "SELECT a FROM migrated", RETRY),
         (
             "another type of a parameter",
             "ALTER TABLE migrated ALTER COLUMN a TYPE text",
             "SELECT id FROM migrated WHERE a = $1",
+            Some(("42883", Fault::Statement)),
         ),
         (
             "another type of a value",
             "ALTER TABLE migrated ALTER COLUMN a TYPE text",
             "INSERT INTO migrated (a) VALUES ($1)",
+            None,
+        ),
+        (
+            "another type of a value, to which there is no way",
+            "ALTER TABLE migrated ALTER COLUMN a TYPE boolean USING true",
+            "INSERT INTO migrated (a) VALUES ($1)",
+            Some(("42804", Fault::Statement)),
         ),
         (
             "a type made anew",
             "ALTER TABLE migrated DROP COLUMN mood; DROP TYPE migrated_mood; \
                 CREATE TYPE migrated_mood AS ENUM ('sad', 'glad'); ALTER TABLE migrated ADD COLUMN mood migrated_mood",
             "SELECT mood FROM migrated",
+            RETRY,
         ),
         (
             "a parameter of a type made anew",
             "ALTER TABLE migrated DROP COLUMN mood; DROP TYPE migrated_mood; \
                 CREATE TYPE migrated_mood AS ENUM ('sad', 'glad'); ALTER TABLE migrated ADD COLUMN mood migrated_mood",
             "SELECT $1::int, null::migrated_mood",
+            Some(("XX000", Fault::Retry)),
         ),
         (
             "a table made anew",
             "DROP TABLE migrated; CREATE TABLE migrated (a text, id int, mood int)",
             "SELECT * FROM migrated",
+            RETRY,
         ),
         (
             "a function made anew",
             "DROP FUNCTION migrated_f(int); CREATE FUNCTION migrated_f(int) RETURNS int LANGUAGE sql AS 'SELECT 2'",
             "SELECT migrated_f(1)",
+            None,
         ),
         (
             "a function made anew, of another type",
             "DROP FUNCTION migrated_f(int); CREATE FUNCTION migrated_f(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
             "SELECT migrated_f($1)",
+            Some(("42883", Fault::Statement)),
         ),
     ] {
         let mut admin = server.client();
@@ -64,6 +80,7 @@ fn a_migration_costs_one_error_at_most(server: Server) {
             match statement.params() {
                 [] => conn.query(&statement, &[]),
                 [int] if *int == Type::INT4 => conn.query(&statement, &[&1]),
+                [boolean] if *boolean == Type::BOOL => conn.query(&statement, &[&true]),
                 _ => conn.query(&statement, &[&"1"]),
             }
             .map(drop)
@@ -74,6 +91,9 @@ fn a_migration_costs_one_error_at_most(server: Server) {
         let errors: Vec<_> =
             (0..2).flat_map(|_| all.iter_mut().filter_map(|conn| ask(conn).err()).collect::<Vec<_>>()).collect();
         assert!(errors.len() <= 1, "{what}: {errors:?}");
+        let error =
+            errors.first().map(|error| (error.code().map_or("", SqlState::code), server.manager().fault(error)));
+        assert_eq!(error, expected, "{what}");
         drop(all);
         let stats = pool.stats();
         assert_eq!((stats.opened, stats.resets_failed), (3, 0), "{what}");
@@ -134,17 +154,23 @@ fn over_a_unix_socket_a_migration_costs_one_error_at_most(server: Server) {
     server.config.get_password().map(|password| config.password(password));
     server.config.get_dbname().map(|name| config.dbname(name));
     server.config.get_ports().first().map(|&port| config.port(port));
-    let pool = builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool");
-    let ask = || {
-        pool.run(|conn| -> Result<(), Error> {
-            let statement = conn.prepare_cached("SELECT * FROM migrated_behind")?;
-            conn.query(&statement, &[]).map(drop)
-        })
-    };
-    ask().expect("rows");
-    server.client().batch_execute("ALTER TABLE migrated_behind ADD COLUMN a int").expect("a migration");
-    assert_eq!((0..3).filter(|_| ask().is_err()).count(), 1);
-    assert!(pool.close_within(PATIENCE).is_clean());
+    let manager = PostgresManager::new(config, NoTls);
+    let settings = || builder().max_size(1);
+    // What the user makes of the error does not hide it.
+    for (column, settings) in [("a", settings()), ("b", settings().classify(|_| Some(Fault::Statement)))] {
+        let pool = settings.build(manager.clone()).expect("a pool");
+        let ask = || {
+            pool.run(|conn| -> Result<(), Error> {
+                let statement = conn.prepare_cached("SELECT * FROM migrated_behind")?;
+                conn.query(&statement, &[]).map(drop)
+            })
+        };
+        ask().expect("rows");
+        let migration = format!("ALTER TABLE migrated_behind ADD COLUMN {column} int");
+        server.client().batch_execute(&migration).expect("a migration");
+        assert_eq!((0..3).filter(|_| ask().is_err()).count(), 1, "{column}");
+        assert!(pool.close_within(PATIENCE).is_clean());
+    }
     std::fs::remove_dir_all(folder).expect("a folder of ours");
 }
 
