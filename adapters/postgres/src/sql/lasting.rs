@@ -84,6 +84,28 @@ mod tests {
         }
     }
 
+    /// Written out a second time, for the loss of a row shows nowhere else.
+    #[test]
+    fn each_function_of_the_table_is_found() {
+        for name in [
+            "dblink_connect",
+            "dblink_connect_u",
+            "pg_create_physical_replication_slot",
+            "pg_create_logical_replication_slot",
+            "pg_copy_physical_replication_slot",
+            "pg_copy_logical_replication_slot",
+            "pg_replication_origin_session_setup",
+            "pg_backup_start",
+            "pg_start_backup",
+            "set_user",
+            "set_user_u",
+            "set_session_auth",
+            "sepgsql_setcon",
+        ] {
+            assert!(is_lasting(format!("SELECT {name}('x')").as_bytes()), "{name}");
+        }
+    }
+
     #[test]
     fn a_part_of_a_name_or_a_column_does_not() {
         for text in [
