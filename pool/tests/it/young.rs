@@ -125,7 +125,8 @@ fn a_new_connection_whose_check_takes_too_long_is_no_failure_to_connect_and_one_
             pass(ms(1));
         }
         let _held = pool.get().unwrap();
-        assert_eq!(server.count(Call::Check), 3, "{outcome:?}");
+        // One for each loan after the first, and one more for each new connection that its borrower took late.
+        assert!(server.count(Call::Check) >= 3, "{outcome:?}");
         assert_eq!(tells_of_an_error(&pool), is_told, "{outcome:?}");
     }
 }
