@@ -21,7 +21,7 @@ pub enum Role {
 
 impl Role {
     /// The role that is asked for, by us and by the settings' `target_session_attrs`: they must not contradict each other.
-    /// (`read-only` alone is left to the driver, for it also takes a primary whose transactions are read-only by default.)
+    /// (`read-only` alone is left to the driver: it also takes a primary whose transactions are read-only by default.)
     pub(crate) fn with(self, attrs: TargetSessionAttrs) -> Result<Self, SettingsError> {
         match (self, attrs) {
             (Self::Any, TargetSessionAttrs::ReadWrite) => Ok(Self::Primary),

@@ -51,7 +51,7 @@ pub(crate) struct Shared<M: Manager> {
     process: Process,
     /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
     state: Mutex<StateOf<M>>,
-    /// What takes its place in a child of `fork`: closed and empty. Apart, for hardly a pool is ever used there.
+    /// What takes its place in a child of `fork`: closed and empty. Boxed, because few pools are ever used there.
     child: OnceLock<Box<Mutex<StateOf<M>>>>,
 }
 

@@ -18,6 +18,16 @@ fn canceller<const R: bool>(loan: &Loan<R>) -> Canceller {
     PooledConnection::canceller(loan).expect("the fake offers an abort handle")
 }
 
+/// Runs a statement that does not end by itself, and cancels it.
+fn cancels_what_runs<const R: bool>(server: &FakeServer, loan: &mut Loan<R>, canceller: &Canceller) {
+    thread::scope(|scope| {
+        let running = scope.spawn(|| loan.query());
+        eventually("it runs", || server.now_in(Call::Query) == 1);
+        assert_eq!(canceller.cancel(LONG), CancelOutcome::Asked);
+        running.join().unwrap().expect_err("it was cancelled");
+    });
+}
+
 const LONG: Duration = Duration::from_secs(60);
 
 #[test]
@@ -28,12 +38,7 @@ fn a_cancelled_statement_fails_and_its_connection_to_a_server_is_closed_when_it_
     let mut loan = pool.get().unwrap();
     let (id, canceller) = (PooledConnection::id(&loan), canceller(&loan));
     server.order(Call::Query, Outcome::Never);
-    thread::scope(|scope| {
-        let running = scope.spawn(|| loan.query());
-        eventually("it runs", || server.now_in(Call::Query) == 1);
-        assert_eq!(canceller.cancel(LONG), CancelOutcome::Asked);
-        running.join().unwrap().expect_err("it was cancelled");
-    });
+    cancels_what_runs(&server, &mut loan, &canceller);
     assert_eq!(server.by_thread(Call::Cancel), (1, 0), "a worker asks the server");
     drop(loan);
     assert_ne!(PooledConnection::id(&pool.get().unwrap()), id, "it was lent again");
@@ -50,12 +55,7 @@ fn an_engine_in_this_process_is_interrupted_in_the_callers_thread_and_its_connec
     let mut loan = pool.get().unwrap();
     let (id, canceller) = (PooledConnection::id(&loan), canceller(&loan));
     server.next(Call::Query, Outcome::Never);
-    thread::scope(|scope| {
-        let running = scope.spawn(|| loan.query());
-        eventually("it runs", || server.now_in(Call::Query) == 1);
-        assert_eq!(canceller.cancel(LONG), CancelOutcome::Asked);
-        running.join().unwrap().expect_err("it was interrupted");
-    });
+    cancels_what_runs(&server, &mut loan, &canceller);
     assert_eq!(server.by_thread(Call::Cancel), (0, 1));
     drop(loan);
     let mut next = pool.get().unwrap();
@@ -189,12 +189,7 @@ fn a_handle_that_can_only_cancel_cancels_and_leaves_its_slot_to_what_hangs() {
     let mut loan = pool.get().unwrap();
     let canceller = canceller(&loan);
     server.next(Call::Query, Outcome::Never);
-    thread::scope(|scope| {
-        let running = scope.spawn(|| loan.query());
-        eventually("it runs", || server.now_in(Call::Query) == 1);
-        assert_eq!(canceller.cancel(LONG), CancelOutcome::Asked);
-        running.join().unwrap().expect_err("it was cancelled");
-    });
+    cancels_what_runs(&server, &mut loan, &canceller);
     drop(loan);
     let mut loan = pool.get().unwrap();
     assert_eq!(closed_by(&pool, CloseReason::Cancelled), 1);
@@ -244,12 +239,7 @@ fn a_loan_that_is_still_out_after_the_end_of_its_pool_can_be_cancelled() {
     let canceller = canceller(&loan);
     drop(pool);
     server.order(Call::Query, Outcome::Never);
-    thread::scope(|scope| {
-        let running = scope.spawn(|| loan.query());
-        eventually("it runs", || server.now_in(Call::Query) == 1);
-        assert_eq!(canceller.cancel(LONG), CancelOutcome::Asked);
-        running.join().unwrap().expect_err("it was cancelled");
-    });
+    cancels_what_runs(&server, &mut loan, &canceller);
     drop(loan);
     assert_eq!(canceller.cancel(LONG), CancelOutcome::LoanEnded);
     eventually("its session ends", || server.live() == 0);

@@ -210,7 +210,7 @@ fn a_commit_reads_what_was_left_to_its_end(server: Server) {
     assert_eq!(server.client().query("SELECT * FROM committed", &[]).expect("rows").len(), 1);
 }
 
-/// The driver would wait for ever, for nobody takes what it has.
+/// Nobody takes what the driver has, and so it would wait for ever.
 fn a_rollback_behind_forgotten_rows_costs_the_connection(server: Server) {
     let pool = server.pool(1);
     let failed = pool.transaction().run(|tx| -> Result<(), Box<dyn std::error::Error>> {
