@@ -22,7 +22,8 @@ struct Case {
     at_most: u64,
 }
 
-/// Of those who queue the count varies by a fifth, for which of them wakes when is chance.
+/// Of those who queue the count varies by a fifth, because chance decides which of them wakes when: about 2,400 on a busy machine, 2,900
+/// on an idle one.
 const CASES: &[Case] = &[
     Case { about: "with nothing opened ahead", arguments: &["0"], cycles: 200_000, times: 1, at_most: 700 },
     Case { about: "with all opened ahead", arguments: &["10"], cycles: 200_000, times: 1, at_most: 700 },
