@@ -32,7 +32,7 @@ const CASES: &[Case] = &[
         arguments: &["10", "20"],
         cycles: 20_000,
         times: 4,
-        at_most: 2_800,
+        at_most: 3_300,
     },
 ];
 
