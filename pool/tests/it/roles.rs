@@ -89,7 +89,6 @@ fn new_sessions_in_the_wrong_role_are_opened_now_and_then_and_named_where_openin
         match pool.get_timeout(ms(100)) {
             Ok(mut conn) => {
                 let error = FakeError { call: Call::Query, fault: Fault::WrongRole };
-                let _ = conn.id;
                 PooledConnection::report_error(&mut conn, &error);
             }
             Err(error) => told = Some(format!("{error:?}")),
@@ -97,7 +96,8 @@ fn new_sessions_in_the_wrong_role_are_opened_now_and_then_and_named_where_openin
     }
     assert!(server.count(Call::Connect) <= 30, "{} attempts", server.count(Call::Connect));
     assert!(told.as_ref().is_some_and(|told| told.contains("has another role than is asked for")), "{told:?}");
-    eventually("the last has said goodbye", || pool.stats().open == 0 && pool.stats().closing == 0);
+    // An opening that outlasted the last request may have left an idle connection.
+    server.assert_no_leaks(&pool);
 }
 
 #[test]
