@@ -37,6 +37,7 @@ mod contain;
 mod error;
 mod event;
 mod figures;
+mod histogram;
 mod limit;
 mod manager;
 mod reason;
@@ -60,13 +61,14 @@ pub use event::{
     CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused, Remarked,
 };
 pub use guard::PooledConnection;
+pub use histogram::Histogram;
 pub use limit::Limit;
 pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};
 pub use pool::{Pool, WeakPool};
 pub use reason::{CloseReason, RefusalReason};
 pub use report::{Holder, Report};
 pub use shared::{CancelOutcome, Canceller, Loan, SetUp, Verdict};
-pub use stats::{CloseCounts, Histogram, Stats};
+pub use stats::{CloseCounts, Stats};
 #[doc(hidden)]
 pub use transact::kind;
 pub use transact::{AsError, RunError, Transaction, TransactionError, UserError};

@@ -1,8 +1,9 @@
 //! Is there hope of a connection while new ones are refused for good? Only of loans that come back.
 
+use crate::histogram::Mark;
 use crate::slots::Phase;
 use crate::state::State;
-use crate::stats::{Mark, Stats};
+use crate::stats::Stats;
 use std::time::{Duration, Instant};
 
 /// A summary of the loans: a look at it need not walk over all of them.

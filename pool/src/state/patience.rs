@@ -3,8 +3,8 @@
 //! No constant alone decides: a distant server gets the time that its answers take, and a near one no more than that.
 
 use crate::config::Config;
+use crate::histogram::Histogram;
 use crate::state::promises::PromiseKind;
-use crate::stats::Histogram;
 use std::time::{Duration, Instant};
 
 /// What is remembered of the calls, and the limits that the user has set them.

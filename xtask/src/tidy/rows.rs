@@ -31,7 +31,19 @@ const CORE: Table = Table {
         // Vocabulary.
         (
             Mates::Acyclic,
-            &["manager", "error", "report", "cause", "event", "stats", "config", "limit", "reason", "trace"],
+            &[
+                "manager",
+                "error",
+                "report",
+                "cause",
+                "event",
+                "histogram",
+                "stats",
+                "config",
+                "limit",
+                "reason",
+                "trace",
+            ],
         ),
         (Mates::Apart, &["contain", "figures"]),
         // std, or loom or shuttle in the models; and the bugs that are seeded for them.
