@@ -69,6 +69,7 @@ fn after_a_rush_the_memory_goes_back_and_a_small_queue_keeps_its_own() {
 }
 
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release does not look for it")]
 fn a_queue_that_is_dropped_with_somebody_in_it_is_a_bug() {
     let mut queue = Queue::new();
     let Waiting(_, ticket) = Waiting::since(&mut queue, sync::now(), 0);
