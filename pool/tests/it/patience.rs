@@ -118,7 +118,9 @@ fn one_who_waits_for_a_slow_log_in_makes_two_attempts_at_most_and_hears_of_them(
     let pool = pool_of(&server, 8);
     server.order(Call::Connect, Outcome::Never);
     let error = pool.get_timeout(ms(2_500)).unwrap_err();
-    assert!(error.to_string().contains("the oldest attempt to connect has run for 2."), "{error}");
+    // A process that stands still, as on a busy machine, looks once more a second later.
+    let told = |second| error.to_string().contains(&format!("the oldest attempt to connect has run for {second}."));
+    assert!(told(2) || told(3), "{error}");
     assert_eq!(server.count(Call::Connect), 2);
 }
 

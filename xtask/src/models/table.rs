@@ -38,7 +38,10 @@ pub(super) const MODELS: &[Model] = &[
 pub(super) const RACES: &[&str] = &[
     "limit::the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions",
     "order::a_time_out_that_races_a_return_loses_neither_the_waiter_nor_the_connection",
+    // Each of that name.
+    "product::no_slot_is_lost",
     "workers::tests::after_a_burst_under_a_light_load_one_thread_is_left",
+    "young::sessions_that_are_killed_at_random_are_replaced_at_once_where_others_serve",
 ];
 
 const fn model(name: &'static str, bug: &'static str) -> Model {
