@@ -62,7 +62,7 @@ fn close_within_keeps_its_time_though_cancels_and_goodbyes_hang() {
         server.order(Call::Close, Outcome::Never);
         let (report, took) = thread::scope(|scope| {
             scope.spawn(|| {
-                eventually("it cancels", || server.now_in(Call::Cancel) == size as usize);
+                eventually("it cancels", || server.count(Call::Cancel) == size as usize);
                 drop(held);
             });
             timed(|| pool.close_within(Duration::from_secs(1)))
