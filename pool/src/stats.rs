@@ -39,8 +39,8 @@ pub struct Stats {
     pub opened: u64,
     /// Attempts to connect that failed.
     pub open_failures: u64,
-    /// Loans that did not wait. Each request for a connection ends in exactly one of these counters, from here to
-    /// `called_from_hook`; what is in `rejected_at_checkout` is counted twice, and must be taken off.
+    /// Loans that did not wait. Each request of the process that built the pool ends in exactly one of these counters, from here
+    /// to `called_from_hook`; what is in `rejected_at_checkout` is counted twice, and must be taken off.
     pub checked_out_at_once: u64,
     /// Loans that waited.
     pub checked_out_after_waiting: u64,

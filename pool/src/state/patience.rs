@@ -104,10 +104,11 @@ impl Patience {
     }
 }
 
-/// The longest of the last one to two minutes. After a silence the last that is known counts on.
+/// The longest of the last two to three minutes. After a silence the last that is known counts on.
 #[derive(Default)]
 struct Longest {
-    before: Duration,
+    /// Of the two minutes before this one, the older first.
+    before: [Duration; 2],
     present: Duration,
     present_ends: Option<Instant>,
 }
@@ -115,13 +116,14 @@ struct Longest {
 impl Longest {
     fn add(&mut self, span: Duration, now: Instant) {
         if self.present_ends.is_none_or(|ends| ends <= now) {
-            (self.before, self.present, self.present_ends) = (self.present, Duration::ZERO, Some(now + BUCKET));
+            let before = [self.before[1], self.present];
+            (self.before, self.present, self.present_ends) = (before, Duration::ZERO, Some(now + BUCKET));
         }
         self.present = self.present.max(span);
     }
 
     fn longest(&self) -> Option<Duration> {
-        self.present_ends.map(|_| self.before.max(self.present))
+        self.present_ends.map(|_| self.before[0].max(self.before[1]).max(self.present))
     }
 }
 
@@ -188,12 +190,19 @@ mod tests {
     }
 
     #[test]
-    fn a_long_answer_is_remembered_for_one_to_two_minutes_and_through_any_silence() {
+    fn a_long_answer_is_remembered_for_two_minutes_at_least_and_through_any_silence() {
         let (mut patience, start) = patience();
         patience.answered(CHECK, 400 * MS, start);
-        for (second, late) in [(59, 800), (61, 800), (119, 800), (122, 25)] {
+        for (second, late) in [(59, 800), (61, 800), (119, 800), (122, 800), (179, 800), (183, 25)] {
             patience.answered(CHECK, MS, start + Duration::from_secs(second));
             assert_eq!(patience.spans(CHECK).late, late * MS, "after {second} s");
+        }
+        let (mut patience, start) = self::patience();
+        patience.answered(CHECK, MS, start);
+        patience.answered(CHECK, 400 * MS, start + Duration::from_secs(59));
+        for (second, late) in [(61, 800), (121, 800), (179, 800), (182, 25)] {
+            patience.answered(CHECK, MS, start + Duration::from_secs(second));
+            assert_eq!(patience.spans(CHECK).late, late * MS, "{second} s, given at the end of a minute");
         }
         let later = start + Duration::from_secs(10_000);
         patience.answered(CHECK, 300 * MS, later);

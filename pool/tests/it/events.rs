@@ -199,6 +199,7 @@ fn every_request_ends_in_one_counter_and_one_event() {
         assert_eq!(recorder.count(event) as u64, count, "{event:?} in {:#?}", recorder.events());
     }
     assert_eq!(counted.map(|(count, _)| count), [7, 2, 1, 3, 3, 1, 0]);
+    assert_eq!((stats.checked_out_at_once, stats.checked_out_after_waiting), (4, 4));
     assert_eq!(counted.iter().map(|(count, _)| count).sum::<u64>(), requests);
     server.assert_closes_clean(&pool);
 }

@@ -201,6 +201,8 @@ fn a_permanent_fault_with_connections_open_only_stops_growth() {
         let waiter = scope.spawn(|| pool.get());
         eventually("growth was refused", || pool.stats().open_failures > 0);
         pass(ms(20));
+        let told = format!("{:?}", pool.get_timeout(ms(1)).unwrap_err());
+        assert!(told.contains("ago: Connect failed: Permanent"), "{told}");
         assert_eq!(pool.stats().waiting, 1, "it still may be served by a return");
         drop(held);
         assert!(waiter.join().unwrap().is_ok());

@@ -1,4 +1,4 @@
-//! The borrowers of the simulation: the way out as `checkout.rs` goes it, the loan, and the way back as `checkin.rs` does.
+//! The borrowers of the simulation: the way out as `checkout/mod.rs` goes it, the loan, and the way back as `checkin.rs` does.
 
 use super::scenario::Group;
 use super::server::LineId;
