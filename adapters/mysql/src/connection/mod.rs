@@ -1,19 +1,21 @@
 //! The connection that is lent: the driver's own, with a record of the errors met on it and of what was said.
 //!
-//! Owns the wrapping. What is recorded and why is `health.rs` and `tracker.rs`; the queries are `queryable.rs`.
+//! Owns the wrapping. What is recorded and why is `health.rs` and `tracker.rs`; the queries are `queryable.rs`, and what we ask the
+//! server ourselves is `asking.rs`.
 
-use crate::baseline::{Baseline, Standing};
-use crate::error::{lasting, slipped};
+mod asking;
+
+use crate::baseline::Baseline;
+use crate::error::lasting;
 use crate::fault::fault;
 use crate::health::Health;
-use crate::questions;
 use crate::socket::Socket;
 use crate::sql::rebinds;
 use crate::statements::Statements;
 use crate::tracker::Tracker;
 use cabrank::Fault;
 use mysql::prelude::Queryable;
-use mysql::{Conn, Error, LocalInfileHandler, Opts};
+use mysql::{Conn, LocalInfileHandler, Opts};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
@@ -160,20 +162,6 @@ impl Connection {
         }
     }
 
-    /// Asks which errors the last command met, and remembers them.
-    fn ask_errors(&mut self) -> mysql::Result<()> {
-        self.tracker.doubt();
-        let answer = questions::errors(&mut self.driver);
-        for error in self.health.saw(answer)? {
-            self.health.met(&Error::MySqlError(error.clone()));
-            if error.code == questions::UNKNOWN {
-                self.health.presume_rolled_back(error);
-            }
-        }
-        self.tracker.done();
-        Ok(())
-    }
-
     /// This text goes out.
     pub(crate) fn text(&mut self, text: &str) {
         if !self.tracker.text(text) && rebinds(text) {
@@ -203,49 +191,6 @@ impl Connection {
             self.tracker.doubt();
         }
         self.health.saw(answer)
-    }
-
-    /// One round trip that proves that the server is there and that its replies are to our commands.
-    pub(crate) fn check(&mut self) -> mysql::Result<()> {
-        self.health.enter()?;
-        self.ask(if self.tracker.inherits_number() { FORGET_NUMBER } else { "" })?;
-        if !self.tracker.is_answered() {
-            self.tracker.forgot_number();
-        }
-        Ok(())
-    }
-
-    /// Runs a statement, if there is one, and asks in the same round trip how the session stands.
-    pub(crate) fn ask(&mut self, first: &str) -> mysql::Result<Standing> {
-        let answer = questions::standing(&mut self.driver, first);
-        self.health.saw(answer)?.ok_or_else(|| {
-            self.health.condemn();
-            slipped()
-        })
-    }
-
-    /// Could what set the session up have left a transaction open, without a text that shows it?
-    pub(crate) fn may_be_in_transaction(&self) -> bool {
-        !self.baseline.is_plain || !self.baseline.standing.tells || self.tracker.is_blind()
-    }
-
-    /// Is a transaction open that no text has shown? Asks only where texts do not tell.
-    pub(crate) fn has_transaction_unseen(&mut self) -> mysql::Result<bool> {
-        let may_be = !self.baseline.standing.tells || self.tracker.is_blind();
-        let is_open = may_be && self.ask_transaction()?;
-        if is_open {
-            self.tracker.found_transaction();
-        }
-        Ok(is_open)
-    }
-
-    /// Asks the server whether a transaction is open.
-    pub(crate) fn ask_transaction(&mut self) -> mysql::Result<bool> {
-        let answer = questions::in_transaction(&mut self.driver);
-        self.health.saw(answer)?.ok_or_else(|| {
-            self.health.condemn();
-            slipped()
-        })
     }
 
     /// Runs the statements that the options ask for on each new session. The driver would not do so after every kind of

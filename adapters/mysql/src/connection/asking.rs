@@ -1,0 +1,68 @@
+//! What a connection asks its server of its own accord, and what it makes of the answer.
+//!
+//! The questions are `questions.rs`.
+
+use super::{Connection, FORGET_NUMBER};
+use crate::baseline::Standing;
+use crate::error::slipped;
+use crate::questions;
+use mysql::Error;
+
+impl Connection {
+    /// Asks which errors the last command met, and remembers them.
+    pub(super) fn ask_errors(&mut self) -> mysql::Result<()> {
+        self.tracker.doubt();
+        let answer = questions::errors(&mut self.driver);
+        for error in self.health.saw(answer)? {
+            self.health.met(&Error::MySqlError(error.clone()));
+            if error.code == questions::UNKNOWN {
+                self.health.presume_rolled_back(error);
+            }
+        }
+        self.tracker.done();
+        Ok(())
+    }
+
+    /// One round trip that proves that the server is there and that its replies are to our commands.
+    pub(crate) fn check(&mut self) -> mysql::Result<()> {
+        self.health.enter()?;
+        self.ask(if self.tracker.inherits_number() { FORGET_NUMBER } else { "" })?;
+        if !self.tracker.is_answered() {
+            self.tracker.forgot_number();
+        }
+        Ok(())
+    }
+
+    /// Runs a statement, if there is one, and asks in the same round trip how the session stands.
+    pub(crate) fn ask(&mut self, first: &str) -> mysql::Result<Standing> {
+        let answer = questions::standing(&mut self.driver, first);
+        self.health.saw(answer)?.ok_or_else(|| {
+            self.health.condemn();
+            slipped()
+        })
+    }
+
+    /// Could what set the session up have left a transaction open, without a text that shows it?
+    pub(crate) fn may_be_in_transaction(&self) -> bool {
+        !self.baseline.is_plain || !self.baseline.standing.tells || self.tracker.is_blind()
+    }
+
+    /// Is a transaction open that no text has shown? Asks only where texts do not tell.
+    pub(crate) fn has_transaction_unseen(&mut self) -> mysql::Result<bool> {
+        let may_be = !self.baseline.standing.tells || self.tracker.is_blind();
+        let is_open = may_be && self.ask_transaction()?;
+        if is_open {
+            self.tracker.found_transaction();
+        }
+        Ok(is_open)
+    }
+
+    /// Asks the server whether a transaction is open.
+    pub(crate) fn ask_transaction(&mut self) -> mysql::Result<bool> {
+        let answer = questions::in_transaction(&mut self.driver);
+        self.health.saw(answer)?.ok_or_else(|| {
+            self.health.condemn();
+            slipped()
+        })
+    }
+}
