@@ -5,9 +5,11 @@
 use crate::abort::MySqlAbortHandle;
 use crate::connection::Connection;
 use crate::manager::MySqlManager;
+use crate::role::Role;
 use crate::sql::Lasting;
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
+use std::time::Instant;
 
 impl Manager for MySqlManager {
     type Connection = Connection;
@@ -17,9 +19,11 @@ impl Manager for MySqlManager {
         open::open(self, Some(limit))
     }
 
-    /// Asks for a number that nobody else can answer with: a late reply to an earlier command is no sign of life.
+    /// Asks for a number that nobody else can answer with: a late reply to an earlier command is no sign of life. The same answer shows
+    /// whether the server takes writes.
     fn is_valid(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {
-        conn.check()
+        conn.check()?;
+        conn.judge()
     }
 
     /// A fatal error was met, or the socket is not quiet: between commands the server says nothing, so that any byte is a
@@ -73,8 +77,19 @@ impl Manager for MySqlManager {
         socket.wait_for_end(limit.remaining());
     }
 
+    /// Where a primary is asked for, a write that is refused because the server is read-only shows that it is none. What a holder may have
+    /// brought about (a `READ ONLY` transaction) is a statement's error, and the reset asks for the role.
     fn fault(&self, error: &mysql::Error) -> Fault {
+        if self.role == Role::Primary && fault::is_read_only(error) {
+            return Fault::WrongRole;
+        }
         fault::fault(error)
+    }
+
+    /// Where a role is asked for, a server in another one is an error.
+    fn remark(&self, conn: &Connection) -> Option<String> {
+        let worth_a_word = || self.hosts.remark(conn.address, &conn.writes, Instant::now());
+        (self.role == Role::Any).then(worth_a_word).flatten()
     }
 
     fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {

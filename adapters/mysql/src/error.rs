@@ -2,7 +2,7 @@
 
 use mysql::{DriverError, Error, MySqlError, Params, ServerError, Value};
 use std::error::Error as StdError;
-use std::io;
+use std::{fmt, io};
 
 /// The connection must be closed.
 pub(crate) fn unusable(why: &str) -> Error {
@@ -44,6 +44,22 @@ pub(crate) fn lasting(why: impl Into<Box<dyn StdError + Send + Sync>>) -> Error 
 pub(crate) fn in_transaction() -> Error {
     let message = "a transaction is open already, begun by CALL, EXECUTE, raw() or with autocommit off".to_owned();
     Error::MySqlError(MySqlError { state: "25001".to_owned(), message, code: IN_TRANSACTION })
+}
+
+/// The server has another role than is asked for.
+#[derive(Debug)]
+pub(crate) struct RoleError(String);
+
+impl fmt::Display for RoleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for RoleError {}
+
+pub(crate) fn wrong_role(why: String) -> Error {
+    Error::IoError(io::Error::other(RoleError(why)))
 }
 
 /// Something that this build cannot do.

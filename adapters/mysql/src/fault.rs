@@ -1,5 +1,6 @@
 //! What an error means for the pool.
 
+use crate::error::RoleError;
 use cabrank::Fault;
 use mysql::{DriverError, Error};
 use std::io::ErrorKind;
@@ -13,6 +14,7 @@ use std::io::ErrorKind;
 /// | no room on its disk, offline (`UNAVAILABLE`)               | Unavailable | somebody may mend it                                      |
 /// | user, password, database, right to connect (`REFUSED`)     | Permanent   | nothing heals by itself                                   |
 /// | the server ends the session (`ENDED`)                      | Fatal       | what comes next is the end of the stream                  |
+/// | the server's role, as we have found it                     | WrongRole   | the server is well, and not the one that is asked for     |
 /// | any other of the server's                                  | Statement   | the statement failed, the connection is well              |
 /// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                  |
 /// | a wrong number or kind of parameters, a failed conversion, | Statement   | noticed before anything was sent, or after all was read   |
@@ -21,6 +23,8 @@ use std::io::ErrorKind;
 /// | a statement of `init` that fails, a certificate that is    |             |                                                           |
 /// | not trusted, what a log-in asks for (`open.rs`)            |             |                                                           |
 /// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs      |
+///
+/// A write that a read-only server refuses ([`is_read_only`]) means `WrongRole` where a primary is asked for: `contract.rs` decides that.
 pub(crate) fn fault(error: &Error) -> Fault {
     match error {
         Error::MySqlError(error) => server(error.code),
@@ -31,6 +35,7 @@ pub(crate) fn fault(error: &Error) -> Fault {
         Error::IoError(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
             Fault::Permanent
         }
+        Error::IoError(error) if error.get_ref().is_some_and(|error| error.is::<RoleError>()) => Fault::WrongRole,
         // Input and output, the codec, TLS.
         _ => Fault::Fatal,
     }
@@ -39,6 +44,17 @@ pub(crate) fn fault(error: &Error) -> Fault {
 /// Is it a prepared statement that the server has forgotten, or cannot bring up to date with its tables?
 pub(crate) fn is_stale(error: &Error) -> bool {
     matches!(error, Error::MySqlError(error) if STALE.contains(&error.code))
+}
+
+/// Does the server refuse this write because it is read-only itself, which no holder brings about? Not because the transaction is (1792).
+pub(crate) fn is_read_only(error: &Error) -> bool {
+    let Error::MySqlError(error) = error else { return false };
+    match error.code {
+        // Some option forbids it. The text may be in any language, the option's name is not.
+        1290 => ["read-only", "read_only"].iter().any(|option| error.message.contains(option)),
+        1836 => true,
+        _ => false,
+    }
 }
 
 /// Has the server as many prepared statements as it may have, of all sessions together?
@@ -148,6 +164,7 @@ const ENDED: &[u16] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::wrong_role;
     use mysql::MySqlError;
     use std::io;
 
@@ -170,6 +187,35 @@ mod tests {
                 assert_eq!(fault(&error), expected, "code {code}");
             }
         }
+    }
+
+    #[test]
+    fn a_refused_write_is_about_the_server_if_the_server_itself_is_read_only() {
+        let by = |option: &str| {
+            format!("The MySQL server is running with the {option} option so it cannot execute this statement")
+        };
+        for (code, text, expected) in [
+            (1290, by("--read-only"), true),
+            (1290, by("--super-read-only"), true),
+            (1290, by("--read_only"), true),
+            (1290, by("--read-only=NO_LOCK_NO_ADMIN"), true),
+            (
+                1290,
+                "Der MySQL-Server läuft mit der Option --read-only und kann diese Anweisung nicht ausführen".into(),
+                true,
+            ),
+            (1290, by("--secure-file-priv"), false),
+            (1290, by("--skip-grant-tables"), false),
+            (1836, "Running in read-only mode".into(), true),
+            (1792, "Cannot execute statement in a READ ONLY transaction.".into(), false),
+            (1036, "Table 't' is read only".into(), false),
+            (1062, "Duplicate entry 'read_only' for key 'name'".into(), false),
+        ] {
+            let error = Error::MySqlError(MySqlError { state: "HY000".into(), message: text.clone(), code });
+            assert_eq!(is_read_only(&error), expected, "{code}: {text}");
+            assert_eq!(fault(&error), Fault::Statement, "where no role is asked for");
+        }
+        assert_eq!(fault(&wrong_role("it is read-only".into())), Fault::WrongRole);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 // The settings, and the contract with the pool.
 mod contract;
+mod hosts;
 mod manager;
+mod role;
 mod source;
 mod transaction;
 
@@ -36,6 +38,7 @@ mod socket;
 
 pub use connection::Connection;
 pub use manager::MySqlManager;
+pub use role::Role;
 pub use transaction::Transaction;
 pub use {cabrank, mysql};
 

@@ -2,6 +2,8 @@
 //!
 //! Owns the settings, and does no I/O. What the pool does with them is `contract.rs`.
 
+use crate::hosts::Hosts;
+use crate::role::Role;
 use crate::schema::SchemaChanges;
 use crate::source::Source;
 use mysql::{Opts, UrlError};
@@ -16,8 +18,10 @@ pub struct MySqlManager {
     pub(crate) source: Source,
     pub(crate) prefer_socket: bool,
     pub(crate) program_name: Option<String>,
+    pub(crate) role: Role,
     /// What the connections have met, all together.
     pub(crate) changes: SchemaChanges,
+    pub(crate) hosts: Hosts,
 }
 
 impl MySqlManager {
@@ -71,8 +75,44 @@ impl MySqlManager {
         self
     }
 
+    /// Lends only sessions whose server has this role. Default: [`Role::Any`].
+    ///
+    /// A server in another role is refused at opening, tried again as in an outage, and named in errors and events
+    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Each check asks for the role, and so does the reset that follows a loan in which a
+    /// statement has failed: a session whose server became read-only, or writable where a standby is asked for, is closed
+    /// ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. So each session
+    /// costs its holders one error at most. With [`Role::Primary`] a write that the server refuses because it is read-only itself (1290
+    /// for `read_only` or `super_read_only`, 1836) means `Fault::WrongRole`. A deliberate `READ ONLY` transaction that writes (1792) costs
+    /// that error and a reset.
+    ///
+    /// Costs no round trip: the settings `read_only`, `super_read_only` and `innodb_read_only` are asked for along with what is asked
+    /// anyway, at opening, in checks and in resets. Never in a loan. A user who may write all the same (`CONNECTION_ADMIN`, `READ ONLY
+    /// ADMIN`, `SUPER`) gets no session at a read-only server either, and one that has none of these settings is taken in any role.
+    ///
+    /// ```
+    /// use cabrank_mysql::{MySqlManager, Role};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let manager = MySqlManager::from_url("mysql://app:secret@db.example/shop")?.role(Role::Primary);
+    /// # let _ = manager;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "read_only")]
+    pub fn role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
     fn from_source(source: Source) -> Self {
-        Self { source, prefer_socket: false, program_name: None, changes: SchemaChanges::default() }
+        Self {
+            source,
+            prefer_socket: false,
+            program_name: None,
+            role: Role::default(),
+            changes: SchemaChanges::default(),
+            hosts: Hosts::default(),
+        }
     }
 }
 
@@ -89,6 +129,7 @@ impl fmt::Debug for MySqlManager {
                 .field("database", &opts.get_db_name());
         }
         shown.field("prefer_socket", &self.prefer_socket).field("program_name", &self.program_name);
+        shown.field("role", &self.role);
         shown.finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@ use crate::error::{lasting, unsupported};
 use crate::health::Health;
 use crate::manager::MySqlManager;
 use crate::questions;
+use crate::questions::{ReadOnly, Writes};
 use crate::socket::Socket;
 use crate::source::Source;
 use crate::sql;
@@ -53,7 +54,7 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     let is_plain = opts.get_init().iter().all(|text| sql::effect(text) < Effect::Anything);
     let baseline = Baseline { connection_id: conn.connection_id(), is_plain, ..Baseline::default() };
     let statements = Statements::new(opts.get_stmt_cache_size(), manager.changes.clone());
-    let (health, tracker) = (Health::default(), Tracker::default());
+    let (health, tracker, address) = (Health::default(), Tracker::default(), socket.peer());
     let mut conn = Connection {
         driver: conn,
         statements,
@@ -63,12 +64,18 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
         baseline,
         opts: Arc::new(opts),
         beyond_reset: false,
+        role: manager.role,
+        read_only: ReadOnly::default(),
+        writes: Writes::default(),
+        address,
+        hosts: manager.hosts.clone(),
     };
     conn.init()?;
     let (letters, on_timeout, largest_packet) = questions::settings(&mut conn.driver)?;
     conn.baseline.largest_packet = conn.opts.get_max_allowed_packet().unwrap_or(largest_packet);
     (conn.baseline.letters, conn.health) = (letters, Health::new(on_timeout));
-    conn.baseline.standing = conn.ask("")?;
+    conn.baseline.standing = conn.ask_first()?;
+    conn.judge()?;
     Ok(conn)
 }
 

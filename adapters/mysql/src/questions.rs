@@ -7,18 +7,63 @@ use crate::error::{IN_TRANSACTION, slipped, unusable};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, MySqlError, Result, Row, from_row_opt};
 
-/// Runs a statement, if there is one, and asks in the same round trip how the session stands: in a way that no late
-/// reply can answer. `None` if something else answered.
-pub(crate) fn standing(driver: &mut Conn, first: &str) -> Result<Option<Standing>> {
-    let nonce = fastrand::u64(..);
-    let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {TELLS}");
+/// Runs a statement, if there is one, and asks in the same round trip how the session stands, and whether the server takes writes: in a
+/// way that no late reply can answer. `None` if something else answered.
+pub(crate) fn standing(driver: &mut Conn, first: &str, read_only: ReadOnly) -> Result<Option<(Standing, Writes)>> {
+    let (nonce, ReadOnly(settings)) = (fastrand::u64(..), read_only);
+    let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {TELLS}, {settings}");
     let answer = last_row(driver, &question)?;
-    Ok(match answer.map(from_row_opt::<(u64, String, Option<String>, Option<String>, bool)>) {
-        Some(Ok((answer, user, role, database, tells))) if nonce == answer => {
-            Some(Standing { user, role, database, tells })
+    Ok(match answer.map(from_row_opt::<(u64, String, Text, Text, bool, Text, Text, Text)>) {
+        Some(Ok((answer, user, role, database, tells, plain, of_all, of_engine))) if nonce == answer => {
+            let writes = Writes::by([plain, of_all, of_engine]);
+            Some((Standing { user, role, database, tells }, writes))
         }
         _ => None,
     })
+}
+
+/// By which of its settings a server is asked whether it takes writes. Not all have all of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadOnly(&'static str);
+
+impl ReadOnly {
+    /// To be tried in this order, until the server finds no setting in it that it has not got.
+    pub(crate) const WAYS: [Self; 3] = [Self(OF_ENGINE_TOO), Self(OF_SERVER), Self(OF_NOTHING)];
+}
+
+impl Default for ReadOnly {
+    fn default() -> Self {
+        Self(OF_NOTHING)
+    }
+}
+
+/// What a server says of the writes of its clients.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// It takes them.
+    Taken,
+    /// It does not, by these settings.
+    Refused(String),
+}
+
+impl Writes {
+    /// By the values of the settings, in the order of [`SETTINGS`]. Servers say `0` and `1`, MariaDB 12 says `OFF`, `ON`, `NO_LOCK` and
+    /// `NO_LOCK_NO_ADMIN`: all but the first forbid writes.
+    fn by(values: [Text; 3]) -> Self {
+        if values.iter().all(Option::is_none) {
+            return Self::Unknown;
+        }
+        let named = SETTINGS.into_iter().zip(values).filter_map(|(name, value)| match value?.to_uppercase().as_str() {
+            "0" | "OFF" => None,
+            "1" => Some(format!("{name}=ON")),
+            value => Some(format!("{name}={value}")),
+        });
+        let named: Vec<_> = named.collect();
+        if named.is_empty() { Self::Taken } else { Self::Refused(named.join(", ")) }
+    }
 }
 
 /// Is a transaction open? `None` if something else answered.
@@ -114,7 +159,7 @@ fn last_row(driver: &mut Conn, text: &str) -> Result<Option<Row>> {
 pub(crate) const UNKNOWN: u16 = 1105;
 
 /// ER_UNKNOWN_SYSTEM_VARIABLE: a server without InnoDB, or an old one.
-const UNKNOWN_VARIABLE: u16 = 1193;
+pub(crate) const UNKNOWN_VARIABLE: u16 = 1193;
 
 /// From this major version on it is MariaDB: MySQL's are lower.
 pub(crate) const MARIADB: u16 = 10;
@@ -129,3 +174,39 @@ const ROLE: &str = "COALESCE(NULL /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURR
 /// another session, and the connection is replaced.
 const TELLS: &str = "@@autocommit = 1 AND @@completion_type = 'NO_CHAIN' \
     AND (@@character_set_client LIKE 'utf8%' OR @@character_set_client IN ('latin1', 'ascii'))";
+
+type Text = Option<String>;
+
+const SETTINGS: [&str; 3] = ["read_only", "super_read_only", "innodb_read_only"];
+
+/// `innodb_read_only` is what shows the readers of an Aurora cluster. MySQL has `super_read_only` from 5.7.8 on; MariaDB, which has not,
+/// passes over such comments.
+const OF_ENGINE_TOO: &str =
+    "@@global.read_only, COALESCE(NULL /*!50708 , @@global.super_read_only */), @@innodb_read_only";
+const OF_SERVER: &str = "@@global.read_only, COALESCE(NULL /*!50708 , @@global.super_read_only */), NULL";
+const OF_NOTHING: &str = "NULL, NULL, NULL";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_takes_writes_if_no_setting_forbids_them() {
+        let refused = |settings: &str| Writes::Refused(settings.into());
+        for (values, expected) in [
+            ([Some("0"), Some("0"), Some("0")], Writes::Taken),
+            ([Some("OFF"), None, Some("0")], Writes::Taken),
+            ([Some("0"), None, None], Writes::Taken),
+            ([Some("1"), Some("0"), Some("0")], refused("read_only=ON")),
+            ([Some("1"), Some("1"), Some("0")], refused("read_only=ON, super_read_only=ON")),
+            ([Some("0"), Some("0"), Some("1")], refused("innodb_read_only=ON")),
+            ([Some("ON"), None, Some("0")], refused("read_only=ON")),
+            ([Some("NO_LOCK"), None, Some("0")], refused("read_only=NO_LOCK")),
+            ([Some("NO_LOCK_NO_ADMIN"), None, Some("0")], refused("read_only=NO_LOCK_NO_ADMIN")),
+            ([None, None, None], Writes::Unknown),
+        ] {
+            let given = values.map(|value| value.map(str::to_owned));
+            assert_eq!(Writes::by(given), expected, "{values:?}");
+        }
+    }
+}

@@ -38,6 +38,7 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<bool> {
         conn.init()?;
         conn.ask("")?
     };
+    conn.judge()?;
     if found != conn.baseline.standing && !goes_home(conn, &found)? {
         return Ok(false);
     }

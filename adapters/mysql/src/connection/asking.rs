@@ -4,9 +4,12 @@
 
 use super::{Connection, FORGET_NUMBER};
 use crate::baseline::Standing;
-use crate::error::slipped;
+use crate::error::{slipped, wrong_role};
+use crate::hosts;
 use crate::questions;
+use crate::questions::{ReadOnly, UNKNOWN_VARIABLE};
 use mysql::Error;
+use std::time::Instant;
 
 impl Connection {
     /// Asks which errors the last command met, and remembers them.
@@ -33,13 +36,40 @@ impl Connection {
         Ok(())
     }
 
-    /// Runs a statement, if there is one, and asks in the same round trip how the session stands.
+    /// Asks how the session stands, for the first time: also by which settings the server shows whether it takes writes.
+    pub(crate) fn ask_first(&mut self) -> mysql::Result<Standing> {
+        let mut answer = Err(slipped());
+        for way in ReadOnly::WAYS {
+            self.read_only = way;
+            answer = self.ask("");
+            if !matches!(&answer, Err(Error::MySqlError(error)) if error.code == UNKNOWN_VARIABLE) {
+                break;
+            }
+        }
+        answer
+    }
+
+    /// Runs a statement, if there is one, and asks in the same round trip how the session stands, and whether the server takes writes.
     pub(crate) fn ask(&mut self, first: &str) -> mysql::Result<Standing> {
-        let answer = questions::standing(&mut self.driver, first);
-        self.health.saw(answer)?.ok_or_else(|| {
+        let answer = questions::standing(&mut self.driver, first, self.read_only);
+        let answer = self.health.saw(answer)?.ok_or_else(|| {
             self.health.condemn();
             slipped()
-        })
+        });
+        let (standing, writes) = answer?;
+        self.hosts.heard(self.address, &writes, Instant::now());
+        self.writes = writes;
+        Ok(standing)
+    }
+
+    /// Fails if the server has another role than is asked for, by what it last said.
+    pub(crate) fn judge(&self) -> mysql::Result<()> {
+        if self.role.suits(&self.writes) != Some(false) {
+            return Ok(());
+        }
+        let why = self.hosts.why(self.address, &self.writes, Instant::now());
+        let why = why.unwrap_or_else(|| format!("{} is not read-only", hosts::name(self.address)));
+        Err(wrong_role(format!("{why}, and {} is asked for", self.role.name())))
     }
 
     /// Could what set the session up have left a transaction open, without a text that shows it?

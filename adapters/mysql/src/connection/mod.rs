@@ -9,6 +9,9 @@ use crate::baseline::Baseline;
 use crate::error::lasting;
 use crate::fault::fault;
 use crate::health::Health;
+use crate::hosts::Hosts;
+use crate::questions::{ReadOnly, Writes};
+use crate::role::Role;
 use crate::socket::Socket;
 use crate::sql::rebinds;
 use crate::statements::Statements;
@@ -18,6 +21,7 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, LocalInfileHandler, Opts};
 use std::borrow::Cow;
 use std::fmt;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -39,6 +43,15 @@ pub struct Connection {
     pub(crate) opts: Arc<Opts>,
     /// A reset has found what it cannot undo.
     pub(crate) beyond_reset: bool,
+    /// Which the server must have.
+    pub(crate) role: Role,
+    /// How the server is asked whether it takes writes.
+    pub(crate) read_only: ReadOnly,
+    /// What it last said to that.
+    pub(crate) writes: Writes,
+    /// `None` where it has none, or the driver shows none.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) hosts: Hosts,
 }
 
 impl Connection {

@@ -2,6 +2,7 @@
 
 use mysql::Conn;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -12,6 +13,10 @@ impl Socket {
 
     pub(crate) fn of(_: &Conn) -> io::Result<Self> {
         Ok(Self)
+    }
+
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        None
     }
 
     pub(crate) fn is_dead(&self) -> bool {

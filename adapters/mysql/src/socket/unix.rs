@@ -5,8 +5,9 @@
 
 use mysql::Conn;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown, recv, shutdown, sockopt};
+use rustix::net::{RecvFlags, Shutdown, getpeername, recv, shutdown, sockopt};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -25,6 +26,11 @@ impl Socket {
         // duplicate leaves.
         let borrowed = unsafe { BorrowedFd::borrow_raw(conn.as_raw_fd()) };
         borrowed.try_clone_to_owned().map(Self)
+    }
+
+    /// Where the server is; `None` at the end of a Unix socket.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        getpeername(&self.0).ok()?.and_then(|address| address.try_into().ok())
     }
 
     /// Is there anything but silence? Half a microsecond, and nothing is taken from what is to be read.

@@ -14,6 +14,7 @@ mod opening;
 mod passed_over;
 mod refused;
 mod returning;
+mod roles;
 mod set_up;
 mod slipping;
 mod statements;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         passed_over::tests(),
         refused::tests(),
         returning::tests(),
+        roles::tests(),
         set_up::tests(),
         slipping::tests(),
         statements::tests(),
