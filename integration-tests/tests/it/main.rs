@@ -46,6 +46,8 @@ fn main() -> ExitCode {
     cases.extend(canaries::cases());
     cases.extend(wire::cases());
     recovery::failover_cases(&mut cases);
+    recovery::read_only_cases::<mysql::MySql>(&mut cases);
+    recovery::read_only_cases::<mysql::MariaDb>(&mut cases);
     integration_tests::harness::run(cases)
 }
 

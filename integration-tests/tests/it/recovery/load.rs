@@ -1,7 +1,6 @@
 //! Threads that borrow, ask and return, over and over, and remember what failed and when it went well.
 
-use crate::subject::{Remote, SubjectPool};
-use cabrank::Pool;
+use crate::subject::{Conn, Error, Remote, SubjectPool};
 use cabrank_testing::eventually;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,9 +26,8 @@ pub(crate) struct Record {
     successes: Vec<Instant>,
 }
 
+#[derive(Default)]
 struct Task {
-    /// What is asked. The answer is seven.
-    sql: &'static str,
     stop: AtomicBool,
     record: Mutex<Record>,
 }
@@ -48,10 +46,21 @@ impl Load {
 
     /// The same, with a question that is answered by seven.
     pub(crate) fn asking<S: Remote>(sql: &'static str, pool: &SubjectPool<S>, threads: usize, limit: Duration) -> Self {
-        let task = Arc::new(Task { sql, stop: AtomicBool::default(), record: Mutex::default() });
+        let ask = move |conn: &mut Conn<S>| S::number(conn, sql).map(|number| assert_eq!(number, 7));
+        Self::doing::<S>(ask, pool, threads, limit)
+    }
+
+    /// The same, with other work.
+    pub(crate) fn doing<S: Remote>(
+        work: impl Fn(&mut Conn<S>) -> Result<(), Error<S>> + Clone + Send + 'static,
+        pool: &SubjectPool<S>,
+        threads: usize,
+        limit: Duration,
+    ) -> Self {
+        let task = Arc::<Task>::default();
         let threads = (0..threads).map(|_| {
-            let (task, pool) = (task.clone(), pool.clone());
-            thread::spawn(move || task.work::<S>(&pool, limit))
+            let (task, pool, work) = (task.clone(), pool.clone(), work.clone());
+            thread::spawn(move || task.go_round::<S>(&pool, limit, work))
         });
         Self { threads: threads.collect(), task }
     }
@@ -105,19 +114,21 @@ impl Record {
 }
 
 impl Task {
-    fn work<S: Remote>(&self, pool: &Pool<S::Manager>, limit: Duration) {
+    fn go_round<S: Remote>(
+        &self,
+        pool: &SubjectPool<S>,
+        limit: Duration,
+        work: impl Fn(&mut Conn<S>) -> Result<(), Error<S>>,
+    ) {
         while !self.stop.load(Ordering::Relaxed) {
             let begun = Instant::now();
             let got = pool.get_timeout(limit);
-            let (waited, outcome) = (begun.elapsed(), got.map(|mut conn| S::number(&mut conn, self.sql)));
+            let (waited, outcome) = (begun.elapsed(), got.map(|mut conn| work(&mut conn)));
             let ended = Instant::now();
             let mut record = self.lock();
             record.longest_get = record.longest_get.max(waited);
             match outcome {
-                Ok(Ok(number)) => {
-                    assert_eq!(number, 7);
-                    record.successes.push(ended);
-                }
+                Ok(Ok(())) => record.successes.push(ended),
                 Ok(Err(error)) => record.failed_queries.push(error.to_string()),
                 Err(error) => {
                     record.failed_gets.push(format!("{error:?}"));

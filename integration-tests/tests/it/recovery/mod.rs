@@ -5,6 +5,7 @@ mod black_hole;
 mod failover;
 mod killed;
 mod passwords;
+mod read_only;
 mod refused;
 mod restarted;
 mod silent;
@@ -16,7 +17,13 @@ mod slack;
 mod whole;
 
 use crate::subject::Remote;
+use cabrank_mysql::MySqlManager;
 use integration_tests::Case;
+
+/// Of the engines whose server can be made read-only while sessions live.
+pub(crate) fn read_only_cases<S: Remote<Manager = MySqlManager>>(cases: &mut Vec<Case>) {
+    read_only::cases::<S>(cases);
+}
 
 /// Of the engines that have a standby here.
 pub(crate) fn failover_cases(cases: &mut Vec<Case>) {
