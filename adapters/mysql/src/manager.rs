@@ -78,8 +78,8 @@ impl MySqlManager {
     /// Lends only sessions whose server has this role. Default: [`Role::Any`].
     ///
     /// A server in another role is refused at opening, tried again as in an outage, and named in errors and events
-    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Each check asks for the role, and so does the reset that follows a loan in which a
-    /// statement has failed: a session whose server became read-only, or writable where a standby is asked for, is closed
+    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Each check asks for the role, and so does the reset that follows a loan in which
+    /// a statement has failed: a session whose server became read-only, or writable where a standby is asked for, is closed
     /// ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. So each session
     /// costs its holders one error at most. With [`Role::Primary`] a write that the server refuses because it is read-only itself (1290
     /// for `read_only` or `super_read_only`, 1836) means `Fault::WrongRole`. A deliberate `READ ONLY` transaction that writes (1792) costs
