@@ -3,7 +3,7 @@
 //! Who the borrowers are (threads, or tasks of a runtime) is for `threads` and `tasks` to know.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{hint, thread};
 
@@ -33,7 +33,7 @@ pub enum Query {
     Prepared,
     /// The same without a statement cache.
     Unprepared,
-    /// A row into a table that numbers its rows, as `Prepared`.
+    /// A row: in MySQL and MariaDB into a table that numbers its rows, as `Prepared`; in PostgreSQL as text into a table without keys.
     Insert,
 }
 
@@ -44,6 +44,8 @@ pub enum Pace {
     Loans(u64),
     /// Each goes on for so long, whatever fails.
     For(Duration),
+    /// Each goes on until it is over. One whose get failed pauses before it tries again, as a user would.
+    Until { over: &'static AtomicBool, pause: Duration },
     /// Loans are due at this rate, whether or not earlier ones are done. What counts is the time since each was due, so
     /// that a pool that stalls cannot hide the loans that were not asked for meanwhile.
     Arrivals { per_second: f64, during: Duration },
@@ -154,11 +156,20 @@ impl Clock {
         match self.pace {
             Pace::Loans(loans) if done < loans => Next::Now,
             Pace::For(time) if now < time => Next::Now,
-            Pace::Loans(_) | Pace::For(_) => Next::Stop,
+            Pace::Until { over, .. } if !over.load(Ordering::Relaxed) => Next::Now,
+            Pace::Loans(_) | Pace::For(_) | Pace::Until { .. } => Next::Stop,
             Pace::Arrivals { per_second, during } => {
                 let due = Duration::from_secs_f64(self.arrivals.fetch_add(1, Ordering::Relaxed) as f64 / per_second);
                 if due < during { Next::At(due) } else { Next::Stop }
             }
+        }
+    }
+
+    /// How long one waits whose get has failed; `None` if it tries again at once.
+    pub fn pause(&self) -> Option<Duration> {
+        match self.pace {
+            Pace::Until { pause, .. } => Some(pause),
+            _ => None,
         }
     }
 }

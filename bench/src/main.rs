@@ -69,12 +69,14 @@ fn run(options: Options) -> Result<bool> {
 }
 
 fn chosen(options: &Options) -> Result<Vec<&'static Case>> {
-    if let Some(unknown) = options.cases.iter().find(|name| cases::ALL.iter().all(|case| case.name != **name)) {
-        let known: Vec<_> = cases::ALL.iter().map(|case| case.name).collect();
+    if options.cases.is_empty() {
+        return Ok(cases::USUAL.iter().collect());
+    }
+    if let Some(unknown) = options.cases.iter().find(|name| cases::all().all(|case| !case.is_called(name))) {
+        let known: Vec<_> = cases::all().map(|case| case.name).collect();
         bail!("no case is called {unknown}; there are {}", known.join(", "));
     }
-    let wanted = |case: &&Case| options.cases.is_empty() || options.cases.iter().any(|name| name == case.name);
-    Ok(cases::ALL.iter().filter(wanted).collect())
+    Ok(cases::all().filter(|case| options.cases.iter().any(|name| case.is_called(name))).collect())
 }
 
 /// A case that fails leaves the others their turn, and what is measured is kept case by case.

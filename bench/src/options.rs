@@ -8,7 +8,7 @@ pub struct Options {
     /// Fewer rounds and shorter ones, in under three minutes.
     #[arg(long)]
     pub quick: bool,
-    /// Runs this case alone; may be given more than once.
+    /// Runs this case alone, or those whose names begin with this word; may be given more than once.
     #[arg(long = "case", value_name = "NAME")]
     pub cases: Vec<String>,
     /// Also writes the rows to this file.

@@ -38,9 +38,16 @@ impl Servers {
             "CREATE TABLE account (id integer PRIMARY KEY, balance integer NOT NULL); \
              INSERT INTO account SELECT id, 100 FROM generate_series(1, 1000) id; ANALYZE account",
         )?;
-        let version: String = client.query_one("SHOW server_version", &[])?.get(0);
-        self.versions.push(format!("PostgreSQL {}", version.split(' ').next().unwrap_or_default()));
+        self.note_postgres(client.query_one("SHOW server_version", &[])?.get(0));
         Ok(self.postgres.insert(url.into()).clone())
+    }
+
+    /// What a server said of itself that was started for a case.
+    pub fn note_postgres(&mut self, version: &str) {
+        let version = format!("PostgreSQL {}", version.split(' ').next().unwrap_or_default());
+        if !self.versions.contains(&version) {
+            self.versions.push(version);
+        }
     }
 
     pub fn mysql(&mut self) -> Result<String> {

@@ -88,6 +88,9 @@ async fn borrow<P: Asynchronous>(
         }
         let ended = began.elapsed().as_nanos() as u64;
         loans.push(Loan { asked: asked.as_nanos() as u64, waited, ended, end });
+        if let (End::FailedGet, Some(pause)) = (end, clock.pause()) {
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 

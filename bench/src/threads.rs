@@ -116,6 +116,9 @@ impl<P: Blocking> OnThreads<P> {
             };
             let ended = began.elapsed().as_nanos() as u64;
             loans.push(Loan { asked: asked.as_nanos() as u64, waited, ended, end });
+            if let (End::FailedGet, Some(pause)) = (end, clock.pause()) {
+                thread::sleep(pause);
+            }
         }
     }
 

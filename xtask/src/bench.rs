@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// Fewer rounds and shorter ones, in under three minutes.
     #[arg(long)]
     quick: bool,
-    /// Runs this case alone; may be given more than once.
+    /// Runs this case alone, or those whose names begin with this word; may be given more than once.
     #[arg(long = "case", value_name = "NAME")]
     cases: Vec<String>,
     /// Also writes the rows to this file.
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Measures nothing: shows, checks and writes what the last run measured.
     #[arg(long)]
     reuse: bool,
-    /// Writes tables and plots into docs/performance.md and README.md.
+    /// Writes tables and plots into docs/performance.md and README.md, and those of a fail-over into docs/operating.md.
     #[arg(long)]
     docs: bool,
 }
@@ -77,8 +77,8 @@ fn bench(command: &str) -> Command {
 
 /// What the cases need servers of.
 fn images(args: &Args) -> Vec<Image> {
-    let wants =
-        |prefix: &str| !args.reuse && (args.cases.is_empty() || args.cases.iter().any(|case| case.starts_with(prefix)));
+    let named = |prefix: &str| args.cases.iter().any(|case| case.starts_with(prefix) || prefix.starts_with(&**case));
+    let wants = |prefix: &str| !args.reuse && (args.cases.is_empty() || named(prefix));
     let postgres = ["pg_", "recovery", "killed", "black_hole"].iter().any(|prefix| wants(prefix));
     let mysql = wants("mysql_");
     [(Image::Postgres, postgres), (Image::Mysql, mysql), (Image::Mariadb, wants("mysql_insert"))]

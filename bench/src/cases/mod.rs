@@ -2,6 +2,7 @@
 
 mod black_hole;
 mod checkout;
+mod failover;
 mod growth;
 mod killed;
 mod memory;
@@ -27,13 +28,23 @@ pub struct Case {
 }
 
 impl Case {
+    /// By its name, or by the first word of it, which several may share.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    }
+
     pub fn millis(&self, quick: bool) -> u64 {
         1000 * if quick { self.seconds.0 } else { self.seconds.1 }
     }
 }
 
-/// In the order of the report.
-pub const ALL: &[Case] = &[
+/// All cases, in the order of the report.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    USUAL.iter().chain(APART)
+}
+
+/// Those that run unless others are named.
+pub const USUAL: &[Case] = &[
     Case {
         name: "checkout",
         about: "`get` and drop without work, with a driver that does nothing: nanoseconds a cycle, over all threads",
@@ -115,3 +126,38 @@ pub const ALL: &[Case] = &[
     },
     Case { name: "memory", about: "heap and threads of a pool at rest", seconds: (13, 13), run: memory::run },
 ];
+
+/// Only by name: they start servers of their own for each round, which takes long.
+const APART: &[Case] = &[
+    Case {
+        name: "failover_killed",
+        about: "the primary is killed, its standby promoted 2 s later, both in the URL: 8 writers on 8",
+        seconds: (75, 200),
+        run: failover::killed,
+    },
+    Case {
+        name: "failover_switchover",
+        about: "one name leads to a standby for 5 s: 8 writers on 8",
+        seconds: (75, 220),
+        run: failover::switchover,
+    },
+    Case {
+        name: "failover_frozen",
+        about: "the primary is frozen, its standby promoted, both in the URL: 4 writers who come later, on 16 with 8 who hang",
+        seconds: (75, 220),
+        run: failover::frozen,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_called_by_its_name_or_by_its_first_words() {
+        let called = |name: &str| all().filter(|case| case.is_called(name)).map(|case| case.name).collect::<Vec<_>>();
+        assert_eq!(called("killed"), ["killed"]);
+        assert_eq!(called("failover"), ["failover_killed", "failover_switchover", "failover_frozen"]);
+        assert!(called("kill").is_empty() && called("").is_empty());
+    }
+}

@@ -1,7 +1,7 @@
 //! cabrank, with its adapters.
 
 use super::stub::no_query;
-use super::{INSERT_MYSQL, Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Stub, Target};
+use super::{INSERT_MYSQL, INSERT_POSTGRES, Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Stub, Target};
 use crate::load::{Failure, Query};
 use crate::threads::{Blocking, OnThreads};
 use anyhow::Result;
@@ -63,7 +63,7 @@ impl Ask for PostgresManager {
                 conn.query_one(&statement, &[&ROW])?;
             }
             Query::Unprepared => drop(conn.query_one(READ_POSTGRES, &[&ROW])?),
-            Query::Insert => super::no_insert()?,
+            Query::Insert => drop(conn.simple_query(INSERT_POSTGRES)?),
         }
         Ok(())
     }

@@ -1,27 +1,34 @@
-//! deadpool, and `deadpool-postgres`. Its default check is `Fast`: it asks the driver, not the server.
+//! deadpool, and `deadpool-postgres`. Its default check is `Fast`: it asks the driver, not the server. Verified means that it asks
+//! the server, and that both checks and openings have limits of their own.
 
 use super::stub::{in_runtime, no_query};
-use super::{Peer, READ_POSTGRES, ROW, Setup, Stub, Target};
+use super::{INSERT_POSTGRES, Peer, READ_POSTGRES, ROW, Setup, Stub, Target};
 use crate::load::{Failure, Query};
 use crate::tasks::{Asynchronous, InTasks, Waited};
 use crate::threads::OnThreads;
 use anyhow::{Result, bail};
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Object, Pool, PoolBuilder};
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, ManagerConfig, RecyclingMethod};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_postgres::NoTls;
 
-pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
+pub fn build(setup: &Setup, verified: bool) -> Result<Box<dyn Peer>> {
     Ok(match &setup.target {
+        Target::Stub(_) if verified => bail!("a stub has nothing to verify"),
         Target::Stub(stub) => {
             let pool = pool(setup, Pool::<Stub>::builder(stub.clone()))?;
             Box::new(OnThreads { name: "deadpool", pool: Waited(pool) })
         }
         Target::Postgres(url) => {
-            let manager = deadpool_postgres::Manager::new(url.parse()?, NoTls);
-            let pool = pool(setup, deadpool_postgres::Pool::builder(manager))?;
-            Box::new(InTasks { name: "deadpool", pool: Arc::new(pool) })
+            let method = if verified { RecyclingMethod::Verified } else { RecyclingMethod::Fast };
+            let config = ManagerConfig { recycling_method: method };
+            let manager = deadpool_postgres::Manager::from_config(url.parse()?, NoTls, config);
+            let builder = deadpool_postgres::Pool::builder(manager);
+            let pool = if verified { verifying(setup, builder)? } else { pool(setup, builder)? };
+            let name = if verified { "deadpool_verified" } else { "deadpool" };
+            Box::new(InTasks { name, pool: Arc::new(pool) })
         }
         _ => bail!("deadpool has no such driver that is async"),
     })
@@ -34,6 +41,13 @@ fn pool<M: Manager, W: From<Object<M>>>(setup: &Setup, builder: PoolBuilder<M, W
         None => builder,
         Some(limit) => builder.wait_timeout(Some(limit)).create_timeout(Some(limit)).runtime(Runtime::Tokio1),
     };
+    in_runtime(|| builder.build()).map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// One that waits as long as it is to, and gives up sooner what does not answer.
+fn verifying<M: Manager, W: From<Object<M>>>(setup: &Setup, builder: PoolBuilder<M, W>) -> Result<Pool<M, W>> {
+    let builder = builder.max_size(setup.size as usize).wait_timeout(setup.timeout).runtime(Runtime::Tokio1);
+    let builder = builder.create_timeout(Some(CREATE)).recycle_timeout(Some(RECYCLE));
     in_runtime(|| builder.build()).map_err(|error| anyhow::anyhow!("{error}"))
 }
 
@@ -64,8 +78,13 @@ impl Asynchronous for deadpool_postgres::Pool {
                 client.query_one(&statement, &[&ROW]).await?;
             }
             Query::Unprepared => drop(client.query_one(READ_POSTGRES, &[&ROW]).await?),
-            Query::Insert => super::no_insert()?,
+            Query::Insert => drop(client.simple_query(INSERT_POSTGRES).await?),
         }
         Ok(())
     }
 }
+
+/// For all of an opening: a host that accepts and says nothing is given up by nothing else.
+const CREATE: Duration = Duration::from_secs(1);
+/// As cabrank waits for a check.
+const RECYCLE: Duration = Duration::from_millis(250);

@@ -54,6 +54,7 @@ impl Peer for HikariCp {
         let (pace, number, rate) = match load.pace {
             Pace::Loans(loans) => ("loans", loans, 0.0),
             Pace::For(time) => ("for", time.as_nanos() as u64, 0.0),
+            Pace::Until { .. } => bail!("it runs until an end that is known when it begins"),
             Pace::Arrivals { per_second, during } => ("arrivals", during.as_nanos() as u64, per_second),
         };
         let mut machine = self.machine.lock().unwrap();

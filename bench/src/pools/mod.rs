@@ -1,7 +1,7 @@
 //! The peers: one file for each, which holds all of its set-up, and the one trait by which they are measured.
 //!
-//! Settings are each pool's defaults but for its size, unless the name says otherwise (`r2d2_unchecked`) or a case needs
-//! the same of all (a time-out of three seconds, no connection opened ahead).
+//! Settings are each pool's defaults but for its size, unless the name says otherwise (`r2d2_unchecked`, `deadpool_verified`) or a
+//! case needs the same of all (a time-out of three seconds, no connection opened ahead).
 
 pub mod bb8;
 pub mod cabrank;
@@ -73,7 +73,8 @@ pub fn build(name: &str, setup: &Setup) -> Result<Box<dyn Peer>> {
         "cabrank" => cabrank::build(setup),
         "r2d2" => r2d2::build(setup, true),
         "r2d2_unchecked" => r2d2::build(setup, false),
-        "deadpool" => deadpool::build(setup),
+        "deadpool" => deadpool::build(setup, false),
+        "deadpool_verified" => deadpool::build(setup, true),
         "bb8" => bb8::build(setup),
         "hikaricp" => hikaricp::build(setup),
         "sqlx" => sqlx::build(setup),
@@ -89,9 +90,9 @@ pub const ON_POSTGRES: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "deadpoo
 pub const ON_MYSQL: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "mysql_pool", "own_connection"];
 pub const ON_SQLITE: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "own_connection"];
 
-/// What is told of an engine whose servers have no such table.
+/// What is told of a peer that no case asks to insert.
 pub fn no_insert() -> Result<(), Failure> {
-    Err("only MySQL and MariaDB are asked to insert".into())
+    Err("this one is not asked to insert".into())
 }
 
 /// The read by primary key, in each engine's words.
@@ -99,5 +100,7 @@ pub const READ_POSTGRES: &str = "SELECT balance FROM account WHERE id = $1";
 pub const READ_OTHERS: &str = "SELECT balance FROM account WHERE id = ?";
 /// The insert into a table with `AUTO_INCREMENT`.
 pub const INSERT_MYSQL: &str = "INSERT INTO numbered (x) VALUES (?)";
+/// The insert into the table of a primary and its standby.
+pub const INSERT_POSTGRES: &str = "INSERT INTO written VALUES (7)";
 /// The row that is read, and what is inserted.
 pub const ROW: i32 = 7;

@@ -1,7 +1,7 @@
 //! r2d2, with `r2d2_postgres`, `r2d2_mysql` and `r2d2_sqlite`. Unchecked means `test_on_check_out(false)`.
 
 use super::stub::no_query;
-use super::{Peer, READ_POSTGRES, ROW, Setup, Stub, Target, own};
+use super::{INSERT_POSTGRES, Peer, READ_POSTGRES, ROW, Setup, Stub, Target, own};
 use crate::load::{Failure, Query};
 use crate::threads::{Blocking, OnThreads};
 use anyhow::{Result, bail};
@@ -61,7 +61,7 @@ impl Ask for PostgresConnectionManager<NoTls> {
             Query::Select1 => drop(conn.simple_query("SELECT 1")?),
             // Neither the pool nor the driver keeps statements for its user.
             Query::Prepared | Query::Unprepared => drop(conn.query_one(READ_POSTGRES, &[&ROW])?),
-            Query::Insert => super::no_insert()?,
+            Query::Insert => drop(conn.simple_query(INSERT_POSTGRES)?),
         }
         Ok(())
     }

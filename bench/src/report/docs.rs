@@ -6,15 +6,22 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 
-/// `docs/performance.md` with its plots, and the README's summary.
+/// `docs/performance.md` with its plots, and the README's summary; or `docs/operating.md`, if the report is of a fail-over alone.
 pub fn update(report: &Report, root: &Path) -> Result<()> {
+    if report.rows.iter().all(|row| row.case.starts_with("failover")) {
+        return rewrite(report, root, &["docs/operating.md"]);
+    }
     let folder = root.join("docs/performance");
     fs::create_dir_all(&folder)?;
     plots::draw(report, &folder)?;
-    for document in ["docs/performance.md", "README.md"] {
+    rewrite(report, root, &["docs/performance.md", "README.md"])
+}
+
+fn rewrite(report: &Report, root: &Path, documents: &[&str]) -> Result<()> {
+    for document in documents {
         let path = root.join(document);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {document}"))?;
-        let text = replaced(&text, |name| section(report, name)).with_context(|| document.to_owned())?;
+        let text = replaced(&text, |name| section(report, name)).with_context(|| (*document).to_owned())?;
         write(&path, &text)?;
     }
     Ok(())

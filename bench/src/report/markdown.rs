@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// All of it: the machine, the goals, the tables, what is missing.
 pub fn whole(report: &Report, goals: &str) -> String {
     let mut text = format!("# cabrank beside other pools\n\n{}\n\n## Goals\n\n{goals}\n", report.machine.told());
-    for case in cases::ALL {
+    for case in cases::all() {
         if let Some(table) = case_table(report, case.name) {
             let _ = write!(
                 text,
