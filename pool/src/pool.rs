@@ -36,9 +36,10 @@ use std::time::Duration;
 ///
 /// Driver calls, hooks and most events run in workers, which all pools of the process share: as many threads as there are such calls
 /// under way, called `cabrank-worker`, and gone after ten seconds without work, or with the last pool. What nobody waits for uses
-/// eight of them at a time for each pool: four say goodbye, and four open what `min_idle` lacks or check idle connections. A goodbye that
-/// hangs beyond its limit where nothing can abort it gives its place to another. A hook may use another pool. `cabrank-timer` keeps the limits; it runs nothing of the user's but what ends a call. It stays while a pool is
-/// open, because it must be there to try again when no thread can be had.
+/// eight of them at a time for each pool: four say goodbye, and four open what `min_idle` lacks or check idle connections. A goodbye
+/// that hangs beyond its limit where nothing can abort it gives its place to another. A hook may use another pool. `cabrank-timer`
+/// keeps the limits; it runs nothing of the user's but what ends a call. It stays while a pool is open, because it must be there to try
+/// again when no thread can be had.
 ///
 /// After a `fork` a pool works in the process that built it alone. In the child it refuses with [`GetError::Forked`], looks closed and
 /// empty, and can be dropped, as can its guards: nothing is done to the parent's sessions then, and their memory is not freed. A
