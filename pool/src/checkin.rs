@@ -45,6 +45,10 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
             (None, Need::Nothing) => state.reset_skipped(),
             (None, Need::WasReset) => state.passed(&mut entry, Stage::Reset, now, actions),
             (Some(CloseReason::Broken), _) => state.broke_in_use(&entry, now, actions),
+            // By a panic of the manager's or a hook's, and not of its holder's.
+            (Some(CloseReason::Panicked), _) if !std::thread::panicking() => {
+                state.panicked_at_return(&entry, now, actions)
+            }
             (Some(CloseReason::WrongRole), _) => state.wrong_role_in_use(&entry, now, actions),
             (Some(CloseReason::BeyondReset), _) => state.sound_return(&mut entry, now, actions),
             _ => {}

@@ -18,6 +18,21 @@ pub(crate) struct Hooks<M: Manager> {
     pub(crate) tracing: crate::trace::Tracing,
 }
 
+/// Each by itself, for a destructor may panic while another's panic is on its way.
+impl<M: Manager> Drop for Hooks<M> {
+    fn drop(&mut self) {
+        let _ = contained(|| drop(self.on_open.take()));
+        let _ = contained(|| drop(self.classify.take()));
+        if let Some(mut hooks) = self.of_loans.take() {
+            let _ = contained(|| drop(hooks.on_checkout.take()));
+            let _ = contained(|| drop(hooks.on_return.take()));
+        }
+        for handler in self.events.drain(..) {
+            let _ = contained(|| drop(handler));
+        }
+    }
+}
+
 type OnOpen<M> =
     Box<dyn Fn(&mut <M as Manager>::Connection, &SetUp<'_>) -> Result<(), <M as Manager>::Error> + Send + Sync>;
 type Classify<M> = Box<dyn Fn(&<M as Manager>::Error) -> Option<Fault> + Send + Sync>;

@@ -162,7 +162,8 @@ impl<C, E> State<C, E> {
         };
         let owed = unserved.saturating_sub(relied).max(overdue.min(unserved).saturating_sub(seen_to));
         let ready = (self.idle.len() + tally.asked + tally.openings).saturating_sub(waiting);
-        let ahead = MOST_UNAWAITED.saturating_sub(self.unawaited(waiting));
+        let most = if self.watchers.is_empty() { MOST_UNAWAITED } else { MOST_FOR_A_BUILD };
+        let ahead = most.saturating_sub(self.unawaited(waiting));
         let shortfall = self.rules.min_idle.saturating_sub(ready).min(ahead);
         Demand { unserved, owed, shortfall, opening, aborting: tally.aborting }
     }
@@ -291,6 +292,8 @@ const MOST_LOST: usize = 8;
 const MOST_KEPT: usize = 8;
 /// How many openings and checks together are under way that nobody waits for. The lane of the goodbyes has as many threads.
 const MOST_UNAWAITED: usize = 4;
+/// The same while `build` waits for `min_idle`: its time-out is for all of them together.
+const MOST_FOR_A_BUILD: usize = 16;
 /// How many attempts go first where nothing was opened lately.
 const MOST_UNPROVED: usize = 4;
 /// How many follow each that is late.

@@ -64,6 +64,14 @@ impl<C, E> State<C, E> {
         }
     }
 
+    /// The manager, or `on_return`, panicked when a loan had ended. What panics for one new connection may do so for the next.
+    pub(crate) fn panicked_at_return(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
+        if entry.uses == 1 || entry.age(now) < BRIEF {
+            let cause = || Cause::other("the return of a new connection from its first loan panicked");
+            self.ended_young(entry, stage_of_loan(entry), cause, now, actions);
+        }
+    }
+
     /// A check or a reset found that the server has another role than is asked for. The other sessions may have the same server: they
     /// are under suspicion, as after a death.
     pub(crate) fn failed_in_role(&mut self, entry: &Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {

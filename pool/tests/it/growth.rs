@@ -85,6 +85,28 @@ fn a_pool_grows_for_a_steady_need() {
 }
 
 #[test]
+fn what_build_waits_for_is_opened_by_sixteen_at_a_time_after_the_first() {
+    let server = FakeServer::new();
+    server.allow(40);
+    server.order(Call::Connect, Outcome::Never);
+    let settings = builder().max_size(40).min_idle(40);
+    let pool = std::thread::scope(|scope| {
+        let building = scope.spawn(|| settings.build(server.manager()).unwrap());
+        eventually("one connects", || server.now_in(Call::Connect) == 1);
+        server.release(Call::Connect);
+        for (begun, together) in [(17, 16), (33, 16), (40, 7)] {
+            let connecting = || (server.count(Call::Connect), server.now_in(Call::Connect));
+            eventually("as many connect as may", || connecting() == (begun, together));
+            server.release(Call::Connect);
+        }
+        building.join().unwrap()
+    });
+    assert_eq!((pool.stats().idle, server.peak_in(Call::Connect)), (40, 16));
+    server.heal();
+    server.assert_no_leaks(&pool);
+}
+
+#[test]
 fn min_idle_is_refilled_and_never_above_max_size() {
     let server = FakeServer::new();
     server.allow(4);

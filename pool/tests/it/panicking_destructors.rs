@@ -2,8 +2,10 @@
 
 use crate::support::ms;
 use cabrank::{
-    CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Limit, Manager, Opened, Pool, PooledConnection, SessionState,
+    CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Limit, Manager, Opened, Pool, PooledConnection,
+    SessionState, Verdict,
 };
+use cabrank_testing::eventually;
 use cabrank_testing::panics::hush;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,6 +42,62 @@ fn a_manager_whose_destructor_panics_does_not_come_out_of_the_last_handles_drop(
     hush();
     let pool = Pool::builder().build_lazy(Kept(Grim)).unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| drop(pool))).is_ok());
+}
+
+#[test]
+fn the_destructors_of_a_manager_and_of_all_hooks_may_panic_together() {
+    hush();
+    let bombs = Arc::new(AtomicUsize::new(0));
+    let bomb = || Mine(Arc::clone(&bombs));
+    let (set_up, checkout, back, classify) = (bomb(), bomb(), bomb(), bomb());
+    let pool = Pool::builder()
+        .on_open(move |_, _| Ok(set_up.touch()))
+        .on_checkout(move |_, _| (checkout.touch(), Verdict::Keep).1)
+        .on_return(move |_, _| (back.touch(), Verdict::Keep).1)
+        .classify(move |_| (classify.touch(), None).1)
+        .event_handler(Arc::new(bomb()))
+        .event_handler(Arc::new(bomb()))
+        .build_lazy(Mined(bomb()))
+        .unwrap();
+    drop(pool.get().unwrap());
+    drop(pool);
+    eventually("each has gone off", || bombs.load(Ordering::SeqCst) == 7);
+}
+
+/// Counts its end, and panics.
+struct Mine(Arc<AtomicUsize>);
+
+impl Mine {
+    fn touch(&self) {}
+}
+
+impl EventHandler for Mine {}
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("a destructor");
+    }
+}
+
+struct Mined(Mine);
+
+impl Manager for Mined {
+    type Connection = u8;
+    type Error = fmt::Error;
+
+    fn connect(&self, _: &Limit) -> Result<u8, fmt::Error> {
+        self.0.touch();
+        Ok(0)
+    }
+
+    fn is_valid(&self, _: &mut u8, _: &Limit) -> Result<(), fmt::Error> {
+        Ok(())
+    }
+
+    fn has_broken(&self, _: &mut u8) -> bool {
+        false
+    }
 }
 
 #[test]

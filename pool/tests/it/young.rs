@@ -4,6 +4,7 @@ use crate::stale::pass;
 use crate::support::{SLACK, builder, ms, pool_of};
 use cabrank::{AbortHandle, Fault, Limit, Manager, Pool, PooledConnection, SessionState};
 use cabrank_testing::fake::{Call, FakeConnection, FakeError, FakeManager, FakeServer, Outcome};
+use cabrank_testing::panics::hush;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -58,6 +59,28 @@ fn connections_that_die_in_their_first_loan_are_opened_now_and_then_and_named() 
         assert!(told.is_some_and(|told| told.contains("broken after its first loan")));
         server.heal();
         pool.get().unwrap().query().unwrap();
+    }
+}
+
+#[test]
+fn connections_whose_return_panics_are_opened_now_and_then_and_named() {
+    hush();
+    // Whether a connection is broken is asked before a loan, too. So one alone has the next answer to itself.
+    for (crowd, call) in [(1, Call::HasBroken), (1, Call::Session), (20, Call::Session)] {
+        let server = FakeServer::new();
+        let pool = pool_of(&server, 10);
+        let told = storm(&pool, crowd, |conn| {
+            conn.litter();
+            server.next(call, Outcome::Panic);
+        });
+        assert!(
+            server.count(Call::Connect) <= 40,
+            "{call:?}, {crowd} borrow: {} attempts",
+            server.count(Call::Connect)
+        );
+        assert!(told.is_some_and(|told| told.contains("the return of a new connection from its first loan panicked")));
+        server.heal();
+        server.assert_no_leaks(&pool);
     }
 }
 
