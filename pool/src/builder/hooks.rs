@@ -160,7 +160,8 @@ impl<M: Manager> Builder<M> {
     /// [`Unknown`](crate::TransactionError::Unknown). The last `classify` counts. What the manager itself does about an error within a
     /// call is not changed.
     ///
-    /// Runs in the thread that has the error, outside the pool's lock, and must not block. A panic counts as `None`.
+    /// Runs in the thread that has the error, outside the pool's lock, and must not block: a `get` of the same pool would wait, as
+    /// anywhere in a loan. A panic counts as `None`.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
