@@ -58,6 +58,11 @@ pub fn run(cases: Vec<Case>) -> ExitCode {
     code
 }
 
+/// Whether what takes longer is to run, too, as `cargo xtask ci --full` has it: if `CABRANK_LONGER` is set.
+pub fn takes_longer() -> bool {
+    servers::variable("CABRANK_LONGER").is_some()
+}
+
 fn test(case: Case) -> Test {
     Test::reporting(format!("{}::{}", case.engine, case.name), move || {
         let ended = attempt(&case);

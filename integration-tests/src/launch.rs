@@ -101,6 +101,21 @@ impl Launch {
             url: "postgres://postgres:cabrank@localhost/postgres",
         }
     }
+
+    /// Of HAProxy in front of servers of PostgreSQL, with that configuration.
+    pub fn of_haproxy(config: String) -> Self {
+        Self {
+            image: image("CABRANK_HAPROXY_IMAGE", "haproxy:lts"),
+            port: 5432,
+            variables: vec![("CONFIG", config)],
+            arguments: vec![
+                "sh",
+                "-c",
+                r#"printf %s "$CONFIG" > /tmp/haproxy.cfg && exec haproxy -f /tmp/haproxy.cfg"#,
+            ],
+            url: "postgres://postgres:cabrank@localhost/postgres?connect_timeout=5",
+        }
+    }
 }
 
 /// It heeds limits for single accounts only if it has one for all, and shows no connection attributes by default.

@@ -6,6 +6,7 @@ pub mod harness;
 
 // A server, and a part of it for each test.
 pub mod database;
+pub mod haproxy;
 pub mod pair;
 pub mod pgbouncer;
 pub mod running;
@@ -26,6 +27,7 @@ pub use cabrank_testing::harness::skip;
 pub use cabrank_testing::servers::Engine;
 pub use census::Census;
 pub use database::Database;
+pub use haproxy::HaProxy;
 pub use harness::{Case, Needs, figure};
 pub use pair::Pair;
 pub use server::Server;

@@ -4,7 +4,7 @@ use crate::launch::{For, Launch, PASSWORD};
 use crate::running::{PATIENCE, Running};
 use anyhow::{Context, Result, bail};
 use cabrank_testing::servers::Engine;
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,17 +19,25 @@ impl Pair {
     /// Who is under test.
     pub const USER: &'static str = "app";
 
+    /// Who asks for a server's role.
+    pub const CHECKER: &'static str = "checker";
+
     /// Starts both. Returns when the second follows the first.
     pub fn start() -> Result<Self> {
         let first = Running::launch(Engine::Postgres, &Launch::of(Engine::Postgres, For::Suite))?;
         first.wait_until_ready(PATIENCE, || false)?;
         let mut admin = first.log_in()?;
-        admin.execute("COPY (SELECT 'host replication all all scram-sha-256') TO PROGRAM 'cat >> pg_hba.conf'")?;
+        // What comes first counts. And who checks brings no password: HAProxy has no way to prove one.
         admin.execute(&format!(
-            "SELECT pg_reload_conf(); CREATE TABLE written (n int); \
-             CREATE ROLE {} LOGIN PASSWORD '{PASSWORD}'; GRANT ALL ON written TO {}",
-            Self::USER,
-            Self::USER
+            "COPY (VALUES ('host replication all all scram-sha-256'), ('host postgres {} all trust')) \
+             TO PROGRAM 'cat - pg_hba.conf > pg_hba.new && mv pg_hba.new pg_hba.conf'",
+            Self::CHECKER
+        ))?;
+        admin.execute(&format!(
+            "SELECT pg_reload_conf(); CREATE TABLE written (n int); CREATE ROLE {checker} LOGIN; \
+             CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'; GRANT ALL ON written TO {user}",
+            checker = Self::CHECKER,
+            user = Self::USER
         ))?;
         let container = first.container().context("it is a container of ours")?;
         let second = Running::launch(Engine::Postgres, &Launch::of_standby(&container.inner_address()?))?;
@@ -64,6 +72,26 @@ impl Pair {
         Ok(())
     }
 
+    /// Has the second take over from the first, which is a standby of it from now on. Returns when both have their new roles.
+    pub fn switch_over(&self) -> Result<()> {
+        let [first, second] =
+            [&self.first, &self.second].map(|server| server.container().expect("it is a container of ours"));
+        let before = first.inner_address()?;
+        let mut admin = self.first.log_in()?;
+        let primary = format!("host={} user=postgres password={PASSWORD}", second.inner_address()?);
+        admin.execute(&format!("ALTER SYSTEM SET primary_conninfo = '{primary}'"))?;
+        admin.execute("COPY (SELECT '') TO PROGRAM 'cat > standby.signal'")?;
+        drop(admin);
+        first.stop()?;
+        self.promote()?;
+        first.start_again()?;
+        self.first.wait_until_ready(PATIENCE, || false)?;
+        if first.inner_address()? != before {
+            bail!("somebody has taken its address meanwhile");
+        }
+        Ok(())
+    }
+
     /// Leads to the first, as the user under test; and to the second, if the first does not serve.
     pub fn url_of_both(&self) -> String {
         let [(first, port), (second, other_port)] = [&self.first, &self.second].map(Self::address);
@@ -71,7 +99,7 @@ impl Pair {
     }
 
     /// Leads to one of them by another address, as the user under test.
-    pub fn url_at(&self, address: SocketAddr) -> String {
+    pub fn url_at(&self, address: impl Display) -> String {
         format!("postgres://{}:{PASSWORD}@{address}/postgres", Self::USER)
     }
 

@@ -146,7 +146,9 @@ mod tests {
     #[test]
     fn the_program_knows_every_image_by_its_name() {
         let kinds = std::fs::read_to_string(crate::workspace::root().join(KINDS)).unwrap();
-        for image in <Image as clap::ValueEnum>::value_variants() {
+        // HAProxy is no server that somebody asks for.
+        let images = <Image as clap::ValueEnum>::value_variants();
+        for image in images.iter().filter(|image| **image != Image::Haproxy) {
             assert!(kinds.contains(&format!("=> \"{}\"", image.name())), "{}", image.name());
             assert_eq!(image.url_variable(), format!("CABRANK_{}_URL", image.name().to_uppercase()));
         }

@@ -26,12 +26,15 @@ pub(crate) struct Args {
     /// Runs only the tests whose name contains this.
     #[arg(long)]
     filter: Option<String>,
+    /// Also runs what takes longer, as `ci --full` does.
+    #[arg(long)]
+    longer: bool,
 }
 
 impl Args {
     /// Everything, with whatever set-up CI allows.
-    pub(crate) fn everything() -> Self {
-        Self { setup: false, engine: Engine::All, filter: None }
+    pub(crate) fn everything(longer: bool) -> Self {
+        Self { setup: false, engine: Engine::All, filter: None, longer }
     }
 }
 
@@ -94,6 +97,9 @@ fn cargo_test(args: &Args, which: &[&str], urls: &[(&str, String)], reader: &mut
     let mut command = process::cargo(["test", "--no-fail-fast"]);
     command.args(which).args(&args.filter);
     command.envs(urls.iter().map(|(name, url)| (name, url)));
+    if args.longer {
+        command.env("CABRANK_LONGER", "1");
+    }
     if let Some(engine) = args.engine.name() {
         command.env("CABRANK_ENGINE", engine);
     }

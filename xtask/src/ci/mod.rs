@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<Option<Tally>> {
             }
             Some(Tally { failed: 1, ..Tally::default() })
         }
-        None if args.runs(TEST) => Some(run_tests(&mut times)?),
+        None if args.runs(TEST) => Some(run_tests(&mut times, args.full)?),
         None => None,
     };
     println!("\n{}", times.table(args.full));
@@ -85,8 +85,8 @@ fn run_steps(steps: &[&Step], servers_must: bool, times: &mut Times) -> Option<(
     steps.iter().find_map(|step| Some((step.name, times.measure(step.name, || step.run(servers_must)).err()?)))
 }
 
-fn run_tests(times: &mut Times) -> Result<Tally> {
-    let mut tally = times.measure(TEST, || test::run(&test::Args::everything()))?;
+fn run_tests(times: &mut Times, longer: bool) -> Result<Tally> {
+    let mut tally = times.measure(TEST, || test::run(&test::Args::everything(longer)))?;
     if let Some(reason) = instructions::missing() {
         println!("skipped: instructions: {reason}");
         tally.skipped += 1;

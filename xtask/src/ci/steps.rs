@@ -45,7 +45,8 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "package", needs: &[Tool::C], run: Run::Alone(package) },
 ];
 
-/// With `--full` alone: what takes long and what a single change seldom breaks. All in all no more than 15 minutes.
+/// With `--full` alone: what takes long and what a single change seldom breaks. All in all no more than 15 minutes. Of the suite, which
+/// is part of the last step, `--full` also runs what takes longer: a fail-over behind HAProxy.
 pub(super) const LONGER: &[Step] = &[
     // What a user may switch on besides. The TLS stacks that a driver passes on are minutes of building.
     Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl], run: Run::Alone(adapters) },

@@ -1,14 +1,32 @@
 //! The trial of a stand-in before it gets its name: it starts, lets the right password in, over TLS where it offers that, and
-//! refuses a wrong one. The program `servers` of `integration-tests` does it, which starts all our containers.
+//! refuses a wrong one. The program `servers` of `integration-tests` does it, which starts all our containers. HAProxy asks for no
+//! password, and is content with a configuration.
 
 use super::Image;
+use crate::docker::docker;
 use crate::setup::Tool;
 use crate::{process, servers, setup};
 use anyhow::{Context, Result};
 
 /// An error if the image does not behave as the official one would.
 pub(super) fn run(image: Image, tag: &str) -> Result<()> {
+    if image == Image::Haproxy {
+        return process::run(&mut docker(["run", "--rm", tag, "sh", "-c", CHECK]));
+    }
     setup::ready(&[Tool::C], setup::asked(false))?;
     servers::build()?;
     process::run(servers::program().args(["--try", image.name(), tag])).with_context(|| format!("{tag} is no good"))
 }
+
+/// The least that HAProxy takes for a configuration without a warning.
+const CHECK: &str = r#"
+cat > /tmp/haproxy.cfg << END
+listen it
+mode tcp
+timeout connect 1s
+timeout client 1s
+timeout server 1s
+bind :5432
+END
+haproxy -v && haproxy -c -f /tmp/haproxy.cfg
+"#;

@@ -128,23 +128,23 @@ fn a_primary_that_turns_read_only_costs_one_error_a_connection() {
     is_over(&pool, pair.second());
 }
 
-fn pool(url: &str, max_size: u32) -> SubjectPool<Postgres> {
+pub(super) fn pool(url: &str, max_size: u32) -> SubjectPool<Postgres> {
     let manager = PostgresManager::from_url(url, NoTls).expect("a URL").role(Role::Primary);
     let settings = Pool::builder().max_size(max_size).acquire_timeout(Duration::from_secs(60));
     settings.build(manager).expect("a pool")
 }
 
-fn write(pool: &SubjectPool<Postgres>, threads: usize) -> Load {
+pub(super) fn write(pool: &SubjectPool<Postgres>, threads: usize) -> Load {
     let sql = "WITH it AS (INSERT INTO written VALUES (7) RETURNING n) SELECT n FROM it";
     Load::asking::<Postgres>(sql, pool, threads, pool.config().acquire_timeout)
 }
 
-fn tell(what: &str, record: &Record, since: &str, recovery: Duration) {
+pub(super) fn tell(what: &str, record: &Record, since: &str, recovery: Duration) {
     let failed = record.failed_queries.len();
     figure(format!("{what}: failed gets 0, failed writes {failed}, first success {recovery:.0?} after {since}"));
 }
 
-fn has_none_within_ten_seconds(server: &Running) {
+pub(super) fn has_none_within_ten_seconds(server: &Running) {
     let begun = Instant::now();
     eventually("no session is left at the wrong server", || {
         Pair::sessions(server).expect("a server that is there") == 0
@@ -153,12 +153,12 @@ fn has_none_within_ten_seconds(server: &Running) {
 }
 
 /// Closed, the pool leaves no session at the server that it came to.
-fn is_over(pool: &SubjectPool<Postgres>, server: &Running) {
+pub(super) fn is_over(pool: &SubjectPool<Postgres>, server: &Running) {
     assert_closes_clean(pool);
     eventually("no session is left", || Pair::sessions(server).expect("a server that is there") == 0);
 }
 
-const BEFORE_PROMOTION: Duration = Duration::from_secs(2);
+pub(super) const BEFORE_PROMOTION: Duration = Duration::from_secs(2);
 const LAG: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts in an outage.
 const CAP: Duration = Duration::from_millis(500);

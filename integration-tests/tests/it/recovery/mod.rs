@@ -3,6 +3,7 @@
 
 mod black_hole;
 mod failover;
+mod haproxy;
 mod killed;
 mod passwords;
 mod read_only;
@@ -19,6 +20,7 @@ mod whole;
 use crate::subject::Remote;
 use cabrank_mysql::MySqlManager;
 use integration_tests::Case;
+use integration_tests::harness::takes_longer;
 
 /// Of the engines whose server can be made read-only while sessions live.
 pub(crate) fn read_only_cases<S: Remote<Manager = MySqlManager>>(cases: &mut Vec<Case>) {
@@ -28,6 +30,9 @@ pub(crate) fn read_only_cases<S: Remote<Manager = MySqlManager>>(cases: &mut Vec
 /// Of the engines that have a standby here.
 pub(crate) fn failover_cases(cases: &mut Vec<Case>) {
     failover::cases(cases);
+    if takes_longer() {
+        haproxy::cases(cases);
+    }
 }
 
 pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {

@@ -1,0 +1,67 @@
+//! Another server takes over behind HAProxy, which follows the roles by its own checks. With what takes longer alone.
+
+use super::failover::{BEFORE_PROMOTION, has_none_within_ten_seconds, is_over, pool, tell, write};
+use super::slack::Slack;
+use crate::postgres::Postgres;
+use crate::subject::Subject;
+use cabrank_testing::eventually;
+use integration_tests::{Case, HaProxy, Needs, Pair};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) fn cases(cases: &mut Vec<Case>) {
+    let case = |name, run| Case { engine: Postgres::ENGINE, name, needs: Needs::Control, run };
+    cases.extend([
+        case(
+            "recovery::haproxy::a_killed_primary_costs_what_was_in_flight_and_no_get",
+            a_killed_primary_costs_what_was_in_flight_and_no_get,
+        ),
+        case(
+            "recovery::haproxy::a_switchover_costs_at_most_two_errors_a_connection",
+            a_switchover_costs_at_most_two_errors_a_connection,
+        ),
+    ]);
+}
+
+fn a_killed_primary_costs_what_was_in_flight_and_no_get() {
+    let (slack, pair) = (Slack::begin(), Pair::start().expect("two servers"));
+    let interval = Duration::from_secs(1);
+    let haproxy = HaProxy::start(&pair, interval).expect("a proxy");
+    let pool = pool(&haproxy.url(&pair), 8);
+    let load = write(&pool, 8);
+    load.warm_up();
+    pair.first().container().expect("a container").kill().expect("a death");
+    thread::sleep(BEFORE_PROMOTION);
+    pair.promote().expect("another primary");
+    let promoted = Instant::now();
+    load.go_on_from(promoted);
+    let record = load.stop();
+    record.is_within(8);
+    let recovery = record.first_success_after(promoted);
+    assert!(recovery < interval + Duration::from_secs(1) + slack.get(), "{recovery:?}");
+    tell(&format!("primary killed, HAProxy asks every {interval:?}"), &record, "the promotion", recovery);
+    is_over(&pool, pair.second());
+}
+
+/// The old primary is back as a standby sooner than HAProxy takes it for one.
+fn a_switchover_costs_at_most_two_errors_a_connection() {
+    let (slack, pair) = (Slack::begin(), Pair::start().expect("two servers"));
+    let interval = Duration::from_secs(3);
+    let haproxy = HaProxy::start(&pair, interval).expect("a proxy");
+    let pool = pool(&haproxy.url(&pair), 8);
+    let load = write(&pool, 8);
+    load.warm_up();
+    pair.switch_over().expect("another primary");
+    let switched = Instant::now();
+    eventually("HAProxy leads to the new primary", || haproxy.leads_to_a_primary());
+    let right = Instant::now();
+    load.go_on_from(right);
+    let record = load.stop();
+    record.is_within(8 + 8);
+    let recovery = record.first_success_after(right);
+    assert!(recovery < Duration::from_millis(600) + slack.get(), "{recovery:?}");
+    let lag = right - switched;
+    tell(&format!("switchover, HAProxy lags {lag:.1?}"), &record, "it leads to the new primary", recovery);
+    has_none_within_ten_seconds(pair.first());
+    is_over(&pool, pair.second());
+}
