@@ -161,6 +161,6 @@ pub(super) fn is_over(pool: &SubjectPool<Postgres>, server: &Running) {
 pub(super) const BEFORE_PROMOTION: Duration = Duration::from_secs(2);
 const LAG: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts in an outage.
-const CAP: Duration = Duration::from_millis(500);
+pub(super) const CAP: Duration = Duration::from_millis(500);
 /// After which a host that says nothing is left for the next.
 const PATIENCE: Duration = Duration::from_millis(250);

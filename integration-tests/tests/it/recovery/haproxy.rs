@@ -1,6 +1,6 @@
 //! Another server takes over behind HAProxy, which follows the roles by its own checks. With what takes longer alone.
 
-use super::failover::{BEFORE_PROMOTION, has_none_within_ten_seconds, is_over, pool, tell, write};
+use super::failover::{BEFORE_PROMOTION, CAP, has_none_within_ten_seconds, is_over, pool, tell, write};
 use super::slack::Slack;
 use crate::postgres::Postgres;
 use crate::subject::Subject;
@@ -38,7 +38,8 @@ fn a_killed_primary_costs_what_was_in_flight_and_no_get() {
     let record = load.stop();
     record.is_within(8);
     let recovery = record.first_success_after(promoted);
-    assert!(recovery < interval + Duration::from_secs(1) + slack.get(), "{recovery:?}");
+    // HAProxy looks once more, for at most a second, and the pool's pause may have just begun.
+    assert!(recovery < interval + Duration::from_secs(1) + CAP + slack.get(), "{recovery:?}");
     tell(&format!("primary killed, HAProxy asks every {interval:?}"), &record, "the promotion", recovery);
     is_over(&pool, pair.second());
 }
