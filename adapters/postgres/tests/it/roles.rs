@@ -51,7 +51,9 @@ fn a_role_costs_no_message_where_the_server_shows_it_and_one_question_where_a_po
         // One of its own: the last pool's goodbye may reach a proxy after the pool has ended.
         let proxy = server.proxy();
         let manager = PostgresManager::new(server.through(&proxy), NoTls).role(role).transaction_pooler(pooler);
-        let pool = builder().max_size(1).check_after(Duration::ZERO).build(manager).expect("a pool");
+        let pool = builder().max_size(1).check_after(Duration::ZERO).build_lazy(manager).expect("a pool");
+        // Not by `build`, after which an idle connection is made ready at once, and that asks.
+        drop(pool.get().expect("a connection"));
         let opening = taken(&proxy);
         drop(pool.get().expect("a connection"));
         let check = taken(&proxy);
