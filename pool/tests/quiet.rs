@@ -146,7 +146,7 @@ fn dropping_a_pool_of_a_thousand_idle_connections_takes_no_time_and_few_threads(
 #[test]
 fn ten_thousand_waiters_that_time_out_together_cost_little() {
     let _alone = alone();
-    // Whoever else uses the machine makes each switch of threads dearer, so the cheapest of three counts.
+    // Other users of the machine make each switch of threads dearer, so the cheapest of three counts.
     assert!((0..3).any(|_| cost_of_ten_thousand_that_time_out() < Duration::from_secs(6)));
 }
 
