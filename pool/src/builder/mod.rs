@@ -253,8 +253,12 @@ pub(crate) fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildErro
                 // A pool with `min_idle` opens what it needs unasked.
                 state.want_one();
             }
-            state.watch(Wake::Thread(Arc::clone(&waiter)));
-            state.build_progress(wanted, now)
+            let progress = state.build_progress(wanted, now);
+            if matches!(progress, BuildProgress::Trying { .. }) {
+                // As long as somebody watches, more is opened at a time.
+                state.watch(Wake::Thread(Arc::clone(&waiter)));
+            }
+            progress
         });
         let look_again = match build_progress {
             BuildProgress::Ready => return Ok(()),

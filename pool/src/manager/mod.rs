@@ -12,8 +12,8 @@ use crate::limit::Limit;
 ///
 /// Three methods are required. The default of each other method is safe; a method of your own spares round trips or lets the pool
 /// abort more. No method is called while the pool's lock is held, so a method may use the pool's handle. [`Pool::get`] and
-/// [`Pool::close_within`] do not wait in `connect`, `is_valid`, `reset` and `close`, for they would wait for themselves: `get` fails at
-/// once, and `close_within` reports what is left at that moment. The other methods look at one connection or one error and are part of a
+/// [`Pool::close_within`] do not wait in `connect`, `is_valid`, `reset` and `close`, where they would wait for themselves: `get` fails
+/// at once, and `close_within` reports what is left at that moment. The other methods look at one connection or one error and are part of a
 /// loan. They must not ask the pool for a connection or wait for its end: there that waits, as anywhere in a loan, until its time-out.
 ///
 /// A panic in any method counts as that call's failure; the connection it concerned is closed and no capacity is lost.

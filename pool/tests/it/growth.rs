@@ -1,7 +1,7 @@
 //! How a pool grows: for those who wait, for `min_idle`, and no further.
 
 use crate::support::{Pool, SLACK, builder, hold, ms, pool_of};
-use cabrank::Fault;
+use cabrank::{Fault, PooledConnection};
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::time::Duration;
@@ -102,7 +102,13 @@ fn what_build_waits_for_is_opened_by_sixteen_at_a_time_after_the_first() {
         building.join().unwrap()
     });
     assert_eq!((pool.stats().idle, server.peak_in(Call::Connect)), (40, 16));
+    server.forget_peaks();
+    let held = hold(&pool, 40);
+    held.into_iter().for_each(PooledConnection::discard);
+    eventually("as many connect as may when nobody waits", || server.now_in(Call::Connect) == 4);
     server.heal();
+    eventually("all are there again", || pool.stats().idle == 40);
+    assert_eq!(server.peak_in(Call::Connect), 4);
     server.assert_no_leaks(&pool);
 }
 
