@@ -53,9 +53,11 @@ fn new_connections_are_refused_with_pauses_until_the_role_is_right_and_the_cause
     let text = format!("{error:?}");
     assert!(error.is_timeout() && text.contains("ago: Connect failed: WrongRole"), "{text}");
     server.forget_peaks();
+    // Those so far may be six already, and of them no peak is left.
+    let enough = (server.count(Call::Connect) + 2).max(6);
     thread::scope(|scope| {
         let waiter = scope.spawn(|| pool.get().map(|_| Instant::now()));
-        eventually("the trouble lasts", || server.count(Call::Connect) >= 6);
+        eventually("the trouble lasts", || server.count(Call::Connect) >= enough);
         assert_eq!(server.peak_in(Call::Connect), 1);
         let right = Instant::now();
         server.heal();
