@@ -7,7 +7,10 @@ use std::time::Duration;
 
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(|poison| poison.into_inner())
+    let alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
+    // Those of the last test's pools may still close what it dropped.
+    eventually("no thread of an earlier test is left", || threads() == 0);
+    alone
 }
 
 /// A driver whose connections are real descriptors.
