@@ -5,9 +5,8 @@ use crate::running::{PATIENCE, Running};
 use anyhow::{Context, Result, bail};
 use cabrank_testing::servers::Engine;
 use std::fmt::Display;
-use std::fs;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 /// Both servers, with the user [`USER`](Self::USER), who may write into the table `written (n int)`. Removed with the value.
 #[derive(Debug)]
