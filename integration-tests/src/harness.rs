@@ -8,6 +8,7 @@ use crate::{census, server};
 use cabrank_testing::harness::{Ended, Test};
 use cabrank_testing::servers;
 use cabrank_testing::servers::Engine;
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -47,6 +48,11 @@ pub fn figure(text: impl Into<String>) {
     FIGURES.with_borrow_mut(|figures| figures.push(text.into()));
 }
 
+/// What the case in this thread does from now on needs no server but its own, and disturbs nobody: others may go on.
+pub fn leave_server() {
+    drop(LEASE.take());
+}
+
 /// Runs the cases as the command line and the environment choose. `CABRANK_ENGINE` confines them to one engine.
 pub fn run(cases: Vec<Case>) -> ExitCode {
     let chosen = cases.into_iter().filter(|case| case.engine.is_chosen());
@@ -82,8 +88,6 @@ fn test(case: Case) -> Test {
 }
 
 fn attempt(case: &Case) -> Ended {
-    // Held until the case is over.
-    let (_shared, _alone);
     if case.needs != Needs::Nothing && case.engine.has_server() {
         if servers::are_skipped() {
             return Ended::Ignored(servers::SKIPPED.into());
@@ -93,15 +97,17 @@ fn attempt(case: &Case) -> Ended {
             Err(error) => return Ended::Failed(format!("{error:#}")),
         };
         if case.needs == Needs::Server {
-            _shared = server.share();
+            LEASE.set(Some(Box::new(server.share())));
         } else if server.container().is_none() {
             let variable = case.engine.url_variable();
             return Ended::Ignored(format!("{variable} names a server that is not ours to stop"));
         } else {
-            _alone = server.alone();
+            LEASE.set(Some(Box::new(server.alone())));
         }
     }
-    Ended::of(case.run)
+    let ended = Ended::of(case.run);
+    leave_server();
+    ended
 }
 
 /// The table that closes the run: engine by engine, how many ran and how many did not, and why; then what was measured.
@@ -147,6 +153,9 @@ impl Drop for Removal {
 thread_local! {
     /// What the case that runs in this thread has measured.
     static FIGURES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+
+    /// The right to its engine's server of the case that runs in this thread.
+    static LEASE: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
 }
 
 static COUNTS: Mutex<BTreeMap<&'static str, Count>> = Mutex::new(BTreeMap::new());

@@ -61,7 +61,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 let remark = remark_on(&mut held);
                 let (shared, entry) = held.into_entry();
                 shared.with(ended, |state, actions| {
-                    state.remarked(remark, ended);
+                    state.remarked(entry.slot_id, remark, ended);
                     state.put_proved(entry, ended, actions);
                 });
                 return;
@@ -148,7 +148,7 @@ fn check<M: Manager>(mut held: Held<M>) {
             let remark = remark_on(&mut held);
             let (shared, mut entry) = held.into_entry();
             shared.with(ended, |state, actions| {
-                state.remarked(remark, ended);
+                state.remarked(entry.slot_id, remark, ended);
                 state.proved(&mut entry, ended, actions);
                 state.put_proved(entry, ended, actions);
             });

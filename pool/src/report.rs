@@ -28,8 +28,8 @@ pub struct Report {
     pub oldest_attempt: Option<Duration>,
     /// The last error on connecting that no success has followed, and its age.
     pub last_connect_error: Option<(Arc<dyn Error + Send + Sync>, Duration)>,
-    /// What the manager last had to say of the server, unless it has nothing to say by now, and the age of that: see
-    /// [`Manager::remark`](crate::Manager::remark).
+    /// What the manager had to say of the server of an open connection when it was last asked for that connection, and the age of
+    /// that; of several the newest. See [`Manager::remark`](crate::Manager::remark).
     pub remark: Option<(Arc<str>, Duration)>,
     /// Is no connection opened any more because so many calls that were given up (`stats.aborted`, `stats.abandoned`) have
     /// not returned? There may be eight times `max_size` of them.

@@ -1,7 +1,8 @@
 //! Another server takes over: a primary and its streaming standby in containers, a pair for each round of each pool, and threads or
 //! tasks that write. Each pool has its best settings for that.
 //!
-//! The same three things happen in the tests `recovery::failover` of the suite, which hold cabrank to its bounds.
+//! Much the same happens in the tests `recovery::failover` of the suite, which hold cabrank to its bounds; there the servers really
+//! change their roles where here the name leads to another and back.
 
 use crate::load::{End, Load, Outcome, Pace, Query, Work};
 use crate::measure::{Bench, Measured, Point, measured, millis};
@@ -11,8 +12,8 @@ use anyhow::{Context, Result};
 use cabrank_testing::Proxy;
 use integration_tests::Pair;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 /// The primary is killed, and its standby promoted two seconds later.
 pub fn killed(bench: &mut Bench) -> Result<()> {
@@ -68,7 +69,7 @@ pub fn frozen(bench: &mut Bench) -> Result<()> {
                 pair.promote()?;
                 let promoted = Instant::now();
                 thread::sleep(AFTER);
-                Ok((promoted, sockets_to(Pair::address(pair.first()).1)))
+                Ok((promoted, Pair::sockets(pair.first())))
             })
         })?;
         Ok(told(&outcome, promoted, left.map(|left| left.saturating_sub(HANGING))))
@@ -134,16 +135,6 @@ fn told(outcome: &Outcome, moment: Instant, at_wrong_server: Option<usize>) -> M
     ]);
     told.extend(at_wrong_server.map(|left| ("at_wrong_server".to_owned(), left as f64)));
     told
-}
-
-/// The connections of this system to that port, where it tells of them. What a frozen server cannot count.
-fn sockets_to(port: u16) -> Option<usize> {
-    let text = fs::read_to_string("/proc/net/tcp").ok()?;
-    let established = |line: &&str| {
-        let mut words = line.split_ascii_whitespace().skip(2);
-        words.next().is_some_and(|peer| peer.ends_with(&format!(":{port:04X}"))) && words.next() == Some("01")
-    };
-    Some(text.lines().filter(established).count())
 }
 
 static OVER: AtomicBool = AtomicBool::new(false);

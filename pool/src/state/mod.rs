@@ -5,7 +5,8 @@
 //! `loans.rs` is the borrowers' part, `outcomes.rs` the workers', `young.rs` says what a connection that dies says of the next,
 //! `idle.rs` which idle connections may be lent. After each method [`State::settle`] restores the invariants (`supply.rs`,
 //! `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have lately taken,
-//! `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `reports.rs` reads the numbers.
+//! `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `remarks.rs` keeps what is said of
+//! servers, and `reports.rs` reads the numbers.
 
 pub(crate) mod actions;
 mod ageing;
@@ -18,6 +19,7 @@ mod opening;
 mod outcomes;
 mod patience;
 mod promises;
+mod remarks;
 pub(crate) mod reports;
 pub(crate) mod stalls;
 mod supply;
@@ -39,11 +41,11 @@ use crate::state::flow::Flow;
 use crate::state::hope::Hope;
 use crate::state::patience::Patience;
 use crate::state::promises::Promises;
+use crate::state::remarks::Remarks;
 use crate::state::stalls::Stalls;
 use crate::stats::Stats;
 use crate::sync::after;
 use crate::waiter::Wake;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Guarded by the pool's one lock. Owns no reference to the pool and nothing whose destructor is user code, but for the idle
@@ -93,8 +95,7 @@ pub(crate) struct State<C, E> {
     keepalive_at: Option<Instant>,
     /// The last error on connecting that no success has followed.
     last_error: Option<(Cause<E>, Instant)>,
-    /// What the manager last had to say of the server.
-    remark: Option<(Arc<str>, Instant)>,
+    remarks: Remarks,
     /// Those who wait for the first connections, or for the closed pool to empty.
     watchers: Vec<Wake>,
     /// When the two clocks were last compared: monotonic and wall.
@@ -162,7 +163,7 @@ impl<C, E> State<C, E> {
             round: None,
             keepalive_at: None,
             last_error: None,
-            remark: None,
+            remarks: Remarks::default(),
             watchers: Vec::new(),
             clocks: (now, wall),
             stalls: Stalls::default(),

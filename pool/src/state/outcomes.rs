@@ -101,9 +101,9 @@ impl<C, E> State<C, E> {
         self.passed(entry, Stage::Check, now, actions);
     }
 
-    /// What the manager has to say of the server of a connection that was just opened or checked.
-    pub(crate) fn remarked(&mut self, remark: Option<Arc<str>>, now: Instant) {
-        self.remark = remark.map(|remark| (remark, now));
+    /// What the manager has to say of the server of the connection in `slot`, which was just opened or checked.
+    pub(crate) fn remarked(&mut self, slot: SlotId, remark: Option<Arc<str>>, now: Instant) {
+        self.remarks.note(slot, remark, now);
     }
 
     fn prove(&self, entry: &mut Entry<C>, now: Instant) {
@@ -164,6 +164,7 @@ impl<C, E> State<C, E> {
     /// `slot` is free, and the connection that filled it, if any, is gone.
     pub(crate) fn release(&mut self, slot: SlotId) {
         self.promises.keep(slot);
+        self.remarks.forget(slot);
         self.slots.free(slot);
     }
 
@@ -202,6 +203,7 @@ impl<C, E> State<C, E> {
     /// What fills `slot` is aborted: its capacity is back at once.
     pub(crate) fn aborted(&mut self, slot: SlotId, now: Instant) {
         self.promises.keep(slot);
+        self.remarks.forget(slot);
         self.slots.enter(slot, Phase::Aborted, now);
     }
 
@@ -220,6 +222,7 @@ impl<C, E> State<C, E> {
     /// What fills `slot` is being closed.
     pub(crate) fn closing(&mut self, slot: SlotId, reason: CloseReason, now: Instant) {
         self.promises.keep(slot);
+        self.remarks.forget(slot);
         if self.slots.get(slot).phase != Phase::Aborted {
             self.slots.enter(slot, Phase::Closing, now);
             self.promise(slot, now, PromiseKind::Close { dead: !reason.is_orderly() });

@@ -53,7 +53,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
             loans: self.slots.loans(LOOKED_AT).map(loan).collect(),
             oldest_attempt: self.slots.oldest_opening().map(|record| record.since),
             last_error: self.last_error.clone(),
-            remark: self.remark.clone(),
+            remark: self.remarks.newest(),
             opens_no_more: self.opens_no_more(),
         })
     }

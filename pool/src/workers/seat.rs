@@ -1,6 +1,8 @@
 //! Where one worker waits for its next job: a place of its own, for one wake-up a job.
 
 use crate::sync;
+#[cfg(all(test, not(loom)))]
+use crate::sync::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 use crate::workers::set::Task;
 use std::time::Instant;
@@ -10,6 +12,9 @@ pub(super) struct Seat {
     pub(super) number: u64,
     order: Mutex<Option<Order>>,
     called: Condvar,
+    /// In a test: how often its thread has gone to sleep here, and how often it was woken.
+    #[cfg(all(test, not(loom)))]
+    pub(super) naps: [AtomicUsize; 2],
 }
 
 /// What a worker is to do next.
@@ -20,7 +25,13 @@ pub(super) enum Order {
 
 impl Seat {
     pub(super) fn new(number: u64, order: Option<Order>) -> Self {
-        Self { number, order: Mutex::new(order), called: Condvar::new() }
+        Self {
+            number,
+            order: Mutex::new(order),
+            called: Condvar::new(),
+            #[cfg(all(test, not(loom)))]
+            naps: Default::default(),
+        }
     }
 
     /// Only for one who took the seat from those that rest: there is one order at a time.
@@ -33,7 +44,11 @@ impl Seat {
     pub(super) fn wait(&self, until: Option<Instant>) -> Option<Order> {
         let mut order = self.order.lock();
         while order.is_none() && until.is_none_or(|until| sync::now() < until) {
+            #[cfg(all(test, not(loom)))]
+            self.naps[0].fetch_add(1, Ordering::SeqCst);
             order = self.called.wait(order, until);
+            #[cfg(all(test, not(loom)))]
+            self.naps[1].fetch_add(1, Ordering::SeqCst);
         }
         order.take()
     }

@@ -123,6 +123,35 @@ fn a_word_on_the_server_is_an_event_once_for_each_connection_and_stands_in_repor
     server.assert_no_leaks(&pool);
 }
 
+#[test]
+fn a_word_on_one_server_outlasts_the_answers_of_another_and_ends_with_the_connection() {
+    for ends_by in ["a check", "a discard"] {
+        let server = FakeServer::new();
+        let pool = idle_pool(&server, 2, Duration::ZERO);
+        let mut held = hold(&pool, 2);
+        held.sort_by_key(|conn| conn.id);
+        server.remark_on(held[0].id, Some("the server has been read-only for 12 s"));
+        drop(held.remove(0));
+        held.insert(0, pool.get().unwrap());
+        for _ in 0..2 {
+            drop(held.pop());
+            held.push(pool.get().unwrap());
+            let told = pool.get_timeout(ms(1)).unwrap_err().to_string();
+            assert!(told.contains("ago the server has been read-only for 12 s"), "{told}");
+        }
+        server.remark_on(held[0].id, None);
+        match ends_by {
+            "a check" => drop(held.remove(0)),
+            _ => PooledConnection::discard(held.remove(0)),
+        }
+        held.push(pool.get().unwrap());
+        let told = pool.get_timeout(ms(1)).unwrap_err().to_string();
+        assert!(!told.contains("read-only"), "{ends_by}: {told}");
+        drop(held);
+        server.assert_no_leaks(&pool);
+    }
+}
+
 /// What a request is told beside a loan that does not end.
 fn report_of(pool: &Pool) -> String {
     let _held = pool.get().unwrap();

@@ -78,8 +78,9 @@ impl<const REMOTE: bool> Manager for FakeManager<REMOTE> {
         error.fault
     }
 
-    fn remark(&self, _: &FakeConnection) -> Option<String> {
-        self.world.lock().remark.clone()
+    fn remark(&self, conn: &FakeConnection) -> Option<String> {
+        let state = self.world.lock();
+        state.seats[conn.id].remark.as_ref().or(state.remark.as_ref()).cloned()
     }
 
     fn abort_handle(&self, conn: &FakeConnection) -> Option<Box<dyn AbortHandle>> {

@@ -106,6 +106,11 @@ impl FakeServer {
         self.world.lock().remark = remark.map(str::to_owned);
     }
 
+    /// The same of one session, whose number is [`FakeConnection::id`], as if it had a server of its own.
+    pub fn remark_on(&self, session: usize, remark: Option<&str>) {
+        self.world.lock().seats[session].remark = remark.map(str::to_owned);
+    }
+
     /// Connections opened from now on offer no abort handle.
     pub fn without_abort_handles(&self) {
         self.order(Call::AbortHandle, Outcome::Err(Fault::Statement));

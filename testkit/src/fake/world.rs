@@ -60,6 +60,8 @@ pub(super) struct Seat {
     closed: bool,
     pub(super) dead: bool,
     pub(super) silent: bool,
+    /// What there is to say of this one's server.
+    pub(super) remark: Option<String>,
     busy: bool,
 }
 

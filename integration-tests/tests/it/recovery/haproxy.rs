@@ -1,6 +1,6 @@
 //! Another server takes over behind HAProxy, which follows the roles by its own checks. With what takes longer alone.
 
-use super::failover::{BEFORE_PROMOTION, CAP, has_none_within_ten_seconds, is_over, pool, tell, write};
+use super::failover::{BEFORE_PROMOTION, PAUSE, is_over, pool, sessions, tell, ten_seconds_after, write};
 use super::slack::Slack;
 use crate::postgres::Postgres;
 use crate::subject::Subject;
@@ -24,7 +24,7 @@ pub(crate) fn cases(cases: &mut Vec<Case>) {
 }
 
 fn a_killed_primary_costs_what_was_in_flight_and_no_get() {
-    let (slack, pair) = (Slack::begin(), Pair::start().expect("two servers"));
+    let pair = Pair::start().expect("two servers");
     let interval = Duration::from_secs(1);
     let haproxy = HaProxy::start(&pair, interval).expect("a proxy");
     let pool = pool(&haproxy.url(&pair), 8);
@@ -33,29 +33,32 @@ fn a_killed_primary_costs_what_was_in_flight_and_no_get() {
     pair.first().container().expect("a container").kill().expect("a death");
     thread::sleep(BEFORE_PROMOTION);
     pair.promote().expect("another primary");
-    let promoted = Instant::now();
+    let (slack, promoted) = (Slack::begin(), Instant::now());
     load.go_on_from(promoted);
     let record = load.stop();
     record.is_within(8);
     let recovery = record.first_success_after(promoted);
     // HAProxy looks once more, for at most a second, and the pool's pause may have just begun.
-    assert!(recovery < interval + Duration::from_secs(1) + CAP + slack.get(), "{recovery:?}");
+    assert!(recovery < interval + Duration::from_secs(1) + PAUSE + slack.get(), "{recovery:?}");
     tell(&format!("primary killed, HAProxy asks every {interval:?}"), &record, "the promotion", recovery);
     is_over(&pool, pair.second());
 }
 
 /// The old primary is back as a standby sooner than HAProxy takes it for one.
 fn a_switchover_costs_at_most_two_errors_a_connection() {
-    let (slack, pair) = (Slack::begin(), Pair::start().expect("two servers"));
+    let pair = Pair::start().expect("two servers");
     let interval = Duration::from_secs(3);
     let haproxy = HaProxy::start(&pair, interval).expect("a proxy");
     let pool = pool(&haproxy.url(&pair), 8);
     let load = write(&pool, 8);
     load.warm_up();
+    let address = || pair.first().container().expect("a container").inner_address().expect("an address");
+    let before = address();
     pair.switch_over().expect("another primary");
+    assert_eq!(address(), before, "somebody has taken its address meanwhile, where HAProxy looks for it");
     let switched = Instant::now();
     eventually("HAProxy leads to the new primary", || haproxy.leads_to_a_primary());
-    let right = Instant::now();
+    let (slack, right) = (Slack::begin(), Instant::now());
     load.go_on_from(right);
     let record = load.stop();
     record.is_within(8 + 8);
@@ -63,6 +66,6 @@ fn a_switchover_costs_at_most_two_errors_a_connection() {
     assert!(recovery < Duration::from_millis(600) + slack.get(), "{recovery:?}");
     let lag = right - switched;
     tell(&format!("switchover, HAProxy lags {lag:.1?}"), &record, "it leads to the new primary", recovery);
-    has_none_within_ten_seconds(pair.first());
+    assert_eq!(ten_seconds_after(right, &pool, 8, || sessions(pair.first())), 0, "sessions at the old primary");
     is_over(&pool, pair.second());
 }

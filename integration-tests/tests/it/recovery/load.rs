@@ -111,6 +111,14 @@ impl Record {
         let first = self.successes.iter().filter(|&&success| success >= moment).min();
         *first.expect("a query that went well afterwards") - moment
     }
+
+    /// The longest time after this moment in which no query went well, until the last that did.
+    pub(crate) fn longest_gap_after(&self, moment: Instant) -> Duration {
+        let mut successes: Vec<Instant> = self.successes.iter().copied().filter(|&success| success > moment).collect();
+        successes.push(moment);
+        successes.sort_unstable();
+        successes.windows(2).map(|pair| pair[1] - pair[0]).max().expect("a query that went well afterwards")
+    }
 }
 
 impl Task {

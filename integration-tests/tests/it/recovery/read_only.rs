@@ -33,6 +33,7 @@ fn a_server_that_turns_read_only_costs_one_error_a_connection<S: Remote<Manager 
     });
     let load = Load::doing::<S>(insert, &pool, 8, pool.config().acquire_timeout);
     load.warm_up();
+    let opening = pool.stats().open_time.max();
     server.refuse_writes();
     let turned = Instant::now();
     eventually("no session is left at the server", || subject.sessions() == 0);
@@ -48,7 +49,7 @@ fn a_server_that_turns_read_only_costs_one_error_a_connection<S: Remote<Manager 
     let record = load.stop();
     let recovery = record.first_success_after(back);
     record.is_within(8);
-    assert!(recovery < CAP + pool.stats().open_time.max() + slack.get(), "{recovery:?}");
+    assert!(recovery < CAP + opening + slack.get(), "{recovery:?}, an opening {opening:?}");
     is_whole(&subject, &pool);
     figure(format!(
         "read-only for {:.1?}: failed gets 0, failed writes {} (8 connections), no session after {left:.1?}, \
@@ -108,7 +109,7 @@ fn a_standby_is_lent_while_the_server_is_read_only<S: Remote<Manager = MySqlMana
     is_over(&subject, &pool);
 }
 
-/// By what the opening asks, by what a check asks, and by the reset after a refused write.
+/// By what the opening asks, and by what a check asks: a reset leaves the word to the check that follows it.
 fn without_a_role_a_server_that_turns_read_only_is_told<S: Remote<Manager = MySqlManager>>() {
     let (subject, recorder) = (S::new(), Recorder::new());
     let server = Access::of(subject.database());

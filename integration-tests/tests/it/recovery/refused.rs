@@ -24,6 +24,7 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     let pool = subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(8));
     let load = Load::on::<S>(&pool, 16);
     load.warm_up();
+    let opening = pool.stats().open_time.max();
     proxy.set(NetworkFault::Refuse);
     proxy.reset();
     let begun = Instant::now();
@@ -46,7 +47,7 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     record.is_within(8);
     // Pauses have grown to their cap by now: 255 ms on average.
     assert!(attempts <= 25, "{attempts} attempts in {COUNTED:?}");
-    assert!(recovery < CAP + pool.stats().open_time.max() + slack.get(), "{recovery:?}");
+    assert!(recovery < CAP + opening + slack.get(), "{recovery:?}, an opening {opening:?}");
     is_whole(&subject, &pool);
     figure(format!(
         "refused for {:.1?}: failed gets 0, failed queries {} (in flight 8), \

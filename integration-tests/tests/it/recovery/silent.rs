@@ -60,7 +60,7 @@ fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
         subject.pool_by(subject.database().url_through(&proxy), |builder| builder.max_size(4).connect_timeout(ATTEMPT));
     let load = Load::with_limit::<S>(&pool, 8, LIMIT);
     load.warm_up();
-    let before = proxy.counts().attempts.len();
+    let (before, opening) = (proxy.counts().attempts.len(), pool.stats().open_time.max());
     proxy.set(NetworkFault::Silence);
     proxy.reset();
     let begun = Instant::now();
@@ -83,7 +83,7 @@ fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
     assert!(record.longest_get < LIMIT + slack.get(), "{:?}", record.longest_get);
     assert!(record.failed_queries.len() <= 4, "{} queries failed", record.failed_queries.len());
     // What is silent stays so: the attempt that was under way comes to nothing.
-    assert!(recovery < ATTEMPT + CAP + pool.stats().open_time.max() + slack.get(), "{recovery:?}");
+    assert!(recovery < ATTEMPT + CAP + opening + slack.get(), "{recovery:?}, an opening {opening:?}");
     is_whole(&subject, &pool);
     figure(format!(
         "accepted and silent for {:.1?}: {} attempts at once, then {} one by one, \

@@ -1,12 +1,12 @@
-//! What a promise about time may be off by: a quarter of a second, and more where this machine has so much else to do that it
-//! wakes even a thread late that only sleeps.
+//! What a promise about time may be off by: a quarter of a second; more, a second at most, where this machine has so much else to do
+//! that it wakes even a thread late that only sleeps.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Looks how late the machine is for as long as it lives.
+/// Looks how late the machine is for as long as it lives. Begun with the time that is measured, for what was before has no part in it.
 pub(crate) struct Slack(Arc<Lateness>);
 
 #[derive(Default)]
@@ -33,8 +33,8 @@ impl Slack {
 
     /// What is promised passes through the hands of several threads and processes, each of which may be as late.
     pub(crate) fn get(&self) -> Duration {
-        let more = HANDS * Duration::from_micros(self.0.latest.load(Ordering::Relaxed));
-        LEAST + more.min(MOST)
+        let late = HANDS * Duration::from_micros(self.0.latest.load(Ordering::Relaxed));
+        late.clamp(LEAST, MOST)
     }
 }
 

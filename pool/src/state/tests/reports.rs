@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::gate::{Refusal, Stage};
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
-use crate::slots::Phase;
+use crate::slots::{Phase, SlotId};
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
 use crate::state::reports::BuildProgress;
@@ -129,6 +129,50 @@ fn those_who_wait_for_the_end_of_a_pool_are_woken_when_its_last_slot_is_free() {
         let mut actions = Actions::new();
         state.settle(start, &mut actions);
         assert_eq!(matches!(&actions[..], [Action::Wake(_)]), left == 0, "{left} left");
+    }
+}
+
+#[test]
+fn of_the_remarks_on_open_connections_the_newest_is_told() {
+    let (mut state, start) = state(&ageless(3));
+    let [a, b, c] = [0, 1, 2].map(|_| open(&mut state, start));
+    let told = |state: &State<_, _>| state.remarks.newest().map(|(remark, at)| (remark.to_string(), at - start));
+    let says = |remark: &str| Some(Arc::from(remark));
+    for (slot, remark, at, expected) in [
+        (a, says("a"), 1, Some(("a", 1))),
+        (b, None, 2, Some(("a", 1))),
+        (b, says("b"), 3, Some(("b", 3))),
+        (c, says("c"), 3, Some(("c", 3))),
+        (c, None, 4, Some(("b", 3))),
+        (a, says("a again"), 5, Some(("a again", 5))),
+        (a, None, 6, Some(("b", 3))),
+        (b, None, 7, None),
+    ] {
+        state.remarked(slot, remark, start + at * MS);
+        let expected = expected.map(|(remark, at): (&str, u32)| (remark.to_owned(), at * MS));
+        assert_eq!(told(&state), expected, "after {at} ms");
+    }
+}
+
+#[test]
+fn a_remark_ends_with_its_connection_and_none_is_kept_for_the_next_in_its_slot() {
+    type End = fn(&mut State<(), Broken>, SlotId, Instant);
+    let ends: [(&str, End); 4] = [
+        ("closing", |state, slot, now| state.closing(slot, CloseReason::Discarded, now)),
+        ("aborted", |state, slot, now| state.aborted(slot, now)),
+        ("detached", |state, slot, now| state.detached(slot, now)),
+        ("gone", |state, slot, _| state.release(slot)),
+    ];
+    for (how, end) in ends {
+        let (mut state, start) = state(&ageless(2));
+        open(&mut state, start);
+        let entry = lend(&mut state, start);
+        for _ in 0..2 {
+            state.remarked(entry.slot_id, Some(Arc::from("read-only")), start);
+        }
+        assert!(state.snapshot().report("pool", MS, 0, start).remark.is_some(), "{how}");
+        end(&mut state, entry.slot_id, start);
+        assert!(state.snapshot().report("pool", MS, 0, start).remark.is_none(), "{how}");
     }
 }
 

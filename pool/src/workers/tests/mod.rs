@@ -1,11 +1,12 @@
 //! The set by itself. This file has jobs, rest and the lane; `accounts` what is waited for; `alarms` the timer; `ends` threads that
-//! cannot be had, and the end; `places` who has a place in the lane.
+//! cannot be had, and the end; `places` who has a place in the lane; `rest` what ends a rest.
 
 mod accounts;
 mod alarms;
 mod ends;
 mod places;
 mod pretend;
+mod rest;
 
 use super::*;
 use crate::sync;
