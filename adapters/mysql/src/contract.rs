@@ -7,7 +7,7 @@ use crate::connection::Connection;
 use crate::manager::MySqlManager;
 use crate::role::Role;
 use crate::sql::Lasting;
-use crate::{fault, open, reset};
+use crate::{open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use std::time::Instant;
 
@@ -29,7 +29,8 @@ impl Manager for MySqlManager {
     /// A fatal error was met, or the socket is not quiet: between commands the server says nothing, so that any byte is a
     /// late reply or its last word, and end of stream is the end.
     fn has_broken(&self, conn: &mut Connection) -> bool {
-        conn.health.is_broken() || conn.socket.is_dead()
+        // With `SessionPolicy::Never` no reset has asked for the role since the last look.
+        conn.health.was_passed_over() || conn.health.is_broken() || conn.socket.is_dead()
     }
 
     /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself. The number in
@@ -77,13 +78,8 @@ impl Manager for MySqlManager {
         socket.wait_for_end(limit.remaining());
     }
 
-    /// Where a primary is asked for, a write that is refused because the server is read-only shows that it is none. What a holder may have
-    /// brought about (a `READ ONLY` transaction) is a statement's error, and the reset asks for the role.
     fn fault(&self, error: &mysql::Error) -> Fault {
-        if self.role == Role::Primary && fault::is_read_only(error) {
-            return Fault::WrongRole;
-        }
-        fault::fault(error)
+        self.role.fault(error)
     }
 
     /// Where a role is asked for, a server in another one is an error.

@@ -2,7 +2,7 @@
 
 use crate::error::RoleError;
 use cabrank::Fault;
-use mysql::{DriverError, Error};
+use mysql::{DriverError, Error, MySqlError};
 use std::io::ErrorKind;
 
 /// | error                                                      | fault       | because                                                   |
@@ -15,6 +15,7 @@ use std::io::ErrorKind;
 /// | user, password, database, right to connect (`REFUSED`)     | Permanent   | nothing heals by itself                                   |
 /// | the server ends the session (`ENDED`)                      | Fatal       | what comes next is the end of the stream                  |
 /// | the server's role, as we have found it                     | WrongRole   | the server is well, and not the one that is asked for     |
+/// | a node of Galera is detached ([`is_detached`])             | WrongRole   | it takes no statements until it is back in its cluster    |
 /// | any other of the server's                                  | Statement   | the statement failed, the connection is well              |
 /// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                  |
 /// | a wrong number or kind of parameters, a failed conversion, | Statement   | noticed before anything was sent, or after all was read   |
@@ -24,9 +25,10 @@ use std::io::ErrorKind;
 /// | not trusted, what a log-in asks for (`open.rs`)            |             |                                                           |
 /// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs      |
 ///
-/// A write that a read-only server refuses ([`is_read_only`]) means `WrongRole` where a primary is asked for: `contract.rs` decides that.
+/// A write that a read-only server refuses ([`is_read_only`]) means `WrongRole` where a primary is asked for: `role.rs` decides that.
 pub(crate) fn fault(error: &Error) -> Fault {
     match error {
+        Error::MySqlError(error) if is_detached(error) => Fault::WrongRole,
         Error::MySqlError(error) => server(error.code),
         Error::DriverError(error) => driver(error),
         Error::FromValueError(_) | Error::FromRowError(_) => Fault::Statement,
@@ -55,6 +57,11 @@ pub(crate) fn is_read_only(error: &Error) -> bool {
         1836 => true,
         _ => false,
     }
+}
+
+/// Does a node of Galera refuse all statements because it is not part of its cluster's primary component?
+fn is_detached(error: &MySqlError) -> bool {
+    error.code == 1047 && error.message.contains("WSREP")
 }
 
 /// Has the server as many prepared statements as it may have, of all sessions together?
@@ -165,7 +172,6 @@ const ENDED: &[u16] = &[
 mod tests {
     use super::*;
     use crate::error::wrong_role;
-    use mysql::MySqlError;
     use std::io;
 
     #[test]
@@ -216,6 +222,18 @@ mod tests {
             assert_eq!(fault(&error), Fault::Statement, "where no role is asked for");
         }
         assert_eq!(fault(&wrong_role("it is read-only".into())), Fault::WrongRole);
+    }
+
+    #[test]
+    fn a_node_that_is_detached_from_its_cluster_is_no_server_to_stay_with() {
+        for (code, message, expected) in [
+            (1047, "WSREP has not yet prepared node for application use", Fault::WrongRole),
+            (1047, "Unknown command", Fault::Statement),
+            (1146, "Table 'WSREP' doesn't exist", Fault::Statement),
+        ] {
+            let error = Error::MySqlError(MySqlError { state: "08S01".into(), message: message.into(), code });
+            assert_eq!(fault(&error), expected, "{code}: {message}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use cabrank::Fault;
 use mysql::{Error, MySqlError};
 use std::io;
 
-/// What is known. All but the server's setting is forgotten by a reset that has proved where the replies stand.
+/// What is known. All but the last two, which hold for the server, is forgotten by a reset that has proved where the replies stand.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     /// Nobody knows to which command the next bytes of the server belong. Never healed.
@@ -19,8 +19,14 @@ pub(crate) struct Health {
     looked_away: bool,
     /// The driver's iterator of rows was in the holder's hands: errors met by it are not seen.
     rows: bool,
+    /// A statement failed because of what the server is. A reset asks for that.
+    refused: bool,
+    /// The pool has looked at it since.
+    seen_refused: bool,
     /// Does the server roll the whole transaction back when a lock wait times out?
     on_timeout: bool,
+    /// Must the server take writes?
+    needs_writes: bool,
 }
 
 #[derive(Debug)]
@@ -30,13 +36,13 @@ enum Under {
 }
 
 impl Health {
-    pub(crate) fn new(on_timeout: bool) -> Self {
-        Self { on_timeout, ..Self::default() }
+    pub(crate) fn new(on_timeout: bool, needs_writes: bool) -> Self {
+        Self { on_timeout, needs_writes, ..Self::default() }
     }
 
     /// As good as new, on the same server.
     pub(crate) fn renew(&mut self) {
-        *self = Self::new(self.on_timeout);
+        *self = Self::new(self.on_timeout, self.needs_writes);
     }
 
     /// May a command go out?
@@ -63,8 +69,10 @@ impl Health {
     }
 
     pub(crate) fn met(&mut self, error: &Error) {
-        if fault(error) == Fault::Fatal {
-            self.broken = true;
+        match fault(error) {
+            Fault::Fatal => self.broken = true,
+            Fault::WrongRole => self.refused = true,
+            _ => self.refused |= self.needs_writes && fault::is_read_only(error),
         }
         if let (Some(under @ Under::Way), Error::MySqlError(error)) = (&mut self.transaction, error)
             && fault::ends_transaction(error.code, self.on_timeout)
@@ -106,6 +114,13 @@ impl Health {
 
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// Did a statement fail because of what the server is, and has no reset asked for that between two looks?
+    pub(crate) fn was_passed_over(&mut self) -> bool {
+        let seen = self.seen_refused;
+        self.seen_refused = self.refused;
+        seen
     }
 
     pub(crate) fn looked_away(&self) -> bool {
@@ -154,8 +169,30 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_write_counts_at_the_second_look_unless_a_reset_came_between() {
+        let read_only = || {
+            let message = "The MySQL server is running with the --read-only option".into();
+            Err::<(), _>(Error::MySqlError(MySqlError { state: "HY000".into(), message, code: 1290 }))
+        };
+        let mut health = Health::new(false, true);
+        health.saw(server(1064)).unwrap_err();
+        assert!(!health.was_passed_over() && !health.was_passed_over(), "an error of another kind");
+        health.saw(read_only()).unwrap_err();
+        assert!(!health.was_passed_over(), "when it comes back");
+        assert!(health.was_passed_over(), "before it is lent again");
+        health.renew();
+        health.saw(read_only()).unwrap_err();
+        assert!(!health.was_passed_over());
+        health.renew();
+        assert!(!health.was_passed_over(), "the reset has asked");
+        let mut health = Health::new(false, false);
+        health.saw(read_only()).unwrap_err();
+        assert!(!health.was_passed_over() && !health.was_passed_over(), "where no writes are needed");
+    }
+
+    #[test]
     fn a_lock_wait_is_as_a_deadlock_where_the_server_is_set_so() {
-        let mut health = Health::new(true);
+        let mut health = Health::new(true, false);
         health.renew();
         health.begin();
         health.saw(server(1205)).unwrap_err();

@@ -77,17 +77,25 @@ impl MySqlManager {
 
     /// Lends only sessions whose server has this role. Default: [`Role::Any`].
     ///
-    /// A server in another role is refused at opening, tried again as in an outage, and named in errors and events
-    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Each check asks for the role, and so does the reset that follows a loan in which
-    /// a statement has failed: a session whose server became read-only, or writable where a standby is asked for, is closed
-    /// ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. So each session
-    /// costs its holders one error at most. With [`Role::Primary`] a write that the server refuses because it is read-only itself (1290
-    /// for `read_only` or `super_read_only`, 1836) means `Fault::WrongRole`. A deliberate `READ ONLY` transaction that writes (1792) costs
-    /// that error and a reset.
+    /// A server in another role is refused at opening, before `init` runs, tried again as in an outage, and named in errors and events
+    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Where a name has several addresses, each is asked, and the one that served last
+    /// is asked first; not with TLS, where the driver takes the first alone. Each check asks for the role, and so does the reset that
+    /// follows a loan in which a statement has failed: a session whose server became read-only, or writable where a standby is asked for,
+    /// is closed ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. So each
+    /// session costs one loan at most in which writes fail. With [`Role::Primary`] a write that the server refuses because it is read-only
+    /// itself (1290 for `read_only` or `super_read_only`, 1836) means `Fault::WrongRole`. A deliberate `READ ONLY` transaction that writes
+    /// (1792) costs that error and a reset.
+    ///
+    /// With [`SessionPolicy::Never`](cabrank::SessionPolicy::Never), which knows no reset, a session that has met such an error is not
+    /// lent again, reported or not. It is lent on, until a check, after errors that nobody reports and this crate cannot judge: met by
+    /// [`raw`](crate::Connection::raw), or with another code, where InnoDB alone is read-only (1015, 1036).
     ///
     /// Costs no round trip: the settings `read_only`, `super_read_only` and `innodb_read_only` are asked for along with what is asked
     /// anyway, at opening, in checks and in resets. Never in a loan. A user who may write all the same (`CONNECTION_ADMIN`, `READ ONLY
     /// ADMIN`, `SUPER`) gets no session at a read-only server either, and one that has none of these settings is taken in any role.
+    ///
+    /// With every role a node of Galera that is detached from its cluster is refused, and found by checks and resets, where it is
+    /// MariaDB's: `wsrep_ready` is asked for along with the rest, unless `wsrep_dirty_reads` is on at the server.
     ///
     /// ```
     /// use cabrank_mysql::{MySqlManager, Role};

@@ -10,30 +10,45 @@ use mysql::{Conn, Error, MySqlError, Result, Row, from_row_opt};
 /// Runs a statement, if there is one, and asks in the same round trip how the session stands, and whether the server takes writes: in a
 /// way that no late reply can answer. `None` if something else answered.
 pub(crate) fn standing(driver: &mut Conn, first: &str, read_only: ReadOnly) -> Result<Option<(Standing, Writes)>> {
-    let (nonce, ReadOnly(settings)) = (fastrand::u64(..), read_only);
-    let question = format!("{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {TELLS}, {settings}");
-    let answer = last_row(driver, &question)?;
+    let (nonce, ReadOnly { settings, in_cluster }) = (fastrand::u64(..), read_only);
+    let readiness = if in_cluster { READINESS } else { "" };
+    let question =
+        format!("{readiness}{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {TELLS}, {settings}");
+    let mut rows = last_rows(driver, &question)?;
+    let answer = rows.pop();
+    let is_detached = in_cluster && rows.into_iter().next().is_some_and(is_not_ready);
     Ok(match answer.map(from_row_opt::<(u64, String, Text, Text, bool, Text, Text, Text)>) {
         Some(Ok((answer, user, role, database, tells, plain, of_all, of_engine))) if nonce == answer => {
-            let writes = Writes::by([plain, of_all, of_engine]);
+            let writes = if is_detached { Writes::Detached } else { Writes::by([plain, of_all, of_engine]) };
             Some((Standing { user, role, database, tells }, writes))
         }
         _ => None,
     })
 }
 
-/// By which of its settings a server is asked whether it takes writes. Not all have all of them.
+/// Of what [`READINESS`] asks.
+fn is_not_ready(row: Row) -> bool {
+    from_row_opt::<(String, String)>(row).is_ok_and(|(name, value)| name == "wsrep_ready" && value == "OFF")
+}
+
+/// By what a server is asked whether it takes writes. Not all have all of the settings.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ReadOnly(&'static str);
+pub(crate) struct ReadOnly {
+    settings: &'static str,
+    /// It is a node of Galera, which may be detached from the others.
+    in_cluster: bool,
+}
 
 impl ReadOnly {
     /// To be tried in this order, until the server finds no setting in it that it has not got.
-    pub(crate) const WAYS: [Self; 3] = [Self(OF_ENGINE_TOO), Self(OF_SERVER), Self(OF_NOTHING)];
+    pub(crate) fn ways(in_cluster: bool) -> [Self; 3] {
+        [OF_ENGINE_TOO, OF_SERVER, OF_NOTHING].map(|settings| Self { settings, in_cluster })
+    }
 }
 
 impl Default for ReadOnly {
     fn default() -> Self {
-        Self(OF_NOTHING)
+        Self { settings: OF_NOTHING, in_cluster: false }
     }
 }
 
@@ -47,6 +62,8 @@ pub(crate) enum Writes {
     Taken,
     /// It does not, by these settings.
     Refused(String),
+    /// It takes no statements at all: a node of Galera that is not part of its cluster's primary component.
+    Detached,
 }
 
 impl Writes {
@@ -87,19 +104,31 @@ pub(crate) fn in_transaction(driver: &mut Conn) -> Result<Option<bool>> {
     }
 }
 
-/// The statement that sets the character sets as they are now; whether the server rolls the whole transaction back when a
-/// lock wait times out; and how large a packet it takes.
-///
-/// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: with a server that
-/// speaks latin1 by default, the driver's UTF-8 would be read as that from the second loan on.
-pub(crate) fn settings(driver: &mut Conn) -> Result<(String, bool, usize)> {
-    let question = |on_timeout| format!("SELECT {LETTERS}, {on_timeout}, @@max_allowed_packet");
-    let answer = match last_row(driver, &question("@@innodb_rollback_on_timeout")) {
-        Err(Error::MySqlError(error)) if error.code == UNKNOWN_VARIABLE => last_row(driver, &question("FALSE")),
-        answer => answer,
-    };
-    let Some(Ok((client, results, collation, on_timeout, largest_packet))) =
-        answer?.map(from_row_opt::<(String, Option<String>, String, bool, usize)>)
+/// What a server is, as far as it stays so.
+pub(crate) struct Settings {
+    /// The statement that sets the character sets as they are now.
+    ///
+    /// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: with a server that
+    /// speaks latin1 by default, the driver's UTF-8 would be read as that from the second loan on.
+    pub(crate) letters: String,
+    /// Does it roll the whole transaction back when a lock wait times out?
+    pub(crate) on_timeout: bool,
+    /// How large a packet it takes.
+    pub(crate) largest_packet: usize,
+    /// Is it a node of Galera that takes no statements while it is detached, reads among them?
+    pub(crate) in_cluster: bool,
+}
+
+pub(crate) fn settings(driver: &mut Conn) -> Result<Settings> {
+    let mut answer = Ok(None);
+    for (on_timeout, in_cluster) in [(ON_TIMEOUT, IN_CLUSTER), (ON_TIMEOUT, "FALSE"), ("FALSE", "FALSE")] {
+        answer = last_row(driver, &format!("SELECT {LETTERS}, {on_timeout}, @@max_allowed_packet, {in_cluster}"));
+        if !matches!(&answer, Err(Error::MySqlError(error)) if error.code == UNKNOWN_VARIABLE) {
+            break;
+        }
+    }
+    let Some(Ok((client, results, collation, on_timeout, largest_packet, in_cluster))) =
+        answer?.map(from_row_opt::<(String, Text, String, bool, usize, bool)>)
     else {
         return Err(unusable("the server does not tell its character sets"));
     };
@@ -108,7 +137,7 @@ pub(crate) fn settings(driver: &mut Conn) -> Result<(String, bool, usize)> {
         "SET character_set_client = '{client}', character_set_results = {results}, \
          collation_connection = '{collation}';"
     );
-    Ok((letters, on_timeout, largest_packet))
+    Ok(Settings { letters, on_timeout, largest_packet, in_cluster })
 }
 
 /// Which errors the last command met, where nobody saw its end: its rows were in the holder's hands as the driver's own, which
@@ -146,13 +175,20 @@ fn error(code: u16, message: &str) -> MySqlError {
 
 /// The last row of all that a text of several statements answers.
 fn last_row(driver: &mut Conn, text: &str) -> Result<Option<Row>> {
-    let (mut answer, mut last) = (driver.query_iter(text)?, None);
+    Ok(last_rows(driver, text)?.pop())
+}
+
+/// The last row that each statement of a text answers, if it answers any.
+fn last_rows(driver: &mut Conn, text: &str) -> Result<Vec<Row>> {
+    let (mut answer, mut found) = (driver.query_iter(text)?, Vec::new());
     while let Some(rows) = answer.iter() {
+        let mut last = None;
         for row in rows {
             last = Some(row?);
         }
+        found.extend(last);
     }
-    Ok(last)
+    Ok(found)
 }
 
 /// ER_UNKNOWN_ERROR.
@@ -165,6 +201,15 @@ pub(crate) const UNKNOWN_VARIABLE: u16 = 1193;
 pub(crate) const MARIADB: u16 = 10;
 
 const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";
+
+const ON_TIMEOUT: &str = "@@innodb_rollback_on_timeout";
+
+/// MariaDB has Galera in it from 10.1 on; some are built without, and then do not know the variables. Where dirty reads are allowed to
+/// all, a node that is detached is of use. Percona's and Codership's servers, which are MySQL's, are not asked.
+const IN_CLUSTER: &str = "FALSE /*M!100100 OR (@@global.wsrep_on AND NOT @@global.wsrep_dirty_reads) */";
+
+/// A detached node answers any `SELECT` that names no table, so no such question shows it. It answers this one.
+const READINESS: &str = "SHOW STATUS LIKE 'wsrep_ready';";
 
 /// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it
 /// is; such comments do.

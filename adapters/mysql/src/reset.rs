@@ -30,15 +30,13 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<bool> {
     conn.driver.reset()?;
 
     let letters = conn.baseline.letters.clone();
-    let found = if conn.opts.get_init().is_empty() {
-        conn.ask(&letters)?
-    } else {
-        // The user's statements are written in those letters.
-        conn.driver.query_drop(&letters)?;
-        conn.init()?;
-        conn.ask("")?
-    };
+    // The user's statements are written in those letters, and not run where the role is wrong.
+    let mut found = conn.ask(&letters)?;
     conn.judge()?;
+    if !conn.opts.get_init().is_empty() {
+        conn.init()?;
+        found = conn.ask("")?;
+    }
     if found != conn.baseline.standing && !goes_home(conn, &found)? {
         return Ok(false);
     }

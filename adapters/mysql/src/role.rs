@@ -2,7 +2,10 @@
 //!
 //! Pure. What a server says of itself is `questions.rs`; who asks is `connection/asking.rs`.
 
+use crate::fault::{fault, is_read_only};
 use crate::questions::Writes;
+use cabrank::Fault;
+use mysql::Error;
 
 /// Which role a server must have. See [`MySqlManager::role`](crate::MySqlManager::role).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,11 +24,21 @@ impl Role {
     /// Has a server that says this the role? `None`: it has not said enough.
     pub(crate) fn suits(self, writes: &Writes) -> Option<bool> {
         match (self, writes) {
+            (_, Writes::Detached) => Some(false),
             (Self::Any, _) => Some(true),
             (_, Writes::Unknown) => None,
             (Self::Primary, writes) => Some(*writes == Writes::Taken),
             (Self::Standby, writes) => Some(*writes != Writes::Taken),
         }
+    }
+
+    /// What an error means where this role is asked for. A write that is refused because the server is read-only itself shows that it is no
+    /// primary. What a holder may have brought about (a `READ ONLY` transaction) is a statement's error, and the reset asks for the role.
+    pub(crate) fn fault(self, error: &Error) -> Fault {
+        if self == Self::Primary && is_read_only(error) {
+            return Fault::WrongRole;
+        }
+        fault(error)
     }
 
     /// For a message.
@@ -41,6 +54,7 @@ impl Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mysql::MySqlError;
 
     #[test]
     fn a_primary_takes_writes_and_a_standby_does_not() {
@@ -52,5 +66,28 @@ mod tests {
             assert_eq!(Role::Any.suits(&writes), Some(true), "{writes:?}");
             assert_eq!((Role::Primary.suits(&writes), Role::Standby.suits(&writes)), (primary, standby), "{writes:?}");
         }
+    }
+
+    #[test]
+    fn a_node_that_takes_no_statements_has_no_role() {
+        for role in [Role::Any, Role::Primary, Role::Standby] {
+            assert_eq!(role.suits(&Writes::Detached), Some(false), "{role:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_write_is_about_the_role_where_a_primary_is_asked_for() {
+        let refused = |code: u16, message: &str| {
+            Error::MySqlError(MySqlError { state: "HY000".into(), message: message.into(), code })
+        };
+        let read_only = refused(1290, "The MySQL server is running with the --read-only option");
+        assert_eq!(Role::Primary.fault(&read_only), Fault::WrongRole);
+        for role in [Role::Any, Role::Standby] {
+            assert_eq!(role.fault(&read_only), Fault::Statement, "{role:?}");
+        }
+        assert_eq!(
+            Role::Primary.fault(&refused(1792, "Cannot execute statement in a READ ONLY transaction.")),
+            Fault::Statement
+        );
     }
 }

@@ -5,9 +5,11 @@
 use super::{Connection, FORGET_NUMBER};
 use crate::baseline::Standing;
 use crate::error::{slipped, wrong_role};
+use crate::health::Health;
 use crate::hosts;
 use crate::questions;
-use crate::questions::{ReadOnly, UNKNOWN_VARIABLE};
+use crate::questions::{ReadOnly, UNKNOWN_VARIABLE, Writes};
+use crate::role::Role;
 use mysql::Error;
 use std::time::Instant;
 
@@ -36,10 +38,20 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks how the session stands, for the first time: also by which settings the server shows whether it takes writes.
-    pub(crate) fn ask_first(&mut self) -> mysql::Result<Standing> {
+    /// Asks for what the server is and how the session stands, for the first time.
+    pub(crate) fn learn(&mut self) -> mysql::Result<()> {
+        let found = questions::settings(&mut self.driver)?;
+        self.baseline.largest_packet = self.opts.get_max_allowed_packet().unwrap_or(found.largest_packet);
+        self.baseline.letters = found.letters;
+        self.health = Health::new(found.on_timeout, self.role == Role::Primary);
+        self.baseline.standing = self.ask_first(found.in_cluster)?;
+        Ok(())
+    }
+
+    /// Finds out by which settings the server shows whether it takes writes.
+    fn ask_first(&mut self, in_cluster: bool) -> mysql::Result<Standing> {
         let mut answer = Err(slipped());
-        for way in ReadOnly::WAYS {
+        for way in ReadOnly::ways(in_cluster) {
             self.read_only = way;
             answer = self.ask("");
             if !matches!(&answer, Err(Error::MySqlError(error)) if error.code == UNKNOWN_VARIABLE) {
@@ -68,8 +80,13 @@ impl Connection {
             return Ok(());
         }
         let why = self.hosts.why(self.address, &self.writes, Instant::now());
-        let why = why.unwrap_or_else(|| format!("{} is not read-only", hosts::name(self.address)));
-        Err(wrong_role(format!("{why}, and {} is asked for", self.role.name())))
+        Err(wrong_role(match (why, &self.writes) {
+            (Some(why), Writes::Detached) => why,
+            (Some(why), _) => format!("{why}, and {} is asked for", self.role.name()),
+            (None, _) => {
+                format!("{} is not read-only, and {} is asked for", hosts::name(self.address), self.role.name())
+            }
+        }))
     }
 
     /// Could what set the session up have left a transaction open, without a text that shows it?

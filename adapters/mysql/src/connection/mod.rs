@@ -7,7 +7,7 @@ mod asking;
 
 use crate::baseline::Baseline;
 use crate::error::lasting;
-use crate::fault::fault;
+use crate::fault::{fault, is_read_only};
 use crate::health::Health;
 use crate::hosts::Hosts;
 use crate::questions::{ReadOnly, Writes};
@@ -210,9 +210,13 @@ impl Connection {
     /// reset.
     pub(crate) fn init(&mut self) -> mysql::Result<()> {
         for statement in self.opts.get_init() {
-            self.driver.query_drop(&statement).map_err(|error| match fault(&error) {
-                Fault::Statement => lasting(format!("`init` of the options, `{statement}`: {error}")),
-                _ => error,
+            self.driver.query_drop(&statement).map_err(|error| {
+                // A server that is read-only may take writes again, unless one is asked for that takes none.
+                let may_pass = is_read_only(&error) && self.role != Role::Standby;
+                match fault(&error) {
+                    Fault::Statement if !may_pass => lasting(format!("`init` of the options, `{statement}`: {error}")),
+                    _ => error,
+                }
             })?;
             self.tracker.set_up(&statement);
         }

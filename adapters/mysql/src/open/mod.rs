@@ -1,0 +1,89 @@
+//! Opens a connection within a limit.
+//!
+//! Owns the order of the steps. Where a name leads is `addresses.rs`, one address after another `trying.rs`, and which errors come again
+//! `lasting.rs`. The driver shows no descriptor until the connection is ready, so until then its own time-outs are all there is to bound
+//! it; from then on it can be aborted.
+
+mod addresses;
+mod lasting;
+mod trying;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+
+use crate::connection::Connection;
+use crate::error::unsupported;
+use crate::manager::MySqlManager;
+use crate::source::Source;
+use cabrank::Limit;
+use mysql::{DriverError, Error, Opts, OptsBuilder, Result};
+use std::collections::HashMap;
+use trying::Trying;
+
+impl MySqlManager {
+    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
+    ///
+    /// # Errors
+    ///
+    /// The driver's. Only the options' own time-outs bound how long it takes.
+    pub fn open(&self) -> mysql::Result<Connection> {
+        open(self, None)
+    }
+}
+
+/// Opens a connection, as the manager's settings say. Without a limit only the options' own time-outs bound it.
+pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Connection> {
+    let opts = options(manager, limit)?;
+    if opts.get_ssl_opts().is_some() && !HAS_TLS {
+        return Err(unsupported("TLS needs one of the features native-tls, rustls-tls, rustls-tls-ring"));
+    }
+    let addresses = addresses::find(&opts, limit)?;
+    let mut conn = Trying { manager, opts, limit }.one_after_another(addresses)?;
+    // Not before the role is known: what they write is refused where it is wrong.
+    if !conn.opts.get_init().is_empty() {
+        conn.init()?;
+        conn.baseline.standing = conn.ask("")?;
+    }
+    Ok(conn)
+}
+
+/// The options with what this crate sets: the user's own values are kept.
+fn options(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Opts> {
+    let opts = match &manager.source {
+        Source::Fixed(opts) => opts.clone(),
+        Source::Asked(ask) => look_up(limit, || ask())??,
+    };
+    let mut builder = OptsBuilder::from_opts(opts.clone()).prefer_socket(manager.prefer_socket);
+    if opts.get_tcp_keepalive_time_ms().is_none() {
+        builder = builder.tcp_keepalive_time_ms(Some(QUIET_MS));
+    }
+    #[cfg(target_os = "linux")]
+    if opts.get_tcp_user_timeout_ms().is_none() {
+        builder = builder.tcp_user_timeout_ms(Some(QUIET_MS));
+    }
+    // Options without any attributes ask for none to be sent.
+    let unnamed = opts.get_connect_attrs().is_some_and(|attributes| !attributes.contains_key(PROGRAM_NAME));
+    let of_pool = limit.filter(|_| unnamed).map(Limit::pool);
+    if let Some(name) = manager.program_name.as_deref().or(of_pool) {
+        let mut attributes: HashMap<String, String> = opts.get_connect_attrs().cloned().unwrap_or_default();
+        attributes.insert(PROGRAM_NAME.into(), name.into());
+        builder = builder.connect_attrs(Some(attributes));
+    }
+    Ok(builder.into())
+}
+
+/// Runs what nobody can abort, and gives up on it when the limit is over.
+fn look_up<T>(limit: Option<&Limit>, look: impl FnOnce() -> T) -> Result<T> {
+    match limit {
+        None => Ok(look()),
+        Some(limit) => limit.unabortable(look).ok_or(Error::DriverError(DriverError::ConnectTimeout)),
+    }
+}
+
+const HAS_TLS: bool = cfg!(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"));
+
+/// After so much silence a peer is asked whether it is still there, and so long it may leave sent bytes unacknowledged.
+const QUIET_MS: u32 = 60_000;
+
+/// The connection attribute that the driver fills with the name of this process unless told otherwise.
+const PROGRAM_NAME: &str = "program_name";
