@@ -4,8 +4,7 @@
 
 use crate::connector::Connector;
 use crate::error::{RoleError, provoke};
-use crate::hosts;
-use crate::hosts::Hosts;
+use crate::hosts::{Hosts, Place};
 use crate::role::Role;
 use crate::statements::Statements;
 use crate::tap::Tap;
@@ -13,7 +12,6 @@ use crate::tokens::Tokens;
 use crate::tracker::Standing;
 use postgres::error::SqlState;
 use postgres::{Client, Error, SimpleQueryMessage, Statement};
-use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,8 +43,8 @@ pub struct Connection {
     pub(crate) left_unread: bool,
     /// Which the server must have.
     pub(crate) role: Role,
-    /// `None` where the driver has chosen it.
-    pub(crate) address: Option<SocketAddr>,
+    /// Where it leads to.
+    pub(crate) place: Place,
     pub(crate) hosts: Hosts,
 }
 
@@ -118,15 +116,15 @@ impl Connection {
 
     /// Fails if a server of this standing has another role than is asked for.
     pub(crate) fn judge(&self, standing: Standing) -> Result<(), Error> {
-        let (role, address) = (self.role, self.address);
+        let (role, place) = (self.role, &self.place);
         if role == Role::Any {
             return Ok(());
         }
-        let why = self.hosts.heard(address, standing, Instant::now());
+        let why = self.hosts.heard(place, standing, Instant::now());
         if role.suits(standing) != Some(false) {
             return Ok(());
         }
-        let why = why.unwrap_or_else(|| format!("{} is not in recovery", hosts::name(address)));
+        let why = why.unwrap_or_else(|| format!("the server {place} is not in recovery"));
         let error = RoleError(format!("{why}, and {} is asked for", role.name()));
         Err(provoke(io::Error::other(error)))
     }

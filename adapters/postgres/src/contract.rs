@@ -93,7 +93,7 @@ impl Manager for PostgresManager {
 
     /// Where a role is asked for, a server in another one is an error.
     fn remark(&self, conn: &Connection) -> Option<String> {
-        let worth_a_word = || self.hosts.remark(conn.address, conn.shown(), Instant::now());
+        let worth_a_word = || self.hosts.remark(&conn.place, conn.shown(), Instant::now());
         (conn.role == Role::Any).then(worth_a_word).flatten()
     }
 
