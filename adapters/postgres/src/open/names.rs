@@ -3,12 +3,10 @@
 //! There is one at a time for each name. An answer that comes too late is there for the next who asks.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
-use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, process, thread};
 
 /// By whom names are looked up.
 pub(super) type Resolve = fn(&str) -> io::Result<Vec<IpAddr>>;
@@ -34,7 +32,10 @@ pub(super) fn look_up(name: &str, resolve: Resolve, deadline: Instant) -> io::Re
     let mut state = look_up.lock();
     let answer = loop {
         if let Some((answer, _)) = &state.answer {
-            break answer.as_ref().map(Vec::clone).map_err(|error| io::Error::new(error.kind(), error.to_string()));
+            break match answer {
+                Ok(addresses) => Ok(addresses.clone()),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            };
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

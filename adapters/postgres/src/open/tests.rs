@@ -4,12 +4,11 @@ use super::{names, open_by};
 use crate::PostgresManager;
 use cabrank::Limit;
 use postgres::{Config, NoTls};
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 #[test]
 fn a_name_that_is_not_found_in_time_costs_its_share_and_the_next_host_is_dialled() {

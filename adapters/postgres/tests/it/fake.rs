@@ -6,8 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::{io, mem};
+use std::{io, mem, thread};
 
 /// Its sessions end with their clients, and its port is free when it is dropped.
 pub(crate) struct Fake {
