@@ -57,7 +57,7 @@ fn names_that_are_not_found_are_asked_for_once() {
         Err(io::Error::new(io::ErrorKind::NotFound, name))
     }
     let manager = PostgresManager::new(config(&["no.example", "nor.example"], 1), NoTls);
-    let error = open_by(&manager, Some(&Limit::new(Duration::MAX)), resolve).err().expect("there is nobody");
+    let error = open_by(&manager, Some(&Limit::new(Duration::MAX)), resolve).expect_err("there is nobody");
     assert_eq!(crate::error::root(&error), "nor.example");
     assert_eq!(LOOKED_UP.load(Ordering::SeqCst), 2);
 }

@@ -119,7 +119,7 @@ fn a_role_that_is_left_to_the_driver_is_told_before_trouble_of_the_network() {
     for order in [[dead, primary.address()], [primary.address(), dead]] {
         let mut config = hosts(order);
         config.target_session_attrs(TargetSessionAttrs::ReadOnly);
-        let error = PostgresManager::new(config, NoTls).open().err().expect("it takes writes");
+        let error = PostgresManager::new(config, NoTls).open().expect_err("it takes writes");
         assert_eq!(source(&error), "database is not read only");
     }
 }

@@ -73,7 +73,7 @@ fn a_role_costs_no_message_where_the_server_shows_it_and_one_question_where_a_po
 /// `default_transaction_read_only` has many masters.
 fn a_refusal_names_whose_doing_it_is(server: Server) {
     let told = |config: Config, role| {
-        let error = PostgresManager::new(config, NoTls).role(role).open().err().expect("a refusal");
+        let error = PostgresManager::new(config, NoTls).role(role).open().expect_err("a refusal");
         std::error::Error::source(&error).expect("a source").to_string()
     };
     let mut by_options = server.config.clone();
