@@ -1,9 +1,12 @@
-//! PgBouncer in front of the PostgreSQL server, for the tests of `transaction_pooler(true)`.
+//! PgBouncer in front of a PostgreSQL server: by the transaction for the tests of `transaction_pooler(true)`, by the session for those of
+//! what it shows.
 
 use crate::admin::Admin;
 use crate::container::Container;
 use crate::database::Database;
-use crate::launch::Launch;
+use crate::launch::{Launch, PASSWORD};
+use crate::pair::Pair;
+use crate::running::Running;
 use anyhow::{Context, Result, bail};
 use cabrank_testing::servers::Engine;
 use std::thread;
@@ -27,14 +30,36 @@ impl PgBouncer {
             Launch::of_pgbouncer(&server.inner_address()?, url.username(), url.password().unwrap_or_default());
         launch.variables.push(("MAX_PREPARED_STATEMENTS", max_prepared_statements.to_string()));
         let bouncer = Self { container: Container::start(&launch)? };
+        bouncer.wait_until_ready(&bouncer.url(database))?;
+        Ok(bouncer)
+    }
+
+    /// Puts one in session mode in front of one server of a pair, for the user under test.
+    pub fn lending_sessions(pair: &Pair, server: &Running) -> Result<Self> {
+        let address = server.container().context("it is a container of ours")?.inner_address()?;
+        let mut launch = Launch::of_pgbouncer(&address, Pair::USER, PASSWORD);
+        launch.variables.retain(|(name, _)| *name != "POOL_MODE");
+        launch.variables.push(("POOL_MODE", "session".to_owned()));
+        let bouncer = Self { container: Container::start(&launch)? };
+        bouncer.wait_until_ready(&bouncer.url_of(pair).parse()?)?;
+        Ok(bouncer)
+    }
+
+    fn wait_until_ready(&self, url: &Url) -> Result<()> {
         let begun = Instant::now();
-        while let Err(error) = Admin::log_in(Engine::Postgres, &bouncer.url(database)) {
+        while let Err(error) = Admin::log_in(Engine::Postgres, url) {
             if begun.elapsed() > Duration::from_secs(30) {
-                bail!("PgBouncer lets nobody in: {error:#}\n{}", bouncer.container.log());
+                bail!("PgBouncer lets nobody in: {error:#}\n{}", self.container.log());
             }
             thread::sleep(Duration::from_millis(50));
         }
-        Ok(bouncer)
+        Ok(())
+    }
+
+    /// Leads to the server of a pair through it, as the user under test.
+    pub fn url_of(&self, pair: &Pair) -> String {
+        let (host, port) = self.container.address();
+        pair.url_at(format!("{host}:{port}"))
     }
 
     /// Leads to the database through it.

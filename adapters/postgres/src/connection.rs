@@ -3,17 +3,15 @@
 //! Owns the wrapping and the cache of statements. How sessions are reset is `reset.rs`.
 
 use crate::connector::Connector;
-use crate::error::{RoleError, provoke};
-use crate::hosts;
-use crate::hosts::Hosts;
-use crate::role::Role;
+use crate::error::{RoleError, SettingsError, provoke};
+use crate::hosts::{Hosts, Place};
+use crate::role::{Role, STANDING, Said};
 use crate::statements::Statements;
 use crate::tap::Tap;
 use crate::tokens::Tokens;
 use crate::tracker::Standing;
 use postgres::error::SqlState;
 use postgres::{Client, Error, SimpleQueryMessage, Statement};
-use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,8 +43,8 @@ pub struct Connection {
     pub(crate) left_unread: bool,
     /// Which the server must have.
     pub(crate) role: Role,
-    /// `None` where the driver has chosen it.
-    pub(crate) address: Option<SocketAddr>,
+    /// Where it leads to.
+    pub(crate) place: Place,
     pub(crate) hosts: Hosts,
 }
 
@@ -104,29 +102,46 @@ impl Connection {
         Some(String::from_utf8_lossy(&code).into_owned())
     }
 
-    /// Fails if the server has another role than is asked for: by what the wire has shown, or else by one question.
+    /// Fails if the server has another role than is asked for. It is asked, unless the wire shows that it has the right one: what a pooler
+    /// shows may be what its server was once, so that a refusal is worth a question.
     pub(crate) fn check_role(&mut self) -> Result<(), Error> {
-        if self.role == Role::Any {
-            return Ok(());
+        let shown = self.shown();
+        if self.role.suits(shown) == Some(true) {
+            return self.judge(&Said::by(shown));
         }
-        let mut standing = self.shown();
-        if self.role.suits(standing).is_none() {
-            standing = standing_in(&self.client.simple_query(STANDING)?);
-        }
-        self.judge(standing)
+        let said = Said::of(&self.client.simple_query(STANDING)?);
+        self.judge(&said)
     }
 
-    /// Fails if a server of this standing has another role than is asked for.
-    pub(crate) fn judge(&self, standing: Standing) -> Result<(), Error> {
-        let (role, address) = (self.role, self.address);
+    /// The same after the session was set up: a hook may have made it read-only. Where the wire does not show that, a session that a
+    /// hook has had is asked, unless it is a pooler's.
+    pub(crate) fn check_set_up(&mut self) -> Result<(), Error> {
+        let suits = self.role.suits(self.shown());
+        if !self.used || suits == Some(true) || suits.is_none() && self.transaction_pooler {
+            return Ok(());
+        }
+        let said = Said::of(&self.client.simple_query(STANDING)?);
+        if self.role == Role::Primary && said.is_read_only_by_set() {
+            let error = SettingsError("`on_open` has set default_transaction_read_only, and a primary is asked for");
+            return Err(provoke(io::Error::other(error)));
+        }
+        self.judge(&said)
+    }
+
+    /// Fails if a server that has said this has another role than is asked for.
+    pub(crate) fn judge(&self, said: &Said) -> Result<(), Error> {
+        let (role, place) = (self.role, &self.place);
         if role == Role::Any {
             return Ok(());
         }
-        let why = self.hosts.heard(address, standing, Instant::now());
-        if role.suits(standing) != Some(false) {
+        let refuses_writes = self.hosts.heard(place, said.standing, Instant::now());
+        if role.suits(said.standing) != Some(false) {
             return Ok(());
         }
-        let why = why.unwrap_or_else(|| format!("{} is not in recovery", hosts::name(address)));
+        let why = match refuses_writes {
+            Some(why) if role == Role::Primary => format!("{why}{}", said.whence()),
+            _ => format!("the server {place} is not in recovery"),
+        };
         let error = RoleError(format!("{why}, and {} is asked for", role.name()));
         Err(provoke(io::Error::other(error)))
     }
@@ -137,9 +152,9 @@ impl Connection {
         tap.map(|tap| tap.tracker().standing()).unwrap_or_default()
     }
 
-    /// Must the reset ask the server for its role, because the wire does not show it, or because a write was refused?
+    /// Must the reset ask the server for its role, because the wire does not show that it is right, or because a write was refused?
     pub(crate) fn doubts_role(&self) -> bool {
-        self.role.suits(self.shown()).is_none() || self.refused_write()
+        self.role.suits(self.shown()) != Some(true) || self.refused_write()
     }
 
     /// Was a write refused since the session was last new, though a primary is asked for?
@@ -200,21 +215,5 @@ impl fmt::Debug for Connection {
             .finish_non_exhaustive()
     }
 }
-
-/// What the answer to [`STANDING`] says, among those to others.
-pub(crate) fn standing_in(answer: &[SimpleQueryMessage]) -> Standing {
-    let mut standing = Standing::default();
-    for message in answer {
-        let SimpleQueryMessage::Row(row) = message else { continue };
-        let Ok(in_recovery) = row.try_get("cabrank_in_recovery") else { continue };
-        standing.in_recovery = in_recovery.map(|text| text == "t");
-        standing.read_only = row.try_get("cabrank_read_only").ok().flatten().map(|text| text == "on");
-    }
-    standing
-}
-
-/// Not `transaction_read_only`: within a reset that is what the last holder wanted.
-pub(crate) const STANDING: &str = "SELECT pg_catalog.pg_is_in_recovery() AS cabrank_in_recovery, \
-    pg_catalog.current_setting('default_transaction_read_only') AS cabrank_read_only";
 
 const IN_TRANSACTION: &str = "SELECT pg_catalog.statement_timestamp() <> pg_catalog.transaction_timestamp()";

@@ -52,12 +52,17 @@ impl Manager for PostgresManager {
         Ok(())
     }
 
-    /// Where nothing is read along the server is asked, in one round trip, if `on_open` has had the connection.
+    /// Where nothing is read along the server is asked, in one round trip, if `on_open` has had the connection. So it is for a role, in
+    /// another one.
     fn check_set_up(&self, conn: &mut Connection, _: &Limit) -> Result<SessionState, Error> {
-        if conn.tap.is_none() && conn.used && conn.ask_transaction()? {
-            return Ok(SessionState::InTransaction);
+        let session = match self.session(conn) {
+            _ if conn.tap.is_none() && conn.used && conn.ask_transaction()? => SessionState::InTransaction,
+            session => session,
+        };
+        if session != SessionState::InTransaction {
+            conn.check_set_up()?;
         }
-        Ok(self.session(conn))
+        Ok(session)
     }
 
     fn start_tracking(&self, conn: &mut Connection) {
@@ -93,7 +98,7 @@ impl Manager for PostgresManager {
 
     /// Where a role is asked for, a server in another one is an error.
     fn remark(&self, conn: &Connection) -> Option<String> {
-        let worth_a_word = || self.hosts.remark(conn.address, conn.shown(), Instant::now());
+        let worth_a_word = || self.hosts.remark(&conn.place, conn.shown(), Instant::now());
         (conn.role == Role::Any).then(worth_a_word).flatten()
     }
 

@@ -3,6 +3,7 @@
 //! The manager's error is `postgres::Error`, so that the pool finds it in the errors of closures that use the driver. The
 //! driver lets nobody make one: so it is led to fail, over a stream that can do nothing else.
 
+use cabrank::Fault;
 use postgres::{Error, NoTls};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -43,6 +44,30 @@ impl fmt::Display for RoleError {
 }
 
 impl std::error::Error for RoleError {}
+
+/// One server refuses for good, and another has failed in a way that may pass: `fault` is that of the other.
+#[derive(Debug)]
+pub(crate) struct OneRefused {
+    pub(crate) fault: Fault,
+    pub(crate) text: String,
+}
+
+impl fmt::Display for OneRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for OneRefused {}
+
+/// What an error comes from: the driver's own words say only where it came up.
+pub(crate) fn root(error: &Error) -> String {
+    let mut root: &dyn std::error::Error = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
+}
 
 /// "error communicating with the server", with `cause` as its source.
 pub(crate) fn provoke(cause: io::Error) -> Error {

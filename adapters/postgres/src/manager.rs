@@ -17,8 +17,10 @@ use std::sync::Arc;
 ///
 /// Of several hosts (`host=a,b`) the one that served last is tried first, and those that have failed in the last ten seconds come
 /// last. One that says nothing for four times as long as servers have lately taken for their first word, at least 250 ms, is left for
-/// the next; if none says anything, all are tried again, with twice the time. Where several have an address of their own in `hostaddr`,
-/// or one is a Unix socket, the driver tries them in the order in which they are given.
+/// the next; if none says anything, all are tried again, with twice the time. A name is looked up when its turn comes, within its share of
+/// the time. Addresses in `hostaddr` and Unix sockets are hosts like others, but for two things: a server that accepts on a Unix socket and
+/// says nothing is not left, for the driver shows nothing of it; and where there are several `hostaddr`s, or a Unix socket beside others, a
+/// `notice_callback` of the settings is not called, for it cannot be copied.
 ///
 /// `tls` is a connector of any TLS library that works with the driver, such as `postgres-openssl` or
 /// `tokio-postgres-rustls`, or [`NoTls`](postgres::NoTls). Whether it is used is for `sslmode` to say: `disable`, `prefer`
@@ -133,12 +135,18 @@ impl PostgresManager {
     /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Each check asks for the role, and so does the reset after a loan in which
     /// the server has refused a write (25006): a session whose server was demoted, or became read-only, is closed
     /// ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. So each session
-    /// costs its holders one error at most. A deliberate `READ ONLY` transaction that writes costs that error and a reset.
+    /// costs its holders one error at most, if it is reset after its loans. With [`SessionPolicy::Never`](cabrank::SessionPolicy::Never)
+    /// nobody asks after a refused write: there a session goes on failing writes until its next check. A deliberate `READ ONLY` transaction
+    /// that writes costs that error and a reset.
     ///
-    /// Costs no round trip where the server itself shows its role, as PostgreSQL 14 and later do at log-in and whenever it changes. One
-    /// more at opening, and one more in each check, with older servers, over a Unix socket and behind a
-    /// [`transaction_pooler`](Self::transaction_pooler). Never one in a loan. (A pooler that lends whole sessions may show what
-    /// was so when it logged in itself: then the role is found out by the first write that is refused.)
+    /// Costs no round trip where the server itself shows that its role is right, as PostgreSQL 14 and later do at log-in and whenever it
+    /// changes. One more at opening, and one more in each check, with older servers, over a Unix socket and behind a
+    /// [`transaction_pooler`](Self::transaction_pooler), and before a server is refused. Never one in a loan. (A pooler that lends whole
+    /// sessions may show what was so when it logged in itself. If that is the wrong role, the server is asked each time; if it is the right
+    /// one, the role is found out by the first write that is refused.)
+    ///
+    /// With [`Role::Primary`] `on_open` must not switch `default_transaction_read_only` on: that is an error of each connect, which is
+    /// permanent. For a pool that only reads from the primary begin `READ ONLY` transactions.
     ///
     /// ```
     /// use cabrank_postgres::postgres::NoTls;
@@ -153,6 +161,8 @@ impl PostgresManager {
     #[doc(alias = "target_session_attrs")]
     pub fn role(mut self, role: Role) -> Self {
         self.role = role;
+        // A clone may ask for another role, and want the hosts in another order.
+        self.hosts = Hosts::default();
         self
     }
 

@@ -3,7 +3,8 @@
 //! Owns the commands and their order. Never `DISCARD ALL` or `DEALLOCATE ALL`: they take away statements that the driver
 //! itself has prepared and goes on using, which breaks the connection for good.
 
-use crate::connection::{Connection, STANDING, standing_in};
+use crate::connection::Connection;
+use crate::role::{STANDING, Said};
 use cabrank::{Limit, SessionState};
 use postgres::error::SqlState;
 use postgres::{Error, SimpleQueryMessage};
@@ -35,7 +36,7 @@ pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error>
     if let Some(tap) = conn.tap() {
         tap.tracker().all_answered();
     }
-    conn.judge(if asks { standing_in(&answer) } else { conn.shown() })?;
+    conn.judge(&if asks { Said::of(&answer) } else { Said::by(conn.shown()) })?;
     if conn.transaction_pooler {
         return Ok(true);
     }

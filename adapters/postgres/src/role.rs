@@ -1,9 +1,11 @@
 //! The role that a server must have for its sessions to be lent.
 //!
-//! Pure. What a server says of itself is the tracker's; who asks is `connection.rs`.
+//! Pure. Owns the question for it, and the reading of the answer. What a server shows unasked is the tracker's; who asks is
+//! `connection.rs`.
 
 use crate::error::SettingsError;
 use crate::tracker::Standing;
+use postgres::SimpleQueryMessage;
 use postgres::config::TargetSessionAttrs;
 
 /// Which role a server must have. See [`PostgresManager::role`](crate::PostgresManager::role).
@@ -53,6 +55,59 @@ impl Role {
         }
     }
 }
+
+/// What a server says of itself.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) standing: Standing,
+    /// Where `default_transaction_read_only` was switched on, as in `pg_settings`, if it was asked.
+    source: Option<String>,
+}
+
+impl Said {
+    /// Shown on the wire.
+    pub(crate) fn by(standing: Standing) -> Self {
+        Self { standing, source: None }
+    }
+
+    /// In its answer to [`STANDING`], among those to others.
+    pub(crate) fn of(answer: &[SimpleQueryMessage]) -> Self {
+        let mut said = Self::default();
+        for message in answer {
+            let SimpleQueryMessage::Row(row) = message else { continue };
+            let Ok(in_recovery) = row.try_get("cabrank_in_recovery") else { continue };
+            let text = |column| row.try_get(column).ok().flatten();
+            said.standing.in_recovery = in_recovery.map(|text| text == "t");
+            said.standing.read_only = text("cabrank_read_only").map(|text| text == "on");
+            said.source = text("cabrank_source").map(str::to_owned);
+        }
+        said
+    }
+
+    /// Has SET made its transactions read-only, and nothing else?
+    pub(crate) fn is_read_only_by_set(&self) -> bool {
+        self.standing.in_recovery == Some(false) && self.source.as_deref() == Some(OF_SESSION)
+    }
+
+    /// A word on whose doing it is that transactions are read-only, if it is not the server's.
+    pub(crate) fn whence(&self) -> &'static str {
+        match self.source.as_deref().filter(|_| self.standing.in_recovery != Some(true)) {
+            Some(OF_SESSION) => ", as a SET in this session says",
+            Some("client") => ", as the `options` of the connection's settings say",
+            Some("user" | "database" | "database user" | "global") => ", as ALTER ROLE or ALTER DATABASE says",
+            _ => "",
+        }
+    }
+}
+
+/// Not `transaction_read_only`: within a reset that is what the last holder wanted.
+pub(crate) const STANDING: &str = "SELECT pg_catalog.pg_is_in_recovery() AS cabrank_in_recovery, \
+    pg_catalog.current_setting('default_transaction_read_only') AS cabrank_read_only, \
+    CASE WHEN pg_catalog.current_setting('default_transaction_read_only') = 'on' THEN (SELECT source \
+    FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only') END AS cabrank_source";
+
+/// What `pg_settings` calls what SET has changed.
+const OF_SESSION: &str = "session";
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 mod pooler;
 
-use crate::error::{RoleError, SettingsError};
+use crate::error::{OneRefused, RoleError, SettingsError};
 use cabrank::Fault;
 use postgres::Error;
 use postgres::error::{DbError, Severity};
@@ -21,6 +21,7 @@ use std::{io, iter};
 /// | a pooler's refusal by its text: `pooler.rs`                 | by the text | poolers use one code for everything              |
 /// | what else ends the session; class 08                        | Fatal       | the session is gone                              |
 /// | the server's role, as the driver or we have found it        | WrongRole   | the server is well, and not the one that is asked for |
+/// | one server refuses for good, and another may come back      | the other's | the role moves to the other, or another takes over |
 /// | settings, authentication, certificates                      | Permanent   | the two sides do not agree                       |
 /// | I/O, closed, timed out, not understood                      | Fatal       | the session is gone, or its state is unknown     |
 /// | cannot connect, no such name                                | Unavailable | both pass: servers start, names are entered      |
@@ -75,6 +76,9 @@ fn of_driver(error: &Error) -> Fault {
     if error.is_closed() {
         return Fault::Fatal;
     }
+    if let Some(one) = cause::<OneRefused>(error) {
+        return one.fault;
+    }
     match error.to_string().as_str() {
         "error performing TLS handshake" => of_handshake(error),
         "error communicating with the server" if is_of_role(error) => Fault::WrongRole,
@@ -106,14 +110,9 @@ fn of_handshake(error: &Error) -> Fault {
     if causes(error).any(is_network) && !is_of_settings(error) { Fault::Fatal } else { Fault::Permanent }
 }
 
-/// Is it a server's answer, and no trouble on the way to one?
-pub(crate) fn is_of_server(error: &Error) -> bool {
-    error.as_db_error().is_some() || is_of_role(error)
-}
-
 /// Has the server another role than is asked for?
 fn is_of_role(error: &Error) -> bool {
-    has_cause::<RoleError>(error)
+    cause::<RoleError>(error).is_some()
 }
 
 /// The same, found by the driver for a `target_session_attrs` that was left to it.
@@ -125,7 +124,7 @@ fn is_of_drivers_role(error: &Error) -> bool {
 }
 
 fn is_of_settings(error: &Error) -> bool {
-    has_cause::<SettingsError>(error)
+    cause::<SettingsError>(error).is_some()
 }
 
 /// Did the server refuse our certificate, or the want of one? With TLS 1.3 it does so when the handshake is over for us.
@@ -137,10 +136,10 @@ fn is_alert(error: &Error) -> bool {
 }
 
 /// An I/O error passes over the one that it was made of when it is asked for its source.
-fn has_cause<T: StdError + 'static>(error: &Error) -> bool {
-    causes(error).any(|cause| {
-        let within = cause.downcast_ref().and_then(io::Error::get_ref);
-        cause.is::<T>() || within.is_some_and(|within| within.is::<T>())
+fn cause<T: StdError + 'static>(error: &Error) -> Option<&T> {
+    causes(error).find_map(|cause| {
+        let within = || cause.downcast_ref().and_then(io::Error::get_ref)?.downcast_ref();
+        cause.downcast_ref().or_else(within)
     })
 }
 

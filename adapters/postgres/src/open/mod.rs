@@ -1,34 +1,39 @@
 //! Opens a connection, within a limit if a pool asks for it.
 //!
-//! Owns the order: ask for the settings, look up the names (`ways.rs`), fill in what the user left out, try the hosts one after another
-//! (`trying.rs`). The look-ups are done here because the driver's own can be neither bounded nor aborted.
+//! Owns the order: ask for the settings, fill in what the user left out (`settings.rs`), see where they lead to (`ways.rs`), try one
+//! place after another (`trying.rs`). Names are looked up here (`names.rs`) because the driver's own look-ups can be neither bounded
+//! nor aborted. What the attempts came to is for `failures.rs` to say.
 
+mod failures;
+mod names;
+mod settings;
+#[cfg(test)]
+mod tests;
 mod trying;
 mod ways;
 
 use crate::connection::Connection;
 use crate::connector::Connector;
-use crate::error::{driver_error, provoke};
+use crate::error::{SettingsError, driver_error, provoke};
+use crate::hosts::Place;
 use crate::manager::PostgresManager;
 use crate::role::Role;
 use crate::source::Source;
 use crate::statements::Statements;
-use crate::stream::Deadlines;
 use crate::tap::Tap;
 use cabrank::Limit;
-use postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
-use postgres::{Client, Config, Error};
+use postgres::config::TargetSessionAttrs;
+use postgres::{Client, Config, Error, NoTls};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 impl PostgresManager {
     /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
     ///
     /// # Errors
     ///
-    /// The driver's. Only the settings' own time-outs bound how long it takes.
+    /// The driver's. Of one host only the settings' own time-outs bound how long it takes. Of several, one that says nothing is left for
+    /// the next, and if all are silent they are tried again until each has had ten seconds at a time.
     pub fn open(&self) -> Result<Connection, Error> {
         let conn = open(self, None)?;
         if let Some(tap) = conn.tap() {
@@ -38,8 +43,13 @@ impl PostgresManager {
     }
 }
 
-/// Opens a connection, as the manager's settings say. Without a limit only the settings' own time-outs bound it.
+/// Opens a connection, as the manager's settings say. Without a limit only the settings' own time-outs bound it, and how long a silent
+/// host is waited for beside others.
 pub(crate) fn open(manager: &PostgresManager, limit: Option<&Limit>) -> Result<Connection, Error> {
+    open_by(manager, limit, names::of_system)
+}
+
+fn open_by(manager: &PostgresManager, limit: Option<&Limit>, resolve: names::Resolve) -> Result<Connection, Error> {
     let mut config = match &manager.source {
         Source::Fixed(config) => Config::clone(config),
         Source::Asked(ask) => look_up(limit, || ask())?.map_err(driver_error)?,
@@ -50,39 +60,14 @@ pub(crate) fn open(manager: &PostgresManager, limit: Option<&Limit>) -> Result<C
         // The driver would spend a question on it.
         config.target_session_attrs(TargetSessionAttrs::Any);
     }
-    fill_in(&mut config, manager, limit);
-    if config.get_hosts().iter().any(is_unix) {
-        return open_untapped(manager, config, role, limit);
+    settings::fill_in(&mut config, manager, limit);
+    match ways::find(&config) {
+        Some(ways) => trying::Trying { manager, config, role, limit, resolve }.one_after_another(ways),
+        None => {
+            let senseless = || provoke(io::Error::other(SettingsError("hosts, addresses and ports do not match")));
+            Err(config.connect(NoTls).err().unwrap_or_else(senseless))
+        }
     }
-    let ways = ways::find(&config, limit)?;
-    trying::Trying { manager, config, role, limit }.one_after_another(ways)
-}
-
-/// Over a Unix socket the driver calls no connector, so that nothing can be read along or aborted. No abort is
-/// registered: the attempt keeps its slot until it ends.
-fn open_untapped(
-    manager: &PostgresManager,
-    mut config: Config,
-    role: Role,
-    limit: Option<&Limit>,
-) -> Result<Connection, Error> {
-    let left = limit.and_then(Limit::remaining);
-    fill_in_connect_timeout(&mut config, left);
-    if manager.tls.is_none() && config.get_ssl_mode() == SslMode::Prefer {
-        config.ssl_mode(SslMode::Disable);
-    }
-    // The driver negotiates by itself here, and calls the connector only for TLS.
-    let connector = Connector {
-        tls: Arc::clone(&manager.tls),
-        mode: SslMode::Require,
-        negotiation: SslNegotiation::Direct,
-        tap: Arc::new(Tap::new(manager.changes.clone())),
-        deadlines: Deadlines::default(),
-    };
-    let client = config.connect(connector.clone())?;
-    let mut conn = wrap(manager, client, connector, None, (role, None));
-    conn.check_role()?;
-    Ok(conn)
 }
 
 fn wrap(
@@ -90,7 +75,7 @@ fn wrap(
     client: Client,
     connector: Connector,
     tap: Option<Arc<Tap>>,
-    (role, address): (Role, Option<SocketAddr>),
+    (role, place): (Role, &Place),
 ) -> Connection {
     // Behind a transaction pooler a statement may be gone with the session that knew it.
     let usual = if manager.transaction_pooler { 0 } else { 100 };
@@ -107,7 +92,7 @@ fn wrap(
         beyond_reset: false,
         left_unread: false,
         role,
-        address,
+        place: place.clone(),
         hosts: manager.hosts.clone(),
     }
 }
@@ -120,61 +105,6 @@ fn look_up<T>(limit: Option<&Limit>, look_up: impl FnOnce() -> T) -> Result<T, E
     }
 }
 
-/// Of the time that is left each address gets its share for the TCP connection, unless the user has set that.
-fn fill_in_connect_timeout(config: &mut Config, left: Option<Duration>) {
-    if config.get_connect_timeout().is_none() {
-        let attempts = config.get_hosts().len().max(1) as u32;
-        let share = left.map_or(LONGEST_CONNECT, |left| (left / attempts).max(SHORTEST_CONNECT));
-        config.connect_timeout(share);
-    }
-}
-
-/// Sets what else the user left out.
-fn fill_in(config: &mut Config, manager: &PostgresManager, limit: Option<&Limit>) {
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(TCP_USER_TIMEOUT);
-    }
-    if config.get_keepalives() {
-        if config.get_keepalives_idle() == DRIVERS_KEEPALIVES_IDLE {
-            config.keepalives_idle(KEEPALIVES_IDLE);
-        }
-        if config.get_keepalives_interval().is_none() {
-            config.keepalives_interval(KEEPALIVES_INTERVAL);
-        }
-        if config.get_keepalives_retries().is_none() {
-            config.keepalives_retries(KEEPALIVES_RETRIES);
-        }
-    }
-    let of_pool = limit.filter(|_| config.get_application_name().is_none()).map(Limit::pool);
-    if let Some(name) = manager.application_name.as_deref().or(of_pool) {
-        config.application_name(name);
-    }
-}
-
-fn name(host: &Host) -> Option<String> {
-    match host {
-        Host::Tcp(name) => Some(name.clone()),
-        #[cfg(unix)]
-        Host::Unix(_) => None,
-    }
-}
-
-fn is_unix(host: &Host) -> bool {
-    name(host).is_none()
-}
-
 fn too_late() -> Error {
     provoke(io::Error::new(io::ErrorKind::TimedOut, "the settings or the host's address were not found in time"))
 }
-
-const LONGEST_CONNECT: Duration = Duration::from_secs(10);
-const SHORTEST_CONNECT: Duration = Duration::from_millis(10);
-
-/// Data that nobody has acknowledged for so long ends the connection. Keepalives do not run while data is in flight.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A peer that is silent for a minute is dead. The driver's own two hours count as not set.
-const KEEPALIVES_IDLE: Duration = Duration::from_secs(30);
-const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVES_RETRIES: u32 = 3;
-const DRIVERS_KEEPALIVES_IDLE: Duration = Duration::from_secs(2 * 60 * 60);

@@ -1,10 +1,14 @@
-//! One attempt after another, each at one address: who is tried next, and how long each may take.
+//! One attempt after another, each at one place: who is tried next, and how long each may take.
 
-use super::ways::Way;
-use super::{LONGEST_CONNECT, SHORTEST_CONNECT, wrap};
+use super::failures::{Answer, Failures};
+use super::names::Resolve;
+use super::settings::for_one;
+use super::ways::{Way, shuffle};
+use super::{look_up, names, wrap};
 use crate::connection::Connection;
 use crate::connector::Connector;
-use crate::fault;
+use crate::error::provoke;
+use crate::hosts::Place;
 use crate::manager::PostgresManager;
 use crate::role::Role;
 use crate::stream::Deadlines;
@@ -12,7 +16,8 @@ use crate::tap::Tap;
 use cabrank::Limit;
 use postgres::config::{LoadBalanceHosts, SslMode, SslNegotiation};
 use postgres::{Config, Error};
-use std::net::SocketAddr;
+use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +26,7 @@ pub(super) struct Trying<'a> {
     pub(super) config: Config,
     pub(super) role: Role,
     pub(super) limit: Option<&'a Limit>,
+    pub(super) resolve: Resolve,
 }
 
 /// How long one attempt may take; `None`: as long as there is time.
@@ -31,133 +37,204 @@ struct Share {
     whole: Option<Duration>,
 }
 
-/// An attempt that came to nothing.
-struct Failure {
-    error: Error,
-    /// Did the server, or its machine, answer?
-    heard: bool,
+/// Those of one round.
+struct Turns {
+    to_come: VecDeque<Way>,
+    /// For the next round.
+    over: Vec<Way>,
 }
 
 impl Trying<'_> {
     /// Tries the ways in the order of what is remembered of them, until one leads to a server in the right role. If nobody says
     /// anything, all are tried again, with more patience.
-    ///
-    /// The error is the last one, but one that a server has given comes before those of the network.
     pub(super) fn one_after_another(&self, mut ways: Vec<Way>) -> Result<Connection, Error> {
-        if ways.is_empty() {
-            return self.try_as_the_driver_does();
-        }
-        let balanced = self.config.get_load_balance_hosts() == LoadBalanceHosts::Random;
-        self.manager.hosts.sort(&mut ways, |way| way.address, balanced, Instant::now());
+        self.sort(&mut ways);
         let mut rounds = 1;
         loop {
-            let (mut told, mut heard): (Option<Error>, bool) = (None, false);
-            for (place, way) in ways.iter().enumerate() {
-                let patience = self.manager.hosts.patience(way.address).saturating_mul(rounds);
-                let failure = match self.attempt(way, self.share(ways.len(), place, patience)) {
+            let (mut turns, mut failures) = (Turns { to_come: ways.into(), over: Vec::new() }, Failures::default());
+            let mut longest = Duration::ZERO;
+            while let Some(way) = turns.to_come.pop_front() {
+                let way = match self.find(way, &mut turns) {
+                    Ok(way) => way,
+                    Err((way, error)) => {
+                        failures.add(&way, error, Answer::Unasked);
+                        turns.over.push(way);
+                        continue;
+                    }
+                };
+                let patience = self.patience(&way, rounds);
+                longest = longest.max(patience);
+                match self.attempt(&way, self.share(&turns, patience)) {
                     Ok(conn) => return Ok(conn),
-                    Err(failure) => failure,
-                };
-                heard |= failure.heard;
-                told = match told {
-                    Some(told) if fault::is_of_server(&told) && !fault::is_of_server(&failure.error) => Some(told),
-                    _ => Some(failure.error),
-                };
+                    Err((error, answer)) => failures.add(&way, error, answer),
+                }
+                turns.over.push(way);
                 if self.limit.is_some_and(Limit::is_over) {
-                    heard = true;
-                    break;
+                    return Err(failures.error());
                 }
             }
-            match told {
-                Some(error) if heard || ways.len() == 1 || self.left().is_none_or(|left| left.is_zero()) => {
-                    return Err(error);
-                }
-                _ => rounds *= 2,
+            let has_time = self.left().map_or(longest < LONGEST_SILENCE, |left| !left.is_zero());
+            if turns.over.len() == 1 || !failures.are_all_silent() || !has_time {
+                return Err(failures.error());
             }
+            (ways, rounds) = (turns.over, rounds.saturating_mul(2));
         }
     }
 
-    /// The one that is tried at this place of so many has its share of the time that is left, and less to say a first word. One alone has
-    /// it all.
-    fn share(&self, ways: usize, place: usize, patience: Duration) -> Share {
-        let Some(left) = self.left().filter(|_| ways > 1) else { return Share::default() };
-        let to_come = u32::try_from(ways - place).unwrap_or(u32::MAX);
-        let share = left / to_come;
-        Share { silent: Some(patience.min(share)), whole: (to_come > 1).then_some(share) }
+    /// How long this one may say nothing, beside others. Without a limit there is an end to it.
+    fn patience(&self, way: &Way, rounds: u32) -> Duration {
+        let patience = self.manager.hosts.patience(&way.place).saturating_mul(rounds);
+        if self.limit.is_none() { patience.min(LONGEST_SILENCE) } else { patience }
     }
 
-    fn attempt(&self, way: &Way, share: Share) -> Result<Connection, Failure> {
-        let (began, address, hosts) = (Instant::now(), Some(way.address), &self.manager.hosts);
-        let mut config = self.config.clone();
-        way.choose(&mut config);
+    fn sort(&self, ways: &mut [Way]) {
+        let balanced = self.config.get_load_balance_hosts() == LoadBalanceHosts::Random;
+        if balanced {
+            shuffle(ways);
+        }
+        self.manager.hosts.sort(ways, |way| &way.place, balanced, Instant::now());
+    }
+
+    /// Looks up where the way leads to, if it has to be. Of several addresses the first is tried now, and the others after all that are
+    /// still to come.
+    fn find(&self, way: Way, turns: &mut Turns) -> Result<Way, (Way, Error)> {
+        let Place::Name(name, port) = &way.place else { return Ok(way) };
+        let began = Instant::now();
+        let found = match self.look_up(name, turns) {
+            Ok(found) => found,
+            Err(error) => {
+                self.manager.hosts.failed(&way.place, false, began.elapsed(), Instant::now());
+                return Err((way, error));
+            }
+        };
+        let mut ways = way.at(&found, *port);
+        self.sort(&mut ways);
+        let mut ways = ways.into_iter();
+        let first = ways.next().unwrap_or(way);
+        turns.to_come.extend(ways);
+        Ok(first)
+    }
+
+    /// Where there are others to be tried a name has its share of the time; one alone has it all.
+    fn look_up(&self, name: &str, turns: &Turns) -> Result<Vec<IpAddr>, Error> {
+        let found = if turns.are_of_one() {
+            look_up(self.limit, || (self.resolve)(name))?
+        } else {
+            let span = self.left().map_or(LONGEST_CONNECT, |left| left / turns.left());
+            names::look_up(name, self.resolve, Instant::now() + span)
+        };
+        found.map_err(provoke)
+    }
+
+    /// The one whose turn it is has its share of the time that is left, and less to say a first word. One alone has it all.
+    fn share(&self, turns: &Turns, patience: Duration) -> Share {
+        if turns.are_of_one() {
+            return Share::default();
+        }
+        let share = self.left().map(|left| left / turns.left());
+        let silent = share.map_or(patience, |share| patience.min(share));
+        Share { silent: Some(silent), whole: share.filter(|_| !turns.to_come.is_empty()) }
+    }
+
+    fn attempt(&self, way: &Way, share: Share) -> Result<Connection, (Error, Answer)> {
+        let (began, hosts) = (Instant::now(), &self.manager.hosts);
+        let mut config = for_one(&self.config, way);
         let most = share.silent.or_else(|| self.left()).unwrap_or(LONGEST_CONNECT).max(SHORTEST_CONNECT);
         let timeout =
             config.get_connect_timeout().map_or(most, |&set| share.silent.map_or(set, |silent| set.min(silent)));
         config.connect_timeout(timeout);
         let after = |span: Option<Duration>| span.and_then(|span| began.checked_add(span));
         let deadlines = Deadlines { silent: after(share.silent), end: after(share.whole) };
-        let (tap, opened) = self.open(config, deadlines, address);
+        let tap = Arc::new(Tap::new(self.manager.changes.clone()));
+        let opened = match &way.place {
+            #[cfg(unix)]
+            Place::Socket(..) => self.open_untapped(config, way),
+            _ => self.open(config, deadlines, way, &tap),
+        };
+        let heard_at = tap.socket.heard_at();
         match opened {
             Ok(conn) => {
-                let heard_at = tap.socket.heard_at().unwrap_or(began);
-                hosts.served(address, heard_at.saturating_duration_since(began), Instant::now());
+                let first_word = heard_at.unwrap_or(began).saturating_duration_since(began);
+                hosts.served(&way.place, first_word, Instant::now());
+                way.found_by.iter().for_each(|name| hosts.led_to_one(name, Instant::now()));
                 Ok(conn)
             }
             Err(error) => {
                 let took = began.elapsed();
                 // A refusal comes before the patience is over, silence does not.
-                let heard = tap.socket.heard_at().is_some() || took < timeout;
-                hosts.failed(address, heard, took, Instant::now());
-                Err(Failure { error, heard })
+                let heard = heard_at.is_some() || took < timeout;
+                for place in way.found_by.iter().chain([&way.place]) {
+                    hosts.failed(place, heard, took, Instant::now());
+                }
+                Err((error, if heard { Answer::Heard } else { Answer::Silence }))
             }
         }
     }
 
-    /// Several hosts whose addresses the user has given: the driver tries them in their order, each with its share for the TCP connection.
-    fn try_as_the_driver_does(&self) -> Result<Connection, Error> {
-        let mut config = self.config.clone();
-        if config.get_hosts().is_empty() {
-            for address in config.get_hostaddrs().to_vec() {
-                config.host(&address.to_string());
-            }
-        }
-        super::fill_in_connect_timeout(&mut config, self.left());
-        self.open(config, Deadlines::default(), None).1
-    }
-
-    fn open(
-        &self,
-        mut config: Config,
-        deadlines: Deadlines,
-        address: Option<SocketAddr>,
-    ) -> (Arc<Tap>, Result<Connection, Error>) {
-        let tap = Arc::new(Tap::new(self.manager.changes.clone()));
+    fn open(&self, mut config: Config, deadlines: Deadlines, way: &Way, tap: &Arc<Tap>) -> Result<Connection, Error> {
         let connector = Connector {
             tls: Arc::clone(&self.manager.tls),
             mode: config.get_ssl_mode(),
             negotiation: config.get_ssl_negotiation(),
-            tap: Arc::clone(&tap),
+            tap: Arc::clone(tap),
             deadlines,
         };
         if let Some(limit) = self.limit {
-            let tap = Arc::clone(&tap);
+            let tap = Arc::clone(tap);
             limit.on_abort(move || tap.socket.abort());
         }
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
         let opened = config.connect(connector.clone()).and_then(|client| {
             // The last that came was the end of the log-in, and the driver has not looked for more yet.
             tap.socket.set_held_up(false);
-            let tap = Some(Arc::clone(&tap));
             let connector = Connector { deadlines: Deadlines::default(), ..connector };
-            let mut conn = wrap(self.manager, client, connector, tap, (self.role, address));
+            let mut conn = wrap(self.manager, client, connector, Some(Arc::clone(tap)), (self.role, &way.place));
             conn.check_role()?;
             Ok(conn)
         });
         tap.socket.log_in_is_over();
-        (tap, opened)
+        opened
+    }
+
+    /// Over a Unix socket the driver calls no connector, so that nothing can be read along, left for its silence or aborted. No abort is
+    /// registered: the attempt keeps its slot until it ends.
+    #[cfg(unix)]
+    fn open_untapped(&self, mut config: Config, way: &Way) -> Result<Connection, Error> {
+        if self.manager.tls.is_none() && config.get_ssl_mode() == SslMode::Prefer {
+            config.ssl_mode(SslMode::Disable);
+        }
+        // The driver negotiates by itself here, and calls the connector only for TLS.
+        let connector = Connector {
+            tls: Arc::clone(&self.manager.tls),
+            mode: SslMode::Require,
+            negotiation: SslNegotiation::Direct,
+            tap: Arc::new(Tap::new(self.manager.changes.clone())),
+            deadlines: Deadlines::default(),
+        };
+        let client = config.connect(connector.clone())?;
+        let mut conn = wrap(self.manager, client, connector, None, (self.role, &way.place));
+        conn.check_role()?;
+        Ok(conn)
     }
 
     fn left(&self) -> Option<Duration> {
         self.limit.and_then(Limit::remaining)
     }
 }
+
+impl Turns {
+    /// There is no other than the one whose turn it is.
+    fn are_of_one(&self) -> bool {
+        self.to_come.is_empty() && self.over.is_empty()
+    }
+
+    /// Together with the one whose turn it is.
+    fn left(&self) -> u32 {
+        u32::try_from(self.to_come.len() + 1).unwrap_or(u32::MAX)
+    }
+}
+
+/// Where no limit says less.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+const SHORTEST_CONNECT: Duration = Duration::from_millis(10);

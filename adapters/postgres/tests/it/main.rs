@@ -1,9 +1,11 @@
 //! The adapter's promises, held against a real PostgreSQL.
 
+mod fake;
 mod fixture;
 
 mod closing;
 mod copying;
+mod failover;
 mod faults;
 mod forgotten;
 mod hosts;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     cabrank_testing::harness::run([
         closing::tests(),
         copying::tests(),
+        failover::tests(),
         faults::tests(),
         forgotten::tests(),
         hosts::tests(),

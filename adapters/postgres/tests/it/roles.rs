@@ -10,6 +10,8 @@ use cabrank_postgres::postgres::{Config, NoTls};
 use cabrank_postgres::{Pool, PostgresManager, Role, TransactionOptions};
 use cabrank_testing::{Recorder, eventually};
 use std::convert::Infallible;
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -68,6 +70,63 @@ fn a_role_costs_no_message_where_the_server_shows_it_and_one_question_where_a_po
     assert_eq!((questions(&behind.0), questions(&behind.1)), (1, 1));
 }
 
+/// `default_transaction_read_only` has many masters.
+fn a_refusal_names_whose_doing_it_is(server: Server) {
+    let told = |config: Config, role| {
+        let error = PostgresManager::new(config, NoTls).role(role).open().expect_err("a refusal");
+        std::error::Error::source(&error).expect("a source").to_string()
+    };
+    let mut by_options = server.config.clone();
+    by_options.options(READ_ONLY);
+    let why = told(by_options.clone(), Role::Primary);
+    assert!(
+        why.ends_with(
+            "is read-only by default, as the `options` of the connection's settings say, and a primary is asked for"
+        ),
+        "{why}"
+    );
+    let why = told(by_options, Role::Standby);
+    assert!(why.ends_with("is not in recovery, and a standby is asked for"), "{why}");
+    let mut admin = server.client();
+    admin
+        .batch_execute(
+            "DROP ROLE IF EXISTS cabrank_reader; CREATE ROLE cabrank_reader LOGIN PASSWORD 'reader'; \
+             ALTER ROLE cabrank_reader SET default_transaction_read_only = on",
+        )
+        .expect("a role");
+    let mut by_user = server.config.clone();
+    by_user.user("cabrank_reader").password("reader");
+    let why = told(by_user, Role::Primary);
+    admin.batch_execute("DROP ROLE cabrank_reader").expect("nobody needs it");
+    let expected = "is read-only by default, as ALTER ROLE or ALTER DATABASE says, and a primary is asked for";
+    assert!(why.ends_with(expected), "{why}");
+}
+
+/// Otherwise each session would be closed at its first check.
+fn a_hook_that_makes_sessions_read_only_contradicts_the_role_primary(server: Server) {
+    #[cfg(unix)]
+    let (_door, folder) = server.unix_door("hook");
+    #[cfg(unix)]
+    let by_socket = over_unix(&server, &folder, "");
+    for manager in [
+        server.manager(),
+        #[cfg(unix)]
+        PostgresManager::new(by_socket, NoTls),
+    ] {
+        let reading =
+            || builder().max_size(1).on_open(|conn, _| conn.batch_execute("SET default_transaction_read_only = on"));
+        let error = reading().build(manager.clone().role(Role::Primary)).expect_err("both cannot be");
+        assert!(matches!(error, BuildError::Connect(_)));
+        let told = format!("{error:?}");
+        assert!(told.contains("`on_open` has set default_transaction_read_only, and a primary is asked for"), "{told}");
+        let pool = reading().check_after(Duration::ZERO).build(manager).expect("any role will do");
+        (0..3).for_each(|_| drop(pool.get().expect("a connection")));
+        assert_eq!(pool.stats().closed.total(), 0);
+    }
+    #[cfg(unix)]
+    std::fs::remove_dir_all(folder).expect("a folder of ours");
+}
+
 fn a_write_in_a_read_only_transaction_is_an_error_and_costs_a_reset_and_not_the_connection(server: Server) {
     server.table("cabrank_role", "x int");
     let pool = builder().max_size(1).build(server.manager().role(Role::Primary)).expect("a pool");
@@ -115,15 +174,7 @@ fn a_reset_after_a_refused_write_finds_a_server_that_has_become_read_only(server
 #[cfg(unix)]
 fn over_a_unix_socket_the_role_is_asked_for(server: Server) {
     let (_door, folder) = server.unix_door("roles");
-    let config = |options: &str| {
-        let mut config = Config::new();
-        config.host_path(&folder).user(server.config.get_user().expect("a user")).options(options);
-        server.config.get_password().map(|password| config.password(password));
-        server.config.get_dbname().map(|name| config.dbname(name));
-        server.config.get_ports().first().map(|&port| config.port(port));
-        config
-    };
-    let primary = |options| PostgresManager::new(config(options), NoTls).role(Role::Primary);
+    let primary = |options| PostgresManager::new(over_unix(&server, &folder, options), NoTls).role(Role::Primary);
     let pool = builder().max_size(1).build(primary("")).expect("a pool");
     let mut conn = pool.get().expect("a connection");
     conn.batch_execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").expect("a setting");
@@ -164,6 +215,16 @@ fn changing(server: &Server, demoted: &Arc<AtomicBool>) -> PostgresManager {
     PostgresManager::with_config(settings, NoTls)
 }
 
+#[cfg(unix)]
+fn over_unix(server: &Server, folder: &Path, options: &str) -> Config {
+    let mut config = Config::new();
+    config.host_path(folder).user(server.config.get_user().expect("a user")).options(options);
+    server.config.get_password().map(|password| config.password(password));
+    server.config.get_dbname().map(|name| config.dbname(name));
+    server.config.get_ports().first().map(|&port| config.port(port));
+    config
+}
+
 /// In the one session of this pool.
 fn becomes_read_only(pool: &Pool, then: impl FnOnce(&mut cabrank_postgres::Connection)) {
     let mut conn = pool.get().expect("a connection");
@@ -195,6 +256,8 @@ cabrank_testing::tests! {
         a_server_in_another_role_is_refused_and_named_until_the_role_is_right,
         settings_that_ask_for_a_role_of_their_own_must_not_contradict_it,
         a_role_costs_no_message_where_the_server_shows_it_and_one_question_where_a_pooler_may_hide_it,
+        a_refusal_names_whose_doing_it_is,
+        a_hook_that_makes_sessions_read_only_contradicts_the_role_primary,
         a_write_in_a_read_only_transaction_is_an_error_and_costs_a_reset_and_not_the_connection,
         a_check_finds_a_server_that_has_become_read_only,
         a_reset_after_a_refused_write_finds_a_server_that_has_become_read_only,

@@ -11,6 +11,7 @@ mod refused;
 mod restarted;
 mod silent;
 mod stalled;
+mod standby;
 
 // What the tests have in common.
 mod load;
@@ -30,6 +31,7 @@ pub(crate) fn read_only_cases<S: Remote<Manager = MySqlManager>>(cases: &mut Vec
 /// Of the engines that have a standby here.
 pub(crate) fn failover_cases(cases: &mut Vec<Case>) {
     failover::cases(cases);
+    standby::cases(cases);
     if takes_longer() {
         haproxy::cases(cases);
     }
