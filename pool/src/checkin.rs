@@ -8,8 +8,9 @@ use crate::gate::Stage;
 use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
 use crate::shared::{Canceller, Held, LoanHooks, Shared, SlottedConnection, Verdict};
-use crate::sync;
+use crate::{seeded, sync};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the workers.
 #[inline]
@@ -37,8 +38,16 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         shared.emit(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id: entry.id, used }));
     }
     let need = inspect(&shared, &mut entry);
-    if need == Need::WasReset {
-        now = sync::now();
+    match need {
+        // Nothing is to be done, and it concerns nobody else.
+        Need::Nothing if entry.condemned.is_none() && !std::thread::panicking() => {
+            match park(&shared, entry, used, now) {
+                Some(back) => entry = back,
+                None => return shared.leave_to_worker(),
+            }
+        }
+        Need::WasReset => now = sync::now(),
+        Need::Nothing | Need::Reset => {}
     }
     shared.with_at_home(now, |state, actions| {
         match (entry.condemned, need) {
@@ -56,6 +65,50 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         state.check_in(entry, used, need == Need::Reset, now, actions);
     });
     shared.leave_to_worker();
+}
+
+/// Leaves the connection in the cell of this thread, without a lock, or gives it back if it may not rest there.
+#[inline]
+fn park<M: Manager>(
+    shared: &Arc<Shared<M>>,
+    mut entry: Box<Entry<SlottedConnection<M>>>,
+    used: Duration,
+    now: Instant,
+) -> Option<Box<Entry<SlottedConnection<M>>>> {
+    let caches = &shared.caches;
+    let place = caches.place(sync::seat());
+    let (version, touched) = (caches.version(place), entry.was_touched);
+    if !entry.permit.as_mut().is_some_and(|permit| permit.end(version, used, touched)) {
+        return Some(entry);
+    }
+    entry.last_used = now;
+    let mut displaced = caches.park(place, entry);
+    if displaced.is_some() {
+        // Another thread uses the same cell.
+        sync::change_seat();
+        if seeded::bug("parks_elsewhere_what_it_displaces") {
+            displaced = displaced.and_then(|entry| caches.park(caches.place(place + 1), entry));
+        }
+    }
+    // Were the cells shut before this connection lay there? Then nobody else may come to fetch it.
+    let is_shut = caches.version(place) != version && !seeded::bug("parks_without_a_second_look");
+    let late = if is_shut { caches.take(place) } else { None };
+    if displaced.is_some() || late.is_some() {
+        bring_home([displaced, late], shared, now);
+    }
+    None
+}
+
+/// What has no place in a cell goes to the state. It was counted as returned when it was to be parked.
+#[cold]
+fn bring_home<M: Manager>(
+    entries: [Option<Box<Entry<SlottedConnection<M>>>>; 2],
+    shared: &Arc<Shared<M>>,
+    now: Instant,
+) {
+    shared.with_at_home(now, |state, actions| {
+        entries.into_iter().flatten().for_each(|entry| state.come_home(entry, now, actions));
+    });
 }
 
 /// Nothing is cancelled from here on. A cancel that was sent to a server may still arrive, and then must hit nobody.

@@ -55,6 +55,16 @@ impl Histogram {
         self.total
     }
 
+    /// Adds what another has counted: its buckets from the shortest on, their durations together, and the longest.
+    pub(crate) fn add_all(&mut self, counts: impl Iterator<Item = u64>, total: u64, longest: u64) {
+        for (bucket, count) in counts.enumerate().filter(|&(_, count)| count > 0) {
+            self.count += count;
+            self.add(bucket, count);
+        }
+        self.total = self.total.saturating_add(total);
+        self.longest = self.longest.max(longest);
+    }
+
     /// Writes down what is counted so far, for [`Self::quantile_since`]; of spans below `from` only how many.
     pub(crate) fn mark(&self, from: Duration) -> Mark {
         let from = bucket_of(nanos(from));
@@ -126,19 +136,19 @@ pub(crate) struct Mark {
 }
 
 #[inline]
-fn nanos(span: Duration) -> u64 {
+pub(crate) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Bucket 0 holds all below 256 ns; then come four to a doubling; the last holds all from about 70 minutes on.
-const BUCKETS: usize = 4 * 34 + 1;
+pub(crate) const BUCKETS: usize = 4 * 34 + 1;
 /// Four doublings.
 const STEP: usize = 16;
 const SMALLEST_BIT: u32 = 8;
 
 /// What lies beyond the last bucket belongs into it.
 #[inline]
-fn bucket_of(nanos: u64) -> usize {
+pub(crate) fn bucket_of(nanos: u64) -> usize {
     if nanos >> SMALLEST_BIT == 0 {
         return 0;
     }

@@ -23,8 +23,10 @@ mod shared;
 mod state;
 
 // Mechanisms that know no pool.
+mod caches;
 mod entry;
 mod gate;
+mod meter;
 mod queue;
 mod slots;
 mod waiter;

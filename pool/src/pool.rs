@@ -6,7 +6,7 @@ use crate::error::GetError;
 use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::report::Holder;
-use crate::shared::Shared;
+use crate::shared::{PoolRef, Shared};
 use crate::stats::Stats;
 use crate::sync;
 use std::fmt;
@@ -54,30 +54,38 @@ pub struct Pool<M: Manager>(Arc<Handle<M>>);
 
 /// Closes the pool when the last clone goes.
 struct Handle<M: Manager> {
-    /// `None` only at the very end.
-    shared: Option<Arc<Shared<M>>>,
+    /// One for each thread's cell. None only at the very end.
+    refs: Box<[PoolRef<M>]>,
 }
 
 impl<M: Manager> Drop for Handle<M> {
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            if !shared.is_at_home() {
-                // What it has is the parent's: a destructor of the driver's would say goodbye on the parent's sockets.
-                return std::mem::forget(shared);
-            }
-            shared.close();
-            shared.leave_to_worker();
+        let refs = std::mem::take(&mut self.refs);
+        if !refs[0].is_at_home() {
+            // What it has is the parent's: a destructor of the driver's would say goodbye on the parent's sockets.
+            return std::mem::forget(refs);
         }
+        refs[0].close();
+        refs.into_iter().for_each(PoolRef::leave_to_worker);
     }
 }
 
 impl<M: Manager> Pool<M> {
     pub(crate) fn new(shared: Arc<Shared<M>>) -> Self {
-        Self(Arc::new(Handle { shared: Some(shared) }))
+        let refs = (0..shared.caches.count()).map(|_| PoolRef::new(Arc::clone(&shared))).collect();
+        Self(Arc::new(Handle { refs }))
     }
 
+    #[inline]
     pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
-        self.0.shared.as_ref().expect("a handle has its pool until it is dropped")
+        &self.0.refs[0]
+    }
+
+    /// The reference whose count this thread changes.
+    #[inline]
+    fn own_ref(&self) -> &PoolRef<M> {
+        let refs = &self.0.refs;
+        &refs[sync::seat() & (refs.len() - 1)]
     }
 
     /// Checks out a connection, waiting for one for at most `acquire_timeout` (30 s unless set).
@@ -104,8 +112,8 @@ impl<M: Manager> Pool<M> {
         &self,
         call_site: &'static Location<'static>,
     ) -> Result<PooledConnection<M>, GetError<M::Error>> {
-        let shared = self.shared();
-        checkout(shared, shared.config.acquire_timeout, call_site).map(PooledConnection::new)
+        let pool = self.own_ref();
+        checkout(pool, pool.config.acquire_timeout, call_site).map(PooledConnection::new)
     }
 
     /// As [`get`](Self::get), with a time-out of its own. Zero waits for nothing: only a fresh idle connection
@@ -117,7 +125,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     #[inline]
     pub fn get_timeout(&self, timeout: Duration) -> Result<PooledConnection<M>, GetError<M::Error>> {
-        checkout(self.shared(), timeout, Location::caller()).map(PooledConnection::new)
+        checkout(self.own_ref(), timeout, Location::caller()).map(PooledConnection::new)
     }
 
     /// Checks out an idle connection that was proved alive within `check_after`, the one that was returned last. `Ok(None)`: nothing is
@@ -153,7 +161,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     #[inline]
     pub fn try_get(&self) -> Result<Option<PooledConnection<M>>, GetError<M::Error>> {
-        try_checkout(self.shared(), Location::caller()).map(|held| held.map(PooledConnection::new))
+        try_checkout(self.own_ref(), Location::caller()).map(|held| held.map(PooledConnection::new))
     }
 
     /// A reference to this pool that does not keep it open. A hook, an event handler or a manager that held a [`Pool`] would keep its own

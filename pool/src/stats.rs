@@ -4,7 +4,8 @@ use crate::histogram::Histogram;
 use crate::reason::CloseReason;
 use std::fmt;
 
-/// The numbers of a pool at one moment, read under the pool's lock, so that they always add up.
+/// The numbers of a pool at one moment. They always add up: a loan has begun and is out, or it has ended. While threads borrow,
+/// `use_time` may already have a loan that `returned` has not.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {

@@ -7,13 +7,17 @@
 //! `cfg(loom)` marks every build for models; with `cfg(shuttle)` besides it is shuttle that plays them.
 
 pub(crate) use imp::MutexGuard;
-/// What tells a parked thread that it was meant.
-pub(crate) use imp::atomic::AtomicBool as WaitFlag;
+/// What tells a parked thread that it was meant, and what is read and written beside the lock.
+pub(crate) use imp::atomic::{AtomicBool as WaitFlag, AtomicU64};
 pub(crate) use std::sync::OnceLock;
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 pub(crate) use std::sync::mpsc::{Sender, channel};
 pub(crate) use std::thread::JoinHandle;
 
+#[cfg(loom)]
+use crate::seeded;
+#[cfg(not(loom))]
+use crossbeam_utils::atomic::AtomicCell;
 #[cfg(all(loom, not(shuttle)))]
 use loom::sync as imp;
 #[cfg(shuttle)]
@@ -38,6 +42,8 @@ impl<T> Mutex<T> {
 
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        #[cfg(all(test, not(loom)))]
+        LOCKED.set(LOCKED.get() + 1);
         #[cfg(not(loom))]
         if let Some(guard) = self.try_lock().or_else(|| self.keep_trying()) {
             return guard;
@@ -69,6 +75,10 @@ impl<T> Mutex<T> {
     }
 }
 
+// How often this thread has locked a mutex.
+#[cfg(all(test, not(loom)))]
+thread_local!(pub(crate) static LOCKED: Cell<u64> = const { Cell::new(0) });
+
 /// A condition variable whose wait takes an optional deadline.
 #[derive(Debug)]
 pub(crate) struct Condvar(imp::Condvar);
@@ -98,6 +108,48 @@ impl Condvar {
         }
         let _ = deadline;
         self.0.wait(guard).unwrap_or_else(|poison| poison.into_inner())
+    }
+}
+
+/// A cell of which threads swap the content, without a lock. The swap acquires and releases.
+#[cfg(not(loom))]
+pub(crate) struct SwapCell<T>(AtomicCell<Option<Box<T>>>);
+
+#[cfg(not(loom))]
+impl<T> SwapCell<T> {
+    pub(crate) fn new() -> Self {
+        const { assert!(AtomicCell::<Option<Box<T>>>::is_lock_free()) };
+        Self(AtomicCell::new(None))
+    }
+
+    #[inline]
+    pub(crate) fn swap(&self, value: Option<Box<T>>) -> Option<Box<T>> {
+        self.0.swap(value)
+    }
+}
+
+/// In a model: the number of a value that lies elsewhere, so that the order of the swap itself is modelled.
+#[cfg(loom)]
+pub(crate) struct SwapCell<T> {
+    number: imp::atomic::AtomicUsize,
+    values: std::sync::Mutex<Vec<Option<Box<T>>>>,
+}
+
+#[cfg(loom)]
+impl<T> SwapCell<T> {
+    pub(crate) fn new() -> Self {
+        Self { number: imp::atomic::AtomicUsize::new(0), values: std::sync::Mutex::default() }
+    }
+
+    pub(crate) fn swap(&self, value: Option<Box<T>>) -> Option<Box<T>> {
+        let order = if seeded::bug("swaps_without_order") { Ordering::Relaxed } else { Ordering::AcqRel };
+        let values = || self.values.lock().expect("nothing panics here");
+        let number = value.map_or(0, |value| {
+            values().push(Some(value));
+            values().len()
+        });
+        let before = self.number.swap(number, order);
+        before.checked_sub(1).and_then(|place| values()[place].take())
     }
 }
 
@@ -251,7 +303,47 @@ fn first_mark(mark: &Cell<usize>, first: impl FnOnce()) -> usize {
     static LAST: AtomicUsize = AtomicUsize::new(0);
     first();
     mark.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    #[cfg(not(loom))]
+    SEAT.set(mark.get());
     mark.get()
+}
+
+/// Which cell among several a thread uses. Threads that come one after the other have seats beside each other.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) fn seat() -> usize {
+    SEAT.get()
+}
+
+/// Another thread has the same: from here on this thread has the next.
+#[cfg(not(loom))]
+#[cold]
+pub(crate) fn change_seat() {
+    SEAT.set(SEAT.get().wrapping_add(1));
+}
+
+#[cfg(not(loom))]
+thread_local!(static SEAT: Cell<usize> = const { Cell::new(0) });
+
+/// A model's threads all have the same seat: so they are in each other's way.
+#[cfg(loom)]
+pub(crate) fn seat() -> usize {
+    0
+}
+
+#[cfg(loom)]
+pub(crate) fn change_seat() {}
+
+/// How many threads can run at the same time.
+#[cfg(not(loom))]
+pub(crate) fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+}
+
+#[cfg(loom)]
+pub(crate) fn cores() -> usize {
+    1
 }
 
 #[cfg(all(test, not(loom)))]

@@ -2,6 +2,8 @@
 //! that gets none.
 
 mod refusal;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod wait;
 
 use crate::cause::Cause;
@@ -14,7 +16,7 @@ use crate::gate::Stage;
 use crate::manager::Manager;
 use crate::queue::Ticket;
 use crate::reason::{CloseReason, RefusalReason};
-use crate::shared::{Held, LoanHooks, Shared, SlottedConnection, Verdict};
+use crate::shared::{Held, LoanHooks, PoolRef, SlottedConnection, Verdict};
 use crate::slots::Borrower;
 use crate::state::actions::Claim;
 use crate::waiter::{Waiter, Wake};
@@ -26,26 +28,29 @@ use std::time::{Duration, Instant};
 
 /// Checks out a connection within `timeout`. With a timeout of zero nobody waits: only a fresh idle one will do.
 ///
-/// The road: take a fresh idle connection; else queue, park, and take what comes; look at it without asking the server;
-/// if it is dead, go round again with the same deadline and one's old place in the queue.
+/// The road: take what this thread has parked; else a fresh idle connection; else queue, park, and take what comes; look at it without
+/// asking the server; if it is dead, go round again with the same deadline and one's old place in the queue.
 #[inline]
 pub(crate) fn checkout<M: Manager>(
-    shared: &Arc<Shared<M>>,
+    pool: &PoolRef<M>,
     timeout: Duration,
     call_site: &'static Location<'static>,
 ) -> Result<Held<M>, GetError<M::Error>> {
-    if shared.workers.is_current() {
-        return Err(refusal::refuse_hook(shared, sync::thread_mark(|| drop(own_waiter()))));
+    if pool.workers.is_current() {
+        return Err(refusal::refuse_hook(pool, sync::thread_mark(|| drop(own_waiter()))));
     }
-    if !shared.is_at_home() {
+    if !pool.is_at_home() {
         return Err(GetError::Forked);
     }
-    let request = Request::new(shared, timeout, call_site);
+    let request = Request::new(pool, timeout, call_site);
+    if let Some(held) = request.take_parked() {
+        return Ok(held);
+    }
     let (mut now, mut round) = (request.start, Round::First);
     loop {
         let mut entry = match request.take(now, round) {
             Ok(entry) => entry,
-            Err(unserved) => return Err(unserved.tell(shared, request.start, request.borrower)),
+            Err(unserved) => return Err(unserved.tell(pool, request.start, request.borrower)),
         };
         match request.look_at(&mut entry) {
             Ok(()) => return Ok(request.lend(entry)),
@@ -57,19 +62,24 @@ pub(crate) fn checkout<M: Manager>(
 
 /// Checks out a fresh idle connection, or asks for one to be ready next time. As nobody waits, a hook of the pool's own may ask too.
 pub(crate) fn try_checkout<M: Manager>(
-    shared: &Arc<Shared<M>>,
+    pool: &PoolRef<M>,
     call_site: &'static Location<'static>,
 ) -> Result<Option<Held<M>>, GetError<M::Error>> {
-    if !shared.is_at_home() {
+    if !pool.is_at_home() {
         return Err(GetError::Forked);
     }
-    let request = Request::new(shared, Duration::ZERO, call_site);
+    let request = Request::new(pool, Duration::ZERO, call_site);
+    if let Some(held) = request.take_parked() {
+        return Ok(Some(held));
+    }
     let mut now = request.start;
     loop {
-        let claim = shared.with(now, |state, actions| {
-            let claim = state.claim(now, request.borrower, actions);
-            if matches!(claim, Claim::Nothing) {
-                state.not_available();
+        let claim = pool.with(now, |state, actions| {
+            let mut claim = state.claim(now, request.borrower, actions);
+            match &mut claim {
+                Claim::Connection(entry) => state.permit(entry, now, request.borrower, request.seat),
+                Claim::Nothing => state.not_available(),
+                Claim::Refused(_) | Claim::Closed => {}
             }
             claim
         });
@@ -85,19 +95,21 @@ pub(crate) fn try_checkout<M: Manager>(
             }
             Claim::Nothing => {
                 let waited = now.saturating_duration_since(request.start);
-                refusal::tell(shared, request.borrower.thread, RefusalReason::NotAvailable, waited, None);
+                refusal::tell(pool, request.borrower.thread, RefusalReason::NotAvailable, waited, None);
                 return Ok(None);
             }
             Claim::Refused(cause) => Refusal::Connect(cause),
             Claim::Closed => Refusal::Closed,
         };
-        return Err(refusal.at(now).tell(shared, request.start, request.borrower));
+        return Err(refusal.at(now).tell(pool, request.start, request.borrower));
     }
 }
 
 struct Request<'a, M: Manager> {
-    shared: &'a Arc<Shared<M>>,
+    shared: &'a PoolRef<M>,
     borrower: Borrower,
+    /// Which cell is this thread's.
+    seat: usize,
     start: Instant,
     timeout: Duration,
     /// Until when it waits in place of its deadline, if that passed while the process stood still.
@@ -130,11 +142,40 @@ enum Start<C, E> {
 
 impl<'a, M: Manager> Request<'a, M> {
     #[inline]
-    fn new(shared: &'a Arc<Shared<M>>, timeout: Duration, call_site: &'static Location<'static>) -> Self {
+    fn new(shared: &'a PoolRef<M>, timeout: Duration, call_site: &'static Location<'static>) -> Self {
         let start = sync::now();
         // Makes the thread's place to park, once, before the lock is taken.
         let borrower = Borrower { call_site, thread: sync::thread_mark(|| drop(own_waiter())) };
-        Self { shared, borrower, start, timeout, grace_ends: Cell::new(None) }
+        Self { shared, borrower, seat: sync::seat(), start, timeout, grace_ends: Cell::new(None) }
+    }
+
+    /// Takes the connection that this thread has parked, without a lock. Where anything goes on that each loan must see there is none.
+    #[inline]
+    fn take_parked(&self) -> Option<Held<M>> {
+        let (caches, now) = (&self.shared.caches, self.start);
+        let place = caches.place(self.seat);
+        if !caches.version(place).is_open() {
+            return None;
+        }
+        let mut entry = caches.take(place)?;
+        // The version is looked at after the connection was taken: what has changed before that is seen.
+        if !entry.permit.as_mut().is_some_and(|permit| permit.begin(caches.version(place), now, self.borrower)) {
+            self.bring_home(entry);
+            return None;
+        }
+        entry.lent_at = now;
+        match self.look_closely(&mut entry) {
+            Ok(()) => Some(self.lend(entry)),
+            Err(doubt) => {
+                self.reject(entry, doubt);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn bring_home(&self, entry: Box<Entry<SlottedConnection<M>>>) {
+        self.shared.with_at_home(self.start, |state, actions| state.come_home(entry, self.start, actions));
     }
 
     /// Takes a connection, at once or by waiting.
@@ -144,7 +185,10 @@ impl<'a, M: Manager> Request<'a, M> {
             .then(|| self.shared.with(now, |state, actions| state.claim(now, self.borrower, actions)));
         let start = self.shared.with_at_home(now, |state, actions| {
             match looked.unwrap_or_else(|| state.claim(now, self.borrower, actions)) {
-                Claim::Connection(entry) => Start::Have(entry),
+                Claim::Connection(mut entry) => {
+                    state.permit(&mut entry, now, self.borrower, self.seat);
+                    Start::Have(entry)
+                }
                 Claim::Closed => Start::Unserved(Refusal::Closed),
                 Claim::Refused(error) => Start::Unserved(Refusal::Connect(error)),
                 Claim::Nothing if self.timeout.is_zero() => {
@@ -185,6 +229,11 @@ impl<'a, M: Manager> Request<'a, M> {
                 return Err(Doubt::Slept);
             }
         }
+        self.look_closely(entry)
+    }
+
+    #[inline]
+    fn look_closely(&self, entry: &mut Entry<SlottedConnection<M>>) -> Result<(), Doubt<M::Error>> {
         let conn = &mut entry.slotted.conn;
         match contained(|| self.shared.manager.has_broken(conn)) {
             Ok(false) => {}
@@ -223,7 +272,7 @@ impl<'a, M: Manager> Request<'a, M> {
         let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
         let (pool, id) = (&*self.shared.config.name, entry.id);
         self.shared.emit(|events| events.checked_out(&CheckedOut { pool, id, waited }));
-        Held::hold(self.shared, entry)
+        Held::hold(self.shared.clone(), entry)
     }
 
     /// The first borrower of a new connection finds it well, and so does `on_checkout`: then others may be opened.

@@ -10,6 +10,7 @@ mod calls;
 mod cancelling;
 mod closing;
 mod fake;
+mod fast;
 mod loans;
 mod token;
 mod workers;
@@ -18,7 +19,7 @@ use crate::checkin::checkin;
 use crate::checkout::checkout;
 use crate::config::Config;
 use crate::error::GetError;
-use crate::shared::{Held, Hooks, Shared};
+use crate::shared::{Held, Hooks, PoolRef, Shared};
 use crate::stats::Stats;
 use crate::workers::WorkerSet;
 use crate::{driver_calls, sync};
@@ -149,7 +150,7 @@ fn return_all(held: Vec<Held<Fake>>) {
 }
 
 fn get(pool: &Pool, timeout: Duration) -> Result<Held<Fake>, GetError<Refused>> {
-    checkout(pool, timeout, Location::caller())
+    checkout(&PoolRef::new(Arc::clone(pool)), timeout, Location::caller())
 }
 
 fn stats(pool: &Pool) -> Stats {

@@ -2,7 +2,7 @@
 
 use crate::entry::Entry;
 use crate::manager::{AbortHandle, Manager};
-use crate::shared::{Canceller, Shared};
+use crate::shared::{Canceller, PoolRef, Shared};
 use crate::slots::SlotId;
 use crate::sync;
 use crate::sync::OnceLock;
@@ -13,7 +13,7 @@ use std::time::Instant;
 /// One unit of capacity. Dropping it pays the capacity back, and a new connection is opened if somebody waits.
 pub(crate) struct Slot<M: Manager> {
     /// `None` while the state answers for it.
-    shared: Option<Arc<Shared<M>>>,
+    pool: Option<PoolRef<M>>,
     id: SlotId,
 }
 
@@ -31,8 +31,8 @@ pub(crate) struct SlottedConnection<M: Manager> {
 pub(crate) struct Held<M: Manager>(Box<Entry<SlottedConnection<M>>>);
 
 impl<M: Manager> Slot<M> {
-    pub(super) fn new(shared: &Arc<Shared<M>>, id: SlotId) -> Self {
-        Self { shared: Some(Arc::clone(shared)), id }
+    pub(super) fn new(pool: PoolRef<M>, id: SlotId) -> Self {
+        Self { pool: Some(pool), id }
     }
 
     pub(crate) fn id(&self) -> SlotId {
@@ -41,7 +41,7 @@ impl<M: Manager> Slot<M> {
 
     #[inline]
     pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
-        self.shared.as_ref().expect("a slot has its pool until it is given back")
+        self.pool.as_ref().expect("a slot has its pool until it is given back")
     }
 }
 
@@ -61,17 +61,17 @@ impl<M: Manager> Held<M> {
 
     /// Answers for what the state has just given up.
     #[inline]
-    pub(crate) fn hold(shared: &Arc<Shared<M>>, mut entry: Box<Entry<SlottedConnection<M>>>) -> Self {
-        entry.slotted.slot.shared = Some(Arc::clone(shared));
+    pub(crate) fn hold(pool: PoolRef<M>, mut entry: Box<Entry<SlottedConnection<M>>>) -> Self {
+        entry.slotted.slot.pool = Some(pool);
         Self(entry)
     }
 
     /// For the state, which answers for the slot once it has the entry. Until then nothing may unwind.
     #[inline]
-    pub(crate) fn into_entry(self) -> (Arc<Shared<M>>, Box<Entry<SlottedConnection<M>>>) {
+    pub(crate) fn into_entry(self) -> (PoolRef<M>, Box<Entry<SlottedConnection<M>>>) {
         let Self(mut entry) = self;
-        let shared = entry.slotted.slot.shared.take().expect("what is held has its pool");
-        (shared, entry)
+        let pool = entry.slotted.slot.pool.take().expect("what is held has its pool");
+        (pool, entry)
     }
 
     /// In a child of `fork`: nothing is done with what is the parent's. A destructor of the driver's would say goodbye on the
@@ -113,12 +113,12 @@ impl<M: Manager> DerefMut for Held<M> {
 
 impl<M: Manager> Drop for Slot<M> {
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            if !shared.is_at_home() {
-                return std::mem::forget(shared);
+        if let Some(pool) = self.pool.take() {
+            if !pool.is_at_home() {
+                return std::mem::forget(pool);
             }
-            shared.with(sync::now(), |state, _| state.release(self.id));
-            shared.leave_to_worker();
+            pool.with(sync::now(), |state, _| state.release(self.id));
+            pool.leave_to_worker();
         }
     }
 }

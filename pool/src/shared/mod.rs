@@ -10,6 +10,7 @@ mod held;
 mod here;
 mod hooks;
 mod job;
+mod pool_ref;
 mod session;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -20,10 +21,13 @@ pub(crate) use held::{Held, Slot, SlottedConnection};
 pub(crate) use hooks::{Hooks, LoanHooks};
 pub use hooks::{Loan, Verdict};
 pub(crate) use job::Job;
+pub(crate) use pool_ref::PoolRef;
 pub use session::SetUp;
 
+use crate::caches::Caches;
 use crate::config::Config;
 use crate::contain::contained;
+use crate::entry::Entry;
 use crate::event::EventHandler;
 use crate::limit::Fuse;
 use crate::manager::Manager;
@@ -47,6 +51,8 @@ pub(crate) struct Shared<M: Manager> {
     calls_here: CallsHere,
     /// The threads in which `timed_out`, `overloaded` or `refused` runs now.
     hear_of_refusals: Mutex<Vec<usize>>,
+    /// Where connections rest between two loans of their thread. What is parked there names no pool.
+    pub(crate) caches: Arc<Caches<Entry<SlottedConnection<M>>>>,
     /// The process that built this pool.
     process: Process,
     /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
@@ -61,6 +67,7 @@ type ActionsOf<M> = Actions<SlottedConnection<M>, <M as Manager>::Error>;
 impl<M: Manager> Shared<M> {
     pub(crate) fn new(manager: M, config: Config, hooks: Hooks<M>, set: &WorkerSet, run: fn(Job<M>)) -> Arc<Self> {
         let state = State::new(&config, sync::now(), sync::wall(), sync::random());
+        let caches = Arc::clone(state.caches());
         let (name, workers, process) = (Arc::from(&*config.name), Workers::new(set, run), Process::current());
         Arc::new(Self {
             manager,
@@ -70,6 +77,7 @@ impl<M: Manager> Shared<M> {
             workers,
             calls_here: CallsHere::default(),
             hear_of_refusals: Mutex::default(),
+            caches,
             process,
             state: Mutex::new(state),
             child: OnceLock::new(),
@@ -145,12 +153,12 @@ impl<M: Manager> Shared<M> {
             match action {
                 Action::Wake(wake) => wake.wake(),
                 Action::Open(Opening { slot: id, limit, generation }) => {
-                    self.workers.submit(Job::Open { slot: Slot::new(self, id), limit, generation });
+                    self.workers.submit(Job::Open { slot: Slot::new(self.to_ref(), id), limit, generation });
                 }
-                Action::Check(entry) => self.workers.submit(Job::Check(Held::hold(self, entry))),
-                Action::Reset(entry) => self.workers.submit(Job::Reset(Held::hold(self, entry))),
+                Action::Check(entry) => self.workers.submit(Job::Check(Held::hold(self.to_ref(), entry))),
+                Action::Reset(entry) => self.workers.submit(Job::Reset(Held::hold(self.to_ref(), entry))),
                 Action::Close(entry, reason) => {
-                    let (held, since) = (Held::hold(self, entry), sync::now());
+                    let (held, since) = (Held::hold(self.to_ref(), entry), sync::now());
                     let slot = held.slot_id;
                     let job = Job::Close { held, reason, since, hastened: false };
                     if reason.is_orderly() {
@@ -198,6 +206,10 @@ impl<M: Manager> Shared<M> {
                 _ => {}
             }
         }
+    }
+
+    fn to_ref(self: &Arc<Self>) -> PoolRef<M> {
+        PoolRef::new(Arc::clone(self))
     }
 
     fn schedule_maintenance(self: &Arc<Self>, at: Instant) {

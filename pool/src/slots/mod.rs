@@ -6,10 +6,13 @@ mod tests;
 
 use crate::limit::Call;
 use crate::manager::AbortHandle;
+pub(crate) use crate::meter::Borrower;
+use crate::meter::{Loan, Meter};
 use crate::report::Holder;
 use crate::slots::rings::{LOANS, OPENINGS, Rings};
+use crossbeam_utils::CachePadded;
 use std::panic::Location;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// The records of all slots that are not free.
@@ -33,6 +36,8 @@ pub(crate) struct Record {
     /// The connection's number, from the time it is open.
     pub(crate) id: u64,
     pub(crate) borrower: Borrower,
+    /// What is true of its loans, if they may pass the lock by.
+    pub(crate) meter: Option<Arc<CachePadded<Meter>>>,
     pub(crate) abort_handle: Option<Weak<dyn AbortHandle>>,
     /// The limit of the driver call that runs.
     pub(crate) call: Option<Weak<Call>>,
@@ -43,18 +48,11 @@ pub(crate) struct Record {
     aborted_loan: bool,
 }
 
-/// Who borrows: where in the code, and which thread.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Borrower {
-    pub(crate) call_site: &'static Location<'static>,
-    pub(crate) thread: usize,
-}
-
 /// | phase     | the connection is with                      | part of `max_size` |
 /// |-----------|---------------------------------------------|--------------------|
 /// | Opening   | a worker                                    | yes                |
 /// | Idle      | the state                                   | yes                |
-/// | Lent      | a guard, or a waiter's cell                 | yes                |
+/// | Lent      | a guard, a waiter's cell, or the cell of its thread | yes        |
 /// | Checking  | a worker                                    | yes                |
 /// | Resetting | a worker                                    | yes                |
 /// | Closing   | a worker                                    | yes                |
@@ -81,15 +79,25 @@ impl Phase {
 }
 
 impl Record {
-    /// Does somebody hold this connection, aborted or not?
+    /// Does somebody hold this connection, aborted or not? (It may be parked in the cell of its thread.)
     pub(crate) fn is_out(&self) -> bool {
         self.phase == Phase::Lent || self.aborted_loan
     }
 
+    /// The loan, if there is one.
+    pub(crate) fn loan(&self) -> Option<Loan> {
+        match &self.meter {
+            _ if !self.is_out() => None,
+            None => Some(Loan { since: self.since, borrower: self.borrower }),
+            Some(meter) => meter.loan(),
+        }
+    }
+
     /// The loan, as it is reported.
-    pub(crate) fn holder(&self, now: Instant) -> Holder {
-        let held_for = now.saturating_duration_since(self.since);
-        Holder { id: self.id, held_for, call_site: self.borrower.call_site }
+    pub(crate) fn holder(&self, now: Instant) -> Option<Holder> {
+        let Loan { since, borrower } = self.loan()?;
+        let held_for = now.saturating_duration_since(since);
+        Some(Holder { id: self.id, held_for, call_site: borrower.call_site })
     }
 
     /// Its holder has returned it. Was it aborted meanwhile?
@@ -110,6 +118,7 @@ impl Slots {
             since: now,
             id: 0,
             borrower: Borrower { call_site: Location::caller(), thread: 0 },
+            meter: None,
             abort_handle: None,
             call: None,
             stuck: false,

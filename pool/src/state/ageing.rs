@@ -62,6 +62,7 @@ impl<C, E> State<C, E> {
     /// is a round of several rings.
     fn maintain(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.maintenance = None;
+        self.shut(now, actions);
         let (place, due) = self.round.take().map_or((0, None), |round| (round.place, round.due));
         let idle = self.idle.len();
         let window = self.close_ended(place.min(idle)..(place + MOST_LOOKS).min(idle), now, actions);
@@ -221,14 +222,18 @@ impl<C, E> State<C, E> {
         }
         let mut next: Option<Instant> = None;
         for record in self.slots.iter_mut().filter(|record| record.phase == Phase::Lent && !record.leak_reported) {
-            let Some(due) = after(record.since, self.rules.leak_after) else { continue };
-            if due > now {
-                next = Some(next.map_or(due, |next| next.min(due)));
-                continue;
+            let holder = record.holder(now);
+            // One without a holder may get one just now, beside the lock.
+            let left =
+                self.rules.leak_after.saturating_sub(holder.as_ref().map_or(Duration::ZERO, |holder| holder.held_for));
+            match holder {
+                Some(holder) if left.is_zero() => {
+                    record.leak_reported = true;
+                    self.counters.leaks += 1;
+                    actions.push(Action::ReportLeak(holder));
+                }
+                _ => next = next.into_iter().chain(after(now, left)).min(),
             }
-            record.leak_reported = true;
-            self.counters.leaks += 1;
-            actions.push(Action::ReportLeak(record.holder(now)));
         }
         next
     }

@@ -51,7 +51,9 @@ impl<C, E> State<C, E> {
         if !self.is_bare(now) {
             return None;
         }
+        let fast = self.metered().filter_map(|(_, meter)| Some(meter.loan()?.since)).max();
         let since = self.slots.youngest_loan()?.since;
+        let since = fast.map_or(since, |fast| since.max(fast));
         Some(since + self.hope.recent_use(&self.counters).max(SHORTEST_HOPE))
     }
 
@@ -60,9 +62,9 @@ impl<C, E> State<C, E> {
         self.hope.look(&self.counters, now);
     }
 
-    /// How many loans have begun.
+    /// How many loans have begun here.
     pub(super) fn loans(&self) -> u64 {
-        self.counters.checked_out_at_once + self.counters.checked_out_after_waiting
+        self.counters.checked_out_at_once - self.fast.counted().0 + self.counters.checked_out_after_waiting
     }
 }
 

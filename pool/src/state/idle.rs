@@ -29,6 +29,15 @@ impl<C, E> State<C, E> {
         self.pop_fresh(now, actions).or_else(|| self.pop_beneath(now, actions))
     }
 
+    /// A fresh idle connection, or else one that is parked.
+    #[inline]
+    pub(super) fn pop_good_or_parked(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
+        self.pop_good(now, actions).or_else(|| {
+            self.gather(now, actions);
+            self.pop_good(now, actions)
+        })
+    }
+
     /// A fresh idle connection beneath those that must be checked first. The newest of these is checked meanwhile, or they would
     /// lie there. Where there was none, none is looked for before one is put there.
     fn pop_beneath(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {

@@ -23,7 +23,7 @@ impl<C, E> State<C, E> {
         if !self.queue.is_empty() {
             self.serve_overdue(now, actions);
         }
-        if let Some(entry) = self.pop_good(now, actions) {
+        if let Some(entry) = self.pop_good_or_parked(now, actions) {
             self.lend(entry.slot_id, now, borrower, actions);
             self.counters.checked_out_at_once += 1;
             return Claim::Connection(entry);
@@ -156,6 +156,8 @@ impl<C, E> State<C, E> {
         actions: &mut Actions<C, E>,
     ) {
         entry.last_used = now;
+        self.take_permit(&mut entry);
+        self.fast.returned();
         self.counters.returned += 1;
         self.counters.use_time.record(used);
         if entry.condemned.is_none() {
@@ -193,7 +195,7 @@ impl<C, E> State<C, E> {
     /// A connection that was to be lent did not look right to its borrower: it was no loan.
     pub(crate) fn reject(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         self.counters.rejected_at_checkout += 1;
-        self.put(entry, now, actions);
+        self.come_home(entry, now, actions);
     }
 
     /// Everything funnels into this: closed, evicted, surplus, expired? Then it is closed. Else it is idle, and

@@ -11,6 +11,7 @@
 pub(crate) mod actions;
 mod ageing;
 mod doubt;
+mod fast;
 mod flow;
 mod hope;
 mod idle;
@@ -27,6 +28,7 @@ mod supply;
 mod tests;
 mod young;
 
+use crate::caches::Caches;
 use crate::cause::Cause;
 use crate::config::Config;
 use crate::entry::Entry;
@@ -37,6 +39,7 @@ use crate::slots::{Borrower, Phase, SlotId, Slots};
 use crate::state::actions::{Action, Actions, Delivery};
 use crate::state::ageing::Round;
 use crate::state::doubt::Doubt;
+use crate::state::fast::FastLoans;
 use crate::state::flow::Flow;
 use crate::state::hope::Hope;
 use crate::state::patience::Patience;
@@ -46,6 +49,7 @@ use crate::state::stalls::Stalls;
 use crate::stats::Stats;
 use crate::sync::after;
 use crate::waiter::Wake;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Guarded by the pool's one lock. Owns no reference to the pool and nothing whose destructor is user code, but for the idle
@@ -56,6 +60,7 @@ pub(crate) struct State<C, E> {
     /// None of these is fresh: what is not will not be before it is put here anew.
     none_beneath: bool,
     queue: Queue<Delivery<C, E>>,
+    fast: FastLoans<C>,
     slots: Slots,
     gate: Gate,
     promises: Promises,
@@ -139,6 +144,7 @@ impl<C, E> State<C, E> {
             idle: Vec::new(),
             none_beneath: false,
             queue: Queue::new(),
+            fast: FastLoans::new(config.max_size as usize),
             slots: Slots::new(),
             gate: Gate::new(config.backoff, config.connect_timeout, random.fork()),
             promises: Promises::default(),
@@ -173,6 +179,11 @@ impl<C, E> State<C, E> {
         }
     }
 
+    /// Where connections rest between two loans of their thread.
+    pub(crate) fn caches(&self) -> &Arc<Caches<Entry<C>>> {
+        self.fast.caches()
+    }
+
     /// No more loans: wakes all waiters, closes what is idle. Returns whether it was open until now.
     pub(crate) fn close(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
         if std::mem::replace(&mut self.closed, true) {
@@ -181,6 +192,7 @@ impl<C, E> State<C, E> {
         while !self.queue.is_empty() {
             actions.push(Action::Wake(self.queue.deliver(Delivery::Closed)));
         }
+        self.shut(now, actions);
         self.close_idle(CloseReason::PoolClosed, 0, now, actions);
         actions.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
         true
@@ -206,11 +218,13 @@ impl<C, E> State<C, E> {
     pub(crate) fn evict_all(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.generation += 1;
         self.gate.start_anew(now);
+        self.shut(now, actions);
         self.close_idle(CloseReason::Evicted, 0, now, actions);
     }
 
     /// Sets both sizes. What is open beyond `max_size` is closed: idle ones now, lent ones when they come back.
     pub(crate) fn resize(&mut self, max_size: usize, min_idle: usize, now: Instant, actions: &mut Actions<C, E>) {
+        self.shut(now, actions);
         (self.rules.max_size, self.rules.min_idle) = (max_size, min_idle);
         let kept = self.idle.len().saturating_sub(self.surplus());
         self.close_idle(CloseReason::Surplus, kept, now, actions);

@@ -216,7 +216,7 @@ impl<C, E> State<C, E> {
         Sight {
             lent: self.slots.count(Phase::Lent),
             loans: self.loans(),
-            returned: self.counters.returned,
+            returned: self.counters.returned - self.fast.counted().1,
             mean_use: self.patience.mean_use(),
             waiting,
             opening,

@@ -87,6 +87,7 @@ impl<C, E> State<C, E> {
         self.epoch += 1;
         self.doubted_at = self.doubted_at.max(Some(now));
         self.heard_before_doubt = self.answered_at.max(self.opened_at);
+        self.fast.recall();
     }
 
     /// A check succeeded. It counts from the moment of its answer: what there was to doubt before is settled.
@@ -165,6 +166,7 @@ impl<C, E> State<C, E> {
     pub(crate) fn release(&mut self, slot: SlotId) {
         self.promises.keep(slot);
         self.remarks.forget(slot);
+        self.end_permit(slot);
         self.slots.free(slot);
     }
 
@@ -174,7 +176,8 @@ impl<C, E> State<C, E> {
 
     /// What fills `slot` is a connection that its holder keeps.
     pub(crate) fn detached(&mut self, slot: SlotId, now: Instant) {
-        let used = now.saturating_duration_since(self.slots.get(slot).since);
+        let since = self.slots.get(slot).loan().map_or(now, |loan| loan.since);
+        let used = now.saturating_duration_since(since);
         self.counters.returned += 1;
         self.counters.use_time.record(used);
         self.counters.closed.count(CloseReason::Detached);

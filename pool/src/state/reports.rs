@@ -2,9 +2,10 @@
 
 use crate::cause::Cause;
 use crate::manager::AbortHandle;
+use crate::meter::Loan;
 use crate::report;
 use crate::report::{Holder, Report};
-use crate::slots::{Borrower, Phase, Record, SlotId};
+use crate::slots::{Phase, Record, SlotId};
 use crate::state::State;
 use crate::stats::Stats;
 use std::error::Error;
@@ -14,14 +15,23 @@ use std::time::{Duration, Instant};
 impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     pub(crate) fn stats(&self) -> Stats {
         let mut counters = self.counters.clone();
+        let mut parked = 0;
+        for (phase, meter) in self.metered() {
+            let turns = meter.turns();
+            parked += usize::from(turns.is_parked() && phase == Phase::Lent);
+            counters.checked_out_at_once += turns.begun();
+            counters.returned += turns.ended();
+            counters.resets_skipped += turns.ended();
+            meter.add_to(&mut counters.use_time);
+        }
         // A loan that does not wait leaves them out: they follow from the counter.
         counters.wait_time.count_zeros(counters.checked_out_at_once);
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let count = |phase| number(self.slots.count(phase));
         Stats {
             open: number(self.slots.open()),
-            idle: count(Phase::Idle),
-            in_use: count(Phase::Lent),
+            idle: number(self.slots.count(Phase::Idle) + parked),
+            in_use: number(self.slots.count(Phase::Lent) - parked),
             opening: count(Phase::Opening),
             checking: count(Phase::Checking),
             resetting: count(Phase::Resetting),
@@ -39,7 +49,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     /// Every loan, the longest first.
     pub(crate) fn holders(&self, now: Instant) -> Vec<Holder> {
         let out = self.slots.iter().filter(|(_, record)| record.is_out());
-        let mut holders: Vec<Holder> = out.map(|(_, record)| record.holder(now)).collect();
+        let mut holders: Vec<Holder> = out.filter_map(|(_, record)| record.holder(now)).collect();
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
         holders
     }
@@ -47,10 +57,14 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     /// What there is to say to one who waited in vain. It costs the same however many loans are out: not more than
     /// [`LOOKED_AT`] of them are looked at.
     pub(crate) fn snapshot(&mut self) -> Box<Snapshot<E>> {
-        let loan = |record: &Record| Loan { id: record.id, since: record.since, borrower: record.borrower };
+        // Of those with a meter the order in which they began here says nothing.
+        let most = LOOKED_AT + self.fast.permit_count();
+        let mut loans: Vec<_> = self.slots.loans(most).filter_map(|record| Some((record.id, record.loan()?))).collect();
+        loans.sort_by_key(|(_, loan)| loan.since);
+        loans.truncate(LOOKED_AT);
         Box::new(Snapshot {
             stats: self.stats(),
-            loans: self.slots.loans(LOOKED_AT).map(loan).collect(),
+            loans,
             oldest_attempt: self.slots.oldest_opening().map(|record| record.since),
             last_error: self.last_error.clone(),
             remark: self.remarks.newest(),
@@ -61,7 +75,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     /// The loans that are out, with their abort handles.
     pub(crate) fn lent_abort_handles(&self, now: Instant) -> Vec<(SlotId, Holder, Option<Weak<dyn AbortHandle>>)> {
         let lent = self.slots.iter().filter(|(_, record)| record.phase == Phase::Lent);
-        lent.map(|(slot, record)| (slot, record.holder(now), record.abort_handle.clone())).collect()
+        lent.filter_map(|(slot, record)| Some((slot, record.holder(now)?, record.abort_handle.clone()))).collect()
     }
 
     /// By what the connection in `slot`, if there is one, can be reached.
@@ -71,7 +85,8 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
 
     /// Is connection `id` in `slot` still lent?
     pub(crate) fn is_lent(&self, slot: SlotId, id: u64) -> bool {
-        self.slots.find(slot).is_some_and(|record| record.id == id && record.phase == Phase::Lent)
+        let is_meant = |record: &&Record| record.id == id && record.phase == Phase::Lent;
+        self.slots.find(slot).filter(is_meant).is_some_and(|record| record.loan().is_some())
     }
 
     /// How many slots are not free, whatever for.
@@ -103,29 +118,22 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
 pub(crate) struct Snapshot<E> {
     stats: Stats,
     /// The longest loans, the longest first.
-    loans: Vec<Loan>,
+    loans: Vec<(u64, Loan)>,
     oldest_attempt: Option<Instant>,
     last_error: Option<(Cause<E>, Instant)>,
     remark: Option<(Arc<str>, Instant)>,
     opens_no_more: bool,
 }
 
-struct Loan {
-    id: u64,
-    since: Instant,
-    borrower: Borrower,
-}
-
 impl<E: Error + Send + Sync + 'static> Snapshot<E> {
     /// The report for `thread`, which has waited for `waited` until `now`.
     pub(crate) fn report(self, pool: &str, waited: Duration, thread: usize, now: Instant) -> Box<Report> {
-        let Self { stats, mut loans, oldest_attempt, last_error, remark, opens_no_more } = self;
+        let Self { stats, loans, oldest_attempt, last_error, remark, opens_no_more } = self;
         let age = |since: Instant| now.saturating_duration_since(since);
-        loans.sort_by_key(|loan| loan.since);
-        let own = loans.iter().filter(|loan| loan.borrower.thread == thread).count();
+        let own = loans.iter().filter(|(_, loan)| loan.borrower.thread == thread).count();
         let mut holders: Vec<Holder> = loans
             .iter()
-            .map(|loan| Holder { id: loan.id, held_for: age(loan.since), call_site: loan.borrower.call_site })
+            .map(|&(id, loan)| Holder { id, held_for: age(loan.since), call_site: loan.borrower.call_site })
             .collect();
         let sites = report::sites(&holders, SITES_TOLD);
         let looked_at = holders.len();

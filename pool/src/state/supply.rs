@@ -20,13 +20,14 @@ impl<C, E> State<C, E> {
     /// - so has a shortfall of `min_idle`.
     #[inline]
     pub(crate) fn settle(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        self.shut_if_needed(now, actions);
         if self.closed {
             return self.wind_up(actions);
         }
         if self.queue.is_empty() && !self.one_wanted && !self.falls_short() {
             self.gate.reset_growth();
             self.flow.clear();
-            return;
+            return self.open_when_quiet();
         }
         self.settle_slow(now, actions);
     }
@@ -34,7 +35,7 @@ impl<C, E> State<C, E> {
     /// Are there fewer idle ones than there should be, and is there room for more? (All that is being opened, checked or reset
     /// takes room, so that with none nothing is left to be seen to.)
     #[inline]
-    fn falls_short(&self) -> bool {
+    pub(super) fn falls_short(&self) -> bool {
         self.idle.len() < self.rules.min_idle && self.slots.taken() < self.rules.max_size
     }
 

@@ -16,6 +16,11 @@ impl<J: Send + 'static> Workers<J> {
         self.next(|set, state| set.begin_job(state))
     }
 
+    /// A job, if there is one.
+    pub(crate) fn take_now(&self) -> Option<Part> {
+        self.set.begin_job(&mut self.set.state.lock())
+    }
+
     /// Lets the time pass until the first alarm. `None`: all pools are closed, and no alarm is left.
     #[allow(dead_code, reason = "for models of alarms alone")]
     pub(crate) fn ring(&self) -> Option<Part> {

@@ -9,6 +9,7 @@ mod close;
 mod config;
 mod errors;
 mod events;
+mod fast;
 mod gauges;
 mod growth;
 mod hook_order;

@@ -31,6 +31,14 @@ pub(super) const MODELS: &[Model] = &[
     wide("cancelling::cancel_against_return", "looks_for_the_loan_before_it_condemns_it"),
     model("cancelling::interrupt_against_return", "unlocks_before_it_interrupts"),
     model("closing::detach_against_close", "looks_for_a_close_before_it_locks"),
+    model("fast::return_against_waiter", "parks_without_a_second_look"),
+    model("fast::checkout_against_waiter", "swaps_without_order"),
+    model("fast::return_against_evict", "empties_a_cache_before_it_shuts_it"),
+    model("fast::return_against_reopening", "lends_what_is_parked_in_any_version"),
+    model("fast::return_against_last_handle", "parks_without_a_second_look"),
+    model("fast::two_returns_against_waiter", "parks_elsewhere_what_it_displaces"),
+    model("fast::resize_down_against_returns", "parks_without_a_second_look"),
+    model("fast::loans_against_reader", "counts_a_loan_before_it_writes_it"),
 ];
 
 /// Tests that run many threads against each other, over and over, so that one of them meets a rare interleaving by chance. They

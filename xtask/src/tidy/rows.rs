@@ -27,7 +27,7 @@ const CORE: Table = Table {
         // Pure bookkeeping.
         (Mates::Apart, &["state"]),
         // Mechanisms that know no pool.
-        (Mates::Acyclic, &["gate", "waiter", "entry", "workers", "slots", "queue"]),
+        (Mates::Acyclic, &["gate", "waiter", "entry", "workers", "slots", "queue", "caches", "meter"]),
         // Vocabulary.
         (
             Mates::Acyclic,
@@ -47,7 +47,7 @@ const CORE: Table = Table {
         ),
         (Mates::Apart, &["contain", "figures"]),
         // std, or loom or shuttle in the models; and the bugs that are seeded for them.
-        (Mates::Apart, &["sync", "seeded"]),
+        (Mates::Acyclic, &["sync", "seeded"]),
     ],
     for_tests: &["models"],
 };

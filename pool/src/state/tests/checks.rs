@@ -63,7 +63,8 @@ impl World {
             Work::Open { .. } => None,
             Work::Check(entry) | Work::Reset(entry) | Work::Close(entry) => Some(entry.id),
         });
-        let places: Vec<u64> = idle.chain(lent).chain(cells).chain(jobs).collect();
+        let parked = self.parked();
+        let places: Vec<u64> = idle.chain(lent).chain(cells).chain(jobs).chain(parked).collect();
         let distinct: BTreeSet<u64> = places.iter().copied().collect();
         assert_eq!(distinct.len(), places.len(), "a connection is in two places: {}", self.summary());
         assert!(distinct.iter().eq(self.book.alive.keys()), "a connection is lost: {}", self.summary());
@@ -85,7 +86,7 @@ impl World {
         // Every loan is over, or out; at every moment.
         let loans = stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout;
         assert_eq!(loans, stats.returned + (self.lent.len() + in_cells) as u64, "borrowed, returned, and out");
-        let idle = self.state.idle.len();
+        let idle = self.state.idle.len() + self.parked().len();
         let told = [
             stats.idle,
             stats.in_use,

@@ -1,5 +1,6 @@
 //! What may happen to a pool: the operations, their random mix, and the settings they meet.
 
+use super::parking::Parking;
 use super::world::{Leave, World};
 use crate::config::Config;
 use crate::gate::Refusal;
@@ -22,6 +23,10 @@ pub(super) enum Op {
     Leave(usize),
     /// A loan ends.
     Return(usize, Shape),
+    /// A loan ends, and nobody else need hear of it.
+    Park(usize, Parking),
+    /// A thread takes what it has parked.
+    TakeParked(usize),
     Detach(usize),
     /// A connection dies where it is.
     Kill(usize),
@@ -67,6 +72,8 @@ impl World {
             Op::GiveUp(pick) => self.on_waiter(pick, Leave::AfterLook),
             Op::Leave(pick) => self.on_waiter(pick, Leave::AtOnce),
             Op::Return(pick, shape) => self.check_in(pick, shape),
+            Op::Park(pick, parking) => self.park(pick, parking),
+            Op::TakeParked(seat) => self.take_parked(seat),
             Op::Detach(pick) => self.detach(pick),
             Op::Kill(pick) => self.kill(pick),
             Op::SeverLoan(pick) => self.abort_loan(pick),
@@ -117,6 +124,8 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         2 => pick().prop_map(Op::GiveUp),
         1 => pick().prop_map(Op::Leave),
         10 => (pick(), shape()).prop_map(|(pick, shape)| Op::Return(pick, shape)),
+        8 => (pick(), parking()).prop_map(|(pick, parking)| Op::Park(pick, parking)),
+        6 => (0usize..2).prop_map(Op::TakeParked),
         1 => pick().prop_map(Op::Detach),
         1 => pick().prop_map(Op::Kill),
         1 => pick().prop_map(Op::SeverLoan),
@@ -138,6 +147,14 @@ fn shape() -> impl Strategy<Value = Shape> {
         1 => Just(Shape::Condemned(CloseReason::WrongRole)),
         1 => Just(Shape::Condemned(CloseReason::Discarded)),
     ]
+}
+
+fn parking() -> impl Strategy<Value = Parking> {
+    (0usize..2, any::<bool>(), prop::bool::weighted(0.2)).prop_map(|(seat, touched, is_late)| Parking {
+        seat,
+        touched,
+        is_late,
+    })
 }
 
 fn end() -> impl Strategy<Value = End> {

@@ -125,7 +125,11 @@ impl World {
         let overlooked = &mut false;
         let (book, config) = (self.book.clone(), self.config.clone());
         let claim = self.with(|state, actions| {
-            let claim = state.claim(now, borrower(number), actions);
+            let mut claim = state.claim(now, borrower(number), actions);
+            if let Claim::Connection(entry) = &mut claim {
+                let seat = number % 2;
+                state.permit(entry, now, borrower(seat), seat);
+            }
             *overlooked = matches!(claim, Claim::Nothing)
                 && state.queue.is_empty()
                 && state.idle.iter().any(|entry| book.flaw(entry.id, now, &config).is_none());

@@ -1,0 +1,169 @@
+//! Loans that pass the lock by, against whatever concerns each loan.
+
+use super::fake::Fake;
+use super::{EACH, FOREVER, LOOSE, Pool, STRICT, get, model, play, return_all, spawn, start, stats};
+use crate::checkin::checkin;
+use crate::meter::{Borrower, Meter};
+use crate::pool::Pool as Handle;
+use crate::reason::CloseReason;
+use crate::shared::Held;
+use crate::sync;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A loan ends beside the lock while a borrower finds nothing and queues: the borrower is served.
+#[test]
+fn return_against_waiter() {
+    for window in [STRICT, LOOSE] {
+        model(window, 1, |pool| {
+            let held = get_permitted(&pool, 1);
+            let borrowers: Vec<_> = (0..EACH).map(|_| spawn(&pool, |pool| get(&pool, FOREVER).map(checkin))).collect();
+            return_all(held);
+            borrowers.into_iter().for_each(|borrower| borrower.join().unwrap().expect("it was returned"));
+            assert_eq!(stats(&pool).idle, 1);
+        });
+    }
+}
+
+/// A connection is parked. Its thread takes it and returns it again, while another empties the cells and queues: both are served.
+#[test]
+fn checkout_against_waiter() {
+    model(LOOSE, 1, |pool| {
+        return_all(get_permitted(&pool, 1));
+        let borrowers: Vec<_> = (0..EACH).map(|_| spawn(&pool, |pool| get(&pool, FOREVER).map(checkin))).collect();
+        get(&pool, FOREVER).map(checkin).expect("it is parked, or will be returned");
+        borrowers.into_iter().for_each(|borrower| borrower.join().unwrap().expect("it is parked, or will be returned"));
+        assert_eq!(stats(&pool).idle, 1);
+    });
+}
+
+/// A loan ends beside the lock while all connections are evicted: this one is, whichever comes first.
+#[test]
+fn return_against_evict() {
+    model(LOOSE, 1, |pool| {
+        let held = get_permitted(&pool, 1);
+        let evicting = spawn(&pool, |pool| Handle::new(pool).into_evicted());
+        return_all(held);
+        let handle = evicting.join().unwrap();
+        let stats = stats(&pool);
+        assert_eq!((stats.idle, stats.closed.by(CloseReason::Evicted)), (0, 1), "it outlived the eviction");
+        drop(handle);
+    });
+}
+
+/// A loan ends beside the lock while the cells are shut and opened again: an eviction between the two is not missed.
+#[test]
+fn return_against_reopening() {
+    model(LOOSE, 2, |pool| {
+        let mut held = get_permitted(&pool, 2);
+        let other = held.pop();
+        let evicting = spawn(&pool, |pool| {
+            let handle = Handle::new(pool.clone());
+            handle.evict_all();
+            other.into_iter().for_each(checkin);
+            // Nobody waits for the new one, so this thread can open it.
+            while handle.try_get().expect("the pool is open").is_none() {
+                while let Some(job) = pool.workers.take_now() {
+                    job.play();
+                }
+            }
+            for _ in 0..2 * pool.caches.count() {
+                let loan = get(&pool, FOREVER).expect("it was opened anew");
+                assert!(loan.id > 2, "it was evicted before");
+                checkin(loan);
+            }
+            handle
+        });
+        return_all(held);
+        let handle = evicting.join().unwrap();
+        assert_eq!(stats(&pool).closed.by(CloseReason::Evicted), 2, "it outlived the eviction");
+        drop(handle);
+    });
+}
+
+/// The last handle goes, and closes the pool, while loans end beside the lock: nothing stays in a cell.
+#[test]
+fn return_against_last_handle() {
+    model(LOOSE, 2 * EACH, |pool| {
+        let held = get_permitted(&pool, 2 * EACH);
+        let handle = Handle::new(pool.clone());
+        let closing = spawn(&pool, |_| drop(handle));
+        return_all(held);
+        closing.join().unwrap();
+        let stats = stats(&pool);
+        assert_eq!((stats.open, stats.idle, stats.in_use), (0, 0, 0), "{stats:?}");
+    });
+}
+
+/// Two loans end in the same cell while somebody waits: the one that is displaced serves it.
+#[test]
+fn two_returns_against_waiter() {
+    model(LOOSE, 2, |pool| {
+        let held = get_permitted(&pool, 2);
+        let borrowers: Vec<_> = (0..2).map(|_| spawn(&pool, |pool| get(&pool, FOREVER))).collect();
+        return_all(held);
+        let loans: Vec<_> = borrowers.into_iter().map(|borrower| borrower.join().unwrap()).collect();
+        assert_eq!(stats(&pool).in_use, 2);
+        loans.into_iter().for_each(|loan| checkin(loan.expect("it was returned")));
+    });
+}
+
+/// A pool is made smaller while loans end beside the lock.
+#[test]
+fn resize_down_against_returns() {
+    model(LOOSE, 2 * EACH, |pool| {
+        let held = get_permitted(&pool, 2 * EACH);
+        let smaller = spawn(&pool, |pool| {
+            let handle = Handle::new(pool);
+            handle.set_max_size(EACH as u32).expect("a good size");
+            handle
+        });
+        return_all(held);
+        let handle = smaller.join().unwrap();
+        let stats = stats(&pool);
+        assert_eq!((stats.open as usize, stats.idle as usize), (EACH, EACH), "{stats:?}");
+        drop(handle);
+    });
+}
+
+impl Handle<Fake> {
+    fn into_evicted(self) -> Self {
+        self.evict_all();
+        self
+    }
+}
+
+/// So many loans, each of which may end beside the lock.
+fn get_permitted(pool: &Pool, count: usize) -> Vec<Held<Fake>> {
+    // The cells open after a few returns, and a thread's second loan has a permit.
+    while !pool.caches.version(pool.caches.place(sync::seat())).is_open() {
+        get(pool, FOREVER).map(checkin).expect("it is idle");
+    }
+    let held: Vec<_> = (0..count).map(|_| get(pool, FOREVER).expect("it is idle")).collect();
+    assert!(held.iter().all(|held| held.permit.is_some()));
+    held
+}
+
+/// One reads who holds a connection while loans of it end and begin beside the lock: it sees one of them as it is, or none.
+#[test]
+fn loans_against_reader() {
+    play(|| {
+        let (now, borrower) = (sync::now(), |thread| Borrower { call_site: Location::caller(), thread });
+        let meter = Meter::new(now);
+        meter.start(0, borrower(0));
+        let writer = Arc::clone(&meter);
+        let holder = start(move || {
+            for loan in 1..3 {
+                writer.end(1, true, loan);
+                writer.begin(loan, borrower(loan as usize));
+            }
+        });
+        // Twice, for loom lets the first look see the beginning or the end alone.
+        for loan in [meter.loan(), meter.loan()].into_iter().flatten() {
+            assert_eq!(loan.since, now + Duration::from_nanos(loan.borrower.thread as u64), "two loans are mixed");
+        }
+        holder.join().unwrap();
+        assert_eq!(meter.loan().map(|loan| loan.borrower.thread), Some(2));
+    });
+}

@@ -1,0 +1,231 @@
+//! Loans that concern nobody else, and so need not pass the lock: which connections may rest in their thread's cell, and when all of
+//! them come back.
+//!
+//! To the state such a connection is lent, whether it is in a hand or in a cell; its meter says which. The cells are shut while anything
+//! goes on that each loan must see ([`State::concerns_all`]), and open again after as many returns as there are cells.
+
+use crate::caches::{Caches, Version};
+use crate::entry::{BUSY, Entry, Permit};
+use crate::meter::Meter;
+use crate::reason::CloseReason;
+use crate::slots::{Borrower, Phase, SlotId};
+use crate::state::State;
+use crate::state::actions::Actions;
+use crate::sync;
+use crossbeam_utils::CachePadded;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) struct FastLoans<C> {
+    caches: Arc<Caches<Entry<C>>>,
+    version: Version,
+    /// A doubt was raised: what is parked must be looked at.
+    recalled: bool,
+    /// How many loans have ended here since the cells were shut, or somebody waited.
+    returns: usize,
+    /// The loan that began last here by the threads of each cell.
+    last: Box<[Option<(usize, Instant)>]>,
+    /// The connections that have a permit.
+    permits: Vec<SlotId>,
+    /// Meters that are empty.
+    spare: Vec<Arc<CachePadded<Meter>>>,
+    /// How many loans began and ended beside the lock, of those that were counted since.
+    begun: u64,
+    ended: u64,
+}
+
+impl<C> FastLoans<C> {
+    pub(super) fn new(max_size: usize) -> Self {
+        let caches = Arc::new(Caches::new(max_size.min(2 * sync::cores())));
+        let last = vec![None; caches.count()].into_boxed_slice();
+        Self {
+            caches,
+            version: Version::FIRST,
+            recalled: false,
+            returns: 0,
+            last,
+            permits: Vec::new(),
+            spare: Vec::new(),
+            begun: 0,
+            ended: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.version.is_open()
+    }
+
+    pub(super) fn caches(&self) -> &Arc<Caches<Entry<C>>> {
+        &self.caches
+    }
+
+    /// What is parked must come back with this change.
+    pub(super) fn recall(&mut self) {
+        self.recalled = self.is_open();
+    }
+
+    /// A loan has ended here.
+    #[inline]
+    pub(super) fn returned(&mut self) {
+        self.returns += 1;
+    }
+
+    /// How many loans began and ended beside the lock, of those that are in the counters.
+    pub(super) fn counted(&self) -> (u64, u64) {
+        (self.begun, self.ended)
+    }
+
+    pub(super) fn permits(&self) -> impl Iterator<Item = SlotId> {
+        self.permits.iter().copied()
+    }
+
+    pub(super) fn permit_count(&self) -> usize {
+        self.permits.len()
+    }
+
+    /// Did this thread begin its last loan just now? One that borrows now and then has no need of a cell, and what lies there is not used
+    /// by others: so a pool would not shrink to what is needed.
+    #[inline]
+    fn is_busy(&mut self, seat: usize, thread: usize, now: Instant) -> bool {
+        let last = &mut self.last[self.caches.place(seat)];
+        let before = last.replace((thread, now));
+        before.is_some_and(|(other, at)| other == thread && now.saturating_duration_since(at) <= BUSY)
+    }
+}
+
+impl<C, E> State<C, E> {
+    /// Gives a connection that is lent a permit to be parked at the end of its loan, if its thread is busy.
+    #[inline]
+    pub(crate) fn permit(&mut self, entry: &mut Entry<C>, now: Instant, borrower: Borrower, seat: usize) {
+        let is_busy = self.fast.is_busy(seat, borrower.thread, now);
+        if is_busy && self.fast.is_open() && self.fast.permits.len() < MOST_PERMITS * self.fast.caches.count() {
+            self.grant(entry, now, borrower);
+        }
+    }
+
+    fn grant(&mut self, entry: &mut Entry<C>, now: Instant, borrower: Borrower) {
+        let meter = self.fast.spare.pop().unwrap_or_else(|| Meter::new(now));
+        let lent_at = meter.ticks(now);
+        meter.start(lent_at, borrower);
+        let good_until = entry.fresh_until.into_iter().chain(entry.expires).min();
+        let good_until = good_until.map_or(u64::MAX, |until| meter.ticks(until));
+        self.slots.get(entry.slot_id).meter = Some(Arc::clone(&meter));
+        self.fast.permits.push(entry.slot_id);
+        entry.permit = Some(Permit { version: self.fast.version, good_until, lent_at, parked_at: lent_at, meter });
+    }
+
+    /// A connection that had a permit is here: what its meter has counted is counted now.
+    #[inline]
+    pub(super) fn take_permit(&mut self, entry: &mut Entry<C>) {
+        if entry.permit.take().is_some() {
+            self.end_permit(entry.slot_id);
+        }
+    }
+
+    /// The permit of the connection in `slot`, if it has one, is over.
+    pub(super) fn end_permit(&mut self, slot: SlotId) {
+        let Some(meter) = self.slots.get(slot).meter.take() else { return };
+        self.fast.permits.retain(|&other| other != slot);
+        self.answered_at = self.answered_at.max(meter.answered());
+        let turns = meter.turns();
+        self.fast.begun += turns.begun();
+        self.fast.ended += turns.ended();
+        self.counters.checked_out_at_once += turns.begun();
+        self.counters.returned += turns.ended();
+        self.counters.resets_skipped += turns.ended();
+        meter.add_to(&mut self.counters.use_time);
+        meter.clear();
+        if self.fast.spare.len() < self.fast.caches.count() {
+            self.fast.spare.push(meter);
+        }
+    }
+
+    /// A connection that was parked, or was to be, is idle here, or closed.
+    pub(crate) fn come_home(&mut self, mut entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
+        self.take_permit(&mut entry);
+        if self.slots.get(entry.slot_id).comes_back() {
+            entry.condemned.get_or_insert(CloseReason::Overran);
+        }
+        self.put(entry, now, actions);
+    }
+
+    /// Does anything go on that each loan must see?
+    #[inline]
+    fn concerns_all(&self) -> bool {
+        self.fast.recalled
+            || self.closed
+            || !self.queue.is_empty()
+            || self.one_wanted
+            || self.falls_short()
+            || self.gate.is_cold()
+            || self.surplus() > 0
+    }
+
+    /// Shuts the cells if this change concerns each loan.
+    #[inline]
+    pub(super) fn shut_if_needed(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        if self.fast.is_open() && self.concerns_all() {
+            self.shut(now, actions);
+        }
+    }
+
+    /// All that is parked comes back, and nothing is parked from here on.
+    pub(super) fn shut(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        self.fast.recalled = false;
+        self.fast.returns = 0;
+        if !self.fast.is_open() {
+            return;
+        }
+        self.fast.version = self.fast.version.next();
+        let parked = self.fast.caches.sweep(self.fast.version).collect();
+        self.take_in(parked, now, actions);
+        for slot in &self.fast.permits {
+            let meter = self.slots.get(*slot).meter.as_ref();
+            self.answered_at = self.answered_at.max(meter.and_then(|meter| meter.answered()));
+        }
+    }
+
+    /// Nothing is idle here: what is parked comes back, for somebody else needs it.
+    pub(super) fn gather(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        if self.fast.is_open() {
+            let parked = self.fast.caches.gather().collect();
+            self.take_in(parked, now, actions);
+        }
+    }
+
+    /// The one that was used last is the next to be lent.
+    fn take_in(&mut self, mut parked: Vec<Box<Entry<C>>>, now: Instant, actions: &mut Actions<C, E>) {
+        parked.sort_by_key(|entry| entry.last_used);
+        for entry in parked {
+            self.come_home(entry, now, actions);
+        }
+    }
+
+    /// Nobody waits, and nothing is missing: after a while the cells are opened.
+    #[inline]
+    pub(super) fn open_when_quiet(&mut self) {
+        if !self.fast.is_open() && self.fast.returns >= self.fast.caches.count() {
+            self.open_cells();
+        }
+    }
+
+    fn open_cells(&mut self) {
+        self.fast.returns = 0;
+        if !self.concerns_all() {
+            self.fast.version = self.fast.version.next();
+            self.fast.caches.open(self.fast.version);
+        }
+    }
+
+    /// The meters in use, and in which phase their connections are.
+    pub(super) fn metered(&self) -> impl Iterator<Item = (Phase, &Meter)> {
+        self.fast.permits().filter_map(|slot| {
+            let record = self.slots.find(slot)?;
+            Some((record.phase, &***record.meter.as_ref()?))
+        })
+    }
+}
+
+/// So many connections for each cell may have a permit: those of threads that do not run just now have one, too.
+const MOST_PERMITS: usize = 4;

@@ -1,0 +1,84 @@
+//! Loans of the world that end and begin beside the lock.
+
+use super::world::{World, borrower};
+use crate::entry::Entry;
+use std::sync::Arc;
+
+/// How a loan ends beside the lock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parking {
+    /// In which cell.
+    pub(super) seat: usize,
+    pub(super) touched: bool,
+    /// Its thread has looked at the version before, and parks by what it saw then.
+    pub(super) is_late: bool,
+}
+
+impl World {
+    /// A loan ends and its connection is parked, if it may be.
+    pub(super) fn park(&mut self, pick: usize, Parking { seat, touched, is_late }: Parking) {
+        let (now, caches) = (self.now, Arc::clone(self.state.caches()));
+        let place = caches.place(seat);
+        let count = self.lent.len().max(1);
+        let Some((_, entry)) = self.lent.get_mut(pick % count) else { return };
+        let (id, used) = (entry.id, now - entry.lent_at);
+        let Some(permit) = entry.permit.as_mut().filter(|_| entry.condemned.is_none()) else { return };
+        let version = if is_late { permit.version } else { caches.version(place) };
+        if !permit.end(version, used, touched) {
+            return;
+        }
+        let (_, mut entry) = self.lent.remove(pick % count);
+        self.aborted.retain(|slot| *slot != entry.slot_id);
+        self.book.facts(id).last_used = now;
+        if touched {
+            self.book.answered_at = Some(now);
+        }
+        entry.uses += 1;
+        entry.last_used = now;
+        let displaced = caches.park(place, entry);
+        let late = if caches.version(place) == version { None } else { caches.take(place) };
+        for entry in [displaced, late].into_iter().flatten() {
+            self.bring_home(entry);
+        }
+        self.check();
+    }
+
+    /// A thread takes what lies in its cell, if it may have it.
+    pub(super) fn take_parked(&mut self, seat: usize) {
+        let (now, caches) = (self.now, Arc::clone(self.state.caches()));
+        let place = caches.place(seat);
+        let Some(mut entry) = caches.take(place) else { return };
+        let permit = entry.permit.as_mut().expect("it is parked");
+        if !permit.begin(caches.version(place), now, borrower(seat)) {
+            self.bring_home(entry);
+            return self.check();
+        }
+        entry.lent_at = now;
+        self.book.lent(entry.id, now);
+        self.assert_lendable(entry.id);
+        assert!(self.waiting.is_empty(), "somebody waits");
+        // No waiter has this number.
+        self.lent.push((0, entry));
+        self.check();
+    }
+
+    fn bring_home(&mut self, entry: Box<Entry<()>>) {
+        let now = self.now;
+        self.with(|state, actions| state.come_home(entry, now, actions));
+    }
+
+    /// The connections that are parked, each in a cell that is open.
+    pub(super) fn parked(&self) -> Vec<u64> {
+        let caches = self.state.caches();
+        let mut parked = Vec::new();
+        for place in 0..caches.count() {
+            let Some(entry) = caches.take(place) else { continue };
+            let version = caches.version(place);
+            assert!(version.is_open(), "parked in a cell that is shut: {}", self.summary());
+            assert!(self.waiting.is_empty(), "parked though somebody waits: {}", self.summary());
+            parked.push(entry.id);
+            assert!(caches.park(place, entry).is_none());
+        }
+        parked
+    }
+}
