@@ -43,10 +43,11 @@ pub(crate) fn checkout<M: Manager>(
         return Err(GetError::Forked);
     }
     let request = Request::new(pool, timeout, call_site);
-    if let Some(held) = request.take_parked() {
-        return Ok(held);
-    }
-    let (mut now, mut round) = (request.start, Round::First);
+    let (mut now, mut round) = match request.take_parked() {
+        Parked::Lent(held) => return Ok(held),
+        Parked::Rejected => (sync::now(), Round::Again),
+        Parked::None => (request.start, Round::First),
+    };
     loop {
         let mut entry = match request.take(now, round) {
             Ok(entry) => entry,
@@ -69,10 +70,11 @@ pub(crate) fn try_checkout<M: Manager>(
         return Err(GetError::Forked);
     }
     let request = Request::new(pool, Duration::ZERO, call_site);
-    if let Some(held) = request.take_parked() {
-        return Ok(Some(held));
-    }
-    let mut now = request.start;
+    let mut now = match request.take_parked() {
+        Parked::Lent(held) => return Ok(Some(held)),
+        Parked::Rejected => sync::now(),
+        Parked::None => request.start,
+    };
     loop {
         let claim = pool.with(now, |state, actions| {
             let mut claim = state.claim(now, request.borrower, actions);
@@ -133,6 +135,14 @@ enum Round {
     Again,
 }
 
+/// What a thread finds in its cell.
+enum Parked<M: Manager> {
+    Lent(Held<M>),
+    /// A connection that was not as it should be: the request goes round again.
+    Rejected,
+    None,
+}
+
 /// The outcome of the first look at the pool.
 enum Start<C, E> {
     Have(Box<Entry<C>>),
@@ -151,24 +161,24 @@ impl<'a, M: Manager> Request<'a, M> {
 
     /// Takes the connection that this thread has parked, without a lock. Where anything goes on that each loan must see there is none.
     #[inline]
-    fn take_parked(&self) -> Option<Held<M>> {
+    fn take_parked(&self) -> Parked<M> {
         let (caches, now) = (&self.shared.caches, self.start);
         let place = caches.place(self.seat);
         if !caches.version(place).is_open() {
-            return None;
+            return Parked::None;
         }
-        let mut entry = caches.take(place)?;
+        let Some(mut entry) = caches.take(place) else { return Parked::None };
         // The version is looked at after the connection was taken: what has changed before that is seen.
         if !entry.permit.as_mut().is_some_and(|permit| permit.begin(caches.version(place), now, self.borrower)) {
             self.bring_home(entry);
-            return None;
+            return Parked::None;
         }
         entry.lent_at = now;
         match self.look_closely(&mut entry) {
-            Ok(()) => Some(self.lend(entry)),
+            Ok(()) => Parked::Lent(self.lend(entry)),
             Err(doubt) => {
                 self.reject(entry, doubt);
-                None
+                Parked::Rejected
             }
         }
     }

@@ -159,7 +159,6 @@ impl<C, E> State<C, E> {
             || self.one_wanted
             || self.falls_short()
             || self.gate.is_cold()
-            || self.surplus() > 0
     }
 
     /// Shuts the cells if this change concerns each loan.
@@ -180,10 +179,13 @@ impl<C, E> State<C, E> {
         self.fast.version = self.fast.version.next();
         let parked = self.fast.caches.sweep(self.fast.version).collect();
         self.take_in(parked, now, actions);
-        for slot in &self.fast.permits {
-            let meter = self.slots.get(*slot).meter.as_ref();
-            self.answered_at = self.answered_at.max(meter.and_then(|meter| meter.answered()));
-        }
+        self.hear_of_answers();
+    }
+
+    /// When the loans that passed the lock by last used their connections.
+    pub(super) fn hear_of_answers(&mut self) {
+        let last = self.metered().filter_map(|(_, meter)| meter.answered()).max();
+        self.answered_at = self.answered_at.max(last);
     }
 
     /// Nothing is idle here: what is parked comes back, for somebody else needs it.

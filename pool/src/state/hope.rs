@@ -51,7 +51,9 @@ impl<C, E> State<C, E> {
         if !self.is_bare(now) {
             return None;
         }
-        let fast = self.metered().filter_map(|(_, meter)| Some(meter.loan()?.since)).max();
+        // One that is in no hand is on its way back at this moment.
+        let lent = self.metered().filter(|(phase, _)| *phase == Phase::Lent);
+        let fast = lent.map(|(_, meter)| meter.loan().map_or(now, |loan| loan.since)).max();
         let since = self.slots.youngest_loan()?.since;
         let since = fast.map_or(since, |fast| since.max(fast));
         Some(since + self.hope.recent_use(&self.counters).max(SHORTEST_HOPE))

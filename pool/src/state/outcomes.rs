@@ -86,6 +86,7 @@ impl<C, E> State<C, E> {
     pub(crate) fn suspect(&mut self, now: Instant) {
         self.epoch += 1;
         self.doubted_at = self.doubted_at.max(Some(now));
+        self.hear_of_answers();
         self.heard_before_doubt = self.answered_at.max(self.opened_at);
         self.fast.recall();
     }

@@ -2,8 +2,10 @@
 
 use super::by_hand::{MS, SECOND, WALL, ageless, open, state, wait};
 use super::world::{Broken, borrower};
+use crate::cause::Cause;
 use crate::config::Config;
 use crate::entry::{BUSY, Entry};
+use crate::gate::Refusal;
 use crate::reason::CloseReason;
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Claim};
@@ -253,4 +255,23 @@ fn what_is_parked_grows_old_like_what_is_idle() {
         state.settle(now + 2 * SECOND, &mut actions);
         assert!(actions.iter().any(|action| matches!(action, Action::Close(_, why) if *why == reason)), "{reason}");
     }
+}
+
+#[test]
+fn an_answer_that_a_loan_beside_the_lock_had_before_a_doubt_does_not_settle_it() {
+    let (mut state, now) = parked(&ageless(4), 1);
+    change(&mut state, now + MS, |state, _| state.suspect(now + MS));
+    assert!(state.answered_at.is_some_and(|at| at >= now && at < now + MS));
+    assert_eq!(state.heard_before_doubt, state.answered_at, "nothing was heard since");
+}
+
+#[test]
+fn a_connection_that_is_on_its_way_from_a_loan_beside_the_lock_is_a_hope() {
+    let (mut state, now) = parked(&ageless(1), 1);
+    // Its thread is between the end of the loan and its look at the version.
+    let entry = state.caches().take(0).expect("it is parked");
+    let later = now + 5 * SECOND;
+    state.open_failed(Refusal::Permanent, Cause::other("a wrong password"), later, &mut Actions::new());
+    assert!(!state.is_hopeless(later), "it comes home in a moment");
+    change(&mut state, later, |state, actions| state.come_home(entry, later, actions));
 }
