@@ -21,7 +21,7 @@ pub(super) struct FastLoans<C> {
     version: Version,
     /// A doubt was raised: what is parked must be looked at.
     recalled: bool,
-    /// How many loans have ended here since the cells were shut, or somebody waited.
+    /// How many loans have ended here since the cells were shut.
     returns: usize,
     /// The loan that began last here by the threads of each cell.
     last: Box<[Option<(usize, Instant)>]>,
