@@ -80,7 +80,7 @@ impl<T> Caches<T> {
         self.0[place].parked.swap(Some(value))
     }
 
-    /// Opens all of them, which are empty.
+    /// Opens all of them. What a late return has left in one bears an older version, and is not lent.
     pub(crate) fn open(&self, version: Version) {
         for cache in &self.0 {
             cache.version.store(version.0, Ordering::Relaxed);

@@ -54,7 +54,7 @@ pub struct Pool<M: Manager>(Arc<Handle<M>>);
 
 /// Closes the pool when the last clone goes.
 struct Handle<M: Manager> {
-    /// One for each thread's cell. None only at the very end.
+    /// One for each thread's cell. Empty only while the handle is dropped.
     refs: Box<[PoolRef<M>]>,
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// the next; if none says anything, all are tried again, with twice the time. A name is looked up when its turn comes, within its share of
 /// the time. Addresses in `hostaddr` and Unix sockets are hosts like others, but for two things: a server that accepts on a Unix socket and
 /// says nothing is not left, for the driver shows nothing of it; and where there are several `hostaddr`s, or a Unix socket beside others, a
-/// `notice_callback` of the settings is not called, for it cannot be copied.
+/// `notice_callback` of the settings is not called: it cannot be copied.
 ///
 /// `tls` is a connector of any TLS library that works with the driver, such as `postgres-openssl` or
 /// `tokio-postgres-rustls`, or [`NoTls`](postgres::NoTls). Whether it is used is for `sslmode` to say: `disable`, `prefer`
