@@ -1,7 +1,7 @@
 //! What once went wrong, each as the shortest story that shows it.
 
 use super::ops::Op::*;
-use super::ops::{End, Op};
+use super::ops::{End, Op, Shape};
 use super::world::{Broken, World, borrower};
 use crate::config::Config;
 use crate::gate::Refusal;
@@ -161,4 +161,23 @@ fn an_alarm_that_reaches_the_timer_late_costs_no_later_one() {
     // The thread that ordered the first alarm comes to the timer only now. The timer keeps the earlier of the two.
     assert_eq!((late, ordered(actions)), (Some(at(30)), Some(at(50))));
     assert_eq!(ring(&mut state, 30), Some(at(50)), "what is still wanted is ordered anew");
+}
+
+#[test]
+fn one_who_is_given_two_dead_ones_in_a_row_has_not_overtaken_itself() {
+    let config = Config {
+        min_idle: 1,
+        check_after: Duration::ZERO,
+        fairness_window: Duration::ZERO,
+        keepalive: 2 * SECOND,
+        max_lifetime: 20 * SECOND,
+        idle_timeout: 5 * SECOND,
+        ..cold(3)
+    };
+    let well = || JobEnds(0, End::Well);
+    let before = [Get, Get, Get, Pass(Duration::ZERO), well(), GiveUp(1), Get, Kill(0), Leave(1), Get];
+    let frozen =
+        [Freeze(Duration::from_millis(2001)), Get, JobEnds(0, End::Failed(Refusal::Permanent)), EvictAll, well()];
+    let dead = [Get, Get, Get, Kill(1), Get, Get, Kill(0), Try, Get, GiveUp(1162), Return(0, Shape::Clean), Look(0)];
+    play(config, before.into_iter().chain(frozen).chain(dead));
 }

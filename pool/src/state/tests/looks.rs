@@ -7,15 +7,19 @@ use crate::reason::CloseReason;
 use std::time::{Duration, Instant};
 
 impl World {
-    /// A borrower has a connection, and looks at it as the way out does.
-    pub(super) fn obtained(&mut self, number: usize, entry: Box<Entry<()>>, since: Instant, waits: bool) {
-        let now = self.now;
-        let (rested, id) = (now - entry.last_used, entry.id);
+    /// A borrower has a connection.
+    pub(super) fn obtained(&mut self, number: usize, entry: Box<Entry<()>>) {
         self.lent.push((number, entry));
         self.check();
+    }
+
+    /// The borrower of what was lent just now looks at it as the way out does.
+    pub(super) fn look_at_last(&mut self, since: Instant, waits: bool) {
         if self.state.is_closed() {
             return;
         }
+        let (_, entry) = self.lent.last().expect("it was lent just now");
+        let (rested, id) = (self.now - entry.last_used, entry.id);
         if rested > Duration::from_millis(10) && self.slept(since, waits) {
             return;
         }

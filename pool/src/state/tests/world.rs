@@ -146,8 +146,10 @@ impl World {
             Claim::Connection(entry) => {
                 self.book.lent(entry.id, now);
                 self.assert_lendable(entry.id);
-                self.obtained(number, entry, since, waits);
+                self.obtained(number, entry);
+                // Before it is looked at: one whose connection turns out to be dead may wait itself then.
                 self.check_no_overtaking(now);
+                self.look_at_last(since, waits);
             }
             Claim::Nothing => {
                 if let Some(ticket) = ticket {
@@ -183,7 +185,8 @@ impl World {
             match (gift, delivery) {
                 (Gift::Connection(id), Some(Delivery::Connection(entry))) => {
                     assert_eq!(id, entry.id, "not what was delivered");
-                    self.obtained(waiting.number, entry, waiting.since, true);
+                    self.obtained(waiting.number, entry);
+                    self.look_at_last(waiting.since, true);
                 }
                 (Gift::Word, Some(Delivery::Refused(_) | Delivery::Closed)) => self.check(),
                 (gift, _) => panic!("lost: {gift:?}"),
@@ -203,10 +206,11 @@ impl World {
             Some(Delivery::Connection(entry)) => {
                 self.book.lent(entry.id, now);
                 self.assert_lendable(entry.id);
-                self.obtained(number, entry, since, true);
+                self.obtained(number, entry);
                 let window = self.config.fairness_window;
                 let overtaken = |other: &&Waiting| ahead.contains(&other.number) && now - other.since > window;
                 assert_eq!(self.waiting.iter().find(overtaken).map(|other| other.number), None, "overtaken");
+                self.look_at_last(since, true);
             }
             Some(_) => panic!("a word that was not told to all"),
             None => {
