@@ -38,6 +38,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
         shared.emit(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id: entry.id, used }));
     }
     let need = inspect(&shared, &mut entry);
+    entry.was_soiled = need != Need::Nothing;
     match need {
         // Nothing is to be done, and it concerns nobody else.
         Need::Nothing if entry.condemned.is_none() && !std::thread::panicking() => {

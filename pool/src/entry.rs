@@ -37,6 +37,8 @@ pub(crate) struct Entry<C> {
     pub(crate) touched: AtomicBool,
     /// Had the holder of the loan that ended reached for it?
     pub(crate) was_touched: bool,
+    /// Its session needed a reset when its last loan had ended.
+    pub(crate) was_soiled: bool,
     /// New, and not found well yet: the server may let in what it does not serve.
     pub(crate) on_trial: bool,
     /// New, and asked a question before anybody has it, to show that the server answers.
@@ -80,12 +82,24 @@ impl Permit {
         self.version == version && now <= self.good_until
     }
 
-    /// A loan of the parked connection begins, unless it has rested for longer than one does between the loans of a busy thread.
+    /// May the connection rest where it is parked?
+    pub(crate) fn may_stay(&self, version: Version, now: Instant) -> bool {
+        let now = self.meter.ticks(now);
+        self.holds(version, now) && !self.has_rested(now)
+    }
+
+    /// Longer than one does between the loans of a busy thread?
+    #[inline]
+    fn has_rested(&self, now: u64) -> bool {
+        now.saturating_sub(self.parked_at) > BUSY.as_nanos() as u64
+    }
+
+    /// A loan of the parked connection begins, unless it has rested for long.
     #[inline]
     pub(crate) fn begin(&mut self, version: Version, now: Instant, borrower: Borrower) -> bool {
         let now = self.meter.ticks(now);
         let is_blind = seeded::bug("lends_what_is_parked_in_any_version");
-        if !(is_blind || self.holds(version, now)) || now.saturating_sub(self.parked_at) > BUSY.as_nanos() as u64 {
+        if !(is_blind || self.holds(version, now)) || self.has_rested(now) {
             return false;
         }
         self.lent_at = now;
@@ -131,6 +145,7 @@ impl<C> Entry<C> {
             uses: 0,
             touched: AtomicBool::new(false),
             was_touched: false,
+            was_soiled: false,
             on_trial: false,
             is_asked: false,
             remarked: false,

@@ -149,16 +149,20 @@ impl Meter {
     /// Adds the times of the loans that ended.
     pub(crate) fn add_to(&self, use_time: &mut Histogram) {
         let longest = self.longest.load(Ordering::Relaxed);
-        let counts = self.buckets[..=bucket_of(longest).min(BUCKETS - 1)].iter();
-        let counts = counts.map(|count| u64::from(count.load(Ordering::Relaxed)));
+        let counts = self.used_buckets(longest).iter().map(|count| u64::from(count.load(Ordering::Relaxed)));
         use_time.add_all(counts, self.total.load(Ordering::Relaxed), longest);
     }
 
     /// Forgets everything. For the state, which has the connection.
     pub(crate) fn clear(&self) {
-        let Self { turns, answered, total, longest, buckets, .. } = self;
+        let Self { turns, answered, total, longest, .. } = self;
+        let used = self.used_buckets(longest.load(Ordering::Relaxed));
+        used.iter().for_each(|bucket| bucket.store(0, Ordering::Relaxed));
         [turns, answered, total, longest].into_iter().for_each(|number| number.store(0, Ordering::Relaxed));
-        buckets.iter().for_each(|bucket| bucket.store(0, Ordering::Relaxed));
+    }
+
+    fn used_buckets(&self, longest: u64) -> &[AtomicU32] {
+        &self.buckets[..=bucket_of(longest).min(BUCKETS - 1)]
     }
 
     #[inline]

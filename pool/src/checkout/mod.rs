@@ -18,6 +18,7 @@ use crate::queue::Ticket;
 use crate::reason::{CloseReason, RefusalReason};
 use crate::shared::{Held, LoanHooks, PoolRef, SlottedConnection, Verdict};
 use crate::slots::Borrower;
+use crate::state::State;
 use crate::state::actions::Claim;
 use crate::waiter::{Waiter, Wake};
 use crate::{seeded, sync};
@@ -79,7 +80,7 @@ pub(crate) fn try_checkout<M: Manager>(
         let claim = pool.with(now, |state, actions| {
             let mut claim = state.claim(now, request.borrower, actions);
             match &mut claim {
-                Claim::Connection(entry) => state.permit(entry, now, request.borrower, request.seat),
+                Claim::Connection(entry) => request.ask_permit(state, entry, now),
                 Claim::Nothing => state.not_available(),
                 Claim::Refused(_) | Claim::Closed => {}
             }
@@ -196,7 +197,7 @@ impl<'a, M: Manager> Request<'a, M> {
         let start = self.shared.with_at_home(now, |state, actions| {
             match looked.unwrap_or_else(|| state.claim(now, self.borrower, actions)) {
                 Claim::Connection(mut entry) => {
-                    state.permit(&mut entry, now, self.borrower, self.seat);
+                    self.ask_permit(state, &mut entry, now);
                     Start::Have(entry)
                 }
                 Claim::Closed => Start::Unserved(Refusal::Closed),
@@ -227,6 +228,19 @@ impl<'a, M: Manager> Request<'a, M> {
             }
             Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
             Start::Unserved(refusal) => Err(refusal.at(now)),
+        }
+    }
+
+    /// Of this thread the state decides whether its connection may rest in its cell.
+    #[inline]
+    fn ask_permit(
+        &self,
+        state: &mut State<SlottedConnection<M>, M::Error>,
+        entry: &mut Entry<SlottedConnection<M>>,
+        now: Instant,
+    ) {
+        if state.permit(entry, now, self.borrower, self.seat) {
+            sync::change_seat();
         }
     }
 

@@ -2,10 +2,12 @@
 //! them come back.
 //!
 //! To the state such a connection is lent, whether it is in a hand or in a cell; its meter says which. The cells are shut while anything
-//! goes on that each loan must see ([`State::concerns_all`]), and open again after as many returns as there are cells.
+//! goes on that each loan must see ([`State::concerns_all`]), and open again after as many returns as there are cells with nobody
+//! waiting.
 
 use crate::caches::{Caches, Version};
 use crate::entry::{BUSY, Entry, Permit};
+use crate::gate::YOUNG;
 use crate::meter::Meter;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase, SlotId};
@@ -21,8 +23,11 @@ pub(super) struct FastLoans<C> {
     version: Version,
     /// A doubt was raised: what is parked must be looked at.
     recalled: bool,
-    /// How many loans have ended here since the cells were shut.
+    /// How many loans have ended here since the cells were shut or somebody waited.
     returns: usize,
+    /// When it was last seen whether anything has rested in a cell for long, and from which cell on a borrower takes what it needs.
+    looked_at: Option<Instant>,
+    next: usize,
     /// The loan that began last here by the threads of each cell.
     last: Box<[Option<(usize, Instant)>]>,
     /// The connections that have a permit.
@@ -36,13 +41,17 @@ pub(super) struct FastLoans<C> {
 
 impl<C> FastLoans<C> {
     pub(super) fn new(max_size: usize) -> Self {
-        let caches = Arc::new(Caches::new(max_size.min(2 * sync::cores())));
+        // A pool may grow, but not its cells.
+        let count = max_size.max(FEWEST_CELLS).min(2 * sync::cores());
+        let caches = Arc::new(Caches::new(count));
         let last = vec![None; caches.count()].into_boxed_slice();
         Self {
             caches,
             version: Version::FIRST,
             recalled: false,
             returns: 0,
+            looked_at: None,
+            next: 0,
             last,
             permits: Vec::new(),
             spare: Vec::new(),
@@ -84,24 +93,79 @@ impl<C> FastLoans<C> {
         self.permits.len()
     }
 
-    /// Did this thread begin its last loan just now? One that borrows now and then has no need of a cell, and what lies there is not used
-    /// by others: so a pool would not shrink to what is needed.
+    /// How busy is this thread? One that borrows now and then has no need of a cell, and what lies there is not used by others: so a
+    /// pool would not shrink to what is needed.
     #[inline]
-    fn is_busy(&mut self, seat: usize, thread: usize, now: Instant) -> bool {
+    fn pace(&mut self, seat: usize, thread: usize, now: Instant) -> Pace {
         let last = &mut self.last[self.caches.place(seat)];
-        let before = last.replace((thread, now));
-        before.is_some_and(|(other, at)| other == thread && now.saturating_duration_since(at) <= BUSY)
+        match last.replace((thread, now)) {
+            Some((_, at)) if now.saturating_duration_since(at) > BUSY => Pace::Slow,
+            Some((other, _)) if other != thread => Pace::Crowded,
+            Some(_) => Pace::Busy,
+            None => Pace::Slow,
+        }
+    }
+
+    /// Is it time to see whether anything has rested in a cell for long?
+    #[inline]
+    fn is_time_to_look(&mut self, now: Instant) -> bool {
+        let is_time = self.is_open() && self.looked_at.is_none_or(|at| now.saturating_duration_since(at) > BUSY);
+        if is_time {
+            self.looked_at = Some(now);
+        }
+        is_time
+    }
+
+    /// What has rested for long leaves its cell; what has not stays there.
+    fn rested(&self, now: Instant) -> Vec<Box<Entry<C>>> {
+        let may_stay =
+            |entry: &Entry<C>| entry.permit.as_ref().is_some_and(|permit| permit.may_stay(self.version, now));
+        let look = |place| match self.caches.take(place)? {
+            entry if may_stay(&entry) => self.caches.park(place, entry),
+            entry => Some(entry),
+        };
+        (0..self.caches.count()).filter_map(look).collect()
+    }
+
+    /// Takes one that is parked, from each cell in turn.
+    fn take_one(&mut self) -> Option<Box<Entry<C>>> {
+        let places = self.next..self.next + self.caches.count();
+        let (place, entry) = places.into_iter().find_map(|place| {
+            let place = self.caches.place(place);
+            Some((place, self.caches.take(place)?))
+        })?;
+        self.next = place + 1;
+        Some(entry)
     }
 }
 
+/// How often a thread borrows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Slow,
+    /// Its last loan began just now.
+    Busy,
+    /// Another thread with the same cell has begun one just now.
+    Crowded,
+}
+
 impl<C, E> State<C, E> {
-    /// Gives a connection that is lent a permit to be parked at the end of its loan, if its thread is busy.
+    /// Gives a connection that is lent a permit to be parked at the end of its loan, if its thread is busy. Returns whether another
+    /// thread with the same seat is, too: then this one had better change it.
     #[inline]
-    pub(crate) fn permit(&mut self, entry: &mut Entry<C>, now: Instant, borrower: Borrower, seat: usize) {
-        let is_busy = self.fast.is_busy(seat, borrower.thread, now);
-        if is_busy && self.fast.is_open() && self.fast.permits.len() < MOST_PERMITS * self.fast.caches.count() {
+    pub(crate) fn permit(&mut self, entry: &mut Entry<C>, now: Instant, borrower: Borrower, seat: usize) -> bool {
+        let pace = self.fast.pace(seat, borrower.thread, now);
+        let has_room = self.fast.permits.len() < MOST_PERMITS * self.fast.caches.count();
+        if pace == Pace::Busy && self.fast.is_open() && has_room && self.may_rest(entry, now) {
             self.grant(entry, now, borrower);
         }
+        pace == Pace::Crowded
+    }
+
+    /// One whose session is reset each time gains nothing by a permit. Of one that is on trial, or as young while the last young ones
+    /// died, the end of each loan must be heard.
+    fn may_rest(&self, entry: &Entry<C>, now: Instant) -> bool {
+        !(entry.was_soiled || entry.on_trial || self.gate.is_cold() && entry.age(now) < YOUNG)
     }
 
     fn grant(&mut self, entry: &mut Entry<C>, now: Instant, borrower: Borrower) {
@@ -148,17 +212,13 @@ impl<C, E> State<C, E> {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
         self.put(entry, now, actions);
+        self.sink();
     }
 
     /// Does anything go on that each loan must see?
     #[inline]
     fn concerns_all(&self) -> bool {
-        self.fast.recalled
-            || self.closed
-            || !self.queue.is_empty()
-            || self.one_wanted
-            || self.falls_short()
-            || self.gate.is_cold()
+        self.fast.recalled || self.closed || !self.queue.is_empty() || self.one_wanted
     }
 
     /// Shuts the cells if this change concerns each loan.
@@ -188,23 +248,36 @@ impl<C, E> State<C, E> {
         self.answered_at = self.answered_at.max(last);
     }
 
-    /// Nothing is idle here: what is parked comes back, for somebody else needs it.
-    pub(super) fn gather(&mut self, now: Instant, actions: &mut Actions<C, E>) {
-        if self.fast.is_open() {
-            let parked = self.fast.caches.gather().collect();
-            self.take_in(parked, now, actions);
+    /// A thread borrows here, so others may not borrow any more: what they have parked long ago comes home. Else a pool would not shrink
+    /// to what is used, where many threads borrow now and then.
+    #[inline]
+    pub(super) fn call_rested(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        if self.fast.is_time_to_look(now) {
+            let rested = self.fast.rested(now);
+            self.take_in(rested, now, actions);
         }
     }
 
-    /// The one that was used last is the next to be lent.
-    fn take_in(&mut self, mut parked: Vec<Box<Entry<C>>>, now: Instant, actions: &mut Actions<C, E>) {
-        parked.sort_by_key(|entry| entry.last_used);
+    /// Nothing is idle here: one that is parked comes home, for somebody else needs it.
+    pub(super) fn call_one(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
+        let parked = if self.fast.is_open() { self.fast.take_one() } else { None };
+        let Some(entry) = parked else { return false };
+        self.come_home(entry, now, actions);
+        true
+    }
+
+    fn take_in(&mut self, parked: Vec<Box<Entry<C>>>, now: Instant, actions: &mut Actions<C, E>) {
         for entry in parked {
             self.come_home(entry, now, actions);
         }
     }
 
-    /// Nobody waits, and nothing is missing: after a while the cells are opened.
+    /// Somebody waits: the loans that have ended do not count.
+    pub(super) fn not_quiet(&mut self) {
+        self.fast.returns = 0;
+    }
+
+    /// Nobody waits: after a while the cells are opened.
     #[inline]
     pub(super) fn open_when_quiet(&mut self) {
         if !self.fast.is_open() && self.fast.returns >= self.fast.caches.count() {
@@ -231,3 +304,5 @@ impl<C, E> State<C, E> {
 
 /// So many connections for each cell may have a permit: those of threads that do not run just now have one, too.
 const MOST_PERMITS: usize = 4;
+/// Of a pool however small, where there are as many cores.
+const FEWEST_CELLS: usize = 4;

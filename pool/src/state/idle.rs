@@ -32,10 +32,24 @@ impl<C, E> State<C, E> {
     /// A fresh idle connection, or else one that is parked.
     #[inline]
     pub(super) fn pop_good_or_parked(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
-        self.pop_good(now, actions).or_else(|| {
-            self.gather(now, actions);
-            self.pop_good(now, actions)
-        })
+        self.call_rested(now, actions);
+        loop {
+            let good = self.pop_good(now, actions);
+            if good.is_some() || !self.call_one(now, actions) {
+                return good;
+            }
+        }
+    }
+
+    /// The last that came here was used before others that are idle: it takes its place beneath them.
+    pub(super) fn sink(&mut self) {
+        let Some(last_used) = self.idle.last().map(|entry| entry.last_used) else { return };
+        let above = self.idle.iter().rev().skip(1).take_while(|entry| entry.last_used > last_used).count();
+        if above > 0 {
+            let place = self.idle.len() - 1 - above;
+            self.idle[place..].rotate_right(1);
+            self.moved_up(place);
+        }
     }
 
     /// A fresh idle connection beneath those that must be checked first. The newest of these is checked meanwhile, or they would

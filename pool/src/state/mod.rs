@@ -276,6 +276,13 @@ impl<C, E> State<C, E> {
         }
     }
 
+    /// One was put in at this place: those above are higher now. (When it is due was noted when it came.)
+    fn moved_up(&mut self, place: usize) {
+        if let Some(round) = self.round.as_mut().filter(|round| place < round.place) {
+            round.place += 1;
+        }
+    }
+
     /// How many more than `max_size` there would be once those are gone that are being closed.
     #[inline]
     fn surplus(&self) -> usize {

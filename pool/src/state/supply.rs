@@ -24,10 +24,12 @@ impl<C, E> State<C, E> {
         if self.closed {
             return self.wind_up(actions);
         }
-        if self.queue.is_empty() && !self.one_wanted && !self.falls_short() {
-            self.gate.reset_growth();
-            self.flow.clear();
-            return self.open_when_quiet();
+        if self.queue.is_empty() && !self.one_wanted {
+            self.open_when_quiet();
+            if !self.falls_short() {
+                self.gate.reset_growth();
+                return self.flow.clear();
+            }
         }
         self.settle_slow(now, actions);
     }
@@ -40,6 +42,9 @@ impl<C, E> State<C, E> {
     }
 
     fn settle_slow(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+        if !self.queue.is_empty() {
+            self.not_quiet();
+        }
         self.serve_overdue(now, actions);
         self.look_for_hope(now);
         self.refuse_the_hopeless(now, actions);

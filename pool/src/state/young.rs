@@ -117,6 +117,8 @@ impl<C, E> State<C, E> {
         if entry.age(now) >= YOUNG {
             return;
         }
+        // How others as young fare must be heard from here on.
+        self.fast.recall();
         self.gate.stillborn(entry.opened_at, stage, self.patience.mean_opening(), now);
         // One alone is no failed attempt, and what must be mended is the worse news.
         if self.gate.has_trouble() && !self.gate.refuses(now) {

@@ -46,6 +46,17 @@ fn a_waiter_gets_what_another_thread_uses_over_and_over() {
 
 #[test]
 fn a_pool_shrinks_to_what_is_used_though_many_threads_use_it_now_and_then() {
+    assert_shrinks(1);
+}
+
+#[test]
+fn a_pool_shrinks_to_what_is_used_though_each_of_many_threads_uses_it_several_times_in_a_row() {
+    assert_shrinks(3);
+    assert_shrinks(50);
+}
+
+/// Eight threads borrow one after the other, each `burst` times in a row, with a millisecond between: two connections stay open at most.
+fn assert_shrinks(burst: u32) {
     let server = FakeServer::new();
     let pool = builder().max_size(10).idle_timeout(ms(100)).build_lazy(server.manager()).unwrap();
     drop(hold(&pool, 10));
@@ -57,21 +68,21 @@ fn a_pool_shrinks_to_what_is_used_though_many_threads_use_it_now_and_then() {
             let pool = &pool;
             scope.spawn(move || {
                 barrier.wait();
-                // One after the other, one loan in a millisecond at most.
                 while begin.elapsed() < ms(600) {
-                    if turn.load(Relaxed) % 8 == thread {
-                        drop(pool.get().unwrap());
-                        std::thread::park_timeout(ms(1));
+                    let is_mine = turn.load(Relaxed) % 8 == thread;
+                    if is_mine {
+                        (0..burst).for_each(|_| drop(pool.get().unwrap()));
+                    }
+                    std::thread::park_timeout(ms(1));
+                    if is_mine {
                         turn.fetch_add(1, Relaxed);
-                    } else {
-                        std::thread::park_timeout(ms(1));
                     }
                 }
             });
         }
     });
     let open = pool.stats().open;
-    assert!(open <= 2, "{open} are open");
+    assert!(open <= 2, "{open} are open after bursts of {burst}");
 }
 
 #[test]

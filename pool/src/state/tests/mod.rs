@@ -9,6 +9,7 @@ mod ageing;
 mod book;
 mod by_hand;
 mod cases;
+mod cells;
 mod checks;
 mod fast;
 mod gate;

@@ -128,7 +128,7 @@ impl World {
             let mut claim = state.claim(now, borrower(number), actions);
             if let Claim::Connection(entry) = &mut claim {
                 let seat = number % 2;
-                state.permit(entry, now, borrower(seat), seat);
+                let _ = state.permit(entry, now, borrower(seat), seat);
             }
             *overlooked = matches!(claim, Claim::Nothing)
                 && state.queue.is_empty()
