@@ -1,7 +1,7 @@
 //! How cells are shared out: when they open, whose connections may lie there, and in which order these come home.
 
 use super::by_hand::{MS, SECOND, ageless, open, state};
-use super::fast::{change, end_loan, get, lies_in_a_cell, opened, park, parked};
+use super::fast::{change, end_loan, get, lies_in_a_cell, opened, park, parked, take};
 use super::world::{Broken, borrower};
 use crate::cause::Cause;
 use crate::config::Config;
@@ -49,12 +49,16 @@ fn while_young_ones_die_the_loans_of_the_young_are_heard_and_others_pass_the_loc
     for (age, may_rest) in [(YOUNG - MS, false), (YOUNG, true)] {
         let (mut state, start) = state(&ageless(4));
         open(&mut state, start);
+        open(&mut state, start);
         let now = start + age;
         state.gate.stillborn(now, Stage::Check, MS, now);
         assert!(state.gate.is_cold(), "a loan does not settle it");
         borrows_as_often_as_there_are_cells(&mut state, now);
         assert!(state.fast.is_open());
-        assert_eq!(twice(&mut state, now, 0).permit.is_some(), may_rest, "{age:?}");
+        // The other has been on loan since, and what it showed is known.
+        let lent = [0, 0].map(|thread| get(&mut state, now, thread).expect("it is idle"));
+        assert_eq!(lent[1].uses, 0);
+        assert_eq!(lent[1].permit.is_some(), may_rest, "{age:?}");
     }
 }
 
@@ -109,13 +113,14 @@ fn returns_are_counted_anew_after_somebody_has_waited() {
 #[test]
 fn what_has_rested_for_long_comes_home_when_another_borrows_and_is_the_next_if_it_was_used_last() {
     let (mut state, now) = parked(&ageless(4), 2);
-    let parked = state.caches().take(0).expect("it is parked");
+    let mut parked = state.caches().take(0).expect("it is parked");
     let id = parked.id;
-    assert!(state.caches().park(0, parked).is_none());
-    let soon = get(&mut state, now + BUSY, 1).expect("one is idle");
+    take(&state, &mut parked, now + MS / 5);
+    park(&state, parked, now + MS / 5, 0);
+    let soon = get(&mut state, now + BUSY + MS / 10, 1).expect("one is idle");
     assert!(soon.id != id && lies_in_a_cell_of(&state, id), "its thread may come back");
     let later = now + 3 * BUSY;
-    end_loan(&mut state, soon, now + BUSY);
+    end_loan(&mut state, soon, now + BUSY + MS / 10);
     let next = get(&mut state, later, 2).expect("both are idle");
     assert_ne!(next.id, id, "the other was used after it");
     assert!(!lies_in_a_cell(&state));
@@ -151,10 +156,15 @@ fn a_borrower_that_finds_nothing_takes_one_of_those_that_are_parked_each_time_fr
         let entry = twice(&mut state, now, thread);
         park(&state, entry, now, thread);
     }
-    let first = get(&mut state, now, 2).expect("one is parked");
-    assert!(lies_in_a_cell(&state), "the other stays");
-    assert!(get(&mut state, now, 3).is_none(), "`lies_in_a_cell` has taken it");
-    drop(first);
+    let first = get(&mut state, now, 2).expect("two are parked");
+    let first_id = first.id;
+    end_loan(&mut state, first, now);
+    let first = get(&mut state, now, 2).expect("it is idle");
+    assert_eq!(first.id, first_id);
+    park(&state, first, now, 0);
+    let second = get(&mut state, now, 3).expect("two are parked");
+    assert_ne!(second.id, first_id, "its turn was before");
+    assert!(lies_in_a_cell_of(&state, first_id), "the other stays");
 }
 
 #[test]
