@@ -19,9 +19,10 @@ use crate::sync::{AtomicU64, Ordering, SwapCell};
 use crossbeam_utils::CachePadded;
 
 /// One cell for each of some threads.
-pub(crate) struct Caches<T>(Box<[CachePadded<Cache<T>>]>);
+pub(crate) struct Caches<T>(Box<[CachePadded<ThreadCell<T>>]>);
 
-struct Cache<T> {
+/// Where the threads of some seats leave a connection between two loans.
+pub(crate) struct ThreadCell<T> {
     /// Even: it may be used. Odd: it is shut.
     version: AtomicU64,
     parked: SwapCell<T>,
@@ -46,54 +47,68 @@ impl Version {
     }
 }
 
+impl<T> ThreadCell<T> {
+    #[inline]
+    pub(crate) fn version(&self) -> Version {
+        Version(self.version.load(Ordering::Relaxed))
+    }
+
+    /// Takes what is parked here.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<Box<T>> {
+        self.parked.swap(None)
+    }
+
+    /// Parks `value`. Returns what lay here before. The caller looks at the version after this.
+    #[inline]
+    pub(crate) fn park(&self, value: Box<T>) -> Option<Box<T>> {
+        self.parked.swap(Some(value))
+    }
+}
+
 impl<T> Caches<T> {
     /// At least `count`, all shut.
     pub(crate) fn new(count: usize) -> Self {
-        let cache = || CachePadded::new(Cache { version: AtomicU64::new(Version::FIRST.0), parked: SwapCell::new() });
-        Self((0..count.next_power_of_two()).map(|_| cache()).collect())
+        let version = || AtomicU64::new(Version::FIRST.0);
+        let cell = || CachePadded::new(ThreadCell { version: version(), parked: SwapCell::new() });
+        Self((0..count.next_power_of_two()).map(|_| cell()).collect())
     }
 
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// Which of them a thread with this seat uses.
+    /// The number of the cell that a thread with this seat uses.
     #[inline]
     pub(crate) fn place(&self, seat: usize) -> usize {
         seat & (self.0.len() - 1)
     }
 
+    /// The cell that a thread with this seat uses.
     #[inline]
-    pub(crate) fn version(&self, place: usize) -> Version {
-        Version(self.0[place].version.load(Ordering::Relaxed))
+    pub(crate) fn cell(&self, seat: usize) -> &ThreadCell<T> {
+        &self.0[self.place(seat)]
     }
 
-    /// Takes what is parked there.
-    #[inline]
-    pub(crate) fn take(&self, place: usize) -> Option<Box<T>> {
-        self.0[place].parked.swap(None)
-    }
-
-    /// Parks `value`. Returns what lay there before. The caller looks at the version after this.
-    #[inline]
-    pub(crate) fn park(&self, place: usize, value: Box<T>) -> Option<Box<T>> {
-        self.0[place].parked.swap(Some(value))
+    /// Each of them, beginning with the cell of this seat.
+    pub(crate) fn cells_from(&self, seat: usize) -> impl Iterator<Item = (usize, &ThreadCell<T>)> {
+        (seat..seat + self.count()).map(|seat| (seat, self.cell(seat)))
     }
 
     /// Opens all of them. What a late return has left in one bears an older version, and is not lent.
     pub(crate) fn open(&self, version: Version) {
-        for cache in &self.0 {
-            cache.version.store(version.0, Ordering::Relaxed);
+        for cell in &self.0 {
+            cell.version.store(version.0, Ordering::Relaxed);
         }
     }
 
     /// Shuts all of them. Returns what was parked.
     pub(crate) fn sweep(&self, version: Version) -> impl Iterator<Item = Box<T>> {
         let empties_first = seeded::bug("empties_a_cache_before_it_shuts_it");
-        self.0.iter().filter_map(move |cache| {
-            let early = if empties_first { cache.parked.swap(None) } else { None };
-            cache.version.store(version.0, Ordering::Relaxed);
-            if empties_first { early } else { cache.parked.swap(None) }
+        self.0.iter().filter_map(move |cell| {
+            let early = if empties_first { cell.take() } else { None };
+            cell.version.store(version.0, Ordering::Relaxed);
+            if empties_first { early } else { cell.take() }
         })
     }
 }
@@ -118,11 +133,11 @@ mod tests {
     #[test]
     fn what_is_parked_is_taken_once_and_what_lay_there_is_displaced() {
         let (caches, _) = open();
-        assert_eq!(caches.park(2, Box::new(7)), None);
-        assert_eq!(caches.park(2, Box::new(8)), Some(Box::new(7)));
-        assert_eq!(caches.take(1), None);
-        assert_eq!(caches.take(2), Some(Box::new(8)));
-        assert_eq!(caches.take(2), None);
+        assert_eq!(caches.cell(2).park(Box::new(7)), None);
+        assert_eq!(caches.cell(2).park(Box::new(8)), Some(Box::new(7)));
+        assert_eq!(caches.cell(1).take(), None);
+        assert_eq!(caches.cell(2).take(), Some(Box::new(8)));
+        assert_eq!(caches.cell(2).take(), None);
     }
 
     #[test]
@@ -130,19 +145,19 @@ mod tests {
         let (caches, version) = open();
         let shut = version.next();
         assert_eq!(caches.sweep(shut).count(), 0);
-        assert_eq!((caches.version(0), shut.is_open()), (shut, false));
+        assert_eq!((caches.cell(0).version(), shut.is_open()), (shut, false));
         caches.open(shut.next());
-        assert_ne!(caches.version(0), version);
-        assert!(caches.version(0).is_open());
+        assert_ne!(caches.cell(0).version(), version);
+        assert!(caches.cell(0).version().is_open());
     }
 
     #[test]
     fn a_sweep_takes_all_and_shuts() {
         let (caches, version) = open();
         for place in 1..4 {
-            caches.park(place, Box::new(place as u32));
+            caches.cell(place).park(Box::new(place as u32));
         }
         assert_eq!(caches.sweep(version.next()).map(|value| *value).collect::<Vec<_>>(), [1, 2, 3]);
-        assert!((0..4).all(|place| !caches.version(place).is_open()));
+        assert!((0..4).all(|place| !caches.cell(place).version().is_open()));
     }
 }

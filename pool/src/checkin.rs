@@ -28,12 +28,13 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
     entry.uses += 1;
     let mut now = sync::now();
     let used = now.saturating_duration_since(entry.lent_at);
-    if std::thread::panicking() {
+    let unwinds = std::thread::panicking();
+    if unwinds {
         // The holder may have left it in any state, so it is closed. None of the user's code runs while this thread unwinds: the
         // worker that closes the connection emits `checked_in`.
         entry.condemned.get_or_insert(CloseReason::Panicked);
         entry.untold = Some(used);
-    } else {
+    } else if shared.hears_loans() {
         // Emitted before anybody else can have it.
         shared.emit(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id: entry.id, used }));
     }
@@ -41,12 +42,10 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
     entry.was_soiled = need != Need::Nothing;
     match need {
         // Nothing is to be done, and it concerns nobody else.
-        Need::Nothing if entry.condemned.is_none() && !std::thread::panicking() => {
-            match park(&shared, entry, used, now) {
-                Some(back) => entry = back,
-                None => return shared.leave_to_worker(),
-            }
-        }
+        Need::Nothing if entry.condemned.is_none() && !unwinds => match park(&shared, entry, used, now) {
+            Some(back) => entry = back,
+            None => return shared.leave_to_worker(),
+        },
         Need::WasReset => now = sync::now(),
         Need::Nothing | Need::Reset => {}
     }
@@ -56,9 +55,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
             (None, Need::WasReset) => state.passed(&mut entry, Stage::Reset, now, actions),
             (Some(CloseReason::Broken), _) => state.broke_in_use(&entry, now, actions),
             // By a panic of the manager's or a hook's, and not of its holder's.
-            (Some(CloseReason::Panicked), _) if !std::thread::panicking() => {
-                state.panicked_at_return(&entry, now, actions)
-            }
+            (Some(CloseReason::Panicked), _) if !unwinds => state.panicked_at_return(&entry, now, actions),
             (Some(CloseReason::WrongRole), _) => state.wrong_role_in_use(&entry, now, actions),
             (Some(CloseReason::BeyondReset), _) => state.sound_return(&mut entry, now, actions),
             _ => {}
@@ -76,26 +73,18 @@ fn park<M: Manager>(
     used: Duration,
     now: Instant,
 ) -> Option<Box<Entry<SlottedConnection<M>>>> {
-    let caches = &shared.caches;
-    let place = caches.place(sync::seat());
-    let (version, touched) = (caches.version(place), entry.was_touched);
+    let cell = shared.caches.cell(sync::seat());
+    let (version, touched) = (cell.version(), entry.was_touched);
     if !entry.permit.as_mut().is_some_and(|permit| permit.end(version, used, touched)) {
         return Some(entry);
     }
     entry.last_used = now;
-    let mut displaced = caches.park(place, entry);
-    if displaced.is_some() {
-        // Another thread uses the same cell.
-        sync::change_seat();
-        if seeded::bug("parks_elsewhere_what_it_displaces") {
-            displaced = displaced.and_then(|entry| caches.park(caches.place(place + 1), entry));
-        }
-    }
+    let displaced = cell.park(entry);
     // Were the cells shut before this connection lay there? Then nobody else may come to fetch it.
-    let is_shut = caches.version(place) != version && !seeded::bug("parks_without_a_second_look");
-    let late = if is_shut { caches.take(place) } else { None };
-    if displaced.is_some() || late.is_some() {
-        bring_home([displaced, late], shared, now);
+    let is_shut = cell.version() != version && !seeded::bug("parks_without_a_second_look");
+    if is_shut || displaced.is_some() {
+        let late = if is_shut { cell.take() } else { None };
+        bring_home(displaced, late, shared, now);
     }
     None
 }
@@ -103,12 +92,21 @@ fn park<M: Manager>(
 /// What has no place in a cell goes to the state. It was counted as returned when it was to be parked.
 #[cold]
 fn bring_home<M: Manager>(
-    entries: [Option<Box<Entry<SlottedConnection<M>>>>; 2],
+    mut displaced: Option<Box<Entry<SlottedConnection<M>>>>,
+    late: Option<Box<Entry<SlottedConnection<M>>>>,
     shared: &Arc<Shared<M>>,
     now: Instant,
 ) {
+    if displaced.is_some() {
+        // Another thread uses the same cell.
+        let seat = sync::seat();
+        sync::change_seat();
+        if seeded::bug("parks_elsewhere_what_it_displaces") {
+            displaced = displaced.and_then(|entry| shared.caches.cell(seat + 1).park(entry));
+        }
+    }
     shared.with_at_home(now, |state, actions| {
-        entries.into_iter().flatten().for_each(|entry| state.come_home(entry, now, actions));
+        displaced.into_iter().chain(late).for_each(|entry| state.come_home(entry, now, actions));
     });
 }
 
@@ -153,35 +151,33 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
     if entry.condemned.is_some() {
         return Need::Nothing;
     }
-    match contained(|| shared.manager.has_broken(&mut entry.slotted.conn)) {
-        Ok(false) => {}
-        Ok(true) => entry.condemned = Some(CloseReason::Broken),
-        Err(_) => entry.condemned = Some(CloseReason::Panicked),
-    }
     // A hook may have changed the session of one that its holder did not use.
-    if entry.condemned.is_some() || (!touched && shared.hooks.of_loans.is_none()) {
-        return Need::Nothing;
-    }
-    let session = match shared.config.session_policy {
-        SessionPolicy::Never => return Need::Nothing,
-        SessionPolicy::Always if M::REMOTE => return Need::Reset,
-        SessionPolicy::Always | SessionPolicy::Tracked => contained(|| shared.manager.session(&mut entry.slotted.conn)),
-    };
-    match session {
-        Ok(SessionState::Clean) if shared.config.session_policy == SessionPolicy::Tracked => Need::Nothing,
+    let may_have_changed = touched || shared.hooks.of_loans.is_some();
+    let policy = shared.config.session_policy;
+    let (manager, conn) = (&shared.manager, &mut entry.slotted.conn);
+    let seen = contained(|| match policy {
+        _ if manager.has_broken(conn) => Err(CloseReason::Broken),
+        _ if !may_have_changed => Ok(None),
+        SessionPolicy::Never => Ok(None),
+        SessionPolicy::Always if M::REMOTE => Ok(Some(SessionState::Unknown)),
+        SessionPolicy::Always | SessionPolicy::Tracked => Ok(Some(manager.session(conn))),
+    });
+    match seen.unwrap_or(Err(CloseReason::Panicked)) {
+        Ok(None) => Need::Nothing,
+        Ok(Some(SessionState::Clean)) if policy == SessionPolicy::Tracked => Need::Nothing,
         // An engine in this process, where little was left, and nothing of the user's to run: surely small, so it is done here
         // and now.
-        Ok(SessionState::Clean | SessionState::Slight) if !M::REMOTE && shared.hooks.on_open.is_none() => {
+        Ok(Some(SessionState::Clean | SessionState::Slight)) if !M::REMOTE && shared.hooks.on_open.is_none() => {
             reset_here(shared, entry);
             Need::WasReset
         }
-        Ok(SessionState::BeyondReset) => {
+        Ok(Some(SessionState::BeyondReset)) => {
             entry.condemned = Some(CloseReason::BeyondReset);
             Need::Nothing
         }
-        Ok(_) => Need::Reset,
-        Err(_) => {
-            entry.condemned = Some(CloseReason::Panicked);
+        Ok(Some(_)) => Need::Reset,
+        Err(reason) => {
+            entry.condemned = Some(reason);
             Need::Nothing
         }
     }

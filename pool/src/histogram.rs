@@ -135,9 +135,10 @@ pub(crate) struct Mark {
     longer: Box<[u64]>,
 }
 
+/// In nanoseconds; what is longer than 584 years is no longer than that.
 #[inline]
 pub(crate) fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+    span.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(span.subsec_nanos()))
 }
 
 /// Bucket 0 holds all below 256 ns; then come four to a doubling; the last holds all from about 70 minutes on.

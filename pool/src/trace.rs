@@ -1,6 +1,7 @@
 //! What happens, told through `tracing`: fixed targets, and field names that OpenTelemetry knows.
 //!
-//! Repeats of a trouble are told once, and then once in ten seconds with the number left out.
+//! Repeats of a trouble are told once, and then once in ten seconds with the number left out. What happens in each loan goes to
+//! subscribers of level `TRACE` alone, and costs a look at a number where there is none; it does not go to the `log` crate.
 
 use crate::event::{
     CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused, Remarked,
@@ -20,6 +21,12 @@ pub(crate) struct Tracing {
     overloads: Repeats,
     refusals: Repeats,
     hook_calls: Repeats,
+}
+
+/// Does any subscriber want to hear what happens in each loan?
+#[inline]
+pub(crate) fn hears_loans() -> bool {
+    tracing::level_enabled!(tracing::Level::TRACE)
 }
 
 /// How often the same trouble has come since it was last told.

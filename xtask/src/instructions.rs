@@ -22,17 +22,17 @@ struct Case {
     at_most: u64,
 }
 
-/// Of those who queue the count varies by a fifth, because chance decides which of them wakes when: about 2,400 on a busy machine, 2,900
-/// on an idle one.
+/// Of those who queue the count varies by a fifth, because chance decides which of them wakes when: 3,080 to 3,300 were seen on idle
+/// machines, 3,370 to 3,540 on busy ones.
 const CASES: &[Case] = &[
-    Case { about: "with nothing opened ahead", arguments: &["0"], cycles: 200_000, times: 1, at_most: 700 },
-    Case { about: "with all opened ahead", arguments: &["10"], cycles: 200_000, times: 1, at_most: 700 },
+    Case { about: "with nothing opened ahead", arguments: &["0"], cycles: 200_000, times: 1, at_most: 470 },
+    Case { about: "with all opened ahead", arguments: &["10"], cycles: 200_000, times: 1, at_most: 470 },
     Case {
         about: "by 20 threads on 10 connections",
         arguments: &["10", "20"],
         cycles: 20_000,
         times: 4,
-        at_most: 3_300,
+        at_most: 3_800,
     },
 ];
 

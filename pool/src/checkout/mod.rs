@@ -1,12 +1,14 @@
-//! The way out: from a request to a connection that has been looked at. `wait.rs` has the wait, `refusal.rs` the end of a request
-//! that gets none.
+//! The way out: from a request to a connection that has been looked at. `lane.rs` has the way that takes no lock, `wait.rs` the wait,
+//! `refusal.rs` the end of a request that gets none.
 
+mod lane;
 mod refusal;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod wait;
 
 use crate::cause::Cause;
+use crate::checkout::lane::Parked;
 use crate::checkout::refusal::{Refusal, Unserved};
 use crate::contain::contained;
 use crate::entry::Entry;
@@ -43,11 +45,9 @@ pub(crate) fn checkout<M: Manager>(
     if !pool.is_at_home() {
         return Err(GetError::Forked);
     }
-    let request = Request::new(pool, timeout, call_site);
-    let (mut now, mut round) = match request.take_parked() {
-        Parked::Lent(held) => return Ok(held),
-        Parked::Rejected => (sync::now(), Round::Again),
-        Parked::None => (request.start, Round::First),
+    let (request, mut now, mut round) = match begin(pool, timeout, call_site) {
+        Begun::Lent(held) => return Ok(held),
+        Begun::Request(request, now, round) => (request, now, round),
     };
     loop {
         let mut entry = match request.take(now, round) {
@@ -70,11 +70,9 @@ pub(crate) fn try_checkout<M: Manager>(
     if !pool.is_at_home() {
         return Err(GetError::Forked);
     }
-    let request = Request::new(pool, Duration::ZERO, call_site);
-    let mut now = match request.take_parked() {
-        Parked::Lent(held) => return Ok(Some(held)),
-        Parked::Rejected => sync::now(),
-        Parked::None => request.start,
+    let (request, mut now) = match begin(pool, Duration::ZERO, call_site) {
+        Begun::Lent(held) => return Ok(Some(held)),
+        Begun::Request(request, now, _) => (request, now),
     };
     loop {
         let claim = pool.with(now, |state, actions| {
@@ -108,6 +106,37 @@ pub(crate) fn try_checkout<M: Manager>(
     }
 }
 
+/// Takes what this thread has parked; else there is a request, whose next attempt begins now.
+#[inline]
+fn begin<'a, M: Manager>(
+    pool: &'a PoolRef<M>,
+    timeout: Duration,
+    call_site: &'static Location<'static>,
+) -> Begun<'a, M> {
+    let start = sync::now();
+    // Makes the thread's place to park, once, before the lock is taken.
+    let borrower = Borrower { call_site, thread: sync::thread_mark(|| drop(own_waiter())) };
+    let seat = sync::seat();
+    let parked = lane::take_parked(pool, borrower, seat, start);
+    if let Parked::Lent(held) = parked {
+        return Begun::Lent(held);
+    }
+    let request = Request { shared: pool, borrower, seat, start, timeout, grace_ends: Cell::new(None) };
+    match parked {
+        Parked::Doubtful(entry, doubt) => {
+            request.reject(entry, doubt);
+            Begun::Request(request, sync::now(), Round::Again)
+        }
+        Parked::Lent(_) | Parked::None => Begun::Request(request, start, Round::First),
+    }
+}
+
+/// What comes of the first step.
+enum Begun<'a, M: Manager> {
+    Lent(Held<M>),
+    Request(Request<'a, M>, Instant, Round),
+}
+
 struct Request<'a, M: Manager> {
     shared: &'a PoolRef<M>,
     borrower: Borrower,
@@ -136,14 +165,6 @@ enum Round {
     Again,
 }
 
-/// What a thread finds in its cell.
-enum Parked<M: Manager> {
-    Lent(Held<M>),
-    /// A connection that was not as it should be: the request goes round again.
-    Rejected,
-    None,
-}
-
 /// The outcome of the first look at the pool.
 enum Start<C, E> {
     Have(Box<Entry<C>>),
@@ -151,44 +172,7 @@ enum Start<C, E> {
     Unserved(Refusal<E>),
 }
 
-impl<'a, M: Manager> Request<'a, M> {
-    #[inline]
-    fn new(shared: &'a PoolRef<M>, timeout: Duration, call_site: &'static Location<'static>) -> Self {
-        let start = sync::now();
-        // Makes the thread's place to park, once, before the lock is taken.
-        let borrower = Borrower { call_site, thread: sync::thread_mark(|| drop(own_waiter())) };
-        Self { shared, borrower, seat: sync::seat(), start, timeout, grace_ends: Cell::new(None) }
-    }
-
-    /// Takes the connection that this thread has parked, without a lock. Where anything goes on that each loan must see there is none.
-    #[inline]
-    fn take_parked(&self) -> Parked<M> {
-        let (caches, now) = (&self.shared.caches, self.start);
-        let place = caches.place(self.seat);
-        if !caches.version(place).is_open() {
-            return Parked::None;
-        }
-        let Some(mut entry) = caches.take(place) else { return Parked::None };
-        // The version is looked at after the connection was taken: what has changed before that is seen.
-        if !entry.permit.as_mut().is_some_and(|permit| permit.begin(caches.version(place), now, self.borrower)) {
-            self.bring_home(entry);
-            return Parked::None;
-        }
-        entry.lent_at = now;
-        match self.look_closely(&mut entry) {
-            Ok(()) => Parked::Lent(self.lend(entry)),
-            Err(doubt) => {
-                self.reject(entry, doubt);
-                Parked::Rejected
-            }
-        }
-    }
-
-    #[cold]
-    fn bring_home(&self, entry: Box<Entry<SlottedConnection<M>>>) {
-        self.shared.with_at_home(self.start, |state, actions| state.come_home(entry, self.start, actions));
-    }
-
+impl<M: Manager> Request<'_, M> {
     /// Takes a connection, at once or by waiting.
     #[inline]
     fn take(&self, now: Instant, round: Round) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
@@ -253,37 +237,7 @@ impl<'a, M: Manager> Request<'a, M> {
                 return Err(Doubt::Slept);
             }
         }
-        self.look_closely(entry)
-    }
-
-    #[inline]
-    fn look_closely(&self, entry: &mut Entry<SlottedConnection<M>>) -> Result<(), Doubt<M::Error>> {
-        let conn = &mut entry.slotted.conn;
-        match contained(|| self.shared.manager.has_broken(conn)) {
-            Ok(false) => {}
-            Ok(true) => return Err(Doubt::Unfit(CloseReason::Broken)),
-            Err(_) => return Err(Doubt::Unfit(CloseReason::Panicked)),
-        }
-        match &self.shared.hooks.of_loans {
-            None => Ok(()),
-            Some(hooks) => self.ask_on_checkout(hooks, entry),
-        }
-    }
-
-    #[cold]
-    fn ask_on_checkout(
-        &self,
-        hooks: &LoanHooks<M>,
-        entry: &mut Entry<SlottedConnection<M>>,
-    ) -> Result<(), Doubt<M::Error>> {
-        let Some(on_checkout) = &hooks.on_checkout else { return Ok(()) };
-        match self.shared.judge(on_checkout, entry) {
-            Ok(Verdict::Keep) => Ok(()),
-            Ok(Verdict::Close) => {
-                Err(Doubt::Refused(CloseReason::Refused, Cause::other("`on_checkout` refused a new connection")))
-            }
-            Err(panic) => Err(Doubt::Refused(CloseReason::Panicked, Cause::panicked("`on_checkout` panicked", &panic))),
-        }
+        look_closely(self.shared, entry)
     }
 
     #[inline]
@@ -294,9 +248,7 @@ impl<'a, M: Manager> Request<'a, M> {
         // A loan that did not wait need not compute how long.
         let at_once = entry.lent_at == self.start;
         let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
-        let (pool, id) = (&*self.shared.config.name, entry.id);
-        self.shared.emit(|events| events.checked_out(&CheckedOut { pool, id, waited }));
-        Held::hold(self.shared.clone(), entry)
+        hold(self.shared, entry, waited)
     }
 
     /// The first borrower of a new connection finds it well, and so does `on_checkout`: then others may be opened.
@@ -325,6 +277,51 @@ impl<'a, M: Manager> Request<'a, M> {
             state.reject(entry, now, actions);
         });
     }
+}
+
+/// Looks at a connection without asking the server or the clock.
+#[inline]
+fn look_closely<M: Manager>(pool: &PoolRef<M>, entry: &mut Entry<SlottedConnection<M>>) -> Result<(), Doubt<M::Error>> {
+    let conn = &mut entry.slotted.conn;
+    match contained(|| pool.manager.has_broken(conn)) {
+        Ok(false) => {}
+        Ok(true) => return Err(Doubt::Unfit(CloseReason::Broken)),
+        Err(_) => return Err(Doubt::Unfit(CloseReason::Panicked)),
+    }
+    match &pool.hooks.of_loans {
+        None => Ok(()),
+        Some(hooks) => ask_on_checkout(pool, hooks, entry),
+    }
+}
+
+#[cold]
+fn ask_on_checkout<M: Manager>(
+    pool: &PoolRef<M>,
+    hooks: &LoanHooks<M>,
+    entry: &mut Entry<SlottedConnection<M>>,
+) -> Result<(), Doubt<M::Error>> {
+    let Some(on_checkout) = &hooks.on_checkout else { return Ok(()) };
+    match pool.judge(on_checkout, entry) {
+        Ok(Verdict::Keep) => Ok(()),
+        Ok(Verdict::Close) => {
+            Err(Doubt::Refused(CloseReason::Refused, Cause::other("`on_checkout` refused a new connection")))
+        }
+        Err(panic) => Err(Doubt::Refused(CloseReason::Panicked, Cause::panicked("`on_checkout` panicked", &panic))),
+    }
+}
+
+/// The loan begins.
+#[inline]
+fn hold<M: Manager>(pool: &PoolRef<M>, entry: Box<Entry<SlottedConnection<M>>>, waited: Duration) -> Held<M> {
+    if pool.hears_loans() {
+        tell(pool, entry.id, waited);
+    }
+    Held::hold(pool.clone(), entry)
+}
+
+#[inline(never)]
+fn tell<M: Manager>(pool: &PoolRef<M>, id: u64, waited: Duration) {
+    pool.emit(|events| events.checked_out(&CheckedOut { pool: &pool.config.name, id, waited }));
 }
 
 /// The place where this thread parks. Kept for its next wait.

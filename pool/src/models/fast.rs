@@ -137,7 +137,7 @@ impl Handle<Fake> {
 /// So many loans, each of which may end beside the lock.
 fn get_permitted(pool: &Pool, count: usize) -> Vec<Held<Fake>> {
     // The cells open after a few returns, and a thread's second loan has a permit.
-    while !pool.caches.version(pool.caches.place(sync::seat())).is_open() {
+    while !pool.caches.cell(sync::seat()).version().is_open() {
         get(pool, FOREVER).map(checkin).expect("it is idle");
     }
     let held: Vec<_> = (0..count).map(|_| get(pool, FOREVER).expect("it is idle")).collect();

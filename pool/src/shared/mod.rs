@@ -253,6 +253,16 @@ impl<M: Manager> Shared<M> {
         }
     }
 
+    /// Does anybody hear what happens in each loan? If not, it is not even put together.
+    #[inline]
+    pub(crate) fn hears_loans(&self) -> bool {
+        #[cfg(feature = "tracing")]
+        let is_traced = crate::trace::hears_loans();
+        #[cfg(not(feature = "tracing"))]
+        let is_traced = false;
+        is_traced || !self.hooks.events.is_empty()
+    }
+
     /// Hands the end of a request in this `thread` that got nothing to the handlers. A handler that asks this pool meanwhile, and gets
     /// nothing, would hear of that, ask again, and so on: such a request is counted alone. In a child of `fork` a handler may wait for
     /// a thread that is not there.

@@ -5,7 +5,7 @@
 //! goes on that each loan must see ([`State::concerns_all`]), and open again after as many returns as there are cells with nobody
 //! waiting.
 
-use crate::caches::{Caches, Version};
+use crate::caches::{Caches, ThreadCell, Version};
 use crate::entry::{BUSY, Entry, Permit};
 use crate::gate::YOUNG;
 use crate::meter::Meter;
@@ -120,21 +120,17 @@ impl<C> FastLoans<C> {
     fn rested(&self, now: Instant) -> Vec<Box<Entry<C>>> {
         let may_stay =
             |entry: &Entry<C>| entry.permit.as_ref().is_some_and(|permit| permit.may_stay(self.version, now));
-        let look = |place| match self.caches.take(place)? {
-            entry if may_stay(&entry) => self.caches.park(place, entry),
+        let look = |(_, cell): (_, &ThreadCell<Entry<C>>)| match cell.take()? {
+            entry if may_stay(&entry) => cell.park(entry),
             entry => Some(entry),
         };
-        (0..self.caches.count()).filter_map(look).collect()
+        self.caches.cells_from(0).filter_map(look).collect()
     }
 
     /// Takes one that is parked, from each cell in turn.
     fn take_one(&mut self) -> Option<Box<Entry<C>>> {
-        let places = self.next..self.next + self.caches.count();
-        let (place, entry) = places.into_iter().find_map(|place| {
-            let place = self.caches.place(place);
-            Some((place, self.caches.take(place)?))
-        })?;
-        self.next = place + 1;
+        let (seat, entry) = self.caches.cells_from(self.next).find_map(|(seat, cell)| Some((seat, cell.take()?)))?;
+        self.next = self.caches.place(seat + 1);
         Some(entry)
     }
 }

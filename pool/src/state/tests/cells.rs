@@ -113,7 +113,7 @@ fn returns_are_counted_anew_after_somebody_has_waited() {
 #[test]
 fn what_has_rested_for_long_comes_home_when_another_borrows_and_is_the_next_if_it_was_used_last() {
     let (mut state, now) = parked(&ageless(4), 2);
-    let mut parked = state.caches().take(0).expect("it is parked");
+    let mut parked = state.caches().cell(0).take().expect("it is parked");
     let id = parked.id;
     take(&state, &mut parked, now + MS / 5);
     park(&state, parked, now + MS / 5, 0);
@@ -128,9 +128,9 @@ fn what_has_rested_for_long_comes_home_when_another_borrows_and_is_the_next_if_i
 }
 
 fn lies_in_a_cell_of(state: &State<(), Broken>, id: u64) -> bool {
-    let Some(entry) = state.caches().take(0) else { return false };
+    let Some(entry) = state.caches().cell(0).take() else { return false };
     let is_there = entry.id == id;
-    assert!(state.caches().park(0, entry).is_none());
+    assert!(state.caches().cell(0).park(entry).is_none());
     is_there
 }
 

@@ -41,17 +41,16 @@ pub(super) fn end_loan(state: &mut State<(), Broken>, mut entry: Parked, now: In
 
 /// The loan ends beside the lock.
 pub(super) fn park(state: &State<(), Broken>, mut entry: Parked, now: Instant, seat: usize) {
-    let caches = state.caches();
-    let version = caches.version(caches.place(seat));
+    let cell = state.caches().cell(seat);
     let permit = entry.permit.as_mut().expect("it has a permit");
-    assert!(permit.end(version, now - entry.lent_at, true));
+    assert!(permit.end(cell.version(), now - entry.lent_at, true));
     entry.last_used = now;
-    assert!(caches.park(caches.place(seat), entry).is_none());
+    assert!(cell.park(entry).is_none());
 }
 
 /// A loan of what was parked begins beside the lock.
 pub(super) fn take(state: &State<(), Broken>, entry: &mut Parked, now: Instant) {
-    let version = state.caches().version(0);
+    let version = state.caches().cell(0).version();
     assert!(entry.permit.as_mut().expect("it has a permit").begin(version, now, borrower(0)));
     entry.lent_at = now;
 }
@@ -80,7 +79,7 @@ pub(super) fn parked(config: &Config, idle: u32) -> (State<(), Broken>, Instant)
 }
 
 pub(super) fn lies_in_a_cell(state: &State<(), Broken>) -> bool {
-    (0..state.caches().count()).filter_map(|place| state.caches().take(place)).count() > 0
+    state.caches().cells_from(0).filter_map(|(_, cell)| cell.take()).count() > 0
 }
 
 #[test]
@@ -192,7 +191,7 @@ fn what_was_counted_beside_the_lock_is_counted_once_wherever_the_connection_is()
     let caches = Arc::clone(state.caches());
     for loan in 1..=5 {
         let at = now + loan * MS / 10;
-        let mut entry = caches.take(0).expect("it is parked");
+        let mut entry = caches.cell(0).take().expect("it is parked");
         take(&state, &mut entry, at);
         let stats = state.stats();
         assert_eq!((stats.idle, stats.in_use), (0, 1));
@@ -219,7 +218,7 @@ fn what_was_counted_beside_the_lock_is_counted_once_wherever_the_connection_is()
 fn one_who_took_what_was_parked_is_its_holder_and_what_is_parked_has_none() {
     let (mut state, now) = parked(&Config { leak_after: SECOND, ..ageless(4) }, 2);
     assert!(state.holders(now).is_empty());
-    let mut entry = state.caches().take(0).expect("it is parked");
+    let mut entry = state.caches().cell(0).take().expect("it is parked");
     take(&state, &mut entry, now + MS / 2);
     let other = get(&mut state, now, 1).unwrap();
     let held: Vec<_> = state.holders(now + 3 * MS).iter().map(|holder| (holder.id, holder.held_for)).collect();
@@ -268,7 +267,7 @@ fn an_answer_that_a_loan_beside_the_lock_had_before_a_doubt_does_not_settle_it()
 fn a_connection_that_is_on_its_way_from_a_loan_beside_the_lock_is_a_hope() {
     let (mut state, now) = parked(&ageless(1), 1);
     // Its thread is between the end of the loan and its look at the version.
-    let entry = state.caches().take(0).expect("it is parked");
+    let entry = state.caches().cell(0).take().expect("it is parked");
     let later = now + 5 * SECOND;
     state.open_failed(Refusal::Permanent, Cause::other("a wrong password"), later, &mut Actions::new());
     assert!(!state.is_hopeless(later), "it comes home in a moment");

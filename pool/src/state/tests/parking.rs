@@ -18,12 +18,12 @@ impl World {
     /// A loan ends and its connection is parked, if it may be.
     pub(super) fn park(&mut self, pick: usize, Parking { seat, touched, is_late }: Parking) {
         let (now, caches) = (self.now, Arc::clone(self.state.caches()));
-        let place = caches.place(seat);
+        let cell = caches.cell(seat);
         let count = self.lent.len().max(1);
         let Some((_, entry)) = self.lent.get_mut(pick % count) else { return };
         let (id, used) = (entry.id, now - entry.lent_at);
         let Some(permit) = entry.permit.as_mut().filter(|_| entry.condemned.is_none()) else { return };
-        let version = if is_late { permit.version } else { caches.version(place) };
+        let version = if is_late { permit.version } else { cell.version() };
         if !permit.end(version, used, touched) {
             return;
         }
@@ -35,8 +35,8 @@ impl World {
         }
         entry.uses += 1;
         entry.last_used = now;
-        let displaced = caches.park(place, entry);
-        let late = if caches.version(place) == version { None } else { caches.take(place) };
+        let displaced = cell.park(entry);
+        let late = if cell.version() == version { None } else { cell.take() };
         for entry in [displaced, late].into_iter().flatten() {
             self.bring_home(entry);
         }
@@ -46,10 +46,10 @@ impl World {
     /// A thread takes what lies in its cell, if it may have it.
     pub(super) fn take_parked(&mut self, seat: usize) {
         let (now, caches) = (self.now, Arc::clone(self.state.caches()));
-        let place = caches.place(seat);
-        let Some(mut entry) = caches.take(place) else { return };
+        let cell = caches.cell(seat);
+        let Some(mut entry) = cell.take() else { return };
         let permit = entry.permit.as_mut().expect("it is parked");
-        if !permit.begin(caches.version(place), now, borrower(seat)) {
+        if !permit.begin(cell.version(), now, borrower(seat)) {
             self.bring_home(entry);
             return self.check();
         }
@@ -71,13 +71,13 @@ impl World {
     pub(super) fn parked(&self) -> Vec<u64> {
         let caches = self.state.caches();
         let mut parked = Vec::new();
-        for place in 0..caches.count() {
-            let Some(entry) = caches.take(place) else { continue };
-            let version = caches.version(place);
+        for (_, cell) in caches.cells_from(0) {
+            let Some(entry) = cell.take() else { continue };
+            let version = cell.version();
             assert!(version.is_open(), "parked in a cell that is shut: {}", self.summary());
             assert!(self.waiting.is_empty(), "parked though somebody waits: {}", self.summary());
             parked.push(entry.id);
-            assert!(caches.park(place, entry).is_none());
+            assert!(cell.park(entry).is_none());
         }
         parked
     }

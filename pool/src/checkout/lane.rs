@@ -1,0 +1,41 @@
+//! The lane: a thread takes the connection that it has parked itself, and passes no lock.
+
+use crate::checkout::{Doubt, hold, look_closely};
+use crate::entry::Entry;
+use crate::manager::Manager;
+use crate::shared::{Held, PoolRef, SlottedConnection};
+use crate::slots::Borrower;
+use std::time::{Duration, Instant};
+
+/// What a thread finds in its cell.
+pub(super) enum Parked<M: Manager> {
+    Lent(Held<M>),
+    /// A connection that is not as it should be.
+    Doubtful(Box<Entry<SlottedConnection<M>>>, Doubt<M::Error>),
+    None,
+}
+
+/// Takes what lies in the cell of this thread. Where anything goes on that each loan must see there is nothing.
+#[inline]
+pub(super) fn take_parked<M: Manager>(pool: &PoolRef<M>, borrower: Borrower, seat: usize, now: Instant) -> Parked<M> {
+    let cell = pool.caches.cell(seat);
+    if !cell.version().is_open() {
+        return Parked::None;
+    }
+    let Some(mut entry) = cell.take() else { return Parked::None };
+    // The version is looked at after the connection was taken: what has changed before that is seen.
+    if !entry.permit.as_mut().is_some_and(|permit| permit.begin(cell.version(), now, borrower)) {
+        bring_home(pool, entry, now);
+        return Parked::None;
+    }
+    entry.lent_at = now;
+    match look_closely(pool, &mut entry) {
+        Ok(()) => Parked::Lent(hold(pool, entry, Duration::ZERO)),
+        Err(doubt) => Parked::Doubtful(entry, doubt),
+    }
+}
+
+#[cold]
+fn bring_home<M: Manager>(pool: &PoolRef<M>, entry: Box<Entry<SlottedConnection<M>>>, now: Instant) {
+    pool.with_at_home(now, |state, actions| state.come_home(entry, now, actions));
+}
