@@ -79,9 +79,10 @@ fn park<M: Manager>(
         return Some(entry);
     }
     entry.last_used = now;
+    let early = seeded::bug("looks_again_before_it_parks").then(|| cell.version());
     let displaced = cell.park(entry);
     // Were the cells shut before this connection lay there? Then nobody else may come to fetch it.
-    let is_shut = cell.version() != version && !seeded::bug("parks_without_a_second_look");
+    let is_shut = early.unwrap_or_else(|| cell.version()) != version && !seeded::bug("parks_without_a_second_look");
     if is_shut || displaced.is_some() {
         let late = if is_shut { cell.take() } else { None };
         bring_home(displaced, late, shared, now);

@@ -1,8 +1,9 @@
 //! Loans that pass the lock by, against whatever concerns each loan.
 
 use super::fake::Fake;
-use super::{EACH, FOREVER, LOOSE, Pool, STRICT, get, model, play, return_all, spawn, start, stats};
+use super::{EACH, FOREVER, LOOSE, Pool, STRICT, get, model, play, return_all, spawn, start, stats, thread};
 use crate::checkin::checkin;
+use crate::entry::BUSY;
 use crate::meter::{Borrower, Meter};
 use crate::pool::Pool as Handle;
 use crate::reason::CloseReason;
@@ -58,25 +59,31 @@ fn return_against_reopening() {
     model(LOOSE, 2, |pool| {
         let mut held = get_permitted(&pool, 2);
         let other = held.pop();
-        let evicting = spawn(&pool, |pool| {
-            let handle = Handle::new(pool.clone());
-            handle.evict_all();
-            other.into_iter().for_each(checkin);
-            // Nobody waits for the new one, so this thread can open it.
-            while handle.try_get().expect("the pool is open").is_none() {
-                while let Some(job) = pool.workers.take_now() {
-                    job.play();
-                }
-            }
-            for _ in 0..2 * pool.caches.count() {
-                let loan = get(&pool, FOREVER).expect("it was opened anew");
-                assert!(loan.id > 2, "it was evicted before");
-                checkin(loan);
-            }
+        let evicting = spawn(&pool, |pool| evict_and_reopen(pool, other));
+        return_all(held);
+        let handle = evicting.join().unwrap();
+        assert_eq!(stats(&pool).closed.by(CloseReason::Evicted), 2, "it outlived the eviction");
+        drop(handle);
+    });
+}
+
+/// The same, and after a while another looks through the cells: what came too late does not stay there.
+#[test]
+fn return_against_look() {
+    model(LOOSE, 2, |pool| {
+        let mut held = get_permitted(&pool, 2);
+        let other = held.pop();
+        let looking = spawn(&pool, |pool| {
+            let handle = evict_and_reopen(pool.clone(), other);
+            // Lets the other end its loan first, which is no forced switch.
+            thread::yield_now();
+            // As a thread does that has another cell; here all have the same.
+            let now = sync::advance(2 * BUSY);
+            pool.with(now, |state, actions| state.call_rested(now, actions));
             handle
         });
         return_all(held);
-        let handle = evicting.join().unwrap();
+        let handle = looking.join().unwrap();
         assert_eq!(stats(&pool).closed.by(CloseReason::Evicted), 2, "it outlived the eviction");
         drop(handle);
     });
@@ -125,6 +132,25 @@ fn resize_down_against_returns() {
         assert_eq!((stats.open as usize, stats.idle as usize), (EACH, EACH), "{stats:?}");
         drop(handle);
     });
+}
+
+/// Evicts all, returns one of them, has another opened, and borrows until the cells are open again.
+fn evict_and_reopen(pool: Pool, other: Option<Held<Fake>>) -> Handle<Fake> {
+    let handle = Handle::new(pool.clone());
+    handle.evict_all();
+    other.into_iter().for_each(checkin);
+    // Nobody waits for the new one, so this thread can open it.
+    while handle.try_get().expect("the pool is open").is_none() {
+        while let Some(job) = pool.workers.take_now() {
+            job.play();
+        }
+    }
+    for _ in 0..2 * pool.caches.count() {
+        let loan = get(&pool, FOREVER).expect("it was opened anew");
+        assert!(loan.id > 2, "it was evicted before");
+        checkin(loan);
+    }
+    handle
 }
 
 impl Handle<Fake> {

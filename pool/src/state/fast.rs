@@ -10,6 +10,7 @@ use crate::entry::{BUSY, Entry, Permit};
 use crate::gate::YOUNG;
 use crate::meter::Meter;
 use crate::reason::CloseReason;
+use crate::seeded;
 use crate::slots::{Borrower, Phase, SlotId};
 use crate::state::State;
 use crate::state::actions::Actions;
@@ -203,7 +204,12 @@ impl<C, E> State<C, E> {
 
     /// A connection that was parked, or was to be, is idle here, or closed.
     pub(crate) fn come_home(&mut self, mut entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
+        let is_late = entry.permit.as_ref().is_some_and(|permit| permit.version != self.fast.version);
         self.take_permit(&mut entry);
+        if is_late && seeded::bug("keeps_what_comes_home_late") {
+            self.slots.enter(entry.slot_id, Phase::Idle, now);
+            return self.idle.push(entry);
+        }
         if self.slots.get(entry.slot_id).comes_back() {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
@@ -247,7 +253,7 @@ impl<C, E> State<C, E> {
     /// A thread borrows here, so others may not borrow any more: what they have parked long ago comes home. Else a pool would not shrink
     /// to what is used, where many threads borrow now and then.
     #[inline]
-    pub(super) fn call_rested(&mut self, now: Instant, actions: &mut Actions<C, E>) {
+    pub(crate) fn call_rested(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         if self.fast.is_time_to_look(now) {
             let rested = self.fast.rested(now);
             self.take_in(rested, now, actions);

@@ -35,9 +35,10 @@ pub(super) const MODELS: &[Model] = &[
     model("fast::checkout_against_waiter", "swaps_without_order"),
     model("fast::return_against_evict", "empties_a_cache_before_it_shuts_it"),
     model("fast::return_against_reopening", "lends_what_is_parked_in_any_version"),
-    model("fast::return_against_last_handle", "parks_without_a_second_look"),
+    model("fast::return_against_look", "lets_what_is_late_stay"),
+    model("fast::return_against_last_handle", "looks_again_before_it_parks"),
     model("fast::two_returns_against_waiter", "parks_elsewhere_what_it_displaces"),
-    model("fast::resize_down_against_returns", "parks_without_a_second_look"),
+    model("fast::resize_down_against_returns", "keeps_what_comes_home_late"),
     model("fast::loans_against_reader", "counts_a_loan_before_it_writes_it"),
 ];
 
