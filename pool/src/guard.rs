@@ -9,6 +9,7 @@ use crate::reason::CloseReason;
 use crate::shared::{Canceller, Held, SlottedConnection};
 use crate::sync;
 use crate::sync::Ordering;
+use std::error::Error;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -63,13 +64,23 @@ impl<M: Manager> PooledConnection<M> {
     #[doc(alias = "invalidate")]
     #[doc(alias = "mark_broken")]
     pub fn report_error(this: &mut Self, error: &M::Error) -> Fault {
-        let held = this.held.as_mut().expect(LENT);
-        let fault = held.slotted.slot.shared().fault(error).unwrap_or(Fault::Fatal);
+        let fault = this.entry().slotted.slot.shared().fault(error).unwrap_or(Fault::Fatal);
+        this.has_met(fault)
+    }
+
+    /// As [`report_error`](Self::report_error), for an error in which the driver's may be hidden.
+    pub(crate) fn report_any(this: &mut Self, error: &(dyn Error + 'static)) -> Fault {
+        let fault = this.entry().slotted.slot.shared().fault_of_any(error).unwrap_or(Fault::Statement);
+        this.has_met(fault)
+    }
+
+    fn has_met(&mut self, fault: Fault) -> Fault {
         let reason = match fault {
             Fault::Fatal => Some(CloseReason::Broken),
             Fault::WrongRole => Some(CloseReason::WrongRole),
             _ => None,
         };
+        let held = self.held.as_mut().expect(LENT);
         held.condemned = held.condemned.or(reason);
         fault
     }
@@ -80,9 +91,8 @@ impl<M: Manager> PooledConnection<M> {
     /// Costs an allocation the first time in a loan, and nothing if it is not called. The driver's own handles, such as a cancel
     /// token or a connection's number, outlive the loan and may hit the next holder. What a cancel costs is at [`Canceller::cancel`].
     ///
-    /// The closures of [`Pool::run`](crate::Pool::run) and [`Pool::transaction`](crate::Pool::transaction) are given no pooled connection.
-    /// Where one is to be cancelled, take a connection by [`Pool::get`](crate::Pool::get) and its canceller, and begin the transaction by
-    /// the driver's own method.
+    /// The closure of [`Pool::transaction`](crate::Pool::transaction) is given no pooled connection. To cancel a transaction, take a
+    /// connection by [`Pool::get`](crate::Pool::get) and its canceller, and begin the transaction by the driver's own method.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};

@@ -10,6 +10,7 @@ use crate::tap::Tap;
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
 use postgres::Error;
+use std::error::Error as StdError;
 use std::time::{Duration, Instant};
 
 impl Manager for PostgresManager {
@@ -88,12 +89,20 @@ impl Manager for PostgresManager {
 
     /// Where nothing is read along, this is where a change of the schema shows; that of a type shows nowhere else.
     fn fault(&self, error: &Error) -> Fault {
-        if fault::is_stale(error) {
+        if error.as_db_error().is_some_and(fault::is_stale) {
             self.changes.noticed();
         } else if fault::is_of_type(error) {
             self.changes.doubted();
         }
         fault::fault(error)
+    }
+
+    fn fault_of_source(&self, source: &(dyn StdError + 'static)) -> Option<Fault> {
+        let refusal = source.downcast_ref()?;
+        if fault::is_stale(refusal) {
+            self.changes.noticed();
+        }
+        Some(fault::of_refusal(refusal))
     }
 
     /// Where a role is asked for, a server in another one is an error.

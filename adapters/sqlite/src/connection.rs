@@ -14,7 +14,7 @@ use crate::watch::Trace;
 use rusqlite::TransactionState;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{Action, Wal};
-use rusqlite::{ErrorCode, Params, Row, ToSql, TransactionBehavior, ffi};
+use rusqlite::{ErrorCode, FileControl, Name, Params, Row, ToSql, TransactionBehavior, ffi};
 use std::ffi::CStr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -45,31 +45,37 @@ impl Connection {
     }
 
     /// As [`rusqlite::Connection::busy_handler`]; replaced by the manager's time-out when the connection is returned.
-    pub fn busy_handler(&mut self, handler: Option<fn(i32) -> bool>) -> rusqlite::Result<()> {
+    pub fn busy_handler<F>(&mut self, handler: Option<F>) -> rusqlite::Result<()>
+    where
+        F: FnMut(i32) -> bool + Send + 'static,
+    {
         self.tracker.mark(Trace::BUSY);
         self.driver.busy_handler(handler)
     }
 
     /// As [`rusqlite::Connection::wal_hook`]; automatic checkpoints take its place again when the connection is returned.
-    pub fn wal_hook(&self, hook: Option<fn(&Wal, i32) -> rusqlite::Result<()>>) {
+    pub fn wal_hook<F>(&mut self, hook: Option<F>) -> rusqlite::Result<()>
+    where
+        F: FnMut(&mut Wal, i32) -> rusqlite::Result<()> + Send + 'static,
+    {
         self.tracker.mark(Trace::CHECKPOINTS);
-        self.driver.wal_hook(hook);
+        self.driver.wal_hook(hook)
     }
 
     /// As [`rusqlite::Connection::commit_hook`]; gone when the connection is returned.
-    pub fn commit_hook<F: FnMut() -> bool + Send + 'static>(&self, hook: Option<F>) -> rusqlite::Result<()> {
+    pub fn commit_hook<F: FnMut() -> bool + Send + 'static>(&mut self, hook: Option<F>) -> rusqlite::Result<()> {
         self.tracker.mark(Trace::HOOK);
         self.driver.commit_hook(hook)
     }
 
     /// As [`rusqlite::Connection::rollback_hook`]; gone when the connection is returned.
-    pub fn rollback_hook<F: FnMut() + Send + 'static>(&self, hook: Option<F>) -> rusqlite::Result<()> {
+    pub fn rollback_hook<F: FnMut() + Send + 'static>(&mut self, hook: Option<F>) -> rusqlite::Result<()> {
         self.tracker.mark(Trace::HOOK);
         self.driver.rollback_hook(hook)
     }
 
     /// As [`rusqlite::Connection::update_hook`]; gone when the connection is returned.
-    pub fn update_hook<F>(&self, hook: Option<F>) -> rusqlite::Result<()>
+    pub fn update_hook<F>(&mut self, hook: Option<F>) -> rusqlite::Result<()>
     where
         F: FnMut(Action, &str, &str, i64) + Send + 'static,
     {
@@ -78,7 +84,7 @@ impl Connection {
     }
 
     /// As [`rusqlite::Connection::progress_handler`]; gone when the connection is returned.
-    pub fn progress_handler<F>(&self, steps: i32, handler: Option<F>) -> rusqlite::Result<()>
+    pub fn progress_handler<F>(&mut self, steps: i32, handler: Option<F>) -> rusqlite::Result<()>
     where
         F: FnMut() -> bool + Send + 'static,
     {
@@ -90,6 +96,15 @@ impl Connection {
     pub fn set_db_config(&self, config: DbConfig, value: bool) -> rusqlite::Result<bool> {
         self.tracker.mark(if baseline::restores_config(config) { Trace::SETTING } else { Trace::LASTING });
         self.driver.set_db_config(config, value)
+    }
+
+    /// As [`rusqlite::Connection::file_control`]; what it sets stays with the connection, which is replaced when it is returned.
+    pub fn file_control<N: Name>(&self, database: Option<N>, control: FileControl<'_>) -> rusqlite::Result<()> {
+        // These two change nothing that lasts.
+        if !matches!(control, FileControl::SizeHint(_) | FileControl::DataVersion(_)) {
+            self.tracker.mark(Trace::LASTING);
+        }
+        self.driver.file_control(database, control)
     }
 
     /// As [`rusqlite::Connection::set_limit`]; set back when the connection is returned, or the connection is replaced.

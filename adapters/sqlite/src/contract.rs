@@ -9,6 +9,7 @@ use crate::source::Source;
 use crate::watch::Trace;
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
+use std::error::Error;
 use std::sync::PoisonError;
 
 impl Manager for SqliteManager {
@@ -88,6 +89,10 @@ impl Manager for SqliteManager {
 
     fn fault(&self, error: &rusqlite::Error) -> Fault {
         fault::fault(error)
+    }
+
+    fn fault_of_source(&self, source: &(dyn Error + 'static)) -> Option<Fault> {
+        source.downcast_ref().map(fault::of_code)
     }
 
     fn abort_handle(&self, conn: &Connection) -> Option<Box<dyn AbortHandle>> {

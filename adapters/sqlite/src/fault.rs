@@ -13,7 +13,11 @@ use rusqlite::{Error, ffi};
 ///
 /// For want of file descriptors SQLite says `CANTOPEN`, too: `open.rs` makes `IOERR` of that.
 pub(crate) fn fault(error: &Error) -> Fault {
-    let Some(code) = error.sqlite_error() else { return Fault::Statement };
+    error.sqlite_error().map_or(Fault::Statement, of_code)
+}
+
+/// The same, of a result code alone.
+pub(crate) fn of_code(code: &ffi::Error) -> Fault {
     match code.extended_code {
         ffi::SQLITE_LOCKED_SHAREDCACHE => return Fault::Retry,
         ffi::SQLITE_READONLY_DBMOVED => return Fault::Fatal,

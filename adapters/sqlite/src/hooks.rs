@@ -14,7 +14,7 @@ pub(crate) type Authorizer = Arc<dyn Fn(AuthContext<'_>) -> Authorization + Send
 
 /// Sets all hooks of `conn`, in place of whatever it has. Each keeps one reference to `watch`. What is returned lives as long as
 /// the authorizer. The prepared statements of `conn` are prepared anew when they next run.
-pub(crate) fn install(conn: &Connection, watch: &Arc<Watch>, user: Option<&Authorizer>) -> Result<Weak<()>> {
+pub(crate) fn install(conn: &mut Connection, watch: &Arc<Watch>, user: Option<&Authorizer>) -> Result<Weak<()>> {
     let alive = Arc::new(());
     let in_place = Arc::downgrade(&alive);
     let (seen, user) = (Arc::clone(watch), user.cloned());

@@ -24,7 +24,7 @@ pub(crate) fn reset(conn: &mut Connection, authorizer: Option<&Authorizer>) -> r
         return Ok(false);
     }
     if !whole {
-        conn.tracker = Tracker::install(&conn.driver, authorizer)?;
+        conn.tracker = Tracker::install(&mut conn.driver, authorizer)?;
         traces = traces | Trace::ANYTHING;
     }
     let Connection { driver, tracker, baseline, .. } = conn;

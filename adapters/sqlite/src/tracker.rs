@@ -23,7 +23,7 @@ pub(crate) struct Tracker {
 
 impl Tracker {
     /// Starts watching `conn`, in the phase [`Opening`](Phase::Opening). Any hooks it has are replaced.
-    pub(crate) fn install(conn: &Connection, authorizer: Option<&Authorizer>) -> rusqlite::Result<Self> {
+    pub(crate) fn install(conn: &mut Connection, authorizer: Option<&Authorizer>) -> rusqlite::Result<Self> {
         let watch = Arc::new(Watch::default());
         let authorizer = hooks::install(conn, &watch, authorizer)?;
         let references = Arc::strong_count(&watch);

@@ -1,4 +1,5 @@
-//! r2d2, with `r2d2_postgres`, `r2d2_mysql` and `r2d2_sqlite`. Unchecked means `test_on_check_out(false)`.
+//! r2d2, with `r2d2_postgres`, `r2d2_mysql`, and a manager for SQLite that does what `r2d2_sqlite` does: that one is for an older
+//! rusqlite than cabrank's, and one program has one SQLite. Unchecked means `test_on_check_out(false)`.
 
 use super::stub::no_query;
 use super::{INSERT_POSTGRES, Peer, READ_POSTGRES, ROW, Setup, Stub, Target, own};
@@ -9,7 +10,7 @@ use r2d2::{Builder, ManageConnection, Pool, PooledConnection};
 use r2d2_mysql::MySqlConnectionManager;
 use r2d2_postgres::PostgresConnectionManager;
 use r2d2_postgres::postgres::NoTls;
-use r2d2_sqlite::SqliteConnectionManager;
+use std::path::PathBuf;
 
 pub fn build(setup: &Setup, checked: bool) -> Result<Box<dyn Peer>> {
     match &setup.target {
@@ -17,7 +18,7 @@ pub fn build(setup: &Setup, checked: bool) -> Result<Box<dyn Peer>> {
         Target::Stub(stub) => pool(setup, checked, stub.clone()),
         Target::Postgres(url) => pool(setup, checked, PostgresConnectionManager::new(url.parse()?, NoTls)),
         Target::Mysql(url) => pool(setup, checked, MySqlConnectionManager::new(own::mysql_opts(url)?)),
-        Target::Sqlite(path) => pool(setup, checked, SqliteConnectionManager::file(path)),
+        Target::Sqlite(path) => pool(setup, checked, SqliteConnectionManager(path.into())),
     }
 }
 
@@ -41,6 +42,25 @@ impl<M: Ask> Blocking for Pool<M> {
 
     fn query(&self, loan: &mut Self::Loan, query: Query) -> Result<(), Failure> {
         M::ask(loan, query)
+    }
+}
+
+struct SqliteConnectionManager(PathBuf);
+
+impl ManageConnection for SqliteConnectionManager {
+    type Connection = rusqlite::Connection;
+    type Error = rusqlite::Error;
+
+    fn connect(&self) -> rusqlite::Result<rusqlite::Connection> {
+        rusqlite::Connection::open(&self.0)
+    }
+
+    fn is_valid(&self, conn: &mut rusqlite::Connection) -> rusqlite::Result<()> {
+        conn.execute_batch("SELECT 1;")
+    }
+
+    fn has_broken(&self, _: &mut rusqlite::Connection) -> bool {
+        false
     }
 }
 

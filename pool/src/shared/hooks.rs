@@ -5,6 +5,7 @@ use crate::contain::contained;
 use crate::entry::Entry;
 use crate::event::EventHandler;
 use crate::manager::{Fault, Manager};
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,6 +99,17 @@ impl<M: Manager> Shared<M> {
         let classify = self.hooks.classify.as_ref();
         let classified = classify.and_then(|classify| contained(|| classify(error)).ok().flatten());
         classified.or(fault)
+    }
+
+    /// What an error of a closure means: the driver's own in its chain of sources, or else a source that the manager knows. `None`: there
+    /// is none, or the manager panicked.
+    pub(crate) fn fault_of_any(&self, error: &(dyn Error + 'static)) -> Option<Fault> {
+        let chain = || std::iter::successors(Some(error), |&error| error.source());
+        match chain().find_map(|error| error.downcast_ref::<M::Error>()) {
+            Some(driver) => Some(self.fault(driver).unwrap_or(Fault::Fatal)),
+            None => contained(|| chain().find_map(|error| self.manager.fault_of_source(error)))
+                .unwrap_or(Some(Fault::Fatal)),
+        }
     }
 
     /// Has a hook judge the connection of a loan, in the borrower's thread. `Err`: it panicked.

@@ -147,6 +147,11 @@ impl<D: Error + 'static, E> fmt::Debug for TransactionError<D, E> {
 
 /// An error in which the driver's own can be looked for: any `std::error::Error`, `Box<dyn Error + Send + Sync>`,
 /// `anyhow::Error`, `Box<dyn Error>`. `K` tells these kinds apart; it is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no error in which the driver's can be looked for",
+    label = "must be a `std::error::Error`, `anyhow::Error` or `Box<dyn Error>`",
+    note = "write `impl std::error::Error for {Self}`, or derive it"
+)]
 pub trait AsError<K> {
     /// The error at the head of the chain.
     fn as_error(&self) -> &(dyn Error + 'static);

@@ -9,13 +9,14 @@ use crate::guard::PooledConnection;
 use crate::manager::{Fault, Manager, SessionState, Transact};
 use crate::pool::Pool;
 use crate::sync;
-use std::error::Error;
 use std::panic::Location;
 use std::time::Duration;
 
 impl<M: Manager> Pool<M> {
-    /// Checks out a connection, runs `work` on it, and returns it. The driver's error is found wherever it is in the
-    /// closure's error: itself, in the chain of sources of an enum, in `anyhow::Error` or `Box<dyn Error>`.
+    /// Checks out a connection, runs `work` on it, and returns it. The driver's error is found where it is the closure's error, or in its
+    /// chain of sources: in an enum, `anyhow::Error`, `Box<dyn Error>`. Through `#[error(transparent)]` the pool sees what the driver's error
+    /// has as its source, which is enough for errors of PostgreSQL's and SQLite's statements, and not for MySQL's: give such a
+    /// variant a text of its own. An error whose `source` leaves the driver's error out says nothing to the pool.
     ///
     /// The closure must say what its error is: `|conn| -> Result<_, MyError> { .. }`.
     ///
@@ -32,9 +33,7 @@ impl<M: Manager> Pool<M> {
     {
         let mut conn = self.get().map_err(RunError::Get)?;
         work(&mut conn).map_err(|error| {
-            if let Some(driver) = driver_error::<M::Error>(error.as_error()) {
-                PooledConnection::report_error(&mut conn, driver);
-            }
+            PooledConnection::report_any(&mut conn, error.as_error());
             RunError::User(UserError::new(error))
         })
     }
@@ -76,7 +75,7 @@ impl<M: Transact> Pool<M> {
     /// # }
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let pool = Pool::builder().build(Toy)?;
-    /// // Any error will do: the driver's, an enum of your own, `anyhow::Error`, `Box<dyn Error>`.
+    /// // The driver's error is found in an enum of your own (`#[from]`), `anyhow::Error`, `Box<dyn Error>`.
     /// let sum = pool.transaction().retries(3).run(|tx| -> Result<i64, std::io::Error> {
     ///     tx.1 += 100;
     ///     Ok(tx.1)
@@ -114,6 +113,9 @@ impl<M: Transact> Transaction<'_, M> {
     }
 
     /// How often the transaction is tried again after a serialization failure, a deadlock or their kin. Default: 0.
+    ///
+    /// The driver's error must be found in the closure's: see [`Pool::run`]. A lost connection is not tried again, nor a server in the
+    /// wrong role: unless the error is [`TransactionError::Unknown`], nothing was done, and you may run the transaction anew.
     ///
     /// The closure runs anew each time, so it must not do outside the database what may not be done twice. Pauses between
     /// attempts are jittered, from 1 ms up to half a second.
@@ -183,10 +185,7 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
                 TransactionError::Begin(driver)
                 | TransactionError::Commit(driver)
                 | TransactionError::Unknown(driver) => PooledConnection::report_error(conn, driver),
-                TransactionError::User(user) => match driver_error::<M::Error>(user.head()) {
-                    Some(driver) => PooledConnection::report_error(conn, driver),
-                    None => Fault::Statement,
-                },
+                TransactionError::User(user) => PooledConnection::report_any(conn, user.head()),
             };
             if !rolled_back {
                 conn.condemn();
@@ -232,18 +231,6 @@ fn begin_work_end<M: Transact, T, E: AsError<K>, K>(
 fn is_in_transaction<M: Transact>(conn: &mut PooledConnection<M>) -> bool {
     let (manager, conn) = conn.parts();
     manager.session(conn) == SessionState::InTransaction
-}
-
-/// The driver's error in the chain that begins with `error`.
-fn driver_error<'a, D: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a D> {
-    let mut link = Some(error);
-    while let Some(error) = link {
-        if let Some(driver) = error.downcast_ref::<D>() {
-            return Some(driver);
-        }
-        link = error.source();
-    }
-    None
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);

@@ -3,7 +3,7 @@
 
 use crate::support::{Pool, builder, closed_by, hold, ms};
 use cabrank::{CloseReason, Fault, PooledConnection, RunError, TransactionError};
-use cabrank_testing::fake::{Call, FakeError, FakeServer, FakeTransaction, Outcome};
+use cabrank_testing::fake::{Call, FakeError, FakeServer, FakeSource, FakeTransaction, Outcome};
 use cabrank_testing::panics::ORDERED;
 use cabrank_testing::timed;
 use std::error::Error;
@@ -14,6 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[derive(Debug)]
 enum AppError {
     Database(FakeError),
+    /// As `#[error(transparent)]`: what is inside is hidden, and its source is this one's.
+    Transparent(FakeSource),
     Own,
 }
 
@@ -27,6 +29,7 @@ impl Error for AppError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Database(error) => Some(error),
+            Self::Transparent(source) => Some(source),
             Self::Own => None,
         }
     }
@@ -58,11 +61,27 @@ fn run_finds_the_drivers_error_whatever_the_closure_returns() {
     assert!(pool.run(|_| Err::<(), Box<dyn Error>>(error(Fault::Fatal).into())).is_err());
     assert_eq!(broken(), 5, "in a box");
 
+    assert!(pool.run(|_| Err::<(), _>(AppError::Transparent(FakeSource(Fault::Fatal)))).is_err());
+    assert_eq!(broken(), 6, "by its source, where it is hidden itself");
+
     assert!(pool.run(|_| Err::<(), _>(error(Fault::Statement))).is_err());
     assert!(pool.run(|_| Err::<(), _>(AppError::Own)).is_err());
     assert_eq!(pool.run(|conn| conn.query().map(|()| 7)).unwrap(), 7);
-    assert_eq!(broken(), 5, "nothing else proves a death");
+    assert_eq!(broken(), 6, "nothing else proves a death");
     server.assert_no_leaks(&pool);
+}
+
+#[test]
+fn a_transaction_is_tried_again_though_the_drivers_error_is_hidden_if_the_manager_knows_its_source() {
+    let server = FakeServer::new();
+    let pool = one(&server);
+    let mut runs = 0;
+    let outcome = pool.transaction().retries(2).run(|_| {
+        runs += 1;
+        Err::<(), _>(AppError::Transparent(FakeSource(Fault::Retry)))
+    });
+    assert!(matches!(outcome, Err(TransactionError::User(error)) if matches!(*error, AppError::Transparent(_))));
+    assert_eq!(runs, 3);
 }
 
 #[test]

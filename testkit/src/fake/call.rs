@@ -86,3 +86,15 @@ impl fmt::Display for FakeError {
 }
 
 impl std::error::Error for FakeError {}
+
+/// The source of a [`FakeError`] that somebody has hidden. The manager knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FakeSource(pub Fault);
+
+impl fmt::Display for FakeSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::error::Error for FakeSource {}

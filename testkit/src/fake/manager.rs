@@ -1,8 +1,9 @@
 //! The driver of the server that is not there: manager, connection, abort handle.
 
-use super::call::{Call, FakeError, Outcome};
+use super::call::{Call, FakeError, FakeSource, Outcome};
 use super::world::World;
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
+use std::error::Error;
 use std::sync::Arc;
 
 /// The driver of a [`FakeServer`](super::FakeServer). `REMOTE` is false for an engine in this process.
@@ -76,6 +77,10 @@ impl<const REMOTE: bool> Manager for FakeManager<REMOTE> {
     fn fault(&self, error: &FakeError) -> Fault {
         let _ = self.world.hook(Call::Fault);
         error.fault
+    }
+
+    fn fault_of_source(&self, source: &(dyn Error + 'static)) -> Option<Fault> {
+        source.downcast_ref().map(|&FakeSource(fault)| fault)
     }
 
     fn remark(&self, conn: &FakeConnection) -> Option<String> {

@@ -31,7 +31,7 @@ mod tests;
 mod transaction;
 mod world;
 
-pub use call::{Call, FakeError, Outcome};
+pub use call::{Call, FakeError, FakeSource, Outcome};
 pub use manager::{FakeConnection, FakeManager};
 pub use server::{FakeServer, Orders};
 pub use transaction::FakeTransaction;

@@ -2,6 +2,7 @@
 
 use super::faults::{Faults, Injection, Injector, Method};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState, Transact};
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -114,6 +115,10 @@ impl<M: Manager> Manager for Faulty<M> {
 
     fn fault(&self, error: &M::Error) -> Fault {
         self.suffer(Method::Fault).map_or(Fault::Fatal, |()| self.inner.fault(error))
+    }
+
+    fn fault_of_source(&self, source: &(dyn Error + 'static)) -> Option<Fault> {
+        self.inner.fault_of_source(source)
     }
 
     fn remark(&self, conn: &M::Connection) -> Option<String> {

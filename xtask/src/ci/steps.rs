@@ -1,5 +1,6 @@
 //! The steps of `cargo xtask ci`: what each needs of the machine, and what it runs.
 
+use crate::ci::outside::outside;
 use crate::images::Image;
 use crate::process::{cargo, run};
 use crate::servers::Servers;
@@ -50,6 +51,8 @@ pub(super) const STEPS: &[Step] = &[
 pub(super) const LONGER: &[Step] = &[
     // What a user may switch on besides. The TLS stacks that a driver passes on are minutes of building.
     Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl], run: Run::Alone(adapters) },
+    // The lock of this workspace hides what a new project gets.
+    Step { name: "outside", needs: &[Tool::C], run: Run::Alone(outside) },
     // Nothing else looks at what the properties of the state and of the wire say about rarer cases.
     Step { name: "proptest", needs: &[], run: Run::Alone(proptest) },
     // A minute of texts and bytes at random for each fuzzer and server; by hand CABRANK_FUZZ_SECONDS says how long.

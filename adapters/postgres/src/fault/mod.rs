@@ -30,17 +30,21 @@ use std::{io, iter};
 /// So is 25006, "read-only transaction": the holder may have asked for one. What it says of the server's role is found out at the
 /// connection's return.
 pub(crate) fn fault(error: &Error) -> Fault {
-    match error.as_db_error() {
-        Some(_) if is_stale(error) => Fault::Retry,
-        Some(refusal) => of_server(refusal.code().code(), ends_session(refusal), refusal.message()),
-        None => of_driver(error),
+    error.as_db_error().map_or_else(|| of_driver(error), of_refusal)
+}
+
+/// The same, of what the server said alone.
+pub(crate) fn of_refusal(refusal: &DbError) -> Fault {
+    match refusal {
+        _ if is_stale(refusal) => Fault::Retry,
+        _ => of_server(refusal.code().code(), ends_session(refusal), refusal.message()),
     }
 }
 
 /// Is it a prepared statement that the server has forgotten, or that the schema has left behind?
-pub(crate) fn is_stale(error: &Error) -> bool {
-    let Some(error) = error.as_db_error().filter(|error| !ends_session(error)) else { return false };
+pub(crate) fn is_stale(error: &DbError) -> bool {
     match error.code().code() {
+        _ if ends_session(error) => false,
         // There is none of that name, or another.
         "26000" | "42P05" => true,
         // "cached plan must not change result type", in any language.

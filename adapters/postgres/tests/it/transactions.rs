@@ -6,6 +6,8 @@ use cabrank_postgres::postgres::error::SqlState;
 use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
 use cabrank_postgres::{Connection, PostgresManager, TransactionOptions};
 use cabrank_testing::{NetworkFault, Way};
+use std::error::Error as StdError;
+use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,6 +37,33 @@ fn increments_that_conflict_are_retried_until_all_are_done(server: Server) {
     let n: i32 = server.client().query_one("SELECT n FROM counted", &[]).expect("a row").get(0);
     assert_eq!(n, 200);
     assert_eq!(pool.stats().opened, u64::from(pool.stats().open), "no connection was lost over it");
+}
+
+/// As a derived `#[error(transparent)]`: it says what the driver's error says, and hides it.
+#[derive(Debug)]
+struct Transparent(Error);
+
+impl fmt::Display for Transparent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Transparent {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+fn a_conflict_is_seen_through_a_transparent_error(server: Server) {
+    let pool = server.pool(1);
+    let mut attempts = 0;
+    let outcome = pool.transaction().retries(2).run(|tx| {
+        attempts += 1;
+        tx.batch_execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$").map_err(Transparent)
+    });
+    assert!(matches!(outcome, Err(TransactionError::User(_))), "{outcome:?}");
+    assert_eq!((attempts, pool.stats().opened), (3, 1));
 }
 
 fn a_deadlock_is_retried(server: Server) {
@@ -217,6 +246,7 @@ cabrank_testing::tests! {
         a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once,
         a_transaction_never_begins_inside_one_that_is_open,
         increments_that_conflict_are_retried_until_all_are_done,
+        a_conflict_is_seen_through_a_transparent_error,
         a_deadlock_is_retried,
         a_commit_that_became_a_rollback_is_an_error,
         a_commit_that_fails_leaves_a_good_connection,

@@ -132,7 +132,7 @@ fn a_busy_handler_of_init_stays() {
         assert_eq!(pool.stats().opened, 1);
         pool.get().unwrap().busy_timeout(Duration::from_millis(1)).unwrap();
         assert_called("after a time-out of a holder's own");
-        pool.get().unwrap().busy_handler(None).unwrap();
+        pool.get().unwrap().busy_handler(None::<fn(i32) -> bool>).unwrap();
         assert_called("after a holder took it away");
         pool.get().unwrap().execute_batch("PRAGMA busy_timeout = 0").unwrap();
         assert_called("after a pragma");
@@ -142,12 +142,12 @@ fn a_busy_handler_of_init_stays() {
 fn a_wal_hook_of_init_stays() {
     let database = Database::new();
     static CALLS: AtomicUsize = AtomicUsize::new(0);
-    let count = |_: &Wal, _| {
+    let count = |_: &mut Wal, _| {
         CALLS.fetch_add(1, Ordering::Relaxed);
         Ok(())
     };
     let pool = one(database.manager().with_init(move |conn| {
-        conn.wal_hook(Some(count));
+        conn.wal_hook(Some(count))?;
         conn.execute_batch("CREATE TABLE IF NOT EXISTS t (a)")
     }));
     let assert_called = |when: &str| {
@@ -160,7 +160,7 @@ fn a_wal_hook_of_init_stays() {
     assert_called("after a reset");
     pool.get().unwrap().execute_batch("PRAGMA wal_autocheckpoint = 5").unwrap();
     assert_called("after a holder's choice");
-    pool.get().unwrap().wal_hook(None);
+    pool.get().unwrap().wal_hook(None::<fn(&mut Wal, i32) -> rusqlite::Result<()>>).unwrap();
     assert_called("after a holder took it away");
 }
 
@@ -168,11 +168,12 @@ fn a_wal_hook_of_a_holder_is_gone_for_the_next() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let database = Database::new();
     let pool = database.pool(1);
-    let conn = pool.get().unwrap();
-    conn.wal_hook(Some(|_: &Wal, _| {
+    let mut conn = pool.get().unwrap();
+    conn.wal_hook(Some(|_: &mut Wal, _| {
         CALLS.fetch_add(1, Ordering::Relaxed);
         Ok(())
-    }));
+    }))
+    .unwrap();
     conn.execute("UPDATE account SET money = 1", []).unwrap();
     drop(conn);
     assert_eq!(CALLS.load(Ordering::Relaxed), 1);
@@ -183,7 +184,7 @@ fn a_wal_hook_of_a_holder_is_gone_for_the_next() {
 
 fn hooks_of_init_stay_and_those_of_a_holder_go() {
     let database = Database::new();
-    type Set = fn(&Connection, Arc<AtomicUsize>);
+    type Set = fn(&mut Connection, Arc<AtomicUsize>);
     let hooks: [(&str, Set); 4] = [
         ("commit_hook", |conn, calls| {
             conn.commit_hook(Some(move || calls.fetch_add(1, Ordering::Relaxed) == usize::MAX)).unwrap()
@@ -228,7 +229,7 @@ fn hooks_of_init_stay_and_those_of_a_holder_go() {
         assert_kept("after a holder took it away");
         for (other, soil) in hooks {
             if other != name {
-                soil(&pool.get().unwrap(), Arc::clone(&foreign));
+                soil(&mut pool.get().unwrap(), Arc::clone(&foreign));
                 assert_kept(&format!("after a holder set a {other}"));
             }
         }

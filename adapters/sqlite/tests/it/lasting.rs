@@ -3,11 +3,11 @@
 use crate::fixture::{Database, create_account, money, session_of, setting};
 use cabrank_sqlite::cabrank::{CloseReason, Manager, SessionState};
 use cabrank_sqlite::rusqlite;
-use cabrank_sqlite::rusqlite::ErrorCode;
 use cabrank_sqlite::rusqlite::backup::Backup;
 use cabrank_sqlite::rusqlite::config::DbConfig;
 use cabrank_sqlite::rusqlite::hooks::{AuthAction, Authorization};
 use cabrank_sqlite::rusqlite::limits::Limit;
+use cabrank_sqlite::rusqlite::{ErrorCode, FileControl};
 use cabrank_sqlite::{Connection, Pool, PooledConnection, SqliteManager};
 use cabrank_testing::harness::alone;
 use cabrank_testing::{Recorder, assert_no_leaks, eventually};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// The image of a database of another tenant's, whose account holds 666.
 fn image() -> &'static [u8] {
-    let conn = rusqlite::Connection::open_in_memory().unwrap();
+    let mut conn = rusqlite::Connection::open_in_memory().unwrap();
     create_account(&conn);
     conn.execute("UPDATE account SET money = 666", []).unwrap();
     let image = conn.serialize("main").unwrap().to_vec();
@@ -59,6 +59,26 @@ fn a_database_that_a_holder_loads_in_place_of_an_attached_one_goes_too() {
     assert_eq!(of_other(&conn), 666);
     drop(conn);
     assert_eq!(of_other(&pool.get().unwrap()), 0);
+}
+
+fn a_file_control_that_sets_something_costs_the_connection_and_one_that_asks_does_not() {
+    let database = Database::new();
+    let pool = one(database.manager());
+    let (mut on, mut size, mut hint, mut version) = (1, 1 << 20, 1 << 16, 0);
+    let controls = [
+        (FileControl::PersistWal(&mut on), true),
+        (FileControl::ChunkSize(&mut size), true),
+        (FileControl::SizeHint(&mut hint), false),
+        (FileControl::DataVersion(&mut version), false),
+    ];
+    for (control, costs) in controls {
+        let what = format!("{control:?}");
+        let conn = pool.get().unwrap();
+        let id = PooledConnection::id(&conn);
+        conn.file_control(Some("main"), control).unwrap();
+        drop(conn);
+        assert_eq!(PooledConnection::id(&pool.get().unwrap()) != id, costs, "{what}");
+    }
 }
 
 fn a_pragma_of_another_database_than_main_costs_the_connection() {
@@ -284,6 +304,7 @@ cabrank_testing::tests! {
     alone:
         a_database_that_a_holder_loads_in_place_of_the_pools_goes_with_its_loan,
         a_database_that_a_holder_loads_in_place_of_an_attached_one_goes_too,
+        a_file_control_that_sets_something_costs_the_connection_and_one_that_asks_does_not,
         a_pragma_of_another_database_than_main_costs_the_connection,
         memory_that_was_loaded_from_a_file_in_wal_mode_can_be_used,
         a_leaked_blob_or_backup_costs_its_connection,

@@ -6,10 +6,42 @@ use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::{ErrorCode, Transaction, TransactionState};
 use cabrank_sqlite::{Connection, Pool, SqliteManager, TransactionMode};
 use cabrank_testing::harness::alone;
+use std::error::Error;
+use std::fmt;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// As a derived `#[error(transparent)]`: it says what the driver's error says, and hides it.
+#[derive(Debug)]
+struct Transparent(rusqlite::Error);
+
+impl fmt::Display for Transparent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Transparent {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+fn a_conflict_is_seen_through_a_transparent_error() {
+    let database = Database::new();
+    let other = database.manager().open().unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let pool = Pool::builder().max_size(1).build(database.manager().busy_timeout(Duration::ZERO)).unwrap();
+    let mut attempts = 0;
+    let outcome = pool.transaction().options(TransactionMode::Deferred).retries(2).run(|tx| {
+        attempts += 1;
+        earn(tx).map_err(Transparent)
+    });
+    assert!(outcome.is_err());
+    assert_eq!(attempts, 3);
+}
 
 /// Reads the money, then writes one more: wrong as soon as two of these overlap unnoticed.
 fn earn(tx: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -191,6 +223,7 @@ cabrank_testing::tests! {
         no_deferred_transaction_is_lost,
         no_immediate_transaction_is_lost_or_run_twice,
         no_transaction_is_lost_in_a_memory_database,
+        a_conflict_is_seen_through_a_transparent_error,
         a_snapshot_that_has_grown_old_is_run_again,
         without_retries_the_stale_snapshot_is_the_callers,
         the_usual_transaction_takes_the_lock_at_once_where_it_can_write,

@@ -1,0 +1,48 @@
+//! The adapters as a project of their users has them: without this workspace's lock, with the newest release of all that they
+//! depend on, and with the oldest drivers that they accept.
+
+use crate::process::{cargo, run};
+use crate::workspace::{self, packages};
+use anyhow::{Context, Result};
+use std::fs;
+
+/// The lower ends of the ranges in the workspace's Cargo.toml.
+const OLDEST: &[(&str, &str)] = &[
+    ("mysql", "28.0.0"),
+    ("postgres", "0.19.14"),
+    ("rusqlite", "0.41.0"),
+    ("tokio-postgres", "0.7.18"),
+    ("crossbeam-utils", "0.8.21"),
+    ("rustix", "1.0.0"),
+];
+
+pub(super) fn outside() -> Result<()> {
+    let folder = workspace::target().join("outside");
+    let manifest = folder.join("Cargo.toml");
+    fs::create_dir_all(folder.join("src")).context("cannot make a project for the adapters")?;
+    fs::write(&manifest, project()?)?;
+    fs::write(folder.join("src/lib.rs"), "//! Depends on the adapters, and has nothing of its own.\n")?;
+    // What an earlier run has chosen is not the newest any more.
+    let _ = fs::remove_file(folder.join("Cargo.lock"));
+    let check =
+        || run(cargo(["check", "--manifest-path"]).arg(&manifest).arg("--target-dir").arg(folder.join("target")));
+    check()?;
+    for (package, version) in OLDEST {
+        let mut update = cargo(["update", "--package", package, "--precise", version, "--manifest-path"]);
+        run(update.arg(&manifest))?;
+    }
+    check()
+}
+
+fn project() -> Result<String> {
+    let adapters = packages()?.into_iter().filter(|package| package.published && package.name != "cabrank");
+    let dependencies: String = adapters
+        .map(|package| {
+            let path = workspace::root().join("adapters").join(package.name.trim_start_matches("cabrank-"));
+            format!("{} = {{ path = {:?} }}\n", package.name, path)
+        })
+        .collect();
+    Ok(format!(
+        "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n{dependencies}"
+    ))
+}
