@@ -1,6 +1,7 @@
 //! The lane: a thread takes the connection that it has parked itself, and passes no lock.
 
-use crate::checkout::{Doubt, hold, look_closely};
+use crate::checkout::hold;
+use crate::checkout::look::{Doubt, look_closely};
 use crate::entry::Entry;
 use crate::manager::Manager;
 use crate::shared::{Held, PoolRef, SlottedConnection};

@@ -1,24 +1,24 @@
-//! The way out: from a request to a connection that has been looked at. `lane.rs` has the way that takes no lock, `wait.rs` the wait,
-//! `refusal.rs` the end of a request that gets none.
+//! The way out: from a request to a connection that has been looked at. `lane.rs` has the way that takes no lock, `look.rs` the look,
+//! `wait.rs` the wait, `refusal.rs` the end of a request that gets none.
 
 mod lane;
+mod look;
 mod refusal;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod wait;
 
-use crate::cause::Cause;
 use crate::checkout::lane::Parked;
+use crate::checkout::look::{Doubt, look_closely};
 use crate::checkout::refusal::{Refusal, Unserved};
-use crate::contain::contained;
 use crate::entry::Entry;
 use crate::error::GetError;
 use crate::event::CheckedOut;
 use crate::gate::Stage;
 use crate::manager::Manager;
 use crate::queue::Ticket;
-use crate::reason::{CloseReason, RefusalReason};
-use crate::shared::{Held, LoanHooks, PoolRef, SlottedConnection, Verdict};
+use crate::reason::RefusalReason;
+use crate::shared::{Held, PoolRef, SlottedConnection};
 use crate::slots::Borrower;
 use crate::state::State;
 use crate::state::actions::Claim;
@@ -148,16 +148,6 @@ struct Request<'a, M: Manager> {
     grace_ends: Cell<Option<Instant>>,
 }
 
-/// Why a connection that was taken is not lent.
-enum Doubt<E> {
-    /// It is of no use any more.
-    Unfit(CloseReason),
-    /// `on_checkout` refused it, or panicked.
-    Refused(CloseReason, Cause<E>),
-    /// The process was frozen, or the machine asleep, while it was idle: it must be checked.
-    Slept,
-}
-
 /// Is this the request's first attempt, or was it given a connection that was dead?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Round {
@@ -276,37 +266,6 @@ impl<M: Manager> Request<'_, M> {
             }
             state.reject(entry, now, actions);
         });
-    }
-}
-
-/// Looks at a connection without asking the server or the clock.
-#[inline]
-fn look_closely<M: Manager>(pool: &PoolRef<M>, entry: &mut Entry<SlottedConnection<M>>) -> Result<(), Doubt<M::Error>> {
-    let conn = &mut entry.slotted.conn;
-    match contained(|| pool.manager.has_broken(conn)) {
-        Ok(false) => {}
-        Ok(true) => return Err(Doubt::Unfit(CloseReason::Broken)),
-        Err(_) => return Err(Doubt::Unfit(CloseReason::Panicked)),
-    }
-    match &pool.hooks.of_loans {
-        None => Ok(()),
-        Some(hooks) => ask_on_checkout(pool, hooks, entry),
-    }
-}
-
-#[cold]
-fn ask_on_checkout<M: Manager>(
-    pool: &PoolRef<M>,
-    hooks: &LoanHooks<M>,
-    entry: &mut Entry<SlottedConnection<M>>,
-) -> Result<(), Doubt<M::Error>> {
-    let Some(on_checkout) = &hooks.on_checkout else { return Ok(()) };
-    match pool.judge(on_checkout, entry) {
-        Ok(Verdict::Keep) => Ok(()),
-        Ok(Verdict::Close) => {
-            Err(Doubt::Refused(CloseReason::Refused, Cause::other("`on_checkout` refused a new connection")))
-        }
-        Err(panic) => Err(Doubt::Refused(CloseReason::Panicked, Cause::panicked("`on_checkout` panicked", &panic))),
     }
 }
 

@@ -12,8 +12,9 @@ use crate::limit::Limit;
 ///
 /// Three methods are required. Where a connection has session state, such as an open transaction, implement [`reset`](Self::reset), too: by
 /// default nothing is reset, and the next holder meets what the last one left. The other defaults are safe; a method of your own spares
-/// round trips or lets the pool abort more. No method is called while the pool's lock is held, so a method may use the pool's handle. [`Pool::get`] and
-/// [`Pool::close_within`] do not wait in `connect`, `is_valid`, `reset` and `close`, where they would wait for themselves: `get` fails
+/// round trips or lets the pool abort more.
+///
+/// No method is called while the pool's lock is held, so a method may use the pool's handle. [`Pool::get`] and [`Pool::close_within`] do not wait in `connect`, `is_valid`, `reset` and `close`, where they would wait for themselves: `get` fails
 /// at once, and `close_within` reports what is left at that moment. The other methods look at one connection or one error and are part of a
 /// loan. They must not ask the pool for a connection or wait for its end: there that waits, as anywhere in a loan, until its time-out.
 ///
@@ -201,8 +202,8 @@ pub trait Manager: Send + Sync + 'static {
 
     /// What an error means that comes with this driver's, where the driver's own is hidden.
     ///
-    /// [`Pool::run`](crate::Pool::run) and transactions look for `Error` in the chain of sources of a closure's error. An enum that forwards
-    /// `Display` and `source` to the error that it wraps (`#[error(transparent)]`) hides that error and shows its source. Where no `Error`
+    /// [`Pool::run`](crate::Pool::run) and transactions look for `Error` in the chain of sources of a closure's error. An enum that
+    /// forwards `Display` and `source` to the error that it wraps (`#[error(transparent)]`) hides that error and shows its source. Where no `Error`
     /// is found, each error of the chain is shown to this method until it knows one.
     ///
     /// Called in the caller's thread. Must not block. The default knows none.

@@ -5,11 +5,12 @@
 //! `loans.rs` is the borrowers' part, `outcomes.rs` the workers', `young.rs` says what a connection that dies says of the next,
 //! `idle.rs` which idle connections may be lent. After each method [`State::settle`] restores the invariants (`supply.rs`,
 //! `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have lately taken,
-//! `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `remarks.rs` keeps what is said of
-//! servers, and `reports.rs` reads the numbers.
+//! `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `fast.rs` says which loans need not come
+//! here, and `cells.rs` where their connections rest. `remarks.rs` keeps what is said of servers, and `reports.rs` reads the numbers.
 
 pub(crate) mod actions;
 mod ageing;
+mod cells;
 mod doubt;
 mod fast;
 mod flow;
@@ -38,8 +39,8 @@ use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase, SlotId, Slots};
 use crate::state::actions::{Action, Actions, Delivery};
 use crate::state::ageing::Round;
+use crate::state::cells::FastLoans;
 use crate::state::doubt::Doubt;
-use crate::state::fast::FastLoans;
 use crate::state::flow::Flow;
 use crate::state::hope::Hope;
 use crate::state::patience::Patience;

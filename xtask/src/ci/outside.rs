@@ -2,7 +2,8 @@
 //! depend on, and with the oldest drivers that they accept.
 
 use crate::process::{cargo, run};
-use crate::workspace::{self, packages};
+use crate::workspace;
+use crate::workspace::packages;
 use anyhow::{Context, Result};
 use std::fs;
 

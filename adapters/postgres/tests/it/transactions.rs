@@ -7,9 +7,8 @@ use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
 use cabrank_postgres::{Connection, PostgresManager, TransactionOptions};
 use cabrank_testing::{NetworkFault, Way};
 use std::error::Error as StdError;
-use std::fmt;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
 fn serializable() -> TransactionOptions {
     TransactionOptions::new().isolation_level(IsolationLevel::Serializable)

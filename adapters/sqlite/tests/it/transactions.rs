@@ -7,11 +7,10 @@ use cabrank_sqlite::rusqlite::{ErrorCode, Transaction, TransactionState};
 use cabrank_sqlite::{Connection, Pool, SqliteManager, TransactionMode};
 use cabrank_testing::harness::alone;
 use std::error::Error;
-use std::fmt;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
 /// As a derived `#[error(transparent)]`: it says what the driver's error says, and hides it.
 #[derive(Debug)]
