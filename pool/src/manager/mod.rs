@@ -14,9 +14,10 @@ use crate::limit::Limit;
 /// default nothing is reset, and the next holder meets what the last one left. The other defaults are safe; a method of your own spares
 /// round trips or lets the pool abort more.
 ///
-/// No method is called while the pool's lock is held, so a method may use the pool's handle. [`Pool::get`] and [`Pool::close_within`] do not wait in `connect`, `is_valid`, `reset` and `close`, where they would wait for themselves: `get` fails
-/// at once, and `close_within` reports what is left at that moment. The other methods look at one connection or one error and are part of a
-/// loan. They must not ask the pool for a connection or wait for its end: there that waits, as anywhere in a loan, until its time-out.
+/// No method is called while the pool's lock is held, so a method may use the pool's handle. [`Pool::get`] and [`Pool::close_within`]
+/// do not wait in `connect`, `is_valid`, `reset` and `close`, where they would wait for themselves: `get` fails at once, and
+/// `close_within` reports what is left at that moment. The other methods look at one connection or one error and are part of a loan.
+/// They must not ask the pool for a connection or wait for its end: there that waits, as anywhere in a loan, until its time-out.
 ///
 /// A panic in any method counts as that call's failure; the connection it concerned is closed and no capacity is lost.
 ///
@@ -203,8 +204,8 @@ pub trait Manager: Send + Sync + 'static {
     /// What an error means that comes with this driver's, where the driver's own is hidden.
     ///
     /// [`Pool::run`](crate::Pool::run) and transactions look for `Error` in the chain of sources of a closure's error. An enum that
-    /// forwards `Display` and `source` to the error that it wraps (`#[error(transparent)]`) hides that error and shows its source. Where no `Error`
-    /// is found, each error of the chain is shown to this method until it knows one.
+    /// forwards `Display` and `source` to the error that it wraps (`#[error(transparent)]`) hides that error and shows its source.
+    /// Where no `Error` is found, each error of the chain is shown to this method until it knows one.
     ///
     /// Called in the caller's thread. Must not block. The default knows none.
     fn fault_of_source(&self, source: &(dyn std::error::Error + 'static)) -> Option<Fault> {
