@@ -49,10 +49,10 @@ impl Baseline {
             }
         }
         for (config, was) in CONFIGS.iter().zip(&self.configs) {
-            if let Some(was) = *was {
-                if conn.db_config(*config)? != was {
-                    conn.set_db_config(*config, was)?;
-                }
+            if let Some(was) = *was
+                && conn.db_config(*config)? != was
+            {
+                conn.set_db_config(*config, was)?;
             }
         }
         Ok(())
@@ -80,10 +80,10 @@ impl Baseline {
     /// Puts back the pragmas in `traces`.
     pub(crate) fn restore_pragmas(&self, conn: &Connection, traces: Trace) -> rusqlite::Result<()> {
         for (row, ((name, _), was)) in SETTINGS.iter().zip(&self.pragmas).enumerate() {
-            if let Some(was) = *was {
-                if traces.has(Trace::pragma(row)) {
-                    set_pragma(conn, name, was)?;
-                }
+            if let Some(was) = *was
+                && traces.has(Trace::pragma(row))
+            {
+                set_pragma(conn, name, was)?;
             }
         }
         Ok(())
