@@ -14,7 +14,7 @@ pub struct Options {
     /// Also writes the rows to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Compares with the goals; exit status 1 if any is missed.
+    /// Compares with the goals the medians of three runs (of one, if quick); exit status 1 if any is missed.
     #[arg(long)]
     pub check: bool,
     /// With `--check`: a peer that could not be measured is no failure.

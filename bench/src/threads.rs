@@ -5,6 +5,7 @@ use crate::load::{Clock, End, Failure, Load, Loan, Next, Outcome, Pace, Query, W
 use crate::pools::Peer;
 use anyhow::{Result, anyhow};
 use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,31 @@ pub trait Blocking: Send + Sync {
     /// Held by each borrower's thread while it runs.
     fn enter(&self) -> Option<tokio::runtime::EnterGuard<'_>> {
         None
+    }
+}
+
+/// Several pools of one kind, each of which is asked in turn.
+pub struct InTurn<P> {
+    pools: Vec<P>,
+    next: AtomicUsize,
+}
+
+impl<P> InTurn<P> {
+    pub fn new(pools: Vec<P>) -> Self {
+        Self { pools, next: AtomicUsize::new(0) }
+    }
+}
+
+impl<P: Blocking> Blocking for InTurn<P> {
+    type Loan = P::Loan;
+
+    fn get(&self) -> Result<Self::Loan, Failure> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.pools[turn % self.pools.len()].get()
+    }
+
+    fn query(&self, loan: &mut Self::Loan, query: Query) -> Result<(), Failure> {
+        self.pools[0].query(loan, query)
     }
 }
 

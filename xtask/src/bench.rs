@@ -21,7 +21,8 @@ pub(crate) struct Args {
     /// Also writes the rows to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Compares with the goals; exit status 1 if one is missed, or if a peer to compare with could not be measured.
+    /// Compares with the goals the medians of three runs (of one, if quick); exit status 1 if one is missed, or if a peer to compare with
+    /// could not be measured.
     #[arg(long)]
     check: bool,
     /// With `--check`: what could not be measured is no failure.

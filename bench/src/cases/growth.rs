@@ -1,4 +1,5 @@
-//! What a loan costs with 1 to 1,000 idle connections, and with 10 to 10,000 threads in the queue. It should stay flat.
+//! What a loan costs with 1 to 1,000 idle connections, with 16 pools that one thread uses in turn, and with 10 to 10,000 threads in
+//! the queue. It should stay flat.
 
 use crate::load::{Load, Pace, Work};
 use crate::measure::{Bench, Point, measured};
@@ -9,13 +10,15 @@ use std::time::Duration;
 pub fn run(bench: &mut Bench) -> Result<()> {
     let sizes: &[u32] = bench.pick(&[1, 100, 1000], &[1, 10, 100, 1000]);
     let crowds: &[usize] = bench.pick(&[10, 1000], &[10, 100, 1000, 10_000]);
-    let parts = sizes.len() + crowds.len();
+    let parts = sizes.len() + 1 + crowds.len();
     for (part, &size) in sizes.iter().enumerate() {
         bench.progress.part(part, parts);
         idle(bench, size)?;
     }
+    bench.progress.part(sizes.len(), parts);
+    in_turn(bench)?;
     for (part, &threads) in crowds.iter().enumerate() {
-        bench.progress.part(sizes.len() + part, parts);
+        bench.progress.part(sizes.len() + 1 + part, parts);
         waiting(bench, threads)?;
     }
     Ok(())
@@ -31,6 +34,18 @@ fn idle(bench: &mut Bench, size: u32) -> Result<()> {
     bench.rounds(Point { case: "growth", threads: 1, size }, bench.pick(3, 7), &peers, |peer| {
         let outcome = peer.run(&Load { borrowers: 1, work: Work::Nothing, pace: Pace::Loans(loans) })?;
         Ok(measured([("ns_per_cycle", outcome.elapsed.as_nanos() as f64 / loans as f64)]))
+    });
+    Ok(())
+}
+
+/// One thread asks one pool after the other.
+fn in_turn(bench: &mut Bench) -> Result<()> {
+    let setup = Setup { pools: 16, ..Setup::new(Target::Stub(Stub::default()), SIZE) };
+    let peers = bench.peers("growth", &["cabrank", "r2d2"], &setup);
+    let loans = bench.pick(50_000, 200_000);
+    bench.rounds(Point { case: "growth", threads: 1, size: SIZE }, bench.pick(3, 7), &peers, |peer| {
+        let outcome = peer.run(&Load { borrowers: 1, work: Work::Nothing, pace: Pace::Loans(loans) })?;
+        Ok(measured([("of_16_pools_in_turn_ns", outcome.elapsed.as_nanos() as f64 / loans as f64)]))
     });
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::stub::no_query;
 use super::{INSERT_MYSQL, INSERT_POSTGRES, Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Stub, Target};
 use crate::load::{Failure, Query};
-use crate::threads::{Blocking, OnThreads};
+use crate::threads::{Blocking, InTurn, OnThreads};
 use anyhow::Result;
 use cabrank::{Builder, Manager, Pool, PooledConnection};
 use cabrank_mysql::MySqlManager;
@@ -14,6 +14,10 @@ use cabrank_sqlite::SqliteManager;
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     match &setup.target {
+        Target::Stub(stub) if setup.pools > 1 => {
+            let pools: Result<_, _> = (0..setup.pools).map(|_| configured(setup).build_lazy(stub.clone())).collect();
+            Ok(Box::new(OnThreads { name: "cabrank", pool: InTurn::new(pools?) }))
+        }
         Target::Stub(stub) => pool(setup, stub.clone()),
         Target::Postgres(url) => pool(setup, PostgresManager::from_url(url, NoTls)?),
         Target::Mysql(url) => pool(setup, MySqlManager::from_url(url)?),

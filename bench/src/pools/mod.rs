@@ -50,11 +50,13 @@ pub struct Setup {
     pub min_idle: Option<u32>,
     /// How long `get` may take; `None` for the pool's default.
     pub timeout: Option<Duration>,
+    /// So many pools, each asked in turn; for cabrank and r2d2 with a driver that does nothing.
+    pub pools: usize,
 }
 
 impl Setup {
     pub fn new(target: Target, size: u32) -> Self {
-        Self { target, size, min_idle: None, timeout: None }
+        Self { target, size, min_idle: None, timeout: None, pools: 1 }
     }
 
     /// Nothing open ahead.

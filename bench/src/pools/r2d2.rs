@@ -4,7 +4,7 @@
 use super::stub::no_query;
 use super::{INSERT_POSTGRES, Peer, READ_POSTGRES, ROW, Setup, Stub, Target, own};
 use crate::load::{Failure, Query};
-use crate::threads::{Blocking, OnThreads};
+use crate::threads::{Blocking, InTurn, OnThreads};
 use anyhow::{Result, bail};
 use r2d2::{Builder, ManageConnection, Pool, PooledConnection};
 use r2d2_mysql::MySqlConnectionManager;
@@ -15,6 +15,10 @@ use std::path::PathBuf;
 pub fn build(setup: &Setup, checked: bool) -> Result<Box<dyn Peer>> {
     match &setup.target {
         Target::Stub(_) if !checked => bail!("a stub has nothing to check"),
+        Target::Stub(stub) if setup.pools > 1 => {
+            let pools = (0..setup.pools).map(|_| Pool::builder().max_size(setup.size).build(stub.clone()));
+            Ok(Box::new(OnThreads { name: "r2d2", pool: InTurn::new(pools.collect::<Result<_, _>>()?) }))
+        }
         Target::Stub(stub) => pool(setup, checked, stub.clone()),
         Target::Postgres(url) => pool(setup, checked, PostgresConnectionManager::new(url.parse()?, NoTls)),
         Target::Mysql(url) => pool(setup, checked, MySqlConnectionManager::new(own::mysql_opts(url)?)),

@@ -1,8 +1,9 @@
 //! Where and when it was measured, and how busy the machine was with other things.
 
 use serde::{Deserialize, Serialize};
+use std::hint::black_box;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
 
 #[derive(Serialize, Deserialize)]
@@ -15,6 +16,8 @@ pub struct Machine {
     pub java: Option<String>,
     /// Processes that wanted to run, on average over the minute before: what others had it do.
     pub load_before: Option<f64>,
+    /// How many times the work of one thread two did at the same time.
+    pub parallel: Option<f64>,
     /// What said who it is while it was used.
     pub servers: Vec<String>,
 }
@@ -22,6 +25,7 @@ pub struct Machine {
 impl Machine {
     pub fn look() -> Self {
         let unknown = || "unknown".to_owned();
+        let load_before = fs::read_to_string("/proc/loadavg").ok();
         Self {
             date: today(),
             processor: field("/proc/cpuinfo", "model name").unwrap_or_else(unknown),
@@ -29,7 +33,8 @@ impl Machine {
             system: format!("{} {}", env::consts::OS, kernel()),
             rust: said("rustc", "--version").unwrap_or_else(unknown),
             java: said("java", "--version"),
-            load_before: fs::read_to_string("/proc/loadavg").ok().and_then(|text| text.split(' ').next()?.parse().ok()),
+            load_before: load_before.and_then(|text| text.split(' ').next()?.parse().ok()),
+            parallel: Some(parallel()),
             servers: Vec::new(),
         }
     }
@@ -45,7 +50,39 @@ impl Machine {
             }
             _ => String::new(),
         };
-        format!("Measured on {date}: {processor}, {cores} cores, {system}, {rust}{java}{servers}.{busy}")
+        let parallel =
+            self.parallel.map_or(String::new(), |times| format!(" Two threads did {times:.2} times the work of one."));
+        format!("Measured on {date}: {processor}, {cores} cores, {system}, {rust}{java}{servers}.{parallel}{busy}")
+    }
+}
+
+/// Two threads that only reckon, beside one alone: on two real cores they take no longer. The median of a few attempts.
+fn parallel() -> f64 {
+    let alone = || {
+        let began = Instant::now();
+        reckon();
+        began.elapsed()
+    };
+    let mut times: Vec<f64> = (0..9)
+        .map(|_| {
+            let one = alone();
+            let began = Instant::now();
+            thread::scope(|scope| {
+                scope.spawn(reckon);
+                reckon();
+            });
+            2.0 * one.as_secs_f64() / began.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Some ten milliseconds of work that no compiler leaves out.
+fn reckon() {
+    let mut number = 1_u64;
+    for step in 0..20_000_000_u64 {
+        number = black_box(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step));
     }
 }
 

@@ -64,6 +64,18 @@ impl Row {
 }
 
 impl Report {
+    /// What several runs of the same cases come to: of each row the median, the least and the greatest of their medians.
+    pub fn of_runs(runs: Vec<Self>) -> Option<Self> {
+        let medians = |row: &Row| {
+            let same = |run: &Self| Some(run.row(&row.case, row.threads, row.size, &row.pool, &row.metric)?.median);
+            runs.iter().filter_map(same).collect()
+        };
+        let rows = runs.first()?.rows.iter();
+        let rows =
+            rows.map(|row| Row::new(&row.case, row.threads, row.size, &row.pool, &row.metric, medians(row))).collect();
+        Some(Self { rows, ..runs.into_iter().next_back()? })
+    }
+
     pub fn row(&self, case: &str, threads: usize, size: u32, pool: &str, metric: &str) -> Option<&Row> {
         self.rows.iter().find(|row| {
             (&*row.case, row.threads, row.size, &*row.pool, &*row.metric) == (case, threads, size, pool, metric)

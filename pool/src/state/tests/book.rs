@@ -165,7 +165,7 @@ impl Book {
     /// An eviction: what was permanent may have been mended.
     pub(super) fn retry_now(&mut self, now: Instant) {
         if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
-            trouble.retry_at = trouble.retry_at.min(now);
+            (trouble.kind, trouble.retry_at) = (Refusal::Unavailable, trouble.retry_at.min(now));
         }
     }
 

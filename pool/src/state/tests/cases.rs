@@ -181,3 +181,30 @@ fn one_who_is_given_two_dead_ones_in_a_row_has_not_overtaken_itself() {
     let dead = [Get, Get, Get, Kill(1), Get, Get, Kill(0), Try, Get, GiveUp(1162), Return(0, Shape::Clean), Look(0)];
     play(config, before.into_iter().chain(frozen).chain(dead));
 }
+
+#[test]
+fn what_was_permanent_before_an_eviction_is_no_worse_than_young_ones_that_die_after_it() {
+    let config = Config {
+        max_size: 1,
+        min_idle: 1,
+        check_after: Duration::ZERO,
+        fairness_window: Duration::ZERO,
+        keepalive: 2 * SECOND,
+        max_lifetime: 20 * SECOND,
+        idle_timeout: 5 * SECOND,
+        ..cold(1)
+    };
+    let well = || JobEnds(0, End::Well);
+    let permanent = || JobEnds(0, End::Failed(Refusal::Permanent));
+    let before = [
+        permanent(),
+        Pass(13 * SECOND),
+        JobEnds(1, End::Well),
+        Kill(0),
+        Get,
+        Resize(2, 0),
+        Pass(Duration::from_micros(1)),
+    ];
+    let after = [well(), well(), well(), Get, permanent(), EvictAll, Get, Kill(0), Look(0)];
+    play(config, before.into_iter().chain(after));
+}

@@ -29,6 +29,8 @@ pub(super) struct Caller {
     /// Woken, and not looking yet.
     woken: bool,
     rounds: usize,
+    /// How many gets have ended.
+    ended: usize,
     loan: Option<Box<Entry<LineId>>>,
 }
 
@@ -52,6 +54,7 @@ impl World {
                     wait: 0,
                     woken: false,
                     rounds,
+                    ended: 0,
                     loan: None,
                 });
                 self.due(begins, Event::Get(caller));
@@ -67,7 +70,10 @@ impl World {
         }
         it.rounds -= 1;
         (it.since, it.grace_ends) = (self.now, None);
-        self.take(caller, true);
+        match self.take_parked(caller) {
+            Some(entry) => self.obtained(caller, entry),
+            None => self.take(caller, true),
+        }
     }
 
     /// Takes a fresh idle connection, or queues: for the `first` time, or in the old place.
@@ -76,7 +82,11 @@ impl World {
         let (since, deadline, wake) = (it.since, it.deadline(), Wake::Thread(Arc::clone(&it.waiter)));
         let (mut ticket, timeout) = (None, deadline.saturating_duration_since(since));
         let claim = self.with(|state, actions| {
-            let claim = state.claim(now, borrower(caller), actions);
+            let mut claim = state.claim(now, borrower(caller), actions);
+            if let Claim::Connection(entry) = &mut claim {
+                // They keep their seats, so that some share a cell for good.
+                let _ = state.permit(entry, now, borrower(caller), caller);
+            }
             if let Claim::Nothing = claim {
                 ticket = match first {
                     true => state.queue(wake, borrower(caller), since, timeout),
@@ -209,6 +219,15 @@ impl World {
             self.last_answer = Some(now);
         }
         let needs_reset = entry.condemned.is_none() && self.random.f64() < it.group.resets;
+        entry.was_soiled = needs_reset;
+        if let Some(entry) = self.park(caller, entry) {
+            self.end_loan(entry);
+        }
+        self.pause(caller);
+    }
+
+    fn end_loan(&mut self, entry: Box<Entry<LineId>>) {
+        let (now, needs_reset) = (self.now, entry.was_soiled);
         self.with(|state, actions| {
             match entry.condemned {
                 Some(CloseReason::WrongRole) => state.wrong_role_in_use(&entry, now, actions),
@@ -218,7 +237,6 @@ impl World {
             let used = now - entry.lent_at;
             state.check_in(entry, used, needs_reset, now, actions);
         });
-        self.pause(caller);
     }
 
     fn told(&mut self, caller: usize) {
@@ -227,7 +245,12 @@ impl World {
     }
 
     fn pause(&mut self, caller: usize) {
-        let pause = within(self.callers[caller].group.pause, &mut self.random);
+        let it = &mut self.callers[caller];
+        it.ended += 1;
+        let pause = match it.group.bursts {
+            Some((length, rest)) if it.ended % length == 0 => rest,
+            _ => within(it.group.pause, &mut self.random),
+        };
         self.due(self.now + pause, Event::Get(caller));
     }
 
@@ -253,7 +276,7 @@ impl Caller {
     }
 }
 
-fn borrower(caller: usize) -> Borrower {
+pub(super) fn borrower(caller: usize) -> Borrower {
     Borrower { call_site: Location::caller(), thread: caller }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Group {
     /// In place of that: each loan is until then.
     pub(super) loan_until: Option<Duration>,
     pub(super) pause: (Duration, Duration),
+    /// After so many loans they rest so long.
+    pub(super) bursts: Option<(usize, Duration)>,
     /// The time-out of a get.
     pub(super) patience: Duration,
     /// The share of loans that end with a reset.
@@ -77,6 +79,7 @@ impl Group {
             loan: (moment, moment),
             loan_until: None,
             pause: (none, none),
+            bursts: None,
             patience: Duration::from_secs(30),
             resets: 0.0,
             touch: true,

@@ -115,6 +115,11 @@ impl Latency {
 }
 
 impl Server {
+    /// How many there are that the pool has not ended.
+    pub(super) fn sessions(&self) -> usize {
+        self.lines.iter().filter(|line| !line.ended).count()
+    }
+
     pub(super) fn new(round_trip: Latency, trips: u32, work: Duration, freezes: Vec<(Instant, Instant)>) -> Self {
         Self {
             round_trip,

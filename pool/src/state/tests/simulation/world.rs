@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) calls: HashMap<u64, Call>,
     pub(super) lane: Lane,
     pub(super) figures: Figures,
+    /// How many loans have begun beside the lock.
+    pub(super) parked_loans: u64,
     /// When the server last answered on a line, by a check, a reset or a loan, and when it last let one in.
     pub(super) last_answer: Option<Instant>,
     pub(super) last_opened: Option<Instant>,
@@ -85,6 +87,7 @@ impl World {
             parked: HashMap::new(),
             calls: HashMap::new(),
             lane: Lane::default(),
+            parked_loans: 0,
             figures: Figures::new(start + scenario.judged.0, start + scenario.judged.1),
             last_answer: None,
             last_opened: None,
