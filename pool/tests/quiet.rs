@@ -130,7 +130,8 @@ fn a_thousand_pools_share_a_few_threads() {
 #[test]
 fn dropping_a_pool_of_a_thousand_idle_connections_takes_no_time_and_few_threads() {
     let _alone = alone();
-    let bound = Duration::from_millis(if cfg!(debug_assertions) { 10 } else { 1 });
+    // The promise is for a release build. One that checks itself takes six milliseconds on a quiet machine.
+    let bound = Duration::from_millis(if cfg!(debug_assertions) { 25 } else { 1 });
     let mut fastest = Duration::MAX;
     for _ in 0..5 {
         let pool = cabrank::Pool::builder().max_size(1_000).build(Nothing).unwrap();

@@ -83,6 +83,8 @@ impl Manager for SqliteManager {
         let _alone = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         let interrupt = conn.driver.get_interrupt_handle();
         limit.on_abort(move || interrupt.interrupt());
+        // An interrupt of the last holder's statement lasts until another begins, and would end the writing back.
+        let _ = conn.tracker.unwatched(|| conn.driver.execute_batch("SELECT 1"));
         // Fails only on a leaked statement. Dropping it then is all that is left to do.
         let _ = conn.driver.close();
     }

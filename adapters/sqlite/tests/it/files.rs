@@ -1,12 +1,16 @@
 //! Files that are moved, replaced or deleted under the pool.
 
 use crate::fixture::{Database, money};
-use cabrank_sqlite::cabrank::{Fault, Manager};
-use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
+use crate::overruns::ENDLESS;
+use cabrank_sqlite::cabrank::{CancelOutcome, Fault, Manager};
+use cabrank_sqlite::rusqlite::functions::FunctionFlags;
+use cabrank_sqlite::{Pool, PooledConnection, SqliteManager, rusqlite};
 use cabrank_testing::harness::alone;
 use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 #[cfg(unix)]
 use std::process::Command;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 #[cfg(unix)]
 use std::{env, fs};
@@ -25,6 +29,27 @@ fn replace(database: &Database) {
     conn.execute("UPDATE account SET money = 77", []).unwrap();
     drop(conn);
     fs::rename(&other.path, &database.path).unwrap();
+}
+
+fn the_log_is_written_back_at_the_end_though_the_last_statement_was_interrupted() {
+    let database = Database::new();
+    let log = database.path.with_file_name(format!("{}-wal", database.path.file_name().unwrap().display()));
+    let pool = Pool::builder().max_size(1).build(database.manager()).unwrap();
+    let conn = pool.get().unwrap();
+    conn.execute("UPDATE account SET money = 5", []).unwrap();
+    assert!(log.exists());
+    let canceller = PooledConnection::canceller(&conn).expect("each connection has one");
+    let (began, begins) = channel();
+    conn.create_scalar_function("began", 0, FunctionFlags::default(), move |_| Ok(began.send(()).is_ok())).unwrap();
+    let cancelling = thread::spawn(move || {
+        begins.recv().unwrap();
+        canceller.cancel(Duration::from_secs(10))
+    });
+    conn.query_row(&ENDLESS.replacen("SELECT 1", "SELECT began()", 1), [], |_| Ok(())).unwrap_err();
+    assert_eq!(cancelling.join().unwrap(), CancelOutcome::Asked);
+    drop(conn);
+    assert_closes_clean(&pool);
+    assert!(!log.exists(), "what was written would be lost with the log");
 }
 
 #[cfg(unix)]
@@ -150,6 +175,7 @@ cabrank_testing::tests! {
         #[cfg(unix)]
         a_deleted_file_fails_the_loan_and_names_the_file,
         an_untouched_file_passes_the_check,
+        the_log_is_written_back_at_the_end_though_the_last_statement_was_interrupted,
         a_writer_that_locks_the_file_does_not_fail_the_check,
         a_moved_file_is_a_fatal_fault,
         a_pool_closed_in_good_order_leaves_nothing_but_the_file,
