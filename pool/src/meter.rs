@@ -153,7 +153,7 @@ impl Meter {
         use_time.add_all(counts, self.total.load(Ordering::Relaxed), longest);
     }
 
-    /// Forgets everything. For the state, which has the connection.
+    /// Resets all counts. For the state, which has the connection.
     pub(crate) fn clear(&self) {
         let Self { turns, answered, total, longest, .. } = self;
         let used = self.used_buckets(longest.load(Ordering::Relaxed));

@@ -5,6 +5,7 @@
 use crate::pragmas::SETTINGS;
 use crate::watch::Trace;
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OptionalExtension};
 use std::mem::discriminant;
@@ -69,11 +70,17 @@ impl Baseline {
 
     /// Has SQLite checkpoint by itself again, in place of any WAL hook (a WAL hook and automatic checkpoints are one
     /// thing to SQLite: clearing the hook would switch them off). Returns whether that can be done.
-    pub(crate) fn restore_checkpoints(&self, conn: &Connection, traces: Trace) -> rusqlite::Result<bool> {
+    pub(crate) fn restore_checkpoints(&self, conn: &mut Connection, traces: Trace) -> rusqlite::Result<bool> {
         match self.wal_autocheckpoint {
             None => Ok(true),
             Some(0) => Ok(!traces.has(Trace::CHECKPOINTS) && pragma(conn, "wal_autocheckpoint")? == Some(0)),
-            Some(pages) => set_pragma(conn, "wal_autocheckpoint", pages).map(|()| true),
+            Some(pages) => {
+                if traces.has(Trace::CHECKPOINTS) {
+                    // The pragma takes the hook's place, and rusqlite would keep what the hook owns.
+                    conn.wal_hook(None::<fn(&mut Wal, i32) -> rusqlite::Result<()>>)?;
+                }
+                set_pragma(conn, "wal_autocheckpoint", pages).map(|()| true)
+            }
         }
     }
 
@@ -178,7 +185,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The later ones are not in each version of SQLite that may be linked.
+/// Those that each version of SQLite has with which rusqlite works.
 const CONFIGS: [DbConfig; 15] = [
     DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
     DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,

@@ -10,11 +10,9 @@ use crate::identity::Watched;
 use crate::tokens::{InterruptHandle, Tokens};
 use crate::tracker::Tracker;
 use crate::watch::Trace;
-#[cfg(feature = "bundled")]
-use rusqlite::TransactionState;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{Action, Wal};
-use rusqlite::{ErrorCode, FileControl, Name, Params, Row, ToSql, TransactionBehavior, ffi};
+use rusqlite::{ErrorCode, FileControl, Name, Params, Row, ToSql, TransactionBehavior, TransactionState, ffi};
 use std::ffi::CStr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -100,8 +98,7 @@ impl Connection {
 
     /// As [`rusqlite::Connection::file_control`]; what it sets stays with the connection, which is replaced when it is returned.
     pub fn file_control<N: Name>(&self, database: Option<N>, control: FileControl<'_>) -> rusqlite::Result<()> {
-        // These two change nothing that lasts.
-        if !matches!(control, FileControl::SizeHint(_) | FileControl::DataVersion(_)) {
+        if sets_something(&control) {
             self.tracker.mark(Trace::LASTING);
         }
         self.driver.file_control(database, control)
@@ -213,14 +210,8 @@ impl Connection {
     }
 
     /// Is a backup into this connection under way? The next statement would commit what there is of it.
-    #[cfg(feature = "bundled")] // Other builds of SQLite may not have the question.
     pub(crate) fn is_copied_into(&self) -> bool {
         self.driver.is_autocommit() && self.driver.transaction_state(None::<&str>) != Ok(TransactionState::None)
-    }
-
-    #[cfg(not(feature = "bundled"))]
-    pub(crate) fn is_copied_into(&self) -> bool {
-        false
     }
 
     /// Can a memory database still be read? Not if one in WAL mode was copied into it. A file shows that at its next check.
@@ -238,6 +229,20 @@ impl Connection {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
             other => other,
         }
+    }
+}
+
+/// Does it change what lasts? Of a number below zero SQLite only says how it stands.
+fn sets_something(control: &FileControl<'_>) -> bool {
+    match control {
+        FileControl::SizeHint(_) | FileControl::DataVersion(_) => false,
+        #[cfg(unix)]
+        FileControl::HasMoved(_) => false,
+        FileControl::PersistWal(number)
+        | FileControl::PowerSafeOverwrite(number)
+        | FileControl::ReserveBytes(number) => **number >= 0,
+        FileControl::MMapSize(size) => **size >= 0,
+        _ => true,
     }
 }
 

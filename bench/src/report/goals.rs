@@ -145,7 +145,9 @@ impl Goal {
     fn standing(&self, report: &Report) -> Standing {
         let median = |pool: &str, metric: &str| {
             let row = report.row(self.case, self.threads, self.size, pool, metric);
-            row.map(|row| row.median).ok_or_else(|| pool.to_owned())
+            // What must never happen is judged by the worst.
+            let never = matches!(self.against, Absolute(0.0));
+            row.map(|row| if never { row.max } else { row.median }).ok_or_else(|| pool.to_owned())
         };
         let verdict = self.can_be_judged(report).and_then(|()| median("cabrank", self.metric)).and_then(|ours| {
             let bound = match self.against {

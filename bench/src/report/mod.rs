@@ -61,25 +61,36 @@ impl Row {
         let median = (values[values.len() / 2] + values[(values.len() - 1) / 2]) / 2.0;
         Self { case: case.into(), threads, size, pool: pool.into(), metric: metric.into(), median, min, max }
     }
+
+    fn is_of(&self, case: &str, threads: usize, size: u32, pool: &str, metric: &str) -> bool {
+        (&*self.case, self.threads, self.size, &*self.pool, &*self.metric) == (case, threads, size, pool, metric)
+    }
 }
 
 impl Report {
-    /// What several runs of the same cases come to: of each row the median, the least and the greatest of their medians.
-    pub fn of_runs(runs: Vec<Self>) -> Option<Self> {
-        let medians = |row: &Row| {
-            let same = |run: &Self| Some(run.row(&row.case, row.threads, row.size, &row.pool, &row.metric)?.median);
-            runs.iter().filter_map(same).collect()
-        };
-        let rows = runs.first()?.rows.iter();
-        let rows =
-            rows.map(|row| Row::new(&row.case, row.threads, row.size, &row.pool, &row.metric, medians(row))).collect();
-        Some(Self { rows, ..runs.into_iter().next_back()? })
+    /// What several runs of the same cases come to: of each row the median, the least and the greatest of their medians. A row counts in
+    /// whichever run it was measured, and so does what was missing.
+    pub fn of_runs(mut runs: Vec<Self>) -> Option<Self> {
+        let mut rows: Vec<Row> = Vec::new();
+        for row in runs.iter().flat_map(|run| &run.rows) {
+            let is_same = |other: &&Row| other.is_of(&row.case, row.threads, row.size, &row.pool, &row.metric);
+            if rows.iter().any(|known| is_same(&known)) {
+                continue;
+            }
+            let medians = runs.iter().filter_map(|run| run.rows.iter().find(is_same)).map(|row| row.median).collect();
+            rows.push(Row::new(&row.case, row.threads, row.size, &row.pool, &row.metric, medians));
+        }
+        let mut last = runs.pop()?;
+        for missing in runs.into_iter().flat_map(|run| run.missing) {
+            if !last.missing.iter().any(|known| (&known.case, &known.pool) == (&missing.case, &missing.pool)) {
+                last.missing.push(missing);
+            }
+        }
+        Some(Self { rows, ..last })
     }
 
     pub fn row(&self, case: &str, threads: usize, size: u32, pool: &str, metric: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| {
-            (&*row.case, row.threads, row.size, &*row.pool, &*row.metric) == (case, threads, size, pool, metric)
-        })
+        self.rows.iter().find(|row| row.is_of(case, threads, size, pool, metric))
     }
 
     pub fn read(path: &Path) -> Result<Self> {

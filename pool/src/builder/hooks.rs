@@ -157,7 +157,8 @@ impl<M: Manager> Builder<M> {
     /// `on_open`, and for those of loans that reach the pool by
     /// [`report_error`](crate::PooledConnection::report_error), [`run`](Pool::run) and transactions. What a transaction's error means
     /// also decides whether it is [run again](crate::Transaction::retries), and whether a failed commit is
-    /// [`Unknown`](crate::TransactionError::Unknown). The last `classify` counts. What the manager itself does about an error within a
+    /// [`Unknown`](crate::TransactionError::Unknown). An error that `#[error(transparent)]` hides from it closes no connection. The last
+    /// `classify` counts. What the manager itself does about an error within a
     /// call is not changed.
     ///
     /// Runs in the thread that has the error, outside the pool's lock, and must not block: a `get` of the same pool would wait, as

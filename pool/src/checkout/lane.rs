@@ -16,7 +16,7 @@ pub(super) enum Parked<M: Manager> {
     None,
 }
 
-/// Takes what lies in the cell of this thread. Where anything goes on that each loan must see there is nothing.
+/// Takes what lies in the cell of this thread. Finds nothing while the cells are shut.
 #[inline]
 pub(super) fn take_parked<M: Manager>(pool: &PoolRef<M>, borrower: Borrower, seat: usize, now: Instant) -> Parked<M> {
     let cell = pool.caches.cell(seat);

@@ -205,7 +205,7 @@ impl<M: Manager> Request<'_, M> {
         }
     }
 
-    /// Of this thread the state decides whether its connection may rest in its cell.
+    /// The state decides whether this thread's connection may rest in its cell.
     #[inline]
     fn ask_permit(
         &self,

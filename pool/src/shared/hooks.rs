@@ -102,13 +102,15 @@ impl<M: Manager> Shared<M> {
     }
 
     /// What an error of a closure means: the driver's own in its chain of sources, or else a source that the manager knows. `None`: there
-    /// is none, or the manager panicked.
+    /// is none. A panic of the manager's counts as a fatal error. `classify` cannot see a hidden error, and might judge it otherwise: where
+    /// there is one, a source says no more than that the transaction may run again.
     pub(crate) fn fault_of_any(&self, error: &(dyn Error + 'static)) -> Option<Fault> {
         let chain = || std::iter::successors(Some(error), |&error| error.source());
         match chain().find_map(|error| error.downcast_ref::<M::Error>()) {
             Some(driver) => Some(self.fault(driver).unwrap_or(Fault::Fatal)),
             None => contained(|| chain().find_map(|error| self.manager.fault_of_source(error)))
-                .unwrap_or(Some(Fault::Fatal)),
+                .unwrap_or(Some(Fault::Fatal))
+                .filter(|fault| *fault == Fault::Retry || self.hooks.classify.is_none()),
         }
     }
 

@@ -84,23 +84,25 @@ impl<C> FastLoans<C> {
         self.permits.len()
     }
 
-    /// How busy is this thread? One that borrows now and then has no need of a cell, and what lies there is not used by others: so a
-    /// pool would not shrink to what is needed.
+    /// How busy is this thread? One that borrows now and then has no need of a cell, and what lies there is used by others only after a
+    /// while: so a pool would not shrink to what is needed. One that is told to move leaves no mark, or the other would have to move, too.
     #[inline]
     pub(super) fn pace(&mut self, seat: usize, thread: usize, now: Instant) -> Pace {
         let last = &mut self.last[self.caches.place(seat)];
-        match last.replace((thread, now)) {
-            Some((_, at)) if now.saturating_duration_since(at) > BUSY => Pace::Slow,
-            Some((other, _)) if other != thread => Pace::Crowded,
-            Some(_) => Pace::Busy,
-            None => Pace::Slow,
+        let before = last.filter(|(_, at)| now.saturating_duration_since(*at) <= BUSY);
+        if before.is_some_and(|(other, _)| other != thread) {
+            return Pace::Crowded;
         }
+        *last = Some((thread, now));
+        if before.is_some() { Pace::Busy } else { Pace::Slow }
     }
 
     /// Is it time to see whether anything has rested in a cell for long?
     #[inline]
     pub(super) fn is_time_to_look(&mut self, now: Instant) -> bool {
-        let is_time = self.is_open() && self.looked_at.is_none_or(|at| now.saturating_duration_since(at) > BUSY);
+        let is_time = !self.permits.is_empty()
+            && self.is_open()
+            && self.looked_at.is_none_or(|at| now.saturating_duration_since(at) > BUSY);
         if is_time {
             self.looked_at = Some(now);
         }

@@ -84,8 +84,11 @@ impl<C, E> State<C, E> {
         if self.slots.get(entry.slot_id).comes_back() {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
+        let idle = self.idle.len();
         self.put(entry, now, actions);
-        self.sink();
+        if self.idle.len() > idle {
+            self.sink(now);
+        }
     }
 
     /// Does anything go on that each loan must see?
@@ -133,7 +136,8 @@ impl<C, E> State<C, E> {
 
     /// Nothing is idle here: one that is parked comes home, for somebody else needs it.
     pub(super) fn call_one(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
-        let parked = if self.fast.is_open() { self.fast.take_one() } else { None };
+        let may_be = self.fast.is_open() && !self.fast.permits.is_empty();
+        let parked = if may_be { self.fast.take_one() } else { None };
         let Some(entry) = parked else { return false };
         self.come_home(entry, now, actions);
         true

@@ -41,10 +41,14 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The last that came here was used before others that are idle: it takes its place beneath them.
-    pub(super) fn sink(&mut self) {
-        let Some(last_used) = self.idle.last().map(|entry| entry.last_used) else { return };
-        let above = self.idle.iter().rev().skip(1).take_while(|entry| entry.last_used > last_used).count();
+    /// If the last that came here was used before others that are idle, it takes its place beneath them; but one that may be lent as it
+    /// is goes beneath none that must be checked first.
+    pub(super) fn sink(&mut self, now: Instant) {
+        let Some((last, others)) = self.idle.split_last() else { return };
+        let is_fresh = self.is_fresh(last, now);
+        let goes_beneath =
+            |other: &&Box<Entry<C>>| other.last_used > last.last_used && (!is_fresh || self.is_fresh(other, now));
+        let above = others.iter().rev().take_while(goes_beneath).count();
         if above > 0 {
             let place = self.idle.len() - 1 - above;
             self.idle[place..].rotate_right(1);

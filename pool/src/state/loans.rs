@@ -13,7 +13,7 @@ use crate::waiter::Wake;
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
-    /// Takes a fresh idle connection, unless somebody who has waited longer than the fairness window comes first.
+    /// Takes a fresh connection, idle or parked, unless somebody who has waited longer than the fairness window comes first.
     #[inline]
     pub(crate) fn claim(&mut self, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) -> Claim<C, E> {
         if self.closed {

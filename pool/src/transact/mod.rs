@@ -16,7 +16,8 @@ impl<M: Manager> Pool<M> {
     /// Checks out a connection, runs `work` on it, and returns it. The driver's error is found where it is the closure's error, or in its
     /// chain of sources: in an enum, `anyhow::Error`, `Box<dyn Error>`. Through `#[error(transparent)]` the pool sees what the driver's
     /// error has as its source, which is enough for errors of PostgreSQL's and SQLite's statements, and not for MySQL's: give such a
-    /// variant a text of its own. An error whose `source` leaves the driver's error out says nothing to the pool.
+    /// variant a text of its own. An error whose `source` leaves the driver's error out says nothing to the pool. An error of another
+    /// connection or server, passed on through the closure, is taken for one of this connection.
     ///
     /// The closure must say what its error is: `|conn| -> Result<_, MyError> { .. }`.
     ///

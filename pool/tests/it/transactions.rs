@@ -85,6 +85,23 @@ fn a_transaction_is_tried_again_though_the_drivers_error_is_hidden_if_the_manage
 }
 
 #[test]
+fn where_there_is_a_classify_a_hidden_error_closes_no_connection_and_is_tried_again_all_the_same() {
+    let server = FakeServer::new();
+    server.allow(1);
+    let pool = builder().max_size(1).classify(|_| None).build_lazy(server.manager()).unwrap();
+    let hidden = |fault| Err::<(), _>(AppError::Transparent(FakeSource(fault)));
+    assert!(pool.run(|_| hidden(Fault::Fatal)).is_err());
+    assert_eq!(closed_by(&pool, CloseReason::Broken), 0, "`classify` might say that it is none");
+    let mut runs = 0;
+    let outcome = pool.transaction().retries(1).run(|_| {
+        runs += 1;
+        hidden(Fault::Retry)
+    });
+    assert!(outcome.is_err());
+    assert_eq!((runs, pool.stats().opened), (2, 1));
+}
+
+#[test]
 fn a_transaction_commits_or_rolls_back() {
     let server = FakeServer::new();
     let pool = one(&server);

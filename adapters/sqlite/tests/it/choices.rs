@@ -182,6 +182,24 @@ fn a_wal_hook_of_a_holder_is_gone_for_the_next() {
     assert_eq!((CALLS.load(Ordering::Relaxed), setting(&conn, "wal_autocheckpoint")), (1, "1000".into()));
 }
 
+fn what_a_holders_handlers_own_is_dropped_with_its_loan() {
+    let database = Database::new();
+    let pool = database.pool(1);
+    let owned = Arc::new(());
+    let mut conn = pool.get().unwrap();
+    let of_hook = Arc::clone(&owned);
+    conn.wal_hook(Some(move |_: &mut Wal, _| {
+        let _ = &of_hook;
+        Ok(())
+    }))
+    .unwrap();
+    let of_handler = Arc::clone(&owned);
+    conn.busy_handler(Some(move |_| Arc::strong_count(&of_handler) == 0)).unwrap();
+    drop(conn);
+    drop(pool.get().unwrap());
+    assert_eq!((Arc::strong_count(&owned), pool.stats().opened), (1, 1));
+}
+
 fn hooks_of_init_stay_and_those_of_a_holder_go() {
     let database = Database::new();
     type Set = fn(&mut Connection, Arc<AtomicUsize>);
@@ -294,6 +312,7 @@ cabrank_testing::tests! {
         a_wal_hook_of_init_stays,
         a_wal_hook_of_a_holder_is_gone_for_the_next,
         hooks_of_init_stay_and_those_of_a_holder_go,
+        what_a_holders_handlers_own_is_dropped_with_its_loan,
         an_authorizer_of_init_is_refused_by_name,
         an_authorizer_of_the_manager_is_asked_in_each_loan_and_never_for_the_adapter,
         functions_of_init_outlive_a_reset,

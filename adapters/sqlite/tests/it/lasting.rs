@@ -64,9 +64,10 @@ fn a_database_that_a_holder_loads_in_place_of_an_attached_one_goes_too() {
 fn a_file_control_that_sets_something_costs_the_connection_and_one_that_asks_does_not() {
     let database = Database::new();
     let pool = one(database.manager());
-    let (mut on, mut size, mut hint, mut version) = (1, 1 << 20, 1 << 16, 0);
+    let (mut on, mut asked, mut size, mut hint, mut version) = (1, -1, 1 << 20, 1 << 16, 0);
     let controls = [
         (FileControl::PersistWal(&mut on), true),
+        (FileControl::PersistWal(&mut asked), false),
         (FileControl::ChunkSize(&mut size), true),
         (FileControl::SizeHint(&mut hint), false),
         (FileControl::DataVersion(&mut version), false),

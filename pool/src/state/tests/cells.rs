@@ -149,6 +149,19 @@ fn what_comes_home_late_lies_beneath_what_was_used_since() {
 }
 
 #[test]
+fn what_comes_home_late_and_may_be_lent_as_it_is_lies_above_what_must_be_checked() {
+    let (mut state, now) = opened(&ageless(4), 2);
+    let mut entry = twice(&mut state, now, 0);
+    (entry.last_used, entry.fresh_until) = (now, Some(now + SECOND));
+    let id = entry.id;
+    let mut stale = get(&mut state, now, 1).expect("it is idle");
+    stale.fresh_until = Some(now);
+    end_loan(&mut state, stale, now + MS);
+    change(&mut state, now + 2 * MS, |state, actions| state.come_home(entry, now + 2 * MS, actions));
+    assert_eq!(state.idle.last().map(|entry| entry.id), Some(id));
+}
+
+#[test]
 fn a_borrower_that_finds_nothing_takes_one_of_those_that_are_parked_each_time_from_another_cell() {
     let (mut state, now) = opened(&ageless(4), 2);
     assert!(state.caches().count() >= 2, "this test needs two cores");
@@ -182,6 +195,8 @@ fn two_busy_threads_with_the_same_seat_are_told_to_part() {
     assert!(!is_told(MS, 0) && !is_told(MS, 0));
     assert!(is_told(MS + BUSY, 1), "the other has borrowed just now");
     assert!(!is_told(2 * MS + BUSY, 0), "nobody has for a while");
+    assert!(is_told(2 * MS + BUSY + MS / 10, 1));
+    assert!(!is_told(2 * MS + BUSY + MS / 5, 0), "the other was told, and moves");
 }
 
 #[test]
