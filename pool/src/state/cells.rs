@@ -14,7 +14,7 @@ pub(super) struct FastLoans<C> {
     pub(super) version: Version,
     /// A doubt was raised: what is parked must be looked at.
     pub(super) recalled: bool,
-    /// How many loans have ended here since the cells were shut or somebody waited.
+    /// How many loans have ended here since the cells were shut.
     pub(super) returns: usize,
     /// When it was last seen whether anything has rested in a cell for long, and from which cell on a borrower takes what it needs.
     looked_at: Option<Instant>,

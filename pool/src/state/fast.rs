@@ -2,8 +2,8 @@
 //! them come back.
 //!
 //! To the state such a connection is lent, whether it is in a hand or in a cell; its meter says which. The cells are shut while anything
-//! goes on that each loan must see ([`State::concerns_all`]), and open again after as many returns as there are cells with nobody
-//! waiting.
+//! goes on that each loan must see ([`State::concerns_all`]), and open again after as many returns as there are cells, when
+//! nobody waits.
 
 use crate::entry::{Entry, Permit};
 use crate::gate::YOUNG;
@@ -147,11 +147,6 @@ impl<C, E> State<C, E> {
         for entry in parked {
             self.come_home(entry, now, actions);
         }
-    }
-
-    /// Somebody waits: the loans that have ended do not count.
-    pub(super) fn not_quiet(&mut self) {
-        self.fast.returns = 0;
     }
 
     /// Nobody waits: after a while the cells are opened.

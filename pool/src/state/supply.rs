@@ -42,9 +42,6 @@ impl<C, E> State<C, E> {
     }
 
     fn settle_slow(&mut self, now: Instant, actions: &mut Actions<C, E>) {
-        if !self.queue.is_empty() {
-            self.not_quiet();
-        }
         self.serve_overdue(now, actions);
         self.look_for_hope(now);
         self.refuse_the_hopeless(now, actions);

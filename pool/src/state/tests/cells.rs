@@ -10,7 +10,6 @@ use crate::gate::{Refusal, Stage, YOUNG};
 use crate::state::State;
 use crate::state::actions::{Actions, Claim};
 use crate::sync;
-use crate::waiter::{Waiter, Wake};
 use std::time::{Duration, Instant};
 
 type Lent = Box<Entry<()>>;
@@ -84,30 +83,6 @@ fn one_on_trial_and_one_whose_session_was_soiled_have_no_permit() {
         spoil(state.idle.last_mut().expect("it is idle"));
         assert!(twice(&mut state, now, 0).permit.is_none(), "{what}");
     }
-}
-
-#[test]
-fn returns_are_counted_anew_after_somebody_has_waited() {
-    let (mut state, now) = state(&ageless(1));
-    open(&mut state, now);
-    let cells = state.caches().count();
-    for _ in 1..cells {
-        let entry = get(&mut state, now, 9).expect("it is idle");
-        end_loan(&mut state, entry, now);
-    }
-    let entry = get(&mut state, now, 9).expect("it is idle");
-    change(&mut state, now, |state, actions| {
-        let ticket = state.queue_again(Wake::Thread(Waiter::new()), borrower(1), now, SECOND);
-        state.settle(now, actions);
-        assert!(state.cancel(&ticket).is_none());
-    });
-    end_loan(&mut state, entry, now);
-    for _ in 1..cells {
-        assert!(!state.fast.is_open());
-        let entry = get(&mut state, now, 9).expect("it is idle");
-        end_loan(&mut state, entry, now);
-    }
-    assert!(state.fast.is_open());
 }
 
 #[test]
