@@ -68,8 +68,8 @@ impl Row {
 }
 
 impl Report {
-    /// What several runs of the same cases come to: of each row the median, the least and the greatest of their medians. A row counts in
-    /// whichever run it was measured, and so does what was missing.
+    /// What several runs of the same cases come to: of each row the median of their medians, and the least and the most of all
+    /// rounds. A row counts in whichever run it was measured, and so does what was missing.
     pub fn of_runs(mut runs: Vec<Self>) -> Option<Self> {
         let mut rows: Vec<Row> = Vec::new();
         for row in runs.iter().flat_map(|run| &run.rows) {
@@ -77,8 +77,11 @@ impl Report {
             if rows.iter().any(|known| is_same(&known)) {
                 continue;
             }
-            let medians = runs.iter().filter_map(|run| run.rows.iter().find(is_same)).map(|row| row.median).collect();
-            rows.push(Row::new(&row.case, row.threads, row.size, &row.pool, &row.metric, medians));
+            let same: Vec<&Row> = runs.iter().filter_map(|run| run.rows.iter().find(is_same)).collect();
+            let of = |value: fn(&Row) -> f64| same.iter().map(|row| value(row)).collect();
+            let merged = |values| Row::new(&row.case, row.threads, row.size, &row.pool, &row.metric, values);
+            let (min, max) = (merged(of(|row| row.min)).min, merged(of(|row| row.max)).max);
+            rows.push(Row { min, max, ..merged(of(|row| row.median)) });
         }
         let mut last = runs.pop()?;
         for missing in runs.into_iter().flat_map(|run| run.missing) {
@@ -112,4 +115,26 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
         fs::create_dir_all(folder)?;
     }
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(values: Option<Vec<f64>>) -> Report {
+        let rows = values.into_iter().map(|values| Row::new("checkout", 1, 10, "cabrank", "ns_per_cycle", values));
+        Report { machine: Machine::look(), quick: true, rows: rows.collect(), missing: Vec::new(), curves: Vec::new() }
+    }
+
+    fn figures(runs: Vec<Report>) -> Vec<(f64, f64, f64)> {
+        Report::of_runs(runs).expect("a run").rows.iter().map(|row| (row.median, row.min, row.max)).collect()
+    }
+
+    #[test]
+    fn one_run_stays_as_it_is_and_of_several_the_median_counts_and_each_round() {
+        assert_eq!(figures(vec![run(Some(vec![1.0, 2.0, 9.0]))]), [(2.0, 1.0, 9.0)]);
+        let runs = [vec![1.0, 2.0, 9.0], vec![3.0, 4.0, 5.0], vec![5.0, 6.0, 7.0]].map(|values| run(Some(values)));
+        assert_eq!(figures(runs.into()), [(4.0, 1.0, 9.0)]);
+        assert_eq!(figures(vec![run(None), run(Some(vec![3.0])), run(None)]), [(3.0, 3.0, 3.0)], "measured once");
+    }
 }

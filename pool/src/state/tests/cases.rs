@@ -28,6 +28,19 @@ fn cold(max_size: u32) -> Config {
     Config { max_size, ..Config::default() }
 }
 
+/// All that a pool does by itself is due soon.
+fn restless(max_size: u32) -> Config {
+    Config {
+        min_idle: 1,
+        check_after: Duration::ZERO,
+        fairness_window: Duration::ZERO,
+        keepalive: 2 * SECOND,
+        max_lifetime: 20 * SECOND,
+        idle_timeout: 5 * SECOND,
+        ..cold(max_size)
+    }
+}
+
 fn fails(job: usize) -> Op {
     JobEnds(job, End::Failed(Refusal::Unavailable))
 }
@@ -165,35 +178,16 @@ fn an_alarm_that_reaches_the_timer_late_costs_no_later_one() {
 
 #[test]
 fn one_who_is_given_two_dead_ones_in_a_row_has_not_overtaken_itself() {
-    let config = Config {
-        min_idle: 1,
-        check_after: Duration::ZERO,
-        fairness_window: Duration::ZERO,
-        keepalive: 2 * SECOND,
-        max_lifetime: 20 * SECOND,
-        idle_timeout: 5 * SECOND,
-        ..cold(3)
-    };
     let well = || JobEnds(0, End::Well);
     let before = [Get, Get, Get, Pass(Duration::ZERO), well(), GiveUp(1), Get, Kill(0), Leave(1), Get];
     let frozen =
         [Freeze(Duration::from_millis(2001)), Get, JobEnds(0, End::Failed(Refusal::Permanent)), EvictAll, well()];
     let dead = [Get, Get, Get, Kill(1), Get, Get, Kill(0), Try, Get, GiveUp(1162), Return(0, Shape::Clean), Look(0)];
-    play(config, before.into_iter().chain(frozen).chain(dead));
+    play(restless(3), before.into_iter().chain(frozen).chain(dead));
 }
 
 #[test]
 fn what_was_permanent_before_an_eviction_is_no_worse_than_young_ones_that_die_after_it() {
-    let config = Config {
-        max_size: 1,
-        min_idle: 1,
-        check_after: Duration::ZERO,
-        fairness_window: Duration::ZERO,
-        keepalive: 2 * SECOND,
-        max_lifetime: 20 * SECOND,
-        idle_timeout: 5 * SECOND,
-        ..cold(1)
-    };
     let well = || JobEnds(0, End::Well);
     let permanent = || JobEnds(0, End::Failed(Refusal::Permanent));
     let before = [
@@ -206,5 +200,5 @@ fn what_was_permanent_before_an_eviction_is_no_worse_than_young_ones_that_die_af
         Pass(Duration::from_micros(1)),
     ];
     let after = [well(), well(), well(), Get, permanent(), EvictAll, Get, Kill(0), Look(0)];
-    play(config, before.into_iter().chain(after));
+    play(restless(1), before.into_iter().chain(after));
 }
