@@ -55,6 +55,32 @@ proptest! {
     }
 }
 
+/// A world that was found: its spikes are longer than what a waiter relies on at the least, and rarer than what is remembered.
+#[test]
+fn where_answers_differ_a_jump_adds_to_what_their_spikes_cost() {
+    let blow = Blow::Jump(ms(300));
+    let plan = Plan {
+        size: 1,
+        borrowers: 161,
+        latency: Latency::Spiky(us(100), 0.02, ms(253)),
+        work: ms(348),
+        loan: ms(2_869),
+        pause: ms(2_258),
+        resets: 1.0,
+        wake_up: us(2_129),
+        blow,
+        seed: 1_490_590_644_332_016_378,
+    };
+    for blow in [Blow::None, blow] {
+        let plan = Plan { blow, ..plan.clone() };
+        let scenario = plan.scenario();
+        let mut world = World::new(&scenario, plan.seed);
+        world.run(scenario.length);
+        assert!(world.figures.healthy_closed > 0, "{blow:?}: the spikes of this world cost something");
+        assert_eq!(scenario.bounds.broken_by(&world.figures), [""; 0], "{blow:?}");
+    }
+}
+
 impl Plan {
     fn scenario(&self) -> Scenario {
         let busy = s(60);
@@ -104,13 +130,13 @@ impl Plan {
         let steady = matches!(self.latency, Latency::Constant(_));
         // Checks and resets are learned apart.
         let kinds = if self.resets > 0.0 { 2 } else { 1 };
+        // What was met is remembered for a minute at least: where answers differ, a long one may be met anew after each.
+        let anew = if steady { 0 } else { 2 * kinds * (2 + self.minutes()) };
         let closed = match self.blow {
             // Longer than a check may take.
             Blow::Freeze(span) if span + self.latency.longest() > ms(950) => usize::MAX,
-            Blow::Jump(_) | Blow::Freeze(_) => 2 * kinds,
-            _ if steady => 0,
-            // What was met is remembered for a minute at least.
-            _ => 2 * kinds * (2 + self.minutes()),
+            Blow::Jump(_) | Blow::Freeze(_) => anew + 2 * kinds,
+            _ => anew,
         };
         Bounds { closed: Some(closed), left: Some(0), ..Bounds::calm() }
     }
