@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use cabrank_testing::eventually;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Barrier, Mutex, MutexGuard};
 use std::time::Duration;
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -144,6 +144,45 @@ fn dropping_a_pool_of_a_thousand_idle_connections_takes_no_time_and_few_threads(
         eventually("all threads are gone", || threads() == 0);
     }
     assert!(fastest < bound, "{fastest:?}");
+}
+
+/// What loans beside the lock have counted is added up under it: that must not hold up anybody.
+#[test]
+fn the_numbers_of_a_thousand_connections_are_read_in_five_microseconds() {
+    let _alone = alone();
+    // The promise is for a release build.
+    let bound = Duration::from_micros(if cfg!(debug_assertions) { 200 } else { 5 });
+    let pool = cabrank::Pool::builder().max_size(1_000).build(Nothing).unwrap();
+    drop((0..1_000).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+    // Loans of each length up to some milliseconds, by more threads than may have a meter; then each holds one.
+    let (are_ready, may_end) = (Barrier::new(33), Barrier::new(33));
+    let took = std::thread::scope(|scope| {
+        for thread in 0..32_u32 {
+            let (pool, are_ready, may_end) = (&pool, &are_ready, &may_end);
+            scope.spawn(move || {
+                for power in 0..13 {
+                    (0..50).for_each(|_| drop(pool.get().unwrap()));
+                    let held = pool.get().unwrap();
+                    std::thread::park_timeout(Duration::from_micros(1 << ((power + thread) % 13)));
+                    drop(held);
+                }
+                (0..50).for_each(|_| drop(pool.get().unwrap()));
+                let held = pool.get().unwrap();
+                are_ready.wait();
+                may_end.wait();
+                drop(held);
+            });
+        }
+        are_ready.wait();
+        assert_eq!((pool.stats().open, pool.stats().in_use), (1_000, 32));
+        let mut took: Vec<_> = (0..1_001).map(|_| cabrank_testing::timed(|| pool.stats()).1).collect();
+        took.sort_unstable();
+        may_end.wait();
+        took
+    });
+    println!("median {:?}, least {:?}", took[500], took[0]);
+    // Other users of the machine make some calls longer, and none shorter.
+    assert!(took[500] < bound, "{:?}", took[500]);
 }
 
 #[cfg(target_os = "linux")]
