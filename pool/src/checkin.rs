@@ -172,16 +172,18 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
             reset_here(shared, entry);
             Need::WasReset
         }
-        Ok(Some(SessionState::BeyondReset)) => {
-            entry.condemned = Some(CloseReason::BeyondReset);
-            Need::Nothing
-        }
+        Ok(Some(SessionState::BeyondReset)) => condemn(entry, CloseReason::BeyondReset),
+        Ok(Some(SessionState::Broken)) => condemn(entry, CloseReason::Broken),
         Ok(Some(_)) => Need::Reset,
-        Err(reason) => {
-            entry.condemned = Some(reason);
-            Need::Nothing
-        }
+        Err(reason) => condemn(entry, reason),
     }
+}
+
+/// It must not go on, and so needs nothing else.
+#[cold]
+fn condemn<C>(entry: &mut Entry<C>, reason: CloseReason) -> Need {
+    entry.condemned = Some(reason);
+    Need::Nothing
 }
 
 fn reset_here<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnection<M>>) {

@@ -108,10 +108,11 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// Called in the returning thread after a loan that touched the connection, with session policy
     /// [`Tracked`](crate::SessionPolicy::Tracked). [`SessionState::Clean`] leads to nothing,
-    /// [`BeyondReset`](SessionState::BeyondReset) to a goodbye, and anything else to a [`reset`](Self::reset).
+    /// [`BeyondReset`](SessionState::BeyondReset) to a goodbye, [`Broken`](SessionState::Broken) to the end without one, and anything
+    /// else to a [`reset`](Self::reset).
     ///
-    /// With every policy it is also called after each reset, where only [`BeyondReset`](SessionState::BeyondReset) counts, and in the
-    /// caller's thread before [`Pool::transaction`](crate::Pool::transaction) begins, where only
+    /// With every policy it is also called after each reset, where only [`BeyondReset`](SessionState::BeyondReset) and
+    /// [`Broken`](SessionState::Broken) count, and in the caller's thread before [`Pool::transaction`](crate::Pool::transaction) begins, where only
     /// [`InTransaction`](SessionState::InTransaction) counts: no transaction begins in such a session.
     fn session(&self, conn: &mut Self::Connection) -> SessionState {
         let _ = conn;
@@ -132,7 +133,8 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Looks at a session that has just been set up. One that is [`InTransaction`](SessionState::InTransaction) is refused: what its
     /// holders write would be rolled back in the end. After opening that is a permanent fault
-    /// ([`Cause::InTransaction`](crate::Cause::InTransaction)), after a reset a failed reset. No other state counts here.
+    /// ([`Cause::InTransaction`](crate::Cause::InTransaction)), after a reset a failed reset. One that is [`Broken`](SessionState::Broken)
+    /// counts as a failed attempt, or as a failed reset. No other state counts here.
     ///
     /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after `on_open`, with every session
     /// policy. A round trip is allowed, within the same `limit`, and best spent only where the answer is in doubt. An error counts as
@@ -251,6 +253,9 @@ pub enum SessionState {
     /// With a trace of the last holder that no reset undoes. The connection is closed in good order
     /// ([`CloseReason::BeyondReset`](crate::CloseReason::BeyondReset)) and counts as sound: others are not suspected.
     BeyondReset,
+    /// The connection must not be used again. As `true` of [`has_broken`](Manager::has_broken), for a look that is worth taking once a
+    /// loan, but not twice.
+    Broken,
 }
 
 /// What an error means for the pool. See [`Manager::fault`].

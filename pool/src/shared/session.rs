@@ -49,6 +49,7 @@ impl<M: Manager> Shared<M> {
         }
         match self.manager.check_set_up(conn, set_up.limit) {
             Ok(SessionState::InTransaction) => return Err(Cause::InTransaction),
+            Ok(SessionState::Broken) => return Err(Cause::other(BROKEN)),
             Ok(_) => {}
             Err(error) => return Err(Cause::Driver(Arc::new(error))),
         }
@@ -59,8 +60,10 @@ impl<M: Manager> Shared<M> {
     /// Makes a session as good as new, and sets it up again, if it can be.
     pub(crate) fn reset(&self, conn: &mut M::Connection, limit: &Limit) -> Result<Renewal, Cause<M::Error>> {
         self.manager.reset(conn, limit).map_err(|error| Cause::Driver(Arc::new(error)))?;
-        if self.manager.session(conn) == SessionState::BeyondReset {
-            return Ok(Renewal::Impossible);
+        match self.manager.session(conn) {
+            SessionState::BeyondReset => return Ok(Renewal::Impossible),
+            SessionState::Broken => return Err(Cause::other(BROKEN)),
+            _ => {}
         }
         self.set_up(conn, &SetUp { limit, is_first: false })?;
         Ok(Renewal::Done)
@@ -83,3 +86,5 @@ impl<M: Manager> Shared<M> {
         }
     }
 }
+
+const BROKEN: &str = "the session was set up, and the manager found its connection broken";

@@ -1,8 +1,8 @@
 //! Clean sessions: what is reset, when, where, and what it costs when nothing needs it.
 
 use crate::support::{SLACK, builder, closed_by, ms};
-use cabrank::{CloseReason, Fault, Pool, PooledConnection, SessionPolicy, SessionState};
-use cabrank_testing::fake::{Call, FakeManager, FakeServer, Outcome};
+use cabrank::{CloseReason, Fault, Pool, PooledConnection, SessionPolicy, SessionState, SetUp};
+use cabrank_testing::fake::{Call, FakeConnection, FakeManager, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::time::Duration;
 
@@ -240,4 +240,51 @@ fn a_reset_in_the_returning_thread_is_aborted_at_its_limit() {
     drop((pool.get().unwrap(), pool.get().unwrap()));
     assert_eq!(pool.stats().opened, 3);
     cabrank_testing::assert_closes_clean(&pool);
+}
+
+#[test]
+fn one_that_is_found_broken_at_its_return_is_closed_and_the_others_are_checked() {
+    for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
+        let server = FakeServer::new();
+        let settings = builder().max_size(2).session_policy(policy).check_after(Duration::MAX);
+        let pool = settings.build_lazy(server.manager()).unwrap();
+        let (mut broken, other) = (pool.get().unwrap(), pool.get().unwrap());
+        drop(other);
+        eventually("it is idle", || pool.stats().idle == 1);
+        let (checks, resets) = (server.count(Call::Check), server.count(Call::Reset));
+        broken.session = SessionState::Broken;
+        drop(broken);
+        drop(pool.get().unwrap());
+
+        // Only where sessions are tracked are they looked at when they come back.
+        let found = u64::from(policy == SessionPolicy::Tracked);
+        assert_eq!(closed_by(&pool, CloseReason::Broken), found, "{policy:?}");
+        assert_eq!((server.count(Call::Check) - checks) as u64, found, "{policy:?}");
+        if policy == SessionPolicy::Tracked {
+            assert_eq!((server.count(Call::Reset), server.count(Call::Close)), (resets, 0), "nothing is asked of it");
+        }
+    }
+}
+
+#[test]
+fn a_session_that_is_set_up_and_found_broken_is_a_failed_attempt_or_a_failed_reset() {
+    let server = FakeServer::new();
+    let broken_from = |set_up: u32| {
+        move |conn: &mut FakeConnection, _: &SetUp<'_>| {
+            conn.set_ups += 1;
+            if conn.set_ups == set_up {
+                conn.session = SessionState::Broken;
+            }
+            Ok(())
+        }
+    };
+    let settings = || builder().max_size(1).build_timeout(ms(50));
+    let error = settings().on_open(broken_from(1)).build(server.manager()).unwrap_err();
+    assert!(format!("{error:?}").contains("found its connection broken"), "{error:?}");
+
+    let pool = settings().on_open(broken_from(2)).build(server.manager()).unwrap();
+    pool.get().unwrap().litter();
+    drop(pool.get().unwrap());
+    assert_eq!((pool.stats().resets_failed, closed_by(&pool, CloseReason::ResetFailed)), (1, 1));
+    server.assert_no_leaks(&pool);
 }

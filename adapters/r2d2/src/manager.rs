@@ -1,0 +1,152 @@
+//! An r2d2 manager as one of cabrank's.
+
+use cabrank::{Fault, Limit, Manager, SessionState};
+use r2d2::ManageConnection;
+use std::error::Error;
+use std::fmt;
+
+/// A manager of r2d2's kind for a [`cabrank::Pool`].
+///
+/// `connect` and `is_valid` run in worker threads. `has_broken` is asked once a loan, at its end, in the thread that returns the connection.
+pub struct R2d2Manager<M: ManageConnection> {
+    manager: M,
+    cleaner: Option<Cleaner<M::Connection>>,
+    fault: Option<Box<dyn Fn(&M::Error) -> Fault + Send + Sync>>,
+}
+
+/// An error of a cleaner.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// How a session is made clean between two holders.
+struct Cleaner<C> {
+    look: Box<dyn Fn(&mut C) -> SessionState + Send + Sync>,
+    clean: Box<dyn Fn(&mut C) -> Result<(), BoxError> + Send + Sync>,
+}
+
+impl<M: ManageConnection> R2d2Manager<M> {
+    /// Sessions are handed on as their holders leave them. See [`clean`](Self::clean).
+    pub fn new(manager: M) -> Self {
+        Self { manager, cleaner: None, fault: None }
+    }
+
+    /// Makes sessions clean between two holders.
+    ///
+    /// `look` is called in the returning thread and must not block: [`SessionState::Clean`] leads on to `has_broken`, and `Unknown` or
+    /// `InTransaction` to `clean`. That runs in a worker thread and may ask the server; an error closes the connection.
+    ///
+    /// ```
+    /// use cabrank::{Pool, SessionState};
+    /// use cabrank_r2d2::R2d2Manager;
+    /// # struct Lists;
+    /// # impl r2d2::ManageConnection for Lists {
+    /// #     type Connection = Vec<u32>;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> Result<Vec<u32>, std::io::Error> { Ok(Vec::new()) }
+    /// #     fn is_valid(&self, _: &mut Vec<u32>) -> Result<(), std::io::Error> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut Vec<u32>) -> bool { false }
+    /// # }
+    ///
+    /// let manager = R2d2Manager::new(Lists).clean(
+    ///     |list| if list.is_empty() { SessionState::Clean } else { SessionState::Unknown },
+    ///     |list| {
+    ///         list.clear();
+    ///         Ok(())
+    ///     },
+    /// );
+    /// let pool = Pool::builder().max_size(1).build(manager)?;
+    /// pool.get()?.push(7);
+    /// assert!(pool.get()?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn clean(
+        mut self,
+        look: impl Fn(&mut M::Connection) -> SessionState + Send + Sync + 'static,
+        clean: impl Fn(&mut M::Connection) -> Result<(), BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        self.cleaner = Some(Cleaner { look: Box::new(look), clean: Box::new(clean) });
+        self
+    }
+
+    /// What the manager's errors mean for the pool. By default an error of `connect` counts as [`Fault::Unavailable`]. One of `is_valid`
+    /// closes its connection, whatever it means.
+    pub fn fault(mut self, fault: impl Fn(&M::Error) -> Fault + Send + Sync + 'static) -> Self {
+        self.fault = Some(Box::new(fault));
+        self
+    }
+
+    fn told<T>(&self, result: Result<T, M::Error>) -> Result<T, DriverError> {
+        result.map_err(|error| {
+            let fault = self.fault.as_ref().map_or(Fault::Statement, |fault| fault(&error));
+            DriverError { text: error.to_string(), fault }
+        })
+    }
+}
+
+impl<M: ManageConnection> Manager for R2d2Manager<M> {
+    type Connection = M::Connection;
+    type Error = DriverError;
+
+    fn connect(&self, _: &Limit) -> Result<M::Connection, DriverError> {
+        self.told(self.manager.connect())
+    }
+
+    fn is_valid(&self, conn: &mut M::Connection, _: &Limit) -> Result<(), DriverError> {
+        self.told(self.manager.is_valid(conn))
+    }
+
+    /// Asked in [`session`](Self::session), once a loan: some managers ask the server here.
+    fn has_broken(&self, _: &mut M::Connection) -> bool {
+        false
+    }
+
+    fn session(&self, conn: &mut M::Connection) -> SessionState {
+        // The cleaner is asked first: what it can mend is not broken, though the manager may call it so.
+        match self.cleaner.as_ref().map(|cleaner| (cleaner.look)(conn)) {
+            None | Some(SessionState::Clean) if self.manager.has_broken(conn) => SessionState::Broken,
+            None => SessionState::Clean,
+            Some(state) => state,
+        }
+    }
+
+    fn reset(&self, conn: &mut M::Connection, _: &Limit) -> Result<(), DriverError> {
+        let Some(cleaner) = &self.cleaner else { return Ok(()) };
+        (cleaner.clean)(conn).map_err(|error| DriverError { text: error.to_string(), fault: Fault::Statement })
+    }
+
+    /// A hook may leave a transaction open on purpose, as for tests.
+    fn check_set_up(&self, _: &mut M::Connection, _: &Limit) -> Result<SessionState, DriverError> {
+        Ok(SessionState::Unknown)
+    }
+
+    fn fault(&self, error: &DriverError) -> Fault {
+        error.fault
+    }
+}
+
+impl<M: ManageConnection> fmt::Debug for R2d2Manager<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("R2d2Manager").field("cleans", &self.cleaner.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// The text of an error of the manager's, and what it means. r2d2 does not ask that the error itself can be sent to another thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverError {
+    text: String,
+    fault: Fault,
+}
+
+impl DriverError {
+    /// An error that says nothing of the server.
+    pub(crate) fn of(error: impl Error) -> Self {
+        Self { text: error.to_string(), fault: Fault::Statement }
+    }
+}
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for DriverError {}

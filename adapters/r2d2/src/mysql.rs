@@ -1,0 +1,29 @@
+//! For connections of the crate `mysql`: `COM_RESET_CONNECTION` after each loan that used its connection.
+//!
+//! Costs a round trip, in a worker, and the statements that were prepared. The driver then sends its `init` statements again. Where the
+//! manager's `has_broken` is a ping, as that of `r2d2_mysql`, it is not sent any more. `cabrank-mysql` resets only sessions that need it.
+//!
+//! ```no_run
+//! use cabrank_r2d2::{R2d2Manager, mysql as clean};
+//! # fn manager<M: r2d2::ManageConnection<Connection = mysql::Conn>>(manager: M) -> R2d2Manager<M> {
+//! R2d2Manager::new(manager).clean(clean::look, clean::reset)
+//! # }
+//! ```
+
+use crate::BoxError;
+use cabrank::SessionState;
+use mysql::Conn;
+
+/// The driver shows nothing of a session.
+pub fn look(_: &mut Conn) -> SessionState {
+    SessionState::Unknown
+}
+
+/// Makes the session clean.
+///
+/// # Errors
+///
+/// The driver's. The pool then closes the connection.
+pub fn reset(conn: &mut Conn) -> Result<(), BoxError> {
+    Ok(conn.reset()?)
+}

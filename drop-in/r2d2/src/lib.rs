@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod adapted;
+mod builder;
+mod config;
+mod error;
+pub mod event;
+mod extensions;
+mod guard;
+mod manage;
+mod pool;
+
+pub use adapted::{Adapted, Conn, DriverError};
+pub use builder::Builder;
+pub use error::Error;
+pub use event::{HandleEvent, NopEventHandler};
+pub use extensions::Extensions;
+pub use guard::PooledConnection;
+pub use manage::{
+    CustomizeConnection, HandleError, LoggingErrorHandler, ManageConnection, NopConnectionCustomizer, NopErrorHandler,
+};
+pub use pool::{Pool, State};

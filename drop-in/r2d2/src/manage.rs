@@ -1,0 +1,69 @@
+//! What an application gives a pool: the manager, and its handlers of errors and connections.
+
+use std::error::Error;
+use std::fmt;
+
+/// Opens and checks connections of one kind.
+///
+/// No method runs under the pool's lock. `connect` and `is_valid` run in worker threads, `has_broken` in the thread that returns a
+/// connection. A panic counts as a failure of the call; the connection it concerned is closed.
+pub trait ManageConnection: Send + Sync + 'static {
+    /// The connection that is lent.
+    type Connection: Send + 'static;
+
+    /// The error of `connect` and `is_valid`.
+    type Error: Error + 'static;
+
+    /// Opens a connection.
+    fn connect(&self) -> Result<Self::Connection, Self::Error>;
+
+    /// Asks the database for a sign of life, by one round trip. An error closes the connection.
+    fn is_valid(&self, conn: &mut Self::Connection) -> Result<(), Self::Error>;
+
+    /// Is the connection known to be unusable? Called once a loan, when it ends. `true` closes the connection. Must not block.
+    fn has_broken(&self, conn: &mut Self::Connection) -> bool;
+}
+
+/// Receives the errors of `connect`, `is_valid` and `on_acquire`, in the worker thread that met them.
+pub trait HandleError<E>: fmt::Debug + Send + Sync + 'static {
+    /// Receives one error.
+    fn handle_error(&self, error: E);
+}
+
+/// Ignores all errors.
+#[derive(Copy, Clone, Debug)]
+pub struct NopErrorHandler;
+
+impl<E> HandleError<E> for NopErrorHandler {
+    fn handle_error(&self, _: E) {}
+}
+
+/// Logs each error by the `log` crate, at level `error`. The default.
+#[derive(Copy, Clone, Debug)]
+pub struct LoggingErrorHandler;
+
+impl<E: Error> HandleError<E> for LoggingErrorHandler {
+    fn handle_error(&self, error: E) {
+        log::error!("{error}");
+    }
+}
+
+/// Sets up new connections, and receives those that leave the pool. Both methods run in worker threads.
+pub trait CustomizeConnection<C, E>: fmt::Debug + Send + Sync + 'static {
+    /// Sets up a connection that was just opened. An error closes it and counts as one of `connect`. The default does nothing.
+    fn on_acquire(&self, conn: &mut C) -> Result<(), E> {
+        let _ = conn;
+        Ok(())
+    }
+
+    /// Receives a connection that has left the pool, whether it works or not. The default drops it.
+    fn on_release(&self, conn: C) {
+        drop(conn);
+    }
+}
+
+/// Changes nothing.
+#[derive(Copy, Clone, Debug)]
+pub struct NopConnectionCustomizer;
+
+impl<C, E> CustomizeConnection<C, E> for NopConnectionCustomizer {}

@@ -1,0 +1,116 @@
+//! What r2d2 does not do.
+
+use crate::support::{MOMENT, Manager, Server, pool_of};
+use cabrank::{CloseReason, SessionState};
+use cabrank_testing::{eventually, timed};
+use r2d2::Pool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+#[test]
+fn a_time_out_names_who_holds_the_connections() {
+    let pool = Pool::builder().max_size(1).connection_timeout(MOMENT).build(Server::new().manager()).unwrap();
+    let held = pool.get().unwrap();
+    let line = line!() - 1;
+    let error = pool.get().unwrap_err().to_string();
+    let call_site = format!("{}:{line}:", file!());
+    assert!(error.contains("pool \"r2d2\" of 1") && error.contains(&call_site), "{error}");
+    assert!(error.contains("this thread itself"), "{error}");
+    drop(held);
+}
+
+/// A dead connection whose manager cannot see that is handed on for a second at most.
+#[test]
+fn what_its_manager_calls_broken_puts_the_others_under_suspicion() {
+    let server = Server::new();
+    let pool = pool_of(2, &server);
+    let (first, second) = (pool.get().unwrap(), pool.get().unwrap());
+    drop(second);
+    server.is_broken.store(true, Ordering::SeqCst);
+    drop(first);
+    server.is_broken.store(false, Ordering::SeqCst);
+    drop(pool.get().unwrap());
+    assert_eq!(pool.cabrank().stats().closed.by(CloseReason::Broken), 1);
+    assert!(server.count(|server| &server.checked) >= 1, "the other was checked before its loan");
+}
+
+#[test]
+fn try_get_waits_for_the_check_of_what_was_idle_for_long() {
+    let server = Server::new();
+    let settings = Pool::builder().max_size(1).cabrank(|settings| settings.check_after(Duration::ZERO));
+    let pool = settings.build(server.manager()).unwrap();
+    for _ in 0..3 {
+        assert!(pool.try_get().is_some());
+    }
+    assert_eq!(server.count(|server| &server.checked), 3);
+    let held = pool.try_get().unwrap();
+    let (none, took) = timed(|| pool.try_get());
+    assert!(none.is_none() && took < MOMENT * 10, "{took:?}");
+    drop(held);
+}
+
+#[test]
+fn without_a_test_on_check_out_nothing_is_checked() {
+    let server = Server::new();
+    let settings = Pool::builder().max_size(1).test_on_check_out(false);
+    let pool: Pool<Manager> = settings.build(server.manager()).unwrap();
+    assert_eq!(pool.cabrank().config().check_after, Duration::MAX);
+    drop(pool.get().unwrap());
+    assert_eq!(server.count(|server| &server.checked), 0);
+}
+
+#[test]
+fn a_cleaner_makes_a_session_clean_or_ends_it() {
+    let server = Server::new();
+    // A connection's number stands for its session: 7 is dirty, and 13 cannot be made clean.
+    let look = |conn: &mut crate::support::Connection| match conn.0 {
+        7 | 13 => SessionState::Unknown,
+        _ => SessionState::Clean,
+    };
+    let clean = |conn: &mut crate::support::Connection| match conn.0 {
+        13 => Err("it is lost".into()),
+        _ => {
+            conn.0 = 0;
+            Ok(())
+        }
+    };
+    let pool = Pool::builder().max_size(1).clean(look, clean).build(server.manager()).unwrap();
+    pool.get().unwrap().0 = 7;
+    assert_eq!(pool.get().unwrap().0, 0, "made clean");
+    pool.get().unwrap().0 = 13;
+    assert_eq!(pool.get().unwrap().0, 1, "the next one");
+    let stats = pool.cabrank().stats();
+    assert_eq!((stats.resets_done, stats.closed.by(CloseReason::ResetFailed)), (1, 1));
+}
+
+#[test]
+#[should_panic(expected = "max_size must be at least 1")]
+fn a_pool_of_nothing_is_refused() {
+    let _ = Pool::<Manager>::builder().max_size(0);
+}
+
+#[test]
+#[should_panic(expected = "larger than max_size (2)")]
+fn more_idle_ones_than_there_may_be_are_refused() {
+    let _ = Pool::builder().max_size(2).min_idle(Some(3)).build(Server::new().manager());
+}
+
+#[test]
+fn short_spans_are_lengthened_and_none_is_no_limit() {
+    let tiny = Some(Duration::from_nanos(1));
+    let settings = Pool::builder().max_size(1).min_idle(Some(0)).max_lifetime(tiny).idle_timeout(None);
+    let pool = settings.build(Server::new().manager()).unwrap();
+    let config = pool.cabrank().config();
+    assert_eq!((config.max_lifetime, config.idle_timeout), (Duration::from_millis(10), Duration::MAX));
+    assert_eq!((pool.max_lifetime(), pool.idle_timeout()), (tiny, None), "as they were set");
+}
+
+#[test]
+fn debug_says_what_was_set() {
+    let pool = pool_of(1, &Server::new());
+    let text = format!("{pool:?}");
+    for part in ["max_size: 1", "idle_connections: 1", "LoggingErrorHandler", "NopEventHandler", "Manager("] {
+        assert!(text.contains(part), "{text}");
+    }
+    eventually("nobody holds anything", || pool.cabrank().holders().is_empty());
+}
