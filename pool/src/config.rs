@@ -27,6 +27,7 @@ pub struct Config {
     pub keepalive: Duration,
     pub max_waiters: Option<u32>,
     pub fairness_window: Duration,
+    pub reclaim_after: Duration,
     /// The first and the largest pause between two attempts to connect.
     pub backoff: (Duration, Duration),
     pub leak_after: Duration,
@@ -52,6 +53,7 @@ impl Default for Config {
             keepalive: Duration::MAX,
             max_waiters: None,
             fairness_window: Duration::from_millis(1),
+            reclaim_after: Duration::from_millis(50),
             backoff: (Duration::from_millis(50), Duration::from_millis(500)),
             leak_after: Duration::MAX,
             session_policy: SessionPolicy::Tracked,
@@ -79,6 +81,7 @@ impl Config {
             ("idle_timeout", self.idle_timeout),
             ("keepalive", self.keepalive),
             ("leak_after", self.leak_after),
+            ("reclaim_after", self.reclaim_after),
         ] {
             if value.is_zero() {
                 refuse(field, "must be longer than zero; Duration::MAX means no limit".to_owned());

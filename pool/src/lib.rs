@@ -5,8 +5,10 @@
 // The face.
 mod builder;
 mod closing;
+mod get_async;
 mod pool;
 mod resize;
+mod run_async;
 mod transact;
 
 // A loan.
@@ -23,12 +25,14 @@ mod shared;
 mod state;
 
 // Mechanisms that know no pool.
+mod answer;
 mod caches;
 mod entry;
 mod gate;
 mod meter;
 mod queue;
 mod slots;
+mod spawn;
 mod waiter;
 mod workers;
 
@@ -59,6 +63,7 @@ pub use cause::Cause;
 pub use closing::CloseReport;
 pub use config::{Config, ConfigError, Problem, SessionPolicy};
 pub use error::{BuildError, GetError, ResizeError};
+pub use get_async::GetAsync;
 pub use event::{
     CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused, Remarked,
 };
@@ -69,7 +74,9 @@ pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};
 pub use pool::{Pool, WeakPool};
 pub use reason::{CloseReason, RefusalReason};
 pub use report::{Holder, Report};
+pub use run_async::{CloseAsync, Ended, RunAsync};
 pub use shared::{CancelOutcome, Canceller, Loan, SetUp, Verdict};
+pub use spawn::{Spawn, Work};
 pub use stats::{CloseCounts, Stats};
 #[doc(hidden)]
 pub use transact::kind;

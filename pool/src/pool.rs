@@ -83,7 +83,7 @@ impl<M: Manager> Pool<M> {
 
     /// The reference whose count this thread changes.
     #[inline]
-    fn own_ref(&self) -> &PoolRef<M> {
+    pub(crate) fn own_ref(&self) -> &PoolRef<M> {
         let refs = &self.0.refs;
         &refs[sync::seat() & (refs.len() - 1)]
     }

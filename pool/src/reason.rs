@@ -119,11 +119,14 @@ pub enum RefusalReason {
     NotAvailable,
     /// A hook or a manager's method may not wait for its own pool.
     CalledFromHook,
+    /// The future of [`get_async`](crate::Pool::get_async) was dropped while it waited.
+    Cancelled,
 }
 
 impl RefusalReason {
     /// All reasons. A later version may have more.
-    pub const ALL: &'static [Self] = &[Self::Connect, Self::Closed, Self::NotAvailable, Self::CalledFromHook];
+    pub const ALL: &'static [Self] =
+        &[Self::Connect, Self::Closed, Self::NotAvailable, Self::CalledFromHook, Self::Cancelled];
 
     /// The reason as a word for metrics.
     pub fn as_str(self) -> &'static str {
@@ -132,6 +135,7 @@ impl RefusalReason {
             Self::Closed => "closed",
             Self::NotAvailable => "not_available",
             Self::CalledFromHook => "called_from_hook",
+            Self::Cancelled => "cancelled",
         }
     }
 }

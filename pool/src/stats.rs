@@ -23,7 +23,7 @@ pub struct Stats {
     pub resetting: u32,
     /// Being closed.
     pub closing: u32,
-    /// Threads that wait in [`get`](crate::Pool::get).
+    /// Threads that wait in [`get`](crate::Pool::get), and tasks in [`get_async`](crate::Pool::get_async).
     pub waiting: u32,
     /// Aborted by the pool, while the call that was running on them has not returned yet. Not part of `max_size`.
     pub aborted: u32,
@@ -41,12 +41,12 @@ pub struct Stats {
     /// Attempts to connect that failed.
     pub open_failures: u64,
     /// Loans that did not wait. Each request of the process that built the pool ends in exactly one of these counters, from here
-    /// to `called_from_hook`; what is in `rejected_at_checkout` is counted twice, and must be taken off.
+    /// to `cancelled`; what is in `rejected_at_checkout` is counted twice, and must be taken off.
     pub checked_out_at_once: u64,
     /// Loans that waited.
     pub checked_out_after_waiting: u64,
-    /// Loans among these that came to nothing: the borrower's look found the connection broken, `on_checkout` refused it, or the
-    /// process had been frozen and it must be checked first.
+    /// Loans among these that came to nothing: the borrower's look found the connection broken, `on_checkout` refused it, the
+    /// process had been frozen and it must be checked first, or a future did not come for it.
     pub rejected_at_checkout: u64,
     /// Requests that ran out of time, those whose time-out is zero included.
     pub timed_out: u64,
@@ -61,6 +61,8 @@ pub struct Stats {
     pub not_available: u64,
     /// Requests refused because a hook or a manager's method may not wait for its own pool.
     pub called_from_hook: u64,
+    /// Requests of [`get_async`](crate::Pool::get_async) whose future was dropped while it waited.
+    pub cancelled: u64,
     /// Loans that ended.
     pub returned: u64,
     /// Returns that needed no reset.

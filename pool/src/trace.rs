@@ -149,7 +149,7 @@ impl EventHandler for Tracing {
             RefusalReason::Connect => &self.refusals,
             RefusalReason::CalledFromHook => &self.hook_calls,
             // Asked for, and no trouble.
-            RefusalReason::Closed | RefusalReason::NotAvailable => {
+            RefusalReason::Closed | RefusalReason::NotAvailable | RefusalReason::Cancelled => {
                 return tracing::debug!(
                     target: "cabrank::checkout",
                     {

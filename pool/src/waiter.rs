@@ -1,9 +1,11 @@
-//! One parked thread, and the one way to wake it.
+//! One parked thread, or one task that is not polled meanwhile, and the one way to wake it.
 
+use crate::contain::contained;
 use crate::seeded;
 use crate::sync;
-use crate::sync::{Ordering, Parker, WaitFlag};
+use crate::sync::{Mutex, Ordering, Parker, WaitFlag};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 /// Where a thread parks until it is woken. Belongs to the thread that made it.
@@ -41,11 +43,38 @@ impl Waiter {
     }
 }
 
-/// How one who waits is woken. A task's `Waker` would be the second variant.
+/// A task that waits, and how it is woken. The state has it as this and not as a `Waker`, whose methods are the user's code: nothing
+/// of a `Waker` is cloned, called or dropped under the state's lock.
+#[derive(Debug, Default)]
+pub(crate) struct Task(Mutex<Option<Waker>>);
+
+impl Task {
+    /// From now on this is to be woken. Called before each look at the pool: what changes after that look wakes it.
+    pub(crate) fn watch(&self, waker: &Waker) {
+        if self.0.lock().as_ref().is_some_and(|own| own.will_wake(waker)) {
+            return;
+        }
+        // Neither the new one is cloned nor the old one dropped under a lock.
+        let waker = waker.clone();
+        let before = self.0.lock().replace(waker);
+        drop(before);
+    }
+
+    fn wake(&self) {
+        let waker = self.0.lock().take();
+        if let Some(waker) = waker {
+            let _ = contained(|| waker.wake());
+        }
+    }
+}
+
+/// How one who waits is woken.
 #[derive(Debug, Clone)]
 pub(crate) enum Wake {
     /// A thread, parked in its [`Waiter`].
     Thread(Arc<Waiter>),
+    /// A task. Its future holds it, too, until it waits no more.
+    Task(Arc<Task>),
 }
 
 impl Wake {
@@ -53,7 +82,13 @@ impl Wake {
     pub(crate) fn wake(self) {
         match self {
             Self::Thread(waiter) => waiter.wake(),
+            Self::Task(task) => task.wake(),
         }
+    }
+
+    /// Is it the user's code that runs then?
+    pub(crate) fn is_task(&self) -> bool {
+        matches!(self, Self::Task(_))
     }
 }
 

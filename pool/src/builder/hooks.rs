@@ -6,6 +6,7 @@ use crate::manager::{Fault, Manager};
 #[cfg(doc)]
 use crate::pool::Pool;
 use crate::shared::{Loan, SetUp, Verdict};
+use crate::spawn::Spawn;
 use std::sync::Arc;
 
 impl<M: Manager> Builder<M> {
@@ -239,6 +240,30 @@ impl<M: Manager> Builder<M> {
     /// ```
     pub fn event_handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
         self.hooks.events.push(handler);
+        self
+    }
+
+    /// Where the closures of [`Pool::run_async`] run. Default: threads of the pool's own, called `cabrank-worker`, as many as there are
+    /// closures under way, and gone after ten seconds without work.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// use cabrank::Work;
+    ///
+    /// // In a service: `|work: Work| drop(tokio::task::spawn_blocking(work))`.
+    /// let pool = Pool::builder().run_on(|work: Work| drop(std::thread::spawn(work))).build(Toy)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_on(mut self, spawn: impl Spawn) -> Self {
+        self.hooks.spawn = Some(Box::new(spawn));
         self
     }
 }

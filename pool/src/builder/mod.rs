@@ -181,6 +181,16 @@ impl<M: Manager> Builder<M> {
         self
     }
 
+    /// For how long a connection lies ready for a future of [`Pool::get_async`] that is not polled. Default: 50 ms. Then the next in line
+    /// has it, and the future keeps its place.
+    ///
+    /// A future may wait that nobody polls: in a `select!` whose other branch runs, or in a set of futures while the loop's body waits.
+    /// Without this it would hold a connection, and perhaps wait for one that this very future holds.
+    pub fn reclaim_after(mut self, span: Duration) -> Self {
+        self.config.reclaim_after = span;
+        self
+    }
+
     /// The first and the largest pause between two attempts to connect in an outage. Default: 50 and 500 ms. Pauses double
     /// and are fully jittered, but are never below 10 ms; after 30 s of outage the largest is at least 5 s.
     pub fn backoff(mut self, first: Duration, largest: Duration) -> Self {

@@ -1,12 +1,15 @@
 //! The way out: from a request to a connection that has been looked at. `lane.rs` has the way that takes no lock, `look.rs` the look,
-//! `wait.rs` the wait, `refusal.rs` the end of a request that gets none.
+//! `wait.rs` the wait of a thread, `task.rs` that of a task, `refusal.rs` the end of a request that gets none.
 
 mod lane;
 mod look;
 mod refusal;
+mod task;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod wait;
+
+pub(crate) use task::TaskRequest;
 
 use crate::checkout::lane::Parked;
 use crate::checkout::look::{Doubt, look_closely};
@@ -40,12 +43,12 @@ pub(crate) fn checkout<M: Manager>(
     call_site: &'static Location<'static>,
 ) -> Result<Held<M>, GetError<M::Error>> {
     if pool.workers.is_current() {
-        return Err(refusal::refuse_hook(pool, sync::thread_mark(|| drop(own_waiter()))));
+        return Err(refusal::refuse_hook(pool));
     }
     if !pool.is_at_home() {
         return Err(GetError::Forked);
     }
-    let (request, mut now, mut round) = match begin(pool, timeout, call_site) {
+    let (request, mut now, mut round) = match begin(pool, timeout, of_this_thread(call_site)) {
         Begun::Lent(held) => return Ok(held),
         Begun::Request(request, now, round) => (request, now, round),
     };
@@ -70,7 +73,7 @@ pub(crate) fn try_checkout<M: Manager>(
     if !pool.is_at_home() {
         return Err(GetError::Forked);
     }
-    let (request, mut now) = match begin(pool, Duration::ZERO, call_site) {
+    let (request, mut now) = match begin(pool, Duration::ZERO, of_this_thread(call_site)) {
         Begun::Lent(held) => return Ok(Some(held)),
         Begun::Request(request, now, _) => (request, now),
     };
@@ -96,7 +99,7 @@ pub(crate) fn try_checkout<M: Manager>(
             }
             Claim::Nothing => {
                 let waited = now.saturating_duration_since(request.start);
-                refusal::tell(pool, request.borrower.thread, RefusalReason::NotAvailable, waited, None);
+                refusal::tell(pool, RefusalReason::NotAvailable, waited, None);
                 return Ok(None);
             }
             Claim::Refused(cause) => Refusal::Connect(cause),
@@ -108,14 +111,8 @@ pub(crate) fn try_checkout<M: Manager>(
 
 /// Takes what this thread has parked; else there is a request, whose next attempt begins now.
 #[inline]
-fn begin<'a, M: Manager>(
-    pool: &'a PoolRef<M>,
-    timeout: Duration,
-    call_site: &'static Location<'static>,
-) -> Begun<'a, M> {
+fn begin<M: Manager>(pool: &PoolRef<M>, timeout: Duration, borrower: Borrower) -> Begun<'_, M> {
     let start = sync::now();
-    // Makes the thread's place to park, once, before the lock is taken.
-    let borrower = Borrower { call_site, thread: sync::thread_mark(|| drop(own_waiter())) };
     let seat = sync::seat();
     let parked = lane::take_parked(pool, borrower, seat, start);
     if let Parked::Lent(held) = parked {
@@ -129,6 +126,13 @@ fn begin<'a, M: Manager>(
         }
         Parked::Lent(_) | Parked::None => Begun::Request(request, start, Round::First),
     }
+}
+
+/// Who borrows, if it is this thread and none of its tasks.
+#[inline]
+fn of_this_thread(call_site: &'static Location<'static>) -> Borrower {
+    // Makes the thread's place to park, once, before the lock is taken.
+    Borrower { call_site, thread: sync::thread_mark(|| drop(own_waiter())) }
 }
 
 /// What comes of the first step.
@@ -158,17 +162,43 @@ enum Round {
 /// The outcome of the first look at the pool.
 enum Start<C, E> {
     Have(Box<Entry<C>>),
-    Queued(Ticket, Arc<Waiter>),
+    Queued(Ticket),
+    /// Nothing is ready, and it cannot be woken yet.
+    Unable,
     Unserved(Refusal<E>),
 }
+
+type StartOf<M> = Start<SlottedConnection<M>, <M as Manager>::Error>;
 
 impl<M: Manager> Request<'_, M> {
     /// Takes a connection, at once or by waiting.
     #[inline]
     fn take(&self, now: Instant, round: Round) -> Result<Box<Entry<SlottedConnection<M>>>, Unserved<M::Error>> {
+        let mut waiter = None;
+        let wake = || Some(Wake::Thread(Arc::clone(waiter.insert(own_waiter()))));
+        match self.ask(now, round, None, wake) {
+            Start::Have(mut entry) => {
+                entry.lent_at = now;
+                Ok(entry)
+            }
+            Start::Queued(ticket) => self.wait(&ticket, &waiter.expect("it is to be woken")),
+            Start::Unable => unreachable!("a thread can always be woken"),
+            Start::Unserved(refusal) => Err(refusal.at(now)),
+        }
+    }
+
+    /// One look at the pool: a connection, a refusal, or a place in the queue for one who can be woken by `wake`, at `rings_at`, too.
+    #[inline]
+    fn ask(
+        &self,
+        now: Instant,
+        round: Round,
+        rings_at: Option<Instant>,
+        wake: impl FnOnce() -> Option<Wake>,
+    ) -> StartOf<M> {
         let looked = seeded::bug("looks_and_queues_apart")
             .then(|| self.shared.with(now, |state, actions| state.claim(now, self.borrower, actions)));
-        let start = self.shared.with_at_home(now, |state, actions| {
+        self.shared.with_at_home(now, |state, actions| {
             match looked.unwrap_or_else(|| state.claim(now, self.borrower, actions)) {
                 Claim::Connection(mut entry) => {
                     self.ask_permit(state, &mut entry, now);
@@ -182,27 +212,19 @@ impl<M: Manager> Request<'_, M> {
                     Start::Unserved(Refusal::TimedOut(state.snapshot()))
                 }
                 Claim::Nothing => {
-                    let waiter = own_waiter();
-                    let wake = Wake::Thread(Arc::clone(&waiter));
+                    let Some(wake) = wake() else { return Start::Unable };
                     let ticket = match round {
                         Round::First => state.queue(wake, self.borrower, self.start, self.timeout),
                         Round::Again => Some(state.queue_again(wake, self.borrower, self.start, self.timeout)),
                     };
-                    match ticket {
-                        Some(ticket) => Start::Queued(ticket, waiter),
-                        None => Start::Unserved(Refusal::Overloaded(state.snapshot())),
+                    let Some(ticket) = ticket else { return Start::Unserved(Refusal::Overloaded(state.snapshot())) };
+                    if let Some(at) = rings_at {
+                        state.ring_at(&ticket, at, actions);
                     }
+                    Start::Queued(ticket)
                 }
             }
-        });
-        match start {
-            Start::Have(mut entry) => {
-                entry.lent_at = now;
-                Ok(entry)
-            }
-            Start::Queued(ticket, waiter) => self.wait(&ticket, &waiter),
-            Start::Unserved(refusal) => Err(refusal.at(now)),
-        }
+        })
     }
 
     /// The state decides whether this thread's connection may rest in its cell.

@@ -48,20 +48,20 @@ impl<E: Error + Send + Sync + 'static> Unserved<E> {
         match self.refusal {
             Refusal::TimedOut(snapshot) => {
                 let report = report(snapshot);
-                shared.emit_refusal(borrower.thread, |events| events.timed_out(&report));
+                shared.emit_refusal(|events| events.timed_out(&report));
                 GetError::Timeout(report)
             }
             Refusal::Overloaded(snapshot) => {
                 let report = report(snapshot);
-                shared.emit_refusal(borrower.thread, |events| events.overloaded(&report));
+                shared.emit_refusal(|events| events.overloaded(&report));
                 GetError::Overloaded(report)
             }
             Refusal::Connect(cause) => {
-                tell(shared, borrower.thread, RefusalReason::Connect, waited, Some(cause.as_error()));
+                tell(shared, RefusalReason::Connect, waited, Some(cause.as_error()));
                 GetError::Connect(cause)
             }
             Refusal::Closed => {
-                tell(shared, borrower.thread, RefusalReason::Closed, waited, None);
+                tell(shared, RefusalReason::Closed, waited, None);
                 GetError::Closed
             }
         }
@@ -70,21 +70,20 @@ impl<E: Error + Send + Sync + 'static> Unserved<E> {
 
 /// A hook or a manager's method asked for a connection.
 #[cold]
-pub(super) fn refuse_hook<M: Manager>(shared: &Arc<Shared<M>>, thread: usize) -> GetError<M::Error> {
+pub(super) fn refuse_hook<M: Manager>(shared: &Arc<Shared<M>>) -> GetError<M::Error> {
     shared.with(sync::now(), |state, _| state.called_from_hook());
-    tell(shared, thread, RefusalReason::CalledFromHook, Duration::ZERO, None);
+    tell(shared, RefusalReason::CalledFromHook, Duration::ZERO, None);
     GetError::CalledFromHook
 }
 
-/// Emits the event for a request that was refused in this `thread`.
+/// Emits the event for a request that was refused in this thread.
 #[cold]
 pub(super) fn tell<M: Manager>(
     shared: &Arc<Shared<M>>,
-    thread: usize,
     reason: RefusalReason,
     waited: Duration,
     error: Option<&(dyn Error + 'static)>,
 ) {
     let refused = Refused { pool: &shared.config.name, reason, waited, error };
-    shared.emit_refusal(thread, |events| events.refused(&refused));
+    shared.emit_refusal(|events| events.refused(&refused));
 }

@@ -1,4 +1,4 @@
-//! The wait for a connection: parked, until there is one, a refusal, or no time left.
+//! The wait for a connection: until there is one, a refusal, or no time left.
 
 use crate::checkout::Request;
 use crate::checkout::refusal::{Refusal, Unserved};
@@ -12,10 +12,10 @@ use crate::state::actions::{Claim, Delivery};
 use crate::sync;
 use crate::sync::after;
 use crate::waiter::Waiter;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What a waiter finds when it wakes.
-enum Found<C, E> {
+pub(super) enum Found<C, E> {
     Connection(Box<Entry<C>>),
     Refusal(Refusal<E>),
     /// Nothing: it waits on, until this deadline.
@@ -23,6 +23,7 @@ enum Found<C, E> {
 }
 
 type FoundBy<M> = Found<SlottedConnection<M>, <M as Manager>::Error>;
+type DeliveryOf<M> = Delivery<SlottedConnection<M>, <M as Manager>::Error>;
 type StateOf<M> = State<SlottedConnection<M>, <M as Manager>::Error>;
 
 impl<M: Manager> Request<'_, M> {
@@ -58,22 +59,60 @@ impl<M: Manager> Request<'_, M> {
     /// One look at the pool. Who finds nothing and has no time left leaves the queue in the same transaction: nothing can be delivered
     /// to one who has gone.
     fn look_or_leave(&self, ticket: &Ticket, deadline: Option<Instant>, now: Instant) -> FoundBy<M> {
-        let waited = now.saturating_duration_since(self.start);
-        self.shared.with(now, |state, actions| {
-            if let Some(delivery) = state.receive(ticket, now, self.borrower, actions) {
-                return accept(state, delivery, waited);
-            }
-            let Some(ended) = deadline.filter(|&deadline| deadline <= now) else { return Found::Nothing(deadline) };
-            if let Some(ends) = self.grace(state, ended, now) {
-                return Found::Nothing(Some(ends));
-            }
-            let stays = seeded::bug("looks_and_cancels_apart");
-            if let Some(delivery) = if stays { None } else { state.cancel(ticket) } {
-                return accept(state, delivery, waited);
-            }
-            state.timed_out(waited);
-            Found::Refusal(Refusal::TimedOut(state.snapshot()))
+        self.shared.with(now, |state, actions| match state.receive(ticket, now, self.borrower, actions) {
+            Some(delivery) => self.accept(state, delivery, now),
+            None => self.wait_on_or_leave(state, ticket, deadline, now),
         })
+    }
+
+    /// As [`look_or_leave`](Self::look_or_leave), for a task: the state wakes it when its time is over.
+    pub(super) fn look_or_leave_as_task(
+        &self,
+        ticket: &Ticket,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> FoundBy<M> {
+        self.shared.with(now, |state, actions| {
+            if let Some(delivery) = state.collect(ticket) {
+                return self.accept(state, delivery, now);
+            }
+            let found = self.wait_on_or_leave(state, ticket, deadline, now);
+            if let Found::Nothing(Some(until)) = found {
+                state.ring_at(ticket, until, actions);
+            }
+            found
+        })
+    }
+
+    fn wait_on_or_leave(
+        &self,
+        state: &mut StateOf<M>,
+        ticket: &Ticket,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> FoundBy<M> {
+        let Some(ended) = deadline.filter(|&deadline| deadline <= now) else { return Found::Nothing(deadline) };
+        if let Some(ends) = self.grace(state, ended, now) {
+            return Found::Nothing(Some(ends));
+        }
+        let stays = seeded::bug("looks_and_cancels_apart");
+        if let Some(delivery) = if stays { None } else { state.cancel(ticket) } {
+            return self.accept(state, delivery, now);
+        }
+        state.timed_out(now.saturating_duration_since(self.start));
+        Found::Refusal(Refusal::TimedOut(state.snapshot()))
+    }
+
+    /// The request ends with what was delivered.
+    fn accept(&self, state: &mut StateOf<M>, delivery: DeliveryOf<M>, now: Instant) -> FoundBy<M> {
+        match delivery {
+            Delivery::Connection(entry) => {
+                state.served_after(now.saturating_duration_since(self.start));
+                Found::Connection(entry)
+            }
+            Delivery::Refused(cause) => Found::Refusal(Refusal::Connect(cause)),
+            Delivery::Closed => Found::Refusal(Refusal::Closed),
+        }
     }
 
     /// Until when the request waits though its time `ended`: it has a grace once, if the process stood still then.
@@ -112,17 +151,5 @@ impl<M: Manager> Request<'_, M> {
             }
         }
         None
-    }
-}
-
-/// The request ends with what was delivered.
-fn accept<C, E>(state: &mut State<C, E>, delivery: Delivery<C, E>, waited: Duration) -> Found<C, E> {
-    match delivery {
-        Delivery::Connection(entry) => {
-            state.served_after(waited);
-            Found::Connection(entry)
-        }
-        Delivery::Refused(cause) => Found::Refusal(Refusal::Connect(cause)),
-        Delivery::Closed => Found::Refusal(Refusal::Closed),
     }
 }

@@ -12,6 +12,7 @@ mod closing;
 mod fake;
 mod fast;
 mod loans;
+mod tasks;
 mod token;
 mod workers;
 

@@ -1,11 +1,13 @@
 //! The queue of waiters: first come, first served. A delivery, a cancellation and a look at the head cost the same with
 //! one waiter as with ten thousand.
 //!
-//! Knows nothing of connections: what is delivered is a `T`.
+//! Knows nothing of connections: what is delivered is a `T`. A delivery that nobody comes for can be taken back; then its waiter is
+//! *absent*: out of the queue, until it asks again and has its old place.
 
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+use crate::seeded;
 use crate::slots::Borrower;
 use crate::waiter::Wake;
 use std::time::Instant;
@@ -20,20 +22,35 @@ pub(crate) struct Queue<T> {
     round: u64,
     cursor: Option<usize>,
     notified: usize,
+    /// How many have joined so far.
+    joined: u64,
 }
 
 /// A waiter's place, in the queue or (after a delivery) beside it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(usize);
 
+/// A waiter that a ticket may have outlived: its place, and its number among all that ever joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    place: usize,
+    number: u64,
+}
+
 struct Node<T> {
+    number: u64,
+    /// `None` once it has left.
     wake: Option<Wake>,
     borrower: Borrower,
     since: Instant,
     /// Until when this waiter relies on a check; `None` means as long as it waits.
     relies_until: Option<Instant>,
+    /// When a task must be woken though nothing has come.
+    rings_at: Option<Instant>,
     /// What was delivered. Such a node has left the queue.
     cell: Option<T>,
+    /// What was delivered was taken back.
+    is_absent: bool,
     before: Option<usize>,
     behind: Option<usize>,
     round: u64,
@@ -50,6 +67,7 @@ impl<T> Queue<T> {
             round: 1,
             cursor: None,
             notified: 0,
+            joined: 0,
         }
     }
 
@@ -103,9 +121,11 @@ impl<T> Queue<T> {
         since: Instant,
         relies_until: Option<Instant>,
     ) -> Ticket {
-        let before = self.last_before(since);
-        let behind = before.map_or(self.head, |before| self.nodes[before].behind);
-        let node = Node { wake: Some(wake), borrower, since, relies_until, cell: None, before, behind, round: 0 };
+        self.joined += 1;
+        let (number, wake) = (self.joined, Some(wake));
+        let (rings_at, cell, is_absent, before, behind, round) = (None, None, false, None, None, 0);
+        let node =
+            Node { number, wake, borrower, since, relies_until, rings_at, cell, is_absent, before, behind, round };
         let place = match self.vacant.pop() {
             Some(place) => {
                 self.nodes[place] = node;
@@ -116,6 +136,16 @@ impl<T> Queue<T> {
                 self.nodes.len() - 1
             }
         };
+        self.link(place);
+        Ticket(place)
+    }
+
+    /// Puts a waiter behind all who have waited since before.
+    fn link(&mut self, place: usize) {
+        let before = self.last_before(self.nodes[place].since);
+        let behind = before.map_or(self.head, |before| self.nodes[before].behind);
+        let node = &mut self.nodes[place];
+        (node.before, node.behind, node.round) = (before, behind, 0);
         match before {
             Some(before) => self.nodes[before].behind = Some(place),
             None => self.head = Some(place),
@@ -130,7 +160,59 @@ impl<T> Queue<T> {
         } else if self.cursor == behind {
             self.cursor = Some(place);
         }
-        Ticket(place)
+    }
+
+    /// The first in the queue, if it is a task: it may not come, though it is woken.
+    #[inline]
+    pub(crate) fn head_task(&self) -> Option<Key> {
+        let place = self.head?;
+        let Node { number, wake, .. } = &self.nodes[place];
+        wake.as_ref().filter(|wake| wake.is_task()).map(|_| Key { place, number: *number })
+    }
+
+    /// Takes back what was delivered to this waiter, if it has not come for it. It keeps its place, for when it comes.
+    pub(crate) fn take_back(&mut self, Key { place, number }: Key) -> Option<T> {
+        let any = seeded::bug("takes_back_by_place_alone");
+        let node = self.nodes.get_mut(place).filter(|node| any || node.number == number)?;
+        let value = node.cell.take()?;
+        node.is_absent = true;
+        Some(value)
+    }
+
+    /// A waiter whose delivery was taken back asks again. Returns whether it is one.
+    pub(crate) fn come_back(&mut self, ticket: &Ticket) -> bool {
+        let is_absent = std::mem::take(&mut self.nodes[ticket.0].is_absent);
+        if is_absent {
+            self.link(ticket.0);
+        }
+        is_absent
+    }
+
+    /// Was something delivered to this waiter?
+    pub(crate) fn has_delivery(&self, ticket: &Ticket) -> bool {
+        self.nodes[ticket.0].cell.is_some()
+    }
+
+    /// The key of a waiter.
+    pub(crate) fn key(&self, ticket: &Ticket) -> Key {
+        Key { place: ticket.0, number: self.nodes[ticket.0].number }
+    }
+
+    /// When this waiter must be woken though nothing has come, if it is still to be. Asked once for each wait, at its end.
+    pub(crate) fn stop_ringing(&mut self, ticket: &Ticket) -> Option<Instant> {
+        self.nodes[ticket.0].rings_at.take()
+    }
+
+    /// Sets when this waiter must be woken though nothing has come.
+    pub(crate) fn ring_at(&mut self, ticket: &Ticket, at: Instant) {
+        self.nodes[ticket.0].rings_at = Some(at);
+    }
+
+    /// The time has come for which [`ring_at`](Self::ring_at) asked.
+    pub(crate) fn ring(&mut self, Key { place, number }: Key) -> Option<Wake> {
+        let node = self.nodes.get_mut(place).filter(|node| node.number == number)?;
+        node.rings_at = None;
+        node.wake.clone()
     }
 
     /// The last who has waited no shorter than since then. Looks from both ends at once: a newcomer belongs near one of
@@ -152,8 +234,13 @@ impl<T> Queue<T> {
     pub(crate) fn deliver(&mut self, value: T) -> Wake {
         let head = self.head.expect("somebody waits");
         self.unlink(head);
-        self.nodes[head].cell = Some(value);
-        self.nodes[head].wake.take().expect("one who waits can be woken")
+        let node = &mut self.nodes[head];
+        node.cell = Some(value);
+        match &node.wake {
+            // It may have to be woken again.
+            Some(wake) if wake.is_task() => wake.clone(),
+            _ => node.wake.take().expect("one who waits can be woken"),
+        }
     }
 
     /// Takes what was delivered, if anything. The ticket is then used up.
@@ -167,8 +254,9 @@ impl<T> Queue<T> {
     pub(crate) fn cancel(&mut self, ticket: &Ticket) -> Option<T> {
         let delivered = self.collect(ticket);
         if delivered.is_none() {
-            self.unlink(ticket.0);
-            self.nodes[ticket.0].wake = None;
+            if !self.nodes[ticket.0].is_absent {
+                self.unlink(ticket.0);
+            }
             self.vacate(ticket.0);
         }
         delivered
@@ -221,6 +309,9 @@ impl<T> Queue<T> {
     }
 
     fn vacate(&mut self, place: usize) {
+        // Whoever waited has it, too, so that nothing of the user's is dropped here.
+        self.nodes[place].wake = None;
+        self.nodes[place].number = 0;
         self.vacant.push(place);
         if self.vacant.len() == self.nodes.len() && self.nodes.len() > KEPT {
             // The rush is over: the memory of ten thousand waiters goes back.

@@ -55,6 +55,13 @@ impl Canceller {
         }
     }
 
+    /// As [`cancel`](Self::cancel), and waits for nothing.
+    pub(crate) fn cancel_later(&self, within: Duration) {
+        if let Some(pool) = self.0.pool.upgrade() {
+            pool.cancel_later(self, within);
+        }
+    }
+
     pub(crate) fn new<M: Manager>(shared: &Arc<Shared<M>>, abort_handle: Arc<dyn AbortHandle>) -> Self {
         let pool: Weak<Shared<M>> = Arc::downgrade(shared);
         Self(Arc::new(Loan { pool, reach: Mutex::new(Some(Reach { abort_handle, was_cancelled: false })) }))
@@ -121,6 +128,7 @@ struct Reach {
 /// The loan's pool, whatever its manager.
 trait AnyPool: Send + Sync {
     fn cancel(self: Arc<Self>, canceller: &Canceller, within: Duration) -> CancelOutcome;
+    fn cancel_later(self: Arc<Self>, canceller: &Canceller, within: Duration);
 }
 
 impl<M: Manager> AnyPool for Shared<M> {
@@ -136,23 +144,47 @@ impl<M: Manager> AnyPool for Shared<M> {
         self.leave_to_worker();
         outcome
     }
+
+    fn cancel_later(self: Arc<Self>, canceller: &Canceller, within: Duration) {
+        if M::REMOTE && self.is_at_home() {
+            order_cancel(&self, canceller, within, |_| ());
+            return self.leave_to_worker();
+        }
+        // An engine is asked in no time.
+        self.cancel(canceller, within);
+    }
 }
 
 /// Has a worker ask the server, for this thread may not wait longer than it wants, whatever the driver does.
 fn cancel_at_server<M: Manager>(shared: &Arc<Shared<M>>, canceller: &Canceller, within: Duration) -> CancelOutcome {
-    let Some(abort_handle) = canceller.begin() else { return CancelOutcome::LoanEnded };
     let (waiter, answer) = (Waiter::new(), Arc::new(Mutex::new(CancelOutcome::NotAsked)));
     let (wake, answered) = (Wake::Thread(Arc::clone(&waiter)), Arc::clone(&answer));
     let deadline = after(sync::now(), within);
-    let ask = Box::new(move |limit: &Limit| {
-        let outcome = ask(&*abort_handle, limit);
+    let is_ordered = order_cancel(shared, canceller, within, move |outcome| {
         *answered.lock() = outcome;
         wake.wake();
-        drop(abort_handle);
     });
-    shared.workers.submit(Job::Cancel { pool: Arc::clone(shared), limit: within, ask });
+    if !is_ordered {
+        return CancelOutcome::LoanEnded;
+    }
     shared.workers.park(&waiter, deadline);
     *answer.lock()
+}
+
+/// Orders a worker to ask the server, and to hand on what came of it. Returns whether the loan goes on.
+fn order_cancel<M: Manager>(
+    shared: &Arc<Shared<M>>,
+    canceller: &Canceller,
+    limit: Duration,
+    done: impl FnOnce(CancelOutcome) + Send + 'static,
+) -> bool {
+    let Some(abort_handle) = canceller.begin() else { return false };
+    let ask = Box::new(move |limit: &Limit| {
+        done(ask(&*abort_handle, limit));
+        drop(abort_handle);
+    });
+    shared.workers.submit(Job::Cancel { pool: Arc::clone(shared), limit, ask });
+    true
 }
 
 fn ask(abort_handle: &dyn AbortHandle, limit: &Limit) -> CancelOutcome {

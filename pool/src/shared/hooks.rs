@@ -5,6 +5,7 @@ use crate::contain::contained;
 use crate::entry::Entry;
 use crate::event::EventHandler;
 use crate::manager::{Fault, Manager};
+use crate::spawn::Spawn;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ pub(crate) struct Hooks<M: Manager> {
     /// One look in each loan shows that there are none.
     pub(crate) of_loans: Option<Box<LoanHooks<M>>>,
     pub(crate) events: Vec<Arc<dyn EventHandler>>,
+    /// Where the closures of tasks run, if not on threads of the pool's own.
+    pub(crate) spawn: Option<Box<dyn Spawn>>,
     #[cfg(feature = "tracing")]
     pub(crate) tracing: crate::trace::Tracing,
 }
@@ -24,6 +27,7 @@ impl<M: Manager> Drop for Hooks<M> {
     fn drop(&mut self) {
         let _ = contained(|| drop(self.on_open.take()));
         let _ = contained(|| drop(self.classify.take()));
+        let _ = contained(|| drop(self.spawn.take()));
         if let Some(mut hooks) = self.of_loans.take() {
             let _ = contained(|| drop(hooks.on_checkout.take()));
             let _ = contained(|| drop(hooks.on_return.take()));
@@ -85,6 +89,7 @@ impl<M: Manager> Default for Hooks<M> {
             classify: None,
             of_loans: None,
             events: Vec::new(),
+            spawn: None,
             #[cfg(feature = "tracing")]
             tracing: crate::trace::Tracing::default(),
         }

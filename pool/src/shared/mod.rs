@@ -32,6 +32,7 @@ use crate::event::EventHandler;
 use crate::limit::Fuse;
 use crate::manager::Manager;
 use crate::seeded;
+use crate::spawn::Runners;
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Opening};
 use crate::sync;
@@ -48,6 +49,8 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) name: Arc<str>,
     pub(crate) hooks: Hooks<M>,
     pub(crate) workers: Workers<Job<M>>,
+    /// Threads for the closures of tasks, from the first on.
+    pub(crate) runners: OnceLock<Runners>,
     calls_here: CallsHere,
     /// The threads in which `timed_out`, `overloaded` or `refused` runs now.
     hear_of_refusals: Mutex<Vec<usize>>,
@@ -75,6 +78,7 @@ impl<M: Manager> Shared<M> {
             name,
             hooks,
             workers,
+            runners: OnceLock::new(),
             calls_here: CallsHere::default(),
             hear_of_refusals: Mutex::default(),
             caches,
@@ -151,6 +155,8 @@ impl<M: Manager> Shared<M> {
         let (mut goodbyes, mut hastened, mut news) = (Vec::new(), Vec::new(), Vec::new());
         for action in actions {
             match action {
+                // A task is woken by code of the user's.
+                Action::Wake(wake) if wake.is_task() && must_not_run_the_users() => news.push(Action::Wake(wake)),
                 Action::Wake(wake) => wake.wake(),
                 Action::Open(Opening { slot: id, limit, generation }) => {
                     self.workers.submit(Job::Open { slot: Slot::new(self.to_ref(), id), limit, generation });
@@ -195,7 +201,7 @@ impl<M: Manager> Shared<M> {
     /// Runs what is the user's: handlers and destructors.
     #[cold]
     pub(crate) fn tell(self: &Arc<Self>, news: ActionsOf<M>) {
-        if workers::is_timer() || std::thread::panicking() {
+        if must_not_run_the_users() {
             return self.workers.submit(Job::Tell(Arc::clone(self), news));
         }
         for action in news {
@@ -203,6 +209,7 @@ impl<M: Manager> Shared<M> {
                 Action::ReportLeak(holder) => self.emit(|events| events.leaked(&self.config.name, &holder)),
                 Action::TellGivenUp(cause, took) => self.tell_open_failed(cause.to_error().as_ref(), took),
                 Action::Drop(error) => drop(contained(|| drop(error))),
+                Action::Wake(wake) => wake.wake(),
                 _ => {}
             }
         }
@@ -240,6 +247,9 @@ impl<M: Manager> Shared<M> {
         let now = sync::now();
         if self.with(now, |state, actions| state.close(now, actions)) {
             self.workers.wind_down();
+            if let Some(runners) = self.runners.get() {
+                runners.wind_down();
+            }
         }
     }
 
@@ -263,14 +273,15 @@ impl<M: Manager> Shared<M> {
         is_traced || !self.hooks.events.is_empty()
     }
 
-    /// Hands the end of a request in this `thread` that got nothing to the handlers. A handler that asks this pool meanwhile, and gets
+    /// Hands the end of a request that got nothing to the handlers, in the thread of the request. A handler that asks this pool meanwhile, and gets
     /// nothing, would hear of that, ask again, and so on: such a request is counted alone. In a child of `fork` a handler may wait for
     /// a thread that is not there.
     #[cold]
-    pub(crate) fn emit_refusal(&self, thread: usize, event: impl Fn(&dyn EventHandler)) {
+    pub(crate) fn emit_refusal(&self, event: impl Fn(&dyn EventHandler)) {
         if !self.is_at_home() {
             return;
         }
+        let thread = sync::thread_mark(|| ());
         let mut threads = self.hear_of_refusals.lock();
         if threads.contains(&thread) {
             return;
@@ -280,6 +291,11 @@ impl<M: Manager> Shared<M> {
         self.emit(event);
         self.hear_of_refusals.lock().retain(|other| *other != thread);
     }
+}
+
+/// Is this a thread in which no code of the user's may run: the timer, or one that unwinds?
+fn must_not_run_the_users() -> bool {
+    workers::is_timer() || std::thread::panicking()
 }
 
 #[cold]

@@ -37,7 +37,8 @@ impl<C, E> State<C, E> {
         }
         let wanted = self.alarm.take().unwrap_or(alarm);
         self.compare_clocks(now, wall);
-        self.ring(wanted, now);
+        let stall = self.ring(wanted, now);
+        self.ring_tasks(now, stall, actions);
         match self.round.as_ref().map(|round| round.at).or(self.maintenance).filter(|&due| due > now) {
             Some(due) => self.want_alarm(due, actions),
             None => self.maintain(now, actions),
@@ -46,13 +47,14 @@ impl<C, E> State<C, E> {
 
     /// Calls that are due by now are late or lost. An alarm that rings late shows that the process stood still: an answer that is
     /// there, and was not heard, comes first.
-    fn ring(&mut self, alarm: Instant, now: Instant) {
+    fn ring(&mut self, alarm: Instant, now: Instant) -> Option<Stall> {
         let by = now.saturating_duration_since(alarm);
         let stall = grace_after(by).map(|grace| Stall { by, until: now + grace });
         if let Some(stall) = stall.filter(|_| self.calm_until.is_none_or(|until| until + CALM_APART < now)) {
             self.calm_until = Some(stall.until);
         }
         self.promises.ring(now, stall);
+        stall
     }
 
     /// The maintenance: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is

@@ -118,7 +118,7 @@ impl<C, E> State<C, E> {
     }
 
     /// A delivery ends the request. (A loan is counted at its delivery, when it begins.)
-    fn counted(&mut self, delivery: Delivery<C, E>) -> Delivery<C, E> {
+    pub(super) fn counted(&mut self, delivery: Delivery<C, E>) -> Delivery<C, E> {
         match delivery {
             Delivery::Connection(_) => {}
             Delivery::Refused(_) => self.counters.refused += 1,

@@ -6,7 +6,7 @@
 //! `idle.rs` which idle connections may be lent. After each method [`State::settle`] restores the invariants (`supply.rs`,
 //! `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have lately taken,
 //! `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `fast.rs` says which loans need not come
-//! here, and `cells.rs` where their connections rest. `remarks.rs` keeps what is said of servers, and `reports.rs` reads the numbers.
+//! here, and `cells.rs` where their connections rest. `tasks.rs` serves those who wait without a thread. `remarks.rs` keeps what is said of servers, and `reports.rs` reads the numbers.
 
 pub(crate) mod actions;
 mod ageing;
@@ -25,6 +25,7 @@ mod remarks;
 pub(crate) mod reports;
 pub(crate) mod stalls;
 mod supply;
+mod tasks;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod young;
@@ -47,6 +48,7 @@ use crate::state::patience::Patience;
 use crate::state::promises::Promises;
 use crate::state::remarks::Remarks;
 use crate::state::stalls::Stalls;
+use crate::state::tasks::Tasks;
 use crate::stats::Stats;
 use crate::sync::after;
 use crate::waiter::Wake;
@@ -61,6 +63,7 @@ pub(crate) struct State<C, E> {
     /// None of these is fresh: what is not will not be before it is put here anew.
     none_beneath: bool,
     queue: Queue<Delivery<C, E>>,
+    tasks: Tasks,
     fast: FastLoans<C>,
     slots: Slots,
     gate: Gate,
@@ -145,6 +148,7 @@ impl<C, E> State<C, E> {
             idle: Vec::new(),
             none_beneath: false,
             queue: Queue::new(),
+            tasks: Tasks::new(config.reclaim_after),
             fast: FastLoans::new(config.max_size as usize),
             slots: Slots::new(),
             gate: Gate::new(config.backoff, config.connect_timeout, random.fork()),
@@ -194,6 +198,7 @@ impl<C, E> State<C, E> {
             actions.push(Action::Wake(self.queue.deliver(Delivery::Closed)));
         }
         self.shut(now, actions);
+        self.reclaim_all(now, actions);
         self.close_idle(CloseReason::PoolClosed, 0, now, actions);
         actions.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
         true
@@ -252,6 +257,7 @@ impl<C, E> State<C, E> {
         self.lend(entry.slot_id, now, borrower, actions);
         // From here on it counts as lent.
         self.counters.checked_out_after_waiting += 1;
+        self.expect_collection(now, actions);
         actions.push(Action::Wake(self.queue.deliver(Delivery::Connection(entry))));
     }
 

@@ -130,7 +130,9 @@ impl<E: Error + Send + Sync + 'static> Snapshot<E> {
     pub(crate) fn report(self, pool: &str, waited: Duration, thread: usize, now: Instant) -> Box<Report> {
         let Self { stats, loans, oldest_attempt, last_error, remark, opens_no_more } = self;
         let age = |since: Instant| now.saturating_duration_since(since);
-        let own = loans.iter().filter(|(_, loan)| loan.borrower.thread == thread).count();
+        // A task has no thread of its own.
+        let is_own = |loan: &Loan| thread != 0 && loan.borrower.thread == thread;
+        let own = loans.iter().filter(|(_, loan)| is_own(loan)).count();
         let mut holders: Vec<Holder> = loans
             .iter()
             .map(|&(id, loan)| Holder { id, held_for: age(loan.since), call_site: loan.borrower.call_site })

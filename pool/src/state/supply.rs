@@ -43,6 +43,7 @@ impl<C, E> State<C, E> {
 
     fn settle_slow(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.serve_overdue(now, actions);
+        self.serve_tasks(now, actions);
         self.look_for_hope(now);
         self.refuse_the_hopeless(now, actions);
         self.supply(now, actions);

@@ -17,6 +17,11 @@ pub enum RunError<D, E> {
     Get(GetError<D>),
     /// The closure's own error.
     User(UserError<E>),
+    /// The closure of [`run_async`](crate::Pool::run_async) panicked, with this message. Its connection is closed.
+    Panicked(String),
+    /// The closure of [`run_async`](crate::Pool::run_async) was dropped before it ran: what [`run_on`](crate::Builder::run_on) has
+    /// named runs nothing any more. Nothing was done.
+    NotRun,
 }
 
 /// Why a transaction failed.
@@ -37,6 +42,10 @@ pub enum TransactionError<D, E> {
     Commit(D),
     /// The connection was lost during the commit: it may have been done, or not. Never tried again.
     Unknown(D),
+    /// The closure of [`run_async`](crate::Transaction::run_async) panicked, with this message. The transaction was rolled back.
+    Panicked(String),
+    /// The closure of [`run_async`](crate::Transaction::run_async) was dropped before it ran. Nothing was done.
+    NotRun,
 }
 
 /// A closure's error. Derefs to it; [`into_inner`](Self::into_inner) is the error itself.
@@ -48,7 +57,7 @@ pub struct UserError<E> {
 }
 
 impl<E> UserError<E> {
-    pub(super) fn new<K>(error: E) -> Self
+    pub(crate) fn new<K>(error: E) -> Self
     where
         E: AsError<K>,
     {
@@ -90,6 +99,8 @@ impl<D, E> fmt::Display for RunError<D, E> {
         match self {
             Self::Get(error) => error.fmt(f),
             Self::User(_) => f.write_str("the closure failed"),
+            Self::Panicked(message) => write!(f, "the closure panicked: {message}"),
+            Self::NotRun => f.write_str("the closure was dropped before it ran"),
         }
     }
 }
@@ -99,6 +110,7 @@ impl<D: Error + 'static, E> Error for RunError<D, E> {
         match self {
             Self::Get(error) => error.source(),
             Self::User(error) => Some(error.head()),
+            Self::Panicked(_) | Self::NotRun => None,
         }
     }
 }
@@ -123,6 +135,8 @@ impl<D, E> fmt::Display for TransactionError<D, E> {
             Self::Unknown(_) => {
                 f.write_str("the connection was lost during the commit, which may have been done or not")
             }
+            Self::Panicked(message) => write!(f, "the closure panicked: {message}"),
+            Self::NotRun => f.write_str("the closure was dropped before it ran"),
         }
     }
 }
@@ -132,7 +146,7 @@ impl<D: Error + 'static, E> Error for TransactionError<D, E> {
         match self {
             Self::Get(error) => error.source(),
             Self::Begin(error) | Self::Commit(error) | Self::Unknown(error) => Some(error),
-            Self::InTransaction => None,
+            Self::InTransaction | Self::Panicked(_) | Self::NotRun => None,
             Self::User(error) => Some(error.head()),
         }
     }

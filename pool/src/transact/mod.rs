@@ -8,6 +8,7 @@ pub use error::{AsError, RunError, TransactionError, UserError, kind};
 use crate::guard::PooledConnection;
 use crate::manager::{Fault, Manager, SessionState, Transact};
 use crate::pool::Pool;
+use crate::run_async::RunAsync;
 use crate::sync;
 use std::panic::Location;
 use std::time::Duration;
@@ -145,25 +146,55 @@ impl<M: Transact> Transaction<'_, M> {
     fn run_at<T, E, K>(
         self,
         call_site: &'static Location<'static>,
-        mut work: impl FnMut(&mut M::Transaction<'_>) -> Result<T, E>,
+        work: impl FnMut(&mut M::Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, TransactionError<M::Error, E>>
     where
         E: AsError<K>,
     {
         let mut conn = self.pool.get_at(call_site).map_err(TransactionError::Get)?;
-        let mut attempt = 0;
-        loop {
-            let (error, fault) = match attempt_once(&mut conn, &self.options, &mut work) {
-                Ok(value) => return Ok(value),
-                Err(failed) => failed,
-            };
-            if fault != Fault::Retry || attempt == self.retries {
-                return Err(error);
-            }
-            attempt += 1;
-            let most = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(attempt)).min(LONGEST_PAUSE);
-            sync::pause(most.mul_f64(fastrand::f64()));
+        attempt(&mut conn, &self.options, self.retries, work)
+    }
+
+    /// As [`run`](Self::run), for a task: waits for a connection without a thread, then runs `work` where it may block, as
+    /// [`Pool::run_async`] does.
+    ///
+    /// # Errors
+    ///
+    /// See [`TransactionError`].
+    #[track_caller]
+    pub fn run_async<T, E, K>(
+        self,
+        work: impl FnMut(&mut M::Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> RunAsync<M, Result<T, TransactionError<M::Error, E>>>
+    where
+        T: Send + 'static,
+        E: AsError<K> + Send + 'static,
+        M::Options: 'static,
+    {
+        let Self { pool, options, retries } = self;
+        pool.run_async_at(Location::caller(), move |conn| attempt(conn, &options, retries, work))
+    }
+}
+
+/// Attempts, until one succeeds or fails for good.
+fn attempt<M: Transact, T, E: AsError<K>, K>(
+    conn: &mut PooledConnection<M>,
+    options: &M::Options,
+    retries: u32,
+    mut work: impl FnMut(&mut M::Transaction<'_>) -> Result<T, E>,
+) -> Result<T, TransactionError<M::Error, E>> {
+    let mut tried_again = 0;
+    loop {
+        let (error, fault) = match attempt_once(conn, options, &mut work) {
+            Ok(value) => return Ok(value),
+            Err(failed) => failed,
+        };
+        if fault != Fault::Retry || tried_again == retries {
+            return Err(error);
         }
+        tried_again += 1;
+        let most = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(tried_again)).min(LONGEST_PAUSE);
+        sync::pause(most.mul_f64(fastrand::f64()));
     }
 }
 
@@ -182,7 +213,11 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
                 error => (error, rolled_back),
             };
             let fault = match &error {
-                TransactionError::Get(_) | TransactionError::InTransaction => Fault::Statement,
+                // The last two do not come up here.
+                TransactionError::Get(_)
+                | TransactionError::InTransaction
+                | TransactionError::Panicked(_)
+                | TransactionError::NotRun => Fault::Statement,
                 TransactionError::Begin(driver)
                 | TransactionError::Commit(driver)
                 | TransactionError::Unknown(driver) => PooledConnection::report_error(conn, driver),

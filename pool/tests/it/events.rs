@@ -5,6 +5,7 @@ use cabrank::{Fault, PooledConnection};
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::{Recorder, eventually};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 #[test]
@@ -172,8 +173,12 @@ fn every_request_ends_in_one_counter_and_one_event() {
     pool.evict_all();
     drop(pool.get().unwrap());
     ask(1);
-    // Closed while one waits, and after.
+    // Dropped while it waits.
     let held = pool.get().unwrap();
+    let mut future = Box::pin(pool.get_async());
+    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(future);
+    // Closed while one waits, and after.
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| pool.get());
         eventually("one waits", || pool.stats().waiting == 1);
@@ -181,7 +186,7 @@ fn every_request_ends_in_one_counter_and_one_event() {
         assert!(waiter.join().unwrap().unwrap_err().is_closed());
     });
     assert!(pool.get().is_err() && pool.try_get().is_err_and(|error| error.is_closed()));
-    ask(4);
+    ask(5);
     drop(held);
 
     let stats = pool.stats();
@@ -194,11 +199,12 @@ fn every_request_ends_in_one_counter_and_one_event() {
         (stats.refused_closed, "refused: closed"),
         (stats.not_available, "refused: not_available"),
         (stats.called_from_hook, "refused: called_from_hook"),
+        (stats.cancelled, "refused: cancelled"),
     ];
     for (count, event) in counted {
         assert_eq!(recorder.count(event) as u64, count, "{event:?} in {:#?}", recorder.events());
     }
-    assert_eq!(counted.map(|(count, _)| count), [7, 2, 1, 3, 3, 1, 0]);
+    assert_eq!(counted.map(|(count, _)| count), [7, 2, 1, 3, 3, 1, 0, 1]);
     assert_eq!((stats.checked_out_at_once, stats.checked_out_after_waiting), (4, 4));
     assert_eq!(counted.iter().map(|(count, _)| count).sum::<u64>(), requests);
     server.assert_closes_clean(&pool);

@@ -11,7 +11,6 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 /// Serves until then. Were all requests answered, and what was left of the pool?
@@ -33,8 +32,7 @@ pub(crate) async fn until_told_to_stop<M: Bank>(
     drop(stop); // From here on nothing new is accepted, and what is under way goes on.
     // The pool gets the last second: it cancels what still runs, and then aborts it.
     let drained = timeout_at(end - Duration::from_secs(1), server).await.is_ok();
-    let pool = pool.clone();
-    let report = spawn_blocking(move || pool.close_within(end.saturating_duration_since(Instant::now()))).await?;
+    let report = pool.close_async(end.saturating_duration_since(Instant::now())).await;
     Ok((drained, report))
 }
 

@@ -31,6 +31,8 @@ impl<D: Error + 'static, E> From<RunError<D, E>> for Failure {
     fn from(error: RunError<D, E>) -> Self {
         match error {
             RunError::Get(error) => error.into(),
+            // The runtime ends, and with it the service.
+            RunError::NotRun => Self::Busy(error.to_string()),
             other => Self::Broken(format!("{other:?}")),
         }
     }
@@ -40,6 +42,7 @@ impl<D: Error + 'static, E> From<TransactionError<D, E>> for Failure {
     fn from(error: TransactionError<D, E>) -> Self {
         match error {
             TransactionError::Get(error) => error.into(),
+            TransactionError::NotRun => Self::Busy(error.to_string()),
             other => Self::Broken(format!("{other:?}")),
         }
     }

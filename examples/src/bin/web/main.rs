@@ -55,7 +55,7 @@ fn serve<M: Bank>(manager: Result<M>, args: &Args) -> Result<()> {
         .name("web")
         .max_size(args.max_size)
         .acquire_timeout(Duration::from_secs(args.wait))
-        // A thread waits for each, and clients would wait in vain: better to say at once that there are too many.
+        // Those behind would wait in vain: better to say at once that there are too many.
         .max_waiters(args.max_size.saturating_mul(4))
         .build(manager?)?;
     pool.run(|conn| M::open(conn))?;

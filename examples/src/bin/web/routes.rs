@@ -1,5 +1,5 @@
-//! The handlers. Each that needs a connection does its work in a thread where blocking is allowed: waiting for a connection
-//! blocks, and so does the driver.
+//! The handlers. Waiting for a connection holds no thread. The work on it blocks, and runs on a thread where that is allowed. If the client
+//! hangs up, the server is asked to give up its statement.
 
 use crate::bank::Bank;
 use crate::failure::Failure;
@@ -9,7 +9,6 @@ use axum::{Json, Router};
 use cabrank::Pool;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
 
 pub(crate) fn routes<M: Bank>(pool: Pool<M>) -> Router {
     Router::new()
@@ -20,7 +19,8 @@ pub(crate) fn routes<M: Bank>(pool: Pool<M>) -> Router {
 }
 
 async fn accounts<M: Bank>(State(pool): State<Pool<M>>) -> Result<Json<Value>, Failure> {
-    blocking(move || Ok(json!(pool.run(|conn| M::accounts(conn))?))).await
+    let accounts = pool.run_async(|conn| M::accounts(conn)).cancel_on_drop().await?;
+    Ok(Json(json!(accounts)))
 }
 
 #[derive(Deserialize)]
@@ -34,20 +34,18 @@ async fn transfer<M: Bank>(State(pool): State<Pool<M>>, Json(order): Json<Transf
     let Transfer { from, to, amount } = order;
     let amount = i64::from(amount);
     // Goes on to its end, also if the client hangs up meanwhile.
-    let done = blocking(move || {
-        let left = pool.transaction().retries(5).run(|tx| -> anyhow::Result<Option<i64>> {
-            let accounts = M::lock(tx, from, to)?;
-            let has = accounts.iter().find(|(id, _)| *id == from).map_or(0, |(_, balance)| *balance);
-            if accounts.len() < 2 || has < amount {
-                return Ok(None);
-            }
-            M::pay(tx, from, -amount)?;
-            M::pay(tx, to, amount)?;
-            Ok(Some(has - amount))
-        })?;
-        left.map(|left| json!({ "left": left })).ok_or(Failure::Refused)
+    let transaction = pool.transaction().retries(5).run_async(move |tx| -> Result<Option<i64>, M::Error> {
+        let accounts = M::lock(tx, from, to)?;
+        let has = accounts.iter().find(|(id, _)| *id == from).map_or(0, |(_, balance)| *balance);
+        if accounts.len() < 2 || has < amount {
+            return Ok(None);
+        }
+        M::pay(tx, from, -amount)?;
+        M::pay(tx, to, amount)?;
+        Ok(Some(has - amount))
     });
-    done.await
+    let left = transaction.await?;
+    left.map(|left| Json(json!({ "left": left }))).ok_or(Failure::Refused)
 }
 
 /// Asks no connection and waits for nobody, so it may be called right here, also when all else is busy.
@@ -64,9 +62,4 @@ async fn stats<M: Bank>(State(pool): State<Pool<M>>) -> Json<Value> {
         "overloaded": stats.overloaded,
         "longest_wait_ms": stats.wait_time.max().as_millis() as u64,
     }))
-}
-
-async fn blocking(work: impl FnOnce() -> Result<Value, Failure> + Send + 'static) -> Result<Json<Value>, Failure> {
-    let outcome = spawn_blocking(work).await.unwrap_or_else(|panic| Err(Failure::Broken(panic.to_string())));
-    outcome.map(Json)
 }

@@ -97,6 +97,7 @@ impl World {
         for action in actions {
             match action {
                 Action::Wake(Wake::Thread(waiter)) => self.woken.push(Arc::as_ptr(&waiter)),
+                Action::Wake(Wake::Task(_)) => unreachable!("those who wait here are threads"),
                 Action::Open(opening) => self.begin_open(opening),
                 Action::Check(entry) => self.begin_check(entry),
                 Action::Reset(entry) => self.begin_reset(entry),

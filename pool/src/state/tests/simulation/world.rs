@@ -168,6 +168,7 @@ impl World {
         for action in actions {
             match action {
                 Action::Wake(Wake::Thread(waiter)) => self.wake(&waiter),
+                Action::Wake(Wake::Task(_)) => unreachable!("those who wait here are threads"),
                 Action::Open(opening) => self.order(opening.slot, opening.limit, Work::Open(opening.generation)),
                 Action::Check(entry) => self.order(entry.slot_id, self.config.check_timeout, Work::Check(entry)),
                 Action::Reset(entry) => self.order(entry.slot_id, self.config.reset_timeout, Work::Reset(entry)),

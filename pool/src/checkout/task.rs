@@ -1,0 +1,187 @@
+//! The wait of a task: what a thread does in `checkout`, in as many steps as its future is polled. No thread is held meanwhile.
+//!
+//! The future watches before it looks: its waker is in place before the look that finds nothing, and what changes later wakes it.
+
+use crate::checkout::refusal::refuse_hook;
+use crate::checkout::wait::Found;
+use crate::checkout::{Begun, Request, Round, Start, begin, own_waiter, refusal};
+use crate::contain::contained;
+use crate::error::GetError;
+use crate::manager::Manager;
+use crate::queue::Ticket;
+use crate::reason::RefusalReason;
+use crate::shared::{Held, PoolRef};
+use crate::slots::Borrower;
+use crate::sync::after;
+use crate::waiter::{Task, Wake};
+use crate::{seeded, sync};
+use std::cell::Cell;
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// A request for a connection that a future makes.
+pub(crate) struct TaskRequest {
+    borrower: Borrower,
+    timeout: Duration,
+    stage: Stage,
+}
+
+enum Stage {
+    /// It was not polled yet: its time begins with that.
+    New,
+    Waits(Wait),
+    Over,
+}
+
+struct Wait {
+    ticket: Ticket,
+    task: Arc<Task>,
+    start: Instant,
+    deadline: Option<Instant>,
+    grace_ends: Option<Instant>,
+}
+
+type Outcome<M> = Poll<Result<Held<M>, GetError<<M as Manager>::Error>>>;
+
+impl TaskRequest {
+    pub(crate) fn new(timeout: Duration, call_site: &'static Location<'static>) -> Self {
+        // A task has no thread of its own, and may be polled by several.
+        Self { borrower: Borrower { call_site, thread: 0 }, timeout, stage: Stage::New }
+    }
+
+    /// One step. Ready once.
+    #[inline]
+    pub(crate) fn poll<M: Manager>(&mut self, pool: &PoolRef<M>, context: &mut Context<'_>) -> Outcome<M> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::New => self.begin(pool, context),
+            Stage::Waits(wait) => self.look(pool, wait, context),
+            Stage::Over => panic!("a future of `get_async` was polled after it had ended"),
+        }
+    }
+
+    #[inline]
+    fn begin<M: Manager>(&mut self, pool: &PoolRef<M>, context: &mut Context<'_>) -> Outcome<M> {
+        if pool.workers.is_current() {
+            return Poll::Ready(Err(refuse_hook(pool)));
+        }
+        if !pool.is_at_home() {
+            return Poll::Ready(Err(GetError::Forked));
+        }
+        // As for a thread that borrows: its number and its seat.
+        sync::thread_mark(|| drop(own_waiter()));
+        match begin(pool, self.timeout, self.borrower) {
+            Begun::Lent(held) => Poll::Ready(Ok(held)),
+            Begun::Request(request, now, round) => self.ask(&request, now, round, None, context),
+        }
+    }
+
+    /// Takes what is ready, or queues.
+    fn ask<M: Manager>(
+        &mut self,
+        request: &Request<'_, M>,
+        mut now: Instant,
+        mut round: Round,
+        mut task: Option<Arc<Task>>,
+        context: &mut Context<'_>,
+    ) -> Outcome<M> {
+        loop {
+            let grace_ends = request.grace_ends.get();
+            let deadline = grace_ends.or_else(|| after(request.start, request.timeout));
+            let wake = || task.clone().map(Wake::Task);
+            match request.ask(now, round, deadline.filter(|_| task.is_some()), wake) {
+                Start::Have(mut entry) => {
+                    entry.lent_at = now;
+                    match request.look_at(&mut entry) {
+                        Ok(()) => return Poll::Ready(Ok(request.lend(entry))),
+                        Err(doubt) => request.reject(entry, doubt),
+                    }
+                    round = Round::Again;
+                }
+                Start::Queued(ticket) => {
+                    let task = task.expect("it is to be woken");
+                    self.stage = Stage::Waits(Wait { ticket, task, start: request.start, deadline, grace_ends });
+                    return Poll::Pending;
+                }
+                Start::Unable => {
+                    // Who is served at once needs none.
+                    let new = Arc::new(Task::default());
+                    new.watch(context.waker());
+                    task = Some(new);
+                }
+                Start::Unserved(refusal) => {
+                    return Poll::Ready(Err(refusal.at(now).tell(request.shared, request.start, self.borrower)));
+                }
+            }
+            now = sync::now();
+        }
+    }
+
+    /// A task that waits is polled.
+    fn look<M: Manager>(&mut self, pool: &PoolRef<M>, wait: Wait, context: &mut Context<'_>) -> Outcome<M> {
+        if !pool.is_at_home() {
+            return Poll::Ready(Err(GetError::Forked));
+        }
+        let watches_late = seeded::bug("looks_before_it_watches");
+        if !watches_late {
+            wait.task.watch(context.waker());
+        }
+        let now = sync::now();
+        let request = Request {
+            shared: pool,
+            borrower: self.borrower,
+            seat: sync::seat(),
+            start: wait.start,
+            timeout: self.timeout,
+            grace_ends: Cell::new(wait.grace_ends),
+        };
+        match request.look_or_leave_as_task(&wait.ticket, wait.deadline, now) {
+            Found::Connection(mut entry) => {
+                entry.lent_at = now;
+                match request.look_at(&mut entry) {
+                    Ok(()) => Poll::Ready(Ok(request.lend(entry))),
+                    Err(doubt) => {
+                        request.reject(entry, doubt);
+                        self.ask(&request, sync::now(), Round::Again, Some(wait.task), context)
+                    }
+                }
+            }
+            Found::Refusal(refusal) => Poll::Ready(Err(refusal.at(now).tell(pool, wait.start, self.borrower))),
+            Found::Nothing(deadline) => {
+                if watches_late {
+                    wait.task.watch(context.waker());
+                }
+                let grace_ends = request.grace_ends.get();
+                self.stage = Stage::Waits(Wait { deadline, grace_ends, ..wait });
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The future is dropped: if it waits, it waits no more.
+    #[inline]
+    pub(crate) fn abandon<M: Manager>(&mut self, pool: &PoolRef<M>) {
+        if let Stage::Waits(wait) = std::mem::replace(&mut self.stage, Stage::Over) {
+            cancel(pool, &wait);
+        }
+    }
+}
+
+#[cold]
+fn cancel<M: Manager>(pool: &PoolRef<M>, wait: &Wait) {
+    if !pool.is_at_home() {
+        return;
+    }
+    let now = sync::now();
+    if seeded::bug("looks_for_a_delivery_before_it_leaves") {
+        let has_none = pool.with_at_home(now, |state, _| !state.has_delivery(&wait.ticket));
+        if has_none {
+            return drop(pool.with_at_home(now, |state, _| state.cancel(&wait.ticket)));
+        }
+    }
+    let refusal = pool.with_at_home(now, |state, actions| state.abandon(&wait.ticket, now, actions));
+    let _ = contained(|| drop(refusal));
+    let waited = now.saturating_duration_since(wait.start);
+    refusal::tell(pool, RefusalReason::Cancelled, waited, None);
+}

@@ -1,0 +1,100 @@
+//! A loan for a task: the wait holds no thread.
+
+use crate::checkout::TaskRequest;
+use crate::error::GetError;
+use crate::guard::PooledConnection;
+use crate::manager::Manager;
+use crate::pool::Pool;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+impl<M: Manager> Pool<M> {
+    /// As [`get`](Self::get), for a task: the wait holds no thread. Needs no runtime, and works with each.
+    ///
+    /// Tasks and threads stand in one queue, in order of arrival, and get the same errors. The pool keeps the time-out, which begins when
+    /// the future is polled first. Dropping the future gives up the place in the queue.
+    ///
+    /// The connection itself blocks: use it where the runtime allows that, as in `spawn_blocking`. Do not hold it while the task waits
+    /// for something else: whoever wants it waits, too.
+    ///
+    /// A future that is not polled when its connection is there loses it to the next in line after
+    /// [`reclaim_after`](crate::Builder::reclaim_after), 50 ms unless set, and keeps its place.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # use std::future::Future;
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Poll, Waker};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// async fn number(pool: &Pool<Toy>) -> Result<i64, cabrank::GetError<std::io::Error>> {
+    ///     Ok(*pool.get_async().await?)
+    /// }
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// # let answer = pin!(number(&pool)).poll(&mut Context::from_waker(Waker::noop()));
+    /// # assert!(matches!(answer, Poll::Ready(Ok(7))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`GetError`].
+    #[track_caller]
+    pub fn get_async(&self) -> GetAsync<'_, M> {
+        self.get_async_at(self.config().acquire_timeout, Location::caller())
+    }
+
+    /// As [`get_async`](Self::get_async), with a time-out of its own. Zero waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// See [`GetError`].
+    #[track_caller]
+    pub fn get_async_timeout(&self, timeout: Duration) -> GetAsync<'_, M> {
+        self.get_async_at(timeout, Location::caller())
+    }
+
+    fn get_async_at(&self, timeout: Duration, call_site: &'static Location<'static>) -> GetAsync<'_, M> {
+        GetAsync { pool: self, request: TaskRequest::new(timeout, call_site) }
+    }
+}
+
+/// A connection to come. See [`Pool::get_async`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct GetAsync<'p, M: Manager> {
+    pool: &'p Pool<M>,
+    request: TaskRequest,
+}
+
+impl<M: Manager> Future for GetAsync<'_, M> {
+    type Output = Result<PooledConnection<M>, GetError<M::Error>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.request.poll(this.pool.own_ref(), context).map(|outcome| outcome.map(PooledConnection::new))
+    }
+}
+
+impl<M: Manager> Drop for GetAsync<'_, M> {
+    #[inline]
+    fn drop(&mut self) {
+        self.request.abandon(self.pool.own_ref());
+    }
+}
+
+impl<M: Manager> fmt::Debug for GetAsync<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetAsync").field("pool", &self.pool.config().name).finish_non_exhaustive()
+    }
+}

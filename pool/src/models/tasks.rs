@@ -1,0 +1,107 @@
+//! Tasks that wait, are dropped, and do not come, against holders, the timer and the end of the pool.
+
+use super::{EACH, FOREVER, Pool, STRICT, get, get_idle, model, return_all, spawn, spawn_timer, stats};
+use crate::checkin::checkin;
+use crate::checkout::TaskRequest;
+use crate::error::GetError;
+use crate::models::fake::{Fake, Refused};
+use crate::shared::{Held, PoolRef};
+use crate::waiter::{Waiter, Wake};
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Wakes the thread that plays a task's executor.
+struct Executor(Arc<Waiter>);
+
+impl std::task::Wake for Executor {
+    fn wake(self: Arc<Self>) {
+        Wake::Thread(Arc::clone(&self.0)).wake();
+    }
+}
+
+/// A task that is polled when it is woken, until it has an answer.
+fn get_as_task(pool: &Pool) -> Result<Held<Fake>, GetError<Refused>> {
+    let (pool, waiter) = (PoolRef::new(Arc::clone(pool)), Waiter::new());
+    let waker = Waker::from(Arc::new(Executor(Arc::clone(&waiter))));
+    let mut request = TaskRequest::new(FOREVER, Location::caller());
+    loop {
+        match request.poll(&pool, &mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => drop(waiter.park(None)),
+        }
+    }
+}
+
+/// A future is polled once and dropped while a holder returns: who stands behind it is served.
+#[test]
+fn delivery_against_drop() {
+    model(STRICT, EACH, |pool| {
+        let held = get_idle(&pool, EACH);
+        let dropped: Vec<_> = (0..EACH).map(|_| spawn(&pool, |pool| poll_and_drop(&pool))).collect();
+        let borrowers: Vec<_> = (0..EACH).map(|_| spawn(&pool, |pool| get(&pool, FOREVER).map(checkin))).collect();
+        return_all(held);
+        dropped.into_iter().for_each(|dropped| dropped.join().unwrap());
+        borrowers.into_iter().for_each(|borrower| borrower.join().unwrap().expect("it was returned"));
+        let stats = stats(&pool);
+        assert_eq!((stats.idle as usize, stats.in_use, stats.waiting), (EACH, 0, 0), "a connection is lost");
+    });
+}
+
+fn poll_and_drop(pool: &Pool) {
+    let pool = PoolRef::new(Arc::clone(pool));
+    let mut request = TaskRequest::new(FOREVER, Location::caller());
+    if let Poll::Ready(answer) = request.poll(&pool, &mut Context::from_waker(Waker::noop())) {
+        checkin(answer.expect("the pool is open"));
+    }
+    request.abandon(&pool);
+}
+
+/// What was delivered to a task is taken back while it comes for it: it is served all the same.
+#[test]
+fn reclaim_against_poll() {
+    model(STRICT, EACH, |pool| {
+        let held = get_idle(&pool, EACH);
+        let tasks = spawn_tasks(&pool);
+        let timer = spawn_timer(&pool);
+        return_all(held);
+        tasks.into_iter().for_each(|task| task.join().unwrap().expect("it was returned"));
+        timer.join().unwrap();
+        assert_eq!(stats(&pool).idle as usize, EACH);
+    });
+}
+
+/// As before, and a thread that waits after the task has its place in memory: nothing is taken back from that.
+#[test]
+fn reclaim_against_the_next() {
+    model(STRICT, EACH, |pool| {
+        let held = get_idle(&pool, EACH);
+        let tasks = spawn_tasks(&pool);
+        let timer = spawn_timer(&pool);
+        return_all(held);
+        get(&pool, FOREVER).map(checkin).expect("it was returned");
+        tasks.into_iter().for_each(|task| task.join().unwrap().expect("it was returned"));
+        timer.join().unwrap();
+        assert_eq!(stats(&pool).idle as usize, EACH);
+    });
+}
+
+/// The pool is closed while something is delivered to a task: it has that, or hears of the end.
+#[test]
+fn close_against_delivery() {
+    model(STRICT, EACH, |pool| {
+        let held = get_idle(&pool, EACH);
+        let tasks = spawn_tasks(&pool);
+        let closing = spawn(&pool, |pool| pool.close());
+        return_all(held);
+        for task in tasks {
+            let answer = task.join().unwrap();
+            assert!(answer.is_ok() || answer.is_err_and(|error| error.is_closed()));
+        }
+        closing.join().unwrap();
+    });
+}
+
+fn spawn_tasks(pool: &Pool) -> Vec<super::JoinHandle<Result<(), GetError<Refused>>>> {
+    (0..EACH).map(|_| spawn(pool, |pool| get_as_task(&pool).map(checkin))).collect()
+}

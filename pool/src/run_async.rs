@@ -1,0 +1,253 @@
+//! Work for a task: the wait holds no thread, and the work runs where it may block.
+
+use crate::answer::{Answer, Pledge};
+use crate::checkout::TaskRequest;
+use crate::closing::CloseReport;
+use crate::contain::contained;
+use crate::error::GetError;
+use crate::guard::PooledConnection;
+use crate::manager::Manager;
+use crate::pool::Pool;
+use crate::shared::Canceller;
+use crate::transact::{AsError, RunError, TransactionError, UserError};
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+impl<M: Manager> Pool<M> {
+    /// As [`run`](Self::run), for a task: waits for a connection without a thread, then runs `work` on a thread where it may block.
+    ///
+    /// The thread is one of the pool's own, at most [`max_size`](crate::Builder::max_size) of them, or what
+    /// [`run_on`](crate::Builder::run_on) says. As the connection is there first, work that waits needs no thread.
+    ///
+    /// Dropping the future while it waits gives up its place. Once `work` runs, it runs to its end, and then the connection returns;
+    /// see [`cancel_on_drop`](RunAsync::cancel_on_drop). A panic of `work` costs its connection and is told as
+    /// [`RunError::Panicked`]. With the feature `tracing`, `work` runs in the span in which `run_async` was called.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// type Failure = cabrank::RunError<std::io::Error, std::io::Error>;
+    ///
+    /// async fn number(pool: &Pool<Toy>) -> Result<i64, Failure> {
+    ///     pool.run_async(|conn| -> std::io::Result<i64> { Ok(**conn) }).await
+    /// }
+    /// # let _ = number;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`].
+    #[track_caller]
+    pub fn run_async<T, E, K>(
+        &self,
+        work: impl FnOnce(&mut PooledConnection<M>) -> Result<T, E> + Send + 'static,
+    ) -> RunAsync<M, Result<T, RunError<M::Error, E>>>
+    where
+        T: Send + 'static,
+        E: AsError<K> + Send + 'static,
+    {
+        self.run_async_at(Location::caller(), move |conn| {
+            work(conn).map_err(|error| {
+                PooledConnection::report_any(conn, error.as_error());
+                RunError::User(UserError::new(error))
+            })
+        })
+    }
+
+    /// What comes of `work` comes of the future, or why it did not run.
+    pub(crate) fn run_async_at<O: Ended<M::Error>>(
+        &self,
+        call_site: &'static Location<'static>,
+        work: impl FnOnce(&mut PooledConnection<M>) -> O + Send + 'static,
+    ) -> RunAsync<M, O> {
+        let request = TaskRequest::new(self.config().acquire_timeout, call_site);
+        let stage = Stage::Waits(request, in_span(work));
+        RunAsync { pool: self.clone(), stage, cancels: false }
+    }
+
+    /// As [`close_within`](Self::close_within), for a task. Closing begins when the future is polled first, and goes on if it is dropped.
+    pub fn close_async(&self, within: Duration) -> CloseAsync<M> {
+        CloseAsync { pool: self.clone(), within, answer: None }
+    }
+}
+
+/// Work to be done: what it answers is `O`. See [`Pool::run_async`] and [`Transaction::run_async`](crate::Transaction::run_async).
+#[must_use = "a future does nothing until it is polled"]
+pub struct RunAsync<M: Manager, O> {
+    pool: Pool<M>,
+    stage: Stage<M, O>,
+    cancels: bool,
+}
+
+enum Stage<M: Manager, O> {
+    Waits(TaskRequest, Borrowing<M, O>),
+    Runs(Arc<Answer<O>>, Option<Canceller>),
+    Over,
+}
+
+/// What is done with a connection.
+type Borrowing<M, O> = Box<dyn FnOnce(&mut PooledConnection<M>) -> O + Send>;
+
+/// What may come of work, though it has not answered.
+pub trait Ended<D>: Send + 'static {
+    #[doc(hidden)]
+    fn unserved(error: GetError<D>) -> Self;
+    #[doc(hidden)]
+    fn panicked(message: String) -> Self;
+    #[doc(hidden)]
+    fn not_run() -> Self;
+}
+
+impl<D: Send + Sync + 'static, T: Send + 'static, E: Send + 'static> Ended<D> for Result<T, RunError<D, E>> {
+    fn unserved(error: GetError<D>) -> Self {
+        Err(RunError::Get(error))
+    }
+    fn panicked(message: String) -> Self {
+        Err(RunError::Panicked(message))
+    }
+    fn not_run() -> Self {
+        Err(RunError::NotRun)
+    }
+}
+
+impl<D: Send + Sync + 'static, T: Send + 'static, E: Send + 'static> Ended<D> for Result<T, TransactionError<D, E>> {
+    fn unserved(error: GetError<D>) -> Self {
+        Err(TransactionError::Get(error))
+    }
+    fn panicked(message: String) -> Self {
+        Err(TransactionError::Panicked(message))
+    }
+    fn not_run() -> Self {
+        Err(TransactionError::NotRun)
+    }
+}
+
+impl<M: Manager, O> RunAsync<M, O> {
+    /// If the future is dropped while its work runs, as a web server does when its client hangs up, the server is asked to give up the
+    /// statement. The connection is not lent again, unless it is one to an engine in this process. Without an
+    /// [`abort_handle`](Manager::abort_handle) of the manager's nothing is done.
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.cancels = true;
+        self
+    }
+}
+
+impl<M: Manager, O: Ended<M::Error>> Future for RunAsync<M, O> {
+    type Output = O;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<O> {
+        let this = self.get_mut();
+        if let Stage::Waits(request, _) = &mut this.stage {
+            let held = match request.poll(this.pool.own_ref(), context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(held) => held,
+            };
+            let Stage::Waits(_, work) = std::mem::replace(&mut this.stage, Stage::Over) else { unreachable!() };
+            match held {
+                Ok(held) => this.stage = this.run(PooledConnection::new(held), work),
+                Err(error) => return Poll::Ready(O::unserved(error)),
+            }
+        }
+        let Stage::Runs(answer, _) = &this.stage else {
+            panic!("a future of `run_async` was polled after it had ended");
+        };
+        let outcome = answer.poll(context);
+        if outcome.is_ready() {
+            this.stage = Stage::Over;
+        }
+        outcome
+    }
+}
+
+impl<M: Manager, O: Ended<M::Error>> RunAsync<M, O> {
+    fn run(&self, mut conn: PooledConnection<M>, work: Borrowing<M, O>) -> Stage<M, O> {
+        let canceller = if self.cancels { PooledConnection::canceller(&conn) } else { None };
+        let (answer, pledge) = Answer::new(O::not_run());
+        self.pool.shared().run_blocking(Box::new(move || {
+            // A panic drops the connection while this thread unwinds: it is closed.
+            let outcome = contained(move || {
+                let outcome = work(&mut conn);
+                drop(conn);
+                outcome
+            });
+            pledge.keep(outcome.unwrap_or_else(O::panicked));
+        }));
+        Stage::Runs(answer, canceller)
+    }
+}
+
+impl<M: Manager, O> Drop for RunAsync<M, O> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Waits(mut request, _) => request.abandon(self.pool.own_ref()),
+            Stage::Runs(_, Some(canceller)) => canceller.cancel_later(CANCEL_WITHIN),
+            Stage::Runs(_, None) | Stage::Over => {}
+        }
+    }
+}
+
+/// A pool that closes. See [`Pool::close_async`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct CloseAsync<M: Manager> {
+    pool: Pool<M>,
+    within: Duration,
+    answer: Option<Arc<Answer<CloseReport>>>,
+}
+
+impl<M: Manager> Future for CloseAsync<M> {
+    type Output = CloseReport;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CloseReport> {
+        let this = self.get_mut();
+        let (pool, within) = (&this.pool, this.within);
+        this.answer.get_or_insert_with(|| close_on_own_thread(pool, within)).poll(context)
+    }
+}
+
+fn close_on_own_thread<M: Manager>(pool: &Pool<M>, within: Duration) -> Arc<Answer<CloseReport>> {
+    let (answer, pledge): (_, Pledge<CloseReport>) = Answer::new(CloseReport::default());
+    let its_pool = pool.clone();
+    // Nobody borrows from here on, whenever there is a thread.
+    pool.close();
+    pool.shared().run_on_own_thread(Box::new(move || pledge.keep(its_pool.close_within(within))));
+    answer
+}
+
+/// The closure is put into the span of the caller.
+#[cfg(feature = "tracing")]
+fn in_span<M: Manager, O>(work: impl FnOnce(&mut PooledConnection<M>) -> O + Send + 'static) -> Borrowing<M, O> {
+    let span = tracing::Span::current();
+    Box::new(move |conn| span.in_scope(|| work(conn)))
+}
+
+#[cfg(not(feature = "tracing"))]
+fn in_span<M: Manager, O>(work: impl FnOnce(&mut PooledConnection<M>) -> O + Send + 'static) -> Borrowing<M, O> {
+    Box::new(work)
+}
+
+impl<M: Manager, O> fmt::Debug for RunAsync<M, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunAsync").field("pool", &self.pool.config().name).finish_non_exhaustive()
+    }
+}
+
+impl<M: Manager> fmt::Debug for CloseAsync<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloseAsync").field("pool", &self.pool.config().name).finish_non_exhaustive()
+    }
+}
+
+/// How long a server may take to be asked to cancel.
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
