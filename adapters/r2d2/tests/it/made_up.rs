@@ -1,0 +1,111 @@
+//! What the pool makes of the answers of an r2d2 manager.
+
+use cabrank::{BuildError, CloseReason, Fault, Pool, SessionState};
+use cabrank_r2d2::R2d2Manager;
+use cabrank_testing::eventually;
+use cabrank_testing::harness::alone;
+use r2d2::ManageConnection;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+#[derive(Default)]
+struct Server {
+    is_broken: AtomicBool,
+    panics: AtomicBool,
+    asked: AtomicUsize,
+}
+
+struct Made(Arc<Server>);
+
+impl ManageConnection for Made {
+    type Connection = Vec<&'static str>;
+    type Error = io::Error;
+
+    fn connect(&self) -> io::Result<Self::Connection> {
+        Ok(Vec::new())
+    }
+    fn is_valid(&self, _: &mut Self::Connection) -> io::Result<()> {
+        Ok(())
+    }
+    fn has_broken(&self, _: &mut Self::Connection) -> bool {
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.0.panics.load(Ordering::SeqCst), "out of cheese");
+        self.0.is_broken.load(Ordering::SeqCst)
+    }
+}
+
+fn has_broken_is_asked_once_a_loan_and_closes_the_connection() {
+    let server = Arc::new(Server::default());
+    let pool = Pool::builder().max_size(1).build(R2d2Manager::new(Made(Arc::clone(&server)))).unwrap();
+    for loan in 1..=3 {
+        pool.get().unwrap().push("used");
+        assert_eq!(server.asked.load(Ordering::SeqCst), loan);
+    }
+    assert_eq!(pool.get().unwrap().len(), 3, "what a holder leaves behind is handed on");
+    server.is_broken.store(true, Ordering::SeqCst);
+    pool.get().unwrap().push("used");
+    server.is_broken.store(false, Ordering::SeqCst);
+    assert!(pool.get().unwrap().is_empty());
+    assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+}
+
+fn a_cleaner_is_asked_first_and_what_it_cannot_mend_ends() {
+    let server = Arc::new(Server::default());
+    let manager = R2d2Manager::new(Made(Arc::clone(&server))).clean(
+        |conn| if conn.is_empty() { SessionState::Clean } else { SessionState::Unknown },
+        |conn| if conn.contains(&"lost") { Err("it is lost".into()) } else { Ok(conn.clear()) },
+    );
+    let pool = Pool::builder().max_size(1).build(manager).unwrap();
+    // What the cleaner mends is not broken, though the manager says so.
+    server.is_broken.store(true, Ordering::SeqCst);
+    pool.get().unwrap().push("dirt");
+    server.is_broken.store(false, Ordering::SeqCst);
+    assert!(pool.get().unwrap().is_empty());
+    pool.get().unwrap().push("lost");
+    assert!(pool.get().unwrap().is_empty());
+    let stats = pool.stats();
+    assert_eq!((stats.resets_done, stats.opened, stats.closed.by(CloseReason::ResetFailed)), (1, 2, 1));
+}
+
+fn an_error_of_connect_is_what_the_user_says() {
+    struct Refusing;
+    impl ManageConnection for Refusing {
+        type Connection = ();
+        type Error = io::Error;
+        fn connect(&self) -> io::Result<()> {
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, "wrong password"))
+        }
+        fn is_valid(&self, _: &mut ()) -> io::Result<()> {
+            Ok(())
+        }
+        fn has_broken(&self, _: &mut ()) -> bool {
+            false
+        }
+    }
+    let manager = R2d2Manager::new(Refusing).fault(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => Fault::Permanent,
+        _ => Fault::Unavailable,
+    });
+    // It fails at once, and not after the ten seconds of `build_timeout`.
+    let error = Pool::builder().build(manager).unwrap_err();
+    assert!(matches!(error, BuildError::Connect(_)) && format!("{error:?}").contains("wrong password"), "{error:?}");
+}
+
+fn a_panic_of_the_manager_costs_one_connection() {
+    let server = Arc::new(Server::default());
+    let pool = Pool::builder().max_size(1).build(R2d2Manager::new(Made(Arc::clone(&server)))).unwrap();
+    server.panics.store(true, Ordering::SeqCst);
+    pool.get().unwrap().push("used");
+    server.panics.store(false, Ordering::SeqCst);
+    eventually("it is closed", || pool.stats().closed.by(CloseReason::Panicked) == 1);
+    assert!(pool.get().unwrap().is_empty());
+}
+
+cabrank_testing::tests! {
+    alone:
+        has_broken_is_asked_once_a_loan_and_closes_the_connection,
+        a_cleaner_is_asked_first_and_what_it_cannot_mend_ends,
+        an_error_of_connect_is_what_the_user_says,
+        a_panic_of_the_manager_costs_one_connection,
+}
