@@ -32,7 +32,6 @@ mod gate;
 mod meter;
 mod queue;
 mod slots;
-mod spawn;
 mod waiter;
 mod workers;
 
@@ -48,6 +47,7 @@ mod limit;
 mod manager;
 mod reason;
 mod report;
+mod spawn;
 mod stats;
 #[cfg(feature = "tracing")]
 mod trace;

@@ -8,7 +8,8 @@ use crate::images::Image;
 use crate::servers::Servers;
 use crate::setup::Tool;
 use crate::tally::{Reader, Tally};
-use crate::{docker, images, process, servers, setup};
+use crate::workspace::APART;
+use crate::{docker, images, process, servers, setup, workspace};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::io;
@@ -53,13 +54,17 @@ const SUITE: &[&str] = &["--package", "integration-tests"];
 /// With the feature that drags in nothing but Rust. What it costs is one more build of the driver.
 const MYSQL_TLS: &[&str] = &["--package", "cabrank-mysql", "--features", "rustls-tls-ring", "--test", "tls"];
 
+/// Workspaces of their own, on the same servers.
+const R2D2_ADAPTER: &[&str] = &["--manifest-path", APART[0], "--all-features"];
+const R2D2_DROP_IN: &[&str] = &["--manifest-path", APART[1], "--workspace"];
+
 /// Tests that print nothing for so long hang. The time to build them counts, too.
 const SILENCE: Duration = Duration::from_secs(25 * 60);
 
 /// Runs the tests and says what was skipped or failed. The caller prints the tally itself, as its last line.
 pub(crate) fn run(args: &Args) -> Result<Tally> {
     let install = setup::asked(args.setup);
-    setup::ready(&[Tool::C], install)?;
+    setup::ready(args.engine.needs(), install)?;
     let images = servers::wanted(args.engine.images());
     if install && !images.is_empty() {
         images::run(&images::Args::all(args.setup)).context("the servers for the tests are not ready")?;
@@ -94,8 +99,8 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
 /// One run of `cargo test`. False if it fell silent and was killed.
 fn cargo_test(args: &Args, which: &[&str], urls: &[(&str, String)], reader: &mut Reader) -> Result<bool> {
     // All binaries run, whatever fails, so that the count is that of the whole.
-    let mut command = process::cargo(["test", "--no-fail-fast"]);
-    command.args(which).args(&args.filter);
+    let mut command = process::cargo(["test", "--no-fail-fast", "--target-dir"]);
+    command.arg(workspace::target()).args(which).args(&args.filter);
     command.envs(urls.iter().map(|(name, url)| (name, url)));
     if args.longer {
         command.env("CABRANK_LONGER", "1");
@@ -118,11 +123,19 @@ impl Engine {
     fn own_tests(self) -> &'static [&'static [&'static str]] {
         match self {
             // Without `--all-targets`, which would leave out the doc tests.
-            Self::All => &[&["--workspace", "--exclude", "integration-tests"], MYSQL_TLS],
+            Self::All => &[&["--workspace", "--exclude", "integration-tests"], MYSQL_TLS, R2D2_ADAPTER, R2D2_DROP_IN],
             Self::Sqlite => &[&["--package", "cabrank-sqlite"]],
             Self::Postgres => &[&["--package", "cabrank-postgres"]],
             // One adapter has the tests of two.
             Self::Mysql | Self::Mariadb => &[&["--package", "cabrank-mysql"], MYSQL_TLS],
+        }
+    }
+
+    /// What its tests are built with.
+    fn needs(self) -> &'static [Tool] {
+        match self {
+            Self::All => &[Tool::C, Tool::Clients],
+            _ => &[Tool::C],
         }
     }
 

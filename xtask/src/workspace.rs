@@ -2,8 +2,10 @@
 //!
 //! Manifests are read line by line, which is enough for the plain TOML we write. Judging what is read belongs to `tidy`.
 
+use crate::process;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 /// The root of the workspace.
@@ -12,10 +14,21 @@ pub(crate) fn root() -> PathBuf {
     Path::new(&xtask).parent().expect("xtask lies in the workspace").to_path_buf()
 }
 
+/// Workspaces of their own, each with a lock of its own: what they are tried with has no place in the lock of the crates, for Diesel holds
+/// an older SQLite than `cabrank-sqlite` takes.
+pub(crate) const APART: &[&str] = &["adapters/r2d2/Cargo.toml", "drop-in/r2d2/Cargo.toml"];
+
 /// Where cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     root().join(given.unwrap_or_else(|| "target".into()))
+}
+
+/// A command of cargo's for a workspace apart. What it builds goes where all else goes.
+pub(crate) fn apart(command: &str, manifest: &str) -> Command {
+    let mut cargo = process::cargo([command, "--manifest-path", manifest, "--target-dir"]);
+    cargo.arg(target());
+    cargo
 }
 
 /// One package of the workspace, as its manifest tells it.

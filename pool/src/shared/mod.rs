@@ -1,7 +1,7 @@
 //! What all handles, guards and workers of one pool share. The only place that locks the state.
 //!
 //! `held.rs` has capacity as a value, `job.rs` what the workers are asked to do, `call.rs` a driver call under its limit,
-//! `here.rs` one in the thread that returns a connection, `hooks.rs` the user's code, `session.rs` the set-up and the reset of a
+//! `here.rs` one in the thread that returns a connection, `runners.rs` the threads for what tasks have run, `hooks.rs` the user's code, `session.rs` the set-up and the reset of a
 //! session, `canceller.rs` the cancel of what a holder runs.
 
 mod call;
@@ -11,6 +11,7 @@ mod here;
 mod hooks;
 mod job;
 mod pool_ref;
+mod runners;
 mod session;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -32,7 +33,6 @@ use crate::event::EventHandler;
 use crate::limit::Fuse;
 use crate::manager::Manager;
 use crate::seeded;
-use crate::spawn::Runners;
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Opening};
 use crate::sync;
@@ -40,6 +40,7 @@ use crate::sync::{Mutex, MutexGuard, OnceLock, Process};
 use crate::workers;
 use crate::workers::{WorkerSet, Workers};
 use here::CallsHere;
+use runners::Runners;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,7 +51,7 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) hooks: Hooks<M>,
     pub(crate) workers: Workers<Job<M>>,
     /// Threads for the closures of tasks, from the first on.
-    pub(crate) runners: OnceLock<Runners>,
+    runners: Runners,
     calls_here: CallsHere,
     /// The threads in which `timed_out`, `overloaded` or `refused` runs now.
     hear_of_refusals: Mutex<Vec<usize>>,
@@ -78,7 +79,7 @@ impl<M: Manager> Shared<M> {
             name,
             hooks,
             workers,
-            runners: OnceLock::new(),
+            runners: Runners::default(),
             calls_here: CallsHere::default(),
             hear_of_refusals: Mutex::default(),
             caches,
@@ -247,9 +248,7 @@ impl<M: Manager> Shared<M> {
         let now = sync::now();
         if self.with(now, |state, actions| state.close(now, actions)) {
             self.workers.wind_down();
-            if let Some(runners) = self.runners.get() {
-                runners.wind_down();
-            }
+            self.runners.wind_down();
         }
     }
 

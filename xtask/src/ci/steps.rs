@@ -5,7 +5,7 @@ use crate::images::Image;
 use crate::process::{cargo, run};
 use crate::servers::Servers;
 use crate::setup::Tool;
-use crate::workspace::packages;
+use crate::workspace::{APART, apart, packages};
 use crate::{bench, images, instructions, models, servers, setup, tidy, workspace};
 use anyhow::{Context, Result};
 use std::process::Command;
@@ -38,8 +38,8 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "tidy", needs: &[], run: Run::Alone(tidy::run) },
     Step { name: "typos", needs: &[Tool::Typos], run: Run::Alone(typos) },
     Step { name: "deny", needs: &[Tool::CargoDeny], run: Run::Alone(|| deny(&["licenses", "bans", "sources"])) },
-    Step { name: "clippy", needs: &[Tool::Clippy, Tool::C], run: Run::Alone(clippy) },
-    Step { name: "docs", needs: &[Tool::C], run: Run::Alone(docs) },
+    Step { name: "clippy", needs: &[Tool::Clippy, Tool::C, Tool::Clients], run: Run::Alone(clippy) },
+    Step { name: "docs", needs: &[Tool::C, Tool::Clients], run: Run::Alone(docs) },
     Step { name: "features", needs: &[Tool::Clippy], run: Run::Alone(features) },
     Step { name: "models", needs: &[], run: Run::Alone(models::run) },
     Step { name: "instructions", needs: &[], run: Run::Alone(instructions::run) },
@@ -80,16 +80,18 @@ const REPEATS: usize = 3;
 
 fn fmt() -> Result<()> {
     run(&mut cargo(["fmt", "--all", "--check"]))?;
-    run(&mut cargo(["fmt", "--manifest-path", BENCH, "--check"]))
+    [BENCH].iter().chain(APART).try_for_each(|manifest| {
+        run(&mut cargo(["fmt", "--all", "--manifest-path", manifest, "--check"]))
+    })
 }
 
 fn typos() -> Result<()> {
     run(Command::new(setup::typos()).current_dir(workspace::root()))
 }
 
-/// What we depend on, here and in the benchmark, by the rules of deny.toml.
+/// What we depend on, here, in the benchmark and in the workspaces apart, by the rules of deny.toml.
 fn deny(checks: &[&str]) -> Result<()> {
-    for manifest in ["Cargo.toml", BENCH] {
+    for manifest in ["Cargo.toml", BENCH].iter().chain(APART) {
         let mut command = Command::new(setup::cargo_deny());
         command.args(["--locked", "--config", "deny.toml", "--manifest-path", manifest, "check"]).args(checks);
         // A rule for the one workspace may find nothing in the other, and a license found by its text alone is enough.
@@ -100,11 +102,20 @@ fn deny(checks: &[&str]) -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    run(cargo(["clippy", "--workspace", "--all-targets"]).args(DENY_WARNINGS))
+    run(cargo(["clippy", "--workspace", "--all-targets"]).args(DENY_WARNINGS))?;
+    APART.iter().try_for_each(|manifest| {
+        let mut command = apart("clippy", manifest);
+        run(command.args(["--workspace", "--all-targets", "--all-features"]).args(DENY_WARNINGS))
+    })
 }
 
 fn docs() -> Result<()> {
-    run(cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    let deny_warnings = ("RUSTDOCFLAGS", "-D warnings");
+    run(cargo(["doc", "--workspace", "--no-deps"]).env(deny_warnings.0, deny_warnings.1))?;
+    APART.iter().try_for_each(|manifest| {
+        let mut command = apart("doc", manifest);
+        run(command.args(["--no-deps", "--all-features"]).env(deny_warnings.0, deny_warnings.1))
+    })
 }
 
 /// The core without features and with each alone. Its tests run without any, too: the main run has them all.

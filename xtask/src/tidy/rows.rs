@@ -18,7 +18,7 @@ const CORE: Table = Table {
     sources: &["pool/src/"],
     rows: &[
         // The face.
-        (Mates::Together, &["pool", "builder", "closing", "resize", "transact"]),
+        (Mates::Together, &["pool", "builder", "closing", "get_async", "resize", "run_async", "transact"]),
         (Mates::Apart, &["guard"]),
         // The three routes: none calls another.
         (Mates::Apart, &["checkout", "checkin", "driver_calls"]),
@@ -27,7 +27,7 @@ const CORE: Table = Table {
         // Pure bookkeeping.
         (Mates::Apart, &["state"]),
         // Mechanisms that know no pool.
-        (Mates::Acyclic, &["gate", "waiter", "entry", "workers", "slots", "queue", "caches", "meter"]),
+        (Mates::Acyclic, &["gate", "waiter", "entry", "workers", "slots", "queue", "caches", "meter", "answer"]),
         // Vocabulary.
         (
             Mates::Acyclic,
@@ -42,6 +42,7 @@ const CORE: Table = Table {
                 "config",
                 "limit",
                 "reason",
+                "spawn",
                 "trace",
             ],
         ),
