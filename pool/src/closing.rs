@@ -83,9 +83,16 @@ impl<M: Manager> Pool<M> {
             report.threads_left = shared.workers.join(if is_empty { deadline } else { Some(sync::now()) });
             report.cancelled = told.try_iter().collect();
         }
+        let CloseReport { left, connections_left, .. } = self.what_is_left();
+        CloseReport { left, connections_left, ..report }
+    }
+
+    /// What is there at this moment.
+    pub(crate) fn what_is_left(&self) -> CloseReport {
         let now = sync::now();
-        (report.left, report.connections_left) = shared.with(now, |state, _| (state.holders(now), state.occupied()));
-        report
+        let (left, connections_left) =
+            self.shared().with(now, |state, _| (state.holders(now), state.occupied()));
+        CloseReport { left, connections_left, ..CloseReport::default() }
     }
 }
 

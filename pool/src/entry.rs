@@ -66,7 +66,7 @@ pub(crate) struct Proof {
 /// Allows a connection to rest in its thread's cell between loans, in the version in which it was given.
 pub(crate) struct Permit {
     pub(crate) version: Version,
-    /// Until when the connection may be lent unasked. This and the other moments are in the meter's time.
+    /// Before when the connection may be lent unasked. This and the other moments are in the meter's time.
     pub(crate) good_until: u64,
     /// When the loan began, and when the last one had ended.
     pub(crate) lent_at: u64,
@@ -79,7 +79,7 @@ impl Permit {
     /// May the connection be parked, or lent from its cell, at this moment?
     #[inline]
     pub(crate) fn holds(&self, version: Version, now: u64) -> bool {
-        self.version == version && now <= self.good_until
+        self.version == version && now < self.good_until
     }
 
     /// May the connection rest where it is parked?

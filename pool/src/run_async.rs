@@ -15,6 +15,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -93,9 +94,20 @@ pub struct RunAsync<M: Manager, O> {
 
 enum Stage<M: Manager, O> {
     Waits(TaskRequest, Borrowing<M, O>),
-    Runs(Arc<Answer<O>>, Option<Canceller>),
+    Runs(Arc<Answer<O>>, Option<Cancel>),
     Over,
 }
+
+/// How work is cancelled when its future is dropped.
+struct Cancel {
+    canceller: Canceller,
+    progress: Arc<AtomicU8>,
+}
+
+/// Work is handed over, and begins unless its future was dropped before.
+const HANDED_OVER: u8 = 0;
+const BEGUN: u8 = 1;
+const DROPPED: u8 = 2;
 
 /// What is done with a connection.
 type Borrowing<M, O> = Box<dyn FnOnce(&mut PooledConnection<M>) -> O + Send>;
@@ -136,7 +148,8 @@ impl<D: Send + Sync + 'static, T: Send + 'static, E: Send + 'static> Ended<D> fo
 
 impl<M: Manager, O> RunAsync<M, O> {
     /// If the future is dropped while its work runs, as a web server does when its client hangs up, the server is asked to give up the
-    /// statement. The connection is not lent again, unless it is one to an engine in this process. Without an
+    /// statement. The connection is not lent again, unless it is one to an engine in this process. Work that has its connection and has
+    /// not begun does not begin. Work between two statements goes on with the next. Without an
     /// [`abort_handle`](Manager::abort_handle) of the manager's nothing is done.
     pub fn cancel_on_drop(mut self) -> Self {
         self.cancels = true;
@@ -163,6 +176,10 @@ impl<M: Manager, O: Ended<M::Error>> Future for RunAsync<M, O> {
         let Stage::Runs(answer, _) = &this.stage else {
             panic!("a future of `run_async` was polled after it had ended");
         };
+        if !this.pool.shared().is_at_home() {
+            // The thread that runs it is the parent's.
+            return Poll::Ready(O::unserved(GetError::Forked));
+        }
         let outcome = answer.poll(context);
         if outcome.is_ready() {
             this.stage = Stage::Over;
@@ -174,8 +191,15 @@ impl<M: Manager, O: Ended<M::Error>> Future for RunAsync<M, O> {
 impl<M: Manager, O: Ended<M::Error>> RunAsync<M, O> {
     fn run(&self, mut conn: PooledConnection<M>, work: Borrowing<M, O>) -> Stage<M, O> {
         let canceller = if self.cancels { PooledConnection::canceller(&conn) } else { None };
+        let progress = Arc::new(AtomicU8::new(HANDED_OVER));
+        let its_progress = Arc::clone(&progress);
         let (answer, pledge) = Answer::new(O::not_run());
         self.pool.shared().run_blocking(Box::new(move || {
+            let is_wanted =
+                its_progress.compare_exchange(HANDED_OVER, BEGUN, Ordering::AcqRel, Ordering::Acquire).is_ok();
+            if !is_wanted {
+                return;
+            }
             // A panic drops the connection while this thread unwinds: it is closed.
             let outcome = contained(move || {
                 let outcome = work(&mut conn);
@@ -184,7 +208,7 @@ impl<M: Manager, O: Ended<M::Error>> RunAsync<M, O> {
             });
             pledge.keep(outcome.unwrap_or_else(O::panicked));
         }));
-        Stage::Runs(answer, canceller)
+        Stage::Runs(answer, canceller.map(|canceller| Cancel { canceller, progress }))
     }
 }
 
@@ -192,7 +216,12 @@ impl<M: Manager, O> Drop for RunAsync<M, O> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Waits(mut request, _) => request.abandon(self.pool.own_ref()),
-            Stage::Runs(_, Some(canceller)) => canceller.cancel_later(CANCEL_WITHIN),
+            Stage::Runs(_, Some(Cancel { canceller, progress })) => {
+                // Work that has not begun does not begin any more.
+                if progress.swap(DROPPED, Ordering::AcqRel) == BEGUN {
+                    canceller.cancel_later(CANCEL_WITHIN);
+                }
+            }
             Stage::Runs(_, None) | Stage::Over => {}
         }
     }
@@ -212,15 +241,18 @@ impl<M: Manager> Future for CloseAsync<M> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CloseReport> {
         let this = self.get_mut();
         let (pool, within) = (&this.pool, this.within);
+        if !pool.shared().is_at_home() {
+            return Poll::Ready(pool.close_within(within));
+        }
         this.answer.get_or_insert_with(|| close_on_own_thread(pool, within)).poll(context)
     }
 }
 
 fn close_on_own_thread<M: Manager>(pool: &Pool<M>, within: Duration) -> Arc<Answer<CloseReport>> {
-    let (answer, pledge): (_, Pledge<CloseReport>) = Answer::new(CloseReport::default());
-    let its_pool = pool.clone();
     // Nobody borrows from here on, whenever there is a thread.
     pool.close();
+    let (answer, pledge): (_, Pledge<CloseReport>) = Answer::new(pool.what_is_left());
+    let its_pool = pool.clone();
     pool.shared().run_on_own_thread(Box::new(move || pledge.keep(its_pool.close_within(within))));
     answer
 }

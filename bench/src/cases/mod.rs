@@ -91,7 +91,7 @@ pub const USUAL: &[Case] = &[
     Case {
         name: "sqlite_select1",
         about: "SQLite, `SELECT 1` and a read by primary key with a cached statement",
-        seconds: (10, 80),
+        seconds: (10, 130),
         run: queries::sqlite_select1,
     },
     Case {

@@ -69,6 +69,7 @@ const GOALS: &[Goal] = &[
     goal("mysql_insert", (16, 8), "mariadb_ops_per_s", AtLeast, Peer(1.0, "mysql_pool")),
     goal("sqlite_select1", (1, 8), "prepared_ops_per_s", AtLeast, Peer(1.0, "r2d2")),
     goal("sqlite_select1", (1, 8), "overhead_ns", AtMost, Peer(0.85, "r2d2_unchecked")),
+    goal("sqlite_select1", (4, 8), "ops_per_s", AtLeast, Peer(0.90, "own_connection")),
     goal("sqlite_select1", (4, 8), "prepared_ops_per_s", AtLeast, Peer(0.90, "own_connection")),
     goal("memory", (0, 10), "heap_bytes", AtMost, Absolute(24_576.0)),
     goal("memory", (0, 1000), "heap_bytes", AtMost, Absolute(700_000.0)),

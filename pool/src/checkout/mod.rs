@@ -48,7 +48,8 @@ pub(crate) fn checkout<M: Manager>(
     if !pool.is_at_home() {
         return Err(GetError::Forked);
     }
-    let (request, mut now, mut round) = match begin(pool, timeout, of_this_thread(call_site)) {
+    let borrower = of_this_thread(call_site);
+    let (request, mut now, mut round) = match begin(pool, timeout, borrower, borrower.thread) {
         Begun::Lent(held) => return Ok(held),
         Begun::Request(request, now, round) => (request, now, round),
     };
@@ -73,7 +74,8 @@ pub(crate) fn try_checkout<M: Manager>(
     if !pool.is_at_home() {
         return Err(GetError::Forked);
     }
-    let (request, mut now) = match begin(pool, Duration::ZERO, of_this_thread(call_site)) {
+    let borrower = of_this_thread(call_site);
+    let (request, mut now) = match begin(pool, Duration::ZERO, borrower, borrower.thread) {
         Begun::Lent(held) => return Ok(Some(held)),
         Begun::Request(request, now, _) => (request, now),
     };
@@ -111,14 +113,14 @@ pub(crate) fn try_checkout<M: Manager>(
 
 /// Takes what this thread has parked; else there is a request, whose next attempt begins now.
 #[inline]
-fn begin<M: Manager>(pool: &PoolRef<M>, timeout: Duration, borrower: Borrower) -> Begun<'_, M> {
+fn begin<M: Manager>(pool: &PoolRef<M>, timeout: Duration, borrower: Borrower, thread: usize) -> Begun<'_, M> {
     let start = sync::now();
     let seat = sync::seat();
     let parked = lane::take_parked(pool, borrower, seat, start);
     if let Parked::Lent(held) = parked {
         return Begun::Lent(held);
     }
-    let request = Request { shared: pool, borrower, seat, start, timeout, grace_ends: Cell::new(None) };
+    let request = Request { shared: pool, borrower, thread, seat, start, timeout, grace_ends: Cell::new(None) };
     match parked {
         Parked::Doubtful(entry, doubt) => {
             request.reject(entry, doubt);
@@ -144,6 +146,8 @@ enum Begun<'a, M: Manager> {
 struct Request<'a, M: Manager> {
     shared: &'a PoolRef<M>,
     borrower: Borrower,
+    /// This thread: also where the borrower is a task, which has none of its own.
+    thread: usize,
     /// Which cell is this thread's.
     seat: usize,
     start: Instant,
@@ -219,7 +223,7 @@ impl<M: Manager> Request<'_, M> {
                     };
                     let Some(ticket) = ticket else { return Start::Unserved(Refusal::Overloaded(state.snapshot())) };
                     if let Some(at) = rings_at {
-                        state.ring_at(&ticket, at, actions);
+                        state.ring_at(&ticket, at, now, actions);
                     }
                     Start::Queued(ticket)
                 }
@@ -235,7 +239,7 @@ impl<M: Manager> Request<'_, M> {
         entry: &mut Entry<SlottedConnection<M>>,
         now: Instant,
     ) {
-        if state.permit(entry, now, self.borrower, self.seat) {
+        if state.permit(entry, now, self.borrower, (self.thread, self.seat)) {
             sync::change_seat();
         }
     }

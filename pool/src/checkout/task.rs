@@ -4,14 +4,13 @@
 
 use crate::checkout::refusal::refuse_hook;
 use crate::checkout::wait::Found;
-use crate::checkout::{Begun, Request, Round, Start, begin, own_waiter, refusal};
-use crate::contain::contained;
+use crate::checkout::{Begun, Request, Round, Start, begin, own_waiter};
 use crate::error::GetError;
 use crate::manager::Manager;
 use crate::queue::Ticket;
-use crate::reason::RefusalReason;
 use crate::shared::{Held, PoolRef};
 use crate::slots::Borrower;
+use crate::state::actions::{Action, Delivery};
 use crate::sync::after;
 use crate::waiter::{Task, Wake};
 use crate::{seeded, sync};
@@ -54,6 +53,10 @@ impl TaskRequest {
     /// One step. Ready once.
     #[inline]
     pub(crate) fn poll<M: Manager>(&mut self, pool: &PoolRef<M>, context: &mut Context<'_>) -> Outcome<M> {
+        if let (Stage::Waits(wait), false) = (&self.stage, seeded::bug("looks_before_it_watches")) {
+            // The user's code: should it panic, the wait goes on.
+            wait.task.watch(context.waker());
+        }
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::New => self.begin(pool, context),
             Stage::Waits(wait) => self.look(pool, wait, context),
@@ -69,9 +72,7 @@ impl TaskRequest {
         if !pool.is_at_home() {
             return Poll::Ready(Err(GetError::Forked));
         }
-        // As for a thread that borrows: its number and its seat.
-        sync::thread_mark(|| drop(own_waiter()));
-        match begin(pool, self.timeout, self.borrower) {
+        match begin(pool, self.timeout, self.borrower, this_thread()) {
             Begun::Lent(held) => Poll::Ready(Ok(held)),
             Begun::Request(request, now, round) => self.ask(&request, now, round, None, context),
         }
@@ -123,14 +124,11 @@ impl TaskRequest {
         if !pool.is_at_home() {
             return Poll::Ready(Err(GetError::Forked));
         }
-        let watches_late = seeded::bug("looks_before_it_watches");
-        if !watches_late {
-            wait.task.watch(context.waker());
-        }
         let now = sync::now();
         let request = Request {
             shared: pool,
             borrower: self.borrower,
+            thread: this_thread(),
             seat: sync::seat(),
             start: wait.start,
             timeout: self.timeout,
@@ -149,7 +147,7 @@ impl TaskRequest {
             }
             Found::Refusal(refusal) => Poll::Ready(Err(refusal.at(now).tell(pool, wait.start, self.borrower))),
             Found::Nothing(deadline) => {
-                if watches_late {
+                if seeded::bug("looks_before_it_watches") {
                     wait.task.watch(context.waker());
                 }
                 let grace_ends = request.grace_ends.get();
@@ -168,6 +166,11 @@ impl TaskRequest {
     }
 }
 
+/// The thread that polls: as one that borrows has, it has a number and a seat.
+fn this_thread() -> usize {
+    sync::thread_mark(|| drop(own_waiter()))
+}
+
 #[cold]
 fn cancel<M: Manager>(pool: &PoolRef<M>, wait: &Wait) {
     if !pool.is_at_home() {
@@ -181,7 +184,11 @@ fn cancel<M: Manager>(pool: &PoolRef<M>, wait: &Wait) {
         }
     }
     let refusal = pool.with_at_home(now, |state, actions| state.abandon(&wait.ticket, now, actions));
-    let _ = contained(|| drop(refusal));
+    let refusal = match refusal {
+        Some(Delivery::Refused(cause)) => Some(Action::Drop(cause)),
+        _ => None,
+    };
+    // This thread may be unwinding: then a worker runs what is the user's.
     let waited = now.saturating_duration_since(wait.start);
-    refusal::tell(pool, RefusalReason::Cancelled, waited, None);
+    pool.tell(refusal.into_iter().chain([Action::TellCancelled(waited)]).collect());
 }

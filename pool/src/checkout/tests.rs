@@ -48,15 +48,16 @@ fn assert_locks_nothing(pool: &Pool<Toy>) {
     let loan = || *pool.get().unwrap() += 1;
     (0..20).for_each(|_| loan());
     let before = LOCKED.get();
-    let mut most = 0;
+    let mut with_locks = 0;
     for _ in 0..1_000 {
         let before = LOCKED.get();
         loan();
-        most = most.max(LOCKED.get() - before);
+        with_locks += u32::from(LOCKED.get() > before);
     }
-    // The thread may be put aside for longer than a connection rests in its cell; a loan that finds that goes the long way.
+    // The thread may be put aside for longer than a connection rests in its cell; this loan and the next then go the long way. That
+    // is seldom within a millisecond, whatever else the machine does.
     let locked = LOCKED.get() - before;
-    assert!(locked < 100, "{locked} locks in 1,000 loans, at most {most} in one");
+    assert!(with_locks <= 10, "{with_locks} of 1,000 loans locked, {locked} times");
     let stats = pool.stats();
     assert_eq!((stats.returned, stats.checked_out_at_once, stats.use_time.count()), (1_020, 1_020, 1_020));
     assert_eq!((stats.open, stats.idle, stats.in_use, stats.resets_skipped), (1, 1, 0, 1_020));

@@ -73,12 +73,12 @@ impl<M: Manager> Request<'_, M> {
         now: Instant,
     ) -> FoundBy<M> {
         self.shared.with(now, |state, actions| {
-            if let Some(delivery) = state.collect(ticket) {
+            if let Some(delivery) = state.collect(ticket, now, actions) {
                 return self.accept(state, delivery, now);
             }
             let found = self.wait_on_or_leave(state, ticket, deadline, now);
             if let Found::Nothing(Some(until)) = found {
-                state.ring_at(ticket, until, actions);
+                state.ring_at(ticket, until, now, actions);
             }
             found
         })

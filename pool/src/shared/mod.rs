@@ -29,9 +29,10 @@ use crate::caches::Caches;
 use crate::config::Config;
 use crate::contain::contained;
 use crate::entry::Entry;
-use crate::event::EventHandler;
+use crate::event::{EventHandler, Refused};
 use crate::limit::Fuse;
 use crate::manager::Manager;
+use crate::reason::RefusalReason;
 use crate::seeded;
 use crate::state::State;
 use crate::state::actions::{Action, Actions, Opening};
@@ -157,7 +158,7 @@ impl<M: Manager> Shared<M> {
         for action in actions {
             match action {
                 // A task is woken by code of the user's.
-                Action::Wake(wake) if wake.is_task() && must_not_run_the_users() => news.push(Action::Wake(wake)),
+                Action::Wake(wake) if wake.is_task() => news.push(Action::Wake(wake)),
                 Action::Wake(wake) => wake.wake(),
                 Action::Open(Opening { slot: id, limit, generation }) => {
                     self.workers.submit(Job::Open { slot: Slot::new(self.to_ref(), id), limit, generation });
@@ -181,7 +182,9 @@ impl<M: Manager> Shared<M> {
                     }
                 }
                 Action::Alarm(at) => self.schedule_maintenance(at),
-                Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::Drop(_) => news.push(action),
+                Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::TellCancelled(_) | Action::Drop(_) => {
+                    news.push(action);
+                }
             }
         }
         if !goodbyes.is_empty() {
@@ -209,6 +212,10 @@ impl<M: Manager> Shared<M> {
             match action {
                 Action::ReportLeak(holder) => self.emit(|events| events.leaked(&self.config.name, &holder)),
                 Action::TellGivenUp(cause, took) => self.tell_open_failed(cause.to_error().as_ref(), took),
+                Action::TellCancelled(waited) => {
+                    let (pool, reason, error) = (&*self.config.name, RefusalReason::Cancelled, None);
+                    self.emit_refusal(|events| events.refused(&Refused { pool, reason, waited, error }));
+                }
                 Action::Drop(error) => drop(contained(|| drop(error))),
                 Action::Wake(wake) => wake.wake(),
                 _ => {}

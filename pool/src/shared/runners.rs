@@ -4,17 +4,36 @@ use super::Shared;
 use crate::contain::contained;
 use crate::manager::Manager;
 use crate::spawn::Work;
+use crate::sync;
 use crate::sync::OnceLock;
 use crate::workers::{WorkerSet, Workers};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A pool's own threads for this, from the first closure on: as many as there are closures under way, and so no more than connections.
 #[derive(Default)]
 pub(super) struct Runners(OnceLock<Workers<Work>>);
 
 impl Runners {
-    fn run(&self, work: Work) {
+    /// Returns whether there is work for which no thread can be had.
+    fn run(&self, work: Work) -> bool {
         let threads = || Workers::new(&WorkerSet::of_closures(), |work: Work| work());
-        self.0.get_or_init(threads).submit(work);
+        let threads = self.0.get_or_init(threads);
+        threads.submit(work);
+        threads.is_starved()
+    }
+
+    /// For a test: these are the threads.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn stand_on(&self, set: &WorkerSet) {
+        self.0.get_or_init(|| Workers::new(set, |work: Work| work()));
+    }
+
+    fn retry(&self) -> bool {
+        self.0.get().is_some_and(|threads| {
+            threads.retry();
+            threads.is_starved()
+        })
     }
 
     /// The pool is closed: its threads end as soon as they have nothing to do.
@@ -27,7 +46,7 @@ impl Runners {
 
 impl<M: Manager> Shared<M> {
     /// Runs a closure of a task where the user has said, or else on a thread of the pool's own.
-    pub(crate) fn run_blocking(&self, work: Work) {
+    pub(crate) fn run_blocking(self: &Arc<Self>, work: Work) {
         match &self.hooks.spawn {
             // A panic drops the work, which is told as that.
             Some(spawn) => drop(contained(|| spawn.spawn(work))),
@@ -35,7 +54,24 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    pub(crate) fn run_on_own_thread(&self, work: Work) {
-        self.runners.run(work);
+    pub(crate) fn run_on_own_thread(self: &Arc<Self>, work: Work) {
+        if self.runners.run(work) {
+            self.retry_later();
+        }
+    }
+
+    /// The timer tries again to find threads for closures, for nobody else waits for them who could.
+    #[cold]
+    fn retry_later(self: &Arc<Self>) {
+        let pool = Arc::downgrade(self);
+        self.workers.at(sync::now() + RETRY_AFTER, move || {
+            let Some(shared) = pool.upgrade() else { return };
+            if shared.runners.retry() {
+                shared.retry_later();
+            }
+            shared.leave_to_worker();
+        });
     }
 }
+
+const RETRY_AFTER: Duration = Duration::from_millis(10);

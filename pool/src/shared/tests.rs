@@ -331,3 +331,17 @@ fn a_reset_in_the_returning_thread_that_was_answered_during_a_stall_is_not_abort
 }
 
 const LONG: Duration = Duration::from_secs(10);
+
+#[test]
+fn what_a_task_has_run_begins_as_soon_as_a_thread_can_be_had() {
+    let (workers, threads) = (set(), set());
+    let (pool, _) = pool(&workers, 1);
+    pool.shared().runners.stand_on(&threads);
+    threads.fill(true);
+    let (ran, has_run) = channel();
+    pool.shared().run_on_own_thread(Box::new(move || ran.send(()).unwrap()));
+    assert!(has_run.try_recv().is_err());
+    threads.fill(false);
+    // Nobody else asks for a thread: the timer does.
+    has_run.recv_timeout(Duration::from_secs(60)).unwrap();
+}

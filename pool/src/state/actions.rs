@@ -27,6 +27,8 @@ pub(crate) enum Action<C, E> {
     ReportLeak(Holder),
     /// An attempt to connect was given up after so long.
     TellGivenUp(Cause<E>, Duration),
+    /// A future that had waited for so long was dropped.
+    TellCancelled(Duration),
     /// To call [`State::tick`](crate::state::State::tick) at this moment.
     Alarm(Instant),
     /// Dropping an error runs its owner's code.

@@ -21,8 +21,14 @@ impl<C, E> State<C, E> {
     /// Gives a connection that is lent a permit to be parked at the end of its loan, if its thread is busy. Returns whether another
     /// thread with the same seat is, too: then this one had better change it.
     #[inline]
-    pub(crate) fn permit(&mut self, entry: &mut Entry<C>, now: Instant, borrower: Borrower, seat: usize) -> bool {
-        let pace = self.fast.pace(seat, borrower.thread, now);
+    pub(crate) fn permit(
+        &mut self,
+        entry: &mut Entry<C>,
+        now: Instant,
+        borrower: Borrower,
+        (thread, seat): (usize, usize),
+    ) -> bool {
+        let pace = self.fast.pace(seat, thread, now);
         let has_room = self.fast.permits.len() < MOST_PERMITS * self.fast.caches.count();
         if pace == Pace::Busy && self.fast.is_open() && has_room && self.may_rest(entry, now) {
             self.grant(entry, now, borrower);

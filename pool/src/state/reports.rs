@@ -54,8 +54,8 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         holders
     }
 
-    /// What there is to say to one who waited in vain. It costs the same however many loans are out: not more than
-    /// [`LOOKED_AT`] of them are looked at.
+    /// What there is to say to one who waited in vain. It costs the same however many loans are out: not more than [`LOOKED_AT`] of them
+    /// are looked at, and those that may pass the lock by.
     pub(crate) fn snapshot(&mut self) -> Box<Snapshot<E>> {
         // Of those with a meter the order in which they began here says nothing.
         let most = LOOKED_AT + self.fast.permit_count();

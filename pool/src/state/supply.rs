@@ -26,6 +26,10 @@ impl<C, E> State<C, E> {
         }
         if self.queue.is_empty() && !self.one_wanted {
             self.open_when_quiet();
+            if self.falls_short() {
+                // What rests in a cell is idle, too.
+                self.call_rested(now, actions);
+            }
             if !self.falls_short() {
                 self.gate.reset_growth();
                 return self.flow.clear();

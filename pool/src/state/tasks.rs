@@ -10,53 +10,98 @@ use crate::state::State;
 use crate::state::actions::{Action, Actions, Delivery};
 use crate::state::promises::Stall;
 use crate::sync::after;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 pub(super) struct Tasks {
     /// When those that wait run out of time.
     deadlines: BTreeSet<(Instant, Key)>,
-    /// What was delivered to tasks, and when it is taken back: the oldest first. Most were collected long before.
-    delivered: VecDeque<(Instant, Key)>,
+    /// What was delivered to tasks and not collected. Each has a connection, so there are not many.
+    given: Vec<Given>,
     reclaim_after: Duration,
+}
+
+/// A connection that lies ready for a task.
+struct Given {
+    key: Key,
+    /// When it is taken back; `None`: only when the pool is closed.
+    until: Option<Instant>,
+    /// The process stood still, and the task was given a moment more.
+    was_put_off: bool,
 }
 
 impl Tasks {
     pub(super) fn new(reclaim_after: Duration) -> Self {
-        Self { deadlines: BTreeSet::new(), delivered: VecDeque::new(), reclaim_after }
+        Self { deadlines: BTreeSet::new(), given: Vec::new(), reclaim_after }
     }
 
     /// When somebody must be woken, or something be taken back.
-    pub(super) fn next_moment(&self) -> Option<Instant> {
+    fn next_moment(&self) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|&(at, _)| at);
-        deadline.into_iter().chain(self.delivered.front().map(|&(at, _)| at)).min()
+        deadline.into_iter().chain(self.given.iter().filter_map(|given| given.until)).min()
+    }
+
+    fn forget(&mut self, key: Key) {
+        if let Some(place) = self.given.iter().position(|given| given.key == key) {
+            self.given.swap_remove(place);
+        }
+    }
+
+    /// Those whose time is over. After a stall of the process nobody has had the time to come, so each has a moment more, once.
+    fn overdue(&mut self, now: Instant, stall: Option<Stall>) -> Vec<Key> {
+        let mut overdue = Vec::new();
+        self.given.retain_mut(|given| match (given.until.is_some_and(|until| until <= now), stall) {
+            (false, _) => true,
+            (true, Some(stall)) if !given.was_put_off => {
+                (given.until, given.was_put_off) = (Some(stall.until), true);
+                true
+            }
+            (true, _) => {
+                overdue.push(given.key);
+                false
+            }
+        });
+        overdue
     }
 }
 
 impl<C, E> State<C, E> {
-    /// A task that waits must be woken at this moment.
-    pub(crate) fn ring_at(&mut self, ticket: &Ticket, at: Instant, actions: &mut Actions<C, E>) {
+    /// A task that waits must be woken at this moment, or now if that has passed.
+    pub(crate) fn ring_at(&mut self, ticket: &Ticket, at: Instant, now: Instant, actions: &mut Actions<C, E>) {
+        let at = at.max(now);
         self.queue.ring_at(ticket, at);
         self.tasks.deadlines.insert((at, self.queue.key(ticket)));
         self.want_alarm(at, actions);
     }
 
-    /// A wait is over, or begins anew: no alarm is kept for it.
-    fn stop_ringing(&mut self, ticket: &Ticket) {
+    /// A task is polled, or gone: no alarm is kept for it, and nothing will be taken back from it.
+    fn attend(&mut self, ticket: &Ticket) {
+        let key = self.queue.key(ticket);
         if let Some(at) = self.queue.stop_ringing(ticket) {
-            self.tasks.deadlines.remove(&(at, self.queue.key(ticket)));
+            self.tasks.deadlines.remove(&(at, key));
         }
+        self.tasks.forget(key);
     }
 
-    /// A task is polled: takes what was delivered to it. Was that taken back, it has its old place in the queue again. It takes nothing
-    /// else: a task may be polled at any time, and others may stand before it.
-    pub(crate) fn collect(&mut self, ticket: &Ticket) -> Option<Delivery<C, E>> {
-        self.stop_ringing(ticket);
-        if self.queue.come_back(ticket) && self.closed && !seeded::bug("queues_again_in_a_closed_pool") {
-            let delivered = self.queue.cancel(ticket);
-            debug_assert!(delivered.is_none(), "BUG: something was delivered to one who was absent");
-            self.counters.refused_closed += 1;
-            return Some(Delivery::Closed);
+    /// A task is polled: takes what was delivered to it. Was that taken back, it has its old place in the queue again, and what there is
+    /// if it is the first. It takes nothing else: a task may be polled at any time, and others may stand before it.
+    pub(crate) fn collect(
+        &mut self,
+        ticket: &Ticket,
+        now: Instant,
+        actions: &mut Actions<C, E>,
+    ) -> Option<Delivery<C, E>> {
+        self.attend(ticket);
+        if self.queue.come_back(ticket) {
+            if self.closed && !seeded::bug("queues_again_in_a_closed_pool") {
+                let delivered = self.queue.cancel(ticket);
+                debug_assert!(delivered.is_none(), "BUG: something was delivered to one who was absent");
+                self.counters.refused_closed += 1;
+                return Some(Delivery::Closed);
+            }
+            self.serve_overdue(now, actions);
+            self.serve_tasks(now, actions);
+            self.tasks.forget(self.queue.key(ticket));
         }
         let delivery = self.queue.collect(ticket)?;
         Some(self.counted(delivery))
@@ -74,7 +119,7 @@ impl<C, E> State<C, E> {
         now: Instant,
         actions: &mut Actions<C, E>,
     ) -> Option<Delivery<C, E>> {
-        self.stop_ringing(ticket);
+        self.attend(ticket);
         self.counters.cancelled += 1;
         match self.queue.cancel(ticket)? {
             Delivery::Connection(entry) => {
@@ -95,19 +140,20 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A connection is about to be delivered. If that is to a task, it will be taken back.
+    /// A connection is about to be delivered to the first in the queue. If that is a task, it will be taken back.
     pub(super) fn expect_collection(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let Some(key) = self.queue.head_task() else { return };
-        if let Some(at) = after(now, self.tasks.reclaim_after) {
-            self.tasks.delivered.push_back((at, key));
-            self.want_alarm(at, actions);
+        let until = after(now, self.tasks.reclaim_after);
+        self.tasks.given.push(Given { key, until, was_put_off: false });
+        if let Some(until) = until {
+            self.want_alarm(until, actions);
         }
     }
 
-    /// The pool is closed: whatever was not collected is not lent any more.
+    /// The pool is closed: what was not collected is not lent any more.
     pub(super) fn reclaim_all(&mut self, now: Instant, actions: &mut Actions<C, E>) {
-        for (_, key) in std::mem::take(&mut self.tasks.delivered) {
-            self.reclaim(key, now, actions);
+        for given in std::mem::take(&mut self.tasks.given) {
+            self.reclaim(given.key, now, actions);
         }
     }
 
@@ -117,7 +163,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// An alarm rings. After a stall of the process nobody has had the time to come.
+    /// An alarm rings.
     pub(super) fn ring_tasks(&mut self, now: Instant, stall: Option<Stall>, actions: &mut Actions<C, E>) {
         while let Some(&(at, key)) = self.tasks.deadlines.first().filter(|(at, _)| *at <= now) {
             self.tasks.deadlines.remove(&(at, key));
@@ -125,11 +171,7 @@ impl<C, E> State<C, E> {
             let _ = self.stalls.grace(at, now);
             actions.extend(self.queue.ring(key).map(Action::Wake));
         }
-        if let Some(stall) = stall {
-            self.tasks.delivered.iter_mut().for_each(|(at, _)| *at = (*at).max(stall.until));
-        }
-        while let Some(&(_, key)) = self.tasks.delivered.front().filter(|(at, _)| *at <= now) {
-            self.tasks.delivered.pop_front();
+        for key in self.tasks.overdue(now, stall) {
             self.reclaim(key, now, actions);
         }
         if let Some(next) = self.tasks.next_moment() {

@@ -42,7 +42,8 @@ pub enum TransactionError<D, E> {
     Commit(D),
     /// The connection was lost during the commit: it may have been done, or not. Never tried again.
     Unknown(D),
-    /// The closure of [`run_async`](crate::Transaction::run_async) panicked, with this message. The transaction was rolled back.
+    /// The closure of [`run_async`](crate::Transaction::run_async) panicked, with this message. The transaction was rolled back, unless the
+    /// panic came out of the driver's own commit.
     Panicked(String),
     /// The closure of [`run_async`](crate::Transaction::run_async) was dropped before it ran. Nothing was done.
     NotRun,

@@ -146,6 +146,16 @@ impl<J: Send + 'static> Workers<J> {
         waiter.park(deadline)
     }
 
+    /// Is there work for which no thread could be had?
+    pub(crate) fn is_starved(&self) -> bool {
+        self.set.is_starved()
+    }
+
+    /// Tries again to find threads for what is queued.
+    pub(crate) fn retry(&self) {
+        self.set.retry();
+    }
+
     /// The pool is closed: it needs no maintenance any more. If it was the last of the set's pools, threads end as soon as they
     /// have nothing to do.
     pub(crate) fn wind_down(&self) {

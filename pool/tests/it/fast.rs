@@ -6,7 +6,7 @@ use cabrank_testing::eventually;
 use cabrank_testing::fake::FakeServer;
 use std::collections::BTreeMap;
 use std::sync::Barrier;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
@@ -98,6 +98,8 @@ fn what_a_pool_says_of_itself_adds_up_at_each_moment_while_threads_borrow_beside
     let (stop, loans) = (AtomicBool::new(false), AtomicU64::new(0));
     let long = pool.get().unwrap();
     let long_id = cabrank::PooledConnection::id(&long);
+    // Which loan a thread has beside the lock, and of which connection; zero while it has none.
+    let held = AtomicU64::new(0);
     let begin = Instant::now();
     std::thread::scope(|scope| {
         for thread in 0..6 {
@@ -112,6 +114,21 @@ fn what_a_pool_says_of_itself_adds_up_at_each_moment_while_threads_borrow_beside
                 }
             });
         }
+        scope.spawn(|| {
+            for number in 1_u64.. {
+                if stop.load(Relaxed) {
+                    break;
+                }
+                // The last of them is beside the lock, unless something concerns all loans just now.
+                (0..20).for_each(|_| drop(pool.get().unwrap()));
+                let conn = pool.get().unwrap();
+                loans.fetch_add(21, Relaxed);
+                held.store((number << 32) | cabrank::PooledConnection::id(&conn), SeqCst);
+                std::thread::park_timeout(Duration::from_micros(300));
+                held.store(0, SeqCst);
+                drop(conn);
+            }
+        });
         let changer = scope.spawn(|| {
             for round in 0.. {
                 if stop.load(Relaxed) {
@@ -126,7 +143,7 @@ fn what_a_pool_says_of_itself_adds_up_at_each_moment_while_threads_borrow_beside
             }
         });
         let mut before = pool.stats();
-        let mut looks = 0;
+        let (mut looks, mut lasting) = (0, 0);
         while begin.elapsed() < ms(1_500) {
             let stats = pool.stats();
             let begun = stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout;
@@ -144,14 +161,19 @@ fn what_a_pool_says_of_itself_adds_up_at_each_moment_while_threads_borrow_beside
                 ]
             };
             assert!(counters(&before).iter().zip(counters(&stats)).all(|(before, now)| *before <= now), "{stats:?}");
+            let before_look = held.load(SeqCst);
             let holders: BTreeMap<u64, Duration> =
                 pool.holders().iter().map(|holder| (holder.id, holder.held_for)).collect();
+            if before_look != 0 && held.load(SeqCst) == before_look {
+                assert!(holders.contains_key(&(before_look & u64::from(u32::MAX))), "a loan that lasts is missing");
+                lasting += 1;
+            }
             assert!(holders.contains_key(&long_id), "a loan that lasts is missing");
             assert!(holders[&long_id] >= begin.elapsed() / 2 || begin.elapsed() < ms(50));
             before = stats;
             looks += 1;
         }
-        assert!(looks > 100, "{looks} looks");
+        assert!(looks > 100 && lasting > 10, "{looks} looks, {lasting} at a loan that lasted meanwhile");
         stop.store(true, Relaxed);
         changer.join().unwrap();
     });

@@ -6,6 +6,7 @@ use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::collections::HashSet;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
@@ -131,6 +132,35 @@ fn a_future_that_is_dropped_leaves_the_queue_or_lets_its_work_run_or_has_it_canc
         assert!(pollster::block_on(waiting).is_ok());
         server.assert_no_leaks(&pool);
     }
+}
+
+#[test]
+fn work_that_has_not_begun_does_not_begin_when_its_future_was_dropped() {
+    let server = FakeServer::new();
+    server.allow(1);
+    let (send, works) = channel::<Work>();
+    let settings = builder().max_size(1).run_on(move |work: Work| send.send(work).unwrap());
+    let pool = settings.build(server.manager()).unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    for (cancels, runs) in [(true, 0), (false, 1)] {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&ran);
+        let mut future = pool.run_async(move |_| -> Result<(), FakeError> {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        });
+        if cancels {
+            future = future.cancel_on_drop();
+        }
+        let mut future = Box::pin(future);
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        let work = works.recv().unwrap();
+        drop(future);
+        work();
+        assert_eq!((ran.load(Ordering::SeqCst), server.count(Call::Cancel)), (runs, 0));
+        assert_eq!((pool.stats().idle, pool.stats().in_use), (1, 0));
+    }
+    server.assert_no_leaks(&pool);
 }
 
 #[test]

@@ -209,8 +209,8 @@ fn one_that_was_not_polled_can_be_dropped_closed_and_time_out() {
     drop(dropped);
     let begun = Instant::now();
     eventually("its time is over", || begun.elapsed() > ms(550));
-    // What is idle is there for one who comes late, too: but its time is over.
-    assert!(matches!(poll(&mut late, &flag), Poll::Ready(Err(GetError::Timeout(_)))));
+    // What is idle is there for one who comes late, too, as it is for a thread.
+    assert!(matches!(poll(&mut late, &flag), Poll::Ready(Ok(_))));
     pool.close();
     assert!(matches!(poll(&mut closed, &flag), Poll::Ready(Err(GetError::Closed))));
     server.assert_closes_clean(&pool);

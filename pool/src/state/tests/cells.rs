@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::entry::{BUSY, Entry};
 use crate::gate::{Refusal, Stage, YOUNG};
 use crate::state::State;
-use crate::state::actions::{Actions, Claim};
+use crate::state::actions::{Action, Actions, Claim};
 use crate::sync;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,25 @@ fn cells_open_though_min_idle_cannot_be_met() {
     park(&state, entry, now, 0);
     change(&mut state, now, |_, _| ());
     assert!(lies_in_a_cell(&state));
+}
+
+#[test]
+fn what_rests_in_a_cell_is_found_before_anything_is_opened_for_min_idle() {
+    let config = Config { min_idle: 1, ..ageless(4) };
+    let (mut state, now) = state(&config);
+    open(&mut state, now);
+    borrows_as_often_as_there_are_cells(&mut state, now);
+    let entry = twice(&mut state, now, 0);
+    park(&state, entry, now, 0);
+    state.open_failed(Refusal::Capacity, Cause::other("full"), now, &mut Actions::new());
+    // Its thread borrows no more. The next attempt is due, and nothing else happens.
+    let due = state.gate.retry_at().expect("it is tried again");
+    let later = due.max(now + BUSY + MS);
+    assert!(state.falls_short());
+    let mut actions = Actions::new();
+    state.settle(later, &mut actions);
+    assert!(!actions.iter().any(|action| matches!(action, Action::Open(_))), "one is idle");
+    assert_eq!((state.idle.len(), state.falls_short()), (1, false));
 }
 
 #[test]
@@ -163,7 +182,7 @@ fn two_busy_threads_with_the_same_seat_are_told_to_part() {
             Claim::Connection(entry) => entry,
             _ => panic!("one is idle"),
         };
-        let is_told = state.permit(&mut entry, now + at, borrower(thread), 0);
+        let is_told = state.permit(&mut entry, now + at, borrower(thread), (thread, 0));
         end_loan(&mut state, entry, now + at);
         is_told
     };

@@ -28,7 +28,7 @@ pub(super) fn change(
 pub(super) fn get(state: &mut State<(), Broken>, now: Instant, thread: usize) -> Option<Parked> {
     let mut actions = Actions::new();
     let Claim::Connection(mut entry) = state.claim(now, borrower(thread), &mut actions) else { return None };
-    let _ = state.permit(&mut entry, now, borrower(thread), thread);
+    let _ = state.permit(&mut entry, now, borrower(thread), (thread, thread));
     state.settle(now, &mut actions);
     entry.lent_at = now;
     Some(entry)

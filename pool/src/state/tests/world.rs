@@ -109,7 +109,7 @@ impl World {
                 Action::Hasten(slot) => self.check_abort(slot),
                 Action::ReportLeak(holder) => self.check_leak(holder.id),
                 Action::Alarm(at) => self.alarm = self.alarm.into_iter().chain([at]).min(),
-                Action::TellGivenUp(..) | Action::Drop(_) => {}
+                Action::TellGivenUp(..) | Action::TellCancelled(_) | Action::Drop(_) => {}
             }
         }
         result
@@ -129,7 +129,7 @@ impl World {
             let mut claim = state.claim(now, borrower(number), actions);
             if let Claim::Connection(entry) = &mut claim {
                 let seat = number % 2;
-                let _ = state.permit(entry, now, borrower(seat), seat);
+                let _ = state.permit(entry, now, borrower(seat), (seat, seat));
             }
             *overlooked = matches!(claim, Claim::Nothing)
                 && state.queue.is_empty()

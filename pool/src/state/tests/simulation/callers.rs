@@ -85,7 +85,7 @@ impl World {
             let mut claim = state.claim(now, borrower(caller), actions);
             if let Claim::Connection(entry) = &mut claim {
                 // They keep their seats, so that some share a cell for good.
-                let _ = state.permit(entry, now, borrower(caller), caller);
+                let _ = state.permit(entry, now, borrower(caller), (caller, caller));
             }
             if let Claim::Nothing = claim {
                 ticket = match first {

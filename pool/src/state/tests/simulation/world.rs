@@ -178,7 +178,7 @@ impl World {
                 Action::Abort(slot, call) => self.order_abort(slot, &call),
                 Action::Alarm(at) => self.order_alarm(at),
                 Action::Hasten(slot) => self.hasten(slot),
-                Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::Drop(_) => {}
+                Action::ReportLeak(_) | Action::TellGivenUp(..) | Action::TellCancelled(_) | Action::Drop(_) => {}
             }
         }
         result
