@@ -90,8 +90,7 @@ impl<M: Manager> Pool<M> {
     /// What is there at this moment.
     pub(crate) fn what_is_left(&self) -> CloseReport {
         let now = sync::now();
-        let (left, connections_left) =
-            self.shared().with(now, |state, _| (state.holders(now), state.occupied()));
+        let (left, connections_left) = self.shared().with(now, |state, _| (state.holders(now), state.occupied()));
         CloseReport { left, connections_left, ..CloseReport::default() }
     }
 }

@@ -63,10 +63,10 @@ pub use cause::Cause;
 pub use closing::CloseReport;
 pub use config::{Config, ConfigError, Problem, SessionPolicy};
 pub use error::{BuildError, GetError, ResizeError};
-pub use get_async::GetAsync;
 pub use event::{
     CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused, Remarked,
 };
+pub use get_async::GetAsync;
 pub use guard::PooledConnection;
 pub use histogram::Histogram;
 pub use limit::Limit;

@@ -101,9 +101,7 @@ impl Tool {
                 !cfg!(target_os = "linux")
                     || process::succeeds(Command::new("pkg-config").args(["--exists", "openssl"]))
             }
-            Self::Clients => {
-                process::succeeds(Command::new("pkg-config").args(["--exists", "libpq", "libmariadb"]))
-            }
+            Self::Clients => process::succeeds(Command::new("pkg-config").args(["--exists", "libpq", "libmariadb"])),
             Self::CargoDeny => process::succeeds(Command::new(cargo_deny()).arg("--version")),
             Self::Typos => process::succeeds(Command::new(typos()).arg("--version")),
         }

@@ -4,9 +4,7 @@ use crate::adapted::{Adapted, Shared};
 use crate::config::{Cleaner, Config};
 use crate::error::Error;
 use crate::event::HandleEvent;
-use crate::manage::{
-    CustomizeConnection, HandleError, LoggingErrorHandler, ManageConnection, NopConnectionCustomizer,
-};
+use crate::manage::{CustomizeConnection, HandleError, LoggingErrorHandler, ManageConnection, NopConnectionCustomizer};
 use crate::pool::Pool;
 use cabrank::SessionState;
 use std::fmt;

@@ -66,12 +66,7 @@ impl<M: Manager> Request<'_, M> {
     }
 
     /// As [`look_or_leave`](Self::look_or_leave), for a task: the state wakes it when its time is over.
-    pub(super) fn look_or_leave_as_task(
-        &self,
-        ticket: &Ticket,
-        deadline: Option<Instant>,
-        now: Instant,
-    ) -> FoundBy<M> {
+    pub(super) fn look_or_leave_as_task(&self, ticket: &Ticket, deadline: Option<Instant>, now: Instant) -> FoundBy<M> {
         self.shared.with(now, |state, actions| {
             if let Some(delivery) = state.collect(ticket, now, actions) {
                 return self.accept(state, delivery, now);

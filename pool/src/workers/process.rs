@@ -38,7 +38,12 @@ struct Generation {
 
 impl Generation {
     fn new() -> Self {
-        Self { process: Process::current(), set: WorkerSet::new(REST), closures: WorkerSet::new(REST), child: OnceLock::new() }
+        Self {
+            process: Process::current(),
+            set: WorkerSet::new(REST),
+            closures: WorkerSet::new(REST),
+            child: OnceLock::new(),
+        }
     }
 }
 

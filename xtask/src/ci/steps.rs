@@ -80,9 +80,10 @@ const REPEATS: usize = 3;
 
 fn fmt() -> Result<()> {
     run(&mut cargo(["fmt", "--all", "--check"]))?;
-    [BENCH].iter().chain(APART).try_for_each(|manifest| {
-        run(&mut cargo(["fmt", "--all", "--manifest-path", manifest, "--check"]))
-    })
+    [BENCH]
+        .iter()
+        .chain(APART)
+        .try_for_each(|manifest| run(&mut cargo(["fmt", "--all", "--manifest-path", manifest, "--check"])))
 }
 
 fn typos() -> Result<()> {

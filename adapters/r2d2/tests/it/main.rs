@@ -9,7 +9,13 @@ mod sqlite;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cabrank_testing::harness::run([diesel::tests(), made_up::tests(), mysql::tests(), postgres::tests(), sqlite::tests()])
+    cabrank_testing::harness::run([
+        diesel::tests(),
+        made_up::tests(),
+        mysql::tests(),
+        postgres::tests(),
+        sqlite::tests(),
+    ])
 }
 
 /// The server of this engine, or the test is skipped.

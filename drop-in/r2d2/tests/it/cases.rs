@@ -268,7 +268,8 @@ fn events_tell_the_life_of_a_connection() {
     assert_eq!(of(first), ["acquire", "checkout", "checkin", "release"]);
     assert_eq!(of(None), ["timeout of 12ms"]);
     let second = first.map(|id| id + 1..);
-    let rest: Vec<_> = seen.iter().filter(|(_, id)| id.is_some_and(|id| second.clone().unwrap().contains(&id))).collect();
+    let rest: Vec<_> =
+        seen.iter().filter(|(_, id)| id.is_some_and(|id| second.clone().unwrap().contains(&id))).collect();
     assert_eq!(rest.iter().map(|(what, _)| *what).collect::<Vec<_>>(), ["acquire", "checkout"]);
     assert_eq!(rest[0].1, rest[1].1);
     drop(seen);

@@ -55,7 +55,11 @@ macro_rules! program {
 
         pub(crate) fn run(url: &str, task: Task) -> Done {
             let manager = || ConnectionManager::<$connection>::new(url);
-            let pool = Pool::builder().max_size(4).min_idle(Some(1)).connection_customizer(Box::new(Counting)).build(manager())?;
+            let pool = Pool::builder()
+                .max_size(4)
+                .min_idle(Some(1))
+                .connection_customizer(Box::new(Counting))
+                .build(manager())?;
             match task {
                 Task::All => {
                     migrate(&mut pool.get()?)?;
@@ -70,7 +74,8 @@ macro_rules! program {
                 }
                 Task::Loops { threads, seconds } => look_up(url, threads, Duration::from_secs(seconds))?,
                 Task::TimeOut => {
-                    let small = Pool::builder().max_size(1).connection_timeout(Duration::from_millis(200)).build(manager())?;
+                    let small =
+                        Pool::builder().max_size(1).connection_timeout(Duration::from_millis(200)).build(manager())?;
                     let _held = small.get()?;
                     println!("{}", small.get().err().ok_or("there was one more")?);
                 }
@@ -132,7 +137,10 @@ macro_rules! program {
                         let mut sum = 0;
                         for _ in 0..20 {
                             let mut conn = pool.get()?;
-                            sum += accounts::table.find(1 + number % 2).select(accounts::balance).first::<i64>(&mut conn)?;
+                            sum += accounts::table
+                                .find(1 + number % 2)
+                                .select(accounts::balance)
+                                .first::<i64>(&mut conn)?;
                         }
                         Ok(sum)
                     })
