@@ -19,7 +19,7 @@ impl<M: Manager> Pool<M> {
     /// the future is polled first. Dropping the future gives up the place in the queue.
     ///
     /// The connection itself blocks: use it where the runtime allows that, as in `spawn_blocking`. Do not hold it while the task waits
-    /// for something else: whoever wants it waits, too.
+    /// for something else: those who want it wait, too.
     ///
     /// A future that is not polled when its connection is there loses it to the next in line after
     /// [`reclaim_after`](crate::Builder::reclaim_after), 50 ms unless set, and keeps its place.

@@ -128,8 +128,8 @@ impl<M: Manager> Pool<M> {
         checkout(self.own_ref(), timeout, Location::caller()).map(PooledConnection::new)
     }
 
-    /// Checks out an idle connection that was proved alive within `check_after`: the one that this thread had last, or else the one that was
-    /// returned last. `Ok(None)`: nothing is
+    /// Checks out an idle connection that was proved alive within `check_after`: the one that this thread had last, or else the one
+    /// that was returned last. `Ok(None)`: nothing is
     /// ready, because all are lent, or none is open (the server may be away), or what is idle must be checked first. Then a check or a
     /// new connection is begun, if there may be one, and a later call may succeed. With a [`check_after`](crate::Builder::check_after) of
     /// zero it is always `None`. Never waits, so a hook of this pool may call it, too.

@@ -9,13 +9,13 @@ use crate::guard::PooledConnection;
 use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::shared::Canceller;
+use crate::sync::{AtomicUsize, Ordering};
 use crate::transact::{AsError, RunError, TransactionError, UserError};
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -101,13 +101,13 @@ enum Stage<M: Manager, O> {
 /// How work is cancelled when its future is dropped.
 struct Cancel {
     canceller: Canceller,
-    progress: Arc<AtomicU8>,
+    progress: Arc<AtomicUsize>,
 }
 
 /// Work is handed over, and begins unless its future was dropped before.
-const HANDED_OVER: u8 = 0;
-const BEGUN: u8 = 1;
-const DROPPED: u8 = 2;
+const HANDED_OVER: usize = 0;
+const BEGUN: usize = 1;
+const DROPPED: usize = 2;
 
 /// What is done with a connection.
 type Borrowing<M, O> = Box<dyn FnOnce(&mut PooledConnection<M>) -> O + Send>;
@@ -191,7 +191,7 @@ impl<M: Manager, O: Ended<M::Error>> Future for RunAsync<M, O> {
 impl<M: Manager, O: Ended<M::Error>> RunAsync<M, O> {
     fn run(&self, mut conn: PooledConnection<M>, work: Borrowing<M, O>) -> Stage<M, O> {
         let canceller = if self.cancels { PooledConnection::canceller(&conn) } else { None };
-        let progress = Arc::new(AtomicU8::new(HANDED_OVER));
+        let progress = Arc::new(AtomicUsize::new(HANDED_OVER));
         let its_progress = Arc::clone(&progress);
         let (answer, pledge) = Answer::new(O::not_run());
         self.pool.shared().run_blocking(Box::new(move || {

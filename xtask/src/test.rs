@@ -8,7 +8,7 @@ use crate::images::Image;
 use crate::servers::Servers;
 use crate::setup::Tool;
 use crate::tally::{Reader, Tally};
-use crate::workspace::APART;
+use crate::workspace::SATELLITES;
 use crate::{docker, images, process, servers, setup, workspace};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -55,8 +55,8 @@ const SUITE: &[&str] = &["--package", "integration-tests"];
 const MYSQL_TLS: &[&str] = &["--package", "cabrank-mysql", "--features", "rustls-tls-ring", "--test", "tls"];
 
 /// Workspaces of their own, on the same servers.
-const R2D2_ADAPTER: &[&str] = &["--manifest-path", APART[0], "--all-features"];
-const R2D2_DROP_IN: &[&str] = &["--manifest-path", APART[1], "--workspace"];
+const R2D2_ADAPTER: &[&str] = &["--manifest-path", SATELLITES[0], "--all-features"];
+const R2D2_DROP_IN: &[&str] = &["--manifest-path", SATELLITES[1], "--workspace"];
 
 /// Tests that print nothing for so long hang. The time to build them counts, too.
 const SILENCE: Duration = Duration::from_secs(25 * 60);

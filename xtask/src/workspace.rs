@@ -16,7 +16,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// Workspaces of their own, each with a lock of its own: what they are tried with has no place in the lock of the crates, for Diesel holds
 /// an older SQLite than `cabrank-sqlite` takes.
-pub(crate) const APART: &[&str] = &["adapters/r2d2/Cargo.toml", "drop-in/r2d2/Cargo.toml"];
+pub(crate) const SATELLITES: &[&str] = &["adapters/r2d2/Cargo.toml", "drop-in/r2d2/Cargo.toml"];
 
 /// Where cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
@@ -24,8 +24,8 @@ pub(crate) fn target() -> PathBuf {
     root().join(given.unwrap_or_else(|| "target".into()))
 }
 
-/// A command of cargo's for a workspace apart. What it builds goes where all else goes.
-pub(crate) fn apart(command: &str, manifest: &str) -> Command {
+/// A command of cargo's for one of them. What it builds goes where all else goes.
+pub(crate) fn satellite(command: &str, manifest: &str) -> Command {
     let mut cargo = process::cargo([command, "--manifest-path", manifest, "--target-dir"]);
     cargo.arg(target());
     cargo

@@ -7,7 +7,8 @@ use std::fmt;
 
 /// A manager of r2d2's kind for a [`cabrank::Pool`].
 ///
-/// `connect` and `is_valid` run in worker threads. `has_broken` is asked once a loan, at its end, in the thread that returns the connection.
+/// `connect` and `is_valid` run in worker threads. `has_broken` is asked once a loan, at its end, in the thread that returns the
+/// connection.
 pub struct R2d2Manager<M: ManageConnection> {
     manager: M,
     cleaner: Option<Cleaner<M::Connection>>,

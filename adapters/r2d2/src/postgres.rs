@@ -1,8 +1,8 @@
 //! For connections of the crate `postgres`: a reset after each loan that used its connection.
 //!
 //! Costs one round trip, in a worker. What it undoes: transactions, settings, roles, cursors, temporary tables, advisory locks of the
-//! session, `LISTEN`. What it leaves: statements that a holder prepared, by the driver or by SQL's `PREPARE`. `cabrank-postgres` resets only
-//! sessions that need it, and leaves nothing.
+//! session, `LISTEN`. What it leaves: statements that a holder prepared, by the driver or by SQL's `PREPARE`. `cabrank-postgres` resets
+//! only sessions that need it, and leaves nothing.
 //!
 //! ```no_run
 //! use cabrank_r2d2::{R2d2Manager, postgres as clean};

@@ -112,8 +112,8 @@ pub trait Manager: Send + Sync + 'static {
     /// else to a [`reset`](Self::reset).
     ///
     /// With every policy it is also called after each reset, where only [`BeyondReset`](SessionState::BeyondReset) and
-    /// [`Broken`](SessionState::Broken) count, and in the caller's thread before [`Pool::transaction`](crate::Pool::transaction) begins, where only
-    /// [`InTransaction`](SessionState::InTransaction) counts: no transaction begins in such a session.
+    /// [`Broken`](SessionState::Broken) count, and in the caller's thread before [`Pool::transaction`](crate::Pool::transaction) begins,
+    /// where only [`InTransaction`](SessionState::InTransaction) counts: no transaction begins in such a session.
     fn session(&self, conn: &mut Self::Connection) -> SessionState {
         let _ = conn;
         SessionState::Unknown

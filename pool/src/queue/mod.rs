@@ -22,23 +22,17 @@ pub(crate) struct Queue<T> {
     round: u64,
     cursor: Option<usize>,
     notified: usize,
-    /// How many have joined so far.
-    joined: u64,
 }
 
 /// A waiter's place, in the queue or (after a delivery) beside it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(usize);
 
-/// A waiter that a ticket may have outlived: its place, and its number among all that ever joined.
+/// A waiter's place, for one who keeps it no longer than the waiter its ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
-    place: usize,
-    number: u64,
-}
+pub(crate) struct Key(usize);
 
 struct Node<T> {
-    number: u64,
     /// `None` once it has left.
     wake: Option<Wake>,
     borrower: Borrower,
@@ -67,7 +61,6 @@ impl<T> Queue<T> {
             round: 1,
             cursor: None,
             notified: 0,
-            joined: 0,
         }
     }
 
@@ -121,11 +114,9 @@ impl<T> Queue<T> {
         since: Instant,
         relies_until: Option<Instant>,
     ) -> Ticket {
-        self.joined += 1;
-        let (number, wake) = (self.joined, Some(wake));
+        let wake = Some(wake);
         let (rings_at, cell, is_absent, before, behind, round) = (None, None, false, None, None, 0);
-        let node =
-            Node { number, wake, borrower, since, relies_until, rings_at, cell, is_absent, before, behind, round };
+        let node = Node { wake, borrower, since, relies_until, rings_at, cell, is_absent, before, behind, round };
         let place = match self.vacant.pop() {
             Some(place) => {
                 self.nodes[place] = node;
@@ -166,17 +157,19 @@ impl<T> Queue<T> {
     #[inline]
     pub(crate) fn head_task(&self) -> Option<Key> {
         let place = self.head?;
-        let Node { number, wake, .. } = &self.nodes[place];
-        wake.as_ref().filter(|wake| wake.is_task()).map(|_| Key { place, number: *number })
+        let is_task = self.nodes[place].wake.as_ref().is_some_and(Wake::is_task);
+        is_task.then_some(Key(place))
     }
 
-    /// Takes back what was delivered to this waiter, if it has not come for it. It keeps its place, for when it comes.
-    pub(crate) fn take_back(&mut self, Key { place, number }: Key) -> Option<T> {
-        let any = seeded::bug("takes_back_by_place_alone");
-        let node = self.nodes.get_mut(place).filter(|node| any || node.number == number)?;
-        let value = node.cell.take()?;
-        node.is_absent = true;
-        Some(value)
+    /// Takes back what was delivered to this waiter, which has not come for it. It keeps its place, for when it comes.
+    pub(crate) fn withdraw(&mut self, Key(place): Key) -> Option<T> {
+        let value = self.nodes[place].cell.take();
+        if value.is_some() && seeded::bug("strikes_out_who_did_not_come") {
+            self.vacate(place);
+        } else {
+            self.nodes[place].is_absent = value.is_some();
+        }
+        value
     }
 
     /// A waiter whose delivery was taken back asks again. Returns whether it is one.
@@ -195,7 +188,7 @@ impl<T> Queue<T> {
 
     /// The key of a waiter.
     pub(crate) fn key(&self, ticket: &Ticket) -> Key {
-        Key { place: ticket.0, number: self.nodes[ticket.0].number }
+        Key(ticket.0)
     }
 
     /// When this waiter must be woken though nothing has come, if it is still to be. Asked once for each wait, at its end.
@@ -209,10 +202,9 @@ impl<T> Queue<T> {
     }
 
     /// The time has come for which [`ring_at`](Self::ring_at) asked.
-    pub(crate) fn ring(&mut self, Key { place, number }: Key) -> Option<Wake> {
-        let node = self.nodes.get_mut(place).filter(|node| node.number == number)?;
-        node.rings_at = None;
-        node.wake.clone()
+    pub(crate) fn ring(&mut self, Key(place): Key) -> Option<Wake> {
+        self.nodes[place].rings_at = None;
+        self.nodes[place].wake.clone()
     }
 
     /// The last who has waited no shorter than since then. Looks from both ends at once: a newcomer belongs near one of
@@ -309,9 +301,8 @@ impl<T> Queue<T> {
     }
 
     fn vacate(&mut self, place: usize) {
-        // Whoever waited has it, too, so that nothing of the user's is dropped here.
+        // The waiter has it, too, so nothing of the user's is dropped here.
         self.nodes[place].wake = None;
-        self.nodes[place].number = 0;
         self.vacant.push(place);
         if self.vacant.len() == self.nodes.len() && self.nodes.len() > KEPT {
             // The rush is over: the memory of ten thousand waiters goes back.

@@ -1,8 +1,8 @@
 //! What all handles, guards and workers of one pool share. The only place that locks the state.
 //!
 //! `held.rs` has capacity as a value, `job.rs` what the workers are asked to do, `call.rs` a driver call under its limit,
-//! `here.rs` one in the thread that returns a connection, `runners.rs` the threads for what tasks have run, `hooks.rs` the user's code, `session.rs` the set-up and the reset of a
-//! session, `canceller.rs` the cancel of what a holder runs.
+//! `here.rs` one in the thread that returns a connection, `runners.rs` the threads for what tasks have run, `hooks.rs` the user's
+//! code, `session.rs` the set-up and the reset of a session, `canceller.rs` the cancel of what a holder runs.
 
 mod call;
 mod canceller;
@@ -279,8 +279,8 @@ impl<M: Manager> Shared<M> {
         is_traced || !self.hooks.events.is_empty()
     }
 
-    /// Hands the end of a request that got nothing to the handlers, in the thread of the request. A handler that asks this pool meanwhile, and gets
-    /// nothing, would hear of that, ask again, and so on: such a request is counted alone. In a child of `fork` a handler may wait for
+    /// Hands the end of a request that got nothing to the handlers, in the thread of the request. A handler that asks this pool
+    /// meanwhile, and gets nothing, would hear of that, ask again, and so on: such a request is counted alone. In a child of `fork` a handler may wait for
     /// a thread that is not there.
     #[cold]
     pub(crate) fn emit_refusal(&self, event: impl Fn(&dyn EventHandler)) {

@@ -45,7 +45,7 @@ impl Runners {
 }
 
 impl<M: Manager> Shared<M> {
-    /// Runs a closure of a task where the user has said, or else on a thread of the pool's own.
+    /// Runs a closure of a task where the user has said, or else on one of these threads.
     pub(crate) fn run_blocking(self: &Arc<Self>, work: Work) {
         match &self.hooks.spawn {
             // A panic drops the work, which is told as that.

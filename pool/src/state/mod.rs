@@ -6,7 +6,8 @@
 //! `idle.rs` which idle connections may be lent. After each method [`State::settle`] restores the invariants (`supply.rs`,
 //! `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have lately taken,
 //! `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `fast.rs` says which loans need not come
-//! here, and `cells.rs` where their connections rest. `tasks.rs` serves those who wait without a thread. `remarks.rs` keeps what is said of servers, and `reports.rs` reads the numbers.
+//! here, and `cells.rs` where their connections rest. `tasks.rs` serves those who wait without a thread. `remarks.rs` keeps what is said
+//! of servers, and `reports.rs` reads the numbers.
 
 pub(crate) mod actions;
 mod ageing;

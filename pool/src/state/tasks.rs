@@ -158,7 +158,7 @@ impl<C, E> State<C, E> {
     }
 
     fn reclaim(&mut self, key: Key, now: Instant, actions: &mut Actions<C, E>) {
-        if let Some(Delivery::Connection(entry)) = self.queue.take_back(key) {
+        if let Some(Delivery::Connection(entry)) = self.queue.withdraw(key) {
             self.reject(entry, now, actions);
         }
     }

@@ -5,7 +5,7 @@ use crate::images::Image;
 use crate::process::{cargo, run};
 use crate::servers::Servers;
 use crate::setup::Tool;
-use crate::workspace::{APART, apart, packages};
+use crate::workspace::{SATELLITES, packages, satellite};
 use crate::{bench, images, instructions, models, servers, setup, tidy, workspace};
 use anyhow::{Context, Result};
 use std::process::Command;
@@ -82,7 +82,7 @@ fn fmt() -> Result<()> {
     run(&mut cargo(["fmt", "--all", "--check"]))?;
     [BENCH]
         .iter()
-        .chain(APART)
+        .chain(SATELLITES)
         .try_for_each(|manifest| run(&mut cargo(["fmt", "--all", "--manifest-path", manifest, "--check"])))
 }
 
@@ -92,7 +92,7 @@ fn typos() -> Result<()> {
 
 /// What we depend on, here, in the benchmark and in the workspaces apart, by the rules of deny.toml.
 fn deny(checks: &[&str]) -> Result<()> {
-    for manifest in ["Cargo.toml", BENCH].iter().chain(APART) {
+    for manifest in ["Cargo.toml", BENCH].iter().chain(SATELLITES) {
         let mut command = Command::new(setup::cargo_deny());
         command.args(["--locked", "--config", "deny.toml", "--manifest-path", manifest, "check"]).args(checks);
         // A rule for the one workspace may find nothing in the other, and a license found by its text alone is enough.
@@ -104,8 +104,8 @@ fn deny(checks: &[&str]) -> Result<()> {
 
 fn clippy() -> Result<()> {
     run(cargo(["clippy", "--workspace", "--all-targets"]).args(DENY_WARNINGS))?;
-    APART.iter().try_for_each(|manifest| {
-        let mut command = apart("clippy", manifest);
+    SATELLITES.iter().try_for_each(|manifest| {
+        let mut command = satellite("clippy", manifest);
         run(command.args(["--workspace", "--all-targets", "--all-features"]).args(DENY_WARNINGS))
     })
 }
@@ -113,8 +113,8 @@ fn clippy() -> Result<()> {
 fn docs() -> Result<()> {
     let deny_warnings = ("RUSTDOCFLAGS", "-D warnings");
     run(cargo(["doc", "--workspace", "--no-deps"]).env(deny_warnings.0, deny_warnings.1))?;
-    APART.iter().try_for_each(|manifest| {
-        let mut command = apart("doc", manifest);
+    SATELLITES.iter().try_for_each(|manifest| {
+        let mut command = satellite("doc", manifest);
         run(command.args(["--no-deps", "--all-features"]).env(deny_warnings.0, deny_warnings.1))
     })
 }

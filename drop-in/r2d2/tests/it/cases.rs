@@ -4,12 +4,11 @@ use crate::support::{Connection, MOMENT, Manager, Refusal, Server, pool_of};
 use cabrank_testing::{eventually, timed};
 use r2d2::event::{AcquireEvent, CheckinEvent, CheckoutEvent, ReleaseEvent, TimeoutEvent};
 use r2d2::{CustomizeConnection, HandleEvent, ManageConnection, Pool, PooledConnection};
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 #[test]
 fn as_many_are_lent_as_may_be_open() {
