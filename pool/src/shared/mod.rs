@@ -280,8 +280,8 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Hands the end of a request that got nothing to the handlers, in the thread of the request. A handler that asks this pool
-    /// meanwhile, and gets nothing, would hear of that, ask again, and so on: such a request is counted alone. In a child of `fork` a handler may wait for
-    /// a thread that is not there.
+    /// meanwhile, and gets nothing, would hear of that, ask again, and so on: such a request is counted alone. In a child of `fork` a
+    /// handler may wait for a thread that is not there.
     #[cold]
     pub(crate) fn emit_refusal(&self, event: impl Fn(&dyn EventHandler)) {
         if !self.is_at_home() {
