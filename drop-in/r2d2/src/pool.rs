@@ -100,7 +100,7 @@ impl<M: ManageConnection> Pool<M> {
     /// The numbers of the pool at this moment.
     pub fn state(&self) -> State {
         let stats = self.pool.stats();
-        State { connections: stats.open, idle_connections: stats.idle, _later: () }
+        State { connections: stats.open, idle_connections: stats.idle }
     }
 
     /// The pool behind this one, for what r2d2 does not have: `stats`, `holders`, `close_within`, `evict_all`, `resize` and more.
@@ -160,12 +160,12 @@ impl<M: ManageConnection + fmt::Debug> fmt::Debug for Pool<M> {
 }
 
 /// The numbers of a pool at one moment.
+#[non_exhaustive]
 pub struct State {
     /// Connections that are open: lent, idle, or being checked.
     pub connections: u32,
     /// Those that are idle.
     pub idle_connections: u32,
-    _later: (),
 }
 
 impl fmt::Debug for State {

@@ -28,10 +28,11 @@ impl ManageConnection for Made {
     fn is_valid(&self, _: &mut Self::Connection) -> io::Result<()> {
         Ok(())
     }
-    fn has_broken(&self, _: &mut Self::Connection) -> bool {
+    /// Dirt counts as broken, as an open transaction does to Diesel.
+    fn has_broken(&self, conn: &mut Self::Connection) -> bool {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         assert!(!self.0.panics.load(Ordering::SeqCst), "out of cheese");
-        self.0.is_broken.load(Ordering::SeqCst)
+        self.0.is_broken.load(Ordering::SeqCst) || conn.contains(&"dirt")
     }
 }
 
@@ -54,13 +55,17 @@ fn a_cleaner_is_asked_first_and_what_it_cannot_mend_ends() {
     let server = Arc::new(Server::default());
     let manager = R2d2Manager::new(Made(Arc::clone(&server))).clean(
         |conn| if conn.is_empty() { SessionState::Clean } else { SessionState::Unknown },
-        |conn| if conn.contains(&"lost") { Err("it is lost".into()) } else { Ok(conn.clear()) },
+        |conn| match conn.contains(&"lost") {
+            true => Err("it is lost".into()),
+            false => {
+                conn.clear();
+                Ok(())
+            }
+        },
     );
     let pool = Pool::builder().max_size(1).build(manager).unwrap();
     // What the cleaner mends is not broken, though the manager says so.
-    server.is_broken.store(true, Ordering::SeqCst);
     pool.get().unwrap().push("dirt");
-    server.is_broken.store(false, Ordering::SeqCst);
     assert!(pool.get().unwrap().is_empty());
     pool.get().unwrap().push("lost");
     assert!(pool.get().unwrap().is_empty());

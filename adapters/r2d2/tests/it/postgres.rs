@@ -38,7 +38,7 @@ fn with_one_nothing_of_the_last_holder_is_left() {
         assert_eq!(setting(&pool, "lock_timeout"), before, "{soil}");
         let left = "SELECT (SELECT count(*) FROM pg_class WHERE relname = 'soiled') \
                     + (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) \
-                    + (SELECT count(*) FROM pg_cursors) + (SELECT count(*) FROM pg_listening_channels())";
+                    + (SELECT count(*) FROM pg_cursors WHERE name = 'soiled') + (SELECT count(*) FROM pg_listening_channels())";
         assert_eq!(pool.get().unwrap().query_one(left, &[]).unwrap().get::<_, i64>(0), 0, "{soil}");
     }
     // In a transaction that has failed.

@@ -25,7 +25,7 @@ fn many_threads_write_and_read() {
     });
     let conn = pool.get().unwrap();
     let sum: i64 = conn.query_row("SELECT SUM(number) FROM numbers", [], |row| row.get(0)).unwrap();
-    assert_eq!(sum, (0..160).sum());
+    assert_eq!(sum, (0..160).sum::<i64>());
 }
 
 cabrank_testing::tests! {

@@ -42,7 +42,8 @@ fn try_get_waits_for_the_check_of_what_was_idle_for_long() {
     for _ in 0..3 {
         assert!(pool.try_get().is_some());
     }
-    assert_eq!(server.count(|server| &server.checked), 3);
+    // One that ends before its borrower waits is followed by another.
+    assert!(server.count(|server| &server.checked) >= 3);
     let held = pool.try_get().unwrap();
     let (none, took) = timed(|| pool.try_get());
     assert!(none.is_none() && took < MOMENT * 10, "{took:?}");

@@ -11,7 +11,6 @@ fn set_up(conn: &mut PgConnection) -> QueryResult<()> {
 fn copy(conn: &mut Conn) -> Done {
     let rows = diesel::copy_from(accounts::table)
         .from_raw_data(accounts::table, |copy| {
-            use std::io::Write;
             writeln!(copy, "3,Cleo,7")
                 .and_then(|()| writeln!(copy, "4,Dan,8"))
                 .map_err(|error| diesel::result::Error::SerializationError(error.into()))
