@@ -17,8 +17,7 @@ pub(super) struct Runners(OnceLock<Workers<Work>>);
 impl Runners {
     /// Returns whether there is work for which no thread can be had.
     fn run(&self, work: Work) -> bool {
-        let threads = || Workers::new(&WorkerSet::of_closures(), |work: Work| work());
-        let threads = self.0.get_or_init(threads);
+        let threads = self.0.get_or_init(|| threads_of(&WorkerSet::of_closures()));
         threads.submit(work);
         threads.is_starved()
     }
@@ -26,7 +25,7 @@ impl Runners {
     /// For a test: these are the threads.
     #[cfg(all(test, not(loom)))]
     pub(super) fn stand_on(&self, set: &WorkerSet) {
-        self.0.get_or_init(|| Workers::new(set, |work: Work| work()));
+        self.0.get_or_init(|| threads_of(set));
     }
 
     fn retry(&self) -> bool {
@@ -42,6 +41,10 @@ impl Runners {
             threads.wind_down();
         }
     }
+}
+
+fn threads_of(set: &WorkerSet) -> Workers<Work> {
+    Workers::new(set, |work| work())
 }
 
 impl<M: Manager> Shared<M> {
@@ -60,7 +63,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// The timer tries again to find threads for closures, for nobody else waits for them who could.
+    /// The timer tries again to find threads for closures: the task that waits for one cannot.
     #[cold]
     fn retry_later(self: &Arc<Self>) {
         let pool = Arc::downgrade(self);

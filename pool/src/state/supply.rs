@@ -65,10 +65,18 @@ impl<C, E> State<C, E> {
             if now.saturating_duration_since(since) <= self.rules.fairness_window {
                 return;
             }
-            let Some(entry) = self.pop_good(now, actions) else { return };
-            let borrower = self.queue.head_borrower().expect("somebody waits");
-            self.deliver(entry, now, borrower, actions);
+            if !self.serve_head(now, actions) {
+                return;
+            }
         }
+    }
+
+    /// Gives the first in the queue a fresh idle connection, if there is one.
+    pub(super) fn serve_head(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
+        let Some(entry) = self.pop_good(now, actions) else { return false };
+        let borrower = self.queue.head_borrower().expect("somebody waits");
+        self.deliver(entry, now, borrower, actions);
+        true
     }
 
     fn refuse_the_hopeless(&mut self, now: Instant, actions: &mut Actions<C, E>) {

@@ -2,7 +2,7 @@
 //! is given what it waits for, instead of being told to come and look, and what it does not come for within `reclaim_after` is taken
 //! back for the next in line. It keeps its place: when it is polled again, it stands where it stood.
 //!
-//! A thread that parks has its deadline kept by the system. That of a task is kept here, for there may be nobody else to keep it.
+//! The system keeps the deadline of a thread that parks. This module keeps that of a task: there may be no runtime to keep it.
 
 use crate::queue::{Key, Ticket};
 use crate::seeded;
@@ -133,11 +133,7 @@ impl<C, E> State<C, E> {
 
     /// While the first in the queue is a task, it is given what there is.
     pub(super) fn serve_tasks(&mut self, now: Instant, actions: &mut Actions<C, E>) {
-        while self.queue.head_task().is_some() {
-            let Some(entry) = self.pop_good(now, actions) else { return };
-            let borrower = self.queue.head_borrower().expect("somebody waits");
-            self.deliver(entry, now, borrower, actions);
-        }
+        while self.queue.head_task().is_some() && self.serve_head(now, actions) {}
     }
 
     /// A connection is about to be delivered to the first in the queue. If that is a task, it will be taken back.
