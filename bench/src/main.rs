@@ -16,7 +16,7 @@ mod servers;
 mod tasks;
 mod threads;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use cases::Case;
 use clap::Parser;
 use measure::Bench;
@@ -45,6 +45,9 @@ fn main() -> ExitCode {
 fn run(options: Options) -> Result<bool> {
     if let [pool, size] = &*options.probe_memory {
         return cases::probe(pool, size.parse()?).map(|()| true);
+    }
+    if !options.diesel_trouble.is_empty() {
+        return diesel_trouble::run(&options.diesel_trouble).map(|()| true).map_err(|error| anyhow!("{error}"));
     }
     let chosen = chosen(&options)?;
     let file = options.out.join("report.json");

@@ -5,6 +5,7 @@ use crate::images::Image;
 use crate::process::cargo;
 use crate::servers::Servers;
 use crate::setup::Tool;
+use crate::workspace::SATELLITES;
 use crate::{docker, process, servers, setup, workspace};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -41,11 +42,17 @@ impl Args {
     pub(crate) fn quick() -> Self {
         Self { quick: true, ..Self::default() }
     }
+
+    /// Whether cases are to be measured whose names begin so.
+    fn wants(&self, prefix: &str) -> bool {
+        let named = || self.cases.iter().any(|case| case.starts_with(prefix) || prefix.starts_with(&**case));
+        !self.reuse && (self.cases.is_empty() || named())
+    }
 }
 
 /// False if the check failed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    setup::ready(&[Tool::C], false)?;
+    setup::ready(&[Tool::C, Tool::Clients], false)?;
     process::run(&mut bench("build"))?;
     let mut program = bench("run");
     program.arg("--quiet").arg("--").arg("--out").arg(workspace::target().join("bench"));
@@ -57,6 +64,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         ("--docs", args.docs),
     ];
     program.args(flags.iter().filter(|(_, given)| *given).map(|(name, _)| name));
+    if args.wants("pg_diesel") || args.wants("diesel") {
+        program.arg("--drop-in").arg(on_the_drop_in()?);
+    }
     for case in &args.cases {
         program.args(["--case", case]);
     }
@@ -76,13 +86,18 @@ fn bench(command: &str) -> Command {
     cargo([command, "--release", "--manifest-path", "bench/Cargo.toml"])
 }
 
+/// Builds the program of the cases on Diesel, in the workspace in which the drop-in is r2d2.
+fn on_the_drop_in() -> Result<PathBuf> {
+    let manifest = ["build", "--release", "--package", "diesel-trouble", "--manifest-path", SATELLITES[1]];
+    process::run(cargo(manifest).arg("--target-dir").arg(workspace::target()))?;
+    Ok(workspace::target().join("release/diesel-trouble"))
+}
+
 /// What the cases need servers of.
 fn images(args: &Args) -> Vec<Image> {
-    let named = |prefix: &str| args.cases.iter().any(|case| case.starts_with(prefix) || prefix.starts_with(&**case));
-    let wants = |prefix: &str| !args.reuse && (args.cases.is_empty() || named(prefix));
-    let postgres = ["pg_", "recovery", "killed", "black_hole"].iter().any(|prefix| wants(prefix));
-    let mysql = wants("mysql_");
-    [(Image::Postgres, postgres), (Image::Mysql, mysql), (Image::Mariadb, wants("mysql_insert"))]
+    let postgres = ["pg_", "diesel", "recovery", "killed", "black_hole"].iter().any(|prefix| args.wants(prefix));
+    let mysql = args.wants("mysql_");
+    [(Image::Postgres, postgres), (Image::Mysql, mysql), (Image::Mariadb, args.wants("mysql_insert"))]
         .into_iter()
         .filter(|(_, wanted)| *wanted)
         .map(|(image, _)| image)

@@ -24,7 +24,7 @@ pub(crate) fn target() -> PathBuf {
     root().join(given.unwrap_or_else(|| "target".into()))
 }
 
-/// A command of cargo's for one of them. What it builds goes where all else goes.
+/// A command of cargo's for a manifest, such as one of them. What it builds goes where all else goes.
 pub(crate) fn satellite(command: &str, manifest: &str) -> Command {
     let mut cargo = process::cargo([command, "--manifest-path", manifest, "--target-dir"]);
     cargo.arg(target());
@@ -42,9 +42,20 @@ pub(crate) struct Package {
 
 /// The packages, in the order in which the root manifest lists them: a package comes after those it depends on.
 pub(crate) fn packages() -> Result<Vec<Package>> {
-    let read = |path: PathBuf| fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()));
-    let manifest = read(root().join("Cargo.toml"))?;
-    members(&manifest).iter().map(|member| Ok(package(&read(root().join(member).join("Cargo.toml"))?))).collect()
+    let root_manifest = manifest("Cargo.toml")?;
+    members(&root_manifest).iter().map(|member| Ok(package(&manifest(&format!("{member}/Cargo.toml"))?))).collect()
+}
+
+/// The adapters, each with the path of its manifest: one has a workspace of its own.
+pub(crate) fn adapters() -> Result<Vec<(Package, String)>> {
+    let root_manifest = manifest("Cargo.toml")?;
+    let members = members(&root_manifest).into_iter().filter(|member| member.starts_with("adapters/"));
+    let paths = members.map(|member| format!("{member}/Cargo.toml")).chain([SATELLITES[0].to_owned()]);
+    paths.map(|path| Ok((package(&manifest(&path)?), path))).collect()
+}
+
+fn manifest(path: &str) -> Result<String> {
+    fs::read_to_string(root().join(path)).with_context(|| format!("cannot read {path}"))
 }
 
 /// The version that all packages share.
@@ -163,6 +174,11 @@ mod tests {
         let packages = packages().unwrap();
         assert!(packages.iter().any(|package| package.name == "cabrank" && package.published));
         assert!(packages.iter().any(|package| package.name == "xtask" && !package.published));
+        let adapters = adapters().unwrap();
+        assert!(
+            adapters.iter().any(|(package, path)| package.name == "cabrank-r2d2" && path == "adapters/r2d2/Cargo.toml")
+        );
+        assert!(adapters.iter().any(|(package, _)| package.name == "cabrank-sqlite") && adapters.len() == 4);
         assert!(files().unwrap().iter().any(|file| file.path == "xtask/src/workspace.rs"));
     }
 }

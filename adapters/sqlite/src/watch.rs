@@ -40,7 +40,12 @@ impl Watch {
     }
 
     pub(crate) fn takes_prepared(&self) -> bool {
-        self.prepared.swap(false, Ordering::Relaxed)
+        // Not by a swap, which costs more than all else here: only one who has the connection writes this.
+        let prepared = self.prepared.load(Ordering::Relaxed);
+        if prepared {
+            self.prepared.store(false, Ordering::Relaxed);
+        }
+        prepared
     }
 
     pub(crate) fn refuse(&self, place: usize) {
@@ -48,7 +53,9 @@ impl Watch {
     }
 
     pub(crate) fn takes_refused(&self) -> Option<&'static str> {
-        pragmas::OF_THE_PROCESS.get(self.refused.swap(0, Ordering::Relaxed).wrapping_sub(1)).copied()
+        let refused = self.refused.load(Ordering::Relaxed).checked_sub(1)?;
+        self.refused.store(0, Ordering::Relaxed);
+        pragmas::OF_THE_PROCESS.get(refused).copied()
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

@@ -2,6 +2,7 @@
 
 mod black_hole;
 mod checkout;
+mod diesel;
 mod failover;
 mod growth;
 mod killed;
@@ -77,6 +78,12 @@ pub const USUAL: &[Case] = &[
         run: queries::pg_prepared,
     },
     Case {
+        name: "pg_diesel",
+        about: "PostgreSQL by Diesel and r2d2, which for cabrank is its drop-in: a query a loan, and on connections of their own",
+        seconds: (8, 70),
+        run: diesel::speed,
+    },
+    Case {
         name: "mysql_select1",
         about: "MySQL, `SELECT 1` and a prepared read by primary key, all defaults: queries in a second",
         seconds: (16, 130),
@@ -127,8 +134,14 @@ pub const USUAL: &[Case] = &[
     Case { name: "memory", about: "heap and threads of a pool at rest", seconds: (13, 13), run: memory::run },
 ];
 
-/// Only by name: they start servers of their own for each round, which takes long.
+/// Only by name: they take long.
 const APART: &[Case] = &[
+    Case {
+        name: "diesel_trouble",
+        about: "PostgreSQL by Diesel and r2d2 when connections run out, are spoiled, or fail; yes is 1, no is 0",
+        seconds: (80, 240),
+        run: diesel::trouble,
+    },
     Case {
         name: "failover_killed",
         about: "the primary is killed, its standby promoted 2 s later, both in the URL: 8 writers on 8",

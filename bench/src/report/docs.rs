@@ -6,16 +6,20 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 
-/// `docs/performance.md` with its plots, and the README's summary; or `docs/operating.md`, if the report is of a fail-over alone.
+/// `docs/performance.md` with its plots, and the README's summary; or the document of a subject, if the report is of that alone.
 pub fn update(report: &Report, root: &Path) -> Result<()> {
-    if report.rows.iter().all(|row| row.case.starts_with("failover")) {
-        return rewrite(report, root, &["docs/operating.md"]);
+    let is_of = |subject: &str| report.rows.iter().all(|row| row.case.contains(subject));
+    if let Some((_, document)) = SUBJECTS.iter().find(|(subject, _)| is_of(subject)) {
+        return rewrite(report, root, &[document]);
     }
     let folder = root.join("docs/performance");
     fs::create_dir_all(&folder)?;
     plots::draw(report, &folder)?;
     rewrite(report, root, &["docs/performance.md", "README.md"])
 }
+
+/// Words in the names of cases, and where their figures stand.
+const SUBJECTS: &[(&str, &str)] = &[("failover", "docs/operating.md"), ("diesel", "docs/diesel.md")];
 
 fn rewrite(report: &Report, root: &Path, documents: &[&str]) -> Result<()> {
     for document in documents {
@@ -37,6 +41,7 @@ fn section(report: &Report, name: &str) -> Option<String> {
             missing => missing,
         }),
         "summary" => Some(summary(report)),
+        "diesel_trouble" => markdown::metric_table(report, name),
         case => markdown::case_table(report, case),
     }
 }

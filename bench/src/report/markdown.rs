@@ -8,7 +8,8 @@ use std::fmt::Write;
 pub fn whole(report: &Report, goals: &str) -> String {
     let mut text = format!("# cabrank beside other pools\n\n{}\n\n## Goals\n\n{goals}\n", report.machine.told());
     for case in cases::all() {
-        if let Some(table) = case_table(report, case.name) {
+        let table = if case.name == "diesel_trouble" { metric_table } else { case_table };
+        if let Some(table) = table(report, case.name) {
             let _ = write!(
                 text,
                 "\n## {}\n\nCase `{}`. Medians; least and most of all rounds in brackets.\n\n{table}\n",
@@ -53,6 +54,26 @@ pub fn case_table(report: &Report, case: &str) -> Option<String> {
     });
     let tables: Vec<_> = tables.collect();
     (!tables.is_empty()).then(|| tables.join("\n\n"))
+}
+
+/// For a case at one point, where each metric stands for itself: a line for each, with all pools side by side.
+pub fn metric_table(report: &Report, case: &str) -> Option<String> {
+    let rows = || report.rows.iter().filter(|row| row.case == case);
+    let (mut pools, mut metrics) = (Vec::new(), Vec::new());
+    for row in rows() {
+        pools.extend((!pools.contains(&&row.pool)).then_some(&row.pool));
+        metrics.extend((!metrics.contains(&&row.metric)).then_some(&row.metric));
+    }
+    let line = |metric: &&String| {
+        let of = |pool: &&String| {
+            rows().find(|row| row.pool == **pool && row.metric == **metric).map_or(String::new(), cell)
+        };
+        format!("| {metric} | {} |", pools.iter().map(of).collect::<Vec<_>>().join(" | "))
+    };
+    let names: Vec<_> = pools.iter().map(|pool| pool.as_str()).collect();
+    let head = format!("| | {} |\n|---|{}", names.join(" | "), "---|".repeat(pools.len()));
+    let lines: Vec<_> = metrics.iter().map(line).collect();
+    (!lines.is_empty()).then(|| format!("{head}\n{}", lines.join("\n")))
 }
 
 pub fn missing(report: &Report) -> String {

@@ -83,7 +83,10 @@ impl Report {
             let (min, max) = (merged(of(|row| row.min)).min, merged(of(|row| row.max)).max);
             rows.push(Row { min, max, ..merged(of(|row| row.median)) });
         }
+        // Before the others there was the load of those before them.
+        let load_before = runs.first()?.machine.load_before;
         let mut last = runs.pop()?;
+        last.machine.load_before = load_before;
         for missing in runs.into_iter().flat_map(|run| run.missing) {
             if !last.missing.iter().any(|known| (&known.case, &known.pool) == (&missing.case, &missing.pool)) {
                 last.missing.push(missing);
@@ -136,5 +139,8 @@ mod tests {
         let runs = [vec![1.0, 2.0, 9.0], vec![3.0, 4.0, 5.0], vec![5.0, 6.0, 7.0]].map(|values| run(Some(values)));
         assert_eq!(figures(runs.into()), [(4.0, 1.0, 9.0)]);
         assert_eq!(figures(vec![run(None), run(Some(vec![3.0])), run(None)]), [(3.0, 3.0, 3.0)], "measured once");
+        let mut runs = vec![run(None), run(None)];
+        (runs[0].machine.load_before, runs[1].machine.load_before) = (Some(0.1), Some(9.0));
+        assert_eq!(Report::of_runs(runs).expect("a run").machine.load_before, Some(0.1), "of others, not of ours");
     }
 }

@@ -7,6 +7,7 @@ use crate::manage::ManageConnection;
 use cabrank::{Limit, Manager, SessionState};
 use std::error::Error;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -113,6 +114,21 @@ impl<M: ManageConnection> Conn<M> {
 
     pub(crate) fn get_mut(&mut self) -> &mut M::Connection {
         self.conn.as_mut().expect(OPEN)
+    }
+}
+
+/// For [`run_async`](cabrank::Pool::run_async) and its like, which lend the connection itself and not r2d2's guard.
+impl<M: ManageConnection> Deref for Conn<M> {
+    type Target = M::Connection;
+
+    fn deref(&self) -> &M::Connection {
+        self.get()
+    }
+}
+
+impl<M: ManageConnection> DerefMut for Conn<M> {
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        self.get_mut()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::process::{cargo, run};
 use crate::workspace;
-use crate::workspace::packages;
+use crate::workspace::Package;
 use anyhow::{Context, Result};
 use std::fs;
 
@@ -36,13 +36,11 @@ pub(super) fn outside() -> Result<()> {
 }
 
 fn project() -> Result<String> {
-    let adapters = packages()?.into_iter().filter(|package| package.published && package.name != "cabrank");
-    let dependencies: String = adapters
-        .map(|package| {
-            let path = workspace::root().join("adapters").join(package.name.trim_start_matches("cabrank-"));
-            format!("{} = {{ path = {:?} }}\n", package.name, path)
-        })
-        .collect();
+    let depend = |(package, manifest): &(Package, String)| {
+        let path = workspace::root().join(manifest.trim_end_matches("/Cargo.toml"));
+        format!("{} = {{ path = {path:?} }}\n", package.name)
+    };
+    let dependencies: String = workspace::adapters()?.iter().map(depend).collect();
     Ok(format!(
         "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n{dependencies}"
     ))

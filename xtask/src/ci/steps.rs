@@ -5,7 +5,7 @@ use crate::images::Image;
 use crate::process::{cargo, run};
 use crate::servers::Servers;
 use crate::setup::Tool;
-use crate::workspace::{SATELLITES, packages, satellite};
+use crate::workspace::{Package, SATELLITES, packages, satellite};
 use crate::{bench, images, instructions, models, servers, setup, tidy, workspace};
 use anyhow::{Context, Result};
 use std::process::Command;
@@ -50,7 +50,7 @@ pub(super) const STEPS: &[Step] = &[
 /// is part of the last step, `--full` also runs what takes longer: a fail-over behind HAProxy.
 pub(super) const LONGER: &[Step] = &[
     // What a user may switch on besides. The TLS stacks that a driver passes on are minutes of building.
-    Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl], run: Run::Alone(adapters) },
+    Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl, Tool::Clients], run: Run::Alone(adapters) },
     // The lock of this workspace hides what a new project gets.
     Step { name: "outside", needs: &[Tool::C], run: Run::Alone(outside) },
     // Nothing else looks at what the properties of the state and of the wire say about rarer cases.
@@ -61,7 +61,7 @@ pub(super) const LONGER: &[Step] = &[
     Step { name: "repeat", needs: &[], run: Run::Alone(repeat) },
     // Nothing else builds the benchmark, for other pools bring much along; and only a run shows that its cases work. A case
     // whose server is not there is listed as not measured.
-    Step { name: "bench", needs: &[Tool::Clippy, Tool::C], run: Run::Alone(bench) },
+    Step { name: "bench", needs: &[Tool::Clippy, Tool::C, Tool::Clients], run: Run::Alone(bench) },
 ];
 
 /// Only by name: what needs more than the registries of packages. The hosted workflow has a job for it.
@@ -121,23 +121,23 @@ fn docs() -> Result<()> {
 
 /// The core without features and with each alone. Its tests run without any, too: the main run has them all.
 fn features() -> Result<()> {
-    each_feature("cabrank", "--all-targets")?;
+    let core = packages()?.into_iter().find(|package| package.name == "cabrank").context("no core")?;
+    each_feature(&core, "pool/Cargo.toml", "--all-targets")?;
     run(&mut cargo(["test", "--package", "cabrank", "--no-default-features"]))
 }
 
 /// Each adapter without features and with each alone. Their tests want a SQLite that is compiled in.
 fn adapters() -> Result<()> {
-    let published = packages()?.into_iter().filter(|package| package.published && package.name != "cabrank");
-    published.map(|package| package.name).try_for_each(|name| each_feature(&name, "--lib"))
+    workspace::adapters()?.iter().try_for_each(|(package, manifest)| each_feature(package, manifest, "--lib"))
 }
 
-fn each_feature(name: &str, targets: &str) -> Result<()> {
-    let clippy = || cargo(["clippy", "--package", name, targets, "--no-default-features"]);
-    run(clippy().args(DENY_WARNINGS))?;
-    for feature in packages()?.iter().filter(|package| package.name == name).flat_map(|package| &package.features) {
-        run(clippy().args(["--features", feature]).args(DENY_WARNINGS))?;
-    }
-    Ok(())
+fn each_feature(package: &Package, manifest: &str, targets: &str) -> Result<()> {
+    let clippy = |features: &[&str]| {
+        let mut command = satellite("clippy", manifest);
+        run(command.args([targets, "--no-default-features"]).args(features).args(DENY_WARNINGS))
+    };
+    clippy(&[])?;
+    package.features.iter().try_for_each(|feature| clippy(&["--features", feature]))
 }
 
 /// Each published crate must build from nothing but its package. They are packaged together, so that each finds the

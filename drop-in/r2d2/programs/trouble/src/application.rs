@@ -1,0 +1,94 @@
+//! The application: a pool as Diesel's documentation builds it, and threads that borrow and ask.
+
+use crate::Failure;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::r2d2::{Builder, ConnectionManager};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) type Pool = diesel::r2d2::Pool<ConnectionManager<PgConnection>>;
+
+/// A pool with defaults but for its size and the time-out of a borrower. It opens nothing ahead.
+pub(crate) fn pool(url: &str, size: u32, timeout: Duration) -> Result<Pool, Failure> {
+    Ok(settings(size, timeout).build(ConnectionManager::new(url))?)
+}
+
+pub(crate) fn settings(size: u32, timeout: Duration) -> Builder<ConnectionManager<PgConnection>> {
+    Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(timeout)
+}
+
+/// A query that costs as little as one can.
+pub(crate) fn ask(conn: &mut PgConnection) -> QueryResult<()> {
+    diesel::select(7_i32.into_sql::<diesel::sql_types::Integer>()).get_result::<i32>(conn).map(drop)
+}
+
+/// How one loan went.
+pub(crate) struct Loan {
+    pub(crate) waited: Duration,
+    /// Since the load began.
+    pub(crate) ended: Duration,
+    pub(crate) end: End,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum End {
+    Good,
+    FailedGet,
+    FailedQuery,
+}
+
+/// So many threads borrow, work, and return, from `begun` until `span` later. The loans of each.
+pub(crate) fn load(
+    pool: &Pool,
+    threads: usize,
+    begun: Instant,
+    span: Duration,
+    work: impl Fn(&mut PgConnection) -> QueryResult<()> + Sync,
+) -> Vec<Vec<Loan>> {
+    let borrow = || {
+        let mut loans = Vec::new();
+        while begun.elapsed() < span {
+            let asked = begun.elapsed();
+            let got = pool.get();
+            let waited = begun.elapsed() - asked;
+            let end = match got {
+                Err(_) => End::FailedGet,
+                Ok(mut conn) => match work(&mut conn) {
+                    Ok(()) => End::Good,
+                    Err(_) => End::FailedQuery,
+                },
+            };
+            loans.push(Loan { waited, ended: begun.elapsed(), end });
+        }
+        loans
+    };
+    thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(borrow)).collect();
+        all.into_iter().map(|thread| thread.join().expect("no borrower panics")).collect()
+    })
+}
+
+pub(crate) fn count(loans: &[Vec<Loan>], end: End) -> f64 {
+    loans.iter().flatten().filter(|loan| loan.end == end).count() as f64
+}
+
+pub(crate) fn longest_wait(loans: &[Vec<Loan>]) -> f64 {
+    millis(loans.iter().flatten().map(|loan| loan.waited).max().unwrap_or_default())
+}
+
+/// From then on, the longest span in which nothing succeeded.
+pub(crate) fn longest_gap(loans: &[Vec<Loan>], from: Duration, to: Duration) -> f64 {
+    let good = loans.iter().flatten().filter(|loan| loan.end == End::Good).map(|loan| loan.ended);
+    let mut moments: Vec<_> = good.filter(|ended| (from..to).contains(ended)).chain([from, to]).collect();
+    moments.sort_unstable();
+    millis(moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default())
+}
+
+pub(crate) fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1e3
+}
+
+pub(crate) fn yes(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}

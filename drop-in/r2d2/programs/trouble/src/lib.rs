@@ -1,0 +1,65 @@
+//! What an application on Diesel and r2d2 meets on PostgreSQL when connections run out, when its server fails, and when nothing is wrong.
+//!
+//! Each case measures and judges nothing. The code names no other pool than `diesel::r2d2`: which pool that is, the workspace says in which
+//! it is built. In this one it is the drop-in; in that of the benchmark, r2d2 itself.
+
+mod application;
+mod exhaustion;
+mod leftovers;
+mod recovery;
+mod server;
+mod speed;
+
+use server::Server;
+
+/// What went wrong with a measurement.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Names of metrics, each with its value. What is true or false is 1 or 0.
+type Measured = Vec<(&'static str, f64)>;
+
+/// One case.
+struct Case {
+    name: &'static str,
+    run: fn(&Server) -> Result<Measured, Failure>,
+}
+
+/// All cases, in the order of reports.
+const CASES: &[Case] = &[
+    Case { name: "speed_1", run: speed::of_one },
+    Case { name: "speed_16", run: speed::of_sixteen },
+    Case { name: "twelve_want_ten", run: exhaustion::twelve_want_ten },
+    Case { name: "crowd", run: exhaustion::crowd },
+    Case { name: "sessions", run: exhaustion::sessions },
+    Case { name: "transaction_left", run: leftovers::transaction_left },
+    Case { name: "raw_transaction_left", run: leftovers::raw_transaction_left },
+    Case { name: "panic_in_a_loan", run: leftovers::panic_in_a_loan },
+    Case { name: "panic_in_a_customizer", run: leftovers::panic_in_a_customizer },
+    Case { name: "killed", run: recovery::killed },
+    Case { name: "away", run: recovery::away },
+    Case { name: "refused", run: recovery::refused },
+    Case { name: "silent_flows", run: recovery::silent_flows },
+    Case { name: "silent_log_in", run: recovery::silent_log_in },
+];
+
+/// The names of all cases.
+pub fn cases() -> impl Iterator<Item = &'static str> {
+    CASES.iter().map(|case| case.name)
+}
+
+/// Runs the case that the arguments name, on the server whose URL comes first, and prints what it measured.
+///
+/// # Errors
+///
+/// The arguments name no case, or there was something in the way of measuring.
+pub fn run(arguments: &[String]) -> Result<(), Failure> {
+    let [url, name] = arguments else { return Err("usage: diesel-trouble <url> <case>".into()) };
+    let Some(case) = CASES.iter().find(|case| case.name == name) else {
+        return Err(format!("no case is called {name}; there are {}", cases().collect::<Vec<_>>().join(", ")).into());
+    };
+    for (metric, value) in (case.run)(&Server::new(url)?)? {
+        println!("{metric} {value}");
+    }
+    // What hangs in a driver would hold up the end of the process.
+    std::process::exit(0);
+}
