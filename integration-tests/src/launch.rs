@@ -102,6 +102,17 @@ impl Launch {
         }
     }
 
+    /// Of Redis. It keeps nothing on disk.
+    pub fn of_redis() -> Self {
+        Self {
+            image: image("CABRANK_REDIS_IMAGE", "redis:8"),
+            port: 6379,
+            variables: Vec::new(),
+            arguments: vec!["--requirepass", PASSWORD, "--save", ""],
+            url: "redis://:cabrank@localhost/",
+        }
+    }
+
     /// Of HAProxy in front of servers of PostgreSQL, with that configuration.
     pub fn of_haproxy(config: String) -> Self {
         Self {

@@ -3,7 +3,7 @@
 use crate::admin::Admin;
 use crate::container::Container;
 use crate::launch;
-use crate::launch::{For, Launch};
+use crate::launch::{For, Launch, PASSWORD};
 use anyhow::{Context, Result, anyhow, bail};
 use cabrank_testing::servers;
 use cabrank_testing::servers::Engine;
@@ -15,7 +15,8 @@ use url::Url;
 /// A server, once it [is ready](Self::wait_until_ready).
 #[derive(Debug)]
 pub struct Running {
-    engine: Engine,
+    /// By whose driver to log in. `None`: it is Redis, for which we have none.
+    engine: Option<Engine>,
     /// To the database that is always there.
     url: Url,
     /// `None` if the environment named the server: then it is not ours to stop.
@@ -32,7 +33,7 @@ impl Running {
                 let url = Url::parse(&url).with_context(|| format!("{variable} is no URL"))?;
                 let whence = format!("the server in {variable}");
                 // A server that was named runs already, or does not.
-                (Self { engine, url, container: None, whence }, Duration::from_secs(5))
+                (Self { engine: Some(engine), url, container: None, whence }, Duration::from_secs(5))
             }
             None => {
                 let launched = Self::launch(engine, &Launch::of(engine, For::Suite));
@@ -44,19 +45,14 @@ impl Running {
         Ok(running)
     }
 
-    /// One in a container. Does not wait until it is ready. `engine` says by which driver to log in.
-    pub fn launch(engine: Engine, launch: &Launch) -> Result<Self> {
+    /// One in a container. Does not wait until it is ready. `engine` says by which driver to log in; `None`: at Redis, by its own client.
+    pub fn launch(engine: impl Into<Option<Engine>>, launch: &Launch) -> Result<Self> {
         let container = Container::start(launch)?;
         let mut url = Url::parse(launch.url)?;
         let (host, port) = container.address();
         url.set_host(Some(host))?;
         url.set_port(Some(port)).map_err(|()| anyhow!("this URL takes no port"))?;
-        Ok(Self { engine, url, container: Some(container), whence: launch.image.clone() })
-    }
-
-    /// By which driver to log in.
-    pub fn engine(&self) -> Engine {
-        self.engine
+        Ok(Self { engine: engine.into(), url, container: Some(container), whence: launch.image.clone() })
     }
 
     /// The URL of the database that is always there, with a user who may do everything.
@@ -76,7 +72,7 @@ impl Running {
 
     /// A new login by the plain driver.
     pub fn log_in(&self) -> Result<Admin> {
-        Admin::log_in(self.engine, &self.url)
+        Admin::log_in(self.engine.context("Redis has no driver here")?, &self.url)
     }
 
     /// A real login and a real answer; everything less has turned out to come too early. An error if the server dies, if patience
@@ -92,7 +88,7 @@ impl Running {
             if dead || begun.elapsed() > patience || is_unwanted() {
                 let log = self.container.as_ref().map(Container::log).unwrap_or_default();
                 let why = if dead { "ended".into() } else { format!("let nobody in for {:.0?}", begun.elapsed()) };
-                return Err(error).with_context(|| format!("the {} server {why}\n{log}", self.engine));
+                return Err(error).with_context(|| format!("{} {why}\n{log}", self.whence));
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -100,8 +96,9 @@ impl Running {
 
     /// In a thread of its own, since a server that accepts and stays silent would keep the driver for ever.
     fn try_out(&self) -> Result<()> {
+        let Some(engine) = self.engine else { return self.ping() };
         let (send, receive) = mpsc::channel();
-        let (engine, url) = (self.engine, self.url.clone());
+        let url = self.url.clone();
         thread::spawn(move || {
             let _ = send.send(Admin::log_in(engine, &url).and_then(|mut admin| admin.number("SELECT 1")));
         });
@@ -110,6 +107,12 @@ impl Running {
             Ok(Err(error)) => Err(error),
             Err(_) => bail!("it accepts connections and says nothing"),
         }
+    }
+
+    /// Asks a Redis of ours, by the client in its image.
+    fn ping(&self) -> Result<()> {
+        let container = self.container.as_ref().context("only a container has a client in it")?;
+        container.script("REDISCLI_AUTH=$1 redis-cli -e ping", &[PASSWORD]).map(drop)
     }
 }
 

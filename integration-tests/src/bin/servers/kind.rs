@@ -11,10 +11,12 @@ pub(crate) enum Kind {
     Pgbouncer,
     Mysql,
     Mariadb,
+    /// For crates that no adapter of ours serves.
+    Redis,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Postgres, Self::Pgbouncer, Self::Mysql, Self::Mariadb];
+    pub(crate) const ALL: [Self; 5] = [Self::Postgres, Self::Pgbouncer, Self::Mysql, Self::Mariadb, Self::Redis];
 
     pub(crate) fn named(name: &str) -> Result<Self> {
         let names = || Self::ALL.map(Self::name).join(", ");
@@ -27,6 +29,7 @@ impl Kind {
             Self::Pgbouncer => "pgbouncer",
             Self::Mysql => "mysql",
             Self::Mariadb => "mariadb",
+            Self::Redis => "redis",
         }
     }
 
@@ -35,21 +38,23 @@ impl Kind {
         format!("CABRANK_{}_URL", self.name().to_uppercase())
     }
 
-    /// By whose driver it is spoken to.
-    pub(crate) fn engine(self) -> Engine {
+    /// By whose driver it is spoken to, if we have one.
+    pub(crate) fn engine(self) -> Option<Engine> {
         match self {
-            Self::Postgres | Self::Pgbouncer => Engine::Postgres,
-            Self::Mysql => Engine::Mysql,
-            Self::Mariadb => Engine::Mariadb,
+            Self::Postgres | Self::Pgbouncer => Some(Engine::Postgres),
+            Self::Mysql => Some(Engine::Mysql),
+            Self::Mariadb => Some(Engine::Mariadb),
+            Self::Redis => None,
         }
     }
 
     /// How to start one for the tests of adapters. `behind` is the address of the server that PgBouncer is to stand before.
     pub(crate) fn launch(self, behind: &str) -> Launch {
-        if self != Self::Pgbouncer {
-            return Launch::of(self.engine(), For::Adapters);
-        }
-        let mut launch = Launch::of_pgbouncer(behind, "postgres", PASSWORD);
+        let mut launch = match self.engine() {
+            Some(_) if self == Self::Pgbouncer => Launch::of_pgbouncer(behind, "postgres", PASSWORD),
+            Some(engine) => return Launch::of(engine, For::Adapters),
+            None => return Launch::of_redis(),
+        };
         // Fewer sessions than the tests have threads, so that these meet each other's.
         launch.variables.push(("DEFAULT_POOL_SIZE", "3".into()));
         launch.variables.push(("MAX_PREPARED_STATEMENTS", "200".into()));

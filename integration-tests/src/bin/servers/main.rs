@@ -1,6 +1,6 @@
 //! Servers for tests, in containers, for as long as this program's standard input is open.
 //!
-//! `servers postgres pgbouncer mysql mariadb` starts those that are named, and prints a line for each once it lets us in:
+//! `servers postgres pgbouncer mysql mariadb redis` starts those that are named, and prints a line for each once it lets us in:
 //! `VARIABLE=url`, or `VARIABLE: why there is none`; then an empty line. When its input closes, it removes them and ends: so it
 //! does when the program that started it is killed. A signal has the same end, by testcontainers' watchdog. What is left when it
 //! is itself killed is found by its label.

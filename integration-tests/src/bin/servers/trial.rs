@@ -58,6 +58,7 @@ fn login(kind: Kind) -> &'static str {
         }
         // Its console answers also where no server stands behind it.
         Kind::Pgbouncer => "PGPASSWORD=$1 psql -h 127.0.0.1 -U postgres -Atc 'SHOW VERSION' pgbouncer",
+        Kind::Redis => "REDISCLI_AUTH=$1 redis-cli -h $2 info server | grep -o 'redis_version:[0-9.]*'",
     }
 }
 
@@ -66,5 +67,6 @@ fn refusals(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Postgres | Kind::Pgbouncer => &["password authentication failed", "SASL authentication failed"],
         Kind::Mysql | Kind::Mariadb => &["Access denied"],
+        Kind::Redis => &["WRONGPASS"],
     }
 }
