@@ -18,6 +18,9 @@ pub(crate) fn root() -> PathBuf {
 /// an older SQLite than `cabrank-sqlite` takes.
 pub(crate) const SATELLITES: &[&str] = &["adapters/r2d2/Cargo.toml", "drop-in/r2d2/Cargo.toml"];
 
+/// One more, apart from those: its framework is minutes of building, so only a step of `ci --full` builds it.
+pub(crate) const ROCKET: &str = "drop-in/r2d2/programs/rocket/Cargo.toml";
+
 /// Where cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);

@@ -5,7 +5,7 @@ use crate::images::Image;
 use crate::process::{cargo, run};
 use crate::servers::Servers;
 use crate::setup::Tool;
-use crate::workspace::{Package, SATELLITES, packages, satellite};
+use crate::workspace::{Package, ROCKET, SATELLITES, packages, satellite};
 use crate::{bench, images, instructions, models, servers, setup, tidy, workspace};
 use anyhow::{Context, Result};
 use std::process::Command;
@@ -53,6 +53,8 @@ pub(super) const LONGER: &[Step] = &[
     Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl, Tool::Clients], run: Run::Alone(adapters) },
     // The lock of this workspace hides what a new project gets.
     Step { name: "outside", needs: &[Tool::C], run: Run::Alone(outside) },
+    // An application whose framework is minutes of building, on the drop-in for r2d2.
+    Step { name: "rocket", needs: &[Tool::Clippy, Tool::C, Tool::Clients], run: Run::Alone(rocket) },
     // Nothing else looks at what the properties of the state and of the wire say about rarer cases.
     Step { name: "proptest", needs: &[], run: Run::Alone(proptest) },
     // A minute of texts and bytes at random for each fuzzer and server; by hand CABRANK_FUZZ_SECONDS says how long.
@@ -80,7 +82,7 @@ const REPEATS: usize = 3;
 
 fn fmt() -> Result<()> {
     run(&mut cargo(["fmt", "--all", "--check"]))?;
-    [BENCH]
+    [BENCH, ROCKET]
         .iter()
         .chain(SATELLITES)
         .try_for_each(|manifest| run(&mut cargo(["fmt", "--all", "--manifest-path", manifest, "--check"])))
@@ -92,7 +94,7 @@ fn typos() -> Result<()> {
 
 /// What we depend on, here, in the benchmark and in the workspaces apart, by the rules of deny.toml.
 fn deny(checks: &[&str]) -> Result<()> {
-    for manifest in ["Cargo.toml", BENCH].iter().chain(SATELLITES) {
+    for manifest in ["Cargo.toml", BENCH, ROCKET].iter().chain(SATELLITES) {
         let mut command = Command::new(setup::cargo_deny());
         command.args(["--locked", "--config", "deny.toml", "--manifest-path", manifest, "check"]).args(checks);
         // A rule for the one workspace may find nothing in the other, and a license found by its text alone is enough.
@@ -148,6 +150,11 @@ fn package() -> Result<()> {
         command.args(["--package", &package.name]);
     }
     run(&mut command)
+}
+
+fn rocket() -> Result<()> {
+    run(satellite("clippy", ROCKET).arg("--all-targets").args(DENY_WARNINGS))?;
+    run(&mut satellite("test", ROCKET))
 }
 
 fn proptest() -> Result<()> {

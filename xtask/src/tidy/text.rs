@@ -40,7 +40,13 @@ const INVENTED: &[&str] = &[
 ];
 
 /// Written by cargo, which names the registry in it.
-const NOT_OURS: &[&str] = &["Cargo.lock", "adapters/r2d2/Cargo.lock", "bench/Cargo.lock", "drop-in/r2d2/Cargo.lock"];
+const NOT_OURS: &[&str] = &[
+    "Cargo.lock",
+    "adapters/r2d2/Cargo.lock",
+    "bench/Cargo.lock",
+    "drop-in/r2d2/Cargo.lock",
+    "drop-in/r2d2/programs/rocket/Cargo.lock",
+];
 
 /// Every source file opens by saying what it owns, itself or by way of a README.
 pub(super) fn heads(files: &[File]) -> Vec<Finding> {
