@@ -4,7 +4,7 @@
 use crate::load::{Clock, End, Failure, Load, Loan, Next, Outcome, Query, Work};
 use crate::pools::Peer;
 use crate::threads::Blocking;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -41,12 +41,11 @@ impl<P: Asynchronous> Peer for InTasks<P> {
     }
 
     fn run(&self, load: &Load) -> Result<Outcome> {
-        let Work::Query(query) = load.work else { bail!("what blocks a thread is no work for a task") };
         let clock = Arc::new(Clock::new(load.pace));
         let failure = Arc::new(Mutex::new(None));
         let began = Instant::now();
         let borrowers: Vec<_> = (0..load.borrowers)
-            .map(|_| runtime().spawn(borrow(self.pool.clone(), query, clock.clone(), began, failure.clone())))
+            .map(|_| runtime().spawn(borrow(self.pool.clone(), load.work, clock.clone(), began, failure.clone())))
             .collect();
         let loans = runtime().block_on(async {
             let mut all = Vec::new();
@@ -63,7 +62,7 @@ impl<P: Asynchronous> Peer for InTasks<P> {
 /// The life of one borrower.
 async fn borrow<P: Asynchronous>(
     pool: Arc<P>,
-    query: Query,
+    work: Work,
     clock: Arc<Clock>,
     began: Instant,
     failure: Arc<Mutex<Option<String>>>,
@@ -75,7 +74,7 @@ async fn borrow<P: Asynchronous>(
         let got = pool.get().await;
         let waited = (began.elapsed() - asked).as_nanos() as u64;
         let (end, error) = match got {
-            Ok(mut loan) => match pool.query(&mut loan, query).await {
+            Ok(mut loan) => match work_on(&*pool, &mut loan, work).await {
                 Ok(()) => (End::Good, None),
                 Err(error) => (End::FailedQuery, Some(error)),
             },
@@ -92,6 +91,18 @@ async fn borrow<P: Asynchronous>(
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// As a runtime would have it: who has nothing to do lets the others go on, and one who sleeps does so by the runtime's timer, whose tick
+/// is a millisecond.
+async fn work_on<P: Asynchronous>(pool: &P, loan: &mut P::Loan, work: Work) -> Result<(), Failure> {
+    match work {
+        Work::Query(query) => pool.query(loan, query).await?,
+        Work::Nothing => tokio::task::yield_now().await,
+        Work::Sleep(time) => tokio::time::sleep(time).await,
+        Work::Spin(_) => return Err("what blocks a thread is no work for a task".into()),
+    }
+    Ok(())
 }
 
 /// An async pool whose borrowers are threads that wait for it.

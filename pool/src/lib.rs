@@ -76,6 +76,8 @@ pub use reason::{CloseReason, RefusalReason};
 pub use report::{Holder, Report};
 pub use run_async::{CloseAsync, Ended, RunAsync};
 pub use shared::{CancelOutcome, Canceller, Loan, SetUp, Verdict};
+#[cfg(all(feature = "tokio", not(loom)))]
+pub use spawn::Tokio;
 pub use spawn::{Spawn, Work};
 pub use stats::{CloseCounts, Stats};
 #[doc(hidden)]

@@ -1,8 +1,9 @@
 //! A process that stands still while its borrowers wait. It must be stopped from outside, so it is a child of the test.
 #![cfg(target_os = "linux")]
 
+use cabrank::Pool;
 use cabrank_testing::eventually;
-use cabrank_testing::fake::FakeServer;
+use cabrank_testing::fake::{FakeManager, FakeServer};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -34,19 +35,24 @@ fn those_whose_time_ran_out_while_the_process_stood_still_are_served_when_it_goe
     assert!(child.wait().unwrap().success(), "{said:#?}");
 }
 
-/// Four connections are lent for a while, 24 threads wait for one, and one waits for what never comes back.
+/// Four connections are lent for a while, 12 threads and 12 tasks wait for one, and a thread and a task for what never comes back.
 fn child() {
     let server = FakeServer::new();
-    let pool_of = |size| cabrank::Pool::builder().max_size(size).build_lazy(server.manager()).unwrap();
+    let pool_of = |size| Pool::builder().max_size(size).build_lazy(server.manager()).unwrap();
     let (pool, kept) = (pool_of(4), pool_of(1));
     let began = Instant::now();
     let lent: Vec<_> = (0..4).map(|_| pool.get().unwrap()).collect();
     let never_back = kept.get().unwrap();
+    let (pool, kept) = (&pool, &kept);
+    let get = |pool: &Pool<FakeManager>, as_thread| match as_thread {
+        true => pool.get_timeout(TIMEOUT),
+        false => pollster::block_on(pool.get_async_timeout(TIMEOUT)),
+    };
     thread::scope(|scope| {
         let waiters: Vec<_> = (0..24)
-            .map(|_| {
-                scope.spawn(|| {
-                    let served = pool.get_timeout(TIMEOUT);
+            .map(|number| {
+                scope.spawn(move || {
+                    let served = get(pool, number % 2 == 0);
                     // A short loan: for each connection there are six of them.
                     if served.is_ok() {
                         thread::sleep(Duration::from_millis(1));
@@ -55,8 +61,8 @@ fn child() {
                 })
             })
             .collect();
-        let refused = scope.spawn(|| (kept.get_timeout(TIMEOUT).map(drop), Instant::now()));
-        eventually("all wait", || pool.stats().waiting == 24 && kept.stats().waiting == 1);
+        let refused = [true, false].map(|as_thread| scope.spawn(move || (get(kept, as_thread).map(drop), Instant::now())));
+        eventually("all wait", || pool.stats().waiting == 24 && kept.stats().waiting == 2);
         scope.spawn(move || {
             let over = began + TIMEOUT - Duration::from_secs(1);
             thread::sleep(over.saturating_duration_since(Instant::now())); // The loan itself.
@@ -69,13 +75,15 @@ fn child() {
         assert_eq!(served.len(), 24, "{ends:?}");
         assert!(served.iter().all(|&&at| at > TIMEOUT), "it did not stand still in time: {ends:?}");
 
-        let (end, at) = refused.join().unwrap();
-        assert!(end.unwrap_err().is_timeout(), "nothing came");
-        let report = at.saturating_duration_since(began);
-        assert!(report < TIMEOUT + Duration::from_secs(4), "its grace has an end: {report:?}");
+        for refused in refused {
+            let (end, at) = refused.join().unwrap();
+            assert!(end.unwrap_err().is_timeout(), "nothing came");
+            let report = at.saturating_duration_since(began);
+            assert!(report < TIMEOUT + Duration::from_secs(4), "its grace has an end: {report:?}");
+        }
     });
     let stats = pool.stats();
-    assert_eq!((stats.timed_out, kept.stats().timed_out), (0, 1));
+    assert_eq!((stats.timed_out, kept.stats().timed_out), (0, 2));
     drop(never_back);
 }
 

@@ -48,6 +48,9 @@ enum Engine {
     Mariadb,
 }
 
+/// All but the suite, with all features of the core.
+const WORKSPACE: &[&str] = &["--workspace", "--exclude", SUITE[1], "--features", "cabrank/tokio"];
+
 /// The suite on real servers.
 const SUITE: &[&str] = &["--package", "integration-tests"];
 
@@ -123,7 +126,7 @@ impl Engine {
     fn own_tests(self) -> &'static [&'static [&'static str]] {
         match self {
             // Without `--all-targets`, which would leave out the doc tests.
-            Self::All => &[&["--workspace", "--exclude", "integration-tests"], MYSQL_TLS, R2D2_ADAPTER, R2D2_DROP_IN],
+            Self::All => &[WORKSPACE, MYSQL_TLS, R2D2_ADAPTER, R2D2_DROP_IN],
             Self::Sqlite => &[&["--package", "cabrank-sqlite"]],
             Self::Postgres => &[&["--package", "cabrank-postgres"]],
             // One adapter has the tests of two.

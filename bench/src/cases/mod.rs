@@ -4,6 +4,7 @@ mod black_hole;
 mod checkout;
 mod diesel;
 mod failover;
+mod get_async;
 mod growth;
 mod killed;
 mod memory;
@@ -64,6 +65,12 @@ pub const USUAL: &[Case] = &[
         about: "the cost of a loan with many idle connections, and with many who wait; it should not grow",
         seconds: (10, 60),
         run: growth::run,
+    },
+    Case {
+        name: "get_async",
+        about: "tasks: `get_async` beside `get`, 1,000 tasks on 8, and the wait behind a future that is not polled",
+        seconds: (12, 30),
+        run: get_async::run,
     },
     Case {
         name: "pg_select1",

@@ -3,17 +3,21 @@
 use super::stub::no_query;
 use super::{Peer, Setup, Stub, Target};
 use crate::load::{Failure, Query};
-use crate::tasks::{Asynchronous, Waited, runtime};
+use crate::tasks::{Asynchronous, InTasks, Waited, runtime};
 use crate::threads::OnThreads;
 use anyhow::{Result, bail};
 use bb8::{Builder, Pool, PooledConnection};
+use std::sync::Arc;
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     let Target::Stub(stub) = &setup.target else { bail!("bb8 is measured with a stub alone") };
     let builder = Pool::builder().max_size(setup.size);
     let builder = setup.timeout.into_iter().fold(builder, Builder::connection_timeout);
     let pool = runtime().block_on(builder.build(stub.clone()))?;
-    Ok(Box::new(OnThreads { name: "bb8", pool: Waited(pool) }))
+    Ok(match setup.tasks {
+        true => Box::new(InTasks { name: "bb8", pool: Arc::new(pool) }),
+        false => Box::new(OnThreads { name: "bb8", pool: Waited(pool) }),
+    })
 }
 
 impl Asynchronous for Pool<Stub> {

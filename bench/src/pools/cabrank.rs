@@ -3,6 +3,7 @@
 use super::stub::no_query;
 use super::{INSERT_MYSQL, INSERT_POSTGRES, Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Stub, Target};
 use crate::load::{Failure, Query};
+use crate::tasks::{Asynchronous, InTasks};
 use crate::threads::{Blocking, InTurn, OnThreads};
 use anyhow::Result;
 use cabrank::{Builder, Manager, Pool, PooledConnection};
@@ -11,12 +12,17 @@ use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::postgres::NoTls;
 use cabrank_sqlite::SqliteManager;
+use std::sync::Arc;
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     match &setup.target {
         Target::Stub(stub) if setup.pools > 1 => {
             let pools: Result<_, _> = (0..setup.pools).map(|_| configured(setup).build_lazy(stub.clone())).collect();
             Ok(Box::new(OnThreads { name: "cabrank", pool: InTurn::new(pools?) }))
+        }
+        Target::Stub(stub) if setup.tasks => {
+            let pool = configured(setup).build_lazy(stub.clone())?;
+            Ok(Box::new(InTasks { name: "cabrank", pool: Arc::new(pool) }))
         }
         Target::Stub(stub) => pool(setup, stub.clone()),
         Target::Postgres(url) => pool(setup, PostgresManager::from_url(url, NoTls)?),
@@ -44,6 +50,18 @@ impl<M: Manager + Ask> Blocking for Pool<M> {
 
     fn query(&self, loan: &mut Self::Loan, query: Query) -> Result<(), Failure> {
         M::ask(loan, query)
+    }
+}
+
+impl Asynchronous for Pool<Stub> {
+    type Loan = PooledConnection<Stub>;
+
+    async fn get(&self) -> Result<Self::Loan, Failure> {
+        Ok(self.get_async().await?)
+    }
+
+    async fn query(&self, _: &mut Self::Loan, _: Query) -> Result<(), Failure> {
+        no_query()
     }
 }
 

@@ -19,7 +19,10 @@ pub fn build(setup: &Setup, verified: bool) -> Result<Box<dyn Peer>> {
         Target::Stub(_) if verified => bail!("a stub has nothing to verify"),
         Target::Stub(stub) => {
             let pool = pool(setup, Pool::<Stub>::builder(stub.clone()))?;
-            Box::new(OnThreads { name: "deadpool", pool: Waited(pool) })
+            match setup.tasks {
+                true => Box::new(InTasks { name: "deadpool", pool: Arc::new(pool) }),
+                false => Box::new(OnThreads { name: "deadpool", pool: Waited(pool) }),
+            }
         }
         Target::Postgres(url) => {
             let method = if verified { RecyclingMethod::Verified } else { RecyclingMethod::Fast };

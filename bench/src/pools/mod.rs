@@ -52,11 +52,13 @@ pub struct Setup {
     pub timeout: Option<Duration>,
     /// So many pools, each asked in turn; for cabrank and r2d2 with a driver that does nothing.
     pub pools: usize,
+    /// The borrowers are tasks, with a driver that does nothing, too; for cabrank, deadpool and bb8.
+    pub tasks: bool,
 }
 
 impl Setup {
     pub fn new(target: Target, size: u32) -> Self {
-        Self { target, size, min_idle: None, timeout: None, pools: 1 }
+        Self { target, size, min_idle: None, timeout: None, pools: 1, tasks: false }
     }
 
     /// Nothing open ahead.

@@ -50,6 +50,8 @@ const GOALS: &[Goal] = &[
     goal("checkout", (8, 16), "ns_per_cycle", AtMost, Peer(0.20, "r2d2")),
     goal("checkout", (8, 16), "ns_per_cycle", AtMost, Peer(1.0, "hikaricp")),
     goal("checkout", (32, 4), "ns_per_cycle", AtMost, Peer(0.80, "r2d2")),
+    goal("get_async", (1, 10), "async_ns_per_cycle", AtMost, Own(1.15, "ns_per_cycle")),
+    goal("get_async", (2, 1), "next_waits_ms", AtMost, Absolute(100.0)),
     goal("sleep100us", (64, 8), "wait_p999_us", AtMost, Peer(1.2, "deadpool")),
     goal("sleep100us", (64, 8), "ops_per_s", AtLeast, Peer(0.93, "r2d2")),
     goal("sleep100us", (64, 8), "ops_per_s", AtLeast, Peer(0.98, "deadpool")),

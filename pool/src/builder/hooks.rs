@@ -246,6 +246,8 @@ impl<M: Manager> Builder<M> {
     /// Where the closures of [`Pool::run_async`] run. Default: threads of the pool's own, called `cabrank-worker`, as many as there are
     /// closures under way, and gone after ten seconds without work.
     ///
+    /// With the feature `tokio`, `run_on(cabrank::Tokio)` is `spawn_blocking`. For other threads a closure does:
+    ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
     /// # struct Toy;
@@ -258,7 +260,6 @@ impl<M: Manager> Builder<M> {
     /// # }
     /// use cabrank::Work;
     ///
-    /// // In a service: `|work: Work| drop(tokio::task::spawn_blocking(work))`.
     /// let pool = Pool::builder().run_on(|work: Work| drop(std::thread::spawn(work))).build(Toy)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

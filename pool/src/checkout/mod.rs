@@ -133,8 +133,13 @@ fn begin<M: Manager>(pool: &PoolRef<M>, timeout: Duration, borrower: Borrower, t
 /// Who borrows, if it is this thread and none of its tasks.
 #[inline]
 fn of_this_thread(call_site: &'static Location<'static>) -> Borrower {
-    // Makes the thread's place to park, once, before the lock is taken.
-    Borrower { call_site, thread: sync::thread_mark(|| drop(own_waiter())) }
+    Borrower { call_site, thread: this_thread() }
+}
+
+/// The number of this thread: of one that polls, too. Makes its place to park, once, before the lock is taken.
+#[inline]
+fn this_thread() -> usize {
+    sync::thread_mark(|| drop(own_waiter()))
 }
 
 /// What comes of the first step.

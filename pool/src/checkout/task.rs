@@ -4,7 +4,7 @@
 
 use crate::checkout::refusal::refuse_hook;
 use crate::checkout::wait::Found;
-use crate::checkout::{Begun, Request, Round, Start, begin, own_waiter};
+use crate::checkout::{Begun, Request, Round, Start, begin, this_thread};
 use crate::error::GetError;
 use crate::manager::Manager;
 use crate::queue::Ticket;
@@ -53,14 +53,22 @@ impl TaskRequest {
     /// One step. Ready once.
     #[inline]
     pub(crate) fn poll<M: Manager>(&mut self, pool: &PoolRef<M>, context: &mut Context<'_>) -> Outcome<M> {
+        if matches!(self.stage, Stage::New) {
+            self.stage = Stage::Over;
+            return self.begin(pool, context);
+        }
+        self.poll_again(pool, context)
+    }
+
+    #[cold]
+    fn poll_again<M: Manager>(&mut self, pool: &PoolRef<M>, context: &mut Context<'_>) -> Outcome<M> {
         if let (Stage::Waits(wait), false) = (&self.stage, seeded::bug("looks_before_it_watches")) {
             // The user's code: should it panic, the wait goes on.
             wait.task.watch(context.waker());
         }
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::New => self.begin(pool, context),
             Stage::Waits(wait) => self.look(pool, wait, context),
-            Stage::Over => panic!("a future of `get_async` was polled after it had ended"),
+            Stage::New | Stage::Over => panic!("a future of `get_async` was polled after it had ended"),
         }
     }
 
@@ -160,15 +168,11 @@ impl TaskRequest {
     /// The future is dropped: if it waits, it waits no more.
     #[inline]
     pub(crate) fn abandon<M: Manager>(&mut self, pool: &PoolRef<M>) {
-        if let Stage::Waits(wait) = std::mem::replace(&mut self.stage, Stage::Over) {
-            cancel(pool, &wait);
+        if let Stage::Waits(wait) = &self.stage {
+            cancel(pool, wait);
+            self.stage = Stage::Over;
         }
     }
-}
-
-/// The thread that polls: as one that borrows has, it has a number and a seat.
-fn this_thread() -> usize {
-    sync::thread_mark(|| drop(own_waiter()))
 }
 
 #[cold]

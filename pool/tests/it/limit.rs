@@ -24,7 +24,12 @@ fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
                 let mut random = fastrand(seed);
                 while Instant::now() < until {
                     let timeout = [Duration::ZERO, Duration::from_nanos(1), ms(1), ms(1_000)][random() as usize % 4];
-                    let Ok(mut conn) = pool.get_timeout(timeout) else {
+                    // Half of them wait as tasks.
+                    let got = match seed % 2 {
+                        0 => pool.get_timeout(timeout),
+                        _ => pollster::block_on(pool.get_async_timeout(timeout)),
+                    };
+                    let Ok(mut conn) = got else {
                         missed.fetch_add(1, Ordering::Relaxed);
                         continue;
                     };

@@ -79,8 +79,10 @@ fn nobody_meets_what_another_left_behind() {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for _ in 0..20 {
-                        let mut conn = pool.get().unwrap();
+                    for number in 0..20 {
+                        // By turns as a thread and as a task.
+                        let conn = if number % 2 == 0 { pool.get() } else { pollster::block_on(pool.get_async()) };
+                        let mut conn = conn.unwrap();
                         assert!(!conn.leftovers, "{verdict:?}");
                         conn.litter();
                     }

@@ -146,8 +146,6 @@ fn a_future_that_is_dropped_leaves_the_queue_and_what_it_was_given_goes_to_the_n
     server.assert_no_leaks(&pool);
 }
 
-/// What is called "futurelock": a future is woken, and nobody polls it.
-/// A waker whose every method uses the pool. Under the pool's lock that would hang.
 #[test]
 fn a_hundred_thousand_cancellations_lose_nothing() {
     let server = FakeServer::new();
@@ -206,32 +204,6 @@ fn what_get_refuses_is_refused_here_too() {
     let pool = pool_of(&server, 1);
     let error = pollster::block_on(pool.get_async()).unwrap_err();
     assert!(matches!(error, GetError::Connect(_)), "{error:?}");
-}
-
-#[test]
-fn with_each_runtime_a_thousand_tasks_share_eight_connections() {
-    let server = FakeServer::new();
-    server.allow(8);
-    let pool = builder().max_size(8).build_lazy(server.manager()).unwrap();
-    let task = |pool: Pool| async move {
-        let conn = pool.get_async().await.unwrap();
-        tokio::task::yield_now().await;
-        drop(conn);
-    };
-    let many = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    let one = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for runtime in [many, one] {
-        runtime.block_on(async {
-            let tasks: Vec<_> = (0..1_000).map(|_| tokio::spawn(task(pool.clone()))).collect();
-            for task in tasks {
-                task.await.unwrap();
-            }
-        });
-    }
-    let stats = pool.stats();
-    assert_eq!((stats.returned, stats.in_use, stats.timed_out, stats.cancelled), (2_000, 0, 0, 0));
-    assert!(stats.opened <= 8);
-    server.assert_no_leaks(&pool);
 }
 
 #[test]
