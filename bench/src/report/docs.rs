@@ -8,6 +8,9 @@ use std::path::Path;
 
 /// `docs/performance.md` with its plots, and the README's summary; or the document of a subject, if the report is of that alone.
 pub fn update(report: &Report, root: &Path) -> Result<()> {
+    if report.rows.is_empty() {
+        bail!("nothing was measured, so no document changes");
+    }
     let is_of = |subject: &str| report.rows.iter().all(|row| row.case.contains(subject));
     if let Some((_, document)) = SUBJECTS.iter().find(|(subject, _)| is_of(subject)) {
         return rewrite(report, root, &[document]);
