@@ -109,8 +109,8 @@ const HANDED_OVER: usize = 0;
 const BEGUN: usize = 1;
 const DROPPED: usize = 2;
 
-/// What is done with a connection.
-type Borrowing<M, O> = Box<dyn FnOnce(&mut PooledConnection<M>) -> O + Send>;
+/// A loan, with what is done in it.
+type Borrowing<M, O> = Box<dyn FnOnce(PooledConnection<M>) -> O + Send>;
 
 /// What may come of work, though it has not answered.
 pub trait Ended<D>: Send + 'static {
@@ -189,7 +189,7 @@ impl<M: Manager, O: Ended<M::Error>> Future for RunAsync<M, O> {
 }
 
 impl<M: Manager, O: Ended<M::Error>> RunAsync<M, O> {
-    fn run(&self, mut conn: PooledConnection<M>, work: Borrowing<M, O>) -> Stage<M, O> {
+    fn run(&self, conn: PooledConnection<M>, work: Borrowing<M, O>) -> Stage<M, O> {
         let canceller = if self.cancels { PooledConnection::canceller(&conn) } else { None };
         let progress = Arc::new(AtomicUsize::new(HANDED_OVER));
         let its_progress = Arc::clone(&progress);
@@ -201,11 +201,7 @@ impl<M: Manager, O: Ended<M::Error>> RunAsync<M, O> {
                 return;
             }
             // A panic drops the connection while this thread unwinds: it is closed.
-            let outcome = contained(move || {
-                let outcome = work(&mut conn);
-                drop(conn);
-                outcome
-            });
+            let outcome = contained(move || work(conn));
             pledge.keep(outcome.unwrap_or_else(O::panicked));
         }));
         Stage::Runs(answer, canceller.map(|canceller| Cancel { canceller, progress }))
@@ -257,16 +253,16 @@ fn close_on_own_thread<M: Manager>(pool: &Pool<M>, within: Duration) -> Arc<Answ
     answer
 }
 
-/// The closure is put into the span of the caller.
+/// The loan is put into the span of the caller, with its end.
 #[cfg(feature = "tracing")]
 fn in_span<M: Manager, O>(work: impl FnOnce(&mut PooledConnection<M>) -> O + Send + 'static) -> Borrowing<M, O> {
     let span = tracing::Span::current();
-    Box::new(move |conn| span.in_scope(|| work(conn)))
+    Box::new(move |mut conn| span.in_scope(move || work(&mut conn)))
 }
 
 #[cfg(not(feature = "tracing"))]
 fn in_span<M: Manager, O>(work: impl FnOnce(&mut PooledConnection<M>) -> O + Send + 'static) -> Borrowing<M, O> {
-    Box::new(work)
+    Box::new(move |mut conn| work(&mut conn))
 }
 
 impl<M: Manager, O> fmt::Debug for RunAsync<M, O> {

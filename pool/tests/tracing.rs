@@ -8,21 +8,21 @@ mod support;
 use crate::support::{builder, hold, ms};
 use cabrank::Fault;
 use cabrank_testing::eventually;
-use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
+use cabrank_testing::panics::ORDERED;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 #[test]
 fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
-    let seen = Seen::default();
-    let subscriber = tracing_subscriber::registry().with(seen.clone());
-    // The workers' threads have no subscriber of this thread's.
-    tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
+    let seen = seen();
     let server = FakeServer::new();
     let name = "told by tracing";
     let pool = builder()
@@ -85,6 +85,75 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
     assert!(lent.fields.contains_key("wait_time_secs") && lent.fields.contains_key("connection"), "{lent:?}");
 }
 
+#[test]
+fn work_for_a_task_and_its_loan_are_in_the_span_of_who_asked_for_it() {
+    let (seen, server, name) = (seen(), FakeServer::new(), "told in spans");
+    let pool = builder().name(name).max_size(1).build_lazy(server.manager()).unwrap();
+    let span = |of: &str| tracing::info_span!(target: "test", "a request", of = of);
+    let tell = move || tracing::info!(target: "cabrank::test", { db.client.connection.pool.name = name }, "works");
+    let work = span("work").in_scope(|| {
+        pool.run_async(move |_| -> Result<(), FakeError> {
+            tell();
+            Ok(())
+        })
+    });
+    finish(work).unwrap();
+    let transaction = span("transaction").in_scope(|| {
+        pool.transaction().run_async(move |_| -> Result<(), FakeError> {
+            tell();
+            Ok(())
+        })
+    });
+    finish(transaction).unwrap();
+    let work = span("panic").in_scope(|| pool.run_async(|_| -> Result<(), FakeError> { panic!("{ORDERED}") }));
+    finish(work).unwrap_err();
+    server.assert_closes_clean(&pool);
+
+    let told = seen.of(name);
+    let spans = |message: &str| {
+        let of = told.iter().filter(|event| event.message() == message);
+        of.map(|event| event.span.as_deref().unwrap_or("none")).collect::<Vec<_>>()
+    };
+    assert_eq!(spans("works"), ["work", "transaction"]);
+    // What a panicking thread returns is told by a worker, as it is for a thread that borrows.
+    assert_eq!(spans("checked in"), ["work", "transaction", "none"]);
+}
+
+/// A thread's loan is told in the span that it is in, and so is that of a task that is polled in its own, as instrumented ones are.
+#[test]
+fn a_loan_is_told_in_the_span_in_which_it_begins() {
+    let (seen, server, name) = (seen(), FakeServer::new(), "begun in spans");
+    let pool = builder().name(name).max_size(1).build_lazy(server.manager()).unwrap();
+    let span = |of: &str| tracing::info_span!(target: "test", "a request", of = of);
+    span("thread").in_scope(|| drop(pool.get().unwrap()));
+    span("task").in_scope(|| drop(pollster::block_on(pool.get_async()).unwrap()));
+    span("work").in_scope(|| pollster::block_on(pool.run_async(|conn| conn.query())).unwrap());
+    let told = seen.of(name);
+    for message in ["checked out", "checked in"] {
+        let of = told.iter().filter(|event| event.message() == message);
+        let spans: Vec<_> = of.map(|event| event.span.as_deref().unwrap_or("none")).collect();
+        assert_eq!(spans, ["thread", "task", "work"], "{message}");
+    }
+    server.assert_closes_clean(&pool);
+}
+
+/// Polls in no span.
+fn finish<T>(work: impl Future<Output = T>) -> T {
+    assert!(tracing::Span::current().is_none());
+    pollster::block_on(work)
+}
+
+/// The one subscriber of this process. The workers' threads have none of a test's own.
+fn seen() -> Seen {
+    static SEEN: LazyLock<Seen> = LazyLock::new(|| {
+        let seen = Seen::default();
+        let subscriber = tracing_subscriber::registry().with(seen.clone());
+        tracing::subscriber::set_global_default(subscriber).expect("nobody else sets one");
+        seen
+    });
+    SEEN.clone()
+}
+
 /// Keeps every event of the pool's.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<Told>>>);
@@ -93,6 +162,8 @@ struct Seen(Arc<Mutex<Vec<Told>>>);
 struct Told {
     target: String,
     level: tracing::Level,
+    /// Of what it says that it is.
+    span: Option<String>,
     fields: BTreeMap<String, String>,
 }
 
@@ -110,12 +181,31 @@ impl Seen {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Seen {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+/// Of what a span says that it is.
+#[derive(Default)]
+struct Of(Option<String>);
+
+impl Visit for Of {
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+
+    fn record_str(&mut self, _: &Field, value: &str) {
+        self.0 = Some(value.to_owned());
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
+    fn on_new_span(&self, span: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut of = Of::default();
+        span.record(&mut of);
+        context.span(id).expect("it is new").extensions_mut().insert(of);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         if event.metadata().target().starts_with("cabrank::") {
             let mut told = Told {
                 target: event.metadata().target().to_owned(),
                 level: *event.metadata().level(),
+                span: context.event_span(event).and_then(|span| span.extensions().get::<Of>()?.0.clone()),
                 fields: BTreeMap::new(),
             };
             event.record(&mut told);

@@ -43,8 +43,9 @@ struct Node<T> {
     rings_at: Option<Instant>,
     /// What was delivered. Such a node has left the queue.
     cell: Option<T>,
-    /// What was delivered was taken back.
+    /// What was delivered was taken back, and how often that was so.
     is_absent: bool,
+    missed: u32,
     before: Option<usize>,
     behind: Option<usize>,
     round: u64,
@@ -115,8 +116,10 @@ impl<T> Queue<T> {
         relies_until: Option<Instant>,
     ) -> Ticket {
         let wake = Some(wake);
-        let (rings_at, cell, is_absent, before, behind, round) = (None, None, false, None, None, 0);
-        let node = Node { wake, borrower, since, relies_until, rings_at, cell, is_absent, before, behind, round };
+        let (rings_at, cell, before, behind) = (None, None, None, None);
+        let (is_absent, missed, round) = (false, 0, 0);
+        let node =
+            Node { wake, borrower, since, relies_until, rings_at, cell, is_absent, missed, before, behind, round };
         let place = match self.vacant.pop() {
             Some(place) => {
                 self.nodes[place] = node;
@@ -167,9 +170,16 @@ impl<T> Queue<T> {
         if value.is_some() && seeded::bug("strikes_out_who_did_not_come") {
             self.vacate(place);
         } else {
-            self.nodes[place].is_absent = value.is_some();
+            let node = &mut self.nodes[place];
+            node.is_absent = value.is_some();
+            node.missed += u32::from(node.is_absent);
         }
         value
+    }
+
+    /// How often this waiter has not come for what was delivered to it.
+    pub(crate) fn missed(&self, Key(place): Key) -> u32 {
+        self.nodes[place].missed
     }
 
     /// A waiter whose delivery was taken back asks again. Returns whether it is one.

@@ -1,6 +1,7 @@
 //! Waiters that are tasks. A thread that is woken comes; a task may not be polled again for long, or ever, though it is woken. So a task
 //! is given what it waits for, instead of being told to come and look, and what it does not come for within `reclaim_after` is taken
-//! back for the next in line. It keeps its place: when it is polled again, it stands where it stood.
+//! back for the next in line. It keeps its place: when it is polled again, it stands where it stood. From then on it has twice as long, each
+//! time: where an executor is always late, connections would else go from one task to the next, and nobody would ever use one.
 //!
 //! The system keeps the deadline of a thread that parks. This module keeps that of a task: there may be no runtime to keep it.
 
@@ -36,7 +37,7 @@ impl Tasks {
     }
 
     /// When somebody must be woken, or something be taken back.
-    fn next_moment(&self) -> Option<Instant> {
+    pub(super) fn next_moment(&self) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|&(at, _)| at);
         deadline.into_iter().chain(self.given.iter().filter_map(|given| given.until)).min()
     }
@@ -139,7 +140,8 @@ impl<C, E> State<C, E> {
     /// A connection is about to be delivered to the first in the queue. If that is a task, it will be taken back.
     pub(super) fn expect_collection(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let Some(key) = self.queue.head_task() else { return };
-        let until = after(now, self.tasks.reclaim_after);
+        let patience = 2_u32.saturating_pow(self.queue.missed(key));
+        let until = after(now, self.tasks.reclaim_after.saturating_mul(patience));
         self.tasks.given.push(Given { key, until, was_put_off: false });
         if let Some(until) = until {
             self.want_alarm(until, actions);

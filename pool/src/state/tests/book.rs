@@ -25,6 +25,9 @@ pub(super) struct Book {
     pub(super) tried: bool,
     pub(super) opened: u64,
     pub(super) open_failures: u64,
+    /// Tasks that were dropped while they waited, and those whose time was over.
+    pub(super) cancelled: u64,
+    pub(super) timed_out: u64,
 }
 
 /// What is known of one connection.
@@ -71,6 +74,8 @@ impl Book {
             tried: false,
             opened: 0,
             open_failures: 0,
+            cancelled: 0,
+            timed_out: 0,
         }
     }
 

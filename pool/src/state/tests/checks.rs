@@ -2,13 +2,13 @@
 
 use super::book::Trouble;
 use super::jobs::{Fate, Work};
-use super::world::{Gift, Waiting, World};
+use super::waiting::Gift;
+use super::world::World;
 use crate::entry::Entry;
 use crate::gate::Refusal;
 use crate::reason::CloseReason;
 use crate::slots::Phase;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl World {
@@ -29,10 +29,12 @@ impl World {
             .filter(|(_, record)| record.phase == Phase::Lent)
             .map(|(_, record)| (record.borrower.thread, record.id))
             .collect();
+        self.find_what_was_taken_back(&lent);
         while let Some(first) = self.waiting.first() {
             let Some(&(_, id)) = lent.iter().find(|(number, _)| *number == first.number) else { break };
             self.assert_lendable(id);
-            let first = self.waiting.remove(0);
+            let mut first = self.waiting.remove(0);
+            first.note_delivery(self.now, self.config.reclaim_after);
             assert!(self.is_woken(&first), "a delivery to one who sleeps");
             self.book.lent(id, self.now);
             self.served.push((first, Gift::Connection(id)));
@@ -116,6 +118,7 @@ impl World {
         assert_eq!(told.map(|number| number as usize), counted);
         assert_eq!(stats.opened, self.book.opened);
         assert_eq!(stats.open_failures, self.book.open_failures);
+        assert_eq!((stats.cancelled, stats.timed_out), (self.book.cancelled, self.book.timed_out));
     }
 
     /// Nobody waits without a reason, nor sleeps while there is something to be had.
@@ -125,8 +128,16 @@ impl World {
             return;
         }
         let flawless = |id: &u64| self.book.flaw(*id, self.now, &self.config).is_none();
-        let fresh = self.state.idle.iter().rev().map(|entry| entry.id).take_while(flawless).count();
-        for waiting in self.waiting.iter().take(fresh) {
+        let mut idle = self.state.idle.iter().rev().map(|entry| entry.id);
+        if self.waiting.first().is_some_and(|first| first.future.is_some()) {
+            assert!(
+                !idle.any(|id| flawless(&id)),
+                "a task is the first, and was not given what is idle: {}",
+                self.summary()
+            );
+        }
+        let fresh = idle.take_while(flawless).count();
+        for waiting in self.waiting.iter().take(fresh).filter(|waiting| waiting.future.is_none()) {
             assert!(self.is_woken(waiting), "asleep though something is idle: {}", self.summary());
         }
         if self.waiting.is_empty() {
@@ -134,8 +145,7 @@ impl World {
         }
         let loans = self.lent.len() + self.served.len();
         let alarm = self.state.alarm.is_some_and(|at| self.alarm.is_some_and(|alarm| alarm <= at));
-        let somebody_looks = self.waiting.iter().any(|waiting| self.is_woken(waiting));
-        let hope = somebody_looks || !self.jobs.is_empty() || loans > 0 || alarm;
+        let hope = self.somebody_comes() || !self.jobs.is_empty() || loans > 0 || alarm;
         assert!(hope, "somebody waits for nothing: {}", self.summary());
         self.check_patience();
         assert!(!self.is_hopeless(), "left waiting without hope: {}", self.summary());
@@ -228,6 +238,7 @@ impl World {
     pub(super) fn check_no_overtaking(&self, now: Instant) {
         if let Some(first) = self.waiting.first() {
             let waited = now - first.since;
+            assert!(first.future.is_none(), "overtook a task that is the first");
             assert!(waited <= self.config.fairness_window, "overtook one who has waited for {waited:?}");
         }
     }
@@ -236,8 +247,9 @@ impl World {
         assert_eq!(self.book.flaw(id, self.now, &self.config), None, "lent: {}", self.summary());
     }
 
-    pub(super) fn is_woken(&self, waiting: &Waiting) -> bool {
-        self.woken.contains(&Arc::as_ptr(&waiting.waiter))
+    /// A thread that is woken comes. A task may not.
+    pub(super) fn somebody_comes(&self) -> bool {
+        self.waiting.iter().any(|waiting| waiting.future.is_none() && self.is_woken(waiting))
     }
 
     fn taken(&self) -> usize {

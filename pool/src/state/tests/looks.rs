@@ -1,5 +1,6 @@
 //! The borrowers' looks at what they were lent, as the way out does them.
 
+use super::waiting::Manner;
 use super::world::World;
 use crate::entry::Entry;
 use crate::gate::Stage;
@@ -14,24 +15,24 @@ impl World {
     }
 
     /// The borrower of what was lent just now looks at it as the way out does.
-    pub(super) fn look_at_last(&mut self, since: Instant, waits: bool) {
+    pub(super) fn look_at_last(&mut self, since: Instant, manner: Manner) {
         if self.state.is_closed() {
             return;
         }
         let (_, entry) = self.lent.last().expect("it was lent just now");
         let (rested, id) = (self.now - entry.last_used, entry.id);
-        if rested > Duration::from_millis(10) && self.slept(since, waits) {
+        if rested > Duration::from_millis(10) && self.slept(since, manner) {
             return;
         }
         if self.book.alive[&id].dead {
-            self.looks_dead(since, waits);
+            self.looks_dead(since, manner);
         } else {
             self.looks_well(id);
         }
     }
 
     /// The borrower of what was lent just now sees that it is dead.
-    fn looks_dead(&mut self, since: Instant, waits: bool) {
+    fn looks_dead(&mut self, since: Instant, manner: Manner) {
         let now = self.now;
         let (_, mut entry) = self.lent.pop().expect("it was lent just now");
         entry.condemned = Some(CloseReason::Broken);
@@ -45,7 +46,7 @@ impl World {
             |world, ()| world.note_stillborn(),
         );
         self.check();
-        self.request(since, waits);
+        self.request(since, manner);
     }
 
     /// The borrower of a connection on trial finds it well.
@@ -62,7 +63,7 @@ impl World {
     }
 
     /// Was the process frozen? Then what was lent just now must be checked.
-    fn slept(&mut self, since: Instant, waits: bool) -> bool {
+    fn slept(&mut self, since: Instant, manner: Manner) -> bool {
         let (now, wall) = (self.now, self.wall);
         let jumped = self.with_noted(
             |state, _| state.compare_clocks(now, wall),
@@ -75,7 +76,7 @@ impl World {
             let (_, entry) = self.lent.pop().expect("it was lent just now");
             self.with(|state, actions| state.reject(entry, now, actions));
             self.check();
-            self.request(since, waits);
+            self.request(since, manner);
         }
         jumped
     }

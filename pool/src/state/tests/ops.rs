@@ -1,7 +1,8 @@
 //! What may happen to a pool: the operations, their random mix, and the settings they meet.
 
 use super::parking::Parking;
-use super::world::{Leave, World};
+use super::waiting::{Leave, Manner};
+use super::world::World;
 use crate::config::Config;
 use crate::gate::Refusal;
 use crate::reason::CloseReason;
@@ -13,13 +14,17 @@ use std::time::Duration;
 pub(super) enum Op {
     /// Somebody wants a connection, and waits if there is none.
     Get,
+    /// A task wants a connection, and waits if there is none, for so long or as long as it takes.
+    GetAsTask(Option<Duration>),
+    /// A task is not polled again.
+    Forget(usize),
     /// Somebody wants a connection, but does not wait.
     Try,
-    /// One who waits looks, woken or not.
+    /// One who waits looks, woken or not. A task is polled.
     Look(usize),
     /// One who waits runs out of time, and looks once more.
     GiveUp(usize),
-    /// One who waits goes without another look.
+    /// One who waits goes without another look. A task is dropped.
     Leave(usize),
     /// A loan ends.
     Return(usize, Shape),
@@ -66,8 +71,13 @@ pub(super) enum End {
 impl World {
     pub(super) fn play(&mut self, op: Op) {
         match op {
-            Op::Get => self.request(self.now, true),
-            Op::Try => self.request(self.now, false),
+            Op::Get => self.request(self.now, Manner::Thread),
+            Op::GetAsTask(timeout) => {
+                let deadline = timeout.map(|timeout| self.now + timeout);
+                self.request(self.now, Manner::Task(deadline));
+            }
+            Op::Forget(pick) => self.forget(pick),
+            Op::Try => self.request(self.now, Manner::Try),
             Op::Look(pick) => self.on_waiter(pick, Leave::No),
             Op::GiveUp(pick) => self.on_waiter(pick, Leave::AfterLook),
             Op::Leave(pick) => self.on_waiter(pick, Leave::AtOnce),
@@ -118,11 +128,13 @@ impl World {
 pub(super) fn op() -> impl Strategy<Value = Op> {
     let pick = || any::<usize>();
     prop_oneof![
-        12 => Just(Op::Get),
+        8 => Just(Op::Get),
+        8 => timeout().prop_map(Op::GetAsTask),
+        1 => pick().prop_map(Op::Forget),
         2 => Just(Op::Try),
         8 => pick().prop_map(Op::Look),
         2 => pick().prop_map(Op::GiveUp),
-        1 => pick().prop_map(Op::Leave),
+        2 => pick().prop_map(Op::Leave),
         10 => (pick(), shape()).prop_map(|(pick, shape)| Op::Return(pick, shape)),
         8 => (pick(), parking()).prop_map(|(pick, parking)| Op::Park(pick, parking)),
         6 => (0usize..2).prop_map(Op::TakeParked),
@@ -136,6 +148,12 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         1 => (1usize..=4, 0usize..=3).prop_map(|(max, min)| Op::Resize(max, min)),
         1 => Just(Op::EvictAll),
     ]
+}
+
+fn timeout() -> impl Strategy<Value = Option<Duration>> {
+    let span =
+        prop_oneof![(1u64..2_000).prop_map(Duration::from_micros), (2u64..5_000).prop_map(Duration::from_millis)];
+    prop::option::of(span)
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
@@ -191,17 +209,24 @@ pub(super) fn settings() -> impl Strategy<Value = Config> {
         or_never(Duration::from_secs(2)),
         or_never(Duration::from_secs(3)),
         prop_oneof![4 => Just(None), 1 => Just(Some(2))],
+        prop_oneof![Just(Duration::from_millis(1)), Just(Duration::from_millis(50)), Just(Duration::MAX)],
     )
-        .prop_map(|((max, min), window, check_after, lifetime, idle, keepalive, leak_after, max_waiters)| Config {
-            max_size: max,
-            min_idle: min.min(max),
-            fairness_window: window,
-            check_after,
-            max_lifetime: lifetime,
-            idle_timeout: idle,
-            keepalive,
-            leak_after,
-            max_waiters,
-            ..Config::default()
-        })
+        .prop_map(
+            |(sizes, window, check_after, lifetime, idle, keepalive, leak_after, max_waiters, reclaim_after)| {
+                let (max, min) = sizes;
+                Config {
+                    max_size: max,
+                    min_idle: min.min(max),
+                    fairness_window: window,
+                    check_after,
+                    max_lifetime: lifetime,
+                    idle_timeout: idle,
+                    keepalive,
+                    leak_after,
+                    max_waiters,
+                    reclaim_after,
+                    ..Config::default()
+                }
+            },
+        )
 }

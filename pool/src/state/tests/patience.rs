@@ -11,8 +11,7 @@ impl World {
     pub(super) fn check_patience(&self) {
         let tally = self.state.promises.tally();
         // What has grown stale meanwhile is found so by the one who was woken for it.
-        let somebody_looks = self.waiting.iter().any(|waiting| self.is_woken(waiting));
-        if !somebody_looks && !self.state.idle.is_empty() && self.state.fresh(self.now) == 0 {
+        if !self.somebody_comes() && !self.state.idle.is_empty() && self.state.fresh(self.now) == 0 {
             let asked = tally.asked_in_time;
             assert!(asked >= self.waiting.len(), "{asked} are asked while some are idle: {}", self.summary());
         }

@@ -2,7 +2,9 @@
 
 use super::jobs::Fate;
 use super::ops::{End, Shape};
-use super::world::{Leave, World};
+use super::tasks::LONGEST_GRACE;
+use super::waiting::{Leave, Waiting};
+use super::world::World;
 use crate::gate::Refusal;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,7 @@ impl World {
         self.move_to(target);
         self.check_all_leaks_told();
         self.check();
+        self.check_tasks_in_time();
     }
 
     /// No time passes here, but outside, and then all that was due happens at once.
@@ -25,6 +28,8 @@ impl World {
         self.wall += span;
         self.happen();
         self.check();
+        self.note_who_is_put_off(span / 2);
+        self.check_tasks_in_time();
     }
 
     fn move_to(&mut self, time: Instant) {
@@ -75,6 +80,10 @@ impl World {
     /// From now on every driver call succeeds, and who is woken looks. First the loans that are out stay out: a waiter
     /// must be served while there is room. Then they come back, and all must be served.
     pub(super) fn heal(mut self) {
+        if self.config.reclaim_after == Duration::MAX {
+            // What such a task was given it keeps.
+            self.drop_the_forgotten();
+        }
         for _ in 0..self.jobs.len() {
             // What was given up before fails now, for the last time.
             if let Some(place) = self.jobs.iter().position(|job| job.fate != Some(Fate::Stuck)) {
@@ -99,13 +108,15 @@ impl World {
                 self.check_in(0, Shape::Clean);
             }
             self.recover(|world| world.waiting.is_empty() || !world.lent.is_empty());
-            if self.waiting.is_empty() && self.served.is_empty() && self.lent.is_empty() {
+            let is_over = self.waiting.is_empty() && self.lent.is_empty();
+            if is_over && self.served.iter().all(|(waiting, _)| waiting.is_forgotten()) {
                 break;
             }
         }
         assert!(self.waiting.is_empty(), "{} wait for ever: {}", self.waiting.len(), self.summary());
 
         self.close();
+        self.dismiss();
         while !self.jobs.is_empty() {
             self.end_job(0, End::Well);
         }
@@ -120,7 +131,11 @@ impl World {
             _ if trouble.retry_at - trouble.since > Duration::from_secs(30) => Duration::from_secs(5),
             _ => Duration::from_millis(500),
         });
-        let mut patience = self.now + pause + A_MOMENT;
+        let forgotten = self.all_who_wait().filter(|waiting| waiting.is_forgotten());
+        // Each may have a connection once more, or has one, and some more time for that since a stall.
+        let stall = |waiting: &Waiting| waiting.longest_stall(self.config.reclaim_after) + LONGEST_GRACE;
+        let stalls: Duration = forgotten.map(stall).sum();
+        let mut patience = self.now + pause + A_MOMENT + stalls;
         let mut is_in_doubt = false;
         while self.now < patience {
             // If a connection died young, be it found only now, the new ones are opened one at a time until a second has passed.
@@ -148,10 +163,10 @@ impl World {
 
     /// One who has reason to look.
     fn next_look(&self) -> Option<usize> {
-        if !self.served.is_empty() {
-            return Some(0);
-        }
-        self.waiting.iter().position(|waiting| self.is_woken(waiting))
+        let in_line = self.served.len()..self.served.len() + self.waiting.len();
+        let has_reason =
+            |(place, it): &(usize, &Waiting)| !it.is_forgotten() && (!in_line.contains(place) || self.is_woken(it));
+        self.all_who_wait().enumerate().find(has_reason).map(|(place, _)| place)
     }
 
     /// Is every slot taken by a loan, or by a call that hangs where nobody can reach it?

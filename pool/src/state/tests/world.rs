@@ -1,14 +1,15 @@
-//! The world around the state: borrowers, holders, and the time. It does what the routes do, one transaction at a time,
-//! and has everything checked after each.
+//! The world around the state: those who ask, and the time. It does what the routes do, one transaction at a time, and has
+//! everything checked after each.
 
 use super::book::Book;
 use super::jobs::Job;
+use super::tasks::Future;
+use super::waiting::{Gift, Manner, Waiting, mark};
 use crate::config::Config;
 use crate::entry::Entry;
-use crate::queue::Ticket;
 use crate::slots::{Borrower, SlotId};
 use crate::state::State;
-use crate::state::actions::{Action, Actions, Claim, Delivery};
+use crate::state::actions::{Action, Actions, Claim};
 use crate::sync;
 use crate::waiter::{Waiter, Wake};
 use std::fmt;
@@ -25,8 +26,10 @@ pub(super) struct World {
     pub(super) waiting: Vec<Waiting>,
     /// Those who were given something and have not looked yet.
     pub(super) served: Vec<(Waiting, Gift)>,
+    /// Tasks that did not come for what they were given: it was taken back.
+    pub(super) absent: Vec<Waiting>,
     /// Woken since they last looked.
-    pub(super) woken: Vec<*const Waiter>,
+    pub(super) woken: Vec<*const ()>,
     pub(super) lent: Vec<(usize, Box<Entry<()>>)>,
     /// The loans among these that were aborted.
     pub(super) aborted: Vec<SlotId>,
@@ -36,20 +39,6 @@ pub(super) struct World {
     pub(super) alarm: Option<Instant>,
     pub(super) book: Book,
     borrowers: usize,
-}
-
-pub(super) struct Waiting {
-    pub(super) number: usize,
-    pub(super) since: Instant,
-    pub(super) waiter: Arc<Waiter>,
-    ticket: Ticket,
-}
-
-/// What was put into a waiter's cell: a connection, or the word that there is none.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Gift {
-    Connection(u64),
-    Word,
 }
 
 #[derive(Debug)]
@@ -65,6 +54,7 @@ impl World {
             wall,
             waiting: Vec::new(),
             served: Vec::new(),
+            absent: Vec::new(),
             woken: Vec::new(),
             lent: Vec::new(),
             aborted: Vec::new(),
@@ -96,8 +86,7 @@ impl World {
         note(self, &result);
         for action in actions {
             match action {
-                Action::Wake(Wake::Thread(waiter)) => self.woken.push(Arc::as_ptr(&waiter)),
-                Action::Wake(Wake::Task(_)) => unreachable!("those who wait here are threads"),
+                Action::Wake(wake) => self.woken.push(mark(&wake)),
                 Action::Open(opening) => self.begin_open(opening),
                 Action::Check(entry) => self.begin_check(entry),
                 Action::Reset(entry) => self.begin_reset(entry),
@@ -116,11 +105,14 @@ impl World {
     }
 
     /// Asks for a connection, first at `since`.
-    pub(super) fn request(&mut self, since: Instant, waits: bool) {
+    pub(super) fn request(&mut self, since: Instant, manner: Manner) {
         self.borrowers += 1;
-        let (number, now, waiter) = (self.borrowers, self.now, Waiter::new());
-        let mut ticket = None;
-        let wake = Wake::Thread(Arc::clone(&waiter));
+        let (number, now, waits) = (self.borrowers, self.now, manner != Manner::Try);
+        let (mut ticket, future) = (None, Future::of(manner));
+        let wake = match future {
+            Some(_) => Wake::Task(Arc::default()),
+            None => Wake::Thread(Waiter::new()),
+        };
         let room = self.config.max_waiters.is_none_or(|most| self.waiting.len() < most as usize);
         self.book.tried = !waits;
         let overlooked = &mut false;
@@ -135,7 +127,10 @@ impl World {
                 && state.queue.is_empty()
                 && state.idle.iter().any(|entry| book.flaw(entry.id, now, &config).is_none());
             if let (Claim::Nothing, true) = (&claim, waits) {
-                ticket = state.queue(wake, borrower(number), since, Duration::MAX);
+                ticket = state.queue(wake.clone(), borrower(number), since, Duration::MAX);
+                if let (Some(ticket), Manner::Task(Some(deadline))) = (&ticket, manner) {
+                    state.ring_at(ticket, deadline, now, actions);
+                }
             } else if let Claim::Nothing = claim {
                 state.want_one();
             }
@@ -150,12 +145,11 @@ impl World {
                 self.obtained(number, entry);
                 // Before it is looked at: one whose connection turns out to be dead may wait itself then.
                 self.check_no_overtaking(now);
-                self.look_at_last(since, waits);
+                self.look_at_last(since, manner);
             }
             Claim::Nothing => {
                 if let Some(ticket) = ticket {
-                    let place = self.waiting.iter().position(|other| other.since > since);
-                    self.waiting.insert(place.unwrap_or(self.waiting.len()), Waiting { number, since, waiter, ticket });
+                    self.stand(Waiting { number, since, ticket, future, wake });
                 } else {
                     assert!(!waits || !room, "turned away though there is room");
                 }
@@ -171,80 +165,6 @@ impl World {
             }
         }
     }
-
-    /// One who waits does something: those who were served come first in the count.
-    pub(super) fn on_waiter(&mut self, pick: usize, leave: Leave) {
-        let count = self.served.len() + self.waiting.len();
-        if count == 0 {
-            return;
-        }
-        let pick = pick % count;
-        if pick < self.served.len() {
-            let (waiting, gift) = self.served.remove(pick);
-            self.unwake(&waiting);
-            let delivery = self.ask(&waiting, leave);
-            match (gift, delivery) {
-                (Gift::Connection(id), Some(Delivery::Connection(entry))) => {
-                    assert_eq!(id, entry.id, "not what was delivered");
-                    self.obtained(waiting.number, entry);
-                    self.look_at_last(waiting.since, true);
-                }
-                (Gift::Word, Some(Delivery::Refused(_) | Delivery::Closed)) => self.check(),
-                (gift, _) => panic!("lost: {gift:?}"),
-            }
-        } else {
-            self.on_line(pick - self.served.len(), leave);
-        }
-    }
-
-    /// One in the queue, to whom nothing was delivered until now.
-    fn on_line(&mut self, place: usize, leave: Leave) {
-        let (since, number, now) = (self.waiting[place].since, self.waiting[place].number, self.now);
-        let ahead: Vec<usize> = self.waiting[..place].iter().map(|other| other.number).collect();
-        let waiting = self.waiting.remove(place);
-        self.unwake(&waiting);
-        match self.ask(&waiting, leave) {
-            Some(Delivery::Connection(entry)) => {
-                self.book.lent(entry.id, now);
-                self.assert_lendable(entry.id);
-                self.obtained(number, entry);
-                let window = self.config.fairness_window;
-                let overtaken = |other: &&Waiting| ahead.contains(&other.number) && now - other.since > window;
-                assert_eq!(self.waiting.iter().find(overtaken).map(|other| other.number), None, "overtaken");
-                self.look_at_last(since, true);
-            }
-            Some(_) => panic!("a word that was not told to all"),
-            None => {
-                if leave == Leave::No {
-                    self.waiting.insert(place, waiting);
-                }
-                self.check();
-            }
-        }
-    }
-
-    fn ask(&mut self, waiting: &Waiting, leave: Leave) -> Option<Delivery<(), Broken>> {
-        let (now, ticket, borrower) = (self.now, &waiting.ticket, borrower(waiting.number));
-        self.with(|state, actions| match leave {
-            Leave::No => state.receive(ticket, now, borrower, actions),
-            Leave::AfterLook => state.receive(ticket, now, borrower, actions).or_else(|| state.cancel(ticket)),
-            Leave::AtOnce => state.cancel(ticket),
-        })
-    }
-
-    fn unwake(&mut self, waiting: &Waiting) {
-        self.woken.retain(|woken| *woken != Arc::as_ptr(&waiting.waiter));
-    }
-}
-
-/// Does the one who looks go away then?
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Leave {
-    No,
-    /// Out of time: if there is nothing for it.
-    AfterLook,
-    /// Without a look, as a task that is dropped.
-    AtOnce,
 }
 
 pub(super) fn borrower(number: usize) -> Borrower {

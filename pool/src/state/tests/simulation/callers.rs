@@ -1,4 +1,5 @@
 //! The borrowers of the simulation: the way out as `checkout/mod.rs` goes it, the loan, and the way back as `checkin.rs` does.
+//! What tasks do otherwise is in `tasks.rs`.
 
 use super::scenario::Group;
 use super::server::LineId;
@@ -9,29 +10,30 @@ use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::Borrower;
 use crate::state::actions::{Claim, Delivery};
+use crate::state::tests::waiting::mark;
 use crate::state::young::stage_of_loan;
 use crate::waiter::{Waiter, Wake};
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// One thread that borrows again and again.
+/// One thread, or task, that borrows again and again.
 pub(super) struct Caller {
-    group: Group,
-    waiter: Arc<Waiter>,
+    pub(super) group: Group,
+    wake: Wake,
     /// When the get that is under way began.
     since: Instant,
     /// Until when it waits in place of its deadline, which passed while the process stood still.
     grace_ends: Option<Instant>,
-    ticket: Option<Ticket>,
+    pub(super) ticket: Option<Ticket>,
     /// The number of the wait that is under way.
-    wait: u64,
+    pub(super) wait: u64,
     /// Woken, and not looking yet.
-    woken: bool,
+    pub(super) woken: bool,
     rounds: usize,
     /// How many gets have ended.
     ended: usize,
-    loan: Option<Box<Entry<LineId>>>,
+    pub(super) loan: Option<Box<Entry<LineId>>>,
 }
 
 impl World {
@@ -39,15 +41,18 @@ impl World {
     pub(super) fn bring(&mut self, groups: &[Group]) {
         for group in groups {
             for place in 0..group.count {
-                let waiter = Waiter::new();
+                let wake = match group.tasks {
+                    Some(_) => Wake::Task(Arc::default()),
+                    None => Wake::Thread(Waiter::new()),
+                };
                 let caller = self.callers.len();
-                self.parked.insert(Arc::as_ptr(&waiter), caller);
+                self.parked.insert(mark(&wake), caller);
                 let (since, rounds) = (self.start, group.rounds);
                 let group = group.clone();
                 let begins = self.start + group.begins + group.apart * place as u32;
                 self.callers.push(Caller {
                     group,
-                    waiter,
+                    wake,
                     since,
                     grace_ends: None,
                     ticket: None,
@@ -79,7 +84,7 @@ impl World {
     /// Takes a fresh idle connection, or queues: for the `first` time, or in the old place.
     fn take(&mut self, caller: usize, first: bool) {
         let (now, it) = (self.now, &self.callers[caller]);
-        let (since, deadline, wake) = (it.since, it.deadline(), Wake::Thread(Arc::clone(&it.waiter)));
+        let (since, deadline, wake, tasks) = (it.since, it.deadline(), it.wake.clone(), it.group.tasks);
         let (mut ticket, timeout) = (None, deadline.saturating_duration_since(since));
         let claim = self.with(|state, actions| {
             let mut claim = state.claim(now, borrower(caller), actions);
@@ -92,6 +97,9 @@ impl World {
                     true => state.queue(wake, borrower(caller), since, timeout),
                     false => Some(state.queue_again(wake, borrower(caller), since, timeout)),
                 };
+                if let (Some(ticket), Some(_)) = (&ticket, tasks) {
+                    state.ring_at(ticket, deadline, now, actions);
+                }
             }
             claim
         });
@@ -106,7 +114,10 @@ impl World {
                 if std::mem::take(&mut it.woken) {
                     self.woken(caller); // It was woken before it could park.
                 }
-                self.due(deadline, Event::Deadline(caller, wait));
+                match tasks {
+                    Some(tasks) => self.may_be_dropped(caller, wait, tasks),
+                    None => self.due(deadline, Event::Deadline(caller, wait)),
+                }
             }
         }
     }
@@ -114,8 +125,9 @@ impl World {
     pub(super) fn woken(&mut self, caller: usize) {
         let it = &mut self.callers[caller];
         if !std::mem::replace(&mut it.woken, true) && it.ticket.is_some() {
-            let wait = it.wait;
-            self.due(self.now, Event::Look(caller, wait));
+            let (wait, tasks) = (it.wait, it.group.tasks);
+            let late = tasks.map_or(Duration::ZERO, |tasks| tasks.lateness(&mut self.random));
+            self.due(self.now + late, Event::Look(caller, wait));
         }
     }
 
@@ -129,10 +141,13 @@ impl World {
         let Some(ticket) = it.ticket.take() else { return };
         it.woken &= !woken;
         let (waited, deadline) = (now - it.since, it.deadline());
-        let (mut over, mut grace_ends) = (deadline <= now, it.grace_ends);
+        let (mut over, mut grace_ends, is_task) = (deadline <= now, it.grace_ends, it.group.tasks.is_some());
         let beside_idle = over && self.has_good_idle();
         let delivery = self.with(|state, actions| {
-            let received = state.receive(&ticket, now, borrower(caller), actions);
+            let received = match is_task {
+                true => state.collect(&ticket, now, actions),
+                false => state.receive(&ticket, now, borrower(caller), actions),
+            };
             if received.is_none() && over && grace_ends.is_none() {
                 grace_ends = state.grace(deadline, now).map(|grace| now + grace);
                 over &= grace_ends.is_none();
@@ -141,6 +156,7 @@ impl World {
             match delivery {
                 Some(Delivery::Connection(_)) => state.served_after(waited),
                 None if over => state.timed_out(waited),
+                None if is_task => state.ring_at(&ticket, grace_ends.unwrap_or(deadline), now, actions),
                 _ => {}
             }
             delivery
@@ -159,7 +175,9 @@ impl World {
                 it.ticket = Some(ticket);
                 if let (true, Some(ends)) = (it.grace_ends != grace_ends, grace_ends) {
                     it.grace_ends = grace_ends;
-                    self.due(ends, Event::Deadline(caller, wait));
+                    if !is_task {
+                        self.due(ends, Event::Deadline(caller, wait));
+                    }
                 }
                 let it = &mut self.callers[caller];
                 if std::mem::take(&mut it.woken) {
@@ -244,7 +262,7 @@ impl World {
         self.pause(caller);
     }
 
-    fn pause(&mut self, caller: usize) {
+    pub(super) fn pause(&mut self, caller: usize) {
         let it = &mut self.callers[caller];
         it.ended += 1;
         let pause = match it.group.bursts {
@@ -259,13 +277,16 @@ impl World {
         self.state.idle.iter().any(|entry| self.server.line(entry.slotted).is_healthy())
     }
 
-    /// At the end: a wait that goes on is as long as it is until now.
+    /// At the end: a wait that goes on is as long as it is until now, but for that of a task that nobody polls.
     pub(super) fn dismiss(&mut self) {
-        for it in &mut self.callers {
+        for caller in 0..self.callers.len() {
+            let it = &mut self.callers[caller];
             let Some(ticket) = it.ticket.take() else { continue };
-            self.figures.waits(it.since, self.now);
             self.figures.left += 1;
-            drop(self.state.cancel(&ticket));
+            if it.group.tasks.is_none() || !it.woken {
+                self.figures.waits(it.since, self.now);
+            }
+            self.leave(caller, &ticket);
         }
     }
 }
@@ -280,7 +301,7 @@ pub(super) fn borrower(caller: usize) -> Borrower {
     Borrower { call_site: Location::caller(), thread: caller }
 }
 
-fn within((least, most): (Duration, Duration), random: &mut fastrand::Rng) -> Duration {
+pub(super) fn within((least, most): (Duration, Duration), random: &mut fastrand::Rng) -> Duration {
     least + (most - least).mul_f64(random.f64())
 }
 

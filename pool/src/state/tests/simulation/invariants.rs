@@ -1,4 +1,4 @@
-//! What must hold after every settling, whatever the scenario: a broken one ends the run at once.
+//! What must hold after every settling, and at the end of each run, whatever the scenario: a broken one ends the run at once.
 
 use super::calls::Work;
 use super::server::LineId;
@@ -37,6 +37,20 @@ impl World {
         if let Some(next) = state.promises.next_moment() {
             let in_time = state.alarm.is_some_and(|alarm| alarm <= next.max(self.now));
             assert!(in_time, "a call falls due and no alarm rings: {}", self.state_in_short());
+        }
+    }
+
+    /// When all have left who wait: each loan has ended or is out, and each session is known.
+    pub(super) fn assert_nothing_is_lost(&self) {
+        let (stats, state) = (self.state.stats(), &self.state);
+        let out = self.callers.iter().filter(|caller| caller.loan.is_some()).count();
+        let loans = stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout;
+        assert_eq!(loans, stats.returned + out as u64, "borrowed, returned, and out: {stats:?}");
+        assert_eq!(stats.in_use as usize, out, "{stats:?}");
+        assert!(state.queue.is_empty() && state.tasks.next_moment().is_none(), "somebody is left waiting: {stats:?}");
+        assert_eq!(stats.cancelled, self.dropped, "{stats:?}");
+        if self.calls.is_empty() {
+            assert_eq!(self.server.sessions(), stats.open as usize, "sessions that nobody knows of: {stats:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::bounds::Bounds;
 use super::process::WakeUp;
-use super::scenario::{Group, Scenario, Shock, ms, s, us};
+use super::scenario::{Group, Scenario, Shock, Tasks, ms, s, us};
 use super::server::{Connects, Latency};
 use super::world::World;
 use proptest::prelude::*;
@@ -32,6 +32,9 @@ enum Blow {
 struct Plan {
     size: u32,
     borrowers: usize,
+    /// So many percent of them are tasks.
+    share_of_tasks: usize,
+    tasks: Tasks,
     latency: Latency,
     work: Duration,
     loan: Duration,
@@ -62,6 +65,8 @@ fn where_answers_differ_a_jump_adds_to_what_their_spikes_cost() {
     let plan = Plan {
         size: 1,
         borrowers: 161,
+        share_of_tasks: 0,
+        tasks: Tasks::PROMPT,
         latency: Latency::Spiky(us(100), 0.02, ms(253)),
         work: ms(348),
         loan: ms(2_869),
@@ -85,17 +90,20 @@ impl Plan {
     fn scenario(&self) -> Scenario {
         let busy = s(60);
         let (least, most) = (self.loan / 2, self.loan * 3 / 2);
+        let tasks = self.borrowers * self.share_of_tasks / 100;
         let group = Group {
             loan: (least, most),
             pause: (self.pause / 2, self.pause * 3 / 2),
             patience: s(10_000),
             ends: busy + s(12),
             resets: self.resets,
-            ..Group::of(self.borrowers)
+            ..Group::of(self.borrowers - tasks)
         };
+        let tasks = Group { count: tasks, tasks: Some(self.tasks), ..group.clone() };
         let scenario = Scenario::new("random", self.size)
             .server(self.latency, self.work)
             .group(group)
+            .group(tasks)
             // Until the last in the queue must have been served.
             .until(busy + s(2_500))
             .bounds(self.bounds());
@@ -122,7 +130,9 @@ impl Plan {
     /// For how many minutes those are served who wait in the end.
     fn minutes(&self) -> usize {
         let rounds = self.borrowers.div_ceil(self.size as usize) as u32;
-        (self.loan * rounds).as_secs() as usize / 60
+        // A task has a connection for so long before it comes for it, or does not.
+        let loan = self.loan + if self.share_of_tasks > 0 { RECLAIM_AFTER } else { ms(0) };
+        (loan * rounds).as_secs() as usize / 60
     }
 
     /// What the learned patience promises, for each kind of world.
@@ -146,14 +156,24 @@ fn plan() -> impl Strategy<Value = Plan> {
     let work = prop_oneof![Just(ms(0)), (0u64..200).prop_map(ms), (200u64..2_000).prop_map(ms)];
     let span = || prop_oneof![(500u64..20_000).prop_map(us), (20u64..500).prop_map(ms), (500u64..5_000).prop_map(ms)];
     let resets = prop_oneof![Just(0.0), Just(0.3), Just(1.0)];
-    ((1u32..=100, 1usize..=200), latency(), work, span(), span(), resets, 30u64..3_000, blow(), any::<u64>()).prop_map(
-        |((size, borrowers), latency, work, loan, pause, resets, wake_up, blow, seed)| {
+    let borrowers = (1u32..=100, 1usize..=200, prop_oneof![Just(0usize), 1usize..=99, Just(100)], tasks());
+    (borrowers, latency(), work, span(), span(), resets, 30u64..3_000, blow(), any::<u64>()).prop_map(
+        |((size, borrowers, share_of_tasks, tasks), latency, work, loan, pause, resets, wake_up, blow, seed)| {
             // A crowd that borrows for moments without end takes long to simulate, and shows nothing new.
             let least = us(100) * borrowers as u32;
             let (loan, pause) = (loan, pause.max(least * 20));
-            Plan { size, borrowers, latency, work, loan, pause, resets, wake_up: us(wake_up), blow, seed }
+            let wake_up = us(wake_up);
+            Plan { size, borrowers, share_of_tasks, tasks, latency, work, loan, pause, resets, wake_up, blow, seed }
         },
     )
+}
+
+/// Prompt ones, slow ones and some that nobody polls for long; of some half of the futures are dropped.
+fn tasks() -> impl Strategy<Value = Tasks> {
+    let late = prop_oneof![2 => Just(ms(0)), 1 => (1u64..45).prop_map(ms), 1 => (45u64..300).prop_map(ms)];
+    let asleep = prop_oneof![Just((0.0, ms(0))), (100u64..10_000).prop_map(|span| (0.1, ms(span)))];
+    let dropped = prop_oneof![Just((0.0, ms(0))), (1u64..2_000).prop_map(|span| (0.5, ms(span)))];
+    (late, asleep, dropped).prop_map(|(late, asleep, dropped)| Tasks { late: (ms(0), late), asleep, dropped })
 }
 
 fn latency() -> impl Strategy<Value = Latency> {
@@ -192,6 +212,9 @@ fn outage() -> impl Strategy<Value = Connects> {
 fn share_of(size: u32, percent: usize) -> usize {
     (size as usize * percent).div_ceil(100)
 }
+
+/// As long as is set by default.
+const RECLAIM_AFTER: Duration = ms(50);
 
 fn cases() -> u32 {
     std::env::var("CABRANK_SIMULATIONS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(8)

@@ -43,7 +43,7 @@ pub(super) enum Shock {
     EvictAll,
 }
 
-/// Threads that do the same.
+/// Threads, or tasks, that do the same.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     pub(super) count: usize,
@@ -64,6 +64,27 @@ pub(super) struct Group {
     pub(super) resets: f64,
     /// They use what they borrow. A loan that does not shows nothing of the server.
     pub(super) touch: bool,
+    /// `None`: they are threads.
+    pub(super) tasks: Option<Tasks>,
+}
+
+/// How tasks are treated that borrow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tasks {
+    /// How much later than it is woken a task is polled.
+    pub(super) late: (Duration, Duration),
+    /// The share of the wake-ups after which nobody polls it for so long.
+    pub(super) asleep: (f64, Duration),
+    /// The share of the waits in which the future is dropped, and within which time.
+    pub(super) dropped: (f64, Duration),
+}
+
+impl Tasks {
+    /// They are polled as soon as they are woken.
+    pub(super) const PROMPT: Self =
+        Self { late: (Duration::ZERO, Duration::ZERO), asleep: (0.0, Duration::ZERO), dropped: (0.0, Duration::ZERO) };
+    /// They are polled once.
+    pub(super) const FORGOTTEN: Self = Self { late: (A_DAY, A_DAY), ..Self::PROMPT };
 }
 
 impl Group {
@@ -83,7 +104,13 @@ impl Group {
             patience: Duration::from_secs(30),
             resets: 0.0,
             touch: true,
+            tasks: None,
         }
+    }
+
+    /// As [`of`](Self::of), and they are tasks.
+    pub(super) fn of_tasks(count: usize, tasks: Tasks) -> Self {
+        Self { tasks: Some(tasks), ..Self::of(count) }
     }
 
     /// So many connections are lent until then, once: after that they are idle.

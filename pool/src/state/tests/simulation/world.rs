@@ -10,11 +10,11 @@ use super::server::{LineId, Server};
 use crate::config::Config;
 use crate::state::State;
 use crate::state::actions::{Action, Actions};
+use crate::state::tests::waiting::mark;
 use crate::sync;
-use crate::waiter::{Waiter, Wake};
+use crate::waiter::Wake;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(super) struct World {
@@ -26,12 +26,14 @@ pub(super) struct World {
     pub(super) process: Process,
     pub(super) callers: Vec<Caller>,
     /// Whom a wake-up is for.
-    pub(super) parked: HashMap<*const Waiter, usize>,
+    pub(super) parked: HashMap<*const (), usize>,
     pub(super) calls: HashMap<u64, Call>,
     pub(super) lane: Lane,
     pub(super) figures: Figures,
     /// How many loans have begun beside the lock.
     pub(super) parked_loans: u64,
+    /// How many futures were dropped while they waited.
+    pub(super) dropped: u64,
     /// When the server last answered on a line, by a check, a reset or a loan, and when it last let one in.
     pub(super) last_answer: Option<Instant>,
     pub(super) last_opened: Option<Instant>,
@@ -61,6 +63,8 @@ pub(super) enum Event {
     /// One who waits looks, in the wait of this number.
     Look(usize, u64),
     Deadline(usize, u64),
+    /// The future of one who waits is dropped.
+    Drop(usize, u64),
     Return(usize),
 }
 
@@ -88,6 +92,7 @@ impl World {
             calls: HashMap::new(),
             lane: Lane::default(),
             parked_loans: 0,
+            dropped: 0,
             figures: Figures::new(start + scenario.judged.0, start + scenario.judged.1),
             last_answer: None,
             last_opened: None,
@@ -116,6 +121,7 @@ impl World {
         }
         self.now = end;
         self.dismiss();
+        self.assert_nothing_is_lost();
     }
 
     fn happen(&mut self, event: Event) {
@@ -137,6 +143,7 @@ impl World {
             Event::Get(caller) => self.get(caller),
             Event::Look(caller, wait) => self.look(caller, wait, true),
             Event::Deadline(caller, wait) => self.look(caller, wait, false),
+            Event::Drop(caller, wait) => self.drop_future(caller, wait),
             Event::Return(caller) => self.check_in_from(caller),
         }
     }
@@ -167,8 +174,7 @@ impl World {
         self.assert_settled(&actions);
         for action in actions {
             match action {
-                Action::Wake(Wake::Thread(waiter)) => self.wake(&waiter),
-                Action::Wake(Wake::Task(_)) => unreachable!("those who wait here are threads"),
+                Action::Wake(wake) => self.wake(&wake),
                 Action::Open(opening) => self.order(opening.slot, opening.limit, Work::Open(opening.generation)),
                 Action::Check(entry) => self.order(entry.slot_id, self.config.check_timeout, Work::Check(entry)),
                 Action::Reset(entry) => self.order(entry.slot_id, self.config.reset_timeout, Work::Reset(entry)),
@@ -220,8 +226,8 @@ impl World {
         }
     }
 
-    fn wake(&mut self, waiter: &Arc<Waiter>) {
-        let caller = self.parked[&Arc::as_ptr(waiter)];
+    fn wake(&mut self, wake: &Wake) {
+        let caller = self.parked[&mark(wake)];
         self.woken(caller);
     }
 }

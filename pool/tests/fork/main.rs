@@ -2,6 +2,8 @@
 //! children behind for a moment.
 #![cfg(unix)]
 
+mod tasks;
+
 use cabrank::{
     AbortHandle, CancelOutcome, CheckedIn, ConnectionClosed, EventHandler, Fault, GetError, Limit, Manager,
     PooledConnection, Refused, ResizeError, RunError, SessionPolicy, Verdict,

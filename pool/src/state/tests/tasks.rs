@@ -1,0 +1,216 @@
+//! The tasks of the world: futures that are polled at any time, dropped, or forgotten, and what is taken back from them.
+
+use super::waiting::{Gift, Leave, Manner, Waiting};
+use super::world::{Broken, World};
+use crate::state::actions::Delivery;
+use std::time::{Duration, Instant};
+
+/// What is particular to one who waits and is a task.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Future {
+    /// Nobody polls it again.
+    pub(super) is_forgotten: bool,
+    deadline: Option<Instant>,
+    /// Its time was over while the process stood still, and it was given some more.
+    has_grace: bool,
+    /// What it was given stays its own until then, ...
+    own_until: Option<Instant>,
+    /// ... and is gone by then, if it does not come.
+    gone_by: Option<Instant>,
+    /// That moment was put off, for the process stood still.
+    was_put_off: bool,
+    /// How often something was taken back from it.
+    missed: u32,
+}
+
+/// Where a task is when something is done with it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    Served(Gift),
+    InLine(usize),
+    Absent,
+}
+
+/// What comes of a poll.
+enum Polled {
+    Delivery(Delivery<(), Broken>),
+    TimedOut,
+    Pending,
+}
+
+impl Future {
+    pub(super) fn of(manner: Manner) -> Option<Self> {
+        let Manner::Task(deadline) = manner else { return None };
+        let (is_forgotten, has_grace, was_put_off) = (false, false, false);
+        Some(Self { is_forgotten, deadline, has_grace, own_until: None, gone_by: None, was_put_off, missed: 0 })
+    }
+}
+
+impl Waiting {
+    /// Something was delivered to it.
+    pub(super) fn note_delivery(&mut self, now: Instant, reclaim_after: Duration) {
+        let stall = self.longest_stall(reclaim_after);
+        if let Some(future) = &mut self.future {
+            let until = now.checked_add(stall);
+            (future.own_until, future.gone_by, future.was_put_off) = (until, until, false);
+        }
+    }
+
+    /// For how long it may have a connection that it does not come for. Each time that is twice as long.
+    pub(super) fn longest_stall(&self, reclaim_after: Duration) -> Duration {
+        let missed = self.future.map_or(0, |future| future.missed);
+        (0..missed).fold(reclaim_after, |stall, _| stall.saturating_mul(2))
+    }
+
+    fn future(&self) -> Future {
+        self.future.expect("it is a task")
+    }
+}
+
+impl World {
+    /// A task is polled, or dropped.
+    pub(super) fn on_task(&mut self, mut task: Waiting, place: Place, leave: Leave) {
+        self.unwake(&task);
+        if leave == Leave::AtOnce {
+            return self.drop_task(&task, place);
+        }
+        let ahead: Vec<usize> =
+            self.waiting.iter().filter(|other| other.since <= task.since).map(|other| other.number).collect();
+        let polled = self.poll(&mut task);
+        if !matches!(polled, Polled::Pending) {
+            self.unwake(&task);
+        }
+        match (place, polled) {
+            (Place::InLine(place), Polled::Pending) => self.waiting.insert(place, task),
+            // It stands where it stood.
+            (Place::Absent, Polled::Pending) => self.stand(task),
+            (Place::InLine(_) | Place::Absent, Polled::TimedOut) => self.book.timed_out += 1,
+            (Place::Served(Gift::Word), Polled::Delivery(Delivery::Refused(_) | Delivery::Closed)) => {}
+            (Place::Absent, Polled::Delivery(Delivery::Closed)) => assert!(self.book.closed),
+            (Place::Served(Gift::Connection(id)), Polled::Delivery(Delivery::Connection(entry))) => {
+                assert_eq!(id, entry.id, "not what was delivered");
+                self.obtained(task.number, entry);
+                return self.look_at_last(task.since, Manner::Task(task.future().deadline));
+            }
+            (Place::Absent, Polled::Delivery(Delivery::Connection(entry))) => {
+                self.book.lent(entry.id, self.now);
+                self.assert_lendable(entry.id);
+                self.obtained(task.number, entry);
+                let overtaken = self.waiting.iter().find(|other| ahead.contains(&other.number));
+                assert_eq!(overtaken.map(|other| other.number), None, "overtaken");
+                return self.look_at_last(task.since, Manner::Task(task.future().deadline));
+            }
+            (place, _) => panic!("lost: {place:?}"),
+        }
+        self.check();
+    }
+
+    fn poll(&mut self, task: &mut Waiting) -> Polled {
+        let (now, ticket, mut future) = (self.now, &task.ticket, task.future());
+        let waited = now - task.since;
+        let polled = self.with(|state, actions| {
+            if let Some(delivery) = state.collect(ticket, now, actions) {
+                return Polled::Delivery(delivery);
+            }
+            if let Some(ended) = future.deadline.filter(|deadline| *deadline <= now) {
+                let grace = if future.has_grace { None } else { state.grace(ended, now) };
+                let Some(grace) = grace else {
+                    assert!(state.cancel(ticket).is_none(), "overlooked");
+                    state.timed_out(waited);
+                    return Polled::TimedOut;
+                };
+                (future.deadline, future.has_grace) = (Some(now + grace), true);
+            }
+            if let Some(deadline) = future.deadline {
+                state.ring_at(ticket, deadline, now, actions);
+            }
+            Polled::Pending
+        });
+        task.future = Some(future);
+        polled
+    }
+
+    fn drop_task(&mut self, task: &Waiting, place: Place) {
+        let now = self.now;
+        let left = self.with(|state, actions| state.abandon(&task.ticket, now, actions));
+        self.book.cancelled += 1;
+        match (place, left) {
+            (Place::Served(Gift::Word), Some(Delivery::Refused(_) | Delivery::Closed)) => {}
+            (Place::Served(Gift::Connection(_)) | Place::InLine(_) | Place::Absent, None) => {}
+            (place, _) => panic!("not what was left: {place:?}"),
+        }
+        self.check();
+    }
+
+    pub(super) fn forget(&mut self, pick: usize) {
+        let served = self.served.iter_mut().map(|(waiting, _)| waiting);
+        let all = served.chain(&mut self.waiting).chain(&mut self.absent);
+        let mut tasks: Vec<&mut Future> = all.filter_map(|waiting| waiting.future.as_mut()).collect();
+        let pick = pick % tasks.len().max(1);
+        if let Some(task) = tasks.get_mut(pick) {
+            task.is_forgotten = true;
+        }
+    }
+
+    pub(super) fn drop_the_forgotten(&mut self) {
+        let forgotten = |world: &Self| world.all_who_wait().position(Waiting::is_forgotten);
+        while let Some(place) = forgotten(self) {
+            self.on_waiter(place, Leave::AtOnce);
+        }
+    }
+
+    /// The pool is closed: all who wait hear of it.
+    pub(super) fn dismiss(&mut self) {
+        self.drop_the_forgotten();
+        while self.all_who_wait().next().is_some() {
+            self.on_waiter(0, Leave::No);
+        }
+        assert!(self.state.tasks.next_moment().is_none(), "something of a task is left");
+    }
+
+    /// What is not lent to its task any more was taken back: from none before its time, unless the pool is closed.
+    pub(super) fn find_what_was_taken_back(&mut self, lent: &[(usize, u64)]) {
+        for (mut waiting, gift) in std::mem::take(&mut self.served) {
+            match gift {
+                Gift::Connection(id) if !lent.contains(&(waiting.number, id)) => {
+                    let future = waiting.future.as_mut().expect("it is a task");
+                    future.missed += 1;
+                    let may_be = self.book.closed || future.own_until.is_some_and(|until| until <= self.now);
+                    assert!(may_be, "taken back too soon: {}", self.summary());
+                    self.absent.push(waiting);
+                }
+                _ => self.served.push((waiting, gift)),
+            }
+        }
+    }
+
+    /// After the alarms have rung: whose time is over was woken, and nobody has what it did not come for.
+    pub(super) fn check_tasks_in_time(&self) {
+        if self.book.closed {
+            return;
+        }
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= self.now);
+        for task in self.waiting.iter().chain(&self.absent) {
+            let late = task.future.is_some_and(|future| is_over(future.deadline));
+            assert!(!late || self.is_woken(task), "out of time, and asleep: {}", self.summary());
+        }
+        for (task, gift) in &self.served {
+            let kept = task.future.is_some_and(|future| is_over(future.gone_by)) && *gift != Gift::Word;
+            assert!(!kept, "not taken back: {}", self.summary());
+        }
+    }
+
+    /// The process stood still so long, in which nobody could come: each has a moment more, once.
+    pub(super) fn note_who_is_put_off(&mut self, stall: Duration) {
+        let now = self.now;
+        let given = self.served.iter_mut().filter(|(_, gift)| *gift != Gift::Word);
+        let futures = given.filter_map(|(waiting, _)| waiting.future.as_mut());
+        for future in futures.filter(|future| future.gone_by.is_some_and(|by| by <= now)) {
+            assert!(stall > Duration::from_millis(10) && !future.was_put_off, "put off after {stall:?}: {future:?}");
+            (future.gone_by, future.was_put_off) = (Some(now + LONGEST_GRACE), true);
+        }
+    }
+}
+
+/// For how long a stall of the process puts off what is due.
+pub(super) const LONGEST_GRACE: Duration = Duration::from_millis(250);

@@ -1,0 +1,155 @@
+//! Those who wait in the world, threads and tasks: what they are, where they stand, and what a thread does when it looks.
+
+use super::tasks::{Future, Place};
+use super::world::{Broken, World, borrower};
+use crate::queue::Ticket;
+use crate::state::actions::Delivery;
+use crate::waiter::Wake;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) struct Waiting {
+    pub(super) number: usize,
+    pub(super) since: Instant,
+    pub(super) ticket: Ticket,
+    /// `None`: it is a thread.
+    pub(super) future: Option<Future>,
+    pub(super) wake: Wake,
+}
+
+/// How somebody asks for a connection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Manner {
+    /// Without waiting for one.
+    Try,
+    Thread,
+    /// As a task, which waits until then.
+    Task(Option<Instant>),
+}
+
+/// What was put into a waiter's cell: a connection, or the word that there is none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Gift {
+    Connection(u64),
+    Word,
+}
+
+impl World {
+    /// Joins those who wait, behind all who have waited since before.
+    pub(super) fn stand(&mut self, waiting: Waiting) {
+        let place = self.waiting.iter().position(|other| other.since > waiting.since);
+        self.waiting.insert(place.unwrap_or(self.waiting.len()), waiting);
+    }
+
+    /// All who have no answer yet. Those who were served come first in the count, and last those from whom that was taken back.
+    pub(super) fn all_who_wait(&self) -> impl Iterator<Item = &Waiting> {
+        self.served.iter().map(|(waiting, _)| waiting).chain(&self.waiting).chain(&self.absent)
+    }
+
+    /// One who waits does something.
+    pub(super) fn on_waiter(&mut self, pick: usize, leave: Leave) {
+        let (served, waiting) = (self.served.len(), self.waiting.len());
+        let pick = pick % (served + waiting + self.absent.len()).max(1);
+        let Some(it) = self.all_who_wait().nth(pick) else { return };
+        if it.is_forgotten() && leave != Leave::AtOnce {
+            return;
+        }
+        if pick < served {
+            let (waiting, gift) = self.served.remove(pick);
+            self.on_served(waiting, gift, leave);
+        } else if pick < served + waiting {
+            self.on_line(pick - served, leave);
+        } else {
+            let absent = self.absent.remove(pick - served - waiting);
+            self.on_task(absent, Place::Absent, leave);
+        }
+    }
+
+    /// One to whom something was delivered.
+    fn on_served(&mut self, waiting: Waiting, gift: Gift, leave: Leave) {
+        if waiting.future.is_some() {
+            return self.on_task(waiting, Place::Served(gift), leave);
+        }
+        self.unwake(&waiting);
+        match (gift, self.ask(&waiting, leave)) {
+            (Gift::Connection(id), Some(Delivery::Connection(entry))) => {
+                assert_eq!(id, entry.id, "not what was delivered");
+                self.obtained(waiting.number, entry);
+                self.look_at_last(waiting.since, Manner::Thread);
+            }
+            (Gift::Word, Some(Delivery::Refused(_) | Delivery::Closed)) => self.check(),
+            (gift, _) => panic!("lost: {gift:?}"),
+        }
+    }
+
+    /// One in the queue, to whom nothing was delivered until now.
+    fn on_line(&mut self, place: usize, leave: Leave) {
+        let (since, number, now) = (self.waiting[place].since, self.waiting[place].number, self.now);
+        let ahead: Vec<usize> = self.waiting[..place].iter().map(|other| other.number).collect();
+        let waiting = self.waiting.remove(place);
+        if waiting.future.is_some() {
+            return self.on_task(waiting, Place::InLine(place), leave);
+        }
+        self.unwake(&waiting);
+        match self.ask(&waiting, leave) {
+            Some(Delivery::Connection(entry)) => {
+                self.book.lent(entry.id, now);
+                self.assert_lendable(entry.id);
+                self.obtained(number, entry);
+                let window = self.config.fairness_window;
+                let overtaken = |other: &&Waiting| ahead.contains(&other.number) && now - other.since > window;
+                assert_eq!(self.waiting.iter().find(overtaken).map(|other| other.number), None, "overtaken");
+                self.look_at_last(since, Manner::Thread);
+            }
+            Some(_) => panic!("a word that was not told to all"),
+            None => {
+                if leave == Leave::No {
+                    self.waiting.insert(place, waiting);
+                }
+                self.check();
+            }
+        }
+    }
+
+    fn ask(&mut self, waiting: &Waiting, leave: Leave) -> Option<Delivery<(), Broken>> {
+        let (now, ticket, borrower) = (self.now, &waiting.ticket, borrower(waiting.number));
+        self.with(|state, actions| match leave {
+            Leave::No => state.receive(ticket, now, borrower, actions),
+            Leave::AfterLook => state.receive(ticket, now, borrower, actions).or_else(|| state.cancel(ticket)),
+            Leave::AtOnce => state.cancel(ticket),
+        })
+    }
+
+    pub(super) fn unwake(&mut self, waiting: &Waiting) {
+        self.woken.retain(|woken| *woken != mark(&waiting.wake));
+    }
+
+    pub(super) fn is_woken(&self, waiting: &Waiting) -> bool {
+        self.woken.contains(&mark(&waiting.wake))
+    }
+}
+
+impl Waiting {
+    /// Nobody polls it again.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.future.is_some_and(|future| future.is_forgotten)
+    }
+}
+
+/// Does the one who looks go away then?
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Leave {
+    No,
+    /// Out of time: if there is nothing for it.
+    AfterLook,
+    /// Without a look, as a task that is dropped.
+    AtOnce,
+}
+
+/// Who is woken by this.
+pub(super) fn mark(wake: &Wake) -> *const () {
+    match wake {
+        Wake::Thread(waiter) => Arc::as_ptr(waiter).cast(),
+        Wake::Task(task) => Arc::as_ptr(task).cast(),
+    }
+}
