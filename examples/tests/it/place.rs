@@ -15,11 +15,21 @@ use url::Url;
 
 /// Makes a test of this one for every engine.
 pub(crate) fn on_each_engine(module: &str, name: &str, test: fn(&mut Place)) -> Vec<Test> {
+    on(&Engine::ALL, module, name, test)
+}
+
+/// The same but for SQLite, where nothing keeps a reader waiting.
+#[cfg(unix)]
+pub(crate) fn on_each_server(module: &str, name: &str, test: fn(&mut Place)) -> Vec<Test> {
+    on(&[Engine::Postgres, Engine::Mysql, Engine::Mariadb], module, name, test)
+}
+
+fn on(engines: &[Engine], module: &str, name: &str, test: fn(&mut Place)) -> Vec<Test> {
     let on = |engine: Engine| {
         let name = path([module, &format!("on_{engine}"), name]);
         Test::new(name, move || test(&mut Place::new(engine)))
     };
-    Engine::ALL.into_iter().filter(|engine| engine.is_chosen()).map(on).collect()
+    engines.iter().copied().filter(|engine| engine.is_chosen()).map(on).collect()
 }
 
 /// A database of its own.
@@ -84,6 +94,23 @@ impl Place {
                 self.observer.numbers(&sql)[0]
             }
         }
+    }
+
+    /// How many sessions in the database wait for somebody's lock on a table.
+    #[cfg(unix)]
+    pub(crate) fn blocked(&mut self) -> i64 {
+        let name = &self.name;
+        let sql = match self.engine {
+            Engine::Sqlite => return 0,
+            Engine::Postgres => {
+                format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event_type = 'Lock'")
+            }
+            _ => format!(
+                "SELECT count(*) FROM information_schema.processlist \
+                 WHERE db = '{name}' AND state LIKE 'Waiting for table%lock'"
+            ),
+        };
+        self.observer.numbers(&sql)[0]
     }
 
     /// Whatever a program has opened and made is gone. The observers other than this one must be gone as well.

@@ -110,13 +110,19 @@ pub(crate) struct Answer {
 
 /// One request on a connection of its own. Fails unless a whole answer comes.
 pub(crate) fn ask(address: SocketAddr, what: &str, body: &str) -> io::Result<Answer> {
+    let mut stream = begin(address, what, body)?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, format!("half an answer: {text:?}")))
+}
+
+/// A request whose answer nobody has read yet. To drop it is to hang up.
+pub(crate) fn begin(address: SocketAddr, what: &str, body: &str) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let head = format!("{what} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: application/json\r\n");
     stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes())?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, format!("half an answer: {text:?}")))
+    Ok(stream)
 }
 
 fn parse(text: &str) -> Option<Answer> {

@@ -1,7 +1,7 @@
 //! The example `web`: real requests, by many clients at once, also while it is told to end.
 
-use crate::place::{Engine, Observer, Place, on_each_engine};
-use crate::service::{Service, Transfer};
+use crate::place::{Engine, Observer, Place, on_each_engine, on_each_server};
+use crate::service::{Service, Transfer, ask, begin};
 use cabrank_testing::eventually;
 use std::net::TcpStream;
 use std::sync::atomic::Ordering::SeqCst;
@@ -128,6 +128,61 @@ fn overload_is_told_at_once_and_those_in_the_queue_are_served(place: &mut Place)
     assert_clean_end(service, place);
 }
 
+fn one_who_waits_in_vain_is_asked_to_come_again(place: &mut Place) {
+    let service = Service::start(place, &["--max-size", "1", "--wait", "1"]);
+    let address = service.address;
+    let obstacle = Obstacle::new(place);
+    let client = thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
+    eventually("the connection is lent", || service.stats().get("in_use") == 1);
+
+    let answer = ask(address, "GET /accounts", "").expect("an answer");
+    assert_eq!((answer.status, answer.body.as_str()), (503, "busy"));
+    assert!(answer.head.lines().any(|line| line == "retry-after: 1"), "{}", answer.head);
+    assert_eq!(service.stats().get("timed_out"), 1);
+
+    obstacle.remove();
+    assert_eq!(client.join().expect("the client does not panic").expect("an answer"), 200);
+    service.terminate();
+    assert_clean_end(service, place);
+}
+
+fn a_client_that_hangs_up_gives_up_its_place_in_the_queue(place: &mut Place) {
+    let service = Service::start(place, &["--max-size", "1", "--wait", "60"]);
+    let address = service.address;
+    let obstacle = Obstacle::new(place);
+    let client = thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
+    eventually("the connection is lent", || service.stats().get("in_use") == 1);
+    let waiting = begin(address, "GET /accounts", "").expect("a connection");
+    eventually("one waits", || service.stats().get("waiting") == 1);
+
+    drop(waiting);
+    // The connection is still lent: nobody else could have emptied the queue.
+    eventually("nobody waits", || service.stats().get("waiting") == 0);
+    assert_eq!((service.stats().get("cancelled"), service.stats().get("in_use")), (1, 1));
+
+    obstacle.remove();
+    assert_eq!(client.join().expect("the client does not panic").expect("an answer"), 200);
+    service.terminate();
+    assert_clean_end(service, place);
+}
+
+fn a_client_that_hangs_up_has_its_statement_cancelled(place: &mut Place) {
+    let service = Service::start(place, &["--max-size", "1", "--wait", "60"]);
+    let obstacle = Obstacle::before_readers(place);
+    let client = begin(service.address, "GET /accounts", "").expect("a connection");
+    eventually("the statement waits at the server", || place.blocked() == 1);
+
+    drop(client);
+    // The obstacle stays where it is: without the cancellation this would not end.
+    eventually("the statement is given up", || place.blocked() == 0);
+    eventually("its connection is back", || service.stats().get("in_use") == 0);
+
+    drop(obstacle);
+    assert_eq!(service.balances(), [1_000; 10]);
+    service.terminate();
+    assert_clean_end(service, place);
+}
+
 fn what_does_not_end_is_aborted_at_the_deadline(place: &mut Place) {
     let mut service = Service::start(place, &["--deadline", "2"]);
     let address = service.address;
@@ -158,6 +213,18 @@ impl Obstacle {
         } else {
             observer.execute("BEGIN");
             observer.execute("SELECT id FROM cabrank_example_bank FOR UPDATE");
+        }
+        Self(observer)
+    }
+
+    /// One who keeps also those waiting who only read.
+    fn before_readers(place: &Place) -> Self {
+        let mut observer = place.observer();
+        if place.engine == Engine::Postgres {
+            observer.execute("BEGIN");
+            observer.execute("LOCK TABLE cabrank_example_bank");
+        } else {
+            observer.execute("LOCK TABLES cabrank_example_bank WRITE");
         }
         Self(observer)
     }
@@ -202,5 +269,9 @@ cabrank_testing::tests! {
         told_to_end_under_load_it_answers_all_that_it_has_begun,
         a_request_under_way_when_it_is_told_to_end_is_answered,
         overload_is_told_at_once_and_those_in_the_queue_are_served,
-        what_does_not_end_is_aborted_at_the_deadline,
+        one_who_waits_in_vain_is_asked_to_come_again,
+        a_client_that_hangs_up_gives_up_its_place_in_the_queue,
+        what_does_not_end_is_aborted_at_the_deadline;
+    on_each_server:
+        a_client_that_hangs_up_has_its_statement_cancelled,
 }

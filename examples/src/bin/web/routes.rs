@@ -59,6 +59,7 @@ async fn stats<M: Bank>(State(pool): State<Pool<M>>) -> Json<Value> {
         "borrowed": stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout,
         "returned": stats.returned,
         "timed_out": stats.timed_out,
+        "cancelled": stats.cancelled,
         "overloaded": stats.overloaded,
         "longest_wait_ms": stats.wait_time.max().as_millis() as u64,
     }))
