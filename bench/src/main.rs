@@ -1,7 +1,7 @@
 //! cabrank beside other pools, in one run: who is fast, who is fair, who gets up again.
 //!
 //! `cargo xtask bench` is the way to run it; see `docs/performance.md`. In reading order: the cases, the loads that they
-//! put pools under, who the borrowers are, the pools, how rounds are made and reported.
+//! put pools under, who the borrowers are, the pools, the web service over them, how rounds are made and reported.
 
 mod cases;
 mod heap;
@@ -15,6 +15,7 @@ mod report;
 mod servers;
 mod tasks;
 mod threads;
+mod web;
 
 use anyhow::{Result, anyhow, bail};
 use cases::Case;
@@ -48,6 +49,9 @@ fn run(options: Options) -> Result<bool> {
     }
     if !options.diesel_trouble.is_empty() {
         return diesel_trouble::run(&options.diesel_trouble).map(|()| true).map_err(|error| anyhow!("{error}"));
+    }
+    if let [pool, size] = &*options.serve {
+        return web::serve(pool, size.parse()?).map(|()| true);
     }
     let chosen = chosen(&options)?;
     let file = options.out.join("report.json");

@@ -38,4 +38,7 @@ pub struct Options {
     /// That program's task, on r2d2 itself.
     #[arg(long, hide = true, num_args = 2, value_names = ["URL", "CASE"])]
     pub diesel_trouble: Vec<String>,
+    /// For the cases `http`, which ask this program in a process of its own.
+    #[arg(long, hide = true, num_args = 2, value_names = ["POOL", "SIZE"])]
+    pub serve: Vec<String>,
 }

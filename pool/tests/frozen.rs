@@ -61,7 +61,8 @@ fn child() {
                 })
             })
             .collect();
-        let refused = [true, false].map(|as_thread| scope.spawn(move || (get(kept, as_thread).map(drop), Instant::now())));
+        let refused =
+            [true, false].map(|as_thread| scope.spawn(move || (get(kept, as_thread).map(drop), Instant::now())));
         eventually("all wait", || pool.stats().waiting == 24 && kept.stats().waiting == 2);
         scope.spawn(move || {
             let over = began + TIMEOUT - Duration::from_secs(1);

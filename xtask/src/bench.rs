@@ -95,7 +95,8 @@ fn on_the_drop_in() -> Result<PathBuf> {
 
 /// What the cases need servers of.
 fn images(args: &Args) -> Vec<Image> {
-    let postgres = ["pg_", "diesel", "recovery", "killed", "black_hole"].iter().any(|prefix| args.wants(prefix));
+    let postgres =
+        ["pg_", "diesel", "http_", "recovery", "killed", "black_hole"].iter().any(|prefix| args.wants(prefix));
     let mysql = args.wants("mysql_");
     [(Image::Postgres, postgres), (Image::Mysql, mysql), (Image::Mariadb, args.wants("mysql_insert"))]
         .into_iter()

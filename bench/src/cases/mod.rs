@@ -6,6 +6,7 @@ mod diesel;
 mod failover;
 mod get_async;
 mod growth;
+mod http;
 mod killed;
 mod memory;
 mod open_loop;
@@ -137,6 +138,24 @@ pub const USUAL: &[Case] = &[
         about: "established flows of a pool of 10 fall silent, new ones are fine: idle, and with 4 at work",
         seconds: (28, 130),
         run: black_hole::run,
+    },
+    Case {
+        name: "http_read",
+        about: "200 HTTP clients of a web service on a pool of 8: a read by primary key in PostgreSQL",
+        seconds: (2, 12),
+        run: http::read,
+    },
+    Case {
+        name: "http_slow",
+        about: "200 HTTP clients on a pool of 8: 5 ms of the server's sleep, and the read",
+        seconds: (2, 12),
+        run: http::slow,
+    },
+    Case {
+        name: "http_overload",
+        about: "200 HTTP clients on a pool of 8: 50 ms of the server's sleep, and the read; they hang up after 500 ms and ask anew",
+        seconds: (7, 36),
+        run: http::overload,
     },
     Case { name: "memory", about: "heap and threads of a pool at rest", seconds: (13, 13), run: memory::run },
 ];

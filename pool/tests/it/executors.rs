@@ -200,7 +200,9 @@ fn work_and_transactions_answer_fail_and_panic_on_each_executor() {
                 match number % 3 {
                     0 => assert_eq!((ran.unwrap(), done.unwrap()), (number, number)),
                     1 => assert!(matches!((ran, done), (Err(RunError::User(_)), Err(TransactionError::User(_))))),
-                    _ => assert!(matches!((ran, done), (Err(RunError::Panicked(_)), Err(TransactionError::Panicked(_))))),
+                    _ => {
+                        assert!(matches!((ran, done), (Err(RunError::Panicked(_)), Err(TransactionError::Panicked(_)))))
+                    }
                 }
             })
         });

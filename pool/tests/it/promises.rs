@@ -65,11 +65,12 @@ fn what_panics_or_refuses_in_the_poll_costs_a_task_one_connection_and_nothing_el
             server.allow(1);
             let (told, tells) = (Arc::new(AtomicBool::new(false)), what.starts_with("on_checkout"));
             let its_word = Arc::clone(&told);
-            let settings = builder().max_size(1).on_checkout(move |_, _| match its_word.swap(false, Ordering::SeqCst) {
-                false => Verdict::Keep,
-                true if what.ends_with("panics") => panic!("{ORDERED}"),
-                true => Verdict::Close,
-            });
+            let settings =
+                builder().max_size(1).on_checkout(move |_, _| match its_word.swap(false, Ordering::SeqCst) {
+                    false => Verdict::Keep,
+                    true if what.ends_with("panics") => panic!("{ORDERED}"),
+                    true => Verdict::Close,
+                });
             let pool = settings.build(server.manager()).unwrap();
             let held = waits.then(|| pool.get().unwrap());
             let (mut future, flag) = (pool.get_async(), Arc::new(Flag::default()));

@@ -114,7 +114,9 @@ fn clippy() -> Result<()> {
 
 fn docs() -> Result<()> {
     let deny_warnings = ("RUSTDOCFLAGS", "-D warnings");
-    run(cargo(["doc", "--workspace", "--no-deps", "--features", "cabrank/tokio"]).env(deny_warnings.0, deny_warnings.1))?;
+    run(
+        cargo(["doc", "--workspace", "--no-deps", "--features", "cabrank/tokio"]).env(deny_warnings.0, deny_warnings.1)
+    )?;
     SATELLITES.iter().try_for_each(|manifest| {
         let mut command = satellite("doc", manifest);
         run(command.args(["--no-deps", "--all-features"]).env(deny_warnings.0, deny_warnings.1))

@@ -83,10 +83,7 @@ fn a_cleaner_undoes_what_plain_sql_leaves() {
         let conn = &mut pool.get().expect("it is served");
         diesel::select(sql::<Text>(&format!("current_setting('{setting}')"))).get_result(conn).expect("an answer")
     };
-    pool.get()
-        .expect("it is served")
-        .batch_execute("BEGIN; SET statement_timeout = '7s'; SET TIME ZONE -3")
-        .unwrap();
+    pool.get().expect("it is served").batch_execute("BEGIN; SET statement_timeout = '7s'; SET TIME ZONE -3").unwrap();
     assert_eq!((ask("statement_timeout").as_str(), ask("timezone").as_str()), ("0", "UTC"));
     assert_eq!(pool.cabrank().stats().opened, 1, "it is the same connection");
 }

@@ -1,0 +1,32 @@
+//! What the service has under way and what it has done, whether or not a client still waits for it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static PENDING: AtomicU64 = AtomicU64::new(0);
+static FINISHED: AtomicU64 = AtomicU64::new(0);
+
+/// Goes along with a request, from its handler into the work on a connection, until nothing more is done for it.
+pub struct Ticket(());
+
+impl Ticket {
+    pub fn new() -> Self {
+        PENDING.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+
+    /// Its queries have run to their end.
+    pub fn finish(self) {
+        FINISHED.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        PENDING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Requests under way, and those whose queries have run to their end.
+pub fn told() -> String {
+    format!("{} {}", PENDING.load(Ordering::SeqCst), FINISHED.load(Ordering::SeqCst))
+}

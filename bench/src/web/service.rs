@@ -1,0 +1,54 @@
+//! The service in its process: the same two routes over whichever pool, in a runtime with two workers and as many threads that may
+//! block as tokio allows by default.
+
+use super::counts;
+use super::counts::Ticket;
+use super::ways::{Interact, RunAsync, SpawnBlocking, Way};
+use anyhow::{Result, bail};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use std::{io, process};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::{Builder, Runtime};
+
+/// Reads the URL of a PostgreSQL, prints where it listens, and serves until its input ends.
+pub fn serve(way: &str, size: u32) -> Result<()> {
+    let mut url = String::new();
+    io::stdin().read_line(&mut url)?;
+    let url = url.trim_end();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    match way {
+        "cabrank" => start(&runtime, RunAsync::new(url, size, true)?)?,
+        "cabrank_uncancelled" => start(&runtime, RunAsync::new(url, size, false)?)?,
+        "r2d2" => start(&runtime, SpawnBlocking::new(url, size)?)?,
+        "deadpool_diesel" => start(&runtime, Interact::new(url, size)?)?,
+        _ => bail!("no service is called {way}"),
+    }
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    // Whatever still waits or runs ends with the process; nothing is dropped, for a blocking driver must not be dropped by a task.
+    process::exit(0)
+}
+
+fn start<W: Way>(runtime: &Runtime, way: W) -> Result<()> {
+    let routes = Router::new().route("/account/{sleep}", get(account::<W>)).with_state(way);
+    let routes = routes.route("/counts", get(|| async { counts::told() }));
+    let listener = runtime.block_on(listen())?;
+    println!("{}", listener.local_addr()?);
+    runtime.spawn(async { axum::serve(listener, routes).await });
+    Ok(())
+}
+
+/// All clients come at once: with the usual 128 places some would be let in a second later.
+async fn listen() -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    socket.listen(1024)
+}
+
+/// A balance, after so many milliseconds of the server's sleep.
+async fn account<W: Way>(State(way): State<W>, Path(sleep): Path<u32>) -> Result<String, StatusCode> {
+    let sleep = (sleep > 0).then(|| format!("SELECT pg_sleep({})", f64::from(sleep) / 1e3));
+    Ok(way.read(sleep, Ticket::new()).await?.to_string())
+}

@@ -1,0 +1,129 @@
+//! The ways from a handler to PostgreSQL, each as the users of that pool would write it. All wait as long for a connection; what else can
+//! be set is at its default.
+
+use super::counts::Ticket;
+use crate::pools::{READ_POSTGRES, ROW};
+use anyhow::Result;
+use axum::http::StatusCode;
+use cabrank::{Pool, RunError};
+use cabrank_postgres::PostgresManager;
+use cabrank_postgres::postgres::NoTls;
+use deadpool_diesel::Runtime;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use r2d2_postgres::PostgresConnectionManager;
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+
+/// A pool in the hands of a handler.
+pub trait Way: Clone + Send + Sync + 'static {
+    /// Has the server `sleep`, if it is to, and reads by primary key.
+    fn read(self, sleep: Option<String>, ticket: Ticket) -> impl Future<Output = Result<i32, StatusCode>> + Send;
+}
+
+/// cabrank's own way: who waits holds no thread.
+#[derive(Clone)]
+pub struct RunAsync {
+    pool: Pool<PostgresManager>,
+    /// Whether a statement is given up when its client hangs up.
+    cancels: bool,
+}
+
+impl RunAsync {
+    pub fn new(url: &str, size: u32, cancels: bool) -> Result<Self> {
+        let builder = Pool::builder().name("web").max_size(size).acquire_timeout(PATIENCE);
+        Ok(Self { pool: builder.build(PostgresManager::from_url(url, NoTls)?)?, cancels })
+    }
+}
+
+impl Way for RunAsync {
+    async fn read(self, sleep: Option<String>, ticket: Ticket) -> Result<i32, StatusCode> {
+        let work = self.pool.run_async(move |conn| -> Result<i32, postgres::Error> {
+            if let Some(sleep) = sleep {
+                conn.batch_execute(&sleep)?;
+            }
+            let read = conn.prepare_cached(READ_POSTGRES)?;
+            let balance = conn.query_one(&read, &[&ROW])?.get(0);
+            ticket.finish();
+            Ok(balance)
+        });
+        let work = if self.cancels { work.cancel_on_drop() } else { work };
+        work.await.map_err(|error| match error {
+            RunError::Get(_) => BUSY,
+            other => broken(&other),
+        })
+    }
+}
+
+/// The usual way with r2d2: who waits holds a thread of the runtime that may block.
+#[derive(Clone)]
+pub struct SpawnBlocking(r2d2::Pool<PostgresConnectionManager<NoTls>>);
+
+impl SpawnBlocking {
+    pub fn new(url: &str, size: u32) -> Result<Self> {
+        let manager = PostgresConnectionManager::new(url.parse()?, NoTls);
+        Ok(Self(r2d2::Pool::builder().max_size(size).connection_timeout(PATIENCE).build(manager)?))
+    }
+}
+
+impl Way for SpawnBlocking {
+    async fn read(self, sleep: Option<String>, ticket: Ticket) -> Result<i32, StatusCode> {
+        let work = move || {
+            let mut conn = self.0.get().map_err(|_| BUSY)?;
+            if let Some(sleep) = sleep {
+                conn.batch_execute(&sleep).map_err(|error| broken(&error))?;
+            }
+            let balance = conn.query_one(READ_POSTGRES, &[&ROW]).map_err(|error| broken(&error))?.get(0);
+            ticket.finish();
+            Ok(balance)
+        };
+        spawn_blocking(work).await.unwrap_or_else(|error| Err(broken(&error)))
+    }
+}
+
+/// deadpool's way with a blocking driver: tasks wait, and each call on a connection runs on a thread that may block.
+#[derive(Clone)]
+pub struct Interact(deadpool_diesel::postgres::Pool);
+
+impl Interact {
+    pub fn new(url: &str, size: u32) -> Result<Self> {
+        let manager = deadpool_diesel::postgres::Manager::new(url, Runtime::Tokio1);
+        let builder = deadpool_diesel::postgres::Pool::builder(manager).max_size(size as usize);
+        let builder = builder.wait_timeout(Some(PATIENCE)).create_timeout(Some(PATIENCE)).runtime(Runtime::Tokio1);
+        Ok(Self(builder.build()?))
+    }
+}
+
+impl Way for Interact {
+    async fn read(self, sleep: Option<String>, ticket: Ticket) -> Result<i32, StatusCode> {
+        let conn = self.0.get().await.map_err(|_| BUSY)?;
+        let work = move |conn: &mut PgConnection| -> QueryResult<i32> {
+            if let Some(sleep) = sleep {
+                conn.batch_execute(&sleep)?;
+            }
+            let balance = account::table.find(ROW).select(account::balance).get_result(conn)?;
+            ticket.finish();
+            Ok(balance)
+        };
+        conn.interact(work).await.map_err(|error| broken(&error))?.map_err(|error| broken(&error))
+    }
+}
+
+diesel::table! {
+    account (id) {
+        id -> Integer,
+        balance -> Integer,
+    }
+}
+
+fn broken(error: &dyn Debug) -> StatusCode {
+    eprintln!("the service failed: {error:?}");
+    StatusCode::INTERNAL_SERVER_ERROR
+}
+
+/// There was no connection in time.
+const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+/// How long a request may wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(3);
