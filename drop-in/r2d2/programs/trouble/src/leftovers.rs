@@ -7,10 +7,9 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection};
-use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
+use std::{panic, thread};
 
 /// A transaction of Diesel's own is left open.
 pub(crate) fn transaction_left(server: &Server) -> Result<Measured, Failure> {

@@ -65,7 +65,7 @@ fn a_transaction_of_diesels_does_not_reach_the_next() {
     assert_eq!(case("transaction_left")["the_next_is_in_it"], 0.0);
 }
 
-/// As with r2d2: its managers do not see the session. If this fails the drop-in has become better, and its README is to be corrected.
+/// As with r2d2: its managers do not see the session. If this fails, correct the README of the drop-in: it has become better.
 fn a_transaction_by_plain_sql_does() {
     assert_eq!(case("raw_transaction_left")["the_next_is_in_it"], 1.0);
 }
