@@ -70,7 +70,7 @@ fn the_pool_is_this_one() {
 fn a_database_that_cannot_be_opened_stops_the_launch() {
     let folder = tempfile::tempdir().unwrap();
     let launched = blocking::Client::tracked(rocket(on(&folder.path().join("missing"))));
-    let error = launched.err().expect("there is no such folder");
+    let error = launched.expect_err("there is no such folder");
     assert!(matches!(error.kind(), ErrorKind::FailedFairings(_)), "{error}");
 }
 
