@@ -20,7 +20,7 @@ pub fn slow(bench: &mut Bench) -> Result<()> {
 
 /// Clients with all the patience it takes.
 fn steady(bench: &mut Bench, case: &'static str, server_sleeps: u32) -> Result<()> {
-    let during = Duration::from_millis(bench.pick(200, 700));
+    let during = Duration::from_millis(bench.pick(200, 500));
     let crowd = Crowd { clients: CLIENTS, path: path(server_sleeps), during, patience: None };
     rounds(bench, case, WAYS, async |service| {
         let (answers, threads) = under(service, &crowd).await?;
@@ -30,9 +30,9 @@ fn steady(bench: &mut Bench, case: &'static str, server_sleeps: u32) -> Result<(
 
 /// Clients who ask for several times of what can be answered before they lose patience. Then all hang up at once.
 pub fn overload(bench: &mut Bench) -> Result<()> {
-    let during = Duration::from_millis(bench.pick(1000, 2000));
+    let during = Duration::from_millis(bench.pick(600, 1500));
     let crowd = Crowd { clients: CLIENTS, path: path(50), during, patience: Some(CLIENTS_PATIENCE) };
-    rounds(bench, "http_overload", WAYS_TO_END, async |service| {
+    rounds(bench, "http_overload", WAYS_OVERLOADED, async |service| {
         let (_, finished_before) = web::counts(service.address).await?;
         let (answers, threads) = under(service, &crowd).await?;
         let (prompt, probes) = web::until_prompt(service.address, &path(0), PROMPT).await?;
@@ -107,8 +107,8 @@ fn path(server_sleeps: u32) -> String {
 }
 
 const WAYS: &[&str] = &["cabrank", "r2d2", "deadpool_diesel"];
-/// One of them for those whose work is to come to its end though its client has hung up.
-const WAYS_TO_END: &[&str] = &["cabrank", "cabrank_uncancelled", "r2d2", "deadpool_diesel"];
+/// Also cabrank without `cancel_on_drop`, and with `max_waiters`, by which those who would wait in vain hear that at once.
+const WAYS_OVERLOADED: &[&str] = &["cabrank", "cabrank_max_waiters", "cabrank_uncancelled", "r2d2", "deadpool_diesel"];
 const CLIENTS: usize = 200;
 const SIZE: u32 = 8;
 const WARM_UP: Duration = Duration::from_millis(100);

@@ -142,19 +142,19 @@ pub const USUAL: &[Case] = &[
     Case {
         name: "http_read",
         about: "200 HTTP clients of a web service on a pool of 8: a read by primary key in PostgreSQL",
-        seconds: (2, 12),
+        seconds: (2, 8),
         run: http::read,
     },
     Case {
         name: "http_slow",
         about: "200 HTTP clients on a pool of 8: 5 ms of the server's sleep, and the read",
-        seconds: (2, 12),
+        seconds: (2, 8),
         run: http::slow,
     },
     Case {
         name: "http_overload",
         about: "200 HTTP clients on a pool of 8: 50 ms of the server's sleep, and the read; they hang up after 500 ms and ask anew",
-        seconds: (7, 36),
+        seconds: (9, 39),
         run: http::overload,
     },
     Case { name: "memory", about: "heap and threads of a pool at rest", seconds: (13, 13), run: memory::run },

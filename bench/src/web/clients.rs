@@ -1,5 +1,5 @@
 //! Clients that speak HTTP/1.1 over connections that they keep, by hyper: so many at once, each of which asks again as soon as it is
-//! answered. One who loses patience hangs up and asks anew.
+//! answered. One who loses patience hangs up and asks anew, and one who is told that there is no connection comes again after a moment.
 
 use anyhow::{Context, Result, bail};
 use axum::body::Bytes;
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// So many clients, and what each does.
 #[derive(Clone, Debug)]
@@ -81,7 +81,10 @@ async fn be_client(crowd: Crowd, address: SocketAddr, mut connection: Connection
         match timeout_at(limit, connection.get(&crowd.path)).await {
             Ok(answer) => match answer?.0 {
                 StatusCode::OK => answers.good.push(asked.elapsed().as_secs_f64() * 1e3),
-                StatusCode::SERVICE_UNAVAILABLE => answers.busy += 1,
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    answers.busy += 1;
+                    sleep_until(end.min(Instant::now() + MOMENT)).await;
+                }
                 other => bail!("the service answered {other}"),
             },
             Err(_) if limit == end => return Ok(answers),
@@ -143,6 +146,8 @@ impl Connection {
     }
 }
 
+/// A service that is busy asks for that much by `Retry-After`, or for more.
+const MOMENT: Duration = Duration::from_millis(100);
 /// Longer than anybody has ever waited here.
 const FOR_EVER: Duration = Duration::from_secs(30);
 

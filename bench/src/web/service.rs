@@ -20,8 +20,9 @@ pub fn serve(way: &str, size: u32) -> Result<()> {
     let url = url.trim_end();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match way {
-        "cabrank" => start(&runtime, RunAsync::new(url, size, true)?)?,
-        "cabrank_uncancelled" => start(&runtime, RunAsync::new(url, size, false)?)?,
+        "cabrank" => start(&runtime, RunAsync::new(url, size, None)?)?,
+        "cabrank_uncancelled" => start(&runtime, RunAsync::new(url, size, None)?.uncancelled())?,
+        "cabrank_max_waiters" => start(&runtime, RunAsync::new(url, size, Some(4 * size))?)?,
         "r2d2" => start(&runtime, SpawnBlocking::new(url, size)?)?,
         "deadpool_diesel" => start(&runtime, Interact::new(url, size)?)?,
         _ => bail!("no service is called {way}"),

@@ -1,11 +1,11 @@
 //! The ways from a handler to PostgreSQL, each as the users of that pool would write it. All wait as long for a connection; what else can
-//! be set is at its default.
+//! be set is at its default, unless the name says otherwise.
 
 use super::counts::Ticket;
 use crate::pools::{READ_POSTGRES, ROW};
 use anyhow::Result;
 use axum::http::StatusCode;
-use cabrank::{Pool, RunError};
+use cabrank::{Builder, Pool, RunError};
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::postgres::NoTls;
 use deadpool_diesel::Runtime;
@@ -32,9 +32,14 @@ pub struct RunAsync {
 }
 
 impl RunAsync {
-    pub fn new(url: &str, size: u32, cancels: bool) -> Result<Self> {
+    pub fn new(url: &str, size: u32, max_waiters: Option<u32>) -> Result<Self> {
         let builder = Pool::builder().name("web").max_size(size).acquire_timeout(PATIENCE);
-        Ok(Self { pool: builder.build(PostgresManager::from_url(url, NoTls)?)?, cancels })
+        let builder = max_waiters.into_iter().fold(builder, Builder::max_waiters);
+        Ok(Self { pool: builder.build(PostgresManager::from_url(url, NoTls)?)?, cancels: true })
+    }
+
+    pub fn uncancelled(self) -> Self {
+        Self { cancels: false, ..self }
     }
 }
 
