@@ -1,12 +1,13 @@
 //! So many checkouts and returns, with a driver that does nothing: what `cargo xtask instructions` counts.
 //!
-//! `cargo run --release --package cycle CYCLES [MIN_IDLE [THREADS | async]]`. One thread finds a connection each time, by `get` or by
-//! the first poll of `get_async`. More threads than connections keep each loan for a moment, so most of their checkouts queue.
+//! `cargo run --release --package cycle CYCLES [MIN_IDLE [THREADS]]`. One thread finds a connection each time. More threads than
+//! connections keep each loan for a moment, so most of their checkouts queue.
 
-use cabrank::{GetError, Limit, Manager, Pool};
+mod nothing;
+
+use cabrank::{GetError, Pool};
+use nothing::Nothing;
 use std::hint::black_box;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{env, io, thread};
 
@@ -22,18 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     match arguments.next() {
         None => Ok((0..cycles).try_for_each(|_| pool.get().map(|conn| drop(black_box(conn))))?),
-        Some(word) if word == "async" => {
-            Ok((0..cycles).try_for_each(|_| at_once(pool.get_async()).map(|conn| drop(black_box(conn))))?)
-        }
         Some(threads) => queue(&pool, cycles, threads.parse()?),
-    }
-}
-
-/// As the first poll of a task.
-fn at_once<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("one is idle"),
     }
 }
 
@@ -55,21 +45,3 @@ fn queue(pool: &Pool<Nothing>, cycles: u64, threads: u64) -> Result<(), Box<dyn 
 
 /// How long each of them keeps a connection.
 const LOAN: Duration = Duration::from_micros(30);
-
-/// A driver that does nothing.
-struct Nothing;
-
-impl Manager for Nothing {
-    type Connection = u64;
-    type Error = io::Error;
-
-    fn connect(&self, _: &Limit) -> io::Result<u64> {
-        Ok(1)
-    }
-    fn is_valid(&self, _: &mut u64, _: &Limit) -> io::Result<()> {
-        Ok(())
-    }
-    fn has_broken(&self, _: &mut u64) -> bool {
-        false
-    }
-}
