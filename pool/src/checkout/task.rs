@@ -63,8 +63,8 @@ impl TaskRequest {
     #[cold]
     fn poll_again<M: Manager>(&mut self, pool: &PoolRef<M>, context: &mut Context<'_>) -> Outcome<M> {
         if let (Stage::Waits(wait), false) = (&self.stage, seeded::bug("looks_before_it_watches")) {
-            // The user's code: should it panic, the wait goes on. In a child of `fork` it is the parent's waker, and its lock may be held by
-            // a thread that is not there.
+            // The user's code: should it panic, the wait goes on. In a child of `fork` it is the parent's waker, whose lock may be held
+            // by a thread that is not there.
             if pool.is_at_home() {
                 wait.task.watch(context.waker());
             }

@@ -1,7 +1,7 @@
 //! Waiters that are tasks. A thread that is woken comes; a task may not be polled again for long, or ever, though it is woken. So a task
 //! is given what it waits for, instead of being told to come and look, and what it does not come for within `reclaim_after` is taken
-//! back for the next in line. It keeps its place: when it is polled again, it stands where it stood. From then on it has twice as long, each
-//! time: where an executor is always late, connections would else go from one task to the next, and nobody would ever use one.
+//! back for the next in line. It keeps its place: when it is polled again, it stands where it stood. Each time it has twice as long: where
+//! an executor is always late, connections would else go from one task to the next, and nobody would ever use one.
 //!
 //! The system keeps the deadline of a thread that parks. This module keeps that of a task: there may be no runtime to keep it.
 

@@ -29,7 +29,7 @@ impl World {
             .filter(|(_, record)| record.phase == Phase::Lent)
             .map(|(_, record)| (record.borrower.thread, record.id))
             .collect();
-        self.find_what_was_taken_back(&lent);
+        self.find_what_was_reclaimed(&lent);
         while let Some(first) = self.waiting.first() {
             let Some(&(_, id)) = lent.iter().find(|(number, _)| *number == first.number) else { break };
             self.assert_lendable(id);

@@ -169,7 +169,7 @@ impl World {
     }
 
     /// What is not lent to its task any more was taken back: from none before its time, unless the pool is closed.
-    pub(super) fn find_what_was_taken_back(&mut self, lent: &[(usize, u64)]) {
+    pub(super) fn find_what_was_reclaimed(&mut self, lent: &[(usize, u64)]) {
         for (mut waiting, gift) in std::mem::take(&mut self.served) {
             match gift {
                 Gift::Connection(id) if !lent.contains(&(waiting.number, id)) => {

@@ -122,7 +122,8 @@ fn silence_holds_up_nobody_beyond_the_time_out() {
 cabrank_testing::tests! {
     alone: a_pool_costs_little_beside_a_query, twelve_who_want_ten, nobody_starves_in_a_crowd,
     the_server_never_sees_more_sessions_than_max_size, a_transaction_of_diesels_does_not_reach_the_next,
-    a_transaction_by_plain_sql_does, a_cleaner_undoes_what_plain_sql_leaves, panics_cost_no_place, killed_sessions_cost_their_own_queries_alone,
+    a_transaction_by_plain_sql_does, a_cleaner_undoes_what_plain_sql_leaves, panics_cost_no_place,
+    killed_sessions_cost_their_own_queries_alone,
     a_server_that_is_away_is_waited_for, an_error_names_why_nothing_can_be_opened,
     silence_holds_up_nobody_beyond_the_time_out;
 }
