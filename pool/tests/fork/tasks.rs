@@ -3,14 +3,13 @@
 
 use super::{CANCELLED, Counting, ENDED, Pool, in_a_child, pool};
 use cabrank::{GetError, PooledConnection, RunError};
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 type Work = cabrank::RunAsync<Counting, Result<u64, RunError<io::Error, io::Error>>>;
 
@@ -69,7 +68,7 @@ fn futures_that_wait_have_a_delivery_or_run_answer_in_the_child_and_go_on_in_the
     let mut futures =
         Some((given, waiting, queued, running, pool.get_async(), pool.close_async(Duration::from_secs(60))));
     in_a_child(|| {
-        let before = (ENDED.load(SeqCst), CANCELLED.load(SeqCst));
+        let before = (ENDED.load(Ordering::SeqCst), CANCELLED.load(Ordering::SeqCst));
         let (mut given, mut waiting, mut queued, mut running, mut new, mut closing) = futures.take().unwrap();
         assert!(is_forked(poll(&mut given)) && is_forked(poll(&mut waiting)) && is_forked(poll(&mut new)));
         assert!(work_is_forked(poll(&mut queued)));
@@ -79,7 +78,11 @@ fn futures_that_wait_have_a_delivery_or_run_answer_in_the_child_and_go_on_in_the
         assert!(matches!(poll(&mut closing), Poll::Ready(report) if report.is_clean()));
         drop((given, waiting, queued, running, new, closing));
         drop(held.take());
-        assert_eq!((ENDED.load(SeqCst), CANCELLED.load(SeqCst)), before, "a session of the parent's was touched");
+        assert_eq!(
+            (ENDED.load(Ordering::SeqCst), CANCELLED.load(Ordering::SeqCst)),
+            before,
+            "a session of the parent's was touched"
+        );
     });
     in_a_child(|| drop(futures.take()));
 
@@ -107,7 +110,7 @@ fn a_child_touches_no_waker_of_its_parents() {
     }
     impl Drop for Counted {
         fn drop(&mut self) {
-            self.0.store(true, SeqCst);
+            self.0.store(true, Ordering::SeqCst);
         }
     }
     let pool = patient_pool(1);
@@ -120,15 +123,15 @@ fn a_child_touches_no_waker_of_its_parents() {
         assert!(Pin::new(&mut future).poll(&mut context).is_pending());
         assert!(Pin::new(&mut work).poll(&mut context).is_pending());
     }
-    was_dropped.store(false, SeqCst);
+    was_dropped.store(false, Ordering::SeqCst);
     in_a_child(|| {
         assert!(is_forked(poll(&mut future)));
         assert!(poll(&mut work).is_ready());
-        assert!(!was_dropped.load(SeqCst), "a waker of the parent's was dropped");
+        assert!(!was_dropped.load(Ordering::SeqCst), "a waker of the parent's was dropped");
     });
-    assert!(!was_dropped.load(SeqCst));
+    assert!(!was_dropped.load(Ordering::SeqCst));
     assert!(poll(&mut future).is_pending() && poll(&mut work).is_pending());
-    assert!(was_dropped.load(SeqCst), "at home it is replaced");
+    assert!(was_dropped.load(Ordering::SeqCst), "at home it is replaced");
     drop((future, work, held));
 }
 
@@ -158,7 +161,7 @@ fn a_child_that_polls_and_drops_a_future_hangs_in_no_lock_that_a_thread_of_its_p
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while busy.load(SeqCst) {
+                while busy.load(Ordering::SeqCst) {
                     drop(pool.get().unwrap());
                     drop(finish(&mut pool.get_async()).unwrap());
                 }
@@ -177,7 +180,7 @@ fn a_child_that_polls_and_drops_a_future_hangs_in_no_lock_that_a_thread_of_its_p
             });
             drop(futures);
         }
-        busy.store(false, SeqCst);
+        busy.store(false, Ordering::SeqCst);
     });
     assert!(pool.close_within(Duration::from_secs(10)).is_clean());
 }

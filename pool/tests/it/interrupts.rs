@@ -6,13 +6,12 @@ use cabrank::{AbortHandle, Limit, Manager, Pool, PooledConnection, SessionState,
 use cabrank_testing::eventually;
 use cabrank_testing::fake::{Call, FakeManager, FakeServer, Outcome};
 use std::collections::BTreeSet;
-use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::thread;
+use std::{io, thread};
 
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
@@ -99,7 +98,7 @@ impl Manager for Engine {
     }
     /// Asked at the end of each loan, when nothing may interrupt it any more.
     fn has_broken(&self, line: &mut Arc<Line>) -> bool {
-        line.loan.store(0, SeqCst);
+        line.loan.store(0, Ordering::SeqCst);
         false
     }
     fn session(&self, _: &mut Arc<Line>) -> SessionState {
@@ -112,8 +111,8 @@ impl Manager for Engine {
 
 impl AbortHandle for Interrupt {
     fn cancel(&self, _: &Limit) -> bool {
-        self.0.interrupts.lock().unwrap().push(self.0.loan.load(SeqCst));
-        self.0.is_interrupted.store(true, SeqCst);
+        self.0.interrupts.lock().unwrap().push(self.0.loan.load(Ordering::SeqCst));
+        self.0.is_interrupted.store(true, Ordering::SeqCst);
         true
     }
     fn abort(&self) {}
@@ -122,9 +121,9 @@ impl AbortHandle for Interrupt {
 impl Line {
     /// A statement that takes so many steps. Interrupts of before it are nothing to it.
     fn run(&self, steps: u32) -> io::Result<()> {
-        self.is_interrupted.store(false, SeqCst);
+        self.is_interrupted.store(false, Ordering::SeqCst);
         for _ in 0..steps {
-            if self.is_interrupted.load(SeqCst) {
+            if self.is_interrupted.load(Ordering::SeqCst) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             thread::yield_now();
@@ -137,7 +136,7 @@ impl Line {
 fn whenever_a_future_is_dropped_it_interrupts_its_own_loan_or_none() {
     let line = Arc::new(Line::default());
     let settings = Pool::builder().max_size(1).on_checkout(|line: &mut Arc<Line>, _| {
-        line.loan.store(line.loans.fetch_add(1, SeqCst) + 1, SeqCst);
+        line.loan.store(line.loans.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         Verdict::Keep
     });
     let pool = settings.build(Engine(Arc::clone(&line))).unwrap();
@@ -153,14 +152,14 @@ fn whenever_a_future_is_dropped_it_interrupts_its_own_loan_or_none() {
                     let has_begun = Arc::new(AtomicBool::new(false));
                     let begun = Arc::clone(&has_begun);
                     let work = move |line: &mut PooledConnection<Engine>| {
-                        own.lock().unwrap().insert(line.loan.load(SeqCst));
-                        begun.store(true, SeqCst);
+                        own.lock().unwrap().insert(line.loan.load(Ordering::SeqCst));
+                        begun.store(true, Ordering::SeqCst);
                         let outcome = line.run(steps);
-                        short.fetch_add(u64::from(outcome.is_err()), SeqCst);
+                        short.fetch_add(u64::from(outcome.is_err()), Ordering::SeqCst);
                         outcome
                     };
                     let mut future = pool.run_async(work).cancel_on_drop();
-                    while poll(&mut future).is_pending() && !has_begun.load(SeqCst) {
+                    while poll(&mut future).is_pending() && !has_begun.load(Ordering::SeqCst) {
                         thread::yield_now();
                     }
                     // The work ends now, or has, or will.
@@ -182,7 +181,7 @@ fn whenever_a_future_is_dropped_it_interrupts_its_own_loan_or_none() {
     });
     eventually("all have ended", || pool.stats().in_use == 0);
     let (interrupts, own) = (line.interrupts.lock().unwrap(), loans_of_dropped.lock().unwrap());
-    assert!(interrupts.len() > 100 && cut_short.load(SeqCst) > 20, "{} interrupts", interrupts.len());
+    assert!(interrupts.len() > 100 && cut_short.load(Ordering::SeqCst) > 20, "{} interrupts", interrupts.len());
     for loan in interrupts.iter() {
         assert!(own.contains(loan), "an interrupt in loan {loan}, whose future was not dropped");
     }
