@@ -63,7 +63,7 @@ impl<E> fmt::Display for GetError<E> {
                 write!(f, "no connection within {}: {}", Span(report.waited), Sourced(report))
             }
             Self::Connect(_) => f.write_str("cannot connect, and trying again at once will not help"),
-            Self::Overloaded(report) => write!(f, "too many threads wait for a connection: {}", Sourced(report)),
+            Self::Overloaded(report) => write!(f, "too many requests wait for a connection: {}", Sourced(report)),
             Self::Closed => f.write_str("the pool is closed"),
             Self::CalledFromHook => f.write_str("a hook or manager method may not wait for its own pool"),
             Self::Forked => f.write_str(FORKED),

@@ -190,7 +190,7 @@ fn the_other_errors_say_what_happened() {
         scope.spawn(|| pool.get());
         eventually("one waits", || pool.stats().waiting == 1);
         let error = pool.get().unwrap_err();
-        assert!(error.to_string().starts_with("too many threads wait for a connection: pool "), "{error}");
+        assert!(error.to_string().starts_with("too many requests wait for a connection: pool "), "{error}");
         assert!(error.to_string().contains(", 1 waiting"), "{error}");
         drop(held);
     });
