@@ -13,7 +13,7 @@ use std::{panic, thread};
 
 /// A transaction of Diesel's own is left open.
 pub(crate) fn transaction_left(server: &Server) -> Result<Measured, Failure> {
-    left(server, |conn| AnsiTransactionManager::begin_transaction(conn))
+    left(server, AnsiTransactionManager::begin_transaction)
 }
 
 /// A transaction is left open that was begun by plain SQL, which Diesel does not see.

@@ -25,7 +25,8 @@ fn speed(server: &Server, threads: usize) -> Result<Measured, Failure> {
     };
     let mut alone = || per_second(own.iter_mut().map(|conn| || Ok(ask(conn)?)).collect());
     // Opens what is opened on demand.
-    (pooled()?, alone()?);
+    pooled()?;
+    alone()?;
     // They take turns, so that a machine that slows down slows both.
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
