@@ -10,3 +10,4 @@ pub mod mysql;
 pub mod postgres;
 
 pub use manager::{BoxError, DriverError, R2d2Manager};
+pub use {cabrank, r2d2};

@@ -11,6 +11,9 @@ mod guard;
 mod manage;
 mod pool;
 
+/// The pool behind, for its names: not in r2d2.
+pub use cabrank;
+
 pub use adapted::{Adapted, Conn, DriverError};
 pub use builder::Builder;
 pub use error::Error;

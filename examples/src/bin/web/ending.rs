@@ -31,7 +31,7 @@ pub(crate) async fn until_told_to_stop<M: Bank>(
     println!("{signal}: ending within {deadline:?}");
     drop(stop); // From here on nothing new is accepted, and what is under way goes on.
     // The pool gets the last second: it cancels what still runs, and then aborts it.
-    let drained = timeout_at(end - Duration::from_secs(1), server).await.is_ok();
+    let drained = matches!(timeout_at(end - Duration::from_secs(1), server).await, Ok(Ok(Ok(()))));
     let report = pool.close_async(end.saturating_duration_since(Instant::now())).await;
     Ok((drained, report))
 }

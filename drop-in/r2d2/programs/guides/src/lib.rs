@@ -1,4 +1,7 @@
-//! The guides for users of r2d2, as documentation: their programs are its tests.
+//! The guides, as documentation: their programs are its tests.
+
+#[doc = include_str!("../../../../../docs/async.md")]
+pub mod in_async_code {}
 
 #[doc = include_str!("../../../../../docs/coming-from-r2d2.md")]
 pub mod coming_from_r2d2 {}

@@ -1,15 +1,16 @@
 //! The cases on the pool of this repository: what its users are promised. `docs/diesel.md` has the figures beside those of r2d2.
 
-use cabrank::SessionState;
 use cabrank_testing::harness::{alone, skip};
 use cabrank_testing::servers::{Engine, url};
-use diesel::connection::SimpleConnection;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::r2d2::cabrank::SessionState;
+use diesel::r2d2::{ConnectionManager, Pool, R2D2Connection};
 use diesel::sql_types::Text;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
@@ -71,20 +72,32 @@ fn a_transaction_by_plain_sql_does() {
 }
 
 /// The cleaner of docs/diesel.md.
-fn a_cleaner_undoes_what_plain_sql_leaves() {
-    const CLEAN: &str = "ROLLBACK; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
-                         SET TIME ZONE 'UTC'; SET CLIENT_ENCODING TO 'UTF8'";
-    let pool = Pool::builder()
-        .max_size(1)
-        .clean(|_| SessionState::Unknown, |conn: &mut PgConnection| Ok(conn.batch_execute(CLEAN)?))
-        .build(ConnectionManager::new(server()))
-        .expect("the server is there");
+fn clean(conn: &mut PgConnection) -> Result<(), Box<dyn Error + Send + Sync>> {
+    while conn.is_broken() {
+        AnsiTransactionManager::rollback_transaction(conn)?;
+    }
+    Ok(conn.batch_execute(
+        "BEGIN; ROLLBACK; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); \
+         SET TIME ZONE 'UTC'; SET CLIENT_ENCODING TO 'UTF8'",
+    )?)
+}
+
+fn a_cleaner_undoes_what_plain_sql_leaves_and_what_diesel_leaves() {
+    let pool = Pool::builder().max_size(1).clean(|_| SessionState::Unknown, clean);
+    let pool = pool.build(ConnectionManager::<PgConnection>::new(server())).expect("the server is there");
     let ask = |setting: &str| -> String {
         let conn = &mut pool.get().expect("it is served");
         diesel::select(sql::<Text>(&format!("current_setting('{setting}')"))).get_result(conn).expect("an answer")
     };
     pool.get().expect("it is served").batch_execute("BEGIN; SET statement_timeout = '7s'; SET TIME ZONE -3").unwrap();
     assert_eq!((ask("statement_timeout").as_str(), ask("timezone").as_str()), ("0", "UTC"));
+    for nested in [1, 2] {
+        let conn = &mut *pool.get().expect("it is served");
+        (0..nested).for_each(|_| AnsiTransactionManager::begin_transaction(conn).expect("it begins"));
+    }
+    // Diesel's count is right, too: else this would be a savepoint outside of any transaction.
+    let conn = &mut *pool.get().expect("it is served");
+    conn.transaction(|conn| conn.batch_execute("SELECT 1")).expect("a transaction begins");
     assert_eq!(pool.cabrank().stats().opened, 1, "it is the same connection");
 }
 
@@ -122,7 +135,7 @@ fn silence_holds_up_nobody_beyond_the_time_out() {
 cabrank_testing::tests! {
     alone: a_pool_costs_little_beside_a_query, twelve_who_want_ten, nobody_starves_in_a_crowd,
     the_server_never_sees_more_sessions_than_max_size, a_transaction_of_diesels_does_not_reach_the_next,
-    a_transaction_by_plain_sql_does, a_cleaner_undoes_what_plain_sql_leaves, panics_cost_no_place,
+    a_transaction_by_plain_sql_does, a_cleaner_undoes_what_plain_sql_leaves_and_what_diesel_leaves, panics_cost_no_place,
     killed_sessions_cost_their_own_queries_alone,
     a_server_that_is_away_is_waited_for, an_error_names_why_nothing_can_be_opened,
     silence_holds_up_nobody_beyond_the_time_out;
