@@ -22,7 +22,8 @@ impl<M: Manager> Pool<M> {
     /// for something else: those who want it wait, too.
     ///
     /// A future that is not polled when its connection is there loses it to the next in line after
-    /// [`reclaim_after`](crate::Builder::reclaim_after), 50 ms unless set, and keeps its place. The next time it has twice as long.
+    /// [`reclaim_after`](crate::Builder::reclaim_after), 50 ms unless set, and keeps its place. The next time it has twice as long, up to
+    /// sixteen times.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};

@@ -22,8 +22,8 @@ use std::time::Duration;
 impl<M: Manager> Pool<M> {
     /// As [`run`](Self::run), for a task: waits for a connection without a thread, then runs `work` on a thread where it may block.
     ///
-    /// The thread is one of the pool's own, at most [`max_size`](crate::Builder::max_size) of them, or what
-    /// [`run_on`](crate::Builder::run_on) says. As the connection is there first, work that waits needs no thread.
+    /// The thread is one of the pool's own, or what [`run_on`](crate::Builder::run_on) says. As the connection is there first, no more
+    /// closures run than [`max_size`](crate::Builder::max_size), and work that waits needs no thread.
     ///
     /// Dropping the future while it waits gives up its place. Once `work` runs, it runs to its end, and then the connection returns;
     /// see [`cancel_on_drop`](RunAsync::cancel_on_drop). A panic of `work` costs its connection and is told as

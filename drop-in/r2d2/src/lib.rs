@@ -11,11 +11,10 @@ mod guard;
 mod manage;
 mod pool;
 
-/// The pool behind, for its names: not in r2d2.
-pub use cabrank;
-
 pub use adapted::{Adapted, Conn, DriverError};
 pub use builder::Builder;
+/// The pool behind, for its names: not in r2d2.
+pub use cabrank;
 pub use error::Error;
 pub use event::{HandleEvent, NopEventHandler};
 pub use extensions::Extensions;

@@ -182,7 +182,7 @@ impl<M: Manager> Builder<M> {
     }
 
     /// For how long a connection lies ready for a future of [`Pool::get_async`] that is not polled. Default: 50 ms. Then the next in line
-    /// has it, and the future keeps its place. Each time it is late it has twice as long the next time.
+    /// has it, and the future keeps its place. Each time it is late it has twice as long the next time, up to sixteen times as long.
     ///
     /// A future may wait that nobody polls: in a `select!` whose other branch runs, or in a set of futures while the loop's body waits.
     /// Without this it would hold a connection, and perhaps wait for one that this very future holds.

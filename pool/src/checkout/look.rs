@@ -13,8 +13,8 @@ pub(super) enum Doubt<E> {
     Unfit(CloseReason),
     /// `on_checkout` refused it, or panicked.
     Refused(CloseReason, Cause<E>),
-    /// The process was frozen, or the machine asleep, while it was idle: it must be checked.
-    Slept,
+    /// It may not be lent unasked any more: the process was frozen, or the machine asleep, while it was idle, or a task came late for it.
+    Stale,
 }
 
 /// Looks at a connection without asking the server or the clock.

@@ -255,7 +255,7 @@ impl<M: Manager> Request<'_, M> {
         if entry.last_used + ALERT < entry.lent_at {
             let (now, wall) = (sync::now(), sync::wall());
             if self.shared.with(now, |state, _| state.compare_clocks(now, wall)) {
-                return Err(Doubt::Slept);
+                return Err(Doubt::Stale);
             }
         }
         look_closely(self.shared, entry)
@@ -285,7 +285,7 @@ impl<M: Manager> Request<'_, M> {
         let now = sync::now();
         self.shared.with(now, |state, actions| {
             match doubt {
-                Doubt::Slept => {}
+                Doubt::Stale => {}
                 Doubt::Unfit(reason) => {
                     entry.condemned = Some(reason);
                     state.failed_look(&entry, now, actions);

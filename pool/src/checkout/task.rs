@@ -2,6 +2,7 @@
 //!
 //! The future watches before it looks: its waker is in place before the look that finds nothing, and what changes later wakes it.
 
+use crate::checkout::look::Doubt;
 use crate::checkout::refusal::refuse_hook;
 use crate::checkout::wait::Found;
 use crate::checkout::{Begun, Request, Round, Start, begin, this_thread};
@@ -148,7 +149,8 @@ impl TaskRequest {
         match request.look_or_leave_as_task(&wait.ticket, wait.deadline, now) {
             Found::Connection(mut entry) => {
                 entry.lent_at = now;
-                match request.look_at(&mut entry) {
+                let is_good = pool.with(now, |state, _| state.is_still_good(&entry, now));
+                match if is_good { request.look_at(&mut entry) } else { Err(Doubt::Stale) } {
                     Ok(()) => Poll::Ready(Ok(request.lend(entry))),
                     Err(doubt) => {
                         request.reject(entry, doubt);

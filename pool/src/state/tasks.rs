@@ -1,10 +1,12 @@
 //! Waiters that are tasks. A thread that is woken comes; a task may not be polled again for long, or ever, though it is woken. So a task
 //! is given what it waits for, instead of being told to come and look, and what it does not come for within `reclaim_after` is taken
-//! back for the next in line. It keeps its place: when it is polled again, it stands where it stood. Each time it has twice as long: where
-//! an executor is always late, connections would else go from one task to the next, and nobody would ever use one.
+//! back for the next in line. It keeps its place: when it is polled again, it stands where it stood. Each time it has twice as long,
+//! up to sixteen times as long: where executors are always late, connections would else go from one task to the next, and nobody would
+//! use one.
 //!
 //! The system keeps the deadline of a thread that parks. This module keeps that of a task: there may be no runtime to keep it.
 
+use crate::entry::Entry;
 use crate::queue::{Key, Ticket};
 use crate::seeded;
 use crate::state::State;
@@ -108,6 +110,14 @@ impl<C, E> State<C, E> {
         Some(self.counted(delivery))
     }
 
+    /// May a task have what it was given? It may have come late: the connection was evicted meanwhile, has reached the end of its life, or
+    /// was not proved for long.
+    pub(crate) fn is_still_good(&self, entry: &Entry<C>, now: Instant) -> bool {
+        let is_proved =
+            entry.proved.epoch == self.epoch && entry.fresh_until.is_none_or(|until| now <= until + RELIED_UPON);
+        is_proved && self.unwanted(entry, now).is_none()
+    }
+
     /// For a seeded bug alone.
     pub(crate) fn has_delivery(&self, ticket: &Ticket) -> bool {
         self.queue.has_delivery(ticket)
@@ -140,7 +150,7 @@ impl<C, E> State<C, E> {
     /// A connection is about to be delivered to the first in the queue. If that is a task, it will be taken back.
     pub(super) fn expect_collection(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let Some(key) = self.queue.head_task() else { return };
-        let patience = 2_u32.saturating_pow(self.queue.missed(key));
+        let patience = 1 << self.queue.missed(key).min(MOST_DOUBLINGS);
         let until = after(now, self.tasks.reclaim_after.saturating_mul(patience));
         self.tasks.given.push(Given { key, until, was_put_off: false });
         if let Some(until) = until {
@@ -177,3 +187,9 @@ impl<C, E> State<C, E> {
         }
     }
 }
+
+/// Beyond so many a late task's time is doubled no more: it holds up those behind it for as long.
+const MOST_DOUBLINGS: u32 = 4;
+
+/// For so long what was fresh when it was delivered is good enough, also where each loan asks for a check.
+const RELIED_UPON: Duration = Duration::from_millis(250);

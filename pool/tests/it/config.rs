@@ -10,7 +10,7 @@ type Setting = fn(Builder<cabrank_testing::fake::FakeManager>) -> Builder<cabran
 
 #[test]
 fn every_rule_is_refused_by_name_and_all_problems_are_told_at_once() {
-    let rules: [(&str, Setting); 21] = [
+    let rules: [(&str, Setting); 22] = [
         ("name", |builder| builder.name("")),
         ("name", |builder| builder.name("two\nlines")),
         ("max_size", |builder| builder.max_size(0)),
@@ -26,6 +26,7 @@ fn every_rule_is_refused_by_name_and_all_problems_are_told_at_once() {
         ("idle_timeout", |builder| builder.idle_timeout(Duration::ZERO)),
         ("keepalive", |builder| builder.keepalive(Duration::ZERO)),
         ("leak_after", |builder| builder.leak_after(Duration::ZERO)),
+        ("reclaim_after", |builder| builder.reclaim_after(Duration::ZERO)),
         ("lifetime_jitter", |builder| builder.lifetime_jitter(1.0)),
         ("lifetime_jitter", |builder| builder.lifetime_jitter(-0.1)),
         ("lifetime_jitter", |builder| builder.lifetime_jitter(f64::NAN)),

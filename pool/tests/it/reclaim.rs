@@ -1,10 +1,11 @@
 //! What a task was given and has not come for: it goes to the next, and the task keeps its place.
 
 use crate::polling::{Flag, poll};
-use crate::support::{SLACK, builder, hold, ms};
-use cabrank::GetError;
+use crate::support::{Pool, SLACK, builder, hold, ms};
+use cabrank::{GetError, PooledConnection};
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -97,8 +98,10 @@ fn no_waker_is_touched_under_the_lock() {
         }
     }
     struct Curious;
+    static WOKEN: AtomicUsize = AtomicUsize::new(0);
     impl Wake for Curious {
         fn wake(self: Arc<Self>) {
+            WOKEN.fetch_add(1, Ordering::Relaxed);
             look();
         }
     }
@@ -121,9 +124,10 @@ fn no_waker_is_touched_under_the_lock() {
                 assert!(future.as_mut().poll(&mut Context::from_waker(&curious())).is_pending());
             }
         }
+        let before = WOKEN.load(Ordering::Relaxed);
         match round % 3 {
             0 => drop(held),
-            1 => eventually("they are woken in vain", || pool.stats().in_use == 1),
+            1 => eventually("their deadlines wake them", || WOKEN.load(Ordering::Relaxed) >= before + 3),
             _ => pool.evict_all(),
         }
         drop(futures);
@@ -158,4 +162,37 @@ fn one_that_dies_before_it_is_collected_sends_its_task_back_to_its_old_place() {
     assert!(matches!(poll(&mut second, &other), Poll::Ready(Ok(_))));
     assert_eq!(pool.stats().rejected_at_checkout, 1);
     server.assert_no_leaks(&pool);
+}
+
+/// For a thread there are microseconds between delivery and collection; a task may take its time.
+#[test]
+fn what_is_collected_late_is_looked_at_as_at_any_checkout() {
+    type Spoil = fn(&Pool);
+    let evicted: Spoil = |pool| pool.evict_all();
+    let expired: Spoil = |pool| {
+        let begun = Instant::now();
+        eventually("its life is over", || begun.elapsed() > ms(60) && pool.stats().in_use == 1);
+    };
+    for spoil in [evicted, expired] {
+        let server = FakeServer::new();
+        server.allow(1);
+        let settings = builder().max_size(1).reclaim_after(Duration::MAX).max_lifetime(ms(50)).lifetime_jitter(0.0);
+        let pool = settings.build_lazy(server.manager()).unwrap();
+        let flag = Arc::new(Flag::default());
+        let held = hold(&pool, 1);
+        let mut future = pool.get_async();
+        assert!(poll(&mut future, &flag).is_pending());
+        drop(held);
+        eventually("it is delivered", || flag.woken() > 0);
+        spoil(&pool);
+        // It stands at its old place until another is open.
+        let mut conn = None;
+        eventually("it is served", || {
+            if let Poll::Ready(answer) = poll(&mut future, &flag) {
+                conn = Some(answer.unwrap());
+            }
+            conn.is_some()
+        });
+        assert_ne!(PooledConnection::id(&conn.unwrap()), 1, "it must not be lent any more");
+    }
 }

@@ -56,10 +56,10 @@ impl Waiting {
         }
     }
 
-    /// For how long it may have a connection that it does not come for. Each time that is twice as long.
+    /// For how long it may have a connection that it does not come for. Each time that is twice as long, four times.
     pub(super) fn longest_stall(&self, reclaim_after: Duration) -> Duration {
         let missed = self.future.map_or(0, |future| future.missed);
-        (0..missed).fold(reclaim_after, |stall, _| stall.saturating_mul(2))
+        (0..missed.min(4)).fold(reclaim_after, |stall, _| stall.saturating_mul(2))
     }
 
     fn future(&self) -> Future {
