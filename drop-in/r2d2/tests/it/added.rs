@@ -1,10 +1,15 @@
 //! What r2d2 does not do.
 
-use crate::support::{MOMENT, Manager, Server, pool_of};
-use cabrank::{CloseReason, SessionState};
+use crate::support::{MOMENT, Manager, Refusal, Server, pool_of};
+use cabrank::{CloseReason, RunError, SessionState};
 use cabrank_testing::{eventually, timed};
-use r2d2::Pool;
-use std::sync::atomic::Ordering;
+use r2d2::{HandleError, Pool};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::thread::Thread;
 use std::time::Duration;
 
 #[test]
@@ -114,4 +119,69 @@ fn debug_says_what_was_set() {
         assert!(text.contains(part), "{text}");
     }
     eventually("nobody holds anything", || pool.cabrank().holders().is_empty());
+}
+
+/// Waits for a future in this thread.
+fn wait_for<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[test]
+fn a_task_has_the_managers_connection_which_is_looked_at_when_it_comes_back() {
+    let server = Server::new();
+    let pool = pool_of(1, &server);
+    // Derefs to the connection, for reading and for changing.
+    let number = wait_for(pool.cabrank().run_async(|conn| -> Result<usize, Refusal> {
+        conn.0 += 7;
+        Ok(conn.0)
+    }));
+    assert_eq!(number.unwrap(), pool.get().unwrap().0);
+    let failed = wait_for(pool.cabrank().run_async(|_| Err::<(), _>(Refusal)));
+    assert!(matches!(failed, Err(RunError::User(_))), "{failed:?}");
+    assert_eq!(server.count(|server| &server.opened), 1, "an error of the work's is none of the connection's");
+
+    server.is_broken.store(true, Ordering::SeqCst);
+    wait_for(pool.cabrank().run_async(|conn| Ok::<_, Refusal>(conn.0))).unwrap();
+    server.is_broken.store(false, Ordering::SeqCst);
+    assert_eq!(pool.cabrank().stats().closed.by(CloseReason::Broken), 1);
+
+    let panicked = wait_for(pool.cabrank().run_async(|_| -> Result<(), Refusal> { panic!("in the work") }));
+    assert!(matches!(panicked, Err(RunError::Panicked(_))), "{panicked:?}");
+    assert_eq!(pool.cabrank().stats().closed.by(CloseReason::Panicked), 1);
+
+    drop(wait_for(pool.cabrank().get_async()).unwrap());
+    assert!(wait_for(pool.cabrank().close_async(Duration::from_secs(5))).is_clean());
+}
+
+#[test]
+fn the_error_of_a_check_goes_to_the_error_handler_and_its_connection_is_replaced() {
+    #[derive(Debug)]
+    struct Heard(Arc<AtomicUsize>);
+    impl HandleError<Refusal> for Heard {
+        fn handle_error(&self, _: Refusal) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let (server, heard) = (Server::new(), Arc::new(AtomicUsize::new(0)));
+    let pool = Pool::builder().max_size(1).error_handler(Box::new(Heard(Arc::clone(&heard))));
+    let pool = pool.cabrank(|settings| settings.check_after(Duration::ZERO)).build(server.manager()).unwrap();
+    let first = pool.get().unwrap().0;
+    server.fails_checks.store(true, Ordering::SeqCst);
+    // A new one is lent unasked.
+    assert_ne!(pool.get().unwrap().0, first);
+    assert_eq!(heard.load(Ordering::SeqCst), 1);
+    assert_eq!(pool.cabrank().stats().closed.by(CloseReason::CheckFailed), 1);
 }
