@@ -137,6 +137,7 @@ pub struct DriverError {
     fault: Fault,
 }
 
+#[cfg(feature = "diesel")]
 impl DriverError {
     /// An error that says nothing of the server.
     pub(crate) fn of(error: impl Error) -> Self {
