@@ -46,7 +46,9 @@ impl Machine {
         let servers: String = self.servers.iter().map(|server| format!(", {server}")).collect();
         let busy = match self.load_before {
             Some(load) if load > 0.5 => {
-                format!(" Others used it, too: load average {load:.1} before the run, so take no figure for exact.")
+                format!(
+                    " The machine was not idle (load average {load:.1} before the run); treat the figures as approximate."
+                )
             }
             _ => String::new(),
         };

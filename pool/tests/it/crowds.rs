@@ -1,4 +1,4 @@
-//! Tasks and threads by the hundred thousand: whatever is dropped when, nothing is lost, and the numbers add up at every moment.
+//! Tasks and threads by the hundred thousand: futures are dropped at any time, nothing is lost, and the numbers add up at every moment.
 
 use crate::polling::{Flag, poll};
 use crate::support::{Pool, builder, hold, ms};
