@@ -62,10 +62,80 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What is allowed and probably not meant, each with what comes of it. The pool does not mind.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # use std::time::Duration;
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// let pool = Pool::builder().acquire_timeout(Duration::from_secs(2)).build(Toy)?;
+    /// let [warning] = &pool.config().warnings()[..] else { panic!() };
+    /// assert_eq!(warning.field, "connect_timeout");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn warnings(&self) -> Vec<Problem> {
+        let mut warnings = Vec::new();
+        let mut warn = |field, message: String| warnings.push(Problem::new(field, message));
+        let longer = |one: Duration, than: Duration| one > than && one != Duration::MAX;
+        if longer(self.connect_timeout, self.acquire_timeout) {
+            warn(
+                "connect_timeout",
+                format!(
+                    "{:?} is longer than acquire_timeout ({:?}): a borrower gives up before it learns why an attempt fails",
+                    self.connect_timeout, self.acquire_timeout
+                ),
+            );
+        }
+        if longer(self.idle_timeout, self.max_lifetime) {
+            warn(
+                "idle_timeout",
+                format!(
+                    "{:?} is longer than max_lifetime ({:?}): it never comes to that",
+                    self.idle_timeout, self.max_lifetime
+                ),
+            );
+        }
+        if longer(self.keepalive, self.idle_timeout) {
+            warn(
+                "keepalive",
+                format!(
+                    "{:?} is longer than idle_timeout ({:?}): only what min_idle keeps is ever checked",
+                    self.keepalive, self.idle_timeout
+                ),
+            );
+        }
+        if longer(self.reclaim_after, self.acquire_timeout) {
+            warn(
+                "reclaim_after",
+                format!(
+                    "{:?} is longer than acquire_timeout ({:?}): a future that nobody polls fails those behind it",
+                    self.reclaim_after, self.acquire_timeout
+                ),
+            );
+        }
+        if longer(self.leak_after, self.max_lifetime) {
+            warn(
+                "leak_after",
+                format!(
+                    "{:?} is longer than max_lifetime ({:?}): a loan that long is most likely a leak",
+                    self.leak_after, self.max_lifetime
+                ),
+            );
+        }
+        warnings
+    }
+
     /// Refuses settings that break a rule.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let mut problems = size_problems(self.max_size, self.min_idle);
-        let mut refuse = |field, message: String| problems.push(Problem { field, message });
+        let mut refuse = |field, message: String| problems.push(Problem::new(field, message));
 
         if self.name.is_empty() || self.name.chars().any(char::is_control) {
             refuse("name", format!("{:?} must be non-empty, without control characters", self.name));
@@ -120,14 +190,14 @@ pub(crate) fn check_sizes(max_size: u32, min_idle: u32) -> Result<(), ConfigErro
 fn size_problems(max_size: u32, min_idle: u32) -> Vec<Problem> {
     let mut problems = Vec::new();
     if max_size == 0 {
-        problems.push(Problem { field: "max_size", message: "must be at least 1".to_owned() });
+        problems.push(Problem::new("max_size", "must be at least 1".to_owned()));
     }
     if min_idle > max_size {
         let message = format!(
             "{min_idle} is larger than max_size ({max_size}): the pool could never hold that many; lower min_idle or \
              raise max_size"
         );
-        problems.push(Problem { field: "min_idle", message });
+        problems.push(Problem::new("min_idle", message));
     }
     problems
 }
@@ -169,8 +239,17 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn of(problems: Vec<Problem>) -> Result<(), Self> {
+    pub(crate) fn of(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
+    }
+
+    /// Says of each setting that is named here where its value came from.
+    pub(crate) fn with_places(mut self, places: &[(&'static str, String)]) -> Self {
+        for problem in &mut self.problems {
+            let found = places.iter().find(|(field, _)| *field == problem.field);
+            problem.place = found.map(|(_, place)| place.clone());
+        }
+        self
     }
 
     /// Every rule that is broken, at least one.
@@ -204,13 +283,21 @@ impl Error for ConfigError {}
 pub struct Problem {
     /// The setting, by the name of its builder method.
     pub field: &'static str,
+    /// Where its value came from, if that was an environment variable: its name.
+    pub place: Option<String>,
     /// The rule, and what to do.
     pub message: String,
 }
 
+impl Problem {
+    fn new(field: &'static str, message: String) -> Self {
+        Self { field, place: None, message }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
+        write!(f, "{}: {}", self.place.as_deref().unwrap_or(self.field), self.message)
     }
 }
 

@@ -25,6 +25,39 @@ impl Histogram {
         Duration::from_nanos(self.total / self.count.max(1))
     }
 
+    /// All of them together.
+    pub fn sum(&self) -> Duration {
+        Duration::from_nanos(self.total)
+    }
+
+    /// The buckets, from the shortest durations to the longest that were counted: what lies in one is no longer than its end, and how many
+    /// lie there. The last that there can be holds all from 70 minutes on, and its end is [`Duration::MAX`].
+    ///
+    /// For what exports them, as cumulative counts or in wider buckets: four of these make one of twice the length.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().build(Toy)?;
+    /// drop(pool.get()?);
+    /// let waits = pool.stats().wait_time;
+    /// let within_a_second: u64 = waits.buckets().filter(|(end, _)| *end <= Duration::from_secs(1)).map(|(_, count)| count).sum();
+    /// assert_eq!((within_a_second, waits.count()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
+        self.buckets.iter().enumerate().map(|(bucket, &count)| (end_of(bucket), count))
+    }
+
     /// The longest.
     pub fn max(&self) -> Duration {
         Duration::from_nanos(self.longest)
@@ -191,6 +224,23 @@ mod tests {
             assert!((1.0..1.25).contains(&ratio), "{q}: {ratio}");
         }
         assert_eq!(histogram.mean(), Duration::from_nanos(500_500));
+    }
+
+    #[test]
+    fn its_buckets_add_up_and_each_ends_after_the_one_before() {
+        let mut histogram = Histogram::default();
+        let spans = [0, 255, 256, 1_000, 5_000_000, u64::MAX / 2].map(Duration::from_nanos);
+        spans.into_iter().for_each(|span| histogram.record(span));
+        let buckets: Vec<_> = histogram.buckets().collect();
+        assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), histogram.count());
+        assert!(buckets.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert_eq!(buckets.last().map(|(end, count)| (*end, *count)), Some((Duration::MAX, 1)));
+        for end in [Duration::from_nanos(255), Duration::from_micros(2), Duration::from_secs(1)] {
+            let below: u64 = buckets.iter().filter(|(bucket, _)| *bucket <= end).map(|(_, count)| count).sum();
+            assert_eq!(below as usize, spans.iter().filter(|span| **span <= end).count(), "{end:?}");
+        }
+        assert_eq!(histogram.sum(), spans.iter().sum());
+        assert_eq!(Histogram::default().buckets().count(), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod get_async;
 mod pool;
 mod resize;
 mod run_async;
+mod settings;
 mod transact;
 
 // A loan.
@@ -42,6 +43,7 @@ mod contain;
 mod error;
 mod event;
 mod figures;
+mod health;
 mod histogram;
 mod limit;
 mod manager;
@@ -68,6 +70,7 @@ pub use event::{
 };
 pub use get_async::GetAsync;
 pub use guard::PooledConnection;
+pub use health::Health;
 pub use histogram::Histogram;
 pub use limit::Limit;
 pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};
@@ -75,6 +78,7 @@ pub use pool::{Pool, WeakPool};
 pub use reason::{CloseReason, RefusalReason};
 pub use report::{Holder, Report};
 pub use run_async::{CloseAsync, Ended, RunAsync};
+pub use settings::{Change, Settings};
 pub use shared::{CancelOutcome, Canceller, Loan, SetUp, Verdict};
 #[cfg(all(feature = "tokio", not(loom)))]
 pub use spawn::Tokio;

@@ -4,6 +4,7 @@ use crate::checkout::{checkout, try_checkout};
 use crate::config::Config;
 use crate::error::GetError;
 use crate::guard::PooledConnection;
+use crate::health::Health;
 use crate::manager::Manager;
 use crate::report::Holder;
 use crate::shared::{PoolRef, Shared};
@@ -202,6 +203,29 @@ impl<M: Manager> Pool<M> {
     pub fn holders(&self) -> Vec<Holder> {
         let now = sync::now();
         self.shared().with(now, |state, _| state.holders(now))
+    }
+
+    /// How the pool fares, from what it has seen: no query, no wait. For the probes of a platform: see [`Health::is_ready`].
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// let pool = Pool::builder().build(Toy)?;
+    /// assert!(pool.health().is_ready());
+    /// pool.close();
+    /// assert_eq!(pool.health().to_string(), "closed");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn health(&self) -> Health {
+        let now = sync::now();
+        self.shared().with(now, |state, _| state.health(now)).told()
     }
 
     /// The settings this pool was built with. [`resize`](Self::resize) does not change them; the present `max_size` and `min_idle`

@@ -181,7 +181,7 @@ mod tests {
         assert!(
             adapters.iter().any(|(package, path)| package.name == "cabrank-r2d2" && path == "adapters/r2d2/Cargo.toml")
         );
-        assert!(adapters.iter().any(|(package, _)| package.name == "cabrank-sqlite") && adapters.len() == 4);
+        assert!(adapters.iter().any(|(package, _)| package.name == "cabrank-sqlite") && adapters.len() == 5);
         assert!(files().unwrap().iter().any(|file| file.path == "xtask/src/workspace.rs"));
     }
 }

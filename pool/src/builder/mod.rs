@@ -21,6 +21,8 @@ use std::time::Duration;
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder<M: Manager> {
     config: Config,
+    /// Which environment variable a setting came from.
+    places: Vec<(&'static str, String)>,
     hooks: Hooks<M>,
 }
 
@@ -38,7 +40,15 @@ impl<M: Manager> Builder<M> {
             // Nothing between here and the engine closes idle connections, and it does not move to another machine.
             (config.max_lifetime, config.idle_timeout) = (Duration::MAX, Duration::MAX);
         }
-        Self { config, hooks: Hooks::default() }
+        Self { config, places: Vec::new(), hooks: Hooks::default() }
+    }
+
+    pub(crate) fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    pub(crate) fn note_places(&mut self, places: Vec<(&'static str, String)>) {
+        self.places.extend(places);
     }
 
     /// The pool's name, in errors and events. Default: `"cabrank"`.
@@ -241,7 +251,7 @@ impl<M: Manager> Builder<M> {
 
     /// Builds the pool on this set of workers.
     pub(crate) fn build_on(self, set: &WorkerSet, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
-        self.config.check().map_err(BuildError::Config)?;
+        self.config.check().map_err(|error| BuildError::Config(error.with_places(&self.places)))?;
         let shared = Shared::new(manager, self.config, self.hooks, set, driver_calls::run);
         // An empty transaction: settling begins to open what `min_idle` asks for.
         shared.with(sync::now(), |_, _| ());

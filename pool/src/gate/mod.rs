@@ -117,6 +117,11 @@ impl Gate {
         self.trouble.is_some()
     }
 
+    /// Since when.
+    pub(crate) fn trouble_since(&self) -> Option<Instant> {
+        self.trouble.map(|trouble| trouble.since)
+    }
+
     /// Does one attempt go first?
     pub(crate) fn is_cold(&self) -> bool {
         self.cold

@@ -15,6 +15,7 @@ mod cells;
 mod doubt;
 mod fast;
 mod flow;
+mod health;
 mod hope;
 mod idle;
 mod loans;

@@ -15,6 +15,7 @@ mod executors;
 mod fast;
 mod gauges;
 mod growth;
+mod health;
 mod hook_order;
 mod hooks;
 mod interrupts;

@@ -18,7 +18,7 @@ const CORE: Table = Table {
     sources: &["pool/src/"],
     rows: &[
         // The face.
-        (Mates::Together, &["pool", "builder", "closing", "get_async", "resize", "run_async", "transact"]),
+        (Mates::Together, &["pool", "builder", "closing", "get_async", "resize", "run_async", "settings", "transact"]),
         (Mates::Apart, &["guard"]),
         // The three routes: none calls another.
         (Mates::Apart, &["checkout", "checkin", "driver_calls"]),
@@ -37,6 +37,7 @@ const CORE: Table = Table {
                 "report",
                 "cause",
                 "event",
+                "health",
                 "histogram",
                 "stats",
                 "config",

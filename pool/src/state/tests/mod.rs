@@ -13,6 +13,7 @@ mod cells;
 mod checks;
 mod fast;
 mod gate;
+mod health;
 mod jobs;
 mod loans;
 mod looks;

@@ -1,0 +1,75 @@
+//! Settings from environment variables.
+
+use super::nearest::nearest;
+use super::text::Value;
+use super::{FIELDS, Field, Settings};
+use crate::builder::Builder;
+use crate::config::{ConfigError, Problem};
+use crate::manager::Manager;
+use std::env;
+use std::ffi::OsString;
+
+/// What a set of variables says.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) settings: Settings,
+    /// Which variable each came from.
+    pub(super) places: Vec<(&'static str, String)>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<M: Manager> Builder<M> {
+    /// Takes over the settings for which there is an environment variable: with the prefix `DB_POOL_` those are `DB_POOL_MAX_SIZE`,
+    /// `DB_POOL_IDLE_TIMEOUT` and so on, with values as in [`Settings`]: `8`, `30s`, `never`.
+    ///
+    /// A variable that is empty counts as not set. The pool's name is not read. Other variables with this prefix are left alone, unless one
+    /// differs from a setting's name by no more than two letters: that is taken for a slip.
+    ///
+    /// # Errors
+    ///
+    /// All variables that cannot be read and all slips, each by its name. Rules that values break are found by [`build`](Self::build),
+    /// whose error names the variable, too.
+    pub fn from_env(mut self, prefix: &str) -> Result<Self, ConfigError> {
+        let Found { settings, places, problems } = read(prefix, env::vars_os());
+        ConfigError::of(problems)?;
+        self.note_places(places);
+        Ok(self.settings(&settings))
+    }
+}
+
+pub(super) fn read(prefix: &str, variables: impl Iterator<Item = (OsString, OsString)>) -> Found {
+    let mut found = Found::default();
+    let mut named: Vec<_> = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+    // The environment has no order of its own.
+    named.sort();
+    for (variable, value) in named {
+        let Some(rest) = variable.strip_prefix(prefix) else { continue };
+        let name = rest.to_lowercase();
+        let field = FIELDS.iter().find(|field| field.name == name);
+        match field {
+            _ if value.is_empty() || name == "name" => {}
+            Some(field) => found.read(field, variable, value),
+            None => found.problems.extend(slip(prefix, &name, variable)),
+        }
+    }
+    found
+}
+
+impl Found {
+    fn read(&mut self, field: &Field, variable: String, value: OsString) {
+        let text = value.into_string().map_err(|_| "is not Unicode".to_owned());
+        match text.and_then(|text| (field.read)(&mut self.settings, Value::Text(text))) {
+            Ok(()) => self.places.push((field.name, variable)),
+            Err(message) => self.problems.push(Problem { field: field.name, place: Some(variable), message }),
+        }
+    }
+}
+
+fn slip(prefix: &str, name: &str, variable: String) -> Option<Problem> {
+    let field = nearest(name, SLIP)?;
+    let message = format!("there is no such setting; {prefix}{} may be meant", field.to_uppercase());
+    Some(Problem { field, place: Some(variable), message })
+}
+
+/// How many letters may be wrong in a name that is meant for another.
+const SLIP: usize = 2;

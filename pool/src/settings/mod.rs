@@ -1,0 +1,231 @@
+//! Settings that come from a file or from the environment: each may be left out, and then stays what it is.
+//!
+//! One table, `FIELDS`, names them all. Files (`format.rs`), variables (`environment.rs`) and comparisons (`changes.rs`) go through it.
+
+mod changes;
+mod environment;
+#[cfg(feature = "serde")]
+mod format;
+mod nearest;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use changes::Change;
+
+use crate::builder::Builder;
+use crate::config::{Config, SessionPolicy};
+use crate::manager::Manager;
+use std::time::Duration;
+use text::Value;
+
+/// Settings of a pool, as they are read from a file or from the environment. What is `None` keeps the builder's value, which for an engine
+/// in this process is another one than for a server.
+///
+/// With the feature `serde` they are read from any format that has one. Durations are texts such as `"30s"`, `"500ms"`, `"1h 30m"`, and
+/// `"never"`, which means no limit; a bare number is refused, for nobody can see its unit. An unknown name is refused, and the error names
+/// the one that was probably meant. All that is wrong is in one error.
+///
+/// Names, defaults and rules are those of the builder's methods of the same name. What breaks a rule is found by
+/// [`build`](Builder::build).
+///
+/// ```
+/// # use cabrank::{Limit, Manager, Pool};
+/// # struct Toy;
+/// # impl Manager for Toy {
+/// #     type Connection = i64;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+/// # }
+/// use cabrank::Settings;
+/// use std::time::Duration;
+///
+/// let settings = Settings { max_size: Some(4), idle_timeout: Some(Duration::from_secs(60)), ..Settings::default() };
+/// let pool = Pool::builder().settings(&settings).build(Toy)?;
+/// assert_eq!(pool.config().max_size, 4);
+/// assert_eq!(pool.config().acquire_timeout, Duration::from_secs(30));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs, reason = "each setting is described once, at the builder's method of the same name")]
+pub struct Settings {
+    pub name: Option<String>,
+    pub max_size: Option<u32>,
+    pub min_idle: Option<u32>,
+    pub acquire_timeout: Option<Duration>,
+    pub connect_timeout: Option<Duration>,
+    pub build_timeout: Option<Duration>,
+    pub check_timeout: Option<Duration>,
+    pub reset_timeout: Option<Duration>,
+    pub close_timeout: Option<Duration>,
+    pub check_after: Option<Duration>,
+    pub max_lifetime: Option<Duration>,
+    pub lifetime_jitter: Option<f64>,
+    pub idle_timeout: Option<Duration>,
+    pub keepalive: Option<Duration>,
+    pub max_waiters: Option<u32>,
+    pub fairness_window: Option<Duration>,
+    pub reclaim_after: Option<Duration>,
+    /// The first and the largest pause, as a text: `"50ms..500ms"`.
+    pub backoff: Option<(Duration, Duration)>,
+    pub leak_after: Option<Duration>,
+    /// As a text: `"tracked"`, `"always"` or `"never"`.
+    pub session_policy: Option<SessionPolicy>,
+}
+
+impl<M: Manager> Builder<M> {
+    /// Takes over what is set in `settings`. What is set after this call wins over it.
+    pub fn settings(mut self, settings: &Settings) -> Self {
+        settings.apply(self.config_mut());
+        self
+    }
+}
+
+impl Settings {
+    /// All settings of a pool, none left out.
+    pub(crate) fn of(config: &Config) -> Self {
+        let Config {
+            name,
+            max_size,
+            min_idle,
+            acquire_timeout,
+            connect_timeout,
+            build_timeout,
+            check_timeout,
+            reset_timeout,
+            close_timeout,
+            check_after,
+            max_lifetime,
+            lifetime_jitter,
+            idle_timeout,
+            keepalive,
+            max_waiters,
+            fairness_window,
+            reclaim_after,
+            backoff,
+            leak_after,
+            session_policy,
+        } = config.clone();
+        Self {
+            name: Some(name),
+            max_size: Some(max_size),
+            min_idle: Some(min_idle),
+            acquire_timeout: Some(acquire_timeout),
+            connect_timeout: Some(connect_timeout),
+            build_timeout,
+            check_timeout: Some(check_timeout),
+            reset_timeout: Some(reset_timeout),
+            close_timeout: Some(close_timeout),
+            check_after: Some(check_after),
+            max_lifetime: Some(max_lifetime),
+            lifetime_jitter: Some(lifetime_jitter),
+            idle_timeout: Some(idle_timeout),
+            keepalive: Some(keepalive),
+            max_waiters,
+            fairness_window: Some(fairness_window),
+            reclaim_after: Some(reclaim_after),
+            backoff: Some(backoff),
+            leak_after: Some(leak_after),
+            session_policy: Some(session_policy),
+        }
+    }
+
+    fn apply(&self, config: &mut Config) {
+        let Self {
+            name,
+            max_size,
+            min_idle,
+            acquire_timeout,
+            connect_timeout,
+            build_timeout,
+            check_timeout,
+            reset_timeout,
+            close_timeout,
+            check_after,
+            max_lifetime,
+            lifetime_jitter,
+            idle_timeout,
+            keepalive,
+            max_waiters,
+            fairness_window,
+            reclaim_after,
+            backoff,
+            leak_after,
+            session_policy,
+        } = self;
+        set(&mut config.name, name);
+        set(&mut config.max_size, max_size);
+        set(&mut config.min_idle, min_idle);
+        set(&mut config.acquire_timeout, acquire_timeout);
+        set(&mut config.connect_timeout, connect_timeout);
+        config.build_timeout = build_timeout.or(config.build_timeout);
+        set(&mut config.check_timeout, check_timeout);
+        set(&mut config.reset_timeout, reset_timeout);
+        set(&mut config.close_timeout, close_timeout);
+        set(&mut config.check_after, check_after);
+        set(&mut config.max_lifetime, max_lifetime);
+        set(&mut config.lifetime_jitter, lifetime_jitter);
+        set(&mut config.idle_timeout, idle_timeout);
+        set(&mut config.keepalive, keepalive);
+        config.max_waiters = max_waiters.or(config.max_waiters);
+        set(&mut config.fairness_window, fairness_window);
+        set(&mut config.reclaim_after, reclaim_after);
+        set(&mut config.backoff, backoff);
+        set(&mut config.leak_after, leak_after);
+        set(&mut config.session_policy, session_policy);
+    }
+}
+
+fn set<T: Clone>(value: &mut T, wanted: &Option<T>) {
+    if let Some(wanted) = wanted {
+        value.clone_from(wanted);
+    }
+}
+
+/// One setting: its name, and how its value is read and shown.
+struct Field {
+    name: &'static str,
+    /// The error is what is wrong with the value.
+    read: fn(&mut Settings, Value) -> Result<(), String>,
+    /// `None` if it is left out.
+    show: fn(&Settings) -> Option<String>,
+}
+
+/// A row of the table: the field, and the module of `text` that reads and shows its type.
+macro_rules! field {
+    ($name:ident, $kind:ident) => {
+        Field {
+            name: stringify!($name),
+            read: |settings, value| {
+                settings.$name = Some(text::$kind::read(value)?);
+                Ok(())
+            },
+            show: |settings| settings.$name.as_ref().map(text::$kind::show),
+        }
+    };
+}
+
+const FIELDS: &[Field] = &[
+    field!(name, name),
+    field!(max_size, count),
+    field!(min_idle, count),
+    field!(acquire_timeout, span),
+    field!(connect_timeout, span),
+    field!(build_timeout, span),
+    field!(check_timeout, span),
+    field!(reset_timeout, span),
+    field!(close_timeout, span),
+    field!(check_after, span),
+    field!(max_lifetime, span),
+    field!(lifetime_jitter, share),
+    field!(idle_timeout, span),
+    field!(keepalive, span),
+    field!(max_waiters, count),
+    field!(fairness_window, span),
+    field!(reclaim_after, span),
+    field!(backoff, pauses),
+    field!(leak_after, span),
+    field!(session_policy, policy),
+];
