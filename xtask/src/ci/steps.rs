@@ -8,6 +8,7 @@ use crate::setup::Tool;
 use crate::workspace::{Package, ROCKET, SATELLITES, packages, satellite};
 use crate::{bench, images, instructions, models, servers, setup, tidy, workspace};
 use anyhow::{Context, Result};
+use std::fs;
 use std::process::Command;
 
 pub(super) struct Step {
@@ -147,7 +148,11 @@ fn each_feature(package: &Package, manifest: &str, targets: &str) -> Result<()> 
 /// Each published crate must build from nothing but its package. They are packaged together, so that each finds the
 /// others although none is published yet.
 fn package() -> Result<()> {
-    let mut command = cargo(["package", "--allow-dirty"]);
+    let folder = workspace::target().join("packages");
+    // Cargo takes a package of the same version for the same, and would build on what an earlier run has left.
+    let _ = fs::remove_dir_all(&folder);
+    let mut command = cargo(["package", "--allow-dirty", "--target-dir"]);
+    command.arg(&folder);
     for package in packages()?.iter().filter(|package| package.published) {
         command.args(["--package", &package.name]);
     }
