@@ -23,7 +23,7 @@ use text::Value;
 /// in this process is another one than for a server.
 ///
 /// With the feature `serde` they are read from any format that has one. Durations are texts such as `"30s"`, `"500ms"`, `"1h 30m"`, and
-/// `"never"`, which means no limit; a bare number is refused, for nobody can see its unit. An unknown name is refused, and the error names
+/// `"never"`, which means no limit; a bare number is refused, because it shows no unit. An unknown name is refused, and the error names
 /// the one that was probably meant. All that is wrong is in one error.
 ///
 /// Names, defaults and rules are those of the builder's methods of the same name. What breaks a rule is found by
@@ -86,49 +86,27 @@ impl<M: Manager> Builder<M> {
 impl Settings {
     /// All settings of a pool, none left out.
     pub(crate) fn of(config: &Config) -> Self {
-        let Config {
-            name,
-            max_size,
-            min_idle,
-            acquire_timeout,
-            connect_timeout,
-            build_timeout,
-            check_timeout,
-            reset_timeout,
-            close_timeout,
-            check_after,
-            max_lifetime,
-            lifetime_jitter,
-            idle_timeout,
-            keepalive,
-            max_waiters,
-            fairness_window,
-            reclaim_after,
-            backoff,
-            leak_after,
-            session_policy,
-        } = config.clone();
         Self {
-            name: Some(name),
-            max_size: Some(max_size),
-            min_idle: Some(min_idle),
-            acquire_timeout: Some(acquire_timeout),
-            connect_timeout: Some(connect_timeout),
-            build_timeout,
-            check_timeout: Some(check_timeout),
-            reset_timeout: Some(reset_timeout),
-            close_timeout: Some(close_timeout),
-            check_after: Some(check_after),
-            max_lifetime: Some(max_lifetime),
-            lifetime_jitter: Some(lifetime_jitter),
-            idle_timeout: Some(idle_timeout),
-            keepalive: Some(keepalive),
-            max_waiters,
-            fairness_window: Some(fairness_window),
-            reclaim_after: Some(reclaim_after),
-            backoff: Some(backoff),
-            leak_after: Some(leak_after),
-            session_policy: Some(session_policy),
+            name: Some(config.name.clone()),
+            max_size: Some(config.max_size),
+            min_idle: Some(config.min_idle),
+            acquire_timeout: Some(config.acquire_timeout),
+            connect_timeout: Some(config.connect_timeout),
+            build_timeout: config.build_timeout,
+            check_timeout: Some(config.check_timeout),
+            reset_timeout: Some(config.reset_timeout),
+            close_timeout: Some(config.close_timeout),
+            check_after: Some(config.check_after),
+            max_lifetime: Some(config.max_lifetime),
+            lifetime_jitter: Some(config.lifetime_jitter),
+            idle_timeout: Some(config.idle_timeout),
+            keepalive: Some(config.keepalive),
+            max_waiters: config.max_waiters,
+            fairness_window: Some(config.fairness_window),
+            reclaim_after: Some(config.reclaim_after),
+            backoff: Some(config.backoff),
+            leak_after: Some(config.leak_after),
+            session_policy: Some(config.session_policy),
         }
     }
 
