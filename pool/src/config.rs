@@ -62,7 +62,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What is allowed and probably not meant, each with what comes of it. The pool does not mind.
+    /// What is allowed and probably not meant, each with what comes of it. The pool does not mind; with the feature `tracing` it logs them
+    /// when it is built, with the target `cabrank::settings`.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};

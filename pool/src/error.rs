@@ -125,6 +125,13 @@ impl<E: Error + 'static> Error for BuildError<E> {
     }
 }
 
+/// For `?` between [`from_env`](crate::Builder::from_env) and [`build`](crate::Builder::build).
+impl<E> From<ConfigError> for BuildError<E> {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
 /// The sentence of `Display`, and those of the sources.
 impl<E: Error + 'static> fmt::Debug for BuildError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 //! Repeats of a trouble are told once, and then once in ten seconds with the number left out. What happens in each loan goes to
 //! subscribers of level `TRACE` alone, and costs a look at a number where there is none; it does not go to the `log` crate.
 
+use crate::config::Config;
 use crate::event::{
     CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused, Remarked,
 };
@@ -21,6 +22,20 @@ pub(crate) struct Tracing {
     overloads: Repeats,
     refusals: Repeats,
     hook_calls: Repeats,
+}
+
+/// The settings of a new pool that were probably not meant.
+pub(crate) fn settings(config: &Config) {
+    for warning in config.warnings() {
+        tracing::warn!(
+            target: "cabrank::settings",
+            {
+                db.client.connection.pool.name = config.name,
+                setting = warning.field,
+            },
+            "{warning}"
+        );
+    }
 }
 
 /// Does any subscriber want to hear what happens in each loan?

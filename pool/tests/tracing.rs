@@ -137,6 +137,21 @@ fn a_loan_is_told_in_the_span_in_which_it_begins() {
     server.assert_closes_clean(&pool);
 }
 
+#[test]
+fn settings_that_were_probably_not_meant_are_logged_when_the_pool_is_built() {
+    let (seen, server) = (seen(), FakeServer::new());
+    let plain = builder().name("meant").connect_timeout(ms(100)).acquire_timeout(ms(200));
+    let slip = builder().name("not meant").connect_timeout(ms(300)).acquire_timeout(ms(200));
+    for pool in [plain.build_lazy(server.manager()).unwrap(), slip.build_lazy(server.manager()).unwrap()] {
+        server.assert_closes_clean(&pool);
+    }
+    assert_eq!(seen.of("meant").len(), 0);
+    let [warning] = &seen.of("not meant")[..] else { panic!("{:?}", seen.of("not meant")) };
+    assert_eq!((&*warning.target, warning.level), ("cabrank::settings", tracing::Level::WARN));
+    assert_eq!(warning.fields["setting"], "connect_timeout");
+    assert!(warning.message().contains("longer than acquire_timeout (200ms)"), "{warning:?}");
+}
+
 /// Polls in no span.
 fn finish<T>(work: impl Future<Output = T>) -> T {
     assert!(tracing::Span::current().is_none());

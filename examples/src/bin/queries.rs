@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 }
 
 fn on_sqlite(path: &Path) -> Result<()> {
-    let pool = cabrank_sqlite::Pool::builder().build(SqliteManager::file(path).create(true))?;
+    let pool = cabrank_sqlite::Pool::builder().from_env("DB_POOL_")?.build(SqliteManager::file(path).create(true))?;
     let conn = pool.get()?; // Derefs to rusqlite::Connection.
     conn.execute_batch(TABLE)?;
     for city in CITIES {
@@ -44,7 +44,7 @@ fn on_sqlite(path: &Path) -> Result<()> {
 }
 
 fn on_postgres(url: &str) -> Result<()> {
-    let pool = cabrank_postgres::Pool::builder().build(PostgresManager::from_url(url, NoTls)?)?;
+    let pool = cabrank_postgres::Pool::builder().from_env("DB_POOL_")?.build(PostgresManager::from_url(url, NoTls)?)?;
     let mut conn = pool.get()?; // Derefs to postgres::Client.
     conn.batch_execute(TABLE)?;
     for (name, people) in CITIES {
@@ -70,7 +70,7 @@ fn on_postgres(url: &str) -> Result<()> {
 }
 
 fn on_mysql(url: &str) -> Result<()> {
-    let pool = cabrank_mysql::Pool::builder().build(MySqlManager::from_url(url)?)?;
+    let pool = cabrank_mysql::Pool::builder().from_env("DB_POOL_")?.build(MySqlManager::from_url(url)?)?;
     let mut conn = pool.get()?; // Implements mysql::prelude::Queryable.
     conn.query_drop(TABLE)?;
     // Texts are prepared once, too, but the reset between two loans takes MySQL's statements away.

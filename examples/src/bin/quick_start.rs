@@ -5,7 +5,7 @@ use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let manager = SqliteManager::file("bank.db").create(true);
-    let pool = Pool::builder().name("bank").max_size(4).build(manager)?;
+    let pool = Pool::builder().name("bank").max_size(4).from_env("DB_POOL_")?.build(manager)?;
 
     let conn = pool.get()?; // Derefs to rusqlite::Connection.
     conn.execute_batch("CREATE TABLE IF NOT EXISTS account (owner TEXT PRIMARY KEY, balance INTEGER NOT NULL)")?;

@@ -7,8 +7,11 @@ mod place;
 mod program;
 
 mod demo;
+mod settings;
 mod small;
 
+#[cfg(unix)]
+mod probes;
 #[cfg(unix)]
 mod service;
 #[cfg(unix)]
@@ -19,7 +22,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     cabrank_testing::harness::run([
         demo::tests(),
+        settings::tests(),
         small::tests(),
+        #[cfg(unix)]
+        probes::tests(),
         #[cfg(unix)]
         web::tests(),
     ])

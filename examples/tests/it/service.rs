@@ -1,6 +1,7 @@
 //! The example `web` as it runs: its process, and a client that speaks just enough HTTP.
 
 use crate::place::{PATIENCE, Place};
+use cabrank_testing::eventually;
 use serde_json::Value;
 use std::io;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,10 +16,18 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts it on a free port, and waits until it listens.
+    /// Starts it, and waits until it has made its accounts.
     pub(crate) fn start(place: &Place, arguments: &[&str]) -> Self {
+        let service = Self::launch(&place.url, arguments);
+        let started = || ask(service.address, "GET /started", "").is_ok_and(|answer| answer.status == 200);
+        eventually("it has started", started);
+        service
+    }
+
+    /// Starts it on a free port, and waits until it listens.
+    pub(crate) fn launch(url: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_web"))
-            .args(["--url", &place.url, "--listen", "127.0.0.1:0"])
+            .args(["--url", url, "--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

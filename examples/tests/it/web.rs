@@ -203,10 +203,10 @@ fn what_does_not_end_is_aborted_at_the_deadline(place: &mut Place) {
 }
 
 /// Somebody who has locked all accounts.
-struct Obstacle(Observer);
+pub(crate) struct Obstacle(Observer);
 
 impl Obstacle {
-    fn new(place: &Place) -> Self {
+    pub(crate) fn new(place: &Place) -> Self {
         let mut observer = place.observer();
         if place.engine == Engine::Sqlite {
             observer.execute("BEGIN IMMEDIATE");
@@ -229,7 +229,7 @@ impl Obstacle {
         Self(observer)
     }
 
-    fn remove(mut self) {
+    pub(crate) fn remove(mut self) {
         self.0.execute("COMMIT");
     }
 }

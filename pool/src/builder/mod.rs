@@ -252,6 +252,8 @@ impl<M: Manager> Builder<M> {
     /// Builds the pool on this set of workers.
     pub(crate) fn build_on(self, set: &WorkerSet, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
         self.config.check().map_err(|error| BuildError::Config(error.with_places(&self.places)))?;
+        #[cfg(feature = "tracing")]
+        crate::trace::settings(&self.config);
         let shared = Shared::new(manager, self.config, self.hooks, set, driver_calls::run);
         // An empty transaction: settling begins to open what `min_idle` asks for.
         shared.with(sync::now(), |_, _| ());

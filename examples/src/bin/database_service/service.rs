@@ -11,7 +11,7 @@ pub(crate) struct DatabaseService<M: Transact> {
 impl<M: Transact> DatabaseService<M> {
     pub(crate) fn open(manager: M) -> Result<Self, BuildError<M::Error>> {
         let builder = Pool::builder().name("service").max_size(4).acquire_timeout(Duration::from_secs(10));
-        Ok(Self { pool: builder.build(manager)? })
+        Ok(Self { pool: builder.from_env("DB_POOL_")?.build(manager)? })
     }
 
     /// Runs `query` on a connection. The pool looks at its errors, and replaces the connection after those that end it.

@@ -9,7 +9,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Args {
     pub(crate) database: Database,
-    pub(crate) max_size: u32,
+    /// `None`: as the environment says, or ten.
+    pub(crate) max_size: Option<u32>,
     pub(crate) threads: u32,
     pub(crate) hold: Duration,
 }
@@ -27,15 +28,17 @@ impl Args {
 ///
 /// Each section says what it expects and what came. The exit status is 0 if all came as expected, 1 if something did
 /// not, and 2 if the demo could not run. It makes a table cabrank_demo_account, unless there is one, and drops it.
+///
+/// Variables DB_POOL_MAX_SIZE, DB_POOL_ACQUIRE_TIMEOUT and so on set what the pool has; the arguments win over them.
 #[derive(Debug, Parser)]
 #[command(name = "demo", allow_negative_numbers = true)]
 struct Words {
     #[command(flatten)]
     database: Url,
 
-    /// The most connections the pool may hold, 1 to 100.
-    #[arg(long, value_name = "COUNT", default_value = "10", value_parser = number(1..=100))]
-    max_size: u32,
+    /// The most connections the pool may hold, 1 to 100 [default: 10, or DB_POOL_MAX_SIZE]
+    #[arg(long, value_name = "COUNT", value_parser = number(1..=100))]
+    max_size: Option<u32>,
 
     /// How many threads share them in the section on concurrency, 1 to 1000.
     #[arg(long, value_name = "COUNT", default_value = "15", value_parser = number(1..=1_000))]

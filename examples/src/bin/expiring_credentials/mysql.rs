@@ -30,6 +30,7 @@ fn as_user(user: &str, opts: OptsBuilder, vault: &Vault, first: &str, admin: &mu
         .max_size(2)
         // Where nobody tells of a new token in time, let no connection outlive the token it was opened with.
         .max_lifetime(Duration::from_secs(15 * 60))
+        .from_env("DB_POOL_")?
         .build(MySqlManager::with_config(log_in))?;
 
     let tell_server = |token: &str| Ok(admin.query_drop(format!("ALTER USER {user} IDENTIFIED BY '{token}'"))?);

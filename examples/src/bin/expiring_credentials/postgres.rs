@@ -29,6 +29,7 @@ fn as_role(role: &str, config: &Config, vault: &Vault, first: &str, admin: &mut 
         .max_size(2)
         // Where nobody tells of a new token in time, let no connection outlive the token it was opened with.
         .max_lifetime(Duration::from_secs(15 * 60))
+        .from_env("DB_POOL_")?
         .build(PostgresManager::with_config(log_in, NoTls))?;
 
     let tell_server = |token: &str| Ok(admin.batch_execute(&format!("ALTER ROLE {role} PASSWORD '{token}'"))?);

@@ -16,7 +16,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     let key = vault.clone();
     // Runs on each new connection, before anything is read.
     let manager = SqliteManager::file(path).with_init(move |conn| conn.pragma_update(None, "key", key.token()));
-    let pool = Pool::builder().max_size(2).build(manager)?;
+    let pool = Pool::builder().max_size(2).from_env("DB_POOL_")?.build(manager)?;
 
     let rekey = |token: &str| Ok(admin.pragma_update(None, "rekey", token)?);
     story(&pool, &vault, |conn| conn.execute_batch("SELECT 1"), rekey)?;

@@ -7,7 +7,7 @@ use cabrank_mysql::mysql::{AccessMode, IsolationLevel, TxOpts};
 use cabrank_mysql::{MySqlManager, Pool};
 
 pub(crate) fn run(url: &str) -> Result<()> {
-    let pool = Pool::builder().max_size(4).build(MySqlManager::from_url(url)?)?;
+    let pool = Pool::builder().max_size(4).from_env("DB_POOL_")?.build(MySqlManager::from_url(url)?)?;
     pool.get()?
         .query_drop("CREATE TABLE cabrank_example_account (owner VARCHAR(40) PRIMARY KEY, balance BIGINT NOT NULL)")?;
     pool.get()?.query_drop("INSERT INTO cabrank_example_account VALUES ('Ada', 100), ('Ben', 50)")?;

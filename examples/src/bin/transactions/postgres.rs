@@ -5,7 +5,7 @@ use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
 use cabrank_postgres::{Pool, PostgresManager, TransactionOptions};
 
 pub(crate) fn run(url: &str) -> Result<()> {
-    let pool = Pool::builder().max_size(4).build(PostgresManager::from_url(url, NoTls)?)?;
+    let pool = Pool::builder().max_size(4).from_env("DB_POOL_")?.build(PostgresManager::from_url(url, NoTls)?)?;
     pool.get()?.batch_execute(
         "CREATE TABLE cabrank_example_account (owner text PRIMARY KEY, balance bigint NOT NULL);
          INSERT INTO cabrank_example_account VALUES ('Ada', 100), ('Ben', 50)",

@@ -6,13 +6,14 @@ use std::path::Path;
 
 pub(crate) fn run(path: &Path) -> Result<()> {
     let file = SqliteManager::file(path).create(true);
-    let pool = Pool::builder().max_size(4).build(file.clone())?;
+    let pool = Pool::builder().max_size(4).from_env("DB_POOL_")?.build(file.clone())?;
     pool.get()?.execute_batch(
         "CREATE TABLE cabrank_example_account (owner TEXT PRIMARY KEY, balance INTEGER NOT NULL);
          INSERT INTO cabrank_example_account VALUES ('Ada', 100), ('Ben', 50)",
     )?;
     // What only reads has a pool of its own, whose connections refuse to write.
-    let readers = Pool::builder().name("readers").max_size(4).build(file.create(false).query_only(true))?;
+    let readers =
+        Pool::builder().name("readers").max_size(4).from_env("DB_POOL_")?.build(file.create(false).query_only(true))?;
 
     let outcome = crate::story(
         |from, to, amount, before_writing| transfer(&pool, from, to, amount, before_writing),

@@ -1,7 +1,8 @@
-//! Serving, and the end of it: after SIGTERM or ctrl-c no more is accepted, what is under way is answered, and the pool is
-//! closed, all within a deadline.
+//! Serving, and the end of it: after SIGTERM or ctrl-c the service says that it is not ready, goes on for as long as it is to linger, and
+//! then accepts no more. What is under way is answered, and the pool is closed, all within a deadline.
 
 use crate::bank::Bank;
+use crate::probes::{Stage, probes};
 use crate::routes::routes;
 use anyhow::Result;
 use cabrank::{CloseReport, Pool};
@@ -11,29 +12,53 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Counted from the signal.
+pub(crate) struct Times {
+    /// For so long requests are still taken.
+    pub(crate) linger: Duration,
+    /// By then all has ended.
+    pub(crate) deadline: Duration,
+}
 
 /// Serves until then. Were all requests answered, and what was left of the pool?
 pub(crate) async fn until_told_to_stop<M: Bank>(
     pool: &Pool<M>,
     address: SocketAddr,
-    deadline: Duration,
+    Times { linger, deadline }: Times,
 ) -> Result<(bool, CloseReport)> {
-    let signal = signals()?;
+    let (signal, stage) = (signals()?, Stage::default());
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, routes(pool.clone())).with_graceful_shutdown(async { drop(stopped.await) });
+    let service = routes(pool.clone()).merge(probes(pool.clone(), stage.clone()));
+    let server = axum::serve(listener, service).with_graceful_shutdown(async { drop(stopped.await) });
     let server = tokio::spawn(server.into_future());
+    tokio::spawn(start(pool.clone(), stage.clone()));
 
     let signal = signal.await;
     let end = Instant::now() + deadline;
     println!("{signal}: ending within {deadline:?}");
+    stage.is_ending();
+    sleep(linger.min(deadline / 2)).await;
     drop(stop); // From here on nothing new is accepted, and what is under way goes on.
     // The pool gets the last second: it cancels what still runs, and then aborts it.
     let drained = matches!(timeout_at(end - Duration::from_secs(1), server).await, Ok(Ok(Ok(()))));
     let report = pool.close_async(end.saturating_duration_since(Instant::now())).await;
     Ok((drained, report))
+}
+
+/// Makes the accounts as soon as the server lets us. Until then the service has not started.
+async fn start<M: Bank>(pool: Pool<M>, stage: Stage) {
+    while let Err(error) = pool.run_async(|conn| M::open(conn)).await {
+        if pool.is_closed() {
+            return;
+        }
+        eprintln!("not started yet: {error:?}");
+        sleep(Duration::from_secs(1)).await;
+    }
+    stage.has_started();
 }
 
 /// Heeds SIGTERM, which service managers send, and ctrl-c. Which of them came?

@@ -1,15 +1,16 @@
-//! A web service on a pool: axum in front, a blocking driver behind. Here the start; the
-//! handlers are in `routes.rs`, the statements in `bank.rs`, and the end, on SIGTERM, in `ending.rs`.
+//! A web service on a pool: axum in front, a blocking driver behind. Here the start; the handlers are in `routes.rs`, the statements in
+//! `bank.rs`, what a platform asks in `probes.rs`, and the end, on SIGTERM, in `ending.rs`.
 
 mod bank;
 mod ending;
 mod failure;
+mod probes;
 mod routes;
 
 use crate::bank::Bank;
-use crate::ending::until_told_to_stop;
+use crate::ending::{Times, until_told_to_stop};
 use anyhow::{Result, ensure};
-use cabrank::Pool;
+use cabrank::{Builder, Pool};
 use cabrank_mysql::MySqlManager;
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::postgres::NoTls;
@@ -21,8 +22,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// A bank of ten accounts: GET /accounts, POST /transfers with {"from":1,"to":2,"amount":5}, GET /stats. In a database of
-/// yours it makes the table cabrank_example_bank, and leaves it there.
+/// A bank of ten accounts: GET /accounts, POST /transfers with {"from":1,"to":2,"amount":5}. For operators: GET /stats, /metrics, and the
+/// probes /alive, /started, /ready. In a database of yours it makes the table cabrank_example_bank, and leaves it there.
+///
+/// Variables DB_POOL_MAX_SIZE, DB_POOL_ACQUIRE_TIMEOUT and so on set what the pool has; the arguments win over them.
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
@@ -30,15 +33,24 @@ struct Args {
     /// Where to listen. Port 0 takes any that is free.
     #[arg(long, default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// The most connections the pool may hold.
-    #[arg(long, default_value_t = 8)]
-    max_size: u32,
-    /// For how many seconds a request may wait for a connection.
-    #[arg(long, default_value_t = 2)]
-    wait: u64,
+    /// The most connections the pool may hold [default: 8]
+    #[arg(long)]
+    max_size: Option<u32>,
+    /// For how many seconds a request may wait for a connection [default: 2]
+    #[arg(long)]
+    wait: Option<u64>,
+    /// For how many seconds after SIGTERM requests are still taken, where a platform takes its time to send them elsewhere.
+    #[arg(long, default_value_t = 0)]
+    linger: u64,
     /// How many seconds after SIGTERM the program has ended.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..))]
     deadline: u64,
+}
+
+impl Args {
+    fn times(&self) -> Times {
+        Times { linger: Duration::from_secs(self.linger), deadline: Duration::from_secs(self.deadline) }
+    }
 }
 
 fn main() -> ExitCode {
@@ -51,21 +63,33 @@ fn main() -> ExitCode {
 }
 
 fn serve<M: Bank>(manager: Result<M>, args: &Args) -> Result<()> {
-    let pool = Pool::builder()
-        .name("web")
-        .max_size(args.max_size)
-        .acquire_timeout(Duration::from_secs(args.wait))
-        // Those behind would wait in vain: better to say at once that there are too many.
-        .max_waiters(args.max_size.saturating_mul(4))
-        .build(manager?)?;
-    pool.run(|conn| M::open(conn))?;
-
+    // Lazy: the service answers probes from its first moment, also while the database is away.
+    let pool = settings(args)?.build_lazy(manager?)?;
     let runtime = Runtime::new()?;
-    let (drained, report) =
-        runtime.block_on(until_told_to_stop(&pool, args.listen, Duration::from_secs(args.deadline)))?;
+    let serving = until_told_to_stop(&pool, args.listen, args.times());
+    let (drained, report) = runtime.block_on(serving)?;
     println!("all requests answered: {drained}; {report}");
     // What could not be ended in time ends with the process.
     runtime.shutdown_background();
     ensure!(drained && report.is_clean(), "the deadline came first");
     Ok(())
+}
+
+/// What suits this service, then what the environment says, then the arguments.
+fn settings<M: Bank>(args: &Args) -> Result<Builder<M>> {
+    let mut builder = Pool::builder()
+        .name("web")
+        .max_size(8)
+        .acquire_timeout(Duration::from_secs(2))
+        .connect_timeout(Duration::from_secs(2))
+        // Those behind would wait in vain: better to say at once that there are too many.
+        .max_waiters(32)
+        .from_env("DB_POOL_")?;
+    if let Some(max_size) = args.max_size {
+        builder = builder.max_size(max_size).max_waiters(max_size.saturating_mul(4));
+    }
+    if let Some(wait) = args.wait {
+        builder = builder.acquire_timeout(Duration::from_secs(wait));
+    }
+    Ok(builder)
 }

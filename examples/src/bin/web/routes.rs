@@ -4,17 +4,26 @@
 use crate::bank::Bank;
 use crate::failure::Failure;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use cabrank::Pool;
+use cabrank_prometheus::Exporter;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::future;
+use std::sync::Arc;
 
 pub(crate) fn routes<M: Bank>(pool: Pool<M>) -> Router {
+    let exporter = Arc::new(Exporter::new().with(&pool));
     Router::new()
         .route("/accounts", get(accounts::<M>))
         .route("/transfers", post(transfer::<M>))
         .route("/stats", get(stats::<M>))
+        .route(
+            "/metrics",
+            get(move || future::ready(([(CONTENT_TYPE, cabrank_prometheus::CONTENT_TYPE)], exporter.text()))),
+        )
         .with_state(pool)
 }
 

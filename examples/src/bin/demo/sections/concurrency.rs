@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 /// All threads work; those that find no connection free wait in the queue.
 pub(crate) fn concurrency<M: Engine>(pool: &Pool<M>, args: &Args, story: &mut Story) -> anyhow::Result<()> {
-    let Args { max_size, threads, hold, .. } = *args;
+    let Args { threads, hold, .. } = *args;
+    let max_size = pool.config().max_size;
     story.section(&format!("Concurrency: {} on {}", many(threads, "thread"), many(max_size, "connection")));
     story.say(&format!(
         "Each thread borrows {ROUNDS} times, asks for the sum of all balances, and holds the connection for {hold:?} \

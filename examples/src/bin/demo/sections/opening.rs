@@ -10,14 +10,16 @@ use std::time::Duration;
 
 /// Builds the pool that all other sections use.
 pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> anyhow::Result<Pool<M>> {
-    let pool = Pool::builder()
+    let builder = Pool::builder()
         .name("demo")
-        .max_size(args.max_size)
         // The last one waits for all the others.
         .acquire_timeout(Duration::from_secs(10) + args.hold * ROUNDS * args.threads)
         // By default a connection is checked if nobody has used it for a second. On a slow machine that may come at
         // any moment of this story, and the story shall be the same everywhere.
         .check_after(Duration::from_secs(60))
+        .from_env("DB_POOL_")?;
+    let builder = if let Some(max_size) = args.max_size { builder.max_size(max_size) } else { builder };
+    let pool = builder
         .build(manager)
         .map_err(|error| anyhow!("{error:?}; correct --url, or leave it out for a temporary SQLite file"))?;
 

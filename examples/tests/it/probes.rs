@@ -1,0 +1,106 @@
+//! What a platform asks the example `web`, in each state that it can be in.
+
+use crate::place::{Place, on_each_engine, on_each_server};
+use crate::service::{Service, ask, begin};
+use crate::web::Obstacle;
+use cabrank_testing::{NetworkFault, Proxy, eventually};
+use std::net::ToSocketAddrs;
+use url::Url;
+
+fn a_service_that_is_to_end_is_alive_and_no_longer_ready(place: &mut Place) {
+    let mut service = Service::start(place, &["--linger", "3", "--deadline", "60"]);
+    assert_eq!(said(&service, "alive"), (200, "alive".into()));
+    assert_eq!(said(&service, "started"), (200, "started".into()));
+    assert_eq!(said(&service, "ready"), (200, "up".into()));
+
+    service.terminate();
+    eventually("it wants no more requests", || said(&service, "ready") == (503, "ending".into()));
+    assert_eq!(said(&service, "alive").0, 200);
+    // It lingers: a request that comes all the same is answered.
+    assert_eq!(said(&service, "accounts").0, 200);
+    assert_eq!(service.line(), "SIGTERM: ending within 60s");
+    assert_eq!(service.line(), "all requests answered: true; 0 connections and 0 threads left");
+    assert!(service.ended().success());
+}
+
+fn a_busy_service_is_ready_and_says_how_long_a_wait_is_likely(place: &mut Place) {
+    let service = Service::start(place, &["--max-size", "1", "--wait", "60"]);
+    let obstacle = Obstacle::new(place);
+    let transfer = r#"{"from":1,"to":2,"amount":1}"#;
+    let held = begin(service.address, "POST /transfers", transfer).expect("a connection");
+    eventually("one is lent", || service.stats().get("in_use") == 1);
+    let waiting = begin(service.address, "GET /accounts", "").expect("a connection");
+    eventually("one waits", || service.stats().get("waiting") == 1);
+
+    let (status, text) = said(&service, "ready");
+    assert!(status == 200 && text.starts_with("busy: a wait of "), "{status} {text}");
+    assert_eq!(said(&service, "alive").0, 200);
+    obstacle.remove();
+    drop((held, waiting));
+}
+
+fn while_the_server_is_away_the_service_is_alive_and_ready_and_has_not_started(place: &mut Place) {
+    let (proxy, url) = proxy_before(place);
+    proxy.set(NetworkFault::Refuse);
+    let service = Service::launch(&url, &["--wait", "1"]);
+    assert_eq!(said(&service, "alive").0, 200);
+    assert_eq!(said(&service, "started"), (503, "starting".into()));
+    eventually("the pool has noticed", || said(&service, "ready").1.starts_with("down for "));
+    assert_eq!(said(&service, "ready").0, 200, "no other replica would fare better");
+    assert_eq!(said(&service, "accounts"), (503, "busy".into()));
+    assert_eq!(said(&service, "started").0, 503);
+
+    proxy.set(NetworkFault::None);
+    eventually("it has started", || said(&service, "started").0 == 200);
+    assert_eq!(said(&service, "accounts").0, 200);
+    assert_eq!(said(&service, "ready"), (200, "up".into()));
+
+    // Later it is no different: a service that has started stays so.
+    proxy.set(NetworkFault::Refuse);
+    proxy.close_all();
+    eventually("the pool has noticed", || {
+        let _ = said(&service, "accounts");
+        said(&service, "ready").1.starts_with("down for ")
+    });
+    assert_eq!((said(&service, "alive").0, said(&service, "started").0, said(&service, "ready").0), (200, 200, 200));
+    proxy.set(NetworkFault::None);
+    eventually("all is well again", || said(&service, "accounts").0 == 200);
+}
+
+fn the_metrics_are_those_of_the_pool(place: &mut Place) {
+    let service = Service::start(place, &["--max-size", "3"]);
+    let answer = ask(service.address, "GET /metrics", "").expect("the metrics");
+    assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
+    let pool = r#"{db_client_connection_pool_name="web"}"#;
+    for line in
+        [format!("db_client_connection_max{pool} 3"), format!("db_client_connection_use_time_seconds_count{pool} 1")]
+    {
+        assert!(answer.body.lines().any(|found| found == line), "no {line} in {}", answer.body);
+    }
+}
+
+/// The status and the text of an answer.
+fn said(service: &Service, path: &str) -> (u16, String) {
+    let answer = ask(service.address, &format!("GET /{path}"), "").expect("an answer");
+    (answer.status, answer.body)
+}
+
+/// What stands between the service and its server.
+fn proxy_before(place: &Place) -> (Proxy, String) {
+    let mut url = Url::parse(&place.url).expect("a URL");
+    let server = (url.host_str().expect("a host"), url.port().expect("a port"));
+    let server = server.to_socket_addrs().expect("an address").next().expect("one at least");
+    let proxy = Proxy::start(server).expect("a proxy");
+    url.set_ip_host(proxy.address().ip()).expect("it had a host");
+    url.set_port(Some(proxy.address().port())).expect("it had a port");
+    (proxy, url.into())
+}
+
+cabrank_testing::tests! {
+    on_each_engine:
+        a_service_that_is_to_end_is_alive_and_no_longer_ready,
+        a_busy_service_is_ready_and_says_how_long_a_wait_is_likely,
+        the_metrics_are_those_of_the_pool;
+    on_each_server:
+        while_the_server_is_away_the_service_is_alive_and_ready_and_has_not_started,
+}
