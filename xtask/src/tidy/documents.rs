@@ -9,6 +9,10 @@ const README: &str = "README.md";
 const CHANGELOG: &str = "CHANGELOG.md";
 const WORKFLOW: &str = ".github/workflows/ci.yml";
 
+const OPERATING: &str = "docs/operating.md";
+/// Where the errors stand that users of a pool get.
+const ERRORS: &[&str] = &["pool/src/error.rs", "pool/src/transact/error.rs"];
+
 /// What README must tell its reader to type.
 const COMMANDS: &[&str] = &["cargo run", "cargo xtask test --setup"];
 
@@ -44,6 +48,22 @@ pub(super) fn oldest_rust(files: &[File]) -> Vec<Finding> {
     });
     let missing = rows.filter(|row| !workflow.lines().any(|line| line.trim() == row));
     missing.map(|row| Finding::whole(WORKFLOW, format!("must build with the oldest Rust: `{row}`"))).collect()
+}
+
+/// The guide for operators explains each text of an error, as it begins.
+pub(super) fn errors(files: &[File]) -> Vec<Finding> {
+    let guide = text(files, OPERATING);
+    let texts = ERRORS.iter().flat_map(|path| beginnings(text(files, path)).map(|text| (*path, text)));
+    let missing = texts.filter(|(_, text)| !guide.contains(&format!("`{text}")));
+    missing.map(|(path, text)| Finding::whole(OPERATING, format!("does not explain `{text}` of {path}"))).collect()
+}
+
+/// What the errors of a source write first, up to where a value follows.
+fn beginnings(source: &str) -> impl Iterator<Item = &str> {
+    let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let written = ["write_str(", "write!(f,", ": &str ="].into_iter().flat_map(move |lead| source.split(lead).skip(1));
+    let literals = written.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split(['"', '{', ':']).next());
+    literals.map(str::trim_end).filter(|text| !text.is_empty())
 }
 
 /// Each package, and its manifest.
@@ -166,6 +186,16 @@ mod tests {
         let later = "[package]\nname = \"cabrank-testing\"\npublish = false\nrust-version = \"1.86\"\n";
         let found = oldest_rust(&[file("testkit/Cargo.toml", later), file(WORKFLOW, "")]);
         assert!(found[0].what.contains("crate: cabrank-testing, rust: \"1.86\""), "{found:?}");
+    }
+
+    #[test]
+    fn an_error_that_the_guide_does_not_explain_is_found() {
+        let source = "write!(f, \"no cab within {}: {}\") f.write_str(\n  \"all closed\"\n) const F: &str = \"forked: x\"; \
+                      write!(f, \"{what}\") #[cfg(test)] write!(f, \"not this\")";
+        let complaints = |guide: &str| errors(&[file(ERRORS[0], source), file(OPERATING, guide)]).len();
+        assert_eq!(complaints("| `no cab within` .. | `all closed` | `forked` |"), 0);
+        assert_eq!(complaints("| `no cab` | `all closed` | `forked` |"), 1);
+        assert_eq!(complaints(""), 3);
     }
 
     #[test]

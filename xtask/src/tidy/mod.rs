@@ -53,6 +53,7 @@ const CHECKS: &[Check] = &[
     documents::changelog,
     documents::readme,
     documents::oldest_rust,
+    documents::errors,
     |files| documents::promises(files, &documents::table(files)),
 ];
 

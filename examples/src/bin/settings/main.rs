@@ -1,5 +1,5 @@
-//! Settings of a service from a file, with the environment over it: read by figment (`by_figment.rs`) or by config (`by_config.rs`). Here what
-//! comes of them.
+//! Settings of a service from a file, with the environment over it: read by figment (`by_figment.rs`) or by config
+//! (`by_config.rs`). Here what comes of them.
 
 mod by_config;
 mod by_figment;
