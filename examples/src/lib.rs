@@ -1,5 +1,10 @@
 //! What all the programs share: the argument `--url`, and what it stands for. How to connect is for each program to show.
 
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 use clap::Parser;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ const README: &str = "README.md";
 const CHANGELOG: &str = "CHANGELOG.md";
 const WORKFLOW: &str = ".github/workflows/ci.yml";
 
+const PROMISES: &str = "docs/promises.md";
 const OPERATING: &str = "docs/operating.md";
 /// Where the errors stand that users of a pool get.
 const ERRORS: &[&str] = &["pool/src/error.rs", "pool/src/transact/error.rs"];
@@ -73,16 +74,16 @@ fn packages(files: &[File]) -> impl Iterator<Item = (Package, &str)> {
     packages.filter(|(package, _)| !package.name.is_empty())
 }
 
-/// One row of README's table of promises: its line, its number, the tests it names.
+/// One row of the table of promises: its line, its number, the tests it names.
 pub(super) struct Promise {
     line: usize,
     number: usize,
     tests: Vec<String>,
 }
 
-/// The rows of README whose first cell is a number. The tests stand in backticks in the last cell.
+/// The rows of docs/promises.md whose first cell is a number. The tests stand in backticks in the last cell.
 pub(super) fn table(files: &[File]) -> Vec<Promise> {
-    let rows = text(files, README).lines().enumerate().filter(|(_, line)| line.starts_with('|'));
+    let rows = text(files, PROMISES).lines().enumerate().filter(|(_, line)| line.starts_with('|'));
     rows.filter_map(|(at, line)| {
         let mut cells = line.trim().trim_matches('|').split('|');
         let number = cells.next()?.trim().trim_end_matches('.').parse().ok()?;
@@ -96,11 +97,11 @@ pub(super) fn table(files: &[File]) -> Vec<Promise> {
 pub(super) fn promises(files: &[File], table: &[Promise]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if table.is_empty() {
-        findings.push(Finding::whole(README, "has no table of promises"));
+        findings.push(Finding::whole(PROMISES, "has no table of promises"));
     }
     let sources: Vec<_> = files.iter().filter(|file| file.is(&["rs"])).map(|file| (file, functions(file))).collect();
     for (row, promise) in table.iter().enumerate() {
-        let mut complain = |what: String| findings.push(Finding::new(README, promise.line, what));
+        let mut complain = |what: String| findings.push(Finding::new(PROMISES, promise.line, what));
         if promise.number != row + 1 {
             complain(format!("promise {} stands in row {}", promise.number, row + 1));
         }
@@ -202,7 +203,7 @@ mod tests {
     fn a_promise_without_an_existing_test_is_found() {
         let complaints = |text: &str| {
             let files =
-                [file(README, text), file("pool/tests/it/close.rs", "#[test]\nfn it_ends() {}\n// fn not_this()\n")];
+                [file(PROMISES, text), file("pool/tests/it/close.rs", "#[test]\nfn it_ends() {}\n// fn not_this()\n")];
             promises(&files, &table(&files)).len()
         };
         assert_eq!(

@@ -7,6 +7,7 @@ mod code;
 mod commits;
 mod documents;
 mod imports;
+mod pages;
 mod primitives;
 mod rows;
 mod style;
@@ -54,6 +55,8 @@ const CHECKS: &[Check] = &[
     documents::readme,
     documents::oldest_rust,
     documents::errors,
+    pages::readme,
+    pages::links,
     |files| documents::promises(files, &documents::table(files)),
 ];
 
