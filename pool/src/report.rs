@@ -80,7 +80,7 @@ impl fmt::Display for Sourced<'_> {
         }
         write!(f, ", {waiting} waiting")?;
         if *idle > 0 {
-            write!(f, "; what is idle must be checked before its next loan")?;
+            write!(f, "; idle connections are stale and are being checked first")?;
         }
         if let Some(age) = report.oldest_attempt {
             write!(f, "; the oldest attempt to connect has run for {}", Span(age))?;
