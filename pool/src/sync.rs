@@ -282,6 +282,26 @@ impl Process {
     }
 }
 
+/// A value for a process, and one anew for each child that was forked off it. No lock is taken on the way, for a thread that the child does
+/// not have may have held it; what the parent's value has locked does not matter in the child.
+pub(crate) struct PerProcess<T> {
+    process: Process,
+    value: T,
+    child: OnceLock<Box<Self>>,
+}
+
+impl<T> PerProcess<T> {
+    /// The value of this process, made by `new` if there is none.
+    pub(crate) fn present(first: &'static OnceLock<Self>, new: impl Fn() -> T) -> &'static T {
+        let make = || Self { process: Process::current(), value: new(), child: OnceLock::new() };
+        let mut present = first.get_or_init(make);
+        while !present.process.is_current() {
+            present = present.child.get_or_init(|| Box::new(make()));
+        }
+        &present.value
+    }
+}
+
 /// Sleeps, between two attempts at a transaction.
 pub(crate) fn pause(span: Duration) {
     std::thread::sleep(span);

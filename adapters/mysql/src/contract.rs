@@ -15,6 +15,10 @@ impl Manager for MySqlManager {
     type Connection = Connection;
     type Error = mysql::Error;
 
+    fn default_name(&self) -> Option<String> {
+        self.source.name()
+    }
+
     fn connect(&self, limit: &Limit) -> mysql::Result<Connection> {
         open::open(self, Some(limit))
     }

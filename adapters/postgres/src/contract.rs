@@ -6,6 +6,7 @@ use crate::abort::PostgresAbortHandle;
 use crate::connection::Connection;
 use crate::manager::PostgresManager;
 use crate::role::Role;
+use crate::source::Source;
 use crate::tap::Tap;
 use crate::{fault, open, reset};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState};
@@ -16,6 +17,14 @@ use std::time::{Duration, Instant};
 impl Manager for PostgresManager {
     type Connection = Connection;
     type Error = Error;
+
+    /// Settings that are asked for before each connect have none.
+    fn default_name(&self) -> Option<String> {
+        match &self.source {
+            Source::Fixed(config) => open::name_of_database(config),
+            Source::Asked(_) => None,
+        }
+    }
 
     fn connect(&self, limit: &Limit) -> Result<Connection, Error> {
         open::open(self, Some(limit))

@@ -18,6 +18,12 @@ impl Manager for SqliteManager {
 
     const REMOTE: bool = false;
 
+    /// Of a pair of pools each has a name of its own.
+    fn default_name(&self) -> Option<String> {
+        let name = self.source.short_name()?;
+        Some(self.part.map_or_else(|| name.clone(), |part| format!("{name} {part}")))
+    }
+
     fn connect(&self, limit: &Limit) -> rusqlite::Result<Connection> {
         open::open(self, Some(limit))
     }

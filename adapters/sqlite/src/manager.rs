@@ -26,6 +26,8 @@ pub struct SqliteManager {
     pub(crate) journal_mode: Option<JournalMode>,
     pub(crate) pragmas: Vec<(String, String)>,
     pub(crate) authorizer: Option<Authorizer>,
+    /// Which of a pair of pools this is for, for the pool's name.
+    pub(crate) part: Option<&'static str>,
     /// Held while a connection closes: see [`close`](cabrank::Manager::close). Clones share it.
     pub(crate) leaving: Arc<Mutex<()>>,
 }
@@ -168,6 +170,7 @@ impl SqliteManager {
             journal_mode: None,
             pragmas: Vec::new(),
             authorizer: None,
+            part: None,
             leaving: Arc::default(),
         }
     }

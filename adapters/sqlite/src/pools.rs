@@ -37,11 +37,7 @@ pub struct SqlitePools {
 impl SqlitePools {
     /// Starts with one writer and four readers, all with the settings of `manager`.
     pub fn builder(manager: SqliteManager) -> SqlitePoolsBuilder {
-        SqlitePoolsBuilder {
-            write: Pool::builder().name("write"),
-            read: Pool::builder().name("read").max_size(4),
-            manager,
-        }
+        SqlitePoolsBuilder { write: Pool::builder(), read: Pool::builder().max_size(4), manager }
     }
 
     /// The pool of the one connection that writes. Its transactions are `IMMEDIATE`.
@@ -75,7 +71,7 @@ impl SqlitePools {
     }
 }
 
-/// Builds [`SqlitePools`].
+/// Builds [`SqlitePools`]. Unless they are named the pools are called by the file: `"app.db write"` and `"app.db read"`.
 #[derive(Debug)]
 pub struct SqlitePoolsBuilder {
     manager: SqliteManager,
@@ -104,9 +100,10 @@ impl SqlitePoolsBuilder {
 
     /// Opens the writer, which creates the file if that is asked for and sets its journal mode, and then a reader.
     pub fn build(self) -> Result<SqlitePools, BuildError<rusqlite::Error>> {
-        let readers = self.manager.clone().create(false).query_only(true);
-        let write = self.write.max_size(1).build(self.manager)?;
-        let read = self.read.build(readers)?;
+        let Self { manager, write, read } = self;
+        let readers = SqliteManager { part: Some("read"), ..manager.clone().create(false).query_only(true) };
+        let write = write.max_size(1).build(SqliteManager { part: Some("write"), ..manager })?;
+        let read = read.build(readers)?;
         Ok(SqlitePools { write, read })
     }
 }

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fmt;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf, absolute};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,6 +70,18 @@ impl Source {
             }
             _ => false,
         })
+    }
+
+    /// What the database is called where it stands beside others: by its file, without the folders, which name a user now and then, and
+    /// without what a URI has after it, which may be a key.
+    pub(crate) fn short_name(&self) -> Option<String> {
+        let path = match self {
+            Self::Memory(_) => return Some("memory".to_owned()),
+            Self::File(path) => path.to_string_lossy().into_owned(),
+            Self::Name(name) => name.to_string_lossy().split(['?', '#']).next().unwrap_or_default().to_owned(),
+        };
+        let file = path.rsplit(['/', MAIN_SEPARATOR, ':']).next().filter(|file| !file.is_empty());
+        file.map(str::to_owned)
     }
 
     pub(crate) fn is_memory(&self) -> bool {
@@ -146,3 +158,19 @@ pub(crate) const MEMORY_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE
     .union(OpenFlags::SQLITE_OPEN_CREATE)
     .union(OpenFlags::SQLITE_OPEN_URI)
     .union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_called_by_its_file_alone() {
+        let name = |path: &str| Source::file(Path::new(path)).short_name();
+        assert_eq!(name("/home/ada/shop.db").as_deref(), Some("shop.db"));
+        assert_eq!(name("shop.db").as_deref(), Some("shop.db"));
+        assert_eq!(name("file:/srv/shop.db?mode=ro&hexkey=73656372").as_deref(), Some("shop.db"));
+        assert_eq!(name("file:shop.db").as_deref(), Some("shop.db"));
+        assert_eq!(name(":memory:"), None, "it is refused when it is opened");
+        assert_eq!(Source::memory().short_name().as_deref(), Some("memory"));
+    }
+}

@@ -1,6 +1,8 @@
-//! Setting up a pool: the settings, their defaults, and the first connections. The user's own code in it is `hooks.rs`.
+//! Setting up a pool: the settings, their defaults, and the first connections. The user's own code in it is
+//! `hooks.rs`; what a pool is called that was given no name is `names.rs`.
 
 mod hooks;
+mod names;
 
 use crate::config::{Config, SessionPolicy};
 use crate::driver_calls;
@@ -21,6 +23,7 @@ use std::time::Duration;
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder<M: Manager> {
     config: Config,
+    is_named: bool,
     /// Which environment variable a setting came from.
     places: Vec<(&'static str, String)>,
     hooks: Hooks<M>,
@@ -40,7 +43,7 @@ impl<M: Manager> Builder<M> {
             // Nothing between here and the engine closes idle connections, and it does not move to another machine.
             (config.max_lifetime, config.idle_timeout) = (Duration::MAX, Duration::MAX);
         }
-        Self { config, places: Vec::new(), hooks: Hooks::default() }
+        Self { config, is_named: false, places: Vec::new(), hooks: Hooks::default() }
     }
 
     pub(crate) fn config_mut(&mut self) -> &mut Config {
@@ -51,9 +54,36 @@ impl<M: Manager> Builder<M> {
         self.places.extend(places);
     }
 
-    /// The pool's name, in errors and events. Default: `"cabrank"`.
+    /// The pool's name, in errors, events and metrics, and for the server. Default: `"cabrank"`, or the
+    /// [manager's](Manager::default_name) if it has one: with our adapters it is where the database is, such as
+    /// `"db.example:5432/shop"`, without a user or a password. If another pool of this process has that name, a number is added:
+    /// `"db.example:5432/shop#2"`. A name that is given here, and `"cabrank"`, is left as it is.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// struct Toy;
+    ///
+    /// impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    ///     // ..
+    ///     fn default_name(&self) -> Option<String> {
+    ///         Some("db.example:5432/shop".to_owned())
+    ///     }
+    /// }
+    ///
+    /// let (one, other) = (Pool::builder().build(Toy)?, Pool::builder().build(Toy)?);
+    /// assert_eq!(one.config().name, "db.example:5432/shop");
+    /// assert_eq!(other.config().name, "db.example:5432/shop#2");
+    /// let reports = Pool::builder().name("reports").build(Toy)?;
+    /// assert_eq!(reports.config().name, "reports");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.config.name = name.into();
+        (self.config.name, self.is_named) = (name.into(), true);
         self
     }
 
@@ -250,11 +280,18 @@ impl<M: Manager> Builder<M> {
     }
 
     /// Builds the pool on this set of workers.
-    pub(crate) fn build_on(self, set: &WorkerSet, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
+    pub(crate) fn build_on(mut self, set: &WorkerSet, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
         self.config.check().map_err(|error| BuildError::Config(error.with_places(&self.places)))?;
+        let default = if self.is_named { None } else { names::default_of(&manager) };
+        let mut names = names::of_this_process();
+        if let Some(default) = default {
+            self.config.name = names.free(default);
+        }
         #[cfg(feature = "tracing")]
         crate::trace::settings(&self.config);
         let shared = Shared::new(manager, self.config, self.hooks, set, driver_calls::run);
+        names.take(&shared.name);
+        drop(names);
         // An empty transaction: settling begins to open what `min_idle` asks for.
         shared.with(sync::now(), |_, _| ());
         Ok(Pool::new(shared))

@@ -79,6 +79,16 @@ pub trait Manager: Send + Sync + 'static {
     /// call but not the session: the slot is back only when the call returns.
     const REMOTE: bool = true;
 
+    /// What a pool of this manager is called unless it is given a [name](crate::Builder::name): where its database is, as
+    /// `host:port/database`. Never a user or a password, for the name stands in errors, events and metrics. Where another pool of the
+    /// process has that name, the pool is called `host:port/database#2`, and so on.
+    ///
+    /// Called once, when the pool is built, in the thread that builds it. Must not block. A name that is empty or has control characters
+    /// does not count, and a panic counts as none. The default has none, and then the pool is called `"cabrank"`.
+    fn default_name(&self) -> Option<String> {
+        None
+    }
+
     /// Opens a connection.
     ///
     /// Called in a worker thread. `limit` ends at the pool's `connect_timeout` (sooner for a probe in an outage). Until

@@ -78,6 +78,9 @@ pub struct Settings {
 impl<M: Manager> Builder<M> {
     /// Takes over what is set in `settings`. What is set after this call wins over it.
     pub fn settings(mut self, settings: &Settings) -> Self {
+        if let Some(name) = &settings.name {
+            self = self.name(name);
+        }
         settings.apply(self.config_mut());
         self
     }

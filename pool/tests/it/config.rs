@@ -1,7 +1,7 @@
 //! Settings: what is refused, what the extremes do, and the defaults that the documentation tells.
 
 use crate::support::{Pool, SLACK, builder, hold, ms};
-use cabrank::{BuildError, Builder, SessionPolicy};
+use cabrank::{BuildError, Builder, Limit, Manager, SessionPolicy, Settings};
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::time::Duration;
@@ -200,4 +200,55 @@ fn with_the_longest_backoff_an_outage_is_not_a_tight_loop() {
     let pool = builder().max_size(1).backoff(Duration::MAX, Duration::MAX).build_lazy(server.manager()).unwrap();
     assert!(pool.get_timeout(ms(100)).unwrap_err().is_timeout());
     assert!(server.count(Call::Connect) <= 2, "{} attempts in 100 ms", server.count(Call::Connect));
+}
+
+/// Has this default name; none for an empty one. A panic is asked for by name.
+struct Named(&'static str);
+
+impl Manager for Named {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    fn default_name(&self) -> Option<String> {
+        assert_ne!(self.0, "panic");
+        Some(self.0.to_owned())
+    }
+    fn connect(&self, _: &Limit) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn is_valid(&self, _: &mut (), _: &Limit) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn has_broken(&self, _: &mut ()) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_pool_without_a_name_is_called_as_its_manager_says_and_no_two_are_called_the_same() {
+    let build = |name| cabrank::Pool::builder().max_size(1).build_lazy(Named(name)).unwrap();
+    let name = |pool: &cabrank::Pool<Named>| pool.config().name.clone();
+    let (one, two) = (build("db:1/shop"), build("db:1/shop"));
+    assert_eq!([name(&one), name(&two)], ["db:1/shop", "db:1/shop#2"]);
+    let held = two.get().unwrap();
+    let error = two.get_timeout(ms(1)).map(drop).unwrap_err().to_string();
+    assert!(error.contains("pool \"db:1/shop#2\" of 1"), "{error}");
+    drop((held, two));
+    // A worker lets go of it.
+    eventually("its name is free again", || name(&build("db:1/shop")) == "db:1/shop#2");
+    assert_eq!(name(&build("db:2/shop")), "db:2/shop");
+}
+
+#[test]
+fn a_name_that_was_given_stays_as_it_is_and_one_that_is_no_good_does_not_count() {
+    let given = || cabrank::Pool::builder().name("given").build_lazy(Named("db:3/shop")).unwrap();
+    let both = [given(), given()];
+    assert!(both.iter().all(|pool| pool.config().name == "given"));
+    let settings = Settings { name: Some("by settings".to_owned()), ..Settings::default() };
+    let pool = cabrank::Pool::builder().settings(&settings).build_lazy(Named("db:3/shop")).unwrap();
+    assert_eq!(pool.config().name, "by settings");
+    for bad in ["", "two\nlines", "panic"] {
+        let pool = cabrank::Pool::builder().build_lazy(Named(bad)).unwrap();
+        assert_eq!(pool.config().name, "cabrank", "{bad:?}");
+    }
 }

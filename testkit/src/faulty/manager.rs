@@ -64,6 +64,10 @@ impl<M: Manager> Manager for Faulty<M> {
 
     const REMOTE: bool = M::REMOTE;
 
+    fn default_name(&self) -> Option<String> {
+        self.inner.default_name()
+    }
+
     fn connect(&self, limit: &Limit) -> Result<M::Connection, M::Error> {
         match self.injector.begin(Method::Connect) {
             // Afterwards, with the driver's own way to abort in place.

@@ -12,6 +12,8 @@ mod tests;
 mod trying;
 mod ways;
 
+pub(crate) use ways::name_of_database;
+
 use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::error::{SettingsError, driver_error, provoke};

@@ -30,6 +30,14 @@ pub(super) fn find(config: &Config) -> Option<Vec<Way>> {
     Some((0..count).map(|number| Way::to(hosts.get(number), addresses.get(number), port(number))).collect())
 }
 
+/// What the database is called: its hosts, as the settings name them, with their ports, and its own name if the settings say it. (If they
+/// do not it is the user's, which is left out.)
+pub(crate) fn name_of_database(config: &Config) -> Option<String> {
+    let hosts: Vec<_> = find(config)?.iter().map(Way::shown).collect();
+    let database = config.get_dbname().map_or(String::new(), |name| format!("/{name}"));
+    Some(hosts.join(",") + &database)
+}
+
 /// In a new random order.
 pub(super) fn shuffle(ways: &mut [Way]) {
     let random = RandomState::new();
@@ -47,6 +55,16 @@ impl Way {
             (None, None) => (String::new(), by_name("", port)),
         };
         Self { name, place, found_by: None }
+    }
+
+    /// As a host and its port, by the name that the settings give.
+    fn shown(&self) -> String {
+        match &self.place {
+            Place::Address(address) if self.name.parse::<IpAddr>().is_err() => {
+                format!("{}:{}", self.name, address.port())
+            }
+            place => place.to_string(),
+        }
     }
 
     /// The ways to these addresses of its name.
@@ -70,6 +88,24 @@ fn by_name(name: &str, port: u16) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_is_called_by_its_hosts_and_its_name_and_never_by_a_user_or_password() {
+        let name = |settings: &str| name_of_database(&settings.parse().expect("settings"));
+        let cases = [
+            ("postgres://ada:secret@db.example/shop", "db.example:5432/shop"),
+            ("postgres://ada:secret@a:7,b:8/shop", "a:7,b:8/shop"),
+            ("postgres://ada:secret@[::1]:7/shop?connect_timeout=3", "[::1]:7/shop"),
+            ("host=db hostaddr=127.0.0.1 port=9 dbname=shop user=ada", "db:9/shop"),
+            ("hostaddr=127.0.0.1 dbname=shop", "127.0.0.1:5432/shop"),
+            ("host=/run/postgresql user=ada password=secret", "/run/postgresql/.s.PGSQL.5432"),
+            ("host=db user=ada password=secret", "db:5432"),
+        ];
+        for (settings, expected) in cases {
+            assert_eq!(name(settings).as_deref(), Some(expected), "{settings}");
+        }
+        assert_eq!(name("dbname=shop"), None, "there is no host");
+    }
 
     fn ways(settings: &str) -> Vec<(String, String)> {
         let found = find(&settings.parse().expect("settings")).unwrap_or_default();
