@@ -49,6 +49,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
         Err(Failure { cause, is_sound })
     });
 
+    let mut is_of_wrong_role = false;
     let (refusal, cause) = match answer {
         Ok(Ok((mut conn, abort_handle))) if !over => match contained(|| shared.manager.has_broken(&mut conn)) {
             Ok(false) => {
@@ -79,7 +80,11 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             let _ = contained(|| drop(late));
             (Refusal::Unavailable, Cause::connect_overran(limit))
         }
-        Ok(Err(failure)) => (refusal(&shared, &failure), failure.cause),
+        Ok(Err(failure)) => {
+            let fault = fault(&shared, &failure.cause);
+            is_of_wrong_role = fault == Fault::WrongRole;
+            (refusal(fault, failure.is_sound), failure.cause)
+        }
         Err(panic) => (Refusal::Unavailable, Cause::panicked(MANAGER_PANICKED, &panic)),
     };
     if over {
@@ -88,9 +93,14 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     let error = cause.to_error();
     let looks = seeded::bug("looks_for_an_eviction_before_it_refuses");
     let generation = if looks { as_seen(&shared, generation) } else { generation };
-    shared.with(ended, |state, actions| match refusal {
-        Refusal::Permanent => state.open_refused(generation, cause, ended, actions),
-        _ => state.open_failed(refusal, cause, ended, actions),
+    shared.with(ended, |state, actions| {
+        match refusal {
+            Refusal::Permanent => state.open_refused(generation, cause, ended, actions),
+            _ => state.open_failed(refusal, cause, ended, actions),
+        }
+        if is_of_wrong_role {
+            state.role_was_wrong();
+        }
     });
     drop(slot);
     shared.tell_open_failed(error.as_ref(), took);
@@ -109,16 +119,20 @@ impl<E> Failure<E> {
     }
 }
 
-/// What a failed attempt says of the next. A statement that fails in a sound session fails in the next one, too; a panic may be chance.
-fn refusal<M: Manager>(shared: &Shared<M>, failure: &Failure<M::Error>) -> Refusal {
-    let fault = match &failure.cause {
+/// What the cause of a failed attempt means. A panic may be chance.
+fn fault<M: Manager>(shared: &Shared<M>, cause: &Cause<M::Error>) -> Fault {
+    match cause {
         Cause::Driver(error) => shared.fault(error).unwrap_or(Fault::Unavailable),
         Cause::InTransaction => Fault::Permanent,
         _ => Fault::Unavailable,
-    };
+    }
+}
+
+/// What a failed attempt says of the next. A statement that fails in a sound session fails in the next one, too.
+fn refusal(fault: Fault, is_sound: bool) -> Refusal {
     match fault {
         Fault::Permanent => Refusal::Permanent,
-        Fault::Statement if failure.is_sound => Refusal::Permanent,
+        Fault::Statement if is_sound => Refusal::Permanent,
         Fault::Capacity => Refusal::Capacity,
         _ => Refusal::Unavailable,
     }

@@ -35,6 +35,17 @@ pub enum Health {
 }
 
 impl Health {
+    /// How it fares as a word for metrics: `up`, `busy`, `down`, `stuck` or `closed`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Busy { .. } => "busy",
+            Self::Down { .. } => "down",
+            Self::Stuck { .. } => "stuck",
+            Self::Closed => "closed",
+        }
+    }
+
     /// May traffic be sent here? Not to a pool that is closed or stuck. While the server is away another replica would fare no better, and
     /// callers are best told by a quick 503.
     pub fn is_ready(&self) -> bool {

@@ -40,6 +40,8 @@ pub struct Stats {
     pub opened: u64,
     /// Attempts to connect that failed.
     pub open_failures: u64,
+    /// Attempts among these that found a server in another role than is asked for ([`Fault::WrongRole`](crate::Fault::WrongRole)).
+    pub wrong_role_failures: u64,
     /// Loans that did not wait. Each request of the process that built the pool ends in exactly one of these counters, from here
     /// to `cancelled`; what is in `rejected_at_checkout` is counted twice, and must be taken off.
     pub checked_out_at_once: u64,

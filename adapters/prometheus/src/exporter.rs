@@ -1,20 +1,21 @@
 //! The pools whose numbers are written.
 
 use crate::series;
+use crate::series::Look;
 use crate::text::Text;
-use cabrank::{Manager, Pool, Stats};
+use cabrank::{Manager, Pool};
 use std::fmt;
 
 /// Writes the numbers of pools in the text format that Prometheus scrapes.
 ///
-/// Cheap to ask: one look at each pool, which takes its lock for about a microsecond.
+/// Cheap to ask: two looks at each pool, each of which takes its lock for about a microsecond.
 #[derive(Default)]
 pub struct Exporter {
     pools: Vec<Source>,
 }
 
-/// A pool's name and numbers; `None` once it is gone.
-type Source = Box<dyn Fn() -> Option<(String, Stats)> + Send + Sync>;
+/// `None` once the pool is gone.
+type Source = Box<dyn Fn() -> Option<Look> + Send + Sync>;
 
 impl Exporter {
     /// One that writes nothing yet.
@@ -33,7 +34,7 @@ impl Exporter {
         let pool = pool.downgrade();
         self.pools.push(Box::new(move || {
             let pool = pool.upgrade()?;
-            Some((pool.config().name.clone(), pool.stats()))
+            Some(Look { name: pool.config().name.clone(), stats: pool.stats(), health: pool.health().as_str() })
         }));
     }
 

@@ -3,8 +3,22 @@
 use crate::text::Text;
 use cabrank::{CloseReason, Histogram, Stats};
 
+/// What is known of a pool at one moment.
+pub(crate) struct Look {
+    pub(crate) name: String,
+    pub(crate) stats: Stats,
+    pub(crate) health: &'static str,
+}
+
+impl Look {
+    /// 1 if the pool fares so.
+    fn is(&self, health: &str) -> u64 {
+        u64::from(self.health == health)
+    }
+}
+
 /// A number of a pool, for a value of one label.
-type Value = (&'static str, fn(&Stats) -> u64);
+type Value = (&'static str, fn(&Look) -> u64);
 
 /// Series that differ in one label.
 struct Family {
@@ -23,68 +37,88 @@ const FAMILIES: &[Family] = &[
         help: "Connections, by what they are doing.",
         label: "db_client_connection_state",
         values: &[
-            ("idle", |stats| stats.idle.into()),
-            ("used", |stats| stats.in_use.into()),
-            ("opening", |stats| stats.opening.into()),
-            ("checking", |stats| stats.checking.into()),
-            ("resetting", |stats| stats.resetting.into()),
-            ("closing", |stats| stats.closing.into()),
+            ("idle", |look| look.stats.idle.into()),
+            ("used", |look| look.stats.in_use.into()),
+            ("opening", |look| look.stats.opening.into()),
+            ("checking", |look| look.stats.checking.into()),
+            ("resetting", |look| look.stats.resetting.into()),
+            ("closing", |look| look.stats.closing.into()),
         ],
     },
-    gauge("db_client_connection_max", "The most connections.", &[("", |stats| stats.max_size.into())]),
+    gauge("db_client_connection_max", "The most connections.", &[("", |look| look.stats.max_size.into())]),
     gauge(
         "db_client_connection_idle_min",
         "Idle connections that are kept ready.",
-        &[("", |stats| stats.min_idle.into())],
+        &[("", |look| look.stats.min_idle.into())],
     ),
-    gauge("db_client_connection_idle_max", "The most idle connections.", &[("", |stats| stats.max_size.into())]),
-    gauge("db_client_connection_pending_requests", "Requests that wait.", &[("", |stats| stats.waiting.into())]),
+    gauge("db_client_connection_idle_max", "The most idle connections.", &[("", |look| look.stats.max_size.into())]),
+    gauge("db_client_connection_pending_requests", "Requests that wait.", &[("", |look| look.stats.waiting.into())]),
     counter(
         "db_client_connection_timeouts_total",
         "Requests that ran out of time.",
         "",
-        &[("", |stats| stats.timed_out)],
+        &[("", |look| look.stats.timed_out)],
     ),
+    Family {
+        name: "cabrank_health",
+        kind: "gauge",
+        help: "1 for how the pool fares, 0 for all else.",
+        label: "state",
+        values: &[
+            ("up", |look| look.is("up")),
+            ("busy", |look| look.is("busy")),
+            ("down", |look| look.is("down")),
+            ("stuck", |look| look.is("stuck")),
+            ("closed", |look| look.is("closed")),
+        ],
+    },
     counter(
         "cabrank_loans_total",
         "Loans that began, by whether they waited.",
         "waited",
-        &[("false", |stats| stats.checked_out_at_once), ("true", |stats| stats.checked_out_after_waiting)],
+        &[("false", |look| look.stats.checked_out_at_once), ("true", |look| look.stats.checked_out_after_waiting)],
     ),
     counter(
         "cabrank_refused_total",
         "Requests that were refused, by reason.",
         "reason",
         &[
-            ("overloaded", |stats| stats.overloaded),
-            ("connect", |stats| stats.refused),
-            ("closed", |stats| stats.refused_closed),
-            ("not_available", |stats| stats.not_available),
-            ("called_from_hook", |stats| stats.called_from_hook),
-            ("cancelled", |stats| stats.cancelled),
+            ("overloaded", |look| look.stats.overloaded),
+            ("connect", |look| look.stats.refused),
+            ("closed", |look| look.stats.refused_closed),
+            ("not_available", |look| look.stats.not_available),
+            ("called_from_hook", |look| look.stats.called_from_hook),
+            ("cancelled", |look| look.stats.cancelled),
         ],
     ),
-    counter("cabrank_opened_total", "Connections that were opened.", "", &[("", |stats| stats.opened)]),
+    counter("cabrank_opened_total", "Connections that were opened.", "", &[("", |look| look.stats.opened)]),
     counter(
         "cabrank_open_failures_total",
-        "Attempts to connect that failed.",
-        "",
-        &[("", |stats| stats.open_failures)],
+        "Attempts to connect that failed, by whether it was for the server's role.",
+        "reason",
+        &[
+            ("wrong_role", |look| look.stats.wrong_role_failures),
+            ("other", |look| look.stats.open_failures - look.stats.wrong_role_failures),
+        ],
     ),
     counter(
         "cabrank_resets_total",
         "Returns, by whether they needed a reset and how it ended.",
         "outcome",
         &[
-            ("skipped", |stats| stats.resets_skipped),
-            ("done", |stats| stats.resets_done),
-            ("failed", |stats| stats.resets_failed),
+            ("skipped", |look| look.stats.resets_skipped),
+            ("done", |look| look.stats.resets_done),
+            ("failed", |look| look.stats.resets_failed),
         ],
     ),
-    counter("cabrank_leaks_total", "Loans that were reported as leaks.", "", &[("", |stats| stats.leaks)]),
-    gauge("cabrank_stuck", "Calls past their limit that nothing can abort.", &[("", |stats| stats.stuck.into())]),
-    gauge("cabrank_aborted", "Aborted connections whose call has not returned.", &[("", |stats| stats.aborted.into())]),
-    gauge("cabrank_abandoned", "Threads that were given up in a look-up.", &[("", |stats| stats.abandoned.into())]),
+    counter("cabrank_leaks_total", "Loans that were reported as leaks.", "", &[("", |look| look.stats.leaks)]),
+    gauge("cabrank_stuck", "Calls past their limit that nothing can abort.", &[("", |look| look.stats.stuck.into())]),
+    gauge(
+        "cabrank_aborted",
+        "Aborted connections whose call has not returned.",
+        &[("", |look| look.stats.aborted.into())],
+    ),
+    gauge("cabrank_abandoned", "Threads that were given up in a look-up.", &[("", |look| look.stats.abandoned.into())]),
 ];
 
 /// The histograms of a pool.
@@ -103,29 +137,29 @@ const fn counter(name: &'static str, help: &'static str, label: &'static str, va
 }
 
 /// Each family once, with the series of all pools: so the format demands it.
-pub(crate) fn write(text: &mut Text, pools: &[(String, Stats)]) {
+pub(crate) fn write(text: &mut Text, pools: &[Look]) {
     if pools.is_empty() {
         return;
     }
     for Family { name, kind, help, label, values } in FAMILIES {
         text.family(name, kind, help);
-        for (pool, stats) in pools {
+        for look in pools {
             for (value, number) in *values {
-                let labels = [(POOL, pool.as_str()), (label, value)];
-                text.sample(name, if label.is_empty() { &labels[..1] } else { &labels }, number(stats));
+                let labels = [(POOL, look.name.as_str()), (label, value)];
+                text.sample(name, if label.is_empty() { &labels[..1] } else { &labels }, number(look));
             }
         }
     }
     let closed = "cabrank_closed_total";
     text.family(closed, "counter", "Connections that were closed, by reason.");
-    for (pool, stats) in pools {
+    for Look { name: pool, stats, .. } in pools {
         for reason in CloseReason::ALL {
             text.sample(closed, &[(POOL, pool), ("reason", reason.as_str())], stats.closed.by(*reason));
         }
     }
     for (name, help, times) in TIMES {
         text.family(name, "histogram", help);
-        for (pool, stats) in pools {
+        for Look { name: pool, stats, .. } in pools {
             text.histogram(name, (POOL, pool), times(stats));
         }
     }

@@ -76,6 +76,23 @@ fn nor_does_it_with_an_event_handler_that_hears_of_each_loan() {
 }
 
 #[test]
+fn nor_does_it_after_somebody_has_read_the_numbers() {
+    let pool = &Pool::builder().build(Toy).unwrap();
+    let loan = || *pool.get().unwrap() += 1;
+    (0..20).for_each(|_| loan());
+    let mut with_locks = 0;
+    for _ in 0..1_000 {
+        let looks = (pool.stats().in_use, pool.health().is_ready(), pool.holders().len());
+        assert_eq!(looks, (0, true, 0));
+        let before = LOCKED.get();
+        loan();
+        with_locks += u32::from(LOCKED.get() > before);
+    }
+    // As above: the thread may be put aside.
+    assert!(with_locks <= 10, "{with_locks} of 1,000 loans locked");
+}
+
+#[test]
 fn nor_does_it_where_leaks_are_looked_for() {
     assert_locks_nothing(&Pool::builder().leak_after(Duration::from_secs(60)).build(Toy).unwrap());
 }

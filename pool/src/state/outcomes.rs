@@ -65,6 +65,11 @@ impl<C, E> State<C, E> {
         actions.extend(self.last_error.replace((cause, now)).map(|(cause, _)| Action::Drop(cause)));
     }
 
+    /// The attempt that has just failed found a server in another role than is asked for.
+    pub(crate) fn role_was_wrong(&mut self) {
+        self.counters.wrong_role_failures += 1;
+    }
+
     /// An attempt to connect in `slot` was given up at its limit; the slot is still taken.
     pub(crate) fn open_overran(&mut self, slot: SlotId, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
         let began = self.slots.get(slot).since;

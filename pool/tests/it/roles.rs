@@ -65,6 +65,8 @@ fn new_connections_are_refused_with_pauses_until_the_role_is_right_and_the_cause
         assert!(took < ms(500) + SLACK, "{took:?}");
     });
     assert!(recorder.count("open failed: Connect failed: WrongRole") >= 6);
+    let stats = pool.stats();
+    assert_eq!(stats.wrong_role_failures, stats.open_failures);
     server.assert_no_leaks(&pool);
 }
 
