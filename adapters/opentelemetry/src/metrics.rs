@@ -1,0 +1,135 @@
+//! The pools whose numbers are observed, and the instruments that observe them.
+
+use crate::names;
+use crate::recorder::{Recorder, Times};
+use crate::series;
+use crate::series::{FAMILIES, Kind};
+use cabrank::{CloseReason, EventHandler, Manager, Pool, Stats};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The metrics of pools, on one meter. Cheap to clone; all clones are the same.
+///
+/// Make one for a process: a meter keeps its callbacks for ever.
+#[derive(Clone)]
+pub struct Metrics {
+    pools: Pools,
+    times: Times,
+}
+
+/// What is known of a pool at one moment.
+pub(crate) struct Look {
+    pub(crate) stats: Stats,
+    health: &'static str,
+    name: String,
+}
+
+/// `None` once the pool is gone.
+type Source = Box<dyn Fn() -> Option<Look> + Send + Sync>;
+
+#[derive(Clone, Default)]
+struct Pools(Arc<Mutex<Vec<Source>>>);
+
+impl Metrics {
+    /// Makes all instruments, on a meter such as `opentelemetry::global::meter("cabrank")`.
+    pub fn new(meter: &Meter) -> Self {
+        let metrics = Self { pools: Pools::default(), times: Times::new(meter) };
+        FAMILIES.iter().for_each(|family| metrics.pools.observe_by(meter, family));
+        metrics.pools.observe_closings(meter);
+        metrics
+    }
+
+    /// Observes this pool at each collection, as long as it lives. A loan costs nothing more. Each metric looks at the pool, which takes
+    /// its lock for about a microsecond.
+    pub fn observe<M: Manager>(&self, pool: &Pool<M>) {
+        let pool = pool.downgrade();
+        self.pools.lock().push(Box::new(move || {
+            let pool = pool.upgrade()?;
+            Some(Look { stats: pool.stats(), health: pool.health().as_str(), name: pool.config().name.clone() })
+        }));
+    }
+
+    /// What records the three histograms of one pool: for [`Builder::event_handler`](cabrank::Builder::event_handler). Without it there are
+    /// none, and the pool costs nothing more. With it a loan costs two records.
+    ///
+    /// One that several pools share works, too, and costs the second and all others an allocation each time.
+    pub fn recorder(&self) -> Arc<dyn EventHandler> {
+        Arc::new(Recorder::new(self.times.clone()))
+    }
+}
+
+impl Look {
+    /// 1 if the pool fares so.
+    pub(crate) fn is(&self, health: &str) -> u64 {
+        u64::from(self.health == health)
+    }
+}
+
+impl Pools {
+    fn observe_by(&self, meter: &Meter, family: &'static series::Family) {
+        let pools = self.clone();
+        let values = move |mut observe: Box<dyn FnMut(u64, &[KeyValue]) + '_>| {
+            for look in pools.look() {
+                for (value, number) in family.values {
+                    let attributes =
+                        [KeyValue::new(names::POOL_NAME, look.name.clone()), KeyValue::new(family.attribute, *value)];
+                    observe(number(&look), if family.attribute.is_empty() { &attributes[..1] } else { &attributes });
+                }
+            }
+        };
+        match family.kind {
+            Kind::Counter => {
+                let counter = meter.u64_observable_counter(family.name).with_unit(family.unit);
+                let counter = counter.with_description(family.help);
+                counter
+                    .with_callback(move |to| values(Box::new(|value, attributes| to.observe(value, attributes))))
+                    .build();
+            }
+            Kind::Gauge => {
+                let gauge = meter.i64_observable_up_down_counter(family.name).with_unit(family.unit);
+                let gauge = gauge.with_description(family.help);
+                gauge
+                    .with_callback(move |to| values(Box::new(|value, attributes| to.observe(value as i64, attributes))))
+                    .build();
+            }
+        }
+    }
+
+    fn observe_closings(&self, meter: &Meter) {
+        let (pools, (unit, help)) = (self.clone(), series::CLOSED);
+        let counter = meter.u64_observable_counter(names::CLOSED).with_unit(unit).with_description(help);
+        let counter = counter.with_callback(move |to| {
+            for look in pools.look() {
+                for reason in CloseReason::ALL {
+                    let pool = KeyValue::new(names::POOL_NAME, look.name.clone());
+                    to.observe(look.stats.closed.by(*reason), &[pool, KeyValue::new("reason", reason.as_str())]);
+                }
+            }
+        });
+        counter.build();
+    }
+
+    /// Looks at all that are there, and forgets the others.
+    fn look(&self) -> Vec<Look> {
+        let mut looks = Vec::new();
+        self.lock().retain(|look| {
+            look().is_some_and(|look| {
+                looks.push(look);
+                true
+            })
+        });
+        looks
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Source>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").field("pools", &self.pools.lock().len()).finish_non_exhaustive()
+    }
+}
