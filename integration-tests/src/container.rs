@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{fs, iter};
-use testcontainers::core::{CmdWaitFor, ExecCommand, IntoContainerPort};
+use testcontainers::core::{CmdWaitFor, ExecCommand, Host, IntoContainerPort};
 use testcontainers::runners::SyncRunner;
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 
@@ -27,7 +27,7 @@ pub struct Container {
 impl Container {
     /// Starts an image, and publishes its port on this machine alone.
     pub fn start(launch: &Launch) -> Result<Self> {
-        let Launch { image, port: inside, variables, arguments, .. } = launch;
+        let Launch { image, port: inside, variables, arguments, entrypoint, .. } = launch;
         let (name, tag) = match image.rsplit_once(':') {
             // A colon before a slash is that of a registry's port.
             Some((name, tag)) if !tag.contains('/') => (name, tag),
@@ -38,7 +38,14 @@ impl Container {
             tries += 1;
             let port = free_port()?;
             // Published explicitly: Docker would choose another port at each start.
-            let request = GenericImage::new(name, tag).with_mapped_port(port, inside.tcp());
+            let request = match entrypoint {
+                Some(entrypoint) => {
+                    let request = GenericImage::new(name, tag).with_entrypoint(entrypoint);
+                    request.with_host("host.docker.internal", Host::HostGateway)
+                }
+                None => GenericImage::new(name, tag).into(),
+            };
+            let request = request.with_mapped_port(port, inside.tcp());
             let request = request.with_label(LABEL, owner()).with_startup_timeout(Duration::from_secs(120));
             let request = variables.iter().fold(request, |request, (name, value)| request.with_env_var(*name, value));
             let request = request.with_cmd(arguments.iter().copied());

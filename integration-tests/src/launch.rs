@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// What one container is started with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Launch {
     /// The image, `name:tag`.
     pub image: String,
@@ -16,6 +16,8 @@ pub struct Launch {
     pub variables: Vec<(&'static str, String)>,
     /// The arguments of what runs in it.
     pub arguments: Vec<&'static str>,
+    /// What takes the arguments, if not what the image has for that. It finds this machine by the name `host.docker.internal`.
+    pub entrypoint: Option<&'static str>,
     /// A URL of the server with user, password and the database that is always there; host and port are those of another.
     pub url: &'static str,
 }
@@ -51,6 +53,7 @@ impl Launch {
                     "-cssl_key_file=/etc/ssl/private/ssl-cert-snakeoil.key",
                 ],
                 url: "postgres://postgres:cabrank@localhost/postgres?connect_timeout=5",
+                ..Self::default()
             },
             Engine::Mysql => Self {
                 image: image("CABRANK_MYSQL_IMAGE", "mysql:9"),
@@ -64,6 +67,7 @@ impl Launch {
                     "--innodb-doublewrite=OFF",
                 ],
                 url: "mysql://root:cabrank@localhost/mysql",
+                ..Self::default()
             },
             Engine::Mariadb => Self {
                 image: image("CABRANK_MARIADB_IMAGE", "mariadb:11.8"),
@@ -71,6 +75,7 @@ impl Launch {
                 variables: password("MARIADB_ROOT_PASSWORD"),
                 arguments: mariadb_arguments(whose),
                 url: "mysql://root:cabrank@localhost/mysql",
+                ..Self::default()
             },
             Engine::Sqlite => unreachable!("SQLite has no server"),
         }
@@ -99,6 +104,7 @@ impl Launch {
             variables: variables.map(|(name, value)| (name, value.to_owned())).into(),
             arguments: Vec::new(),
             url: "postgres://postgres:cabrank@localhost/postgres",
+            ..Self::default()
         }
     }
 
@@ -110,6 +116,7 @@ impl Launch {
             variables: Vec::new(),
             arguments: vec!["--requirepass", PASSWORD, "--save", ""],
             url: "redis://:cabrank@localhost/",
+            ..Self::default()
         }
     }
 
@@ -125,6 +132,19 @@ impl Launch {
                 r#"printf %s "$CONFIG" > /tmp/haproxy.cfg && exec haproxy -f /tmp/haproxy.cfg"#,
             ],
             url: "postgres://postgres:cabrank@localhost/postgres?connect_timeout=5",
+            ..Self::default()
+        }
+    }
+
+    /// Of Prometheus, with the alerts and their tests in these texts. It scrapes what a file names that is not there yet.
+    pub fn of_prometheus(alerts: String, tests: String) -> Self {
+        Self {
+            image: image("CABRANK_PROMETHEUS_IMAGE", "prom/prometheus:v3.5.0"),
+            port: 9090,
+            variables: vec![("CONFIG", SCRAPE.to_owned()), ("ALERTS", alerts), ("TESTS", tests)],
+            arguments: vec!["-c", START_PROMETHEUS],
+            entrypoint: Some("/bin/sh"),
+            url: "http://localhost/",
         }
     }
 }
@@ -172,6 +192,22 @@ if [ ! -s "$data/PG_VERSION" ]; then
     $become pg_basebackup --host="$PRIMARY" --username=postgres --pgdata="$data" --write-recovery-conf --wal-method=stream --checkpoint=fast
 fi
 exec $become postgres -D "$data" -cmax_connections=60 -cfsync=off
+"#;
+
+/// The files by their variables, for the image's own user may write nowhere else.
+const START_PROMETHEUS: &str = r#"
+cd /tmp && printf %s "$CONFIG" > prometheus.yml && printf %s "$ALERTS" > alerts.yml && printf %s "$TESTS" > alerts.test.yml
+exec /bin/prometheus --config.file=prometheus.yml --storage.tsdb.path=data
+"#;
+
+/// Often, for a test must not take minutes.
+const SCRAPE: &str = r#"
+global: {scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 1s}
+rule_files: [alerts.yml]
+scrape_configs:
+  - job_name: test
+    file_sd_configs:
+      - {files: [targets.json], refresh_interval: 1s}
 "#;
 
 /// As in the URLs.

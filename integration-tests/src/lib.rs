@@ -9,6 +9,7 @@ pub mod database;
 pub mod haproxy;
 pub mod pair;
 pub mod pgbouncer;
+pub mod prometheus;
 pub mod running;
 pub mod server;
 
@@ -30,4 +31,5 @@ pub use database::Database;
 pub use haproxy::HaProxy;
 pub use harness::{Case, Needs, figure};
 pub use pair::Pair;
+pub use prometheus::Prometheus;
 pub use server::Server;

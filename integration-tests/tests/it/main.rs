@@ -19,6 +19,7 @@ mod nesting;
 mod transactions;
 
 // What only an engine behind a network can do, or suffer.
+mod metrics;
 mod recovery;
 mod slips;
 mod statements;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     statements::mysql_cases::<mysql::MySql>(&mut cases);
     cases.extend(canaries::cases());
     cases.extend(wire::cases());
+    cases.extend(metrics::cases());
     recovery::failover_cases(&mut cases);
     recovery::read_only_cases::<mysql::MySql>(&mut cases);
     recovery::read_only_cases::<mysql::MariaDb>(&mut cases);

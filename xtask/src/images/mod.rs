@@ -53,6 +53,8 @@ pub(crate) enum Image {
     Haproxy,
     /// For a crate that brings r2d2 along: no adapter of ours speaks to it.
     Redis,
+    /// With its promtool. Only the suite's tests of metrics start it.
+    Prometheus,
 }
 
 /// Where an image came from, for the report.
@@ -99,7 +101,7 @@ impl Image {
             Self::Mysql => "CABRANK_MYSQL_URL",
             Self::Mariadb => "CABRANK_MARIADB_URL",
             Self::Pgbouncer => "CABRANK_PGBOUNCER_URL",
-            Self::Haproxy => unreachable!("no test is given one"),
+            Self::Haproxy | Self::Prometheus => unreachable!("no test is given one"),
             Self::Redis => "CABRANK_REDIS_URL",
         }
     }
@@ -142,6 +144,7 @@ impl Image {
             Self::Pgbouncer => "pgbouncer",
             Self::Haproxy => "haproxy",
             Self::Redis => "redis",
+            Self::Prometheus => "prometheus",
         }
     }
 
@@ -155,6 +158,7 @@ impl Image {
             Self::Pgbouncer => "edoburu/pgbouncer:v1.25.1-p0",
             Self::Haproxy => "haproxy:lts",
             Self::Redis => "redis:8",
+            Self::Prometheus => "prom/prometheus:v3.5.0",
         }
     }
 
@@ -167,6 +171,7 @@ impl Image {
             Self::Pgbouncer => "CABRANK_PGBOUNCER_IMAGE",
             Self::Haproxy => "CABRANK_HAPROXY_IMAGE",
             Self::Redis => "CABRANK_REDIS_IMAGE",
+            Self::Prometheus => "CABRANK_PROMETHEUS_IMAGE",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The trial of a stand-in before it gets its name: it starts, lets the right password in, over TLS where it offers that, and
-//! refuses a wrong one. The program `servers` of `integration-tests` does it, which starts all our containers. HAProxy asks for no
-//! password, and is content with a configuration.
+//! refuses a wrong one. The program `servers` of `integration-tests` does it, which starts all our containers. HAProxy and
+//! Prometheus ask for no password, and are content with a configuration.
 
 use super::Image;
 use crate::docker::docker;
@@ -10,8 +10,13 @@ use anyhow::{Context, Result};
 
 /// An error if the image does not behave as the official one would.
 pub(super) fn run(image: Image, tag: &str) -> Result<()> {
-    if image == Image::Haproxy {
-        return process::run(&mut docker(["run", "--rm", tag, "sh", "-c", CHECK]));
+    match image {
+        Image::Haproxy => return process::run(&mut docker(["run", "--rm", tag, "sh", "-c", CHECK])),
+        Image::Prometheus => {
+            let shell = ["run", "--rm", "--entrypoint", "/bin/sh", tag, "-c", CHECK_PROMETHEUS];
+            return process::run(&mut docker(shell));
+        }
+        _ => {}
     }
     setup::ready(&[Tool::C], setup::asked(false))?;
     servers::build()?;
@@ -29,4 +34,9 @@ timeout server 1s
 bind :5432
 END
 haproxy -v && haproxy -c -f /tmp/haproxy.cfg
+"#;
+
+/// As the tests start it, by the same shell: the configuration comes from a variable.
+const CHECK_PROMETHEUS: &str = r#"
+/bin/prometheus --version && echo 'global: {scrape_interval: 1s}' > /tmp/prometheus.yml && /bin/promtool check config /tmp/prometheus.yml
 "#;

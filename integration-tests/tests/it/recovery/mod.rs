@@ -14,7 +14,7 @@ mod stalled;
 mod standby;
 
 // What the tests have in common.
-mod load;
+pub(crate) mod load;
 mod slack;
 mod whole;
 
