@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 #[derive(Default)]
 pub(super) struct Names(Vec<Weak<str>>);
 
-/// Holds up whoever builds another pool: so two that are built at the same time get two names.
+/// Locked while a pool is built: two that are built at the same time get two names.
 pub(super) fn of_this_process() -> MutexGuard<'static, Names> {
     static NAMES: OnceLock<PerProcess<Mutex<Names>>> = OnceLock::new();
     PerProcess::present(&NAMES, Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
