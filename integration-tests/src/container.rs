@@ -200,9 +200,9 @@ fn poll_once<F: Future>(future: F) -> F::Output {
 const PORTS: u16 = 12_000;
 
 /// By this label and its value, `host:process`, `cargo xtask test` finds containers whose owner was killed.
-const LABEL: &str = "cabrank-tests";
+pub(crate) const LABEL: &str = "cabrank-tests";
 
-fn owner() -> String {
+pub(crate) fn owner() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
     format!("{host}:{}", std::process::id())

@@ -22,8 +22,13 @@ pub mod launch;
 // What stands between a pool and a server.
 pub mod black_hole;
 
+// A process of its own that borrows.
+pub mod borrower;
+mod cpu;
+
 pub use admin::Admin;
 pub use black_hole::BlackHole;
+pub use borrower::Borrower;
 pub use cabrank_testing::harness::skip;
 pub use cabrank_testing::servers::Engine;
 pub use census::Census;

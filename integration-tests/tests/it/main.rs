@@ -19,10 +19,12 @@ mod nesting;
 mod transactions;
 
 // What only an engine behind a network can do, or suffer.
+mod frozen;
 mod metrics;
 mod recovery;
 mod slips;
 mod statements;
+mod storm;
 mod wire;
 
 // What it stands on.
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     cases.extend(wire::cases());
     cases.extend(metrics::cases());
     recovery::failover_cases(&mut cases);
+    storm::longer_cases(&mut cases);
     recovery::read_only_cases::<mysql::MySql>(&mut cases);
     recovery::read_only_cases::<mysql::MariaDb>(&mut cases);
     integration_tests::harness::run(cases)
@@ -71,4 +74,6 @@ fn remote_suite<S: Remote>(cases: &mut Vec<Case>) {
     closing::remote_cases::<S>(cases);
     slips::cases::<S>(cases);
     recovery::cases::<S>(cases);
+    frozen::cases::<S>(cases);
+    storm::cases::<S>(cases);
 }

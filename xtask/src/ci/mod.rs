@@ -3,6 +3,7 @@
 //!
 //! What the steps are stands in `steps.rs`. The tests come last, so that their count closes the log.
 
+mod manifests;
 mod outside;
 mod steps;
 mod times;

@@ -1,5 +1,6 @@
 //! The steps of `cargo xtask ci`: what each needs of the machine, and what it runs.
 
+use crate::ci::manifests::manifests;
 use crate::ci::outside::outside;
 use crate::images::Image;
 use crate::process::{cargo, run};
@@ -39,6 +40,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "tidy", needs: &[], run: Run::Alone(tidy::run) },
     Step { name: "typos", needs: &[Tool::Typos], run: Run::Alone(typos) },
     Step { name: "deny", needs: &[Tool::CargoDeny], run: Run::Alone(|| deny(&["licenses", "bans", "sources"])) },
+    Step { name: "manifests", needs: &[Tool::KubernetesValidate], run: Run::Alone(manifests) },
     Step { name: "clippy", needs: &[Tool::Clippy, Tool::C, Tool::Clients], run: Run::Alone(clippy) },
     Step { name: "docs", needs: &[Tool::C, Tool::Clients], run: Run::Alone(docs) },
     Step { name: "features", needs: &[Tool::Clippy], run: Run::Alone(features) },
@@ -48,7 +50,7 @@ pub(super) const STEPS: &[Step] = &[
 ];
 
 /// With `--full` alone: what takes long and what a single change seldom breaks. All in all no more than 15 minutes. Of the suite, which
-/// is part of the last step, `--full` also runs what takes longer: a fail-over behind HAProxy.
+/// is part of the last step, `--full` also runs what takes longer: a fail-over behind HAProxy, a storm of 300 processes, more passwords.
 pub(super) const LONGER: &[Step] = &[
     // What a user may switch on besides. The TLS stacks that a driver passes on are minutes of building.
     Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl, Tool::Clients], run: Run::Alone(adapters) },

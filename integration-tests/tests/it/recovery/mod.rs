@@ -9,6 +9,7 @@ mod passwords;
 mod read_only;
 mod refused;
 mod restarted;
+mod rotation;
 mod silent;
 mod stalled;
 mod standby;
@@ -17,6 +18,8 @@ mod standby;
 pub(crate) mod load;
 mod slack;
 mod whole;
+
+pub(crate) use slack::Slack;
 
 use crate::subject::Remote;
 use cabrank_mysql::MySqlManager;
@@ -45,4 +48,5 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     stalled::cases::<S>(cases);
     black_hole::cases::<S>(cases);
     passwords::cases::<S>(cases);
+    rotation::cases::<S>(cases);
 }

@@ -1,0 +1,48 @@
+//! What the borrower asks of an engine.
+
+use cabrank::Manager;
+use cabrank_mysql::MySqlManager;
+use cabrank_mysql::mysql::prelude::Queryable;
+use cabrank_mysql::mysql::{Opts, OptsBuilder};
+use cabrank_postgres::PostgresManager;
+use cabrank_postgres::postgres::NoTls;
+
+pub(crate) trait Engine: 'static {
+    type Manager: Manager;
+
+    fn manager(url: &str) -> anyhow::Result<Self::Manager>;
+    fn run(
+        conn: &mut <Self::Manager as Manager>::Connection,
+        sql: &str,
+    ) -> Result<(), <Self::Manager as Manager>::Error>;
+}
+
+pub(crate) struct Postgres;
+
+impl Engine for Postgres {
+    type Manager = PostgresManager;
+
+    fn manager(url: &str) -> anyhow::Result<PostgresManager> {
+        Ok(PostgresManager::from_url(url, NoTls)?)
+    }
+
+    fn run(conn: &mut cabrank_postgres::Connection, sql: &str) -> Result<(), cabrank_postgres::postgres::Error> {
+        conn.batch_execute(sql)
+    }
+}
+
+/// And MariaDB.
+pub(crate) struct MySql;
+
+impl Engine for MySql {
+    type Manager = MySqlManager;
+
+    fn manager(url: &str) -> anyhow::Result<MySqlManager> {
+        // Otherwise a server on this machine would be asked for its socket, which is another one's.
+        Ok(MySqlManager::new(OptsBuilder::from_opts(Opts::from_url(url)?).prefer_socket(false)))
+    }
+
+    fn run(conn: &mut cabrank_mysql::Connection, sql: &str) -> cabrank_mysql::mysql::Result<()> {
+        conn.query_drop(sql)
+    }
+}

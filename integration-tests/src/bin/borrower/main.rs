@@ -1,0 +1,119 @@
+//! A process that borrows from a pool of its own, as its standard input says, and writes down on its standard output what it met:
+//! for tests that freeze a whole process, or start hundreds.
+//!
+//! Its words are those of `integration_tests::borrower`, which starts and reads it. The pool's settings are variables that begin with
+//! `DB_POOL_`; `BORROWER_URL` leads to the server, and what `BORROWER_ON_OPEN` says runs in each new session.
+
+mod engine;
+
+use anyhow::{Context, Result, bail};
+use cabrank::{CloseReason, Manager, Pool, PooledConnection, Stats};
+use engine::{Engine, MySql, Postgres};
+use rustix::time::{ClockId, clock_gettime};
+use std::env;
+use std::io::stdin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn main() -> Result<()> {
+    let url = env::var("BORROWER_URL").context("BORROWER_URL")?;
+    if url.starts_with("postgres") { serve::<Postgres>(&url) } else { serve::<MySql>(&url) }
+}
+
+/// Does what each line says until there is none, and closes the pool.
+fn serve<E: Engine>(url: &str) -> Result<()> {
+    let mut builder = Pool::builder().from_env("DB_POOL_")?;
+    if let Ok(sql) = env::var("BORROWER_ON_OPEN") {
+        builder = builder.on_open(move |conn, _| E::run(conn, &sql));
+    }
+    let mut borrower = Borrower { pool: builder.build_lazy(E::manager(url)?)?, held: None, rests: Arc::default() };
+    println!("ready");
+    for line in stdin().lines() {
+        let line = line?;
+        borrower.obey::<E>(line.split_once(' ').unwrap_or((&line, "")))?;
+    }
+    borrower.rests.store(true, Ordering::Relaxed);
+    println!("closed {}", borrower.pool.close_within(Duration::from_secs(5)).is_clean());
+    Ok(())
+}
+
+struct Borrower<M: Manager> {
+    pool: Pool<M>,
+    held: Option<PooledConnection<M>>,
+    /// Ends the load.
+    rests: Arc<AtomicBool>,
+}
+
+impl<M: Manager> Borrower<M> {
+    fn obey<E: Engine<Manager = M>>(&mut self, (word, rest): (&str, &str)) -> Result<()> {
+        match word {
+            "get" => {
+                let (pool, sql) = (self.pool.clone(), rest.to_owned());
+                thread::spawn(move || borrow::<E>(&pool, &sql));
+            }
+            "once" => borrow::<E>(&self.pool, rest),
+            "load" => {
+                let (threads, sql) = rest.split_once(' ').context("how many threads ask what?")?;
+                self.rests = Arc::default();
+                for _ in 0..threads.parse()? {
+                    let (pool, sql, rests) = (self.pool.clone(), sql.to_owned(), self.rests.clone());
+                    thread::spawn(move || {
+                        while !rests.load(Ordering::Relaxed) {
+                            borrow::<E>(&pool, &sql);
+                            thread::sleep(PAUSE);
+                        }
+                    });
+                }
+            }
+            "rest" => self.rests.store(true, Ordering::Relaxed),
+            "take" => self.held = Some(self.pool.get()?),
+            "run" => E::run(self.held.as_mut().context("nothing is held")?, rest)?,
+            "give" => drop(self.held.take()),
+            "evict" => self.pool.evict_all(),
+            "stats" => print(&self.pool.stats()),
+            other => bail!("what is {other:?}?"),
+        }
+        if matches!(word, "take" | "run" | "give" | "evict") {
+            println!("done");
+        }
+        Ok(())
+    }
+}
+
+/// One loan, and a line about it: when it was asked for by the clock that all processes share, how long it was waited for, and what came of it.
+fn borrow<E: Engine>(pool: &Pool<E::Manager>, sql: &str) {
+    let (asked, begun) = (clock_gettime(ClockId::Monotonic), Instant::now());
+    let got = pool.get();
+    let waited = begun.elapsed().as_micros();
+    let outcome = match got.map(|mut conn| E::run(&mut conn, sql)) {
+        Ok(Ok(())) => "served".to_owned(),
+        Ok(Err(error)) => format!("unanswered {error:?}"),
+        Err(error) => format!("refused {error:?}"),
+    };
+    let asked = asked.tv_sec * 1_000_000 + asked.tv_nsec / 1_000;
+    println!("loan {asked} {waited} {}", outcome.replace('\n', " "));
+}
+
+fn print(stats: &Stats) {
+    let numbers = [
+        ("open", stats.open.into()),
+        ("idle", stats.idle.into()),
+        ("in_use", stats.in_use.into()),
+        ("opening", stats.opening.into()),
+        ("checking", stats.checking.into()),
+        ("resetting", stats.resetting.into()),
+        ("closing", stats.closing.into()),
+        ("aborted", stats.aborted.into()),
+        ("opened", stats.opened),
+        ("open_failures", stats.open_failures),
+        ("longest_opening_us", stats.open_time.max().as_micros() as u64),
+    ];
+    let closed = CloseReason::ALL.iter().map(|&reason| (reason.as_str(), stats.closed.by(reason)));
+    let words: Vec<_> = numbers.into_iter().chain(closed).map(|(name, number)| format!("{name}={number}")).collect();
+    println!("stats {}", words.join(" "));
+}
+
+/// Between the loans of one thread: as one that has other things to do.
+const PAUSE: Duration = Duration::from_millis(5);

@@ -1,0 +1,267 @@
+//! A process of its own that borrows, for tests that freeze one or start hundreds: on this machine, or in a container, which can be
+//! paused and throttled. Its program is `bin/borrower`; here it is started, spoken to, frozen and read.
+
+use crate::container::{LABEL, owner};
+use crate::cpu;
+use anyhow::{Context, Result, bail, ensure};
+use cabrank_testing::eventually;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+use url::Url;
+
+/// The process. Killed with the value, unless it was [finished](Self::finish).
+#[derive(Debug)]
+pub struct Borrower {
+    /// The program, or Docker's own command, which is attached to it.
+    child: Child,
+    input: Option<ChildStdin>,
+    said: Arc<Mutex<Said>>,
+    /// The name of its container, if it is in one.
+    container: Option<String>,
+}
+
+/// How one is to be started.
+#[derive(Clone, Debug)]
+pub struct Recipe<'a> {
+    /// The program's file.
+    pub program: &'a str,
+    /// Where its connections lead.
+    pub url: Url,
+    /// The pool's settings and what runs in each new session, as variables.
+    pub variables: Vec<(&'a str, String)>,
+}
+
+/// One loan of its.
+#[derive(Clone, Debug)]
+pub struct Loan {
+    /// When it was asked for.
+    pub asked: Moment,
+    /// For how long.
+    pub waited: Duration,
+    /// `served`, or what failed: `unanswered` or `refused` and the error.
+    pub outcome: String,
+}
+
+/// A moment by the clock that all processes share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(Duration);
+
+/// What it has said so far.
+#[derive(Debug, Default)]
+struct Said {
+    ready: bool,
+    loans: Vec<Loan>,
+    stats: Vec<HashMap<String, u64>>,
+    /// How many commands it has carried out.
+    done: usize,
+    /// Whether its pool was closed in good order.
+    closed: Option<bool>,
+}
+
+impl Borrower {
+    /// Starts one on this machine.
+    pub fn start(recipe: &Recipe<'_>) -> Result<Self> {
+        let mut command = Command::new(recipe.program);
+        command
+            .env("BORROWER_URL", recipe.url.as_str())
+            .envs(recipe.variables.iter().map(|(name, value)| (name, value)));
+        Self::spawn(&mut command, None)
+    }
+
+    /// Starts one in a container of this image, in this machine's own network. The error says what this machine lacks for it.
+    pub fn start_in_container(recipe: &Recipe<'_>, image: &str) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("cabrank-borrower-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut command = Command::new("docker");
+        command.args(["run", "--rm", "--interactive", "--network=host", "--entrypoint=/borrower", "--name", &name]);
+        command.args(["--label", &format!("{LABEL}={}", owner())]);
+        command.arg(format!("--volume={}:/borrower:ro", recipe.program));
+        command.arg(format!("--env=BORROWER_URL={}", recipe.url));
+        command.args(recipe.variables.iter().map(|(name, value)| format!("--env={name}={value}")));
+        Self::spawn(command.arg(image), Some(name))
+    }
+
+    fn spawn(command: &mut Command, container: Option<String>) -> Result<Self> {
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().context("it does not start")?;
+        let said = Arc::<Mutex<Said>>::default();
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
+        let writer = said.clone();
+        let lines = BufReader::new(output.context("it is piped")?).lines();
+        let reader = thread::spawn(move || lines.map_while(Result::ok).for_each(|line| lock(&writer).hear(&line)));
+        let mut borrower = Self { input: child.stdin.take(), child, said, container };
+        eventually("it is ready, or has ended", || borrower.said().ready || reader.is_finished());
+        if !borrower.said().ready {
+            let mut why = String::new();
+            errors.context("it is piped")?.read_to_string(&mut why)?;
+            bail!("the borrower ended at once ({}): {}", borrower.child.wait()?, why.trim());
+        }
+        Ok(borrower)
+    }
+
+    /// `get SQL` borrows once, `load THREADS SQL` over and over until `rest`: in threads of their own, beside what comes next. `once SQL`
+    /// borrows before it does what comes next. None is waited for.
+    pub fn tell(&mut self, command: &str) {
+        let input = self.input.as_mut().expect("it is not finished");
+        writeln!(input, "{command}").expect("it reads what it is told");
+    }
+
+    /// `take`, `run SQL`, `give`, `evict`: with one connection that it holds. Waits until that is done.
+    pub fn have(&mut self, command: &str) {
+        let before = self.said().done;
+        self.tell(command);
+        eventually("it has done what it was told", || self.said().done > before);
+    }
+
+    /// The numbers of its pool, by name. Those of closed connections go by their reason.
+    pub fn stats(&mut self) -> HashMap<String, u64> {
+        let before = self.said().stats.len();
+        self.tell("stats");
+        eventually("it has said its numbers", || self.said().stats.len() > before);
+        self.said().stats[before].clone()
+    }
+
+    /// All loans that have ended, in that order.
+    pub fn loans(&self) -> Vec<Loan> {
+        self.said().loans.clone()
+    }
+
+    /// How many loans that were asked for after that moment were served.
+    pub fn served_since(&self, moment: Moment) -> usize {
+        self.said().loans.iter().filter(|loan| loan.asked >= moment && loan.is_served()).count()
+    }
+
+    /// Stops the process by a signal, or pauses its container. Returns when none of its threads runs.
+    pub fn freeze(&self) -> Result<()> {
+        match &self.container {
+            Some(name) => docker(&["pause", name]).map(drop),
+            None => {
+                kill_process(self.process()?, Signal::STOP)?;
+                eventually("all its threads have stopped", || cpu::is_stopped(self.child.id()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> Result<()> {
+        match &self.container {
+            Some(name) => docker(&["unpause", name]).map(drop),
+            None => Ok(kill_process(self.process()?, Signal::CONT)?),
+        }
+    }
+
+    /// Gives its container so much of the processors.
+    pub fn throttle(&self, cpus: &str) -> Result<()> {
+        docker(&["update", "--cpus", cpus, self.container.as_ref().context("it is in no container")?]).map(drop)
+    }
+
+    /// The processor time that its pool's own threads have had, the workers and the timer.
+    pub fn worked(&self) -> Result<Duration> {
+        let process = match &self.container {
+            Some(name) => docker(&["inspect", "--format", "{{.State.Pid}}", name])?.parse()?,
+            None => self.child.id(),
+        };
+        cpu::of_threads(process, |name| name == "cabrank-worker" || name == "cabrank-timer")
+    }
+
+    /// Closes its input, and waits until it has closed its pool and ended. Returns its loans.
+    pub fn finish(mut self) -> Result<Vec<Loan>> {
+        drop(self.input.take());
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the borrower ended so: {status}");
+        eventually("its last word is read", || self.said().closed.is_some());
+        ensure!(self.said().closed == Some(true), "its pool was not closed in good order");
+        Ok(self.loans())
+    }
+
+    fn process(&self) -> Result<Pid> {
+        Pid::from_raw(self.child.id().try_into()?).context("no process has the number 0")
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        lock(&self.said)
+    }
+}
+
+impl Drop for Borrower {
+    fn drop(&mut self) {
+        if let (Some(name), Ok(None)) = (&self.container, self.child.try_wait()) {
+            let _ = docker(&["rm", "--force", name]);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Said {
+    fn hear(&mut self, line: &str) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "ready" => self.ready = true,
+            "loan" => self.loans.extend(Loan::read(rest)),
+            "stats" => self.stats.push(rest.split(' ').filter_map(number).collect()),
+            "done" => self.done += 1,
+            "closed" => self.closed = Some(rest == "true"),
+            _ => eprintln!("the borrower says: {line}"),
+        }
+    }
+}
+
+impl Loan {
+    /// Whether there was a connection, and an answer on it.
+    pub fn is_served(&self) -> bool {
+        self.outcome == "served"
+    }
+
+    /// Whether there was no connection.
+    pub fn is_refused(&self) -> bool {
+        self.outcome.starts_with("refused")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.splitn(3, ' ');
+        let mut time = || Some(Duration::from_micros(words.next()?.parse().ok()?));
+        let (asked, waited) = (Moment(time()?), time()?);
+        Some(Self { asked, waited, outcome: words.next()?.to_owned() })
+    }
+}
+
+impl Moment {
+    /// As [`Instant`](std::time::Instant), which does not say what it is.
+    pub fn now() -> Self {
+        let time = clock_gettime(ClockId::Monotonic);
+        let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+        Self(Duration::new(seconds.unwrap_or_default(), nanoseconds.unwrap_or_default()))
+    }
+
+    /// For how long it has been over.
+    pub fn elapsed(self) -> Duration {
+        Self::now().0.saturating_sub(self.0)
+    }
+}
+
+/// `name=number`.
+fn number(word: &str) -> Option<(String, u64)> {
+    let (name, number) = word.split_once('=')?;
+    Some((name.to_owned(), number.parse().ok()?))
+}
+
+fn docker(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("docker").args(arguments).output().context("Docker's own command is missing")?;
+    if !output.status.success() {
+        bail!("docker {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn lock(said: &Mutex<Said>) -> MutexGuard<'_, Said> {
+    said.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,146 @@
+//! Processes that start at once, more than their server has sessions for, each with a pool of one: as instances of a function do, or a
+//! deployment that comes back after a night.
+
+use crate::cases::add;
+use crate::frozen::recipe;
+use crate::postgres::Postgres;
+use crate::subject::{Remote, Subject};
+use cabrank_testing::{Proxy, eventually};
+use integration_tests::harness::{leave_server, takes_longer};
+use integration_tests::launch::{For, Launch};
+use integration_tests::running::{PATIENCE, Running};
+use integration_tests::{Borrower, Case, Engine, Needs, figure};
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+use url::Url;
+
+pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
+    add!(cases, S, Server, sixty_processes_on_twenty_sessions_are_all_served);
+}
+
+pub(crate) fn longer_cases(cases: &mut Vec<Case>) {
+    if takes_longer() {
+        cases.push(Case {
+            engine: Postgres::ENGINE,
+            name: "storm::three_hundred_processes_on_a_hundred_sessions_are_all_served",
+            needs: Needs::Control,
+            run: three_hundred_processes_on_a_hundred_sessions_are_all_served,
+        });
+    }
+}
+
+fn sixty_processes_on_twenty_sessions_are_all_served<S: Remote>() {
+    let subject = S::new();
+    subject.database().limit_sessions(20).unwrap();
+    // MySQL and MariaDB list for a moment those that they are about to refuse.
+    subject.watch().expect("it has a server").allow(if S::ENGINE == Engine::Postgres { 20 } else { 60 });
+    let proxy = subject.database().proxy().unwrap();
+    let storm = Storm::of(60, &subject.database().url_through(&proxy), S::SOME_SECONDS, None, &proxy);
+    storm.is_bounded(60, DEFAULT);
+    eventually("no session is left", || subject.sessions() == 0);
+    figure(storm.in_words(60, 20));
+}
+
+/// With the pauses that a pool has, and with those of one that belongs to a fleet.
+fn three_hundred_processes_on_a_hundred_sessions_are_all_served() {
+    leave_server();
+    let mut launch = Launch::of(Engine::Postgres, For::Suite);
+    launch.arguments[0] = "-cmax_connections=100";
+    let running = Running::launch(Engine::Postgres, &launch).expect("a server");
+    running.wait_until_ready(PATIENCE, || false).expect("a server that lets us in");
+    let (host, port) = running.container().expect("a container").address();
+    let proxy = Proxy::start((host, port)).expect("a proxy");
+    let mut url = running.url().clone();
+    url.set_port(Some(proxy.address().port())).expect("it takes a port");
+    for (pauses, bound) in [(None, DEFAULT), (Some("500ms..5s"), FLEET)] {
+        let storm = Storm::of(300, &url, Postgres::SOME_SECONDS, pauses, &proxy);
+        storm.is_bounded(300, bound);
+        let text = storm.in_words(300, 100);
+        figure(format!("{text}, backoff {}", pauses.unwrap_or("as usual")));
+    }
+    let mut admin = running.log_in().expect("a login");
+    eventually("no session is left", || {
+        let others =
+            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        admin.number(others).expect("a count") == 0
+    });
+    running.container().expect("a container").remove().expect("it goes");
+}
+
+/// What it was like.
+struct Storm {
+    /// Until the last was served.
+    took: Duration,
+    /// When each attempt to connect was made, from the beginning.
+    attempts: Vec<Duration>,
+}
+
+/// How many attempts of a process its pauses allow: in the first second, and in each that follows.
+#[derive(Clone, Copy)]
+struct Bound {
+    first: usize,
+    later: usize,
+}
+
+impl Storm {
+    /// Each process borrows once, for three seconds, and ends. All begin together, and each waits for a minute.
+    fn of(processes: usize, url: &Url, sql: &str, backoff: Option<&str>, proxy: &Proxy) -> Self {
+        let mut recipe = recipe(url.clone(), 1);
+        recipe.variables.push(("DB_POOL_ACQUIRE_TIMEOUT", "60s".into()));
+        recipe.variables.extend(backoff.map(|pauses| ("DB_POOL_BACKOFF", pauses.to_owned())));
+        let before = proxy.counts().attempts.len();
+        let all_are_there = Barrier::new(processes + 1);
+        let (begun, ended) = thread::scope(|scope| {
+            let process = || {
+                let mut borrower = Borrower::start(&recipe).expect("a process");
+                all_are_there.wait();
+                borrower.tell(&format!("once {sql}"));
+                borrower.finish().expect("a good end")
+            };
+            let threads: Vec<_> = (0..processes).map(|_| scope.spawn(process)).collect();
+            all_are_there.wait();
+            let begun = Instant::now();
+            for thread in threads {
+                let loans = thread.join().expect("a process that was served");
+                assert!(loans.len() == 1 && loans[0].is_served(), "{loans:?}");
+            }
+            (begun, Instant::now())
+        });
+        let attempts =
+            proxy.counts().attempts.iter().skip(before).map(|&at| at.saturating_duration_since(begun)).collect();
+        Self { took: ended - begun, attempts }
+    }
+
+    /// The attempts of each second.
+    fn rates(&self) -> Vec<usize> {
+        let mut rates = vec![0; self.took.as_secs() as usize + 1];
+        for at in &self.attempts {
+            let second = (at.as_secs() as usize).min(rates.len() - 1);
+            rates[second] += 1;
+        }
+        rates
+    }
+
+    fn is_bounded(&self, processes: usize, bound: Bound) {
+        let rates = self.rates();
+        assert!(rates[0] <= processes * bound.first, "{rates:?} attempts in each second");
+        assert!(rates[1..].iter().all(|&rate| rate <= processes * bound.later), "{rates:?} attempts in each second");
+    }
+
+    fn in_words(&self, processes: usize, sessions: usize) -> String {
+        let rates = self.rates();
+        format!(
+            "{processes} processes on {sessions} sessions, three seconds each: failed gets 0, all served and gone in {:.1?}, \
+             {} attempts, by the second {rates:?}",
+            self.took,
+            self.attempts.len(),
+        )
+    }
+}
+
+/// Pauses of 50 ms that double up to 500 ms, each of any length up to that: the first seven attempts fit into a second, and then
+/// come four in each. One more of each is for chance.
+const DEFAULT: Bound = Bound { first: 8, later: 5 };
+/// Pauses of 500 ms to 5 s: the same with three, and one in two and a half seconds. In the second second there are pauses of 500 ms still.
+const FLEET: Bound = Bound { first: 4, later: 1 };
