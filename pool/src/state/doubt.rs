@@ -1,11 +1,14 @@
 //! Calls without an answer and no slot free: are their sessions dead, or is the server slow?
 //!
 //! One is given up to find out. A log-in in its place shows that the server lets in; near by, where a question costs little, the new
-//! connection is asked one before it is lent, for only an answer shows that it is the sessions that are dead.
+//! connection is asked one before it is lent, for only an answer shows that it is the sessions that are dead. Far away the log-in must do;
+//! but a server that stood still ends all at once, log-ins and calls, so the answers have a moment to come after it.
 
 use crate::state::State;
 use crate::state::patience::SHORTEST_LOST;
-use std::time::Instant;
+use crate::state::stalls::last_look;
+use crate::sync::after;
+use std::time::{Duration, Instant};
 
 /// When it was last doubted, and when a new connection last answered the question that was to settle it.
 #[derive(Default)]
@@ -16,14 +19,24 @@ pub(super) struct Doubt {
 
 impl<C, E> State<C, E> {
     /// Is it known that the server answers those who come after a call that began then?
-    pub(super) fn is_settled(&self, since: Instant) -> bool {
-        let shown_at = if self.is_near() { self.doubt.settled_at } else { self.opened_at };
-        shown_at.is_some_and(|at| at > since)
+    pub(super) fn is_settled(&self, since: Instant, now: Instant) -> bool {
+        match self.log_in_settles_at() {
+            Some(settles_at) => self.opened_at > Some(since) && settles_at <= now,
+            None => self.doubt.settled_at > Some(since),
+        }
     }
 
-    /// Was one that began no later than this given up already, to find out?
-    pub(super) fn is_being_settled(&self, since: Instant) -> bool {
-        self.is_near() && self.doubt.raised_at.is_some_and(|at| at >= since)
+    /// Was one that began no later than this given up already, to find out, and is what that shows yet to be seen?
+    pub(super) fn is_being_settled(&self, since: Instant, now: Instant) -> bool {
+        match self.log_in_settles_at() {
+            Some(settles_at) => self.opened_at > Some(since) && now < settles_at,
+            None => self.is_near() && self.doubt.raised_at >= Some(since),
+        }
+    }
+
+    /// When the last log-in shows that what has not been answered since will not be, if it takes no question to see that.
+    pub(super) fn log_in_settles_at(&self) -> Option<Instant> {
+        self.opened_at.filter(|_| !self.is_near()).and_then(|at| after(at, last_look(Duration::ZERO)))
     }
 
     pub(super) fn raise_doubt(&mut self, now: Instant) {

@@ -113,7 +113,7 @@ impl<C, E> State<C, E> {
                 return;
             }
             // Its session may be dead or the server slow: as long as that is open, one is given up to find out.
-            let settled = self.is_settled(since);
+            let settled = self.is_settled(since, now);
             if !settled && !self.may_find_out(since, now) {
                 continue;
             }
@@ -128,7 +128,7 @@ impl<C, E> State<C, E> {
     fn may_find_out(&self, since: Instant, now: Instant) -> bool {
         let tally = self.promises.tally();
         let relies = self.queue.head_relies_until().is_none_or(|until| now < until);
-        tally.openings == 0 && tally.aborting == 0 && !relies && !self.is_being_settled(since)
+        tally.openings == 0 && tally.aborting == 0 && !relies && !self.is_being_settled(since, now)
     }
 
     /// Gives up what runs in `slot`, so that its slot serves somebody. Returns whether there was something to give up.

@@ -162,7 +162,9 @@ impl<C, E> State<C, E> {
             let of_waiters = self.next_impatience(now).into_iter().chain(self.calm_until).filter(|&at| at > now);
             let of_watch = self.flow.next_look().filter(|&at| at > now);
             let of_hope = self.hope_ends(now).filter(|&at| at > now);
-            next = next.into_iter().chain(of_calls).chain(of_waiters).chain(of_watch).chain(of_hope).min();
+            let of_doubt = self.log_in_settles_at().filter(|&at| at > now && self.promises.victims() > 0);
+            let of_others = of_watch.into_iter().chain(of_hope).chain(of_doubt);
+            next = next.into_iter().chain(of_calls).chain(of_waiters).chain(of_others).min();
         }
         if let Some(next) = next {
             self.want_alarm(next, actions);

@@ -50,7 +50,7 @@ pub(super) fn wait(state: &mut State<(), Broken>, since: Instant) {
 }
 
 #[test]
-fn one_question_settles_a_doubt_near_by_and_a_log_in_does_far_away() {
+fn one_question_settles_a_doubt_near_by_and_far_away_a_log_in_that_no_answer_follows() {
     for (opening, is_near) in [(249 * MS, true), (250 * MS, false)] {
         let (mut state, start) = state(&ageless(4));
         state.patience.answered(PromiseKind::Open, opening, start);
@@ -61,12 +61,13 @@ fn one_question_settles_a_doubt_near_by_and_a_log_in_does_far_away() {
         let (began, raised, settled) = (start + SECOND, start + 2 * SECOND, start + 3 * SECOND);
         state.raise_doubt(raised);
         state.opened_at = Some(settled);
+        let seen = settled + 20 * MS;
         assert_eq!(state.must_be_asked(), is_near);
-        assert_eq!(state.is_being_settled(raised), is_near);
-        assert!(!state.is_being_settled(raised + MS), "that one began later");
-        assert_eq!(state.is_settled(began), !is_near);
+        assert!(!state.is_settled(began, seen - MS) && state.is_being_settled(raised, seen - MS));
+        assert_eq!((state.is_settled(began, seen), state.is_being_settled(raised, seen)), (!is_near, is_near));
+        assert!(!state.is_being_settled(raised + MS, seen), "that one began later");
         state.settle_doubt(settled);
-        assert!(state.is_settled(began) && !state.is_settled(settled) && !state.must_be_asked());
+        assert!(state.is_settled(began, seen) && !state.is_settled(settled, seen) && !state.must_be_asked());
         state.raise_doubt(settled);
         assert!(!state.must_be_asked(), "the answer came in the same moment");
     }

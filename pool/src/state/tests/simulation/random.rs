@@ -86,6 +86,30 @@ fn where_answers_differ_a_jump_adds_to_what_their_spikes_cost() {
     }
 }
 
+/// A world that was found: new connections and what all others were asked end together, when the server goes on. Whichever is heard first,
+/// the others work.
+#[test]
+fn what_ends_together_with_a_log_in_is_not_given_up_because_of_it() {
+    let plan = Plan {
+        size: 81,
+        borrowers: 78,
+        share_of_tasks: 100,
+        tasks: Tasks { late: (ms(0), ms(25)), asleep: (0.1, ms(2_331)), dropped: (0.5, ms(1_514)) },
+        latency: Latency::Constant(us(1_090)),
+        work: ms(434),
+        loan: ms(23),
+        pause: ms(474),
+        resets: 1.0,
+        wake_up: us(980),
+        blow: Blow::Freeze(ms(907)),
+        seed: 17_470_082_884_993_987_180,
+    };
+    let scenario = plan.scenario();
+    let mut world = World::new(&scenario, plan.seed);
+    world.run(scenario.length);
+    assert_eq!(scenario.bounds.broken_by(&world.figures), [""; 0]);
+}
+
 impl Plan {
     fn scenario(&self) -> Scenario {
         let busy = s(60);
