@@ -45,20 +45,20 @@ impl fmt::Display for RoleError {
 
 impl std::error::Error for RoleError {}
 
-/// One server refuses for good, and another has failed in a way that may pass: `fault` is that of the other.
+/// Several servers have failed: `text` names each with its cause, and `fault` is that of the one that counts.
 #[derive(Debug)]
-pub(crate) struct OneRefused {
+pub(crate) struct SeveralFailed {
     pub(crate) fault: Fault,
     pub(crate) text: String,
 }
 
-impl fmt::Display for OneRefused {
+impl fmt::Display for SeveralFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl std::error::Error for OneRefused {}
+impl std::error::Error for SeveralFailed {}
 
 /// What an error comes from: the driver's own words say only where it came up.
 pub(crate) fn root(error: &Error) -> String {

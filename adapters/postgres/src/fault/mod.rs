@@ -2,7 +2,7 @@
 
 mod pooler;
 
-use crate::error::{OneRefused, RoleError, SettingsError};
+use crate::error::{RoleError, SettingsError, SeveralFailed};
 use cabrank::Fault;
 use postgres::Error;
 use postgres::error::{DbError, Severity};
@@ -21,7 +21,7 @@ use std::{io, iter};
 /// | a pooler's refusal by its text: `pooler.rs`                 | by the text | poolers use one code for everything              |
 /// | what else ends the session; class 08                        | Fatal       | the session is gone                              |
 /// | the server's role, as the driver or we have found it        | WrongRole   | the server is well, and not the one that is asked for |
-/// | one server refuses for good, and another may come back      | the other's | the role moves to the other, or another takes over |
+/// | several servers have failed: `open/failures.rs`             | that of one | the one that may come back counts, if there is one |
 /// | settings, authentication, certificates                      | Permanent   | the two sides do not agree                       |
 /// | I/O, closed, timed out, not understood                      | Fatal       | the session is gone, or its state is unknown     |
 /// | cannot connect, no such name                                | Unavailable | both pass: servers start, names are entered      |
@@ -80,8 +80,8 @@ fn of_driver(error: &Error) -> Fault {
     if error.is_closed() {
         return Fault::Fatal;
     }
-    if let Some(one) = cause::<OneRefused>(error) {
-        return one.fault;
+    if let Some(several) = cause::<SeveralFailed>(error) {
+        return several.fault;
     }
     match error.to_string().as_str() {
         "error performing TLS handshake" => of_handshake(error),

@@ -1,24 +1,33 @@
-//! What the attempts at several servers came to: which of their errors is told, and whether it is worth trying them all again.
+//! What the attempts at several servers came to: what is told of them, and whether it is worth trying them all again.
 //!
 //! Pure.
 
 use super::ways::Way;
-use crate::error::{OneRefused, provoke, root};
+use crate::error::{SeveralFailed, provoke, root};
 use crate::fault;
 use crate::hosts::Place;
 use cabrank::Fault;
 use postgres::Error;
+use std::cmp::Reverse;
 use std::io;
 
-/// Of one round.
 #[derive(Default)]
 pub(super) struct Failures {
-    /// What may pass. A wrong role comes before what else a server says, and that before trouble of the network; among equals the last.
-    told: Option<Error>,
-    /// What does not pass by itself, and where.
-    refusal: Option<(Place, Error)>,
+    /// The last of each place, over all rounds.
+    all: Vec<Failure>,
+    /// In this round.
     silent: bool,
     heard: bool,
+}
+
+struct Failure {
+    /// As the settings name it: several addresses may be those of one.
+    host: Place,
+    /// With its address.
+    place: String,
+    error: Error,
+    fault: Fault,
+    answer: Answer,
 }
 
 /// Did the server, or its machine, answer an attempt?
@@ -31,14 +40,17 @@ pub(super) enum Answer {
 }
 
 impl Failures {
+    pub(super) fn begin_round(&mut self) {
+        (self.silent, self.heard) = (false, false);
+    }
+
     pub(super) fn add(&mut self, way: &Way, error: Error, answer: Answer) {
         self.silent |= answer == Answer::Silence;
         self.heard |= answer == Answer::Heard;
-        if fault::fault(&error) == Fault::Permanent {
-            self.refusal = Some((way.place.clone(), error));
-        } else if self.told.as_ref().is_none_or(|told| weight(told) <= weight(&error)) {
-            self.told = Some(error);
-        }
+        let (place, fault) = (way.to_string(), fault::fault(&error));
+        let host = way.found_by.as_ref().unwrap_or(&way.place).clone();
+        self.all.retain(|known| known.place != place);
+        self.all.push(Failure { host, place, error, fault, answer });
     }
 
     /// Some said nothing, and no one anything: with more patience they may be heard.
@@ -46,26 +58,54 @@ impl Failures {
         self.silent && !self.heard
     }
 
-    /// For good only if all have failed for good: otherwise the one that may come back counts, and the other is named beside it.
-    pub(super) fn error(self) -> Error {
-        match (self.told, self.refusal) {
-            (Some(told), Some((place, refusal))) => {
-                let text = format!("{}; the server {place} refuses for good: {}", root(&told), root(&refusal));
-                provoke(io::Error::other(OneRefused { fault: fault::fault(&told), text }))
-            }
-            (Some(error), None) | (None, Some((_, error))) => error,
-            (None, None) => provoke(io::ErrorKind::NotFound.into()),
+    /// The driver's own error where there is one host; of several an error that names each place, with its cause. What the pool makes of it
+    /// depends on the one that says most, which comes first. It fails for good only if all have failed for good: otherwise another may
+    /// come back.
+    pub(super) fn error(mut self) -> Error {
+        // Among equals the last, for its word is the newest.
+        self.all.reverse();
+        self.all.sort_by_key(|failure| Reverse(failure.weight()));
+        let [first, others @ ..] = &*self.all else { return provoke(io::ErrorKind::NotFound.into()) };
+        let fault = first.fault;
+        let for_good = |failure: &Failure| failure.fault == Fault::Permanent;
+        if others.iter().all(|other| other.host == first.host && for_good(other) == for_good(first)) {
+            return self.all.swap_remove(0).error;
+        }
+        let mut texts: Vec<_> = self.all.iter().take(MOST_NAMED).map(|failure| failure.text(fault)).collect();
+        if let more @ 1.. = self.all.len() - texts.len() {
+            texts.push(format!("and {more} more"));
+        }
+        provoke(io::Error::other(SeveralFailed { fault, text: texts.join("; ") }))
+    }
+}
+
+impl Failure {
+    /// A wrong role says more than what else a server says, that more than trouble of the network, and what may pass more than what does
+    /// not pass by itself.
+    fn weight(&self) -> u8 {
+        match self.fault {
+            Fault::Permanent => 0,
+            Fault::WrongRole => 3,
+            _ if self.error.as_db_error().is_some() => 2,
+            _ => 1,
+        }
+    }
+
+    /// Beside others, of which one has the fault that counts.
+    fn text(&self, counts: Fault) -> String {
+        let Self { place, error, fault, answer, .. } = self;
+        let cause = if *answer == Answer::Silence { "no answer in time".to_owned() } else { root(error) };
+        match fault {
+            // It may have said where it is.
+            _ if cause.contains(place.as_str()) => cause,
+            Fault::Permanent if counts != Fault::Permanent => format!("{place} refuses for good: {cause}"),
+            _ => format!("{place}: {cause}"),
         }
     }
 }
 
-fn weight(error: &Error) -> u8 {
-    match fault::fault(error) {
-        Fault::WrongRole => 2,
-        _ if error.as_db_error().is_some() => 1,
-        _ => 0,
-    }
-}
+/// A name may lead to any number of addresses.
+const MOST_NAMED: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -106,23 +146,63 @@ mod tests {
                 errors.iter().position(|error| fault::fault(error) == Fault::Permanent).expect("there is one") + 1;
             let error = of(errors).error();
             assert_eq!(fault::fault(&error), Fault::WrongRole);
-            let text =
-                format!("it is in recovery; the server 10.0.0.{place}:5432 refuses for good: no entry in pg_hba.conf");
-            assert_eq!(root(&error), text);
+            let text = root(&error);
+            let refusal = format!("; 10.0.0.{place}:5432 refuses for good: no entry in pg_hba.conf");
+            assert!(text.contains(": it is in recovery; ") && text.ends_with(&refusal), "{text}");
         }
         let error = of([dead(), refusing()]).error();
         assert_eq!(fault::fault(&error), Fault::Unavailable, "{}", root(&error));
         let error = of([refusing(), refusing()]).error();
-        assert_eq!((fault::fault(&error), root(&error).as_str()), (Fault::Permanent, "no entry in pg_hba.conf"));
+        let text = "10.0.0.2:5432: no entry in pg_hba.conf; 10.0.0.1:5432: no entry in pg_hba.conf";
+        assert_eq!((fault::fault(&error), root(&error).as_str()), (Fault::Permanent, text));
     }
 
     #[test]
-    fn a_wrong_role_comes_before_trouble_of_the_network_and_of_equals_the_last_is_told() {
+    fn a_wrong_role_comes_before_trouble_of_the_network_and_of_equals_the_last_comes_first() {
         for errors in [[dead(), standby()], [standby(), dead()]] {
-            assert_eq!(root(&of(errors).error()), "it is in recovery");
+            let standby = errors.iter().position(|error| fault::fault(error) == Fault::WrongRole).expect("one") + 1;
+            let text = root(&of(errors).error());
+            assert!(text.starts_with(&format!("10.0.0.{standby}:5432: it is in recovery; 10.0.0.")), "{text}");
         }
         let broken = |text: &'static str| provoke(io::Error::other(text));
-        assert_eq!(root(&of([broken("one"), broken("two")]).error()), "two");
+        assert_eq!(root(&of([broken("one"), broken("two")]).error()), "10.0.0.2:5432: two; 10.0.0.1:5432: one");
+    }
+
+    #[test]
+    fn the_error_of_a_single_host_is_the_drivers_own_however_many_addresses_it_has() {
+        let named = ways::find(&"host=db.example".parse().expect("settings")).expect("they make sense").remove(0);
+        let addresses = named.at(&["10.0.0.7", "10.0.0.8"].map(|address| address.parse().expect("an address")), 5432);
+        for ways in [&addresses[..1], &addresses[..]] {
+            let mut failures = Failures::default();
+            ways.iter().for_each(|way| failures.add(way, dead(), Answer::Heard));
+            let error = failures.error();
+            assert_eq!(error.to_string(), "error connecting to server");
+            let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
+            assert!(cause.is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionRefused), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_fails_again_is_named_once_with_its_last_cause_and_of_many_places_eight_are_named() {
+        let broken = |text: &'static str| provoke(io::Error::other(text));
+        let mut failures = of([broken("one"), broken("two")]);
+        failures.begin_round();
+        failures.add(&way(1), broken("three"), Answer::Silence);
+        assert_eq!(root(&failures.error()), "10.0.0.1:5432: no answer in time; 10.0.0.2:5432: two");
+        let text = root(&of((0..20).map(|_| broken("lost"))).error());
+        assert_eq!((text.matches(": lost").count(), text.ends_with("; and 12 more")), (8, true), "{text}");
+    }
+
+    #[test]
+    fn a_server_that_names_itself_is_not_named_twice_and_an_address_has_the_name_that_led_to_it() {
+        let standby = || provoke(io::Error::other(RoleError("the server 10.0.0.1:5432 is in recovery".into())));
+        let text = root(&of([standby(), dead()]).error());
+        assert!(text.starts_with("the server 10.0.0.1:5432 is in recovery; 10.0.0.2:5432: "), "{text}");
+        let named = ways::find(&"host=db.example".parse().expect("settings")).expect("they make sense").remove(0);
+        let mut failures = of([dead()]);
+        failures.add(&named.at(&["10.0.0.7".parse().expect("an address")], 5432)[0], dead(), Answer::Heard);
+        let text = root(&failures.error());
+        assert!(text.starts_with("db.example:5432 (10.0.0.7): ") && text.contains("; 10.0.0.1:5432: "), "{text}");
     }
 
     #[test]

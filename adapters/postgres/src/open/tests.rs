@@ -58,7 +58,7 @@ fn names_that_are_not_found_are_asked_for_once() {
     }
     let manager = PostgresManager::new(config(&["no.example", "nor.example"], 1), NoTls);
     let error = open_by(&manager, Some(&Limit::new(Duration::MAX)), resolve).expect_err("there is nobody");
-    assert_eq!(crate::error::root(&error), "nor.example");
+    assert_eq!(crate::error::root(&error), "nor.example:1: nor.example; no.example:1: no.example");
     assert_eq!(LOOKED_UP.load(Ordering::SeqCst), 2);
 }
 

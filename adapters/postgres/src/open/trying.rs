@@ -49,9 +49,10 @@ impl Trying<'_> {
     /// anything, all are tried again, with more patience.
     pub(super) fn one_after_another(&self, mut ways: Vec<Way>) -> Result<Connection, Error> {
         self.sort(&mut ways);
-        let mut rounds = 1;
+        let (mut rounds, mut failures) = (1, Failures::default());
         loop {
-            let (mut turns, mut failures) = (Turns { to_come: ways.into(), over: Vec::new() }, Failures::default());
+            failures.begin_round();
+            let mut turns = Turns { to_come: ways.into(), over: Vec::new() };
             let mut longest = Duration::ZERO;
             while let Some(way) = turns.to_come.pop_front() {
                 let way = match self.find(way, &mut turns) {

@@ -6,6 +6,7 @@ use crate::hosts::Place;
 use postgres::Config;
 use postgres::config::Host;
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
 
@@ -75,6 +76,16 @@ impl Way {
             found_by: Some(self.place.clone()),
         };
         addresses.iter().map(to).collect()
+    }
+}
+
+/// As the settings name it.
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.found_by, &self.place) {
+            (Some(name), Place::Address(address)) => write!(f, "{name} ({})", address.ip()),
+            (_, place) => place.fmt(f),
+        }
     }
 }
 

@@ -104,8 +104,8 @@ fn a_refusal_for_good_is_told_at_once_only_if_no_other_host_may_come_back() {
         let (told, _) = report.last_connect_error.as_ref().expect("it was tried");
         let told = format!("{told:?}");
         assert!(told.contains("is in recovery, and a primary is asked for"), "{order:?}: {told}");
-        let refusal = format!("the server {} refuses for good: FATAL: no", refusing.address());
-        assert!(told.contains(&refusal), "{order:?}: {told}");
+        let refusal = format!("{} refuses for good: FATAL: no", refusing.address());
+        assert!(told.contains(&refusal) && told.contains(&format!("{dead}: ")), "{order:?}: {told}");
     }
     let (one, other) = (Fake::start(Acts::Refusing("28000")), Fake::start(Acts::Refusing("28P01")));
     let built = builder().build(PostgresManager::new(hosts([one.address(), other.address()]), NoTls));
@@ -120,7 +120,24 @@ fn a_role_that_is_left_to_the_driver_is_told_before_trouble_of_the_network() {
         let mut config = hosts(order);
         config.target_session_attrs(TargetSessionAttrs::ReadOnly);
         let error = PostgresManager::new(config, NoTls).open().expect_err("it takes writes");
-        assert_eq!(source(&error), "database is not read only");
+        let told = source(&error);
+        assert!(told.starts_with(&format!("{}: database is not read only; {dead}: ", primary.address())), "{told}");
+    }
+}
+
+/// Of two that are closed, and of one beside a silent one; in what a pool tells, and without a pool.
+fn an_error_names_each_host_with_its_own_cause_and_no_password() {
+    let (closed, frozen) = (dead(), frozen());
+    for (second, cause) in [(dead(), "Connection refused"), (address(&frozen), "no answer in time")] {
+        let mut config = hosts([closed, second]);
+        config.password("secret");
+        let manager = PostgresManager::new(config, NoTls);
+        let pool = builder().max_size(1).build_lazy(manager.clone()).expect("a pool");
+        let error = pool.get_timeout(Duration::from_secs(2)).expect_err("nobody serves");
+        for told in [format!("{error:?}"), source(&manager.open().expect_err("nobody serves"))] {
+            assert!(told.contains(&format!("{closed}: Connection refused")), "{told}");
+            assert!(told.contains(&format!("{second}: {cause}")) && !told.contains("secret"), "{told}");
+        }
     }
 }
 
@@ -257,6 +274,7 @@ cabrank_testing::tests! {
         a_host_that_drops_packets_costs_its_patience,
         a_refusal_for_good_is_told_at_once_only_if_no_other_host_may_come_back,
         a_role_that_is_left_to_the_driver_is_told_before_trouble_of_the_network,
+        an_error_names_each_host_with_its_own_cause_and_no_password,
         without_a_limit_a_frozen_host_is_left_too,
         clones_with_other_roles_remember_hosts_of_their_own,
         a_standby_that_is_promoted_under_idle_sessions_is_left_for_another,
