@@ -4,6 +4,7 @@ use crate::Failure;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{Builder, ConnectionManager};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,9 +47,40 @@ pub(crate) fn load(
     span: Duration,
     work: impl Fn(&mut PgConnection) -> QueryResult<()> + Sync,
 ) -> Vec<Vec<Loan>> {
+    load_while(pool, threads, begun, || begun.elapsed() < span, work)
+}
+
+/// The same beside what happens meanwhile, and until `after` that is over. Returns what came of it, too.
+pub(crate) fn load_beside<T: Send>(
+    pool: &Pool,
+    threads: usize,
+    begun: Instant,
+    after: Duration,
+    work: impl Fn(&mut PgConnection) -> QueryResult<()> + Sync,
+    happens: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<(Vec<Vec<Loan>>, T), Failure> {
+    let end = OnceLock::new();
+    thread::scope(|scope| {
+        let meanwhile = scope.spawn(|| {
+            let outcome = happens();
+            end.get_or_init(|| begun.elapsed() + after);
+            outcome
+        });
+        let loans = load_while(pool, threads, begun, || end.get().is_none_or(|end| begun.elapsed() < *end), work);
+        meanwhile.join().expect("it does not panic").map(|outcome| (loans, outcome))
+    })
+}
+
+fn load_while(
+    pool: &Pool,
+    threads: usize,
+    begun: Instant,
+    goes_on: impl Fn() -> bool + Sync,
+    work: impl Fn(&mut PgConnection) -> QueryResult<()> + Sync,
+) -> Vec<Vec<Loan>> {
     let borrow = || {
         let mut loans = Vec::new();
-        while begun.elapsed() < span {
+        while goes_on() {
             let asked = begun.elapsed();
             let got = pool.get();
             let waited = begun.elapsed() - asked;
@@ -60,6 +92,10 @@ pub(crate) fn load(
                 },
             };
             loans.push(Loan { waited, ended: begun.elapsed(), end });
+            if end != End::Good {
+                // As a user would who tries again.
+                thread::sleep(Duration::from_millis(10));
+            }
         }
         loans
     };
@@ -75,6 +111,12 @@ pub(crate) fn count(loans: &[Vec<Loan>], end: End) -> f64 {
 
 pub(crate) fn longest_wait(loans: &[Vec<Loan>]) -> f64 {
     millis(loans.iter().flatten().map(|loan| loan.waited).max().unwrap_or_default())
+}
+
+/// How long after that moment something succeeded for the first time; all of `otherwise` if nothing did.
+pub(crate) fn first_success(loans: &[Vec<Loan>], from: Duration, otherwise: Duration) -> f64 {
+    let after = loans.iter().flatten().filter(|loan| loan.end == End::Good && loan.ended >= from);
+    millis(after.map(|loan| loan.ended - from).min().unwrap_or(otherwise))
 }
 
 /// From then on, the longest span in which nothing succeeded.

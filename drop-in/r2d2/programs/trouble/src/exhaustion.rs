@@ -1,9 +1,11 @@
 //! More borrowers than connections.
 
-use crate::application::{End, ask, count, load, longest_wait, millis, pool, yes};
+use crate::application::{End, ask, count, load, longest_wait, millis, pool, settings, yes};
 use crate::server::Server;
 use crate::{Failure, Measured};
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::r2d2::ConnectionManager;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,6 +52,60 @@ pub(crate) fn crowd(server: &Server) -> Result<Measured, Failure> {
         ("fewest_of_a_thread", each().min().unwrap_or_default() as f64),
         ("most_of_a_thread", each().max().unwrap_or_default() as f64),
         ("longest_wait_ms", longest_wait(&loans)),
+    ])
+}
+
+/// Six threads come one after another while the only connection is lent, ten times: how often are they served in that order?
+pub(crate) fn in_order(server: &Server) -> Result<Measured, Failure> {
+    let pool = pool(&server.url(), 1, Duration::from_secs(5))?;
+    let mut in_order = 0;
+    for _ in 0..10 {
+        let (held, arrived, served) = (pool.get()?, AtomicUsize::new(0), Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    let number = arrived.fetch_add(1, Ordering::Relaxed);
+                    let _conn = pool.get();
+                    served.lock().expect("no panic").push(number);
+                });
+                // Until it waits.
+                thread::sleep(Duration::from_millis(20));
+            }
+            drop(held);
+        });
+        in_order += u8::from(served.lock().expect("no panic").is_sorted());
+    }
+    Ok(vec![("rounds_in_order", in_order.into())])
+}
+
+/// One waits for the only connection. Of the drop-in no more than one may, by a setting that r2d2 has not: when is the second refused?
+pub(crate) fn one_too_many(server: &Server) -> Result<Measured, Failure> {
+    let limit = Duration::from_millis(500);
+    let builder = settings(1, limit);
+    #[cfg(feature = "drop-in")]
+    let builder = builder.cabrank(|settings| settings.max_waiters(1));
+    let pool = builder.build(ConnectionManager::new(server.url()))?;
+    let held = pool.get()?;
+    let (refused, waited) = thread::scope(|scope| {
+        scope.spawn(|| pool.get().is_ok());
+        // Until it waits.
+        thread::sleep(Duration::from_millis(100));
+        let begun = Instant::now();
+        (pool.get().is_err(), begun.elapsed())
+    });
+    drop(held);
+    Ok(vec![("refused", yes(refused)), ("wait_ms", millis(waited)), ("served_afterwards", yes(pool.get().is_ok()))])
+}
+
+/// A thread that holds the only connection asks for another.
+pub(crate) fn get_within_a_loan(server: &Server) -> Result<Measured, Failure> {
+    let pool = pool(&server.url(), 1, Duration::from_millis(500))?;
+    let held = pool.get()?;
+    let error = pool.get().err().map(|error| error.to_string()).unwrap_or_default();
+    drop(held);
+    Ok(vec![
+        ("timed_out", yes(!error.is_empty())),
+        ("error_names_it", yes(error.contains("this thread itself seems to hold 1"))),
     ])
 }
 

@@ -1,12 +1,15 @@
 //! What an application on Diesel and r2d2 meets on PostgreSQL when connections run out, when its server fails, and when nothing is wrong.
 //!
 //! Each case measures and judges nothing. The code names no other pool than `diesel::r2d2`: which pool that is, the workspace says in which
-//! it is built. In this one it is the drop-in; in that of the benchmark, r2d2 itself.
+//! it is built. In this one it is the drop-in; in that of the benchmark, r2d2 itself. Cases that stop a server start one of their own.
 
 mod application;
 mod exhaustion;
+mod failover;
 mod leftovers;
+mod passwords;
 mod recovery;
+mod restarted;
 mod server;
 mod speed;
 
@@ -30,6 +33,9 @@ const CASES: &[Case] = &[
     Case { name: "speed_16", run: speed::of_sixteen },
     Case { name: "twelve_want_ten", run: exhaustion::twelve_want_ten },
     Case { name: "crowd", run: exhaustion::crowd },
+    Case { name: "in_order", run: exhaustion::in_order },
+    Case { name: "one_too_many", run: exhaustion::one_too_many },
+    Case { name: "get_within_a_loan", run: exhaustion::get_within_a_loan },
     Case { name: "sessions", run: exhaustion::sessions },
     Case { name: "transaction_left", run: leftovers::transaction_left },
     Case { name: "raw_transaction_left", run: leftovers::raw_transaction_left },
@@ -37,9 +43,15 @@ const CASES: &[Case] = &[
     Case { name: "panic_in_a_customizer", run: leftovers::panic_in_a_customizer },
     Case { name: "killed", run: recovery::killed },
     Case { name: "away", run: recovery::away },
+    Case { name: "restarted", run: restarted::restarted },
+    Case { name: "crashed", run: restarted::crashed },
     Case { name: "refused", run: recovery::refused },
     Case { name: "silent_flows", run: recovery::silent_flows },
     Case { name: "silent_log_in", run: recovery::silent_log_in },
+    Case { name: "stalled", run: recovery::stalled },
+    Case { name: "wrong_password", run: passwords::wrong_password },
+    Case { name: "failover", run: failover::killed },
+    Case { name: "read_only", run: failover::read_only },
 ];
 
 /// The names of all cases.

@@ -1,9 +1,10 @@
 //! A server that fails, and what the application sees of it.
 
-use crate::application::{End, ask, count, load, longest_gap, longest_wait, millis, pool, yes};
+use crate::application::{End, ask, count, first_success, load, longest_gap, longest_wait, millis, pool, yes};
 use crate::server::Server;
 use crate::{Failure, Measured};
-use cabrank_testing::NetworkFault;
+use cabrank_testing::{NetworkFault, timed};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,12 +47,10 @@ pub(crate) fn away(server: &Server) -> Result<Measured, Failure> {
         let loans = load(&pool, 16, begun, span, ask);
         (loans, absence.join().expect("it does not panic"))
     });
-    let after = loans.iter().flatten().filter(|loan| loan.end == End::Good && loan.ended >= back);
-    let first = after.map(|loan| loan.ended - back).min();
     Ok(vec![
         ("failed_gets", count(&loans, End::FailedGet)),
         ("failed_queries", count(&loans, End::FailedQuery)),
-        ("first_success_ms", millis(first.unwrap_or(span))),
+        ("first_success_ms", first_success(&loans, back, span)),
     ])
 }
 
@@ -108,6 +107,43 @@ pub(crate) fn silent_log_in(server: &Server) -> Result<Measured, Failure> {
         ("longest_wait_ms", millis(waited)),
         ("served_afterwards", yes(is_served)),
         ("afterwards_ms", millis(begun.elapsed())),
+    ])
+}
+
+/// All flows stall while a connection is lent. It is given back, and somebody asks; then they go on. Stalled once more, the pool is dropped.
+pub(crate) fn stalled(server: &Server) -> Result<Measured, Failure> {
+    let (proxy, url) = server.behind_proxy()?;
+    let mut watch = server.watch()?;
+    let pool = pool(&url, 2, Duration::from_secs(1))?;
+    let held = pool.get()?;
+    drop(pool.get()?);
+    proxy.set(NetworkFault::StallBoth);
+    let (_, giving_back) = timed(|| drop(held));
+    // What nobody borrows is not proved to be alive for so long.
+    thread::sleep(Duration::from_millis(1200));
+    let (_, asking) = thread::scope(|scope| {
+        let ((answered, is_answered), proxy) = (mpsc::channel::<()>(), &proxy);
+        scope.spawn(move || {
+            // Lets the one go who hangs.
+            let _ = is_answered.recv_timeout(PATIENCE);
+            proxy.set(NetworkFault::None);
+        });
+        let asked = timed(|| pool.get().is_ok());
+        drop(answered);
+        asked
+    });
+    let served = pool.get().is_ok_and(|mut conn| ask(&mut conn).is_ok());
+    proxy.set(NetworkFault::StallBoth);
+    let (_, dropping) = timed(|| drop(pool));
+    proxy.set(NetworkFault::None);
+    let begun = Instant::now();
+    while watch.sessions()? > 0 && begun.elapsed() < PATIENCE {}
+    Ok(vec![
+        ("give_back_ms", millis(giving_back)),
+        ("longest_wait_ms", millis(asking)),
+        ("served_afterwards", yes(served)),
+        ("drop_pool_ms", millis(dropping)),
+        ("sessions_left", watch.sessions()? as f64),
     ])
 }
 

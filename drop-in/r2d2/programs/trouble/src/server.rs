@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use cabrank_testing::Proxy;
+use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -57,6 +58,11 @@ impl Watch {
         Ok(diesel::sql_query(query).get_result::<Count>(&mut self.0)?.count)
     }
 
+    /// What returns nothing, as an administrator.
+    pub(crate) fn execute(&mut self, sql: &str) -> Result<(), Failure> {
+        Ok(self.0.batch_execute(sql)?)
+    }
+
     /// Ends them all. Returns how many there were.
     pub(crate) fn kill_all(&mut self) -> Result<usize, Failure> {
         let query = format!(
@@ -67,7 +73,7 @@ impl Watch {
     }
 }
 
-/// Several processes may work on one server.
-fn name() -> String {
+/// Of the application, and of its user where it has one of its own: several processes may work on one server.
+pub(crate) fn name() -> String {
     format!("trouble-{}", process::id())
 }
