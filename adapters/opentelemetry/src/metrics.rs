@@ -6,7 +6,7 @@ use crate::series;
 use crate::series::{FAMILIES, Kind};
 use cabrank::{CloseReason, EventHandler, Manager, Pool, Stats};
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::Meter;
+use opentelemetry::metrics::{Histogram, Meter};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone)]
 pub struct Metrics {
     pools: Pools,
-    times: Times,
+    times: Times<Histogram<f64>>,
 }
 
 /// What is known of a pool at one moment.

@@ -4,24 +4,26 @@ use crate::names;
 use crate::series;
 use cabrank::{CheckedIn, CheckedOut, EventHandler, Opened, Report};
 use opentelemetry::KeyValue;
+#[cfg(feature = "bound")]
+use opentelemetry::metrics::BoundHistogram;
 use opentelemetry::metrics::{Histogram, Meter};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 pub(crate) struct Recorder {
-    times: Times,
-    /// The pool that was met first, most often the only one: its attribute is made once.
-    first: OnceLock<(String, [KeyValue; 1])>,
+    times: Times<Histogram<f64>>,
+    /// Those of the pool that was met first, most often the only one.
+    first: OnceLock<(String, Times<OfPool>)>,
 }
 
 #[derive(Clone)]
-pub(crate) struct Times {
-    wait: Histogram<f64>,
-    usage: Histogram<f64>,
-    create: Histogram<f64>,
+pub(crate) struct Times<T> {
+    wait: T,
+    usage: T,
+    create: T,
 }
 
-impl Times {
+impl Times<Histogram<f64>> {
     pub(crate) fn new(meter: &Meter) -> Self {
         let histogram = |(name, help)| {
             let histogram = meter.f64_histogram(name).with_unit("s").with_description(help);
@@ -33,37 +35,71 @@ impl Times {
             create: histogram(series::CREATE_TIME),
         }
     }
+
+    fn of_pool(&self, pool: &str) -> Times<OfPool> {
+        let of_pool = |histogram| OfPool::new(histogram, pool);
+        Times { wait: of_pool(&self.wait), usage: of_pool(&self.usage), create: of_pool(&self.create) }
+    }
 }
 
 impl Recorder {
-    pub(crate) fn new(times: Times) -> Self {
+    pub(crate) fn new(times: Times<Histogram<f64>>) -> Self {
         Self { times, first: OnceLock::new() }
     }
 
-    fn record(&self, times: &Histogram<f64>, pool: &str, span: Duration) {
-        let attribute = || [KeyValue::new(names::POOL_NAME, pool.to_owned())];
-        let (first, known) = self.first.get_or_init(|| (pool.to_owned(), attribute()));
+    fn record(&self, pool: &str, span: Duration, which: fn(&Times<OfPool>) -> &OfPool) {
+        let (first, times) = self.first.get_or_init(|| (pool.to_owned(), self.times.of_pool(pool)));
         match first == pool {
-            true => times.record(span.as_secs_f64(), known),
-            false => times.record(span.as_secs_f64(), &attribute()),
+            true => which(times).record(span),
+            false => which(&self.times.of_pool(pool)).record(span),
         }
     }
 }
 
 impl EventHandler for Recorder {
     fn opened(&self, event: &Opened<'_>) {
-        self.record(&self.times.create, event.pool, event.took);
+        self.record(event.pool, event.took, |times| &times.create);
     }
 
     fn checked_out(&self, event: &CheckedOut<'_>) {
-        self.record(&self.times.wait, event.pool, event.waited);
+        self.record(event.pool, event.waited, |times| &times.wait);
     }
 
     fn timed_out(&self, report: &Report) {
-        self.record(&self.times.wait, &report.pool, report.waited);
+        self.record(&report.pool, report.waited, |times| &times.wait);
     }
 
     fn checked_in(&self, event: &CheckedIn<'_>) {
-        self.record(&self.times.usage, event.pool, event.used);
+        self.record(event.pool, event.used, |times| &times.usage);
+    }
+}
+
+/// A histogram, and the attribute of one pool.
+#[cfg(not(feature = "bound"))]
+struct OfPool(Histogram<f64>, [KeyValue; 1]);
+
+#[cfg(not(feature = "bound"))]
+impl OfPool {
+    fn new(histogram: &Histogram<f64>, pool: &str) -> Self {
+        Self(histogram.clone(), [KeyValue::new(names::POOL_NAME, pool.to_owned())])
+    }
+
+    fn record(&self, span: Duration) {
+        self.0.record(span.as_secs_f64(), &self.1);
+    }
+}
+
+/// As above, with the attribute looked up once.
+#[cfg(feature = "bound")]
+struct OfPool(BoundHistogram<f64>);
+
+#[cfg(feature = "bound")]
+impl OfPool {
+    fn new(histogram: &Histogram<f64>, pool: &str) -> Self {
+        Self(histogram.bind(&[KeyValue::new(names::POOL_NAME, pool.to_owned())]))
+    }
+
+    fn record(&self, span: Duration) {
+        self.0.record(span.as_secs_f64());
     }
 }
