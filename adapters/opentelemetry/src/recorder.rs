@@ -4,8 +4,6 @@ use crate::names;
 use crate::series;
 use cabrank::{CheckedIn, CheckedOut, EventHandler, Opened, Report};
 use opentelemetry::KeyValue;
-#[cfg(feature = "bound")]
-use opentelemetry::metrics::BoundHistogram;
 use opentelemetry::metrics::{Histogram, Meter};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -91,7 +89,7 @@ impl OfPool {
 
 /// As above, with the attribute looked up once.
 #[cfg(feature = "bound")]
-struct OfPool(BoundHistogram<f64>);
+struct OfPool(opentelemetry::metrics::BoundHistogram<f64>);
 
 #[cfg(feature = "bound")]
 impl OfPool {

@@ -2,8 +2,8 @@
 
 use crate::contain::contained;
 use crate::manager::Manager;
-use crate::sync::PerProcess;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use crate::sync::{Mutex, MutexGuard, OnceLock, PerProcess};
+use std::sync::{Arc, Weak};
 
 /// The names of the pools of this process, those that were given included. One is free again when its pool is gone.
 #[derive(Default)]
@@ -12,7 +12,7 @@ pub(super) struct Names(Vec<Weak<str>>);
 /// Locked while a pool is built: two that are built at the same time get two names.
 pub(super) fn of_this_process() -> MutexGuard<'static, Names> {
     static NAMES: OnceLock<PerProcess<Mutex<Names>>> = OnceLock::new();
-    PerProcess::present(&NAMES, Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+    PerProcess::present(&NAMES, || Mutex::new(Names::default())).lock()
 }
 
 /// The manager's, if it is good for a name.

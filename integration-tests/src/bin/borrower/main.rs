@@ -10,12 +10,11 @@ use anyhow::{Context, Result, bail};
 use cabrank::{CloseReason, Manager, Pool, PooledConnection, Stats};
 use engine::{Engine, MySql, Postgres};
 use rustix::time::{ClockId, clock_gettime};
-use std::env;
 use std::io::stdin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 fn main() -> Result<()> {
     let url = env::var("BORROWER_URL").context("BORROWER_URL")?;
@@ -82,7 +81,7 @@ impl<M: Manager> Borrower<M> {
     }
 }
 
-/// One loan, and a line about it: when it was asked for by the clock that all processes share, how long it was waited for, and what came of it.
+/// One loan, and a line about it: when it was asked for by the clock that all processes share, how long the wait was, what came of it.
 fn borrow<E: Engine>(pool: &Pool<E::Manager>, sql: &str) {
     let (asked, begun) = (clock_gettime(ClockId::Monotonic), Instant::now());
     let got = pool.get();

@@ -110,7 +110,7 @@ pub(crate) fn silent_log_in(server: &Server) -> Result<Measured, Failure> {
     ])
 }
 
-/// All flows stall while a connection is lent. It is given back, and somebody asks; then they go on. Stalled once more, the pool is dropped.
+/// All flows stall while a connection is lent. It is returned, and somebody asks; then they go on. Stalled once more, the pool is dropped.
 pub(crate) fn stalled(server: &Server) -> Result<Measured, Failure> {
     let (proxy, url) = server.behind_proxy()?;
     let mut watch = server.watch()?;
@@ -118,7 +118,7 @@ pub(crate) fn stalled(server: &Server) -> Result<Measured, Failure> {
     let held = pool.get()?;
     drop(pool.get()?);
     proxy.set(NetworkFault::StallBoth);
-    let (_, giving_back) = timed(|| drop(held));
+    let (_, returning) = timed(|| drop(held));
     // What nobody borrows is not proved to be alive for so long.
     thread::sleep(Duration::from_millis(1200));
     let (_, asking) = thread::scope(|scope| {
@@ -139,7 +139,7 @@ pub(crate) fn stalled(server: &Server) -> Result<Measured, Failure> {
     let begun = Instant::now();
     while watch.sessions()? > 0 && begun.elapsed() < PATIENCE {}
     Ok(vec![
-        ("give_back_ms", millis(giving_back)),
+        ("return_ms", millis(returning)),
         ("longest_wait_ms", millis(asking)),
         ("served_afterwards", yes(served)),
         ("drop_pool_ms", millis(dropping)),
