@@ -1,7 +1,6 @@
 //! Pushes durations, for which a meter has no way to be asked.
 
-use crate::names;
-use crate::series;
+use crate::{names, series};
 use cabrank::{CheckedIn, CheckedOut, EventHandler, Opened, Report};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
