@@ -36,6 +36,13 @@ pub(crate) struct Borrower {
     pub(crate) thread: usize,
 }
 
+impl Borrower {
+    /// The thread's number, if it is a thread that borrows.
+    pub(crate) fn number(&self) -> Option<u64> {
+        (self.thread != 0).then_some(self.thread as u64)
+    }
+}
+
 /// A loan: since when, and whose.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Loan {
@@ -144,6 +151,13 @@ impl Meter {
     pub(crate) fn answered(&self) -> Option<Instant> {
         let after_birth = self.answered.load(Ordering::Relaxed);
         (after_birth > 0).then(|| self.birth + Duration::from_nanos(after_birth))
+    }
+
+    /// Since when a connection that is parked rests at the most: since its last loan ended, if that used the connection, or else since it
+    /// began.
+    pub(crate) fn rests_since(&self) -> Instant {
+        let since = self.since.load(Ordering::Acquire).max(self.answered.load(Ordering::Relaxed));
+        self.birth + Duration::from_nanos(since)
     }
 
     /// Adds the times of the loans that ended.

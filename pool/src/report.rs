@@ -144,6 +144,9 @@ pub struct Holder {
     pub held_for: Duration,
     /// Where it was checked out.
     pub call_site: &'static Location<'static>,
+    /// Which thread checked it out: by a number that this process gives to no other thread. `None`: a task did. See
+    /// [`WaiterInfo::thread`](crate::WaiterInfo::thread).
+    pub thread: Option<u64>,
 }
 
 impl fmt::Display for Holder {

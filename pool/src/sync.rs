@@ -174,6 +174,11 @@ impl Parker {
         }
     }
 
+    /// The thread's name.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.0.name().map(str::to_owned)
+    }
+
     pub(crate) fn unpark(&self) {
         self.0.unpark();
     }
@@ -196,6 +201,10 @@ impl Parker {
             unparked = self.1.wait(unparked, deadline);
         }
         *unparked = false;
+    }
+
+    pub(crate) fn name(&self) -> Option<String> {
+        None
     }
 
     pub(crate) fn unpark(&self) {

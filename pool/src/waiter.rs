@@ -36,6 +36,11 @@ impl Waiter {
         true
     }
 
+    /// The name of the thread that made it.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.parker.name()
+    }
+
     fn wake(&self) {
         if !self.woken.swap(true, Ordering::Release) {
             self.parker.unpark();
@@ -83,6 +88,14 @@ impl Wake {
         match self {
             Self::Thread(waiter) => waiter.wake(),
             Self::Task(task) => task.wake(),
+        }
+    }
+
+    /// Where the thread parks, if it is one.
+    pub(crate) fn waiter(&self) -> Option<&Arc<Waiter>> {
+        match self {
+            Self::Thread(waiter) => Some(waiter),
+            Self::Task(_) => None,
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) use stillborn::{BRIEF, Stage, YOUNG};
 
 use crate::config::SHORTEST_PAUSE;
 use crate::gate::stillborn::Stillborn;
+use crate::overview::Obstacle;
 use crate::sync::after;
 use std::time::{Duration, Instant};
 
@@ -120,6 +121,18 @@ impl Gate {
     /// Since when.
     pub(crate) fn trouble_since(&self) -> Option<Instant> {
         self.trouble.map(|trouble| trouble.since)
+    }
+
+    /// What keeps new connections away, and how many attempts in a row failed for it.
+    pub(crate) fn obstacle(&self) -> Option<(Obstacle, u32)> {
+        let Trouble { kind, failures, of_stillborn, .. } = self.trouble?;
+        let obstacle = match kind {
+            _ if of_stillborn => Obstacle::ShortLived,
+            Refusal::Unavailable => Obstacle::Unavailable,
+            Refusal::Capacity => Obstacle::Full,
+            Refusal::Permanent => Obstacle::Refused,
+        };
+        Some((obstacle, failures))
     }
 
     /// Does one attempt go first?

@@ -32,6 +32,14 @@ pub(crate) struct Ticket(usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(usize);
 
+/// One who waits, for those who only look.
+pub(crate) struct Waiting<'q> {
+    pub(crate) wake: &'q Wake,
+    pub(crate) borrower: Borrower,
+    pub(crate) since: Instant,
+    pub(crate) deadline: Option<Instant>,
+}
+
 struct Node<T> {
     /// `None` once it has left.
     wake: Option<Wake>,
@@ -39,6 +47,8 @@ struct Node<T> {
     since: Instant,
     /// Until when this waiter relies on a check; `None` means as long as it waits.
     relies_until: Option<Instant>,
+    /// Until when it waits; `None` means without end.
+    deadline: Option<Instant>,
     /// When a task must be woken though nothing has come.
     rings_at: Option<Instant>,
     /// What was delivered. Such a node has left the queue.
@@ -81,6 +91,13 @@ impl<T> Queue<T> {
         self.head.map(|head| self.nodes[head].since)
     }
 
+    /// All who wait, the first first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Waiting<'_>> {
+        self.nodes_in_line().filter_map(|Node { wake, borrower, since, deadline, .. }| {
+            Some(Waiting { wake: wake.as_ref()?, borrower: *borrower, since: *since, deadline: *deadline })
+        })
+    }
+
     /// Who is first in the queue.
     pub(crate) fn head_borrower(&self) -> Option<Borrower> {
         self.head.map(|head| self.nodes[head].borrower)
@@ -102,8 +119,12 @@ impl<T> Queue<T> {
     }
 
     fn impatience(&self) -> impl Iterator<Item = Option<Instant>> {
+        self.nodes_in_line().map(|node| node.relies_until)
+    }
+
+    fn nodes_in_line(&self) -> impl Iterator<Item = &Node<T>> {
         let places = std::iter::successors(self.head, |&place| self.nodes[place].behind);
-        places.map(|place| self.nodes[place].relies_until)
+        places.map(|place| &self.nodes[place])
     }
 
     /// Joins the queue, behind all who have waited since before: at its end, or near its head if this is one who was
@@ -114,12 +135,25 @@ impl<T> Queue<T> {
         borrower: Borrower,
         since: Instant,
         relies_until: Option<Instant>,
+        deadline: Option<Instant>,
     ) -> Ticket {
         let wake = Some(wake);
         let (rings_at, cell, before, behind) = (None, None, None, None);
         let (is_absent, missed, round) = (false, 0, 0);
-        let node =
-            Node { wake, borrower, since, relies_until, rings_at, cell, is_absent, missed, before, behind, round };
+        let node = Node {
+            wake,
+            borrower,
+            since,
+            relies_until,
+            deadline,
+            rings_at,
+            cell,
+            is_absent,
+            missed,
+            before,
+            behind,
+            round,
+        };
         let place = match self.vacant.pop() {
             Some(place) => {
                 self.nodes[place] = node;

@@ -14,7 +14,7 @@ impl Waiting {
     fn since(queue: &mut Queue<()>, start: Instant, second: u64) -> Self {
         let (waiter, since) = (Waiter::new(), start + Duration::from_secs(second));
         let borrower = Borrower { call_site: Location::caller(), thread: 0 };
-        let ticket = queue.join(Wake::Thread(Arc::clone(&waiter)), borrower, since, None);
+        let ticket = queue.join(Wake::Thread(Arc::clone(&waiter)), borrower, since, None, None);
         Self(waiter, ticket)
     }
 

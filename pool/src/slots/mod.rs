@@ -8,6 +8,7 @@ use crate::limit::Call;
 use crate::manager::AbortHandle;
 pub(crate) use crate::meter::Borrower;
 use crate::meter::{Loan, Meter};
+pub(crate) use crate::phase::Phase;
 use crate::report::Holder;
 use crate::slots::rings::{LOANS, OPENINGS, Rings};
 use crossbeam_utils::CachePadded;
@@ -33,8 +34,11 @@ pub(crate) struct Record {
     pub(crate) phase: Phase,
     /// When the phase began.
     pub(crate) since: Instant,
-    /// The connection's number, from the time it is open.
+    /// The connection's number, from the time it is open; zero before.
     pub(crate) id: u64,
+    pub(crate) opened_at: Option<Instant>,
+    /// How many of its loans had ended when it was here last.
+    uses: u64,
     pub(crate) borrower: Borrower,
     /// What is true of its loans, if they may pass the lock by.
     pub(crate) meter: Option<Arc<CachePadded<Meter>>>,
@@ -46,36 +50,6 @@ pub(crate) struct Record {
     pub(crate) leak_reported: bool,
     /// Is it a loan that was aborted?
     aborted_loan: bool,
-}
-
-/// | phase     | the connection is with                      | part of `max_size` |
-/// |-----------|---------------------------------------------|--------------------|
-/// | Opening   | a worker                                    | yes                |
-/// | Idle      | the state                                   | yes                |
-/// | Lent      | a guard, a waiter's cell, or the cell of its thread | yes        |
-/// | Checking  | a worker                                    | yes                |
-/// | Resetting | a worker                                    | yes                |
-/// | Closing   | a worker                                    | yes                |
-/// | Aborted   | a worker or a guard; its socket is shut down | no                |
-/// | Abandoned | a thread that was written off, in a look-up | no                 |
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Opening,
-    Idle,
-    Lent,
-    Checking,
-    Resetting,
-    Closing,
-    Aborted,
-    Abandoned,
-}
-
-impl Phase {
-    const COUNT: usize = Self::Abandoned as usize + 1;
-
-    fn takes_capacity(self) -> bool {
-        !matches!(self, Self::Aborted | Self::Abandoned)
-    }
 }
 
 impl Record {
@@ -97,11 +71,22 @@ impl Record {
     pub(crate) fn holder(&self, now: Instant) -> Option<Holder> {
         let Loan { since, borrower } = self.loan()?;
         let held_for = now.saturating_duration_since(since);
-        Some(Holder { id: self.id, held_for, call_site: borrower.call_site })
+        Some(Holder { id: self.id, held_for, call_site: borrower.call_site, thread: borrower.number() })
     }
 
-    /// Its holder has returned it. Was it aborted meanwhile?
-    pub(crate) fn comes_back(&mut self) -> bool {
+    /// How many of its loans have ended, those that passed the lock by included.
+    pub(crate) fn uses(&self) -> u64 {
+        self.uses + self.meter.as_ref().map_or(0, |meter| meter.turns().ended())
+    }
+
+    /// Is a call on it past its limit, and cannot be aborted?
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
+    /// Its holder has returned it, after so many loans in all. Was it aborted meanwhile?
+    pub(crate) fn comes_back(&mut self, uses: u64) -> bool {
+        self.uses = uses;
         std::mem::replace(&mut self.aborted_loan, false)
     }
 }
@@ -117,6 +102,8 @@ impl Slots {
             phase: Phase::Opening,
             since: now,
             id: 0,
+            opened_at: None,
+            uses: 0,
             borrower: Borrower { call_site: Location::caller(), thread: 0 },
             meter: None,
             abort_handle: None,

@@ -20,7 +20,7 @@ fn the_longest_loans_and_the_oldest_attempt_are_those_that_a_look_at_all_slots_f
             (Phase::Lent, 1) => _ = slots.enter(slot, Phase::Idle, now),
             (Phase::Lent, _) => {}
             (Phase::Aborted, _) | (_, 0) => {
-                slots.get(slot).comes_back();
+                slots.get(slot).comes_back(0);
                 slots.free(slot);
                 taken.retain(|other| *other != slot);
             }

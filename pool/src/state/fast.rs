@@ -87,7 +87,7 @@ impl<C, E> State<C, E> {
             self.slots.enter(entry.slot_id, Phase::Idle, now);
             return self.idle.push(entry);
         }
-        if self.slots.get(entry.slot_id).comes_back() {
+        if self.slots.get(entry.slot_id).comes_back(entry.uses) {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
         let idle = self.idle.len();

@@ -73,7 +73,7 @@ impl<C, E> State<C, E> {
     pub(crate) fn queue_again(&mut self, wake: Wake, borrower: Borrower, since: Instant, timeout: Duration) -> Ticket {
         let before = if self.queue.is_empty() { Duration::MAX } else { self.shortest_timeout };
         self.shortest_timeout = before.min(timeout);
-        self.queue.join(wake, borrower, since, self.relies_until(since))
+        self.queue.join(wake, borrower, since, self.relies_until(since), after(since, timeout))
     }
 
     /// Until when one who has waited since then relies on a check.
@@ -163,7 +163,7 @@ impl<C, E> State<C, E> {
         if entry.condemned.is_none() {
             self.sound_return(&mut entry, now, actions);
         }
-        if self.slots.get(entry.slot_id).comes_back() {
+        if self.slots.get(entry.slot_id).comes_back(entry.uses) {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
         if !needs_reset {

@@ -7,7 +7,7 @@
 //! `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have lately taken,
 //! `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `fast.rs` says which loans need not come
 //! here, and `cells.rs` where their connections rest. `tasks.rs` serves those who wait without a thread. `remarks.rs` keeps what is said
-//! of servers, and `reports.rs` reads the numbers.
+//! of servers, and `reports.rs` reads the numbers, `overview.rs` all in detail.
 
 pub(crate) mod actions;
 mod ageing;
@@ -21,6 +21,7 @@ mod idle;
 mod loans;
 mod opening;
 mod outcomes;
+mod overview;
 mod patience;
 mod promises;
 mod remarks;

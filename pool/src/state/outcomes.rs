@@ -30,7 +30,7 @@ impl<C, E> State<C, E> {
         self.prove(entry, now);
         (self.opened_at, self.wrong_in_a_row) = (Some(now), 0);
         let record = self.slots.get(entry.slot_id);
-        record.id = entry.id;
+        (record.id, record.opened_at) = (entry.id, Some(entry.opened_at));
         record.abort_handle = entry.abort_handle.as_ref().map(Arc::downgrade);
         // It keeps its promise when it is put: until then somebody relies on it.
         let somebody_waits = !self.queue.is_empty();

@@ -31,6 +31,12 @@ impl Remarks {
         }
     }
 
+    /// What there is to say of the connection in `slot`.
+    pub(super) fn of(&self, slot: SlotId) -> Option<Arc<str>> {
+        let at = self.asked_at.get(&slot)?;
+        self.told.get(&(*at, slot)).map(Arc::clone)
+    }
+
     pub(super) fn newest(&self) -> Option<(Arc<str>, Instant)> {
         self.told.last_key_value().map(|(&(at, _), remark)| (Arc::clone(remark), at))
     }

@@ -133,10 +133,13 @@ impl<E: Error + Send + Sync + 'static> Snapshot<E> {
         // A task has no thread of its own.
         let is_own = |loan: &Loan| thread != 0 && loan.borrower.thread == thread;
         let own = loans.iter().filter(|(_, loan)| is_own(loan)).count();
-        let mut holders: Vec<Holder> = loans
-            .iter()
-            .map(|&(id, loan)| Holder { id, held_for: age(loan.since), call_site: loan.borrower.call_site })
-            .collect();
+        let holder = |&(id, Loan { since, borrower }): &(u64, Loan)| Holder {
+            id,
+            held_for: age(since),
+            call_site: borrower.call_site,
+            thread: borrower.number(),
+        };
+        let mut holders: Vec<Holder> = loans.iter().map(holder).collect();
         let sites = report::sites(&holders, SITES_TOLD);
         let looked_at = holders.len();
         holders.truncate(TOLD);

@@ -21,6 +21,7 @@ mod hooks;
 mod interrupts;
 mod lifetime;
 mod limit;
+mod looks;
 mod nesting;
 #[cfg(feature = "tokio")]
 mod on_tokio;

@@ -18,7 +18,10 @@ const CORE: Table = Table {
     sources: &["pool/src/"],
     rows: &[
         // The face.
-        (Mates::Together, &["pool", "builder", "closing", "get_async", "resize", "run_async", "settings", "transact"]),
+        (
+            Mates::Together,
+            &["pool", "builder", "closing", "get_async", "looks", "resize", "run_async", "settings", "transact"],
+        ),
         (Mates::Apart, &["guard"]),
         // The three routes: none calls another.
         (Mates::Apart, &["checkout", "checkin", "driver_calls"]),
@@ -42,6 +45,8 @@ const CORE: Table = Table {
                 "stats",
                 "config",
                 "limit",
+                "overview",
+                "phase",
                 "reason",
                 "spawn",
                 "trace",

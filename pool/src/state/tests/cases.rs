@@ -69,7 +69,8 @@ fn an_attempt_that_hangs_for_good_is_no_sign_of_a_full_server() {
 #[test]
 fn those_who_were_served_dead_connections_all_get_their_places_back() {
     let (mut queue, start) = (Queue::new(), sync::now());
-    let mut join = |second: u32| queue.join(Wake::Thread(Waiter::new()), borrower(0), start + second * SECOND, None);
+    let mut join =
+        |second: u32| queue.join(Wake::Thread(Waiter::new()), borrower(0), start + second * SECOND, None, None);
     // The last three come a second time.
     let tickets = [4, 5, 6, 2, 1, 3].map(|second| (second, join(second)));
     for turn in 1..=6 {
@@ -85,7 +86,7 @@ fn one_who_comes_back_into_the_queue_is_notified_in_turn() {
     let (mut queue, start) = (Queue::<u32>::new(), sync::now());
     let waiters = [1, 3, 2].map(|second| (second, Waiter::new()));
     let join = |queue: &mut Queue<u32>, (second, waiter): &(u32, Arc<Waiter>)| {
-        queue.join(Wake::Thread(Arc::clone(waiter)), borrower(0), start + *second * SECOND, None)
+        queue.join(Wake::Thread(Arc::clone(waiter)), borrower(0), start + *second * SECOND, None, None)
     };
     let mut tickets = vec![join(&mut queue, &waiters[0]), join(&mut queue, &waiters[1])];
     queue.notify(1, Wake::wake);
@@ -104,7 +105,7 @@ fn the_impatient_are_counted_from_the_head_up_to_the_first_who_is_not() {
     let wake = || Wake::Thread(Waiter::new());
     let tickets: Vec<_> = [Some(1), Some(2), None, Some(3), Some(9)]
         .map(|until| until.map(|seconds: u32| start + seconds * SECOND))
-        .map(|until| queue.join(wake(), borrower(0), start, until))
+        .map(|until| queue.join(wake(), borrower(0), start, until, None))
         .into();
     let counted = [0, 1, 2, 3].map(|seconds: u32| queue.overdue(start + seconds * SECOND, 5));
     assert_eq!(counted, [0, 1, 2, 2], "the third never is");

@@ -18,6 +18,7 @@ mod jobs;
 mod loans;
 mod looks;
 mod ops;
+mod overview;
 mod parking;
 mod patience;
 mod promises;
