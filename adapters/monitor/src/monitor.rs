@@ -1,0 +1,162 @@
+//! The monitor: mounted in a service, or on a thread of its own.
+
+use crate::hub::Hub;
+use crate::pools::Pools;
+use crate::routes::routes;
+use axum::Router;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::{fmt, io, thread};
+use tokio::runtime;
+use tokio::sync::oneshot;
+
+/// The routes of a [`Monitor`] with its defaults, to be nested in a service's own.
+///
+/// ```
+/// # use cabrank::{Limit, Manager, Pool};
+/// # struct Toy;
+/// # impl Manager for Toy {
+/// #     type Connection = i64;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
+/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+/// # }
+/// use axum::Router;
+/// use cabrank_monitor::Pools;
+///
+/// let pool = Pool::builder().build(Toy)?;
+/// let app: Router = Router::new().nest("/pool", cabrank_monitor::router(Pools::new().with(&pool)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn router(pools: Pools) -> Router {
+    Monitor::new(pools).router()
+}
+
+/// Shows pools on a page. Clones are the same monitor.
+#[derive(Clone)]
+pub struct Monitor(Arc<Hub>);
+
+impl Monitor {
+    /// A monitor of these pools. It does nothing before somebody opens its page.
+    pub fn new(pools: Pools) -> Self {
+        Self(Hub::new(pools))
+    }
+
+    /// Also answers requests that name this host, without a port. Without it only those of this machine are answered: `localhost`, what
+    /// ends with `.localhost`, and loopback addresses. Nobody is asked for a password, so allow a host that only those reach who may see
+    /// call sites and errors.
+    pub fn allow_host(self, host: &str) -> Self {
+        self.0.allow_host(host);
+        self
+    }
+
+    /// How many looks are taken in a second while somebody reads, from 1 to 10; 4 unless set. Each costs a pool some microseconds of its
+    /// lock, however many read.
+    pub fn looks_per_second(self, looks: u32) -> Self {
+        self.0.looks_per_second(looks);
+        self
+    }
+
+    /// The page and what it reads, to be nested where you like. All addresses in it are relative.
+    pub fn router(&self) -> Router {
+        routes(&self.0)
+    }
+
+    /// Ends the streams of all who read, and lets nobody read any more. For a service that waits at its end until its requests are
+    /// answered: a stream has no end of its own.
+    pub fn stop(&self) {
+        self.0.end();
+    }
+
+    /// Serves the page at `address` until the handle is dropped, on a thread of its own, `cabrank-monitor`: for programs without a runtime.
+    /// Port 0 takes any that is free; see [`Listening::address`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, and [`InvalidInput`](io::ErrorKind::InvalidInput) if the address is not a loopback one.
+    pub fn listen(&self, address: impl ToSocketAddrs) -> io::Result<Listening> {
+        let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
+        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+            Some(address) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{address} is no loopback address: all who reach it could see call sites and errors. If you want that, call \
+                     `listen_openly`, and `allow_host` for the name by which it is reached"
+                ),
+            )),
+            None => self.listen_at(&addresses),
+        }
+    }
+
+    /// As [`listen`](Self::listen), at any address. The page has no password: who reaches it sees what it shows. Requests must name a host
+    /// that was [allowed](Self::allow_host), or one of this machine.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn listen_openly(&self, address: impl ToSocketAddrs) -> io::Result<Listening> {
+        self.listen_at(&address.to_socket_addrs()?.collect::<Vec<_>>())
+    }
+
+    fn listen_at(&self, addresses: &[SocketAddr]) -> io::Result<Listening> {
+        let listener = TcpListener::bind(addresses)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let router = self.router();
+        let serve = async move {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tokio::select! {
+                served = axum::serve(listener, router).into_future() => served,
+                _ = stopped => Ok(()),
+            }
+        };
+        // With the runtime end those who read.
+        let thread = thread::Builder::new().name("cabrank-monitor".into()).spawn(move || runtime.block_on(serve))?;
+        Ok(Listening { address, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").finish_non_exhaustive()
+    }
+}
+
+/// A page that is served. Dropping it ends that, and waits until the thread has ended.
+#[derive(Debug)]
+#[must_use = "when it is dropped the page is served no more"]
+pub struct Listening {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Listening {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same, for a browser.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// Serves the page no more. Those who read it see that the connection is lost.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! How a pool fares, in words: what somebody who was called at night has to say after a minute.
+
+use crate::plain;
+use cabrank::{ConnectionInfo, Health, Obstacle, Outage, Overview, Phase, Stats};
+use std::panic::Location;
+use std::time::Duration;
+
+/// A state, a headline, and sentences from the most to the least important.
+pub(crate) struct Words {
+    /// One of `up`, `waiting`, `exhausted`, `impaired`, `down`, `stuck`, `closed`.
+    pub(crate) state: &'static str,
+    pub(crate) title: String,
+    pub(crate) says: Vec<String>,
+}
+
+/// A call site, how many connections were borrowed there (or are asked for), and the longest time.
+pub(crate) struct Site {
+    pub(crate) place: String,
+    pub(crate) count: usize,
+    pub(crate) longest: Duration,
+}
+
+impl Words {
+    pub(crate) fn of(now: &Overview) -> Self {
+        let (state, title) = headline(now);
+        let mut says = Vec::new();
+        if let Some(outage) = &now.outage {
+            says.push(attempts(outage));
+            says.extend(outage.last_error.as_ref().map(|(error, age)| {
+                format!("The last attempt failed {} ago: {}.", plain::span(*age), plain::error(error.as_ref()))
+            }));
+        }
+        says.extend(wait(now));
+        says.extend(holders(now, state));
+        says.extend(waits_for_itself(now));
+        says.extend(lost(&now.stats));
+        Self { state, title, says }
+    }
+}
+
+fn headline(now: &Overview) -> (&'static str, String) {
+    let Stats { max_size, open, in_use, idle, waiting, .. } = now.stats;
+    let wait = match waiting {
+        0 => "nobody waits".to_owned(),
+        1 => "1 request waits".to_owned(),
+        more => format!("{more} requests wait"),
+    };
+    match (&now.health, &now.outage) {
+        (Health::Closed, _) if in_use > 0 => {
+            ("closed", format!("Closed: {} still out", plain::count(in_use as usize, "loan")))
+        }
+        (Health::Closed, _) if open + now.stats.closing > 0 => {
+            ("closed", "Closed: the last connections are going".to_owned())
+        }
+        (Health::Closed, _) => ("closed", "Closed: nothing is left".to_owned()),
+        (Health::Stuck { .. }, _) => {
+            ("stuck", format!("Stuck: all {max_size} places are held and none comes back; {wait}"))
+        }
+        (Health::Down { since, .. }, outage) => {
+            let what = outage.as_ref().map_or("nothing can be opened", |outage| obstacle(outage.obstacle));
+            ("down", format!("Down for {}: {what}; {wait}", plain::span(*since)))
+        }
+        (_, Some(outage)) => {
+            let what = obstacle(outage.obstacle);
+            ("impaired", format!("Impaired: {open} open connections serve, but {what}; {wait}"))
+        }
+        _ if waiting > 0 && in_use >= max_size => {
+            ("exhausted", format!("Exhausted: all {max_size} connections are lent and {wait}"))
+        }
+        _ if waiting > 0 => ("waiting", format!("Busy: {wait} while connections are opened, checked or reset")),
+        _ => ("up", format!("Up: {in_use} of {max_size} lent, {idle} idle, {wait}")),
+    }
+}
+
+fn obstacle(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::Full => "the server has no room for more sessions",
+        Obstacle::Refused => "the server refuses until somebody mends the cause",
+        Obstacle::ShortLived => "new connections die before they are of use",
+        _ => "the server cannot be reached",
+    }
+}
+
+fn attempts(outage: &Outage) -> String {
+    let failed = plain::count(outage.failures as usize, "attempt");
+    let next = match outage.attempt_under_way {
+        Some(age) => format!("another has run for {}", plain::span(age)),
+        None if outage.next_attempt.is_zero() => "the next is made when somebody asks".to_owned(),
+        None => format!("the next is due in {}", plain::span(outage.next_attempt)),
+    };
+    format!("{failed} to connect failed in {}; {next}.", plain::span(outage.since))
+}
+
+fn wait(now: &Overview) -> Option<String> {
+    let first = now.waiters.first()?;
+    let mut text = format!("The first in the queue has waited for {}", plain::span(first.waited));
+    if let Some(left) = first.left {
+        text.push_str(&format!(" and gives up in {}", plain::span(left)));
+    }
+    if let Health::Busy { expected_wait } = &now.health {
+        text.push_str(&format!("; who asks now is likely to wait for {}", plain::span(*expected_wait)));
+    }
+    Some(text + ".")
+}
+
+/// Who holds the connections, where that is the question.
+fn holders(now: &Overview, state: &str) -> Option<String> {
+    if matches!(state, "up" | "waiting") {
+        return None;
+    }
+    let sites = holding_sites(&now.connections);
+    let lent: usize = sites.iter().map(|site| site.count).sum();
+    let told = sites.iter().take(3).map(|Site { place, count, longest }| {
+        format!("{count} of {} from {place}, the longest for {}", plain::count(lent, "loan"), plain::span(*longest))
+    });
+    let told: Vec<_> = told.collect();
+    (!told.is_empty()).then(|| format!("Held: {}.", told.join("; ")))
+}
+
+/// A thread that holds one and waits for another keeps others waiting, and perhaps itself.
+fn waits_for_itself(now: &Overview) -> Option<String> {
+    let holds =
+        |thread| now.connections.iter().any(|held| held.holder.as_ref().is_some_and(|holder| holder.thread == thread));
+    let both = now.waiters.iter().filter(|waiter| waiter.thread.is_some() && holds(waiter.thread)).count();
+    (both > 0).then(|| {
+        let threads = if both == 1 { "1 thread holds".to_owned() } else { format!("{both} threads hold") };
+        format!("{threads} a connection while waiting for another: such code can wait for itself for ever.")
+    })
+}
+
+/// What the pool has given up, or cannot.
+fn lost(stats: &Stats) -> Option<String> {
+    let parts = [
+        (stats.stuck, "hang beyond their limit and cannot be aborted"),
+        (stats.aborted, "were aborted and have not returned"),
+        (stats.abandoned, "were given up in a look-up"),
+    ];
+    let told: Vec<_> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    (!told.is_empty()).then(|| format!("Calls: {}.", told.join(", ")))
+}
+
+/// Where connections are held that are out, the most first.
+pub(crate) fn holding_sites(connections: &[ConnectionInfo]) -> Vec<Site> {
+    let held = connections.iter().filter(|connection| connection.phase == Phase::Lent);
+    sites(held.filter_map(|connection| connection.holder.as_ref()).map(|holder| (holder.call_site, holder.held_for)))
+}
+
+/// Where those who wait have asked, the most first.
+pub(crate) fn waiting_sites(now: &Overview) -> Vec<Site> {
+    sites(now.waiters.iter().map(|waiter| (waiter.call_site, waiter.waited)))
+}
+
+fn sites(places: impl Iterator<Item = (&'static Location<'static>, Duration)>) -> Vec<Site> {
+    let mut sites: Vec<(&'static Location<'static>, usize, Duration)> = Vec::new();
+    for (place, span) in places {
+        match sites.iter_mut().find(|(known, ..)| *known == place) {
+            Some((_, count, longest)) => (*count, *longest) = (*count + 1, (*longest).max(span)),
+            None => sites.push((place, 1, span)),
+        }
+    }
+    sites.sort_by_key(|&(_, count, longest)| std::cmp::Reverse((count, longest)));
+    sites.into_iter().map(|(place, count, longest)| Site { place: plain::site(place), count, longest }).collect()
+}
