@@ -3,7 +3,7 @@
 
 use crate::container::{LABEL, owner};
 use crate::cpu;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use cabrank_testing::eventually;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
@@ -13,6 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use url::Url;
 
@@ -23,6 +24,8 @@ pub struct Borrower {
     child: Child,
     input: Option<ChildStdin>,
     said: Arc<Mutex<Said>>,
+    /// Has what it complained of, once it has ended.
+    complaints: Option<JoinHandle<String>>,
     /// The name of its container, if it is in one.
     container: Option<String>,
 }
@@ -92,16 +95,19 @@ impl Borrower {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().context("it does not start")?;
         let said = Arc::<Mutex<Said>>::default();
-        let (output, errors) = (child.stdout.take(), child.stderr.take());
+        let (output, mut errors) = child.stdout.take().zip(child.stderr.take()).context("they are piped")?;
         let writer = said.clone();
-        let lines = BufReader::new(output.context("it is piped")?).lines();
+        let lines = BufReader::new(output).lines();
         let reader = thread::spawn(move || lines.map_while(Result::ok).for_each(|line| lock(&writer).hear(&line)));
-        let mut borrower = Self { input: child.stdin.take(), child, said, container };
+        let complaints = thread::spawn(move || {
+            let mut text = String::new();
+            let _ = errors.read_to_string(&mut text);
+            text.trim().to_owned()
+        });
+        let mut borrower = Self { input: child.stdin.take(), child, said, complaints: Some(complaints), container };
         eventually("it is ready, or has ended", || borrower.said().ready || reader.is_finished());
         if !borrower.said().ready {
-            let mut why = String::new();
-            errors.context("it is piped")?.read_to_string(&mut why)?;
-            bail!("the borrower ended at once ({}): {}", borrower.child.wait()?, why.trim());
+            return Err(borrower.has_failed("the borrower ended at once")?);
         }
         Ok(borrower)
     }
@@ -120,7 +126,7 @@ impl Borrower {
         eventually("it has done what it was told", || self.said().done > before);
     }
 
-    /// The numbers of its pool, by name. Those of closed connections go by their reason.
+    /// The numbers of its pool, by name. Closed connections are counted by reason, as in `closed_expired`.
     pub fn stats(&mut self) -> HashMap<String, u64> {
         let before = self.said().stats.len();
         self.tell("stats");
@@ -175,11 +181,19 @@ impl Borrower {
     /// Closes its input, and waits until it has closed its pool and ended. Returns its loans.
     pub fn finish(mut self) -> Result<Vec<Loan>> {
         drop(self.input.take());
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the borrower ended so: {status}");
+        if !self.child.wait()?.success() {
+            return Err(self.has_failed("the borrower failed")?);
+        }
         eventually("its last word is read", || self.said().closed.is_some());
         ensure!(self.said().closed == Some(true), "its pool was not closed in good order");
         Ok(self.loans())
+    }
+
+    /// What it said to that. It has ended, or is about to.
+    fn has_failed(&mut self, how: &str) -> Result<Error> {
+        let status = self.child.wait()?;
+        let complaints = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        Ok(anyhow!("{how} ({status}): {complaints}"))
     }
 
     fn process(&self) -> Result<Pid> {
@@ -194,6 +208,8 @@ impl Borrower {
 impl Drop for Borrower {
     fn drop(&mut self) {
         if let (Some(name), Ok(None)) = (&self.container, self.child.try_wait()) {
+            // It may be paused.
+            let _ = self.thaw();
             let _ = docker(&["rm", "--force", name]);
         }
         let _ = self.child.kill();

@@ -38,3 +38,8 @@ pub use harness::{Case, Needs, figure};
 pub use pair::Pair;
 pub use prometheus::Prometheus;
 pub use server::Server;
+
+/// A guide whose programs are tests here.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/cloud.md")]
+mod in_the_cloud {}

@@ -20,6 +20,7 @@ mod transactions;
 
 // What only an engine behind a network can do, or suffer.
 mod frozen;
+mod manifest;
 mod metrics;
 mod recovery;
 mod slips;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     cases.extend(metrics::cases());
     recovery::failover_cases(&mut cases);
     storm::longer_cases(&mut cases);
+    manifest::cases(&mut cases);
     recovery::read_only_cases::<mysql::MySql>(&mut cases);
     recovery::read_only_cases::<mysql::MariaDb>(&mut cases);
     integration_tests::harness::run(cases)

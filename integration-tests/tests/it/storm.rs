@@ -76,11 +76,12 @@ struct Storm {
     attempts: Vec<Duration>,
 }
 
-/// How many attempts of a process its pauses allow: in the first second, and in each that follows.
+/// How many attempts a process makes in a second by its pauses: before they have grown, and then.
 #[derive(Clone, Copy)]
 struct Bound {
-    first: usize,
-    later: usize,
+    grown_after: usize,
+    before: f64,
+    then: f64,
 }
 
 impl Storm {
@@ -124,8 +125,11 @@ impl Storm {
 
     fn is_bounded(&self, processes: usize, bound: Bound) {
         let rates = self.rates();
-        assert!(rates[0] <= processes * bound.first, "{rates:?} attempts in each second");
-        assert!(rates[1..].iter().all(|&rate| rate <= processes * bound.later), "{rates:?} attempts in each second");
+        for (second, &rate) in rates.iter().enumerate() {
+            let each = if second < bound.grown_after { bound.before } else { bound.then };
+            let most = each * processes as f64;
+            assert!(rate as f64 <= most, "{rates:?} attempts by the second, in this one at most {most}: {second}");
+        }
     }
 
     fn in_words(&self, processes: usize, sessions: usize) -> String {
@@ -139,8 +143,8 @@ impl Storm {
     }
 }
 
-/// Pauses of 50 ms that double up to 500 ms, each of any length up to that: the first seven attempts fit into a second, and then
-/// come four in each. One more of each is for chance.
-const DEFAULT: Bound = Bound { first: 8, later: 5 };
-/// Pauses of 500 ms to 5 s: the same with three, and one in two and a half seconds. In the second second there are pauses of 500 ms still.
-const FLEET: Bound = Bound { first: 4, later: 1 };
+/// Pauses of up to 50 ms, then 100, and so on up to 500: after a second they have grown, and on a busy machine after three. Seven attempts
+/// fit into the first second, and then come four in each; one more is for chance.
+const DEFAULT: Bound = Bound { grown_after: 3, before: 8.0, then: 5.0 };
+/// Pauses of up to 500 ms, then 1 s, and so on up to 5: three attempts fit into the first second, and then comes one in 2.5 s.
+const FLEET: Bound = Bound { grown_after: 6, before: 4.0, then: 0.6 };

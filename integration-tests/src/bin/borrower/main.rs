@@ -97,6 +97,7 @@ fn borrow<E: Engine>(pool: &Pool<E::Manager>, sql: &str) {
 
 fn print(stats: &Stats) {
     let numbers = [
+        ("max_size", stats.max_size.into()),
         ("open", stats.open.into()),
         ("idle", stats.idle.into()),
         ("in_use", stats.in_use.into()),
@@ -109,9 +110,9 @@ fn print(stats: &Stats) {
         ("open_failures", stats.open_failures),
         ("longest_opening_us", stats.open_time.max().as_micros() as u64),
     ];
-    let closed = CloseReason::ALL.iter().map(|&reason| (reason.as_str(), stats.closed.by(reason)));
-    let words: Vec<_> = numbers.into_iter().chain(closed).map(|(name, number)| format!("{name}={number}")).collect();
-    println!("stats {}", words.join(" "));
+    let numbers = numbers.iter().map(|(name, number)| format!("{name}={number}"));
+    let closed = CloseReason::ALL.iter().map(|&reason| format!("closed_{reason}={}", stats.closed.by(reason)));
+    println!("stats {}", numbers.chain(closed).collect::<Vec<_>>().join(" "));
 }
 
 /// Between the loans of one thread: as one that has other things to do.

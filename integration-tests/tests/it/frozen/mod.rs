@@ -8,7 +8,7 @@ mod stopped;
 // What the tests have in common.
 mod process;
 
-pub(crate) use process::recipe;
+pub(crate) use process::{is_over, recipe};
 
 use crate::subject::Remote;
 use integration_tests::Case;

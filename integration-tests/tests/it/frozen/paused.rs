@@ -51,10 +51,12 @@ fn a_hundredth_of_a_processor_costs_no_call_and_serves_all<S: Remote>() {
     recipe.variables.push(("DB_POOL_CHECK_AFTER", "0s".into()));
     let mut borrower = contained(&recipe);
     warm_up(&mut borrower, THREADS);
+    let worked = borrower.worked().unwrap_or_else(|lacking| skip(format!("{lacking:#}")));
     let begun = Moment::now();
     borrower.throttle("0.01").unwrap_or_else(|lacking| skip(format!("{lacking:#}")));
     thread::sleep(THROTTLED);
-    borrower.throttle(&thread::available_parallelism().map_or(1, usize::from).to_string()).expect("the end of it");
+    let busy = borrower.worked().expect("its time") - worked;
+    borrower.throttle(&processors()).expect("the end of it");
     let (slack, free) = (Slack::begin(), Moment::now());
     let after = loans_since(&mut borrower, free);
     let all = borrower.loans();
@@ -65,18 +67,19 @@ fn a_hundredth_of_a_processor_costs_no_call_and_serves_all<S: Remote>() {
     assert_eq!((stats["opened"], stats["open"], stats["aborted"]), (THREADS.into(), THREADS.into(), 0), "{stats:?}");
     let longest = after.iter().map(|loan| loan.waited).max().expect("a hundred");
     assert!(longest < slack.get(), "{longest:?}");
-    // At rest they do nothing: now with the pool, and again with so little of a processor.
-    let worked = borrower.worked().unwrap_or_else(|lacking| skip(format!("{lacking:#}")));
+    // And once more with nobody who borrows.
+    let worked = borrower.worked().expect("its time");
     borrower.throttle("0.01").expect("again");
     thread::sleep(THROTTLED);
     let idle = borrower.worked().expect("its time") - worked;
-    borrower.throttle(&thread::available_parallelism().map_or(1, usize::from).to_string()).expect("the end of it");
+    borrower.throttle(&processors()).expect("the end of it");
+    let loans = meanwhile.len() as u32;
+    assert!(busy < A_CHECK * loans, "the pool's own threads worked for {busy:?} in {THROTTLED:?}, for {loans} loans");
     assert!(idle < MUCH_WORK, "the pool's own threads worked for {idle:?} in {THROTTLED:?} at rest");
     is_over(&subject, borrower);
     figure(format!(
-        "a hundredth of a processor for {THROTTLED:?}: {} loans, failed gets 0, failed queries 0, connections closed 0, \
-         longest get afterwards {longest:.1?}; at rest workers and timer {idle:.1?}",
-        meanwhile.len(),
+        "a hundredth of a processor for {THROTTLED:?}: {loans} loans, failed gets 0, failed queries 0, connections closed 0, \
+         workers and timer {busy:.1?}, longest get afterwards {longest:.1?}; at rest workers and timer {idle:.1?}",
     ));
 }
 
@@ -89,7 +92,14 @@ fn contained(recipe: &Recipe<'_>) -> Borrower {
     Borrower::start_in_container(recipe, &image).unwrap_or_else(|lacking| skip(format!("{lacking:#}")))
 }
 
+/// All there are.
+fn processors() -> String {
+    thread::available_parallelism().map_or(1, usize::from).to_string()
+}
+
 const THREADS: u32 = 4;
 const THROTTLED: Duration = Duration::from_secs(4);
+/// Three times what a check takes of a processor. Threads that go round and round leave nothing for loans.
+const A_CHECK: Duration = Duration::from_micros(1_500);
 /// A tenth of what they could have in that time.
 const MUCH_WORK: Duration = Duration::from_millis(4);
