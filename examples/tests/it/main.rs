@@ -15,6 +15,8 @@ mod probes;
 #[cfg(unix)]
 mod service;
 #[cfg(unix)]
+mod watched;
+#[cfg(unix)]
 mod web;
 
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
         small::tests(),
         #[cfg(unix)]
         probes::tests(),
+        #[cfg(unix)]
+        watched::tests(),
         #[cfg(unix)]
         web::tests(),
     ])

@@ -2,8 +2,9 @@
 
 use crate::place::{Place, on_each_engine, on_each_server};
 use crate::service::{Service, ask, begin};
-use crate::web::Obstacle;
+use crate::web::{Obstacle, assert_clean_end};
 use cabrank_testing::{NetworkFault, Proxy, eventually};
+use std::io::Read;
 use std::net::ToSocketAddrs;
 use url::Url;
 
@@ -79,6 +80,23 @@ fn the_metrics_are_those_of_the_pool(place: &mut Place) {
     }
 }
 
+/// A stream has no end of its own: one who watches does not keep the service from ending.
+fn the_live_page_shows_the_pool_and_ends_with_the_service(place: &mut Place) {
+    let mut service = Service::start(place, &["--max-size", "3", "--deadline", "60"]);
+    let page = ask(service.address, "GET /pool/", "").expect("the page");
+    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    let look = ask(service.address, "GET /pool/look", "").expect("a look");
+    assert!(look.body.contains(r#""name":"web""#), "{}", look.body);
+
+    let mut watching = begin(service.address, "GET /pool/looks", "").expect("a stream");
+    let mut beginning = [0; 12];
+    watching.read_exact(&mut beginning).expect("looks");
+    assert_eq!(&beginning, b"HTTP/1.1 200");
+    service.terminate();
+    watching.read_to_end(&mut Vec::new()).expect("the end of the stream");
+    assert_clean_end(&mut service, place);
+}
+
 /// The status and the text of an answer.
 fn said(service: &Service, path: &str) -> (u16, String) {
     let answer = ask(service.address, &format!("GET /{path}"), "").expect("an answer");
@@ -100,6 +118,7 @@ cabrank_testing::tests! {
     on_each_engine:
         a_service_that_is_to_end_is_alive_and_no_longer_ready,
         a_busy_service_is_ready_and_says_how_long_a_wait_is_likely,
+        the_live_page_shows_the_pool_and_ends_with_the_service,
         the_metrics_are_those_of_the_pool;
     on_each_server:
         while_the_server_is_away_the_service_is_alive_and_ready_and_has_not_started,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread;
 
 fn under_load_no_money_is_lost_and_the_numbers_add_up(place: &mut Place) {
-    let service = Service::start(place, &["--max-size", "4", "--wait", "60"]);
+    let mut service = Service::start(place, &["--max-size", "4", "--wait", "60"]);
     let (address, answered) = (service.address, AtomicU64::new(0));
     let paid: Vec<Transfer> = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
@@ -46,11 +46,11 @@ fn under_load_no_money_is_lost_and_the_numbers_add_up(place: &mut Place) {
     assert_eq!((stats.get("timed_out"), stats.get("overloaded")), (0, 0));
 
     service.terminate();
-    assert_clean_end(service, place);
+    assert_clean_end(&mut service, place);
 }
 
 fn told_to_end_under_load_it_answers_all_that_it_has_begun(place: &mut Place) {
-    let service = Service::start(place, &["--max-size", "4", "--wait", "60", "--deadline", "60"]);
+    let mut service = Service::start(place, &["--max-size", "4", "--wait", "60", "--deadline", "60"]);
     let address = service.address;
     let (paid_so_far, told) = (AtomicU64::new(0), AtomicBool::new(false));
     let paid: Vec<Transfer> = thread::scope(|scope| {
@@ -82,7 +82,7 @@ fn told_to_end_under_load_it_answers_all_that_it_has_begun(place: &mut Place) {
         service.terminate();
         clients.into_iter().flat_map(|client| client.join().expect("clients do not panic")).collect()
     });
-    assert_clean_end(service, place);
+    assert_clean_end(&mut service, place);
     // What was paid and answered is there, and nothing else is.
     let balances = place.observer().numbers("SELECT balance FROM cabrank_example_bank ORDER BY id");
     assert_eq!(balances, balances_after(&paid));
@@ -106,7 +106,7 @@ fn a_request_under_way_when_it_is_told_to_end_is_answered(place: &mut Place) {
 }
 
 fn overload_is_told_at_once_and_those_in_the_queue_are_served(place: &mut Place) {
-    let service = Service::start(place, &["--max-size", "2", "--wait", "60"]);
+    let mut service = Service::start(place, &["--max-size", "2", "--wait", "60"]);
     let address = service.address;
     let obstacle = Obstacle::new(place);
     let ask = |_| thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
@@ -125,11 +125,11 @@ fn overload_is_told_at_once_and_those_in_the_queue_are_served(place: &mut Place)
         assert_eq!(client.join().expect("clients do not panic").expect("an answer"), 200);
     }
     service.terminate();
-    assert_clean_end(service, place);
+    assert_clean_end(&mut service, place);
 }
 
 fn one_who_waits_in_vain_is_asked_to_come_again(place: &mut Place) {
-    let service = Service::start(place, &["--max-size", "1", "--wait", "1"]);
+    let mut service = Service::start(place, &["--max-size", "1", "--wait", "1"]);
     let address = service.address;
     let obstacle = Obstacle::new(place);
     let client = thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
@@ -143,11 +143,11 @@ fn one_who_waits_in_vain_is_asked_to_come_again(place: &mut Place) {
     obstacle.remove();
     assert_eq!(client.join().expect("the client does not panic").expect("an answer"), 200);
     service.terminate();
-    assert_clean_end(service, place);
+    assert_clean_end(&mut service, place);
 }
 
 fn a_client_that_hangs_up_gives_up_its_place_in_the_queue(place: &mut Place) {
-    let service = Service::start(place, &["--max-size", "1", "--wait", "60"]);
+    let mut service = Service::start(place, &["--max-size", "1", "--wait", "60"]);
     let address = service.address;
     let obstacle = Obstacle::new(place);
     let client = thread::spawn(move || SMALL.ask(address).map(|answer| answer.status));
@@ -163,11 +163,11 @@ fn a_client_that_hangs_up_gives_up_its_place_in_the_queue(place: &mut Place) {
     obstacle.remove();
     assert_eq!(client.join().expect("the client does not panic").expect("an answer"), 200);
     service.terminate();
-    assert_clean_end(service, place);
+    assert_clean_end(&mut service, place);
 }
 
 fn a_client_that_hangs_up_has_its_statement_cancelled(place: &mut Place) {
-    let service = Service::start(place, &["--max-size", "1", "--wait", "60"]);
+    let mut service = Service::start(place, &["--max-size", "1", "--wait", "60"]);
     let obstacle = Obstacle::before_readers(place);
     let client = begin(service.address, "GET /accounts", "").expect("a connection");
     eventually("the statement waits at the server", || place.blocked() == 1);
@@ -180,7 +180,7 @@ fn a_client_that_hangs_up_has_its_statement_cancelled(place: &mut Place) {
     drop(obstacle);
     assert_eq!(service.balances(), [1_000; 10]);
     service.terminate();
-    assert_clean_end(service, place);
+    assert_clean_end(&mut service, place);
 }
 
 fn what_does_not_end_is_aborted_at_the_deadline(place: &mut Place) {
@@ -235,7 +235,7 @@ impl Obstacle {
 }
 
 /// It ends by itself, has answered everybody, and has left nothing open.
-fn assert_clean_end(mut service: Service, place: &mut Place) {
+pub(crate) fn assert_clean_end(service: &mut Service, place: &mut Place) {
     assert!(service.line().starts_with("SIGTERM: ending within "));
     assert_eq!(service.line(), "all requests answered: true; 0 connections and 0 threads left");
     assert!(service.ended().success());

@@ -13,13 +13,14 @@ pub(crate) struct Args {
     pub(crate) max_size: Option<u32>,
     pub(crate) threads: u32,
     pub(crate) hold: Duration,
+    pub(crate) watch: bool,
 }
 
 impl Args {
     /// Reads the command line; prints what is wrong with it and ends the program with status 2.
     pub(crate) fn read() -> Self {
-        let Words { database, max_size, threads, hold } = Words::parse();
-        Self { database: database.checked(), max_size, threads, hold: Duration::from_millis(hold.into()) }
+        let Words { database, max_size, threads, hold, watch } = Words::parse();
+        Self { database: database.checked(), max_size, threads, hold: Duration::from_millis(hold.into()), watch }
     }
 }
 
@@ -47,6 +48,10 @@ struct Words {
     /// For how long each of these threads holds a connection, in milliseconds: the work that is simulated.
     #[arg(long, value_name = "MS", default_value = "5", value_parser = number(0..=10_000))]
     hold: u32,
+
+    /// Serves a live page of the pool, and after the story keeps a load running, until ctrl-c
+    #[arg(long)]
+    watch: bool,
 }
 
 fn number(allowed: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {

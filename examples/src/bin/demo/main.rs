@@ -13,10 +13,12 @@ mod sections;
 mod sqlite;
 mod story;
 mod table;
+mod watch;
 
 use crate::args::Args;
 use crate::engine::Engine;
 use crate::story::Story;
+use crate::watch::Watch;
 use examples::Database;
 use std::process::ExitCode;
 
@@ -33,18 +35,26 @@ fn main() -> ExitCode {
 
 /// Runs the demo on the database asked for. Did all come as expected?
 fn run(args: &Args) -> anyhow::Result<bool> {
-    let mut story = Story::new();
     match &args.database {
-        Database::Sqlite(path) => tell(sqlite::manager(path), args, &mut story)?,
-        Database::Postgres(url) => tell(postgres::manager(url)?, args, &mut story)?,
-        Database::Mysql(url) => tell(mysql::manager(url)?, args, &mut story)?,
+        Database::Sqlite(path) => show(sqlite::manager(path), args),
+        Database::Postgres(url) => show(postgres::manager(url)?, args),
+        Database::Mysql(url) => show(mysql::manager(url)?, args),
     }
-    Ok(story.end())
+}
+
+/// The story, and the live page beside it if that is wanted.
+fn show<M: Engine>(manager: M, args: &Args) -> anyhow::Result<bool> {
+    let mut story = Story::new();
+    let watch = if args.watch { Some(Watch::open()?) } else { None };
+    tell(manager.clone(), args, watch.as_ref(), &mut story)?;
+    let all_came = story.end();
+    watch.map_or(Ok(()), |watch| watch.load(manager))?;
+    Ok(all_came)
 }
 
 /// The life of a pool from its first connection to its last.
-fn tell<M: Engine>(manager: M, args: &Args, story: &mut Story) -> anyhow::Result<()> {
-    let pool = sections::opening(manager.clone(), args, story)?;
+fn tell<M: Engine>(manager: M, args: &Args, watch: Option<&Watch>, story: &mut Story) -> anyhow::Result<()> {
+    let pool = sections::opening(manager.clone(), args, watch, story)?;
     let table = sections::queries(&pool, story)?;
     sections::concurrency(&pool, args, story)?;
     sections::transactions(&pool, story)?;

@@ -6,6 +6,7 @@ use crate::probes::{Stage, probes};
 use crate::routes::routes;
 use anyhow::Result;
 use cabrank::{CloseReport, Pool};
+use cabrank_monitor::Monitor;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -25,6 +26,7 @@ pub(crate) struct Times {
 /// Serves until then. Were all requests answered, and what was left of the pool?
 pub(crate) async fn until_told_to_stop<M: Bank>(
     pool: &Pool<M>,
+    monitor: &Monitor,
     address: SocketAddr,
     Times { linger, deadline }: Times,
 ) -> Result<(bool, CloseReport)> {
@@ -32,7 +34,7 @@ pub(crate) async fn until_told_to_stop<M: Bank>(
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
-    let service = routes(pool.clone()).merge(probes(pool.clone(), stage.clone()));
+    let service = routes(pool.clone()).merge(probes(pool.clone(), stage.clone())).nest("/pool", monitor.router());
     let server = axum::serve(listener, service).with_graceful_shutdown(async { drop(stopped.await) });
     let server = tokio::spawn(server.into_future());
     tokio::spawn(start(pool.clone(), stage.clone()));
@@ -43,6 +45,7 @@ pub(crate) async fn until_told_to_stop<M: Bank>(
     stage.is_ending();
     sleep(linger.min(deadline / 2)).await;
     drop(stop); // From here on nothing new is accepted, and what is under way goes on.
+    monitor.stop(); // But for those who watch, who would watch for ever.
     // The pool gets the last second: it cancels what still runs, and then aborts it.
     let drained = matches!(timeout_at(end - Duration::from_secs(1), server).await, Ok(Ok(Ok(()))));
     let report = pool.close_async(end.saturating_duration_since(Instant::now())).await;

@@ -11,6 +11,7 @@ use crate::bank::Bank;
 use crate::ending::{Times, until_told_to_stop};
 use anyhow::{Result, ensure};
 use cabrank::{Builder, Pool};
+use cabrank_monitor::{Monitor, Pools, Recorder};
 use cabrank_mysql::MySqlManager;
 use cabrank_postgres::PostgresManager;
 use cabrank_postgres::postgres::NoTls;
@@ -22,8 +23,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// A bank of ten accounts: GET /accounts, POST /transfers with {"from":1,"to":2,"amount":5}. For operators: GET /stats, /metrics, and the
-/// probes /alive, /started, /ready. In a database of yours it makes the table cabrank_example_bank, and leaves it there.
+/// A bank of ten accounts: GET /accounts, POST /transfers with {"from":1,"to":2,"amount":5}. For operators: the live page /pool/, GET /stats,
+/// /metrics, and the probes /alive, /started, /ready. In a database of yours it makes the table cabrank_example_bank, and leaves it there.
 ///
 /// Variables DB_POOL_MAX_SIZE, DB_POOL_ACQUIRE_TIMEOUT and so on set what the pool has; the arguments win over them.
 #[derive(Parser)]
@@ -64,9 +65,11 @@ fn main() -> ExitCode {
 
 fn serve<M: Bank>(manager: Result<M>, args: &Args) -> Result<()> {
     // Lazy: the service answers probes from its first moment, also while the database is away.
-    let pool = settings(args)?.build_lazy(manager?)?;
+    let recorder = Recorder::new();
+    let pool = settings(args)?.event_handler(recorder.clone()).build_lazy(manager?)?;
+    let monitor = Monitor::new(Pools::new().with(&pool).with_events(&recorder));
     let runtime = Runtime::new()?;
-    let serving = until_told_to_stop(&pool, args.listen, args.times());
+    let serving = until_told_to_stop(&pool, &monitor, args.listen, args.times());
     let (drained, report) = runtime.block_on(serving)?;
     println!("all requests answered: {drained}; {report}");
     // What could not be ended in time ends with the process.

@@ -4,12 +4,18 @@ use super::concurrency::ROUNDS;
 use crate::args::Args;
 use crate::engine::Engine;
 use crate::story::{Story, time};
+use crate::watch::Watch;
 use anyhow::anyhow;
 use cabrank::{Pool, PooledConnection};
 use std::time::Duration;
 
 /// Builds the pool that all other sections use.
-pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> anyhow::Result<Pool<M>> {
+pub(crate) fn opening<M: Engine>(
+    manager: M,
+    args: &Args,
+    watch: Option<&Watch>,
+    story: &mut Story,
+) -> anyhow::Result<Pool<M>> {
     let builder = Pool::builder()
         .name("demo")
         // The last one waits for all the others.
@@ -19,9 +25,14 @@ pub(crate) fn opening<M: Engine>(manager: M, args: &Args, story: &mut Story) -> 
         .check_after(Duration::from_secs(60))
         .from_env("DB_POOL_")?;
     let builder = if let Some(max_size) = args.max_size { builder.max_size(max_size) } else { builder };
+    let builder = if let Some(watch) = watch { watch.record(builder) } else { builder };
     let pool = builder
         .build(manager)
         .map_err(|error| anyhow!("{error:?}; correct --url, or leave it out for a temporary SQLite file"))?;
+
+    if let Some(watch) = watch {
+        watch.show(&pool);
+    }
 
     story.section("The pool");
     story.say(
