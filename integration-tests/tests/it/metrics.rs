@@ -50,7 +50,8 @@ fn prometheus_answers_the_queries_of_dashboard_and_alerts_under_load_and_in_an_o
     // Rates need some scrapes.
     asked.eventually_alert("CabrankSaturated");
     asked.eventually("loans have waited", "rate(cabrank_loans_total{waited=\"true\"}[3s])", |rate| rate > 10.0);
-    assert_eq!(asked.firing(), ["CabrankSaturated"], "under load");
+    let firing = asked.firing();
+    assert!(firing.iter().all(|alert| alert == "CabrankSaturated"), "{firing:?} under load");
     let panels = panels();
     for query in panels.iter().flat_map(|(_, queries)| queries) {
         assert!(!asked.answers(query).is_empty(), "{query} finds nothing");
@@ -60,10 +61,11 @@ fn prometheus_answers_the_queries_of_dashboard_and_alerts_under_load_and_in_an_o
         found.1[query].as_str()
     };
     let value = |title: &str, query: usize| asked.value(panel(title, query));
-    assert_eq!(value("How the pools fare", 0), 1.0, "busy");
-    assert_eq!(asked.value_of(panel("Connections", 0), "used"), 4.0);
-    assert_eq!((value("Connections", 1), value("Saturation", 0)), (4.0, 1.0));
-    assert!((1.0..=4.0).contains(&value("Requests that wait", 0)), "{}", value("Requests that wait", 0));
+    // At a scrape one of the four may be between two loans.
+    eventually("busy", || value("How the pools fare", 0) == 1.0);
+    eventually("four are used", || asked.value_of(panel("Connections", 0), "used") == 4.0);
+    eventually("all that there are", || (value("Connections", 1), value("Saturation", 0)) == (4.0, 1.0));
+    eventually("others wait", || (1.0..=4.0).contains(&value("Requests that wait", 0)));
     // A loan lasts for 50 ms, and who waits does so for about as long: a bucket's end is at most twice that.
     for (title, query) in [("How long connections are lent", 0), ("How long requests wait", 1)] {
         assert!((0.03..0.5).contains(&value(title, query)), "{title}: {}", value(title, query));
@@ -79,8 +81,8 @@ fn prometheus_answers_the_queries_of_dashboard_and_alerts_under_load_and_in_an_o
         asked.eventually_alert(alert);
     }
     assert_eq!(value("How the pools fare", 0), 2.0, "down");
-    assert!(asked.value_of(panel("Openings", 1), "other") > 0.0);
-    assert!(value("Time-outs and refusals", 0) > 0.0);
+    eventually("openings fail", || asked.value_of(panel("Openings", 1), "other") > 0.0);
+    eventually("requests time out", || value("Time-outs and refusals", 0) > 0.0);
     let firing = asked.firing();
     assert!(
         !firing.iter().any(|alert| ["CabrankSaturated", "CabrankStuck", "CabrankWrongRole"].contains(&&**alert)),
