@@ -9,10 +9,10 @@ use std::sync::{Arc, Weak};
 #[derive(Default)]
 pub(super) struct Names(Vec<Weak<str>>);
 
-/// Locked while a pool is built: two that are built at the same time get two names.
+/// Another pool cannot be built meanwhile: so two that are built at the same time get two names.
 pub(super) fn of_this_process() -> MutexGuard<'static, Names> {
     static NAMES: OnceLock<PerProcess<Mutex<Names>>> = OnceLock::new();
-    PerProcess::present(&NAMES, || Mutex::new(Names::default())).lock()
+    PerProcess::present(&NAMES, Mutex::default).lock()
 }
 
 /// The manager's, if it is good for a name.
