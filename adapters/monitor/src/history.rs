@@ -51,7 +51,7 @@ impl History {
     pub(crate) fn newest(&self, key: u64, most: usize) -> Vec<Value> {
         let Some(line) = self.0.get(&key) else { return Vec::new() };
         let skipped = line.points.len().saturating_sub(most);
-        line.points.iter().skip(skipped).map(Point::to_json).collect()
+        line.points.iter().skip(skipped).map(|point| point.to_json()).collect()
     }
 
     /// All points of all pools.
@@ -123,7 +123,7 @@ impl Counters {
 
 impl Point {
     /// In the order in which the page reads it.
-    fn to_json(&self) -> Value {
+    fn to_json(self) -> Value {
         let Self { second, lent, waiting, longest_wait, happened } = self;
         let Counters { loans, waited, unserved, opened, failed, closed } = happened;
         let longest_wait = longest_wait.as_millis() as u64;

@@ -21,9 +21,9 @@ fn each_number_has_a_sentence_on_focus_and_under_the_pointer() {
         let tip = browser.evaluate("document.activeElement.dataset.tip ?? document.activeElement.id");
         let tip = tip.as_str().unwrap_or_default().to_owned();
         let is_told = browser.evaluate(
-            "!document.activeElement.dataset.tip
-             || !document.getElementById('tip').hidden && document.getElementById('tip').textContent === SENTENCES[document.activeElement.dataset.tip]
-                && document.activeElement.getAttribute('aria-describedby') === 'tip'",
+            "(({ dataset: { tip } }, shown) => !tip || !shown.hidden && shown.textContent === SENTENCES[tip]
+                && document.activeElement.getAttribute('aria-describedby') === 'tip'
+            )(document.activeElement, document.getElementById('tip'))",
         );
         assert_eq!(is_told, Value::Bool(true), "{tip}");
         let is_seen = browser.evaluate(
@@ -51,7 +51,8 @@ fn each_number_has_a_sentence_on_focus_and_under_the_pointer() {
     }
 
     let middle = browser.evaluate(
-        "(() => { const box = document.querySelector('#counts [data-tip=idle]').getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()",
+        "(({ x, y, width, height }) => [x + width / 2, y + height / 2])(
+            document.querySelector('#counts [data-tip=idle]').getBoundingClientRect())",
     );
     browser.evaluate("document.activeElement.blur(), scrollTo(0, 0)");
     browser.point(middle[0].as_f64().unwrap(), middle[1].as_f64().unwrap());
@@ -84,7 +85,7 @@ fn the_page_has_a_structure_and_says_only_changes_of_state_aloud() {
     let scene = Scene::new("orders", 1);
     let mut browser = open(&scene);
     let unnamed = "[...document.querySelectorAll('section, nav, table, [role=img], select, button, [role=region]')]
-        .filter((it) => !(it.getAttribute('aria-label') || it.getAttribute('aria-labelledby') || it.caption || it.labels?.length || it.textContent.trim()))
+        .filter((it) => !(it.ariaLabel || it.getAttribute('aria-labelledby') || it.caption || it.labels?.length || it.textContent.trim()))
         .length";
     assert_eq!(browser.evaluate(unnamed), 0);
     assert_eq!(browser.evaluate("document.documentElement.lang"), "en");

@@ -103,7 +103,8 @@ fn of_a_stuck_pool_the_page_says_that_none_comes_back() {
     browser.eventually("it is stuck", "document.getElementById('verdict').dataset.state === 'stuck'");
     assert!(browser.text("#title").starts_with("Stuck: all 2 places are held and none comes back"));
     assert!(browser.text("#says").contains("2 hang beyond their limit and cannot be aborted"));
-    browser.eventually("each is marked", "[...document.querySelectorAll('#connections .phase')].filter((it) => it.textContent === 'resetting, stuck').length === 2");
+    let marked = "[...document.querySelectorAll('#connections .phase')].filter((it) => it.textContent === 'resetting, stuck').length";
+    browser.eventually("each is marked", &format!("{marked} === 2"));
     scene.server.heal();
     eventually("they came back", || scene.pool.stats().stuck == 0);
     assert_eq!(browser.complaints(), [""; 0]);
