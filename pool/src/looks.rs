@@ -8,7 +8,7 @@ use crate::sync;
 impl<M: Manager> Pool<M> {
     /// Each connection, in the order of their numbers; those without one, which are being opened, come last.
     ///
-    /// Costs 50 ns for each connection under the lock, and one allocation.
+    /// A thousand connections cost about 40 us, most of it under the lock, and one allocation.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -39,7 +39,7 @@ impl<M: Manager> Pool<M> {
     /// Those who wait for a connection, in the order in which they are served; at most the first thousand.
     /// [`Stats::waiting`](crate::Stats::waiting) says how many there are.
     ///
-    /// Costs 50 ns for each under the lock; the threads' names are looked up after it.
+    /// A thousand cost about 70 us, of which the threads' names are looked up without the lock.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -94,7 +94,7 @@ impl<M: Manager> Pool<M> {
     }
 
     /// All of this at one moment, with the numbers and the health: for those who show a pool. It agrees with itself, but for loans that
-    /// pass the lock by, which may begin and end meanwhile.
+    /// pass the lock by, which may begin and end meanwhile. A thousand connections and a thousand who wait cost about 120 us.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};

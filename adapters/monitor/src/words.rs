@@ -2,6 +2,7 @@
 
 use crate::plain;
 use cabrank::{ConnectionInfo, Health, Obstacle, Outage, Overview, Phase, Stats};
+use std::cmp::Reverse;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -140,25 +141,31 @@ fn lost(stats: &Stats) -> Option<String> {
     (!told.is_empty()).then(|| format!("Calls: {}.", told.join(", ")))
 }
 
-/// Where connections are held that are out, the most first.
+/// Where connections are held that are out.
 pub(crate) fn holding_sites(connections: &[ConnectionInfo]) -> Vec<Site> {
     let held = connections.iter().filter(|connection| connection.phase == Phase::Lent);
     sites(held.filter_map(|connection| connection.holder.as_ref()).map(|holder| (holder.call_site, holder.held_for)))
 }
 
-/// Where those who wait have asked, the most first.
+/// Where those who wait have asked.
 pub(crate) fn waiting_sites(now: &Overview) -> Vec<Site> {
     sites(now.waiters.iter().map(|waiter| (waiter.call_site, waiter.waited)))
 }
 
+/// The one that takes the most time in all comes first: three loans of a minute matter more than five of a moment.
 fn sites(places: impl Iterator<Item = (&'static Location<'static>, Duration)>) -> Vec<Site> {
-    let mut sites: Vec<(&'static Location<'static>, usize, Duration)> = Vec::new();
+    let mut sites: Vec<(&'static Location<'static>, Vec<Duration>)> = Vec::new();
     for (place, span) in places {
-        match sites.iter_mut().find(|(known, ..)| *known == place) {
-            Some((_, count, longest)) => (*count, *longest) = (*count + 1, (*longest).max(span)),
-            None => sites.push((place, 1, span)),
+        match sites.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, spans)) => spans.push(span),
+            None => sites.push((place, vec![span])),
         }
     }
-    sites.sort_by_key(|&(_, count, longest)| std::cmp::Reverse((count, longest)));
-    sites.into_iter().map(|(place, count, longest)| Site { place: plain::site(place), count, longest }).collect()
+    sites.sort_by_key(|(_, spans)| Reverse(spans.iter().sum::<Duration>()));
+    let told = sites.into_iter().map(|(place, spans)| Site {
+        place: plain::site(place),
+        count: spans.len(),
+        longest: spans.into_iter().max().unwrap_or_default(),
+    });
+    told.collect()
 }

@@ -153,7 +153,7 @@ fn a_thread_that_holds_one_and_waits_for_another_is_the_same_in_both_lists() {
             let _held = pool.get().unwrap();
             assert!(pool.get_timeout(Duration::from_secs(5)).is_err(), "it waits for itself");
         });
-        eventually("it waits", || pool.stats().waiting == 1);
+        eventually("it holds one and waits", || pool.stats().waiting == 1 && pool.stats().in_use == 1);
         let overview = pool.overview();
         assert_eq!(overview.waiters[0].thread, overview.connections[0].holder.as_ref().unwrap().thread);
         pool.close();

@@ -56,7 +56,8 @@ function showPool(pool) {
   const connections = [...pool.connections];
   if ($("order").value === "for") connections.sort((one, other) => other.for_ms - one.for_ms);
   fillTable("connections", connections);
-  more("connections-more", pool.connections_hidden, "more connections are not shown: those of the least interest. All are counted above.");
+  const hidden = "more connections are not shown: those of the least interest. All are counted above.";
+  more("connections-more", pool.connections_hidden, hidden, connections.length ? "" : "None is open.");
   fillTable("holders", pool.holders);
   set($("holders-none"), "hidden", pool.holders.length ? "" : null);
   fillTable("askers", pool.askers);

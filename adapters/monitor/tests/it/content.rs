@@ -94,7 +94,7 @@ fn a_thread_that_waits_for_itself_is_pointed_out() {
             let _held = pool.get().unwrap();
             assert!(pool.get().is_err());
         });
-        eventually("it waits", || pool.stats().waiting == 1);
+        eventually("it holds one and waits", || pool.stats().waiting == 1 && pool.stats().in_use == 1);
         let look = get(page.address(), "/look").json();
         assert!(says(pool_of(&look)).contains("1 thread holds a connection while waiting for another"), "{look}");
         pool.close();
