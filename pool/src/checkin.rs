@@ -8,6 +8,7 @@ use crate::gate::Stage;
 use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
 use crate::shared::{Canceller, Held, LoanHooks, Shared, SlottedConnection, Verdict};
+use crate::state::actions::Work;
 use crate::{seeded, sync};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +48,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
             None => return shared.leave_to_worker(),
         },
         Need::WasReset => now = sync::now(),
-        Need::Nothing | Need::Reset => {}
+        Need::Nothing | Need::Worker(_) => {}
     }
     shared.with_at_home(now, |state, actions| {
         match (entry.condemned, need) {
@@ -60,7 +61,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
             (Some(CloseReason::BeyondReset), _) => state.sound_return(&mut entry, now, actions),
             _ => {}
         }
-        state.check_in(entry, used, need == Need::Reset, now, actions);
+        state.check_in(entry, used, need.of_workers(), now, actions);
     });
     shared.leave_to_worker();
 }
@@ -137,10 +138,20 @@ fn ask_on_return<M: Manager>(shared: &Shared<M>, hooks: &LoanHooks<M>, entry: &m
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Nothing,
-    /// A reset, by the workers.
-    Reset,
+    /// A worker.
+    Worker(Work),
     /// Nothing any more: it was reset in this thread.
     WasReset,
+}
+
+impl Need {
+    #[inline]
+    fn of_workers(self) -> Option<Work> {
+        match self {
+            Self::Worker(work) => Some(work),
+            Self::Nothing | Self::WasReset => None,
+        }
+    }
 }
 
 /// Looks at what came back. A connection that must not go on is condemned; otherwise: what does it need?
@@ -174,7 +185,8 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
         }
         Ok(Some(SessionState::BeyondReset)) => condemn(entry, CloseReason::BeyondReset),
         Ok(Some(SessionState::Broken)) => condemn(entry, CloseReason::Broken),
-        Ok(Some(_)) => Need::Reset,
+        Ok(Some(SessionState::InDoubt)) => Need::Worker(Work::Check),
+        Ok(Some(_)) => Need::Worker(Work::Reset),
         Err(reason) => condemn(entry, reason),
     }
 }

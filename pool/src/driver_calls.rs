@@ -153,7 +153,8 @@ fn check<M: Manager>(mut held: Held<M>) {
     });
     let ended = outcome.ended;
     let (id, took) = (held.id, outcome.took);
-    let verdict = shared.verdict(&outcome, CloseReason::CheckFailed).map(drop);
+    let failed = if held.in_doubt.is_some() { CloseReason::Broken } else { CloseReason::CheckFailed };
+    let verdict = shared.verdict(&outcome, failed).map(drop);
     let cause = outcome.cause();
     let error = cause.as_ref().map(Cause::as_error);
     shared.emit(|events| events.checked(&CallEnded { pool: &shared.config.name, id, took, error }));

@@ -43,6 +43,8 @@ pub(crate) struct Entry<C> {
     pub(crate) on_trial: bool,
     /// New, and asked a question before anybody has it, to show that the server answers.
     pub(crate) is_asked: bool,
+    /// It must not be used again, and is asked a question that says whether it is dead.
+    pub(crate) in_doubt: Option<Question>,
     /// There was something to say of its server when it was last asked.
     pub(crate) remarked: bool,
     /// It may be parked at the end of its loan.
@@ -61,6 +63,13 @@ pub(crate) const BUSY: Duration = Duration::from_micros(500);
 pub(crate) struct Proof {
     pub(crate) at: Instant,
     pub(crate) epoch: u64,
+}
+
+/// What a connection in doubt has put the others under: suspicion, from the first of these epochs to the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) needed_before: u64,
+    pub(crate) needed_since: u64,
 }
 
 /// Allows a connection to rest in its thread's cell between loans, in the version in which it was given.
@@ -151,6 +160,7 @@ impl<C> Entry<C> {
             was_soiled: false,
             on_trial: false,
             is_asked: false,
+            in_doubt: None,
             remarked: false,
             permit: None,
             condemned: None,

@@ -100,8 +100,8 @@ pub trait Manager: Send + Sync + 'static {
     /// Asks the server for a sign of life: one round trip.
     ///
     /// Called in a worker thread before a loan, when the connection was last proved longer than `check_after` ago or is
-    /// under suspicion, and for `keepalive`. `limit` ends at `check_timeout`. An error closes the connection and puts
-    /// all others under suspicion.
+    /// under suspicion, for `keepalive`, and for a session [in doubt](SessionState::InDoubt). `limit` ends at `check_timeout`. An error
+    /// closes the connection and puts all others under suspicion.
     ///
     /// A manager that is asked for a server's role, such as a primary, asks for it here too. A server in another role answers
     /// like any other, so the error must mean [`Fault::WrongRole`].
@@ -118,12 +118,13 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// Called in the returning thread after a loan that touched the connection, with session policy
     /// [`Tracked`](crate::SessionPolicy::Tracked). [`SessionState::Clean`] leads to nothing,
-    /// [`BeyondReset`](SessionState::BeyondReset) to a goodbye, [`Broken`](SessionState::Broken) to the end without one, and anything
-    /// else to a [`reset`](Self::reset).
+    /// [`BeyondReset`](SessionState::BeyondReset) to a goodbye, [`Broken`](SessionState::Broken) to the end without one,
+    /// [`InDoubt`](SessionState::InDoubt) to a question that decides between the two, and anything else to a [`reset`](Self::reset).
     ///
     /// With every policy it is also called after each reset, where only [`BeyondReset`](SessionState::BeyondReset) and
-    /// [`Broken`](SessionState::Broken) count, and in the caller's thread before [`Pool::transaction`](crate::Pool::transaction) begins,
-    /// where only [`InTransaction`](SessionState::InTransaction) counts: no transaction begins in such a session.
+    /// [`Broken`](SessionState::Broken) count (`InDoubt` as `Broken`), and in the caller's thread before
+    /// [`Pool::transaction`](crate::Pool::transaction) begins, where only [`InTransaction`](SessionState::InTransaction) counts: no
+    /// transaction begins in such a session.
     fn session(&self, conn: &mut Self::Connection) -> SessionState {
         let _ = conn;
         SessionState::Unknown
@@ -144,7 +145,7 @@ pub trait Manager: Send + Sync + 'static {
     /// Looks at a session that has just been set up. One that is [`InTransaction`](SessionState::InTransaction) is refused: what its
     /// holders write would be rolled back in the end. After opening that is a permanent fault
     /// ([`Cause::InTransaction`](crate::Cause::InTransaction)), after a reset a failed reset. One that is [`Broken`](SessionState::Broken)
-    /// counts as a failed attempt, or as a failed reset. No other state counts here.
+    /// counts as a failed attempt, or as a failed reset, and so does one [`InDoubt`](SessionState::InDoubt). No other state counts here.
     ///
     /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after `on_open`, with every session
     /// policy. A round trip is allowed, within the same `limit`, and best spent only where the answer is in doubt. An error counts as
@@ -266,6 +267,10 @@ pub enum SessionState {
     /// The connection must not be used again. As `true` of [`has_broken`](Manager::has_broken), for a look that is worth taking once a
     /// loan, but not twice.
     Broken,
+    /// The connection must not be used again, for it is dead, or its holder left something in it: nothing on this side says which. A
+    /// worker calls [`is_valid`](Manager::is_valid). If the server answers, this was [`BeyondReset`](Self::BeyondReset), else
+    /// [`Broken`](Self::Broken). Until then the others are checked before their loans. Costs the connection, and that question.
+    InDoubt,
 }
 
 /// What an error means for the pool. See [`Manager::fault`].

@@ -49,7 +49,7 @@ impl<M: Manager> Shared<M> {
         }
         match self.manager.check_set_up(conn, set_up.limit) {
             Ok(SessionState::InTransaction) => return Err(Cause::InTransaction),
-            Ok(SessionState::Broken) => return Err(Cause::other(BROKEN)),
+            Ok(SessionState::Broken | SessionState::InDoubt) => return Err(Cause::other(BROKEN)),
             Ok(_) => {}
             Err(error) => return Err(Cause::Driver(Arc::new(error))),
         }
@@ -62,7 +62,7 @@ impl<M: Manager> Shared<M> {
         self.manager.reset(conn, limit).map_err(|error| Cause::Driver(Arc::new(error)))?;
         match self.manager.session(conn) {
             SessionState::BeyondReset => return Ok(Renewal::Impossible),
-            SessionState::Broken => return Err(Cause::other(BROKEN)),
+            SessionState::Broken | SessionState::InDoubt => return Err(Cause::other(BROKEN)),
             _ => {}
         }
         self.set_up(conn, &SetUp { limit, is_first: false })?;

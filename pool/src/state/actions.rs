@@ -35,6 +35,14 @@ pub(crate) enum Action<C, E> {
     Drop(Cause<E>),
 }
 
+/// What a worker does with a connection whose loan has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    Reset,
+    /// It must not be used again: asks it only to see whether it is dead.
+    Check,
+}
+
 /// A connection to be opened.
 pub(crate) struct Opening {
     pub(crate) slot: SlotId,

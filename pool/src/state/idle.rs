@@ -77,7 +77,7 @@ impl<C, E> State<C, E> {
 
     #[inline]
     pub(super) fn is_fresh(&self, entry: &Entry<C>, now: Instant) -> bool {
-        entry.proved.epoch == self.epoch && entry.fresh_until.is_none_or(|until| now <= until)
+        self.is_above_suspicion(entry) && entry.fresh_until.is_none_or(|until| now <= until)
     }
 
     /// Why this connection must not go on, if so. The order matters: the first reason is the one that is reported.

@@ -5,7 +5,7 @@ use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::{Borrower, Phase};
 use crate::state::State;
-use crate::state::actions::{Action, Actions, Claim, Delivery};
+use crate::state::actions::{Action, Actions, Claim, Delivery, Work};
 use crate::state::promises::PromiseKind;
 use crate::state::young::stage_of_loan;
 use crate::sync::after;
@@ -144,14 +144,14 @@ impl<C, E> State<C, E> {
         self.counters.wait_time.record(waited);
     }
 
-    /// A loan ends that took `used`: the connection is closed, reset, or ready for the next, in the order that [`put`](Self::put)
-    /// asks.
+    /// A loan ends that took `used`: the connection is closed, given to a worker, or ready for the next, in the order that
+    /// [`put`](Self::put) asks.
     #[inline]
     pub(crate) fn check_in(
         &mut self,
         mut entry: Box<Entry<C>>,
         used: Duration,
-        needs_reset: bool,
+        needs: Option<Work>,
         now: Instant,
         actions: &mut Actions<C, E>,
     ) {
@@ -160,21 +160,25 @@ impl<C, E> State<C, E> {
         self.fast.returned();
         self.counters.returned += 1;
         self.counters.use_time.record(used);
-        if entry.condemned.is_none() {
+        if entry.condemned.is_none() && needs != Some(Work::Check) {
             self.sound_return(&mut entry, now, actions);
         }
         if self.slots.get(entry.slot_id).comes_back(entry.uses) {
             entry.condemned.get_or_insert(CloseReason::Overran);
         }
-        if !needs_reset {
-            return self.put(entry, now, actions);
+        let Some(work) = needs else { return self.put(entry, now, actions) };
+        if let Some(reason) = self.unwanted(&entry, now) {
+            return self.close_entry(entry, reason, now, actions);
         }
-        match self.unwanted(&entry, now) {
-            Some(reason) => self.close_entry(entry, reason, now, actions),
-            None => {
+        match work {
+            Work::Reset => {
                 self.slots.enter(entry.slot_id, Phase::Resetting, now);
                 self.promise(entry.slot_id, now, PromiseKind::Reset);
                 actions.push(Action::Reset(entry));
+            }
+            Work::Check => {
+                self.question(&mut entry, now);
+                self.check(entry, now, actions);
             }
         }
     }

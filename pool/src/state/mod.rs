@@ -2,12 +2,12 @@
 //!
 //! Pure: no I/O, no clock, no user code, and nothing here blocks. Each method is told the time and writes what must be
 //! done outside the lock into [`Actions`]. This file holds what all share, and what concerns the pool as a whole;
-//! `loans.rs` is the borrowers' part, `outcomes.rs` the workers', `young.rs` says what a connection that dies says of the next,
-//! `idle.rs` which idle connections may be lent. After each method [`State::settle`] restores the invariants (`supply.rs`,
-//! `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have lately taken,
-//! `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `fast.rs` says which loans need not come
-//! here, and `cells.rs` where their connections rest. `tasks.rs` serves those who wait without a thread. `remarks.rs` keeps what is said
-//! of servers, and `reports.rs` reads the numbers, `overview.rs` all in detail.
+//! `loans.rs` is the borrowers' part, `outcomes.rs` the workers', `suspicion.rs` says what a connection that dies says of the others,
+//! `young.rs` what it says of the next, `idle.rs` which idle connections may be lent. After each method [`State::settle`] restores the
+//! invariants (`supply.rs`, `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have
+//! lately taken, `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `fast.rs` says which loans need
+//! not come here, and `cells.rs` where their connections rest. `tasks.rs` serves those who wait without a thread. `remarks.rs` keeps what
+//! is said of servers, and `reports.rs` reads the numbers, `overview.rs` all in detail.
 
 pub(crate) mod actions;
 mod ageing;
@@ -28,6 +28,7 @@ mod remarks;
 pub(crate) mod reports;
 pub(crate) mod stalls;
 mod supply;
+mod suspicion;
 mod tasks;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -90,8 +91,10 @@ pub(crate) struct State<C, E> {
     rules: Rules,
     /// How many were found to have a server in the wrong role by a check or a reset, since one was found well or opened.
     wrong_in_a_row: usize,
-    /// Raised by each proof of death: what was not proved since is checked before its next loan.
+    /// Raised by each suspicion.
     epoch: u64,
+    /// What was not proved in this epoch or since is checked before its next loan.
+    epoch_needed: u64,
     /// Raised by `evict_all`: older connections are closed.
     generation: u64,
     closed: bool,
@@ -169,6 +172,7 @@ impl<C, E> State<C, E> {
             rules,
             wrong_in_a_row: 0,
             epoch: 0,
+            epoch_needed: 0,
             generation: 0,
             closed: false,
             one_wanted: false,

@@ -1,7 +1,7 @@
 //! What the workers report to the state: how their driver calls ended, and what became of their slots.
 
 use crate::cause::Cause;
-use crate::entry::{Entry, Proof};
+use crate::entry::Entry;
 use crate::gate::{Refusal, Stage};
 use crate::limit::Call;
 use crate::reason::CloseReason;
@@ -87,15 +87,6 @@ impl<C, E> State<C, E> {
         actions.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
     }
 
-    /// All that have not been proved since are checked before their next loan.
-    pub(crate) fn suspect(&mut self, now: Instant) {
-        self.epoch += 1;
-        self.doubted_at = self.doubted_at.max(Some(now));
-        self.hear_of_answers();
-        self.heard_before_doubt = self.answered_at.max(self.opened_at);
-        self.fast.recall();
-    }
-
     /// A check succeeded. It counts from the moment of its answer: what there was to doubt before is settled.
     pub(crate) fn proved(&mut self, entry: &mut Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.prove(entry, now);
@@ -106,18 +97,12 @@ impl<C, E> State<C, E> {
             self.answered_at = Some(now);
         }
         self.passed(entry, Stage::Check, now, actions);
+        self.answer(entry, now, actions);
     }
 
     /// What the manager has to say of the server of the connection in `slot`, which was just opened or checked.
     pub(crate) fn remarked(&mut self, slot: SlotId, remark: Option<Arc<str>>, now: Instant) {
         self.remarks.note(slot, remark, now);
-    }
-
-    fn prove(&self, entry: &mut Entry<C>, now: Instant) {
-        // A doubt may have come between the answer and the lock: that one it does not settle.
-        let is_older = self.doubted_at.is_some_and(|at| at > now);
-        entry.proved = Proof { at: now, epoch: self.epoch - u64::from(is_older) };
-        entry.fresh_until = after(now, self.rules.check_after);
     }
 
     pub(super) fn promise(&mut self, slot: SlotId, now: Instant, kind: PromiseKind) {

@@ -114,7 +114,7 @@ impl<C, E> State<C, E> {
     /// was not proved for long.
     pub(crate) fn is_still_good(&self, entry: &Entry<C>, now: Instant) -> bool {
         let is_proved =
-            entry.proved.epoch == self.epoch && entry.fresh_until.is_none_or(|until| now <= until + RELIED_UPON);
+            self.is_above_suspicion(entry) && entry.fresh_until.is_none_or(|until| now <= until + RELIED_UPON);
         is_proved && self.unwanted(entry, now).is_none()
     }
 

@@ -8,15 +8,8 @@ use crate::state::actions::{Action, Actions};
 use std::time::Instant;
 
 impl<C, E> State<C, E> {
-    /// A connection is proved dead. That puts the others under suspicion, unless it was itself under suspicion already.
-    pub(crate) fn died(&mut self, entry: &Entry<C>, now: Instant) {
-        if entry.proved.epoch == self.epoch {
-            self.suspect(now);
-        }
-    }
-
-    /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect. The caller keeps
-    /// the driver's error in `why` alive until the lock is free.
+    /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect; one in doubt died
+    /// in its loan. The caller keeps the driver's error in `why` alive until the lock is free.
     pub(crate) fn failed_check(
         &mut self,
         entry: &Entry<C>,
@@ -24,6 +17,9 @@ impl<C, E> State<C, E> {
         now: Instant,
         actions: &mut Actions<C, E>,
     ) {
+        if entry.in_doubt.is_some() {
+            return self.broke_in_use(entry, now, actions);
+        }
         self.died(entry, now);
         self.died_young(entry, Stage::Check, why, now, actions);
     }
@@ -56,7 +52,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A connection looked dead when its loan had ended.
+    /// A connection looked dead when its loan had ended, or proved so as soon as it was asked.
     pub(crate) fn broke_in_use(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.died(entry, now);
         if entry.uses == 1 || entry.age(now) < BRIEF {

@@ -18,6 +18,7 @@ mod growth;
 mod health;
 mod hook_order;
 mod hooks;
+mod in_doubt;
 mod interrupts;
 mod lifetime;
 mod limit;

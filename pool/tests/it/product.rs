@@ -61,16 +61,17 @@ fn no_slot_is_lost_however_a_hook_ends_alone_or_with_another() {
 
 #[test]
 fn no_slot_is_lost_whatever_is_known_of_the_session() {
-    use SessionState::{BeyondReset, Clean, InTransaction, Slight, Unknown};
+    use SessionState::{BeyondReset, Clean, InDoubt, InTransaction, Slight, Unknown};
     let mut trials = Vec::new();
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always, SessionPolicy::Never] {
-        for session in [Clean, Slight, InTransaction, Unknown, BeyondReset] {
+        for session in [Clean, Slight, InTransaction, Unknown, BeyondReset, InDoubt] {
+            let call = if session == InDoubt { Call::Check } else { Call::Reset };
             for (end, other_end) in pairs(&ENDS, &ENDS) {
-                trials.push(Trial { policy, session, ..Trial::new([(Call::Reset, end), (Call::Close, other_end)]) });
+                trials.push(Trial { policy, session, ..Trial::new([(call, end), (Call::Close, other_end)]) });
             }
         }
     }
-    assert_eq!(run_all(trials, SHORT_RUN), 15 * 25);
+    assert_eq!(run_all(trials, SHORT_RUN), 18 * 25);
 }
 
 /// One pool's troubles.

@@ -106,6 +106,21 @@ fn connections_that_fail_each_reset_are_opened_now_and_then_and_named() {
 }
 
 #[test]
+fn connections_that_are_in_doubt_and_do_not_answer_are_opened_now_and_then_and_named() {
+    for crowd in [1, 20] {
+        let server = FakeServer::new();
+        let pool = pool_of(&server, 10);
+        server.order(Call::Check, Outcome::Err(Fault::Fatal));
+        let told = storm(&pool, crowd, |conn| conn.session = SessionState::InDoubt);
+        assert!(server.count(Call::Connect) <= 40, "{crowd} borrow: {} attempts", server.count(Call::Connect));
+        assert!(is_named(&told, "a new connection was broken after its first loan"), "{crowd} borrow: {told:?}");
+        server.heal();
+        drop(pool.get().unwrap());
+        server.assert_no_leaks(&pool);
+    }
+}
+
+#[test]
 fn an_engine_whose_every_reset_fails_is_opened_now_and_then() {
     let server = FakeServer::new();
     let pool = Pool::builder().max_size(10).build_lazy(server.engine()).unwrap();

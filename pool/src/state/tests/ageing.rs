@@ -131,7 +131,7 @@ fn one_that_comes_back_is_closed_in_time_though_only_a_leak_was_looked_for() {
         state.tick(now, now, WALL + (now - start), &mut actions);
         let comes_back = now + 5 * SECOND;
         if let Some(entry) = entry.take() {
-            state.check_in(entry, 15 * SECOND, false, comes_back, &mut actions);
+            state.check_in(entry, 15 * SECOND, None, comes_back, &mut actions);
         }
         closed = actions.iter().any(|action| matches!(action, Action::Close(..))).then_some(now - start);
     }

@@ -36,7 +36,7 @@ pub(super) fn get(state: &mut State<(), Broken>, now: Instant, thread: usize) ->
 
 pub(super) fn end_loan(state: &mut State<(), Broken>, mut entry: Parked, now: Instant) {
     entry.was_touched = true;
-    change(state, now, |state, actions| state.check_in(entry, Duration::ZERO, false, now, actions));
+    change(state, now, |state, actions| state.check_in(entry, Duration::ZERO, None, now, actions));
 }
 
 /// The loan ends beside the lock.

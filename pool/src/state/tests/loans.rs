@@ -5,7 +5,7 @@ use super::world::{Broken, World};
 use crate::entry::Entry;
 use crate::reason::CloseReason;
 use crate::state::State;
-use crate::state::actions::Actions;
+use crate::state::actions::{Actions, Work};
 
 impl World {
     pub(super) fn check_in(&mut self, pick: usize, shape: Shape) {
@@ -31,8 +31,8 @@ impl World {
                 Some(CloseReason::WrongRole) => state.wrong_role_in_use(&entry, now, actions),
                 _ => {}
             }
-            let used = now - entry.lent_at;
-            state.check_in(entry, used, matches!(shape, Shape::Soiled), now, actions)
+            let (used, needs) = (now - entry.lent_at, matches!(shape, Shape::Soiled).then_some(Work::Reset));
+            state.check_in(entry, used, needs, now, actions)
         };
         self.with_noted(end, |world, _| {
             world.note_stillborn();

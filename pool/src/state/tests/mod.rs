@@ -27,6 +27,7 @@ mod room;
 mod rules;
 mod simulation;
 mod supply;
+mod suspicion;
 mod tasks;
 mod time;
 mod waiting;

@@ -9,7 +9,7 @@ use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::{Phase, SlotId};
 use crate::state::State;
-use crate::state::actions::{Action, Actions};
+use crate::state::actions::{Action, Actions, Work};
 use crate::state::reports::BuildProgress;
 use crate::stats::Stats;
 use crate::waiter::{Waiter, Wake};
@@ -74,7 +74,7 @@ fn a_connection_that_is_being_reset_is_told_as_such() {
     let (mut state, start) = state(&ageless(2));
     open(&mut state, start);
     let entry = lend(&mut state, start);
-    state.check_in(entry, MS, true, start + MS, &mut Actions::new());
+    state.check_in(entry, MS, Some(Work::Reset), start + MS, &mut Actions::new());
     assert_eq!((state.stats().resetting, state.stats().open), (1, 1));
 }
 
@@ -84,7 +84,7 @@ fn a_connection_that_was_aborted_in_its_loan_is_closed_for_that_when_it_comes_ba
     open(&mut state, start);
     let (entry, mut actions) = (lend(&mut state, start), Actions::new());
     state.aborted(entry.slot_id, start);
-    state.check_in(entry, MS, false, start + MS, &mut actions);
+    state.check_in(entry, MS, None, start + MS, &mut actions);
     assert!(matches!(&actions[..], [Action::Close(_, CloseReason::Overran)]));
 }
 

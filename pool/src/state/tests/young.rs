@@ -92,7 +92,7 @@ fn a_connection_that_died_unused_is_made_good_by_one_that_lives_unused_and_one_t
         open(&mut state, start + 2 * MS);
         let mut entry = lend_any(&mut state);
         (entry.uses, entry.was_touched) = (1, used);
-        state.check_in(entry, 2 * MS, false, start + 4 * MS, &mut Actions::new());
+        state.check_in(entry, 2 * MS, None, start + 4 * MS, &mut Actions::new());
         assert_eq!(state.gate.doubts_the_new(), used_when_it_died && !used, "{used_when_it_died}, {used}");
     }
 }

@@ -9,7 +9,7 @@ use crate::gate::Stage;
 use crate::queue::Ticket;
 use crate::reason::CloseReason;
 use crate::slots::Borrower;
-use crate::state::actions::{Claim, Delivery};
+use crate::state::actions::{Claim, Delivery, Work};
 use crate::state::tests::waiting::mark;
 use crate::state::young::stage_of_loan;
 use crate::waiter::{Waiter, Wake};
@@ -245,7 +245,7 @@ impl World {
     }
 
     fn end_loan(&mut self, entry: Box<Entry<LineId>>) {
-        let (now, needs_reset) = (self.now, entry.was_soiled);
+        let (now, needs) = (self.now, entry.was_soiled.then_some(Work::Reset));
         self.with(|state, actions| {
             match entry.condemned {
                 Some(CloseReason::WrongRole) => state.wrong_role_in_use(&entry, now, actions),
@@ -253,7 +253,7 @@ impl World {
                 None => {}
             }
             let used = now - entry.lent_at;
-            state.check_in(entry, used, needs_reset, now, actions);
+            state.check_in(entry, used, needs, now, actions);
         });
     }
 

@@ -1,0 +1,71 @@
+//! A connection that must not be used again, and is dead or not: a worker asks it, and the answer says what is thought of the others.
+
+use crate::support::{builder, closed_by, hold};
+use cabrank::{CloseReason, SessionState};
+use cabrank_testing::eventually;
+use cabrank_testing::fake::{Call, FakeServer, Outcome};
+use std::time::Duration;
+
+#[test]
+fn where_the_server_answers_it_costs_its_connection_and_no_doubt() {
+    let server = FakeServer::new();
+    // A pause or a doubt would show: nobody waits for so long, and each check is counted.
+    let settings = builder().max_size(3).check_after(Duration::MAX).backoff(LONG, LONG);
+    let pool = settings.build_lazy(server.manager()).unwrap();
+    for round in 1..=100 {
+        let mut held = hold(&pool, 3);
+        let mut conn = held.pop().unwrap();
+        conn.session = SessionState::InDoubt;
+        drop(held);
+        drop(conn);
+        eventually("it is closed", || closed_by(&pool, CloseReason::BeyondReset) == round);
+    }
+    drop(hold(&pool, 3));
+    assert_eq!(server.count(Call::Check), 100, "the others are not asked");
+    eventually("the last has said goodbye", || server.count(Call::Close) == 100);
+    let stats = pool.stats();
+    assert_eq!((stats.opened, stats.open_failures, stats.timed_out), (103, 0, 0));
+    assert_eq!((server.count(Call::Reset), server.count(Call::Abort)), (0, 0));
+    server.assert_no_leaks(&pool);
+    server.assert_closes_clean(&pool);
+}
+
+#[test]
+fn one_that_is_dead_puts_the_others_under_suspicion() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(4).check_after(Duration::MAX).build_lazy(server.manager()).unwrap();
+    let mut held = hold(&pool, 4);
+    let mut conn = held.pop().unwrap();
+    drop(held);
+    server.kill_sessions();
+    conn.session = SessionState::InDoubt;
+    drop(conn);
+    eventually("it is closed", || closed_by(&pool, CloseReason::Broken) == 1);
+    pool.get().unwrap().query().expect("none of the dead is lent");
+    assert_eq!(closed_by(&pool, CloseReason::CheckFailed), 3);
+    server.assert_no_leaks(&pool);
+}
+
+#[test]
+fn until_the_answer_is_there_the_others_are_checked_before_their_loans() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(8).check_after(Duration::MAX).build_lazy(server.manager()).unwrap();
+    let mut held = hold(&pool, 8);
+    let mut conn = held.pop().unwrap();
+    drop(held);
+    server.next(Call::Check, Outcome::Never);
+    conn.session = SessionState::InDoubt;
+    drop(conn);
+    eventually("it is asked", || server.now_in(Call::Check) == 1);
+    drop(pool.get().unwrap());
+    eventually("no other is being asked", || server.now_in(Call::Check) == 1);
+    let asked = server.count(Call::Check);
+    assert!((2..=4).contains(&asked), "{asked} were asked");
+    server.release(Call::Check);
+    eventually("it is closed", || closed_by(&pool, CloseReason::BeyondReset) == 1);
+    drop(hold(&pool, 8));
+    assert_eq!(server.count(Call::Check), asked, "some of these were not asked");
+    server.assert_no_leaks(&pool);
+}
+
+const LONG: Duration = Duration::from_secs(60);
