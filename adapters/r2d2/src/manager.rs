@@ -8,7 +8,8 @@ use std::fmt;
 /// A manager of r2d2's kind for a [`cabrank::Pool`].
 ///
 /// `connect` and `is_valid` run in worker threads. `has_broken` is asked once a loan, at its end, in the thread that returns the
-/// connection.
+/// connection. One that it calls broken is closed, and may be dead or, as with Diesel, only have an open transaction: `is_valid` is asked
+/// which. The others are checked before their loans until it answers, and in any case if it fails.
 pub struct R2d2Manager<M: ManageConnection> {
     manager: M,
     cleaner: Option<Cleaner<M::Connection>>,
@@ -103,7 +104,7 @@ impl<M: ManageConnection> Manager for R2d2Manager<M> {
     fn session(&self, conn: &mut M::Connection) -> SessionState {
         // The cleaner is asked first: what it can mend is not broken, though the manager may call it so.
         match self.cleaner.as_ref().map(|cleaner| (cleaner.look)(conn)) {
-            None | Some(SessionState::Clean) if self.manager.has_broken(conn) => SessionState::Broken,
+            None | Some(SessionState::Clean) if self.manager.has_broken(conn) => SessionState::InDoubt,
             None => SessionState::Clean,
             Some(state) => state,
         }

@@ -72,7 +72,7 @@ impl<M: ManageConnection> Manager for Adapted<M> {
         let cleaner = config.cleaner.as_ref();
         // The cleaner is asked first: what it can mend is not broken, though a manager may call it so.
         match cleaner.map(|cleaner| (cleaner.look)(conn)) {
-            None | Some(SessionState::Clean) if manager.has_broken(conn) => SessionState::Broken,
+            None | Some(SessionState::Clean) if manager.has_broken(conn) => SessionState::InDoubt,
             None => SessionState::Clean,
             Some(state) => state,
         }

@@ -8,12 +8,15 @@ use r2d2::ManageConnection;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[derive(Default)]
 struct Server {
     is_broken: AtomicBool,
+    is_dead: AtomicBool,
     panics: AtomicBool,
     asked: AtomicUsize,
+    checked: AtomicUsize,
 }
 
 struct Made(Arc<Server>);
@@ -26,7 +29,8 @@ impl ManageConnection for Made {
         Ok(Vec::new())
     }
     fn is_valid(&self, _: &mut Self::Connection) -> io::Result<()> {
-        Ok(())
+        self.0.checked.fetch_add(1, Ordering::SeqCst);
+        if self.0.is_dead.load(Ordering::SeqCst) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
     /// Dirt counts as broken, as an open transaction does to Diesel.
     fn has_broken(&self, conn: &mut Self::Connection) -> bool {
@@ -48,7 +52,35 @@ fn has_broken_is_asked_once_a_loan_and_closes_the_connection() {
     pool.get().unwrap().push("used");
     server.is_broken.store(false, Ordering::SeqCst);
     assert!(pool.get().unwrap().is_empty());
-    assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+    assert_eq!(pool.stats().closed.by(CloseReason::BeyondReset), 1);
+}
+
+fn one_that_is_called_broken_and_answers_says_nothing_of_the_others() {
+    let server = Arc::new(Server::default());
+    let settings = Pool::builder().max_size(2).check_after(Duration::MAX).backoff(LONG, LONG);
+    let pool = settings.build(R2d2Manager::new(Made(Arc::clone(&server)))).unwrap();
+    for loan in 1..=20 {
+        let (mut one, other) = (pool.get().unwrap(), pool.get().unwrap());
+        one.push("dirt");
+        drop((other, one));
+        eventually("it is closed", || pool.stats().closed.by(CloseReason::BeyondReset) == loan);
+    }
+    drop((pool.get().unwrap(), pool.get().unwrap()));
+    assert_eq!((server.checked.load(Ordering::SeqCst), pool.stats().opened), (20, 22));
+}
+
+fn one_that_is_called_broken_and_does_not_answer_has_the_others_checked() {
+    let server = Arc::new(Server::default());
+    let settings = Pool::builder().max_size(3).check_after(Duration::MAX);
+    let pool = settings.build(R2d2Manager::new(Made(Arc::clone(&server)))).unwrap();
+    let (mut one, others) = (pool.get().unwrap(), (pool.get().unwrap(), pool.get().unwrap()));
+    drop(others);
+    server.is_dead.store(true, Ordering::SeqCst);
+    one.push("dirt");
+    drop(one);
+    eventually("it is closed", || pool.stats().closed.by(CloseReason::Broken) == 1);
+    assert_eq!(pool.get().unwrap().len(), 0);
+    assert_eq!(pool.stats().closed.by(CloseReason::CheckFailed), 2);
 }
 
 fn a_cleaner_is_asked_first_and_what_it_cannot_mend_ends() {
@@ -107,9 +139,13 @@ fn a_panic_of_the_manager_costs_one_connection() {
     assert!(pool.get().unwrap().is_empty());
 }
 
+const LONG: Duration = Duration::from_secs(60);
+
 cabrank_testing::tests! {
     alone:
         has_broken_is_asked_once_a_loan_and_closes_the_connection,
+        one_that_is_called_broken_and_answers_says_nothing_of_the_others,
+        one_that_is_called_broken_and_does_not_answer_has_the_others_checked,
         a_cleaner_is_asked_first_and_what_it_cannot_mend_ends,
         an_error_of_connect_is_what_the_user_says,
         a_panic_of_the_manager_costs_one_connection,

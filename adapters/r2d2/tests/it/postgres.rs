@@ -67,7 +67,7 @@ fn a_session_that_is_ended_is_replaced() {
     for _ in 0..4 {
         pool.get().unwrap().batch_execute("SELECT 1").unwrap();
     }
-    assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
+    eventually("it is closed", || pool.stats().closed.by(CloseReason::Broken) == 1);
 }
 
 fn setting(pool: &Pool<R2d2Manager<Manager>>, name: &str) -> String {

@@ -24,19 +24,24 @@ fn a_time_out_names_who_holds_the_connections() {
     drop(held);
 }
 
-/// A dead connection whose manager cannot see that is handed on for a second at most.
+/// It may be dead, or only have an open transaction: a check says which.
 #[test]
-fn what_its_manager_calls_broken_puts_the_others_under_suspicion() {
-    let server = Server::new();
-    let pool = pool_of(2, &server);
-    let (first, second) = (pool.get().unwrap(), pool.get().unwrap());
-    drop(second);
-    server.is_broken.store(true, Ordering::SeqCst);
-    drop(first);
-    server.is_broken.store(false, Ordering::SeqCst);
-    drop(pool.get().unwrap());
-    assert_eq!(pool.cabrank().stats().closed.by(CloseReason::Broken), 1);
-    assert!(server.count(|server| &server.checked) >= 1, "the other was checked before its loan");
+fn what_its_manager_calls_broken_puts_the_others_under_suspicion_if_it_does_not_answer() {
+    for (is_dead, reason, checks) in [(true, CloseReason::Broken, 2), (false, CloseReason::BeyondReset, 1)] {
+        let server = Server::new();
+        let settings = Pool::builder().max_size(2).cabrank(|settings| settings.check_after(Duration::MAX));
+        let pool = settings.build(server.manager()).unwrap();
+        let (first, second) = (pool.get().unwrap(), pool.get().unwrap());
+        drop(second);
+        server.is_broken.store(true, Ordering::SeqCst);
+        server.fails_checks.store(is_dead, Ordering::SeqCst);
+        drop(first);
+        eventually("it is closed", || pool.cabrank().stats().closed.by(reason) == 1);
+        server.is_broken.store(false, Ordering::SeqCst);
+        server.fails_checks.store(false, Ordering::SeqCst);
+        drop((pool.get().unwrap(), pool.get().unwrap()));
+        assert_eq!(server.count(|server| &server.checked), checks, "{reason:?}");
+    }
 }
 
 #[test]
@@ -156,7 +161,7 @@ fn a_task_has_the_managers_connection_which_is_looked_at_when_it_comes_back() {
     server.is_broken.store(true, Ordering::SeqCst);
     wait_for(pool.cabrank().run_async(|conn| Ok::<_, Refusal>(conn.0))).unwrap();
     server.is_broken.store(false, Ordering::SeqCst);
-    assert_eq!(pool.cabrank().stats().closed.by(CloseReason::Broken), 1);
+    eventually("it is closed", || pool.cabrank().stats().closed.by(CloseReason::BeyondReset) == 1);
 
     let panicked = wait_for(pool.cabrank().run_async(|_| -> Result<(), Refusal> { panic!("in the work") }));
     assert!(matches!(panicked, Err(RunError::Panicked(_))), "{panicked:?}");
