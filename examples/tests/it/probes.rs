@@ -83,7 +83,7 @@ fn the_metrics_are_those_of_the_pool(place: &mut Place) {
 /// A stream has no end of its own: one who watches does not keep the service from ending.
 fn the_live_page_shows_the_pool_and_ends_with_the_service(place: &mut Place) {
     let mut service = Service::start(place, &["--max-size", "3", "--deadline", "60"]);
-    let page = ask(service.address, "GET /pool/", "").expect("the page");
+    let page = ask(service.address, "GET /pool", "").expect("the page");
     assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
     let look = ask(service.address, "GET /pool/look", "").expect("a look");
     assert!(look.body.contains(r#""name":"web""#), "{}", look.body);
