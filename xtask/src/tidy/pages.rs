@@ -1,6 +1,7 @@
 //! Checks of documents as pages that are read: the shape of the README, and links that lead somewhere.
 
 use super::Finding;
+use crate::workspace;
 use crate::workspace::File;
 use std::path::{Component, Path, PathBuf};
 
@@ -32,7 +33,9 @@ pub(super) fn links(files: &[File]) -> Vec<Finding> {
         for (number, line) in file.text.lines().enumerate() {
             for target in targets(line) {
                 let path = plain(&folder.join(target));
-                if !files.iter().any(|there| Path::new(&there.path).starts_with(&path)) {
+                // Pictures are no texts.
+                let is_text = files.iter().any(|there| Path::new(&there.path).starts_with(&path));
+                if !is_text && !workspace::root().join(&path).exists() {
                     findings.push(Finding::new(
                         &file.path,
                         number + 1,
