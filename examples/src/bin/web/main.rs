@@ -24,7 +24,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// A bank of ten accounts: GET /accounts, POST /transfers with {"from":1,"to":2,"amount":5}. For operators: the live page /pool,
-/// GET /stats, /metrics, and the probes /alive, /started, /ready. In a database of yours it makes the table cabrank_example_bank, and leaves it there.
+/// GET /stats, /metrics, and the probes /alive, /started, /ready. In a database of yours it makes the table cabrank_example_bank,
+/// and leaves it there.
 ///
 /// Variables DB_POOL_MAX_SIZE, DB_POOL_ACQUIRE_TIMEOUT and so on set what the pool has; the arguments win over them.
 #[derive(Parser)]
