@@ -68,8 +68,12 @@ impl Reader {
 
     /// `None`: it is refused.
     pub(crate) fn try_open(at: SocketAddr) -> Option<Self> {
+        Self::open_at(at, "/looks")
+    }
+
+    pub(crate) fn open_at(at: SocketAddr, path: &str) -> Option<Self> {
         let mut stream = connect(at);
-        write!(stream, "GET /looks HTTP/1.1\r\nHost: {at}\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\n\r\n").unwrap();
         let mut reader = Self(BufReader::new(stream));
         reader.line().starts_with("HTTP/1.1 200").then_some(reader)
     }

@@ -4,4 +4,5 @@ mod client;
 
 mod content;
 mod guard;
+mod mounted;
 mod streams;
