@@ -165,7 +165,7 @@ const APART: &[Case] = &[
     Case {
         name: "diesel_trouble",
         about: "PostgreSQL by Diesel and r2d2 when connections run out, are spoiled, or fail; yes is 1, no is 0",
-        seconds: (80, 240),
+        seconds: (170, 500),
         run: diesel::trouble,
     },
     Case {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// Twenty threads ask on a pool of ten: what do they learn, when, and how often is the server asked? Then the password becomes right.
+/// Twenty threads ask on a pool of ten: what do they learn, when, and how often is the server asked? Then the password is made right.
 pub(crate) fn wrong_password(server: &Server) -> Result<Measured, Failure> {
     let mut admin = server.watch()?;
     admin.execute(&format!("CREATE ROLE \"{}\" LOGIN PASSWORD 'the right one'", name()))?;
