@@ -30,6 +30,7 @@ fn answers(state: &mut Pool, mut entry: Box<Entry<()>>, now: Instant) {
 }
 
 /// A pool of `lent` lent connections and one that is idle.
+#[expect(clippy::vec_box, reason = "an entry is in its box wherever it goes")]
 fn pool(lent: u32) -> (Pool, Instant, Vec<Box<Entry<()>>>) {
     let (mut state, start) = state(&ageless(4));
     (0..=lent).for_each(|_| _ = open(&mut state, start));
