@@ -1,7 +1,7 @@
 //! The process is stopped while one of the pool's own calls waits for an answer, for longer than the call may take. An answer that is there
 //! when it goes on counts. One that comes later may come too late.
 
-use super::process::{QUESTION, is_over, none_was_refused, recipe, unanswered};
+use super::process::{QUESTION, is_over, none_was_refused, recipe, start, unanswered};
 use crate::cases::add;
 use crate::subject::Remote;
 use cabrank_testing::{NetworkFault, Proxy, Way, eventually};
@@ -53,7 +53,7 @@ fn stopped_in<S: Remote>(call: &Call) {
         let mut recipe = recipe(subject.database().url_through(&proxy), 1);
         recipe.variables.extend(LIMITS.map(|name| (name, format!("{}ms", LIMIT.as_millis()))));
         recipe.variables.push(("DB_POOL_CHECK_AFTER", "0s".into()));
-        let mut borrower = Borrower::start(&recipe).expect("a process");
+        let mut borrower = start(&recipe);
         borrower.have("take");
         borrower.have("give");
         call.before.iter().for_each(|command| borrower.have(command));

@@ -3,14 +3,22 @@
 use crate::recovery::Slack;
 use crate::subject::Remote;
 use cabrank_testing::eventually;
-use integration_tests::Borrower;
 use integration_tests::borrower::{Loan, Moment, Recipe};
+use integration_tests::{Borrower, skip};
 use std::time::Duration;
 use url::Url;
 
 /// How to start a process that borrows from a pool of so many.
 pub(crate) fn recipe(url: Url, max_size: u32) -> Recipe<'static> {
     Recipe { program: PROGRAM, url, variables: vec![("DB_POOL_MAX_SIZE", max_size.to_string())] }
+}
+
+/// Starts it on this machine, where a process can be watched while it stands still.
+pub(crate) fn start(recipe: &Recipe<'_>) -> Borrower {
+    if !cfg!(target_os = "linux") {
+        skip("whether a process has stopped, and what its threads do, is read from Linux's /proc");
+    }
+    Borrower::start(recipe).expect("a process")
 }
 
 /// Lets threads borrow until they are in full swing, each on a connection of its own.

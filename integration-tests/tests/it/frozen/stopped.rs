@@ -1,12 +1,14 @@
 //! The whole process is stopped by a signal, and goes on later.
 
-use super::process::{is_over, loans_since, longest_opening, none_was_refused, recipe, unanswered, waits, warm_up};
+use super::process::{
+    QUESTION, is_over, loans_since, longest_opening, none_was_refused, recipe, start, unanswered, waits, warm_up,
+};
 use crate::cases::add;
 use crate::recovery::Slack;
 use crate::subject::Remote;
 use cabrank_testing::eventually;
 use integration_tests::borrower::Moment;
-use integration_tests::{Borrower, Case, figure};
+use integration_tests::{Borrower, Case, figure, skip};
 use std::thread;
 use std::time::Duration;
 
@@ -20,9 +22,9 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
 fn a_stop_that_the_sessions_outlive_costs_nothing<S: Remote>() {
     let subject = S::new();
     subject.watch().expect("it has a server").allow(THREADS);
-    let mut borrower = Borrower::start(&recipe(subject.database().url(), THREADS)).expect("a process");
+    let mut borrower = start(&recipe(subject.database().url(), THREADS));
     warm_up(&mut borrower, THREADS);
-    let worked = borrower.worked().expect("its time");
+    let worked = borrower.worked().unwrap_or_else(|lacking| skip(format!("{lacking:#}")));
     borrower.freeze().expect("a stop");
     thread::sleep(STOP);
     let (slack, thawed) = (Slack::begin(), Moment::now());
@@ -48,7 +50,7 @@ fn a_stop_that_no_session_outlives_costs_what_was_lent_and_no_get<S: Remote>() {
     subject.watch().expect("it has a server").allow(2 * THREADS);
     let mut recipe = recipe(subject.database().url(), THREADS);
     recipe.variables.push(("BORROWER_ON_OPEN", S::IDLE_LIMIT.into()));
-    let mut borrower = Borrower::start(&recipe).expect("a process");
+    let mut borrower = start(&recipe);
     warm_up(&mut borrower, THREADS);
     let begun = Moment::now();
     borrower.freeze().expect("a stop");
@@ -75,7 +77,7 @@ fn flows_that_fall_silent_meanwhile_cost_each_get_half_a_second_at_most<S: Remot
     let proxy = subject.database().proxy().expect("a proxy");
     let mut recipe = recipe(subject.database().url_through(&proxy), THREADS);
     recipe.variables.push(("DB_POOL_CHECK_AFTER", "200ms".into()));
-    let mut borrower = Borrower::start(&recipe).expect("a process");
+    let mut borrower = start(&recipe);
     warm_up(&mut borrower, THREADS);
     // What a holder asks on a silent flow is no matter of the pool's.
     borrower.tell("rest");
@@ -83,7 +85,7 @@ fn flows_that_fall_silent_meanwhile_cost_each_get_half_a_second_at_most<S: Remot
     borrower.freeze().expect("a stop");
     proxy.swallow();
     thread::sleep(STOP);
-    borrower.tell(&format!("load {THREADS} {}", super::process::QUESTION));
+    borrower.tell(&format!("load {THREADS} {QUESTION}"));
     let (slack, thawed) = (Slack::begin(), Moment::now());
     borrower.thaw().expect("the end of it");
     let loans = loans_since(&mut borrower, thawed);
