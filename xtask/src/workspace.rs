@@ -183,7 +183,7 @@ mod tests {
         assert!(
             adapters.iter().any(|(package, path)| package.name == "cabrank-r2d2" && path == "adapters/r2d2/Cargo.toml")
         );
-        assert!(adapters.iter().any(|(package, _)| package.name == "cabrank-sqlite") && adapters.len() == 6);
+        assert!(adapters.iter().any(|(package, _)| package.name == "cabrank-sqlite") && adapters.len() == 7);
         assert!(adapters.iter().all(|(package, _)| package.published), "what lies within an adapter is none");
         assert!(files().unwrap().iter().any(|file| file.path == "xtask/src/workspace.rs"));
     }
