@@ -61,9 +61,9 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// Another thread is at it. Taken the moment it is free, the lock and all that it guards would go from core to core with
-    /// each transaction, which costs more than the transaction itself. So a thread that finds it taken keeps away for a
-    /// moment, longer each time, and the other gets several done meanwhile: with two threads on two cores that halved
+    /// Another thread holds the lock. Taken the moment it is free, the lock and all that it guards would move from core to core
+    /// with each transaction, which costs more than the transaction itself. A thread that finds the lock taken backs off
+    /// briefly, longer each time, while the other completes several transactions: with two threads on two cores that halved
     /// the cost of a loan. `None`: so many want it, or its owner runs so little, that parking is better.
     #[cfg(not(loom))]
     #[cold]

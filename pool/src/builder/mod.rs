@@ -185,8 +185,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// By up to which share a connection's lifetime is shortened at random, so that those opened together do not end
-    /// together. Default: 0.1. From 0 to less than 1.
+    /// The maximum fraction by which each connection's lifetime is randomly shortened: connections that were opened together
+    /// expire apart. Default: 0.1. From 0 to less than 1.
     pub fn lifetime_jitter(mut self, share: f64) -> Self {
         self.config.lifetime_jitter = share;
         self
