@@ -9,9 +9,9 @@ fn every_program_takes_its_settings_from_the_environment() {
     for (program, setting, value, said) in [
         (
             env!("CARGO_BIN_EXE_demo"),
-            "MAX_SIZ",
+            "MAX_SIZES",
             "3",
-            "DB_POOL_MAX_SIZ: there is no such setting; DB_POOL_MAX_SIZE may be meant",
+            "DB_POOL_MAX_SIZES: there is no such setting; DB_POOL_MAX_SIZE may be meant",
         ),
         (env!("CARGO_BIN_EXE_web"), "MAX_SIZE", "many", "DB_POOL_MAX_SIZE: "),
         (env!("CARGO_BIN_EXE_quick_start"), "ACQUIRE_TIMEOUT", "30", "DB_POOL_ACQUIRE_TIMEOUT: "),
@@ -60,13 +60,13 @@ fn a_file_and_the_environment_over_it_are_read_by_figment_and_by_config() {
 fn what_is_wrong_in_a_file_is_told_at_once_and_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");
-    let pool = "max_sise = 4\nacquire_timeout = 30\nidle_timeout = \"10 minutes\"\n";
+    let pool = "max_sizes = 4\nacquire_timeout = 30\nidle_timeout = \"10 minutes\"\n";
     fs::write(&file, format!("[database]\nfile = \"shop.db\"\n[database.pool]\n{pool}")).unwrap();
     for reader in ["figment", "config"] {
         let output = settings(reader, &[], &["--file", file.to_str().unwrap()]);
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{text}");
-        for said in ["max_sise: there is no such setting; max_size may be meant", "acquire_timeout: ", "database.pool"]
+        for said in ["max_sizes: there is no such setting; max_size may be meant", "acquire_timeout: ", "database.pool"]
         {
             assert!(text.contains(said), "{reader}: no {said:?} in: {text}");
         }

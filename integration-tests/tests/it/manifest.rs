@@ -28,7 +28,7 @@ fn a_pool_takes_the_settings_of_the_manifest() {
     assert_eq!(borrower.stats()["max_size"], 8);
     borrower.have("give");
     is_over(&subject, borrower);
-    recipe.variables.push(("DB_POOL_MAX_SIZ", "8".into()));
+    recipe.variables.push(("DB_POOL_MAX_SIZES", "8".into()));
     let refused = Borrower::start(&recipe).expect_err("a name that is misspelt");
     assert!(format!("{refused:#}").contains("DB_POOL_MAX_SIZE"), "{refused:#}");
 }
