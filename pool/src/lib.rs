@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The face.
+// The public interface.
 mod builder;
 mod closing;
 mod get_async;
@@ -16,17 +16,17 @@ mod transact;
 // A loan.
 mod guard;
 
-// The way out, the way back, and what the workers do meanwhile.
+// Check-out, check-in, and the work of the worker threads.
 mod checkin;
 mod checkout;
 mod driver_calls;
 
-// What all share, and the one truth in it.
+// Shared by all clones of a pool; `state` is the single source of truth.
 mod shared;
 
 mod state;
 
-// Mechanisms that know no pool.
+// Mechanisms that do not depend on the pool.
 mod answer;
 mod caches;
 mod entry;

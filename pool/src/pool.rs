@@ -1,4 +1,4 @@
-//! The handle: everything a user asks of a pool.
+//! The handle: the public methods of a pool.
 
 use crate::checkout::{checkout, try_checkout};
 use crate::config::Config;
@@ -15,47 +15,47 @@ use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// A pool of connections. Cheap to clone; all clones are the same pool, which is closed when the last is dropped.
+/// A connection pool. Clones are cheap and share one pool, which closes when the last clone is dropped.
 ///
-/// # When something is wrong
+/// # Troubleshooting
 ///
-/// *Time-outs.* [`GetError::Timeout`] has the pool's numbers, who holds the connections and since when, and the last error on
-/// connecting, which is its `source`: log it with `{error:?}`, or with `{error:#}` of an `anyhow::Error`. Many in use and one call site
-/// that holds most of them: that code is slow or leaks. Few open and a recent connect error: look at the server. "This thread itself
-/// seems to hold one": a function that holds a connection calls another that wants one; with `max_size` such threads at once nobody
-/// can go on.
+/// *Time-outs.* [`GetError::Timeout`] contains the pool's statistics, the holders of its connections with the age of each loan, and, as
+/// its `source`, the last connect error. Log it with `{error:?}`, or with `{error:#}` of an `anyhow::Error`. If many connections are in
+/// use and one call site holds most of them, that code is slow or leaks. If few are open and there is a recent connect error, look at the
+/// server. "This thread itself seems to hold one" means that a function that holds a connection calls another function that checks one
+/// out; `max_size` such threads at once deadlock.
 ///
-/// *The server is down.* One attempt to connect is made at a time, with growing, jittered pauses; the first success comes
-/// within the largest pause plus one attempt after the server is back. Connections that died are found before a
-/// borrower gets them.
+/// *The server is down.* The pool makes one connection attempt at a time, with growing, jittered pauses. The first success comes within
+/// the largest pause plus one attempt after the server is back. The pool detects dead connections before it hands them out.
 ///
-/// *The password is wrong.* With no connection open, all borrowers fail at once with [`GetError::Connect`].
+/// *The password is wrong.* With no connection open, all callers fail at once with [`GetError::Connect`].
 ///
-/// *Shutting down.* [`close_within`](Self::close_within) waits, then cancels, then aborts, and reports who was left.
+/// *Shutting down.* [`close_within`](Self::close_within) waits, then cancels, then aborts, and reports the remaining holders.
 ///
 /// # Threads
 ///
-/// Driver calls, hooks and most events run in workers, which all pools of the process share: as many threads as there are such calls
-/// under way, called `cabrank-worker`, and gone after ten seconds without work, or with the last pool. What nobody waits for uses
-/// eight of them at a time for each pool: four say goodbye, and four open what `min_idle` lacks or check idle connections. A goodbye
-/// that hangs beyond its limit where nothing can abort it gives its place to another. A hook may use another pool. `cabrank-timer`
-/// keeps the limits; it runs nothing of the user's but what ends a call. It stays while a pool is open, because it must be there to try
-/// again when no thread can be had.
+/// Driver calls, hooks and most events run in worker threads, called `cabrank-worker`, which all pools of the process share. There are as
+/// many workers as such calls under way; a worker exits after ten seconds without work, or with the last pool. Background work uses at
+/// most eight of them at a time for each pool: four close connections, and four open connections for `min_idle` or check idle ones. An
+/// orderly close that exceeds its limit and cannot be aborted no longer counts towards its four. A hook may use another pool.
 ///
-/// After a `fork` a pool works in the process that built it alone. In the child it refuses with [`GetError::Forked`], looks closed and
-/// empty, and can be dropped, as can its guards: nothing is done to the parent's sessions then, and their memory is not freed. A
-/// guard that the child has must not be used: the session is the parent's. Build a pool in the child. Nothing here can help where a
-/// hook or a manager's method forks.
+/// The thread `cabrank-timer` enforces the time limits; the only user code that it runs is what aborts a call. It lives as long as any
+/// pool is open, because it must be able to retry when no thread can be spawned.
+///
+/// After a `fork` a pool works only in the process that built it. In the child it refuses with [`GetError::Forked`] and looks closed and
+/// empty. The child may drop it and its guards: that does not touch the parent's sessions, and does not free their memory. The child must
+/// not use a guard, because its session belongs to the parent. Build a new pool in the child. Forking within a hook or a manager's method
+/// is not supported.
 ///
 /// # Fairness
 ///
-/// Borrowers are served in order of arrival. A newcomer may overtake only while the first in the queue has waited no longer than
+/// Callers are served in order of arrival. A newcomer may overtake only while the first waiter in the queue has waited no longer than
 /// [`fairness_window`](crate::Builder::fairness_window), 1 ms by default.
 pub struct Pool<M: Manager>(Arc<Handle<M>>);
 
-/// Closes the pool when the last clone goes.
+/// Closes the pool when the last clone is dropped.
 struct Handle<M: Manager> {
-    /// One for each thread's cell. Empty only while the handle is dropped.
+    /// One per cell; a thread uses the one of its own cell. Empty only during drop.
     refs: Box<[PoolRef<M>]>,
 }
 
@@ -63,7 +63,7 @@ impl<M: Manager> Drop for Handle<M> {
     fn drop(&mut self) {
         let refs = std::mem::take(&mut self.refs);
         if !refs[0].is_at_home() {
-            // What it has is the parent's: a destructor of the driver's would say goodbye on the parent's sockets.
+            // The connections belong to the parent: the driver's destructor would send a goodbye on the parent's sockets.
             return std::mem::forget(refs);
         }
         refs[0].close();
@@ -89,17 +89,17 @@ impl<M: Manager> Pool<M> {
         &refs[sync::seat() & (refs.len() - 1)]
     }
 
-    /// Checks out a connection, waiting for one for at most `acquire_timeout` (30 s unless set).
+    /// Checks out a connection, waiting for one for at most `acquire_timeout` (30 s by default).
     ///
-    /// Without contention this takes about a tenth of a microsecond, and no round trip unless the connection was
-    /// last proved longer than `check_after` ago.
+    /// Without contention this takes about a tenth of a microsecond. It costs a round trip only if the connection was last proved alive
+    /// longer than `check_after` ago.
     ///
-    /// If the time runs out while this process stands still (stopped, throttled, asleep), those who wait are given half of the time
-    /// by which they are late, 20 to 250 ms, once: what they wait for may be there when the process goes on.
+    /// If the deadline passes while this process is suspended (stopped, throttled, asleep), the waiters get a grace period, once: half of
+    /// the time by which they are late, 20 to 250 ms. A connection may be ready by the time the process resumes.
     ///
     /// # Errors
     ///
-    /// See [`GetError`]. In an async context use `spawn_blocking`: this blocks the thread.
+    /// See [`GetError`]. This blocks the thread; in an async context use `spawn_blocking`.
     #[doc(alias = "acquire")]
     #[doc(alias = "checkout")]
     #[track_caller]
@@ -117,8 +117,8 @@ impl<M: Manager> Pool<M> {
         checkout(pool, pool.config.acquire_timeout, call_site).map(PooledConnection::new)
     }
 
-    /// As [`get`](Self::get), with a time-out of its own. Zero waits for nothing: only a fresh idle connection
-    /// will do, as for [`try_get`](Self::try_get).
+    /// Like [`get`](Self::get), with its own time-out. Zero does not wait: only a recently checked idle connection will do, as for
+    /// [`try_get`](Self::try_get).
     ///
     /// # Errors
     ///
@@ -129,11 +129,12 @@ impl<M: Manager> Pool<M> {
         checkout(self.own_ref(), timeout, Location::caller()).map(PooledConnection::new)
     }
 
-    /// Checks out an idle connection that was proved alive within `check_after`: the one that this thread had last, or else the one
-    /// that was returned last. `Ok(None)`: nothing is
-    /// ready, because all are lent, or none is open (the server may be away), or what is idle must be checked first. Then a check or a
-    /// new connection is begun, if there may be one, and a later call may succeed. With a [`check_after`](crate::Builder::check_after) of
-    /// zero it is always `None`. Never waits, so a hook of this pool may call it, too.
+    /// Checks out an idle connection that was proved alive within `check_after`: the one that this thread used last, or else the most
+    /// recently returned one. Never waits, so a hook of this pool may call it, too.
+    ///
+    /// Returns `Ok(None)` if no connection is ready: all are lent, none is open (the server may be down), or the idle ones must be
+    /// checked first. The pool then starts a check or a new connection if its limits allow one, and a later call may succeed. With a
+    /// [`check_after`](crate::Builder::check_after) of zero the result is always `None`.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -158,7 +159,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// When trying again at once will not help: [`GetError::Closed`], [`GetError::Connect`] and [`GetError::Forked`]. It makes no
+    /// Only errors that an immediate retry cannot fix: [`GetError::Closed`], [`GetError::Connect`] and [`GetError::Forked`], never
     /// [`GetError::Timeout`].
     #[track_caller]
     #[inline]
@@ -166,8 +167,9 @@ impl<M: Manager> Pool<M> {
         try_checkout(self.own_ref(), Location::caller()).map(|held| held.map(PooledConnection::new))
     }
 
-    /// A reference to this pool that does not keep it open. A hook, an event handler or a manager that held a [`Pool`] would keep its own
-    /// pool open for ever; a thread that reports the pool's numbers would keep it open until it ends. Costs no lock.
+    /// Returns a reference that does not keep this pool open. Use it in a hook, an event handler or a manager, where a [`Pool`] would
+    /// keep its own pool open for ever, and in a thread that reports statistics, where a [`Pool`] would keep the pool open until that
+    /// thread ends. Takes no lock.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -192,20 +194,20 @@ impl<M: Manager> Pool<M> {
         WeakPool(Arc::downgrade(&self.0))
     }
 
-    /// The pool's numbers at this moment.
+    /// Returns the pool's current statistics.
     #[doc(alias = "state")]
     #[doc(alias = "status")]
     pub fn stats(&self) -> Stats {
         self.shared().with(sync::now(), |state, _| state.stats())
     }
 
-    /// Who holds a connection, the longest loan first.
+    /// Returns the holders of connections, the longest loan first.
     pub fn holders(&self) -> Vec<Holder> {
         let now = sync::now();
         self.shared().with(now, |state, _| state.holders(now))
     }
 
-    /// How the pool fares, from what it has seen: no query, no wait. For the probes of a platform: see [`Health::is_ready`].
+    /// Returns the pool's state as the pool has observed it, without a query or a wait. For a platform's probes see [`Health::is_ready`].
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -228,16 +230,17 @@ impl<M: Manager> Pool<M> {
         self.shared().with(now, |state, _| state.health(now)).told()
     }
 
-    /// The settings this pool was built with. [`resize`](Self::resize) does not change them; the present `max_size` and `min_idle`
-    /// are in [`stats`](Self::stats).
+    /// Returns the settings that this pool was built with. [`resize`](Self::resize) does not change them; [`stats`](Self::stats) has the
+    /// current `max_size` and `min_idle`.
     pub fn config(&self) -> &Config {
         &self.shared().config
     }
 
-    /// Closes all connections that are open now: idle ones at once, lent ones when they come back. For new credentials, a
-    /// failover, a schema change. After a permanent fault, such as a wrong password, the next attempt to connect is made
-    /// at once: call it when something was mended, not for each error, or a server may lock the account. The first new connection
-    /// is opened alone, the others when it was found well.
+    /// Closes all connections that are open now: idle ones at once, lent ones when they are returned. Use it after a change of
+    /// credentials, a failover or a schema change. The first new connection is opened alone, the others once it has proved healthy.
+    ///
+    /// After a permanent fault, such as a wrong password, the pool makes its next connection attempt at once. Call this when the cause is
+    /// fixed, not for each error: a server may lock the account.
     #[doc(alias = "softEvictConnections")]
     #[doc(alias = "reset")]
     pub fn evict_all(&self) {
@@ -245,13 +248,13 @@ impl<M: Manager> Pool<M> {
         self.shared().with(now, |state, actions| state.evict_all(now, actions));
     }
 
-    /// Refuses new loans, wakes all who wait with [`GetError::Closed`], and closes idle connections. Waits for nobody:
-    /// lent ones are closed when they come back. Closing twice does nothing.
+    /// Refuses new loans, wakes all waiters with [`GetError::Closed`], and closes idle connections. Does not wait: lent connections are
+    /// closed when they are returned. Closing twice does nothing.
     pub fn close(&self) {
         self.shared().close();
     }
 
-    /// Is the pool closed?
+    /// Returns whether the pool is closed.
     pub fn is_closed(&self) -> bool {
         self.shared().with(sync::now(), |state, _| state.is_closed())
     }
@@ -276,11 +279,11 @@ impl<M: Manager> fmt::Debug for Pool<M> {
     }
 }
 
-/// A [`Pool`] that may be gone. See [`Pool::downgrade`].
+/// A weak reference to a [`Pool`]. See [`Pool::downgrade`].
 pub struct WeakPool<M: Manager>(Weak<Handle<M>>);
 
 impl<M: Manager> WeakPool<M> {
-    /// The pool, unless its last handle was dropped: then it is closed for good.
+    /// Returns the pool, or `None` once its last handle was dropped, which closes it for good.
     pub fn upgrade(&self) -> Option<Pool<M>> {
         self.0.upgrade().map(Pool)
     }
