@@ -1,11 +1,11 @@
-//! The settings of a pool, checked once when it is built and only read from then on.
+//! The settings of a pool, checked once at build time and read-only from then on.
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// The settings of a pool, as checked by [`Builder::build`](crate::Builder::build). Each is described at the builder's
-/// method of the same name. A duration of `Duration::MAX` means no limit.
+/// The settings of a pool, checked by [`Builder::build`](crate::Builder::build). The builder's method of the same name describes each. A
+/// duration of `Duration::MAX` means no limit.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "each setting is described once, at the builder's method of the same name")]
@@ -15,7 +15,7 @@ pub struct Config {
     pub min_idle: u32,
     pub acquire_timeout: Duration,
     pub connect_timeout: Duration,
-    /// `None`: that of `connect_timeout`.
+    /// `None`: the value of `connect_timeout`.
     pub build_timeout: Option<Duration>,
     pub check_timeout: Duration,
     pub reset_timeout: Duration,
@@ -28,7 +28,7 @@ pub struct Config {
     pub max_waiters: Option<u32>,
     pub fairness_window: Duration,
     pub reclaim_after: Duration,
-    /// The first and the largest pause between two attempts to connect.
+    /// The first and the largest pause between two connection attempts.
     pub backoff: (Duration, Duration),
     pub leak_after: Duration,
     pub session_policy: SessionPolicy,
@@ -62,8 +62,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What is allowed and probably not meant, each with what comes of it. The pool does not mind; with the feature `tracing` it logs them
-    /// when it is built, with the target `cabrank::settings`.
+    /// Returns the settings that are valid but probably unintended, each with its consequence. The pool works with them; with the feature
+    /// `tracing` it logs them when it is built, with the target `cabrank::settings`.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -161,7 +161,7 @@ impl Config {
         if !(0.0..1.0).contains(&self.lifetime_jitter) {
             refuse("lifetime_jitter", format!("{} must be at least 0 and less than 1", self.lifetime_jitter));
         }
-        // Shorter ones would keep the workers busy with nothing else.
+        // Shorter ones would keep the workers busy all the time.
         for (field, value) in
             [("max_lifetime", self.max_lifetime), ("idle_timeout", self.idle_timeout), ("keepalive", self.keepalive)]
         {
@@ -203,20 +203,20 @@ fn size_problems(max_size: u32, min_idle: u32) -> Vec<Problem> {
     problems
 }
 
-/// When a returned connection's session is reset. A later version may have more policies.
+/// When a returned connection's session is reset. Later versions may add policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SessionPolicy {
-    /// Unless the manager sees that the session is clean. Costs a clean session nothing.
+    /// Unless the manager reports a clean session. A clean session costs nothing.
     #[default]
     Tracked,
     /// After every loan that touched the connection, clean or not.
     Always,
-    /// Never. For connections that have no session worth a reset, or holders that all clean up themselves.
+    /// Never. For connections without session state, or holders that all clean up after themselves.
     Never,
 }
 
-/// Settings, or new sizes, that break rules: all of the rules, each with what to do.
+/// Invalid settings or sizes: every broken rule, with its remedy.
 ///
 /// ```
 /// # use cabrank::{Limit, Manager, Pool};
@@ -244,7 +244,7 @@ impl ConfigError {
         if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
     }
 
-    /// Says of each setting that is named here where its value came from.
+    /// Adds to each problem the place that its setting came from, if `places` has one.
     pub(crate) fn with_places(mut self, places: &[(&'static str, String)]) -> Self {
         for problem in &mut self.problems {
             let found = places.iter().find(|(field, _)| *field == problem.field);
@@ -253,7 +253,7 @@ impl ConfigError {
         self
     }
 
-    /// Every rule that is broken, at least one.
+    /// Returns every broken rule, at least one.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -269,7 +269,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The sentence of `Display`.
+/// The same text as `Display`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -278,15 +278,15 @@ impl fmt::Debug for ConfigError {
 
 impl Error for ConfigError {}
 
-/// A rule that the settings break.
+/// A rule that a setting breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
     /// The setting, by the name of its builder method.
     pub field: &'static str,
-    /// Where its value came from, if that was an environment variable: its name.
+    /// The name of the environment variable that the value came from, if it came from one.
     pub place: Option<String>,
-    /// The rule, and what to do.
+    /// The rule and its remedy.
     pub message: String,
 }
 
@@ -302,7 +302,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// No pause between two attempts to connect is shorter, and no lifetime: a pool would open and close without end.
+/// The minimum pause between connection attempts, and the minimum lifetime: below it a pool would open and close connections endlessly.
 pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) const DEFAULT_NAME: &str = "cabrank";

@@ -1,4 +1,4 @@
-//! A connection on loan. Returns by itself.
+//! A connection on loan, returned when dropped.
 
 use crate::checkin::checkin;
 use crate::contain::contained;
@@ -17,17 +17,17 @@ use std::time::{Duration, Instant};
 
 /// A connection on loan from a [`Pool`](crate::Pool). Dropping it returns it.
 ///
-/// Dereferences to the driver's connection. What the pool itself offers are associated functions, so that the driver's
-/// methods stay free: `PooledConnection::discard(conn)`.
+/// Dereferences to the driver's connection. The pool's own operations are associated functions, which leave the driver's method names
+/// free: `PooledConnection::discard(conn)`.
 ///
-/// Dropping takes microseconds, asks the server nothing, and may happen in any thread, in an async context too. A guard
-/// dropped while its thread panics closes the connection.
+/// Dropping takes microseconds, sends nothing to the server, and may happen in any thread, in an async context too. A guard dropped while
+/// its thread panics closes the connection.
 ///
-/// The pool goes by the guard, not by what lies in it: two connections that were exchanged (`std::mem::swap(&mut *a, &mut *b)`)
-/// bear each other's numbers from then on, and a cancel or an abort meant for one holder, as in
-/// [`close_within`](crate::Pool::close_within), ends what the other runs. Exchange the guards.
+/// The pool tracks the guard, not its content. After an exchange of two connections (`std::mem::swap(&mut *a, &mut *b)`) each bears the
+/// other's number, and a cancel or an abort meant for one holder, as in [`close_within`](crate::Pool::close_within), ends what the other
+/// runs. Exchange the guards instead.
 pub struct PooledConnection<M: Manager> {
-    /// `None` only once it has been taken out, at the end.
+    /// `None` only after it was taken out, at the end.
     held: Option<Held<M>>,
 }
 
@@ -37,30 +37,30 @@ impl<M: Manager> PooledConnection<M> {
         Self { held: Some(held) }
     }
 
-    /// The connection's number in its pool. Numbers start at 1 and are never reused.
+    /// Returns the connection's number in its pool. Numbers start at 1 and are never reused.
     pub fn id(this: &Self) -> u64 {
         this.entry().id
     }
 
-    /// When the connection was opened.
+    /// Returns when the connection was opened.
     pub fn opened_at(this: &Self) -> Instant {
         this.entry().opened_at
     }
 
-    /// How many loans of this connection ended before this one.
+    /// Returns how many earlier loans this connection has had.
     pub fn uses(this: &Self) -> u64 {
         this.entry().uses
     }
 
-    /// How long the connection had been idle when this loan began.
+    /// Returns how long the connection had been idle when this loan began.
     pub fn idle_for(this: &Self) -> Duration {
         let entry = this.entry();
         entry.lent_at.saturating_duration_since(entry.last_used)
     }
 
-    /// Reports an error that this connection has met. After a fatal one, or one of a server in the wrong role, it is closed
-    /// on return, and all others are checked before their next loan. Returns what [`classify`](crate::Builder::classify) or else the
-    /// manager makes of the error.
+    /// Reports an error that this connection has met. After a fatal error, or one of a server in the wrong role, the pool closes the
+    /// connection on return and checks all others before their next loan. Returns the verdict of [`classify`](crate::Builder::classify),
+    /// or else the manager's.
     #[doc(alias = "invalidate")]
     #[doc(alias = "mark_broken")]
     pub fn report_error(this: &mut Self, error: &M::Error) -> Fault {
@@ -68,7 +68,7 @@ impl<M: Manager> PooledConnection<M> {
         this.has_met(fault)
     }
 
-    /// As [`report_error`](Self::report_error), for an error in which the driver's may be hidden.
+    /// Like [`report_error`](Self::report_error), for an error whose sources may include the driver's.
     pub(crate) fn report_any(this: &mut Self, error: &(dyn Error + 'static)) -> Fault {
         let fault = this.entry().slotted.slot.shared().fault_of_any(error).unwrap_or(Fault::Statement);
         this.has_met(fault)
@@ -85,13 +85,13 @@ impl<M: Manager> PooledConnection<M> {
         fault
     }
 
-    /// A handle by which any thread can cancel what runs on this connection, until the loan ends. `None` if the manager offers no
+    /// Returns a handle by which any thread can cancel what runs on this connection, until the loan ends. `None` if the manager offers no
     /// [`abort_handle`](Manager::abort_handle) for it.
     ///
-    /// Costs an allocation the first time in a loan, and nothing if it is not called. The driver's own handles, such as a cancel
-    /// token or a connection's number, outlive the loan and may hit the next holder. What a cancel costs is at [`Canceller::cancel`].
+    /// The first call in a loan costs an allocation. The driver's own handles, such as a cancel token or a connection's number, outlive
+    /// the loan and may hit the next holder. For the cost of a cancel see [`Canceller::cancel`].
     ///
-    /// The closure of [`Pool::transaction`](crate::Pool::transaction) is given no pooled connection. To cancel a transaction, take a
+    /// The closure of [`Pool::transaction`](crate::Pool::transaction) gets no pooled connection. To cancel a transaction, take a
     /// connection by [`Pool::get`](crate::Pool::get) and its canceller, and begin the transaction by the driver's own method.
     ///
     /// ```
@@ -140,13 +140,13 @@ impl<M: Manager> PooledConnection<M> {
         Some(slotted.canceller.get_or_init(canceller).clone())
     }
 
-    /// Ends the loan and has the connection closed instead of reused.
+    /// Ends the loan and closes the connection instead of reusing it.
     pub fn discard(mut this: Self) {
         this.condemn();
     }
 
-    /// Takes the connection out of the pool for good. It no longer counts, and the pool may open another. In a child of `fork` the
-    /// parent's pool still counts it, and there is no event.
+    /// Takes the connection out of the pool for good. The pool stops counting it and may open another. In a child of `fork` the parent's
+    /// pool still counts it, and there is no event.
     #[doc(alias = "take")]
     #[doc(alias = "hijack")]
     pub fn detach(mut this: Self) -> M::Connection {
@@ -172,7 +172,7 @@ impl<M: Manager> PooledConnection<M> {
         let now = sync::now();
         let (pool, reason) = (&*shared.config.name, CloseReason::Detached);
         let (used, age) = (now.saturating_duration_since(lent_at), now.saturating_duration_since(opened_at));
-        // Emitted before the slot is free: a handler never counts more connections than there may be.
+        // Emitted before the slot is free: a handler never counts more connections than the pool allows.
         shared.emit(|events| events.checked_in(&CheckedIn { pool, id, used }));
         shared.emit(|events| events.closed(&ConnectionClosed { pool, id, reason, age, uses: uses + 1 }));
         shared.with_at_home(now, |state, _| state.detached(slot_id, now));
@@ -202,7 +202,7 @@ impl<M: Manager> PooledConnection<M> {
 impl<M: Manager> Deref for PooledConnection<M> {
     type Target = M::Connection;
 
-    /// Also a shared reference can change a session (rusqlite's connection is used through one), so it counts as touched.
+    /// A shared reference can also change a session (rusqlite's connection is used through one), so this counts as touched.
     #[inline]
     fn deref(&self) -> &M::Connection {
         let entry = self.entry();
@@ -212,7 +212,7 @@ impl<M: Manager> Deref for PooledConnection<M> {
 }
 
 impl<M: Manager> DerefMut for PooledConnection<M> {
-    /// To be used, not to be replaced: see [`PooledConnection`].
+    /// For use, not for replacement: see [`PooledConnection`].
     #[inline]
     fn deref_mut(&mut self) -> &mut M::Connection {
         let entry = self.held.as_mut().expect(LENT);

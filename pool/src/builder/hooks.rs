@@ -1,4 +1,4 @@
-//! The user's own code in a pool: what runs when, and what it may decide.
+//! User code in a pool: when each hook runs, and what it may decide.
 
 use crate::builder::Builder;
 use crate::event::EventHandler;
@@ -10,17 +10,17 @@ use crate::spawn::Spawn;
 use std::sync::Arc;
 
 impl<M: Manager> Builder<M> {
-    /// Sets up each session: runs in a worker thread after a connection is opened, and again after each reset, within the time of that
-    /// call (`connect_timeout` or `reset_timeout`). Its round trips are part of that call, and cost no borrower of another connection.
-    /// Default: none. The last one counts.
+    /// Sets up each session. Runs in a worker thread after a connection is opened, and again after each reset, within the time limit of
+    /// that call (`connect_timeout` or `reset_timeout`). Its round trips are part of that call, and delay no caller of another
+    /// connection. Default: none. A later `on_open` replaces an earlier one.
     ///
-    /// An error counts as the call's failure: after opening by its [`Fault`](crate::Fault), after a reset the connection is closed. What
-    /// fails in a sound session ([`Fault::Statement`](crate::Fault::Statement)), such as a typo, fails in the next one, too: after
-    /// opening that is a permanent fault. So is a transaction that is left open, because what its holders write would be lost: commit it
-    /// here, or begin it in the loan.
+    /// An error fails the call: after opening by its [`Fault`](crate::Fault); after a reset the connection is closed. An error that
+    /// leaves the session sound ([`Fault::Statement`](crate::Fault::Statement)), such as a typo, would recur in the next session, so
+    /// after opening it is a permanent fault. A transaction that is left open is one, too, because the writes of later holders would be
+    /// lost: commit it here, or begin it in the loan.
     ///
-    /// A panic fails [`build`](Self::build) at once. A pool at work tries again, with the pauses of an outage, since it may be chance; a
-    /// request that runs out of time meanwhile has the panic's message as its `source`.
+    /// A panic fails [`build`](Self::build) at once. A running pool retries, with the pauses of an outage, since the panic may not recur;
+    /// a request that times out meanwhile has the panic's message as its `source`.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -57,23 +57,24 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Judges each connection before its loan begins, in the borrower's thread: [`Verdict::Close`] closes it, and the request goes on
-    /// with the next, with its old deadline and its place in the queue. Default: none, which costs nothing. The last one counts.
+    /// Judges each connection before its loan begins, in the caller's thread. [`Verdict::Close`] closes the connection, and the request
+    /// goes on with the next, with the same deadline and place in the queue. Default: none, at no cost. A later `on_checkout` replaces an
+    /// earlier one.
     ///
-    /// It runs for connections that look well, after the pool's own look and before the event `checked_out`, outside the lock: once in
-    /// each [`get`](Pool::get), [`try_get`](Pool::try_get), [`run`](Pool::run) and transaction that is served, and once for each
-    /// connection that it refuses. It is on the way of every loan, so it must not ask the server or block: its time is the borrower's.
-    /// To judge a session by a question use `on_open`.
+    /// The hook runs for connections that the pool considers healthy, after the pool's own check and before the event `checked_out`,
+    /// outside the lock: once in each [`get`](Pool::get), [`try_get`](Pool::try_get), [`run`](Pool::run) and transaction that is served,
+    /// and once for each connection that it refuses. It delays every loan, so it must not query the server or block. To judge a session
+    /// by a query use `on_open`.
     ///
-    /// New connections that it refuses count as failed attempts from the second in a row on: there are pauses between them, and the
-    /// error of a request that gets none has the hook as its `source`. A panic closes the connection, too, and its message is then the
-    /// source.
+    /// From the second refusal in a row on, refused new connections count as failed attempts: the pool pauses between them, and the error
+    /// of a request that gets no connection has the hook as its `source`. A panic also closes the connection, and then the source is the
+    /// panic's message.
     ///
-    /// What it does to the session counts as the holder's doing. At the return of a connection that the holder did not use the manager
-    /// is therefore asked for its session, too; a hook that only reads costs no reset where the manager tracks sessions.
+    /// What the hook does to the session counts as the holder's doing. The pool therefore asks the manager about the session at return
+    /// even if the holder did not use the connection. A hook that only reads causes no reset where the manager tracks sessions.
     ///
-    /// [`get`](Pool::get) of this same pool is refused in it ([`GetError::CalledFromHook`](crate::GetError::CalledFromHook)): it would
-    /// come back to this hook, again and again. `try_get`, and other pools, may be used.
+    /// The hook must not call [`get`](Pool::get) of the same pool, which would run this hook again and again; the call fails with
+    /// [`GetError::CalledFromHook`](crate::GetError::CalledFromHook). `try_get` and other pools are allowed.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -105,19 +106,19 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Judges each connection when its loan ends, in the thread that returns it: [`Verdict::Close`] closes it. Default: none, which
-    /// costs nothing. The last one counts.
+    /// Judges each connection when its loan ends, in the thread that returns it. [`Verdict::Close`] closes the connection. Default: none,
+    /// at no cost. A later `on_return` replaces an earlier one.
     ///
-    /// It runs after the end of the loan's [canceller](crate::PooledConnection::canceller), before the event `checked_in` and before
-    /// the pool looks at the session, outside the lock. Its time is part of the loan, so it must not ask the server or block; a guard
-    /// may be dropped in an async context. The connection may be dead by then. What the hook does to the session counts as the
-    /// holder's doing, as with [`on_checkout`](Self::on_checkout).
+    /// The hook runs after the loan's [canceller](crate::PooledConnection::canceller) has ended, before the event `checked_in` and before
+    /// the pool examines the session, outside the lock. Its time is part of the loan, so it must not query the server or block; a guard
+    /// may be dropped in an async context. The connection may be dead by then. What the hook does to the session counts as the holder's
+    /// doing, as with [`on_checkout`](Self::on_checkout).
     ///
-    /// It does not run for a connection that is closed anyway (discarded, cancelled, or broken by an error that was reported), for one
-    /// that is detached, in a thread that panics, and in a child of `fork`. The event `checked_in` covers each loan. A panic closes the
-    /// connection. A connection that it refuses is no failed attempt: if it refuses all, each loan costs a log-in, unthrottled.
+    /// It does not run for a connection that is closed anyway (discarded, cancelled, or broken by a reported error) or detached, nor in a
+    /// thread that panics or in a child of `fork`. The event `checked_in` covers each loan. A panic closes the connection. A refused
+    /// connection does not count as a failed attempt: if the hook refuses all, each loan costs a log-in, unthrottled.
     ///
-    /// [`get`](Pool::get) of this same pool is refused in it ([`GetError::CalledFromHook`](crate::GetError::CalledFromHook)).
+    /// [`get`](Pool::get) of the same pool fails in it with [`GetError::CalledFromHook`](crate::GetError::CalledFromHook).
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -151,18 +152,17 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Says what an error means for the pool, in place of the manager: `None` leaves it to [`Manager::fault`], which sees each error in
-    /// any case. Default: always `None`.
+    /// Decides what an error means for the pool, in place of the manager. `None` leaves the decision to [`Manager::fault`], which sees
+    /// each error in any case. Default: always `None`. A later `classify` replaces an earlier one.
     ///
-    /// It is for errors to which your server, or a proxy before it, gives a meaning of its own. It is asked for errors of `connect` and
-    /// `on_open`, and for those of loans that reach the pool by
-    /// [`report_error`](crate::PooledConnection::report_error), [`run`](Pool::run) and transactions. What a transaction's error means
-    /// also decides whether it is [run again](crate::Transaction::retries), and whether a failed commit is
-    /// [`Unknown`](crate::TransactionError::Unknown). An error that `#[error(transparent)]` hides from it closes no connection. The last
-    /// `classify` counts. What the manager itself does about an error within a
-    /// call is not changed.
+    /// Use it for errors to which your server, or a proxy before it, gives its own meaning. The pool calls it for errors of `connect` and
+    /// `on_open`, and for errors of loans that it receives from [`report_error`](crate::PooledConnection::report_error),
+    /// [`run`](Pool::run) and transactions. For a transaction the result also decides whether it is [run
+    /// again](crate::Transaction::retries), and whether a failed commit is [`Unknown`](crate::TransactionError::Unknown). A driver's
+    /// error hidden by `#[error(transparent)]` closes no connection. How the manager itself handles an error within a call does not
+    /// change.
     ///
-    /// Runs in the thread that has the error, outside the pool's lock, and must not block: a `get` of the same pool would wait, as
+    /// Runs in the thread that has the error, outside the pool's lock. It must not block: a `get` of the same pool would wait, as
     /// anywhere in a loan. A panic counts as `None`.
     ///
     /// ```
@@ -196,8 +196,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Adds a receiver of what happens in the pool. Handlers are called in the order in which they were added, and each is called though
-    /// one before it panics. Each costs a call through a pointer per event, two events in a loan. Default: none, but for `tracing`.
+    /// Adds a receiver of the pool's events. Handlers run in the order in which they were added; a panic in one does not skip the next.
+    /// Each handler costs one dynamic call per event, with two events in a loan. Default: none, except the one for `tracing`.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -243,10 +243,10 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Where the closures of [`Pool::run_async`] run. Default: threads of the pool's own, called `cabrank-worker`, as many as there are
-    /// closures under way, and gone after ten seconds without work.
+    /// Where the closures of [`Pool::run_async`] run. Default: the pool's own threads, called `cabrank-worker`: one for each running
+    /// closure, which exits after ten seconds without work.
     ///
-    /// With the feature `tokio`, `run_on(cabrank::Tokio)` is `spawn_blocking`. For other threads a closure does:
+    /// With the feature `tokio`, `run_on(cabrank::Tokio)` uses `spawn_blocking`. For other threads pass a closure:
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};

@@ -1,5 +1,4 @@
-//! Setting up a pool: the settings, their defaults, and the first connections. The user's own code in it is
-//! `hooks.rs`; what a pool is called that was given no name is `names.rs`.
+//! Building a pool: the settings, their defaults, and the first connections. User hooks are in `hooks.rs`, default names in `names.rs`.
 
 mod hooks;
 mod names;
@@ -19,18 +18,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Sets up a [`Pool`]. Every setting has a default; `Duration::MAX` means no limit.
+/// Configures and builds a [`Pool`]. Every setting has a default; `Duration::MAX` means no limit.
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder<M: Manager> {
     config: Config,
     is_named: bool,
-    /// Which environment variable a setting came from.
+    /// The environment variable that each setting came from.
     places: Vec<(&'static str, String)>,
     hooks: Hooks<M>,
 }
 
 impl<M: Manager> Pool<M> {
-    /// Starts to set up a pool.
+    /// Returns a builder with the default settings.
     pub fn builder() -> Builder<M> {
         Builder::new()
     }
@@ -40,7 +39,7 @@ impl<M: Manager> Builder<M> {
     fn new() -> Self {
         let mut config = Config::default();
         if !M::REMOTE {
-            // Nothing between here and the engine closes idle connections, and it does not move to another machine.
+            // No firewall or proxy stands before the engine to close idle connections, and the engine does not move to another machine.
             (config.max_lifetime, config.idle_timeout) = (Duration::MAX, Duration::MAX);
         }
         Self { config, is_named: false, places: Vec::new(), hooks: Hooks::default() }
@@ -54,10 +53,10 @@ impl<M: Manager> Builder<M> {
         self.places.extend(places);
     }
 
-    /// The pool's name, in errors, events and metrics, and for the server. Default: `"cabrank"`, or the
-    /// [manager's](Manager::default_name) if it has one: with our adapters it is where the database is, such as
-    /// `"db.example:5432/shop"`, without a user or a password. If another pool of this process has that name, a number is added:
-    /// `"db.example:5432/shop#2"`. A name that is given here, and `"cabrank"`, is left as it is.
+    /// The pool's name, in errors, events and metrics, and for the server. Default: the [manager's](Manager::default_name) if it has one,
+    /// else `"cabrank"`. Our adapters use the database's address without a user or a password, such as `"db.example:5432/shop"`. If
+    /// another pool of this process has that name, a number is added: `"db.example:5432/shop#2"`. A name that is set here, and
+    /// `"cabrank"`, is never changed.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -87,7 +86,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// The most connections, those being opened and closed included. Default: 10. At least 1.
+    /// The maximum number of connections, including those being opened and closed. Default: 10. At least 1.
     #[doc(alias = "max_connections")]
     #[doc(alias = "maximumPoolSize")]
     pub fn max_size(mut self, max_size: u32) -> Self {
@@ -95,8 +94,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// How many idle connections are kept ready. Default: 0 (r2d2's is `max_size`). At most `max_size`. One is opened first, then
-    /// at most four at a time.
+    /// The number of idle connections that the pool keeps ready. Default: 0 (r2d2's is `max_size`). At most `max_size`. The pool opens
+    /// one first, then at most four at a time.
     #[doc(alias = "min_connections")]
     #[doc(alias = "minimumIdle")]
     pub fn min_idle(mut self, min_idle: u32) -> Self {
@@ -111,13 +110,13 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// How long one attempt to connect may take, session set-up included. Default: 10 s.
+    /// The time limit of one connection attempt, including session set-up. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.config.connect_timeout = timeout;
         self
     }
 
-    /// How long [`build`](Self::build) goes on trying while the server is unavailable. Default: that of
+    /// How long [`build`](Self::build) keeps trying while the server is unavailable. Default: the
     /// [`connect_timeout`](Self::connect_timeout), which bounds each attempt. [`build_lazy`](Self::build_lazy) does not wait.
     ///
     /// ```
@@ -145,32 +144,32 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// How long a check may take. Default: 1 s. A borrower is not kept waiting for it: after twice the longest that checks took
-    /// lately (25 ms at least) the next idle connection is asked, too, and later (250 ms at least) a new one is opened. At any steady
-    /// round trip below this limit no healthy session is closed.
+    /// The time limit of a check. Default: 1 s. A slow check does not hold up its caller: after twice the longest recent check (at least
+    /// 25 ms) the pool also checks the next idle connection, and later (at least 250 ms) opens a new one. At any steady round trip below
+    /// this limit no healthy session is closed.
     #[doc(alias = "validationTimeout")]
     pub fn check_timeout(mut self, timeout: Duration) -> Self {
         self.config.check_timeout = timeout;
         self
     }
 
-    /// How long a reset may take. Default: 5 s.
+    /// The time limit of a reset. Default: 5 s.
     pub fn reset_timeout(mut self, timeout: Duration) -> Self {
         self.config.reset_timeout = timeout;
         self
     }
 
-    /// How long an orderly goodbye may take. Default: 5 s. Nobody waits for it: if a borrower needs its slot, it has as long as a
-    /// check, and is then aborted.
+    /// The time limit of an orderly close. Default: 5 s. Nobody waits for it: if a caller needs the slot, the close gets as long as a
+    /// check and is then aborted.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.config.close_timeout = timeout;
         self
     }
 
-    /// A connection that was last proved alive longer ago than this is checked before its next loan. Default: 1 s.
+    /// A connection last proved alive longer ago than this is checked before its next loan. Default: 1 s.
     ///
-    /// Zero checks at each check-out, and then [`Pool::try_get`] never finds a connection; `Duration::MAX` checks only
-    /// what is under suspicion.
+    /// Zero checks at each check-out, and then [`Pool::try_get`] never finds a connection. `Duration::MAX` checks only suspect
+    /// connections.
     #[doc(alias = "test_on_check_out")]
     #[doc(alias = "test_before_acquire")]
     pub fn check_after(mut self, age: Duration) -> Self {
@@ -178,67 +177,67 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// How old a connection may become, at least 10 ms. Default: 30 min, less the jitter; no limit for an engine in this
-    /// process. Holds at check-out, at return and in the background; a loan that is out is left alone.
+    /// The maximum age of a connection, at least 10 ms. Default: 30 min, less the jitter; no limit for an engine in this process. The
+    /// pool applies it at check-out, at return and in the background, never during a loan.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.config.max_lifetime = lifetime;
         self
     }
 
-    /// The maximum fraction by which each connection's lifetime is randomly shortened: connections that were opened together
-    /// expire apart. Default: 0.1. From 0 to less than 1.
+    /// The maximum fraction by which each connection's lifetime is randomly shortened, so connections opened together expire apart.
+    /// Default: 0.1. From 0 to less than 1.
     pub fn lifetime_jitter(mut self, share: f64) -> Self {
         self.config.lifetime_jitter = share;
         self
     }
 
-    /// How long a connection may be idle. Default: 10 min; no limit for an engine in this process. Never shrinks the pool
-    /// below `min_idle`.
+    /// How long a connection may be idle. Default: 10 min; no limit for an engine in this process. Never shrinks the pool below
+    /// `min_idle`.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.config.idle_timeout = timeout;
         self
     }
 
-    /// How often an idle connection is checked in the background, for firewalls that forget silent flows. Default: off
-    /// (`Duration::MAX`). The checks are spread over the period, and at least half of what is idle stays so.
+    /// The interval of background checks of an idle connection, for firewalls that drop silent connections. Default: off
+    /// (`Duration::MAX`). The checks are spread over the interval, and at least half of the idle connections stay available.
     #[doc(alias = "keepaliveTime")]
     pub fn keepalive(mut self, period: Duration) -> Self {
         self.config.keepalive = period;
         self
     }
 
-    /// How many threads may wait at the same time; one more gets [`GetError::Overloaded`](crate::GetError::Overloaded) at
-    /// once. Default: no limit.
+    /// The maximum number of waiters; one more gets [`GetError::Overloaded`](crate::GetError::Overloaded) at once. Default: no limit.
     pub fn max_waiters(mut self, most: u32) -> Self {
         self.config.max_waiters = Some(most);
         self
     }
 
-    /// For how long a newcomer may still overtake the first in the queue. Default: 1 ms. Zero: strictly first come, first
-    /// served, which costs a thread switch for each contended loan.
+    /// How long a newcomer may still overtake the first waiter in the queue. Default: 1 ms. Zero means strict order of arrival, which
+    /// costs a thread switch for each contended loan.
     pub fn fairness_window(mut self, window: Duration) -> Self {
         self.config.fairness_window = window;
         self
     }
 
-    /// For how long a connection lies ready for a future of [`Pool::get_async`] that is not polled. Default: 50 ms. Then the next in line
-    /// has it, and the future keeps its place. Each time it is late it has twice as long the next time, up to sixteen times as long.
+    /// How long a connection stays reserved for a future of [`Pool::get_async`] that is not polled. Default: 50 ms. Then the next waiter
+    /// gets it, and the future keeps its place. Each time that the future is late doubles its next reservation, up to sixteen times the
+    /// setting.
     ///
-    /// A future may wait that nobody polls: in a `select!` whose other branch runs, or in a set of futures while the loop's body waits.
-    /// Without this it would hold a connection, and perhaps wait for one that this very future holds.
+    /// A waiting future may go unpolled: in a `select!` whose other branch runs, or in a set of futures while the loop's body waits.
+    /// Without this limit it would hold up a connection, and could even wait for one that it holds itself.
     pub fn reclaim_after(mut self, span: Duration) -> Self {
         self.config.reclaim_after = span;
         self
     }
 
-    /// The first and the largest pause between two attempts to connect in an outage. Default: 50 and 500 ms. Pauses double
-    /// and are fully jittered, but are never below 10 ms; after 30 s of outage the largest is at least 5 s.
+    /// The first and the largest pause between two connection attempts in an outage. Default: 50 and 500 ms. Pauses double and are fully
+    /// jittered, but are never below 10 ms; after 30 s of outage the largest is at least 5 s.
     pub fn backoff(mut self, first: Duration, largest: Duration) -> Self {
         self.config.backoff = (first, largest);
         self
     }
 
-    /// A loan that lasts longer is reported once, with its call site. Default: off (`Duration::MAX`).
+    /// A loan longer than this is reported once, with its call site. Default: off (`Duration::MAX`).
     #[doc(alias = "leakDetectionThreshold")]
     pub fn leak_after(mut self, age: Duration) -> Self {
         self.config.leak_after = age;
@@ -254,21 +253,21 @@ impl<M: Manager> Builder<M> {
 
     /// Builds the pool and opens its first connections: `min_idle`, but at least one.
     ///
-    /// While the server is unavailable this goes on trying until [`build_timeout`](Self::build_timeout). What waiting does not mend fails
-    /// at once: a permanent fault, such as a wrong password; an error in a statement of `on_open`; a transaction that is left open
-    /// there; a panic.
+    /// While the server is unavailable this keeps trying until [`build_timeout`](Self::build_timeout). It fails at once if waiting cannot
+    /// help: on a permanent fault, such as a wrong password, an error in a statement of `on_open`, a transaction that `on_open` left
+    /// open, or a panic.
     ///
     /// # Errors
     ///
-    /// [`BuildError::Config`] names every rule that the settings break. [`BuildError::Connect`] and
-    /// [`BuildError::Timeout`] say why no connection could be opened; nothing is left behind then.
+    /// [`BuildError::Config`] names every broken rule. [`BuildError::Connect`] and [`BuildError::Timeout`] say why no connection could be
+    /// opened; nothing is left behind then.
     pub fn build(self, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
         let pool = self.build_lazy(manager)?;
         open_the_first(&pool)?;
         Ok(pool)
     }
 
-    /// Builds the pool without waiting for a connection. (With `min_idle` it begins to open them in the background.)
+    /// Builds the pool without waiting for a connection. (With `min_idle` it starts to open them in the background.)
     ///
     /// # Errors
     ///
@@ -292,7 +291,7 @@ impl<M: Manager> Builder<M> {
         let shared = Shared::new(manager, self.config, self.hooks, set, driver_calls::run);
         names.take(&shared.name);
         drop(names);
-        // An empty transaction: settling begins to open what `min_idle` asks for.
+        // An empty transaction: when it settles, the pool starts to open connections for `min_idle`.
         shared.with(sync::now(), |_, _| ());
         Ok(Pool::new(shared))
     }
@@ -309,12 +308,12 @@ pub(crate) fn open_the_first<M: Manager>(pool: &Pool<M>) -> Result<(), BuildErro
         let now = sync::now();
         let build_progress = shared.with(now, |state, _| {
             if shared.config.min_idle == 0 {
-                // A pool with `min_idle` opens what it needs unasked.
+                // A pool with `min_idle` opens its connections without a request.
                 state.want_one();
             }
             let progress = state.build_progress(wanted, now);
             if matches!(progress, BuildProgress::Trying { .. }) {
-                // As long as somebody watches, more is opened at a time.
+                // While a watcher waits, the pool opens more connections at a time.
                 state.watch(Wake::Thread(Arc::clone(&waiter)));
             }
             progress
