@@ -1,4 +1,4 @@
-//! What a new configuration changes in a pool that runs.
+//! The changes that new settings make to a running pool.
 
 use super::{FIELDS, Settings};
 use crate::config::Config;
@@ -8,18 +8,18 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// By the name of its builder method.
+    /// The setting, by the name of its builder method.
     pub setting: &'static str,
-    /// Its value now, as a text.
+    /// The current value, as text.
     pub now: String,
-    /// The value that is wanted, as a text.
+    /// The wanted value, as text.
     pub wanted: String,
-    /// Whether the pool must be built anew. The others are set by [`Pool::resize`](crate::Pool::resize).
+    /// Whether the pool must be rebuilt. [`Pool::resize`](crate::Pool::resize) applies the other settings.
     pub needs_restart: bool,
 }
 
 impl Settings {
-    /// What of these settings differs from those of a pool. What is left out here changes nothing.
+    /// Returns the settings that differ from a pool's. A setting that is `None` changes nothing.
     ///
     /// ```
     /// use cabrank::{Config, Settings};

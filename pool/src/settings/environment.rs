@@ -9,26 +9,26 @@ use crate::manager::Manager;
 use std::env;
 use std::ffi::OsString;
 
-/// What a set of variables says.
+/// The settings that a set of variables contains.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) settings: Settings,
-    /// Which variable each came from.
+    /// The variable that each setting came from.
     pub(super) places: Vec<(&'static str, String)>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl<M: Manager> Builder<M> {
-    /// Takes over the settings for which there is an environment variable: with the prefix `DB_POOL_` those are `DB_POOL_MAX_SIZE`,
-    /// `DB_POOL_IDLE_TIMEOUT` and so on, with values as in [`Settings`]: `8`, `30s`, `never`.
+    /// Applies settings from environment variables. With the prefix `DB_POOL_` these are `DB_POOL_MAX_SIZE`, `DB_POOL_IDLE_TIMEOUT` and
+    /// so on, with values as in [`Settings`]: `8`, `30s`, `never`.
     ///
-    /// A variable that is empty counts as not set. The pool's name is not read. Other variables with this prefix are left alone, unless one
-    /// differs from a setting's name by no more than two letters: that is taken for a slip.
+    /// An empty variable counts as not set. The pool's name is not read. Other variables with this prefix are ignored, except one that
+    /// differs from a setting's name by at most two letters: it is taken for a typo.
     ///
     /// # Errors
     ///
-    /// All variables that cannot be read and all slips, each by its name. Rules that values break are found by [`build`](Self::build),
-    /// whose error names the variable, too.
+    /// Names every variable that cannot be read and every typo. [`build`](Self::build) finds the values that break a rule; its error
+    /// names the variable, too.
     pub fn from_env(mut self, prefix: &str) -> Result<Self, ConfigError> {
         let Found { settings, places, problems } = read(prefix, env::vars_os());
         ConfigError::of(problems)?;
@@ -40,7 +40,7 @@ impl<M: Manager> Builder<M> {
 pub(super) fn read(prefix: &str, variables: impl Iterator<Item = (OsString, OsString)>) -> Found {
     let mut found = Found::default();
     let mut named: Vec<_> = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
-    // The environment has no order of its own.
+    // The environment has no defined order.
     named.sort();
     for (variable, value) in named {
         let Some(rest) = variable.strip_prefix(prefix) else { continue };
@@ -71,5 +71,5 @@ fn slip(prefix: &str, name: &str, variable: String) -> Option<Problem> {
     Some(Problem { field, place: Some(variable), message })
 }
 
-/// How many letters may be wrong in a name that is meant for another.
+/// The maximum number of wrong letters in a mistyped name.
 const SLIP: usize = 2;

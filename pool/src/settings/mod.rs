@@ -1,6 +1,6 @@
-//! Settings that come from a file or from the environment: each may be left out, and then stays what it is.
+//! Settings from a file or from the environment. Each is optional; one left out keeps the builder's value.
 //!
-//! One table, `FIELDS`, names them all. Files (`format.rs`), variables (`environment.rs`) and comparisons (`changes.rs`) go through it.
+//! One table, `FIELDS`, lists them all. Files (`format.rs`), variables (`environment.rs`) and comparisons (`changes.rs`) use it.
 
 mod changes;
 mod environment;
@@ -19,15 +19,14 @@ use crate::manager::Manager;
 use std::time::Duration;
 use text::Value;
 
-/// Settings of a pool, as they are read from a file or from the environment. What is `None` keeps the builder's value, which for an engine
-/// in this process is another one than for a server.
+/// Settings of a pool, from a file or from the environment. `None` keeps the builder's value, whose default for an engine in this process
+/// differs from that for a server.
 ///
-/// With the feature `serde` they are read from any format that has one. Durations are texts such as `"30s"`, `"500ms"`, `"1h 30m"`, and
-/// `"never"`, which means no limit; a bare number is refused, because it shows no unit. An unknown name is refused, and the error names
-/// the one that was probably meant. All that is wrong is in one error.
+/// With the feature `serde` they can be read from any format with a serde implementation. Durations are text such as `"30s"`, `"500ms"`,
+/// `"1h 30m"`, and `"never"`, which means no limit; a bare number is refused, because it has no unit. An unknown name is refused, and the
+/// error suggests the nearest name. One error lists all problems.
 ///
-/// Names, defaults and rules are those of the builder's methods of the same name. What breaks a rule is found by
-/// [`build`](Builder::build).
+/// Names, defaults and rules are those of the builder's methods of the same name. [`build`](Builder::build) checks the rules.
 ///
 /// ```
 /// # use cabrank::{Limit, Manager, Pool};
@@ -68,15 +67,15 @@ pub struct Settings {
     pub max_waiters: Option<u32>,
     pub fairness_window: Option<Duration>,
     pub reclaim_after: Option<Duration>,
-    /// The first and the largest pause, as a text: `"50ms..500ms"`.
+    /// The first and the largest pause, as text: `"50ms..500ms"`.
     pub backoff: Option<(Duration, Duration)>,
     pub leak_after: Option<Duration>,
-    /// As a text: `"tracked"`, `"always"` or `"never"`.
+    /// As text: `"tracked"`, `"always"` or `"never"`.
     pub session_policy: Option<SessionPolicy>,
 }
 
 impl<M: Manager> Builder<M> {
-    /// Takes over what is set in `settings`. What is set after this call wins over it.
+    /// Applies the values in `settings`. Later calls override them.
     pub fn settings(mut self, settings: &Settings) -> Self {
         if let Some(name) = &settings.name {
             self = self.name(name);
@@ -165,12 +164,12 @@ fn set<T: Clone>(value: &mut T, wanted: &Option<T>) {
     }
 }
 
-/// One setting: its name, and how its value is read and shown.
+/// One setting: its name, and functions that read and show its value.
 struct Field {
     name: &'static str,
-    /// The error is what is wrong with the value.
+    /// The error describes what is wrong with the value.
     read: fn(&mut Settings, Value) -> Result<(), String>,
-    /// `None` if it is left out.
+    /// `None` if the setting is left out.
     show: fn(&Settings) -> Option<String>,
 }
 
