@@ -157,10 +157,10 @@ impl<M: Manager> Builder<M> {
     ///
     /// Use it for errors to which your server, or a proxy before it, gives its own meaning. The pool calls it for errors of `connect` and
     /// `on_open`, and for errors of loans that it receives from [`report_error`](crate::PooledConnection::report_error),
-    /// [`run`](Pool::run) and transactions. For a transaction the result also decides whether it is [run
-    /// again](crate::Transaction::retries), and whether a failed commit is [`Unknown`](crate::TransactionError::Unknown). A driver's
-    /// error hidden by `#[error(transparent)]` closes no connection. How the manager itself handles an error within a call does not
-    /// change.
+    /// [`run`](Pool::run) and transactions. For a transaction the result also decides whether it is
+    /// [run again](crate::Transaction::retries), and whether a failed commit is [`Unknown`](crate::TransactionError::Unknown). With a
+    /// `classify`, a driver's error that `#[error(transparent)]` hides closes no connection. How the manager itself handles an error
+    /// within a call does not change.
     ///
     /// Runs in the thread that has the error, outside the pool's lock. It must not block: a `get` of the same pool would wait, as
     /// anywhere in a loan. A panic counts as `None`.

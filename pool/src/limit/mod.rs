@@ -1,6 +1,6 @@
 //! The bound on one driver call: a deadline, and a way to abort the connection when it passes.
 //!
-//! Owns the four states Armed, Firing, Fired, Disarmed. What an abort means for capacity is for the caller of `fire` to say.
+//! Owns the four states Armed, Firing, Fired, Disarmed. The caller of `fire` decides what an abort means for capacity.
 
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -14,11 +14,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The bound on one driver call. The pool hands one to each call of a [`Manager`](crate::Manager) that may block.
+/// The bound on one driver call. The pool passes one to each call of a [`Manager`](crate::Manager) that may block.
 ///
-/// The call should end by [`deadline`](Self::deadline) on its own where the driver can do that. Where it cannot, it
-/// registers with [`on_abort`](Self::on_abort) how it is aborted; the pool does so 20 ms after the deadline, or up to 250 ms if this
-/// process stood still. A connection whose call was aborted is discarded, even if the call still says `Ok`.
+/// If the driver supports time-outs, the call should end by [`deadline`](Self::deadline) on its own. If not, it registers an abort by
+/// [`on_abort`](Self::on_abort), which the pool runs 20 ms after the deadline, or up to 250 ms after it if this process was suspended. A
+/// connection whose call was aborted is discarded, even if the call still returns `Ok`.
 pub struct Limit {
     pool: Arc<str>,
     deadline: Option<Instant>,
@@ -26,8 +26,8 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// A limit outside of any pool, for unit tests of a [`Manager`](crate::Manager). Its deadline is `span` from now (`Duration::MAX`:
-    /// there is none), but nothing aborts the call then, and it is never [over](Self::is_over). Its pool is called `"cabrank"`.
+    /// Creates a limit outside of any pool, for unit tests of a [`Manager`](crate::Manager). Its deadline is `span` from now (none with
+    /// `Duration::MAX`), but nothing aborts the call then, and it is never [over](Self::is_over). Its pool is called `"cabrank"`.
     ///
     /// ```
     /// # use cabrank::Manager;
@@ -58,37 +58,36 @@ impl Limit {
         Self::of_call(&Arc::from(DEFAULT_NAME), sync::now(), span)
     }
 
-    /// The same limit, as if a pool of this name made the call. The default of [`new`](Self::new) is `"cabrank"`.
+    /// Returns the same limit with this pool name instead of the default of [`new`](Self::new), `"cabrank"`.
     pub fn with_pool(self, name: &str) -> Self {
         Self { pool: Arc::from(name), ..self }
     }
 
-    /// The name of the pool that makes this call, for what a server shows of its sessions.
+    /// Returns the name of the pool that makes this call, for display in the server's list of sessions.
     pub fn pool(&self) -> &str {
         &self.pool
     }
 
-    /// The moment by which the call should be over; `None` means no limit.
+    /// Returns the moment by which the call should be over; `None` means no limit.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// What is left until the deadline, zero if it has passed; `None` means no limit.
+    /// Returns the time until the deadline, zero if it has passed; `None` means no limit.
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(sync::now()))
     }
 
-    /// Has the pool given up on this call?
+    /// Returns whether the pool has given up on this call.
     pub fn is_over(&self) -> bool {
         matches!(self.call.state.lock().fuse, FuseState::Firing | FuseState::Fired)
     }
 
-    /// Registers how this call is aborted, in place of what was registered before.
+    /// Registers how this call is aborted, in place of an earlier registration.
     ///
-    /// `abort` runs at most once, in the timer's thread, and at once in this thread if the call is over already. It must not
-    /// block, for the timer is that of all pools of the process, and must own what it touches: shut down a duplicated descriptor
-    /// or set a shared flag, never use a raw number.
-    /// Without an abort a call that hangs keeps its slot until it returns (counted as `stuck`).
+    /// `abort` runs at most once, in the timer's thread, or at once in this thread if the call is over already. It must not block,
+    /// because all pools of the process share the timer, and must own what it touches: shut down a duplicated descriptor or set a shared
+    /// flag, never use a raw number. Without an abort a call that hangs keeps its slot until it returns (counted as `stuck`).
     pub fn on_abort(&self, abort: impl FnOnce() + Send + 'static) {
         let abort: Abort = Box::new(abort);
         let mut state = self.call.state.lock();
@@ -103,14 +102,14 @@ impl Limit {
             FuseState::Disarmed => Some(abort),
         };
         drop(state);
-        drop(unused); // A closure of the user's: never dropped under a lock.
+        drop(unused); // User code: never dropped under a lock.
     }
 
-    /// Runs a look-up that nobody can abort, such as a name resolution, and gives up on it at the deadline.
+    /// Runs a look-up that cannot be aborted, such as a name resolution, and gives up on it at the deadline.
     ///
-    /// If `look_up` overruns, this thread is written off (counted as `abandoned`) and replaced, its slot is free at once,
-    /// and what `look_up` returns late is dropped: the answer is then `None`, and the call should fail. `look_up`
-    /// must open nothing at a server, for the pool no longer counts it.
+    /// If `look_up` overruns, the pool writes off this thread (counted as `abandoned`), replaces it, and frees its slot at once. The late
+    /// result of `look_up` is dropped: this returns `None`, and the call should fail. `look_up` must open nothing at a server, because
+    /// the pool no longer counts it.
     pub fn unabortable<T>(&self, look_up: impl FnOnce() -> T) -> Option<T> {
         /// Leaves also when the look-up panics.
         struct Within<'a>(&'a Call);
@@ -134,13 +133,13 @@ impl Limit {
         Self { pool: Arc::clone(pool), deadline: after(began, span), call }
     }
 
-    /// The half that the timer keeps.
+    /// The timer's half.
     pub(crate) fn fuse(&self) -> Fuse {
         Fuse(Arc::clone(&self.call))
     }
 
-    /// The call has returned: nothing may abort it from here on. Waits out a running abort. Returns whether the call
-    /// was given up, in which case its connection must be discarded.
+    /// Marks the call as returned: nothing may abort it from here on. Waits for a running abort to finish. Returns whether the pool gave
+    /// up the call, in which case its connection must be discarded.
     pub(crate) fn disarm(&self) -> bool {
         let mut state = self.call.state.lock();
         while state.fuse == FuseState::Firing {
@@ -167,13 +166,13 @@ impl fmt::Debug for Limit {
     }
 }
 
-/// The other end of a [`Limit`], by which the timer ends the call.
+/// The timer's end of a [`Limit`], which ends the call.
 #[derive(Clone)]
 pub(crate) struct Fuse(Arc<Call>);
 
 impl Fuse {
-    /// Ends the call if it still runs: aborts it, then tells `then` what became of it. The call cannot be disarmed,
-    /// nor its slot reused, before `then` has returned.
+    /// Aborts the call if it still runs, then passes the outcome to `then`. The call cannot be disarmed, nor its slot reused, before
+    /// `then` has returned.
     pub(crate) fn fire(&self, then: impl FnOnce(Fired)) {
         let mut state = self.0.state.lock();
         if state.fuse != FuseState::Armed {
@@ -190,7 +189,7 @@ impl Fuse {
 
         let fired = match abort {
             unused if unabortable => {
-                // A destructor of the user's: the call's own thread runs it.
+                // A user's destructor: the call's own thread runs it.
                 self.0.state.lock().abort = unused;
                 Fired::WrittenOff
             }
@@ -206,12 +205,12 @@ impl Fuse {
         self.0.fired.notify_all();
     }
 
-    /// How long the call may take.
+    /// The time limit of the call.
     pub(crate) fn span(&self) -> Duration {
         self.0.span
     }
 
-    /// A handle for the state's records, which may own nothing that runs user code when dropped.
+    /// A handle for the state's records, which must own nothing that runs user code when dropped.
     pub(crate) fn downgrade(&self) -> std::sync::Weak<Call> {
         Arc::downgrade(&self.0)
     }
@@ -229,21 +228,21 @@ impl Fuse {
     }
 }
 
-/// What became of a call whose limit passed.
+/// The outcome for a call whose limit passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fired {
     /// It was aborted: it returns soon.
     Aborted,
-    /// It runs a look-up that nobody can abort: its thread is written off.
+    /// It runs a look-up that cannot be aborted: its thread is written off.
     WrittenOff,
-    /// It registered no way to abort it: it returns when it returns.
+    /// It registered no abort, and keeps its slot until it returns.
     Stuck,
 }
 
 type Abort = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Call {
-    /// How long the call may take.
+    /// The time limit of the call.
     span: Duration,
     state: Mutex<CallState>,
     fired: Condvar,
@@ -252,7 +251,7 @@ pub(crate) struct Call {
 struct CallState {
     fuse: FuseState,
     abort: Option<Abort>,
-    /// How many look-ups are under way that nobody can abort, one within the other.
+    /// The number of look-ups under way that cannot be aborted, one within the other.
     unabortable: usize,
 }
 

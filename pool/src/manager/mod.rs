@@ -1,6 +1,6 @@
-//! The contract with a driver: what a pool asks of a [`Manager`], when, and in which thread.
+//! The contract with a driver: what a pool calls on a [`Manager`], when, and in which thread.
 //!
-//! Vocabulary only. Nothing here locks, waits or counts. What transactions need of a driver is `transact.rs`.
+//! Vocabulary only: nothing here locks, waits or counts. Requirements for transactions are in `transact.rs`.
 
 mod transact;
 
@@ -8,18 +8,18 @@ pub use transact::Transact;
 
 use crate::limit::Limit;
 
-/// All that a pool needs of a driver.
+/// The pool's interface to a driver.
 ///
-/// Three methods are required. Where a connection has session state, such as an open transaction, implement [`reset`](Self::reset), too: by
-/// default nothing is reset, and the next holder meets what the last one left. The other defaults are safe; a method of your own spares
+/// Three methods are required. If a connection has session state, such as an open transaction, implement [`reset`](Self::reset), too: the
+/// default resets nothing, and the next holder sees the state that the last one left. The other defaults are safe; overriding them saves
 /// round trips or lets the pool abort more.
 ///
-/// No method is called while the pool's lock is held, so a method may use the pool's handle. [`Pool::get`] and [`Pool::close_within`]
-/// do not wait in `connect`, `is_valid`, `reset` and `close`, where they would wait for themselves: `get` fails at once, and
-/// `close_within` reports what is left at that moment. The other methods look at one connection or one error and are part of a loan.
-/// They must not ask the pool for a connection or wait for its end: there that waits, as anywhere in a loan, until its time-out.
+/// The pool calls no method while it holds its lock, so a method may use the pool's handle. In `connect`, `is_valid`, `reset` and
+/// `close`, [`Pool::get`] and [`Pool::close_within`] do not wait, because they would wait for themselves: `get` fails at once, and
+/// `close_within` reports what is left at that moment. The other methods examine one connection or one error and are part of a loan. They
+/// must not ask the pool for a connection or wait for it to close: such a call waits, as anywhere in a loan, until its time-out.
 ///
-/// A panic in any method counts as that call's failure; the connection it concerned is closed and no capacity is lost.
+/// A panic in any method fails that call. The pool closes the connection and loses no capacity.
 ///
 /// # A complete manager
 ///
@@ -66,60 +66,61 @@ use crate::limit::Limit;
 /// [`Pool::close_within`]: crate::Pool::close_within
 #[doc(alias = "ManageConnection")]
 pub trait Manager: Send + Sync + 'static {
-    /// The driver's connection, the thing that is lent.
+    /// The driver's connection, which the pool lends.
     type Connection: Send + 'static;
     /// The driver's error.
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// Whether the database is a server behind a socket. `false` for an engine in this process.
     ///
-    /// With `true` no call of this trait but [`has_broken`](Self::has_broken), [`session`](Self::session) and
-    /// [`fault`](Self::fault) ever runs in a caller's thread. With `false` the returning thread itself resets a session that is
-    /// [`Slight`](SessionState::Slight), unless the pool has an `on_open` hook. An abort ([`Limit::on_abort`]) then ends the
-    /// call but not the session: the slot is back only when the call returns.
+    /// With `true` the only calls of this trait in a caller's thread are [`has_broken`](Self::has_broken), [`session`](Self::session) and
+    /// [`fault`](Self::fault). With `false` the returning thread itself resets a session that is [`Slight`](SessionState::Slight), unless
+    /// the pool has an `on_open` hook. An abort ([`Limit::on_abort`]) then ends the call but not the session: the slot is free only when
+    /// the call returns.
     const REMOTE: bool = true;
 
-    /// What a pool of this manager is called unless it is given a [name](crate::Builder::name): where its database is, as
-    /// `host:port/database`. Never a user or a password, for the name stands in errors, events and metrics. Where another pool of the
-    /// process has that name, the pool is called `host:port/database#2`, and so on.
+    /// Returns the default [name](crate::Builder::name) of a pool of this manager: its database's address, as `host:port/database`. Never
+    /// include a user or a password, because errors, events and metrics show the name. If another pool of the process has that name, the
+    /// pool is called `host:port/database#2`, and so on.
     ///
-    /// Called once, when the pool is built, in the thread that builds it. Must not block. A name that is empty or has control characters
-    /// does not count, and a panic counts as none. The default has none, and then the pool is called `"cabrank"`.
+    /// Called once, in the thread that builds the pool. Must not block. An empty name, a name with control characters, and a panic count
+    /// as `None`, which is the default; the pool is then called `"cabrank"`.
     fn default_name(&self) -> Option<String> {
         None
     }
 
     /// Opens a connection.
     ///
-    /// Called in a worker thread. `limit` ends at the pool's `connect_timeout` (sooner for a probe in an outage). Until
-    /// there is something to abort with, bound the attempt by [`Limit::remaining`] (which may be zero). Then register an abort:
-    /// it ends an attempt at a server that accepts and stays silent. An error is classified by [`fault`](Self::fault) and
-    /// decides how the pool goes on: back off, wait for room at the server, or give up for now.
+    /// Called in a worker thread. `limit` ends at the pool's `connect_timeout` (sooner for a probe in an outage). Until there is
+    /// something to abort, bound the attempt by [`Limit::remaining`] (which may be zero). Then register an abort, which ends an attempt
+    /// at a server that accepts and stays silent. [`fault`](Self::fault) classifies an error and so decides what the pool does next: back
+    /// off, wait for room at the server, or give up for now.
     fn connect(&self, limit: &Limit) -> Result<Self::Connection, Self::Error>;
 
-    /// Asks the server for a sign of life: one round trip.
+    /// Checks that the server responds, by one round trip.
     ///
-    /// Called in a worker thread before a loan, when the connection was last proved longer than `check_after` ago or is
-    /// under suspicion, for `keepalive`, and for a session [in doubt](SessionState::InDoubt). `limit` ends at `check_timeout`. An error
-    /// closes the connection and puts all others under suspicion.
+    /// Called in a worker thread before a loan if the connection was last proved alive longer than `check_after` ago or is suspect, for
+    /// `keepalive`, and for a session [in doubt](SessionState::InDoubt). `limit` ends at `check_timeout`. An error closes the connection
+    /// and makes all others suspect.
     ///
-    /// A manager that is asked for a server's role, such as a primary, asks for it here too. A server in another role answers
+    /// A manager that requires a server's role, such as a primary, must check it here too. A server in another role responds like any
+    /// other, so the error must mean [`Fault::WrongRole`].
     /// like any other, so the error must mean [`Fault::WrongRole`].
     #[doc(alias = "ping")]
     fn is_valid(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error>;
 
-    /// Is the connection provably unusable? Looks at what lies on this side: no round trip, no blocking.
+    /// Returns whether the connection is provably unusable, from local state: no round trip, no blocking.
     ///
-    /// Called in the caller's thread at every check-out and every return, so it should take well under a microsecond.
-    /// `true` closes the connection and puts all others under suspicion; `false` proves nothing.
+    /// Called in the caller's thread at every check-out and every return, so it should take well under a microsecond. `true` closes the
+    /// connection and makes all others suspect; `false` proves nothing.
     fn has_broken(&self, conn: &mut Self::Connection) -> bool;
 
-    /// What the driver's side shows of the session, without a round trip.
+    /// Returns the session's state as the driver sees it, without a round trip.
     ///
     /// Called in the returning thread after a loan that touched the connection, with session policy
-    /// [`Tracked`](crate::SessionPolicy::Tracked). [`SessionState::Clean`] leads to nothing,
-    /// [`BeyondReset`](SessionState::BeyondReset) to a goodbye, [`Broken`](SessionState::Broken) to the end without one,
-    /// [`InDoubt`](SessionState::InDoubt) to a question that decides between the two, and anything else to a [`reset`](Self::reset).
+    /// [`Tracked`](crate::SessionPolicy::Tracked). [`SessionState::Clean`] needs no action. [`BeyondReset`](SessionState::BeyondReset)
+    /// closes the connection with a goodbye, [`Broken`](SessionState::Broken) without one, and [`InDoubt`](SessionState::InDoubt) after a
+    /// check that decides between the two. Anything else leads to a [`reset`](Self::reset).
     ///
     /// With every policy it is also called after each reset, where only [`BeyondReset`](SessionState::BeyondReset) and
     /// [`Broken`](SessionState::Broken) count (`InDoubt` as `Broken`), and in the caller's thread before
@@ -133,23 +134,24 @@ pub trait Manager: Send + Sync + 'static {
     /// Makes the session as good as new: no transaction, settings, temporary objects, or locks of the last holder.
     ///
     /// Called in a worker thread after a loan (in the returning thread for an engine in this process where `session` is
-    /// [`Slight`](SessionState::Slight), or [`Clean`](SessionState::Clean) and reset all the same). `limit` ends at `reset_timeout`.
-    /// An error closes the connection, as a failure of the server. What no reset undoes is no failure: then return `Ok`, and have
-    /// [`session`](Self::session) answer [`BeyondReset`](SessionState::BeyondReset). The default does nothing, which is right only for
-    /// connections without a session.
+    /// [`Slight`](SessionState::Slight), or [`Clean`](SessionState::Clean) and reset all the same). `limit` ends at `reset_timeout`. An
+    /// error closes the connection and counts as a failure of the server. If the session has state that no reset undoes, return `Ok` and
+    /// let [`session`](Self::session) return [`BeyondReset`](SessionState::BeyondReset). The default does nothing, which is right only
+    /// for connections without a session.
     fn reset(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error> {
         let _ = (conn, limit);
         Ok(())
     }
 
-    /// Looks at a session that has just been set up. One that is [`InTransaction`](SessionState::InTransaction) is refused: what its
-    /// holders write would be rolled back in the end. After opening that is a permanent fault
-    /// ([`Cause::InTransaction`](crate::Cause::InTransaction)), after a reset a failed reset. One that is [`Broken`](SessionState::Broken)
-    /// counts as a failed attempt, or as a failed reset, and so does one [`InDoubt`](SessionState::InDoubt). No other state counts here.
+    /// Examines a session that has just been set up. The pool refuses one that is [`InTransaction`](SessionState::InTransaction), because
+    /// the writes of its holders would be rolled back in the end: after opening as a permanent fault
+    /// ([`Cause::InTransaction`](crate::Cause::InTransaction)), after a reset as a failed reset. A session that is
+    /// [`Broken`](SessionState::Broken) or [`InDoubt`](SessionState::InDoubt) counts as a failed attempt or a failed reset. Other states
+    /// have no effect.
     ///
-    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after `on_open`, with every session
-    /// policy. A round trip is allowed, within the same `limit`, and best spent only where the answer is in doubt. An error counts as
-    /// one of `connect` or `reset`. The default is [`session`](Self::session).
+    /// Called in the thread of `connect` or [`reset`](Self::reset), after it and after `on_open`, with every session policy. A round trip
+    /// is allowed, within the same `limit`, but should be made only if the state is in doubt. An error counts as one of `connect` or
+    /// `reset`. The default is [`session`](Self::session).
     ///
     /// ```
     /// use cabrank::{Limit, Manager, SessionState};
@@ -184,92 +186,91 @@ pub trait Manager: Send + Sync + 'static {
         Ok(self.session(conn))
     }
 
-    /// From here on what happens to the session is a holder's doing. A manager that keeps a mark of what was changed, for
-    /// [`session`](Self::session), clears it here; otherwise what `on_open` sets would cost each loan a reset.
+    /// Marks the end of the session's set-up: later changes are the holder's. A manager that records changes for
+    /// [`session`](Self::session) clears its record here; otherwise the settings of `on_open` would cost each loan a reset.
     ///
-    /// Called in the thread of `connect` or [`reset`](Self::reset), after [`check_set_up`](Self::check_set_up). Must not block.
-    /// The default does nothing, for managers that track nothing.
+    /// Called in the thread of `connect` or [`reset`](Self::reset), after [`check_set_up`](Self::check_set_up). Must not block. The
+    /// default does nothing, for managers that track nothing.
     fn start_tracking(&self, conn: &mut Self::Connection) {
         let _ = conn;
     }
 
-    /// Says goodbye in good order and waits until the server has ended the session.
+    /// Closes the connection in good order and waits until the server has ended the session.
     ///
-    /// Called in a worker thread, only for connections that seem healthy; `limit` ends at `close_timeout`. The slot stays
-    /// taken until this returns. The default drops the connection.
+    /// Called in a worker thread, only for connections that seem healthy; `limit` ends at `close_timeout`. The slot stays taken until
+    /// this returns. The default drops the connection.
     fn close(&self, conn: Self::Connection, limit: &Limit) {
         let _ = limit;
         drop(conn);
     }
 
-    /// What an error means for the pool, where the user's [`classify`](crate::Builder::classify) does not say it. Also called where it
-    /// does: a manager may learn from an error, for example that the schema has changed.
+    /// Returns what an error means for the pool, unless the user's [`classify`](crate::Builder::classify) decides it. Also called in that
+    /// case: a manager may learn from an error, for example that the schema has changed.
     ///
-    /// Called in the thread that has the error: the workers for the pool's own calls, the caller for
-    /// [`PooledConnection::report_error`](crate::PooledConnection::report_error), `run` and transactions. Must not block. The
-    /// default, [`Fault::Statement`], says that the error concerns one statement; for a failed `connect` it counts as
-    /// [`Fault::Unavailable`].
+    /// Called in the thread that has the error: a worker for the pool's own calls, the caller for
+    /// [`PooledConnection::report_error`](crate::PooledConnection::report_error), `run` and transactions. Must not block. The default,
+    /// [`Fault::Statement`], means that the error concerns one statement; for a failed `connect` it counts as [`Fault::Unavailable`].
     fn fault(&self, error: &Self::Error) -> Fault {
         let _ = error;
         Fault::Statement
     }
 
-    /// What an error means that comes with this driver's, where the driver's own is hidden.
+    /// Returns what an error means by one of its sources, if the driver's own error is hidden.
     ///
     /// [`Pool::run`](crate::Pool::run) and transactions look for `Error` in the chain of sources of a closure's error. An enum that
-    /// forwards `Display` and `source` to the error that it wraps (`#[error(transparent)]`) hides that error and shows its source.
-    /// Where no `Error` is found, each error of the chain is shown to this method until it knows one.
+    /// forwards `Display` and `source` to the error that it wraps (`#[error(transparent)]`) hides that error and shows its source. If the
+    /// chain has no `Error`, the pool calls this method with each error of the chain until one returns `Some`.
     ///
-    /// Called in the caller's thread. Must not block. The default knows none.
+    /// Called in the caller's thread. Must not block. The default returns `None`.
     fn fault_of_source(&self, source: &(dyn std::error::Error + 'static)) -> Option<Fault> {
         let _ = source;
         None
     }
 
-    /// What there is to say of this connection's server that may explain errors of its holders, such as "the server has been read-only
-    /// for 12 s". Decides nothing: it is told by [`EventHandler::remarked`](crate::EventHandler::remarked), and by the
-    /// [report](crate::Report::remark) of a request that is not served.
+    /// Returns a remark about this connection's server that may explain errors of its holders, such as "the server has been read-only for
+    /// 12 s". It does not affect the pool. [`EventHandler::remarked`](crate::EventHandler::remarked) and the
+    /// [report](crate::Report::remark) of a request that is not served pass it on.
     ///
-    /// Called in a worker thread, after [`connect`](Self::connect) and after a check that went well. By what is known here: no round
-    /// trip, no blocking. The default has nothing to say.
+    /// Called in a worker thread, after [`connect`](Self::connect) and after a successful check. Use local state only: no round trip, no
+    /// blocking. The default returns `None`.
     fn remark(&self, conn: &Self::Connection) -> Option<String> {
         let _ = conn;
         None
     }
 
-    /// A handle by which another thread can cancel or abort what runs on this connection while it is lent or busy.
+    /// Returns a handle by which another thread can cancel or abort what runs on this connection while it is lent or busy.
     ///
     /// Called once, in a worker thread, right after [`connect`](Self::connect). With a handle that [can abort](AbortHandle::can_abort)
-    /// the pool itself aborts every later driver call on the connection that overruns ([`AbortHandle::abort`]), so that `is_valid`,
-    /// `reset` and `close` need not register an abort of their own; and `close_within` can end what a holder is still running.
+    /// the pool itself aborts every later driver call on the connection that overruns ([`AbortHandle::abort`]): `is_valid`, `reset` and
+    /// `close` need not register their own abort, and `close_within` can end what a holder is still running.
     fn abort_handle(&self, conn: &Self::Connection) -> Option<Box<dyn AbortHandle>> {
         let _ = conn;
         None
     }
 }
 
-/// What the driver's side shows of a session. See [`Manager::session`]. A later version may have more states.
+/// The state of a session as the driver sees it. See [`Manager::session`]. Later versions may add states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionState {
-    /// Provably without a trace of the last holder. Costs no reset.
+    /// Provably without a trace of the last holder. Needs no reset.
     Clean,
-    /// With traces that a reset undoes within microseconds, however many there are. For an engine in this process
-    /// ([`Manager::REMOTE`] is `false`) the returning thread does that itself; else this is as `Unknown`.
+    /// With traces that a reset undoes within microseconds, however many there are. For an engine in this process ([`Manager::REMOTE`] is
+    /// `false`) the returning thread resets it; otherwise the same as `Unknown`.
     Slight,
-    /// A transaction is open, for sure.
+    /// A transaction is certainly open.
     InTransaction,
-    /// Something else was left behind, or there is no way to see: a worker resets it.
+    /// Other traces, or no way to find out: a worker resets the session.
     Unknown,
     /// With a trace of the last holder that no reset undoes. The connection is closed in good order
-    /// ([`CloseReason::BeyondReset`](crate::CloseReason::BeyondReset)) and counts as sound: others are not suspected.
+    /// ([`CloseReason::BeyondReset`](crate::CloseReason::BeyondReset)) and counts as sound: others do not become suspect.
     BeyondReset,
-    /// The connection must not be used again. As `true` of [`has_broken`](Manager::has_broken), for a look that is worth taking once a
-    /// loan, but not twice.
+    /// The connection must not be used again. The same as `true` from [`has_broken`](Manager::has_broken), for a test that is cheap
+    /// enough once a loan, but not twice.
     Broken,
-    /// The connection must not be used again, for it is dead, or its holder left something in it: nothing on this side says which. A
-    /// worker calls [`is_valid`](Manager::is_valid). If the server answers, this was [`BeyondReset`](Self::BeyondReset), else
-    /// [`Broken`](Self::Broken). Until then the others are checked before their loans. Costs the connection, and that question.
+    /// The connection must not be used again: it is dead, or its holder left something in it, and local state does not show which. A
+    /// worker calls [`is_valid`](Manager::is_valid). If the server responds, this was [`BeyondReset`](Self::BeyondReset), else
+    /// [`Broken`](Self::Broken). Until then the other connections are checked before their loans. Costs the connection and that check.
     InDoubt,
 }
 
@@ -282,11 +283,11 @@ pub enum SessionState {
 /// | `Fatal` | as `Unavailable` | the connection is closed, all others are checked before their next loan | and the outcome is unknown |
 /// | `WrongRole` | as `Unavailable` | as `Fatal` | it failed |
 /// | `Unavailable` | back off, one attempt at a time | nothing | the outcome is unknown |
-/// | `Capacity` | go on with what there is | nothing | the outcome is unknown |
-/// | `Permanent` | with no connection open all who wait fail at once | nothing | the outcome is unknown |
+/// | `Capacity` | go on with the open connections | nothing | the outcome is unknown |
+/// | `Permanent` | with no connection open all waiters fail at once | nothing | the outcome is unknown |
 ///
-/// An error of `is_valid` or `reset` closes the connection, with any fault. One that means `WrongRole` has all others checked
-/// before their next loan, and is counted as [`CloseReason::WrongRole`](crate::CloseReason::WrongRole).
+/// An error of `is_valid` or `reset` closes the connection, with any fault. One that means `WrongRole` has all others checked before
+/// their next loan, and counts as [`CloseReason::WrongRole`](crate::CloseReason::WrongRole).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -296,13 +297,13 @@ pub enum Fault {
     Retry,
     /// The connection is lost, or its protocol state is unknown: it must not be used again.
     Fatal,
-    /// The session works, and its server has another role than is asked for: a primary that was demoted, a server that became
-    /// read-only. The connection is closed with a goodbye. Others may have the same server, so each is checked before its next loan,
-    /// which must find that out ([`Manager::is_valid`]). So must [`Manager::connect`], or each new session costs somebody an error.
+    /// The session works, but its server does not have the required role: a primary that was demoted, a server that became read-only. The
+    /// connection is closed with a goodbye. Others may have the same server, so each is checked before its next loan, and
+    /// [`Manager::is_valid`] must detect the role. So must [`Manager::connect`], or each new session causes a holder an error.
     WrongRole,
     /// The server cannot be reached or refuses for now: back off and try again.
     Unavailable,
-    /// The server is full: make do with the connections there are.
+    /// The server is full: go on with the open connections.
     Capacity,
     /// Not transient: wrong password, no such database, wrong file.
     Permanent,
@@ -314,11 +315,11 @@ pub enum Fault {
 #[doc(alias = "CancelToken")]
 #[doc(alias = "InterruptHandle")]
 pub trait AbortHandle: Send + Sync + 'static {
-    /// Asks the server to give up the statement that is running now. Returns whether it could ask.
+    /// Asks the server to cancel the running statement. Returns whether it could ask.
     ///
     /// Called in a worker thread; may open a side connection, within `limit`. The pool never reuses a connection after this. For an
     /// engine in this process (`REMOTE = false`) it must not block: a [`Canceller`](crate::Canceller) calls it in its own thread, the end
-    /// of the loan waits for it, and the connection goes on. The default cannot ask.
+    /// of the loan waits for it, and the connection is reused. The default returns `false`.
     fn cancel(&self, limit: &Limit) -> bool {
         let _ = limit;
         false
@@ -326,13 +327,13 @@ pub trait AbortHandle: Send + Sync + 'static {
 
     /// Shuts the connection down: the call that runs on it fails soon.
     ///
-    /// Called in the timer's thread when a call overruns, in the thread that calls `close_within`, and in a worker. Must not block, for
-    /// the timer is that of all pools of the process, and must own what it touches (a duplicated descriptor, never a raw number).
+    /// Called in the timer's thread when a call overruns, in the thread that calls `close_within`, and in a worker. It must not block,
+    /// because all pools of the process share the timer, and must own what it touches (a duplicated descriptor, never a raw number).
     fn abort(&self);
 
-    /// Can this abort? `false` if it can only cancel, as where the driver gives nobody its socket. Then [`abort`](Self::abort) is never
-    /// called: a call that overruns is [cancelled](Self::cancel), and keeps its slot until it returns (counted as `stuck`). Asked before
-    /// each use. The default is yes.
+    /// Returns whether this can abort. Return `false` if it can only cancel, for example because the driver does not expose its socket.
+    /// Then [`abort`](Self::abort) is never called: a call that overruns is [cancelled](Self::cancel), and keeps its slot until it
+    /// returns (counted as `stuck`). Called before each use. The default is `true`.
     fn can_abort(&self) -> bool {
         true
     }
