@@ -1,4 +1,4 @@
-//! Why a connection could not be opened, checked or set up: the driver's error, or what the pool itself saw.
+//! Why a connection could not be opened, checked or set up: the driver's error, or the pool's own finding.
 
 use crate::figures::whole;
 use std::error::Error;
@@ -6,10 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why no connection could be opened. All requests that fail for it share it, so a clone costs a count.
+/// Why no connection could be opened. All requests that fail share it; a clone only increments a count.
 ///
-/// It is an error itself. Among the sources of a [`GetError`](crate::GetError) or a [`BuildError`](crate::BuildError) stands the driver's
-/// error, where there is one, so `downcast_ref` finds it.
+/// It is an error itself. The driver's error, if there is one, is among the sources of a [`GetError`](crate::GetError) or a
+/// [`BuildError`](crate::BuildError), where `downcast_ref` finds it.
 ///
 /// ```
 /// # use cabrank::{Limit, Manager, Pool};
@@ -39,24 +39,24 @@ pub enum Cause<E> {
     /// The driver's error, from [`Manager::connect`](crate::Manager::connect), from `on_open` or from
     /// [`Manager::check_set_up`](crate::Manager::check_set_up).
     Driver(Arc<E>),
-    /// The manager, `on_open` or `on_checkout` panicked. Which of them, and the panic's message.
+    /// The manager, `on_open` or `on_checkout` panicked. The text names which, and has the panic's message.
     Panicked(Arc<str>),
     /// The manager or `on_open` left a transaction open.
     InTransaction,
-    /// The last connections were opened, and failed their first check or reset.
+    /// The last connections were opened, but failed their first check or reset.
     Failed {
         /// "a new connection failed its check", or "its reset".
         what: &'static str,
         /// The driver's error, which is the source.
         error: Arc<E>,
     },
-    /// The attempt came to nothing without an error: it took too long, the connection was dead on arrival or soon after, or
-    /// `on_checkout` refused it.
+    /// The attempt failed without an error: it took too long, the connection was dead on arrival or soon after, or `on_checkout` refused
+    /// it.
     Other(Arc<str>),
 }
 
 impl<E> Cause<E> {
-    /// The driver's error, if there is one.
+    /// Returns the driver's error, if there is one.
     pub fn driver(&self) -> Option<&E> {
         match self {
             Self::Driver(error) | Self::Failed { error, .. } => Some(error),
@@ -73,7 +73,7 @@ impl<E> Cause<E> {
         Self::Panicked(format!("{who}: {message}").into())
     }
 
-    /// This is why `what` happened to a new connection.
+    /// The cause of `what`, which happened to a new connection.
     pub(crate) fn of_young(self, what: &'static str) -> Self {
         match self {
             Self::Driver(error) => Self::Failed { what, error },
@@ -83,14 +83,14 @@ impl<E> Cause<E> {
         }
     }
 
-    /// An attempt to connect was given up after `limit`.
+    /// A connection attempt was given up after `limit`.
     pub(crate) fn connect_overran(limit: Duration) -> Self {
         Self::other(format!("connecting took longer than {:?}", whole(limit)))
     }
 }
 
 impl<E: Error + 'static> Cause<E> {
-    /// The driver's error itself, or else this.
+    /// Returns the driver's error itself, or else this.
     pub fn as_error(&self) -> &(dyn Error + 'static) {
         match self {
             Self::Driver(error) => &**error,
@@ -100,7 +100,7 @@ impl<E: Error + 'static> Cause<E> {
 }
 
 impl<E: Error + Send + Sync + 'static> Cause<E> {
-    /// The driver's error itself, or else this, to be kept where the driver's type is unknown.
+    /// The driver's error itself, or else this, for storage where the driver's type is unknown.
     pub(crate) fn to_error(&self) -> Arc<dyn Error + Send + Sync> {
         match self {
             Self::Driver(error) => Arc::clone(error) as _,
@@ -135,14 +135,14 @@ impl<E: Error> fmt::Display for Cause<E> {
     }
 }
 
-/// The sentence of `Display`, and those of the sources.
+/// The text of `Display`, and those of the sources.
 impl<E: Error + 'static> fmt::Debug for Cause<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Chain(self), f)
     }
 }
 
-/// [`Driver`](Self::Driver) is as the driver's error itself.
+/// [`Driver`](Self::Driver) behaves like the driver's error itself.
 impl<E: Error + 'static> Error for Cause<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
@@ -153,7 +153,7 @@ impl<E: Error + 'static> Error for Cause<E> {
     }
 }
 
-/// An error with all that lies behind it. Some drivers say no more than "db error" by themselves.
+/// An error with all its sources. Some drivers' errors read only "db error" without them.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'a));
 
 impl fmt::Display for Chain<'_> {
@@ -163,7 +163,7 @@ impl fmt::Display for Chain<'_> {
         let mut behind = self.0.source();
         while let Some(error) = behind {
             let text = error.to_string();
-            // Others repeat in their own text what lies behind.
+            // Other errors repeat their source in their own text.
             if !told.contains(&text) {
                 write!(f, ": {text}")?;
                 told = text;

@@ -1,6 +1,6 @@
-//! What can go wrong, in texts on which a person with an outage can act.
+//! The pool's errors, with texts that help during an outage.
 //!
-//! The text of an error with a source leaves out what the source says. `Debug` has both in one sentence.
+//! The text of an error with a source does not repeat the source. `Debug` has both in one sentence.
 
 use crate::cause::{Cause, Chain};
 use crate::config::ConfigError;
@@ -9,42 +9,42 @@ use crate::report::{Report, Sourced};
 use std::error::Error;
 use std::fmt;
 
-/// Why there is no connection.
+/// Why a request got no connection.
 ///
-/// Where connecting fails, `source` leads to the driver's error, or is a [`Cause`] if there is none. `Display` leaves out what the source
-/// says. `Debug`, and so `unwrap`, has both in one sentence, as has `{:#}` of an `anyhow::Error`.
+/// If connecting fails, `source` leads to the driver's error, or is a [`Cause`] if there is none. `Display` does not repeat the source.
+/// `Debug`, and so `unwrap`, has both in one sentence, as has `{:#}` of an `anyhow::Error`.
 #[non_exhaustive]
 pub enum GetError<E> {
-    /// The deadline came first. The report says who holds the connections, and so does the text. The source is the last error on
-    /// connecting that no success has followed ([`Report::last_connect_error`]), if there is one.
+    /// The deadline passed. The report and the text list the holders of connections. The source is the last connect error since the last
+    /// success ([`Report::last_connect_error`]), if there is one.
     Timeout(Box<Report>),
-    /// No connection is open and none can be opened until something is mended, such as the password. All who wait
-    /// share the one cause; the next attempt comes by itself, 1 to 30 s after the last.
+    /// No connection is open and none can be opened until the cause, such as a wrong password, is fixed. All waiters share the one cause.
+    /// The pool retries on its own, 1 to 30 s after the last attempt.
     Connect(Cause<E>),
-    /// `max_waiters` others wait already. The report and the source are as for a time-out.
+    /// `max_waiters` callers wait already. The report and the source are as for a time-out.
     Overloaded(Box<Report>),
     /// The pool is closed.
     Closed,
-    /// Called by a hook, a manager's method or an event handler of this very pool, in a worker or in `on_checkout` or `on_return`: it
+    /// Called by a hook, a manager's method or an event handler of the same pool, in a worker or in `on_checkout` or `on_return`: it
     /// would wait for itself.
     CalledFromHook,
-    /// Called in a child of `fork`, of a pool that was built in the parent: its connections are the parent's. There is no event.
-    /// Build a pool in the child.
+    /// Called in a child of `fork` on a pool that was built in the parent, which owns the connections. There is no event. Build a pool in
+    /// the child.
     Forked,
 }
 
 impl<E> GetError<E> {
-    /// Did the deadline come first?
+    /// Returns whether the deadline passed.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout(_))
     }
 
-    /// Is the pool closed?
+    /// Returns whether the pool is closed.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed)
     }
 
-    /// The report of a time-out or of overload.
+    /// Returns the report of a time-out or of overload.
     pub fn report(&self) -> Option<&Report> {
         match self {
             Self::Timeout(report) | Self::Overloaded(report) => Some(report),
@@ -81,7 +81,7 @@ impl<E: Error + 'static> Error for GetError<E> {
     }
 }
 
-/// The sentence of `Display`, and those of the sources.
+/// The text of `Display`, and those of the sources.
 impl<E: Error + 'static> fmt::Debug for GetError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Chain(self), f)
@@ -90,16 +90,16 @@ impl<E: Error + 'static> fmt::Debug for GetError<E> {
 
 /// Why a pool was not built.
 ///
-/// Where connecting fails, `source` leads to the driver's error, or is a [`Cause`] if there is none. `Display` leaves out what the source
-/// says. `Debug`, and so `unwrap`, has both in one sentence.
+/// If connecting fails, `source` leads to the driver's error, or is a [`Cause`] if there is none. `Display` does not repeat the source.
+/// `Debug`, and so `unwrap`, has both in one sentence.
 #[non_exhaustive]
 pub enum BuildError<E> {
     /// The settings break rules.
     Config(ConfigError),
-    /// The first connection could not be opened: at once for what waiting does not mend, else after `build_timeout`.
+    /// The first connection could not be opened. Returned at once if waiting cannot help, else after `build_timeout`.
     Connect(Cause<E>),
-    /// No connection was open by `build_timeout`, and no error of the driver's says why: attempts hung. The source, if there is one,
-    /// says what became of the last attempt.
+    /// No connection was open by `build_timeout`, and there is no driver error because attempts hung. The source, if there is one, says
+    /// how the last attempt ended.
     Timeout(Box<Report>),
 }
 
@@ -132,21 +132,21 @@ impl<E> From<ConfigError> for BuildError<E> {
     }
 }
 
-/// The sentence of `Display`, and those of the sources.
+/// The text of `Display`, and those of the sources.
 impl<E: Error + 'static> fmt::Debug for BuildError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Chain(self), f)
     }
 }
 
-/// Why a pool was not resized. Its sizes are as they were.
+/// Why a pool was not resized. Its sizes are unchanged.
 #[non_exhaustive]
 pub enum ResizeError {
     /// The sizes break rules.
     Config(ConfigError),
     /// The pool is closed.
     Closed,
-    /// Called in a child of `fork`, of a pool that was built in the parent.
+    /// Called in a child of `fork` on a pool that was built in the parent.
     Forked,
 }
 
@@ -160,7 +160,7 @@ impl fmt::Display for ResizeError {
     }
 }
 
-/// The sentence of `Display`.
+/// The text of `Display`.
 impl fmt::Debug for ResizeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

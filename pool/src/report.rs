@@ -1,4 +1,4 @@
-//! Somebody was not served: how the pool stood, and who held what.
+//! Reports of unserved requests: the state of the pool and the holders of its connections.
 
 use crate::cause::Chain;
 use crate::figures::Span;
@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The state of a pool that could not serve somebody.
+/// The state of a pool that could not serve a request.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Report {
@@ -17,36 +17,36 @@ pub struct Report {
     pub pool: String,
     /// How long the caller waited.
     pub waited: Duration,
-    /// The pool's numbers at the end of the wait.
+    /// The pool's statistics at the end of the wait.
     pub stats: Stats,
-    /// Who holds connections, the longest loan first; at most sixteen of them.
+    /// The holders of connections, the longest loan first; at most sixteen of them.
     pub holders: Vec<Holder>,
-    /// How many of the longest loans `sites` counts: all, up to a hundred.
+    /// The number of loans that `sites` counts: the longest, up to a hundred.
     pub(crate) looked_at: usize,
     pub(crate) sites: Vec<Site>,
-    /// For how long the oldest attempt to connect that is under way has run.
+    /// How long the oldest running connection attempt has taken so far.
     pub oldest_attempt: Option<Duration>,
-    /// The last error on connecting that no success has followed, and its age.
+    /// The last connect error since the last success, and its age.
     pub last_connect_error: Option<(Arc<dyn Error + Send + Sync>, Duration)>,
-    /// What the manager had to say of the server of an open connection when it was last asked for that connection, and the age of
-    /// that; of several the newest. See [`Manager::remark`](crate::Manager::remark).
+    /// The newest remark on the server of an open connection, and its age. Only the last answer of
+    /// [`Manager::remark`](crate::Manager::remark) for each connection counts.
     pub remark: Option<(Arc<str>, Duration)>,
-    /// Is no connection opened any more because so many calls that were given up (`stats.aborted`, `stats.abandoned`) have
-    /// not returned? There may be eight times `max_size` of them.
+    /// Whether the pool opens no more connections, because too many calls that it gave up (`stats.aborted`, `stats.abandoned`) have not
+    /// returned. The limit is eight times `max_size`.
     pub opens_no_more: bool,
-    /// How many connections this very thread checked out and, it seems, still holds, of the hundred longest loans: a hint,
-    /// for guards may move between threads. A thread that holds one while it waits for another can wait for itself.
+    /// How many of the hundred longest loans this thread checked out and probably still holds. A hint, because guards may move between
+    /// threads. A thread that holds a connection while it waits for another may deadlock with itself.
     pub held_by_this_thread: u32,
 }
 
 impl Report {
-    /// The last error on connecting, as the source of an error.
+    /// The last connect error, as the source of an error.
     pub(crate) fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.last_connect_error.as_ref().map(|(error, _)| &**error as _)
     }
 }
 
-/// With the last error on connecting, and all that lies behind it.
+/// With the last connect error and its sources.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Sourced(self).fmt(f)?;
@@ -57,7 +57,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A report in an error whose source is the last error on connecting: the text ends where that error would follow.
+/// A report in an error whose source is the last connect error. The text ends where that error would follow.
 pub(crate) struct Sourced<'a>(pub(crate) &'a Report);
 
 impl fmt::Display for Sourced<'_> {
@@ -117,7 +117,7 @@ impl fmt::Debug for Report {
     }
 }
 
-/// A call site, how many loans were taken there, and the age of the oldest.
+/// A call site, the number of loans checked out there, and the age of the oldest.
 pub(crate) type Site = (&'static Location<'static>, usize, Duration);
 
 /// The call sites with the most loans, at most `told` of them.
@@ -134,17 +134,17 @@ pub(crate) fn sites(holders: &[Holder], told: usize) -> Vec<Site> {
     sites
 }
 
-/// A loan, and who took it.
+/// A loan and where it was checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
     /// The connection's number in this pool.
     pub id: u64,
-    /// How long it has been lent.
+    /// The age of the loan.
     pub held_for: Duration,
     /// Where it was checked out.
     pub call_site: &'static Location<'static>,
-    /// Which thread checked it out: by a number that this process gives to no other thread. `None`: a task did. See
+    /// The number of the thread that checked it out, unique in this process. `None` for a task. See
     /// [`WaiterInfo::thread`](crate::WaiterInfo::thread).
     pub thread: Option<u64>,
 }
