@@ -5,26 +5,28 @@ use crate::report::{Holder, Report};
 use std::error::Error;
 use std::time::Duration;
 
-/// Receives what happens in a pool. Every method has an empty default; implement what you need.
+/// Receives a pool's events. Every method has an empty default; implement what you need.
 ///
-/// Called without the pool's lock, in the thread where the thing happened: a caller's thread for `checked_out`, `checked_in`,
-/// `timed_out`, `overloaded` and `refused`, for `closed` when a connection is detached, and for `reset` where an engine in this
-/// process is reset in the returning thread; a worker for the rest, never the timer, and for `checked_in` when the returning thread
-/// panics. A panic in a handler is swallowed. A handler must not block: `checked_out` and `checked_in` are on the way of every loan,
-/// and a handler that holds up a worker holds up those who wait for its connection. It may use other pools, and of its own all that
-/// does not wait: [`get`](crate::Pool::get) in a worker of this pool is refused.
+/// The pool calls these methods without its lock, in the thread of the event. `checked_out`, `checked_in`, `timed_out`, `overloaded` and
+/// `refused` run in the caller's thread, as does `closed` when a connection is detached, and `reset` when the returning thread resets a
+/// session of an engine in this process. All others run in a worker, never in the timer; so does `checked_in` when the returning thread
+/// panics. A panic in a handler is swallowed.
+///
+/// A handler must not block: `checked_out` and `checked_in` delay every loan, and a slow handler on a worker delays the callers that wait
+/// for its connection. A handler may use other pools, and of its own pool everything that does not wait: [`get`](crate::Pool::get) in a
+/// worker of this pool is refused.
 ///
 /// # Order
 ///
-/// Each request for a connection ends in exactly one of `checked_out`, `timed_out`, `overloaded` and `refused`, as it does in one of
-/// the counters of [`Stats`](crate::Stats). With one exception: a request that one of the last three makes of its own pool, and that
-/// gets no connection either, ends in a counter alone.
+/// Each request for a connection ends in exactly one of `checked_out`, `timed_out`, `overloaded` and `refused`, and in exactly one of the
+/// counters of [`Stats`](crate::Stats). The one exception is a request that a handler of the last three makes to its own pool: if it gets
+/// no connection either, it ends in a counter alone.
 ///
-/// The events of one connection come in the order of its life: `opened` before its first `checked_out`, `checked_in` before its next
-/// `checked_out`, `closed` after all others and before its slot is free for the next `opened`. Of a connection that the pool aborts
-/// within a call, or at the end within a loan, `closed` comes when the call has returned or the loan has ended, and its slot is free
-/// before that: until then it is counted as `aborted`. So a handler that counts, up at `opened` and `checked_out`, down at `closed` and
-/// `checked_in`, agrees with [`stats`](crate::Pool::stats) whenever nothing is under way.
+/// The events of one connection come in order: `opened` before its first `checked_out`, `checked_in` before its next `checked_out`,
+/// `closed` after all others and before its slot is free for the next `opened`. If the pool aborts a connection within a call, or within
+/// a loan at shutdown, `closed` comes when the call returns or the loan ends; its slot is free before that, and the connection counts as
+/// `aborted` in between. A handler that counts up at `opened` and `checked_out`, and down at `closed` and `checked_in`, agrees with
+/// [`stats`](crate::Pool::stats) whenever nothing is under way.
 #[doc(alias = "HandleEvent")]
 #[doc(alias = "HandleError")]
 pub trait EventHandler: Send + Sync + 'static {
@@ -32,7 +34,7 @@ pub trait EventHandler: Send + Sync + 'static {
     fn opened(&self, event: &Opened<'_>) {
         let _ = event;
     }
-    /// An attempt to connect failed, or was given up: then the event comes at once, not when the attempt returns.
+    /// A connection attempt failed, or was given up. In the latter case the event comes at once, not when the attempt returns.
     fn open_failed(&self, event: &OpenFailed<'_>) {
         let _ = event;
     }
@@ -44,18 +46,17 @@ pub trait EventHandler: Send + Sync + 'static {
     fn checked_in(&self, event: &CheckedIn<'_>) {
         let _ = event;
     }
-    /// A request ran out of time. If this handler asks the same pool for a connection and gets none, that is counted, and makes no
-    /// event.
+    /// A request timed out. If this handler asks the same pool for a connection and gets none, that request is counted without an event.
     fn timed_out(&self, report: &Report) {
         let _ = report;
     }
-    /// A request was refused because `max_waiters` others wait. If this handler asks the same pool for a connection and gets none,
-    /// that is counted, and makes no event.
+    /// A request was refused because of `max_waiters`. If this handler asks the same pool for a connection and gets none, that request is
+    /// counted without an event.
     fn overloaded(&self, report: &Report) {
         let _ = report;
     }
-    /// A request was refused for another reason. If this handler asks the same pool for a connection and gets none, that is
-    /// counted, and makes no event.
+    /// A request was refused for another reason. If this handler asks the same pool for a connection and gets none, that request is
+    /// counted without an event.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -102,8 +103,8 @@ pub trait EventHandler: Send + Sync + 'static {
     fn refused(&self, event: &Refused<'_>) {
         let _ = event;
     }
-    /// A manager has something to say of a connection's server ([`Manager::remark`](crate::Manager::remark)) that may explain errors
-    /// of its holders. Once for each connection, as long as there is something to say.
+    /// The manager has a remark on a connection's server ([`Manager::remark`](crate::Manager::remark)) that may explain errors of its
+    /// holders. Emitted once per connection, until a later inquiry returns no remark.
     fn remarked(&self, event: &Remarked<'_>) {
         let _ = event;
     }
@@ -119,7 +120,7 @@ pub trait EventHandler: Send + Sync + 'static {
     fn closed(&self, event: &ConnectionClosed<'_>) {
         let _ = event;
     }
-    /// A loan has lasted longer than `leak_after`. Once for each loan.
+    /// A loan has lasted longer than `leak_after`. Emitted once for each loan.
     fn leaked(&self, pool: &str, holder: &Holder) {
         let _ = (pool, holder);
     }
@@ -133,7 +134,7 @@ pub struct Opened<'a> {
     pub pool: &'a str,
     /// The connection's number in this pool.
     pub id: u64,
-    /// How long it took.
+    /// How long opening took.
     pub took: Duration,
 }
 
@@ -143,7 +144,7 @@ pub struct Opened<'a> {
 pub struct OpenFailed<'a> {
     /// The pool's name.
     pub pool: &'a str,
-    /// What went wrong.
+    /// Why the attempt failed.
     pub error: &'a (dyn Error + 'static),
     /// How long the attempt took.
     pub took: Duration,
@@ -157,7 +158,7 @@ pub struct Remarked<'a> {
     pub pool: &'a str,
     /// The connection's number in this pool.
     pub id: u64,
-    /// What there is to say.
+    /// The manager's remark.
     pub remark: &'a str,
 }
 
@@ -169,7 +170,7 @@ pub struct CheckedOut<'a> {
     pub pool: &'a str,
     /// The connection's number in this pool.
     pub id: u64,
-    /// How long the borrower waited.
+    /// How long the caller waited.
     pub waited: Duration,
 }
 
@@ -181,7 +182,7 @@ pub struct CheckedIn<'a> {
     pub pool: &'a str,
     /// The connection's number in this pool.
     pub id: u64,
-    /// How long the connection was lent.
+    /// How long the loan lasted.
     pub used: Duration,
 }
 
@@ -191,11 +192,11 @@ pub struct CheckedIn<'a> {
 pub struct Refused<'a> {
     /// The pool's name.
     pub pool: &'a str,
-    /// Why.
+    /// The reason.
     pub reason: RefusalReason,
-    /// How long the borrower waited.
+    /// How long the caller waited.
     pub waited: Duration,
-    /// For [`RefusalReason::Connect`]: why connecting fails.
+    /// For [`RefusalReason::Connect`]: the connect error.
     pub error: Option<&'a (dyn Error + 'static)>,
 }
 
@@ -209,7 +210,7 @@ pub struct CallEnded<'a> {
     pub id: u64,
     /// How long the call took.
     pub took: Duration,
-    /// Why it failed, if it did.
+    /// The error, if the call failed.
     pub error: Option<&'a (dyn Error + 'static)>,
 }
 
@@ -221,10 +222,10 @@ pub struct ConnectionClosed<'a> {
     pub pool: &'a str,
     /// The connection's number in this pool.
     pub id: u64,
-    /// Why it was closed.
+    /// The reason.
     pub reason: CloseReason,
-    /// How old it was.
+    /// The connection's age.
     pub age: Duration,
-    /// How often it was lent.
+    /// The number of its loans.
     pub uses: u64,
 }

@@ -1,4 +1,4 @@
-//! How a pool fares, for probes and for people.
+//! A pool's health, for probes and for people.
 
 use crate::report::Holder;
 use std::error::Error;
@@ -6,28 +6,28 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a pool fares. See [`Pool::health`](crate::Pool::health).
+/// The health of a pool. See [`Pool::health`](crate::Pool::health).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Health {
-    /// Who asks is served, as far as is known.
+    /// As far as the pool has observed, requests are served.
     Up,
-    /// All connections are lent, and somebody waits.
+    /// All connections are lent, and callers wait.
     Busy {
-        /// How long one who asks now is likely to wait: what those before it need at the mean length of a loan.
+        /// The likely wait of a new request: what the waiters before it need at the mean length of a loan.
         expected_wait: Duration,
     },
     /// No connection is open, and none can be opened.
     Down {
-        /// For how long.
+        /// How long this has lasted.
         since: Duration,
-        /// Why the last attempt failed.
+        /// The error of the last attempt.
         cause: Option<Arc<dyn Error + Send + Sync>>,
     },
-    /// Every place is taken by a loan that has lasted for over a minute, or by a call of the driver that does not end. Another
-    /// replica may be well, and a restart may help.
+    /// Every slot is taken by a loan of over a minute, or by a driver call that does not end. Another replica may be healthy, and a
+    /// restart may help.
     Stuck {
-        /// Who holds the connections, the longest loan first.
+        /// The holders of connections, the longest loan first.
         holders: Vec<Holder>,
     },
     /// The pool is closed.
@@ -35,7 +35,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// How it fares as a word for metrics: `up`, `busy`, `down`, `stuck` or `closed`.
+    /// Returns the state as a word for metrics: `up`, `busy`, `down`, `stuck` or `closed`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -46,8 +46,8 @@ impl Health {
         }
     }
 
-    /// May traffic be sent here? Not to a pool that is closed or stuck. While the server is away another replica would fare no better, and
-    /// callers are best told by a quick 503.
+    /// Returns whether this replica should get traffic. `false` if the pool is closed or stuck. `true` while the server is down, because
+    /// another replica would be no better, and callers are served best by a quick 503.
     pub fn is_ready(&self) -> bool {
         !matches!(self, Self::Stuck { .. } | Self::Closed)
     }

@@ -1,12 +1,12 @@
-//! Durations as counts in buckets: what a pool remembers of its waits, its loans and its openings.
+//! Histograms of durations: the waits, loans and openings of a pool.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Durations counted in buckets, four to each doubling, so that a quantile is at most a quarter too large.
+/// A histogram of durations with four buckets per doubling: a quantile is at most a quarter too large.
 #[derive(Clone, Default)]
 pub struct Histogram {
-    /// As many as the longest needs: that of few pools is in the last.
+    /// As many as the longest duration needs; few pools need the last one.
     buckets: Vec<u64>,
     count: u64,
     /// In nanoseconds, as is the longest.
@@ -15,25 +15,25 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// How many durations were counted.
+    /// Returns the number of durations.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Their mean; zero if there are none.
+    /// Returns the mean; zero if there are no durations.
     pub fn mean(&self) -> Duration {
         Duration::from_nanos(self.total / self.count.max(1))
     }
 
-    /// All of them together.
+    /// Returns the sum of all durations.
     pub fn sum(&self) -> Duration {
         Duration::from_nanos(self.total)
     }
 
-    /// The buckets, from the shortest durations to the longest that were counted: what lies in one is no longer than its end, and how many
-    /// lie there. The last that there can be holds all from 70 minutes on, and its end is [`Duration::MAX`].
+    /// Returns the buckets, from the shortest to the longest recorded durations, as pairs of the bucket's inclusive upper bound and its
+    /// count. The last possible bucket holds all durations from 70 minutes on, with the bound [`Duration::MAX`].
     ///
-    /// For what exports them, as cumulative counts or in wider buckets: four of these make one of twice the length.
+    /// Exporters can sum them to cumulative counts or wider buckets: four of these make one that spans a doubling.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -58,13 +58,13 @@ impl Histogram {
         self.buckets.iter().enumerate().map(|(bucket, &count)| (end_of(bucket), count))
     }
 
-    /// The longest.
+    /// Returns the longest duration.
     pub fn max(&self) -> Duration {
         Duration::from_nanos(self.longest)
     }
 
-    /// The duration that a share `q` (0 to 1) of them does not exceed, rounded up to the end of its bucket. Zero if
-    /// there are none.
+    /// Returns the duration that a fraction `q` (0 to 1) of all does not exceed, rounded up to its bucket's bound. Zero if there are
+    /// none.
     pub fn quantile(&self, q: f64) -> Duration {
         let wanted = (q.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
         let mut seen = 0;
@@ -77,18 +77,18 @@ impl Histogram {
         Duration::ZERO
     }
 
-    /// Counts so many that took no time.
+    /// Counts this many durations of zero.
     pub(crate) fn count_zeros(&mut self, zeros: u64) {
         self.count += zeros;
         self.add(0, zeros);
     }
 
-    /// All of them together, in nanoseconds.
+    /// The sum of all durations, in nanoseconds.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
-    /// Adds what another has counted: its buckets from the shortest on, their durations together, and the longest.
+    /// Adds another histogram: its bucket counts from the shortest on, its sum, and its longest duration.
     pub(crate) fn add_all(&mut self, counts: impl Iterator<Item = u64>, total: u64, longest: u64) {
         for (bucket, count) in counts.enumerate().filter(|&(_, count)| count > 0) {
             self.count += count;
@@ -98,14 +98,14 @@ impl Histogram {
         self.longest = self.longest.max(longest);
     }
 
-    /// Writes down what is counted so far, for [`Self::quantile_since`]; of spans below `from` only how many.
+    /// Records the counts so far, for [`Self::quantile_since`]; below `from` only their total.
     pub(crate) fn mark(&self, from: Duration) -> Mark {
         let from = bucket_of(nanos(from));
         let last = self.buckets.iter().rposition(|&count| count > 0).unwrap_or(0);
         Mark { count: self.count, from, longer: self.buckets.get(from..=last).unwrap_or_default().into() }
     }
 
-    /// The quantile of what was counted since `mark`. `None` if it is below the span that the mark is from, or nothing was counted.
+    /// The quantile of durations counted since `mark`. `None` if it is below the mark's `from`, or nothing was counted.
     pub(crate) fn quantile_since(&self, mark: &Mark, q: f64) -> Option<Duration> {
         let since = self.count - mark.count;
         let wanted = (q.clamp(0.0, 1.0) * since as f64).ceil().max(1.0) as u64;
@@ -137,7 +137,7 @@ impl Histogram {
         }
     }
 
-    /// Grows by whole steps, for each is an allocation.
+    /// Grows in whole steps, because each is an allocation.
     #[cold]
     fn add_longer(&mut self, bucket: usize, count: u64) {
         let bucket = bucket.min(BUCKETS - 1);
@@ -160,27 +160,27 @@ impl fmt::Debug for Histogram {
     }
 }
 
-/// What a histogram had counted at some moment: how many, and in which bucket each was that is not below the one called `from`. Few
-/// are, as a rule, so this takes less than a copy.
+/// The counts of a histogram at some moment: the total, and those of the buckets from `from` on. Usually these are few, so a mark is
+/// smaller than a copy.
 pub(crate) struct Mark {
     count: u64,
     from: usize,
     longer: Box<[u64]>,
 }
 
-/// In nanoseconds; what is longer than 584 years is no longer than that.
+/// In nanoseconds, at most 584 years.
 #[inline]
 pub(crate) fn nanos(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(span.subsec_nanos()))
 }
 
-/// Bucket 0 holds all below 256 ns; then come four to a doubling; the last holds all from about 70 minutes on.
+/// Bucket 0 holds all below 256 ns, then four per doubling; the last holds all from about 70 minutes on.
 pub(crate) const BUCKETS: usize = 4 * 34 + 1;
 /// Four doublings.
 const STEP: usize = 16;
 const SMALLEST_BIT: u32 = 8;
 
-/// What lies beyond the last bucket belongs into it.
+/// Durations beyond the last bucket belong to it.
 #[inline]
 pub(crate) fn bucket_of(nanos: u64) -> usize {
     if nanos >> SMALLEST_BIT == 0 {

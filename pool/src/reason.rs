@@ -12,9 +12,9 @@ pub enum CloseReason {
     CheckFailed,
     /// A reset failed.
     ResetFailed,
-    /// Its server has another role than is asked for ([`Fault::WrongRole`](crate::Fault::WrongRole)), such as a primary that was demoted.
+    /// Its server lacks the required role ([`Fault::WrongRole`](crate::Fault::WrongRole)), for example a primary that was demoted.
     WrongRole,
-    /// A driver call overran its limit, or was aborted to serve somebody sooner.
+    /// A driver call overran its limit, or was aborted to serve a caller sooner.
     Overran,
     /// It was returned by a panicking thread, or a driver call panicked.
     Panicked,
@@ -22,26 +22,26 @@ pub enum CloseReason {
     Expired,
     /// It was idle for `idle_timeout`.
     Idle,
-    /// `evict_all` asked for it.
+    /// `evict_all` closed it.
     Evicted,
     /// The pool was made smaller.
     Surplus,
     /// Its holder discarded it.
     Discarded,
-    /// Its holder left in the session what no reset undoes ([`SessionState::BeyondReset`](crate::SessionState::BeyondReset)).
+    /// Its holder left session state that no reset undoes ([`SessionState::BeyondReset`](crate::SessionState::BeyondReset)).
     BeyondReset,
-    /// What its holder ran was [cancelled](crate::Canceller::cancel) at the server: a cancel that arrives late must hit nobody else.
+    /// Its holder's statement was [cancelled](crate::Canceller::cancel) at the server; a late cancel must not hit another holder.
     Cancelled,
     /// [`on_checkout`](crate::Builder::on_checkout) or [`on_return`](crate::Builder::on_return) refused it.
     Refused,
-    /// Its holder took it out of the pool. It lives on.
+    /// Its holder took it out of the pool, still open.
     Detached,
     /// The pool was closed.
     PoolClosed,
 }
 
 impl CloseReason {
-    /// All reasons. A later version may have more.
+    /// All reasons. Later versions may add some.
     pub const ALL: &'static [Self] = &[
         Self::Broken,
         Self::CheckFailed,
@@ -61,7 +61,7 @@ impl CloseReason {
         Self::PoolClosed,
     ];
 
-    /// The reason as a word for metrics.
+    /// Returns the reason as a word for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Broken => "broken",
@@ -83,7 +83,7 @@ impl CloseReason {
         }
     }
 
-    /// Is a connection closed for this reason in good enough order for a goodbye? Otherwise it is aborted.
+    /// Whether a connection closed for this reason gets an orderly close. Otherwise it is aborted.
     pub(crate) fn is_orderly(self) -> bool {
         matches!(
             self,
@@ -107,15 +107,15 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Why a request for a connection was refused, without a wait or before its time was over.
+/// Why a request for a connection was refused without a wait or before its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalReason {
-    /// No connection can be opened until somebody mends something, such as the password.
+    /// No connection can be opened until the cause, such as a wrong password, is fixed.
     Connect,
     /// The pool is closed.
     Closed,
-    /// Nothing was ready for [`try_get`](crate::Pool::try_get).
+    /// No connection was ready for [`try_get`](crate::Pool::try_get).
     NotAvailable,
     /// A hook or a manager's method may not wait for its own pool.
     CalledFromHook,
@@ -124,11 +124,11 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
-    /// All reasons. A later version may have more.
+    /// All reasons. Later versions may add some.
     pub const ALL: &'static [Self] =
         &[Self::Connect, Self::Closed, Self::NotAvailable, Self::CalledFromHook, Self::Cancelled];
 
-    /// The reason as a word for metrics.
+    /// Returns the reason as a word for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",

@@ -1,17 +1,17 @@
-//! The numbers of a pool at one moment.
+//! The statistics of a pool at one moment.
 
 use crate::histogram::Histogram;
 use crate::reason::CloseReason;
 use std::fmt;
 
-/// The numbers of a pool at one moment. They always add up: a loan has begun and is out, or it has ended. While threads borrow,
-/// `use_time` may already have a loan that `returned` has not.
+/// The statistics of a pool at one moment. They are consistent: each loan that has begun is either out or ended. Under load `use_time`
+/// may already include a loan that `returned` does not.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {
     /// Connections that are open: idle, lent, being checked or being reset.
     pub open: u32,
-    /// Open and waiting for a borrower.
+    /// Open and available.
     pub idle: u32,
     /// Lent.
     pub in_use: u32,
@@ -23,43 +23,42 @@ pub struct Stats {
     pub resetting: u32,
     /// Being closed.
     pub closing: u32,
-    /// Threads that wait in [`get`](crate::Pool::get), and tasks in [`get_async`](crate::Pool::get_async).
+    /// Threads that wait in [`get`](crate::Pool::get), and tasks that wait in [`get_async`](crate::Pool::get_async).
     pub waiting: u32,
-    /// Aborted by the pool, while the call that was running on them has not returned yet. Not part of `max_size`.
+    /// Aborted by the pool, while the call that runs on them has not returned. Not part of `max_size`.
     pub aborted: u32,
-    /// Threads written off in a look-up that nobody can abort. Not part of `max_size`.
+    /// Threads written off in a look-up that cannot be aborted. Not part of `max_size`.
     pub abandoned: u32,
-    /// Calls past their limit that registered no way to abort them. They keep their slots until they return.
+    /// Calls past their limit that registered no abort. They keep their slots until they return.
     pub stuck: u32,
-    /// The most connections this pool may hold.
+    /// The maximum number of connections.
     pub max_size: u32,
-    /// How many idle connections are kept ready.
+    /// The number of idle connections that the pool keeps ready.
     pub min_idle: u32,
 
     /// Connections opened so far.
     pub opened: u64,
-    /// Attempts to connect that failed.
+    /// Connection attempts that failed.
     pub open_failures: u64,
-    /// Attempts among these that found a server in another role than is asked for ([`Fault::WrongRole`](crate::Fault::WrongRole)).
+    /// Those of them that found a server without the required role ([`Fault::WrongRole`](crate::Fault::WrongRole)).
     pub wrong_role_failures: u64,
-    /// Loans that did not wait. Each request of the process that built the pool ends in exactly one of these counters, from here
-    /// to `cancelled`; what is in `rejected_at_checkout` is counted twice, and must be taken off.
+    /// Loans that did not wait. Each request of the process that built the pool ends in exactly one of the counters from here to
+    /// `cancelled`; subtract `rejected_at_checkout`, which is counted twice.
     pub checked_out_at_once: u64,
     /// Loans that waited.
     pub checked_out_after_waiting: u64,
-    /// Loans among these that came to nothing: the borrower's look found the connection broken, `on_checkout` refused it, the
-    /// process had been frozen and it must be checked first, or a future did not come for it.
+    /// Those of these loans that failed at check-out: the caller found the connection broken, `on_checkout` refused it, the process had
+    /// been suspended and the connection needed a check, or a future did not collect it.
     pub rejected_at_checkout: u64,
-    /// Requests that ran out of time, those whose time-out is zero included.
+    /// Requests that timed out, including those with a time-out of zero.
     pub timed_out: u64,
     /// Requests refused because of `max_waiters`.
     pub overloaded: u64,
-    /// Requests refused because nothing can be opened until somebody mends something
-    /// ([`GetError::Connect`](crate::GetError::Connect)).
+    /// Requests refused because no connection can be opened until the cause is fixed ([`GetError::Connect`](crate::GetError::Connect)).
     pub refused: u64,
     /// Requests refused because the pool is closed.
     pub refused_closed: u64,
-    /// Calls of [`try_get`](crate::Pool::try_get) when nothing was ready.
+    /// Calls of [`try_get`](crate::Pool::try_get) that found no connection ready.
     pub not_available: u64,
     /// Requests refused because a hook or a manager's method may not wait for its own pool.
     pub called_from_hook: u64,
@@ -78,33 +77,33 @@ pub struct Stats {
     /// Connections closed so far, by reason.
     pub closed: CloseCounts,
 
-    /// How long borrowers waited: those who were served, at once or later, and those who timed out; not those who were refused.
-    /// One who was served while waiting is counted here when its thread wakes.
+    /// How long callers waited: those served, at once or later, and those that timed out, but not those refused. A waiter's time is
+    /// counted when its thread wakes.
     pub wait_time: Histogram,
-    /// How long connections were lent.
+    /// How long loans lasted.
     pub use_time: Histogram,
     /// How long opening took.
     pub open_time: Histogram,
 }
 
 impl Stats {
-    /// The share of `max_size` that is lent, from 0 to 1 (more while a shrunk pool still has loans out).
+    /// Returns the fraction of `max_size` that is lent, from 0 to 1 (more while a shrunk pool still has loans out).
     pub fn utilization(&self) -> f64 {
         f64::from(self.in_use) / f64::from(self.max_size.max(1))
     }
 }
 
-/// How many connections were closed, by reason.
+/// The number of closed connections, by reason.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct CloseCounts([u64; CloseReason::ALL.len()]);
 
 impl CloseCounts {
-    /// Closed for this reason.
+    /// Returns the number of connections closed for this reason.
     pub fn by(&self, reason: CloseReason) -> u64 {
         self.0[reason as usize]
     }
 
-    /// Closed for any reason.
+    /// Returns the number of connections closed for any reason.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
@@ -114,7 +113,7 @@ impl CloseCounts {
     }
 }
 
-/// Only the reasons that there were.
+/// Only the reasons that occurred.
 impl fmt::Debug for CloseCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = CloseReason::ALL.iter().map(|&reason| (reason.as_str(), self.by(reason)));
