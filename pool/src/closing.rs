@@ -1,4 +1,4 @@
-//! The end of a pool in good order: wait, cancel, abort, and report who was left.
+//! The orderly shutdown of a pool: wait, cancel, abort, and report the remaining holders.
 
 use crate::contain::contained;
 use crate::figures::Count;
@@ -15,24 +15,24 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// What [`Pool::close_within`] had to do, and what was left.
+/// The actions of [`Pool::close_within`], and what was left.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// Loans for which the pool could ask the server to cancel what was running.
+    /// Loans for which the pool asked the server to cancel the running statement.
     pub cancelled: Vec<Holder>,
     /// Loans that the pool aborted.
     pub aborted: Vec<Holder>,
     /// Loans that were still out at the deadline.
     pub left: Vec<Holder>,
-    /// Connections that were not gone by the deadline: those of `left`, and those in a driver call that has not returned.
+    /// Connections still open at the deadline: those of `left`, and those in a driver call that has not returned.
     pub connections_left: usize,
-    /// Worker threads that were still inside this pool's calls at the deadline.
+    /// Worker threads still in this pool's calls at the deadline.
     pub threads_left: usize,
 }
 
 impl CloseReport {
-    /// Is everything gone: every connection and every thread?
+    /// Returns whether every connection and every thread is gone.
     pub fn is_clean(&self) -> bool {
         self.connections_left == 0 && self.threads_left == 0
     }
@@ -52,15 +52,15 @@ impl fmt::Display for CloseReport {
 }
 
 impl<M: Manager> Pool<M> {
-    /// Closes the pool and waits until everything is gone, for at most `span`.
+    /// Closes the pool and waits until all connections and threads are gone, for at most `span`.
     ///
-    /// First it waits for the loans that are out. When half of `span` is left, but not more than a second, it asks the
-    /// server to cancel what they run; when half of that is left it aborts them, and all driver calls of its own.
-    /// Connections whose manager offers no [`AbortHandle`](crate::AbortHandle) cannot be reached, and one that
-    /// [can only cancel](crate::AbortHandle::can_abort) aborts none. What is not gone at the end is in the report.
+    /// First it waits for the loans that are out. When half of `span` is left, but at most a second, it asks the server to cancel their
+    /// statements; when half of that is left it aborts them, and all of the pool's own driver calls. It can neither cancel nor abort a
+    /// connection whose manager offers no [`AbortHandle`](crate::AbortHandle), and cannot abort one that
+    /// [can only cancel](crate::AbortHandle::can_abort). The report lists what is left at the end.
     ///
     /// Called from a worker thread or a hook of this pool it closes the pool and reports what is left at that moment, but neither waits
-    /// nor aborts. A driver whose threads have destructors of their own (thread-locals) may make it overrun by those.
+    /// nor aborts. Destructors of a driver's thread-locals may make it overrun.
     #[doc(alias = "shutdown")]
     #[doc(alias = "drain")]
     pub fn close_within(&self, span: Duration) -> CloseReport {
@@ -87,7 +87,7 @@ impl<M: Manager> Pool<M> {
         CloseReport { left, connections_left, ..report }
     }
 
-    /// What is there at this moment.
+    /// What is left at this moment.
     pub(crate) fn what_is_left(&self) -> CloseReport {
         let now = sync::now();
         let (left, connections_left) = self.shared().with(now, |state, _| (state.holders(now), state.occupied()));
@@ -95,7 +95,7 @@ impl<M: Manager> Pool<M> {
     }
 }
 
-/// Waits until every slot is free or the time is over.
+/// Waits until every slot is free or the deadline passes.
 fn is_empty_by<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -> bool {
     let waiter = Waiter::new();
     loop {
@@ -111,7 +111,7 @@ fn is_empty_by<M: Manager>(shared: &Arc<Shared<M>>, deadline: Option<Instant>) -
     }
 }
 
-/// Asks the server to give up what the holders run. Their connections are closed on return, for the pool is.
+/// Asks the server to cancel the holders' statements. Their connections are closed on return, because the pool is closed.
 fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration, cancelled: &Sender<Holder>) {
     let now = sync::now();
     let lent = shared.with(now, |state, _| state.lent_abort_handles(now));
@@ -120,7 +120,7 @@ fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration, cancelled: 
             let (pool, cancelled) = (Arc::clone(shared), cancelled.clone());
             let ask = Box::new(move |limit: &Limit| {
                 if abort_handle.cancel(limit) {
-                    // If nobody listens any more, the closing is over.
+                    // Without a receiver the closing is over.
                     let _ = cancelled.send(holder);
                 }
             });
@@ -129,11 +129,10 @@ fn cancel_lent<M: Manager>(shared: &Arc<Shared<M>>, limit: Duration, cancelled: 
     }
 }
 
-/// Aborts what is still lent, and the driver calls that still run. The slots are back at once where there is a
-/// server at the other end.
+/// Aborts the remaining loans and running driver calls. With a remote server the slots are free at once.
 fn abort_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
     let now = sync::now();
-    // What has not begun needs no goodbye any more.
+    // Closes that have not begun skip the goodbye.
     shared.workers.change_background(Job::hasten);
     let lent = shared.with(now, |state, actions| {
         state.abort_calls(actions);
@@ -146,7 +145,7 @@ fn abort_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
             let _ = contained(|| drop(abort_handle));
             continue;
         }
-        // It may have come back just now. Asked before the abort, which makes its holder return it.
+        // It may have been returned just now. Checked before the abort, which makes its holder return it.
         let is_lent = shared.with(now, |state, _| {
             let is_lent = state.is_lent(slot, holder.id) || seeded::bug("aborts_what_came_back");
             if is_lent && M::REMOTE {
@@ -163,5 +162,5 @@ fn abort_lent<M: Manager>(shared: &Arc<Shared<M>>) -> Vec<Holder> {
     aborted
 }
 
-/// However long the closing may take, holders are left alone until this long before its end.
+/// Holders are cancelled at most this long before the end of closing.
 const LONGEST_GRACE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! A loan for a task: the wait holds no thread.
+//! Check-out for tasks: the wait blocks no thread.
 
 use crate::checkout::TaskRequest;
 use crate::error::GetError;
@@ -13,17 +13,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 impl<M: Manager> Pool<M> {
-    /// As [`get`](Self::get), for a task: the wait holds no thread. Needs no runtime, and works with each.
+    /// Like [`get`](Self::get), for a task: the wait blocks no thread. Needs no runtime, and works with any.
     ///
-    /// Tasks and threads stand in one queue, in order of arrival, and get the same errors. The pool keeps the time-out, which begins when
-    /// the future is polled first. Dropping the future gives up the place in the queue.
+    /// Tasks and threads share one queue, in order of arrival, and get the same errors. The pool enforces the time-out, which begins at
+    /// the future's first poll. Dropping the future gives up its place in the queue.
     ///
-    /// The connection itself blocks: use it where the runtime allows that, as in `spawn_blocking`. Do not hold it while the task waits
-    /// for something else: those who want it wait, too.
+    /// The connection itself blocks: use it where the runtime allows that, as in `spawn_blocking`. Do not hold it while the task awaits
+    /// something else, because other waiters need it.
     ///
-    /// A future that is not polled when its connection is there loses it to the next in line after
-    /// [`reclaim_after`](crate::Builder::reclaim_after), 50 ms unless set, and keeps its place. The next time it has twice as long, up to
-    /// sixteen times.
+    /// A future that is not polled when its connection is ready loses it to the next waiter after
+    /// [`reclaim_after`](crate::Builder::reclaim_after), 50 ms by default, and keeps its place. Each time doubles its next reservation,
+    /// up to sixteen times the setting.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -55,7 +55,7 @@ impl<M: Manager> Pool<M> {
         self.get_async_at(self.config().acquire_timeout, Location::caller())
     }
 
-    /// As [`get_async`](Self::get_async), with a time-out of its own. Zero waits for nothing.
+    /// Like [`get_async`](Self::get_async), with its own time-out. Zero does not wait.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl<M: Manager> Pool<M> {
     }
 }
 
-/// A connection to come. See [`Pool::get_async`].
+/// A future of a connection. See [`Pool::get_async`].
 #[must_use = "a future does nothing until it is polled"]
 pub struct GetAsync<'p, M: Manager> {
     pool: &'p Pool<M>,

@@ -1,4 +1,4 @@
-//! Other sizes for a pool at work.
+//! Resizing a running pool.
 
 use crate::config::check_sizes;
 use crate::error::ResizeError;
@@ -7,11 +7,11 @@ use crate::pool::Pool;
 use crate::{seeded, sync};
 
 impl<M: Manager> Pool<M> {
-    /// Sets both sizes at once: the most connections this pool may hold, at least 1, and how many of them are kept idle, at most
-    /// `max_size`. No thread sees the one without the other. Asks the server nothing and waits for nothing.
+    /// Sets both sizes at once: the maximum number of connections, at least 1, and the number that the pool keeps idle, at most
+    /// `max_size`. No thread sees one change without the other. Sends nothing to the server and does not wait.
     ///
-    /// Growing serves waiters at once. Shrinking closes idle connections now, and lent ones as they come back. What `min_idle` lacks
-    /// is opened in the background.
+    /// Growing serves waiters at once. Shrinking closes idle connections now, and lent ones when they are returned. The pool opens
+    /// connections for `min_idle` in the background.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -34,26 +34,26 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// [`ResizeError::Config`] names every rule that the sizes break. A closed pool is not resized ([`ResizeError::Closed`]), nor is the
-    /// parent's in a child of `fork` ([`ResizeError::Forked`]). After an error the sizes are as they were.
+    /// [`ResizeError::Config`] names every broken rule. A closed pool cannot be resized ([`ResizeError::Closed`]), nor can the parent's
+    /// in a child of `fork` ([`ResizeError::Forked`]). After an error the sizes are unchanged.
     pub fn resize(&self, max_size: u32, min_idle: u32) -> Result<(), ResizeError> {
         self.set_sizes(Some(max_size), Some(min_idle))
     }
 
-    /// Sets the most connections this pool may hold, as [`resize`](Self::resize) does, and leaves `min_idle` as it is.
+    /// Sets the maximum number of connections like [`resize`](Self::resize), and keeps `min_idle`.
     ///
     /// # Errors
     ///
-    /// As for [`resize`](Self::resize): below the present `min_idle` it breaks a rule.
+    /// Those of [`resize`](Self::resize): a value below the current `min_idle` breaks a rule.
     pub fn set_max_size(&self, max_size: u32) -> Result<(), ResizeError> {
         self.set_sizes(Some(max_size), None)
     }
 
-    /// Sets how many idle connections are kept ready, as [`resize`](Self::resize) does, and leaves `max_size` as it is.
+    /// Sets the number of connections kept idle like [`resize`](Self::resize), and keeps `max_size`.
     ///
     /// # Errors
     ///
-    /// As for [`resize`](Self::resize): above the present `max_size` it breaks a rule.
+    /// Those of [`resize`](Self::resize): a value above the current `max_size` breaks a rule.
     pub fn set_min_idle(&self, min_idle: u32) -> Result<(), ResizeError> {
         self.set_sizes(None, Some(min_idle))
     }

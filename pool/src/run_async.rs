@@ -1,4 +1,4 @@
-//! Work for a task: the wait holds no thread, and the work runs where it may block.
+//! Work for tasks: the wait blocks no thread, and the work runs on a thread where it may block.
 
 use crate::answer::{Answer, Pledge};
 use crate::checkout::TaskRequest;
@@ -20,14 +20,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 impl<M: Manager> Pool<M> {
-    /// As [`run`](Self::run), for a task: waits for a connection without a thread, then runs `work` on a thread where it may block.
+    /// Like [`run`](Self::run), for a task: waits for a connection without a thread, then runs `work` on a thread where it may block.
     ///
-    /// The thread is one of the pool's own, or what [`run_on`](crate::Builder::run_on) says. As the connection is there first, no more
-    /// closures run than [`max_size`](crate::Builder::max_size), and work that waits needs no thread.
+    /// The thread is one of the pool's own, unless [`run_on`](crate::Builder::run_on) sets another. `work` starts only with a connection:
+    /// at most [`max_size`](crate::Builder::max_size) closures run at a time, and waiting work needs no thread.
     ///
-    /// Dropping the future while it waits gives up its place. Once `work` runs, it runs to its end, and then the connection returns;
-    /// see [`cancel_on_drop`](RunAsync::cancel_on_drop). A panic of `work` costs its connection and is told as
-    /// [`RunError::Panicked`]. With the feature `tracing`, `work` runs in the span in which `run_async` was called.
+    /// Dropping the future while it waits gives up its place. Once `work` runs, it runs to its end, and then the connection returns; see
+    /// [`cancel_on_drop`](RunAsync::cancel_on_drop). A panic of `work` closes its connection and becomes [`RunError::Panicked`]. With the
+    /// feature `tracing`, `work` runs in the span in which `run_async` was called.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -67,7 +67,7 @@ impl<M: Manager> Pool<M> {
         })
     }
 
-    /// What comes of `work` comes of the future, or why it did not run.
+    /// The future yields the result of `work`, or the reason why it did not run.
     pub(crate) fn run_async_at<O: Ended<M::Error>>(
         &self,
         call_site: &'static Location<'static>,
@@ -78,13 +78,14 @@ impl<M: Manager> Pool<M> {
         RunAsync { pool: self.clone(), stage, cancels: false }
     }
 
-    /// As [`close_within`](Self::close_within), for a task. Closing begins when the future is polled first, and goes on if it is dropped.
+    /// Like [`close_within`](Self::close_within), for a task. Closing begins at the future's first poll, and goes on if the future is
+    /// dropped.
     pub fn close_async(&self, within: Duration) -> CloseAsync<M> {
         CloseAsync { pool: self.clone(), within, answer: None }
     }
 }
 
-/// Work to be done: what it answers is `O`. See [`Pool::run_async`] and [`Transaction::run_async`](crate::Transaction::run_async).
+/// A future of work with the result `O`. See [`Pool::run_async`] and [`Transaction::run_async`](crate::Transaction::run_async).
 #[must_use = "a future does nothing until it is polled"]
 pub struct RunAsync<M: Manager, O> {
     pool: Pool<M>,
@@ -98,21 +99,21 @@ enum Stage<M: Manager, O> {
     Over,
 }
 
-/// How work is cancelled when its future is dropped.
+/// Cancels work when its future is dropped.
 struct Cancel {
     canceller: Canceller,
     progress: Arc<AtomicUsize>,
 }
 
-/// Work is handed over, and begins unless its future was dropped before.
+/// Work was handed over, and begins unless its future is dropped first.
 const HANDED_OVER: usize = 0;
 const BEGUN: usize = 1;
 const DROPPED: usize = 2;
 
-/// A loan, with what is done in it.
+/// The closure that is given the connection.
 type Borrowing<M, O> = Box<dyn FnOnce(PooledConnection<M>) -> O + Send>;
 
-/// What may come of work, though it has not answered.
+/// The results of work that did not complete.
 pub trait Ended<D>: Send + 'static {
     #[doc(hidden)]
     fn unserved(error: GetError<D>) -> Self;
@@ -147,10 +148,10 @@ impl<D: Send + Sync + 'static, T: Send + 'static, E: Send + 'static> Ended<D> fo
 }
 
 impl<M: Manager, O> RunAsync<M, O> {
-    /// If the future is dropped while its work runs, as a web server does when its client hangs up, the server is asked to give up the
-    /// statement. The connection is not lent again, unless it is one to an engine in this process. Work that has its connection and has
-    /// not begun does not begin. Work between two statements goes on with the next. Without an
-    /// [`abort_handle`](Manager::abort_handle) of the manager's nothing is done.
+    /// Cancels the work if the future is dropped while it runs, for example because a web client hung up: asks the server to cancel the
+    /// running statement. The connection is not lent again, unless it is one to an engine in this process. Work that has its connection
+    /// but has not begun does not begin. Work between two statements goes on with the next. Does nothing if the manager offers no
+    /// [`abort_handle`](Manager::abort_handle).
     pub fn cancel_on_drop(mut self) -> Self {
         self.cancels = true;
         self
@@ -200,7 +201,7 @@ impl<M: Manager, O: Ended<M::Error>> RunAsync<M, O> {
             if !is_wanted {
                 return;
             }
-            // A panic drops the connection while this thread unwinds: it is closed.
+            // A panic drops the connection while this thread unwinds, which closes it.
             let outcome = contained(move || work(conn));
             pledge.keep(outcome.unwrap_or_else(O::panicked));
         }));
@@ -213,7 +214,7 @@ impl<M: Manager, O> Drop for RunAsync<M, O> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Waits(mut request, _) => request.abandon(self.pool.own_ref()),
             Stage::Runs(_, Some(Cancel { canceller, progress })) => {
-                // Work that has not begun does not begin any more.
+                // Work that has not begun never begins.
                 if progress.swap(DROPPED, Ordering::AcqRel) == BEGUN {
                     canceller.cancel_later(CANCEL_WITHIN);
                 }
@@ -223,7 +224,7 @@ impl<M: Manager, O> Drop for RunAsync<M, O> {
     }
 }
 
-/// A pool that closes. See [`Pool::close_async`].
+/// A future of a closing pool. See [`Pool::close_async`].
 #[must_use = "a future does nothing until it is polled"]
 pub struct CloseAsync<M: Manager> {
     pool: Pool<M>,
@@ -245,7 +246,7 @@ impl<M: Manager> Future for CloseAsync<M> {
 }
 
 fn close_on_own_thread<M: Manager>(pool: &Pool<M>, within: Duration) -> Arc<Answer<CloseReport>> {
-    // Nobody borrows from here on, whenever there is a thread.
+    // Refuses loans from now on, even before the thread runs.
     pool.close();
     let (answer, pledge): (_, Pledge<CloseReport>) = Answer::new(pool.what_is_left());
     let its_pool = pool.clone();
@@ -253,7 +254,7 @@ fn close_on_own_thread<M: Manager>(pool: &Pool<M>, within: Duration) -> Arc<Answ
     answer
 }
 
-/// The loan is put into the span of the caller, with its end.
+/// The loan runs in the caller's span, including its end.
 #[cfg(feature = "tracing")]
 fn in_span<M: Manager, O>(work: impl FnOnce(&mut PooledConnection<M>) -> O + Send + 'static) -> Borrowing<M, O> {
     let span = tracing::Span::current();
@@ -277,5 +278,5 @@ impl<M: Manager> fmt::Debug for CloseAsync<M> {
     }
 }
 
-/// How long a server may take to be asked to cancel.
+/// The time limit of a request to cancel.
 const CANCEL_WITHIN: Duration = Duration::from_secs(5);

@@ -1,16 +1,16 @@
-//! Where the closures of tasks run.
+//! Threads for the closures of tasks.
 
-/// Runs closures on threads on which they may block. See [`Builder::run_on`](crate::Builder::run_on).
+/// Runs closures on threads where they may block. See [`Builder::run_on`](crate::Builder::run_on).
 ///
-/// For tokio there is `cabrank::Tokio`, with the feature `tokio`. For others a closure does: `|work: Work| smol::unblock(work).detach()`. A
-/// panic in it, or work that it drops, ends the future of [`Pool::run_async`](crate::Pool::run_async) with
+/// For tokio use `cabrank::Tokio`, with the feature `tokio`. For others pass a closure: `|work: Work| smol::unblock(work).detach()`. If
+/// it panics or drops the work, the future of [`Pool::run_async`](crate::Pool::run_async) ends with
 /// [`RunError::NotRun`](crate::RunError::NotRun).
 pub trait Spawn: Send + Sync + 'static {
-    /// Runs `work` soon. Must not run it in this thread, which is that of a task.
+    /// Runs `work` soon. Must not run it in this thread, which is a task's.
     fn spawn(&self, work: Work);
 }
 
-/// A closure to be run.
+/// A closure to run.
 pub type Work = Box<dyn FnOnce() + Send>;
 
 impl<F: Fn(Work) + Send + Sync + 'static> Spawn for F {
@@ -21,13 +21,13 @@ impl<F: Fn(Work) + Send + Sync + 'static> Spawn for F {
 
 /// Runs closures by `spawn_blocking` of the tokio runtime in which their future is polled. With the feature `tokio`.
 ///
-/// So they may ask for the runtime (`Handle::current()`), and count among its threads. There are no more of them at a time than
-/// connections, but what else blocks there, up to 512 closures by default, can take the threads that they wait for. The pool's own, which
-/// run them by default, are taken by nothing else.
+/// The closures may therefore use the runtime (`Handle::current()`), and count among its threads. At most one runs per connection, but
+/// other blocking work there, up to 512 closures by default, can occupy the threads that they need. The pool's own threads, the default,
+/// run nothing else.
 ///
-/// The runtime of each poll is asked, and none is kept: so the pool may be built before there is a runtime, and outlive several, as in
-/// tests. Polled outside of one, or in one that has been shut down, the future ends with
-/// [`RunError::NotRun`](crate::RunError::NotRun), and the connection is back. For one runtime, wherever the future is polled:
+/// Each poll looks up the current runtime, and none is stored: the pool may be built before any runtime exists, and may outlive several,
+/// as in tests. If polled outside of a runtime, or in one that has been shut down, the future ends with
+/// [`RunError::NotRun`](crate::RunError::NotRun), and the connection is returned. To use one runtime wherever the future is polled:
 /// `let handle = Handle::current(); builder.run_on(move |work: Work| drop(handle.spawn_blocking(work)))`.
 ///
 /// ```
@@ -63,7 +63,7 @@ pub struct Tokio;
 #[cfg(all(feature = "tokio", not(loom)))]
 impl Spawn for Tokio {
     fn spawn(&self, work: Work) {
-        // Without a runtime the work is dropped, which is told as that.
+        // Without a runtime the work is dropped, which yields `NotRun`.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             drop(runtime.spawn_blocking(work));
         }
