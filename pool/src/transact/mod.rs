@@ -1,5 +1,4 @@
-//! Running a closure on a connection or in a transaction, so that the pool sees the errors. What it may return, and what
-//! comes of that, is `error.rs`.
+//! Running a closure on a connection or in a transaction, with its errors shown to the pool. The error types are in `error.rs`.
 
 mod error;
 
@@ -14,13 +13,15 @@ use std::panic::Location;
 use std::time::Duration;
 
 impl<M: Manager> Pool<M> {
-    /// Checks out a connection, runs `work` on it, and returns it. The driver's error is found where it is the closure's error, or in its
-    /// chain of sources: in an enum, `anyhow::Error`, `Box<dyn Error>`. Through `#[error(transparent)]` the pool sees what the driver's
-    /// error has as its source, which is enough for errors of PostgreSQL's and SQLite's statements, and not for MySQL's: give such a
-    /// variant a text of its own. An error whose `source` leaves the driver's error out says nothing to the pool. An error of another
-    /// connection or server, passed on through the closure, is taken for one of this connection.
+    /// Checks out a connection, runs `work` on it, and returns it.
     ///
-    /// The closure must say what its error is: `|conn| -> Result<_, MyError> { .. }`.
+    /// The pool finds the driver's error if it is the closure's error or in its chain of sources: in an enum, `anyhow::Error`,
+    /// `Box<dyn Error>`. With `#[error(transparent)]` the pool sees only the source of the driver's error, which is enough for statement
+    /// errors of PostgreSQL and SQLite, but not of MySQL: give such a variant its own text. The pool ignores an error whose `source`
+    /// leaves out the driver's error. It takes an error of another connection or server, passed on through the closure, for one of this
+    /// connection.
+    ///
+    /// The closure must name its error type: `|conn| -> Result<_, MyError> { .. }`.
     ///
     /// # Errors
     ///
@@ -42,7 +43,7 @@ impl<M: Manager> Pool<M> {
 }
 
 impl<M: Transact> Pool<M> {
-    /// Sets up a transaction on a connection of its own.
+    /// Returns a builder for a transaction, which checks out its own connection.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool, Transact};
@@ -98,7 +99,7 @@ impl<M: Transact> Pool<M> {
     }
 }
 
-/// A transaction to be run. See [`Pool::transaction`].
+/// A transaction to run. See [`Pool::transaction`].
 #[must_use = "a transaction does nothing until it is run"]
 #[derive(Debug)]
 pub struct Transaction<'p, M: Transact> {
@@ -108,18 +109,18 @@ pub struct Transaction<'p, M: Transact> {
 }
 
 impl<M: Transact> Transaction<'_, M> {
-    /// The driver's own transaction options. Default: the driver's.
+    /// The driver's transaction options. Default: the driver's.
     pub fn options(mut self, options: M::Options) -> Self {
         self.options = options;
         self
     }
 
-    /// How often the transaction is tried again after a serialization failure, a deadlock or their kin. Default: 0.
+    /// How often the transaction is retried after a serialization failure, a deadlock or a similar error. Default: 0.
     ///
-    /// The driver's error must be found in the closure's: see [`Pool::run`]. A lost connection is not tried again, nor a server in the
-    /// wrong role: unless the error is [`TransactionError::Unknown`], nothing was done, and you may run the transaction anew.
+    /// The closure's error must contain the driver's: see [`Pool::run`]. A lost connection or a server in the wrong role is not retried:
+    /// unless the error is [`TransactionError::Unknown`], nothing was done, and you may run the transaction again.
     ///
-    /// The closure runs anew each time, so it must not do outside the database what may not be done twice. Pauses between
+    /// The closure runs again each time, so it must have no side effects outside the database that may not be repeated. Pauses between
     /// attempts are jittered, from 1 ms up to half a second.
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
@@ -155,7 +156,7 @@ impl<M: Transact> Transaction<'_, M> {
         attempt(&mut conn, &self.options, self.retries, work)
     }
 
-    /// As [`run`](Self::run), for a task: waits for a connection without a thread, then runs `work` where it may block, as
+    /// Like [`run`](Self::run), for a task: waits for a connection without a thread, then runs `work` on a thread where it may block, as
     /// [`Pool::run_async`] does.
     ///
     /// # Errors
@@ -176,7 +177,7 @@ impl<M: Transact> Transaction<'_, M> {
     }
 }
 
-/// Attempts, until one succeeds or fails for good.
+/// Attempts until one succeeds or fails for good.
 fn attempt<M: Transact, T, E: AsError<K>, K>(
     conn: &mut PooledConnection<M>,
     options: &M::Options,
@@ -198,7 +199,7 @@ fn attempt<M: Transact, T, E: AsError<K>, K>(
     }
 }
 
-/// One attempt. An error comes with what it means for the next attempt.
+/// One attempt. An error comes with its meaning for the next attempt.
 fn attempt_once<M: Transact, T, E: AsError<K>, K>(
     conn: &mut PooledConnection<M>,
     options: &M::Options,
@@ -208,12 +209,12 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
         Ok(value) => Ok(value),
         Err((error, rolled_back)) => {
             let (error, rolled_back) = match error {
-                // Some see it only when they begin.
+                // Some managers detect it only when they begin.
                 TransactionError::Begin(_) if is_in_transaction(conn) => (TransactionError::InTransaction, false),
                 error => (error, rolled_back),
             };
             let fault = match &error {
-                // The last two do not come up here.
+                // The last two do not occur here.
                 TransactionError::Get(_)
                 | TransactionError::InTransaction
                 | TransactionError::Panicked(_)
@@ -228,7 +229,7 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
                 return Err((error, Fault::Fatal));
             }
             match error {
-                // Unless the server itself said that the commit failed, nobody knows on which side of it we are.
+                // Unless the server itself reported that the commit failed, its outcome is unknown.
                 TransactionError::Commit(driver)
                     if !matches!(fault, Fault::Statement | Fault::Retry | Fault::WrongRole) =>
                 {
@@ -240,14 +241,14 @@ fn attempt_once<M: Transact, T, E: AsError<K>, K>(
     }
 }
 
-/// The transaction itself. An error comes with whether nothing is left of it, as far as the driver says.
+/// The transaction itself. An error comes with whether the driver considers the transaction fully undone.
 fn begin_work_end<M: Transact, T, E: AsError<K>, K>(
     conn: &mut PooledConnection<M>,
     options: &M::Options,
     work: &mut impl FnMut(&mut M::Transaction<'_>) -> Result<T, E>,
 ) -> Result<T, (TransactionError<M::Error, E>, bool)> {
     if is_in_transaction(conn) {
-        // Engines differ: one refuses to begin, one warns and goes on, one commits what is open.
+        // Engines differ: one refuses to begin, one warns and goes on, one commits the open transaction.
         return Err((TransactionError::InTransaction, false));
     }
     let (manager, conn) = conn.parts();
