@@ -1,6 +1,6 @@
-//! The errors of closures, and the way to the driver's error in them.
+//! The errors of closures, and how to find the driver's error in them.
 //!
-//! As in `error.rs`, a text leaves out what the source says, and `Debug` has both.
+//! As in `error.rs`, a text does not repeat its source, and `Debug` has both.
 
 use crate::cause::Chain;
 use crate::error::GetError;
@@ -10,48 +10,48 @@ use std::ops::Deref;
 
 /// Why [`Pool::run`](crate::Pool::run) failed.
 ///
-/// `source` leads to the closure's error, and to the driver's. `Display` leaves out their texts; `Debug` has all of them.
+/// `source` leads to the closure's error, and to the driver's. `Display` omits their texts; `Debug` has all of them.
 #[non_exhaustive]
 pub enum RunError<D, E> {
-    /// There was no connection.
+    /// No connection was available.
     Get(GetError<D>),
     /// The closure's own error.
     User(UserError<E>),
     /// The closure of [`run_async`](crate::Pool::run_async) panicked, with this message. Its connection is closed.
     Panicked(String),
-    /// The closure of [`run_async`](crate::Pool::run_async) was dropped before it ran: what [`run_on`](crate::Builder::run_on) has
-    /// named runs nothing any more. Nothing was done.
+    /// The closure of [`run_async`](crate::Pool::run_async) was dropped before it ran, because the executor of
+    /// [`run_on`](crate::Builder::run_on) no longer runs work. Nothing was done.
     NotRun,
 }
 
 /// Why a transaction failed.
 ///
-/// `source` leads to the closure's error, and to the driver's. `Display` leaves out their texts; `Debug` has all of them.
+/// `source` leads to the closure's error, and to the driver's. `Display` omits their texts; `Debug` has all of them.
 #[non_exhaustive]
 pub enum TransactionError<D, E> {
-    /// There was no connection. Nothing was done.
+    /// No connection was available. Nothing was done.
     Get(GetError<D>),
     /// The transaction could not begin. Nothing was done.
     Begin(D),
-    /// A transaction is open already, left by an earlier holder of the connection: nothing was done, and the connection is closed. Only
-    /// with [`SessionPolicy::Never`](crate::SessionPolicy::Never), where nobody ends it, or with a hook that begins one.
+    /// A transaction was open already, left by an earlier holder of the connection: nothing was done, and the connection is closed. Only
+    /// possible with [`SessionPolicy::Never`](crate::SessionPolicy::Never), which never ends it, or with a hook that begins one.
     InTransaction,
     /// The closure's own error. The transaction was rolled back.
     User(UserError<E>),
     /// The commit failed: nothing was done.
     Commit(D),
-    /// The connection was lost during the commit: it may have been done, or not. Never tried again.
+    /// The connection was lost during the commit, which may or may not have taken effect. Never retried.
     Unknown(D),
-    /// The closure of [`run_async`](crate::Transaction::run_async) panicked, with this message. The transaction was rolled back, unless the
-    /// panic came out of the driver's own commit.
+    /// The closure of [`run_async`](crate::Transaction::run_async) panicked, with this message. The transaction was rolled back, unless
+    /// the panic came from the driver's own commit.
     Panicked(String),
     /// The closure of [`run_async`](crate::Transaction::run_async) was dropped before it ran. Nothing was done.
     NotRun,
 }
 
-/// A closure's error. Derefs to it; [`into_inner`](Self::into_inner) is the error itself.
+/// A closure's error. Derefs to it; [`into_inner`](Self::into_inner) returns it.
 ///
-/// Keeps the way into its chain of sources, by which the errors of this module show it for every type of a closure's error.
+/// Stores how to reach its chain of sources, for any type of a closure's error.
 pub struct UserError<E> {
     error: E,
     head: fn(&E) -> &(dyn Error + 'static),
@@ -65,7 +65,7 @@ impl<E> UserError<E> {
         Self { error, head: E::as_error }
     }
 
-    /// The error that the closure returned.
+    /// Returns the error that the closure returned.
     pub fn into_inner(self) -> E {
         self.error
     }
@@ -116,7 +116,7 @@ impl<D: Error + 'static, E> Error for RunError<D, E> {
     }
 }
 
-/// The sentence of `Display`, and those of the sources.
+/// The text of `Display`, and those of the sources.
 impl<D: Error + 'static, E> fmt::Debug for RunError<D, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Chain(self), f)
@@ -153,26 +153,26 @@ impl<D: Error + 'static, E> Error for TransactionError<D, E> {
     }
 }
 
-/// The sentence of `Display`, and those of the sources.
+/// The text of `Display`, and those of the sources.
 impl<D: Error + 'static, E> fmt::Debug for TransactionError<D, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Chain(self), f)
     }
 }
 
-/// An error in which the driver's own can be looked for: any `std::error::Error`, `Box<dyn Error + Send + Sync>`,
-/// `anyhow::Error`, `Box<dyn Error>`. `K` tells these kinds apart; it is always inferred.
+/// An error that the pool can search for the driver's: any `std::error::Error`, `Box<dyn Error + Send + Sync>`, `anyhow::Error`,
+/// `Box<dyn Error>`. `K` distinguishes these kinds; it is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no error in which the driver's can be looked for",
     label = "must be a `std::error::Error`, `anyhow::Error` or `Box<dyn Error>`",
     note = "write `impl std::error::Error for {Self}`, or derive it"
 )]
 pub trait AsError<K> {
-    /// The error at the head of the chain.
+    /// Returns the error at the head of the chain.
     fn as_error(&self) -> &(dyn Error + 'static);
 }
 
-/// The kinds of error that [`AsError`] tells apart.
+/// The kinds of error that [`AsError`] distinguishes.
 #[doc(hidden)]
 pub mod kind {
     /// A type that is an error.
