@@ -1,6 +1,6 @@
-//! A connection in the hands of another thread: cancel what runs, or abort the connection.
+//! Access to a connection from another thread: cancel the running statement, or abort the connection.
 //!
-//! How a cancellation is sent is `connector.rs`, and what makes a connection fail is `socket.rs`.
+//! `connector.rs` sends a cancellation; `socket.rs` makes a connection fail.
 
 use crate::connection::Connection;
 use crate::connector::Connector;
@@ -23,12 +23,12 @@ pub struct CancelToken {
 }
 
 impl Connection {
-    /// A handle by which another thread can cancel the statement that runs here, until the loan ends.
+    /// Returns a handle by which another thread can cancel the statement that runs here, until the loan ends.
     ///
-    /// In place of the driver's tokens, which no loan bounds. The driver's client gives one only if it is asked for by itself
-    /// (`conn.client().cancel_token()`), and so does a transaction of the driver's (`conn.transaction()`). Over TCP such a token
-    /// fails, unless it is given a TLS connector and the server takes TLS without being asked (`sslnegotiation=direct`). Over a
-    /// Unix socket it works, also after the loan: then it cancels what the next holder runs. Neither has the connection closed.
+    /// Use it instead of the driver's tokens, which no loan bounds. The driver's client gives one only on an explicit call
+    /// (`conn.client().cancel_token()`), and so does a driver's transaction (`conn.transaction()`). Over TCP such a token fails, unless
+    /// it is given a TLS connector and the server accepts TLS without a request (`sslnegotiation=direct`). Over a Unix socket it works,
+    /// even after the loan, when it cancels what the next holder runs. In neither case is the connection closed.
     pub fn cancel_token(&self) -> CancelToken {
         CancelToken {
             token: self.client.cancel_token(),
@@ -39,17 +39,17 @@ impl Connection {
 }
 
 impl CancelToken {
-    /// Asks the server to give up the statement, over a connection of its own, and waits until the server has passed the
-    /// request on; for at most `timeout`, and the connect time-out in the settings for the TCP connection.
+    /// Asks the server to cancel the statement, over a separate connection, and waits until the server has passed the request on. Waits
+    /// at most for `timeout`, and for the TCP connection at most for the connect time-out in the settings.
     ///
-    /// It may come too late and hit the next statement. So the connection is not lent again: it is closed on return
-    /// ([`CloseReason::BeyondReset`](cabrank::CloseReason::BeyondReset)). With [`SessionPolicy::Never`](cabrank::SessionPolicy::Never)
-    /// it is closed before its next loan, and counts as broken; there
-    /// [`PooledConnection::canceller`](cabrank::PooledConnection::canceller) does better. Once the loan is over, nothing is sent.
+    /// The request may come too late and hit the next statement. The connection is therefore not lent again: it is closed on return
+    /// ([`CloseReason::BeyondReset`](cabrank::CloseReason::BeyondReset)). With [`SessionPolicy::Never`](cabrank::SessionPolicy::Never) it
+    /// is closed before its next loan, and counts as broken; prefer [`PooledConnection::canceller`](cabrank::PooledConnection::canceller)
+    /// there. Once the loan is over, nothing is sent.
     ///
     /// # Errors
     ///
-    /// The driver's, if the server was not reached. Success does not mean that anything was cancelled.
+    /// The driver's, if the server was not reached. Success does not mean that a statement was cancelled.
     pub fn cancel_query(&self, timeout: Duration) -> Result<(), Error> {
         if !self.tokens.spend() {
             return Ok(());
@@ -64,7 +64,7 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// A connection in the hands of the pool.
+/// The pool's access to a connection.
 pub(crate) struct PostgresAbortHandle {
     token: postgres::CancelToken,
     connector: Connector,
@@ -80,7 +80,7 @@ impl PostgresAbortHandle {
 
 impl AbortHandle for PostgresAbortHandle {
     fn cancel(&self, limit: &Limit) -> bool {
-        // What has been aborted at rest runs nothing.
+        // A connection aborted while idle runs nothing.
         let rests = self.tap.as_ref().is_some_and(|tap| tap.is_over() && !tap.tracker().is_busy());
         !rests && self.connector.cancel(&self.token, Tap::aside(), limit.deadline()).is_ok()
     }
@@ -91,7 +91,7 @@ impl AbortHandle for PostgresAbortHandle {
         }
     }
 
-    /// Over a Unix socket nothing can be done to the stream.
+    /// Over a Unix socket the stream is out of reach.
     fn can_abort(&self) -> bool {
         self.tap.is_some()
     }

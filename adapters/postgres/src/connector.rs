@@ -1,7 +1,7 @@
-//! The connector that the driver calls on the raw socket, and through which our stream gets in between.
+//! The connector that the driver calls on the raw socket, which inserts our stream.
 //!
-//! The driver is told `sslmode=require` with direct negotiation, whatever the user chose: then it sends no SSLRequest,
-//! and hands the socket over at once. What the user chose is done here. Also owns the erasure of the TLS library's types.
+//! The driver is always configured with `sslmode=require` and direct negotiation, whatever the user chose: it then sends no SSLRequest,
+//! and hands the socket over at once. This connector applies the user's choice. It also erases the TLS library's types.
 
 use crate::error::{BoxError, SettingsError};
 use crate::stream::{Deadlines, Secured, Tapped, Transport};
@@ -17,20 +17,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// The driver's connector. A clone makes streams that report to the same tap.
+/// The driver's connector. The streams of all clones report to the same tap.
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) tls: Arc<dyn Tls>,
     pub(crate) mode: SslMode,
     pub(crate) negotiation: SslNegotiation,
     pub(crate) tap: Arc<Tap>,
-    /// When the handshake and what follows give up by themselves.
+    /// When the handshake and the rest of the log-in time out on their own.
     pub(crate) deadlines: Deadlines,
 }
 
 impl Connector {
-    /// Asks the server to give up what runs on a connection, over a second one made in the same way, whose tap is `side`. Waits
-    /// until the server has closed that: by then the signal has been sent.
+    /// Asks the server to cancel what runs on a connection, over a second one made in the same way, whose tap is `side`. Waits until the
+    /// server has closed that: by then the signal has been sent.
     pub(crate) fn cancel(&self, token: &CancelToken, side: Arc<Tap>, deadline: Option<Instant>) -> Result<(), Error> {
         side.socket.linger();
         let deadline = deadline.or_else(|| Instant::now().checked_add(LONGEST_CANCEL));
@@ -78,7 +78,7 @@ impl TlsConnect<Socket> for Handshake {
     }
 }
 
-/// As the driver would: asks for TLS, and takes no for an answer unless it is required.
+/// Like the driver: requests TLS, and accepts a refusal unless TLS is required.
 async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Result<Transport, BoxError> {
     let tls = &connector.tls;
     match connector.mode {
@@ -94,7 +94,7 @@ async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Res
     }
     if connector.negotiation == SslNegotiation::Postgres {
         socket.write_all(&SSL_REQUEST).await?;
-        // One byte and no more: what came along unencrypted must not be taken for encrypted later.
+        // Exactly one byte: unencrypted data that follows must not be taken for encrypted data later.
         let mut answer = [0];
         within(connector.deadlines.silent, socket.read_exact(&mut answer)).await??;
         connector.tap.socket.hears();
@@ -107,7 +107,7 @@ async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Res
     Ok(Transport::Tls(tls.connect(host, socket).await?))
 }
 
-/// What comes of it, unless that comes too late.
+/// The result of `what`, unless it comes too late.
 async fn within<T>(deadline: Option<Instant>, what: impl Future<Output = T>) -> io::Result<T> {
     match deadline {
         Some(deadline) => {
@@ -117,10 +117,10 @@ async fn within<T>(deadline: Option<Instant>, what: impl Future<Output = T>) -> 
     }
 }
 
-/// Length 8, and the code that stands for a request for TLS.
+/// Length 8, and the code of a TLS request.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
-/// Any library's connector, without its types.
+/// Any library's connector, with its types erased.
 pub(crate) trait Tls: Send + Sync {
     fn is_none(&self) -> bool;
     fn connect(&self, host: &str, socket: Socket) -> TlsHandshake;
@@ -147,7 +147,7 @@ where
     T::Stream: Send + 'static,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send + 'static,
 {
-    /// The driver asks its connectors by a method that nobody else can call.
+    /// By type, because only the driver can call its own method for this.
     fn is_none(&self) -> bool {
         TypeId::of::<T>() == TypeId::of::<NoTls>()
     }

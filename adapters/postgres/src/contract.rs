@@ -1,6 +1,6 @@
-//! The contract with the pool: which file does what when the pool calls.
+//! The contract with the pool: maps each of the pool's calls to its file.
 //!
-//! Owns no step that takes more than a few lines: those are `open.rs`, `reset.rs`, `abort.rs` and `fault.rs`.
+//! Longer steps are in `open.rs`, `reset.rs`, `abort.rs` and `fault.rs`.
 
 use crate::abort::PostgresAbortHandle;
 use crate::connection::Connection;
@@ -18,7 +18,7 @@ impl Manager for PostgresManager {
     type Connection = Connection;
     type Error = Error;
 
-    /// Settings that are asked for before each connect have none.
+    /// Settings from a callback have none.
     fn default_name(&self) -> Option<String> {
         match &self.source {
             Source::Fixed(config) => open::name_of_database(config),
@@ -31,16 +31,16 @@ impl Manager for PostgresManager {
     }
 
     fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> Result<(), Error> {
-        // What can be aborted is, and the pool alone says when: if this process stood still, an answer that came meanwhile counts.
+        // If the connection can be aborted, the pool alone decides when: after a suspension of this process, an answer that came
+        // meanwhile counts.
         let bound = if conn.tap().is_some() { None } else { limit.remaining() };
         conn.client.is_valid(bound.unwrap_or(NO_LIMIT))?;
         conn.check_role()
     }
 
-    /// By what the driver has read. Nobody reads while a connection is idle, so that a death shows only at the next use or
-    /// check.
+    /// Based on what the driver has read. Nothing reads while a connection is idle, so a death shows only at the next use or check.
     fn has_broken(&self, conn: &mut Connection) -> bool {
-        // With `SessionPolicy::Never` nobody has asked for the session since the last look.
+        // With `SessionPolicy::Never` the session was not examined since the last call.
         let was_passed_over = conn.beyond_reset || conn.left_unread && conn.is_stuck();
         conn.beyond_reset |= conn.ends_cancelled();
         conn.left_unread = conn.tap().is_some_and(Tap::has_unread);
@@ -52,7 +52,7 @@ impl Manager for PostgresManager {
             return SessionState::BeyondReset;
         }
         match conn.tap().map_or(SessionState::Unknown, |tap| tap.session(conn.transaction_pooler)) {
-            // The reset asks for it.
+            // The reset queries the role.
             SessionState::Clean if conn.refused_write() => SessionState::Unknown,
             session => session,
         }
@@ -63,8 +63,7 @@ impl Manager for PostgresManager {
         Ok(())
     }
 
-    /// Where nothing is read along the server is asked, in one round trip, if `on_open` has had the connection. So it is for a role, in
-    /// another one.
+    /// If the wire is not tracked, this queries the server once if `on_open` has used the connection, and once more for a required role.
     fn check_set_up(&self, conn: &mut Connection, _: &Limit) -> Result<SessionState, Error> {
         let session = match self.session(conn) {
             _ if conn.tap.is_none() && conn.used && conn.ask_transaction()? => SessionState::InTransaction,
@@ -82,7 +81,7 @@ impl Manager for PostgresManager {
         }
     }
 
-    /// The driver says goodbye once all its requests have been answered; then the stream waits for the server's end.
+    /// The driver says goodbye once all its requests are answered; then the stream waits for the server to close.
     fn close(&self, mut conn: Connection, limit: &Limit) {
         let ended = conn.end_unread(limit);
         if let Some(tap) = conn.tap() {
@@ -92,12 +91,12 @@ impl Manager for PostgresManager {
             tap.socket.linger();
         }
         let Connection { client, statements, tap, .. } = conn;
-        // Fails if the connection is aborted or dead, which is an end as good as another.
+        // Fails if the connection is aborted or dead, which also ends it.
         let _ = client.close();
         drop((statements, tap));
     }
 
-    /// Where nothing is read along, this is where a change of the schema shows; that of a type shows nowhere else.
+    /// Without tracking of the wire, this is where a schema change shows; a changed type shows nowhere else.
     fn fault(&self, error: &Error) -> Fault {
         if error.as_db_error().is_some_and(fault::is_stale) {
             self.changes.noticed();
@@ -115,7 +114,7 @@ impl Manager for PostgresManager {
         Some(fault::of_refusal(refusal))
     }
 
-    /// Where a role is asked for, a server in another one is an error.
+    /// If a role is required, a server without it is an error.
     fn remark(&self, conn: &Connection) -> Option<String> {
         let worth_a_word = || self.hosts.remark(&conn.place, conn.shown(), Instant::now());
         (conn.role == Role::Any).then(worth_a_word).flatten()

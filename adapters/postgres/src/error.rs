@@ -1,7 +1,7 @@
-//! The driver's error type, for failures that are not the driver's.
+//! Other failures as errors of the driver's type.
 //!
-//! The manager's error is `postgres::Error`, so that the pool finds it in the errors of closures that use the driver. The
-//! driver lets nobody make one: so it is led to fail, over a stream that can do nothing else.
+//! The manager's error is `postgres::Error`, which the pool can find in the errors of closures that use the driver. The driver has no
+//! public constructor for it, so this module makes the driver fail, over a stream that only fails.
 
 use cabrank::Fault;
 use postgres::{Error, NoTls};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The driver's own error, if that is what it is; else a driver's error with `error` as its source.
+/// The driver's own error, if `error` is one; else a driver's error with `error` as its source.
 pub(crate) fn driver_error(error: BoxError) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => *error,
@@ -21,7 +21,7 @@ pub(crate) fn driver_error(error: BoxError) -> Error {
     }
 }
 
-/// Settings that contradict each other or what the server offers: trying again does not help.
+/// Settings that contradict each other or the server's offer: a retry does not help.
 #[derive(Debug)]
 pub(crate) struct SettingsError(pub(crate) &'static str);
 
@@ -33,7 +33,7 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// The server has another role than is asked for.
+/// The server lacks the required role.
 #[derive(Debug)]
 pub(crate) struct RoleError(pub(crate) String);
 
@@ -45,7 +45,7 @@ impl fmt::Display for RoleError {
 
 impl std::error::Error for RoleError {}
 
-/// Several servers have failed: `text` names each with its cause, and `fault` is that of the one that counts.
+/// Several servers have failed: `text` names each with its cause, and `fault` is that of the decisive one.
 #[derive(Debug)]
 pub(crate) struct SeveralFailed {
     pub(crate) fault: Fault,
@@ -60,7 +60,7 @@ impl fmt::Display for SeveralFailed {
 
 impl std::error::Error for SeveralFailed {}
 
-/// What an error comes from: the driver's own words say only where it came up.
+/// The root cause of an error: the driver's own text says only where it occurred.
 pub(crate) fn root(error: &Error) -> String {
     let mut root: &dyn std::error::Error = error;
     while let Some(source) = root.source() {
@@ -74,7 +74,7 @@ pub(crate) fn provoke(cause: io::Error) -> Error {
     let mut config = tokio_postgres::Config::new();
     config.user("nobody");
     let attempt = pin!(config.connect_raw(Failing(Some(cause)), NoTls));
-    // It waits for nothing but the stream, which never makes it wait.
+    // It waits only for the stream, which is always ready.
     match attempt.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Err(error)) => error,
         _ => Error::__private_api_timeout(),

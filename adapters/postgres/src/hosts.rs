@@ -1,6 +1,6 @@
-//! What a manager remembers of its hosts, and all its connections share: which served last, which failed, which refuse writes.
+//! A manager's records of its hosts, shared by all its connections: which served last, which failed, which refuse writes.
 //!
-//! Pure: it is told the time, and opens nothing. The order in which hosts are tried follows from it.
+//! Pure: the caller passes the time, and nothing is opened here. The records determine the order in which hosts are tried.
 
 use crate::tracker::Standing;
 use std::cmp::Reverse;
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Default)]
 pub(crate) struct Hosts(Arc<Mutex<Memory>>);
 
-/// Where a server is: what is remembered of it is kept by this.
+/// A server's location, the key of its record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     Address(SocketAddr),
-    /// A name whose addresses are found when it is tried, and a port.
+    /// A name, resolved when it is tried, and a port.
     Name(String, u16),
     /// The folder of a Unix socket, and a port.
     #[cfg(unix)]
@@ -40,18 +40,18 @@ impl fmt::Display for Place {
 #[derive(Default)]
 struct Memory {
     hosts: HashMap<Place, Host>,
-    /// The longest that a server has lately taken for its first word.
+    /// The longest recent time to a server's first byte.
     first_word: Duration,
-    /// A server took writes once.
+    /// A server has accepted writes.
     took_writes: bool,
 }
 
 #[derive(Default)]
 struct Host {
     last: Option<Outcome>,
-    /// How often in a row it has said nothing.
+    /// The number of consecutive silent attempts.
     silences: u32,
-    /// Since when it says that it refuses writes.
+    /// When it first reported that it refuses writes.
     refuses_since: Option<Instant>,
 }
 
@@ -63,9 +63,9 @@ enum Outcome {
 }
 
 impl Hosts {
-    /// Sorts by the order in which they are tried: the one that served last comes first, then those that nothing is known of, in
-    /// the order that they have. Those that have failed come last, and the one that cost the least comes first among them. A failure is
-    /// forgotten after a while. Where the load is to be `balanced`, one that has served is as good as any.
+    /// Sorts hosts into the order of attempts: first the one that served last, then those without a record, in their given order, and
+    /// last those that have failed, the cheapest failure first. A failure expires after a while. With `balanced` load, every host that
+    /// has served ranks equally.
     pub(crate) fn sort<T>(&self, hosts: &mut [T], place: impl Fn(&T) -> &Place, balanced: bool, now: Instant) {
         let memory = self.lock();
         let last = |host: &T| memory.hosts.get(place(host)).and_then(|host| host.last);
@@ -76,8 +76,8 @@ impl Hosts {
         });
     }
 
-    /// How long a server may say nothing before the next one is tried. One that is dead costs that in each attempt. One that is far
-    /// away, beside a near one in the wrong role, must be heard in the end: so after some silences in a row it has more.
+    /// How long a server may stay silent before the next one is tried. A dead server costs that time in each attempt. It grows after
+    /// several silences in a row, so that a distant server beside a near one in the wrong role is reached in the end.
     pub(crate) fn patience(&self, place: &Place) -> Duration {
         let memory = self.lock();
         let silences = memory.hosts.get(place).map_or(0, |host| host.silences);
@@ -93,12 +93,12 @@ impl Hosts {
         memory.host(place).serves(now);
     }
 
-    /// One of the addresses that this name leads to has served.
+    /// One of the addresses of this name has served.
     pub(crate) fn led_to_one(&self, name: &Place, now: Instant) {
         self.lock().host(name).serves(now);
     }
 
-    /// None was. Did the server, or its machine, say anything?
+    /// The attempt failed. `heard`: the server, or its machine, responded.
     pub(crate) fn failed(&self, place: &Place, heard: bool, took: Duration, now: Instant) {
         let mut memory = self.lock();
         let host = memory.host(place);
@@ -106,7 +106,7 @@ impl Hosts {
         host.silences = if heard { 0 } else { host.silences.saturating_add(1) };
     }
 
-    /// The server has said this of itself. Why it refuses writes, and since when, if it does.
+    /// Records the server's report. Returns why and since when it refuses writes, if it does.
     pub(crate) fn heard(&self, place: &Place, standing: Standing, now: Instant) -> Option<String> {
         let mut memory = self.lock();
         let takes_writes = standing.takes_writes()?;
@@ -124,7 +124,7 @@ impl Hosts {
         })
     }
 
-    /// As [`heard`](Self::heard), where that is worth a word: a server of this manager's took writes before.
+    /// Like [`heard`](Self::heard), but only if a server of this manager accepted writes before.
     pub(crate) fn remark(&self, place: &Place, standing: Standing, now: Instant) -> Option<String> {
         let why = self.heard(place, standing, now)?;
         self.lock().took_writes.then_some(why)
@@ -137,7 +137,7 @@ impl Hosts {
 
 impl Memory {
     fn host(&mut self, place: &Place) -> &mut Host {
-        // A name may lead to ever new addresses.
+        // A name may resolve to ever new addresses.
         if self.hosts.len() >= MOST_HOSTS && !self.hosts.contains_key(place) {
             self.hosts.clear();
         }

@@ -1,9 +1,9 @@
-//! PostgreSQL connections for a [`cabrank`] pool. This file owns what is public and the order in which to read the rest.
+//! PostgreSQL connections for a [`cabrank`] pool. This file has the public items and the reading order of the rest.
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// The settings, and the contract with the pool.
+// Settings, and the contract with the pool.
 mod contract;
 mod hosts;
 mod manager;
@@ -11,7 +11,7 @@ mod role;
 mod source;
 mod transaction;
 
-// Opening a connection, making its session new, ending what hangs on it.
+// Opening a connection, resetting its session, and ending what runs on it.
 mod abort;
 mod connector;
 mod open;
@@ -19,18 +19,18 @@ mod reset;
 mod stream;
 mod tap;
 
-// The connection that is lent.
+// The connection on loan.
 mod connection;
 mod statements;
 mod unread;
 
-// What its holders do to the session.
+// The holders' effects on the session.
 mod schema;
 mod sql;
 mod tokens;
 mod tracker;
 
-// The ground: errors, the protocol, the socket.
+// The basics: errors, the protocol, the socket.
 mod error;
 mod fault;
 mod socket;
@@ -46,5 +46,5 @@ pub use {cabrank, postgres};
 /// A pool of PostgreSQL connections.
 pub type Pool = cabrank::Pool<PostgresManager>;
 
-/// A borrowed PostgreSQL connection.
+/// A PostgreSQL connection on loan.
 pub type PooledConnection = cabrank::PooledConnection<PostgresManager>;

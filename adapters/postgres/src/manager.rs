@@ -1,6 +1,6 @@
 //! `PostgresManager`: where to connect and how.
 //!
-//! Owns the settings, and does nothing with them: what the pool calls is `contract.rs`.
+//! Holds the settings only; `contract.rs` implements the pool's calls.
 
 use crate::connector::{Tls, erase};
 use crate::error::BoxError;
@@ -15,21 +15,22 @@ use std::sync::Arc;
 
 /// Opens connections to one PostgreSQL database, or to the same one on several hosts.
 ///
-/// Of several hosts (`host=a,b`) the one that served last is tried first, and those that have failed in the last ten seconds come
-/// last. One that says nothing for four times as long as servers have lately taken for their first word, at least 250 ms, is left for
-/// the next; if none says anything, all are tried again, with twice the time. A name is looked up when its turn comes, within its share of
-/// the time. Addresses in `hostaddr` and Unix sockets are hosts like others, but for two things: a server that accepts on a Unix socket and
-/// says nothing is not left, for the driver shows nothing of it; and where there are several `hostaddr`s, or a Unix socket beside others, a
-/// `notice_callback` of the settings is not called: it cannot be copied.
+/// Of several hosts (`host=a,b`) the one that served last is tried first, and those that have failed in the last ten seconds last. A host
+/// that stays silent for four times the recent time to a server's first byte, at least 250 ms, is skipped; if none responds, all are
+/// tried again, with twice the time. A name is resolved when its turn comes, within its share of the time.
 ///
-/// `tls` is a connector of any TLS library that works with the driver, such as `postgres-openssl` or
-/// `tokio-postgres-rustls`, or [`NoTls`](postgres::NoTls). Whether it is used is for `sslmode` to say: `disable`, `prefer`
-/// (the default: if the server offers it) or `require`. Whether the certificate is checked is the connector's affair.
+/// Addresses in `hostaddr` and Unix sockets are hosts like others, with two exceptions. A server that accepts on a Unix socket and stays
+/// silent is not skipped, because the driver does not expose that socket. With several `hostaddr`s, or a Unix socket beside other hosts,
+/// a `notice_callback` of the settings is not called, because it cannot be copied.
+///
+/// `tls` is a connector of any TLS library that works with the driver, such as `postgres-openssl` or `tokio-postgres-rustls`, or
+/// [`NoTls`](postgres::NoTls). `sslmode` decides whether it is used: `disable`, `prefer` (the default: if the server offers it) or
+/// `require`. The connector decides whether the certificate is checked.
 #[derive(Clone)]
 pub struct PostgresManager {
     pub(crate) source: Source,
     pub(crate) tls: Arc<dyn Tls>,
-    /// `None`: what the settings say, or the pool's name.
+    /// `None`: the name in the settings, or the pool's name.
     pub(crate) application_name: Option<String>,
     /// `None` until chosen: none behind a transaction pooler.
     pub(crate) statement_cache: Option<usize>,
@@ -41,7 +42,7 @@ pub struct PostgresManager {
 }
 
 impl PostgresManager {
-    /// Connects with the driver's own settings.
+    /// Connects with the driver's settings.
     pub fn new<T>(config: Config, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -57,7 +58,7 @@ impl PostgresManager {
     ///
     /// # Errors
     ///
-    /// The driver's, if it does not understand the string.
+    /// The driver's, if it cannot parse the string.
     pub fn from_url<T>(url: &str, tls: T) -> Result<Self, Error>
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -68,16 +69,15 @@ impl PostgresManager {
         Ok(Self::new(url.parse()?, tls))
     }
 
-    /// Connects by the environment variables of libpq, read now: `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGDATABASE`, `PGUSER`,
-    /// `PGPASSWORD`, `PGOPTIONS`, `PGAPPNAME`, `PGSSLMODE`, `PGSSLNEGOTIATION`, `PGCHANNELBINDING`, `PGCONNECT_TIMEOUT`,
-    /// `PGTARGETSESSIONATTRS`, `PGLOADBALANCEHOSTS`. Without a host it is `localhost`.
+    /// Connects by the environment variables of libpq, read now: `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`,
+    /// `PGOPTIONS`, `PGAPPNAME`, `PGSSLMODE`, `PGSSLNEGOTIATION`, `PGCHANNELBINDING`, `PGCONNECT_TIMEOUT`, `PGTARGETSESSIONATTRS`,
+    /// `PGLOADBALANCEHOSTS`. The default host is `localhost`.
     ///
-    /// Files (`PGPASSFILE`, `PGSERVICEFILE`) are not read, and the modes that the driver does not know (`verify-full`) are
-    /// errors.
+    /// Files (`PGPASSFILE`, `PGSERVICEFILE`) are not read, and modes that the driver does not support (`verify-full`) are errors.
     ///
     /// # Errors
     ///
-    /// The driver's, if it does not understand a variable's value.
+    /// The driver's, if it cannot parse a variable's value.
     pub fn from_libpq_env<T>(tls: T) -> Result<Self, Error>
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -88,9 +88,8 @@ impl PostgresManager {
         Ok(Self::new(from_libpq_env(|name| std::env::var(name).ok())?, tls))
     }
 
-    /// Asks `config` before each connect: for credentials that expire. It runs in a worker of the pool, as part of
-    /// the connect and within its limit, so it may look something up; it must not open sessions at the server. Its error
-    /// is the source of the pool's.
+    /// Calls `config` before each connect: for credentials that expire. It runs in a worker of the pool, as part of the connect and
+    /// within its limit. It may look something up, but must not open sessions at the server. Its error is the source of the pool's.
     pub fn with_config<T, E>(config: impl Fn() -> Result<Config, E> + Send + Sync + 'static, tls: T) -> Self
     where
         E: Into<BoxError>,
@@ -102,51 +101,50 @@ impl PostgresManager {
         Self::from_source(Source::Asked(Arc::new(move || config().map_err(Into::into))), erase(tls))
     }
 
-    /// What the server's `pg_stat_activity` and log call the sessions, whatever the settings or the URL say. Default: what these say, or
-    /// the pool's name. [`open`](Self::open), which has no pool, then leaves it unset.
+    /// Sets the sessions' name in the server's `pg_stat_activity` and log, overriding the settings or the URL. Default: the name in
+    /// these, or the pool's name. [`open`](Self::open), which has no pool, then leaves it unset.
     #[doc(alias = "program_name")]
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
         self.application_name = Some(name.into());
         self
     }
 
-    /// How many statements each connection keeps for [`Connection::prepare_cached`](crate::Connection::prepare_cached).
-    /// Default: 100, and none behind a transaction pooler; zero keeps none. Their texts have at most 1 MiB together, and texts
-    /// beyond 32 KiB are not kept: a server needs many times that for its statements.
+    /// The number of statements that each connection caches for [`Connection::prepare_cached`](crate::Connection::prepare_cached).
+    /// Default: 100, and none behind a transaction pooler; zero caches none. Their texts are limited to 1 MiB together, and texts beyond
+    /// 32 KiB are not cached: a server needs many times that for its statements.
     pub fn statement_cache(mut self, capacity: usize) -> Self {
         self.statement_cache = Some(capacity);
         self
     }
 
-    /// Says that a pooler such as PgBouncer stands in between and lends its sessions by the transaction. Default: no.
+    /// Declares that a pooler such as PgBouncer lends its sessions by the transaction. Default: no.
     ///
-    /// Then there is no session of ours to keep clean: a reset only ends the transaction, and no statement is kept unless
-    /// [`statement_cache`](Self::statement_cache) says so. See the crate's documentation for which of the driver's calls work
-    /// there.
+    /// The session is then not ours to keep clean: a reset only ends the transaction, and no statement is cached unless
+    /// [`statement_cache`](Self::statement_cache) is set. The crate's documentation lists which of the driver's calls work there.
     pub fn transaction_pooler(mut self, pooler: bool) -> Self {
         self.transaction_pooler = pooler;
         self
     }
 
-    /// Lends only sessions whose server has this role. Default: [`Role::Any`], or [`Role::Primary`] if the settings say
-    /// `target_session_attrs=read-write`; settings that contradict the role are an error of each connect.
+    /// Lends only sessions whose server has this role. Default: [`Role::Any`], or [`Role::Primary`] if the settings contain
+    /// `target_session_attrs=read-write`; settings that contradict the role make each connect fail.
     ///
-    /// A server in another role is refused at opening, tried again as in an outage, and named in errors and events
-    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Each check asks for the role, and so does the reset after a loan in which
-    /// the server has refused a write (25006): a session whose server was demoted, or became read-only, is closed
-    /// ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. So each session
-    /// costs its holders one error at most, if it is reset after its loans. With [`SessionPolicy::Never`](cabrank::SessionPolicy::Never)
-    /// nobody asks after a refused write: there a session goes on failing writes until its next check. A deliberate `READ ONLY` transaction
-    /// that writes costs that error and a reset.
+    /// A server without the role is refused at opening, retried as in an outage, and named in errors and events
+    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Each check queries the role, and so does the reset after a loan in which the
+    /// server has refused a write (25006). A session whose server was demoted, or became read-only, is closed
+    /// ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. Each session
+    /// thus costs its holders one error at most, if it is reset after its loans. With
+    /// [`SessionPolicy::Never`](cabrank::SessionPolicy::Never) there is no query after a refused write: a session goes on failing writes
+    /// until its next check. A deliberate `READ ONLY` transaction that writes costs that error and a reset.
     ///
-    /// Costs no round trip where the server itself shows that its role is right, as PostgreSQL 14 and later do at log-in and whenever it
-    /// changes. One more at opening, and one more in each check, with older servers, over a Unix socket and behind a
-    /// [`transaction_pooler`](Self::transaction_pooler), and before a server is refused. Never one in a loan. (A pooler that lends whole
-    /// sessions may show what was so when it logged in itself. If that is the wrong role, the server is asked each time; if it is the right
-    /// one, the role is found out by the first write that is refused.)
+    /// Costs no round trip if the server itself reports the right role, as PostgreSQL 14 and later do at log-in and at each change. Costs
+    /// one more at opening, and one more in each check, with older servers, over a Unix socket and behind a
+    /// [`transaction_pooler`](Self::transaction_pooler), and before a server is refused. Never costs one in a loan. (A pooler that lends
+    /// whole sessions may report the state at its own log-in. If that is the wrong role, the server is queried each time; if it is the
+    /// right one, the first refused write reveals the change.)
     ///
-    /// With [`Role::Primary`] `on_open` must not switch `default_transaction_read_only` on: that is an error of each connect, which is
-    /// permanent. For a pool that only reads from the primary begin `READ ONLY` transactions.
+    /// With [`Role::Primary`] `on_open` must not switch `default_transaction_read_only` on, which is a permanent error of each connect.
+    /// For a pool that only reads from the primary begin `READ ONLY` transactions.
     ///
     /// ```
     /// use cabrank_postgres::postgres::NoTls;
@@ -161,7 +159,7 @@ impl PostgresManager {
     #[doc(alias = "target_session_attrs")]
     pub fn role(mut self, role: Role) -> Self {
         self.role = role;
-        // A clone may ask for another role, and want the hosts in another order.
+        // A clone may require another role, and need the hosts in another order.
         self.hosts = Hosts::default();
         self
     }
@@ -181,7 +179,7 @@ impl PostgresManager {
 }
 
 impl fmt::Debug for PostgresManager {
-    /// Without passwords: the driver's own settings hide theirs.
+    /// Without passwords, as in the `Debug` of the driver's settings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = match &self.source {
             Source::Fixed(config) => Some(config),
