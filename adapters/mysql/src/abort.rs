@@ -1,4 +1,4 @@
-//! A connection in the hands of another thread: cancel what runs, or abort the connection.
+//! Access to a connection from another thread: cancel the running statement, or abort the connection.
 
 use crate::bounds::within;
 use crate::connection::Connection;
@@ -9,7 +9,7 @@ use mysql::{Conn, Opts, OptsBuilder};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Owns its own descriptor of the socket, and how to reach the same server again.
+/// Owns a duplicate of the socket's descriptor, and the settings to reach the same server again.
 pub(crate) struct MySqlAbortHandle {
     socket: Arc<Socket>,
     opts: Arc<Opts>,
@@ -24,10 +24,10 @@ impl MySqlAbortHandle {
 
     fn kill_query(&self, limit: &Limit) -> mysql::Result<()> {
         let span = limit.remaining().unwrap_or(LONGEST_CANCEL);
-        // The address that this very connection was opened to: the number means something to that server alone.
+        // This connection's own address: its number is valid on that server only.
         let opts = OptsBuilder::from_opts(Opts::clone(&self.opts)).db_name(None::<String>);
         let mut side = Conn::new(within(opts, &self.opts, span))?;
-        // The log-in had the whole time for each of its steps. What comes after it is aborted at the limit.
+        // Each step of the log-in had the whole time as its time-out. Later steps are aborted at the limit.
         let socket = Socket::of(&side)?;
         limit.on_abort(move || socket.abort());
         side.query_drop(format!("KILL QUERY {}", self.connection_id))
@@ -35,7 +35,7 @@ impl MySqlAbortHandle {
 }
 
 impl AbortHandle for MySqlAbortHandle {
-    /// `KILL QUERY` on a side connection. What it interrupts fails with 1317; a `SLEEP` says Ok.
+    /// Sends `KILL QUERY` on a side connection. The interrupted statement fails with 1317; a `SLEEP` returns Ok.
     fn cancel(&self, limit: &Limit) -> bool {
         !limit.remaining().is_some_and(|left| left.is_zero()) && self.kill_query(limit).is_ok()
     }
@@ -49,5 +49,5 @@ impl AbortHandle for MySqlAbortHandle {
     }
 }
 
-/// How long a side connection may take where the caller sets no limit.
+/// The limit of a side connection if the caller sets none.
 const LONGEST_CANCEL: Duration = Duration::from_secs(5);

@@ -1,11 +1,11 @@
-//! How long the steps of connecting may take: the driver's own time-outs, no longer than the time that is left.
+//! Bounds on the steps of connecting: the driver's own time-outs, limited to the time that is left.
 //!
-//! Owns no clock and no I/O. What is left is for those to say who hold a limit.
+//! No clock and no I/O: the holder of the limit passes the time that is left.
 
 use mysql::{Opts, OptsBuilder};
 use std::time::Duration;
 
-/// The options with each step taking no longer than `span`, nor longer than the user's own.
+/// The options with each step limited to `span`, and to the user's own time-outs.
 pub(crate) fn within(builder: OptsBuilder, own: &Opts, span: Duration) -> OptsBuilder {
     builder
         .init(Vec::<String>::new())
@@ -14,7 +14,7 @@ pub(crate) fn within(builder: OptsBuilder, own: &Opts, span: Duration) -> OptsBu
         .write_timeout(shorter(own.get_write_timeout().copied(), span))
 }
 
-/// Never zero, which a socket takes for no limit at all.
+/// Never zero, which a socket treats as no limit.
 pub(crate) fn shorter(own: Option<Duration>, span: Duration) -> Option<Duration> {
     Some(own.map_or(span, |own| own.min(span)).max(Duration::from_millis(1)))
 }

@@ -1,6 +1,6 @@
 //! The contract with the pool: `impl Manager for MySqlManager`.
 //!
-//! Owns nothing but which step is done where. That of transactions is `transaction.rs`.
+//! Maps each call to its file. The contract of transactions is in `transaction.rs`.
 
 use crate::abort::MySqlAbortHandle;
 use crate::connection::Connection;
@@ -23,22 +23,22 @@ impl Manager for MySqlManager {
         open::open(self, Some(limit))
     }
 
-    /// Asks for a number that nobody else can answer with: a late reply to an earlier command is no sign of life. The same answer shows
-    /// whether the server takes writes.
+    /// Asks for a unique number: a late reply to an earlier command proves nothing. The same answer shows whether the server accepts
+    /// writes.
     fn is_valid(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<()> {
         conn.check()?;
         conn.judge()
     }
 
-    /// A fatal error was met, or the socket is not quiet: between commands the server says nothing, so that any byte is a
-    /// late reply or its last word, and end of stream is the end.
+    /// Whether there was a fatal error, or the socket is not quiet. Between commands the server sends nothing: any byte is a late reply
+    /// or its last message, and end of stream ends the session.
     fn has_broken(&self, conn: &mut Connection) -> bool {
-        // With `SessionPolicy::Never` no reset has asked for the role since the last look.
+        // With `SessionPolicy::Never` no reset has queried the role since the last call.
         conn.health.was_passed_over() || conn.health.is_broken() || conn.socket.is_dead()
     }
 
-    /// Known from the texts that were sent: the driver keeps the server's own word on the session to itself. The number in
-    /// `LAST_INSERT_ID()` goes on to the next loan, whose first command clears it.
+    /// Derived from the texts that were sent, because the driver does not expose the server's session state. The number in
+    /// `LAST_INSERT_ID()` survives into the next loan, whose first command clears it.
     fn session(&self, conn: &mut Connection) -> SessionState {
         if conn.beyond_reset {
             return SessionState::BeyondReset;
@@ -62,7 +62,7 @@ impl Manager for MySqlManager {
         Ok(())
     }
 
-    /// Asks the server, in one round trip, where no text shows whether a transaction is open.
+    /// Asks the server, in one round trip, if no text shows whether a transaction is open.
     fn check_set_up(&self, conn: &mut Connection, _: &Limit) -> mysql::Result<SessionState> {
         if conn.may_be_in_transaction() && conn.ask_transaction()? {
             return Ok(SessionState::InTransaction);
@@ -86,7 +86,7 @@ impl Manager for MySqlManager {
         self.role.fault(error)
     }
 
-    /// Where a role is asked for, a server in another one is an error.
+    /// If a role is required, a server without it is an error.
     fn remark(&self, conn: &Connection) -> Option<String> {
         let worth_a_word = || self.hosts.remark(conn.address, &conn.writes, Instant::now());
         (self.role == Role::Any).then(worth_a_word).flatten()

@@ -1,4 +1,4 @@
-//! Errors of ours in the driver's clothes, so that users meet one type of error only.
+//! Our errors as errors of the driver's type: users see one error type only.
 
 use mysql::{DriverError, Error, MySqlError, Params, ServerError, Value};
 use std::error::Error as StdError;
@@ -9,12 +9,12 @@ pub(crate) fn unusable(why: &str) -> Error {
     Error::IoError(io::Error::other(format!("the connection cannot be used again: {why}")))
 }
 
-/// What came is not the answer to what was asked.
+/// The response does not belong to the request.
 pub(crate) fn slipped() -> Error {
     unusable("the server's replies have slipped: this one belongs to an earlier command")
 }
 
-/// The server's error, with the reason if it does not know the savepoint any more.
+/// The server's error, with the reason if the savepoint no longer exists.
 pub(crate) fn savepoint_gone(error: Error) -> Error {
     match error {
         Error::MySqlError(mut error) if error.code == ServerError::ER_SP_DOES_NOT_EXIST as u16 => {
@@ -35,18 +35,18 @@ pub(crate) fn from_elsewhere() -> Error {
     })
 }
 
-/// What comes again at each attempt to open a connection: the driver's error, or a text about it.
+/// An error that recurs at each attempt to open a connection: the driver's error, or a text about it.
 pub(crate) fn lasting(why: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     Error::IoError(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
-/// The server's own error for what cannot be done while a transaction is open. START TRANSACTION would commit it instead.
+/// The server's own error for commands that are not allowed within a transaction. START TRANSACTION would commit it instead.
 pub(crate) fn in_transaction() -> Error {
     let message = "a transaction is open already, begun by CALL, EXECUTE, raw() or with autocommit off".to_owned();
     Error::MySqlError(MySqlError { state: "25001".to_owned(), message, code: IN_TRANSACTION })
 }
 
-/// The server has another role than is asked for.
+/// The server lacks the required role.
 #[derive(Debug)]
 pub(crate) struct RoleError(String);
 
@@ -62,15 +62,15 @@ pub(crate) fn wrong_role(why: String) -> Error {
     Error::IoError(io::Error::other(RoleError(why)))
 }
 
-/// Something that this build cannot do.
+/// A feature that this build lacks.
 pub(crate) fn unsupported(what: &str) -> Error {
     Error::IoError(io::Error::new(io::ErrorKind::Unsupported, what))
 }
 
-/// The error of a command of so many bytes, where `largest` go into a packet.
+/// The error of a command of this many bytes, where at most `largest` fit into a packet.
 ///
-/// The driver refuses one that is too large before it sends anything, with the error that it has for too large an answer; only after
-/// that one is the connection lost.
+/// The driver refuses a too large command before it sends anything, with the same error as for a too large answer; only the latter costs
+/// the connection.
 pub(crate) fn told(error: Error, size: usize, largest: usize) -> Error {
     match error {
         Error::CodecError(_) if size > largest => Error::DriverError(DriverError::PacketTooLarge),
@@ -78,12 +78,12 @@ pub(crate) fn told(error: Error, size: usize, largest: usize) -> Error {
     }
 }
 
-/// Of the packet that bears the text.
+/// Of the packet that contains the text.
 pub(crate) fn size_of_text(text: &str) -> usize {
     1 + text.len()
 }
 
-/// Of the packet that bears the parameters; 0 where the driver sends them in parts, some of which may be out when it refuses another.
+/// Of the packet that contains the parameters; 0 if the driver sends them in parts, some of which may be sent when it refuses another.
 pub(crate) fn size_of_execution(params: &Params) -> usize {
     let size_of = |values: &mut dyn Iterator<Item = &Value>| {
         values.map(|value| 2 + usize::try_from(value.bin_len()).unwrap_or(usize::MAX / 2)).sum::<usize>()
@@ -92,7 +92,7 @@ pub(crate) fn size_of_execution(params: &Params) -> usize {
         + match params {
             Params::Empty => 0,
             Params::Positional(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.iter()),
-            // A name may stand for several parameters. Then this is too little, and the error counts as the connection's.
+            // A name may be used for several parameters. Then this is too little, and the error counts as the connection's.
             Params::Named(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.values()),
         };
     if size > LARGEST_IN_ONE { 0 } else { size }

@@ -1,4 +1,4 @@
-//! What an error means for the pool.
+//! Classifies the driver's errors.
 
 use crate::error::RoleError;
 use cabrank::Fault;
@@ -25,7 +25,7 @@ use std::io::ErrorKind;
 /// | not trusted, what a log-in asks for (`open.rs`)            |             |                                                           |
 /// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs      |
 ///
-/// A write that a read-only server refuses ([`is_read_only`]) means `WrongRole` where a primary is asked for: `role.rs` decides that.
+/// A write refused by a read-only server ([`is_read_only`]) means `WrongRole` if a primary is required; `role.rs` decides that.
 pub(crate) fn fault(error: &Error) -> Fault {
     match error {
         Error::MySqlError(error) if is_detached(error) => Fault::WrongRole,
@@ -33,7 +33,7 @@ pub(crate) fn fault(error: &Error) -> Fault {
         Error::DriverError(error) => driver(error),
         Error::FromValueError(_) | Error::FromRowError(_) => Fault::Statement,
         Error::UrlError(_) => Fault::Permanent,
-        // Ours: no TLS in this build, a statement of `init`, what comes again at each log-in.
+        // Ours: no TLS in this build, a statement of `init`, an error that recurs at each log-in.
         Error::IoError(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
             Fault::Permanent
         }
@@ -43,34 +43,34 @@ pub(crate) fn fault(error: &Error) -> Fault {
     }
 }
 
-/// Is it a prepared statement that the server has forgotten, or cannot bring up to date with its tables?
+/// Did the server drop a prepared statement, or fail to adapt it to its changed tables?
 pub(crate) fn is_stale(error: &Error) -> bool {
     matches!(error, Error::MySqlError(error) if STALE.contains(&error.code))
 }
 
-/// Does the server refuse this write because it is read-only itself, which no holder brings about? Not because the transaction is (1792).
+/// Does the server refuse this write because it is itself read-only, which no holder can cause? Not because the transaction is (1792).
 pub(crate) fn is_read_only(error: &Error) -> bool {
     let Error::MySqlError(error) = error else { return false };
     match error.code {
-        // Some option forbids it. The text may be in any language, the option's name is not.
+        // Some option forbids it. The text may be in any language; the option's name is always the same.
         1290 => ["read-only", "read_only"].iter().any(|option| error.message.contains(option)),
         1836 => true,
         _ => false,
     }
 }
 
-/// Does a node of Galera refuse all statements because it is not part of its cluster's primary component?
+/// Does a Galera node refuse all statements because it is not part of its cluster's primary component?
 fn is_detached(error: &MySqlError) -> bool {
     error.code == 1047 && error.message.contains("WSREP")
 }
 
-/// Has the server as many prepared statements as it may have, of all sessions together?
+/// Has the server reached its limit of prepared statements, over all sessions?
 pub(crate) fn is_for_want_of_room(error: &Error) -> bool {
     matches!(error, Error::MySqlError(error) if error.code == STATEMENTS_FULL)
 }
 
-/// Has the server rolled the whole transaction back with this error? `on_timeout` says whether it does so when a lock wait times
-/// out (`innodb_rollback_on_timeout`).
+/// Did the server roll the whole transaction back with this error? `on_timeout`: it does so when a lock wait times out
+/// (`innodb_rollback_on_timeout`).
 pub(crate) fn ends_transaction(code: u16, on_timeout: bool) -> bool {
     matches!(code, DEADLOCK | RECORD_CHANGED | XA_DEADLOCK | LOCKS_FULL) || on_timeout && code == LOCK_WAIT
 }
@@ -104,7 +104,7 @@ fn driver(error: &DriverError) -> Fault {
 }
 
 const DEADLOCK: u16 = 1213;
-const RECORD_CHANGED: u16 = 1020; // MariaDB with innodb_snapshot_isolation: another one wrote since the snapshot.
+const RECORD_CHANGED: u16 = 1020; // MariaDB with innodb_snapshot_isolation: another session wrote since the snapshot.
 const XA_DEADLOCK: u16 = 1614;
 const LOCKS_FULL: u16 = 1206; // No room for more locks.
 const LOCK_WAIT: u16 = 1205;
@@ -120,8 +120,8 @@ const RETRY: &[u16] = &[
 ];
 
 const STALE: &[u16] = &[
-    1243, // There is none of that number.
-    1615, // Prepared anew three times, and outdated again: a migration, or too small a `table_definition_cache`.
+    1243, // No statement with that number.
+    1615, // Prepared again three times, and outdated again: a migration, or a too small `table_definition_cache`.
 ];
 
 const FULL: &[u16] = &[
@@ -135,7 +135,7 @@ const FULL: &[u16] = &[
 ];
 
 const UNAVAILABLE: &[u16] = &[
-    1021, // The disk is full: it waits until somebody makes room.
+    1021, // The disk is full: it waits until space is freed.
     3032, // Offline mode.
     3168, // The server is not available.
 ];
@@ -144,13 +144,13 @@ const REFUSED: &[u16] = &[
     1044, // No right to this database.
     1045, // Wrong user or password.
     1049, // No such database.
-    1129, // Host blocked after many errors: trying on makes it worse.
+    1129, // Host blocked after many errors: further attempts make it worse.
     1130, // Host not allowed.
-    1251, // The server wants another way to log in.
+    1251, // The server requires another way to log in.
     1275, // It refuses the old kind of password, which this account has.
     1524, // A plugin for logging in is not loaded.
     1698, // Wrong user, without a password.
-    1820, 1862, // Password expired: nothing but a new one is taken, or no log-in.
+    1820, 1862, // Password expired: only a new one is accepted, or no log-in.
     3118, // Account locked.
     3159, // TLS is required.
     3955, // Account blocked after failed logins.
@@ -179,7 +179,7 @@ mod tests {
         let refused: &[u16] =
             &[1044, 1045, 1049, 1129, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 3118, 3159, 3955, 4151];
         let ended: &[u16] = &[1053, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1835, 1927, 3169, 4031];
-        // Written out: the code's own lists would agree with the code, whatever stood in them.
+        // Literal codes: the code's own lists would always agree with the code.
         for (codes, expected) in [
             (&[1020, 1205, 1213, 1243, 1614, 1615, 3101, 3572][..], Fault::Retry),
             (&[1037, 1040, 1041, 1135, 1203, 1226, 1461], Fault::Capacity),

@@ -1,6 +1,6 @@
-//! What a connection met, as far as the next command or the next holder must know.
+//! A connection's past errors, as far as they affect the next command or the next holder.
 //!
-//! Pure: it hears of errors and answers whether a command may go out. What an error means is `fault.rs`.
+//! Pure: it records errors and decides whether a command may be sent. `fault.rs` classifies errors.
 
 use crate::fault;
 use crate::fault::fault;
@@ -8,24 +8,25 @@ use cabrank::Fault;
 use mysql::{Error, MySqlError};
 use std::io;
 
-/// What is known. All but the last two, which hold for the server, is forgotten by a reset that has proved where the replies stand.
+/// The record. A reset that has proved the position in the replies clears all but the last two fields, which are properties of the
+/// server.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// Nobody knows to which command the next bytes of the server belong. Never healed.
+    /// It is unknown to which command the server's next bytes belong. Never cleared.
     broken: bool,
-    /// Within a transaction of ours: the error with which the server rolled it back.
+    /// In our own transaction: the error with which the server rolled it back.
     transaction: Option<Under>,
-    /// The driver's connection itself was in the holder's hands.
+    /// The holder has had the driver's connection itself.
     looked_away: bool,
-    /// The driver's iterator of rows was in the holder's hands: errors met by it are not seen.
+    /// The holder has had the driver's row iterator, whose errors are not seen.
     rows: bool,
-    /// A statement failed because of what the server is. A reset asks for that.
+    /// A statement failed because of the server's state. A reset queries it.
     refused: bool,
-    /// The pool has looked at it since.
+    /// The pool has examined the connection since.
     seen_refused: bool,
     /// Does the server roll the whole transaction back when a lock wait times out?
     on_timeout: bool,
-    /// Must the server take writes?
+    /// Must the server accept writes?
     needs_writes: bool,
 }
 
@@ -40,15 +41,15 @@ impl Health {
         Self { on_timeout, needs_writes, ..Self::default() }
     }
 
-    /// As good as new, on the same server.
+    /// As after opening, on the same server.
     pub(crate) fn renew(&mut self) {
         *self = Self::new(self.on_timeout, self.needs_writes);
     }
 
-    /// May a command go out?
+    /// May a command be sent?
     ///
-    /// After the server has rolled a transaction back, what its holder goes on to write would be committed statement by
-    /// statement: each gets the error again that the holder should not have passed over.
+    /// After the server has rolled a transaction back, further writes would be committed one by one. Each command therefore fails with
+    /// the error that the holder ignored.
     pub(crate) fn enter(&self) -> mysql::Result<()> {
         if self.broken {
             let why = "an earlier error left unknown what the server will answer to; the connection is not used again";
@@ -60,7 +61,7 @@ impl Health {
         }
     }
 
-    /// A command has ended so.
+    /// Records the outcome of a command.
     pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
         if let Err(error) = &outcome {
             self.met(error);
@@ -81,7 +82,7 @@ impl Health {
         }
     }
 
-    /// Nobody knows what this error did, so that the transaction must not go on.
+    /// The effect of this error is unknown: the transaction must not go on.
     pub(crate) fn presume_rolled_back(&mut self, error: MySqlError) {
         if let Some(under @ Under::Way) = &mut self.transaction {
             *under = Under::RolledBack(error);
@@ -116,7 +117,7 @@ impl Health {
         self.broken
     }
 
-    /// Did a statement fail because of what the server is, and has no reset asked for that between two looks?
+    /// Did a statement fail because of the server's state, without a reset between two of the pool's examinations?
     pub(crate) fn was_passed_over(&mut self) -> bool {
         let seen = self.seen_refused;
         self.seen_refused = self.refused;

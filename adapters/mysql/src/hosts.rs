@@ -1,6 +1,6 @@
-//! What a manager remembers of its hosts, and all its connections share: which served last, which failed, which refuse writes.
+//! A manager's records of its hosts, shared by all its connections: which served last, which failed, which refuse writes.
 //!
-//! Pure: it is told the time, and asks nobody. The order in which the addresses of a name are tried follows from it.
+//! Pure: the caller passes the time, and there is no I/O. The records determine the order in which a name's addresses are tried.
 
 use crate::questions::Writes;
 use std::cmp::Reverse;
@@ -14,20 +14,20 @@ pub(crate) struct Hosts(Arc<Mutex<Memory>>);
 
 #[derive(Default)]
 struct Memory {
-    /// `None`: one whose address is not known, such as that of a Unix socket.
+    /// `None`: a host without a known address, such as a Unix socket's.
     hosts: HashMap<Option<SocketAddr>, Host>,
-    /// The longest that an opening has lately taken.
+    /// The longest recent opening.
     opening: Duration,
-    /// A server took writes once.
+    /// A server has accepted writes.
     took_writes: bool,
 }
 
 #[derive(Default)]
 struct Host {
     last: Option<Outcome>,
-    /// How often in a row it has said nothing.
+    /// The number of consecutive silent attempts.
     silences: u32,
-    /// Since when it says that it refuses writes.
+    /// When it first reported that it refuses writes.
     refuses_since: Option<Instant>,
 }
 
@@ -39,8 +39,8 @@ enum Outcome {
 }
 
 impl Hosts {
-    /// Sorts by the order in which they are tried: those that have failed come last, and the one that cost the least is the first of them.
-    /// A failure is forgotten after a while. Where one alone `serves` at a time, the one that served last comes first.
+    /// Sorts addresses into the order of attempts: those that have failed come last, the cheapest failure first among them. A failure
+    /// expires after a while. If only `one_serves` at a time, the one that served last comes first.
     pub(crate) fn sort(&self, addresses: &mut [SocketAddr], one_serves: bool, now: Instant) {
         let memory = self.lock();
         let last = |address: &SocketAddr| memory.hosts.get(&Some(*address)).and_then(|host| host.last);
@@ -51,8 +51,8 @@ impl Hosts {
         });
     }
 
-    /// How long a machine may say nothing before the next address is tried. One that is dead costs that in each attempt. One that is far
-    /// away, beside a near one in the wrong role, must be heard in the end: so after some silences in a row it has more.
+    /// How long a machine may stay silent before the next address is tried. A dead machine costs that time in each attempt. It grows
+    /// after several silences in a row, so that a distant server beside a near one in the wrong role is reached in the end.
     pub(crate) fn patience(&self, address: SocketAddr) -> Duration {
         let memory = self.lock();
         let silences = memory.hosts.get(&Some(address)).map_or(0, |host| host.silences);
@@ -68,7 +68,7 @@ impl Hosts {
         (host.last, host.silences) = (Some(Outcome::Served(now)), 0);
     }
 
-    /// None was. Did the server, or its machine, say anything?
+    /// The attempt failed. `heard`: the server, or its machine, responded.
     pub(crate) fn failed(&self, address: SocketAddr, heard: bool, took: Duration, now: Instant) {
         let mut memory = self.lock();
         let host = memory.host(Some(address));
@@ -76,7 +76,7 @@ impl Hosts {
         host.silences = if heard { 0 } else { host.silences.saturating_add(1) };
     }
 
-    /// The server has said this of itself.
+    /// Records the server's report.
     pub(crate) fn heard(&self, address: Option<SocketAddr>, writes: &Writes, now: Instant) {
         let mut memory = self.lock();
         match writes {
@@ -91,7 +91,7 @@ impl Hosts {
         }
     }
 
-    /// Why this server refuses writes, and since when, if it does.
+    /// Why and since when this server refuses writes, if it does.
     pub(crate) fn why(&self, address: Option<SocketAddr>, writes: &Writes, now: Instant) -> Option<String> {
         let (state, setting) = match writes {
             Writes::Refused(setting) => ("read-only", setting.as_str()),
@@ -106,7 +106,7 @@ impl Hosts {
         })
     }
 
-    /// The same, where that is worth a word: a server of this manager's took writes before.
+    /// The same, but only if a server of this manager accepted writes before.
     pub(crate) fn remark(&self, address: Option<SocketAddr>, writes: &Writes, now: Instant) -> Option<String> {
         let why = self.why(address, writes, now)?;
         self.lock().took_writes.then_some(why)
@@ -119,7 +119,7 @@ impl Hosts {
 
 impl Memory {
     fn host(&mut self, address: Option<SocketAddr>) -> &mut Host {
-        // A name may lead to ever new addresses.
+        // A name may resolve to ever new addresses.
         if self.hosts.len() >= MOST_HOSTS && !self.hosts.contains_key(&address) {
             self.hosts.clear();
         }

@@ -1,10 +1,9 @@
-//! MySQL and MariaDB connections for a [`cabrank`] pool. This file owns what is public and the order in which to read
-//! the rest.
+//! MySQL and MariaDB connections for a [`cabrank`] pool. This file has the public items and the reading order of the rest.
 //!
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
-// The settings, and the contract with the pool.
+// Settings, and the contract with the pool.
 mod contract;
 mod hosts;
 mod manager;
@@ -12,18 +11,18 @@ mod role;
 mod source;
 mod transaction;
 
-// Opening a connection and how long that may take, making its session new, ending what hangs on it.
+// Opening a connection and its time limits, resetting its session, and ending what runs on it.
 mod abort;
 mod bounds;
 mod open;
 mod reset;
 
-// The connection that is lent.
+// The connection on loan.
 mod connection;
 mod queryable;
 mod statements;
 
-// What its holders do to the session.
+// The holders' effects on the session.
 mod baseline;
 mod health;
 mod questions;
@@ -31,7 +30,7 @@ mod schema;
 mod sql;
 mod tracker;
 
-// The ground: errors, the socket.
+// The basics: errors, the socket.
 mod error;
 mod fault;
 mod socket;
@@ -45,5 +44,5 @@ pub use {cabrank, mysql};
 /// A pool of MySQL or MariaDB connections.
 pub type Pool = cabrank::Pool<MySqlManager>;
 
-/// A borrowed MySQL or MariaDB connection.
+/// A MySQL or MariaDB connection on loan.
 pub type PooledConnection = cabrank::PooledConnection<MySqlManager>;

@@ -1,6 +1,6 @@
-//! `MySqlManager`: what to connect to and how.
+//! `MySqlManager`: where to connect and how.
 //!
-//! Owns the settings, and does no I/O. What the pool does with them is `contract.rs`.
+//! Holds the settings, without I/O; `contract.rs` implements the pool's calls.
 
 use crate::hosts::Hosts;
 use crate::role::Role;
@@ -12,35 +12,35 @@ use std::sync::Arc;
 
 /// Opens connections to one MySQL or MariaDB server.
 ///
-/// A clone opens the same.
+/// A clone opens connections to the same server.
 #[derive(Clone)]
 pub struct MySqlManager {
     pub(crate) source: Source,
     pub(crate) prefer_socket: bool,
     pub(crate) program_name: Option<String>,
     pub(crate) role: Role,
-    /// What the connections have met, all together.
+    /// Schema changes seen by all the connections.
     pub(crate) changes: SchemaChanges,
     pub(crate) hosts: Hosts,
 }
 
 impl MySqlManager {
-    /// Connects as these options say: a `mysql::OptsBuilder` or `mysql::Opts`.
+    /// Connects with these options: a `mysql::OptsBuilder` or `mysql::Opts`.
     ///
-    /// Their `init` statements run on each new connection and again after each reset. Their pool options do not count.
+    /// Their `init` statements run on each new connection and again after each reset. Their pool options are ignored.
     pub fn new(opts: impl Into<Opts>) -> Self {
         Self::from_source(Source::Fixed(opts.into()))
     }
 
-    /// Connects as a URL says, such as `mysql://user:password@host:3306/database?stmt_cache_size=64`. `mariadb://` means the same.
+    /// Connects by a URL, such as `mysql://user:password@host:3306/database?stmt_cache_size=64`. `mariadb://` means the same.
     ///
     /// # Errors
     ///
-    /// What the driver has to say about the URL.
+    /// The driver's, if it cannot parse the URL.
     pub fn from_url(url: &str) -> Result<Self, UrlError> {
         let query = url.split_once('?').map_or("", |(_, query)| query);
         let prefers = query.split('&').any(|pair| pair == "prefer_socket=true");
-        // The driver knows the one scheme only.
+        // The driver accepts only this scheme.
         let opts = match url.strip_prefix("mariadb:") {
             Some(rest) => Opts::from_url(&format!("mysql:{rest}"))?,
             None => Opts::from_url(url)?,
@@ -48,28 +48,27 @@ impl MySqlManager {
         Ok(Self::new(opts).prefer_socket(prefers))
     }
 
-    /// Asks `config` before each connection is opened: for passwords that expire and servers that move.
+    /// Calls `config` before each connection is opened: for passwords that expire and servers that move.
     ///
-    /// It runs in a worker thread and may take until the pool's `connect_timeout`; past that the pool goes on without its
-    /// answer. An error counts as a failed attempt to connect. Keep `init`, database and user the same in all answers.
+    /// It runs in a worker thread and may take until the pool's `connect_timeout`; after that the pool goes on without its result. An
+    /// error counts as a failed connection attempt. Keep `init`, database and user the same in all results.
     pub fn with_config(config: impl Fn() -> mysql::Result<Opts> + Send + Sync + 'static) -> Self {
         Self::from_source(Source::Asked(Arc::new(config)))
     }
 
-    /// The connection attribute `program_name`, by which an administrator sees whose connections these are
-    /// (`performance_schema.session_connect_attrs`). Default: what the options say, or the pool's name; none if the
-    /// options say `connect_attrs(None)`. [`open`](Self::open), which knows no pool, leaves it to the driver: the name of this process.
+    /// Sets the connection attribute `program_name`, which identifies these connections to an administrator
+    /// (`performance_schema.session_connect_attrs`). Default: the name in the options, or the pool's name; none if the options contain
+    /// `connect_attrs(None)`. [`open`](Self::open), which has no pool, leaves it to the driver, which uses the name of this process.
     #[doc(alias = "application_name")]
     pub fn program_name(mut self, name: impl Into<String>) -> Self {
         self.program_name = Some(name.into());
         self
     }
 
-    /// Whether a connection over loopback asks the server for its Unix socket and connects anew through that. Default:
-    /// no (the driver's own default is yes), and whatever `prefer_socket` says in the options is not looked at, for
-    /// nobody can tell whether it was asked for.
+    /// Whether a connection over loopback asks the server for its Unix socket and reconnects through that. Default: no (the driver's own
+    /// default is yes). `prefer_socket` in the options is ignored, because an explicit setting there cannot be detected.
     ///
-    /// With it there are two sessions for a moment, of which the pool counts one.
+    /// With it there are briefly two sessions, of which the pool counts one.
     pub fn prefer_socket(mut self, prefer: bool) -> Self {
         self.prefer_socket = prefer;
         self
@@ -77,25 +76,25 @@ impl MySqlManager {
 
     /// Lends only sessions whose server has this role. Default: [`Role::Any`].
     ///
-    /// A server in another role is refused at opening, before `init` runs, tried again as in an outage, and named in errors and events
-    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). Where a name has several addresses, each is asked, and the one that served last
-    /// is asked first; not with TLS, where the driver takes the first alone. Each check asks for the role, and so does the reset that
-    /// follows a loan in which a statement has failed: a session whose server became read-only, or writable where a standby is asked for,
-    /// is closed ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. So each
-    /// session costs one loan at most in which writes fail. With [`Role::Primary`] a write that the server refuses because it is read-only
-    /// itself (1290 for `read_only` or `super_read_only`, 1836) means `Fault::WrongRole`. A deliberate `READ ONLY` transaction that writes
-    /// (1792) costs that error and a reset.
+    /// A server without the role is refused at opening, before `init` runs, retried as in an outage, and named in errors and events
+    /// ([`Fault::WrongRole`](cabrank::Fault::WrongRole)). If a name has several addresses, each is asked, starting with the one that
+    /// served last; with TLS the driver tries only the first. Each check queries the role, and so does the reset after a loan in which a
+    /// statement has failed. A session whose server became read-only, or writable if a standby is required, is closed
+    /// ([`CloseReason::WrongRole`](cabrank::CloseReason::WrongRole)), and all others are checked before their next loan. Each session
+    /// thus costs one loan at most in which writes fail. With [`Role::Primary`] a write that the server refuses because it is read-only
+    /// itself (1290 for `read_only` or `super_read_only`, 1836) means `Fault::WrongRole`. A deliberate `READ ONLY` transaction that
+    /// writes (1792) costs that error and a reset.
     ///
-    /// With [`SessionPolicy::Never`](cabrank::SessionPolicy::Never), which knows no reset, a session that has met such an error is not
-    /// lent again, reported or not. It is lent on, until a check, after errors that nobody reports and this crate cannot judge: met by
-    /// [`raw`](crate::Connection::raw), or with another code, where InnoDB alone is read-only (1015, 1036).
+    /// With [`SessionPolicy::Never`](cabrank::SessionPolicy::Never), which never resets, a session that has met such an error is not lent
+    /// again, reported or not. It is lent again, until a check, after unreported errors that this crate cannot judge: those met through
+    /// [`raw`](crate::Connection::raw), or with another code, when only InnoDB is read-only (1015, 1036).
     ///
-    /// Costs no round trip: the settings `read_only`, `super_read_only` and `innodb_read_only` are asked for along with what is asked
-    /// anyway, at opening, in checks and in resets. Never in a loan. A user who may write all the same (`CONNECTION_ADMIN`, `READ ONLY
-    /// ADMIN`, `SUPER`) gets no session at a read-only server either, and one that has none of these settings is taken in any role.
+    /// Costs no round trip: the settings `read_only`, `super_read_only` and `innodb_read_only` are queried together with other things at
+    /// opening, in checks and in resets, never in a loan. A user who may write all the same (`CONNECTION_ADMIN`, `READ ONLY ADMIN`,
+    /// `SUPER`) gets no session at a read-only server either. A server that has none of these settings is accepted in any role.
     ///
-    /// With every role a node of Galera that is detached from its cluster is refused, and found by checks and resets, where it is
-    /// MariaDB's: `wsrep_ready` is asked for along with the rest, unless `wsrep_dirty_reads` is on at the server.
+    /// With every role a Galera node that is detached from its cluster is refused, and detected by checks and resets, if it is MariaDB's:
+    /// `wsrep_ready` is queried with the rest, unless `wsrep_dirty_reads` is on at the server.
     ///
     /// ```
     /// use cabrank_mysql::{MySqlManager, Role};
@@ -127,7 +126,7 @@ impl MySqlManager {
 impl fmt::Debug for MySqlManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("MySqlManager");
-        // Never all of the options: they hold the password.
+        // Never all options, because they contain the password.
         if let Source::Fixed(opts) = &self.source {
             shown
                 .field("host", &opts.get_ip_or_hostname())
