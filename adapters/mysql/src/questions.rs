@@ -1,14 +1,14 @@
-//! Our own questions to the server, each asked so that no late reply to an earlier command passes for the answer.
+//! Our own queries to the server, each built to make a late reply to an earlier command recognizable.
 //!
-//! Owns the questions. When they are asked, and what follows from the answers, is `connection.rs`, `open.rs` and `reset.rs`.
+//! Owns the queries. `connection.rs`, `open.rs` and `reset.rs` send them and act on the answers.
 
 use crate::baseline::Standing;
 use crate::error::{IN_TRANSACTION, slipped, unusable};
 use mysql::prelude::Queryable;
 use mysql::{Conn, Error, MySqlError, Result, Row, from_row_opt};
 
-/// Runs a statement, if there is one, and asks in the same round trip how the session stands, and whether the server takes writes: in a
-/// way that no late reply can answer. `None` if something else answered.
+/// Runs a statement, if there is one, and in the same round trip queries the session's state and whether the server accepts writes. No
+/// late reply can pass for the answer: `None` if something else answered.
 pub(crate) fn standing(driver: &mut Conn, first: &str, read_only: ReadOnly) -> Result<Option<(Standing, Writes)>> {
     let (nonce, ReadOnly { settings, in_cluster }) = (fastrand::u64(..), read_only);
     let readiness = if in_cluster { READINESS } else { "" };
@@ -26,21 +26,21 @@ pub(crate) fn standing(driver: &mut Conn, first: &str, read_only: ReadOnly) -> R
     })
 }
 
-/// Of what [`READINESS`] asks.
+/// The answer to [`READINESS`].
 fn is_not_ready(row: Row) -> bool {
     from_row_opt::<(String, String)>(row).is_ok_and(|(name, value)| name == "wsrep_ready" && value == "OFF")
 }
 
-/// By what a server is asked whether it takes writes. Not all have all of the settings.
+/// The settings that show whether a server accepts writes. Not every server has all of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadOnly {
     settings: &'static str,
-    /// It is a node of Galera, which may be detached from the others.
+    /// It is a Galera node, which may be detached from the others.
     in_cluster: bool,
 }
 
 impl ReadOnly {
-    /// To be tried in this order, until the server finds no setting in it that it has not got.
+    /// Variants to try in this order, until one contains only settings that the server has.
     pub(crate) fn ways(in_cluster: bool) -> [Self; 3] {
         [OF_ENGINE_TOO, OF_SERVER, OF_NOTHING].map(|settings| Self { settings, in_cluster })
     }
@@ -52,23 +52,23 @@ impl Default for ReadOnly {
     }
 }
 
-/// What a server says of the writes of its clients.
+/// The server's report on its clients' writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Writes {
-    /// Nothing.
+    /// No report.
     #[default]
     Unknown,
-    /// It takes them.
+    /// Accepts writes.
     Taken,
-    /// It does not, by these settings.
+    /// Refuses them, because of these settings.
     Refused(String),
-    /// It takes no statements at all: a node of Galera that is not part of its cluster's primary component.
+    /// Accepts no statements at all: a Galera node outside of its cluster's primary component.
     Detached,
 }
 
 impl Writes {
-    /// By the values of the settings, in the order of [`SETTINGS`]. Servers say `0` and `1`, MariaDB 12 says `OFF`, `ON`, `NO_LOCK` and
-    /// `NO_LOCK_NO_ADMIN`: all but the first forbid writes.
+    /// From the values of the settings, in the order of [`SETTINGS`]. Servers return `0` and `1`, MariaDB 12 returns `OFF`, `ON`,
+    /// `NO_LOCK` and `NO_LOCK_NO_ADMIN`: all but the first forbid writes.
     fn by(values: [Text; 3]) -> Self {
         if values.iter().all(Option::is_none) {
             return Self::Unknown;
@@ -85,8 +85,8 @@ impl Writes {
 
 /// Is a transaction open? `None` if something else answered.
 ///
-/// MariaDB has a variable for it. MySQL has none, but takes no characteristics for the next transaction while one is open. Those that
-/// it is given here are the session's own, so that the next transaction is as it would have been. Before 5.7.20 it cannot be asked.
+/// MariaDB has a variable for it. MySQL has none, but refuses characteristics for the next transaction while one is open. This query sets
+/// the session's own characteristics, which leaves the next transaction unchanged. Before 5.7.20 it cannot be queried.
 pub(crate) fn in_transaction(driver: &mut Conn) -> Result<Option<bool>> {
     let nonce = fastrand::u64(..);
     let question = if driver.server_version().0 >= MARIADB {
@@ -104,18 +104,18 @@ pub(crate) fn in_transaction(driver: &mut Conn) -> Result<Option<bool>> {
     }
 }
 
-/// What a server is, as far as it stays so.
+/// The server's permanent properties.
 pub(crate) struct Settings {
-    /// The statement that sets the character sets as they are now.
+    /// The statement that sets the character sets to their current values.
     ///
-    /// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: with a server that
-    /// speaks latin1 by default, the driver's UTF-8 would be read as that from the second loan on.
+    /// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: a server with latin1 as its default
+    /// would read the driver's UTF-8 as latin1 from the second loan on.
     pub(crate) letters: String,
     /// Does it roll the whole transaction back when a lock wait times out?
     pub(crate) on_timeout: bool,
-    /// How large a packet it takes.
+    /// The largest packet that it accepts.
     pub(crate) largest_packet: usize,
-    /// Is it a node of Galera that takes no statements while it is detached, reads among them?
+    /// Is it a Galera node that refuses all statements, including reads, while it is detached?
     pub(crate) in_cluster: bool,
 }
 
@@ -140,13 +140,13 @@ pub(crate) fn settings(driver: &mut Conn) -> Result<Settings> {
     Ok(Settings { letters, on_timeout, largest_packet, in_cluster })
 }
 
-/// Which errors the last command met, where nobody saw its end: its rows were in the holder's hands as the driver's own, which
-/// keep errors to themselves when they are dropped, or a closure panicked among them.
+/// Returns the errors of the last command if its end was not seen: the holder had its rows as the driver's own, which drop errors
+/// silently, or a closure panicked while reading them.
 ///
-/// `SHOW WARNINGS` leaves the warnings for the holder to ask for, and `FOUND_ROWS()`; only `ROW_COUNT()` suffers.
+/// `SHOW WARNINGS` preserves the warnings and `FOUND_ROWS()` for the holder; only `ROW_COUNT()` is lost.
 pub(crate) fn errors(driver: &mut Conn) -> Result<Vec<MySqlError>> {
     let mut rows = driver.query_iter("SHOW WARNINGS")?;
-    // No late reply to anything else looks like this.
+    // A late reply to another command has other columns.
     let names = rows.columns().as_ref().iter().map(|column| column.name_str().into_owned()).collect::<Vec<_>>();
     let found = rows.by_ref().collect::<Result<Vec<Row>>>()?;
     let is_last = rows.iter().is_none();
@@ -159,7 +159,7 @@ pub(crate) fn errors(driver: &mut Conn) -> Result<Vec<MySqlError>> {
     let full = !found.is_empty();
     let errors = found.into_iter().filter(|(level, ..)| level == "Error");
     let mut errors: Vec<_> = errors.map(|(_, code, message)| error(code, &String::from_utf8_lossy(&message))).collect();
-    // Where there were many warnings there was no room for the error.
+    // Many warnings may have left no room for the error.
     if errors.is_empty() && full {
         let count = last_row(driver, "SELECT @@error_count")?.map(from_row_opt::<(u64,)>);
         if !matches!(count, Some(Ok((0,)))) {
@@ -173,12 +173,12 @@ fn error(code: u16, message: &str) -> MySqlError {
     MySqlError { state: "HY000".into(), message: message.into(), code }
 }
 
-/// The last row of all that a text of several statements answers.
+/// The last row of the answers to a text of several statements.
 fn last_row(driver: &mut Conn, text: &str) -> Result<Option<Row>> {
     Ok(last_rows(driver, text)?.pop())
 }
 
-/// The last row that each statement of a text answers, if it answers any.
+/// The last row of the answer to each statement of a text that returns rows.
 fn last_rows(driver: &mut Conn, text: &str) -> Result<Vec<Row>> {
     let (mut answer, mut found) = (driver.query_iter(text)?, Vec::new());
     while let Some(rows) = answer.iter() {
@@ -204,19 +204,19 @@ const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collat
 
 const ON_TIMEOUT: &str = "@@innodb_rollback_on_timeout";
 
-/// MariaDB has Galera in it from 10.1 on; some are built without, and then do not know the variables. Where dirty reads are allowed to
-/// all, a node that is detached is of use. Percona's and Codership's servers, which are MySQL's, are not asked.
+/// MariaDB contains Galera from 10.1 on; some builds lack it, and its variables. If dirty reads are allowed for all, a detached node is
+/// useful. Percona's and Codership's servers, which are MySQL's, are not queried.
 const IN_CLUSTER: &str = "FALSE /*M!100100 OR (@@global.wsrep_on AND NOT @@global.wsrep_dirty_reads) */";
 
-/// A detached node answers any `SELECT` that names no table, so no such question shows it. It answers this one.
+/// A detached node answers any `SELECT` without a table, so no such query detects it. This one does.
 const READINESS: &str = "SHOW STATUS LIKE 'wsrep_ready';";
 
-/// The current role, where there are roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not tell which server it
-/// is; such comments do.
+/// The current role, if the server has roles: from MySQL 8.0 and MariaDB 10.0 on. The driver does not expose the kind of server; such
+/// comments distinguish them.
 const ROLE: &str = "COALESCE(NULL /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURRENT_ROLE() */)";
 
-/// See [`Standing::tells`]. A reset takes it from the server's settings, which may have changed since the session was opened: then it is
-/// another session, and the connection is replaced.
+/// See [`Standing::tells`]. A reset takes it from the server's settings, which may have changed since the session was opened. The session
+/// is then a different one, and the connection is replaced.
 const TELLS: &str = "@@autocommit = 1 AND @@completion_type = 'NO_CHAIN' \
     AND (@@character_set_client LIKE 'utf8%' OR @@character_set_client IN ('latin1', 'ascii'))";
 
@@ -224,8 +224,8 @@ type Text = Option<String>;
 
 const SETTINGS: [&str; 3] = ["read_only", "super_read_only", "innodb_read_only"];
 
-/// `innodb_read_only` is what shows the readers of an Aurora cluster. MySQL has `super_read_only` from 5.7.8 on; MariaDB, which has not,
-/// passes over such comments.
+/// `innodb_read_only` identifies the readers of an Aurora cluster. MySQL has `super_read_only` from 5.7.8 on; MariaDB, which lacks it,
+/// ignores such comments.
 const OF_ENGINE_TOO: &str =
     "@@global.read_only, COALESCE(NULL /*!50708 , @@global.super_read_only */), @@innodb_read_only";
 const OF_SERVER: &str = "@@global.read_only, COALESCE(NULL /*!50708 , @@global.super_read_only */), NULL";

@@ -1,27 +1,27 @@
 //! The role that a server must have for its sessions to be lent.
 //!
-//! Pure. What a server says of itself is `questions.rs`; who asks is `connection/asking.rs`.
+//! Pure. `questions.rs` has the server's report; `connection/asking.rs` queries it.
 
 use crate::fault::{fault, is_read_only};
 use crate::questions::Writes;
 use cabrank::Fault;
 use mysql::Error;
 
-/// Which role a server must have. See [`MySqlManager::role`](crate::MySqlManager::role).
+/// The role that a server must have. See [`MySqlManager::role`](crate::MySqlManager::role).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// Any will do.
+    /// Any role.
     #[default]
     Any,
-    /// It takes writes: its `read_only`, `super_read_only` and `innodb_read_only` are off.
+    /// Accepts writes: its `read_only`, `super_read_only` and `innodb_read_only` are off.
     Primary,
-    /// It takes none, by one of these: a replica.
+    /// Refuses writes, by one of these: a replica.
     Standby,
 }
 
 impl Role {
-    /// Has a server that says this the role? `None`: it has not said enough.
+    /// Does a server with this report have the role? `None`: the report is incomplete.
     pub(crate) fn suits(self, writes: &Writes) -> Option<bool> {
         match (self, writes) {
             (_, Writes::Detached) => Some(false),
@@ -32,8 +32,8 @@ impl Role {
         }
     }
 
-    /// What an error means where this role is asked for. A write that is refused because the server is read-only itself shows that it is no
-    /// primary. What a holder may have brought about (a `READ ONLY` transaction) is a statement's error, and the reset asks for the role.
+    /// What an error means if this role is required. A write refused because the server is read-only itself shows that it is no primary.
+    /// An error that a holder may have caused (a `READ ONLY` transaction) is a statement's error, and the reset queries the role.
     pub(crate) fn fault(self, error: &Error) -> Fault {
         if self == Self::Primary && is_read_only(error) {
             return Fault::WrongRole;

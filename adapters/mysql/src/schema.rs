@@ -1,10 +1,10 @@
-//! Signs that statements are not what they were when they were prepared.
+//! Signs that the schema has changed since statements were prepared.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often a connection of one manager has met such a sign. What was prepared before the last of them is not relied on: a
-/// migration concerns all connections, and many a statement of each.
+/// Counts such signs over all connections of one manager. Statements prepared before the last of them are not reused: a migration
+/// concerns all connections, and usually several statements of each.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SchemaChanges(Arc<AtomicU64>);
 

@@ -1,21 +1,21 @@
-//! What there is to connect to: options that are given once, or asked for before each connect.
+//! The options to connect with: fixed, or from a callback before each connect.
 
 use mysql::Opts;
 use std::sync::Arc;
 
-/// Where the options come from.
+/// The source of the options.
 #[derive(Clone)]
 pub(crate) enum Source {
     Fixed(Opts),
-    /// Asked before each connect.
+    /// Called before each connect.
     Asked(Arc<Ask>),
 }
 
 pub(crate) type Ask = dyn Fn() -> mysql::Result<Opts> + Send + Sync;
 
 impl Source {
-    /// What the database is called: its server, with the port or by its Unix socket, and its own name if the options say it. Options that
-    /// are asked for before each connect have none.
+    /// The database's name: its server, with the port or by its Unix socket, and the name of the database if the options contain it.
+    /// `None` for options from a callback.
     pub(crate) fn name(&self) -> Option<String> {
         let Self::Fixed(opts) = self else { return None };
         let server = match opts.get_socket() {

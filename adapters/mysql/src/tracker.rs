@@ -1,61 +1,61 @@
-//! What a holder may have left in the session, as far as it is known without asking.
+//! What a holder may have left in the session, as far as it is known without a query.
 //!
-//! Pure: it is told of each statement before it goes out. What a text can do is `sql/`.
+//! Pure: it is given each statement before it is sent. `sql/` determines the effect of a text.
 
 use crate::sql;
 use crate::sql::{Effect, Lasting};
 
-/// Whether everything that went out since the last reset is known to have left nothing.
+/// Records whether everything sent since the last reset certainly left no trace.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    /// Something may have been left.
+    /// There may be a trace.
     left: bool,
     /// A command is under way, or its holder has panicked in the middle of it.
     under_way: bool,
-    /// Something may have changed what a text means, or that it commits by itself. Then texts tell nothing until the next reset,
-    /// also after a new start of tracking.
+    /// Something may have changed the meaning of texts, or that a text commits by itself. Texts prove nothing then until the next reset,
+    /// even after tracking starts again.
     blind: bool,
-    /// A statement was prepared: of the warnings that this brought, the driver does not tell, and what goes out next takes them
-    /// away.
+    /// A statement was prepared: the driver does not report the warnings of that, and the next command clears them.
     untold: bool,
     /// What the holder has done that no reset undoes, as far as it was seen.
     lasting: Lasting,
-    /// A text has begun a transaction, and nothing since could have ended it. Not so while autocommit is off: no text tells then.
+    /// A text has begun a transaction, and nothing since could have ended it. Never set while autocommit is off, because texts then prove
+    /// nothing.
     begun: bool,
-    /// `LAST_INSERT_ID()` is the number of a row: of the present holder's if a command was answered in this loan, else of an earlier
-    /// holder's. It alone costs no reset: the next holder's first command puts it back.
+    /// `LAST_INSERT_ID()` is the number of a row: the present holder's if a command was answered in this loan, else an earlier holder's.
+    /// This alone needs no reset: the next holder's first command restores it.
     number: bool,
-    /// A command of this loan has gone out whose answer the driver shows: `last_insert_id()`, `affected_rows()`.
+    /// A command of this loan was sent whose answer the driver exposes: `last_insert_id()`, `affected_rows()`.
     answered: bool,
 }
 
 impl Tracker {
-    /// Is the session surely as the last reset, or its opening, has left it?
+    /// Is the session certainly as after the last reset, or its opening?
     pub(crate) fn is_clean(&self) -> bool {
         !(self.left || self.under_way || self.blind || self.untold)
     }
 
-    /// The loan ends, and the session goes on to the next one without a reset.
+    /// The loan ends, and the session is lent again without a reset.
     pub(crate) fn hand_on(&mut self) {
         self.answered = false;
     }
 
-    /// Is `LAST_INSERT_ID()` still that of an earlier holder?
+    /// Is `LAST_INSERT_ID()` still an earlier holder's?
     pub(crate) fn inherits_number(&self) -> bool {
         self.number && !self.answered
     }
 
-    /// Is the answer that the driver shows one to the present holder?
+    /// Does the driver's current answer belong to the present holder?
     pub(crate) fn is_answered(&self) -> bool {
         self.answered
     }
 
-    /// A command of ours goes out for the present holder, which may end a transaction of the holder's own.
+    /// A command of ours is sent for the present holder, which may end the holder's own transaction.
     pub(crate) fn control(&mut self) {
         (self.answered, self.begun) = (true, false);
     }
 
-    /// A row was given a number.
+    /// A row got a number.
     pub(crate) fn numbered(&mut self) {
         self.number = true;
     }
@@ -65,18 +65,18 @@ impl Tracker {
         self.number = false;
     }
 
-    /// Something happened of which nobody knows what it leaves.
+    /// Something happened with unknown traces.
     pub(crate) fn doubt(&mut self) {
         self.left = true;
     }
 
-    /// The same, and it may have changed what texts mean.
+    /// The same, and it may have changed the meaning of texts.
     pub(crate) fn lose_sight(&mut self) {
         (self.left, self.blind, self.answered, self.begun) = (true, true, true, false);
         self.lasting = self.lasting.max(Lasting::Hidden);
     }
 
-    /// This text goes out. Returns whether it is harmless.
+    /// This text is sent. Returns whether it is harmless.
     pub(crate) fn text(&mut self, text: &str) -> bool {
         self.goes_out();
         let effect = sql::effect(text);
@@ -101,17 +101,17 @@ impl Tracker {
         };
     }
 
-    /// The server says that a transaction is open.
+    /// The server reports an open transaction.
     pub(crate) fn found_transaction(&mut self) {
         self.begun = true;
     }
 
-    /// Is a transaction open, for sure?
+    /// Is a transaction certainly open?
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
 
-    /// This text was prepared, now or earlier: then it is known whether it is harmless. Returns whether it is.
+    /// This text was prepared, now or earlier; if earlier, it is known whether it is harmless. Returns whether it is.
     pub(crate) fn prepared(&mut self, text: &str, known: Option<bool>) -> bool {
         self.untold |= known.is_none();
         if known == Some(true) {
@@ -124,7 +124,7 @@ impl Tracker {
         effect == Effect::None
     }
 
-    /// A statement goes out of which it is known whether it is harmless, or that was prepared out of sight.
+    /// A statement is sent that is known to be harmless or not, or that was prepared unseen.
     pub(crate) fn executed(&mut self, is_harmless: Option<bool>) {
         self.goes_out();
         match is_harmless {
@@ -134,7 +134,7 @@ impl Tracker {
         }
     }
 
-    /// Nobody has seen the end of the last command.
+    /// Was the end of the last command not seen?
     pub(crate) fn is_under_way(&self) -> bool {
         self.under_way
     }
@@ -144,24 +144,24 @@ impl Tracker {
         self.blind
     }
 
-    /// Has the session got what no reset takes from it?
+    /// Has the session a trace that no reset undoes?
     pub(crate) fn lasting(&self) -> Lasting {
         self.lasting
     }
 
-    /// What went out is done.
+    /// The command that was sent is done.
     pub(crate) fn done(&mut self) {
         (self.under_way, self.untold) = (false, false);
     }
 
-    /// What was left until now is how the session is to be.
+    /// The session's state up to now is its intended one.
     pub(crate) fn start_tracking(&mut self) {
         (self.left, self.untold, self.answered, self.lasting) = (false, false, false, Lasting::No);
     }
 
     fn goes_out(&mut self) {
         self.answered = true;
-        // What became of one that never came to its end, nobody will know.
+        // The traces of a command without an end stay unknown.
         self.left |= self.under_way;
         self.under_way = true;
     }

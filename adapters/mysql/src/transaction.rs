@@ -1,8 +1,8 @@
-//! Transactions: begun with the driver's options, watched like the connection they run on, nested by savepoints.
+//! Transactions: begun with the driver's options, tracked like their connection, nested by savepoints.
 //!
-//! Not the driver's own type, for three reasons. It reports to nobody, so that after a time-out its COMMIT would take
-//! the late reply to an earlier statement for success. After a deadlock it goes on in autocommit. And it panics when a
-//! consistent snapshot meets a dead connection.
+//! Not the driver's own type, for three reasons. It reports nothing to us: after a time-out its COMMIT would take the late reply to an
+//! earlier statement for success. After a deadlock it goes on in autocommit. And it panics when a consistent snapshot meets a dead
+//! connection.
 
 use crate::connection::Connection;
 use crate::error::{in_transaction, savepoint_gone};
@@ -17,21 +17,22 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The driver's. A second transaction would end the first one silently; the borrow prevents that. Where one may have begun that no text
-    /// shows (`CALL`, `EXECUTE`, `raw()`, autocommit off), the server is asked in one round trip, and error 1568 says that one is open.
+    /// The driver's. A second transaction would end the first one silently; the borrow prevents that. If one may have begun without a
+    /// text that shows it (`CALL`, `EXECUTE`, `raw()`, autocommit off), this asks the server in one round trip, and fails with error 1568
+    /// if one is open.
     pub fn start_transaction(&mut self, options: TxOpts) -> mysql::Result<Transaction<'_>> {
         Transaction::begin(self, &options)
     }
 }
 
-/// A transaction on a pooled connection. Queries go through [`mysql::prelude::Queryable`]; `last_insert_id`,
-/// `affected_rows` and their like are the driver's, by deref. Rolled back when dropped.
+/// A transaction on a pooled connection. Queries go through [`mysql::prelude::Queryable`]; `last_insert_id`, `affected_rows` and the like
+/// are the driver's, by deref. Rolled back when dropped.
 ///
-/// Statements that the server commits by themselves (DDL, `LOCK TABLES` ..) end it early, and no error tells.
+/// Statements that the server commits by themselves (DDL, `LOCK TABLES` ..) end it early, without an error.
 pub struct Transaction<'c> {
     pub(crate) conn: &'c mut Connection,
     open: bool,
-    /// How many savepoints of ours are set around it.
+    /// The number of our savepoints around it.
     depth: u32,
 }
 
@@ -60,9 +61,9 @@ impl<'c> Transaction<'c> {
 
     /// Runs `work` in a transaction nested in this one, by a savepoint, to any depth: two round trips.
     ///
-    /// If `work` fails or panics, what it did is undone, and this transaction goes on. Nothing is tried again here: an error that means
-    /// [`Fault::Retry`](cabrank::Fault::Retry), passed on by the closures, has the pool run the whole transaction anew. After a
-    /// deadlock, for which the server rolls back all of it, this transaction does not go on, even if the error is passed over.
+    /// If `work` fails or panics, its changes are undone, and this transaction goes on. This method retries nothing: an error that means
+    /// [`Fault::Retry`](cabrank::Fault::Retry), passed on by the closures, makes the pool run the whole transaction again. After a
+    /// deadlock, for which the server rolls back all of it, this transaction does not go on, even if the closure ignores the error.
     ///
     /// ```no_run
     /// use cabrank_mysql::mysql::{Error, ServerError, prelude::Queryable};
@@ -88,9 +89,9 @@ impl<'c> Transaction<'c> {
     ///
     /// # Errors
     ///
-    /// That of `work`, as it is. The driver's, if the savepoint cannot be set (`work` then does not run) or released. Error 1305 means
-    /// that the savepoint is gone: a statement that the server commits by itself (DDL, `LOCK TABLES` ..), or a `COMMIT`, has ended
-    /// the transaction. What that has committed stays; each further command fails with the same error, the commit too.
+    /// The unchanged error of `work`, or the driver's if the savepoint cannot be set (`work` then does not run) or released. Error 1305
+    /// means that the savepoint is gone: a statement that the server commits by itself (DDL, `LOCK TABLES` ..), or a `COMMIT`, has ended
+    /// the transaction. What was committed stays; each further command fails with the same error, the commit too.
     pub fn nested<T, E: From<Error>>(
         &mut self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
@@ -105,7 +106,7 @@ impl<'c> Transaction<'c> {
         let depth = self.depth + 1;
         self.conn.savepoint("SAVEPOINT", depth)?;
         if self.conn.tracker.is_blind() {
-            // If something has committed already, no transaction is open, and the server forgets a savepoint at once.
+            // After an early commit no transaction is open, and the server drops a savepoint at once.
             self.conn.roll_back_to(depth)?;
         }
         Ok(Transaction { conn: self.conn, open: true, depth })
@@ -122,8 +123,8 @@ impl<'c> Transaction<'c> {
     ///
     /// # Errors
     ///
-    /// The driver's. Also if the server has rolled back before, with the error that the closure passed over. When the connection
-    /// is lost nobody knows whether it was done.
+    /// The driver's. If the server has rolled back before, this returns the error that the closure ignored. If the connection is lost,
+    /// the outcome is unknown.
     pub fn commit(mut self) -> Result<()> {
         self.conn.prove_replies()?;
         self.conn.control("COMMIT")?;
@@ -132,8 +133,8 @@ impl<'c> Transaction<'c> {
         Ok(())
     }
 
-    /// Rolls back, also after errors that leave the transaction open (a lock wait that timed out) or have rolled back
-    /// already (a deadlock): it is never guessed which.
+    /// Rolls back, also after errors that leave the transaction open (a lock wait that timed out) or have rolled back already (a
+    /// deadlock), without a guess at which.
     ///
     /// # Errors
     ///
@@ -142,8 +143,8 @@ impl<'c> Transaction<'c> {
         self.undo()
     }
 
-    /// The driver's own connection. See [`Connection::raw`] for what that loses; here it also costs a round trip before
-    /// the commit, to find out whether replies have slipped.
+    /// Returns the driver's own connection. For the drawbacks see [`Connection::raw`]; here it also costs a round trip before the commit,
+    /// to verify the position in the replies.
     pub fn raw(&mut self) -> &mut Conn {
         self.conn.raw()
     }
@@ -156,13 +157,13 @@ impl<'c> Transaction<'c> {
 }
 
 impl Connection {
-    /// Before what ends a transaction: else a late reply to something that nobody watched would pass for the answer.
+    /// Before the end of a transaction: otherwise a late reply to an untracked command would pass for the answer.
     fn prove_replies(&mut self) -> Result<()> {
         self.ready()?;
         if self.may_have_slipped() { self.check() } else { Ok(()) }
     }
 
-    /// If this fails nothing more goes out in the transaction: it holds what should have been undone, or has ended.
+    /// After a failure nothing more is sent in the transaction: it contains changes that should have been undone, or has ended.
     fn roll_back_to(&mut self, depth: u32) -> Result<()> {
         let outcome = self.savepoint("ROLLBACK TO SAVEPOINT", depth);
         if let Err(Error::MySqlError(error)) = &outcome {
@@ -180,7 +181,7 @@ impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.depth > 0 {
             if self.open {
-                // An error stays with the connection, and meets each further command.
+                // The connection keeps an error, and returns it to each further command.
                 let _ = self.conn.roll_back_to(self.depth);
             }
         } else if std::thread::panicking() {
