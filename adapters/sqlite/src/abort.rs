@@ -1,10 +1,10 @@
-//! A connection in the hands of another thread: interrupt what runs.
+//! Access to a connection from another thread: interrupt the running statement.
 
 use crate::connection::Connection;
 use cabrank::{AbortHandle, Limit};
 use rusqlite::InterruptHandle;
 
-/// Interrupts whatever statement runs. Needs no second connection, and does nothing to one that is idle or closed.
+/// Interrupts the running statement. Needs no second connection, and has no effect on an idle or closed one.
 pub(crate) struct SqliteAbortHandle(InterruptHandle);
 
 impl SqliteAbortHandle {

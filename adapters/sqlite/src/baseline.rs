@@ -1,6 +1,6 @@
-//! How a session stood when it was opened, to be put back at a reset.
+//! The state of a session at its opening, to be restored by each reset.
 //!
-//! Owns the list of what can be put back. Knows nothing of holders, nor of when a reset is due.
+//! Owns the list of what can be restored. Independent of holders and of when a reset is due.
 
 use crate::pragmas::SETTINGS;
 use crate::watch::Trace;
@@ -11,15 +11,14 @@ use rusqlite::{Connection, OptionalExtension};
 use std::mem::discriminant;
 use std::time::Duration;
 
-/// The settings of one connection after `with_init` and the manager's own pragmas. Reading it costs some
-/// 10 us at each opening.
+/// The settings of one connection after `with_init` and the manager's own pragmas. Reading them costs some 10 us at each opening.
 #[derive(Debug)]
 pub(crate) struct Baseline {
-    /// In the order of [`SETTINGS`]; `None` where this build of SQLite, or this kind of database, has no answer.
+    /// In the order of [`SETTINGS`]; `None` if this build of SQLite, or this kind of database, has no value.
     pragmas: Vec<Option<i64>>,
-    /// In milliseconds. Zero also stands for a busy handler of `with_init`, which cannot be asked for.
+    /// In milliseconds. Zero may also mean a busy handler of `with_init`, which cannot be queried.
     busy_timeout: i64,
-    /// In pages. Zero also stands for a WAL hook of `with_init`.
+    /// In pages. Zero may also mean a WAL hook of `with_init`.
     wal_autocheckpoint: Option<i64>,
     journal_mode: String,
     configs: Vec<Option<bool>>,
@@ -40,9 +39,8 @@ impl Baseline {
         })
     }
 
-    /// Puts back what only the driver's methods can change. First of all, for a limit or a switched-off feature
-    /// might stop the SQL that the rest needs. Only differences are written: a change would have every statement
-    /// prepared anew.
+    /// Restores what only the driver's methods can change. Runs first, because a limit or a disabled feature might stop the SQL of the
+    /// next steps. Writes only differences: a change would make every statement be prepared again.
     pub(crate) fn restore_driver_settings(&self, conn: &Connection) -> rusqlite::Result<()> {
         for (limit, was) in LIMITS.iter().zip(&self.limits) {
             if let Some(was) = *was {
@@ -59,7 +57,7 @@ impl Baseline {
         Ok(())
     }
 
-    /// Has statements wait for locks as they did. Returns whether that can be done.
+    /// Restores the busy time-out. Returns whether that is possible.
     pub(crate) fn restore_busy_timeout(&self, conn: &Connection, traces: Trace) -> rusqlite::Result<bool> {
         if self.busy_timeout > 0 {
             conn.busy_timeout(Duration::from_millis(self.busy_timeout.unsigned_abs()))?;
@@ -68,15 +66,15 @@ impl Baseline {
         Ok(!traces.has(Trace::BUSY) && busy_timeout(conn)? == 0)
     }
 
-    /// Has SQLite checkpoint by itself again, in place of any WAL hook (a WAL hook and automatic checkpoints are one
-    /// thing to SQLite: clearing the hook would switch them off). Returns whether that can be done.
+    /// Restores automatic checkpoints in place of any WAL hook (to SQLite a WAL hook and automatic checkpoints are one thing: clearing
+    /// the hook would disable them). Returns whether that is possible.
     pub(crate) fn restore_checkpoints(&self, conn: &mut Connection, traces: Trace) -> rusqlite::Result<bool> {
         match self.wal_autocheckpoint {
             None => Ok(true),
             Some(0) => Ok(!traces.has(Trace::CHECKPOINTS) && pragma(conn, "wal_autocheckpoint")? == Some(0)),
             Some(pages) => {
                 if traces.has(Trace::CHECKPOINTS) {
-                    // The pragma takes the hook's place, and rusqlite would keep what the hook owns.
+                    // The pragma replaces the hook, but rusqlite would keep the hook's data.
                     conn.wal_hook(None::<fn(&mut Wal, i32) -> rusqlite::Result<()>>)?;
                 }
                 set_pragma(conn, "wal_autocheckpoint", pages).map(|()| true)
@@ -84,7 +82,7 @@ impl Baseline {
         }
     }
 
-    /// Puts back the pragmas in `traces`.
+    /// Restores the pragmas in `traces`.
     pub(crate) fn restore_pragmas(&self, conn: &Connection, traces: Trace) -> rusqlite::Result<()> {
         for (row, ((name, _), was)) in SETTINGS.iter().zip(&self.pragmas).enumerate() {
             if let Some(was) = *was
@@ -96,20 +94,20 @@ impl Baseline {
         Ok(())
     }
 
-    /// Is the journal mode what it was? It is not put back: that needs the file for itself.
+    /// Is the journal mode unchanged? It is never restored, which would need exclusive access to the file.
     pub(crate) fn has_journal_mode_of(&self, conn: &Connection) -> rusqlite::Result<bool> {
         Ok(journal_mode(conn)? == self.journal_mode)
     }
 
-    /// Detaches what was attached since. Returns whether all that was there before still is: a holder can detach a database, or
-    /// have another one take its place, `main` too.
+    /// Detaches databases that were attached since. Returns whether all original ones are still there: a holder can detach a database, or
+    /// replace it by another, `main` too.
     pub(crate) fn restore_databases(&self, conn: &Connection) -> rusqlite::Result<bool> {
         for Database { name, .. } in databases(conn)? {
             if !self.databases.iter().any(|known| known.name == name) {
                 conn.execute_batch(&format!("DETACH {}", quoted(&name)))?;
             }
         }
-        // One in memory cannot be told from another.
+        // A memory database cannot be distinguished from another.
         Ok(databases(conn)? == self.databases && self.databases.iter().all(|database| !database.file.is_empty()))
     }
 }
@@ -118,26 +116,26 @@ impl Baseline {
 #[derive(Debug, PartialEq, Eq)]
 struct Database {
     name: String,
-    /// Empty for one in memory.
+    /// Empty for a memory database.
     file: String,
 }
 
-/// Can `config` be put back?
+/// Can `config` be restored?
 pub(crate) fn restores_config(config: DbConfig) -> bool {
     CONFIGS.iter().any(|known| discriminant(known) == discriminant(&config))
 }
 
-/// Can `limit` be put back?
+/// Can `limit` be restored?
 pub(crate) fn restores_limit(limit: Limit) -> bool {
     LIMITS.iter().any(|known| discriminant(known) == discriminant(&limit))
 }
 
-/// Drops the whole `temp` schema at once. `temp_store` must be put back afterwards.
+/// Drops the whole `temp` schema at once. `temp_store` must be restored afterwards.
 pub(crate) fn drop_temporary(conn: &Connection) -> rusqlite::Result<()> {
     const IN_FILE: i64 = 1;
     const IN_MEMORY: i64 = 2;
-    // To store it elsewhere, SQLite closes the temporary database. To drop each object takes time that grows with the square of
-    // their number, and leaves some of SQLite's own.
+    // To change its place, SQLite closes the temporary database. Dropping each object takes time that grows with the square of their
+    // number, and leaves some of SQLite's own.
     let elsewhere = if pragma(conn, "temp_store")? == Some(IN_MEMORY) { IN_FILE } else { IN_MEMORY };
     set_pragma(conn, "temp_store", elsewhere)
 }
@@ -147,12 +145,12 @@ pub(crate) fn journal_mode(conn: &Connection) -> rusqlite::Result<String> {
     conn.query_row("PRAGMA journal_mode", [], |row| row.get(0))
 }
 
-/// Reads the head of the file, and so whether it is a database.
+/// Reads the head of the file, which shows whether it is a database.
 pub(crate) fn read_schema_version(conn: &Connection) -> rusqlite::Result<()> {
     conn.query_row("PRAGMA schema_version", [], |_| Ok(()))
 }
 
-/// Takes any duration, where rusqlite panics beyond 24 days.
+/// Accepts any duration, while rusqlite panics beyond 24 days.
 pub(crate) fn set_busy_timeout(conn: &Connection, timeout: Duration) -> rusqlite::Result<()> {
     const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
     conn.busy_timeout(timeout.min(LONGEST))
@@ -171,7 +169,7 @@ fn set_pragma(conn: &Connection, name: &str, value: i64) -> rusqlite::Result<()>
     conn.execute_batch(&format!("PRAGMA {name} = {value}"))
 }
 
-/// All databases of the connection but `temp`.
+/// All databases of the connection except `temp`.
 fn databases(conn: &Connection) -> rusqlite::Result<Vec<Database>> {
     conn.prepare("PRAGMA database_list")?
         .query_map([], |row| {
@@ -185,7 +183,7 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Those that each version of SQLite has with which rusqlite works.
+/// Those in each SQLite version that rusqlite supports.
 const CONFIGS: [DbConfig; 15] = [
     DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
     DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,

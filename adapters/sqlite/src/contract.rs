@@ -1,6 +1,6 @@
 //! The contract with the pool: `impl Manager for SqliteManager`.
 //!
-//! Owns nothing but which step is done where. That of transactions is `transaction.rs`.
+//! Maps each call to its file. The contract of transactions is in `transaction.rs`.
 
 use crate::abort::SqliteAbortHandle;
 use crate::connection::Connection;
@@ -18,7 +18,7 @@ impl Manager for SqliteManager {
 
     const REMOTE: bool = false;
 
-    /// Of a pair of pools each has a name of its own.
+    /// Each of a pair of pools has its own name.
     fn default_name(&self) -> Option<String> {
         let name = self.source.short_name()?;
         Some(self.part.map_or_else(|| name.clone(), |part| format!("{name} {part}")))
@@ -28,21 +28,21 @@ impl Manager for SqliteManager {
         open::open(self, Some(limit))
     }
 
-    /// Looks whether the path still leads to the file that was opened, and reads the number of its schema.
+    /// Checks that the path still leads to the opened file, and reads the number of its schema.
     fn is_valid(&self, conn: &mut Connection, limit: &Limit) -> rusqlite::Result<()> {
         let interrupt = conn.driver.get_interrupt_handle();
         limit.on_abort(move || interrupt.interrupt());
         conn.check()
     }
 
-    /// Nothing that would prove a connection dead shows without asking: a leaked statement only makes the session
-    /// [`Unknown`](SessionState::Unknown). Called between two loans, so interrupt handles of the last end here.
+    /// No local state proves a connection dead: a leaked statement only makes the session [`Unknown`](SessionState::Unknown). Called
+    /// between two loans, so interrupt handles of the last end here.
     fn has_broken(&self, conn: &mut Connection) -> bool {
         conn.tokens.end();
         false
     }
 
-    /// Clears the number of the last row: it goes unnoticed, costs next to nothing, and would reach the next holder.
+    /// Clears the number of the last row, which is not tracked, costs next to nothing, and would be visible to the next holder.
     fn session(&self, conn: &mut Connection) -> SessionState {
         if conn.beyond_reset {
             return SessionState::BeyondReset;
@@ -77,21 +77,21 @@ impl Manager for SqliteManager {
         Ok(())
     }
 
-    /// What the manager and `on_open` have set is not a holder's.
+    /// Settings of the manager and `on_open` are not a holder's.
     fn start_tracking(&self, conn: &mut Connection) {
         conn.forget_last_row();
         conn.tracker.forget();
     }
 
-    /// The last connection to leave a file in WAL mode writes the log back into the file; an abort ends that half done,
-    /// which is safe. Connections that left together would each take another for the last, so one leaves at a time.
+    /// The last connection to leave a file in WAL mode writes the log back into the file; an abort interrupts that safely. Connections
+    /// that left together could each take another for the last, so only one leaves at a time.
     fn close(&self, conn: Connection, limit: &Limit) {
         let _alone = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         let interrupt = conn.driver.get_interrupt_handle();
         limit.on_abort(move || interrupt.interrupt());
-        // An interrupt of the last holder's statement lasts until another begins, and would end the writing back.
+        // An interrupt of the last holder's statement persists until another begins, and would stop the write-back.
         let _ = conn.tracker.unwatched(|| conn.driver.execute_batch("SELECT 1"));
-        // Fails only on a leaked statement. Dropping it then is all that is left to do.
+        // Fails only on a leaked statement. Dropping the connection is then the only option.
         let _ = conn.driver.close();
     }
 

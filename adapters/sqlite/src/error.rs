@@ -1,4 +1,4 @@
-//! Errors of ours in the driver's clothes, so that users meet one type of error only.
+//! Our errors as errors of the driver's type: users see one error type only.
 
 use rusqlite::{Error, ffi};
 
@@ -12,7 +12,7 @@ pub(crate) fn moved(what: String) -> Error {
     failure(ffi::SQLITE_READONLY_DBMOVED, what)
 }
 
-/// SQLite says "not authorized" alone.
+/// SQLite itself says only "not authorized".
 pub(crate) fn refused(pragma: &str) -> Error {
     let why = format!(
         "not authorized: PRAGMA {pragma} with a value holds for all connections of the process, so that it is refused in a loan; \

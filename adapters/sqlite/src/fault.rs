@@ -1,4 +1,4 @@
-//! What an error of SQLite means for the pool.
+//! Classifies SQLite's errors.
 
 use cabrank::Fault;
 use rusqlite::{Error, ffi};
@@ -11,12 +11,12 @@ use rusqlite::{Error, ffi};
 /// | `NOTADB`, `CANTOPEN`                             | Permanent | a wrong path, a wrong key, missing rights: nothing heals by itself |
 /// | all others (`CONSTRAINT`, `INTERRUPT`, `FULL`, `READONLY` ..) | Statement | the statement failed, the connection is well |
 ///
-/// For want of file descriptors SQLite says `CANTOPEN`, too: `open.rs` makes `IOERR` of that.
+/// Without free file descriptors SQLite also returns `CANTOPEN`: `open.rs` turns that into `IOERR`.
 pub(crate) fn fault(error: &Error) -> Fault {
     error.sqlite_error().map_or(Fault::Statement, of_code)
 }
 
-/// The same, of a result code alone.
+/// The same, for a result code alone.
 pub(crate) fn of_code(code: &ffi::Error) -> Fault {
     match code.extended_code {
         ffi::SQLITE_LOCKED_SHAREDCACHE => return Fault::Retry,
@@ -31,10 +31,10 @@ pub(crate) fn of_code(code: &ffi::Error) -> Fault {
     }
 }
 
-/// Does the next attempt to open fail as well? So it is with all errors, as in the pool's `on_open`, but for those that come from
-/// what else goes on at this moment: locks, memory, the disk, an interrupt, a file that is being replaced.
+/// Will the next attempt to open fail as well? True for all errors, as in the pool's `on_open`, except those with a temporary cause:
+/// locks, memory, the disk, an interrupt, a file that is being replaced.
 pub(crate) fn is_lasting_at_opening(error: &Error) -> bool {
-    // Without a result code it is an error of rusqlite about the call, or one of the user's own.
+    // Without a result code it is rusqlite's error about the call, or one of the user's own.
     let Some(code) = error.sqlite_error() else { return true };
     match primary(code) {
         ffi::SQLITE_READONLY => code.extended_code != ffi::SQLITE_READONLY_DBMOVED,
@@ -53,7 +53,7 @@ pub(crate) fn is_lasting_at_opening(error: &Error) -> bool {
     }
 }
 
-/// The primary result code: the extended ones carry it in their low byte.
+/// The primary result code, which extended ones have in their low byte.
 pub(crate) fn primary(code: &ffi::Error) -> i32 {
     code.extended_code & 0xff
 }

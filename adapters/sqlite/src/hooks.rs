@@ -1,7 +1,7 @@
-//! The hooks by which a connection is watched.
+//! The hooks that track a connection.
 //!
-//! The authorizer notices what a holder's statements do, and the others notice, by being missing, that a holder set its own.
-//! Owns neither the record (`watch.rs`) nor what a pragma does (`pragmas.rs`).
+//! The authorizer detects what a holder's statements do; the others are placeholders whose absence shows that a holder set its own. The
+//! record is in `watch.rs`, the effects of pragmas in `pragmas.rs`.
 
 use crate::pragmas;
 use crate::watch::{Phase, Trace, Watch, trace_of};
@@ -9,11 +9,11 @@ use rusqlite::hooks::{Action, AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, Result};
 use std::sync::{Arc, Weak};
 
-/// The user's, which is asked before each action of a holder.
+/// The user's, called before each action of a holder.
 pub(crate) type Authorizer = Arc<dyn Fn(AuthContext<'_>) -> Authorization + Send + Sync>;
 
-/// Sets all hooks of `conn`, in place of whatever it has. Each keeps one reference to `watch`. What is returned lives as long as
-/// the authorizer. The prepared statements of `conn` are prepared anew when they next run.
+/// Sets all hooks of `conn`, replacing its own. Each keeps one reference to `watch`. The returned value lives as long as the authorizer.
+/// The prepared statements of `conn` are prepared again when they next run.
 pub(crate) fn install(conn: &mut Connection, watch: &Arc<Watch>, user: Option<&Authorizer>) -> Result<Weak<()>> {
     let alive = Arc::new(());
     let in_place = Arc::downgrade(&alive);
@@ -23,8 +23,8 @@ pub(crate) fn install(conn: &mut Connection, watch: &Arc<Watch>, user: Option<&A
         authorize(&seen, user.as_ref(), &context)
     }))?;
 
-    // These do nothing; they are there to be missed. The progress handler is due after so many steps that it never runs,
-    // and the one for rows costs some nanoseconds a row.
+    // Placeholders without effect. The progress handler's interval is too long for it ever to run, and the row hook costs some
+    // nanoseconds a row.
     let kept = Arc::clone(watch);
     conn.commit_hook(Some(move || {
         let _ = &kept;
@@ -70,7 +70,7 @@ fn authorize(watch: &Watch, user: Option<&Authorizer>, context: &AuthContext<'_>
     verdict
 }
 
-/// The pragma by which this would change more than the session, for all connections of the process: its place among these.
+/// The index of the refused pragma, which would change all connections of the process and not just the session.
 fn set_of_the_process(context: &AuthContext<'_>) -> Option<usize> {
     match context.action {
         AuthAction::Pragma { pragma_name, pragma_value: Some(_) } => pragmas::place_in_process(pragma_name),

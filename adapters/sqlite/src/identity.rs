@@ -1,6 +1,6 @@
-//! Which file a path leads to, so that a moved or replaced database file is noticed.
+//! Identifies the file that a path leads to, to detect a moved or replaced database file.
 //!
-//! In WAL mode SQLite notices nothing: it goes on reading and writing a file that no longer has a name.
+//! In WAL mode SQLite does not detect that: it goes on reading and writing a file that no longer has a name.
 
 use std::path::PathBuf;
 use std::{fs, io};
@@ -18,7 +18,7 @@ impl Watched {
         Ok(Self { path, was })
     }
 
-    /// Does the path still lead to the same file? If not, says what became of it.
+    /// Does the path still lead to the same file? If not, the error says what happened to it.
     pub(crate) fn check(&self) -> Result<(), String> {
         let path = self.path.display();
         match Identity::of(&self.path) {
@@ -32,7 +32,7 @@ impl Watched {
     }
 }
 
-/// Device and inode where there are such things; elsewhere only that the file exists.
+/// Device and inode if the system has them; elsewhere only that the file exists.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity(Option<(u64, u64)>);
 

@@ -1,4 +1,4 @@
-//! SQLite connections for a [`cabrank`] pool. This file owns what is public and the order in which to read the rest.
+//! SQLite connections for a [`cabrank`] pool. This file has the public items and the reading order of the rest.
 //!
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
@@ -6,21 +6,21 @@
 // Ready-made pools.
 mod pools;
 
-// The settings, and the contract with the pool.
+// Settings, and the contract with the pool.
 mod contract;
 mod manager;
 mod source;
 mod transaction;
 
-// Opening a connection, making its session new, ending what hangs on it.
+// Opening a connection, resetting its session, and ending what runs on it.
 mod abort;
 mod open;
 mod reset;
 
-// The connection that is lent.
+// The connection on loan.
 mod connection;
 
-// What its holders do to the session.
+// The holders' effects on the session.
 mod baseline;
 mod hooks;
 mod identity;
@@ -28,10 +28,10 @@ mod tokens;
 mod tracker;
 mod watch;
 
-// What SQLite's pragmas do.
+// The effects of SQLite's pragmas.
 mod pragmas;
 
-// The ground: errors.
+// The basics: errors.
 mod error;
 mod fault;
 
@@ -45,5 +45,5 @@ pub use {cabrank, rusqlite};
 /// A pool of SQLite connections.
 pub type Pool = cabrank::Pool<SqliteManager>;
 
-/// A borrowed SQLite connection.
+/// A SQLite connection on loan.
 pub type PooledConnection = cabrank::PooledConnection<SqliteManager>;
