@@ -1,6 +1,6 @@
 //! `SqliteManager`: what to open and how.
 //!
-//! Owns the settings, and does no I/O. What the pool does with them is `contract.rs`.
+//! Holds the settings, without I/O; `contract.rs` implements the pool's calls.
 
 use crate::hooks::Authorizer;
 use crate::source::Source;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Opens connections to one SQLite database.
 ///
-/// A clone opens the same database, a memory database too.
+/// A clone opens the same database, even if it is a memory database.
 #[derive(Clone)]
 pub struct SqliteManager {
     pub(crate) source: Source,
@@ -22,67 +22,64 @@ pub struct SqliteManager {
     pub(crate) busy_timeout: Duration,
     pub(crate) foreign_keys: bool,
     pub(crate) query_only: bool,
-    /// `None` until chosen: WAL for a file that may be written, unless something else was chosen in another way.
+    /// `None` until chosen: WAL for a writable file, unless another setting chooses a mode.
     pub(crate) journal_mode: Option<JournalMode>,
     pub(crate) pragmas: Vec<(String, String)>,
     pub(crate) authorizer: Option<Authorizer>,
-    /// Which of a pair of pools this is for, for the pool's name.
+    /// The part in a pair of pools, for the pool's name.
     pub(crate) part: Option<&'static str>,
     /// Held while a connection closes: see [`close`](cabrank::Manager::close). Clones share it.
     pub(crate) leaving: Arc<Mutex<()>>,
 }
 
 impl SqliteManager {
-    /// Opens the file at `path`, which must exist unless [`create`](Self::create) is asked for.
+    /// Opens the file at `path`, which must exist unless [`create`](Self::create) is set.
     ///
-    /// A relative path is resolved now, so that a later change of directory does not lead to another file. A path that
-    /// begins with `file:` is a URI. What would give each connection a database of its own (`:memory:`, an empty path,
-    /// `mode=memory`) is refused when it is opened.
+    /// A relative path is resolved now; a later change of directory does not affect it. A path that begins with `file:` is a URI. Names
+    /// that would give each connection its own database (`:memory:`, an empty path, `mode=memory`) are refused at opening.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self::new(Source::file(path.as_ref()))
     }
 
     /// Opens a new, empty database in memory, which all connections of this manager and its clones share.
     ///
-    /// It lives until the last clone and the last connection are gone: the manager keeps one more connection, which the
-    /// pool does not count. One connection writes or several read at a time; the others wait for `busy_timeout`.
+    /// It lives until the last clone and the last connection are gone: the manager keeps one more connection, which the pool does not
+    /// count. Either one connection writes or several read at a time; the others wait for `busy_timeout`.
     pub fn memory() -> Self {
         Self::new(Source::memory())
     }
 
-    /// Whether to create the file if it does not exist. Default: no, for a slip in a path would make an empty database.
+    /// Whether to create the file if it does not exist. Default: no, because a typo in a path would create an empty database.
     pub fn create(mut self, create: bool) -> Self {
         let create = create && !self.flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY);
         self.flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
         self
     }
 
-    /// Opens the file for reading only, which then is never created. The journal mode is left as it is found.
+    /// Opens the file read-only, which never creates it. The journal mode is left unchanged.
     pub fn read_only(mut self) -> Self {
         self.flags.remove(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE);
         self.flags.insert(OpenFlags::SQLITE_OPEN_READ_ONLY);
         self
     }
 
-    /// Opens with exactly these flags. Default: `READ_WRITE | NO_MUTEX | URI`; note that rusqlite's own default
-    /// creates.
+    /// Opens with exactly these flags. Default: `READ_WRITE | NO_MUTEX | URI`. rusqlite's own default creates the file.
     pub fn with_flags(mut self, flags: OpenFlags) -> Self {
         self.flags = flags;
         self
     }
 
-    /// Runs `init` on each new connection before anything is read or set: the place for an encryption key, functions,
-    /// collations, and settings that shall hold for every loan.
+    /// Runs `init` on each new connection before anything is read or set. Use it for an encryption key, functions, collations, and
+    /// settings for every loan.
     ///
-    /// What `init` sets is what a reset puts back, and it wins over this manager's defaults and over
-    /// [`busy_timeout`](Self::busy_timeout) and [`foreign_keys`](Self::foreign_keys); [`pragma`](Self::pragma) and
-    /// [`journal_mode`](Self::journal_mode) come after it. Hooks that `init` sets stay. What replaces one of them in a loan cannot be
-    /// undone, and the connection is replaced. An authorizer fails the opening, for this crate needs that place: give it to
-    /// [`authorizer`](Self::authorizer). Temporary objects do not survive a reset: make those in the pool's `on_open`, which
-    /// runs again after each.
+    /// A reset restores what `init` sets. It overrides this manager's defaults, [`busy_timeout`](Self::busy_timeout) and
+    /// [`foreign_keys`](Self::foreign_keys); [`pragma`](Self::pragma) and [`journal_mode`](Self::journal_mode) come after it. Hooks that
+    /// `init` sets stay. If a loan replaces one of them, that cannot be undone, and the connection is replaced. An authorizer fails the
+    /// opening, because this crate needs its place: give it to [`authorizer`](Self::authorizer). Temporary objects do not survive a
+    /// reset: create them in the pool's `on_open`, which runs again after each.
     ///
     /// An error of `init` is a permanent fault, and building the pool fails at once: a syntax error, a missing table, a violated
-    /// constraint, a conversion that fails, an error of your own. Only what may pass is tried again: a lock (`BUSY`, `LOCKED`,
+    /// constraint, a failed conversion, your own error. Only errors that may be temporary are retried: a lock (`BUSY`, `LOCKED`,
     /// `PROTOCOL`), and `NOMEM`, `FULL`, `IOERR`, `CORRUPT`, `INTERNAL`, `INTERRUPT`.
     pub fn with_init(
         mut self,
@@ -92,29 +89,28 @@ impl SqliteManager {
         self
     }
 
-    /// How long a statement waits for another connection's lock before it fails with `SQLITE_BUSY`. Default: 5 s; zero
-    /// does not wait. What [`with_init`](Self::with_init) sets wins. Interrupting such a wait does not shorten it.
+    /// How long a statement waits for another connection's lock before it fails with `SQLITE_BUSY`. Default: 5 s; zero does not wait.
+    /// [`with_init`](Self::with_init) overrides this. An interrupt does not shorten such a wait.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
     }
 
-    /// Whether foreign keys are enforced. Default: yes (SQLite's own default is no). What [`with_init`](Self::with_init) sets
-    /// wins.
+    /// Whether foreign keys are enforced. Default: yes (SQLite's own default is no). [`with_init`](Self::with_init) overrides this.
     pub fn foreign_keys(mut self, enforced: bool) -> Self {
         self.foreign_keys = enforced;
         self
     }
 
-    /// Whether writing is refused with `SQLITE_READONLY`, whatever the file allows. Default: no.
+    /// Whether writes are refused with `SQLITE_READONLY`, whatever the file allows. Default: no.
     pub fn query_only(mut self, query_only: bool) -> Self {
         self.query_only = query_only;
         self
     }
 
-    /// The journal mode to ask for. Default: [`Wal`](JournalMode::Wal) for a file that is opened for writing, else
-    /// [`AsFound`](JournalMode::AsFound). The default gives way to a mode that [`with_init`](Self::with_init) or
-    /// [`pragma`](Self::pragma) sets, and to a URI that makes WAL impossible (`mode=ro`, `immutable=1`, `nolock=1`).
+    /// The journal mode. Default: [`Wal`](JournalMode::Wal) for a file that is opened for writing, else
+    /// [`AsFound`](JournalMode::AsFound). A mode set by [`with_init`](Self::with_init) or [`pragma`](Self::pragma) overrides the default,
+    /// and so does a URI that makes WAL impossible (`mode=ro`, `immutable=1`, `nolock=1`).
     pub fn journal_mode(mut self, mode: JournalMode) -> Self {
         self.journal_mode = Some(mode);
         self
@@ -122,18 +118,18 @@ impl SqliteManager {
 
     /// Sets a pragma on each new connection, after all else, such as `("synchronous", "NORMAL")` or `("cache_size", -8000)`.
     ///
-    /// `auto_vacuum`, `encoding` and `page_size` are set before a new file gets its head. Each pragma is read back: one that
-    /// SQLite does not have, or a value that it did not take (misspelt, or fixed in an existing file), is refused when a
-    /// connection is opened. A pragma that has its value already is not set again.
+    /// `auto_vacuum`, `encoding` and `page_size` are set before the header of a new file is written. Each pragma is read back: an unknown
+    /// one, or a value that SQLite did not accept (misspelt, or fixed in an existing file), makes the opening fail. A pragma that already
+    /// has its value is not set again.
     pub fn pragma(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
         self.pragmas.push((name.into(), value.to_string()));
         self
     }
 
-    /// Has SQLite ask `authorizer` before each action of each statement, as [`rusqlite::Connection::authorizer`] does.
+    /// Makes SQLite call `authorizer` before each action of each statement, as [`rusqlite::Connection::authorizer`] does.
     ///
-    /// It is asked while a statement is prepared, for what holders and `on_open` run, not for what this crate does. A
-    /// holder's own authorizer takes its place until the connection is returned.
+    /// It is called while a statement is prepared, for statements of holders and `on_open`, not for this crate's own. A holder's own
+    /// authorizer replaces it until the connection is returned.
     ///
     /// ```
     /// use cabrank_sqlite::rusqlite::hooks::{AuthAction, Authorization};
@@ -177,7 +173,7 @@ impl SqliteManager {
 }
 
 impl fmt::Debug for SqliteManager {
-    /// Without the pragmas, which may hold a key.
+    /// Without the pragmas, which may contain a key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteManager")
             .field("source", &self.source)
@@ -190,7 +186,7 @@ impl fmt::Debug for SqliteManager {
     }
 }
 
-/// How SQLite keeps a transaction that is under way. See [`SqliteManager::journal_mode`].
+/// How SQLite records an open transaction. See [`SqliteManager::journal_mode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JournalMode {
@@ -200,9 +196,9 @@ pub enum JournalMode {
     Delete,
     /// A rollback journal, emptied after each transaction.
     Truncate,
-    /// A rollback journal, kept and marked void after each transaction.
+    /// A rollback journal, kept and invalidated after each transaction.
     Persist,
-    /// Whatever the file is in; nothing is set.
+    /// The file's current mode; nothing is set.
     AsFound,
 }
 

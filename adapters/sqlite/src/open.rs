@@ -1,4 +1,4 @@
-//! Opens a connection within a limit. Every error names the file and what to do.
+//! Opens a connection within a limit. Every error names the file and the remedy.
 
 use crate::baseline;
 use crate::baseline::{Baseline, set_busy_timeout};
@@ -23,17 +23,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 impl SqliteManager {
-    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
+    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is a pool.
     ///
     /// # Errors
     ///
-    /// The driver's, with the name of the file and what to do. Waits for other connections' locks as long as `busy_timeout`.
+    /// The driver's, with the file's name and the remedy. Waits for other connections' locks as long as `busy_timeout`.
     pub fn open(&self) -> rusqlite::Result<Connection> {
         open(self, None)
     }
 }
 
-/// Opens a connection, as the manager's settings say. Within a limit it waits for other connections' locks no longer than that.
+/// Opens a connection with the manager's settings. A limit also bounds the wait for other connections' locks.
 pub(crate) fn open(manager: &SqliteManager, limit: Option<&Limit>) -> Result<Connection> {
     let source = &manager.source;
     if let Some(mistake) = source.mistake(manager.flags) {
@@ -47,7 +47,7 @@ pub(crate) fn open(manager: &SqliteManager, limit: Option<&Limit>) -> Result<Con
     }
     let explained = |error| explain(source, manager.flags, error);
 
-    // The file is opened here, and nothing is read.
+    // This opens the file, but reads nothing.
     let mut conn = rusqlite::Connection::open_with_flags(source.name(), flags).map_err(explained)?;
     if let Some(limit) = limit {
         let interrupt = conn.get_interrupt_handle();
@@ -57,15 +57,14 @@ pub(crate) fn open(manager: &SqliteManager, limit: Option<&Limit>) -> Result<Con
     let remaining = limit.and_then(Limit::remaining);
     let (tracker, baseline) = set_up(&mut conn, manager, remaining).map_err(explained)?;
 
-    // Was it replaced while it was being opened? Then it is the wrong one.
+    // Detects a file that was replaced during the opening.
     if let Some(watched) = &watched {
         watched.check().map_err(moved)?;
     }
     Ok(Connection { driver: conn, tracker, baseline, tokens: Tokens::default(), watched, beyond_reset: false })
 }
 
-/// Makes all settings. Our defaults come before `with_init`, or look at what it chose; what the manager was asked for by name
-/// comes after.
+/// Applies all settings. Our defaults come before `with_init`, or respect its choices; explicit settings of the manager come after it.
 fn set_up(
     conn: &mut rusqlite::Connection,
     manager: &SqliteManager,
@@ -75,7 +74,7 @@ fn set_up(
     let mut waiting = Waiting::begin(conn, manager.busy_timeout, remaining)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, manager.foreign_keys)?;
 
-    // A key must be given before anything is read, and a file that is no database shows when its head is read.
+    // A key must be given before anything is read, and reading the header shows whether the file is a database.
     if let Some(init) = &manager.init {
         init(conn)?;
     }
@@ -102,8 +101,7 @@ fn set_up(
         }
         waiting.look(conn)?;
     }
-    // Last, for the others may have something to write.
-    // (A memory database cannot be opened for reading only; there this is what holds.)
+    // Last, because the others may need to write. (A memory database cannot be opened read-only; this is what protects it.)
     if !manager.writes() {
         conn.pragma_update(None, "query_only", true)?;
     }
@@ -118,12 +116,12 @@ fn set_up(
     Ok((tracker, baseline))
 }
 
-/// How long a connection waits for locks: while it is opened no longer than the limit leaves, and afterwards as was chosen.
+/// The busy time-out: at most the limit's remaining time during the opening, and the chosen one afterwards.
 struct Waiting {
-    /// What the opening itself set, in milliseconds.
+    /// The time-out that the opening itself set, in milliseconds.
     ours: i64,
     longest: Duration,
-    /// For afterwards. `None` where zero was found, which may stand for a busy handler: it is left alone.
+    /// For afterwards. `None` if zero was found, which may mean a busy handler: it is left unchanged.
     afterwards: Option<Duration>,
 }
 
@@ -136,7 +134,7 @@ impl Waiting {
         Ok(Self { ours: baseline::busy_timeout(conn)?, longest, afterwards })
     }
 
-    /// Has somebody else chosen since? Then that holds, but still for no longer than the limit.
+    /// Uses a time-out that was set since, still bounded by the limit.
     fn look(&mut self, conn: &rusqlite::Connection) -> Result<()> {
         let found = baseline::busy_timeout(conn)?;
         if found != self.ours {
@@ -159,14 +157,14 @@ impl Waiting {
     }
 }
 
-/// Refuses what is no file, and remembers which file it is.
+/// Refuses a database without a file, and records the identity of the file.
 fn watched(source: &Source, conn: &rusqlite::Connection) -> Result<Option<Watched>> {
     let path = match source {
         Source::Memory(_) => return Ok(None),
         Source::File(path) => path.clone(),
         Source::Name(_) => PathBuf::from(conn.path().unwrap_or_default()),
     };
-    // SQLite knows no file name for temporary and memory databases, however they were asked for.
+    // SQLite has no file name for temporary and memory databases, however they are named.
     if conn.path().unwrap_or_default().is_empty() {
         let why = "would be a database of its own for each connection: name a file, or use SqliteManager::memory()";
         return Err(failure(ffi::SQLITE_CANTOPEN, format!("{source} {why}")));
@@ -179,7 +177,7 @@ fn watched(source: &Source, conn: &rusqlite::Connection) -> Result<Option<Watche
     })
 }
 
-/// The journal mode that the manager or its default asks for, unless `with_init` or a pragma made a choice.
+/// The journal mode of the manager or its default, unless `with_init` or a pragma chose one.
 fn asked_journal_mode(manager: &SqliteManager, chosen: Trace) -> Option<&'static str> {
     let a_pragma = manager.pragmas.iter().any(|(name, _)| pragmas::effect(name) == Effect::JournalMode);
     match manager.journal_mode {
@@ -207,7 +205,7 @@ fn set_journal_mode(conn: &rusqlite::Connection, wanted: &str, patience: Duratio
                 );
                 return Err(failure(ffi::SQLITE_CANTOPEN, why));
             }
-            // Another connection is just setting it too. SQLite answers at once then, in spite of the busy time-out.
+            // Another connection is setting it too. SQLite then fails at once, in spite of the busy time-out.
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && started.elapsed() < patience =>
             {
@@ -219,8 +217,8 @@ fn set_journal_mode(conn: &rusqlite::Connection, wanted: &str, patience: Duratio
     Ok(())
 }
 
-/// Adds the name of the file and a remedy to what SQLite says of a failed opening. What no other attempt can mend gets the
-/// result code of a permanent fault.
+/// Adds the file's name and a remedy to SQLite's error of a failed opening. An error that no retry can fix gets the result code of a
+/// permanent fault.
 fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
     if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && lacks_descriptors() {
         let why = "cannot be opened: too many files are open (\"ulimit -n\" for this process, or the system's bound)";
@@ -265,9 +263,10 @@ fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
     Error::SqliteFailure(code, Some(text))
 }
 
-/// Has this process, or the system, no room for one more open file? SQLite says the same as for a wrong path, and its connection is gone.
+/// Has this process, or the system, reached its limit of open files? SQLite returns the same error as for a wrong path, and its
+/// connection is gone.
 ///
-/// Asked of a directory, for closing a database file would end the locks of all its connections in this process.
+/// Tests it with a directory, because closing a database file would end the locks of all its connections in this process.
 #[cfg(unix)]
 fn lacks_descriptors() -> bool {
     const FULL: [i32; 2] = [23, 24]; // ENFILE, EMFILE.
@@ -279,7 +278,7 @@ fn lacks_descriptors() -> bool {
     false
 }
 
-/// Why SQLite cannot open the file, which it does not say.
+/// Why SQLite cannot open the file, which its own error omits.
 fn remedy_of_file(path: &Path, flags: OpenFlags) -> String {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     if path.is_dir() {
@@ -303,6 +302,6 @@ fn misuse(why: &str) -> Error {
 
 const CANNOT_OPEN: &str = "unable to open database file";
 
-/// Readers of a file in WAL mode write too: to the index of the log, which lies beside it.
+/// Readers of a file in WAL mode write too: to the index of the log, which is beside it.
 const UNREADABLE_WAL: &str = "cannot be read: look at its permissions; if it is in WAL mode, even readers must be able to write to \
      its directory, or, if nobody changes the file, open it by a URI as immutable: \"file:PATH?immutable=1\"";

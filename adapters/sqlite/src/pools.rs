@@ -1,14 +1,13 @@
-//! A writer's pool and the readers' over one database.
+//! A pool of one writer and a pool of readers over one database.
 
 use crate::manager::SqliteManager;
 use cabrank::{BuildError, Builder, GetError, Pool, PooledConnection};
 
-/// One writer and several readers over one database: for writes, use this.
+/// One writer and several readers over one database. Use this for databases that are written.
 ///
-/// SQLite has one writer at a time. With one pool for all, two writers meet at the file's lock, where the second
-/// polls until it is free or `busy_timeout` is over, first come or not. Here they queue for the one connection that
-/// writes, are served in order of arrival, and wait as long as `acquire_timeout` says. Readers are never in their
-/// way (in WAL mode), and cannot write by mistake: `query_only` is on.
+/// SQLite has one writer at a time. With a single pool, two writers compete for the file's lock, where the second polls until the lock is
+/// free or `busy_timeout` is over, in no defined order. Here writers queue for the one writing connection, in order of arrival, and wait
+/// up to `acquire_timeout`. Readers never block them (in WAL mode), and cannot write by mistake: `query_only` is on.
 ///
 /// ```
 /// use cabrank_sqlite::{SqliteManager, SqlitePools, rusqlite};
@@ -35,43 +34,42 @@ pub struct SqlitePools {
 }
 
 impl SqlitePools {
-    /// Starts with one writer and four readers, all with the settings of `manager`.
+    /// Returns a builder for one writer and four readers, all with the settings of `manager`.
     pub fn builder(manager: SqliteManager) -> SqlitePoolsBuilder {
         SqlitePoolsBuilder { write: Pool::builder(), read: Pool::builder().max_size(4), manager }
     }
 
-    /// The pool of the one connection that writes. Its transactions are `IMMEDIATE`.
+    /// Returns the pool of the writing connection. Its transactions are `IMMEDIATE`.
     pub fn write(&self) -> &Pool<SqliteManager> {
         &self.write
     }
 
-    /// The pool of the connections that only read. Its transactions are `DEFERRED`: one view of the data for all
-    /// they read.
+    /// Returns the pool of the reading connections. Its transactions are `DEFERRED`: all their reads see one snapshot of the data.
     pub fn read(&self) -> &Pool<SqliteManager> {
         &self.read
     }
 
-    /// Borrows the connection that writes.
+    /// Checks out the writing connection.
     #[track_caller]
     pub fn writer(&self) -> Result<PooledConnection<SqliteManager>, GetError<rusqlite::Error>> {
         self.write.get()
     }
 
-    /// Borrows a connection that reads.
+    /// Checks out a reading connection.
     #[track_caller]
     pub fn reader(&self) -> Result<PooledConnection<SqliteManager>, GetError<rusqlite::Error>> {
         self.read.get()
     }
 
-    /// Closes both pools: refuses new loans, wakes those who wait, closes idle connections, and waits for nobody. To
-    /// wait for what is still lent, close each pool with [`close_within`](Pool::close_within).
+    /// Closes both pools: refuses new loans, wakes waiters, closes idle connections, and does not wait. To wait for lent connections,
+    /// close each pool with [`close_within`](Pool::close_within).
     pub fn close(&self) {
         self.read.close();
         self.write.close();
     }
 }
 
-/// Builds [`SqlitePools`]. Unless they are named the pools are called by the file: `"app.db write"` and `"app.db read"`.
+/// Builds [`SqlitePools`]. The default names of the pools contain the file's: `"app.db write"` and `"app.db read"`.
 #[derive(Debug)]
 pub struct SqlitePoolsBuilder {
     manager: SqliteManager,
@@ -80,13 +78,13 @@ pub struct SqlitePoolsBuilder {
 }
 
 impl SqlitePoolsBuilder {
-    /// The largest number of connections that read. Default: 4.
+    /// The maximum number of readers. Default: 4.
     pub fn readers(mut self, max_size: u32) -> Self {
         self.read = self.read.max_size(max_size);
         self
     }
 
-    /// Changes the settings of the writer's pool, such as how long to queue for it. Its size stays one.
+    /// Changes the settings of the writer's pool, such as the time-out of its queue. Its size stays one.
     pub fn write_pool(mut self, change: impl FnOnce(Builder<SqliteManager>) -> Builder<SqliteManager>) -> Self {
         self.write = change(self.write);
         self
@@ -98,7 +96,7 @@ impl SqlitePoolsBuilder {
         self
     }
 
-    /// Opens the writer, which creates the file if that is asked for and sets its journal mode, and then a reader.
+    /// Opens the writer, which creates the file if configured and sets its journal mode, and then a reader.
     pub fn build(self) -> Result<SqlitePools, BuildError<rusqlite::Error>> {
         let Self { manager, write, read } = self;
         let readers = SqliteManager { part: Some("read"), ..manager.clone().create(false).query_only(true) };

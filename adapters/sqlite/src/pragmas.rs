@@ -1,12 +1,12 @@
-//! The pragmas of SQLite: what each leaves behind, and whether a value that was asked for has taken.
+//! SQLite's pragmas: the effect of each, and whether SQLite accepted a value.
 //!
-//! Owns the lists. Who set what, and when it is put back, is not known here.
+//! Owns the lists. Independent of which code sets a pragma and when it is restored.
 
 use crate::error::failure;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Error, OptionalExtension, Result, ffi};
 
-/// What `PRAGMA name = value` or `PRAGMA name(value)` leaves behind.
+/// The lasting effect of `PRAGMA name = value` or `PRAGMA name(value)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     Nothing,
@@ -15,7 +15,7 @@ pub(crate) enum Effect {
     BusyTimeout,
     Checkpoints,
     JournalMode,
-    /// Nothing undoes it, or nothing is known of it.
+    /// It cannot be undone, or is unknown.
     Lasting,
 }
 
@@ -33,17 +33,17 @@ pub(crate) fn effect(name: &str) -> Effect {
     }
 }
 
-/// Its place in [`OF_THE_PROCESS`].
+/// Its index in [`OF_THE_PROCESS`].
 pub(crate) fn place_in_process(name: &str) -> Option<usize> {
     OF_THE_PROCESS.iter().position(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Is it fixed when the head of a new file is written?
+/// Is it fixed when the header of a new file is written?
 pub(crate) fn is_of_the_header(name: &str) -> bool {
     is_among(name, &["auto_vacuum", "encoding", "page_size"])
 }
 
-/// Sets a pragma, unless it has that value already. Refuses a name or a value that SQLite passes over in silence.
+/// Sets a pragma, unless it has that value already. Refuses a name or a value that SQLite ignores silently.
 pub(crate) fn set(conn: &Connection, name: &str, value: &str) -> Result<()> {
     let known = "SELECT count(*) FROM pragma_pragma_list WHERE name = ?1 COLLATE NOCASE";
     if conn.query_row(known, [name], |row| row.get::<_, u32>(0))? == 0 {
@@ -59,7 +59,7 @@ pub(crate) fn set(conn: &Connection, name: &str, value: &str) -> Result<()> {
     }
     write(conn, name, wanted)?;
     match read(conn, name)? {
-        // Some cannot be asked for. All of these are switches.
+        // Some cannot be queried. All of these are switches.
         None if number_of(name, wanted).is_some() => Ok(()),
         Some(is) if is_meant(name, wanted, &is) => Ok(()),
         other => {
@@ -75,14 +75,14 @@ fn read(conn: &Connection, name: &str) -> Result<Option<Value>> {
 }
 
 fn write(conn: &Connection, name: &str, value: &str) -> Result<()> {
-    // Some answer with what they set.
+    // Some return the value that they set.
     match conn.pragma_update_and_check(None, name, value, |_| Ok(())) {
         Err(Error::QueryReturnedNoRows) => Ok(()),
         other => other,
     }
 }
 
-/// Is `value`, as SQLite answers, what `wanted` stands for?
+/// Does `value`, SQLite's answer, mean `wanted`?
 fn is_meant(name: &str, wanted: &str, value: &Value) -> bool {
     let value = match value {
         Value::Integer(value) => *value,
@@ -92,18 +92,18 @@ fn is_meant(name: &str, wanted: &str, value: &Value) -> bool {
     };
     let Some(wanted) = number_of(name, wanted) else { return false };
     match name.to_ascii_lowercase().as_str() {
-        // On, it answers with a number of pages.
+        // When on, it returns a number of pages.
         "cache_spill" => (wanted == 0) == (value == 0),
-        // These have a ceiling, which was set when SQLite was compiled.
+        // These have a compile-time maximum.
         "mmap_size" | "threads" => value == wanted || (0 < value && value < wanted),
-        // All below zero stand for the same.
+        // All negative numbers mean the same.
         "journal_size_limit" => value == wanted.max(-1),
         "busy_timeout" | "wal_autocheckpoint" => value == wanted.max(0),
         _ => value == wanted,
     }
 }
 
-/// The number that stands for a value. Words that SQLite would read as something else, silently, have none.
+/// The number that a value means. `None` for words that SQLite would silently misread.
 fn number_of(name: &str, value: &str) -> Option<i64> {
     let word = value.to_ascii_lowercase();
     let number = match (name.to_ascii_lowercase().as_str(), word.as_str()) {
@@ -123,7 +123,7 @@ fn number_of(name: &str, value: &str) -> Option<i64> {
     Some(number)
 }
 
-/// `UTF-16` stands for the order of bytes of this machine; hyphens may be left out.
+/// `UTF-16` means this machine's byte order; hyphens are optional.
 fn is_same_encoding(wanted: &str, is: &str) -> bool {
     let plain = |name: &str| name.replace('-', "").to_ascii_lowercase();
     let native = if cfg!(target_endian = "little") { "utf16le" } else { "utf16be" };
@@ -133,7 +133,7 @@ fn is_same_encoding(wanted: &str, is: &str) -> bool {
     }
 }
 
-/// The driver quotes what it is given.
+/// The driver quotes its arguments.
 fn unquoted(value: &str) -> &str {
     let within = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
     within('\'').or_else(|| within('"')).unwrap_or(value)
@@ -171,20 +171,20 @@ fn is_among(name: &str, list: &[&str]) -> bool {
     list.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Pragmas that hold for all connections of the process.
+/// Pragmas that apply to all connections of the process.
 pub(crate) const OF_THE_PROCESS: [&str; 4] =
     ["data_store_directory", "hard_heap_limit", "soft_heap_limit", "temp_store_directory"];
 
-/// How long it may take to set a pragma back.
+/// How long it may take to restore a pragma.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Undo {
-    /// A word in memory.
+    /// One memory write.
     Small,
-    /// Pages are given back, or unmapped, or a temporary database goes.
+    /// Frees or unmaps pages, or drops a temporary database.
     Large,
 }
 
-/// Pragmas that belong to one connection and answer with the number that sets them.
+/// Per-connection pragmas whose answer is the number that sets them.
 pub(crate) const SETTINGS: [(&str, Undo); 24] = [
     ("analysis_limit", Undo::Small),
     ("automatic_index", Undo::Small),

@@ -1,6 +1,6 @@
-//! Makes a session as good as new after a loan.
+//! Resets a session after a loan.
 //!
-//! Owns the order of the steps. What there is to put back is `baseline.rs`; what needs to be is `tracker.rs`.
+//! Owns the order of the steps. `baseline.rs` has what can be restored; `tracker.rs` has what must be.
 
 use crate::baseline::{Baseline, drop_temporary};
 use crate::connection::Connection;
@@ -9,14 +9,14 @@ use crate::tracker::Tracker;
 use crate::watch::Trace;
 use rusqlite::TransactionBehavior;
 
-/// Undoes what the last holder did. `false`: something of it cannot be undone.
+/// Undoes the last holder's changes. `false`: something cannot be undone.
 pub(crate) fn reset(conn: &mut Connection, authorizer: Option<&Authorizer>) -> rusqlite::Result<bool> {
-    // Neither ROLLBACK nor close gets rid of what was leaked while it ran; it keeps its snapshot or its lock for good.
+    // Neither ROLLBACK nor close removes a running statement that was leaked; it keeps its snapshot or its lock for good.
     if !conn.is_at_rest() {
         return Ok(false);
     }
 
-    // The holder's hooks go first: they could forbid or undo all that follows, and must not see it.
+    // Removes the holder's hooks first: they could forbid or undo all later steps, and must not see them.
     let mut traces = conn.tracker.traces();
     let whole = conn.tracker.is_whole();
     // Those of `with_init` cannot be set again.
@@ -54,8 +54,8 @@ fn undo(driver: &mut rusqlite::Connection, baseline: &Baseline, traces: Trace) -
         return Ok(false);
     }
     if traces.has(!Trace::SETTING) {
-        // A kept statement that runs again is not prepared again, and so not seen. (Most are, because what undoes them
-        // happens to expire them; nothing promises that.)
+        // A cached statement that runs again is not prepared again, and so not seen. (Most are, because the steps that undo their effects
+        // also expire them, but that is not guaranteed.)
         driver.flush_prepared_statement_cache();
     }
     if traces.has(Trace::TEMPORARY) {

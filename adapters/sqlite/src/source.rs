@@ -1,6 +1,6 @@
-//! Where the database is: a file, or memory that several connections share.
+//! The database's location: a file, or memory that several connections share.
 //!
-//! Owns the names SQLite is given, and what keeps a memory database alive and readable. Opens nothing else.
+//! Owns the names given to SQLite, and keeps a memory database alive and readable. Opens nothing else.
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fmt;
@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Where the database is.
+/// The database's location.
 #[derive(Clone)]
 pub(crate) enum Source {
     File(PathBuf),
-    /// A URI, a name that SQLite takes for something else than a file, or one that was surely not meant for a file.
+    /// A URI, a name with a special meaning in SQLite, or one that was certainly not meant as a file.
     Name(PathBuf),
     Memory(Arc<Memory>),
 }
@@ -24,19 +24,19 @@ impl Source {
         if bytes.is_empty() || bytes == b":memory:" || bytes.starts_with(b"file:") || is_foreign_url(bytes) {
             return Self::Name(path.to_owned());
         }
-        // Without a current directory the path stays relative, and opening it will say so.
+        // Without a current directory the path stays relative, and opening it reports the error.
         Self::File(absolute(path).unwrap_or_else(|_| path.to_owned()))
     }
 
     pub(crate) fn memory() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        // The slash makes `memdb` share it by name. Unlike `mode=memory&cache=shared` it honours the busy time-out.
+        // The slash makes `memdb` share it by name. Unlike `mode=memory&cache=shared` it respects the busy time-out.
         let name = PathBuf::from(format!("file:/cabrank-{number}?vfs=memdb"));
         Self::Memory(Arc::new(Memory { name, anchor: Mutex::new(None) }))
     }
 
-    /// What SQLite is told to open.
+    /// The name that SQLite opens.
     pub(crate) fn name(&self) -> &Path {
         match self {
             Self::File(path) | Self::Name(path) => path,
@@ -44,7 +44,7 @@ impl Source {
         }
     }
 
-    /// What is wrong with the name, before anything is opened.
+    /// The mistake in the name, found before anything is opened.
     pub(crate) fn mistake(&self, flags: OpenFlags) -> Option<&'static str> {
         let Self::Name(name) = self else { return None };
         let bytes = name.as_os_str().as_encoded_bytes();
@@ -57,7 +57,7 @@ impl Source {
         uri.then_some("is a URI, which the flags do not allow: add SQLITE_OPEN_URI, or give a path")
     }
 
-    /// Does a URI ask for a database that cannot be in WAL mode, or whose mode cannot be changed?
+    /// Does a URI name a database that cannot be in WAL mode, or whose mode cannot be changed?
     pub(crate) fn rules_out_wal(&self) -> bool {
         let Self::Name(name) = self else { return false };
         let name = name.to_string_lossy();
@@ -72,8 +72,8 @@ impl Source {
         })
     }
 
-    /// What the database is called where it stands beside others: by its file, without the folders, which name a user now and then, and
-    /// without what a URI has after it, which may be a key.
+    /// The database's name among others: the file name, without the folders, which may contain a user's name, and without a URI's
+    /// parameters, which may contain a key.
     pub(crate) fn short_name(&self) -> Option<String> {
         let path = match self {
             Self::Memory(_) => return Some("memory".to_owned()),
@@ -105,7 +105,7 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Other libraries write `sqlite:app.db` or `sqlite:///srv/app.db`, which SQLite takes for the name of a file.
+/// Other libraries write `sqlite:app.db` or `sqlite:///srv/app.db`, which SQLite would treat as a file name.
 fn is_foreign_url(name: &[u8]) -> bool {
     let Some(colon) = name.iter().position(|byte| *byte == b':') else { return false };
     let (scheme, rest) = name.split_at(colon);
@@ -116,14 +116,14 @@ fn is_foreign_url(name: &[u8]) -> bool {
     is_scheme && (is_known || rest.starts_with(b"://") && scheme != b"file")
 }
 
-/// A database in memory, and the connection without which it would vanish with the last other one.
+/// A memory database, and the connection that keeps it alive.
 pub(crate) struct Memory {
     name: PathBuf,
     anchor: Mutex<Option<Connection>>,
 }
 
 impl Memory {
-    /// Makes sure that the database exists, stays, and can be read. Waits for nobody's lock.
+    /// Ensures that the database exists, stays, and is readable. Does not wait for locks.
     pub(crate) fn hold(&self) -> rusqlite::Result<()> {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         if anchor.is_none() {
@@ -138,10 +138,11 @@ impl Memory {
         }
     }
 
-    /// Takes the database out of the WAL mode of the file that it was copied from: memory has none, and nobody could read it.
+    /// Takes the database out of the WAL mode of the file that it was copied from: memory does not support it, and the database would be
+    /// unreadable.
     fn leave_wal(&self) -> rusqlite::Result<()> {
         let conn = Connection::open_with_flags(&self.name, MEMORY_FLAGS)?;
-        // Who has the database for itself needs no index of the log that others share, which is what memory lacks.
+        // With exclusive access SQLite needs no shared index of the log, which memory lacks.
         for pragma in ["PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = DELETE"] {
             conn.query_row(pragma, [], |_| Ok(()))?;
         }
@@ -153,7 +154,7 @@ fn read_head(conn: &Connection) -> rusqlite::Result<()> {
     conn.query_row("PRAGMA schema_version", [], |_| Ok(()))
 }
 
-/// What a memory database always needs.
+/// The flags that a memory database always needs.
 pub(crate) const MEMORY_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE
     .union(OpenFlags::SQLITE_OPEN_CREATE)
     .union(OpenFlags::SQLITE_OPEN_URI)

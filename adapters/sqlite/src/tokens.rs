@@ -1,18 +1,18 @@
-//! The driver's interrupt handle, which ends with the loan it was taken in.
+//! The driver's interrupt handle, which ends with its loan.
 
 use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Interrupts what runs on a [`Connection`](crate::Connection), from any thread, until the connection is returned to its pool. See
-/// [`Connection::get_interrupt_handle`](crate::Connection::get_interrupt_handle).
+/// Interrupts the running statement of a [`Connection`](crate::Connection), from any thread, until the connection is returned to its
+/// pool. See [`Connection::get_interrupt_handle`](crate::Connection::get_interrupt_handle).
 #[derive(Clone)]
 pub struct InterruptHandle(Arc<Mutex<Option<rusqlite::InterruptHandle>>>);
 
 impl InterruptHandle {
-    /// As [`rusqlite::InterruptHandle::interrupt`]. Once the connection has been returned it does nothing.
+    /// Like [`rusqlite::InterruptHandle::interrupt`]. Does nothing once the connection is returned.
     pub fn interrupt(&self) {
-        // Under the lock, which the end of the loan takes, too: it hits this loan or nothing.
+        // Under the lock, which the end of the loan takes, too: it affects this loan or none.
         if let Some(driver) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             driver.interrupt();
         }
@@ -25,7 +25,7 @@ impl fmt::Debug for InterruptHandle {
     }
 }
 
-/// The handle that one loan shares among those who ask for it.
+/// The handle that all callers in one loan share.
 #[derive(Default)]
 pub(crate) struct Tokens(Cell<Option<InterruptHandle>>);
 
@@ -37,7 +37,7 @@ impl Tokens {
         handle
     }
 
-    /// The loan is over: its handles are of no use any more.
+    /// The loan is over: its handles have no effect any more.
     pub(crate) fn end(&mut self) {
         if let Some(InterruptHandle(shared)) = self.0.get_mut().take() {
             *shared.lock().unwrap_or_else(PoisonError::into_inner) = None;

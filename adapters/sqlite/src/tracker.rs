@@ -1,8 +1,8 @@
-//! Whether a holder changed the session, without asking SQLite.
+//! Whether a holder changed the session, without a query to SQLite.
 //!
-//! SQLite calls the authorizer while it prepares a statement, so every `PRAGMA`, `ATTACH` and temporary object passes
-//! through there before it can take effect: SQL has no other way to change a session. What else changes one are the driver's
-//! methods; those that set hooks show in the number of references to the watch.
+//! SQLite calls the authorizer while it prepares a statement, so every `PRAGMA`, `ATTACH` and temporary object passes through it before
+//! it can take effect: SQL has no other way to change a session. The driver's methods are the only other way; those that set hooks show
+//! in the number of references to the watch.
 
 use crate::hooks;
 use crate::hooks::Authorizer;
@@ -11,18 +11,18 @@ use rusqlite::Connection;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-/// What the holders of one connection have done to its session since the last reset.
+/// The changes of one connection's holders to its session since the last reset.
 pub(crate) struct Tracker {
-    /// Shared with the hooks inside the driver, each of which keeps one reference: rusqlite drops a hook when it is
-    /// replaced, so the number of references tells whether all of them are still in place.
+    /// Shared with the hooks inside the driver, each of which keeps one reference: rusqlite drops a replaced hook, so the number of
+    /// references shows whether all of them are still in place.
     watch: Arc<Watch>,
     authorizer: Weak<()>,
-    /// How many references there are while nobody has replaced a hook.
+    /// The number of references while no hook was replaced.
     references: usize,
 }
 
 impl Tracker {
-    /// Starts watching `conn`, in the phase [`Opening`](Phase::Opening). Any hooks it has are replaced.
+    /// Starts tracking `conn`, in the phase [`Opening`](Phase::Opening). Replaces any hooks it has.
     pub(crate) fn install(conn: &mut Connection, authorizer: Option<&Authorizer>) -> rusqlite::Result<Self> {
         let watch = Arc::new(Watch::default());
         let authorizer = hooks::install(conn, &watch, authorizer)?;
@@ -30,13 +30,13 @@ impl Tracker {
         Ok(Self { watch, authorizer, references })
     }
 
-    /// Takes the hooks that are there now for the manager's. Returns whether the session can still be watched.
+    /// Treats the current hooks as the manager's. Returns whether the session can still be tracked.
     pub(crate) fn adopt_hooks(&mut self) -> bool {
         self.references = Arc::strong_count(&self.watch);
         self.authorizer.strong_count() > 0
     }
 
-    /// Has `with_init` set hooks? They could not be set again.
+    /// Did `with_init` set hooks? They could not be set again.
     pub(crate) fn has_adopted(&self) -> bool {
         self.references < ALL
     }
@@ -45,7 +45,7 @@ impl Tracker {
         self.watch.enter(phase);
     }
 
-    /// Runs `work` of the adapter itself on a connection that is otherwise lent.
+    /// Runs the adapter's own `work` on a connection that is otherwise lent.
     pub(crate) fn unwatched<T>(&self, work: impl FnOnce() -> T) -> T {
         self.enter(Phase::Ours);
         let result = work();
@@ -57,27 +57,27 @@ impl Tracker {
         self.watch.mark(trace);
     }
 
-    /// Has a holder had a statement prepared since this was last asked?
+    /// Has a holder prepared a statement since the last call?
     pub(crate) fn takes_prepared(&self) -> bool {
         self.watch.takes_prepared()
     }
 
-    /// The pragma that a holder was refused since this was last asked.
+    /// The pragma that a holder was refused since the last call.
     pub(crate) fn takes_refused(&self) -> Option<&'static str> {
         self.watch.takes_refused()
     }
 
-    /// What was seen since [`forget`](Self::forget).
+    /// The changes seen since [`forget`](Self::forget).
     pub(crate) fn traces(&self) -> Trace {
         self.watch.traces()
     }
 
-    /// Everything seen so far has been undone.
+    /// All changes seen so far are undone.
     pub(crate) fn forget(&self) {
         self.watch.forget();
     }
 
-    /// Is everything the holder did known? Not if a hook of its own has taken the place of one of ours.
+    /// Are all of the holder's changes known? Not if its own hook has replaced one of ours.
     pub(crate) fn is_whole(&self) -> bool {
         Arc::strong_count(&self.watch) == self.references
     }

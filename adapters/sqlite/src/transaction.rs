@@ -10,27 +10,26 @@ use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 
-/// When a transaction takes the lock for writing: the options of `pool.transaction()`.
+/// When a transaction takes the write lock: the options of `pool.transaction()`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransactionMode {
-    /// `IMMEDIATE` where the pool's connections can write, else `DEFERRED`.
+    /// `IMMEDIATE` if the pool's connections can write, else `DEFERRED`.
     ///
-    /// A deferred transaction that reads and then writes fails with `SQLITE_BUSY_SNAPSHOT`, at once and without
-    /// regard to the busy time-out, whenever another one wrote in between. An immediate one waits its turn before
-    /// it reads anything.
+    /// A deferred transaction that reads and then writes fails with `SQLITE_BUSY_SNAPSHOT`, at once and regardless of the busy time-out,
+    /// whenever another connection wrote in between. An immediate one waits its turn before its first read.
     #[default]
     Usual,
-    /// At the first write. Best for reading; a write must be ready to be retried.
+    /// At the first write. Best for reads; a transaction that writes must allow retries.
     Deferred,
     /// At the beginning.
     Immediate,
-    /// At the beginning; outside WAL mode readers are kept out too.
+    /// At the beginning; outside WAL mode this also blocks readers.
     Exclusive,
 }
 
-/// A transaction of `pool.transaction()`. Derefs to [`rusqlite::Transaction`], and so to [`rusqlite::Connection`]:
-/// `prepare_cached` uses the connection's statements.
+/// A transaction of `pool.transaction()`. Derefs to [`rusqlite::Transaction`], and so to [`rusqlite::Connection`]: `prepare_cached` uses
+/// the connection's statements.
 pub struct Transaction<'c>(Scope<'c>);
 
 enum Scope<'c> {
@@ -41,15 +40,15 @@ enum Scope<'c> {
 struct Outermost<'c> {
     driver: rusqlite::Transaction<'c>,
     tokens: &'c Tokens,
-    /// A nested transaction that failed could not be undone.
+    /// A failed nested transaction could not be undone.
     spoilt: Cell<bool>,
 }
 
 impl Transaction<'_> {
     /// Runs `work` in a transaction nested in this one, by a savepoint, to any depth.
     ///
-    /// If `work` fails or panics, what it did is undone, and this transaction goes on. Nothing is tried again here: an error that means
-    /// [`Fault::Retry`](cabrank::Fault::Retry), passed on by the closures, has the pool run the whole transaction anew.
+    /// If `work` fails or panics, its changes are undone, and this transaction goes on. This method retries nothing: an error that means
+    /// [`Fault::Retry`](cabrank::Fault::Retry), passed on by the closures, makes the pool run the whole transaction again.
     ///
     /// ```
     /// use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
@@ -76,9 +75,9 @@ impl Transaction<'_> {
     ///
     /// # Errors
     ///
-    /// That of `work`, as it is. SQLite's, if no transaction is open any more (some errors end it, such as a full disk; `work` then does
-    /// not run), or if the savepoint cannot be released because `work` has ended it. What cannot be undone then is not committed either:
-    /// the commit of the whole fails.
+    /// The unchanged error of `work`. SQLite's, if no transaction is open any more (some errors end it, such as a full disk; `work` then
+    /// does not run), or if the savepoint cannot be released because `work` has ended it. If changes cannot be undone, they are not
+    /// committed either: the commit of the whole transaction fails.
     pub fn nested<T, E: From<rusqlite::Error>>(
         &mut self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
@@ -91,8 +90,8 @@ impl Transaction<'_> {
         Ok(value)
     }
 
-    /// As [`Connection::get_interrupt_handle`]: it ends with the loan, not with the transaction. The driver's own, by `tx.deref()`, would
-    /// go on and interrupt the next holder.
+    /// Like [`Connection::get_interrupt_handle`]: it ends with the loan, not with the transaction. The driver's own, by `tx.deref()`,
+    /// would still work then and interrupt the next holder.
     pub fn get_interrupt_handle(&self) -> InterruptHandle {
         let Outermost { driver, tokens, .. } = self.outermost();
         tokens.handle(driver)
@@ -116,10 +115,10 @@ impl<'c> Transaction<'c> {
     }
 }
 
-/// A savepoint. Rolled back to, and released, when it is dropped.
+/// A savepoint. Rolled back and released when dropped.
 struct Savepoint<'c> {
     outermost: &'c Outermost<'c>,
-    /// Part of its name: how many of ours are set with it.
+    /// Part of its name: the nesting depth among our savepoints.
     depth: u32,
     open: bool,
 }
@@ -188,7 +187,7 @@ impl Transact for SqliteManager {
     fn commit(&self, transaction: Transaction<'_>) -> rusqlite::Result<()> {
         match transaction.0 {
             Scope::Outermost(Outermost { driver, spoilt, .. }) if !spoilt.get() => driver.commit(),
-            // Dropped, it is rolled back.
+            // Dropping it rolls it back.
             Scope::Outermost(_) => Err(failure(
                 ffi::SQLITE_ABORT,
                 "a nested transaction could not be undone, as its savepoint was gone: nothing is committed".to_owned(),

@@ -1,6 +1,6 @@
-//! The record of one connection: who uses it, and what has been done to its session.
+//! The record of one connection: its present user, and the changes to its session.
 //!
-//! Shared by the tracker and the hooks. Owns what an action that SQLite reports means for the session.
+//! Shared by the tracker and the hooks. Owns the meaning of reported actions for the session.
 
 use crate::pragmas;
 use crate::pragmas::{Effect, Undo};
@@ -9,16 +9,16 @@ use std::fmt;
 use std::ops::{BitOr, Not};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-/// The record. New, it is in the phase [`Opening`](Phase::Opening).
+/// The record. It begins in the phase [`Opening`](Phase::Opening).
 #[derive(Default)]
 pub(crate) struct Watch {
     /// A set of [`Trace`]s.
     traces: AtomicU64,
     /// A [`Phase`].
     phase: AtomicU8,
-    /// A holder has had a statement prepared since this was last asked.
+    /// A holder has prepared a statement since the last query.
     prepared: AtomicBool,
-    /// The pragma that was last refused, since this was last asked: one more than its place in [`pragmas::OF_THE_PROCESS`].
+    /// The last refused pragma since the last query: its index in [`pragmas::OF_THE_PROCESS`] plus one.
     refused: AtomicUsize,
 }
 
@@ -40,7 +40,7 @@ impl Watch {
     }
 
     pub(crate) fn takes_prepared(&self) -> bool {
-        // Not by a swap, which costs more than all else here: only one who has the connection writes this.
+        // Not by a swap, which costs more than all other steps: only the thread that has the connection writes this.
         let prepared = self.prepared.load(Ordering::Relaxed);
         if prepared {
             self.prepared.store(false, Ordering::Relaxed);
@@ -71,33 +71,33 @@ impl Watch {
     }
 }
 
-/// Who uses the connection.
+/// The present user of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
-    /// `with_init`: recorded, so that its choices are seen; nothing is forbidden.
+    /// `with_init`: recorded, to detect its choices; nothing is forbidden.
     Opening = 0,
-    /// The adapter: not recorded, and the user's authorizer is not asked.
+    /// The adapter: not recorded, and the user's authorizer is not called.
     Ours = 1,
-    /// A holder: recorded, and the user's authorizer is asked.
+    /// A holder: recorded, and the user's authorizer is called.
     Lent = 2,
 }
 
-/// A set of things done to a session. The low bits stand for the rows of [`pragmas::SETTINGS`].
+/// A set of changes to a session. The low bits are the rows of [`pragmas::SETTINGS`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Trace(u64);
 
 impl Trace {
     pub(crate) const NONE: Self = Self(0);
-    /// A setting made through the driver's methods, which are always all put back.
+    /// A setting made through the driver's methods, which are always all restored.
     pub(crate) const SETTING: Self = Self(1 << 63);
     /// Something in the `temp` schema was created or dropped.
     pub(crate) const TEMPORARY: Self = Self(1 << 62);
     /// A database was attached or detached.
     pub(crate) const ATTACHED: Self = Self(1 << 61);
-    /// The journal mode was set, perhaps to what it was.
+    /// The journal mode was set, perhaps to its old value.
     pub(crate) const JOURNAL: Self = Self(1 << 60);
-    /// Something that cannot be undone: the connection must go.
+    /// An irreversible change: the connection must be closed.
     pub(crate) const LASTING: Self = Self(1 << 59);
     /// The busy time-out, or a handler in its place.
     pub(crate) const BUSY: Self = Self(1 << 58);
@@ -105,9 +105,9 @@ impl Trace {
     pub(crate) const CHECKPOINTS: Self = Self(1 << 57);
     /// A hook was set through a method of the pooled connection.
     pub(crate) const HOOK: Self = Self(1 << 56);
-    /// More is kept in the cache of prepared statements than is handed on.
+    /// The cache of prepared statements exceeds the limit for the next holder.
     pub(crate) const STATEMENTS: Self = Self(1 << 55);
-    /// All that can be undone, for when nothing is known.
+    /// All reversible changes, for when the changes are unknown.
     pub(crate) const ANYTHING: Self = Self(!Self::LASTING.0);
 
     /// The pragma in this row of [`pragmas::SETTINGS`].
@@ -116,7 +116,7 @@ impl Trace {
         Self(1 << row)
     }
 
-    /// Is all of it undone within microseconds, however much there is?
+    /// Are all changes undone within microseconds, however many there are?
     pub(crate) fn is_small(self) -> bool {
         const ALSO: u64 = Trace::SETTING.0 | Trace::BUSY.0 | Trace::CHECKPOINTS.0 | Trace::HOOK.0;
         let settings = pragmas::SETTINGS.iter().enumerate().filter(|(_, (_, undo))| *undo == Undo::Small);
@@ -151,13 +151,13 @@ impl fmt::Debug for Trace {
     }
 }
 
-/// What a statement will leave behind.
+/// The changes that a statement will make.
 pub(crate) fn trace_of(context: &AuthContext<'_>) -> Trace {
     match context.action {
         AuthAction::Pragma { pragma_value: None, .. } => Trace::NONE,
         AuthAction::Pragma { pragma_name, .. } => match pragmas::effect(pragma_name) {
             Effect::Nothing => Trace::NONE,
-            // Only those of `main`, and of the connection, are put back.
+            // Only those of `main`, and of the connection, are restored.
             _ if context.database_name.is_some_and(|name| !name.eq_ignore_ascii_case("main")) => Trace::LASTING,
             Effect::Setting(row) => Trace::pragma(row),
             Effect::BusyTimeout => Trace::BUSY,
@@ -179,13 +179,13 @@ pub(crate) fn trace_of(context: &AuthContext<'_>) -> Trace {
         {
             Trace::LASTING
         }
-        // `ATTACH` of an expression has no file name while it is prepared, and comes as this, with its code.
+        // `ATTACH` of an expression has no file name while it is prepared, and is reported as this, with its code.
         AuthAction::Unknown { code: rusqlite::ffi::SQLITE_ATTACH | rusqlite::ffi::SQLITE_DETACH, .. } => {
             Trace::ATTACHED
         }
         AuthAction::Unknown { .. } => Trace::LASTING,
         AuthAction::Read { .. } | AuthAction::Select | AuthAction::Function { .. } => Trace::NONE,
-        // Renaming a table looks through the temporary schema for mentions of it.
+        // Renaming a table searches the temporary schema for references to it.
         AuthAction::Update { table_name: "sqlite_temp_master", .. } => Trace::NONE,
         // `CREATE TABLE temp.t` is not reported as a temporary table, but with the name of its schema.
         _ if context.database_name == Some("temp") => Trace::TEMPORARY,
