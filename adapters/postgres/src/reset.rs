@@ -1,7 +1,7 @@
-//! Makes a session as good as new after a loan, in one round trip.
+//! Resets a session after a loan, in one round trip.
 //!
-//! Owns the commands and their order. Never `DISCARD ALL` or `DEALLOCATE ALL`: they take away statements that the driver
-//! itself has prepared and goes on using, which breaks the connection for good.
+//! Owns the commands and their order. Never `DISCARD ALL` or `DEALLOCATE ALL`: they remove statements that the driver itself has prepared
+//! and still uses, which breaks the connection for good.
 
 use crate::connection::Connection;
 use crate::role::{STANDING, Said};
@@ -9,7 +9,7 @@ use cabrank::{Limit, SessionState};
 use postgres::error::SqlState;
 use postgres::{Error, SimpleQueryMessage};
 
-/// Undoes what the last holder did. `false`: something of it cannot be undone.
+/// Undoes the last holder's changes. `false`: something cannot be undone.
 pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error> {
     if conn.tap().is_some_and(|tap| tap.tracker().is_lasting(conn.transaction_pooler)) {
         return Ok(false);
@@ -23,8 +23,8 @@ pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error>
     let asks = conn.doubts_role();
     let (and, question) = if asks { ("; ", STANDING) } else { ("", "") };
 
-    // Outside of a transaction ROLLBACK puts a warning into the server's log, and BEGIN does so inside of one. In an
-    // aborted one BEGIN fails, and nothing has been done.
+    // Outside of a transaction ROLLBACK puts a warning into the server's log, and BEGIN does so inside of one. In an aborted one BEGIN
+    // fails, and nothing has been done.
     let mut run = |head: &str| conn.client.simple_query(&format!("{head}{rest}{and}{question}"));
     let answer = match session {
         SessionState::InTransaction => run("ROLLBACK")?,
@@ -44,13 +44,13 @@ pub(crate) fn reset(conn: &mut Connection, limit: &Limit) -> Result<bool, Error>
     if !deallocate(conn, &answer)? {
         return Ok(false);
     }
-    // What came for the last holder is not for the next.
+    // The last holder's notifications are not for the next.
     conn.send_rest()?;
     Ok(true)
 }
 
-/// Frees the statements that SQL's own PREPARE has made, be it within a function: no command frees those and leaves the
-/// driver's. Those that the driver goes on using must all be there: `false` if one is gone, or another in its place.
+/// Frees the statements that SQL's own PREPARE has made, even within a function: no command frees those and keeps the driver's. The
+/// driver's statements must all be present: `false` if one is gone, or was replaced.
 fn deallocate(conn: &mut Connection, answer: &[SimpleQueryMessage]) -> Result<bool, Error> {
     let (mut frees, mut drivers) = (Vec::new(), 0);
     for message in answer {
@@ -72,13 +72,13 @@ fn deallocate(conn: &mut Connection, answer: &[SimpleQueryMessage]) -> Result<bo
     Ok(true)
 }
 
-/// As the driver numbers its statements.
+/// The driver's naming scheme for its statements.
 fn is_drivers(name: &str) -> bool {
     name.strip_prefix('s').is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
-/// The role first, for what follows is done with its rights. The locks are released whether there are any or not: looking
-/// would cost the same. `random` is sown anew, for nothing shows that a holder has sown it.
+/// The role first, because it determines the rights of the next commands. The locks are always released: checking for them would cost the
+/// same. `random` is always reseeded, because a holder's seed is undetectable.
 const REST: &str = "; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP; \
     SELECT pg_catalog.setseed(('x' || pg_catalog.substr(pg_catalog.md5(pg_catalog.clock_timestamp()::text \

@@ -1,29 +1,28 @@
 //! The role that a server must have for its sessions to be lent.
 //!
-//! Pure. Owns the question for it, and the reading of the answer. What a server shows unasked is the tracker's; who asks is
-//! `connection.rs`.
+//! Pure. Owns the query and the reading of its answer. The tracker has what a server reports unasked; `connection.rs` sends the query.
 
 use crate::error::SettingsError;
 use crate::tracker::Standing;
 use postgres::SimpleQueryMessage;
 use postgres::config::TargetSessionAttrs;
 
-/// Which role a server must have. See [`PostgresManager::role`](crate::PostgresManager::role).
+/// The role that a server must have. See [`PostgresManager::role`](crate::PostgresManager::role).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// Any will do.
+    /// Any role.
     #[default]
     Any,
-    /// It takes writes: it is not in recovery, and its `default_transaction_read_only` is off.
+    /// Accepts writes: it is not in recovery, and its `default_transaction_read_only` is off.
     Primary,
-    /// It is in recovery: a standby, or a replica.
+    /// In recovery: a standby, or a replica.
     Standby,
 }
 
 impl Role {
-    /// The role that is asked for, by us and by the settings' `target_session_attrs`: they must not contradict each other.
-    /// (`read-only` alone is left to the driver: it also takes a primary whose transactions are read-only by default.)
+    /// Combines this role with the settings' `target_session_attrs`, which must not contradict it. (`read-only` alone is left to the
+    /// driver: it also accepts a primary whose transactions are read-only by default.)
     pub(crate) fn with(self, attrs: TargetSessionAttrs) -> Result<Self, SettingsError> {
         match (self, attrs) {
             (Self::Any, TargetSessionAttrs::ReadWrite) => Ok(Self::Primary),
@@ -37,7 +36,7 @@ impl Role {
         }
     }
 
-    /// Has a server of this standing the role? `None`: it has not said enough.
+    /// Does a server of this standing have the role? `None`: the report is incomplete.
     pub(crate) fn suits(self, standing: Standing) -> Option<bool> {
         match self {
             Self::Any => Some(true),
@@ -56,21 +55,21 @@ impl Role {
     }
 }
 
-/// What a server says of itself.
+/// A server's report on itself.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     pub(crate) standing: Standing,
-    /// Where `default_transaction_read_only` was switched on, as in `pg_settings`, if it was asked.
+    /// The source of `default_transaction_read_only`, as in `pg_settings`, if it was queried.
     source: Option<String>,
 }
 
 impl Said {
-    /// Shown on the wire.
+    /// Reported on the wire.
     pub(crate) fn by(standing: Standing) -> Self {
         Self { standing, source: None }
     }
 
-    /// In its answer to [`STANDING`], among those to others.
+    /// From its answer to [`STANDING`], which may be among other answers.
     pub(crate) fn of(answer: &[SimpleQueryMessage]) -> Self {
         let mut said = Self::default();
         for message in answer {
@@ -84,12 +83,12 @@ impl Said {
         said
     }
 
-    /// Has SET made its transactions read-only, and nothing else?
+    /// Did only SET make its transactions read-only?
     pub(crate) fn is_read_only_by_set(&self) -> bool {
         self.standing.in_recovery == Some(false) && self.source.as_deref() == Some(OF_SESSION)
     }
 
-    /// A word on whose doing it is that transactions are read-only, if it is not the server's.
+    /// A phrase that names the cause of read-only transactions, if it is not the server.
     pub(crate) fn whence(&self) -> &'static str {
         match self.source.as_deref().filter(|_| self.standing.in_recovery != Some(true)) {
             Some(OF_SESSION) => ", as a SET in this session says",
@@ -100,13 +99,13 @@ impl Said {
     }
 }
 
-/// Not `transaction_read_only`: within a reset that is what the last holder wanted.
+/// Not `transaction_read_only`: within a reset it has the last holder's value.
 pub(crate) const STANDING: &str = "SELECT pg_catalog.pg_is_in_recovery() AS cabrank_in_recovery, \
     pg_catalog.current_setting('default_transaction_read_only') AS cabrank_read_only, \
     CASE WHEN pg_catalog.current_setting('default_transaction_read_only') = 'on' THEN (SELECT source \
     FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only') END AS cabrank_source";
 
-/// What `pg_settings` calls what SET has changed.
+/// The value of `source` in `pg_settings` after a SET.
 const OF_SESSION: &str = "session";
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
-//! Signs that the schema is not what it was when statements were prepared.
+//! Signs that the schema has changed since statements were prepared.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a connection of one manager has met such a sign. What was learnt before the last of them is not relied on: a
-/// migration concerns all connections, and many a statement of each.
+/// Counts such signs over all connections of one manager. What was cached before the last of them is not reused: a migration concerns all
+/// connections, and usually several statements of each.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SchemaChanges(Arc<Signs>);
 
 #[derive(Debug, Default)]
 struct Signs {
     count: AtomicU64,
-    /// When a doubt counted last.
+    /// When a doubt was last counted.
     doubted: Mutex<Option<Instant>>,
 }
 
@@ -21,7 +21,8 @@ impl SchemaChanges {
         self.0.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// May be a sign, or the program's own mistake, which may come with each statement. So it counts once in a while.
+    /// This may be a sign, or the program's own mistake, which may recur with each statement. It is therefore counted at most once per
+    /// interval.
     pub(crate) fn doubted(&self) {
         let mut doubted = self.0.doubted.lock().unwrap_or_else(PoisonError::into_inner);
         if doubted.is_none_or(|last| last.elapsed() >= BETWEEN_DOUBTS) {
@@ -35,7 +36,7 @@ impl SchemaChanges {
     }
 }
 
-/// Preparing all statements anew once in that time costs little.
+/// At this interval, preparing all statements again costs little.
 const BETWEEN_DOUBTS: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
-//! The socket below the driver, as far as it can be reached: the driver keeps the descriptor to itself, and is aborted
-//! where it polls.
+//! The state of the socket below the driver. The driver does not expose the descriptor; an abort makes its polls fail instead.
 //!
-//! Owns the flags and their order. Who polls is `stream.rs`.
+//! Owns the flags and their order. `stream.rs` polls.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,29 +11,29 @@ use std::time::Instant;
 /// One connection's socket. Shared by the stream, which the driver owns, the connection, and its abort handle.
 #[derive(Default)]
 pub(crate) struct SocketState {
-    /// The connection is aborted: every poll fails from here on.
+    /// The connection is aborted: every poll fails from now on.
     aborted: AtomicBool,
     /// End of stream or an I/O error was seen.
     ended: AtomicBool,
-    /// The log-in is over: its deadlines hold no longer.
+    /// The log-in is over: its deadlines no longer apply.
     logged_in: AtomicBool,
-    /// When the server was first heard of.
+    /// When the server's first byte came.
     heard_at: OnceLock<Instant>,
     /// Closing waits until the server has closed its end.
     lingering: AtomicBool,
-    /// The driver has not come back for more since it was last given something: it has answers that nobody takes from it.
+    /// The driver has not polled again since it last got data: it has answers that its user does not read.
     held_up: AtomicBool,
-    /// Of the last poll, which aborting must wake.
+    /// Of the last poll, which an abort must wake.
     waker: Mutex<Option<Waker>>,
 }
 
 impl SocketState {
-    /// Another attempt to connect begins: what became of the last one's socket is void. An abort stays.
+    /// Another connection attempt begins: resets the state of the last socket, but keeps an abort.
     pub(crate) fn restart(&self) {
         self.ended.store(false, Ordering::Relaxed);
     }
 
-    /// Makes whatever waits on the stream fail, now and for ever. Does not block.
+    /// Makes every present and future operation on the stream fail. Does not block.
     pub(crate) fn abort(&self) {
         self.aborted.store(true, Ordering::SeqCst);
         let waker = self.waker().take();
@@ -43,8 +42,7 @@ impl SocketState {
         }
     }
 
-    /// To be asked first in every poll. The flag is looked at again after the waker is stored, for an abort in between would
-    /// wake nobody.
+    /// Called first in every poll. Checks the flag again after storing the waker, because an abort in between would wake no task.
     pub(crate) fn check(&self, context: &Context<'_>) -> io::Result<()> {
         if !self.aborted.load(Ordering::SeqCst) {
             let mut waker = self.waker();
@@ -72,7 +70,7 @@ impl SocketState {
         self.logged_in.load(Ordering::Relaxed)
     }
 
-    /// The server has said something.
+    /// The server has sent something.
     pub(crate) fn hears(&self) {
         self.heard_at.get_or_init(Instant::now);
     }
@@ -93,13 +91,13 @@ impl SocketState {
         self.held_up.store(held_up, Ordering::Relaxed);
     }
 
-    /// Had the driver stopped reading when it last rested? It goes on when the holder has taken or dropped what it is for, and never if
-    /// that was forgotten (`mem::forget`).
+    /// Had the driver stopped reading when it was last idle? It continues when the holder has read or dropped the pending answer, and
+    /// never if that was leaked (`mem::forget`).
     pub(crate) fn is_held_up(&self) -> bool {
         self.held_up.load(Ordering::Relaxed)
     }
 
-    /// Nothing passes here any more.
+    /// The stream carries no data any more.
     pub(crate) fn is_over(&self) -> bool {
         self.ended.load(Ordering::Relaxed) || self.aborted.load(Ordering::Relaxed)
     }

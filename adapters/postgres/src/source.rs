@@ -1,4 +1,4 @@
-//! Where the settings come from: given once, asked for before each connect, or read from libpq's environment variables.
+//! The source of the settings: fixed, from a callback before each connect, or from libpq's environment variables.
 
 use crate::error::BoxError;
 use postgres::{Config, Error};
@@ -7,13 +7,13 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) enum Source {
     Fixed(Box<Config>),
-    /// Asked before each connect.
+    /// Called before each connect.
     Asked(Arc<Ask>),
 }
 
 pub(crate) type Ask = dyn Fn() -> Result<Config, BoxError> + Send + Sync;
 
-/// The settings in libpq's environment variables, as `variable` finds them.
+/// The settings in libpq's environment variables, read by `variable`.
 pub(crate) fn from_libpq_env(variable: impl Fn(&str) -> Option<String>) -> Result<Config, Error> {
     let mut settings = String::new();
     for (name, key) in VARIABLES {

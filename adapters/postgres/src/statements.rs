@@ -1,7 +1,7 @@
-//! The prepared statements that a connection keeps, by their text.
+//! A connection's cached prepared statements, by their text.
 //!
-//! Bounded by their number and by their texts' length, for a server needs many times the text's memory for its statement. One
-//! that goes is closed at the server.
+//! Bounded by their number and by their texts' length, because a server needs many times the text's memory for its statement. A dropped
+//! statement is closed at the server.
 
 use crate::schema::SchemaChanges;
 use crate::sql::Effect;
@@ -16,7 +16,7 @@ pub(crate) struct Statements {
     length: usize,
     clock: u64,
     changes: SchemaChanges,
-    /// How many of the changes had been noticed when the oldest of these was prepared.
+    /// The number of schema changes seen when the oldest of these was prepared.
     seen: u64,
 }
 
@@ -31,8 +31,8 @@ impl Statements {
         Self { capacity, kept: HashMap::new(), length: 0, clock: 0, changes, seen }
     }
 
-    /// Finds the statement of this text, or has it prepared, and keeps it if the session is as it was when the loan began: else the
-    /// text may mean something else to the next holder.
+    /// Returns the cached statement of this text, or prepares it. Caches it if the session is as at the beginning of the loan; otherwise
+    /// the text may mean something else to the next holder.
     pub(crate) fn prepare(
         &mut self,
         sql: &str,
@@ -43,7 +43,7 @@ impl Statements {
             return Ok(statement);
         }
         let statement = prepare()?;
-        // Within a transaction nobody can clear the driver's types, so that what is prepared there may have those of before.
+        // Within a transaction the driver's types cannot be cleared, so a statement prepared there may have outdated ones.
         if !self.is_outdated() && tap.is_none_or(|tap| tap.tracker().effect() == Effect::None) {
             self.keep(sql, &statement);
         }
@@ -60,7 +60,7 @@ impl Statements {
         Some(kept.statement.clone())
     }
 
-    /// Keeps it in place of those that were not used for longest, if there is no room.
+    /// Caches it in place of the least recently used ones, if there is no room.
     fn keep(&mut self, sql: &str, statement: &Statement) {
         if self.capacity == 0 || sql.len() > LONGEST_TEXT {
             return;
@@ -77,7 +77,7 @@ impl Statements {
         }
     }
 
-    /// Has the schema changed since? Then all are forgotten, and so must be the types that the driver has learnt.
+    /// Has the schema changed since? Then this drops all statements, and the caller must clear the driver's types.
     pub(crate) fn forget_outdated(&mut self) -> bool {
         let changes = self.changes.count();
         if self.seen == changes {

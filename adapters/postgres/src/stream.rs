@@ -1,6 +1,6 @@
-//! The stream that the driver talks over: the real one, read along and abortable.
+//! The stream below the driver: the real one, tracked and abortable.
 //!
-//! Owns what happens at each poll. Who made the real one is `connector.rs`.
+//! Owns the work of each poll. `connector.rs` makes the real stream.
 
 use crate::tap::Tap;
 use postgres::Socket;
@@ -18,27 +18,27 @@ pub(crate) struct Tapped {
     transport: Transport,
     tap: Arc<Tap>,
     deadlines: Deadlines,
-    /// When it fails by itself; `None` where the pool sees to that.
+    /// When it times out on its own; `None` if the pool enforces the limit.
     until: Option<Pin<Box<Sleep>>>,
 }
 
-/// When a log-in fails by itself; `None` where a [`Limit`](cabrank::Limit) sees to that.
+/// When a log-in times out on its own; `None` if a [`Limit`](cabrank::Limit) bounds it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Deadlines {
-    /// If the server has said nothing by then.
+    /// If the server has sent nothing by then.
     pub(crate) silent: Option<Instant>,
-    /// However much it has said.
+    /// Whatever it has sent.
     pub(crate) end: Option<Instant>,
 }
 
 impl Deadlines {
-    /// The one that holds for a server that was heard, or was not.
+    /// The deadline that applies, by whether the server has sent anything.
     fn at(self, heard: bool) -> Option<Instant> {
         if heard { self.end } else { self.silent.or(self.end) }
     }
 }
 
-/// What lies below: the socket itself, or TLS over it.
+/// The lower layer: the socket itself, or TLS over it.
 pub(crate) enum Transport {
     Plain(Socket),
     Tls(Box<dyn Secured>),
@@ -50,7 +50,7 @@ pub(crate) trait Secured: TlsStream + Unpin + Send {}
 impl<S: TlsStream + Unpin + Send> Secured for S {}
 
 impl Tapped {
-    /// To be called inside of the driver's runtime.
+    /// Call this inside of the driver's runtime.
     pub(crate) fn new(transport: Transport, tap: Arc<Tap>, deadlines: Deadlines) -> Self {
         let mut stream = Self { transport, tap, deadlines, until: None };
         stream.set_deadline();
@@ -129,8 +129,8 @@ impl AsyncWrite for Tapped {
         }
     }
 
-    /// The driver takes its leave without waiting for an answer. In a closing that lingers this waits until the server has
-    /// closed its end, and so has ended the session.
+    /// The driver says goodbye without waiting for an answer. In a lingering close this waits until the server has closed its end, and so
+    /// has ended the session.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
         let shut = ready!(match &mut self.transport {
@@ -145,7 +145,7 @@ impl AsyncWrite for Tapped {
             let mut buf = ReadBuf::new(&mut scrap);
             match ready!(self.read_untapped(cx, &mut buf)) {
                 Ok(()) if !buf.filled().is_empty() => {}
-                // A reset is an end, too: the server need not read our goodbye to the last byte.
+                // A reset also ends it: the server need not read our goodbye to the last byte.
                 _ => return Poll::Ready(Ok(())),
             }
         }

@@ -1,6 +1,6 @@
-//! What a connection's stream shares with the rest: the state of its socket, and the record of what passed over it.
+//! The part of a connection's stream that others share: the state of its socket, and the record of its traffic.
 //!
-//! Who polls is `stream.rs`; what the record says of the session is for `tracker` to judge.
+//! `stream.rs` polls; `tracker` derives the session's state from the record.
 
 use crate::schema::SchemaChanges;
 use crate::socket::SocketState;
@@ -20,7 +20,7 @@ impl Tap {
         Self { socket: SocketState::default(), tracker: Mutex::new(Tracker::new()), changes }
     }
 
-    /// That of a second connection, by which a cancel is sent.
+    /// That of a second connection, which sends a cancel.
     pub(crate) fn aside() -> Arc<Self> {
         Arc::new(Self::new(SchemaChanges::default()))
     }
@@ -34,28 +34,28 @@ impl Tap {
         }
     }
 
-    /// Another attempt to connect begins, at the next address: what the last one's stream showed is void. An abort stays.
+    /// Another connection attempt begins, at the next address: resets the record of the last stream, but keeps an abort.
     pub(crate) fn restart(&self) {
         *self.tracker() = Tracker::new();
         self.socket.restart();
     }
 
-    /// Nothing can be asked of this connection any more.
+    /// No further query is possible on this connection.
     pub(crate) fn is_over(&self) -> bool {
         self.socket.is_over() || self.tracker().end().is_some()
     }
 
-    /// What is known of the session. With answers that nobody takes it may be whatever those say.
+    /// The known state of the session. Unread answers may change it to anything.
     pub(crate) fn session(&self, transaction_only: bool) -> SessionState {
         if self.socket.is_held_up() { SessionState::Unknown } else { self.tracker().session(transaction_only) }
     }
 
-    /// Has a holder asked for something and not read it to its end?
+    /// Has a holder requested something and not read it to its end?
     pub(crate) fn has_unread(&self) -> bool {
         self.socket.is_held_up() || self.tracker().is_busy()
     }
 
-    /// The SQLSTATE with which the server has ended the session.
+    /// The SQLSTATE with which the server ended the session.
     pub(crate) fn fatal(&self) -> Option<[u8; 5]> {
         match self.tracker().end() {
             Some(End::Fatal(code)) => Some(code),

@@ -1,19 +1,19 @@
-//! Was what ran in a loan cancelled by its holder? Then the connection is not lent again.
+//! Whether the holder cancelled what ran in its loan. Then the connection is not lent again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What the tokens of one loan share with the connection. Each side writes its own word before it reads the other's, so that
-/// one of the two notices.
+/// Shared by the tokens of one loan and the connection. Each side sets its own flag before it reads the other's, so at least one of them
+/// sees the other.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
-    /// A cancellation was sent: nobody can say which statement it hits.
+    /// A cancellation was sent: it may hit any statement.
     cancelled: AtomicBool,
     /// The loan is over.
     over: AtomicBool,
 }
 
 impl Tokens {
-    /// One is being used. Returns whether the loan still goes on: only then may a cancellation be sent.
+    /// A token is used. Returns whether the loan still goes on: only then may a cancellation be sent.
     pub(crate) fn spend(&self) -> bool {
         self.cancelled.store(true, Ordering::SeqCst);
         !self.over.load(Ordering::SeqCst)
@@ -23,7 +23,7 @@ impl Tokens {
         self.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Ends their use. Was one used before?
+    /// Ends their use. Returns whether one was used.
     pub(crate) fn end(&self) -> bool {
         self.over.store(true, Ordering::SeqCst);
         self.was_used()

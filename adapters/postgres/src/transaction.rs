@@ -1,4 +1,4 @@
-//! Transactions: the driver's own, with the connection's statements, nested by savepoints, and a commit that does not lie.
+//! Transactions: the driver's own, with the connection's statements, nested by savepoints, and a commit that reports a rollback.
 
 use crate::abort::CancelToken;
 use crate::connection::Connection;
@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-/// How a transaction is begun: the options of `pool.transaction()`. What is not set is as the server has it.
+/// How a transaction begins: the options of `pool.transaction()`. Unset options are the server's.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TransactionOptions {
     isolation_level: Option<IsolationLevel>,
@@ -27,19 +27,19 @@ impl TransactionOptions {
         Self::default()
     }
 
-    /// The isolation level. With `Serializable` and `RepeatableRead` ask for retries.
+    /// The isolation level. With `Serializable` and `RepeatableRead` set retries.
     pub fn isolation_level(mut self, level: IsolationLevel) -> Self {
         self.isolation_level = Some(level);
         self
     }
 
-    /// Whether writing is refused.
+    /// Whether writes are refused.
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = Some(read_only);
         self
     }
 
-    /// Whether a serializable, read-only transaction waits at its beginning until it can run without ever failing.
+    /// Whether a serializable, read-only transaction waits at its beginning until it can run without the risk of a failure.
     pub fn deferrable(mut self, deferrable: bool) -> Self {
         self.deferrable = Some(deferrable);
         self
@@ -53,17 +53,17 @@ pub struct Transaction<'c> {
     statements: &'c mut Statements,
     scissors: Scissors<'c>,
     tokens: &'c Arc<Tokens>,
-    /// How many savepoints of ours are set around it.
+    /// The number of our savepoints around it.
     depth: u32,
 }
 
 impl<'c> Transaction<'c> {
-    /// The driver's own transaction, where a function wants just that.
+    /// Returns the driver's own transaction, for functions that require it.
     pub fn driver(&mut self) -> &mut postgres::Transaction<'c> {
         self.driver.as_mut().expect(OPEN)
     }
 
-    /// As [`Connection::prepare_cached`], with the same statements: one that this connection has kept costs no round trip.
+    /// Like [`Connection::prepare_cached`], with the same cache: a cached statement costs no round trip.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl<'c> Transaction<'c> {
         self.statements.prepare(sql, self.scissors.tap, || driver.prepare(sql))
     }
 
-    /// As [`Connection::cancel_token`]: of no use once the loan has ended. That of the driver's transaction
+    /// Like [`Connection::cancel_token`]: without effect once the loan has ended. The token of the driver's transaction
     /// ([`driver`](Self::driver)) has no such bound.
     pub fn cancel_token(&self) -> CancelToken {
         CancelToken {
@@ -85,9 +85,9 @@ impl<'c> Transaction<'c> {
 
     /// Runs `work` in a transaction nested in this one, by a savepoint, to any depth: two round trips, or three if it fails.
     ///
-    /// If `work` fails or panics, what it did is undone, and this transaction goes on, also after an error of the server, which
-    /// otherwise refuses all further statements. Nothing is tried again here: an error that means
-    /// [`Fault::Retry`](cabrank::Fault::Retry), passed on by the closures, has the pool run the whole transaction anew.
+    /// If `work` fails or panics, its changes are undone, and this transaction goes on, even after a server error, which would otherwise
+    /// make the server refuse all further statements. This method retries nothing: an error that means
+    /// [`Fault::Retry`](cabrank::Fault::Retry), passed on by the closures, makes the pool run the whole transaction again.
     ///
     /// ```no_run
     /// use cabrank_postgres::postgres::{Error, NoTls, error::SqlState};
@@ -114,9 +114,9 @@ impl<'c> Transaction<'c> {
     ///
     /// # Errors
     ///
-    /// That of `work`, as it is. The driver's, if the savepoint cannot be set (`work` then does not run) or released: because `work`
-    /// has passed over an error of the server (25P02), or ended the savepoint itself. If what was done cannot be undone, the commit
-    /// of the whole fails.
+    /// The unchanged error of `work`, or the driver's if the savepoint cannot be set (`work` then does not run) or released: because
+    /// `work` has ignored a server error (25P02), or ended the savepoint itself. If changes cannot be undone, the commit of the whole
+    /// transaction fails.
     pub fn nested<T, E: From<Error>>(
         &mut self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
@@ -129,21 +129,21 @@ impl<'c> Transaction<'c> {
             work(&mut nested).and_then(|value| nested.take().commit().map(|()| value).map_err(E::from))
         };
         if outcome.is_err() {
-            // The driver rolls back and does not release, and after a release that failed it does neither. If this cannot
-            // be done, the server takes the whole transaction for aborted.
+            // The driver rolls back without releasing, and after a failed release it does neither. If this fails, the server treats the
+            // whole transaction as aborted.
             let undo = format!("ROLLBACK TO cabrank_{depth}; RELEASE cabrank_{depth}");
             let _ = self.batch_execute(&undo);
         }
         outcome
     }
 
-    /// It ends, as the caller says.
+    /// It ends as the caller chooses.
     fn take(&mut self) -> postgres::Transaction<'c> {
         self.driver.take().expect(OPEN)
     }
 }
 
-/// One that has not ended is rolled back, to its savepoint if it has one.
+/// An open transaction is rolled back, to its savepoint if it has one.
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if let Some(driver) = self.driver.take() {
@@ -194,8 +194,8 @@ impl Transact for PostgresManager {
         Ok(Transaction { driver, statements: &mut conn.statements, scissors, tokens: &conn.tokens, depth: 0 })
     }
 
-    /// The server answers `COMMIT` of an aborted transaction with a rollback and no error. A statement in front of it, in
-    /// the same round trip, fails there.
+    /// The server answers `COMMIT` of an aborted transaction with a rollback and no error. A preceding statement, in the same round trip,
+    /// fails there.
     fn commit(&self, mut transaction: Transaction<'_>) -> Result<(), Error> {
         match transaction.batch_execute("SELECT 1; COMMIT") {
             Ok(()) => {
@@ -203,8 +203,8 @@ impl Transact for PostgresManager {
                 Ok(())
             }
             Err(error) => {
-                // Aborted before the COMMIT, the transaction is still open, and dropping it rolls it back. Failed by the
-                // COMMIT itself, it is gone, and a ROLLBACK would put a warning into the server's log.
+                // If it was aborted before the COMMIT, the transaction is still open, and dropping it rolls it back. If the COMMIT itself
+                // failed, it is gone, and a ROLLBACK would put a warning into the server's log.
                 let open = error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION);
                 if !open && transaction.batch_execute("BEGIN; ROLLBACK").is_ok() {
                     done(transaction);
@@ -227,8 +227,8 @@ impl Transact for PostgresManager {
     }
 }
 
-/// Lets go of a transaction that has ended already, without the ROLLBACK that dropping it would send. It owns nothing else:
-/// references, and no savepoint's name, for it is the outermost.
+/// Releases a transaction that has ended already, without the ROLLBACK that dropping it would send. It owns only references, and no
+/// savepoint's name, because it is the outermost.
 fn done(mut transaction: Transaction<'_>) {
     std::mem::forget(transaction.take());
 }

@@ -1,6 +1,6 @@
-//! What the last holder has asked for and not read: rows, a COPY, a statement that still runs.
+//! The last holder's unread answers: rows, a COPY, a statement that still runs.
 //!
-//! The driver reads all of it before anything else, be it a billion rows. So the server is told to give it up.
+//! The driver reads all of them before anything else, even a billion rows. The adapter therefore asks the server to cancel.
 
 use crate::connection::Connection;
 use crate::connector::Connector;
@@ -14,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 impl Connection {
-    /// Waits for what is little, and has the server cancel what is more: then there is little left to read. `false`: the connection
-    /// is of no more use, and was aborted.
+    /// Waits for a small rest, and cancels a larger one at the server, which leaves little to read. `false`: the connection is useless,
+    /// and was aborted.
     pub(crate) fn end_unread(&mut self, limit: &Limit) -> Result<bool, Error> {
         let Some(tap) = self.tap.clone() else { return Ok(true) };
         if tap.session(false) == SessionState::InTransaction {
@@ -28,8 +28,8 @@ impl Connection {
             return Ok(true);
         }
         let took = self.cancel_unread(&tap, limit)?;
-        // By now a pooler may have passed the cancel on to a session that is another's; and a driver that is held up though it was given
-        // time will never read on, for somebody has forgotten what it reads for.
+        // By now a pooler may have passed the cancel on to another client's session. A driver that is still held up after this time never
+        // continues, because the holder leaked what it reads for.
         let goes_on = !self.transaction_pooler && !tap.socket.is_held_up();
         if goes_on && self.reads_rest(&tap, took.max(PATIENCE))? {
             return Ok(true);
@@ -38,8 +38,8 @@ impl Connection {
         Ok(false)
     }
 
-    /// Has the driver send what it was asked for last: the rows of a portal it asks for when it is next used. Drops all notifications,
-    /// and waits for nothing.
+    /// Makes the driver send its last request: the rows of a portal are requested when the driver is next used. Drops all notifications,
+    /// and does not wait.
     pub(crate) fn send_rest(&mut self) -> Result<(), Error> {
         let mut notifications = self.client.notifications();
         let mut waiting = notifications.iter();
@@ -47,7 +47,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Does the driver wait for ever for somebody to take what it has? It goes on as soon as it is used, as here, if that was dropped.
+    /// Does the driver wait for ever for its data to be read? If that data was dropped, it continues at its next use, as here.
     pub(crate) fn is_stuck(&mut self) -> bool {
         if self.tap().is_some_and(Tap::has_unread) {
             let _ = self.client.is_valid(Duration::ZERO);
@@ -55,7 +55,7 @@ impl Connection {
         self.tap().is_some_and(|tap| tap.socket.is_held_up())
     }
 
-    /// Reads for so long at most. Was that all?
+    /// Reads for at most this long. Returns whether that was all.
     fn reads_rest(&mut self, tap: &Tap, within: Duration) -> Result<bool, Error> {
         match self.client.is_valid(within) {
             Err(error) if tap.is_over() => Err(error),
@@ -63,7 +63,7 @@ impl Connection {
         }
     }
 
-    /// Returns how long that took: the server has had the signal by then, so that what follows is safe from it.
+    /// Returns how long that took: the server has had the signal by then, so it cannot hit later statements.
     fn cancel_unread(&self, tap: &Arc<Tap>, limit: &Limit) -> Result<Duration, Error> {
         let (side, began) = (Tap::aside(), Instant::now());
         let both = [Arc::clone(tap), Arc::clone(&side)];
@@ -73,8 +73,8 @@ impl Connection {
     }
 }
 
-/// Has the server give up what is unread in a transaction, while the driver reads it to roll back. The driver's call can be
-/// watched from another thread alone.
+/// Makes the server cancel unread data in a transaction, while the driver reads it to roll back. The driver's call can be watched only
+/// from another thread.
 #[derive(Clone, Copy)]
 pub(crate) struct Scissors<'c> {
     pub(crate) tap: Option<&'c Tap>,
@@ -83,7 +83,7 @@ pub(crate) struct Scissors<'c> {
 }
 
 impl Scissors<'_> {
-    /// Runs `roll_back`. What it has to read before is cut as between two loans; if that does not help, the connection is aborted.
+    /// Runs `roll_back`. Unread data is cancelled as between two loans; if that does not help, the connection is aborted.
     pub(crate) fn cut<T>(self, token: CancelToken, roll_back: impl FnOnce() -> T) -> T {
         let Some(tap) = self.tap.filter(|tap| tap.has_unread()) else { return roll_back() };
         let (done, is_done) = channel::<()>();
@@ -108,8 +108,8 @@ impl Scissors<'_> {
     }
 }
 
-/// Less than opening a connection takes, or not much more.
+/// About the time to open a connection, or less.
 const GRACE: Duration = Duration::from_millis(25);
 
-/// For what was on its way when the server gave up. Where that takes longer than the cancel, a new connection is sooner there.
+/// For data on its way when the server cancelled. If that takes longer than the cancel, a new connection is faster.
 const PATIENCE: Duration = Duration::from_millis(500);
