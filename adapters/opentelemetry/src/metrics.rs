@@ -1,4 +1,4 @@
-//! The pools whose numbers are observed, and the instruments that observe them.
+//! The observed pools, and the instruments that observe them.
 
 use crate::names;
 use crate::recorder::{Recorder, Times};
@@ -10,16 +10,16 @@ use opentelemetry::metrics::{Histogram, Meter};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The metrics of pools, on one meter. Cheap to clone; all clones are the same.
+/// The metrics of pools, on one meter. Clones are cheap and share the same metrics.
 ///
-/// Make one for a process: a meter keeps its callbacks for ever.
+/// Make one per process: a meter keeps its callbacks for ever.
 #[derive(Clone)]
 pub struct Metrics {
     pools: Pools,
     times: Times<Histogram<f64>>,
 }
 
-/// What is known of a pool at one moment.
+/// The state of a pool at one moment.
 pub(crate) struct Look {
     pub(crate) stats: Stats,
     health: &'static str,
@@ -33,7 +33,7 @@ type Source = Box<dyn Fn() -> Option<Look> + Send + Sync>;
 struct Pools(Arc<Mutex<Vec<Source>>>);
 
 impl Metrics {
-    /// Makes all instruments, on a meter such as `opentelemetry::global::meter("cabrank")`.
+    /// Creates all instruments, on a meter such as `opentelemetry::global::meter("cabrank")`.
     pub fn new(meter: &Meter) -> Self {
         let metrics = Self { pools: Pools::default(), times: Times::new(meter) };
         FAMILIES.iter().for_each(|family| metrics.pools.observe_by(meter, family));
@@ -41,8 +41,8 @@ impl Metrics {
         metrics
     }
 
-    /// Observes this pool at each collection, as long as it lives. A loan costs nothing more. Each metric looks at the pool, which takes
-    /// its lock for about a microsecond.
+    /// Observes this pool at each collection, for as long as it lives, at no cost to loans. Each metric reads the pool, which takes its
+    /// lock for about a microsecond.
     pub fn observe<M: Manager>(&self, pool: &Pool<M>) {
         let pool = pool.downgrade();
         self.pools.lock().push(Box::new(move || {
@@ -51,17 +51,18 @@ impl Metrics {
         }));
     }
 
-    /// What records the three histograms of one pool: for [`Builder::event_handler`](cabrank::Builder::event_handler). Without it there are
-    /// none, and the pool costs nothing more. With it a loan costs two records.
+    /// Returns an event handler that records the three histograms of one pool: for
+    /// [`Builder::event_handler`](cabrank::Builder::event_handler). Without it there are none, and no cost. With it each loan costs two
+    /// records.
     ///
-    /// One that several pools share works, too, and costs the second and all others an allocation each time.
+    /// Several pools can share one, at the cost of an allocation per record for all but the first pool.
     pub fn recorder(&self) -> Arc<dyn EventHandler> {
         Arc::new(Recorder::new(self.times.clone()))
     }
 }
 
 impl Look {
-    /// 1 if the pool fares so.
+    /// 1 if the pool has this health.
     pub(crate) fn is(&self, health: &str) -> u64 {
         u64::from(self.health == health)
     }
@@ -111,7 +112,7 @@ impl Pools {
         counter.build();
     }
 
-    /// Looks at all that are there, and forgets the others.
+    /// Reads all pools that still exist, and drops the others.
     fn look(&self) -> Vec<Look> {
         let mut looks = Vec::new();
         self.lock().retain(|look| {

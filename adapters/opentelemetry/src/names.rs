@@ -1,6 +1,6 @@
-//! The names of OpenTelemetry's semantic conventions 1.44, and those of ours for what they lack.
+//! The names of OpenTelemetry's semantic conventions 1.44, and our own where they have none.
 //!
-//! Written out here, because the crate with the conventions has them behind a switch for what may change. A test compares.
+//! Literal here, because the crate with the conventions has these behind a feature for unstable ones. A test compares them.
 
 pub(crate) const POOL_NAME: &str = "db.client.connection.pool.name";
 pub(crate) const STATE: &str = "db.client.connection.state";

@@ -1,4 +1,4 @@
-//! Pushes durations, for which a meter has no way to be asked.
+//! Pushes durations, because a meter cannot pull histograms.
 
 use crate::{names, series};
 use cabrank::{CheckedIn, CheckedOut, EventHandler, Opened, Report};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) struct Recorder {
     times: Times<Histogram<f64>>,
-    /// Those of the pool that was met first, most often the only one.
+    /// Those of the pool that came first, usually the only one.
     first: OnceLock<(String, Times<OfPool>)>,
 }
 

@@ -1,4 +1,4 @@
-//! Which metrics there are, and what their values are.
+//! The metrics and their values.
 
 use crate::metrics::Look;
 use crate::names;
@@ -6,13 +6,13 @@ use crate::names;
 /// One value of a metric, for a value of its attribute.
 pub(crate) type Value = (&'static str, fn(&Look) -> u64);
 
-/// What is read at each collection.
+/// The values read at each collection.
 pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) unit: &'static str,
     pub(crate) help: &'static str,
-    /// Its values have their attribute in common, besides the pool's name; one without an attribute has one value.
+    /// The values share this attribute, besides the pool's name; a family without an attribute has one value.
     pub(crate) attribute: &'static str,
     pub(crate) values: &'static [Value],
 }
@@ -127,15 +127,15 @@ pub(crate) const FAMILIES: &[Family] = &[
     ),
 ];
 
-/// The one whose values are all reasons that there are.
+/// The metric with one value for each close reason.
 pub(crate) const CLOSED: (&str, &str) = (CONNECTION, "Connections that were closed, by reason.");
 
-/// A histogram's name, and what its durations are.
+/// A histogram's name, and the meaning of its durations.
 pub(crate) const WAIT_TIME: (&str, &str) = (names::WAIT_TIME, "How long requests waited.");
 pub(crate) const USE_TIME: (&str, &str) = (names::USE_TIME, "How long connections were lent.");
 pub(crate) const CREATE_TIME: (&str, &str) = (names::CREATE_TIME, "How long opening took.");
 
-/// Each twice the one before: those of `cabrank-prometheus`, from 1 us to 34 s.
+/// Each is twice the one before: those of `cabrank-prometheus`, from 1 us to 34 s.
 pub(crate) fn boundaries() -> Vec<f64> {
     (10..=35).map(|bit| std::time::Duration::from_nanos((1 << bit) - 1).as_secs_f64()).collect()
 }

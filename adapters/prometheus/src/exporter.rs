@@ -1,4 +1,4 @@
-//! The pools whose numbers are written.
+//! The exported pools.
 
 use crate::series;
 use crate::series::Look;
@@ -6,9 +6,9 @@ use crate::text::Text;
 use cabrank::{Manager, Pool};
 use std::fmt;
 
-/// Writes the numbers of pools in the text format that Prometheus scrapes.
+/// Writes the statistics of pools in the text format that Prometheus scrapes.
 ///
-/// Cheap to ask: two looks at each pool, each of which takes its lock for about a microsecond.
+/// A scrape is cheap: it reads each pool twice, and each read takes the pool's lock for about a microsecond.
 #[derive(Default)]
 pub struct Exporter {
     pools: Vec<Source>,
@@ -18,18 +18,18 @@ pub struct Exporter {
 type Source = Box<dyn Fn() -> Option<Look> + Send + Sync>;
 
 impl Exporter {
-    /// One that writes nothing yet.
+    /// Creates an exporter without pools.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Also writes the numbers of this pool, as long as it lives.
+    /// Adds a pool, for as long as it lives.
     pub fn with<M: Manager>(mut self, pool: &Pool<M>) -> Self {
         self.add(pool);
         self
     }
 
-    /// As [`with`](Self::with), for a pool that comes later.
+    /// Like [`with`](Self::with), for a pool that is built later.
     pub fn add<M: Manager>(&mut self, pool: &Pool<M>) {
         let pool = pool.downgrade();
         self.pools.push(Box::new(move || {
@@ -38,7 +38,7 @@ impl Exporter {
         }));
     }
 
-    /// The numbers at this moment.
+    /// Returns the current statistics in the text format.
     pub fn text(&self) -> String {
         let pools: Vec<_> = self.pools.iter().filter_map(|look| look()).collect();
         let mut text = Text::default();

@@ -1,9 +1,9 @@
-//! Which series there are, and what their values are.
+//! The exported series and their values.
 
 use crate::text::Text;
 use cabrank::{CloseReason, Histogram, Stats};
 
-/// What is known of a pool at one moment.
+/// The state of a pool at one moment.
 pub(crate) struct Look {
     pub(crate) name: String,
     pub(crate) stats: Stats,
@@ -11,13 +11,13 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    /// 1 if the pool fares so.
+    /// 1 if the pool has this health.
     fn is(&self, health: &str) -> u64 {
         u64::from(self.health == health)
     }
 }
 
-/// A number of a pool, for a value of one label.
+/// A statistic of a pool, for a value of one label.
 type Value = (&'static str, fn(&Look) -> u64);
 
 /// Series that differ in one label.
@@ -25,7 +25,7 @@ struct Family {
     name: &'static str,
     kind: &'static str,
     help: &'static str,
-    /// Its values have their label in common; one without a label has one value.
+    /// The values share this label; a family without a label has one value.
     label: &'static str,
     values: &'static [Value],
 }
@@ -136,7 +136,7 @@ const fn counter(name: &'static str, help: &'static str, label: &'static str, va
     Family { name, kind: "counter", help, label, values }
 }
 
-/// Each family once, with the series of all pools: so the format demands it.
+/// Each family once, with the series of all pools, as the format requires.
 pub(crate) fn write(text: &mut Text, pools: &[Look]) {
     if pools.is_empty() {
         return;

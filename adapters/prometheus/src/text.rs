@@ -45,7 +45,7 @@ impl Text {
     }
 }
 
-/// Each twice the one before, and the end of one of the pool's own buckets: so no count is a guess.
+/// Each is twice the one before, and the bound of one of the pool's own buckets, which makes the counts exact.
 fn ends() -> impl Iterator<Item = Duration> {
     (10..=35).map(|bit| Duration::from_nanos((1 << bit) - 1))
 }

@@ -1,8 +1,7 @@
 //! For Diesel's connections: open transactions are rolled back between two holders.
 //!
-//! Diesel's transaction manager shows a transaction that was begun through it, not one that was begun by `batch_execute("BEGIN")`. Settings
-//! and locks of a session are not undone.
-//!
+//! Diesel's transaction manager shows a transaction begun through it, but not one begun by `batch_execute("BEGIN")`. Settings and locks
+//! of a session are not undone.
 //! ```no_run
 //! use cabrank::Pool;
 //! use cabrank_r2d2::{R2d2Manager, diesel as clean};
@@ -25,12 +24,12 @@ use diesel::connection::TransactionManager;
 use diesel::r2d2::{ConnectionManager, R2D2Connection};
 use std::time::Duration;
 
-/// Is a transaction open? One that was begun by `begin_test_transaction` is none. Asks Diesel and not the server.
+/// Returns whether a transaction is open, as Diesel sees it, without a query. One begun by `begin_test_transaction` does not count.
 pub fn look<C: R2D2Connection>(conn: &mut C) -> SessionState {
     if conn.is_broken() { SessionState::InTransaction } else { SessionState::Clean }
 }
 
-/// Rolls back what is open, nested transactions included.
+/// Rolls back open transactions, nested ones included.
 ///
 /// # Errors
 ///
@@ -42,10 +41,10 @@ pub fn roll_back<C: R2D2Connection>(conn: &mut C) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// A pool for tests: one connection, in one transaction that is never committed. What one loan writes the next one reads, and nothing
+/// A pool for tests: one connection, in one transaction that is never committed. Each loan sees the writes of earlier ones, and nothing
 /// is left when the pool ends.
 ///
-/// Its connection is never checked, closed for its age, or reset, for each would end the transaction.
+/// The pool never checks its connection, closes it for its age, or resets it, because each would end the transaction.
 ///
 /// # Errors
 ///

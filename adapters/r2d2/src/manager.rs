@@ -1,15 +1,15 @@
-//! An r2d2 manager as one of cabrank's.
+//! An r2d2 manager as a cabrank manager.
 
 use cabrank::{Fault, Limit, Manager, SessionState};
 use r2d2::ManageConnection;
 use std::error::Error;
 use std::fmt;
 
-/// A manager of r2d2's kind for a [`cabrank::Pool`].
+/// Adapts an r2d2 manager for a [`cabrank::Pool`].
 ///
-/// `connect` and `is_valid` run in worker threads. `has_broken` is asked once a loan, at its end, in the thread that returns the
-/// connection. One that it calls broken is closed, and may be dead or, as with Diesel, only have an open transaction: `is_valid` is asked
-/// which. The others are checked before their loans until it answers, and in any case if it fails.
+/// `connect` and `is_valid` run in worker threads. `has_broken` is called once a loan, at its end, in the thread that returns the
+/// connection. A connection that it calls broken is closed. It may be dead or, as with Diesel, only have an open transaction: `is_valid`
+/// decides which. Until it returns, the other connections are checked before their loans, and also afterwards if it fails.
 pub struct R2d2Manager<M: ManageConnection> {
     manager: M,
     cleaner: Option<Cleaner<M::Connection>>,
@@ -19,22 +19,22 @@ pub struct R2d2Manager<M: ManageConnection> {
 /// An error of a cleaner.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// How a session is made clean between two holders.
+/// How a session is cleaned between two holders.
 struct Cleaner<C> {
     look: Box<dyn Fn(&mut C) -> SessionState + Send + Sync>,
     clean: Box<dyn Fn(&mut C) -> Result<(), BoxError> + Send + Sync>,
 }
 
 impl<M: ManageConnection> R2d2Manager<M> {
-    /// Sessions are handed on as their holders leave them. See [`clean`](Self::clean).
+    /// Sessions are lent again as their holders leave them. See [`clean`](Self::clean).
     pub fn new(manager: M) -> Self {
         Self { manager, cleaner: None, fault: None }
     }
 
-    /// Makes sessions clean between two holders.
+    /// Cleans sessions between two holders.
     ///
-    /// `look` is called in the returning thread and must not block: [`SessionState::Clean`] leads on to `has_broken`, and `Unknown` or
-    /// `InTransaction` to `clean`. That runs in a worker thread and may ask the server; an error closes the connection.
+    /// `look` is called in the returning thread and must not block. After [`SessionState::Clean`] the pool calls `has_broken`, after
+    /// `Unknown` or `InTransaction` `clean`. That runs in a worker thread and may query the server; an error closes the connection.
     ///
     /// ```
     /// use cabrank::{Pool, SessionState};
@@ -69,8 +69,8 @@ impl<M: ManageConnection> R2d2Manager<M> {
         self
     }
 
-    /// What the manager's errors mean for the pool. By default an error of `connect` counts as [`Fault::Unavailable`]. One of `is_valid`
-    /// closes its connection, whatever it means.
+    /// Sets what the manager's errors mean for the pool. By default an error of `connect` counts as [`Fault::Unavailable`]. An error of
+    /// `is_valid` always closes its connection.
     pub fn fault(mut self, fault: impl Fn(&M::Error) -> Fault + Send + Sync + 'static) -> Self {
         self.fault = Some(Box::new(fault));
         self
@@ -96,13 +96,13 @@ impl<M: ManageConnection> Manager for R2d2Manager<M> {
         self.told(self.manager.is_valid(conn))
     }
 
-    /// Asked in [`session`](Self::session), once a loan: some managers ask the server here.
+    /// Called in [`session`](Self::session), once a loan, because some managers query the server here.
     fn has_broken(&self, _: &mut M::Connection) -> bool {
         false
     }
 
     fn session(&self, conn: &mut M::Connection) -> SessionState {
-        // The cleaner is asked first: what it can mend is not broken, though the manager may call it so.
+        // The cleaner comes first: a session that it can clean is not broken, though the manager may call it so.
         match self.cleaner.as_ref().map(|cleaner| (cleaner.look)(conn)) {
             None | Some(SessionState::Clean) if self.manager.has_broken(conn) => SessionState::InDoubt,
             None => SessionState::Clean,
@@ -131,7 +131,7 @@ impl<M: ManageConnection> fmt::Debug for R2d2Manager<M> {
     }
 }
 
-/// The text of an error of the manager's, and what it means. r2d2 does not ask that the error itself can be sent to another thread.
+/// The text of the manager's error, and its meaning. r2d2 does not require that the error itself can be sent to another thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverError {
     text: String,
@@ -140,7 +140,7 @@ pub struct DriverError {
 
 #[cfg(feature = "diesel")]
 impl DriverError {
-    /// An error that says nothing of the server.
+    /// An error without information about the server.
     pub(crate) fn of(error: impl Error) -> Self {
         Self { text: error.to_string(), fault: Fault::Statement }
     }

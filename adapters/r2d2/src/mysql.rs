@@ -1,7 +1,7 @@
 //! For connections of the crate `mysql`: `COM_RESET_CONNECTION` after each loan that used its connection.
 //!
-//! Costs a round trip, in a worker, and the statements that were prepared. The driver then sends its `init` statements again. Where the
-//! manager's `has_broken` is a ping, as that of `r2d2_mysql`, it is not sent any more. `cabrank-mysql` resets only sessions that need it.
+//! Costs a round trip, in a worker, and the prepared statements. The driver then sends its `init` statements again. If the manager's
+//! `has_broken` is a ping, as that of `r2d2_mysql`, that ping is no longer sent. `cabrank-mysql` resets only sessions that need it.
 //!
 //! ```no_run
 //! use cabrank_r2d2::{R2d2Manager, mysql as clean};
@@ -14,12 +14,12 @@ use crate::BoxError;
 use cabrank::SessionState;
 use mysql::Conn;
 
-/// The driver shows nothing of a session.
+/// The driver exposes no session state.
 pub fn look(_: &mut Conn) -> SessionState {
     SessionState::Unknown
 }
 
-/// Makes the session clean.
+/// Resets the session.
 ///
 /// # Errors
 ///

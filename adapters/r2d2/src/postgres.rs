@@ -1,8 +1,8 @@
 //! For connections of the crate `postgres`: a reset after each loan that used its connection.
 //!
-//! Costs one round trip, in a worker. What it undoes: transactions, settings, roles, cursors, temporary tables, advisory locks of the
-//! session, `LISTEN`. What it leaves: statements that a holder prepared, by the driver or by SQL's `PREPARE`. `cabrank-postgres` resets
-//! only sessions that need it, and leaves nothing.
+//! Costs one round trip, in a worker. Undoes transactions, settings, roles, cursors, temporary tables, advisory locks of the session,
+//! `LISTEN`. Keeps statements that a holder prepared, by the driver or by SQL's `PREPARE`. `cabrank-postgres` resets only sessions that
+//! need it, and leaves nothing.
 //!
 //! ```no_run
 //! use cabrank_r2d2::{R2d2Manager, postgres as clean};
@@ -16,12 +16,12 @@ use cabrank::SessionState;
 use postgres::Client;
 use postgres::error::SqlState;
 
-/// The driver shows nothing of a session.
+/// The driver exposes no session state.
 pub fn look(_: &mut Client) -> SessionState {
     SessionState::Unknown
 }
 
-/// Makes the session clean.
+/// Resets the session.
 ///
 /// # Errors
 ///
@@ -37,6 +37,6 @@ pub fn reset(conn: &mut Client) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Not `DISCARD ALL`, which takes away statements that the driver goes on using.
+/// Not `DISCARD ALL`, which removes statements that the driver still uses.
 const REST: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP";
