@@ -1,5 +1,5 @@
-//! Who may ask. A page of anybody's that a browser on this machine has open can send requests here, and by a name of its own that leads to
-//! this machine it could read the answers. So the name must be one of this machine, or one that was allowed.
+//! Access control. Any web page in a browser on this machine can send requests here, and by its own host name that resolves to this
+//! machine it could read the answers. The requested host must therefore be a name of this machine, or an allowed one.
 
 use crate::hub::Hub;
 use axum::extract::{Request, State};
@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Refuses, or lets pass; and says to the browser what it must not do with the answer.
+/// Refuses a request or lets it pass, and restricts what the browser may do with the answer.
 pub(crate) async fn guard(State(hub): State<Arc<Hub>>, request: Request, next: Next) -> Response {
     let mut response = match check(&hub, request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -57,7 +57,7 @@ fn is_this_machine(name: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// What a browser must not do with an answer: keep it, guess what it is, show it in a frame, give it to others.
+/// Forbids a browser to store an answer, guess its type, show it in a frame, or pass its address on.
 fn headers() -> [(HeaderName, &'static str); 5] {
     [
         (CACHE_CONTROL, "no-store"),

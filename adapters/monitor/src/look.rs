@@ -1,4 +1,4 @@
-//! A look at the pools as JSON: what the page shows, and nothing else.
+//! A snapshot of the pools as JSON, with exactly what the page shows.
 
 use crate::history::History;
 use crate::plain;
@@ -9,12 +9,12 @@ use cabrank::{CloseReason, ConnectionInfo, Histogram, Outage, Phase, Stats, Wait
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// One pool, with the points of its charts that a reader may not have yet.
+/// One pool, with the points of its charts that a reader may lack.
 pub(crate) fn pool(sight: &Sight, history: &History) -> Value {
     let now = &sight.now;
     let Words { state, title, says } = Words::of(now);
     let mut shown: Vec<&ConnectionInfo> = now.connections.iter().collect();
-    // If not all can be shown, those of interest can: what was given up, then the longest loans, what is under way, and what is idle.
+    // If there are too many, the most relevant come first: given up, then the longest loans, busy, and idle.
     if shown.len() > MOST_CONNECTIONS {
         shown.sort_by_key(|connection| std::cmp::Reverse((interest(connection), connection.in_phase_for)));
         shown.truncate(MOST_CONNECTIONS);
@@ -149,7 +149,7 @@ fn times(histogram: &Histogram) -> Value {
     })
 }
 
-/// With three decimal places: what is finer is of no interest.
+/// With three decimal places, which is precise enough.
 fn millis(span: Duration) -> f64 {
     span.as_micros() as f64 / 1_000.0
 }
@@ -157,5 +157,5 @@ fn millis(span: Duration) -> f64 {
 const MOST_CONNECTIONS: usize = 200;
 const MOST_WAITERS: usize = 50;
 const MOST_SITES: usize = 12;
-/// A reader that misses fewer seconds than this misses none in its charts.
+/// A reader that misses fewer seconds than this has complete charts.
 const NEWEST_POINTS: usize = 5;

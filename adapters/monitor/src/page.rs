@@ -1,10 +1,10 @@
-//! The page: one file, put together when this crate is compiled. It loads nothing from anywhere.
+//! The page: one file, assembled at compile time. It loads no other resource.
 
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use std::hash::{BuildHasher, RandomState};
 
-/// The page, with a policy by which a browser runs and loads nothing but what is in it.
+/// The page, with a policy that allows a browser to run and load only its own content.
 pub(crate) fn page() -> Response {
     let nonce = nonce();
     let policy = format!(
@@ -15,7 +15,7 @@ pub(crate) fn page() -> Response {
     (headers, PAGE.replace(NONCE, &nonce)).into_response()
 }
 
-/// Nobody can guess it: its keys are random.
+/// Unpredictable, because its keys are random.
 fn nonce() -> String {
     let half = || RandomState::new().hash_one(std::time::Instant::now());
     format!("{:016x}{:016x}", half(), half())

@@ -1,11 +1,12 @@
-//! The pools that are shown.
+//! The monitored pools.
 
 use crate::recorder::Recorder;
 use cabrank::{Manager, Overview, Pool};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The pools that a page shows. It keeps none of them open; one that is gone is shown no more. Clones are the same collection.
+/// The pools that a page shows. The collection keeps none of them open; a pool that is gone is no longer shown. Clones share one
+/// collection.
 #[derive(Clone, Default)]
 pub struct Pools(Arc<Mutex<Inside>>);
 
@@ -16,30 +17,30 @@ struct Inside {
     recorder: Option<Arc<Recorder>>,
 }
 
-/// What a pool shows; `None` once it is gone.
+/// Reads a pool; `None` once it is gone.
 type Source = Arc<dyn Fn() -> Option<(String, Overview)> + Send + Sync>;
 
 /// A pool at one moment.
 pub(crate) struct Sight {
-    /// By what it is told from others, of the same name perhaps.
+    /// Distinguishes it from others, perhaps of the same name.
     pub(crate) key: u64,
     pub(crate) name: String,
     pub(crate) now: Overview,
 }
 
 impl Pools {
-    /// None yet.
+    /// Creates an empty collection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Also shows this pool, as long as it lives.
+    /// Adds this pool, for as long as it lives.
     pub fn with<M: Manager>(self, pool: &Pool<M>) -> Self {
         self.add(pool);
         self
     }
 
-    /// As [`with`](Self::with), for a pool that comes later: a page that is open shows it with its next look.
+    /// Like [`with`](Self::with), for a pool that is built later: an open page shows it with its next update.
     pub fn add<M: Manager>(&self, pool: &Pool<M>) {
         let pool = pool.downgrade();
         let source: Source = Arc::new(move || {
@@ -52,7 +53,7 @@ impl Pools {
         inside.sources.push((key, source));
     }
 
-    /// Also shows the newest events, as far as the pools were [built with this recorder](Recorder).
+    /// Adds the newest events of the pools that were [built with this recorder](Recorder).
     pub fn with_events(self, recorder: &Arc<Recorder>) -> Self {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).recorder = Some(Arc::clone(recorder));
         self
@@ -62,7 +63,7 @@ impl Pools {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).recorder.clone()
     }
 
-    /// Looks at each of them once. Those that are gone are forgotten.
+    /// Reads each pool once, and drops those that are gone.
     pub(crate) fn look(&self) -> Vec<Sight> {
         let sources = self.0.lock().unwrap_or_else(PoisonError::into_inner).sources.clone();
         let mut gone = Vec::new();

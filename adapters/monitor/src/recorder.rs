@@ -1,4 +1,4 @@
-//! The newest events: a ring of fixed size.
+//! The newest events, in a ring of fixed size.
 
 use crate::plain;
 use cabrank::{
@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Keeps the newest 200 events of the pools that were built with it, for the page to show. Events of one kind that follow each other
-/// within a second count as one with a number. Of loans that begin and end as they should it keeps nothing.
+/// Keeps the newest 200 events of the pools that were built with it, for the page. Consecutive events of one kind within a second are
+/// merged into one with a count. Loans that begin and end normally are not recorded.
 ///
 /// ```
 /// # use cabrank::{Limit, Manager, Pool};
@@ -43,12 +43,12 @@ struct Event {
 }
 
 impl Recorder {
-    /// One that has nothing yet.
+    /// Creates an empty recorder.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// The newest first.
+    /// Newest first.
     pub(crate) fn newest(&self, most: usize) -> Vec<Value> {
         let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let told = |event: &Event| {
@@ -59,7 +59,7 @@ impl Recorder {
         events.iter().rev().take(most).map(told).collect()
     }
 
-    /// What the text says is put together without the lock, and only if it is shown.
+    /// `text` is called without the lock, and only if the event is shown.
     fn note(&self, pool: &str, kind: &'static str, text: impl FnOnce() -> String) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let events = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ impl EventHandler for Recorder {
     }
 
     fn refused(&self, event: &Refused<'_>) {
-        // That is an answer, and no trouble.
+        // A normal answer, not a problem.
         if event.reason == RefusalReason::NotAvailable {
             return;
         }

@@ -1,4 +1,4 @@
-//! What is answered: the page, a look, and a stream of looks. All is read-only.
+//! The routes: the page, a snapshot, and a stream of snapshots. All are read-only.
 
 use crate::guard::guard;
 use crate::hub::{Frame, Hub, Refused};
@@ -29,7 +29,7 @@ async fn look(State(hub): State<Arc<Hub>>) -> Response {
     ([(CONTENT_TYPE, "application/json")], hub.newest()).into_response()
 }
 
-/// Server-sent events. All who read are sent the same bytes.
+/// Server-sent events. All readers get the same bytes.
 async fn looks(State(hub): State<Arc<Hub>>) -> Response {
     let (history, reader) = match hub.subscribe() {
         Ok(subscribed) => subscribed,

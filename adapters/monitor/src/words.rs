@@ -1,4 +1,4 @@
-//! How a pool fares, in words: what somebody who was called at night has to say after a minute.
+//! A pool's health in words, for an operator who needs a diagnosis within a minute.
 
 use crate::plain;
 use cabrank::{ConnectionInfo, Health, Obstacle, Outage, Overview, Phase, Stats};
@@ -14,7 +14,7 @@ pub(crate) struct Words {
     pub(crate) says: Vec<String>,
 }
 
-/// A call site, how many connections were borrowed there (or are asked for), and the longest time.
+/// A call site, the number of its loans or waiters, and the longest time.
 pub(crate) struct Site {
     pub(crate) place: String,
     pub(crate) count: usize,
@@ -104,7 +104,7 @@ fn wait(now: &Overview) -> Option<String> {
     Some(text + ".")
 }
 
-/// Who holds the connections, where that is the question.
+/// The holders of connections, if they explain the state.
 fn holders(now: &Overview, state: &str) -> Option<String> {
     if matches!(state, "up" | "waiting") {
         return None;
@@ -118,7 +118,7 @@ fn holders(now: &Overview, state: &str) -> Option<String> {
     (!told.is_empty()).then(|| format!("Held: {}.", told.join("; ")))
 }
 
-/// A thread that holds one and waits for another keeps others waiting, and perhaps itself.
+/// A thread that holds a connection while it waits for another delays other waiters, and perhaps deadlocks with itself.
 fn waits_for_itself(now: &Overview) -> Option<String> {
     let holds =
         |thread| now.connections.iter().any(|held| held.holder.as_ref().is_some_and(|holder| holder.thread == thread));
@@ -129,7 +129,7 @@ fn waits_for_itself(now: &Overview) -> Option<String> {
     })
 }
 
-/// What the pool has given up, or cannot.
+/// Calls that the pool has given up, or cannot.
 fn lost(stats: &Stats) -> Option<String> {
     let parts = [
         (stats.stuck, "hang beyond their limit and cannot be aborted"),
@@ -141,18 +141,18 @@ fn lost(stats: &Stats) -> Option<String> {
     (!told.is_empty()).then(|| format!("Calls: {}.", told.join(", ")))
 }
 
-/// Where connections are held that are out.
+/// The call sites of the current loans.
 pub(crate) fn holding_sites(connections: &[ConnectionInfo]) -> Vec<Site> {
     let held = connections.iter().filter(|connection| connection.phase == Phase::Lent);
     sites(held.filter_map(|connection| connection.holder.as_ref()).map(|holder| (holder.call_site, holder.held_for)))
 }
 
-/// Where those who wait have asked.
+/// The call sites of the waiters.
 pub(crate) fn waiting_sites(now: &Overview) -> Vec<Site> {
     sites(now.waiters.iter().map(|waiter| (waiter.call_site, waiter.waited)))
 }
 
-/// The one that takes the most time in all comes first: three loans of a minute matter more than five of a moment.
+/// Sorted by total time: three loans of a minute matter more than five short ones.
 fn sites(places: impl Iterator<Item = (&'static Location<'static>, Duration)>) -> Vec<Site> {
     let mut sites: Vec<(&'static Location<'static>, Vec<Duration>)> = Vec::new();
     for (place, span) in places {
