@@ -1,6 +1,6 @@
-//! What a connection asks its server of its own accord, and what it makes of the answer.
+//! A connection's own queries to its server, and their effects.
 //!
-//! The questions are `questions.rs`.
+//! The queries are in `questions.rs`.
 
 use super::{Connection, FORGET_NUMBER};
 use crate::baseline::Standing;
@@ -14,7 +14,7 @@ use mysql::Error;
 use std::time::Instant;
 
 impl Connection {
-    /// Asks which errors the last command met, and remembers them.
+    /// Queries the errors of the last command, and records them.
     pub(super) fn ask_errors(&mut self) -> mysql::Result<()> {
         self.tracker.doubt();
         let answer = questions::errors(&mut self.driver);
@@ -28,7 +28,7 @@ impl Connection {
         Ok(())
     }
 
-    /// One round trip that proves that the server is there and that its replies are to our commands.
+    /// One round trip that proves that the server responds and that its replies belong to our commands.
     pub(crate) fn check(&mut self) -> mysql::Result<()> {
         self.health.enter()?;
         self.ask(if self.tracker.inherits_number() { FORGET_NUMBER } else { "" })?;
@@ -38,7 +38,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Asks for what the server is and how the session stands, for the first time.
+    /// Queries the server's properties and the session's state for the first time.
     pub(crate) fn learn(&mut self) -> mysql::Result<()> {
         let found = questions::settings(&mut self.driver)?;
         self.baseline.largest_packet = self.opts.get_max_allowed_packet().unwrap_or(found.largest_packet);
@@ -48,7 +48,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Finds out by which settings the server shows whether it takes writes.
+    /// Finds the settings that show whether this server accepts writes.
     fn ask_first(&mut self, in_cluster: bool) -> mysql::Result<Standing> {
         let mut answer = Err(slipped());
         for way in ReadOnly::ways(in_cluster) {
@@ -61,7 +61,7 @@ impl Connection {
         answer
     }
 
-    /// Runs a statement, if there is one, and asks in the same round trip how the session stands, and whether the server takes writes.
+    /// Runs a statement, if there is one, and in the same round trip queries the session's state and whether the server accepts writes.
     pub(crate) fn ask(&mut self, first: &str) -> mysql::Result<Standing> {
         let answer = questions::standing(&mut self.driver, first, self.read_only);
         let answer = self.health.saw(answer)?.ok_or_else(|| {
@@ -74,7 +74,7 @@ impl Connection {
         Ok(standing)
     }
 
-    /// Fails if the server has another role than is asked for, by what it last said.
+    /// Fails if the server lacks the required role, by its last report.
     pub(crate) fn judge(&self) -> mysql::Result<()> {
         if self.role.suits(&self.writes) != Some(false) {
             return Ok(());
@@ -89,12 +89,12 @@ impl Connection {
         }))
     }
 
-    /// Could what set the session up have left a transaction open, without a text that shows it?
+    /// Could the session's set-up have left a transaction open, without a text that shows it?
     pub(crate) fn may_be_in_transaction(&self) -> bool {
         !self.baseline.is_plain || !self.baseline.standing.tells || self.tracker.is_blind()
     }
 
-    /// Is a transaction open that no text has shown? Asks only where texts do not tell.
+    /// Is a transaction open that no text has shown? Queries only if the texts do not decide it.
     pub(crate) fn has_transaction_unseen(&mut self) -> mysql::Result<bool> {
         let may_be = !self.baseline.standing.tells || self.tracker.is_blind();
         let is_open = may_be && self.ask_transaction()?;

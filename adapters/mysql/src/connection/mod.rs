@@ -1,7 +1,6 @@
-//! The connection that is lent: the driver's own, with a record of the errors met on it and of what was said.
+//! The connection on loan: the driver's own, with a record of its errors and commands.
 //!
-//! Owns the wrapping. What is recorded and why is `health.rs` and `tracker.rs`; the queries are `queryable.rs`, and what we ask the
-//! server ourselves is `asking.rs`.
+//! Owns the wrapper. The records are in `health.rs` and `tracker.rs`, the queries in `queryable.rs`, and our own queries in `asking.rs`.
 
 mod asking;
 
@@ -25,13 +24,13 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A pooled MySQL or MariaDB connection. All queries go through [`mysql::prelude::Queryable`], which it implements. What the
-/// last command answered (`last_insert_id`, `affected_rows` ..) is that of the present loan; what else can be read of the driver's
-/// connection (`connection_id`, `server_version` ..) is there by deref.
+/// A pooled MySQL or MariaDB connection. All queries go through [`mysql::prelude::Queryable`], which it implements. The answer to the
+/// last command (`last_insert_id`, `affected_rows` ..) is limited to the present loan; other properties of the driver's connection
+/// (`connection_id`, `server_version` ..) are available by deref.
 ///
-/// After an error that is not the server's (a time-out, a lost connection, bytes that make no sense) the driver goes on and may
-/// take the late reply to one command for the answer to the next. So this type remembers such an error: every later
-/// command fails, and the pool closes the connection when it comes back.
+/// After an error that is not the server's (a time-out, a lost connection, invalid bytes) the driver goes on and may take the late reply
+/// to one command for the answer to the next. This type therefore records such an error: every later command fails, and the pool closes
+/// the connection on return.
 pub struct Connection {
     pub(crate) driver: Conn,
     pub(crate) statements: Statements,
@@ -39,28 +38,28 @@ pub struct Connection {
     pub(crate) tracker: Tracker,
     pub(crate) socket: Arc<Socket>,
     pub(crate) baseline: Baseline,
-    /// How this very connection was opened: a cancel goes the same way.
+    /// The options that this connection was opened with; a cancel uses them too.
     pub(crate) opts: Arc<Opts>,
-    /// A reset has found what it cannot undo.
+    /// A reset has found something that it cannot undo.
     pub(crate) beyond_reset: bool,
-    /// Which the server must have.
+    /// The required role of the server.
     pub(crate) role: Role,
-    /// How the server is asked whether it takes writes.
+    /// How to query whether the server accepts writes.
     pub(crate) read_only: ReadOnly,
-    /// What it last said to that.
+    /// Its last answer to that.
     pub(crate) writes: Writes,
-    /// `None` where it has none, or the driver shows none.
+    /// `None` if it has none, or the driver does not expose it.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) hosts: Hosts,
 }
 
 impl Connection {
-    /// The driver's own connection, for what has no other way: `"..".with(params).run(conn.raw())`, `change_user`,
-    /// functions that take a `mysql::Conn`.
+    /// Returns the driver's own connection, for what has no other way: `"..".with(params).run(conn.raw())`, `change_user`, functions that
+    /// take a `mysql::Conn`.
     ///
-    /// **What it loses:** errors met through it are not seen. The holder may then be given another command's reply, and
-    /// should tell the pool of such errors with `PooledConnection::report_error`. The next holder is safe: the reset
-    /// notices replies that have slipped, and another user or database, unless the session policy is `Never`.
+    /// **Drawback:** errors met through it are not seen. The holder may then get another command's reply, and should report such errors
+    /// with `PooledConnection::report_error`. The next holder is safe: the reset detects shifted replies, and another user or database,
+    /// unless the session policy is `Never`.
     pub fn raw(&mut self) -> &mut Conn {
         self.disown();
         self.health.look_away();
@@ -69,7 +68,7 @@ impl Connection {
         &mut self.driver
     }
 
-    /// Gives up the wrapping, on a connection that has been detached from its pool.
+    /// Unwraps a connection that was detached from its pool.
     pub fn into_raw(mut self) -> Conn {
         self.disown();
         self.driver
@@ -88,7 +87,7 @@ impl Connection {
         self.health.saw(answer)
     }
 
-    /// One round trip.
+    /// Makes one round trip.
     ///
     /// # Errors
     ///
@@ -99,51 +98,51 @@ impl Connection {
         self.health.saw(answer)
     }
 
-    /// As [`mysql::Conn::set_local_infile_handler`]; that of the options again when the connection is returned.
+    /// Like [`mysql::Conn::set_local_infile_handler`]; the options' own handler is restored on return.
     pub fn set_local_infile_handler(&mut self, handler: Option<LocalInfileHandler>) {
         self.tracker.doubt();
         self.driver.set_local_infile_handler(handler);
     }
 
-    /// As [`mysql::Conn::last_insert_id`], and 0 until the loan's first command was answered.
+    /// Like [`mysql::Conn::last_insert_id`], but 0 until the loan's first command was answered.
     pub fn last_insert_id(&self) -> u64 {
         self.answered().map_or(0, Conn::last_insert_id)
     }
 
-    /// As [`mysql::Conn::affected_rows`], and 0 until the loan's first command was answered.
+    /// Like [`mysql::Conn::affected_rows`], but 0 until the loan's first command was answered.
     pub fn affected_rows(&self) -> u64 {
         self.answered().map_or(0, Conn::affected_rows)
     }
 
-    /// As [`mysql::Conn::warnings`], and 0 until the loan's first command was answered.
+    /// Like [`mysql::Conn::warnings`], but 0 until the loan's first command was answered.
     pub fn warnings(&self) -> u16 {
         self.answered().map_or(0, Conn::warnings)
     }
 
-    /// As [`mysql::Conn::info_ref`], and empty until the loan's first command was answered.
+    /// Like [`mysql::Conn::info_ref`], but empty until the loan's first command was answered.
     pub fn info_ref(&self) -> &[u8] {
         self.answered().map_or(&[], Conn::info_ref)
     }
 
-    /// As [`mysql::Conn::info_str`], and empty until the loan's first command was answered.
+    /// Like [`mysql::Conn::info_str`], but empty until the loan's first command was answered.
     pub fn info_str(&self) -> Cow<'_, str> {
         self.answered().map_or(Cow::Borrowed(""), Conn::info_str)
     }
 
-    /// The driver's connection, if what it shows of the last answer is the present holder's.
+    /// The driver's connection, if its last answer belongs to the present holder.
     fn answered(&self) -> Option<&Conn> {
         self.tracker.is_answered().then_some(&self.driver)
     }
 
-    /// Was an error met after which the connection must not be used?
+    /// Returns whether an error has made the connection unusable.
     pub fn is_broken(&self) -> bool {
         self.health.is_broken()
     }
 
-    /// May a command go out?
+    /// May a command be sent?
     ///
-    /// If what became of the last one was not seen, then within a transaction the server is asked first: were it rolled back,
-    /// all that follows would be committed statement by statement.
+    /// If the outcome of the last command was not seen within a transaction, this queries the server first: after a rollback, all later
+    /// commands would be committed one by one.
     pub(crate) fn ready(&mut self) -> mysql::Result<()> {
         self.health.enter()?;
         if self.tracker.inherits_number() {
@@ -155,11 +154,11 @@ impl Connection {
         self.health.enter()
     }
 
-    /// Puts `LAST_INSERT_ID()` back to 0 before the first command of a loan, if an earlier holder left it a number.
+    /// Sets `LAST_INSERT_ID()` back to 0 before the first command of a loan, if an earlier holder left a number.
     ///
-    /// The number is cleared before any command, whatever its text: triggers, views and defaults of columns can read it, and no text
-    /// names those. That is one round trip, after a loan that gave a row a number; a reset takes at least two, and the prepared
-    /// statements with it.
+    /// The number is cleared before any command, whatever its text: triggers, views and column defaults can read it without being named
+    /// in a text. This costs one round trip, after a loan that gave a row a number; a reset takes at least two, and drops the prepared
+    /// statements.
     fn forget_number(&mut self) -> mysql::Result<()> {
         let answer = self.driver.query_drop(FORGET_NUMBER);
         self.health.saw(answer)?;
@@ -167,7 +166,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Nothing of an earlier holder's goes along with the driver's connection. If that fails, nothing can be sent on it either.
+    /// Prevents that an earlier holder's state leaves with the driver's connection. If that fails, nothing can be sent on it either.
     fn disown(&mut self) {
         if self.tracker.inherits_number() && self.health.enter().and_then(|()| self.forget_number()).is_err() {
             self.health.condemn();
@@ -175,17 +174,17 @@ impl Connection {
         }
     }
 
-    /// This text goes out.
+    /// This text is sent.
     pub(crate) fn text(&mut self, text: &str) {
         if !self.tracker.text(text) && rebinds(text) {
             self.statements.rebind();
         }
     }
 
-    /// A command that went out has ended so.
+    /// Records the outcome of a command that was sent.
     pub(crate) fn saw<T>(&mut self, outcome: mysql::Result<T>) -> mysql::Result<T> {
         self.tracker.done();
-        // The next holder could ask for warnings, which quote; and what a statement that failed has left, nobody tells.
+        // The next holder could query warnings, which contain quotes of data; and the effects of a failed statement are unknown.
         if outcome.is_err() || self.driver.warnings() != 0 {
             self.tracker.doubt();
         }
@@ -195,7 +194,7 @@ impl Connection {
         self.health.saw(outcome)
     }
 
-    /// Runs a statement of our own that leaves nothing which we do not know of.
+    /// Runs our own statement, whose effects are all known.
     pub(crate) fn control(&mut self, statement: &str) -> mysql::Result<()> {
         self.ready()?;
         self.tracker.control();
@@ -206,12 +205,11 @@ impl Connection {
         self.health.saw(answer)
     }
 
-    /// Runs the statements that the options ask for on each new session. The driver would not do so after every kind of
-    /// reset.
+    /// Runs the `init` statements of the options, which the driver would not run after every kind of reset.
     pub(crate) fn init(&mut self) -> mysql::Result<()> {
         for statement in self.opts.get_init() {
             self.driver.query_drop(&statement).map_err(|error| {
-                // A server that is read-only may take writes again, unless one is asked for that takes none.
+                // A read-only server may accept writes again, unless a read-only one is required.
                 let may_pass = is_read_only(&error) && self.role != Role::Standby;
                 match fault(&error) {
                     Fault::Statement if !may_pass => lasting(format!("`init` of the options, `{statement}`: {error}")),
@@ -223,8 +221,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Is the session surely as it was at the beginning of the loan? Not while the driver itself or its rows were in the
-    /// holder's hands: what came of that was not seen.
+    /// Is the session certainly as at the beginning of the loan? Not while the holder had the driver itself or its rows, whose effects
+    /// are not seen.
     pub(crate) fn is_clean(&self) -> bool {
         let unseen = self.health.looked_away() || self.health.handed_out_rows();
         self.baseline.is_plain
@@ -234,8 +232,7 @@ impl Connection {
             && !self.health.in_transaction()
     }
 
-    /// Might a reply have slipped unseen? Only if the driver or its rows were in the holder's hands, and something could
-    /// make it stop waiting for a reply.
+    /// Might replies have shifted unseen? Only if the holder had the driver or its rows, and something could end the wait for a reply.
     pub(crate) fn may_have_slipped(&self) -> bool {
         self.health.looked_away() || self.health.handed_out_rows() && self.opts.get_read_timeout().is_some()
     }
@@ -251,7 +248,7 @@ impl Deref for Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the driver's own: it shows the password.
+        // Not the driver's own, which shows the password.
         f.debug_struct("Connection")
             .field("connection_id", &self.driver.connection_id())
             .field("health", &self.health)
@@ -259,5 +256,5 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Ends in a semicolon because another statement may follow it.
+/// Ends in a semicolon because another statement may follow.
 const FORGET_NUMBER: &str = "DO LAST_INSERT_ID(0);";

@@ -1,8 +1,7 @@
-//! Queries: the driver's trait `Queryable` for connections and transactions, watching what goes out and what becomes of it.
+//! Queries: the driver's trait `Queryable` for connections and transactions, with tracking of commands and outcomes.
 //!
-//! The driver drops rows that nobody asked for, and with them the errors met while they are read; here they are read to
-//! the end, so that an error is always seen and returned. Only `query_iter` and `exec_iter` give the driver's own rows
-//! away.
+//! The driver drops unread rows, and with them any errors in them; here they are read to the end, so an error is always seen and
+//! returned. Only `query_iter` and `exec_iter` hand out the driver's own rows.
 
 mod prepare;
 
@@ -16,7 +15,7 @@ use prepare::{close_surplus, prepare};
 use std::borrow::Cow;
 use std::result::Result as StdResult;
 
-/// One implementation for both types, which differ in nothing but the way to the connection.
+/// One implementation for both types, which differ only in how they reach the connection.
 macro_rules! queryable {
     ($type:ty) => {
         impl Queryable for $type {
@@ -74,8 +73,8 @@ macro_rules! queryable {
                 let conn = self.connection();
                 let statement = known(conn, &statement)?;
                 let id = statement.id();
-                // The driver drops what the single executions answer, so they are left to it only where it may send them as one,
-                // and nothing but their errors can be of interest: to MariaDB.
+                // The driver drops the answers to the single executions. It therefore gets them only if it may send them as one, and only
+                // their errors matter: to MariaDB.
                 if statement.columns().is_empty() && conn.driver.server_version().0 >= MARIADB {
                     conn.health.hand_out_rows();
                     let done = conn.driver.exec_batch(&*statement, params);
@@ -171,7 +170,7 @@ macro_rules! queryable {
     };
 }
 
-// All others of the trait's methods are made of these by the driver.
+// The driver derives all other methods of the trait from these.
 queryable!(Connection);
 queryable!(Transaction<'_>);
 
@@ -187,7 +186,7 @@ impl Transaction<'_> {
     }
 }
 
-/// Runs a text, takes what is wanted of the answer, and reads the rest of it.
+/// Runs a text, takes the requested part of the answer, and reads the rest.
 fn query_of<T>(
     conn: &mut Connection,
     query: impl AsRef<str>,
@@ -201,7 +200,7 @@ fn query_of<T>(
     conn.saw(taken)
 }
 
-/// The same for a statement that is prepared, or is now.
+/// The same for a statement, which is prepared now if it is not yet.
 fn exec_of<T>(
     conn: &mut Connection,
     statement: impl AsStatement,
@@ -216,7 +215,7 @@ fn exec_of<T>(
     executed(conn, statement.id(), taken)
 }
 
-/// The statement that is meant, by way of our own `prep`, so that its text has been seen.
+/// The statement, prepared by our own `prep`, which sees its text.
 fn known<'s>(conn: &mut Connection, statement: &'s impl AsStatement) -> Result<Cow<'s, Statement>> {
     let statement = statement.as_statement(conn)?;
     conn.ready()?;
@@ -229,12 +228,12 @@ fn known<'s>(conn: &mut Connection, statement: &'s impl AsStatement) -> Result<C
     Ok(statement)
 }
 
-/// Each session has numbers of its own: that of a statement from elsewhere is another statement here.
+/// Numbers are local to a session: a foreign statement's number means another statement here.
 fn is_ours(conn: &Connection, statement: &Statement) -> Result<()> {
     if statement.connection_id() == conn.driver.connection_id() { Ok(()) } else { Err(from_elsewhere()) }
 }
 
-/// An execution has ended so.
+/// Records the outcome of an execution.
 fn executed<T>(conn: &mut Connection, statement: u32, outcome: Result<T>) -> Result<T> {
     let outcome = outcome.inspect_err(|error| conn.statements.met(statement, error));
     let outcome = conn.saw(outcome);
@@ -253,7 +252,7 @@ fn read<'c, 't, 'tc, P: Protocol, T>(
     Ok(taken)
 }
 
-/// Converted later, when all is read: what does not fit may panic.
+/// Converted later, after all is read, because a failed conversion may panic.
 fn first<P: Protocol>(rows: &mut Rows<'_, '_, '_, P>) -> Result<Option<Row>> {
     rows.next().transpose()
 }
@@ -262,7 +261,7 @@ fn fold<P: Protocol, U>(rows: &mut Rows<'_, '_, '_, P>, init: U, mut next: impl 
     rows.try_fold(init, |acc, row| row.map(|row| next(acc, row)))
 }
 
-/// Also what nobody asked for, for an error in it may have ended the transaction.
+/// Includes unrequested rows, because an error in them may have ended the transaction.
 fn read_to_end<P: Protocol>(rows: &mut Rows<'_, '_, '_, P>) -> Result<()> {
     while let Some(mut set) = rows.iter() {
         set.try_for_each(|row| row.map(drop))?;

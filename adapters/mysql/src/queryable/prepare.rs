@@ -1,4 +1,4 @@
-//! Preparing and closing: what of it goes to the server, and when. What is kept is `statements.rs` and the driver's cache.
+//! Preparing and closing: what is sent to the server, and when. `statements.rs` and the driver's cache keep the statements.
 
 use crate::connection::Connection;
 use crate::error::{size_of_text, told};
@@ -7,7 +7,7 @@ use crate::statements::Asked;
 use mysql::prelude::Queryable;
 use mysql::{Result, Statement};
 
-/// The statement of a text, which the driver has kept or prepares now.
+/// The statement of a text, from the driver's cache or prepared now.
 pub(super) fn prepare(conn: &mut Connection, text: &str) -> Result<Statement> {
     conn.ready()?;
     close_surplus(conn);
@@ -29,7 +29,7 @@ pub(super) fn prepare(conn: &mut Connection, text: &str) -> Result<Statement> {
     Ok(statement)
 }
 
-/// Where the server has no room for one more, this connection gives back one that it keeps, and asks again.
+/// If the server has no room for another statement, this closes an unused one of this connection and retries.
 fn prepare_by_driver(conn: &mut Connection, text: &str) -> Result<Statement> {
     let (size, largest) = (size_of_text(text), conn.baseline.largest_packet);
     loop {
@@ -45,14 +45,14 @@ fn prepare_by_driver(conn: &mut Connection, text: &str) -> Result<Statement> {
     }
 }
 
-/// Statements for which there is no room are closed, without a round trip.
+/// Closes the statements beyond the limits, without a round trip.
 pub(super) fn close_surplus(conn: &mut Connection) {
     while let Some(statement) = conn.statements.next_surplus() {
         close(conn, statement);
     }
 }
 
-/// Nobody answers to that. An error is the connection's, and meets the next command.
+/// The server sends no answer. The connection keeps an error, and returns it to the next command.
 fn close(conn: &mut Connection, statement: Statement) {
     let closed = conn.driver.close(statement);
     let _ = conn.health.saw(closed);

@@ -1,7 +1,7 @@
 //! The prepared statements of a connection, by the server's number for them.
 //!
-//! The driver keeps them by their text, and bounds no more than their number. Here stands what it does not know: how long the texts
-//! are, which statements the server calls stale, and which are in the holder's hands. Pure: it names those that are to be closed.
+//! The driver caches them by their text, and bounds only their number. This module adds the length of the texts, which statements the
+//! server calls stale, and which ones the holder has. Pure: it names the statements to close.
 
 #[cfg(test)]
 mod tests;
@@ -12,43 +12,43 @@ use crate::sql::rebinds;
 use mysql::{Error, Statement};
 use std::collections::HashMap;
 
-/// Generic for the tests alone: nobody but the driver can make a statement of its own.
+/// Generic only for the tests, because only the driver can make its statements.
 pub(crate) struct Statements<S = Statement> {
-    /// As many as the driver keeps. One more, and it closes the one that was asked for longest ago.
+    /// The capacity of the driver's cache. With one more, the driver closes the least recently requested one.
     capacity: usize,
     known: HashMap<u32, Known<S>>,
-    /// The texts of those that nobody holds.
+    /// The texts of statements that the holder does not have.
     texts: Texts,
     /// Of all together.
     holds: u32,
     clock: u64,
     changes: SchemaChanges,
-    /// How often the session was given another database, or other rules by which texts are read.
+    /// Counts changes of the current database, or of the rules by which texts are read.
     rebound: u64,
 }
 
 struct Known<S> {
     statement: S,
     is_harmless: bool,
-    /// Running it has others rebound.
+    /// Running it rebinds others.
     rebinds: bool,
     length: usize,
     last_asked_for: u64,
-    /// How many of the changes had been noticed when it was prepared, and how often the session was rebound before.
+    /// The counts of schema changes and of rebindings when it was prepared.
     seen: u64,
     bound: u64,
-    /// The server has called this very one stale.
+    /// The server has called this statement stale.
     is_stale: bool,
-    /// How often the holder was given it. It is not closed under the holder's hands.
+    /// How often it was given to the holder. It is not closed while the holder has it.
     holds: u32,
 }
 
-/// So much is to be kept.
+/// The amount to keep.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Texts {
     /// Of all together, in bytes.
     length: usize,
-    /// How many are too long to be kept.
+    /// The number of those that are too long to keep.
     long: usize,
 }
 
@@ -64,12 +64,12 @@ impl Texts {
     }
 }
 
-/// What the driver has given for a text.
+/// What the driver returned for a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// It has prepared it just now.
+    /// A newly prepared statement.
     New,
-    /// It has kept it, but it must be prepared anew.
+    /// A cached one that must be prepared again.
     Stale,
     Kept {
         is_harmless: bool,
@@ -81,14 +81,14 @@ impl<S> Statements<S> {
         Self { capacity, known: HashMap::new(), texts: Texts::default(), holds: 0, clock: 0, changes, rebound: 0 }
     }
 
-    /// It goes out. Does running it leave nothing? `None`: it was not prepared on this session, as far as was seen.
+    /// It is sent. Returns whether it leaves no trace. `None`: it was not prepared on this session, as far as was seen.
     pub(crate) fn executed(&mut self, id: u32) -> Option<bool> {
         let known = self.known.get(&id)?;
         self.rebound += u64::from(known.rebinds);
         Some(known.is_harmless)
     }
 
-    /// The driver was asked for it by its text. For what others have met it is not stale while the holder may use it.
+    /// The driver was asked for it by its text. While the holder has it, others' errors do not make it stale.
     pub(crate) fn asked_for(&mut self, id: u32) -> Asked {
         let Some(known) = self.known.get_mut(&id) else { return Asked::New };
         let is_old = known.holds == 0 && known.seen != self.changes.count();
@@ -100,7 +100,7 @@ impl<S> Statements<S> {
         Asked::Kept { is_harmless: known.is_harmless }
     }
 
-    /// Names may stand for something else now, and texts may be read otherwise. What was prepared keeps its old meaning.
+    /// Names may mean something else now, and texts may be read differently. Prepared statements keep their old meaning.
     pub(crate) fn rebind(&mut self) {
         self.rebound += 1;
     }
@@ -124,7 +124,7 @@ impl<S> Statements<S> {
         self.known.insert(id, known);
         self.texts.add(length);
         if self.capacity > 0 && self.known.len() > self.capacity {
-            // This one the driver has closed already.
+            // The driver has closed this one already.
             let first = self.known.iter().min_by_key(|(_, known)| known.last_asked_for).map(|(id, _)| *id);
             first.map(|id| self.forget(id));
         }
@@ -141,7 +141,7 @@ impl<S> Statements<S> {
         }
     }
 
-    /// It was asked for by a text that is executed once: the holder has not got it.
+    /// It was requested for one execution of a text: the holder does not get it.
     pub(crate) fn let_go(&mut self, id: u32) {
         if let Some(known) = self.known.get_mut(&id).filter(|known| known.holds > 0) {
             known.holds -= 1;
@@ -152,7 +152,7 @@ impl<S> Statements<S> {
         }
     }
 
-    /// The loan ends, and its holder's statements with it.
+    /// The loan ends, and with it the use of its holder's statements.
     pub(crate) fn hand_on(&mut self) {
         if self.holds > 0 {
             for known in self.known.values_mut().filter(|known| known.holds > 0) {
@@ -163,7 +163,7 @@ impl<S> Statements<S> {
         }
     }
 
-    /// Running it has met an error. If that calls it stale, so may be all others, on each connection.
+    /// Its execution failed. If the error calls it stale, all others may be too, on each connection.
     pub(crate) fn met(&mut self, id: u32, error: &Error) {
         if let Some(known) = self.known.get_mut(&id).filter(|_| is_stale(error)) {
             known.is_stale = true;
@@ -171,7 +171,7 @@ impl<S> Statements<S> {
         }
     }
 
-    /// One that is to be closed, and counts as closed, if there is no room for all: that which was asked for longest ago.
+    /// A statement to close, which counts as closed, if the limits are exceeded: the least recently requested one.
     pub(crate) fn next_surplus(&mut self) -> Option<S> {
         let is_crowded = self.texts.length > LONGEST_TEXTS || self.known.len() > self.capacity;
         if !is_crowded && self.texts.long == 0 {
@@ -180,7 +180,7 @@ impl<S> Statements<S> {
         self.close_first(|known| is_crowded || known.length > LONGEST_TEXT)
     }
 
-    /// One that is to be closed, and counts as closed, to make room at the server.
+    /// A statement to close, which counts as closed, to make room at the server.
     pub(crate) fn next_unheld(&mut self) -> Option<S> {
         self.close_first(|_| true)
     }
@@ -201,14 +201,14 @@ impl<S> Statements<S> {
         Some(known.statement)
     }
 
-    /// The server, or somebody out of sight, may have closed any.
+    /// The server, or an untracked use, may have closed any of them.
     pub(crate) fn clear(&mut self) {
         self.known.clear();
         (self.texts, self.holds) = (Texts::default(), 0);
     }
 }
 
-/// Of one statement that is kept, in bytes. Longer ones are lists of values, generated for one use.
+/// Of one cached statement, in bytes. Longer ones are lists of values, generated for one use.
 const LONGEST_TEXT: usize = 32 * 1024;
 
 /// Of all together.
