@@ -57,7 +57,7 @@ fn is_this_machine(name: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Forbids a browser to store an answer, guess its type, show it in a frame, or pass its address on.
+/// Forbids a browser to store an answer, guess its type, show it in a frame, or share it with other origins.
 fn headers() -> [(HeaderName, &'static str); 5] {
     [
         (CACHE_CONTROL, "no-store"),

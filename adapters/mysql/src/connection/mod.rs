@@ -156,8 +156,8 @@ impl Connection {
 
     /// Sets `LAST_INSERT_ID()` back to 0 before the first command of a loan, if an earlier holder left a number.
     ///
-    /// The number is cleared before any command, whatever its text: triggers, views and column defaults can read it without being named
-    /// in a text. This costs one round trip, after a loan that gave a row a number; a reset takes at least two, and drops the prepared
+    /// The number is cleared before any command, whatever its text: triggers, views and column defaults can read it, and no text names
+    /// those. This costs one round trip, after a loan that gave a row a number; a reset takes at least two, and drops the prepared
     /// statements.
     fn forget_number(&mut self) -> mysql::Result<()> {
         let answer = self.driver.query_drop(FORGET_NUMBER);
@@ -166,7 +166,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Prevents that an earlier holder's state leaves with the driver's connection. If that fails, nothing can be sent on it either.
+    /// Keeps an earlier holder's state from leaving with the driver's connection. If that fails, nothing can be sent on it either.
     fn disown(&mut self) {
         if self.tracker.inherits_number() && self.health.enter().and_then(|()| self.forget_number()).is_err() {
             self.health.condemn();

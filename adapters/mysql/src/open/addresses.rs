@@ -1,14 +1,14 @@
-//! The addresses of the host that the options name.
+//! The addresses of the options' host.
 
 use super::look_up;
 use cabrank::Limit;
 use mysql::{DriverError, Error, Opts, Result};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-/// All addresses of the name, in the resolver's order; none where the driver is to connect as the options say.
+/// All addresses of the name, in the resolver's order; none if the driver connects by the options.
 ///
-/// The driver would look a name up where nobody can abort it, and give up at the first address that refuses. With TLS the
-/// name must stay, for the certificate is checked against it: the driver then looks it up again.
+/// The driver's own name look-up cannot be aborted, and it gives up at the first address that refuses. With TLS the name must stay,
+/// because the certificate is checked against it: the driver then resolves it again.
 pub(super) fn find(opts: &Opts, limit: Option<&Limit>) -> Result<Vec<SocketAddr>> {
     let host = opts.get_ip_or_hostname();
     if opts.get_socket().is_some() || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {

@@ -1,14 +1,14 @@
-//! Which errors of a log-in come again at the next one.
+//! Identifies log-in errors that will recur.
 
 use mysql::{Error, Opts};
 use std::error::Error as _;
 use std::io;
 
-/// Is this error of a log-in about the settings or the server's certificate? What the network does may be otherwise the next time, and
-/// so may what the server says for a reason that is not known here.
+/// Is this log-in error about the settings or the server's certificate? Network errors may be temporary, and so may unknown errors of the
+/// server.
 pub(super) fn comes_again(error: &Error, way: &Opts) -> bool {
     let has_tls = way.get_ssl_opts().is_some() && way.get_socket().is_none();
-    // The files of the certificates are read at each log-in, and rustls' verdicts come as what was read.
+    // The certificate files are read at each log-in, and rustls' verdicts are read errors.
     let is_of_tls = |error: &io::Error| {
         has_tls
             && matches!(
@@ -26,7 +26,7 @@ pub(super) fn comes_again(error: &Error, way: &Opts) -> bool {
     }
 }
 
-/// Does an error of input and output lie behind this one? (native-tls tells of the end of a stream in words alone.)
+/// Does an I/O error cause this one? (native-tls reports an end of stream only in its text.)
 #[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
 fn is_of_network(error: &(dyn std::error::Error + 'static)) -> bool {
     let text = error.to_string().to_ascii_lowercase();
@@ -34,8 +34,8 @@ fn is_of_network(error: &(dyn std::error::Error + 'static)) -> bool {
     chain.any(|error| error.is::<io::Error>()) || text.contains("eof") || text.contains("interrupted")
 }
 
-/// The codes of the server, besides those that are permanent anywhere, for a log-in that asks for what it cannot have.
+/// The server's codes, besides those that are always permanent, for a log-in with an impossible request.
 const ASKED_WRONGLY: [u16; 3] = [
     1043, // The handshake does not suit the server.
-    1115, 1273, // A character set, a collation that it has not got.
+    1115, 1273, // A character set, a collation that it lacks.
 ];

@@ -1,8 +1,8 @@
 //! Opens a connection within a limit.
 //!
-//! Owns the order of the steps. Where a name leads is `addresses.rs`, one address after another `trying.rs`, and which errors come again
-//! `lasting.rs`. The driver shows no descriptor until the connection is ready, so until then its own time-outs are all there is to bound
-//! it; from then on it can be aborted.
+//! Owns the order of the steps. `addresses.rs` resolves names, `trying.rs` tries one address after another, and `lasting.rs` identifies
+//! errors that recur. The driver exposes no descriptor until the connection is ready: until then only its own time-outs bound the
+//! opening; afterwards it can be aborted.
 
 mod addresses;
 mod lasting;
@@ -21,17 +21,17 @@ use std::collections::HashMap;
 use trying::Trying;
 
 impl MySqlManager {
-    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
+    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is a pool.
     ///
     /// # Errors
     ///
-    /// The driver's. Only the options' own time-outs bound how long it takes.
+    /// The driver's. Only the options' own time-outs bound the opening.
     pub fn open(&self) -> mysql::Result<Connection> {
         open(self, None)
     }
 }
 
-/// Opens a connection, as the manager's settings say. Without a limit only the options' own time-outs bound it.
+/// Opens a connection with the manager's settings. Without a limit only the options' own time-outs bound it.
 pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Connection> {
     let opts = options(manager, limit)?;
     if opts.get_ssl_opts().is_some() && !HAS_TLS {
@@ -39,7 +39,7 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     }
     let addresses = addresses::find(&opts, limit)?;
     let mut conn = Trying { manager, opts, limit }.one_after_another(addresses)?;
-    // Not before the role is known: what they write is refused where it is wrong.
+    // Only once the role is known: in the wrong role the server refuses their writes.
     if !conn.opts.get_init().is_empty() {
         conn.init()?;
         conn.baseline.standing = conn.ask("")?;
@@ -47,7 +47,7 @@ pub(crate) fn open(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Conn
     Ok(conn)
 }
 
-/// The options with what this crate sets: the user's own values are kept.
+/// The options with this crate's additions; the user's own values are kept.
 fn options(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Opts> {
     let opts = match &manager.source {
         Source::Fixed(opts) => opts.clone(),
@@ -61,7 +61,7 @@ fn options(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Opts> {
     if opts.get_tcp_user_timeout_ms().is_none() {
         builder = builder.tcp_user_timeout_ms(Some(QUIET_MS));
     }
-    // Options without any attributes ask for none to be sent.
+    // Options without any attributes request that none are sent.
     let unnamed = opts.get_connect_attrs().is_some_and(|attributes| !attributes.contains_key(PROGRAM_NAME));
     let of_pool = limit.filter(|_| unnamed).map(Limit::pool);
     if let Some(name) = manager.program_name.as_deref().or(of_pool) {
@@ -72,7 +72,7 @@ fn options(manager: &MySqlManager, limit: Option<&Limit>) -> Result<Opts> {
     Ok(builder.into())
 }
 
-/// Runs what nobody can abort, and gives up on it when the limit is over.
+/// Runs a look-up that cannot be aborted, and gives up on it at the limit.
 fn look_up<T>(limit: Option<&Limit>, look: impl FnOnce() -> T) -> Result<T> {
     match limit {
         None => Ok(look()),
@@ -82,8 +82,8 @@ fn look_up<T>(limit: Option<&Limit>, look: impl FnOnce() -> T) -> Result<T> {
 
 const HAS_TLS: bool = cfg!(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"));
 
-/// After so much silence a peer is asked whether it is still there, and so long it may leave sent bytes unacknowledged.
+/// After this silence the system probes the peer; sent bytes may stay unacknowledged for as long.
 const QUIET_MS: u32 = 60_000;
 
-/// The connection attribute that the driver fills with the name of this process unless told otherwise.
+/// The connection attribute that the driver sets to this process's name by default.
 const PROGRAM_NAME: &str = "program_name";

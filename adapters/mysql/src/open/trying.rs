@@ -1,4 +1,4 @@
-//! One attempt after another, each at one address: which is tried next, how long each may take, and which of their errors is told.
+//! One attempt after another, each at one address: their order, their time limits, and the choice of the error to return.
 
 use super::lasting::comes_again;
 use crate::baseline::Baseline;
@@ -30,23 +30,23 @@ pub(super) struct Trying<'a> {
     pub(super) limit: Option<&'a Limit>,
 }
 
-/// How long the steps of one attempt may take.
+/// The time limits of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Spans {
     connect: Duration,
-    /// Each of the server's answers, from its greeting on until its role is known.
+    /// Each of the server's answers, from its greeting until its role is known.
     answer: Duration,
 }
 
 impl Trying<'_> {
-    /// Tries the addresses in the order of what is remembered of them, until one leads to a server in the right role. If nobody says
-    /// anything, all are tried again, with more patience. With no address the driver connects as the options say.
+    /// Tries the addresses in the order of their records, until one leads to a server in the right role. If none responds, all are tried
+    /// again, with more patience. With no address the driver connects by the options.
     pub(super) fn one_after_another(&self, mut addresses: Vec<SocketAddr>) -> Result<Connection> {
         let hosts = &self.manager.hosts;
         if addresses.is_empty() {
             return self.attempt(None, self.left().map(Spans::whole));
         }
-        // There is one primary. Others are as good as each other, and a name that changes their order spreads the load.
+        // There is one primary. Other servers are equivalent, and a name that rotates their order spreads the load.
         hosts.sort(&mut addresses, self.manager.role == Role::Primary, Instant::now());
         let (mut told, mut rounds): (Option<Error>, u32) = (None, 1);
         loop {
@@ -77,7 +77,7 @@ impl Trying<'_> {
         }
     }
 
-    /// The one that is tried at this place has its share of the time that is left, and less for each step. One alone has it all.
+    /// The address at this place gets its share of the time that is left, and less for each step. A single address gets it all.
     fn share(&self, addresses: &[SocketAddr], place: usize, rounds: u32) -> Option<Spans> {
         let left = self.left()?;
         if addresses.len() == 1 {
@@ -88,7 +88,7 @@ impl Trying<'_> {
         Some(Spans { connect: patience.min(share), answer: patience.saturating_mul(ANSWERS_LATER).min(share) })
     }
 
-    /// Connects, logs in, and asks the server what it is. Its time-outs are the user's own afterwards.
+    /// Connects, logs in, and queries the server's properties. Its time-outs are the user's own afterwards.
     fn attempt(&self, address: Option<SocketAddr>, spans: Option<Spans>) -> Result<Connection> {
         if self.is_over() {
             return Err(Error::DriverError(DriverError::ConnectTimeout));
@@ -103,7 +103,7 @@ impl Trying<'_> {
         let way = Opts::from(way);
         let mut bounded = OptsBuilder::from_opts(way.clone()).init(Vec::<String>::new());
         if let Some(Spans { connect, answer }) = spans {
-            // Where these cannot be set back afterwards, they must stay the user's own.
+            // If the time-outs cannot be restored afterwards, they must stay the user's own.
             if Socket::CAN_ABORT {
                 bounded = within(bounded, &way, answer);
             }
@@ -158,7 +158,7 @@ impl Spans {
     }
 }
 
-/// Did neither the server nor its machine say anything?
+/// Did neither the server nor its machine respond?
 fn is_silence(error: &Error) -> bool {
     let of_socket = |error: &io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
     match error {
@@ -169,8 +169,8 @@ fn is_silence(error: &Error) -> bool {
     }
 }
 
-/// Of several errors the heaviest is told. What a server says comes before what the network does; what may pass, before what comes again
-/// at that one server; and a server that is full would do, if it had room.
+/// Of several errors the one with the greatest weight is returned. A server's error outweighs a network error, and a temporary error one
+/// that recurs at the same server; a full server would do, if it had room.
 pub(super) fn weight(error: &Error) -> u8 {
     match (fault(error), error) {
         (Fault::Capacity, _) => 3,
@@ -180,5 +180,5 @@ pub(super) fn weight(error: &Error) -> u8 {
     }
 }
 
-/// A kernel answers at once; behind it is a server that may be busy.
+/// A kernel answers at once; the server behind it may be busy.
 const ANSWERS_LATER: u32 = 4;

@@ -1,4 +1,4 @@
-//! The plain fallback where the driver does not show its socket: nothing is seen and nothing can be aborted.
+//! The fallback if the driver does not expose its socket: nothing is seen and nothing can be aborted.
 
 use mysql::Conn;
 use std::io;

@@ -1,7 +1,6 @@
-//! The descriptor under a connection of the driver's: looking at it without reading, and shutting it down from another
-//! thread.
+//! The descriptor below a driver's connection: examined without reading, and shut down from another thread.
 //!
-//! Reads no protocol. Where the driver does not show its socket, `fallback.rs` takes the place of `unix.rs`.
+//! Reads no protocol. If the driver does not expose its socket, `fallback.rs` replaces `unix.rs`.
 
 #[cfg(not(unix))]
 mod fallback;

@@ -1,7 +1,7 @@
-//! The socket under a connection of the driver's, where the driver shows its descriptor.
+//! The socket below a driver's connection, if the driver exposes its descriptor.
 //!
-//! The descriptor is duplicated once, when the connection is opened. What is kept here is owned, so that it can never
-//! mean another file, however the driver's own ends.
+//! The descriptor is duplicated once, when the connection is opened. The duplicate is owned and so can never refer to another file,
+//! however the driver's own ends.
 
 use mysql::Conn;
 use rustix::io::Errno;
@@ -21,22 +21,21 @@ impl Socket {
 
     pub(crate) fn of(conn: &Conn) -> io::Result<Self> {
         #[allow(unsafe_code)] // The driver implements AsRawFd, but not AsFd.
-        // SAFETY: the number is that of the socket inside `conn`, which is open for as long as `conn` lives and is not
-        // exchanged while it is borrowed, as it is until the end of this function. The borrow ends here: only the
-        // duplicate leaves.
+        // SAFETY: the number is that of the socket inside `conn`, which is open for as long as `conn` lives and is not exchanged while it
+        // is borrowed, as it is until the end of this function. The borrow ends here: only the duplicate leaves.
         let borrowed = unsafe { BorrowedFd::borrow_raw(conn.as_raw_fd()) };
         borrowed.try_clone_to_owned().map(Self)
     }
 
-    /// Where the server is; `None` at the end of a Unix socket.
+    /// The server's address; `None` for a Unix socket.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         getpeername(&self.0).ok()?.and_then(|address| address.try_into().ok())
     }
 
-    /// Is there anything but silence? Half a microsecond, and nothing is taken from what is to be read.
+    /// Is there any data or an end of stream? Takes half a microsecond, and consumes no data.
     ///
-    /// This holds for TLS too: what a server sends of its own accord (session tickets) comes before its first reply, so that
-    /// it has been read with that, and what comes after the last reply is its goodbye.
+    /// This holds for TLS too: a server's unsolicited data (session tickets) comes before its first reply and is read with it, and data
+    /// after the last reply is its goodbye.
     pub(crate) fn is_dead(&self) -> bool {
         let mut byte = [0; 1];
         let looked = recv(&self.0, &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
@@ -45,11 +44,11 @@ impl Socket {
 
     /// Aborts the connection: each read and write on it fails from now on. Does not block.
     pub(crate) fn abort(&self) {
-        // An error says that it is aborted already.
+        // An error means that it is aborted already.
         let _ = shutdown(&self.0, Shutdown::Both);
     }
 
-    /// How long each read and each write may take from now on; `None` is for ever.
+    /// The time-outs of each read and each write from now on; `None` means no limit.
     pub(crate) fn set_timeouts(&self, read: Option<Duration>, write: Option<Duration>) -> io::Result<()> {
         sockopt::set_socket_timeout(&self.0, sockopt::Timeout::Recv, read)?;
         sockopt::set_socket_timeout(&self.0, sockopt::Timeout::Send, write)?;
