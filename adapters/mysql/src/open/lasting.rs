@@ -8,7 +8,7 @@ use std::io;
 /// server.
 pub(super) fn comes_again(error: &Error, way: &Opts) -> bool {
     let has_tls = way.get_ssl_opts().is_some() && way.get_socket().is_none();
-    // The certificate files are read at each log-in, and rustls' verdicts are read errors.
+    // The certificate files are read at each log-in, and rustls reports its verdicts as read errors.
     let is_of_tls = |error: &io::Error| {
         has_tls
             && matches!(

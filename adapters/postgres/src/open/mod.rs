@@ -1,8 +1,8 @@
-//! Opens a connection, within a limit if a pool asks for it.
+//! Opens a connection, within a pool's limit if there is one.
 //!
-//! Owns the order: ask for the settings, fill in what the user left out (`settings.rs`), see where they lead to (`ways.rs`), try one
-//! place after another (`trying.rs`). Names are looked up here (`names.rs`) because the driver's own look-ups can be neither bounded
-//! nor aborted. What the attempts came to is for `failures.rs` to say.
+//! Owns the order: get the settings, complete them (`settings.rs`), list the ways to the servers (`ways.rs`), try one place after another
+//! (`trying.rs`). Names are resolved here (`names.rs`) because the driver's own look-ups can be neither bounded nor aborted.
+//! `failures.rs` combines the attempts' errors.
 
 mod failures;
 mod names;
@@ -30,12 +30,12 @@ use std::io;
 use std::sync::Arc;
 
 impl PostgresManager {
-    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is one.
+    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is a pool.
     ///
     /// # Errors
     ///
-    /// The driver's. Of one host only the settings' own time-outs bound how long it takes. Of several, one that says nothing is left for
-    /// the next, and if all are silent they are tried again until each has had ten seconds at a time.
+    /// The driver's. With one host only the settings' own time-outs bound the opening. With several, a silent one is skipped, and if all
+    /// are silent they are tried again until each has had ten seconds at a time.
     pub fn open(&self) -> Result<Connection, Error> {
         let conn = open(self, None)?;
         if let Some(tap) = conn.tap() {
@@ -45,8 +45,8 @@ impl PostgresManager {
     }
 }
 
-/// Opens a connection, as the manager's settings say. Without a limit only the settings' own time-outs bound it, and how long a silent
-/// host is waited for beside others.
+/// Opens a connection with the manager's settings. Without a limit only the settings' own time-outs bound it, and the time for each
+/// silent host among several.
 pub(crate) fn open(manager: &PostgresManager, limit: Option<&Limit>) -> Result<Connection, Error> {
     open_by(manager, limit, names::of_system)
 }
@@ -59,7 +59,7 @@ fn open_by(manager: &PostgresManager, limit: Option<&Limit>, resolve: names::Res
     let role = manager.role.with(config.get_target_session_attrs());
     let role = role.map_err(|error| provoke(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
     if role != Role::Any {
-        // The driver would spend a question on it.
+        // The driver would spend a query on it.
         config.target_session_attrs(TargetSessionAttrs::Any);
     }
     settings::fill_in(&mut config, manager, limit);
@@ -79,7 +79,7 @@ fn wrap(
     tap: Option<Arc<Tap>>,
     (role, place): (Role, &Place),
 ) -> Connection {
-    // Behind a transaction pooler a statement may be gone with the session that knew it.
+    // Behind a transaction pooler a statement may be gone with its session.
     let usual = if manager.transaction_pooler { 0 } else { 100 };
     let statements = Statements::new(manager.statement_cache.unwrap_or(usual), manager.changes.clone());
     let tokens = Arc::default();
@@ -99,7 +99,7 @@ fn wrap(
     }
 }
 
-/// Gives up at the limit, and leaves the look-up behind.
+/// Gives up at the limit, and abandons the look-up.
 fn look_up<T>(limit: Option<&Limit>, look_up: impl FnOnce() -> T) -> Result<T, Error> {
     match limit {
         Some(limit) => limit.unabortable(look_up).ok_or_else(too_late),
