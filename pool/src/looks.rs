@@ -1,4 +1,4 @@
-//! Looks at a pool in detail. Each is one transaction that changes nothing: loans that pass the lock by go on doing so.
+//! Detailed snapshots of a pool. Each is one read-only transaction; loans that bypass the lock continue meanwhile.
 
 use crate::manager::Manager;
 use crate::overview::{ConnectionInfo, Outage, Overview, WaiterInfo};
@@ -6,7 +6,7 @@ use crate::pool::Pool;
 use crate::sync;
 
 impl<M: Manager> Pool<M> {
-    /// Each connection, in the order of their numbers; those without one, which are being opened, come last.
+    /// Returns each connection, in the order of their numbers; those still being opened, which have none, come last.
     ///
     /// A thousand connections cost about 40 us, most of it under the lock, and one allocation.
     ///
@@ -36,10 +36,10 @@ impl<M: Manager> Pool<M> {
         in_order(self.shared().with(now, |state, _| state.connections(now)))
     }
 
-    /// Those who wait for a connection, in the order in which they are served; at most the first thousand.
-    /// [`Stats::waiting`](crate::Stats::waiting) says how many there are.
+    /// Returns the waiters in the order of service, at most the first thousand. [`Stats::waiting`](crate::Stats::waiting) has their total
+    /// number.
     ///
-    /// A thousand cost about 70 us, of which the threads' names are looked up without the lock.
+    /// A thousand cost about 70 us, including the look-up of the threads' names, which does not hold the lock.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -64,7 +64,7 @@ impl<M: Manager> Pool<M> {
         standing.into_iter().map(|standing| standing.told(now)).collect()
     }
 
-    /// What keeps new connections away, since when, and when the next attempt is due. `None`: nothing that is known of.
+    /// Returns the obstacle to new connections, how long it has lasted, and when the next attempt is due. `None`: no known obstacle.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
@@ -93,8 +93,9 @@ impl<M: Manager> Pool<M> {
         self.shared().with(now, |state, _| state.outage(now)).map(|outage| outage.told(now))
     }
 
-    /// All of this at one moment, with the numbers and the health: for those who show a pool. It agrees with itself, but for loans that
-    /// pass the lock by, which may begin and end meanwhile. A thousand connections and a thousand who wait cost about 120 us.
+    /// Returns all of this in one snapshot, with the statistics and the health: for displays of a pool. The parts are consistent, except
+    /// for loans that bypass the lock, which may begin and end meanwhile. A thousand connections and a thousand waiters cost about 120
+    /// us.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};

@@ -1,4 +1,4 @@
-//! A pool in detail at one moment: each connection, each who waits, and what keeps new connections away.
+//! A detailed snapshot of a pool: its connections, its waiters, and any outage.
 
 use crate::figures::Span;
 use crate::health::Health;
@@ -11,13 +11,13 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A pool at one moment. See [`Pool::overview`](crate::Pool::overview).
+/// A snapshot of a pool. See [`Pool::overview`](crate::Pool::overview).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Overview {
-    /// The numbers.
+    /// The statistics.
     pub stats: Stats,
-    /// How the pool fares.
+    /// The pool's health.
     pub health: Health,
     /// See [`Pool::connections`](crate::Pool::connections).
     pub connections: Vec<ConnectionInfo>,
@@ -27,64 +27,64 @@ pub struct Overview {
     pub outage: Option<Outage>,
 }
 
-/// One connection at one moment. See [`Pool::connections`](crate::Pool::connections).
+/// A snapshot of one connection. See [`Pool::connections`](crate::Pool::connections).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
-    /// Its number in this pool, from the time it is open.
+    /// Its number in this pool, once it is open.
     pub id: Option<u64>,
-    /// What it is doing.
+    /// Its current phase.
     pub phase: Phase,
-    /// For how long. Of one that rests in the cell of its thread: since its last loan began at the most.
+    /// How long it has been in this phase. For a connection idle in its thread's cell: at most since its last loan began.
     pub in_phase_for: Duration,
     /// How long ago it was opened.
     pub age: Option<Duration>,
-    /// How many of its loans have ended.
+    /// The number of its ended loans.
     pub uses: u64,
-    /// Who has it, also if the pool has aborted it meanwhile.
+    /// Its holder, even if the pool has since aborted the connection.
     pub holder: Option<Holder>,
-    /// Is a call on it past its limit, which nobody can abort?
+    /// Whether a call on it is past its limit and cannot be aborted.
     pub is_stuck: bool,
-    /// What the manager had to say of its server. See [`Manager::remark`](crate::Manager::remark).
+    /// The manager's remark on its server. See [`Manager::remark`](crate::Manager::remark).
     pub remark: Option<Arc<str>>,
 }
 
-/// One who waits for a connection. See [`Pool::waiters`](crate::Pool::waiters).
+/// A waiter. See [`Pool::waiters`](crate::Pool::waiters).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WaiterInfo {
-    /// For how long it has waited.
+    /// How long it has waited.
     pub waited: Duration,
-    /// For how long it will go on, if nothing comes; zero if its time is over and it has not left yet. `None`: without end.
+    /// How long it will still wait; zero if its deadline has passed but it has not left yet. `None`: no deadline.
     pub left: Option<Duration>,
-    /// Where it asked.
+    /// The call site of its request.
     pub call_site: &'static Location<'static>,
-    /// Which thread waits, by a number that this process gives to no other thread. `None`: a task does. A thread that [holds a
-    /// connection](Holder::thread) while it waits for another may wait for itself.
+    /// The number of the waiting thread, unique in this process. `None` for a task. A thread that [holds a connection](Holder::thread)
+    /// while it waits for another may deadlock with itself.
     pub thread: Option<u64>,
     /// The thread's name, if it has one.
     pub thread_name: Option<String>,
 }
 
-/// New connections cannot be had. Those that are open may still serve. See [`Pool::outage`](crate::Pool::outage).
+/// The pool cannot open new connections. Open ones may still be used. See [`Pool::outage`](crate::Pool::outage).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Outage {
-    /// What keeps them away.
+    /// The obstacle.
     pub obstacle: Obstacle,
-    /// For how long.
+    /// How long the outage has lasted.
     pub since: Duration,
-    /// How many attempts have failed; those that failed together count once.
+    /// The number of failed attempts; those that failed together count once.
     pub failures: u32,
-    /// When the next attempt is due: zero if it is now. It is made if somebody waits, or if `min_idle` asks for it.
+    /// The time until the next attempt is due: zero if it is due now. It is made if there are waiters, or to reach `min_idle`.
     pub next_attempt: Duration,
-    /// For how long the oldest attempt that is under way has run.
+    /// How long the oldest running attempt has taken so far.
     pub attempt_under_way: Option<Duration>,
-    /// Why the last attempt failed, and how long ago.
+    /// The error of the last attempt, and its age.
     pub last_error: Option<(Arc<dyn Error + Send + Sync>, Duration)>,
 }
 
-/// The last error is left to its own text.
+/// Without the text of the last error.
 impl fmt::Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { obstacle, since, failures, next_attempt, attempt_under_way, .. } = self;
@@ -97,17 +97,17 @@ impl fmt::Display for Outage {
     }
 }
 
-/// What keeps new connections away.
+/// The obstacle to new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// The server is not reached, or does not serve.
+    /// The server cannot be reached, or does not serve.
     Unavailable,
     /// The server has no room for more sessions.
     Full,
-    /// The server refuses for a reason that somebody must mend, such as a wrong password.
+    /// The server refuses until the cause, such as a wrong password, is fixed.
     Refused,
-    /// Connections are opened, and die before they are of use.
+    /// Connections open, but die before their first use.
     ShortLived,
 }
 

@@ -1,8 +1,8 @@
-//! What a connection is doing.
+//! The phases of a connection.
 
 use std::fmt;
 
-/// What a connection is doing, or what is done with it.
+/// What a connection is doing, or what is being done with it.
 ///
 /// | phase     | the connection is with                      | part of `max_size` |
 /// |-----------|---------------------------------------------|--------------------|
@@ -19,26 +19,26 @@ use std::fmt;
 pub enum Phase {
     /// It is being opened.
     Opening,
-    /// It waits for a borrower.
+    /// It is available.
     Idle,
-    /// Somebody has it.
+    /// It is on loan.
     Lent,
-    /// The server is asked whether it is there.
+    /// The server is being checked.
     Checking,
-    /// Its session is made as good as new after a loan.
+    /// Its session is being reset after a loan.
     Resetting,
     /// It is being closed.
     Closing,
-    /// The pool has given it up, while the call that was running on it has not returned yet.
+    /// The pool has given it up, but the call that runs on it has not returned.
     Aborted,
-    /// Its opening was given up in a look-up that nobody can abort.
+    /// Its opening was given up in a look-up that cannot be aborted.
     Abandoned,
 }
 
 impl Phase {
     pub(crate) const COUNT: usize = Self::Abandoned as usize + 1;
 
-    /// The phase as a word.
+    /// Returns the phase as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Opening => "opening",

@@ -1,6 +1,6 @@
-//! Cancelling what a holder runs, from another thread, for as long as its loan lasts.
+//! Cancelling a holder's statement from another thread, for as long as its loan lasts.
 //!
-//! Owns the agreement between a cancel and the end of the loan. How an engine is asked is the manager's business.
+//! Owns the synchronization between a cancel and the end of the loan. The manager sends the request.
 
 use super::{Job, Shared};
 use crate::contain::contained;
@@ -21,32 +21,31 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Canceller(Arc<Loan>);
 
-/// What came of [`Canceller::cancel`].
+/// The outcome of [`Canceller::cancel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CancelOutcome {
-    /// The engine was asked. If a statement was running it fails soon, with the driver's own error; if it had just ended,
-    /// nothing happens.
+    /// The request was sent. A running statement fails soon, with the driver's own error; if it had just ended, nothing happens.
     Asked,
-    /// The engine could not be asked, or not in time. A request that is under way may still arrive.
+    /// The request could not be sent, or not in time. One that is under way may still arrive.
     NotAsked,
     /// The loan has ended, or the connection was detached. Nothing was done.
     LoanEnded,
 }
 
 impl Canceller {
-    /// Asks the engine to give up the statement that runs on the connection now, and waits at most `within` until it was asked.
-    /// (`Duration::MAX` means no limit.) It does not wait for the end of the statement.
+    /// Asks the engine to cancel the statement that runs on the connection now, and waits at most `within` until the request is sent.
+    /// (`Duration::MAX` means no limit.) Does not wait for the end of the statement.
     ///
-    /// *A server* is asked by a worker, by a session beyond `max_size`, which takes as long as a log-in. The request may arrive late,
-    /// after the statement has ended, so the connection is not lent again: it is closed when it is returned
-    /// ([`CloseReason::Cancelled`](crate::CloseReason::Cancelled)), also if the server could not be asked. Returning it never
-    /// waits for the cancel.
+    /// *For a server* a worker sends the request, over a session beyond `max_size`, which takes as long as a log-in. The request may
+    /// arrive late, after the statement has ended. The connection is therefore not lent again: it is closed on return
+    /// ([`CloseReason::Cancelled`](crate::CloseReason::Cancelled)), even if the request could not be sent. The return never waits for the
+    /// cancel.
     ///
-    /// *An engine in this process* is interrupted at once, in this thread. The interrupt comes before the end of the loan or not at
-    /// all, so the connection goes on.
+    /// *An engine in this process* is interrupted at once, in this thread. The interrupt comes before the end of the loan or not at all,
+    /// so the connection is reused.
     ///
-    /// Once the loan has ended nothing is done. In a child of `fork`, too, nothing is done, with the same outcome. This blocks its
+    /// After the end of the loan this does nothing. In a child of `fork` it also does nothing, with the same outcome. This blocks its
     /// thread: in an async context use `spawn_blocking`.
     pub fn cancel(&self, within: Duration) -> CancelOutcome {
         match self.0.pool.upgrade() {
@@ -55,7 +54,7 @@ impl Canceller {
         }
     }
 
-    /// As [`cancel`](Self::cancel), and waits for nothing.
+    /// Like [`cancel`](Self::cancel), but without a wait.
     pub(crate) fn cancel_later(&self, within: Duration) {
         if let Some(pool) = self.0.pool.upgrade() {
             pool.cancel_later(self, within);
@@ -67,8 +66,8 @@ impl Canceller {
         Self(Arc::new(Loan { pool, reach: Mutex::new(Some(Reach { abort_handle, was_cancelled: false })) }))
     }
 
-    /// Before a server is asked. A cancel that begins before the end of the loan condemns the connection; one that comes after it gets
-    /// nothing to cancel with.
+    /// Called before the request to a server. A cancel that begins before the end of the loan condemns the connection; a later one finds
+    /// no handle.
     fn begin(&self) -> Option<Arc<dyn AbortHandle>> {
         let looked = seeded::bug("looks_for_the_loan_before_it_condemns_it")
             .then(|| self.0.reach.lock().as_ref().map(|reach| Arc::clone(&reach.abort_handle)));
@@ -80,7 +79,7 @@ impl Canceller {
         looked.unwrap_or(lent)
     }
 
-    /// Interrupts an engine in this process. The end of the loan waits for that, and so for no more than the setting of a flag.
+    /// Interrupts an engine in this process. The end of the loan waits for that, which takes only the setting of a flag.
     pub(crate) fn interrupt(&self, limit: &Limit) -> CancelOutcome {
         let mut reach = self.0.reach.lock();
         let Some(abort_handle) = reach.as_ref().map(|reach| Arc::clone(&reach.abort_handle)) else {
@@ -96,7 +95,7 @@ impl Canceller {
         outcome
     }
 
-    /// The loan ends: from here on nothing is cancelled. May a cancel that was sent before still arrive?
+    /// The loan ends: no cancel is sent from here on. Returns whether an earlier one may still arrive.
     pub(crate) fn end(&self) -> bool {
         // The connection's entry has the abort handle, too, so none is dropped here.
         let reach = self.0.reach.lock().take();
@@ -118,14 +117,14 @@ struct Loan {
     reach: Mutex<Option<Reach>>,
 }
 
-/// What a lent connection can be reached by.
+/// The handle to a lent connection.
 struct Reach {
     abort_handle: Arc<dyn AbortHandle>,
-    /// A server was to be asked: the connection must not be lent again.
+    /// A cancel at the server was begun: the connection must not be lent again.
     was_cancelled: bool,
 }
 
-/// The loan's pool, whatever its manager.
+/// The loan's pool, independent of its manager.
 trait AnyPool: Send + Sync {
     fn cancel(self: Arc<Self>, canceller: &Canceller, within: Duration) -> CancelOutcome;
     fn cancel_later(self: Arc<Self>, canceller: &Canceller, within: Duration);
@@ -150,12 +149,12 @@ impl<M: Manager> AnyPool for Shared<M> {
             order_cancel(&self, canceller, within, |_| ());
             return self.leave_to_worker();
         }
-        // An engine is asked in no time.
+        // Interrupting an engine takes no time.
         self.cancel(canceller, within);
     }
 }
 
-/// Has a worker ask the server, for this thread may not wait longer than it wants, whatever the driver does.
+/// Makes a worker send the request, because this thread may not wait longer than `within`, whatever the driver does.
 fn cancel_at_server<M: Manager>(shared: &Arc<Shared<M>>, canceller: &Canceller, within: Duration) -> CancelOutcome {
     let (waiter, answer) = (Waiter::new(), Arc::new(Mutex::new(CancelOutcome::NotAsked)));
     let (wake, answered) = (Wake::Thread(Arc::clone(&waiter)), Arc::clone(&answer));
@@ -171,7 +170,7 @@ fn cancel_at_server<M: Manager>(shared: &Arc<Shared<M>>, canceller: &Canceller, 
     *answer.lock()
 }
 
-/// Orders a worker to ask the server, and to hand on what came of it. Returns whether the loan goes on.
+/// Orders a worker to send the request, and to pass on the outcome. Returns whether the loan goes on.
 fn order_cancel<M: Manager>(
     shared: &Arc<Shared<M>>,
     canceller: &Canceller,

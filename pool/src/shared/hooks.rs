@@ -1,4 +1,4 @@
-//! The user's own code that a pool runs: outside the lock, and a panic stays inside. `on_open` runs in `session.rs`.
+//! User code that a pool runs: outside the lock, with panics contained. `on_open` runs in `session.rs`.
 
 use super::{SetUp, Shared, SlottedConnection};
 use crate::contain::contained;
@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 pub(crate) struct Hooks<M: Manager> {
     pub(crate) on_open: Option<OnOpen<M>>,
     pub(crate) classify: Option<Classify<M>>,
-    /// One look in each loan shows that there are none.
+    /// One pointer, so that each loan makes a single test for hooks.
     pub(crate) of_loans: Option<Box<LoanHooks<M>>>,
     pub(crate) events: Vec<Arc<dyn EventHandler>>,
-    /// Where the closures of tasks run, if not on threads of the pool's own.
+    /// Where the closures of tasks run, if not on the pool's own threads.
     pub(crate) spawn: Option<Box<dyn Spawn>>,
     #[cfg(feature = "tracing")]
     pub(crate) tracing: crate::trace::Tracing,
 }
 
-/// Each by itself, for a destructor may panic while another's panic is on its way.
+/// Drops each separately, because a destructor may panic while another panic unwinds.
 impl<M: Manager> Drop for Hooks<M> {
     fn drop(&mut self) {
         let _ = contained(|| drop(self.on_open.take()));
@@ -43,7 +43,7 @@ type OnOpen<M> =
 type Classify<M> = Box<dyn Fn(&<M as Manager>::Error) -> Option<Fault> + Send + Sync>;
 type LoanHook<M> = Box<dyn Fn(&mut <M as Manager>::Connection, &Loan) -> Verdict + Send + Sync>;
 
-/// What runs in the borrower's thread.
+/// The hooks that run in the caller's thread.
 pub(crate) struct LoanHooks<M: Manager> {
     pub(crate) on_checkout: Option<LoanHook<M>>,
     pub(crate) on_return: Option<LoanHook<M>>,
@@ -58,7 +58,7 @@ pub struct Loan {
     pub id: u64,
     /// When the connection was opened.
     pub opened_at: Instant,
-    /// How many loans of the connection ended before this one.
+    /// How many earlier loans the connection has had.
     pub uses: u64,
     /// How long the connection had been idle when this loan began.
     pub idle_for: Duration,
@@ -66,11 +66,11 @@ pub struct Loan {
     pub lent_at: Instant,
 }
 
-/// What [`Builder::on_checkout`](crate::Builder::on_checkout) and [`Builder::on_return`](crate::Builder::on_return) decide.
+/// The decision of [`Builder::on_checkout`](crate::Builder::on_checkout) and [`Builder::on_return`](crate::Builder::on_return).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The connection goes on.
+    /// The pool keeps the connection.
     Keep,
     /// The pool closes it ([`CloseReason::Refused`](crate::CloseReason::Refused)).
     Close,
@@ -97,8 +97,8 @@ impl<M: Manager> Default for Hooks<M> {
 }
 
 impl<M: Manager> Shared<M> {
-    /// What an error means: the user's word counts more than the manager's. The manager gets to see each error, for it may learn
-    /// from them. `None`: the manager panicked, and the user says nothing.
+    /// The meaning of an error: the user's `classify` takes precedence over the manager. The manager sees each error, because it may
+    /// learn from it. `None`: the manager panicked, and `classify` returned nothing.
     pub(crate) fn fault(&self, error: &M::Error) -> Option<Fault> {
         let fault = contained(|| self.manager.fault(error)).ok();
         let classify = self.hooks.classify.as_ref();
@@ -106,9 +106,9 @@ impl<M: Manager> Shared<M> {
         classified.or(fault)
     }
 
-    /// What an error of a closure means: the driver's own in its chain of sources, or else a source that the manager knows. `None`: there
-    /// is none. A panic of the manager's counts as a fatal error. `classify` cannot see a hidden error, and might judge it otherwise: where
-    /// there is one, a source says no more than that the transaction may run again.
+    /// The meaning of a closure's error: by the driver's error in its chain of sources, or else by a source that the manager recognizes.
+    /// `None`: neither was found. A panic of the manager counts as a fatal error. `classify` cannot see a hidden error, and might judge
+    /// it differently: if there is one, a source can only make the transaction run again.
     pub(crate) fn fault_of_any(&self, error: &(dyn Error + 'static)) -> Option<Fault> {
         let chain = || std::iter::successors(Some(error), |&error| error.source());
         match chain().find_map(|error| error.downcast_ref::<M::Error>()) {
@@ -119,7 +119,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Has a hook judge the connection of a loan, in the borrower's thread. `Err`: it panicked.
+    /// Calls a hook for the connection of a loan, in the caller's thread. `Err`: it panicked.
     pub(crate) fn judge(&self, hook: &LoanHook<M>, entry: &mut Entry<SlottedConnection<M>>) -> Result<Verdict, String> {
         let loan = Loan {
             id: entry.id,

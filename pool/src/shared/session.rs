@@ -1,4 +1,4 @@
-//! A session as the next borrower must find it: set up after opening, and made new after a loan.
+//! Sessions as the next caller must find them: set up after opening, and reset after a loan.
 
 use super::{CallOutcome, Shared};
 use crate::cause::Cause;
@@ -9,7 +9,7 @@ use crate::manager::{Manager, SessionState};
 use crate::reason::CloseReason;
 use std::sync::Arc;
 
-/// Which set-up of a session this is, for [`Builder::on_open`](crate::Builder::on_open).
+/// Identifies the set-up of a session, for [`Builder::on_open`](crate::Builder::on_open).
 #[derive(Debug)]
 pub struct SetUp<'a> {
     pub(crate) limit: &'a Limit,
@@ -17,28 +17,28 @@ pub struct SetUp<'a> {
 }
 
 impl SetUp<'_> {
-    /// Was the connection just opened? Otherwise its session was reset after a loan.
+    /// Returns whether the connection was just opened. Otherwise its session was reset after a loan.
     pub fn is_first(&self) -> bool {
         self.is_first
     }
 
-    /// The limit of the call that this belongs to: what is left of `connect_timeout` the first time, of `reset_timeout` later.
+    /// Returns the limit of the enclosing call: the rest of `connect_timeout` the first time, of `reset_timeout` later.
     pub fn limit(&self) -> &Limit {
         self.limit
     }
 }
 
-/// What has become of a session by a reset that did not fail.
+/// The effect of a reset that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Renewal {
     Done,
-    /// Something was left that no reset undoes.
+    /// The session has a trace that no reset undoes.
     Impossible,
 }
 
 impl<M: Manager> Shared<M> {
-    /// Sets up a session: after opening, and again after each reset. One that is left in a transaction is refused: its holders would
-    /// take for done what is rolled back in the end.
+    /// Sets up a session: after opening, and again after each reset. A session left in a transaction is refused: its holders would assume
+    /// that their writes persist, but they would be rolled back in the end.
     pub(crate) fn set_up(&self, conn: &mut M::Connection, set_up: &SetUp<'_>) -> Result<(), Cause<M::Error>> {
         if let Some(on_open) = &self.hooks.on_open {
             match contained(|| on_open(conn, set_up)) {
@@ -57,7 +57,7 @@ impl<M: Manager> Shared<M> {
         Ok(())
     }
 
-    /// Makes a session as good as new, and sets it up again, if it can be.
+    /// Resets a session, and sets it up again, if possible.
     pub(crate) fn reset(&self, conn: &mut M::Connection, limit: &Limit) -> Result<Renewal, Cause<M::Error>> {
         self.manager.reset(conn, limit).map_err(|error| Cause::Driver(Arc::new(error)))?;
         match self.manager.session(conn) {
@@ -69,7 +69,7 @@ impl<M: Manager> Shared<M> {
         Ok(Renewal::Done)
     }
 
-    /// Counts and reports a reset that has ended. What does that mean for the connection?
+    /// Counts and reports a reset that has ended. Returns its meaning for the connection.
     pub(crate) fn reset_ended(
         self: &Arc<Self>,
         id: u64,
