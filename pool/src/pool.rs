@@ -19,11 +19,10 @@ use std::time::Duration;
 ///
 /// # Troubleshooting
 ///
-/// *Time-outs.* [`GetError::Timeout`] contains the pool's statistics, the holders of its connections with the age of each loan, and, as
-/// its `source`, the last connect error. Log it with `{error:?}`, or with `{error:#}` of an `anyhow::Error`. If many connections are in
-/// use and one call site holds most of them, that code is slow or leaks. If few are open and there is a recent connect error, look at the
-/// server. "This thread itself seems to hold one" means that a function that holds a connection calls another function that checks one
-/// out; `max_size` such threads at once deadlock.
+/// *Time-outs.* [`GetError::Timeout`] contains the pool's statistics, the holders of its connections, and, as its `source`, the last
+/// connect error. Log it with `{error:?}`, or with `{error:#}` of an `anyhow::Error`. If one call site holds most of the connections in
+/// use, that code is slow or leaks. If few are open and there is a recent connect error, look at the server. "This thread itself seems to
+/// hold one": a function that holds a connection calls another that checks one out; `max_size` such threads deadlock.
 ///
 /// *The server is down.* The pool makes one connection attempt at a time, with growing, jittered pauses. The first success comes within
 /// the largest pause plus one attempt after the server is back. The pool detects dead connections before it hands them out.
@@ -36,16 +35,15 @@ use std::time::Duration;
 ///
 /// Driver calls, hooks and most events run in worker threads, called `cabrank-worker`, which all pools of the process share. There are as
 /// many workers as such calls under way; a worker exits after ten seconds without work, or with the last pool. Background work uses at
-/// most eight of them at a time for each pool: four close connections, and four open connections for `min_idle` or check idle ones. An
-/// orderly close that exceeds its limit and cannot be aborted no longer counts towards its four. A hook may use another pool.
+/// most eight at a time for each pool: four close connections, and four open connections for `min_idle` or check idle ones. An orderly
+/// close that exceeds its limit and cannot be aborted gives its place to another. A hook may use another pool.
 ///
 /// The thread `cabrank-timer` enforces the time limits; the only user code that it runs is what aborts a call. It lives as long as any
-/// pool is open, because it must be able to retry when no thread can be spawned.
+/// pool is open, to retry when no thread can be spawned.
 ///
 /// After a `fork` a pool works only in the process that built it. In the child it refuses with [`GetError::Forked`] and looks closed and
-/// empty. The child may drop it and its guards: that does not touch the parent's sessions, and does not free their memory. The child must
-/// not use a guard, because its session belongs to the parent. Build a new pool in the child. Forking within a hook or a manager's method
-/// is not supported.
+/// empty. The child may drop it and its guards, which does not touch the parent's sessions and does not free their memory, but must not
+/// use a guard: the session is the parent's. Build a new pool in the child. Forking within a hook or a manager's method is not supported.
 ///
 /// # Fairness
 ///
