@@ -1,4 +1,4 @@
-//! What an error of the driver means for the pool. A new code goes into the tables of this file, a pooler's text into `pooler.rs`.
+//! Classifies the driver's errors. Add new codes to the tables of this file, and a pooler's texts to `pooler.rs`.
 
 mod pooler;
 
@@ -27,13 +27,12 @@ use std::{io, iter};
 /// | cannot connect, no such name                                | Unavailable | both pass: servers start, names are entered      |
 /// | all others: SQL, parameters, columns, types, row count      | Statement   | the statement failed, the connection is well     |
 ///
-/// So is 25006, "read-only transaction": the holder may have asked for one. What it says of the server's role is found out at the
-/// connection's return.
+/// 25006, "read-only transaction", is also a Statement: the holder may have asked for one. On return the server's role is verified.
 pub(crate) fn fault(error: &Error) -> Fault {
     error.as_db_error().map_or_else(|| of_driver(error), of_refusal)
 }
 
-/// The same, of what the server said alone.
+/// The same, for the server's error alone.
 pub(crate) fn of_refusal(refusal: &DbError) -> Fault {
     match refusal {
         _ if is_stale(refusal) => Fault::Retry,
@@ -41,11 +40,11 @@ pub(crate) fn of_refusal(refusal: &DbError) -> Fault {
     }
 }
 
-/// Is it a prepared statement that the server has forgotten, or that the schema has left behind?
+/// Did the server drop this prepared statement, or is it outdated by a schema change?
 pub(crate) fn is_stale(error: &DbError) -> bool {
     match error.code().code() {
         _ if ends_session(error) => false,
-        // There is none of that name, or another.
+        // The name is unknown, or taken.
         "26000" | "42P05" => true,
         // "cached plan must not change result type", in any language.
         "0A000" => error.routine() == Some("RevalidateCachedQuery"),
@@ -55,7 +54,7 @@ pub(crate) fn is_stale(error: &DbError) -> bool {
     }
 }
 
-/// Does a value or a parameter not fit the type that the driver takes it for?
+/// Does a value or a parameter not match the driver's type for it?
 pub(crate) fn is_of_type(error: &Error) -> bool {
     causes(error).any(|cause| cause.is::<WrongType>())
 }
@@ -74,8 +73,8 @@ fn of_server(code: &str, ends: bool, text: &str) -> Fault {
     }
 }
 
-/// The driver shows the kind of an error only in its text. Errors of parameters and columns may have any source, an I/O
-/// error too, so that the source counts for the kinds that are listed alone.
+/// The driver exposes the kind of an error only in its text. Errors of parameters and columns may have any source, even an I/O error: the
+/// source counts only for the listed kinds.
 fn of_driver(error: &Error) -> Fault {
     if error.is_closed() {
         return Fault::Fatal;
@@ -94,7 +93,7 @@ fn of_driver(error: &Error) -> Fault {
         | "unexpected message from server"
         | "timeout waiting for server" => Fault::Fatal,
         "error connecting to server" => Fault::Unavailable,
-        // Of a log-in the last is a name or password with a zero in it. Of a statement it is the same as `Statement`.
+        // In a log-in the last one is a name or password that contains a zero. In a statement it is the same as `Statement`.
         "invalid configuration"
         | "invalid connection string"
         | "authentication error"
@@ -103,7 +102,7 @@ fn of_driver(error: &Error) -> Fault {
     }
 }
 
-/// A handshake fails for good unless the network failed: the two sides do not agree on certificates or versions.
+/// A handshake failure is permanent unless the network failed: the two sides do not agree on certificates or versions.
 fn of_handshake(error: &Error) -> Fault {
     let is_network = |cause: &(dyn StdError + 'static)| {
         let kind = cause.downcast_ref().map(io::Error::kind);
@@ -114,7 +113,7 @@ fn of_handshake(error: &Error) -> Fault {
     if causes(error).any(is_network) && !is_of_settings(error) { Fault::Fatal } else { Fault::Permanent }
 }
 
-/// Has the server another role than is asked for?
+/// Does the server lack the required role?
 fn is_of_role(error: &Error) -> bool {
     cause::<RoleError>(error).is_some()
 }
@@ -131,7 +130,7 @@ fn is_of_settings(error: &Error) -> bool {
     cause::<SettingsError>(error).is_some()
 }
 
-/// Did the server refuse our certificate, or the want of one? With TLS 1.3 it does so when the handshake is over for us.
+/// Did the server refuse our certificate, or the lack of one? With TLS 1.3 it does so when the handshake is complete on our side.
 fn is_alert(error: &Error) -> bool {
     causes(error).any(|cause| {
         let text = cause.to_string().to_ascii_lowercase();
@@ -139,7 +138,7 @@ fn is_alert(error: &Error) -> bool {
     })
 }
 
-/// An I/O error passes over the one that it was made of when it is asked for its source.
+/// An I/O error's `source` skips its inner error.
 fn cause<T: StdError + 'static>(error: &Error) -> Option<&T> {
     causes(error).find_map(|cause| {
         let within = || cause.downcast_ref().and_then(io::Error::get_ref)?.downcast_ref();
@@ -151,7 +150,7 @@ fn causes(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     iter::successors(error.source(), |&cause| cause.source())
 }
 
-/// Servers before PostgreSQL 9.6, and some poolers, have the severity in their own language alone.
+/// Servers before PostgreSQL 9.6, and some poolers, send the severity only in their own language.
 fn ends_session(error: &DbError) -> bool {
     match error.parsed_severity() {
         Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
@@ -159,23 +158,23 @@ fn ends_session(error: &DbError) -> bool {
     }
 }
 
-/// The beginnings of the SQLSTATEs with which a server refuses a log-in for good. As errors of statements they mean nothing.
+/// The prefixes of the SQLSTATEs with which a server refuses a log-in permanently. For statements they have no such meaning.
 const REFUSED: &[&str] = &[
-    "0A",    // A protocol or feature that it has not got.
-    "22",    // A value that a parameter cannot have.
-    "28",    // Who logs in, and how.
+    "0A",    // A protocol or feature that it lacks.
+    "22",    // An invalid value of a parameter.
+    "28",    // The user, and the way to log in.
     "3D",    // The database.
     "3F",    // A schema.
-    "42",    // A parameter that there is not or that may not be set; a database that may not be entered.
-    "55000", // A database that lets nobody in.
+    "42",    // An unknown or protected parameter; a database without access.
+    "55000", // A database that accepts no connections.
     "55P02", // A parameter that is set at the server's start.
-    "58P01", // A library that is to be loaded first.
+    "58P01", // A library that must be loaded first.
     "P0",    // A log-in trigger that raises an error.
 ];
 
 const OUTDATED: &[&str] = &["cache lookup failed for ", "could not open relation with OID "];
 
-/// As `rustls` and OpenSSL spell them, in lower case.
+/// In the spelling of `rustls` and OpenSSL, in lower case.
 const ALERTS: &[&str] = &[
     "certificate",
     "unknown ca",

@@ -1,8 +1,8 @@
-//! What poolers say in words when they refuse a log-in.
+//! The texts with which poolers refuse a log-in.
 
 use cabrank::Fault;
 
-/// By the words, if a pooler may have said them; `None` if they mean nothing.
+/// Classifies the text, if it may be a pooler's; `None` if it is unknown.
 pub(super) fn fault(code: &str, text: &str) -> Option<Fault> {
     if !CODES.iter().any(|class| code.starts_with(class)) {
         return None;
@@ -11,10 +11,10 @@ pub(super) fn fault(code: &str, text: &str) -> Option<Fault> {
     TEXTS.iter().find(|(words, _)| text.contains(words)).map(|(_, fault)| *fault)
 }
 
-/// Poolers answer every fault with "protocol violation", "connection failure", "system error" or "internal error".
+/// Poolers use "protocol violation", "connection failure", "system error" or "internal error" for every fault.
 const CODES: &[&str] = &["08", "58000", "XX000"];
 
-/// In lower case; the first that is found counts. PgBouncer also passes on what its server last said.
+/// In lower case; the first match counts. PgBouncer also passes on its server's last error.
 const TEXTS: &[(&str, Fault)] = &[
     // Full. PgBouncer, Supavisor; and PostgreSQL behind them.
     ("no more connections allowed", Fault::Capacity),
@@ -24,7 +24,7 @@ const TEXTS: &[(&str, Fault)] = &[
     ("too many clients", Fault::Capacity),
     ("too many connections", Fault::Capacity),
     ("connection slots are reserved", Fault::Capacity),
-    // Who logs in, and how. PgBouncer has had "auth failed" and "password", "sasl", "pam", "ldap" and others before it.
+    // The user, and the way to log in. PgBouncer has had "auth failed" and "password", "sasl", "pam", "ldap" and others before it.
     ("authentication failed", Fault::Permanent),
     ("auth failed", Fault::Permanent),
     ("login rejected", Fault::Permanent),
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn what_a_pooler_says_in_words_counts() {
         for (code, text, expected) in [
-            // PgBouncer, of several ages.
+            // PgBouncer, of several versions.
             ("08P01", "password authentication failed", Some(Fault::Permanent)),
             ("08P01", "SASL authentication failed", Some(Fault::Permanent)),
             ("08P01", "auth failed", Some(Fault::Permanent)),

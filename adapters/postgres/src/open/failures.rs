@@ -1,4 +1,4 @@
-//! What the attempts at several servers came to: what is told of them, and whether it is worth trying them all again.
+//! Combines the failed attempts at several servers into one error, and decides whether to try them all again.
 //!
 //! Pure.
 
@@ -21,7 +21,7 @@ pub(super) struct Failures {
 }
 
 struct Failure {
-    /// As the settings name it: several addresses may be those of one.
+    /// By its name in the settings, which may have several addresses.
     host: Place,
     /// With its address.
     place: String,
@@ -30,7 +30,7 @@ struct Failure {
     answer: Answer,
 }
 
-/// Did the server, or its machine, answer an attempt?
+/// Whether the server, or its machine, answered an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Answer {
     /// There was no attempt.
@@ -53,16 +53,15 @@ impl Failures {
         self.all.push(Failure { host, place, error, fault, answer });
     }
 
-    /// Some said nothing, and no one anything: with more patience they may be heard.
+    /// Some were silent, and none answered: with more patience they may respond.
     pub(super) fn are_all_silent(&self) -> bool {
         self.silent && !self.heard
     }
 
-    /// The driver's own error where there is one host; of several an error that names each place, with its cause. What the pool makes of it
-    /// depends on the one that says most, which comes first. It fails for good only if all have failed for good: otherwise another may
-    /// come back.
+    /// The driver's own error for one host; for several an error that names each place, with its cause. Its fault is that of the most
+    /// informative failure, which comes first. It is permanent only if all failures are: otherwise another server may recover.
     pub(super) fn error(mut self) -> Error {
-        // Among equals the last, for its word is the newest.
+        // Among equals the last, because it is the newest.
         self.all.reverse();
         self.all.sort_by_key(|failure| Reverse(failure.weight()));
         let [first, others @ ..] = &*self.all else { return provoke(io::ErrorKind::NotFound.into()) };
@@ -80,8 +79,7 @@ impl Failures {
 }
 
 impl Failure {
-    /// A wrong role says more than what else a server says, that more than trouble of the network, and what may pass more than what does
-    /// not pass by itself.
+    /// A wrong role outweighs other server errors, those outweigh network errors, and temporary errors outweigh permanent ones.
     fn weight(&self) -> u8 {
         match self.fault {
             Fault::Permanent => 0,
@@ -91,12 +89,12 @@ impl Failure {
         }
     }
 
-    /// Beside others, of which one has the fault that counts.
+    /// The text among others, of which one has the decisive fault.
     fn text(&self, counts: Fault) -> String {
         let Self { place, error, fault, answer, .. } = self;
         let cause = if *answer == Answer::Silence { "no answer in time".to_owned() } else { root(error) };
         match fault {
-            // It may have said where it is.
+            // The cause may contain the place.
             _ if cause.contains(place.as_str()) => cause,
             Fault::Permanent if counts != Fault::Permanent => format!("{place} refuses for good: {cause}"),
             _ => format!("{place}: {cause}"),
@@ -104,7 +102,7 @@ impl Failure {
     }
 }
 
-/// A name may lead to any number of addresses.
+/// A name may have any number of addresses.
 const MOST_NAMED: usize = 8;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Looks up the addresses of names. Nobody can bound or abort a look-up, so one whose time is over is left behind, in a thread of its own.
+//! Resolves names. A look-up can be neither bounded nor aborted; one that overruns is abandoned, in its own thread.
 //!
-//! There is one at a time for each name. An answer that comes too late is there for the next who asks.
+//! Each name has one look-up at a time. A late answer serves the next caller.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -8,10 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, process, thread};
 
-/// By whom names are looked up.
+/// The function that resolves names.
 pub(super) type Resolve = fn(&str) -> io::Result<Vec<IpAddr>>;
 
-/// By the system.
+/// The system's resolver.
 pub(super) fn of_system(name: &str) -> io::Result<Vec<IpAddr>> {
     let mut addresses = Vec::new();
     for address in (name, 0).to_socket_addrs()? {
@@ -45,7 +45,7 @@ pub(super) fn look_up(name: &str, resolve: Resolve, deadline: Instant) -> io::Re
         state = look_up.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
     };
     drop(state);
-    // Those who ask from now on have it looked up again.
+    // Later callers start a new look-up.
     all().retain(|_, other| !Arc::ptr_eq(other, &look_up));
     answer
 }
@@ -58,7 +58,7 @@ struct LookUp {
 
 #[derive(Default)]
 struct State {
-    /// And since when it is there.
+    /// And since when it is available.
     answer: Option<(io::Result<Vec<IpAddr>>, Instant)>,
 }
 
@@ -67,7 +67,7 @@ impl LookUp {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Is there something to be had of it?
+    /// Can it still yield an answer?
     fn is_of_use(&self, now: Instant) -> bool {
         match self.lock().answer {
             Some((_, at)) => now.saturating_duration_since(at) < KEPT,
@@ -76,7 +76,7 @@ impl LookUp {
     }
 }
 
-/// The one that runs already, or a new one.
+/// The running look-up, or a new one.
 fn under_way(name: &str, resolve: Resolve) -> io::Result<Arc<LookUp>> {
     let now = Instant::now();
     let mut all = all();
@@ -97,7 +97,7 @@ fn under_way(name: &str, resolve: Resolve) -> io::Result<Arc<LookUp>> {
     Ok(look_up)
 }
 
-/// By process, for a thread does not live on in a fork, and by name.
+/// By process, because a thread does not survive a fork, and by name.
 type All = BTreeMap<(u32, String), Arc<LookUp>>;
 
 fn all() -> MutexGuard<'static, All> {
@@ -105,7 +105,7 @@ fn all() -> MutexGuard<'static, All> {
     ALL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long an answer that came too late is as good as a new one.
+/// How long a late answer is as good as a new one.
 const KEPT: Duration = Duration::from_secs(10);
 
 /// The system's own look-ups end sooner.

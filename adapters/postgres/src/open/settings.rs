@@ -1,6 +1,6 @@
-//! The settings of one attempt: what the user left out, and how the driver is led to take one server and no other.
+//! The settings of one attempt: completing the user's, and restricting the driver to one server.
 //!
-//! Settings forget no host. So they are hidden where they can be, and else all other settings are copied.
+//! Hosts cannot be removed from settings. They are hidden if possible; otherwise all other settings are copied.
 
 use super::ways::Way;
 use crate::hosts::Place;
@@ -33,7 +33,7 @@ pub(super) fn fill_in(config: &mut Config, manager: &PostgresManager, limit: Opt
     }
 }
 
-/// The settings by which the driver takes this way alone. Its error is that of the last host.
+/// Settings that restrict the driver to this way. The driver's error is that of the last host.
 pub(super) fn for_one(config: &Config, way: &Way) -> Config {
     let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
     let all_named = hosts.iter().all(|host| matches!(host, Host::Tcp(_)));
@@ -42,7 +42,7 @@ pub(super) fn for_one(config: &Config, way: &Way) -> Config {
         #[cfg(unix)]
         Place::Socket(..) if hosts.len() == 1 => {}
         Place::Address(address) if all_named && addresses.is_empty() => among(&mut one, &way.name, *address),
-        // The driver wants a name before it calls a connector.
+        // The driver needs a name to call a connector.
         Place::Address(_) if all_named && addresses.len() == 1 && hosts.is_empty() => {
             one.host(&way.name);
         }
@@ -52,7 +52,7 @@ pub(super) fn for_one(config: &Config, way: &Way) -> Config {
     one
 }
 
-/// The hosts that the settings name get an address that nobody has, to which connecting fails at once, and this one is appended.
+/// Gives the settings' hosts an address that nobody has, to which connecting fails at once, and appends this one.
 fn among(config: &mut Config, name: &str, address: SocketAddr) {
     let hosts = config.get_hosts().len();
     if hosts > 1 {
@@ -67,7 +67,7 @@ fn among(config: &mut Config, name: &str, address: SocketAddr) {
     config.hostaddr(address.ip());
 }
 
-/// Addresses and sockets cannot be hidden: all but them is copied. The one thing that nobody can copy is a `notice_callback`.
+/// Addresses and sockets cannot be hidden: this copies all other settings. Only a `notice_callback` cannot be copied.
 fn alone(config: &Config, way: &Way) -> Config {
     let mut copy = without_hosts(config);
     match &way.place {
@@ -99,7 +99,7 @@ fn without_hosts(config: &Config) -> Config {
 
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);
 
-/// Data that nobody has acknowledged for so long ends the connection. Keepalives do not run while data is in flight.
+/// Data unacknowledged for this long ends the connection. Keepalives do not run while data is in flight.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A peer that is silent for a minute is dead. The driver's own two hours count as not set.
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(hosts(&config), (vec![tcp("127.0.0.1")], vec![first], vec![5432]), "the driver takes the address");
     }
 
-    /// A canary: what the driver shows of its settings are those that are copied, and their hosts.
+    /// A canary: the settings in the driver's `Debug` are those that are copied, and their hosts.
     #[test]
     fn all_settings_but_those_of_hosts_are_copied() {
         let settings = "user=a password=b dbname=c options=d application_name=e sslmode=require sslnegotiation=direct \
@@ -170,7 +170,7 @@ mod tests {
         let copy = alone(&config, &ways::find(&config).expect("they make sense")[1]);
         let shown = format!("{copy:?}");
         assert_eq!(shown, format!("{:?}", all("host=127.0.0.2 hostaddr=127.0.0.2 port=8")));
-        // What it does not show.
+        // Not in its `Debug`.
         let hidden = |config: &Config| (config.get_password().map(<[u8]>::to_vec), config.get_ssl_negotiation());
         assert_eq!(hidden(&copy), (Some(b"b".to_vec()), SslNegotiation::Direct));
         assert_eq!(shown.matches(": ").count(), 19, "a setting has come or gone: {shown}");

@@ -1,4 +1,4 @@
-//! One attempt after another, each at one place: who is tried next, and how long each may take.
+//! One attempt after another, each at one place: their order and their time limits.
 
 use super::failures::{Answer, Failures};
 use super::names::Resolve;
@@ -29,15 +29,15 @@ pub(super) struct Trying<'a> {
     pub(super) resolve: Resolve,
 }
 
-/// How long one attempt may take; `None`: as long as there is time.
+/// The time limits of one attempt; `None`: all remaining time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Share {
-    /// Until the server says something.
+    /// Until the server's first byte.
     silent: Option<Duration>,
     whole: Option<Duration>,
 }
 
-/// Those of one round.
+/// The ways of one round.
 struct Turns {
     to_come: VecDeque<Way>,
     /// For the next round.
@@ -45,8 +45,8 @@ struct Turns {
 }
 
 impl Trying<'_> {
-    /// Tries the ways in the order of what is remembered of them, until one leads to a server in the right role. If nobody says
-    /// anything, all are tried again, with more patience.
+    /// Tries the ways in the order of their records, until one leads to a server in the right role. If none responds, all are tried
+    /// again, with more patience.
     pub(super) fn one_after_another(&self, mut ways: Vec<Way>) -> Result<Connection, Error> {
         self.sort(&mut ways);
         let (mut rounds, mut failures) = (1, Failures::default());
@@ -82,7 +82,7 @@ impl Trying<'_> {
         }
     }
 
-    /// How long this one may say nothing, beside others. Without a limit there is an end to it.
+    /// How long this way may stay silent, if there are others. Bounded even without a limit.
     fn patience(&self, way: &Way, rounds: u32) -> Duration {
         let patience = self.manager.hosts.patience(&way.place).saturating_mul(rounds);
         if self.limit.is_none() { patience.min(LONGEST_SILENCE) } else { patience }
@@ -96,8 +96,7 @@ impl Trying<'_> {
         self.manager.hosts.sort(ways, |way| &way.place, balanced, Instant::now());
     }
 
-    /// Looks up where the way leads to, if it has to be. Of several addresses the first is tried now, and the others after all that are
-    /// still to come.
+    /// Resolves the way's name, if it has one. Of several addresses the first is tried now, and the others after all remaining ways.
     fn find(&self, way: Way, turns: &mut Turns) -> Result<Way, (Way, Error)> {
         let Place::Name(name, port) = &way.place else { return Ok(way) };
         let began = Instant::now();
@@ -116,7 +115,7 @@ impl Trying<'_> {
         Ok(first)
     }
 
-    /// Where there are others to be tried a name has its share of the time; one alone has it all.
+    /// If there are other ways a name gets its share of the time; a single one gets it all.
     fn look_up(&self, name: &str, turns: &Turns) -> Result<Vec<IpAddr>, Error> {
         let found = if turns.are_of_one() {
             look_up(self.limit, || (self.resolve)(name))?
@@ -127,7 +126,7 @@ impl Trying<'_> {
         found.map_err(provoke)
     }
 
-    /// The one whose turn it is has its share of the time that is left, and less to say a first word. One alone has it all.
+    /// The present way gets its share of the time that is left, and less for the first byte. A single way gets it all.
     fn share(&self, turns: &Turns, patience: Duration) -> Share {
         if turns.are_of_one() {
             return Share::default();
@@ -162,7 +161,7 @@ impl Trying<'_> {
             }
             Err(error) => {
                 let took = began.elapsed();
-                // A refusal comes before the patience is over, silence does not.
+                // A refusal comes before the patience is over; silence lasts until its end.
                 let heard = heard_at.is_some() || took < timeout;
                 for place in way.found_by.iter().chain([&way.place]) {
                     hosts.failed(place, heard, took, Instant::now());
@@ -186,7 +185,7 @@ impl Trying<'_> {
         }
         config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
         let opened = config.connect(connector.clone()).and_then(|client| {
-            // The last that came was the end of the log-in, and the driver has not looked for more yet.
+            // The last data was the end of the log-in, and the driver has not polled for more yet.
             tap.socket.set_held_up(false);
             let connector = Connector { deadlines: Deadlines::default(), ..connector };
             let mut conn = wrap(self.manager, client, connector, Some(Arc::clone(tap)), (self.role, &way.place));
@@ -197,8 +196,8 @@ impl Trying<'_> {
         opened
     }
 
-    /// Over a Unix socket the driver calls no connector, so that nothing can be read along, left for its silence or aborted. No abort is
-    /// registered: the attempt keeps its slot until it ends.
+    /// Over a Unix socket the driver calls no connector: nothing can be tracked, skipped for its silence, or aborted. No abort is
+    /// registered, and the attempt keeps its slot until it ends.
     #[cfg(unix)]
     fn open_untapped(&self, mut config: Config, way: &Way) -> Result<Connection, Error> {
         if self.manager.tls.is_none() && config.get_ssl_mode() == SslMode::Prefer {
@@ -224,18 +223,18 @@ impl Trying<'_> {
 }
 
 impl Turns {
-    /// There is no other than the one whose turn it is.
+    /// Is the present way the only one?
     fn are_of_one(&self) -> bool {
         self.to_come.is_empty() && self.over.is_empty()
     }
 
-    /// Together with the one whose turn it is.
+    /// Including the present way.
     fn left(&self) -> u32 {
         u32::try_from(self.to_come.len() + 1).unwrap_or(u32::MAX)
     }
 }
 
-/// Where no limit says less.
+/// If no limit is shorter.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 const SHORTEST_CONNECT: Duration = Duration::from_millis(10);

@@ -1,6 +1,6 @@
-//! The ways to the servers, as the settings name them: each address, each name whose addresses are to be found, each Unix socket.
+//! The settings' ways to the servers: addresses, names to be resolved, and Unix sockets.
 //!
-//! Pure. Who looks the names up is `names.rs`.
+//! Pure. `names.rs` resolves the names.
 
 use crate::hosts::Place;
 use postgres::Config;
@@ -15,11 +15,11 @@ pub(super) struct Way {
     /// As in the settings, for TLS.
     pub(super) name: String,
     pub(super) place: Place,
-    /// Where a look-up has found the place: the name that leads to it.
+    /// The name whose look-up found the place.
     pub(super) found_by: Option<Place>,
 }
 
-/// All ways that the settings name, in their order. `None` if the settings make no sense, by what the driver says of them.
+/// All ways in the settings, in their order. `None` if the settings are invalid by the driver's rules.
 pub(super) fn find(config: &Config) -> Option<Vec<Way>> {
     let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
     let count = hosts.len().max(addresses.len());
@@ -31,15 +31,15 @@ pub(super) fn find(config: &Config) -> Option<Vec<Way>> {
     Some((0..count).map(|number| Way::to(hosts.get(number), addresses.get(number), port(number))).collect())
 }
 
-/// What the database is called: its hosts, as the settings name them, with their ports, and its own name if the settings say it. (If they
-/// do not it is the user's, which is left out.)
+/// The database's name: the settings' hosts with their ports, and the database if the settings contain it. (Its default is the user's
+/// name, which is omitted.)
 pub(crate) fn name_of_database(config: &Config) -> Option<String> {
     let hosts: Vec<_> = find(config)?.iter().map(Way::shown).collect();
     let database = config.get_dbname().map_or(String::new(), |name| format!("/{name}"));
     Some(hosts.join(",") + &database)
 }
 
-/// In a new random order.
+/// Into a new random order.
 pub(super) fn shuffle(ways: &mut [Way]) {
     let random = RandomState::new();
     ways.sort_by_cached_key(|way| random.hash_one(&way.place));
@@ -58,7 +58,7 @@ impl Way {
         Self { name, place, found_by: None }
     }
 
-    /// As a host and its port, by the name that the settings give.
+    /// A host, by its name in the settings, and its port.
     fn shown(&self) -> String {
         match &self.place {
             Place::Address(address) if self.name.parse::<IpAddr>().is_err() => {
@@ -79,7 +79,7 @@ impl Way {
     }
 }
 
-/// As the settings name it.
+/// By its name in the settings.
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.found_by, &self.place) {
