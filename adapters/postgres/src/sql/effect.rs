@@ -1,34 +1,33 @@
-//! What does a text of SQL do to the session that runs it?
+//! Determines the effect of a text of SQL on its session.
 //!
-//! Not a parser: it looks at the tokens (`lexer.rs`) one by one for what could change a session behind the tag of a harmless
-//! command. Where it is in doubt it says so, which costs a reset.
+//! Not a parser: it scans the tokens (`lexer.rs`) for anything that could change a session behind the tag of a harmless command. If it is
+//! uncertain it says so, which costs a reset.
 
 use super::lasting::is_lasting;
 use super::lexer::{CAST, Lexer, Token};
 use super::words::{EXPECTING, PAIRS, VERBS, is_harmless_function, is_keyword};
 
-/// How far what a text does can reach, the least first.
+/// How long a text's effect may last, the shortest first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
-    /// The session is as it was.
+    /// The session is unchanged.
     #[default]
     None,
-    /// `SET LOCAL`: to the end of the transaction.
+    /// `SET LOCAL`: until the end of the transaction.
     Transaction,
-    /// To the end of the session, or so it may be, unless a reset undoes it.
+    /// Possibly until the end of the session, unless a reset undoes it.
     Session,
-    /// To the end of the session, and no reset undoes it.
+    /// Until the end of the session, and no reset undoes it.
     Lasting,
 }
 
-/// What running `text` may do. For less than [`Effect::Session`] there must be no `INTO` but that of an `INSERT` or `MERGE`,
-/// no `CREATE` or `EXECUTE`, no `SET` that outlives the transaction, no `pg_settings`, and only calls of functions known to
-/// be harmless.
+/// The possible effect of running `text`. Less than [`Effect::Session`] requires no `INTO` except that of an `INSERT` or `MERGE`, no
+/// `CREATE` or `EXECUTE`, no `SET` that outlives the transaction, no `pg_settings`, and calls only of functions known to be harmless.
 pub(crate) fn effect(text: &[u8]) -> Effect {
     scan(text).unwrap_or_else(|| if is_lasting(text) { Effect::Lasting } else { Effect::Session })
 }
 
-/// `None` as soon as there is doubt.
+/// `None` as soon as it is uncertain.
 fn scan(text: &[u8]) -> Option<Effect> {
     let mut lexer = Lexer::new(text);
     let mut before = Before::default();
@@ -42,7 +41,7 @@ fn scan(text: &[u8]) -> Option<Effect> {
     Some(before.effect)
 }
 
-/// What stands before the token that is looked at.
+/// The context before the current token.
 #[derive(Default)]
 struct Before<'a> {
     last: Last<'a>,
@@ -59,9 +58,9 @@ enum Last<'a> {
     /// A name and a dot.
     Dot(Name<'a>),
     Cast,
-    /// A parenthesis that opens.
+    /// An opening parenthesis.
     Opened,
-    /// A parenthesis that closes.
+    /// A closing parenthesis.
     Closed(Paren),
 }
 
@@ -71,9 +70,9 @@ struct Name<'a> {
     schema: Option<&'a [u8]>,
     name: &'a [u8],
     quoted: bool,
-    /// A list of columns or a type's modifier may follow it, but a parenthesis does not make it a call.
+    /// A list of columns or a type's modifier may follow it, and a parenthesis does not make it a call.
     declared: bool,
-    /// It stands where a statement begins.
+    /// It is at the beginning of a statement.
     heads: bool,
     /// The word right before it, if it is a plain one.
     before: &'a [u8],
@@ -89,7 +88,7 @@ impl Name<'_> {
     }
 }
 
-/// What is known of the statement that has begun.
+/// The state of the current statement.
 #[derive(Default)]
 struct Statement<'a> {
     begun: bool,
@@ -101,7 +100,7 @@ struct Statement<'a> {
     merges: bool,
     /// There was a `CASE`, whose `THEN` begins an expression.
     cased: bool,
-    /// After `WITH`: the statement that it belongs to has begun.
+    /// After `WITH`: its main statement has begun.
     verb: bool,
 }
 
@@ -117,22 +116,22 @@ enum Set {
     No,
     /// `SET` was the last token.
     Begun,
-    /// `SET LOCAL` or its like, unless a dot follows: then it is the name of a setting.
+    /// `SET LOCAL` or the like, unless a dot follows, which makes it the name of a setting.
     Bounded,
 }
 
-/// What a parenthesis encloses.
+/// The content of a parenthesis.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Paren {
     #[default]
     Plain,
-    /// What `FILTER` and `OVER` may follow: a call.
+    /// A call, which `FILTER` and `OVER` may follow.
     Call,
-    /// What an expression may follow: `DISTINCT ON (..)`.
+    /// `DISTINCT ON (..)`, which an expression may follow.
     Lead,
 }
 
-/// Those that are open, two bits each.
+/// The open ones, two bits each.
 #[derive(Default)]
 struct Parens(u128, u32);
 
@@ -185,7 +184,7 @@ impl<'a> Before<'a> {
         statement.set = match statement.set {
             Set::Begun if is("local") || is("transaction") || is("constraints") => Set::Bounded,
             Set::Begun => return None,
-            // To set this one, if only for a transaction, sows what `random` returns from then on.
+            // Setting this one, even for a transaction only, seeds `random` from then on.
             Set::Bounded if quoted || is("seed") || is("u") => return None,
             _ if first && is("set") => Set::Begun,
             _ => Set::No,
@@ -201,12 +200,12 @@ impl<'a> Before<'a> {
         Some(())
     }
 
-    /// Was the last word the `INSERT` or `MERGE` of a statement, and no label that is spelt so?
+    /// Was the last word the `INSERT` or `MERGE` of a statement, rather than a label of that name?
     fn inserts(&self) -> bool {
         matches!(self.last, Last::Word(word) if word.heads && (word.is("insert") || word.is("merge")))
     }
 
-    /// Was the last token the end of what `WITH` brings along?
+    /// Was the last token the end of the `WITH` part?
     fn ends_with(&self) -> bool {
         let outermost = self.parens.1 == 0 && matches!(self.last, Last::Closed(_));
         outermost && self.statement.is("with") && !self.statement.verb
@@ -221,7 +220,7 @@ impl<'a> Before<'a> {
         }
     }
 
-    /// Does this word, which might also be the name of a function, stand where no call can stand?
+    /// Is this word, which might also be a function's name, at a place where no call is possible?
     fn is_clause(&self, name: &[u8]) -> bool {
         let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
         match self.last {
@@ -271,7 +270,7 @@ impl<'a> Before<'a> {
         self.statement.set = Set::No;
     }
 
-    /// A parenthesis opens. If what stands before it is a function, it must be a harmless one.
+    /// A parenthesis opens. If a function precedes it, it must be a harmless one.
     fn opens(&self) -> Option<Paren> {
         let Last::Word(name) = self.last else { return Some(Paren::Plain) };
         if name.declared {

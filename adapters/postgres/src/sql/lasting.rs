@@ -1,16 +1,16 @@
-//! What no reset undoes: the functions whose traces last as long as the session, by name.
+//! Functions whose effects no reset undoes, because they last as long as the session.
 //!
-//! Looked for only in texts that are in doubt anyway. A name counts wherever it stands, be it in the body of a `DO` or in a
-//! literal that is executed: in vain it costs a log-in.
+//! Searched only in texts that are uncertain anyway. A name counts everywhere, even in the body of a `DO` or in a literal that is
+//! executed: a false match costs a log-in.
 
-/// Does this text name such a function, or load a library? One that spells a name or a block by numbers (`U&"set\005fuser"`) may
-/// name any.
+/// Does this text name such a function, or load a library? A text that spells a name or a block by numbers (`U&"set\005fuser"`) may name
+/// any.
 pub(super) fn is_lasting(text: &[u8]) -> bool {
     let (mut at, mut follows_do) = (0, false);
     while at < text.len() {
         let length = text[at..].iter().position(|&byte| !is_of_name(byte)).unwrap_or(text.len() - at);
         let (word, rest) = text[at..].split_at(length);
-        // Where a tag of dollars opens a block, its first word follows.
+        // If a dollar tag opens a block, its first word follows.
         let word = word.rsplit(|&byte| byte == b'$').next().unwrap_or(word);
         let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
         let is_spelt_by_numbers = match rest {
@@ -42,21 +42,21 @@ fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
-/// The last column says what would reach the next holder.
+/// The comments name what the next holder would inherit.
 const FUNCTIONS: &[&str] = &[
     "dblink_connect",   // A connection to another server, with the last holder's rights there.
     "dblink_connect_u", // The same.
-    "pg_create_physical_replication_slot", // A temporary slot, which has the server keep its log.
+    "pg_create_physical_replication_slot", // A temporary slot, which makes the server keep its log.
     "pg_create_logical_replication_slot", // The same.
     "pg_copy_physical_replication_slot", // The same.
     "pg_copy_logical_replication_slot", // The same.
-    "pg_replication_origin_session_setup", // The origin under which all that is written is replicated.
-    "pg_backup_start",  // A backup that has begun, and fails others that begin or end one.
+    "pg_replication_origin_session_setup", // The origin of all replicated writes.
+    "pg_backup_start",  // A started backup, which fails others that begin or end one.
     "pg_start_backup",  // The same, before PostgreSQL 15.
     "set_user",         // Another role, by the extension of this name, which refuses to be reset.
     "set_user_u",       // The same.
-    "set_session_auth", // The same, for good.
-    "sepgsql_setcon",   // The label under which the session's rights are looked up.
+    "set_session_auth", // The same, permanently.
+    "sepgsql_setcon",   // The label that determines the session's rights.
 ];
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
         }
     }
 
-    /// Written out a second time, for the loss of a row shows nowhere else.
+    /// A second copy, because a missing row shows nowhere else.
     #[test]
     fn each_function_of_the_table_is_found() {
         for name in [

@@ -1,18 +1,18 @@
-//! Cuts a text of SQL into tokens, just as PostgreSQL's lexer does; where that cannot be done with certainty it says so.
+//! Splits a text of SQL into tokens, as PostgreSQL's lexer does; returns `None` if that is not possible with certainty.
 
 pub(super) enum Token<'a> {
     /// A keyword or a name.
     Word { name: &'a [u8], quoted: bool },
     /// A string, a number, a parameter.
     Literal,
-    /// A character that stands for itself; a cast `::` comes as [`CAST`].
+    /// A single character; a cast `::` is [`CAST`].
     Mark(u8),
 }
 
-/// Stands for `::`. No text of SQL holds this byte outside of quotes.
+/// Means `::`. No text of SQL contains this byte outside of quotes.
 pub(super) const CAST: u8 = 0;
 
-/// Cuts the text as PostgreSQL's `scan.l` does.
+/// Splits the text as PostgreSQL's `scan.l` does.
 pub(super) struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
@@ -23,7 +23,7 @@ impl<'a> Lexer<'a> {
         Self { text, at: 0 }
     }
 
-    /// The next token, `Some(None)` at the end, `None` if the text cannot be cut with certainty.
+    /// The next token, `Some(None)` at the end, `None` if the text cannot be split with certainty.
     pub(super) fn next(&mut self) -> Option<Option<Token<'a>>> {
         self.skip_blanks()?;
         let Some(&first) = self.text.get(self.at) else { return Some(None) };
@@ -60,7 +60,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Whether a backslash escapes in such a string depends on a setting, and on the string before: better not to ask.
+    /// Whether a backslash escapes in such a string depends on a setting, and on the string before: such strings are uncertain.
     fn plain_string(&mut self) -> Option<Token<'a>> {
         let text = self.quoted(b'\'')?;
         (!text.contains(&b'\\')).then_some(Token::Literal)
@@ -80,7 +80,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// What stands between two quotes; a doubled one stands for itself.
+    /// The text between two quotes, in which a doubled quote means itself.
     fn quoted(&mut self, quote: u8) -> Option<&'a [u8]> {
         let begin = self.at + 1;
         self.at = begin;

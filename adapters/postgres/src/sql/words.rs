@@ -1,28 +1,28 @@
-//! What leaves no trace in a session: command tags, and functions by name.
+//! Harmless command tags, and functions by name.
 //!
-//! A list of what is known, not of what is forbidden: what is missing here costs a reset, and never a leak.
+//! A list of what is known, not of what is forbidden: a missing entry costs a reset, and never causes a leak.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Does a command with this tag (`INSERT 0 1`) leave the session as it was? What hides behind `SELECT` and its like is for
-/// the scan of the text to find, and so is a plain `SET`.
+/// Does a command with this tag (`INSERT 0 1`) leave the session unchanged? The scan of the text finds effects behind `SELECT` and the
+/// like, and a plain `SET`.
 pub(crate) fn is_harmless_tag(tag: &[u8]) -> bool {
     let words = tag.iter().position(u8::is_ascii_digit).map_or(tag, |digit| &tag[..digit]);
     TAGS.contains(&words.trim_ascii_end())
 }
 
-/// Is this a function that changes nothing in the session?
+/// Does this function change nothing in the session?
 pub(super) fn is_harmless_function(name: &[u8]) -> bool {
     std::str::from_utf8(name).is_ok_and(|name| NAMES.contains(name))
 }
 
-/// Is this a word that can be no name of a function?
+/// Is this a word that cannot be a function's name?
 pub(super) fn is_keyword(word: &[u8]) -> bool {
     KEYWORDS.split_ascii_whitespace().any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()))
 }
 
-/// `SET` is here because the scan of the text tells `SET LOCAL` from the rest.
+/// `SET` is here because the scan of the text distinguishes `SET LOCAL` from the rest.
 const TAGS: &[&[u8]] = &[
     b"SELECT",
     b"INSERT",
@@ -50,19 +50,19 @@ const TAGS: &[&[u8]] = &[
 /// Looked up by name, for each call in a text that is seen for the first time.
 static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| FUNCTIONS.split_ascii_whitespace().collect());
 
-/// Words that a parenthesis may follow without being called, wherever they stand: no function can have such a name. (Those
-/// that may be names, such as `SETS` or `JOIN`, are for the scan to judge by what stands before them.)
+/// Words before a parenthesis that is never a call: no function can have such a name. (For those that may be names, such as `SETS` or
+/// `JOIN`, the scan decides by the preceding token.)
 const KEYWORDS: &str = "\
     all and any array as between bit case char decimal distinct else except exists float from group grouping having \
     in intersect interval lateral limit not numeric offset on or returning row select some table then time timestamp \
     union using values varchar when where with";
 
-/// Two words after which a parenthesis calls nothing, though the second alone might be a function's name. (Those for which
-/// more must be known of the statement are in the scan.)
+/// Pairs of words before a parenthesis that is not a call, though the second alone might be a function's name. (The scan handles pairs
+/// that depend on more of the statement.)
 pub(super) const PAIRS: &[(&str, &str)] =
     &[("group", "by"), ("order", "by"), ("partition", "by"), ("grouping", "sets"), ("as", "materialized")];
 
-/// Words that may be names, too, or that join expressions, and after which one may begin.
+/// Words that may be names, too, or that join expressions, and after which an expression may begin.
 pub(super) const EXPECTING: &[&str] = &[
     "asymmetric",
     "both",
@@ -93,11 +93,11 @@ pub(super) const EXPECTING: &[&str] = &[
     "zone",
 ];
 
-/// What a statement can begin with that `WITH` may stand before.
+/// The words that may begin the statement after `WITH`.
 pub(super) const VERBS: &[&str] = &["select", "values", "table", "insert", "update", "delete", "merge"];
 
-/// Of those that PostgreSQL brings along the usual ones. None changes the session, runs SQL that it is given, or keeps
-/// anything beyond the transaction.
+/// The usual ones of PostgreSQL's built-in functions. None changes the session, runs SQL that it is given, or keeps anything beyond the
+/// transaction.
 pub(crate) const FUNCTIONS: &str = "\
     abs age array_agg array_append array_cat array_dims array_length array_lower array_ndims array_position \
     array_positions array_prepend array_remove array_replace array_to_json array_to_string array_upper ascii avg \

@@ -1,7 +1,7 @@
-//! What the messages say of the session: is it busy, in a transaction, changed?
+//! The session's state, derived from the messages: busy, in a transaction, changed.
 //!
-//! Owns the verdict: what each message means for the session. What a message says is `wire`, what a text of SQL may do is
-//! `sql`. Anything not understood makes the session unknown, never clean.
+//! Owns the meaning of each message for the session. `wire` reads messages, and `sql` determines the effect of a text. Anything not
+//! understood makes the session unknown, never clean.
 
 use crate::sql::{Effect, effect, is_harmless_tag};
 use crate::wire::{Answer, Answers, Request, Requests};
@@ -22,43 +22,43 @@ mod tests;
 pub(crate) struct Tracker {
     client: Requests,
     server: Answers,
-    /// What the server has not answered with `ReadyForQuery` yet, oldest first.
+    /// Requests without an answering `ReadyForQuery`, oldest first.
     waiting: VecDeque<Pending>,
-    /// The next `Sync` written will not be answered: the server is in `COPY IN` and passes over it.
+    /// The next `Sync` written will not be answered: the server is in `COPY IN` and ignores it.
     swallowed: bool,
     /// A COPY is under way.
     copying: bool,
     /// Requests and answers no longer match.
     confused: bool,
-    /// A direction cannot be read any more.
+    /// A direction can no longer be read.
     garbled: bool,
-    /// What was written since the last `Sync`.
+    /// The requests since the last `Sync`.
     asked: Asked,
-    /// What is answered now has come to its end, and only `ReadyForQuery` is due.
+    /// The current answer has ended, and only `ReadyForQuery` is due.
     over: bool,
-    /// The statement that was bound last fits the schema.
+    /// The last bound statement fits the schema.
     bound: bool,
     /// A statement did not fit the schema, or was gone.
     stale: bool,
     /// The status in the last `ReadyForQuery`.
     status: u8,
-    /// What has been done to the session since it was taken for clean.
+    /// The changes to the session since it was last clean.
     effect: Effect,
-    /// The server has forgotten statements that the driver goes on using.
+    /// The server has dropped statements that the driver still uses.
     forgotten: bool,
     prepared: Prepared,
-    /// What the server has said of itself.
+    /// The server's reports on itself.
     standing: Standing,
-    /// It has refused a write, because the transaction is read-only, since the session was taken for clean.
+    /// It has refused a write, because the transaction is read-only, since the session was last clean.
     refused_write: bool,
     pid: Option<i32>,
     end: Option<End>,
 }
 
-/// Why a connection cannot be used any more.
+/// Why a connection is no longer usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The server said goodbye, with this SQLSTATE.
+    /// The server ended the session, with this SQLSTATE.
     Fatal([u8; 5]),
     /// A COPY that the driver did not begin, and cannot end.
     StrayCopy,
@@ -69,22 +69,22 @@ enum Pending {
     Startup,
     /// A simple query or a function call.
     Simple,
-    /// The end of what was asked since the last one.
+    /// The end of the requests since the last one.
     Sync,
-    /// The same, where a statement that was prepared before is run.
+    /// The same, with the execution of a statement that was prepared before.
     Run,
-    /// A `Sync` with nothing but `Close` before it, as the driver sends for each statement it lets go of, often when its
-    /// holder has the last answer already. Whatever the server says to it, the session stays as it was.
+    /// A `Sync` with only `Close` before it, as the driver sends for each statement that it drops, often when its holder has the last
+    /// answer already. Whatever the server answers, the session is unchanged.
     Closing,
 }
 
-/// What was asked since the last `Sync`.
+/// The requests since the last `Sync`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Asked {
-    /// Nothing, or that statements be closed.
+    /// None, or only to close statements.
     #[default]
     Nothing,
-    /// A statement that was prepared before is run.
+    /// The execution of a statement that was prepared before.
     Run,
     Anything,
 }
@@ -134,7 +134,7 @@ impl Tracker {
         }
     }
 
-    /// What is known of the session. With `transaction_only` nothing but the transaction counts.
+    /// The known state of the session. With `transaction_only` only the transaction counts.
     pub(crate) fn session(&self, transaction_only: bool) -> SessionState {
         let answered = self.waiting.iter().all(|pending| *pending == Pending::Closing);
         let settled = answered && !self.copying && !self.swallowed;
@@ -149,41 +149,41 @@ impl Tracker {
         }
     }
 
-    /// Does something run at the server, or send what nobody reads? An error ends it though `ReadyForQuery` is still due; not so a COPY,
-    /// which the client has to end, too.
+    /// Does something run at the server, or send unread data? An error ends it even if `ReadyForQuery` is still due, but not a COPY,
+    /// which the client must end too.
     pub(crate) fn is_busy(&self) -> bool {
         self.waiting.iter().skip(usize::from(self.over)).any(|pending| *pending != Pending::Closing) || self.copying
     }
 
-    /// The session as it is now is clean.
+    /// The session's present state is clean.
     pub(crate) fn start_tracking(&mut self) {
         (self.effect, self.refused_write) = (Effect::None, false);
         self.prepared.close(b"");
     }
 
-    /// The driver has just had the answer to its last request, so all others have been answered too.
+    /// The driver has just had the answer to its last request, which implies answers to all others.
     pub(crate) fn all_answered(&mut self) {
         self.waiting.clear();
         self.prepared.passed_over();
         (self.confused, self.copying, self.swallowed) = (false, false, false);
     }
 
-    /// What has been done to the session, which may well be undone later.
+    /// The changes to the session, which may be undone later.
     pub(crate) fn effect(&self) -> Effect {
         self.effect
     }
 
-    /// Has something been done to the session that no reset undoes? With `transaction_only` another has the session next.
+    /// Has the session been changed in a way that no reset undoes? With `transaction_only` another client has the session next.
     pub(crate) fn is_lasting(&self, transaction_only: bool) -> bool {
         self.forgotten || !transaction_only && self.effect == Effect::Lasting
     }
 
-    /// Has a statement turned out stale since this was last asked?
+    /// Has a statement turned out stale since the last call?
     pub(crate) fn takes_stale(&mut self) -> bool {
         std::mem::take(&mut self.stale)
     }
 
-    /// How many statements the server must have under names that the driver gave.
+    /// The number of statements that the server must have under the driver's names.
     pub(crate) fn prepared(&self) -> usize {
         self.prepared.count()
     }
@@ -192,7 +192,7 @@ impl Tracker {
         self.standing
     }
 
-    /// Has the server refused a write in this session? The holder may have asked for a read-only transaction.
+    /// Has the server refused a write in this session? The holder may have requested a read-only transaction.
     pub(crate) fn refused_write(&self) -> bool {
         self.refused_write
     }
@@ -296,7 +296,7 @@ impl Tracker {
                 self.standing.hear(name, value);
                 self.does(Effect::Session);
             }
-            // What a notification says is for the one who holds the connection when it comes.
+            // A notification is for the holder at its arrival.
             Answer::Notification => self.does(Effect::Session),
             Answer::BackendKeyData(pid) => self.pid = pid,
             Answer::Error { code, fatal: true } => self.end = Some(End::Fatal(code)),
@@ -309,7 +309,7 @@ impl Tracker {
         self.prepared.passed_over();
         self.over = true;
         self.refused_write |= code == b"25006";
-        // No such prepared statement: one of the driver's, for all that is known.
+        // No such prepared statement: presumably one of the driver's.
         if code == b"26000" {
             self.forgotten = true;
         }
@@ -323,8 +323,8 @@ impl Tracker {
     }
 }
 
-/// Can this be what a schema that has changed has to say to a statement that is to be bound? Rights do not count: the statement
-/// is as good as a new one.
+/// Can a schema change cause this error for a statement that is being bound? Missing rights do not count: the statement is as good as a
+/// new one.
 fn is_of_schema(code: &[u8; 5]) -> bool {
     code == b"0A000" || code == b"XX000" || code.starts_with(b"42") && code != b"42501"
 }

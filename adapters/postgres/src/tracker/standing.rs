@@ -1,8 +1,8 @@
-//! What a server says of itself: is it in recovery, and are transactions read-only unless they say otherwise?
+//! A server's reports on itself: is it in recovery, and are transactions read-only by default?
 //!
-//! Owns the names. Which role that makes it fit for is `role.rs`.
+//! Owns the names of the settings. `role.rs` derives the role.
 
-/// `None`: it has not said so.
+/// `None`: not reported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) in_recovery: Option<bool>,
@@ -10,7 +10,7 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// The server reports a setting. From PostgreSQL 14 on it reports both at the beginning of a session and whenever they change.
+    /// The server reports a setting. From PostgreSQL 14 on it reports both at the beginning of a session and at each change.
     pub(crate) fn hear(&mut self, name: &[u8], value: &[u8]) {
         let value = match value {
             b"on" => Some(true),
@@ -24,7 +24,7 @@ impl Standing {
         }
     }
 
-    /// Does it take writes?
+    /// Does it accept writes?
     pub(crate) fn takes_writes(self) -> Option<bool> {
         match (self.in_recovery, self.read_only) {
             (Some(true), _) | (_, Some(true)) => Some(false),

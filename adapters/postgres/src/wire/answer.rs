@@ -1,11 +1,11 @@
-//! What a server sends.
+//! The server's messages.
 
 use super::framer::{Framer, Garbled, Message};
 
-/// One message, in as much detail as a session's fate depends on it.
+/// One message, in as much detail as the session's state depends on.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Answer<'a> {
-    /// All that was asked has been answered. With the transaction's status, zero if there was none.
+    /// All requests have been answered. With the transaction's status, zero if there was none.
     ReadyForQuery(u8),
     /// `whole` unless the tag is too long to keep.
     CommandComplete {
@@ -18,7 +18,7 @@ pub(crate) enum Answer<'a> {
     BindComplete,
     /// The server waits for the data of a COPY.
     CopyIn,
-    /// Some setting is not what it was, or is told at the beginning. Of a long value that is the beginning.
+    /// A setting has changed, or is reported at the beginning. Only the beginning of a long value.
     ParameterStatus {
         name: &'a [u8],
         value: &'a [u8],
@@ -34,7 +34,7 @@ pub(crate) enum Answer<'a> {
     Other,
 }
 
-/// Reads what the server sends.
+/// Reads the server's messages.
 pub(crate) struct Answers(Framer);
 
 impl Answers {
@@ -81,7 +81,7 @@ fn parameter(body: &[u8]) -> Answer<'_> {
     Answer::ParameterStatus { name, value }
 }
 
-/// The fields that matter come first, in this order: severity in the server's language, severity in English, SQLSTATE.
+/// The relevant fields come first, in this order: severity in the server's language, severity in English, SQLSTATE.
 fn error(body: &[u8]) -> Option<Answer<'static>> {
     let field = |kind: u8| {
         let mut fields = body.split(|&byte| byte == 0);

@@ -1,15 +1,15 @@
-//! Cuts one direction of the protocol into messages.
+//! Splits one direction of the protocol into messages.
 //!
-//! Owns no meaning: which tags matter, and how much of their bodies, is the caller's. Never keeps more of a body than
-//! the caller asked for, and never allocates for bytes that have not come: the length in a header is the peer's word.
+//! Interprets no content: the caller decides which tags matter, and how much of their bodies. Never keeps more of a body than the caller
+//! asked for, and never allocates for bytes that have not come, because the peer chooses the length in a header.
 
-/// A message whose last byte has passed.
+/// A message whose last byte has arrived.
 pub(super) struct Message<'a> {
     /// The type byte; [`STARTUP`] for the first message of a client, which has none.
     pub(super) tag: u8,
-    /// The beginning of the body, as much as was asked for.
+    /// The beginning of the body, as much as the caller asked for.
     pub(super) body: &'a [u8],
-    /// Is that all of it?
+    /// Whether that is all of it.
     pub(super) whole: bool,
 }
 
@@ -21,7 +21,7 @@ impl<'a> Message<'a> {
         Some((&rest[..length], begin + length + 1))
     }
 
-    /// The text that begins there, if all of it is here and the zero ends it. `Parse` has its parameters' types behind that.
+    /// The text that begins there, if all of it is here and a zero ends it. In `Parse` the parameters' types follow it.
     pub(super) fn text_at(&self, begin: usize) -> Option<&'a [u8]> {
         let rest = self.body.get(begin..)?;
         let length = rest.iter().position(|&byte| byte == 0)?;
@@ -33,16 +33,16 @@ impl<'a> Message<'a> {
 /// The tag of a client's first message. No real tag is zero.
 pub(super) const STARTUP: u8 = 0;
 
-/// A length that cannot be: from here on nothing is known about this direction.
+/// An impossible length: from here on this direction cannot be read.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Garbled;
 
 pub(super) struct Framer {
-    /// The header as far as it has come: four bytes for the startup message, else five.
+    /// The received part of the header: four bytes for the startup message, else five.
     header: [u8; 5],
     have: usize,
     tagged: bool,
-    /// The message whose header has come.
+    /// The message whose header is complete.
     current: Option<Current>,
     /// The beginning of its body, if that came in pieces.
     kept: Vec<u8>,
@@ -56,17 +56,17 @@ struct Current {
 }
 
 impl Framer {
-    /// What the server sends.
+    /// The server's messages.
     pub(super) fn of_server() -> Self {
         Self { header: [0; 5], have: 0, tagged: true, current: None, kept: Vec::new() }
     }
 
-    /// What the client sends, from its startup message on.
+    /// The client's messages, from its startup message on.
     pub(super) fn of_client() -> Self {
         Self { tagged: false, ..Self::of_server() }
     }
 
-    /// Takes the next bytes and shows each message that they complete. `keep` says how much of a body to show.
+    /// Takes the next bytes and shows each message that they complete. `keep` returns how much of a body to show.
     pub(super) fn feed(
         &mut self,
         mut bytes: &[u8],
@@ -87,7 +87,7 @@ impl Framer {
                     }
                     let mut length = [0; 4];
                     length.copy_from_slice(&self.header[wanted - 4..wanted]);
-                    // The length counts itself.
+                    // The length includes itself.
                     let length =
                         i32::from_be_bytes(length).checked_sub(4).and_then(|length| usize::try_from(length).ok());
                     let length = length.ok_or(Garbled)?;
@@ -105,7 +105,7 @@ impl Framer {
 
             let (tag, whole) = (self.tag(), current.length <= current.keep);
             if current.left == current.length {
-                // The usual case: it came in one piece, and is shown where it lies.
+                // The usual case: it came in one piece, and is shown in place.
                 show(Message { tag, body: &part[..room], whole });
             } else {
                 self.kept.extend_from_slice(&part[..room]);

@@ -1,7 +1,7 @@
-//! The protocol: what passes between client and server, read as messages in both directions.
+//! The protocol between client and server, read as messages in both directions.
 //!
-//! Pure: no I/O and no clock, no SQL, and no session. The bytes come from `stream.rs`, cut wherever the network cut them; what
-//! the messages say of the session is for `tracker` to judge.
+//! Pure: no I/O, no clock, no SQL, and no session. `stream.rs` passes the bytes in pieces of any size; `tracker` derives the session's
+//! state from the messages.
 
 mod answer;
 mod framer;

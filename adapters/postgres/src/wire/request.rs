@@ -1,30 +1,29 @@
-//! What a client writes, from its startup message on.
+//! The client's messages, from its startup message on.
 
 use super::framer::{Framer, Garbled, LONGEST_NAME, Message, STARTUP};
 
-/// One message, in as much detail as a session's fate depends on it. A name or text is `None` if it is too long to keep or
-/// is not well formed.
+/// One message, in as much detail as the session's state depends on. A name or text is `None` if it is too long to keep or malformed.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Request<'a> {
     Startup,
     /// A simple query.
     Query(Option<&'a [u8]>),
-    /// Which the driver never makes.
+    /// The driver never sends one.
     FunctionCall,
     /// Prepares `text` under a name, which may be empty.
     Parse {
         name: Option<&'a [u8]>,
         text: Option<&'a [u8]>,
     },
-    /// Gives a prepared statement its parameters. What follows runs it.
+    /// Gives a prepared statement its parameters, for the execution that follows.
     Bind(Option<&'a [u8]>),
-    /// Lets go of a prepared statement; `None` also if it is a portal.
+    /// Closes a prepared statement; `None` also for a portal.
     Close(Option<&'a [u8]>),
     Sync,
     Other,
 }
 
-/// Reads what the client writes.
+/// Reads the client's messages.
 pub(crate) struct Requests(Framer);
 
 impl Requests {
@@ -75,7 +74,7 @@ fn to_keep(tag: u8) -> usize {
     }
 }
 
-/// Longer texts cost a reset, which is little beside running them.
+/// Longer texts cost a reset, which is cheap beside their execution.
 const LONGEST_TEXT: usize = 16 * 1024;
 
 #[cfg(test)]
