@@ -1,15 +1,15 @@
-//! What changes the meaning of the statements that are prepared after it, by the words that bring it about. The server keeps for each the
-//! database, the SQL mode and the letters in which it was prepared.
+//! Texts that change the meaning of statements prepared afterwards. For each statement the server keeps the database, the SQL mode and
+//! the character sets in which it was prepared.
 
 use super::lexer::word;
 
-/// Might `text`, which is not known to be harmless, have the same statement mean something else if it is prepared afterwards? What
-/// a procedure does is not seen.
+/// Might `text`, which is not known to be harmless, change the meaning of the same statement prepared afterwards? The contents of
+/// procedures are not seen.
 pub(crate) fn rebinds(text: &str) -> bool {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         let (found, after) = word(rest);
-        // Comments and strings are read too, for either may be executed.
+        // Includes comments and strings, because either may be executed.
         if WORDS.iter().any(|word| found.eq_ignore_ascii_case(word.as_bytes())) {
             return true;
         }

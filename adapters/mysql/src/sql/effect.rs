@@ -1,25 +1,25 @@
-//! What does a text of SQL do to the session that runs it?
+//! Determines the effect of a text of SQL on its session.
 //!
-//! Not a parser: it looks at the tokens (`lexer.rs`) one by one for what could change a session. Where it is in doubt it says
-//! so, which costs a reset. The words are in `words.rs`.
+//! Not a parser: it scans the tokens (`lexer.rs`) for anything that could change a session. If it is uncertain it says so, which costs a
+//! reset. The words are in `words.rs`.
 
 use super::lexer::{Lexer, Token, skip_blanks, word};
 use super::words::{Word, kind};
 
-/// How far what a text does can reach, the least first.
+/// The extent of a text's effect, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
-    /// The session is as it was.
+    /// The session is unchanged.
     None,
-    /// A setting or the database is another, to the end of the session.
+    /// A setting or the database changes, until the end of the session.
     Setting,
-    /// A setting by which texts are read, or by which they commit.
+    /// A setting changes by which texts are read, or by which they commit.
     Meaning,
-    /// Whatever a text can do.
+    /// Any effect that a text can have.
     Anything,
 }
 
-/// What running `text` may do.
+/// The possible effect of running `text`.
 pub(crate) fn effect(text: &str) -> Effect {
     match () {
         () if is_harmless(text) => Effect::None,
@@ -37,12 +37,12 @@ pub(crate) fn begins_transaction(text: &str) -> bool {
 /// Whether `text` is one SELECT, INSERT, UPDATE, DELETE or REPLACE that touches no variable and calls only functions known to
 /// be harmless.
 ///
-/// What an AUTO_INCREMENT column leaves in `LAST_INSERT_ID()` no text tells; the server's answer does.
+/// No text shows whether an AUTO_INCREMENT column sets `LAST_INSERT_ID()`; the server's answer does.
 fn is_harmless(text: &str) -> bool {
     scan(text.as_bytes()).is_some()
 }
 
-/// Whether `text` is one SET or USE, with nothing in it that could run something else.
+/// Whether `text` is one SET or USE that cannot run anything else.
 fn only_sets(text: &str) -> bool {
     let text = text.trim();
     let text = text.strip_suffix(';').unwrap_or(text);
@@ -66,7 +66,7 @@ fn scan_begin(text: &[u8]) -> Option<()> {
         next_is(b"start")?;
         next_is(b"transaction")?;
     }
-    // WORK, or the characteristics. A block, which MariaDB begins by the same word, has statements in it.
+    // WORK, or the characteristics. A block, which begins with the same word in MariaDB, contains statements.
     while let Some(token) = lexer.next()? {
         match token {
             Token::Word(_) | Token::Mark(b',') => {}
@@ -77,7 +77,7 @@ fn scan_begin(text: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Whether it names one of the settings by which a text is read, or those by which it commits.
+/// Whether it names a setting by which texts are read, or by which they commit.
 fn changes_meanings(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["autocommit", "completion_type", "sql_mode", "names", "charset", "character"]
@@ -85,7 +85,7 @@ fn changes_meanings(text: &str) -> bool {
         .any(|word| text.contains(word))
 }
 
-/// `None` as soon as there is doubt.
+/// `None` as soon as it is uncertain.
 fn scan(text: &[u8]) -> Option<()> {
     let text = skip_blanks(text)?;
     if text.len() > LONGEST {
@@ -99,7 +99,7 @@ fn scan(text: &[u8]) -> Option<()> {
     let mut last = Last::Keyword;
     while let Some(token) = lexer.next()? {
         last = match token {
-            // With some settings a name may stand in any but the first kind.
+            // With some settings every kind except the first may contain a name.
             Token::Quoted(quote, name) if quote != b'\'' && kind(name) == Word::Doubtful => return None,
             Token::Quoted(b'`', _) if matches!(last, Last::Into) => Last::Table,
             Token::Quoted(..) => Last::Quoted,
@@ -109,9 +109,9 @@ fn scan(text: &[u8]) -> Option<()> {
             // A table's name may be qualified, a function's may not.
             Token::Mark(b'.') if matches!(last, Last::Table) => Last::Into,
             Token::Mark(b'.') => Last::Dot,
-            // Nothing may follow but blanks.
+            // Only blanks may follow.
             Token::Mark(b';') => return lexer.next()?.is_none().then_some(()),
-            // Variables; what opens a block; an escape outside of quotes; the end of a string in C.
+            // Variables; the start of a block; an escape outside of quotes; the end of a string in C.
             Token::Mark(b'(' | b'@' | b'{' | b'\\' | 0) => return None,
             Token::Mark(_) => Last::Other,
         };
@@ -119,20 +119,20 @@ fn scan(text: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// What stands before the token that is looked at.
+/// The context before the current token.
 #[derive(Clone, Copy)]
 enum Last {
-    /// A word after which a parenthesis calls nothing.
+    /// A word before a parenthesis that is not a call.
     Keyword,
-    /// A harmless function, if the parenthesis follows at once: after a blank it might be a stored one of the same name.
+    /// A harmless function, if the parenthesis follows at once: after a blank it might be a stored function of the same name.
     Function,
     /// INTO: a table follows.
     Into,
     /// A table to insert into: a list of columns may follow.
     Table,
-    /// Some other name: a parenthesis would be a call.
+    /// Another name: a parenthesis would be a call.
     Name,
-    /// In quotes, which may hold a name too.
+    /// In quotes, which may contain a name too.
     Quoted,
     Dot,
     Other,
@@ -160,7 +160,7 @@ impl Last {
     }
 }
 
-/// A longer text is not looked at, in bytes.
+/// Longer texts, in bytes, are not scanned.
 pub(super) const LONGEST: usize = 16 * 1024;
 
 #[cfg(test)]

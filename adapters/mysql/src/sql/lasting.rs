@@ -1,17 +1,17 @@
-//! What no reset undoes, by the words that bring it about. The connection of a holder who uses them is replaced.
+//! Effects that no reset undoes, by the words that cause them. The connection of a holder who uses them is replaced.
 //!
-//! Each row was found by trying: a session does it, `COM_RESET_CONNECTION` follows, and the next holder still meets it. What the
-//! reset does undo has no row: locks of any kind, handlers, temporary tables, prepared statements, variables.
+//! Each row was found by experiment: a session does it, `COM_RESET_CONNECTION` follows, and the next holder still sees the effect.
+//! Effects that the reset undoes have no row: locks of any kind, handlers, temporary tables, prepared statements, variables.
 
 use super::effect::LONGEST;
 use super::lexer::{skip_blanks, word};
 
-/// What a text that is not known to be harmless may leave for good, the least first.
+/// The lasting effect of a text that is not known to be harmless, the least first.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lasting {
     #[default]
     No,
-    /// The text runs something that it does not show, or is too long to be looked at.
+    /// The text runs something that it does not show, or is too long to be scanned.
     Hidden,
     Yes,
 }
@@ -22,16 +22,16 @@ pub(crate) fn lasting(text: &str) -> Lasting {
         return Lasting::Hidden;
     }
     let begins = |at: &usize| *at == 0 || word(&text[at - 1..*at]).0.is_empty();
-    // Comments and strings are read too, for either may be executed.
+    // Includes comments and strings, because either may be executed.
     (0..text.len()).filter(begins).map(|at| of_word(&text[at..])).max().unwrap_or_default()
 }
 
-/// What the word at the beginning brings about, with the one that follows it.
+/// The effect of the word at the beginning, with the next word.
 fn of_word(text: &[u8]) -> Lasting {
     let (first, rest) = word(text);
     let is = |known: &&str| first.eq_ignore_ascii_case(known.as_bytes());
     let follows = |second: &&str| {
-        // A comment that may be executed can hold the second word.
+        // An executable comment can contain the second word.
         skip_blanks(rest).is_none_or(|rest| word(rest).0.eq_ignore_ascii_case(second.as_bytes()))
     };
     if ROWS.iter().any(|(known, second)| is(known) && (second.is_empty() || second.iter().any(follows))) {
@@ -43,18 +43,18 @@ fn of_word(text: &[u8]) -> Lasting {
     }
 }
 
-/// A word, those of which one follows it (none: whatever follows).
+/// A word, and the words one of which must follow it (none: anything may follow).
 const ROWS: &[(&str, &[&str])] = &[
-    // MySQL: the reset leaves the thread in it.
+    // MySQL: the reset leaves the thread in the group.
     ("resource", &["group"]),
-    // After XA PREPARE, MariaDB's reset leaves the session tied to the branch: its tables give error 1031, and a consistent
-    // snapshot ends the server. MySQL, where `xa_detach_on_prepare` is off, answers each statement with 1399.
+    // After XA PREPARE, MariaDB's reset leaves the session tied to the branch: its tables return error 1031, and a consistent snapshot
+    // ends the server. MySQL, with `xa_detach_on_prepare` off, answers each statement with 1399.
     ("xa", &["start", "begin", "end", "prepare", "commit", "rollback", "recover"]),
-    // MariaDB: the profiles stay, with the texts of the statements in them.
+    // MariaDB: the profiles stay, and contain the texts of the statements.
     ("profiling", &[]),
 ];
 
-/// What runs a procedure, or a text from elsewhere.
+/// Words that run a procedure, or a text from elsewhere.
 const HIDING: &[&str] = &["call", "execute"];
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! Cuts a text of SQL into tokens, as the servers' lexers do; where that cannot be done with certainty it says so.
+//! Splits a text of SQL into tokens, as the servers' lexers do; returns `None` if that is not possible with certainty.
 
 pub(super) enum Token<'a> {
     /// A keyword or a name.
     Word(&'a [u8]),
-    /// What stands in quotes of this kind: a string or a name.
+    /// The content of quotes of this kind: a string or a name.
     Quoted(u8, &'a [u8]),
     /// A number, or a name that begins with digits.
     Number,
-    /// A character that stands for itself.
+    /// A single character.
     Mark(u8),
 }
 
@@ -21,7 +21,7 @@ impl<'a> Lexer<'a> {
         Self { rest: text, apart: false }
     }
 
-    /// The next token, `Some(None)` at the end, `None` if the text cannot be cut with certainty.
+    /// The next token, `Some(None)` at the end, `None` if the text cannot be split with certainty.
     pub(super) fn next(&mut self) -> Option<Option<Token<'a>>> {
         let rest = skip_blanks(self.rest)?;
         self.apart = rest.len() < self.rest.len();
@@ -48,7 +48,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// White space and comments, but none that a server would execute.
+/// White space and comments, except those that a server would execute.
 pub(super) fn skip_blanks(mut text: &[u8]) -> Option<&[u8]> {
     loop {
         text = match text {
@@ -56,20 +56,20 @@ pub(super) fn skip_blanks(mut text: &[u8]) -> Option<&[u8]> {
             [b'/', b'*', b'!' | b'M' | b'+', ..] => return None,
             [b'/', b'*', rest @ ..] => {
                 let end = rest.windows(2).position(|two| two == b"*/")?;
-                // Whether comments nest is a server's own affair.
+                // Whether comments nest depends on the server.
                 if rest[..end].windows(2).any(|two| two == b"/*") {
                     return None;
                 }
                 &rest[end + 2..]
             }
-            // These end with their line, and begin only before a blank: better not to ask.
+            // These end with their line, and begin only before a blank: they are uncertain.
             [b'#', ..] | [b'-', b'-', ..] => return None,
             _ => return Some(text),
         };
     }
 }
 
-/// What follows a quoted string or name; a doubled quote stands for itself. Whether a backslash escapes depends on a setting.
+/// The text after a quoted string or name, in which a doubled quote means itself. Whether a backslash escapes depends on a setting.
 fn quoted(text: &[u8], quote: u8) -> Option<&[u8]> {
     let mut at = 1;
     loop {
@@ -82,13 +82,13 @@ fn quoted(text: &[u8], quote: u8) -> Option<&[u8]> {
     }
 }
 
-/// What follows a number, or a name: these may begin with digits, too.
+/// The text after a number, or after a name, which may also begin with digits.
 fn number(text: &[u8]) -> &[u8] {
     let end = text.iter().position(|&byte| !continues_name(byte) && byte != b'.').unwrap_or(text.len());
     &text[end..]
 }
 
-/// The name or keyword at the beginning, which may be empty, and what follows it.
+/// The name or keyword at the beginning, which may be empty, and the rest.
 pub(super) fn word(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(text.iter().position(|&byte| !continues_name(byte)).unwrap_or(text.len()))
 }

@@ -1,6 +1,6 @@
-//! What a text of SQL does to the session that runs it. This file lists the parts.
+//! The effect of a text of SQL on its session. This file lists the parts.
 //!
-//! Pure: no I/O, no clock, and nothing but the text.
+//! Pure: no I/O, no clock, only the text.
 
 mod binding;
 mod effect;

@@ -1,23 +1,23 @@
-//! Words of SQL, by what they can do to a session. A list of what is known, not of what is forbidden: what is missing here costs
-//! a reset, and never a leak.
+//! Words of SQL, by their possible effect on a session. A list of what is known, not of what is forbidden: a missing entry costs a reset,
+//! and never causes a leak.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Word {
-    /// Begins a statement that leaves nothing by itself.
+    /// Begins a statement that by itself leaves no trace.
     Statement,
-    /// A table follows, or something that is in doubt.
+    /// A table follows, or something uncertain.
     Into,
-    /// A parenthesis after it calls nothing.
+    /// A parenthesis after it is not a call.
     Keyword,
-    /// A built-in function that looks at nothing but what it is given, and at clocks. A stored function cannot take its place
-    /// where its name stands alone, with the parenthesis right behind it.
+    /// A built-in function that depends only on its arguments, and on clocks. A stored function cannot replace it if its name is
+    /// unqualified, with the parenthesis right behind it.
     Function,
-    /// Remembered by the session, or the name of a schema with switches in it.
+    /// The session remembers it, or it is the name of a schema with switches.
     Doubtful,
-    /// Not known.
+    /// Unknown.
     Other,
 }
 
@@ -43,11 +43,11 @@ static WORDS: LazyLock<HashMap<&str, Word>> = LazyLock::new(|| {
 /// None of the known ones is longer.
 const LONGEST: usize = 32;
 
-/// SELECT, which also stands within others, is judged by its place there.
+/// SELECT, which also occurs within other statements, is judged by its place there.
 const STATEMENTS: &str = "delete insert replace select update";
 
-/// `SQL_CALC_FOUND_ROWS` is remembered; the values of sequences are, by MariaDB, in whatever words they are asked for. After a
-/// `RETURNING` the server does not tell the number of the row that `LAST_INSERT_ID()` remembers.
+/// The session remembers `SQL_CALC_FOUND_ROWS`; MariaDB remembers the values of sequences, in whatever words they are queried. After a
+/// `RETURNING` the server does not report the number of the row that `LAST_INSERT_ID()` remembers.
 const DOUBTFUL: &str = "\
     sql_calc_found_rows next nextval previous procedure returning mysql sys performance_schema information_schema";
 
@@ -55,7 +55,7 @@ const KEYWORDS: &str = "\
     all and as between by case distinct else exists from having in interval is join key like limit not on or \
     set then union using value values when where xor";
 
-/// In every server that this crate was tried with; `tests/it/functions.rs` asks those.
+/// Present in every server that this crate was tested with; `tests/it/functions.rs` queries those.
 pub(crate) const FUNCTIONS: &str = "\
     abs adddate addtime avg bin bit_count cast ceil ceiling char_length coalesce concat concat_ws convert count \
     crc32 curdate current_date current_time current_timestamp curtime date date_add date_format date_sub \
