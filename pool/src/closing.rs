@@ -54,9 +54,9 @@ impl fmt::Display for CloseReport {
 impl<M: Manager> Pool<M> {
     /// Closes the pool and waits until all connections and threads are gone, for at most `span`.
     ///
-    /// First it waits for the loans that are out. When half of `span` is left, but at most a second, it asks the server to cancel their
-    /// statements; when half of that is left it aborts them, and all of the pool's own driver calls. It can neither cancel nor abort a
-    /// connection whose manager offers no [`AbortHandle`](crate::AbortHandle), and cannot abort one that
+    /// First it waits for the loans that are out. Half of `span` before the end, but at most a second, it asks the server to cancel their
+    /// statements. Half of that time before the end it aborts them, and all of the pool's own driver calls. It can neither cancel nor
+    /// abort a connection whose manager offers no [`AbortHandle`](crate::AbortHandle), and cannot abort one that
     /// [can only cancel](crate::AbortHandle::can_abort). The report lists what is left at the end.
     ///
     /// Called from a worker thread or a hook of this pool it closes the pool and reports what is left at that moment, but neither waits

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// panics. A panic in a handler is swallowed.
 ///
 /// A handler must not block: `checked_out` and `checked_in` delay every loan, and a slow handler on a worker delays the callers that wait
-/// for its connection. A handler may use other pools, and of its own pool everything that does not wait: [`get`](crate::Pool::get) in a
+/// for its connection. A handler may use other pools, and any operation of its own pool that does not wait: [`get`](crate::Pool::get) in a
 /// worker of this pool is refused.
 ///
 /// # Order
