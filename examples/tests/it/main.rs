@@ -13,6 +13,8 @@ mod small;
 #[cfg(unix)]
 mod probes;
 #[cfg(unix)]
+mod scraped;
+#[cfg(unix)]
 mod service;
 #[cfg(unix)]
 mod watched;
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
         small::tests(),
         #[cfg(unix)]
         probes::tests(),
+        #[cfg(unix)]
+        scraped::tests(),
         #[cfg(unix)]
         watched::tests(),
         #[cfg(unix)]

@@ -24,6 +24,12 @@ pub(crate) fn on_each_server(module: &str, name: &str, test: fn(&mut Place)) -> 
     on(&[Engine::Postgres, Engine::Mysql, Engine::Mariadb], module, name, test)
 }
 
+/// For what is the same on every server.
+#[cfg(unix)]
+pub(crate) fn on_postgres(module: &str, name: &str, test: fn(&mut Place)) -> Vec<Test> {
+    on(&[Engine::Postgres], module, name, test)
+}
+
 fn on(engines: &[Engine], module: &str, name: &str, test: fn(&mut Place)) -> Vec<Test> {
     let on = |engine: Engine| {
         let name = path([module, &format!("on_{engine}"), name]);

@@ -104,7 +104,7 @@ fn said(service: &Service, path: &str) -> (u16, String) {
 }
 
 /// What stands between the service and its server.
-fn proxy_before(place: &Place) -> (Proxy, String) {
+pub(crate) fn proxy_before(place: &Place) -> (Proxy, String) {
     let mut url = Url::parse(&place.url).expect("a URL");
     let server = (url.host_str().expect("a host"), url.port().expect("a port"));
     let server = server.to_socket_addrs().expect("an address").next().expect("one at least");

@@ -26,8 +26,13 @@ impl Service {
 
     /// Starts it on a free port, and waits until it listens.
     pub(crate) fn launch(url: &str, arguments: &[&str]) -> Self {
+        Self::launch_at("127.0.0.1:0", url, arguments)
+    }
+
+    /// The same at this address.
+    pub(crate) fn launch_at(listen: &str, url: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_web"))
-            .args(["--url", url, "--listen", "127.0.0.1:0"])
+            .args(["--url", url, "--listen", listen])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
