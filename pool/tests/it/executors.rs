@@ -164,7 +164,7 @@ fn futures_that_are_put_aside_hold_up_their_own_task_for_fifty_milliseconds_each
         let server = FakeServer::new();
         let pool = pool_of(&server, 1);
         let held = hold(&pool, 1);
-        let its_pool = pool.clone();
+        let (its_pool, begun) = (pool.clone(), Instant::now());
         run(vec![task(async move {
             let (mut never, mut later) = (pin!(its_pool.get_async()), pin!(its_pool.get_async()));
             assert!(poll_once(never.as_mut()).await.is_none() && poll_once(later.as_mut()).await.is_none());
@@ -177,7 +177,10 @@ fn futures_that_are_put_aside_hold_up_their_own_task_for_fifty_milliseconds_each
             drop(later.await.unwrap());
         })]);
         let stats = pool.stats();
-        assert_eq!((stats.rejected_at_checkout, stats.cancelled, stats.timed_out), (2, 1, 0));
+        // A busy machine may put the task itself aside for as long, too.
+        let more = (begun.elapsed() - 2 * ms(50)).as_millis() as u64 / 50;
+        assert!((2..=2 + more).contains(&stats.rejected_at_checkout), "{} of {more}", stats.rejected_at_checkout);
+        assert_eq!((stats.cancelled, stats.timed_out), (1, 0));
         server.assert_no_leaks(&pool);
     });
 }
