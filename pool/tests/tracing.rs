@@ -11,9 +11,9 @@ use cabrank_testing::eventually;
 use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
 use cabrank_testing::panics::ORDERED;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::Duration;
+use std::{fmt, thread};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
@@ -150,6 +150,30 @@ fn settings_that_were_probably_not_meant_are_logged_when_the_pool_is_built() {
     assert_eq!((&*warning.target, warning.level), ("cabrank::settings", tracing::Level::WARN));
     assert_eq!(warning.fields["setting"], "connect_timeout");
     assert!(warning.message().contains("longer than acquire_timeout (200ms)"), "{warning:?}");
+}
+
+#[test]
+fn a_subscriber_may_build_a_pool_when_it_is_told_of_settings() {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let subscriber = tracing_subscriber::registry().with(BuildsItsOwn);
+        tracing::subscriber::with_default(subscriber, || {
+            let slip = builder().name("outer").connect_timeout(ms(300)).acquire_timeout(ms(200));
+            done.send(slip.build_lazy(FakeServer::new().manager()).is_ok())
+        })
+    });
+    assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(true));
+}
+
+/// As one that writes what it is told to a database does at its first event.
+struct BuildsItsOwn;
+
+impl<S: Subscriber> Layer<S> for BuildsItsOwn {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "cabrank::settings" {
+            drop(builder().name("inner").build_lazy(FakeServer::new().manager()).unwrap());
+        }
+    }
 }
 
 /// Polls in no span.

@@ -286,11 +286,12 @@ impl<M: Manager> Builder<M> {
         if let Some(default) = default {
             self.config.name = names.free(default);
         }
-        #[cfg(feature = "tracing")]
-        crate::trace::settings(&self.config);
         let shared = Shared::new(manager, self.config, self.hooks, set, driver_calls::run);
         names.take(&shared.name);
         drop(names);
+        // Subscribers are the user's code, which may build a pool.
+        #[cfg(feature = "tracing")]
+        crate::trace::settings(&shared.config);
         // An empty transaction: when it settles, the pool starts to open connections for `min_idle`.
         shared.with(sync::now(), |_, _| ());
         Ok(Pool::new(shared))
