@@ -28,7 +28,8 @@ impl<C, E> State<C, E> {
         match entry.in_doubt {
             // The others are under suspicion since it came back.
             Some(question) if self.hangs_on(question) => self.forget_the_server(),
-            None if self.is_above_suspicion(entry) => self.suspect(now),
+            // Another that was in doubt at the same time may have been answered, which ended the suspicion of both.
+            _ if self.is_above_suspicion(entry) => self.suspect(now),
             _ => {}
         }
     }

@@ -69,6 +69,17 @@ fn two_in_doubt_are_one_suspicion_which_the_answer_on_the_first_ends() {
 }
 
 #[test]
+fn the_second_that_proves_dead_raises_it_anew() {
+    let (mut state, start, mut lent) = pool(2);
+    let first = returns_in_doubt(&mut state, lent.remove(0), start + MS);
+    let second = returns_in_doubt(&mut state, lent.remove(0), start + MS);
+    answers(&mut state, first, start + 2 * MS);
+    assert_eq!(state.fresh(start + 2 * MS), 1);
+    state.failed_check(&second, None, start + 3 * MS, &mut Actions::new());
+    assert_eq!(state.fresh(start + 3 * MS), 0);
+}
+
+#[test]
 fn one_that_is_dead_makes_the_server_unknown_once() {
     let (mut state, start, mut lent) = pool(2);
     let first = returns_in_doubt(&mut state, lent.remove(0), start + MS);
