@@ -66,7 +66,8 @@ impl Found {
 }
 
 fn slip(prefix: &str, name: &str, variable: String) -> Option<Problem> {
-    let field = nearest(name, SLIP)?;
+    // `name` is not read, so it cannot be meant: `DB_BASE` is a variable of somebody else's.
+    let field = nearest(name, SLIP).filter(|field| *field != "name")?;
     let message = format!("there is no such setting; {prefix}{} may be meant", field.to_uppercase());
     Some(Problem { field, place: Some(variable), message })
 }

@@ -124,6 +124,12 @@ fn all_that_is_wrong_is_told_at_once_by_the_variables_names() {
 }
 
 #[test]
+fn no_variable_is_taken_for_a_name_that_is_not_read() {
+    let found = from(&[("DB_POOL_NODE", "2"), ("DB_POOL_BASE", "shop"), ("DB_POOL_NAME", "x"), ("DB_POOL_NAMES", "x")]);
+    assert_eq!((problems(&found), found.settings), (Vec::new(), Settings::default()));
+}
+
+#[test]
 fn durations_are_read_and_shown() {
     let nanos = Duration::from_nanos;
     for (text, span) in [
