@@ -25,16 +25,18 @@ impl<'de> Visitor<'de> for SettingsVisitor {
     /// Goes through all of them before it fails: a file is mended once.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
         let mut settings = Settings::default();
-        let mut problems = Vec::new();
+        let (mut seen, mut problems) = (Vec::new(), Vec::new());
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value::<Option<Value>>()?;
             let field = FIELDS.iter().find(|field| field.name == name);
             match (field, value) {
+                (Some(field), _) if seen.contains(&field.name) => problems.push(format!("{name}: it is there twice")),
                 (Some(field), Some(value)) => {
+                    seen.push(field.name);
                     let read = (field.read)(&mut settings, value);
                     problems.extend(read.err().map(|message| format!("{name}: {message}")));
                 }
-                (Some(_), None) => {}
+                (Some(field), None) => seen.push(field.name),
                 (None, _) => problems.push(unknown(&name)),
             }
         }

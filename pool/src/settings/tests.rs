@@ -193,6 +193,14 @@ mod in_files {
     }
 
     #[test]
+    fn a_setting_that_is_there_twice_is_refused() {
+        let parse = |text: &str| serde_json::from_str::<Settings>(text).map_err(|error| error.to_string());
+        for text in ["{\"max_size\": 4, \"max_size\": 5}", "{\"max_size\": null, \"max_size\": 5}"] {
+            assert!(parse(text).unwrap_err().starts_with("max_size: it is there twice"), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_written_is_read_again() {
         let all = Settings::of(&Config { max_waiters: Some(9), name: "7".to_owned(), ..Config::default() });
         let text = toml::to_string(&all).unwrap();
