@@ -67,15 +67,12 @@ impl Line {
         // Nobody has looked for a while: what happened meanwhile belongs to no second.
         let before = self.before.replace((counters, at)).filter(|(_, then)| at.saturating_sub(*then) <= GAP);
         let Some((before, _)) = before else {
-            self.points.extend(self.now.take());
+            self.end_second();
             return;
         };
         let second = at.as_secs();
         if self.now.is_some_and(|point| point.second != second) {
-            self.points.extend(self.now.take());
-            while self.points.len() > KEPT {
-                self.points.pop_front();
-            }
+            self.end_second();
         }
         let (waiting, longest_wait, happened) = (0, Duration::ZERO, Counters::default());
         let point = self.now.get_or_insert(Point { second, lent: 0, waiting, longest_wait, happened });
@@ -84,6 +81,13 @@ impl Line {
         let first = sight.now.waiters.first().map_or(Duration::ZERO, |waiter| waiter.waited);
         point.longest_wait = point.longest_wait.max(first);
         point.happened.add(counters.since(before));
+    }
+
+    fn end_second(&mut self) {
+        self.points.extend(self.now.take());
+        while self.points.len() > KEPT {
+            self.points.pop_front();
+        }
     }
 }
 
@@ -134,3 +138,25 @@ impl Point {
 /// Five minutes.
 const KEPT: usize = 300;
 const GAP: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cabrank::Pool;
+    use cabrank_testing::fake::FakeServer;
+
+    #[test]
+    fn no_more_than_five_minutes_are_kept_however_often_somebody_comes_and_goes() {
+        let pool = Pool::builder().build_lazy(FakeServer::new().manager()).expect("a pool");
+        let mut history = History::default();
+        let mut look = |second| {
+            let sight = Sight { key: 1, name: String::new(), now: pool.overview() };
+            history.add(Duration::from_secs(second), &[sight]);
+        };
+        (0..1_000).for_each(|time| {
+            look(10 * time);
+            look(10 * time + 1);
+        });
+        assert_eq!(history.0[&1].points.len(), KEPT);
+    }
+}
