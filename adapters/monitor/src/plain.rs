@@ -2,6 +2,7 @@
 //! no mark that turns the direction of writing, no password, no SQL, and of bounded length.
 
 use std::error::Error;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::time::Duration;
 
@@ -71,38 +72,42 @@ fn without_secrets(told: &str) -> String {
     without_sql(&without_values(&without_url_passwords(told)))
 }
 
-/// `scheme://user:password@host`.
+/// `scheme://user:password@host`, and the same without a scheme.
 fn without_url_passwords(told: &str) -> String {
-    let mut plain = String::new();
-    let mut rest = told;
-    while let Some((before, after)) = rest.split_once("://") {
-        plain.push_str(before);
-        plain.push_str("://");
-        let authority = after.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c)).unwrap_or(after.len());
-        rest = match after[..authority].rfind('@') {
-            Some(at) => {
-                let user = after[..at].split(':').next().unwrap_or_default();
-                plain.push_str(user);
-                if user.len() < at {
-                    plain.push_str(":***");
-                }
-                &after[at..]
+    let (mut plain, mut rest) = (String::new(), told);
+    while let Some(word) = rest.split_inclusive(char::is_whitespace).next() {
+        let end = match password(word, rest) {
+            Some(password) => {
+                plain.push_str(&rest[..password.start]);
+                plain.push_str("***");
+                password.end
             }
-            // A password may have a character in it that ends an authority.
-            None => match after.split_whitespace().next().and_then(|word| word.rfind('@')) {
-                Some(at) => {
-                    plain.push_str("***");
-                    &after[at..]
-                }
-                None => after,
-            },
+            None => {
+                plain.push_str(word);
+                word.len()
+            }
         };
+        rest = &rest[end..];
     }
-    plain.push_str(rest);
     plain
 }
 
-/// `password=...` and the like, quoted or not.
+/// Where the password is in this word, with which `rest` begins. It may have any character in it, also those that end a user's name or a
+/// host: so it ends at the word's last `@`.
+fn password(word: &str, rest: &str) -> Option<Range<usize>> {
+    let scheme = word.find("://").map(|at| at + "://".len());
+    let begin = scheme.unwrap_or(0);
+    let start = begin + word[begin..].find(':')? + 1;
+    if let Some(at) = word.rfind('@') {
+        return (start <= at).then_some(start..at);
+    }
+    // It may also have a space in it. What follows a host is a number.
+    let mut behind = word[start..].split(|c: char| !c.is_alphanumeric());
+    let is_host = word[begin..].starts_with('[') || behind.next()?.bytes().all(|byte| byte.is_ascii_digit());
+    (scheme.is_some() && !is_host).then(|| start..rest.find('@').unwrap_or(word.trim_end().len()))
+}
+
+/// `password=...` and the like, quoted or not, also in JSON.
 fn without_values(told: &str) -> String {
     let lower = told.to_ascii_lowercase();
     let mut plain = String::new();
@@ -113,22 +118,40 @@ fn without_values(told: &str) -> String {
         .min_by_key(|&(at, key)| (at, std::cmp::Reverse(key.len())))
     {
         let behind = at + key.len();
-        let rest = &told[behind..];
-        let assigned =
-            rest.trim_start().strip_prefix(['=', ':']).map(str::trim_start).filter(|value| !value.is_empty());
+        let rest = told[behind..].trim_start_matches(['"', '\'', ' ']);
+        let assigned = rest.strip_prefix(['=', ':']).map(str::trim_start).filter(|value| !value.is_empty());
         plain.push_str(&told[from..behind]);
         from = behind;
         if let Some(value) = assigned {
-            let end = match value.chars().next() {
-                Some(quote @ ('\'' | '"')) => value[1..].find(quote).map_or(value.len(), |end| end + 2),
-                _ => value.find(|c: char| c.is_whitespace() || ",;&)".contains(c)).unwrap_or(value.len()),
-            };
             plain.push_str("=***");
-            from = told.len() - value.len() + end;
+            from = told.len() - value.len() + end_of_value(value);
         }
     }
     plain.push_str(&told[from..]);
     plain
+}
+
+/// A quote that is doubled, or any character behind a backslash, is part of the value. Without quotes it ends at a space, for all else may
+/// be in it, too.
+fn end_of_value(value: &str) -> usize {
+    let open = value.strip_prefix("Some(").map_or(0, |inner| value.len() - inner.len());
+    let quote = match value[open..].chars().next() {
+        Some('{') => Some('}'),
+        first => first.filter(|c| matches!(c, '\'' | '"')),
+    };
+    let begin = open + usize::from(quote.is_some());
+    let mut chars = value[begin..].char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        match quote {
+            _ if c == '\\' => _ = chars.next(),
+            Some(quote) if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() => {
+                return begin + at + quote.len_utf8();
+            }
+            None if c.is_whitespace() => return value[..begin + at].trim_end_matches(PUNCTUATION).len(),
+            _ => {}
+        }
+    }
+    if quote.is_some() { value.len() } else { value.trim_end_matches(PUNCTUATION).len() }
 }
 
 /// From the first word on that begins a statement, for where it ends nobody can say. Words of plain English, such as "set" and
@@ -138,7 +161,9 @@ fn without_sql(told: &str) -> String {
     let start = words(told).find(|(_, word)| begins(word)).map(|(at, _)| at);
     // What drivers put before a piece of the statement.
     let piece = PIECES.iter().filter_map(|lead| told.find(lead).map(|at| at + lead.len())).min();
-    match start.into_iter().chain(piece).min() {
+    // SQLite's: the message, the whole statement, and where in it.
+    let whole = told.find(" in ").filter(|_| told.contains(" at offset ")).map(|at| at + " in ".len());
+    match start.into_iter().chain(piece).chain(whole).min() {
         Some(at) => format!("{}(SQL is not shown)", &told[..at]),
         None => told.to_owned(),
     }
@@ -151,7 +176,10 @@ fn words(told: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 const LONGEST: usize = 300;
-const SECRETS: &[&str] = &["password", "passwd", "pwd", "secret", "token", "api_key", "apikey"];
+const SECRETS: &[&str] =
+    &["password", "passwd", "pass", "pwd", "secret", "token", "api_key", "apikey", "credential", "signature"];
+/// What is behind a value, if it is the last that is there.
+const PUNCTUATION: [char; 7] = [',', ';', ')', ']', '}', '"', '\''];
 /// Words with which statements begin, and plain texts do not.
 const SQL: &[&str] = &["SELECT", "INSERT", "PRAGMA", "TRUNCATE", "VACUUM", "SAVEPOINT"];
 const CAPITALS: &[&str] = &[
@@ -177,9 +205,27 @@ mod tests {
             ("cannot reach postgres://me:hunter2@db:5432/app?x=1", "cannot reach postgres://me:***@db:5432/app?x=1"),
             ("mysql://me@db/app", "mysql://me@db/app"),
             ("redis://:s3cr3t@db", "redis://:***@db"),
-            ("postgres://me:hun/ter2@db/app", "postgres://***@db/app"),
+            ("postgres://me:hun/ter2@db/app", "postgres://me:***@db/app"),
+            ("postgres://me:hun@ter/2@db/app", "postgres://me:***@db/app"),
+            ("\"postgres://me:hun'ter\"2@db/app\": not a URL", "\"postgres://me:***@db/app\": not a URL"),
+            ("no URL: postgres://me:hun ter2@db/app (port)", "no URL: postgres://me:***@db/app (port)"),
+            ("no URL: postgres://me:hunter2 .", "no URL: postgres://me:*** ."),
+            ("me:hunter2@tcp(db:3306)/app", "me:***@tcp(db:3306)/app"),
+            ("postgres://a:one@x/app,postgres://b:two@y/app", "postgres://a:***@y/app"),
+            ("http://db:5432/app?password=hun&ter2: refused", "http://db:5432/app?password=*** refused"),
+            ("postgres://me@[::1]:5432, postgres://[::1]:5432/", "postgres://me@[::1]:5432, postgres://[::1]:5432/"),
+            ("cannot reach postgres://db: refused", "cannot reach postgres://db: refused"),
             ("host=db user=me password=hunter2 dbname=app", "host=db user=me password=*** dbname=app"),
             ("Password: 'hunter 2', and more", "Password=***, and more"),
+            ("password='hun\\'ter 2' dbname=app", "password=*** dbname=app"),
+            ("Pwd='hun''ter 2' Db=app", "Pwd=*** Db=app"),
+            ("PWD={hun ter}}2};", "PWD=***;"),
+            ("password=hun,ter;2 dbname=app", "password=*** dbname=app"),
+            ("password=hun\\ ter2 dbname=app", "password=*** dbname=app"),
+            ("{\"user\":\"me\",\"password\":\"hun\\\"ter 2\"}", "{\"user\":\"me\",\"password=***}"),
+            ("Opts { pass: Some(\"hunter 2\"), port: 1 }", "Opts { pass=***), port: 1 }"),
+            ("token: Some(secrét) x", "token=***) x"),
+            ("password='hunter 2", "password=***"),
             ("password authentication failed for user \"me\"", "password authentication failed for user \"me\""),
             (
                 "Access denied for user 'me'@'localhost' (using password: YES)",
@@ -195,6 +241,7 @@ mod tests {
         for (told, shown) in [
             ("near \"SELEC\": syntax error in SELEC 1 at offset 0", "near \"(SQL is not shown)"),
             ("no such table: t in select a from t at offset 14", "no such table: t in (SQL is not shown)"),
+            ("no such table: t in update t set a = 'x' at offset 7", "no such table: t in (SQL is not shown)"),
             (
                 "You have an error in your SQL syntax; check the manual for the right syntax to use near 'SELEC 1' at line 1",
                 "You have an error in your SQL syntax; check the manual for the right syntax to use near '(SQL is not shown)",
