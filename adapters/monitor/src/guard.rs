@@ -27,27 +27,29 @@ pub(crate) async fn guard(State(hub): State<Arc<Hub>>, request: Request, next: N
 fn check(hub: &Hub, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next(), uri.authority()) {
-        (Some(host), None, _) => host.to_str().map_err(|_| "the host is no name")?,
+        (Some(host), None, authority) if authority.is_none_or(|authority| authority.as_str() == host) => {
+            host.to_str().map_err(|_| NO_NAME)?
+        }
         (None, None, Some(authority)) => authority.as_str(),
         _ => return Err("one host must be named"),
     };
-    let name = name_of(host);
+    let name = name_of(host).ok_or(NO_NAME)?;
     if !is_this_machine(name) && !hub.allows_host(name) {
         return Err("this host is not allowed: see `Monitor::allow_host`");
     }
-    match headers.get(ORIGIN).map(HeaderValue::to_str) {
-        None => Ok(()),
-        Some(Ok(origin)) if origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host)) => Ok(()),
-        Some(_) => Err("another origin may not ask"),
-    }
+    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
+    let mut origins = headers.get_all(ORIGIN).iter().map(HeaderValue::to_str);
+    if origins.all(|origin| origin.is_ok_and(is_own)) { Ok(()) } else { Err("another origin may not ask") }
 }
 
-/// Without the port.
-fn name_of(host: &str) -> &str {
-    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.split(':').next().unwrap_or_default(),
-    }
+/// Without the port. `None` if there is more than a name and a port.
+fn name_of(host: &str) -> Option<&str> {
+    let (name, behind) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    (behind.is_empty() || behind.strip_prefix(':').is_some_and(is_port)).then_some(name)
 }
 
 fn is_this_machine(name: &str) -> bool {
@@ -68,6 +70,8 @@ fn headers() -> [(HeaderName, &'static str); 5] {
     ]
 }
 
+const NO_NAME: &str = "the host is no name";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,7 +81,7 @@ mod tests {
         for host in
             ["localhost", "LOCALHOST:3000", "app.localhost", "127.0.0.1:3000", "127.8.8.8", "[::1]:3000", "[::1]"]
         {
-            assert!(is_this_machine(name_of(host)), "{host}");
+            assert!(name_of(host).is_some_and(is_this_machine), "{host}");
         }
         for host in [
             "",
@@ -88,7 +92,7 @@ mod tests {
             "evil.example:3000",
             "0.0.0.0",
         ] {
-            assert!(!is_this_machine(name_of(host)), "{host}");
+            assert!(!name_of(host).is_some_and(is_this_machine), "{host}");
         }
     }
 }

@@ -22,6 +22,11 @@ fn only_hosts_of_this_machine_and_those_that_were_allowed_are_answered() {
     {
         assert_eq!(status(&format!("Host: {host}\r\n")), 403, "{host}");
     }
+    for host in ["[::1].evil.example", "[::1]@evil.example", "localhost:@evil.example", "localhost:80.evil.example"] {
+        assert_eq!(status(&format!("Host: {host}\r\n")), 403, "{host}");
+    }
+    let absolute = "GET http://evil.example/look HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(ask(at, absolute).status, 403, "it names two");
     assert_ne!(status(""), 200, "it names none");
     assert_ne!(status("Host: localhost\r\nHost: evil.example\r\n"), 200, "it names two");
     for path in PATHS {
@@ -46,6 +51,7 @@ fn only_the_pages_own_origin_is_answered() {
     for origin in ["null", "http://evil.example", "http://127.0.0.1:1", "http://localhost", &format!("http://x.{at}")] {
         assert_eq!(status(origin), 403, "{origin}");
     }
+    assert_eq!(status(&format!("http://{at}\r\nOrigin: http://evil.example")), 403, "two");
 }
 
 #[test]
