@@ -1,6 +1,5 @@
-//! What the charts show: for each pool a point for each second of the last five minutes in which somebody looked.
+//! What the charts show: for each pool a point for each second of the last five minutes.
 
-use crate::pools::Sight;
 use cabrank::Stats;
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
@@ -11,7 +10,7 @@ pub(crate) struct History(HashMap<u64, Line>);
 
 #[derive(Default)]
 struct Line {
-    /// The counters at the last look, and when that was.
+    /// The counters at the last sample, and when that was.
     before: Option<(Counters, Duration)>,
     /// The second that has not ended.
     now: Option<Point>,
@@ -28,23 +27,23 @@ struct Counters {
     closed: u64,
 }
 
-/// One second: what was there at its last look, the most who waited, and what happened in it.
+/// One second: what was there at its last sample, the most who waited, and what happened in it.
 #[derive(Clone, Copy)]
 struct Point {
     second: u64,
     lent: u32,
     waiting: u32,
-    longest_wait: Duration,
     happened: Counters,
 }
 
 impl History {
-    /// A look, so long after the first that there ever was.
-    pub(crate) fn add(&mut self, at: Duration, sights: &[Sight]) {
-        self.0.retain(|key, _| sights.iter().any(|sight| sight.key == *key));
-        for sight in sights {
-            self.0.entry(sight.key).or_default().add(at, sight);
+    /// The numbers of all pools, so long after the beginning.
+    pub(crate) fn add<'s>(&mut self, at: Duration, pools: impl IntoIterator<Item = (u64, &'s Stats)>) {
+        for (key, stats) in pools {
+            self.0.entry(key).or_default().add(at, stats);
         }
+        // A pool that is gone takes its line with it.
+        self.0.retain(|_, line| line.before.is_some_and(|(_, then)| then == at));
     }
 
     /// The newest points of a pool, the oldest first.
@@ -62,32 +61,22 @@ impl History {
 }
 
 impl Line {
-    fn add(&mut self, at: Duration, sight: &Sight) {
-        let counters = Counters::of(&sight.now.stats);
-        // Nobody has looked for a while: what happened meanwhile belongs to no second.
-        let before = self.before.replace((counters, at)).filter(|(_, then)| at.saturating_sub(*then) <= GAP);
-        let Some((before, _)) = before else {
-            self.end_second();
-            return;
-        };
+    fn add(&mut self, at: Duration, stats: &Stats) {
+        let counters = Counters::of(stats);
         let second = at.as_secs();
         if self.now.is_some_and(|point| point.second != second) {
-            self.end_second();
+            self.points.extend(self.now.take());
+            while self.points.len() > KEPT {
+                self.points.pop_front();
+            }
         }
-        let (waiting, longest_wait, happened) = (0, Duration::ZERO, Counters::default());
-        let point = self.now.get_or_insert(Point { second, lent: 0, waiting, longest_wait, happened });
-        point.lent = sight.now.stats.in_use;
-        point.waiting = point.waiting.max(sight.now.stats.waiting);
-        let first = sight.now.waiters.first().map_or(Duration::ZERO, |waiter| waiter.waited);
-        point.longest_wait = point.longest_wait.max(first);
+        // After a gap: what happened meanwhile belongs to no second.
+        let before = self.before.replace((counters, at)).filter(|(_, then)| at.saturating_sub(*then) <= GAP);
+        let Some((before, _)) = before else { return };
+        let point = self.now.get_or_insert(Point { second, lent: 0, waiting: 0, happened: Counters::default() });
+        point.lent = stats.in_use;
+        point.waiting = point.waiting.max(stats.waiting);
         point.happened.add(counters.since(before));
-    }
-
-    fn end_second(&mut self) {
-        self.points.extend(self.now.take());
-        while self.points.len() > KEPT {
-            self.points.pop_front();
-        }
     }
 }
 
@@ -128,10 +117,9 @@ impl Counters {
 impl Point {
     /// In the order in which the page reads it.
     fn to_json(self) -> Value {
-        let Self { second, lent, waiting, longest_wait, happened } = self;
+        let Self { second, lent, waiting, happened } = self;
         let Counters { loans, waited, unserved, opened, failed, closed } = happened;
-        let longest_wait = longest_wait.as_millis() as u64;
-        json!([second, lent, waiting, longest_wait, loans, waited, unserved, opened, failed, closed])
+        json!([second, lent, waiting, loans, waited, unserved, opened, failed, closed])
     }
 }
 
@@ -142,21 +130,50 @@ const GAP: Duration = Duration::from_secs(3);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cabrank::Pool;
-    use cabrank_testing::fake::FakeServer;
 
     #[test]
-    fn no_more_than_five_minutes_are_kept_however_often_somebody_comes_and_goes() {
-        let pool = Pool::builder().build_lazy(FakeServer::new().manager()).expect("a pool");
+    fn a_day_of_samples_leaves_five_minutes_of_points() {
         let mut history = History::default();
-        let mut look = |second| {
-            let sight = Sight { key: 1, name: String::new(), now: pool.overview() };
-            history.add(Duration::from_secs(second), &[sight]);
-        };
-        (0..1_000).for_each(|time| {
-            look(10 * time);
-            look(10 * time + 1);
-        });
-        assert_eq!(history.0[&1].points.len(), KEPT);
+        let stats = Stats::default();
+        for second in 0..86_400 {
+            history.add(Duration::from_millis(second * 1_000 + 500), [(1, &stats)]);
+        }
+        let line = &history.0[&1];
+        assert_eq!((line.points.len(), line.points[0].second, line.points[299].second), (300, 86_099, 86_398));
+        assert!(line.points.capacity() < 1_024, "{}", line.points.capacity());
+    }
+
+    #[test]
+    fn stretches_with_gaps_between_them_are_bounded_too() {
+        let mut history = History::default();
+        let stats = Stats::default();
+        for minute in 0..1_000 {
+            history.add(Duration::from_secs(minute * 60), [(1, &stats)]);
+            history.add(Duration::from_secs(minute * 60 + 1), [(1, &stats)]);
+        }
+        assert_eq!(history.0[&1].points.len(), 300);
+    }
+
+    #[test]
+    fn what_happened_in_a_gap_belongs_to_no_second() {
+        let mut history = History::default();
+        for (second, opened) in [(0, 0), (1, 2), (2, 3), (60, 100), (61, 104), (62, 104)] {
+            let mut stats = Stats::default();
+            stats.opened = opened;
+            history.add(Duration::from_secs(second), [(1, &stats)]);
+        }
+        let opened: Vec<_> = history.0[&1].points.iter().map(|point| (point.second, point.happened.opened)).collect();
+        assert_eq!(opened, [(1, 2), (2, 1), (61, 4)]);
+    }
+
+    #[test]
+    fn a_pool_that_is_gone_takes_its_line_with_it() {
+        let mut history = History::default();
+        let stats = Stats::default();
+        history.add(Duration::from_secs(1), [(1, &stats), (2, &stats)]);
+        history.add(Duration::from_secs(2), [(2, &stats)]);
+        assert_eq!(history.0.keys().collect::<Vec<_>>(), [&2]);
+        history.add(Duration::from_secs(3), []);
+        assert!(history.0.is_empty());
     }
 }

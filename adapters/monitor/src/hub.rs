@@ -1,12 +1,12 @@
 //! The looks: one sampler for all who read. It sleeps while nobody does, and waits for nobody: one who reads slowly gets the newest look
-//! when it is ready for it, and misses those between.
+//! when it is ready for it, and misses those between. The charts also have the samples that `watch.rs` asks for.
 
 use crate::history::History;
 use crate::look;
 use crate::pools::Pools;
 use axum::body::Bytes;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -17,6 +17,9 @@ pub(crate) struct Hub {
     hosts: Mutex<Vec<String>>,
     /// Between two looks, in milliseconds.
     pause: AtomicU64,
+    /// Whether no samples are wanted while nobody reads.
+    only_while_read: AtomicBool,
+    is_watched: AtomicBool,
     sampler: Mutex<Sampler>,
     frames: watch::Sender<Frame>,
 }
@@ -52,6 +55,8 @@ impl Hub {
             pools,
             hosts: Mutex::default(),
             pause: AtomicU64::new(1_000 / LOOKS_PER_SECOND),
+            only_while_read: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
             sampler: Mutex::new(sampler),
             frames: watch::Sender::new(Frame::Look(Bytes::new())),
         })
@@ -70,15 +75,53 @@ impl Hub {
         self.pause.store(1_000 / looks, Ordering::Relaxed);
     }
 
-    /// Ends all streams.
+    pub(crate) fn only_while_read(&self) {
+        self.only_while_read.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends all streams, each with a look that is taken now.
     pub(crate) fn end(&self) {
+        self.look(&mut self.sampler());
         self.frames.send_replace(Frame::End);
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(*self.frames.borrow(), Frame::End)
+    }
+
+    /// Whether somebody has to keep the watch who did not before. It asks for a [`sample`](Self::sample) each second.
+    pub(crate) fn begins_watch(&self) -> bool {
+        self.wants_samples() && !self.is_watched.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn ends_watch(&self) {
+        self.is_watched.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes the numbers for the charts, unless looks are taken, which do so too. `false`: no more are wanted.
+    pub(crate) fn sample(&self) -> bool {
+        let mut sampler = self.sampler();
+        if sampler.shift.is_none() {
+            let pools = self.pools.stats();
+            let at = sampler.first.elapsed();
+            sampler.history.add(at, pools.iter().map(|(key, stats)| (*key, stats)));
+        }
+        self.wants_samples()
+    }
+
+    fn wants_samples(&self) -> bool {
+        !self.only_while_read.load(Ordering::Relaxed) && !self.has_ended()
+    }
+
+    /// The beginning of the charts.
+    pub(crate) fn first(&self) -> Instant {
+        self.sampler().first
     }
 
     /// Reads along from the next look on. With it comes what the charts show so far.
     pub(crate) fn subscribe(self: &Arc<Self>) -> Result<(Bytes, watch::Receiver<Frame>), Refused> {
         let mut sampler = self.sampler();
-        if matches!(*self.frames.borrow(), Frame::End) {
+        if self.has_ended() {
             return Err(Refused("the monitor has ended"));
         }
         if self.frames.receiver_count() >= MOST_READERS {
@@ -105,11 +148,17 @@ impl Hub {
         }
     }
 
+    /// The newest look as the last event of a stream.
+    pub(crate) fn last(&self) -> Bytes {
+        as_event(&self.newest())
+    }
+
     fn look(&self, sampler: &mut Sampler) -> Bytes {
         let sights = self.pools.look();
         let now = Instant::now();
         sampler.looks += 1;
-        sampler.history.add(now.duration_since(sampler.first), &sights);
+        let numbers = sights.iter().map(|sight| (sight.key, &sight.now.stats));
+        sampler.history.add(now.duration_since(sampler.first), numbers);
         let recorder = self.pools.recorder();
         let look = json!({
             "number": sampler.looks,
@@ -151,7 +200,7 @@ impl Shift {
             return None;
         }
         let look = hub.look(&mut sampler);
-        let frame = Bytes::from([b"data: ".as_slice(), &look, b"\n\n"].concat());
+        let frame = as_event(&look);
         hub.frames.send_if_modified(|newest| {
             let goes_on = matches!(newest, Frame::Look(_));
             if goes_on {
@@ -169,6 +218,10 @@ impl Drop for Shift {
         let mut sampler = self.hub.sampler();
         sampler.shift = sampler.shift.filter(|number| *number != self.number);
     }
+}
+
+fn as_event(look: &[u8]) -> Bytes {
+    [b"data: ".as_slice(), look, b"\n\n"].concat().into()
 }
 
 const LOOKS_PER_SECOND: u64 = 4;

@@ -9,8 +9,9 @@ mod guard;
 mod page;
 mod routes;
 
-// The looks: one for all who read.
+// The looks: one for all who read; and samples while nobody does.
 mod hub;
+mod watch;
 
 // What is looked at.
 mod history;

@@ -1,6 +1,6 @@
 // Small charts of the last five minutes. A point is one second, as `history.rs` writes it.
 const SECONDS = 300;
-const [SECOND, LENT, WAITING, LONGEST_WAIT, LOANS, , UNSERVED, , FAILED, CLOSED] = Array(10).keys();
+const [SECOND, LENT, WAITING, LOANS, , UNSERVED, , FAILED, CLOSED] = Array(9).keys();
 const CHARTS = [
   { tip: "chart_lent", name: "Lent", ink: "lent", of: LENT, unit: "" },
   { tip: "chart_waiting", name: "Waiting", ink: "resetting", of: WAITING, trouble: UNSERVED, missed: "got nothing", unit: "" },
@@ -65,14 +65,14 @@ function drawCharts(points, maxSize) {
     const now = values.at(-1) ?? 0;
     const missed = chart.trouble ? points.reduce((sum, point) => sum + point[chart.trouble], 0) : 0;
     write(chart.now, points.length ? grouped(now) + chart.unit : "–");
-    write(chart.peak, points.length ? "most " + grouped(peak) + chart.unit : "begins with this page");
+    write(chart.peak, points.length ? "most " + grouped(peak) + chart.unit : "nothing yet");
     write(chart.missedText, missed ? `${grouped(missed)} ${chart.missed}` : "");
     const also = missed ? `, ${missed} ${chart.missed}` : "";
     set(chart.svg, "aria-label", `${chart.name} over the last ${points.length} seconds: now ${now}, at most ${peak}${also}`);
   }
 }
 
-/** The stretches in which somebody looked. */
+/** The stretches without a gap: the service may have stood still, or have looked only while somebody read. */
 function runs(points) {
   const runs = [];
   for (const point of points) {

@@ -13,7 +13,7 @@ const SENTENCES = {
   stuck: "Calls beyond their limit which nobody can abort. They keep their places until they return.",
   waiting: "Requests that wait for a connection now.",
   chart_lent: "How many connections were lent at the end of each second. The dashed line is the most there can be.",
-  chart_waiting: "The most requests that waited in each second. Red: requests that got nothing in that second.",
+  chart_waiting: "The most requests seen to wait in each second. Red: requests that got nothing in that second.",
   chart_loans: "Loans that began in each second.",
   chart_closed: "Connections that were closed in each second. Red: attempts to connect that failed.",
   c_id: "The connection's number in this pool. It has one from the time it is open.",

@@ -94,6 +94,17 @@ impl Reader {
         }
     }
 
+    /// What the charts show so far: it comes before the first look.
+    pub(crate) fn history(&mut self) -> Value {
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "the stream has ended");
+            if let Some(history) = line.strip_prefix("data: ") {
+                return serde_json::from_str(history).expect("JSON");
+            }
+        }
+    }
+
     fn line(&mut self) -> String {
         let mut line = String::new();
         // One that the other side has reset has ended, too.

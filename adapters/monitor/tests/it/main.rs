@@ -2,6 +2,7 @@
 
 mod client;
 
+mod charts;
 mod content;
 mod guard;
 mod mounted;

@@ -12,6 +12,23 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 #[test]
+fn as_a_service_it_answers_with_and_without_a_slash_behind() {
+    let server = FakeServer::new();
+    let pool = Pool::builder().name("mounted").build_lazy(server.manager()).unwrap();
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let at = listener.local_addr().unwrap();
+    let page = cabrank_monitor::router(Pools::new().with(&pool));
+    runtime.spawn(axum::serve(listener, Router::new().nest_service("/pool", page)).into_future());
+    for path in ["/pool", "/pool/"] {
+        let page = get(at, path);
+        assert!(page.status == 200 && page.body.contains("<title>Connection pools</title>"), "{path}: {}", page.status);
+    }
+    assert_eq!(get(at, "/pool/look").json()["pools"][0]["name"], "mounted");
+    assert_eq!(get(at, "/pool/other").status, 404);
+}
+
+#[test]
 fn a_service_has_the_page_where_it_likes_and_ends_in_good_order_though_somebody_reads() {
     let server = FakeServer::new();
     let pool = Pool::builder().name("mounted").build(server.manager()).unwrap();

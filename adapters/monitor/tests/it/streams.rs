@@ -89,6 +89,24 @@ fn a_monitor_that_stops_ends_its_streams_and_takes_no_new_readers() {
 }
 
 #[test]
+fn the_last_look_is_taken_when_the_monitor_stops() {
+    let server = FakeServer::new();
+    let (pool, monitor, page) = page(&server, "one", 1);
+    let _ = monitor.clone().looks_per_second(1);
+    let held = pool.get().unwrap();
+    let mut reader = Reader::open(page.address());
+    let mut last = reader.look().unwrap();
+    assert_eq!(last["pools"][0]["counts"]["lent"], 1);
+    drop(held);
+    eventually("it is back", || pool.stats().idle == 1);
+    monitor.stop();
+    while let Some(look) = reader.look() {
+        last = look;
+    }
+    assert_eq!(last["pools"][0]["counts"]["lent"], 0);
+}
+
+#[test]
 fn a_page_that_is_served_no_more_leaves_no_thread_and_no_listener() {
     let server = FakeServer::new();
     let (pool, _monitor, page) = page(&server, "one", 1);

@@ -78,7 +78,7 @@ fn a_page_that_stays_open_grows_nothing() {
             show(last);
             const before = nodes();
             const it = ring(last.pools[0].key);
-            for (let second = 1000; second < 173800; second += 1) it.add([[second, 1, 0, 0, 5, 0, 0, 0, 0, 0]]);
+            for (let second = 1000; second < 173800; second += 1) it.add([[second, 1, 0, 5, 0, 0, 0, 0, 0]]);
             for (let n = 0; n < 500; n += 1) show({ ...last, number: n });
             return [nodes() - before, it.points.length, rings.size].join();
         })()",
