@@ -34,7 +34,8 @@ pub(crate) async fn until_told_to_stop<M: Bank>(
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
-    let service = routes(pool.clone()).merge(probes(pool.clone(), stage.clone())).nest("/pool", monitor.router());
+    let service =
+        routes(pool.clone()).merge(probes(pool.clone(), stage.clone())).nest_service("/pool", monitor.router());
     let server = axum::serve(listener, service).with_graceful_shutdown(async { drop(stopped.await) });
     let server = tokio::spawn(server.into_future());
     tokio::spawn(start(pool.clone(), stage.clone()));
@@ -45,11 +46,20 @@ pub(crate) async fn until_told_to_stop<M: Bank>(
     stage.is_ending();
     sleep(linger.min(deadline / 2)).await;
     drop(stop); // From here on nothing new is accepted, and what is under way goes on.
-    monitor.stop(); // But for those who watch, who would watch for ever.
+    // Those who watch see what is under way end. They would watch for ever, so they are sent away before the server's time is over.
+    let _ = timeout_at(end - Duration::from_millis(1_500), nobody_is_served(pool)).await;
+    monitor.stop();
     // The pool gets the last second: it cancels what still runs, and then aborts it.
     let drained = matches!(timeout_at(end - Duration::from_secs(1), server).await, Ok(Ok(Ok(()))));
     let report = pool.close_async(end.saturating_duration_since(Instant::now())).await;
     Ok((drained, report))
+}
+
+/// Waits until no request has a connection or waits for one.
+async fn nobody_is_served<M: Bank>(pool: &Pool<M>) {
+    while pool.stats().in_use + pool.stats().waiting > 0 {
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Makes the accounts as soon as the server lets us. Until then the service has not started.
