@@ -1,9 +1,14 @@
-//! `cargo xtask browser`: the page of `cabrank-monitor` in a real browser, headless Chromium; and its pictures, `--screenshots`.
+//! `cargo xtask browser`: the page of `cabrank-monitor` in a real browser, headless Chromium; and its pictures, `--screenshots`. The
+//! example `web` is watched beside a real PostgreSQL; without one those tests are ignored, with the reason.
 
+use crate::images::Image;
 use crate::process::{cargo, run as run_command};
-use crate::setup;
+use crate::servers::Servers;
 use crate::setup::Tool;
-use anyhow::Result;
+use crate::{images, servers, setup, workspace};
+use anyhow::{Context, Result};
+use std::env::consts::EXE_SUFFIX;
+use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -16,16 +21,31 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run_with(args: &Args) -> Result<()> {
-    setup::ready(&[Tool::Chromium], setup::asked(args.setup))?;
+    let must = setup::asked(args.setup);
+    setup::ready(&[Tool::Chromium], must)?;
     if args.screenshots {
         return run_command(&mut cargo(["run", "--package", PACKAGE, "--bin", "screenshots", "--", PICTURES]));
     }
-    run()
+    run(must)
 }
 
-/// The tests. Each starts a browser, so two at a time are enough.
-pub(crate) fn run() -> Result<()> {
-    run_command(cargo(["test", "--package", PACKAGE, "--", "--test-threads=2"]).env("CABRANK_BROWSER", "1"))
+/// The tests, with a server that must be there if so it is said. Each starts a browser, so two at a time are enough.
+pub(crate) fn run(must: bool) -> Result<()> {
+    let images = servers::wanted(&[Image::Postgres]);
+    if must && !images.is_empty() {
+        images::run(&images::Args::all(must)).context("the server behind the service is not ready")?;
+    }
+    let servers = Servers::start(&images, must)?;
+    servers.missing.iter().for_each(|missing| println!("{missing}"));
+    run_command(&mut cargo(["build", "--package", "examples", "--bin", "web"]))?;
+    let mut command = cargo(["test", "--package", PACKAGE, "--", "--test-threads=2"]);
+    command.env("CABRANK_BROWSER", "1").env("CABRANK_WEB", web());
+    run_command(command.envs(servers.urls.iter().map(|(name, url)| (name, url))))
+}
+
+/// The program that is watched, where cargo puts it.
+fn web() -> PathBuf {
+    workspace::target().join("debug").join(format!("web{EXE_SUFFIX}"))
 }
 
 const PACKAGE: &str = "monitor-browser";

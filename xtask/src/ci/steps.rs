@@ -52,8 +52,8 @@ pub(super) const STEPS: &[Step] = &[
 /// With `--full` alone: what takes long and what a single change seldom breaks. All in all no more than 15 minutes. Of the suite, which
 /// is part of the last step, `--full` also runs what takes longer: a fail-over behind HAProxy, a storm of 300 processes, more passwords.
 pub(super) const LONGER: &[Step] = &[
-    // The live page in Chromium, which is large to install.
-    Step { name: "browser", needs: &[Tool::Chromium], run: Run::Alone(browser::run) },
+    // The live page in Chromium, which is large to install; also that of the example `web` beside a PostgreSQL.
+    Step { name: "browser", needs: &[Tool::Chromium, Tool::C], run: Run::OnServers(browser::run) },
     // What a user may switch on besides. The TLS stacks that a driver passes on are minutes of building.
     Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl, Tool::Clients], run: Run::Alone(adapters) },
     // The lock of this workspace hides what a new project gets.

@@ -1,4 +1,5 @@
-//! The page in a real browser: what it shows is what the pool says.
+//! The page in a real browser: what it shows is what the pool says. In `web.rs` that is the pool of the example `web`, in a process of its
+//! own.
 //!
 //! `cargo xtask ci --only browser` runs these. Elsewhere they are counted as ignored, for they need Chromium.
 
@@ -7,8 +8,21 @@ mod looks;
 mod states;
 mod support;
 
+#[cfg(unix)]
+mod service;
+#[cfg(unix)]
+mod watched;
+#[cfg(unix)]
+mod web;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cabrank_testing::harness::run([keys::tests(), looks::tests(), states::tests()])
+    cabrank_testing::harness::run([
+        keys::tests(),
+        looks::tests(),
+        states::tests(),
+        #[cfg(unix)]
+        web::tests(),
+    ])
 }

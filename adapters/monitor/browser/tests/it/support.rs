@@ -75,29 +75,43 @@ fn assert_rows(browser: &mut Chromium, table: &str, columns: &[usize], rows: &[V
 /// Whether what the page shows of the pool is what the look says that it had last: with a pool in motion, too.
 #[track_caller]
 pub(crate) fn assert_shows_its_look(browser: &mut Chromium) {
-    let difference = browser.evaluate(
-        "(() => {
-            const pool = last.pools.find((pool) => pool.key === chosen);
-            const told = {
-                look: last.number, title: pool.title, says: pool.says,
-                counts: ['lent', 'idle', 'opening', 'checking', 'resetting', 'closing', 'waiting'].map((it) => pool.counts[it]),
-                connections: pool.connections.map((it) => [it.id === null ? '–' : String(it.id), it.phase, it.site ?? '', it.uses]),
-                waiters: pool.waiters.map((it) => it.site),
-                returned: pool.totals.returned,
-            };
-            const texts = (selector) => [...document.querySelectorAll(selector)].map((it) => it.textContent);
-            const number = (text) => Number(text.replaceAll(',', ''));
-            const rows = (id) => [...document.getElementById(id).tBodies[0].rows];
-            const shown = {
-                look: Number(document.documentElement.dataset.look), title: texts('#title')[0], says: texts('#says li'),
-                counts: texts('#counts b').slice(0, 7).map(number),
-                connections: rows('connections').map(({ cells }) => [cells[0], cells[1], cells[5], cells[4]].map((it) => it.textContent))
-                    .map(([id, phase, site, uses]) => [id, phase, site, number(uses)]),
-                waiters: rows('waiters').map(({ cells }) => cells[3].textContent),
-                returned: number(texts('#totals [data-tip=returned] dd')[0]),
-            };
-            return JSON.stringify(told) === JSON.stringify(shown) ? '' : JSON.stringify({ told, shown });
-        })()",
-    );
+    let difference = browser.evaluate(&format!(
+        "(() => {{
+            const [told, shown] = [({TOLD})(last), ({SHOWN})()];
+            return JSON.stringify(told) === JSON.stringify(shown) ? '' : JSON.stringify({{ told, shown }});
+        }})()"
+    ));
     assert_eq!(difference, "");
 }
+
+/// What a look says of the pool that is shown.
+pub(crate) const TOLD: &str = "(look) => {
+    const pool = look.pools.find((pool) => pool.key === chosen);
+    return {
+        look: look.number, title: pool.title, says: pool.says,
+        counts: ['lent', 'idle', 'opening', 'checking', 'resetting', 'closing', 'waiting'].map((it) => pool.counts[it]),
+        size: pool.counts.max_size,
+        connections: pool.connections.map((it) => [it.id === null ? '–' : String(it.id), it.phase, it.site ?? '', it.uses]),
+        holders: pool.holders.map((it) => [it.count, it.site]),
+        waiters: pool.waiters.map((it) => it.site),
+        totals: ['at_once', 'after_waiting', 'rejected', 'returned', 'timed_out', 'overloaded', 'opened'].map((it) => pool.totals[it]),
+    };
+}";
+
+/// The same as the page shows it.
+pub(crate) const SHOWN: &str = "() => {
+    const texts = (selector) => [...document.querySelectorAll(selector)].map((it) => it.textContent);
+    const number = (text) => Number(text.replaceAll(',', ''));
+    const rows = (id) => [...document.getElementById(id).tBodies[0].rows];
+    return {
+        look: Number(document.documentElement.dataset.look), title: texts('#title')[0], says: texts('#says li'),
+        counts: texts('#counts b').slice(0, 7).map(number),
+        size: number(/at most ([0-9,]+)/.exec(texts('#size')[0])[1]),
+        connections: rows('connections').map(({ cells }) => [cells[0], cells[1], cells[5], cells[4]].map((it) => it.textContent))
+            .map(([id, phase, site, uses]) => [id, phase, site, number(uses)]),
+        holders: rows('holders').map(({ cells }) => [number(cells[0].textContent), cells[2].textContent]),
+        waiters: rows('waiters').map(({ cells }) => cells[3].textContent),
+        totals: ['at_once', 'after_waiting', 'rejected', 'returned', 'timed_out', 'overloaded', 'opened']
+            .map((it) => number(texts(`#totals [data-tip=${it}] dd`)[0] ?? '0')),
+    };
+}";

@@ -1,0 +1,135 @@
+//! The example `web` in a browser. Each look that its page shows is kept, to be compared with what the service says of the same moment.
+
+use crate::service::Service;
+use crate::support::{SHOWN, TOLD, start};
+use monitor_browser::Chromium;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+pub(crate) struct Watched {
+    pub(crate) browser: Chromium,
+    pub(crate) service: Service,
+}
+
+impl Watched {
+    /// Starts both. Without a browser, the program or a server the test is skipped.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut browser = start();
+        let service = Service::start(arguments);
+        browser.open(&format!("http://{}/pool/", service.address));
+        browser.evaluate(&format!(
+            "const [told, shown, kept, shows] = [{TOLD}, {SHOWN}, new Map(), show];
+             show = (look) => {{
+                 shows(look);
+                 kept.set(look.number, shown());
+                 if (kept.size > 100) kept.delete(kept.keys().next().value);
+             }};
+             0"
+        ));
+        browser.eventually("a look is shown", "kept.size > 0");
+        Self { browser, service }
+    }
+
+    /// The page shows a look as the service has told it under the same number, and what it shows lies between two readings of `/stats`.
+    #[track_caller]
+    pub(crate) fn assert_agrees(&mut self) -> Seen {
+        let begun = Instant::now();
+        loop {
+            let before = Numbers::of(&self.service.json("/stats"));
+            self.browser.eventually("another look is shown", &format!("kept.size && last.number > {}", self.number()));
+            let look = self.service.json("/pool/look");
+            let number = look["number"].as_u64().expect("a number");
+            self.browser.eventually("that look is shown, or a later one", &format!("last.number >= {number}"));
+            let after = Numbers::of(&self.service.json("/stats"));
+            // One that was taken for this request alone is not shown.
+            let shown = self.browser.evaluate(&format!("kept.get({number}) ?? null"));
+            if shown.is_null() {
+                assert!(begun.elapsed() < Duration::from_secs(60), "no look is that of the page");
+                continue;
+            }
+            let difference = self.browser.evaluate(&format!(
+                "(() => {{
+                    const [theirs, ours] = [told({look}), kept.get({number})];
+                    return JSON.stringify(theirs) === JSON.stringify(ours) ? '' : JSON.stringify({{ theirs, ours }});
+                }})()"
+            ));
+            assert_eq!(difference, "");
+            let seen =
+                Seen { numbers: Numbers::shown(&shown), title: text(&shown["title"]), says: shown["says"].to_string() };
+            before.assert_led_to(&seen.numbers);
+            seen.numbers.assert_led_to(&after);
+            return seen;
+        }
+    }
+
+    /// The newest look that the service has.
+    fn number(&self) -> u64 {
+        self.service.json("/pool/look")["number"].as_u64().expect("a number")
+    }
+
+    /// The state that stands in the headline comes to be this.
+    #[track_caller]
+    pub(crate) fn comes_to_be(&mut self, state: &str) {
+        self.browser.eventually(state, &format!("document.getElementById('verdict').dataset.state === '{state}'"));
+    }
+}
+
+/// What somebody sees who sees the page alone.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) numbers: Numbers,
+    pub(crate) title: String,
+    pub(crate) says: String,
+}
+
+/// Those that the page and `/stats` both have.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub(crate) max_size: u64,
+    pub(crate) in_use: u64,
+    pub(crate) waiting: u64,
+    /// These only grow.
+    totals: [u64; 4],
+}
+
+impl Numbers {
+    pub(crate) fn of(stats: &Value) -> Self {
+        let number = |name: &str| stats[name].as_u64().expect(name);
+        Self {
+            max_size: number("max_size"),
+            in_use: number("in_use"),
+            waiting: number("waiting"),
+            totals: ["borrowed", "returned", "timed_out", "overloaded"].map(number),
+        }
+    }
+
+    fn shown(shown: &Value) -> Self {
+        let number = |value: &Value| value.as_u64().expect("a number");
+        let totals: Vec<u64> = shown["totals"].as_array().expect("numbers").iter().map(number).collect();
+        let [at_once, after_waiting, rejected, returned, timed_out, overloaded, _] = totals[..] else {
+            panic!("{shown}")
+        };
+        Self {
+            max_size: number(&shown["size"]),
+            in_use: number(&shown["counts"][0]),
+            waiting: number(&shown["counts"][6]),
+            totals: [at_once + after_waiting - rejected, returned, timed_out, overloaded],
+        }
+    }
+
+    pub(crate) fn returned(&self) -> u64 {
+        self.totals[1]
+    }
+
+    /// These may have come to be the later ones.
+    #[track_caller]
+    fn assert_led_to(&self, later: &Self) {
+        assert_eq!(self.max_size, later.max_size);
+        assert!(self.totals.iter().zip(later.totals).all(|(one, other)| *one <= other), "{self:?} {later:?}");
+        assert!(later.in_use <= later.max_size, "{later:?}");
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
