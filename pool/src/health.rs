@@ -1,5 +1,6 @@
 //! A pool's health, for probes and for people.
 
+use crate::cause::Chain;
 use crate::report::Holder;
 use std::error::Error;
 use std::fmt;
@@ -58,7 +59,7 @@ impl fmt::Display for Health {
         match self {
             Self::Up => f.write_str("up"),
             Self::Busy { expected_wait } => write!(f, "busy: a wait of {expected_wait:.1?} is likely"),
-            Self::Down { since, cause: Some(cause) } => write!(f, "down for {since:.1?}: {cause}"),
+            Self::Down { since, cause: Some(cause) } => write!(f, "down for {since:.1?}: {}", Chain(cause.as_ref())),
             Self::Down { since, cause: None } => write!(f, "down for {since:.1?}"),
             Self::Stuck { holders } => {
                 write!(f, "stuck: {} loans last for over a minute", holders.len())?;

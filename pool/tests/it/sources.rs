@@ -1,7 +1,7 @@
 //! What lies behind an error: its sources, and texts in which each of them stands once.
 
 use crate::support::{builder, hold, ms};
-use cabrank::{Cause, Fault, GetError, RunError};
+use cabrank::{Cause, Fault, GetError, Health, RunError};
 use cabrank_testing::eventually;
 use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
 use std::error::Error;
@@ -23,14 +23,18 @@ fn a_cause_is_told_with_all_that_lies_behind_it_and_nothing_is_told_twice() {
             self.1.as_deref().map(|link| link as _)
         }
     }
-    let behind = Link("FATAL: no", Some(Box::new(Link("no", Some(Box::new(Link("at all", None)))))));
-    let error = GetError::Connect(Cause::Driver(Arc::new(Link("db error", Some(Box::new(behind))))));
+    let behind = || Link("FATAL: no", Some(Box::new(Link("no", Some(Box::new(Link("at all", None)))))));
+    let link = || Arc::new(Link("db error", Some(Box::new(behind()))));
+    let error = GetError::Connect(Cause::Driver(link()));
     assert_eq!(
         format!("{error:?}"),
         "cannot connect, and trying again at once will not help: db error: FATAL: no: at all"
     );
     let texts: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
     assert_eq!(texts[1..], ["db error", "FATAL: no", "no", "at all"], "each link tells itself alone");
+
+    let down = Health::Down { since: ms(50), cause: Some(link()) };
+    assert_eq!(down.to_string(), "down for 50.0ms: db error: FATAL: no: at all", "it is the last word to an operator");
 }
 
 /// What a user sees of an error: through `anyhow`, and as `unwrap` prints it.
