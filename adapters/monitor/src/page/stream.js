@@ -19,7 +19,8 @@ function connect() {
     const look = JSON.parse(event.data);
     for (const key of rings.keys()) if (!look.pools.some((pool) => pool.key === key)) rings.delete(key);
     for (const pool of look.pools) ring(pool.key).add(pool.points);
-    if (paused) return;
+    // Which is also to say that the connection is there again.
+    if (paused) return showPaused();
     last = look;
     link("live", `live, look ${look.number}, ${clock(look.at)}`);
     show(look);
@@ -51,7 +52,11 @@ function pause() {
   paused = !paused;
   set($("pause"), "aria-pressed", String(paused));
   write($("pause"), paused ? "Go on" : "Pause");
-  if (paused && last) link("paused", `paused at look ${last.number}, ${clock(last.at)}`);
+  if (paused) showPaused();
+}
+
+function showPaused() {
+  if (last) link("paused", `paused at look ${last.number}, ${clock(last.at)}`);
 }
 
 makeTables();

@@ -143,6 +143,22 @@ fn a_page_whose_service_goes_says_so_and_comes_back_with_it() {
     assert_shows(&mut browser, &scene.pool);
 }
 
+fn a_page_that_was_paused_meanwhile_is_paused_again() {
+    let mut scene = Scene::new("orders", 2);
+    let mut browser = open(&scene);
+    browser.evaluate("document.getElementById('pause').click()");
+    let page = scene.page.take().unwrap();
+    let at = page.address();
+    page.stop();
+    browser.eventually("the connection is lost", "!document.getElementById('lost').hidden");
+    scene.page = Some(scene.monitor.listen(at).unwrap());
+    browser.eventually(
+        "it is back",
+        "document.getElementById('lost').hidden && document.getElementById('link').dataset.link === 'paused'",
+    );
+    assert!(browser.text("#link").starts_with("paused at look"));
+}
+
 cabrank_testing::tests! {
     cabrank_testing::harness::alone:
         under_load_the_page_shows_what_each_look_says_and_in_the_end_what_the_pool_says,
@@ -151,4 +167,5 @@ cabrank_testing::tests! {
         of_a_stuck_pool_the_page_says_that_none_comes_back,
         of_a_pool_that_ends_the_page_says_which_loans_are_still_out,
         a_page_whose_service_goes_says_so_and_comes_back_with_it,
+        a_page_that_was_paused_meanwhile_is_paused_again,
 }
