@@ -53,10 +53,10 @@ impl<M: Manager> Builder<M> {
         self.places.extend(places);
     }
 
-    /// The pool's name, in errors, events and metrics, and for the server. Default: the [manager's](Manager::default_name) if it has one,
-    /// else `"cabrank"`. Our adapters use the database's address without a user or a password, such as `"db.example:5432/shop"`. If
-    /// another pool of this process has that name, a number is added: `"db.example:5432/shop#2"`. A name that is set here, and
-    /// `"cabrank"`, is never changed.
+    /// The pool's name, in errors, events and metrics, and for the server. Default: `"cabrank"`, or the
+    /// [manager's](Manager::default_name) if it has one: those for PostgreSQL, MySQL and SQLite use the database's address without a user
+    /// or a password, such as `"db.example:5432/shop"`. If another pool of this process has that name, a number is added:
+    /// `"db.example:5432/shop#2"`. A name that is set here, and `"cabrank"`, is never changed.
     ///
     /// ```
     /// # use cabrank::{Limit, Manager, Pool};
