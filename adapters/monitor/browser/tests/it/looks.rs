@@ -4,6 +4,7 @@ use crate::support::{assert_shows, open};
 use cabrank_testing::eventually;
 use monitor_browser::Scene;
 use std::thread;
+use std::time::Duration;
 
 fn hostile_names_are_shown_as_texts() {
     let name = "<img src=x onerror=\"hacked=1\"><script>hacked=2</script>\u{202e}'&amp;";
@@ -86,6 +87,18 @@ fn a_page_that_stays_open_grows_nothing() {
     assert_eq!(grown, "0,300,1");
 }
 
+fn a_page_that_is_opened_has_charts_of_the_time_before() {
+    let scene = Scene::new("orders", 2);
+    let _held = scene.hold(1);
+    // Nobody looks: this wait is what is tested.
+    thread::sleep(Duration::from_secs(4));
+    let mut browser = open(&scene);
+    let older = browser.evaluate("rings.get(chosen).points.length - performance.now() / 1000").as_f64().unwrap();
+    assert!(older > 1.0, "{older} seconds more than the page is open");
+    assert_eq!(browser.text("figure[data-tip=chart_lent] b"), "1");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
 fn light_and_dark_are_two_looks_and_both_can_be_read() {
     let scene = Scene::new("orders", 2);
     let mut browser = open(&scene);
@@ -151,6 +164,7 @@ cabrank_testing::tests! {
         nothing_is_loaded_but_the_page_and_its_looks,
         a_thousand_connections_stay_usable,
         a_page_that_stays_open_grows_nothing,
+        a_page_that_is_opened_has_charts_of_the_time_before,
         light_and_dark_are_two_looks_and_both_can_be_read,
         a_narrow_page_is_as_wide_as_the_window_and_shows_the_same,
         nothing_moves_for_those_who_do_not_want_it,
