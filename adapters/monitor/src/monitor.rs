@@ -60,7 +60,7 @@ impl Monitor {
     }
 
     /// Notes nothing while nobody reads, so the charts show no more than what happened since somebody opened the page. Without it the
-    /// numbers of each pool are read once a second, which takes some microseconds, and five minutes of them are kept in about 30 KB.
+    /// numbers of each pool are read once a second, for some microseconds, and five minutes of them are kept in about 30 KB.
     pub fn only_while_read(self) -> Self {
         self.0.only_while_read();
         self
