@@ -67,6 +67,13 @@ impl Watched {
         self.service.json("/pool/look")["number"].as_u64().expect("a number")
     }
 
+    /// The pool is up again, and nothing is lent.
+    #[track_caller]
+    pub(crate) fn comes_to_rest(&mut self) {
+        self.comes_to_be("up");
+        self.browser.eventually("nothing is lent", "last.pools[0].counts.lent === 0");
+    }
+
     /// The state that stands in the headline comes to be this.
     #[track_caller]
     pub(crate) fn comes_to_be(&mut self, state: &str) {

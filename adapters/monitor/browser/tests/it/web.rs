@@ -17,7 +17,7 @@ fn under_load_the_page_shows_what_the_service_says_of_the_same_moment() {
     let seen: Vec<_> = (0..5).map(|_| watched.assert_agrees()).collect();
     assert!(seen[4].numbers.returned() > seen[0].numbers.returned(), "there was load: {seen:?}");
     load.end();
-    watched.browser.eventually("the page is at rest", "last.pools[0].counts.lent === 0");
+    watched.comes_to_rest();
     let seen = watched.assert_agrees();
     assert_eq!(seen.numbers, Numbers::of(&watched.service.json("/stats")));
     assert!(seen.title.starts_with("Up: 0 of 4 lent"), "{seen:?}");
@@ -43,7 +43,7 @@ fn of_a_locked_table_the_page_says_who_holds_the_connections_and_how_many_wait()
     assert_eq!(seen.numbers, Numbers::of(&watched.service.json("/stats")));
     drop(locked);
     assert!(clients.into_iter().all(|client| client.join().unwrap() == 200), "each is served in the end");
-    watched.comes_to_be("up");
+    watched.comes_to_rest();
     assert_eq!(watched.assert_agrees().numbers, Numbers::of(&watched.service.json("/stats")));
     assert_eq!(watched.browser.complaints(), [""; 0]);
 }
@@ -70,13 +70,13 @@ fn of_an_outage_the_page_says_what_the_service_says_and_when_it_is_over() {
     assert_eq!(seen.numbers, Numbers::of(&watched.service.json("/stats")));
     watched.service.proxy.set(NetworkFault::None);
     eventually("it is over", || ask(&watched, "accounts").status == 200);
-    watched.comes_to_be("up");
+    watched.comes_to_rest();
     assert_eq!(watched.assert_agrees().numbers, Numbers::of(&watched.service.json("/stats")));
     assert_eq!(watched.browser.complaints(), [""; 0]);
 }
 
 fn while_the_service_drains_the_page_shows_the_last_requests_until_they_are_answered() {
-    let mut watched = Watched::start(&["--max-size", "2", "--wait", "60", "--linger", "3", "--deadline", "60"]);
+    let mut watched = Watched::start(&["--max-size", "2", "--wait", "60", "--linger", "10", "--deadline", "60"]);
     let locked = watched.service.locked();
     let address = watched.service.address;
     let client = thread::spawn(move || ask(address, "GET /accounts", "").expect("an answer").status);
