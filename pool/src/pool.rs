@@ -25,7 +25,8 @@ use std::time::Duration;
 /// hold one": a function that holds a connection calls another that checks one out; `max_size` such threads deadlock.
 ///
 /// *The server is down.* The pool makes one connection attempt at a time, with growing, jittered pauses. The first success comes within
-/// the largest pause plus one attempt after the server is back. The pool detects dead connections before it hands them out.
+/// the largest pause plus one attempt after the server is back. While nothing is open, attempts continue without callers. The pool
+/// detects dead connections before it hands them out.
 ///
 /// *The password is wrong.* With no connection open, all callers fail at once with [`GetError::Connect`].
 ///

@@ -135,6 +135,12 @@ impl Gate {
         Some((obstacle, failures))
     }
 
+    /// Does nobody reach the server? Time alone may end that; a wrong password must be mended, and is better not tried again unasked.
+    #[inline]
+    pub(crate) fn is_outage(&self) -> bool {
+        self.trouble.is_some_and(|trouble| trouble.kind == Refusal::Unavailable)
+    }
+
     /// Does one attempt go first?
     pub(crate) fn is_cold(&self) -> bool {
         self.cold

@@ -164,7 +164,7 @@ impl<C, E> State<C, E> {
         let ready = (self.idle.len() + tally.asked + tally.openings).saturating_sub(waiting);
         let most = if self.watchers.is_empty() { MOST_UNAWAITED } else { MOST_FOR_A_BUILD };
         let ahead = most.saturating_sub(self.unawaited(waiting));
-        let shortfall = self.rules.min_idle.saturating_sub(ready).min(ahead);
+        let shortfall = self.reserve().saturating_sub(ready).min(ahead);
         Demand { unserved, owed, shortfall, opening, aborting: tally.aborting }
     }
 

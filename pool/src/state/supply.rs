@@ -42,7 +42,15 @@ impl<C, E> State<C, E> {
     /// takes room, so that with none nothing is left to be seen to.)
     #[inline]
     pub(super) fn falls_short(&self) -> bool {
-        self.idle.len() < self.rules.min_idle && self.slots.taken() < self.rules.max_size
+        self.idle.len() < self.reserve() && self.slots.taken() < self.rules.max_size
+    }
+
+    /// How many idle connections are kept ready: `min_idle`, and one while nothing is open in an outage. A pool that nobody asks then
+    /// notices that its server is back.
+    #[inline]
+    pub(super) fn reserve(&self) -> usize {
+        let is_down = self.gate.is_outage() && self.slots.open() == 0;
+        self.rules.min_idle.max(usize::from(is_down))
     }
 
     fn settle_slow(&mut self, now: Instant, actions: &mut Actions<C, E>) {
@@ -152,7 +160,7 @@ impl<C, E> State<C, E> {
 
     /// Orders the alarm at which a waiter or a shortfall that cannot be served now is looked at again.
     fn plan(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
-        if waiting == 0 && self.idle.len() >= self.rules.min_idle {
+        if waiting == 0 && self.idle.len() >= self.reserve() {
             return;
         }
         // A probe that is due and not under way would have begun just now; one that is will settle things when it ends.

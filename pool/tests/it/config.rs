@@ -71,7 +71,7 @@ fn the_defaults_are_those_that_the_builder_documents() {
         ("min_idle", config.min_idle.to_string()),
         ("acquire_timeout", duration(config.acquire_timeout)),
         ("connect_timeout", duration(config.connect_timeout)),
-        ("build_timeout", config.build_timeout.map_or("that of [`connect_timeout`]".to_owned(), duration)),
+        ("build_timeout", config.build_timeout.map_or("the [`connect_timeout`]".to_owned(), duration)),
         ("check_timeout", duration(config.check_timeout)),
         ("reset_timeout", duration(config.reset_timeout)),
         ("close_timeout", duration(config.close_timeout)),

@@ -57,6 +57,34 @@ fn one_that_is_down_says_since_when_and_why() {
 }
 
 #[test]
+fn a_pool_that_nobody_asks_notices_the_end_of_an_outage() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+    server.order(Call::Connect, Outcome::Err(Fault::Unavailable));
+    assert!(pool.get_timeout(ms(30)).is_err());
+    let attempts = server.count(Call::Connect);
+    eventually("it tries again, unasked", || server.count(Call::Connect) > attempts + 1);
+    assert!(matches!(pool.health(), Health::Down { .. }), "{}", pool.health());
+    server.heal();
+    eventually("it has noticed", || told(&pool) == "up");
+    assert_eq!((pool.stats().idle, pool.stats().waiting), (1, 0));
+    server.assert_closes_clean(&pool);
+}
+
+#[test]
+fn a_pool_whose_password_is_wrong_does_not_try_again_unasked() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(2).build_lazy(server.manager()).unwrap();
+    server.order(Call::Connect, Outcome::Err(Fault::Permanent));
+    assert!(pool.get_timeout(ms(30)).is_err());
+    let attempts = server.count(Call::Connect);
+    // Longer than the pauses of an outage.
+    thread::sleep(ms(700));
+    assert_eq!(server.count(Call::Connect), attempts);
+    server.assert_closes_clean(&pool);
+}
+
+#[test]
 fn an_outage_is_no_outage_for_those_whose_connections_live() {
     let server = FakeServer::new();
     let pool = builder().max_size(2).build(server.manager()).unwrap();
