@@ -32,7 +32,9 @@ impl Words {
             }));
         }
         says.extend(wait(now));
-        says.extend(holders(now, state));
+        if now.stats.in_use >= now.stats.max_size || !matches!(state, "up" | "waiting") {
+            says.extend(holders(now));
+        }
         says.extend(waits_for_itself(now));
         says.extend(lost(&now.stats));
         Self { state, title, says }
@@ -63,12 +65,15 @@ fn headline(now: &Overview) -> (&'static str, String) {
         }
         (_, Some(outage)) => {
             let what = obstacle(outage.obstacle);
-            ("impaired", format!("Impaired: {open} open connections serve, but {what}; {wait}"))
+            // What is lent may hang, like all that reaches for the server.
+            let rest = if idle > 0 { format!("{idle} idle") } else { "none idle".to_owned() };
+            ("impaired", format!("Impaired: {what}; {in_use} of {open} open connections lent, {rest}; {wait}"))
         }
         _ if waiting > 0 && in_use >= max_size => {
             ("exhausted", format!("Exhausted: all {max_size} connections are lent and {wait}"))
         }
         _ if waiting > 0 => ("waiting", format!("Busy: {wait} while connections are opened, checked or reset")),
+        _ if in_use >= max_size => ("up", format!("Up, and all {max_size} lent: the next request waits")),
         _ => ("up", format!("Up: {in_use} of {max_size} lent, {idle} idle, {wait}")),
     }
 }
@@ -104,11 +109,8 @@ fn wait(now: &Overview) -> Option<String> {
     Some(text + ".")
 }
 
-/// The holders of connections, if they explain the state.
-fn holders(now: &Overview, state: &str) -> Option<String> {
-    if matches!(state, "up" | "waiting") {
-        return None;
-    }
+/// The holders of connections.
+fn holders(now: &Overview) -> Option<String> {
     let sites = holding_sites(&now.connections);
     let lent: usize = sites.iter().map(|site| site.count).sum();
     let told = sites.iter().take(3).map(|Site { place, count, longest }| {

@@ -60,6 +60,32 @@ fn a_look_says_what_the_pool_says() {
 }
 
 #[test]
+fn a_pool_that_has_lent_all_says_so_and_who_holds_them_before_anybody_waits() {
+    let server = FakeServer::new();
+    let (pool, _, page) = page(&server, "one", 1);
+    let held = pool.get().unwrap();
+    let look = get(page.address(), "/look").json();
+    assert_eq!(text(&pool_of(&look)["title"]), "Up, and all 1 lent: the next request waits");
+    assert!(says(pool_of(&look)).contains("Held: 1 of 1 loan from "), "{look}");
+    drop(held);
+}
+
+#[test]
+fn what_is_lent_in_an_outage_is_not_said_to_serve() {
+    let server = FakeServer::new();
+    let (pool, _, page) = page(&server, "two", 2);
+    let held = pool.get().unwrap();
+    server.order(Call::Connect, Outcome::Err(Fault::Unavailable));
+    assert!(pool.get_timeout(Duration::from_millis(50)).is_err());
+    let look = get(page.address(), "/look").json();
+    let title = text(&pool_of(&look)["title"]);
+    let expected = "Impaired: the server cannot be reached; 1 of 1 open connections lent, none idle; nobody waits";
+    assert_eq!(title, expected);
+    assert!(says(pool_of(&look)).contains("Held: 1 of 1 loan from "), "{look}");
+    drop(held);
+}
+
+#[test]
 fn an_exhausted_pool_says_so_and_who_holds_the_connections() {
     let server = FakeServer::new();
     let (pool, _, page) = page(&server, "one", 1);
