@@ -64,7 +64,9 @@ fn until_the_answer_is_there_the_others_are_checked_before_their_loans() {
     server.release(Call::Check);
     eventually("it is closed", || closed_by(&pool, CloseReason::BeyondReset) == 1);
     drop(hold(&pool, 8));
-    assert_eq!(server.count(Call::Check), asked, "some of these were not asked");
+    // Six were not asked. The new one may be: on a busy machine the question is given up for lost, and a new one settles that.
+    let more = server.count(Call::Check) - asked;
+    assert!(more <= 1, "{more} more were asked");
     server.assert_no_leaks(&pool);
 }
 
