@@ -205,7 +205,9 @@ fn every_request_ends_in_one_counter_and_one_event() {
         assert_eq!(recorder.count(event) as u64, count, "{event:?} in {:#?}", recorder.events());
     }
     assert_eq!(counted.map(|(count, _)| count), [7, 2, 1, 3, 3, 1, 0, 1]);
-    assert_eq!((stats.checked_out_at_once, stats.checked_out_after_waiting), (4, 4));
+    // What replaces the dead one may be open before its borrower, on a busy machine, has queued for it.
+    let (at_once, after_waiting) = (stats.checked_out_at_once, stats.checked_out_after_waiting);
+    assert!([(4, 4), (5, 3)].contains(&(at_once, after_waiting)), "{at_once} {after_waiting}");
     assert_eq!(counted.iter().map(|(count, _)| count).sum::<u64>(), requests);
     server.assert_closes_clean(&pool);
 }
