@@ -1,7 +1,7 @@
 //! The page in a real browser: what it shows is what the pool says. In `web.rs` that is the pool of the example `web`, in a process of its
 //! own.
 //!
-//! `cargo xtask ci --only browser` runs these. Elsewhere they are counted as ignored, for they need Chromium.
+//! `cargo xtask ci --only browser` runs these. Elsewhere they count as ignored, because they need Chromium.
 
 mod keys;
 mod looks;
