@@ -3,6 +3,7 @@
 
 use crate::container::{LABEL, owner};
 use crate::cpu;
+use crate::cpu::ThreadTimes;
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use cabrank_testing::eventually;
 use rustix::process::{Pid, Signal, kill_process};
@@ -169,13 +170,13 @@ impl Borrower {
         docker(&["update", "--cpus", cpus, self.container.as_ref().context("it is in no container")?]).map(drop)
     }
 
-    /// The processor time that its pool's own threads have had, the workers and the timer.
-    pub fn worked(&self) -> Result<Duration> {
+    /// The processor time that each of its pool's own threads has had, the workers and the timer.
+    pub fn worked(&self) -> Result<ThreadTimes> {
         let process = match &self.container {
             Some(name) => docker(&["inspect", "--format", "{{.State.Pid}}", name])?.parse()?,
             None => self.child.id(),
         };
-        cpu::of_threads(process, |name| name == "cabrank-worker" || name == "cabrank-timer")
+        ThreadTimes::read(process, |name| name == "cabrank-worker" || name == "cabrank-timer")
     }
 
     /// Closes its input, and waits until it has closed its pool and ended. Returns its loans.

@@ -24,7 +24,7 @@ pub mod black_hole;
 
 // A process of its own that borrows.
 pub mod borrower;
-mod cpu;
+pub mod cpu;
 
 pub use admin::Admin;
 pub use black_hole::BlackHole;

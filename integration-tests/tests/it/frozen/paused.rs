@@ -55,7 +55,7 @@ fn a_hundredth_of_a_processor_costs_no_call_and_serves_all<S: Remote>() {
     let begun = Moment::now();
     borrower.throttle("0.01").unwrap_or_else(|lacking| skip(format!("{lacking:#}")));
     thread::sleep(THROTTLED);
-    let busy = borrower.worked().expect("its time") - worked;
+    let busy = borrower.worked().expect("their time").since(&worked);
     borrower.throttle(&processors()).expect("the end of it");
     let (slack, free) = (Slack::begin(), Moment::now());
     let after = loans_since(&mut borrower, free);
@@ -68,10 +68,10 @@ fn a_hundredth_of_a_processor_costs_no_call_and_serves_all<S: Remote>() {
     let longest = after.iter().map(|loan| loan.waited).max().expect("a hundred");
     assert!(longest < slack.get(), "{longest:?}");
     // And once more with nobody who borrows.
-    let worked = borrower.worked().expect("its time");
+    let worked = borrower.worked().expect("their time");
     borrower.throttle("0.01").expect("again");
     thread::sleep(THROTTLED);
-    let idle = borrower.worked().expect("its time") - worked;
+    let idle = borrower.worked().expect("their time").since(&worked);
     borrower.throttle(&processors()).expect("the end of it");
     let loans = meanwhile.len() as u32;
     assert!(busy < A_CHECK * loans, "the pool's own threads worked for {busy:?} in {THROTTLED:?}, for {loans} loans");

@@ -30,7 +30,7 @@ fn a_stop_that_the_sessions_outlive_costs_nothing<S: Remote>() {
     let (slack, thawed) = (Slack::begin(), Moment::now());
     borrower.thaw().expect("the end of it");
     let loans = loans_since(&mut borrower, thawed);
-    let worked = borrower.worked().expect("its time") - worked;
+    let worked = borrower.worked().expect("their time").since(&worked);
     let all = borrower.loans();
     none_was_refused(&all);
     assert_eq!(unanswered(&all), 0, "{all:?}");
