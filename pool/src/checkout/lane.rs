@@ -1,4 +1,4 @@
-//! The lane: a thread takes the connection that it has parked itself, and passes no lock.
+//! The lane: a thread takes the connection that it has parked itself, without the lock.
 
 use crate::checkout::hold;
 use crate::checkout::look::{Doubt, look_closely};
@@ -8,15 +8,15 @@ use crate::shared::{Held, PoolRef, SlottedConnection};
 use crate::slots::Borrower;
 use std::time::{Duration, Instant};
 
-/// What a thread finds in its cell.
+/// The outcome of a look into a thread's cell.
 pub(super) enum Parked<M: Manager> {
     Lent(Held<M>),
-    /// A connection that is not as it should be.
+    /// A connection that failed its look.
     Doubtful(Box<Entry<SlottedConnection<M>>>, Doubt<M::Error>),
     None,
 }
 
-/// Takes what lies in the cell of this thread. Finds nothing while the cells are shut.
+/// Takes the connection in this thread's cell. Finds nothing while the cells are shut.
 #[inline]
 pub(super) fn take_parked<M: Manager>(pool: &PoolRef<M>, borrower: Borrower, seat: usize, now: Instant) -> Parked<M> {
     let cell = pool.caches.cell(seat);
@@ -24,7 +24,7 @@ pub(super) fn take_parked<M: Manager>(pool: &PoolRef<M>, borrower: Borrower, sea
         return Parked::None;
     }
     let Some(mut entry) = cell.take() else { return Parked::None };
-    // The version is looked at after the connection was taken: what has changed before that is seen.
+    // The version is read after the connection was taken, so that each change made before the take is seen.
     if !entry.permit.as_mut().is_some_and(|permit| permit.begin(cell.version(), now, borrower)) {
         bring_home(pool, entry, now);
         return Parked::None;

@@ -1,4 +1,4 @@
-//! The borrower's look at a connection that it is to have.
+//! The borrower's look at the connection that it is about to get: `has_broken`, then `on_checkout`. No round trip, and no lock.
 
 use crate::cause::Cause;
 use crate::contain::contained;
@@ -9,15 +9,15 @@ use crate::shared::{LoanHooks, PoolRef, SlottedConnection, Verdict};
 
 /// Why a connection that was taken is not lent.
 pub(super) enum Doubt<E> {
-    /// It is of no use any more.
+    /// It cannot be used any more.
     Unfit(CloseReason),
     /// `on_checkout` refused it, or panicked.
     Refused(CloseReason, Cause<E>),
-    /// It may not be lent unasked any more: the process was frozen, or the machine asleep, while it was idle, or a task came late for it.
+    /// It must be checked first: the process was frozen, or the machine asleep, while it was idle, or a task collected it late.
     Stale,
 }
 
-/// Looks at a connection without asking the server or the clock.
+/// Looks at a connection without a round trip and without reading the clock.
 #[inline]
 pub(super) fn look_closely<M: Manager>(
     pool: &PoolRef<M>,

@@ -1,5 +1,6 @@
-//! The way out: from a request to a connection that has been looked at. `lane.rs` has the way that takes no lock, `look.rs` the look,
-//! `wait.rs` the wait of a thread, `task.rs` that of a task, `refusal.rs` the end of a request that gets none.
+//! The way out: from a request to a connection that has passed a look. This file has the request and its steps. `lane.rs` has the route
+//! without the lock, `look.rs` the look, `wait.rs` the wait of a thread, `task.rs` that of a task, `refusal.rs` the error and the event
+//! of a request that gets no connection. Which connection a request gets, and when, is decided in `state/`.
 
 mod lane;
 mod look;
@@ -32,10 +33,10 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Checks out a connection within `timeout`. With a timeout of zero nobody waits: only a fresh idle one will do.
+/// Checks out a connection within `timeout`. With a timeout of zero it does not wait: it takes a fresh idle connection or fails.
 ///
-/// The road: take what this thread has parked; else a fresh idle connection; else queue, park, and take what comes; look at it without
-/// asking the server; if it is dead, go round again with the same deadline and one's old place in the queue.
+/// The route: take the connection that this thread has parked; else a fresh idle one; else queue, park, and take the connection that
+/// arrives. Then look at it, without a round trip. If it is dead, start again, with the same deadline and the old place in the queue.
 #[inline]
 pub(crate) fn checkout<M: Manager>(
     pool: &PoolRef<M>,
@@ -66,7 +67,7 @@ pub(crate) fn checkout<M: Manager>(
     }
 }
 
-/// Checks out a fresh idle connection, or asks for one to be ready next time. As nobody waits, a hook of the pool's own may ask too.
+/// Checks out a fresh idle connection, or asks for one to be ready next time. It never waits, so the pool's own hooks may call it too.
 pub(crate) fn try_checkout<M: Manager>(
     pool: &PoolRef<M>,
     call_site: &'static Location<'static>,
@@ -111,7 +112,7 @@ pub(crate) fn try_checkout<M: Manager>(
     }
 }
 
-/// Takes what this thread has parked; else there is a request, whose next attempt begins now.
+/// Takes the connection that this thread has parked, or else begins a request, whose next attempt starts at the returned time.
 #[inline]
 fn begin<M: Manager>(pool: &PoolRef<M>, timeout: Duration, borrower: Borrower, thread: usize) -> Begun<'_, M> {
     let start = sync::now();
@@ -130,19 +131,19 @@ fn begin<M: Manager>(pool: &PoolRef<M>, timeout: Duration, borrower: Borrower, t
     }
 }
 
-/// Who borrows, if it is this thread and none of its tasks.
+/// The borrower, if a thread and not a task borrows.
 #[inline]
 fn of_this_thread(call_site: &'static Location<'static>) -> Borrower {
     Borrower { call_site, thread: this_thread() }
 }
 
-/// The number of this thread: of one that polls, too. Makes its place to park, once, before the lock is taken.
+/// The number of this thread, which for a task is the one that polls it. Creates the thread's waiter, once, before the lock is taken.
 #[inline]
 fn this_thread() -> usize {
     sync::thread_mark(|| drop(own_waiter()))
 }
 
-/// What comes of the first step.
+/// The outcome of the first step.
 enum Begun<'a, M: Manager> {
     Lent(Held<M>),
     Request(Request<'a, M>, Instant, Round),
@@ -151,28 +152,28 @@ enum Begun<'a, M: Manager> {
 struct Request<'a, M: Manager> {
     shared: &'a PoolRef<M>,
     borrower: Borrower,
-    /// This thread: also where the borrower is a task, which has none of its own.
+    /// The calling thread, even if the borrower is a task, which has no thread of its own.
     thread: usize,
-    /// Which cell is this thread's.
+    /// Selects the cell of this thread.
     seat: usize,
     start: Instant,
     timeout: Duration,
-    /// Until when it waits in place of its deadline, if that passed while the process stood still.
+    /// Replaces the deadline, if that passed while the process stood still.
     grace_ends: Cell<Option<Instant>>,
 }
 
-/// Is this the request's first attempt, or was it given a connection that was dead?
+/// Is this the request's first attempt, or did it receive a dead connection before?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Round {
     First,
     Again,
 }
 
-/// The outcome of the first look at the pool.
+/// The outcome of one look at the pool.
 enum Start<C, E> {
     Have(Box<Entry<C>>),
     Queued(Ticket),
-    /// Nothing is ready, and it cannot be woken yet.
+    /// Nothing is ready, and the request has no `Wake` to queue with yet.
     Unable,
     Unserved(Refusal<E>),
 }
@@ -196,7 +197,8 @@ impl<M: Manager> Request<'_, M> {
         }
     }
 
-    /// One look at the pool: a connection, a refusal, or a place in the queue for one who can be woken by `wake`, at `rings_at`, too.
+    /// One look at the pool: returns a connection, a refusal, or a place in the queue. A queued request is woken by `wake`, and also at
+    /// `rings_at`.
     #[inline]
     fn ask(
         &self,
@@ -236,7 +238,7 @@ impl<M: Manager> Request<'_, M> {
         })
     }
 
-    /// The state decides whether this thread's connection may rest in its cell.
+    /// Asks the state whether this connection may rest in this thread's cell after its loan.
     #[inline]
     fn ask_permit(
         &self,
@@ -249,7 +251,7 @@ impl<M: Manager> Request<'_, M> {
         }
     }
 
-    /// Looks at the connection without asking the server, and has `on_checkout` judge one that looks well.
+    /// Looks at the connection without a round trip; if it looks well, `on_checkout` judges it.
     #[inline]
     fn look_at(&self, entry: &mut Entry<SlottedConnection<M>>) -> Result<(), Doubt<M::Error>> {
         if entry.last_used + ALERT < entry.lent_at {
@@ -266,20 +268,20 @@ impl<M: Manager> Request<'_, M> {
         if entry.on_trial {
             self.looked_well(&mut entry);
         }
-        // A loan that did not wait need not compute how long.
+        // Do not compute how long a loan waited that did not wait.
         let at_once = entry.lent_at == self.start;
         let waited = if at_once { Duration::ZERO } else { entry.lent_at.saturating_duration_since(self.start) };
         hold(self.shared, entry, waited)
     }
 
-    /// The first borrower of a new connection finds it well, and so does `on_checkout`: then others may be opened.
+    /// A new connection has passed its first borrower's look and `on_checkout`: now others may be opened.
     #[cold]
     fn looked_well(&self, entry: &mut Entry<SlottedConnection<M>>) {
         let now = sync::now();
         self.shared.with(now, |state, actions| state.found_well(entry, Stage::Checkout, now, actions));
     }
 
-    /// It was no loan: the connection goes back, to be closed or to be checked.
+    /// Returns a connection that was not lent after all, to be closed or checked.
     #[cold]
     fn reject(&self, mut entry: Box<Entry<SlottedConnection<M>>>, doubt: Doubt<M::Error>) {
         let now = sync::now();
@@ -300,7 +302,7 @@ impl<M: Manager> Request<'_, M> {
     }
 }
 
-/// The loan begins.
+/// Begins the loan.
 #[inline]
 fn hold<M: Manager>(pool: &PoolRef<M>, entry: Box<Entry<SlottedConnection<M>>>, waited: Duration) -> Held<M> {
     if pool.hears_loans() {
@@ -314,19 +316,19 @@ fn tell<M: Manager>(pool: &PoolRef<M>, id: u64, waited: Duration) {
     pool.emit(|events| events.checked_out(&CheckedOut { pool: &pool.config.name, id, waited }));
 }
 
-/// The place where this thread parks. Kept for its next wait.
+/// The place where this thread parks, kept for its next wait.
 #[cfg(not(loom))]
 fn own_waiter() -> Arc<Waiter> {
     thread_local!(static WAITER: Arc<Waiter> = Waiter::new());
-    // A thread that is ending has no locals any more.
+    // A thread that is ending has no thread-locals left.
     WAITER.try_with(Arc::clone).unwrap_or_else(|_| Waiter::new())
 }
 
-/// A model's threads share their locals, so each wait has a place of its own.
+/// A model's threads share their thread-locals, so each wait has a place of its own.
 #[cfg(loom)]
 fn own_waiter() -> Arc<Waiter> {
     Waiter::new()
 }
 
-/// A connection that rested longer than this is worth a look at the wall clock.
+/// A connection that was idle for longer than this justifies a look at the wall clock.
 const ALERT: Duration = Duration::from_millis(10);

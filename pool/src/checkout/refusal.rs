@@ -1,4 +1,4 @@
-//! The end of a request that gets no connection: its error, and one event, after it was counted.
+//! The end of a request that gets no connection: its error and its one event. It was counted before, under the lock.
 
 use crate::cause::Cause;
 use crate::error::GetError;
@@ -13,7 +13,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Why a request gets no connection, and how things stood then.
+/// Why a request gets no connection, with a snapshot of the pool where the error has a report.
 pub(super) enum Refusal<E> {
     TimedOut(Box<Snapshot<E>>),
     Overloaded(Box<Snapshot<E>>),
@@ -21,7 +21,7 @@ pub(super) enum Refusal<E> {
     Closed,
 }
 
-/// A refusal, and when it came.
+/// A refusal, and when it happened.
 pub(super) struct Unserved<E> {
     refusal: Refusal<E>,
     at: Instant,
@@ -34,7 +34,7 @@ impl<E> Refusal<E> {
 }
 
 impl<E: Error + Send + Sync + 'static> Unserved<E> {
-    /// Emits the event and returns the error for the borrower, who asked at `start`. Both are built here, outside the lock.
+    /// Emits the event and returns the error, for a borrower that asked at `start`. Both are built here, outside the lock.
     #[cold]
     pub(super) fn tell<M: Manager<Error = E>>(
         self,
@@ -68,7 +68,7 @@ impl<E: Error + Send + Sync + 'static> Unserved<E> {
     }
 }
 
-/// A hook or a manager's method asked for a connection.
+/// Refuses a request that a hook or a method of the manager made.
 #[cold]
 pub(super) fn refuse_hook<M: Manager>(shared: &Arc<Shared<M>>) -> GetError<M::Error> {
     shared.with(sync::now(), |state, _| state.called_from_hook());

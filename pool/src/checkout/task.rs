@@ -1,6 +1,6 @@
-//! The wait of a task: what a thread does in `checkout`, in as many steps as its future is polled. No thread is held meanwhile.
+//! The wait of a task: the steps of `checkout`, one for each poll of its future. It occupies no thread meanwhile.
 //!
-//! The future watches before it looks: its waker is in place before the look that finds nothing, and what changes later wakes it.
+//! The future stores its waker before each look at the pool, so any change after a look that finds nothing wakes it.
 
 use crate::checkout::look::Doubt;
 use crate::checkout::refusal::refuse_hook;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// A request for a connection that a future makes.
+/// A future's request for a connection.
 pub(crate) struct TaskRequest {
     borrower: Borrower,
     timeout: Duration,
@@ -29,7 +29,7 @@ pub(crate) struct TaskRequest {
 }
 
 enum Stage {
-    /// It was not polled yet: its time begins with that.
+    /// Not polled yet. Its time-out begins at the first poll.
     New,
     Waits(Wait),
     Over,
@@ -47,7 +47,7 @@ type Outcome<M> = Poll<Result<Held<M>, GetError<<M as Manager>::Error>>>;
 
 impl TaskRequest {
     pub(crate) fn new(timeout: Duration, call_site: &'static Location<'static>) -> Self {
-        // A task has no thread of its own, and may be polled by several.
+        // A task has no thread of its own, and several threads may poll it.
         Self { borrower: Borrower { call_site, thread: 0 }, timeout, stage: Stage::New }
     }
 
@@ -64,8 +64,8 @@ impl TaskRequest {
     #[cold]
     fn poll_again<M: Manager>(&mut self, pool: &PoolRef<M>, context: &mut Context<'_>) -> Outcome<M> {
         if let (Stage::Waits(wait), false) = (&self.stage, seeded::bug("looks_before_it_watches")) {
-            // The user's code: should it panic, the wait goes on. In a child of `fork` it is the parent's waker, whose lock may be held
-            // by a thread that is not there.
+            // This runs the user's code: if it panics, the wait goes on. In a child of `fork` the waker is the parent's, and a thread
+            // that does not exist in the child may hold its lock.
             if pool.is_at_home() {
                 wait.task.watch(context.waker());
             }
@@ -90,7 +90,7 @@ impl TaskRequest {
         }
     }
 
-    /// Takes what is ready, or queues.
+    /// Takes a connection that is ready, or queues.
     fn ask<M: Manager>(
         &mut self,
         request: &Request<'_, M>,
@@ -118,7 +118,7 @@ impl TaskRequest {
                     return Poll::Pending;
                 }
                 Start::Unable => {
-                    // Who is served at once needs none.
+                    // Created only now: a request that is served at once needs none.
                     let new = Arc::new(Task::default());
                     new.watch(context.waker());
                     task = Some(new);
@@ -131,7 +131,7 @@ impl TaskRequest {
         }
     }
 
-    /// A task that waits is polled.
+    /// A further poll of a task that waits.
     fn look<M: Manager>(&mut self, pool: &PoolRef<M>, wait: Wait, context: &mut Context<'_>) -> Outcome<M> {
         if !pool.is_at_home() {
             return Poll::Ready(Err(GetError::Forked));
@@ -170,7 +170,7 @@ impl TaskRequest {
         }
     }
 
-    /// The future is dropped: if it waits, it waits no more.
+    /// Ends the wait, if there is one: the future is being dropped.
     #[inline]
     pub(crate) fn abandon<M: Manager>(&mut self, pool: &PoolRef<M>) {
         if let Stage::Waits(wait) = &self.stage {
@@ -197,7 +197,7 @@ fn cancel<M: Manager>(pool: &PoolRef<M>, wait: &Wait) {
         Some(Delivery::Refused(cause)) => Some(Action::Drop(cause)),
         _ => None,
     };
-    // This thread may be unwinding: then a worker runs what is the user's.
+    // This thread may be unwinding; then a worker runs the user's code.
     let waited = now.saturating_duration_since(wait.start);
     pool.tell(refusal.into_iter().chain([Action::TellCancelled(waited)]).collect());
 }

@@ -1,4 +1,5 @@
-//! The wait for a connection: until there is one, a refusal, or no time left.
+//! The wait for a connection, until there is one, a refusal, or no time left: parking, the looks between two parks, and leaving the
+//! queue. How the queue is served is not decided here but in `state/`.
 
 use crate::checkout::Request;
 use crate::checkout::refusal::{Refusal, Unserved};
@@ -18,7 +19,7 @@ use std::time::Instant;
 pub(super) enum Found<C, E> {
     Connection(Box<Entry<C>>),
     Refusal(Refusal<E>),
-    /// Nothing: it waits on, until this deadline.
+    /// Nothing: it continues to wait, until this deadline.
     Nothing(Option<Instant>),
 }
 
@@ -27,8 +28,8 @@ type DeliveryOf<M> = Delivery<SlottedConnection<M>, <M as Manager>::Error>;
 type StateOf<M> = State<SlottedConnection<M>, <M as Manager>::Error>;
 
 impl<M: Manager> Request<'_, M> {
-    /// Parks until there is a connection, a refusal, or no time left. A connection that comes with the deadline is taken, and so is
-    /// one that comes soon after a deadline that passed while the process stood still.
+    /// Parks until there is a connection, a refusal, or no time left. A connection that arrives together with the deadline is taken, and
+    /// so is one that arrives soon after a deadline that passed while the process stood still.
     #[cold]
     pub(super) fn wait(
         &self,
@@ -56,8 +57,8 @@ impl<M: Manager> Request<'_, M> {
         }
     }
 
-    /// One look at the pool. Who finds nothing and has no time left leaves the queue in the same transaction: nothing can be delivered
-    /// to one who has gone.
+    /// One look at the pool. A waiter that finds nothing and has no time left leaves the queue in the same transaction, so nothing can
+    /// be delivered to a waiter that has left.
     fn look_or_leave(&self, ticket: &Ticket, deadline: Option<Instant>, now: Instant) -> FoundBy<M> {
         self.shared.with(now, |state, actions| match state.receive(ticket, now, self.borrower, actions) {
             Some(delivery) => self.accept(state, delivery, now),
@@ -65,7 +66,7 @@ impl<M: Manager> Request<'_, M> {
         })
     }
 
-    /// As [`look_or_leave`](Self::look_or_leave), for a task: the state wakes it when its time is over.
+    /// As [`look_or_leave`](Self::look_or_leave), for a task: the state wakes it at its deadline.
     pub(super) fn look_or_leave_as_task(&self, ticket: &Ticket, deadline: Option<Instant>, now: Instant) -> FoundBy<M> {
         self.shared.with(now, |state, actions| {
             if let Some(delivery) = state.collect(ticket, now, actions) {
@@ -98,7 +99,7 @@ impl<M: Manager> Request<'_, M> {
         Found::Refusal(Refusal::TimedOut(state.snapshot()))
     }
 
-    /// The request ends with what was delivered.
+    /// Ends the request with what was delivered.
     fn accept(&self, state: &mut StateOf<M>, delivery: DeliveryOf<M>, now: Instant) -> FoundBy<M> {
         match delivery {
             Delivery::Connection(entry) => {
@@ -110,7 +111,7 @@ impl<M: Manager> Request<'_, M> {
         }
     }
 
-    /// Until when the request waits though its time `ended`: it has a grace once, if the process stood still then.
+    /// Until when the request may wait although its time `ended`: it is granted a grace once, if the process stood still then.
     fn grace(&self, state: &mut StateOf<M>, ended: Instant, now: Instant) -> Option<Instant> {
         if self.grace_ends.get().is_none() {
             self.grace_ends.set(state.grace(ended, now).and_then(|grace| after(now, grace)));
@@ -119,7 +120,7 @@ impl<M: Manager> Request<'_, M> {
         None
     }
 
-    /// What a seeded bug does after it has looked.
+    /// For a seeded bug: cancels in a transaction of its own, after the look.
     #[cold]
     fn cancel_apart(&self, ticket: &Ticket, refusal: &Refusal<M::Error>, now: Instant) {
         if seeded::bug("looks_and_cancels_apart") && matches!(refusal, Refusal::TimedOut(_)) {
@@ -127,7 +128,7 @@ impl<M: Manager> Request<'_, M> {
         }
     }
 
-    /// What two seeded bugs do between a look that found nothing and the next wait.
+    /// For two seeded bugs: what they do between a look that found nothing and the next wait.
     #[cold]
     fn err_before_it_parks_again(
         &self,
