@@ -1,4 +1,4 @@
-//! What the state answers: outcomes, and what must be done once its lock is released.
+//! The state's answers: outcomes, and the work to be done once its lock is released.
 
 use crate::cause::Cause;
 use crate::entry::Entry;
@@ -10,28 +10,27 @@ use crate::waiter::Wake;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
-/// What is to be done once the lock is released, in this order. Empty on the way of an uncontended loan.
+/// What is to be done once the lock is released. Empty after an uncontended loan.
 pub(crate) type Actions<C, E> = Vec<Action<C, E>>;
 
-/// One thing to be done outside the lock.
 pub(crate) enum Action<C, E> {
     Wake(Wake),
     Open(Opening),
     Check(Box<Entry<C>>),
     Reset(Box<Entry<C>>),
     Close(Box<Entry<C>>, CloseReason),
-    /// A driver call is to be aborted, to serve somebody sooner.
+    /// Abort a driver call, to serve a waiter sooner.
     Abort(SlotId, Weak<Call>),
-    /// What fills this slot waits for its goodbye, and the slot is wanted: it is to be aborted at once.
+    /// The connection in this slot is queued for its goodbye, and the slot is needed: abort it at once.
     Hasten(SlotId),
     ReportLeak(Holder),
-    /// An attempt to connect was given up after so long.
+    /// An attempt to connect was given up after this time.
     TellGivenUp(Cause<E>, Duration),
-    /// A future that had waited for so long was dropped.
+    /// A future that had waited for this time was dropped.
     TellCancelled(Duration),
-    /// To call [`State::tick`](crate::state::State::tick) at this moment.
+    /// Call [`State::tick`](crate::state::State::tick) at this time.
     Alarm(Instant),
-    /// Dropping an error runs its owner's code.
+    /// Drop an error. Its destructor is user code.
     Drop(Cause<E>),
 }
 
@@ -39,25 +38,25 @@ pub(crate) enum Action<C, E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     Reset,
-    /// It must not be used again: asks it only to see whether it is dead.
+    /// The connection must not be used again: check only whether it is dead.
     Check,
 }
 
-/// A connection to be opened.
+/// An order to open a connection.
 pub(crate) struct Opening {
     pub(crate) slot: SlotId,
     pub(crate) limit: Duration,
     pub(crate) generation: u64,
 }
 
-/// What a waiter is given.
+/// What a waiter receives.
 pub(crate) enum Delivery<C, E> {
     Connection(Box<Entry<C>>),
     Refused(Cause<E>),
     Closed,
 }
 
-/// What became of a request.
+/// The outcome of [`State::claim`](crate::state::State::claim).
 pub(crate) enum Claim<C, E> {
     Connection(Box<Entry<C>>),
     /// Nothing is ready: queue, or go without.

@@ -11,22 +11,22 @@ use crate::sync::after;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// A round of the maintenance over what is idle, the longest idle first, as long as it is under way.
+/// A round of the maintenance over the idle connections, the longest idle first, while it is under way.
 pub(super) struct Round {
-    /// It has looked at those beneath.
+    /// The round has looked at the connections below this place.
     pub(super) place: usize,
-    /// When it goes on.
+    /// When the round continues.
     at: Instant,
-    /// When the next round is due, by what was seen and ordered in this one.
+    /// When the next round is due, as far as this one has seen and ordered.
     due: Option<Instant>,
 }
 
 impl<C, E> State<C, E> {
-    /// The alarm rings that was ordered for `alarm`: calls fall due, and the maintenance if its time has come. `wall` is the wall
+    /// The alarm ordered for `alarm` rings: calls become due, and so does the maintenance if its time has come. `wall` is the wall
     /// clock.
     ///
-    /// The timer keeps one alarm, the earliest of those ordered, and each ring uses it up. Threads that order alarms side by side
-    /// reach the timer in any order, so the one that rings may be older than what is wanted now: that is ordered anew then.
+    /// The timer keeps one alarm, the earliest of those ordered, and each ring consumes it. Threads that order alarms concurrently reach
+    /// the timer in any order, so the one that rings may be older than the one wanted now. Then that one is ordered again.
     pub(crate) fn tick(&mut self, alarm: Instant, now: Instant, wall: Duration, actions: &mut Actions<C, E>) {
         debug_assert!(alarm <= now, "BUG: an alarm rang before its time");
         if self.closed {
@@ -45,8 +45,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Calls that are due by now are late or lost. An alarm that rings late shows that the process stood still: an answer that is
-    /// there, and was not heard, comes first.
+    /// Marks the calls that are due by now as late or lost. An alarm that rings late shows that the process stood still: then answers
+    /// that have arrived but were not processed come first.
     fn ring(&mut self, alarm: Instant, now: Instant) -> Option<Stall> {
         let by = now.saturating_duration_since(alarm);
         let stall = grace_after(by).map(|grace| Stall { by, until: now + grace });
@@ -57,10 +57,10 @@ impl<C, E> State<C, E> {
         stall
     }
 
-    /// The maintenance: closes what is expired or idle for too long, keeps the rest alive, reports leaks, and says when it is
-    /// due again.
+    /// The maintenance: closes connections that are expired or idle for too long, keeps the others alive, reports leaks, and orders the
+    /// next maintenance.
     ///
-    /// All this is under the lock, so each ring looks at `MOST_LOOKS` idle connections at most: with more of them the maintenance
+    /// All this happens under the lock, so each ring looks at `MOST_LOOKS` idle connections at most. With more of them the maintenance
     /// is a round of several rings.
     fn maintain(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.maintenance = None;
@@ -80,7 +80,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Orders the next ring of this round. It stays with these if another of them is to be checked by then.
+    /// Orders the next ring of this round. The round stays at the same connections if another of them must be checked by then.
     fn go_on(
         &mut self,
         window: Range<usize>,
@@ -124,10 +124,10 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Has one of these idle connections checked, if it is time. The checks are spread, for others must stay idle: one in each part
-    /// of the period, and at once no more than half of what is idle, nor than there may be calls that nobody waits for. Each is
-    /// checked before its period is over, so that of many that were proved together the first comes early. Returns where they are
-    /// now, and when the next is due.
+    /// Starts a keepalive check of one of these idle connections, if one is due. The checks are spread, because the other connections
+    /// must stay idle: one check in each part of the period, and at once no more than half of the idle connections, nor more than the
+    /// bound for calls without a waiter. Each connection is checked before its period ends, so of many that were proved together the
+    /// first is checked early. Returns where they are now, and when the next check is due.
     fn keep_alive(
         &mut self,
         window: Range<usize>,
@@ -152,13 +152,13 @@ impl<C, E> State<C, E> {
                 None => return (window, None),
             }
         }
-        // No call that ends has this looked at again: so it is done after a while.
+        // The end of a call does not trigger another look, so this looks again after a while.
         let rest = if bearable { SHORTEST_APART } else { apart.clamp(SHORTEST_APART, LONGEST_REST) };
         (window, Some(due.max(self.keepalive_at.unwrap_or(now)).max(now + rest)))
     }
 
-    /// By when the first of these must be checked, if one is in each part and each in time. With more than these, the others have
-    /// their turns in the same part.
+    /// When the first of these must be checked, with one check in each part and each in time. If there are more idle connections than
+    /// these, the others have their turns in the same part.
     fn keepalive_due(&self, window: Range<usize>) -> Option<Instant> {
         let apart = self.keepalive_part(self.rules.max_size.min(MOST_LOOKS));
         let turn = u32::from(self.idle.len() > MOST_LOOKS);
@@ -168,13 +168,13 @@ impl<C, E> State<C, E> {
         (turn..).zip(proved).filter_map(by).min()
     }
 
-    /// The checks of so many take half a period.
+    /// The time between two checks, with which those of `count` connections take half a period.
     fn keepalive_part(&self, count: usize) -> Duration {
         self.rules.keepalive / u32::try_from(count).unwrap_or(u32::MAX).saturating_mul(2)
     }
 
-    /// Does the maintenance that is ordered come in time for this idle connection? It comes within `idle_timeout`, so for one that
-    /// was used just now nothing need be computed: this is asked at each return.
+    /// Does the ordered maintenance come in time for this idle connection? It comes within `idle_timeout`, so for a connection that was
+    /// used just now nothing needs to be computed. Each return asks this.
     #[inline]
     pub(super) fn is_seen_to(&self, entry: &Entry<C>, now: Instant) -> bool {
         let is_in_time = |ordered| entry.last_used == now && entry.expires.is_none_or(|expires| ordered <= expires);
@@ -186,7 +186,7 @@ impl<C, E> State<C, E> {
         let ends = self.ends(entry, now);
         let due = match self.rules.keepalive {
             Duration::MAX => ends,
-            // The checks of all that may be idle take half a period.
+            // The checks of all connections that may be idle take half a period.
             keepalive => ends.into_iter().chain(after(entry.proved.at.max(now), keepalive / 2)).min(),
         };
         if let Some(due) = due {
@@ -200,13 +200,13 @@ impl<C, E> State<C, E> {
             return entry.expires;
         }
         let ends = after(entry.last_used, self.rules.idle_timeout);
-        // At or below min_idle it stays though its time is over; then it is looked at again a period later.
+        // At or below `min_idle` it stays open after its time-out, and is looked at again one period later.
         let ends = ends.filter(|&ends| ends > now).or_else(|| after(now, self.rules.idle_timeout));
         entry.expires.into_iter().chain(ends).min()
     }
 
-    /// Orders the maintenance for `due`, but within `idle_timeout`: what comes back meanwhile relies on that. While a round is under
-    /// way none is ordered, for it may have passed the place of what comes back.
+    /// Orders the maintenance for `due`, or at the latest after `idle_timeout`, because connections that return meanwhile rely on that.
+    /// A round under way only records `due` for the next: it may already have passed the place of a connection that returns.
     pub(super) fn want_maintenance(&mut self, due: Instant, now: Instant, actions: &mut Actions<C, E>) {
         if let Some(round) = &mut self.round {
             round.due = round.due.into_iter().chain([due]).min();
@@ -217,7 +217,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Reports each loan that is older than `leak_after` once. Returns when the next will be.
+    /// Reports each loan that is older than `leak_after` once. Returns when the next report is due.
     fn report_leaks(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Instant> {
         if self.rules.leak_after == Duration::MAX {
             return None;
@@ -225,7 +225,7 @@ impl<C, E> State<C, E> {
         let mut next: Option<Instant> = None;
         for record in self.slots.iter_mut().filter(|record| record.phase == Phase::Lent && !record.leak_reported) {
             let holder = record.holder(now);
-            // One without a holder may get one just now, beside the lock.
+            // A connection without a holder may get one at this moment, without the lock.
             let left =
                 self.rules.leak_after.saturating_sub(holder.as_ref().map_or(Duration::ZERO, |holder| holder.held_for));
             match holder {
@@ -240,11 +240,11 @@ impl<C, E> State<C, E> {
         next
     }
 
-    /// A gap between the two clocks means that the process was frozen or the machine asleep: connections that look young
-    /// may be long dead. Returns whether there was one.
+    /// A gap between the two clocks shows that the process was frozen or the machine asleep: connections that look young may be long
+    /// dead. Returns whether there was one.
     pub(crate) fn compare_clocks(&mut self, now: Instant, wall: Duration) -> bool {
         if now <= self.clocks.0 {
-            return false; // Read before others that came first.
+            return false; // A thread that read the clocks later came first.
         }
         let (then, wall_then) = std::mem::replace(&mut self.clocks, (now, wall));
         let gap = wall.abs_diff(wall_then).abs_diff(now.saturating_duration_since(then));
@@ -256,14 +256,14 @@ impl<C, E> State<C, E> {
     }
 }
 
-/// How long after nothing fell due that may be so again.
+/// After a calm, the next may begin this much later.
 const CALM_APART: Duration = Duration::from_secs(1);
 
-/// So many idle connections are looked at in each ring.
+/// How many idle connections each ring looks at.
 const MOST_LOOKS: usize = 256;
-/// However many connections there are to keep alive, the maintenance rests between two.
+/// The shortest rest of the maintenance between two rings, however many connections it must keep alive.
 const SHORTEST_APART: Duration = Duration::from_millis(1);
-/// How long it rests at most while no check may begin.
+/// The longest rest while no check may begin.
 const LONGEST_REST: Duration = Duration::from_millis(20);
-/// Clocks that drift apart by more than this were not drifting.
+/// The clocks do not drift apart by more than this.
 const FREEZE: Duration = Duration::from_secs(1);

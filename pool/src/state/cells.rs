@@ -1,4 +1,4 @@
-//! The cells as the state sees them: their version, the connections that may rest in them, and what their threads did last.
+//! The cells from the state's side: their version, the connections that may rest in them, and the last loan of the threads of each cell.
 
 use crate::caches::{Caches, ThreadCell, Version};
 use crate::entry::{BUSY, Entry};
@@ -12,27 +12,26 @@ use std::time::Instant;
 pub(super) struct FastLoans<C> {
     pub(super) caches: Arc<Caches<Entry<C>>>,
     pub(super) version: Version,
-    /// A doubt was raised: what is parked must be looked at.
+    /// Parked connections must return to the state with this change.
     pub(super) recalled: bool,
-    /// How many loans have ended here since the cells were shut.
+    /// How many loans have ended under the lock since the cells were shut.
     pub(super) returns: usize,
-    /// When it was last seen whether anything has rested in a cell for long, and from which cell on a borrower takes what it needs.
+    /// When the cells were last searched for connections that have rested too long, and where the next search for a parked one starts.
     looked_at: Option<Instant>,
     next: usize,
-    /// The loan that began last here by the threads of each cell.
+    /// For each cell, the last loan that its threads began under the lock.
     last: Box<[Option<(usize, Instant)>]>,
-    /// The connections that have a permit.
     pub(super) permits: Vec<SlotId>,
-    /// Meters that are empty.
+    /// Meters that are empty, to be used again.
     pub(super) spare: Vec<Arc<CachePadded<Meter>>>,
-    /// How many loans began and ended beside the lock, of those that were counted since.
+    /// How many loans began and ended without the lock, as far as their meters have been added to the counters.
     pub(super) begun: u64,
     pub(super) ended: u64,
 }
 
 impl<C> FastLoans<C> {
     pub(super) fn new(max_size: usize) -> Self {
-        // A pool may grow, but not its cells.
+        // A pool may grow, but the number of its cells does not.
         let count = max_size.max(FEWEST_CELLS).min(2 * sync::cores());
         let caches = Arc::new(Caches::new(count));
         let last = vec![None; caches.count()].into_boxed_slice();
@@ -60,18 +59,18 @@ impl<C> FastLoans<C> {
         &self.caches
     }
 
-    /// What is parked must come back with this change.
+    /// Parked connections must return with this change.
     pub(super) fn recall(&mut self) {
         self.recalled = self.is_open();
     }
 
-    /// A loan has ended here.
+    /// A loan has ended under the lock.
     #[inline]
     pub(super) fn returned(&mut self) {
         self.returns += 1;
     }
 
-    /// How many loans began and ended beside the lock, of those that are in the counters.
+    /// How many loans in the counters began and ended without the lock.
     pub(super) fn counted(&self) -> (u64, u64) {
         (self.begun, self.ended)
     }
@@ -84,8 +83,9 @@ impl<C> FastLoans<C> {
         self.permits.len()
     }
 
-    /// How busy is this thread? One that borrows now and then has no need of a cell, and what lies there is used by others only after a
-    /// while: so a pool would not shrink to what is needed. One that is told to move leaves no mark, or the other would have to move, too.
+    /// How busy is this thread? A thread that borrows only now and then does not need a cell, and other threads get what lies there only
+    /// after a while, so the pool would not shrink to the connections that it needs. A crowded thread leaves no mark, or the other
+    /// thread would have to move as well.
     #[inline]
     pub(super) fn pace(&mut self, seat: usize, thread: usize, now: Instant) -> Pace {
         let last = &mut self.last[self.caches.place(seat)];
@@ -97,7 +97,7 @@ impl<C> FastLoans<C> {
         if before.is_some() { Pace::Busy } else { Pace::Slow }
     }
 
-    /// Is it time to see whether anything has rested in a cell for long?
+    /// Is it time to search the cells for connections that have rested too long?
     #[inline]
     pub(super) fn is_time_to_look(&mut self, now: Instant) -> bool {
         let is_time = !self.permits.is_empty()
@@ -109,7 +109,7 @@ impl<C> FastLoans<C> {
         is_time
     }
 
-    /// What has rested for long leaves its cell; what has not stays there.
+    /// Takes the connections that have rested too long out of their cells. The others stay there.
     pub(super) fn rested(&self, now: Instant) -> Vec<Box<Entry<C>>> {
         let may_stay =
             |entry: &Entry<C>| entry.permit.as_ref().is_some_and(|permit| permit.may_stay(self.version, now));
@@ -120,7 +120,7 @@ impl<C> FastLoans<C> {
         self.caches.cells_from(0).filter_map(look).collect()
     }
 
-    /// Takes one that is parked, from each cell in turn.
+    /// Takes one parked connection, from each cell in turn.
     pub(super) fn take_one(&mut self) -> Option<Box<Entry<C>>> {
         let (seat, entry) = self.caches.cells_from(self.next).find_map(|(seat, cell)| Some((seat, cell.take()?)))?;
         self.next = self.caches.place(seat + 1);
@@ -134,9 +134,9 @@ pub(super) enum Pace {
     Slow,
     /// Its last loan began just now.
     Busy,
-    /// Another thread with the same cell has begun one just now.
+    /// Another thread with the same cell has begun a loan just now.
     Crowded,
 }
 
-/// Of a pool however small, where there are as many cores.
+/// The minimum, even for a small pool, if there are enough cores.
 const FEWEST_CELLS: usize = 4;

@@ -1,8 +1,9 @@
-//! Calls without an answer and no slot free: are their sessions dead, or is the server slow?
+//! Calls are unanswered and no slot is free: are their sessions dead, or is the server slow?
 //!
-//! One is given up to find out. A log-in in its place shows that the server lets in; near by, where a question costs little, the new
-//! connection is asked one before it is lent, for only an answer shows that it is the sessions that are dead. Far away the log-in must do;
-//! but a server that stood still ends all at once, log-ins and calls, so the answers have a moment to come after it.
+//! The pool gives up one call to find out. A log-in in its place shows that the server admits sessions. If the server is near, where a
+//! check costs little, the new connection is checked before it is lent, because only an answer proves that the sessions are dead. If it
+//! is far, the log-in must suffice. But a server that stood still ends log-ins and calls together, so the answers have a moment to
+//! arrive after it.
 
 use crate::state::State;
 use crate::state::patience::SHORTEST_LOST;
@@ -10,7 +11,7 @@ use crate::state::stalls::last_look;
 use crate::sync::after;
 use std::time::{Duration, Instant};
 
-/// When it was last doubted, and when a new connection last answered the question that was to settle it.
+/// When this doubt was last raised, and when a new connection last answered the check that was to settle it.
 #[derive(Default)]
 pub(super) struct Doubt {
     raised_at: Option<Instant>,
@@ -18,7 +19,7 @@ pub(super) struct Doubt {
 }
 
 impl<C, E> State<C, E> {
-    /// Is it known that the server answers those who come after a call that began then?
+    /// Is it settled that the server answers other calls than one that began at `since`?
     pub(super) fn is_settled(&self, since: Instant, now: Instant) -> bool {
         match self.log_in_settles_at() {
             Some(settles_at) => self.opened_at > Some(since) && settles_at <= now,
@@ -26,7 +27,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Was one that began no later than this given up already, to find out, and is what that shows yet to be seen?
+    /// Was a call that began no later than `since` given up already to find out, and is the result still open?
     pub(super) fn is_being_settled(&self, since: Instant, now: Instant) -> bool {
         match self.log_in_settles_at() {
             Some(settles_at) => self.opened_at > Some(since) && now < settles_at,
@@ -34,7 +35,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// When the last log-in shows that what has not been answered since will not be, if it takes no question to see that.
+    /// When the last log-in proves that calls unanswered since then will stay unanswered. `None` if a check must prove it.
     pub(super) fn log_in_settles_at(&self) -> Option<Instant> {
         self.opened_at.filter(|_| !self.is_near()).and_then(|at| after(at, last_look(Duration::ZERO)))
     }
@@ -43,7 +44,7 @@ impl<C, E> State<C, E> {
         self.doubt.raised_at = Some(now);
     }
 
-    /// Must a new connection be asked before it is lent?
+    /// Must a new connection be checked before it is lent?
     pub(super) fn must_be_asked(&self) -> bool {
         self.is_near() && self.doubt.raised_at > self.doubt.settled_at && self.promises.has_late()
     }
@@ -52,7 +53,7 @@ impl<C, E> State<C, E> {
         self.doubt.settled_at = Some(now);
     }
 
-    /// Is a log-in, and so a question, quicker than the patience with any call?
+    /// Is a log-in, and therefore a check, quicker than the shortest time after which a call is lost?
     fn is_near(&self) -> bool {
         self.patience.longest_opening().is_some_and(|longest| longest < SHORTEST_LOST)
     }

@@ -1,9 +1,9 @@
-//! Loans that concern nobody else, and so need not pass the lock: which connections may rest in their thread's cell, and when all of
-//! them come back.
+//! Loans that concern no other thread, and therefore need no lock: which connections may rest in their thread's cell, and when all of
+//! them return.
 //!
-//! To the state such a connection is lent, whether it is in a hand or in a cell; its meter says which. The cells are shut while anything
-//! goes on that each loan must see ([`State::concerns_all`]), and open again after as many returns as there are cells, when
-//! nobody waits.
+//! The state counts such a connection as lent, whether a caller or a cell has it. Its meter shows which. The cells are shut while there
+//! is something that each loan must see ([`State::concerns_all`]). They open again after as many returns as there are cells, when no
+//! request waits.
 
 use crate::entry::{Entry, Permit};
 use crate::gate::YOUNG;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl<C, E> State<C, E> {
-    /// Gives a connection that is lent a permit to be parked at the end of its loan, if its thread is busy. Returns whether another
-    /// thread with the same seat is, too: then this one had better change it.
+    /// Gives a lent connection a permit to be parked at the end of its loan, if its thread is busy. Returns whether another thread with
+    /// the same seat is busy, too; then this one should change its seat.
     #[inline]
     pub(crate) fn permit(
         &mut self,
@@ -36,8 +36,8 @@ impl<C, E> State<C, E> {
         pace == Pace::Crowded
     }
 
-    /// One whose session is reset each time gains nothing by a permit. Of one that is on trial, or as young while the last young ones
-    /// died, the end of each loan must be heard.
+    /// A connection whose session is reset each time gains nothing from a permit. If it is on trial, or young while the last young ones
+    /// died, the state must see how each of its loans ends.
     fn may_rest(&self, entry: &Entry<C>, now: Instant) -> bool {
         !(entry.was_soiled || entry.on_trial || self.gate.is_cold() && entry.age(now) < YOUNG)
     }
@@ -53,7 +53,7 @@ impl<C, E> State<C, E> {
         entry.permit = Some(Permit { version: self.fast.version, good_until, lent_at, parked_at: lent_at, meter });
     }
 
-    /// A connection that had a permit is here: what its meter has counted is counted now.
+    /// Ends the permit of a connection that has returned, if it has one.
     #[inline]
     pub(super) fn take_permit(&mut self, entry: &mut Entry<C>) {
         if entry.permit.take().is_some() {
@@ -61,7 +61,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The permit of the connection in `slot`, if it has one, is over.
+    /// Ends the permit of the connection in `slot`, if it has one, and adds its meter to the counters.
     pub(super) fn end_permit(&mut self, slot: SlotId) {
         let Some(meter) = self.slots.get(slot).meter.take() else { return };
         self.fast.permits.retain(|&other| other != slot);
@@ -79,7 +79,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A connection that was parked, or was to be, is idle here, or closed.
+    /// A connection that was parked, was about to be, or was rejected at checkout becomes idle, in the order of last use, or is closed.
     pub(crate) fn come_home(&mut self, mut entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         let is_late = entry.permit.as_ref().is_some_and(|permit| permit.version != self.fast.version);
         self.take_permit(&mut entry);
@@ -97,7 +97,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Does anything go on that each loan must see?
+    /// Is there something that each loan must see?
     #[inline]
     fn concerns_all(&self) -> bool {
         self.fast.recalled || self.closed || !self.queue.is_empty() || self.one_wanted
@@ -111,7 +111,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// All that is parked comes back, and nothing is parked from here on.
+    /// Takes back all parked connections. Until the cells open again, none is parked.
     pub(super) fn shut(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.fast.recalled = false;
         self.fast.returns = 0;
@@ -124,14 +124,14 @@ impl<C, E> State<C, E> {
         self.hear_of_answers();
     }
 
-    /// When the loans that passed the lock by last used their connections.
+    /// Takes over from the meters when a loan that bypassed the lock last used its connection.
     pub(super) fn hear_of_answers(&mut self) {
         let last = self.metered().filter_map(|(_, meter)| meter.answered()).max();
         self.answered_at = self.answered_at.max(last);
     }
 
-    /// A thread borrows here, so others may not borrow any more: what they have parked long ago comes home. Else a pool would not shrink
-    /// to what is used, where many threads borrow now and then.
+    /// A thread borrows under the lock, so others may have stopped borrowing: takes back what they parked long ago. Otherwise a pool
+    /// would not shrink to the connections in use where many threads borrow now and then.
     #[inline]
     pub(crate) fn call_rested(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         if self.fast.is_time_to_look(now) {
@@ -140,7 +140,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Nothing is idle here: one that is parked comes home, for somebody else needs it.
+    /// Nothing is idle here: takes back one parked connection for another borrower.
     pub(super) fn call_one(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
         let may_be = self.fast.is_open() && !self.fast.permits.is_empty();
         let parked = if may_be { self.fast.take_one() } else { None };
@@ -155,7 +155,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Nobody waits: after a while the cells are opened.
+    /// No request waits: opens the cells after enough returns.
     #[inline]
     pub(super) fn open_when_quiet(&mut self) {
         if !self.fast.is_open() && self.fast.returns >= self.fast.caches.count() {
@@ -171,7 +171,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The meters in use, and in which phase their connections are.
+    /// The meters in use, and the phases of their connections.
     pub(super) fn metered(&self) -> impl Iterator<Item = (Phase, &Meter)> {
         self.fast.permits().filter_map(|slot| {
             let record = self.slots.find(slot)?;
@@ -180,5 +180,5 @@ impl<C, E> State<C, E> {
     }
 }
 
-/// So many connections for each cell may have a permit: those of threads that do not run just now have one, too.
+/// The maximum of connections with a permit, per cell. Threads that are not running at the moment have one, too.
 const MOST_PERMITS: usize = 4;

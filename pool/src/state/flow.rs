@@ -1,24 +1,24 @@
-//! How fast loans come back while somebody waits: what returns by itself need not be opened.
+//! How fast loans return while requests wait: a connection that will return need not be opened.
 
 use std::time::{Duration, Instant};
 
 #[derive(Default)]
 pub(super) struct Flow {
-    /// When the watch began. `None` while nobody waits.
+    /// When the watch began. `None` while no request waits.
     begun: Option<Instant>,
     part: Option<Part>,
-    /// Returns in a second, from the first part of the watch on.
+    /// Returns per second in the last part of the watch; `None` before the first part has ended.
     rate: Option<f64>,
-    /// How many loans had begun when it was looked last, and when the last of them was seen.
+    /// How many loans had begun at the last look, and when the last of them was seen.
     loans: u64,
     last_loan: Option<Instant>,
-    /// How many will have ended by the time that an opening ends, if there is an estimate.
+    /// How many loans will have ended by the time that an opening ends, if there is an estimate.
     expected: Option<usize>,
-    /// When it can be.
+    /// When there can be one.
     next_look: Option<Instant>,
 }
 
-/// A part of the watch: from when to when, and how many loans had ended at its beginning.
+/// A part of the watch: its beginning and end, and how many loans had ended at its beginning.
 #[derive(Clone, Copy)]
 struct Part {
     since: Instant,
@@ -26,30 +26,30 @@ struct Part {
     returned: u64,
 }
 
-/// What there is to be seen of the loans, and what it is for.
+/// What is seen of the loans, and what the estimate is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sight {
-    /// Loans out.
+    /// Connections that are lent.
     pub(super) lent: usize,
-    /// Loans that began, and that ended, so far.
+    /// How many loans have begun, and how many have ended.
     pub(super) loans: u64,
     pub(super) returned: u64,
-    /// How long a loan takes; zero if none has ended.
+    /// The mean time of a loan; zero if none has ended.
     pub(super) mean_use: Duration,
     pub(super) waiting: usize,
-    /// How long an opening takes.
+    /// The time of an opening.
     pub(super) opening: Duration,
 }
 
 impl Flow {
-    /// Nobody waits.
+    /// Ends the watch: no request waits.
     #[inline]
     pub(super) fn clear(&mut self) {
         self.begun = None;
     }
 
-    /// Looks at how many came back, once in each tenth of an opening. At every change of the pool while somebody waits, so this is
-    /// two comparisons most of the time; [`Self::estimate`] is for when something may be opened.
+    /// Counts returns, once in each tenth of an opening. Called at every change of the pool while a request waits, and most of the time
+    /// this is two comparisons. [`Self::estimate`] is for when something may be opened.
     #[inline]
     pub(super) fn watch(&mut self, sight: Sight, now: Instant) {
         if self.loans != sight.loans {
@@ -62,7 +62,7 @@ impl Flow {
         }
     }
 
-    /// A part of the watch is over, or the watch begins.
+    /// Ends a part of the watch, or begins the watch.
     fn turn(&mut self, sight: Sight, now: Instant) {
         if self.begun.is_none() {
             (self.begun, self.part, self.rate) = (Some(now), None, None);
@@ -75,7 +75,7 @@ impl Flow {
         self.part = Some(Part { since: now, ends, returned: sight.returned });
     }
 
-    /// Says how many will come back in time, from what was seen.
+    /// Estimates how many loans will return in time, from what was seen.
     pub(super) fn estimate(&mut self, sight: Sight, now: Instant) {
         let (Some(begun), Some(seen)) = (self.begun, self.rate) else {
             (self.expected, self.next_look) = (None, self.part.filter(|_| self.begun.is_some()).map(|part| part.ends));
@@ -85,8 +85,8 @@ impl Flow {
         let is_recent = |last| now.saturating_duration_since(last) <= sight.mean_use.saturating_mul(2);
         let told = if mean > 0.0 && self.last_loan.is_some_and(is_recent) { sight.lent as f64 / mean } else { 0.0 };
         let expected = (sight.opening.as_secs_f64() * seen.max(told)) as usize;
-        // None came back yet. Perhaps all will in the next moment, and soon enough for those who wait: the longer the loans, the
-        // fewer can be served by them.
+        // None has returned yet. Perhaps all will in the next moment, and soon enough for the waiters: the longer the loans, the fewer
+        // waiters they can serve.
         let enough = begun + sight.opening.mul_f64(sight.lent as f64 / sight.waiting as f64);
         if expected == 0 && now < enough {
             (self.expected, self.next_look) = (None, Some(enough));
@@ -95,19 +95,18 @@ impl Flow {
         }
     }
 
-    /// How many loans will have ended by the time that an opening ends. As long as nothing is known of that: all that anybody
-    /// may want.
+    /// How many loans will have ended by the time that an opening ends. Without an estimate: more than any demand.
     pub(super) fn expected(&self) -> usize {
         self.expected.unwrap_or(usize::MAX)
     }
 
-    /// When more will be known. Only until something is: after that each change of the pool is a look.
+    /// When there can be an estimate; `None` once there is one, because then each change of the pool is a look.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.next_look
     }
 }
 
-/// In shorter looks nothing is to be seen: loans of a few milliseconds come back in bursts.
+/// Shorter parts show nothing: loans of a few milliseconds return in bursts.
 const SHORTEST_PART: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

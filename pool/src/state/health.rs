@@ -1,4 +1,4 @@
-//! Is anything wrong? Read from what is known: nobody is asked, and nothing is changed.
+//! Is anything wrong? The answer comes from what the state has recorded: no server is asked, and nothing changes.
 
 use crate::cause::Cause;
 use crate::health::Health;
@@ -8,7 +8,7 @@ use crate::state::State;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-/// As [`Health`]; what it says is put together outside the lock.
+/// Like [`Health`], but its texts are assembled outside the lock.
 pub(crate) enum Condition<E> {
     Down { since: Duration, cause: Option<Cause<E>> },
     Other(Health),
@@ -32,20 +32,20 @@ impl<C, E> State<C, E> {
         Condition::Other(Health::Busy { expected_wait: self.expected_wait(now) })
     }
 
-    /// Those who hold all places for too long; `None` if there is a place that they do not hold.
+    /// All holders, if each has held its connection for too long. `None` if they do not occupy the whole pool.
     fn stuck_holders(&self, now: Instant) -> Option<Vec<Holder>> {
         if self.slots.count(Phase::Lent) + self.slots.stuck() < self.rules.max_size {
             return None;
         }
         let lent = self.slots.iter().filter(|(_, record)| record.phase == Phase::Lent);
-        // What is parked has no holder, and is lent at once.
+        // A parked connection has no holder, and can be lent at once.
         let mut holders = lent.map(|(_, record)| record.holder(now)).collect::<Option<Vec<_>>>()?;
         holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
         holders.iter().all(|holder| holder.held_for >= STUCK_AFTER).then_some(holders)
     }
 
-    /// Of one who asks now: it and all before it have a loan each, on all connections. As long as the first has waited, if that is longer:
-    /// loans have become slower than they were.
+    /// The wait of a request that arrives now: it and all waiters before it have one loan each, on all connections. Or the wait of the
+    /// head of the queue, if that is longer: then loans have become slower than they were.
     fn expected_wait(&self, now: Instant) -> Duration {
         let rounds = (self.queue.len() + 1).div_ceil(self.slots.open().max(1));
         let by_loans = self.patience.mean_use().saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
@@ -63,5 +63,5 @@ impl<E: Error + Send + Sync + 'static> Condition<E> {
     }
 }
 
-/// A loan that lasts for so long does not look like one that ends.
+/// A loan that has lasted for this long does not look like one that ends.
 const STUCK_AFTER: Duration = Duration::from_secs(60);

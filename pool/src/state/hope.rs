@@ -1,4 +1,4 @@
-//! Is there hope of a connection while new ones are refused for good? Only of loans that come back.
+//! Is there hope of a connection while new ones are refused for good? Only if loans return.
 
 use crate::histogram::Mark;
 use crate::slots::Phase;
@@ -6,18 +6,18 @@ use crate::state::State;
 use crate::stats::Stats;
 use std::time::{Duration, Instant};
 
-/// A summary of the loans: a look at it need not walk over all of them.
+/// A summary of the loans, because a look must not walk over all of them.
 #[derive(Default)]
 pub(super) struct Hope {
-    /// The loans that had ended a minute ago or two, and when that was written down.
+    /// The loans that had ended one to two minutes ago, and those that had ended at the last mark.
     before: Option<Mark>,
     lately: Option<Mark>,
-    /// When the numbers are to be written down again.
+    /// When the next mark is due.
     next: Option<Instant>,
 }
 
 impl Hope {
-    /// Somebody waits, or something is missing: now and then the numbers are written down, to separate what is recent.
+    /// Called while a request waits or connections are missing: sets a mark now and then, to separate the recent loans from the others.
     #[inline]
     pub(super) fn look(&mut self, counters: &Stats, now: Instant) {
         if self.next.is_none_or(|next| next <= now) {
@@ -35,23 +35,23 @@ impl Hope {
 }
 
 impl<C, E> State<C, E> {
-    /// Is nothing there, and nothing to come before somebody mends something? A loan that is out far longer than loans
-    /// are counts for nothing.
+    /// Is no connection available, and will there be none before the fault is mended? A loan that is out for much longer than loans
+    /// usually are does not count.
     pub(super) fn is_hopeless(&mut self, now: Instant) -> bool {
         self.is_bare(now) && (self.slots.count(Phase::Lent) == 0 || self.hope_ends(now).is_some_and(|ends| ends <= now))
     }
 
-    /// Are new connections refused for good, and is there none but those that are lent?
+    /// Are new connections refused for good, and are all open ones lent?
     fn is_bare(&self, now: Instant) -> bool {
         self.gate.refuses(now) && self.slots.open() == self.slots.count(Phase::Lent)
     }
 
-    /// Until when one of the loans may come back, if all depends on that.
+    /// Until when one of the loans may return, if all depends on that.
     pub(super) fn hope_ends(&mut self, now: Instant) -> Option<Instant> {
         if !self.is_bare(now) {
             return None;
         }
-        // One that is in no hand is on its way back at this moment.
+        // A lent connection without a loan is on its way back at this moment.
         let lent = self.metered().filter(|(phase, _)| *phase == Phase::Lent);
         let fast = lent.map(|(_, meter)| meter.loan().map_or(now, |loan| loan.since)).max();
         let since = self.slots.youngest_loan()?.since;
@@ -59,12 +59,12 @@ impl<C, E> State<C, E> {
         Some(since + self.hope.recent_use(&self.counters).max(SHORTEST_HOPE))
     }
 
-    /// Writes the numbers down, if it is time.
+    /// Sets a mark, if one is due.
     pub(super) fn look_for_hope(&mut self, now: Instant) {
         self.hope.look(&self.counters, now);
     }
 
-    /// How many loans have begun here.
+    /// How many loans have begun under the lock.
     pub(super) fn loans(&self) -> u64 {
         self.counters.checked_out_at_once - self.fast.counted().0 + self.counters.checked_out_after_waiting
     }

@@ -1,4 +1,4 @@
-//! What is idle: who may be lent as it is, and who must go.
+//! Idle connections: which may be lent as they are, and which must be closed.
 
 use crate::entry::Entry;
 use crate::reason::CloseReason;
@@ -7,7 +7,7 @@ use crate::state::actions::Actions;
 use std::time::Instant;
 
 impl<C, E> State<C, E> {
-    /// The newest idle connection, if it is fresh. Dead ones on the way to it are closed.
+    /// Takes the newest idle connection, if it is fresh. Closes unwanted ones on the way to it.
     #[inline]
     pub(super) fn pop_fresh(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
         loop {
@@ -23,13 +23,13 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A fresh idle connection: the newest, or one beneath.
+    /// Takes a fresh idle connection: the newest, or one beneath.
     #[inline]
     pub(super) fn pop_good(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
         self.pop_fresh(now, actions).or_else(|| self.pop_beneath(now, actions))
     }
 
-    /// A fresh idle connection, or else one that is parked.
+    /// Takes a fresh idle connection, or else a parked one.
     #[inline]
     pub(super) fn pop_good_or_parked(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
         self.call_rested(now, actions);
@@ -41,8 +41,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// If the last that came here was used before others that are idle, it takes its place beneath them; but one that may be lent as it
-    /// is goes beneath none that must be checked first.
+    /// Moves the connection that was put here last beneath the idle ones that were used after it. But a fresh one does not go beneath
+    /// one that must be checked first.
     pub(super) fn sink(&mut self, now: Instant) {
         let Some((last, others)) = self.idle.split_last() else { return };
         let is_fresh = self.is_fresh(last, now);
@@ -56,8 +56,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A fresh idle connection beneath those that must be checked first. The newest of these is checked meanwhile, or they would
-    /// lie there. Where there was none, none is looked for before one is put there.
+    /// Takes a fresh idle connection from beneath those that must be checked first. The newest of these is checked meanwhile, or they
+    /// would stay there. If there was no fresh one, there is no other search before a connection is put here.
     fn pop_beneath(&mut self, now: Instant, actions: &mut Actions<C, E>) -> Option<Box<Entry<C>>> {
         let is_good = |entry: &Entry<C>| self.unwanted(entry, now).is_none() && self.is_fresh(entry, now);
         if self.none_beneath || self.surplus() > 0 {
@@ -80,7 +80,7 @@ impl<C, E> State<C, E> {
         self.is_above_suspicion(entry) && entry.fresh_until.is_none_or(|until| now <= until)
     }
 
-    /// Why this connection must not go on, if so. The order matters: the first reason is the one that is reported.
+    /// Why this connection must be closed, if so. The order matters: the first reason is the one that is reported.
     #[inline]
     pub(super) fn unwanted(&self, entry: &Entry<C>, now: Instant) -> Option<CloseReason> {
         if let Some(reason) = entry.condemned {

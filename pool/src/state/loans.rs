@@ -1,4 +1,4 @@
-//! The state's part in a loan: the way out, and the way back.
+//! The borrowers' part of a loan: the way out, and the way back.
 
 use crate::entry::{Entry, Proof};
 use crate::queue::Ticket;
@@ -13,7 +13,7 @@ use crate::waiter::Wake;
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
-    /// Takes a fresh connection, idle or parked, unless somebody who has waited longer than the fairness window comes first.
+    /// Takes a fresh connection, idle or parked. A waiter that has waited longer than the fairness window comes first.
     #[inline]
     pub(crate) fn claim(&mut self, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) -> Claim<C, E> {
         if self.closed {
@@ -38,23 +38,23 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The caller will not wait, but may ask again: something should be ready then.
+    /// The caller does not wait, but may ask again: a connection should be ready then.
     pub(crate) fn want_one(&mut self) {
         self.one_wanted = true;
     }
 
-    /// As [`want_one`](Self::want_one), for a request that ends so and is no time-out.
+    /// As [`want_one`](Self::want_one), for a request that ends here and is not a time-out.
     pub(crate) fn not_available(&mut self) {
         self.counters.not_available += 1;
         self.want_one();
     }
 
-    /// A request was refused unheard.
+    /// Counts a request that was refused because a hook made it.
     pub(crate) fn called_from_hook(&mut self) {
         self.counters.called_from_hook += 1;
     }
 
-    /// Joins the queue, for `timeout` from `since` on. `None`: it is too long already.
+    /// Joins the queue, for `timeout` from `since` on. `None`: the queue is full.
     pub(crate) fn queue(
         &mut self,
         wake: Wake,
@@ -69,19 +69,19 @@ impl<C, E> State<C, E> {
         Some(self.queue_again(wake, borrower, since, timeout))
     }
 
-    /// One who was given a dead connection has its old place again, however many wait: it was let in before.
+    /// Joins the queue even if it is full. A request that received a dead connection gets its old place back: it was admitted before.
     pub(crate) fn queue_again(&mut self, wake: Wake, borrower: Borrower, since: Instant, timeout: Duration) -> Ticket {
         let before = if self.queue.is_empty() { Duration::MAX } else { self.shortest_timeout };
         self.shortest_timeout = before.min(timeout);
         self.queue.join(wake, borrower, since, self.relies_until(since), after(since, timeout))
     }
 
-    /// Until when one who has waited since then relies on a check.
+    /// Until when a waiter that has waited since then relies on a check.
     fn relies_until(&self, since: Instant) -> Option<Instant> {
         after(since, self.patience.spans(PromiseKind::Check).lost)
     }
 
-    /// After how long another is asked beside a check or a reset that has not answered, at the latest.
+    /// The maximum time after which another connection is checked, beside a check or a reset that has not been answered.
     pub(super) fn haste(&self) -> Duration {
         (self.shortest_timeout / 8).max(SHORTEST_HASTE)
     }
@@ -112,12 +112,12 @@ impl<C, E> State<C, E> {
         Some(Delivery::Connection(entry))
     }
 
-    /// A waiter gives up: it is out of the queue, or has what was delivered to it before.
+    /// A waiter gives up: it leaves the queue, or gets what was delivered to it before.
     pub(crate) fn cancel(&mut self, ticket: &Ticket) -> Option<Delivery<C, E>> {
         self.queue.cancel(ticket).map(|delivery| self.counted(delivery))
     }
 
-    /// A delivery ends the request. (A loan is counted at its delivery, when it begins.)
+    /// Counts a delivery that ends its request. (A loan is counted at its delivery, when it begins.)
     pub(super) fn counted(&mut self, delivery: Delivery<C, E>) -> Delivery<C, E> {
         match delivery {
             Delivery::Connection(_) => {}
@@ -127,25 +127,25 @@ impl<C, E> State<C, E> {
         delivery
     }
 
-    /// A waiter whose time was over at `deadline` finds nothing. If the process stood still then: for how much longer it may wait,
-    /// once, for what would have come in time may come now.
+    /// A waiter whose time ended at `deadline` finds nothing. If the process stood still then, returns how much longer it may wait,
+    /// once: a connection that would have come in time may come now.
     pub(crate) fn grace(&mut self, deadline: Instant, now: Instant) -> Option<Duration> {
         self.stalls.grace(deadline, now)
     }
 
-    /// A request ran out of time.
+    /// Counts a request that ran out of time.
     pub(crate) fn timed_out(&mut self, waited: Duration) {
         self.counters.timed_out += 1;
         self.counters.wait_time.record(waited);
     }
 
-    /// A waiter has its connection; that it is lent was counted before.
+    /// Records the wait of a waiter that has its connection. The loan was counted before.
     pub(crate) fn served_after(&mut self, waited: Duration) {
         self.counters.wait_time.record(waited);
     }
 
-    /// A loan ends that took `used`: the connection is closed, given to a worker, or ready for the next, in the order that
-    /// [`put`](Self::put) asks.
+    /// Ends a loan that took `used`: the connection is closed, passed to a worker, or ready for the next loan. As in [`put`](Self::put),
+    /// the reasons to close it come first.
     #[inline]
     pub(crate) fn check_in(
         &mut self,
@@ -183,7 +183,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A connection has come back sound, whatever its session is like.
+    /// A connection came back sound, whatever the state of its session.
     #[inline]
     pub(crate) fn sound_return(&mut self, entry: &mut Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         if entry.was_touched {
@@ -196,14 +196,14 @@ impl<C, E> State<C, E> {
         self.counters.resets_skipped += 1;
     }
 
-    /// A connection that was to be lent did not look right to its borrower: it was no loan.
+    /// A connection did not look right to its borrower, so there was no loan.
     pub(crate) fn reject(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         self.counters.rejected_at_checkout += 1;
         self.come_home(entry, now, actions);
     }
 
-    /// Everything funnels into this: closed, evicted, surplus, expired? Then it is closed. Else it is idle, and
-    /// [`settle`](Self::settle) gives it to a waiter.
+    /// Where every connection comes back. An unwanted one (evicted, surplus, expired, or of a closed pool) is closed. Any other is idle
+    /// from here on, and [`settle`](Self::settle) gives it to a waiter.
     #[inline]
     pub(crate) fn put(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         self.keep_promise(entry.slot_id, now);
@@ -218,7 +218,7 @@ impl<C, E> State<C, E> {
         self.idle.push(entry);
     }
 
-    /// As [`put`](Self::put) for a connection that the server has just answered for: the first in the queue has it at once.
+    /// As [`put`](Self::put), for a connection on which the server has just answered: the head of the queue gets it at once.
     pub(crate) fn put_proved(&mut self, mut entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         let is_new = self.slots.get(entry.slot_id).phase == Phase::Opening;
         if is_new && self.must_be_asked() && self.unwanted(&entry, now).is_none() {
@@ -237,5 +237,5 @@ impl<C, E> State<C, E> {
     }
 }
 
-/// Others are asked after this long at the soonest, however little time somebody has.
+/// However short the time-outs of the waiters are, others are not checked sooner than this.
 const SHORTEST_HASTE: Duration = Duration::from_millis(1);

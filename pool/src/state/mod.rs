@@ -1,13 +1,16 @@
-//! The one truth: idle connections, waiters, slots, the gate, the numbers.
+//! The pool's state: idle connections, waiters, slots, the gate and the counters.
 //!
-//! Pure: no I/O, no clock, no user code, and nothing here blocks. Each method is told the time and writes what must be
-//! done outside the lock into [`Actions`]. This file holds what all share, and what concerns the pool as a whole;
-//! `loans.rs` is the borrowers' part, `outcomes.rs` the workers', `suspicion.rs` says what a connection that dies says of the others,
-//! `young.rs` what it says of the next, `idle.rs` which idle connections may be lent. After each method [`State::settle`] restores the
-//! invariants (`supply.rs`, `opening.rs`); `ageing.rs` does what falls due. What these go by is measured: `patience.rs` has what calls have
-//! lately taken, `promises.rs` those under way, `flow.rs` how loans come back, `hope.rs` whether they may. `fast.rs` says which loans need
-//! not come here, and `cells.rs` where their connections rest. `tasks.rs` serves those who wait without a thread. `remarks.rs` keeps what
-//! is said of servers, and `reports.rs` reads the numbers, `overview.rs` all in detail.
+//! Pure: no I/O, no clock, no user code, and nothing here blocks. Each method receives the time as an argument, and adds what must be
+//! done outside the lock to [`Actions`]. This file has the struct and what concerns the pool as a whole. In the others:
+//!
+//! - Loans: `loans.rs` has the borrowers' part, `outcomes.rs` the workers', `tasks.rs` that of waiters without a thread.
+//! - Which connections may be lent: `idle.rs`; `suspicion.rs`, what the death of one implies for the others; `young.rs`, for new ones.
+//! - Supply: [`State::settle`] restores the invariants after each method (`supply.rs`, `opening.rs`). `ageing.rs` does what becomes due.
+//! - Measurements: `patience.rs`, how long calls have lately taken; `promises.rs`, the calls under way; `flow.rs`, how fast loans
+//!   return; `hope.rs`, whether they may; `doubt.rs`, whether sessions are dead or the server slow; `stalls.rs`, whether the process
+//!   stood still.
+//! - Loans that bypass the lock: `fast.rs`; `cells.rs`, where their connections rest.
+//! - Reading: `reports.rs`, the numbers; `overview.rs`, all details; `health.rs`; `remarks.rs`, the manager's remarks on servers.
 
 pub(crate) mod actions;
 mod ageing;
@@ -59,12 +62,12 @@ use crate::waiter::Wake;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Guarded by the pool's one lock. Owns no reference to the pool and nothing whose destructor is user code, but for the idle
-/// entries, the errors and the waiters' cells; those leave through [`Actions`] or a return value, never by being dropped.
+/// Guarded by the pool's one lock. Owns no reference to the pool, and nothing whose destructor is user code except the idle entries, the
+/// errors and the waiters' cells. These leave through [`Actions`] or a return value and are never dropped here.
 pub(crate) struct State<C, E> {
-    /// Newest last; handed out from the end.
+    /// The newest is last, and is lent first.
     idle: Vec<Box<Entry<C>>>,
-    /// None of these is fresh: what is not will not be before it is put here anew.
+    /// No idle connection is fresh. A stale one becomes fresh only when it is put here again, or a suspicion is withdrawn.
     none_beneath: bool,
     queue: Queue<Delivery<C, E>>,
     tasks: Tasks,
@@ -76,7 +79,7 @@ pub(crate) struct State<C, E> {
     flow: Flow,
     hope: Hope,
     doubt: Doubt,
-    /// The shortest time-out among those who wait.
+    /// The shortest time-out among the waiters.
     shortest_timeout: Duration,
     /// When a check or a reset was last answered, or a loan that used its connection came back sound.
     answered_at: Option<Instant>,
@@ -84,45 +87,45 @@ pub(crate) struct State<C, E> {
     opened_at: Option<Instant>,
     /// When the last doubt was raised.
     doubted_at: Option<Instant>,
-    /// When it had last been heard of before there was reason to doubt it.
+    /// The last sign of life from the server before the last doubt.
     heard_before_doubt: Option<Instant>,
-    /// The process stood still: nobody is overdue until then.
+    /// After a stall of the process: no waiter is overdue until then.
     calm_until: Option<Instant>,
     rules: Rules,
-    /// How many were found to have a server in the wrong role by a check or a reset, since one was found well or opened.
+    /// How many connections a check or a reset found at a server in the wrong role since the last successful check or opening.
     wrong_in_a_row: usize,
-    /// Raised by each suspicion.
+    /// Incremented by each suspicion.
     epoch: u64,
-    /// What was not proved in this epoch or since is checked before its next loan.
+    /// A connection not proved in this epoch or a later one is checked before its next loan.
     epoch_needed: u64,
-    /// Raised by `evict_all`: older connections are closed.
+    /// Incremented by `evict_all`: connections of an older generation are closed.
     generation: u64,
     closed: bool,
-    /// Somebody who does not wait would like a connection to be ready next time.
+    /// A caller that does not wait asked for a connection to be ready next time.
     one_wanted: bool,
-    /// The one alarm that is ordered. Only the state says which.
+    /// The one alarm that is ordered. Only the state decides which.
     alarm: Option<Instant>,
     /// When the maintenance is due. The alarm rings no later.
     maintenance: Option<Instant>,
-    /// The maintenance under way. Then none is ordered.
+    /// The maintenance under way. Until it ends, no other is ordered.
     round: Option<Round>,
     /// The next keepalive check begins no sooner.
     keepalive_at: Option<Instant>,
-    /// The last error on connecting that no success has followed.
+    /// The last error on connecting, if no success has followed it.
     last_error: Option<(Cause<E>, Instant)>,
     remarks: Remarks,
-    /// Those who wait for the first connections, or for the closed pool to empty.
+    /// To be woken when the first connections are open or have failed, or when the closed pool is empty.
     watchers: Vec<Wake>,
-    /// When the two clocks were last compared: monotonic and wall.
+    /// When the two clocks were last compared: the monotonic and the wall clock.
     clocks: (Instant, Duration),
     stalls: Stalls,
-    /// The counters; the gauges in it stay zero.
+    /// The counters. The gauges in it stay zero.
     counters: Stats,
     next_id: u64,
     random: fastrand::Rng,
 }
 
-/// The settings that the state goes by; those that `resize` changes live only here.
+/// The settings that the state needs. Those that `resize` changes are stored only here.
 pub(crate) struct Rules {
     max_size: usize,
     min_idle: usize,
@@ -191,12 +194,12 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Where connections rest between two loans of their thread.
+    /// The cells in which connections rest between two loans of their thread.
     pub(crate) fn caches(&self) -> &Arc<Caches<Entry<C>>> {
         self.fast.caches()
     }
 
-    /// No more loans: wakes all waiters, closes what is idle. Returns whether it was open until now.
+    /// Ends lending: wakes all waiters and closes the idle connections. Returns whether the pool was open until now.
     pub(crate) fn close(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
         if std::mem::replace(&mut self.closed, true) {
             return false;
@@ -211,13 +214,12 @@ impl<C, E> State<C, E> {
         true
     }
 
-    /// When the maintenance is due, as far as it was ordered.
+    /// The alarm that is ordered, if any.
     #[cfg(all(test, loom))]
     pub(crate) fn alarm(&self) -> Option<Instant> {
         self.alarm
     }
 
-    /// Raised by each eviction.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -226,8 +228,8 @@ impl<C, E> State<C, E> {
         self.closed
     }
 
-    /// Closes what is idle now, and what is lent when it comes back. What replaces them may be tried at once, for a password
-    /// that was wrong may be the reason.
+    /// Closes the idle connections now, and the lent ones when they return. Their replacements may be opened at once, because a
+    /// corrected password may be the reason for the eviction.
     pub(crate) fn evict_all(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         self.generation += 1;
         self.gate.start_anew(now);
@@ -235,7 +237,7 @@ impl<C, E> State<C, E> {
         self.close_idle(CloseReason::Evicted, 0, now, actions);
     }
 
-    /// Sets both sizes. What is open beyond `max_size` is closed: idle ones now, lent ones when they come back.
+    /// Sets both sizes. Closes the connections beyond `max_size`: idle ones now, lent ones when they return.
     pub(crate) fn resize(&mut self, max_size: usize, min_idle: usize, now: Instant, actions: &mut Actions<C, E>) {
         self.shut(now, actions);
         (self.rules.max_size, self.rules.min_idle) = (max_size, min_idle);
@@ -247,7 +249,7 @@ impl<C, E> State<C, E> {
         (self.rules.max_size, self.rules.min_idle)
     }
 
-    // Steps of several transactions.
+    // Steps that several transactions share.
 
     #[inline]
     fn lend(&mut self, slot: SlotId, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) {
@@ -262,7 +264,7 @@ impl<C, E> State<C, E> {
 
     fn deliver(&mut self, entry: Box<Entry<C>>, now: Instant, borrower: Borrower, actions: &mut Actions<C, E>) {
         self.lend(entry.slot_id, now, borrower, actions);
-        // From here on it counts as lent.
+        // The loan begins at the delivery, not when it is collected.
         self.counters.checked_out_after_waiting += 1;
         self.expect_collection(now, actions);
         actions.push(Action::Wake(self.queue.deliver(Delivery::Connection(entry))));
@@ -273,7 +275,7 @@ impl<C, E> State<C, E> {
         actions.push(Action::Close(entry, reason));
     }
 
-    /// Closes the idle ones that were used the longest ago, until `kept` are left.
+    /// Closes the idle connections that were used the longest ago, until `kept` are left.
     fn close_idle(&mut self, reason: CloseReason, kept: usize, now: Instant, actions: &mut Actions<C, E>) {
         let surplus = self.idle.len().saturating_sub(kept);
         let closed: Vec<_> = self.idle.drain(..surplus).collect();
@@ -283,25 +285,25 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// So many idle ones left from this place on: those above are lower now, and a round must not pass them by.
+    /// `count` idle connections left at `place`. Those above are lower now, and a round must not skip them.
     fn moved_down(&mut self, place: usize, count: usize) {
         if let Some(round) = self.round.as_mut().filter(|round| place < round.place) {
             round.place = round.place.saturating_sub(count).max(place);
         }
     }
 
-    /// One was put in at this place: those above are higher now. (When it is due was noted when it came.)
+    /// A connection was inserted at `place`, so those above are higher now. (Its own due time was recorded when it was put.)
     fn moved_up(&mut self, place: usize) {
         if let Some(round) = self.round.as_mut().filter(|round| place < round.place) {
             round.place += 1;
         }
     }
 
-    /// How many more than `max_size` there would be once those are gone that are being closed.
+    /// By how many connections `max_size` will be exceeded once those being closed are gone.
     #[inline]
     fn surplus(&self) -> usize {
         if self.slots.occupied() <= self.rules.max_size {
-            return 0; // Whatever the slots hold: this is asked twice in each loan.
+            return 0; // Whatever the slots contain: each loan asks twice.
         }
         let staying = self.slots.taken() - self.slots.count(Phase::Closing);
         staying.saturating_sub(self.rules.max_size)

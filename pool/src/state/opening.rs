@@ -1,4 +1,4 @@
-//! How many connections are opened for those who wait and for `min_idle`, and what is given up to make room for them.
+//! How many connections are opened for waiters and for `min_idle`, and which calls are given up to make room for them.
 
 use crate::gate::Standing;
 use crate::limit::Fuse;
@@ -9,30 +9,30 @@ use crate::state::flow::Sight;
 use crate::state::promises::PromiseKind;
 use std::time::Instant;
 
-/// What there is to be opened, and what is under way.
+/// What must be opened, and what is under way.
 struct Demand {
-    /// Waiters for whom nothing fresh is idle.
+    /// Waiters for whom no fresh connection is idle.
     unserved: usize,
-    /// Those of them for whom no call is under way that they rely on.
+    /// Those of them for whom no call is under way on which they rely.
     owed: usize,
-    /// What is missing of `min_idle`.
+    /// How many connections are missing of `min_idle`.
     shortfall: usize,
-    /// Attempts to connect that are relied upon.
+    /// Attempts to connect on which waiters rely.
     opening: usize,
-    /// Calls that are being aborted, whose slots will serve somebody.
+    /// Calls that are being aborted. Their slots will serve waiters.
     aborting: usize,
 }
 
-/// How many attempts there may be at the same time, before the server has let the first in.
+/// How many attempts may run at the same time, before the server has admitted the first.
 struct Trust {
     in_time: usize,
-    /// The late ones included.
+    /// Including those that are late.
     in_all: usize,
 }
 
 impl<C, E> State<C, E> {
-    /// Opens connections for waiters who would go unserved, and for the shortfall of `min_idle`, as far as there is room
-    /// and the gate allows.
+    /// Opens connections for waiters that would go unserved, and for the shortfall of `min_idle`, as far as there is room and the gate
+    /// allows.
     pub(super) fn open_for(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         let room = self.room();
         if room == 0 {
@@ -52,8 +52,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// With no slot free, a late goodbye makes room for an opening that the gate would allow now, or else a lost reset or
-    /// check. Nothing else is given up before its limit.
+    /// If no slot is free, late goodbyes make room for openings that the gate would allow now, or else lost resets and checks. No other
+    /// call is given up before its limit.
     pub(super) fn make_room(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         let victims = self.promises.victims();
         let Some(surplus) = self.slots.taken().checked_sub(self.rules.max_size).filter(|_| victims > 0) else { return };
@@ -68,7 +68,7 @@ impl<C, E> State<C, E> {
         let mut standing = self.standing(&demand, now);
         standing.taken = standing.taken.saturating_sub(surplus + 1);
         let allowed = self.gate.allowance(now, standing);
-        // What is being aborted will be opened in its place.
+        // Each call that is being aborted will be replaced by an opening.
         let mut left = wanted.min(allowed.saturating_sub(demand.aborting));
         if left == 0 {
             return;
@@ -83,8 +83,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Calls for those who wait that have no thread after a while may not get one, for there may be no more: as many late goodbyes give
-    /// theirs, though no slot is wanted.
+    /// A call for a waiter that has had no thread for a while may never get one, because there may be no more: as many late goodbyes
+    /// give up theirs, even though no slot is needed.
     pub(super) fn make_threads_free(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         let tally = self.promises.tally();
         let lacking = tally.threadless.min(waiting).saturating_sub(tally.closings_aborting);
@@ -94,8 +94,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Has late goodbyes that have not begun be over, up to this many. Each needs a thread for it, and there may be none: so those under
-    /// way are aborted first, and as many of them later as if nothing had been hastened.
+    /// Hastens late goodbyes that have not begun, up to this number. Each needs a thread to end, and there may be none. Therefore those
+    /// under way are aborted first, and as many of them later as if nothing had been hastened.
     pub(super) fn hasten(&mut self, most: usize, actions: &mut Actions<C, E>) {
         let more = most.saturating_sub(self.promises.tally().hastened);
         let queued: Vec<SlotId> = self.promises.late_in_queue().take(more).collect();
@@ -105,14 +105,15 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Those that are lost, resets first. None that began before the last answer: others do answer, so it has until its limit.
+    /// Aborts lost calls, resets first. Not those that began before the last answer: the server answers others, so they have until their
+    /// limit.
     fn abort_lost(&mut self, mut left: usize, now: Instant, actions: &mut Actions<C, E>) {
         let lost: Vec<(SlotId, Instant)> = self.promises.lost_calls(self.answered_at).take(left + MOST_KEPT).collect();
         for (slot, since) in lost {
             if left == 0 {
                 return;
             }
-            // Its session may be dead or the server slow: as long as that is open, one is given up to find out.
+            // Its session may be dead, or the server slow. As long as that is open, one call is given up to find out.
             let settled = self.is_settled(since, now);
             if !settled && !self.may_find_out(since, now) {
                 continue;
@@ -131,7 +132,7 @@ impl<C, E> State<C, E> {
         tally.openings == 0 && tally.aborting == 0 && !relies && !self.is_being_settled(since, now)
     }
 
-    /// Gives up what runs in `slot`, so that its slot serves somebody. Returns whether there was something to give up.
+    /// Gives up the call in `slot`, so that the slot serves a waiter. Returns whether there was one that could be given up.
     pub(super) fn abort(&mut self, slot: SlotId, now: Instant, actions: &mut Actions<C, E>) -> bool {
         let Some(&promise) = self.promises.get(slot) else { return false };
         let call = self.slots.get(slot).call.clone().filter(|call| call.strong_count() > 0);
@@ -140,13 +141,13 @@ impl<C, E> State<C, E> {
             return false;
         };
         actions.push(Action::Abort(slot, call));
-        // It may have been about to answer: the next has more time.
+        // It may have been about to answer: the next call has more time.
         self.patience.answered(promise.kind, now.saturating_duration_since(promise.since), now);
         self.promises.abort(slot);
         true
     }
 
-    /// What is needed; of the waiters that rely on nothing any more, `most` are counted beyond those who are seen to.
+    /// What is needed. Of the waiters that no longer rely on a check, up to `most` are counted beyond those that are provided for.
     fn demand(&self, waiting: usize, most: usize, now: Instant) -> Demand {
         let tally = self.promises.tally();
         let unserved = waiting.saturating_sub(self.fresh(now));
@@ -154,7 +155,7 @@ impl<C, E> State<C, E> {
         let opening = tally.openings - tally.openings_late + usize::from(late_probe);
         let relied = tally.asked_relied + tally.closings_aborting + opening;
         let seen_to = opening + tally.aborting;
-        // As long as no check is relied upon, the waiters that rely on one are among the others.
+        // If no waiter relies on a check, the overdue ones are already among `unserved`.
         let overdue = if tally.asked_relied == 0 || self.is_calm(now) {
             0
         } else {
@@ -168,20 +169,21 @@ impl<C, E> State<C, E> {
         Demand { unserved, owed, shortfall, opening, aborting: tally.aborting }
     }
 
-    /// May one more call begin that nobody waits for?
+    /// May another call begin for which no request waits?
     pub(super) fn bears_unawaited(&self) -> bool {
         self.unawaited(self.queue.len()) < MOST_UNAWAITED
     }
 
-    /// How many openings and checks are under way beyond those who wait, the ones that hang for good included: each has a thread.
+    /// How many openings and checks are under way beyond the number of waiters. Those that hang for good count, because each has a
+    /// thread.
     fn unawaited(&self, waiting: usize) -> usize {
         let beyond = |phase| self.slots.count(phase).saturating_sub(waiting);
         beyond(Phase::Opening) + beyond(Phase::Checking)
     }
 
-    /// How many more attempts there may be under way, those that hang included, of those that are wanted.
+    /// How many more attempts may be under way, of those that are wanted. Those that hang count against the bound.
     fn wanted(&self, demand: &Demand, now: Instant) -> usize {
-        // Two for one who waits: the first may hang.
+        // Two for a single waiter, because the first may hang.
         let for_waiters = demand.unserved.max(2);
         let most = if self.gate.has_trouble() {
             usize::MAX
@@ -199,7 +201,7 @@ impl<C, E> State<C, E> {
         let circulating = self.slots.count(Phase::Lent) > 0;
         // An attempt that hangs for good is no sign of a full server.
         let hung = self.slots.count(Phase::Opening) - self.promises.tally().openings;
-        // Those that are needed beside the loans that will have come back by the time that an opening ends.
+        // The openings that are needed beyond the loans that will have returned by the time that an opening ends.
         let excess = (demand.owed + demand.opening).saturating_sub(self.flow.expected());
         let trust = self.trust(now).map_or(usize::MAX, |trust| trust.in_time);
         Standing { taken: self.slots.taken() - hung, opening: demand.opening, circulating, excess, trust }
@@ -207,7 +209,7 @@ impl<C, E> State<C, E> {
 
     pub(super) fn sight(&self, waiting: usize, now: Instant) -> Sight {
         let mean = self.patience.mean_opening();
-        // One that already takes longer than twice the mean shows that the mean holds no longer.
+        // An attempt that has taken more than twice the mean shows that the mean no longer holds.
         let is_outdated = |since| now.saturating_duration_since(since) > mean * 2;
         let opening = match self.promises.oldest_opening() {
             Some(since) if is_outdated(since) => self.patience.spans(PromiseKind::Open).late,
@@ -223,11 +225,11 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// How far the server is trusted; `None`: it lets us in.
+    /// How far the server is trusted; `None`: it admits sessions.
     ///
-    /// One attempt goes first where nothing was heard of the server lately, and a few where it answers but has let nobody in since the
-    /// first in the queue began to wait. Each that is late is followed by `AFTER_LATE` others, for the server may be slow: as long as
-    /// an attempt that begins now would end in time for those who wait, if it takes no longer than the oldest has taken already.
+    /// If there was no sign of life lately, one attempt goes first. A few go if the server answers but has admitted no session since the
+    /// head of the queue began to wait. Each late attempt is followed by `AFTER_LATE` others, because the server may be slow, as long as
+    /// an attempt that begins now would end in time for the waiters if it took no longer than the oldest has taken already.
     fn trust(&self, now: Instant) -> Option<Trust> {
         let first = match (self.is_quiet(now), self.lets_in(now)) {
             (true, _) => 1,
@@ -248,28 +250,28 @@ impl<C, E> State<C, E> {
         })
     }
 
-    /// Has nothing been heard of the server for as long as an opening is in time, or since there was reason to doubt it?
+    /// Has there been no sign of life from the server for as long as an opening is in time, or since the last doubt?
     fn is_quiet(&self, now: Instant) -> bool {
         let (heard, quiet) = (self.answered_at.max(self.opened_at), self.patience.spans(PromiseKind::Open).late);
         heard <= self.heard_before_doubt || heard.is_none_or(|at| now.saturating_duration_since(at) >= quiet)
     }
 
-    /// Did the process stand still just now? Then nobody is overdue.
+    /// Did the process stand still just now? Then no waiter is overdue.
     pub(super) fn is_calm(&self, now: Instant) -> bool {
         self.calm_until.is_some_and(|until| now < until)
     }
 
-    /// When the next waiter relies on checks no longer, as far as that changes anything.
+    /// When the next waiter ceases to rely on checks, if that changes anything.
     pub(super) fn next_impatience(&self, now: Instant) -> Option<Instant> {
         let tally = self.promises.tally();
         if tally.asked_relied == 0 {
-            // Of those that are lost one may be given up, once the head of the queue relies on it no longer.
+            // One of the lost calls may be given up once the head of the queue no longer relies on it.
             return self.queue.head_relies_until().filter(|_| self.promises.victims() > 0);
         }
         self.queue.next_impatience(now, tally.openings + tally.aborting + self.room() + 1)
     }
 
-    /// Is nothing opened any more until one of those calls returns?
+    /// Is nothing opened until one of the calls that were given up returns?
     pub(super) fn opens_no_more(&self) -> bool {
         self.bearable() == 0
     }
@@ -278,25 +280,24 @@ impl<C, E> State<C, E> {
         self.rules.max_size.saturating_sub(self.slots.taken()).min(self.bearable())
     }
 
-    /// How many more calls there may be that do not return though they were given up. They hold threads: there is an end to
-    /// that.
+    /// How many more calls that were given up may hang. They hold threads, so there is a limit.
     fn bearable(&self) -> usize {
         let lost = self.slots.count(Phase::Aborted) + self.slots.count(Phase::Abandoned);
         self.rules.max_size.saturating_mul(MOST_LOST).saturating_sub(lost)
     }
 }
 
-/// No connection is opened while so many times `max_size` calls have been given up and not returned.
+/// No connection is opened while this many times `max_size` calls were given up and have not returned.
 const MOST_LOST: usize = 8;
-/// So many lost calls are looked at beyond those that are needed: nobody may be able to abort the first.
+/// How many lost calls are looked at beyond those that are needed, because the first ones may be impossible to abort.
 const MOST_KEPT: usize = 8;
-/// How many openings and checks together are under way that nobody waits for. The lane of the goodbyes has as many threads.
+/// The maximum of openings and checks together for which no request waits. The lane of the goodbyes has as many threads.
 const MOST_UNAWAITED: usize = 4;
-/// The same while `build` waits for `min_idle`: its time-out is for all of them together.
+/// The same while `build` waits for `min_idle`: its time-out covers all of them together.
 const MOST_FOR_A_BUILD: usize = 16;
-/// How many attempts go first where nothing was opened lately.
+/// How many attempts go first if none has succeeded lately.
 const MOST_UNPROVED: usize = 4;
-/// How many follow each that is late.
+/// How many attempts follow each late one.
 const AFTER_LATE: usize = 2;
-/// How many attempts there are under way, late ones included, before such a server has let the first in.
+/// The maximum of attempts, late ones included, before such a server has admitted the first.
 const MOST_UNANSWERED: usize = 16;

@@ -1,4 +1,4 @@
-//! What the workers report to the state: how their driver calls ended, and what became of their slots.
+//! The workers' part: how their driver calls ended, and what became of their slots.
 
 use crate::cause::Cause;
 use crate::entry::Entry;
@@ -17,11 +17,11 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 impl<C, E> State<C, E> {
-    /// A connection was opened in `slot`: it gets its number, and its time to live.
+    /// A connection was opened: gives it its number and its lifetime.
     pub(crate) fn admit(&mut self, entry: &mut Entry<C>, took: Duration, now: Instant, actions: &mut Actions<C, E>) {
         entry.id = self.next_id;
         self.next_id += 1;
-        // Less than one, so that no lifetime is too long to be multiplied by it.
+        // Less than 1, so that no lifetime is too long to be multiplied by it.
         let share = self.rules.lifetime_jitter * self.random.f64();
         entry.expires = match self.rules.max_lifetime {
             Duration::MAX => None,
@@ -32,7 +32,7 @@ impl<C, E> State<C, E> {
         let record = self.slots.get(entry.slot_id);
         (record.id, record.opened_at) = (entry.id, Some(entry.opened_at));
         record.abort_handle = entry.abort_handle.as_ref().map(Arc::downgrade);
-        // It keeps its promise when it is put: until then somebody relies on it.
+        // Its promise is kept only when it is put: until then a waiter relies on it.
         let somebody_waits = !self.queue.is_empty();
         entry.on_trial = self.gate.opened(now, self.slots.taken(), self.rules.max_size, somebody_waits);
         self.forget_error(actions);
@@ -40,7 +40,7 @@ impl<C, E> State<C, E> {
         self.counters.open_time.record(took);
     }
 
-    /// An attempt to connect in `slot` failed; the slot is still taken.
+    /// An attempt to connect failed. Its slot is still taken.
     pub(crate) fn open_failed(&mut self, refusal: Refusal, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
         let first = self.gate.failed(now, refusal, self.slots.open());
         if first && refusal == Refusal::Unavailable {
@@ -49,8 +49,8 @@ impl<C, E> State<C, E> {
         self.tell_failure(cause, now, actions);
     }
 
-    /// An attempt that began in `generation` was refused for good. If there was an eviction meanwhile, that says nothing of
-    /// the password, or the like, that holds now.
+    /// An attempt that began in `generation` was refused for good. After an eviction meanwhile, that says nothing about the password (or
+    /// the like) that holds now.
     pub(crate) fn open_refused(&mut self, generation: u64, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
         if generation == self.generation {
             self.open_failed(Refusal::Permanent, cause, now, actions);
@@ -65,12 +65,12 @@ impl<C, E> State<C, E> {
         actions.extend(self.last_error.replace((cause, now)).map(|(cause, _)| Action::Drop(cause)));
     }
 
-    /// The attempt that has just failed found a server in another role than is asked for.
+    /// The attempt that has just failed found a server in the wrong role.
     pub(crate) fn role_was_wrong(&mut self) {
         self.counters.wrong_role_failures += 1;
     }
 
-    /// An attempt to connect in `slot` was given up at its limit; the slot is still taken.
+    /// An attempt to connect in `slot` was given up at its limit. The slot is still taken.
     pub(crate) fn open_overran(&mut self, slot: SlotId, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
         let began = self.slots.get(slot).since;
         if self.gate.overran(began, now, self.slots.open()) {
@@ -79,7 +79,7 @@ impl<C, E> State<C, E> {
         self.tell_failure(cause, now, actions);
     }
 
-    /// All is well again, unless something still stands between us and a connection.
+    /// Drops the last error, unless there is still an obstacle to new connections.
     pub(super) fn forget_error(&mut self, actions: &mut Actions<C, E>) {
         if self.gate.has_trouble() || self.gate.doubts_the_new() {
             return;
@@ -87,7 +87,7 @@ impl<C, E> State<C, E> {
         actions.extend(self.last_error.take().map(|(cause, _)| Action::Drop(cause)));
     }
 
-    /// A check succeeded. It counts from the moment of its answer: what there was to doubt before is settled.
+    /// A check succeeded. It counts from the moment of its answer, and settles the doubts raised before.
     pub(crate) fn proved(&mut self, entry: &mut Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.prove(entry, now);
         self.wrong_in_a_row = 0;
@@ -100,7 +100,7 @@ impl<C, E> State<C, E> {
         self.answer(entry, now, actions);
     }
 
-    /// What the manager has to say of the server of the connection in `slot`, which was just opened or checked.
+    /// Records the manager's remark on the server of the connection in `slot`, which was just opened or checked.
     pub(crate) fn remarked(&mut self, slot: SlotId, remark: Option<Arc<str>>, now: Instant) {
         self.remarks.note(slot, remark, now);
     }
@@ -109,8 +109,8 @@ impl<C, E> State<C, E> {
         self.promises.make(slot, kind, now, self.spans(kind));
     }
 
-    /// A call has the time that calls of its kind take; beside a check or a reset others are asked sooner if somebody waits who has
-    /// little time.
+    /// A call has the time that calls of its kind take. While requests wait, others are checked sooner beside a check or a reset, if a
+    /// time-out is short.
     fn spans(&self, kind: PromiseKind) -> Spans {
         let spans = self.patience.spans(kind);
         match kind {
@@ -121,8 +121,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The call in `slot`, if any, has ended well: its time counts as one that answers take. Not so if it was put off, or if this
-    /// process heard of its end too late.
+    /// The call in `slot`, if there is one, ended well: its time counts as that of an answer. Not if it was postponed, or if this
+    /// process noticed its end too late.
     #[inline]
     pub(super) fn keep_promise(&mut self, slot: SlotId, now: Instant) {
         if !self.promises.is_empty() {
@@ -142,18 +142,18 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A reset ended.
+    /// Counts a reset.
     pub(crate) fn reset_ended(&mut self, ok: bool) {
         let counter = if ok { &mut self.counters.resets_done } else { &mut self.counters.resets_failed };
         *counter += 1;
     }
 
-    /// To be woken when a connection has been opened or could not be, or when the closed pool is empty.
+    /// Has `wake` woken when a connection was opened or could not be, or when the closed pool is empty.
     pub(crate) fn watch(&mut self, wake: Wake) {
         self.watchers.push(wake);
     }
 
-    /// `slot` is free, and the connection that filled it, if any, is gone.
+    /// Frees `slot`. Its connection, if there was one, is gone.
     pub(crate) fn release(&mut self, slot: SlotId) {
         self.promises.keep(slot);
         self.remarks.forget(slot);
@@ -165,7 +165,7 @@ impl<C, E> State<C, E> {
         self.slots.get(slot).phase
     }
 
-    /// What fills `slot` is a connection that its holder keeps.
+    /// Frees `slot`, and its connection stays with its holder.
     pub(crate) fn detached(&mut self, slot: SlotId, now: Instant) {
         let since = self.slots.get(slot).loan().map_or(now, |loan| loan.since);
         let used = now.saturating_duration_since(since);
@@ -179,7 +179,7 @@ impl<C, E> State<C, E> {
     pub(crate) fn call_began(&mut self, slot: SlotId, call: Weak<Call>, now: Instant, actions: &mut Actions<C, E>) {
         self.slots.get(slot).call = Some(Weak::clone(&call));
         match self.promises.get(slot) {
-            // It was to make room before it had a thread, and came to one in the same moment.
+            // It was to make room before it had a thread, and got one at the same moment.
             Some(promise) if promise.aborting || promise.hastened => {
                 self.promises.abort(slot);
                 actions.push(Action::Abort(slot, call));
@@ -189,31 +189,31 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Aborts all driver calls that run.
+    /// Aborts all driver calls under way.
     pub(crate) fn abort_calls(&mut self, actions: &mut Actions<C, E>) {
         actions.extend(self.slots.iter().filter_map(|(slot, record)| Some(Action::Abort(slot, record.call.clone()?))));
     }
 
-    /// What fills `slot` is aborted: its capacity is back at once.
+    /// What occupies `slot` was aborted: its capacity is free at once.
     pub(crate) fn aborted(&mut self, slot: SlotId, now: Instant) {
         self.promises.keep(slot);
         self.remarks.forget(slot);
         self.slots.enter(slot, Phase::Aborted, now);
     }
 
-    /// The thread that works for `slot` is written off; what it looks up opens nothing, so its capacity is back.
+    /// The thread that works for `slot` is written off. Its look-up opens nothing, so the capacity is free.
     pub(crate) fn abandoned(&mut self, slot: SlotId, now: Instant) {
         self.promises.keep(slot);
         self.slots.enter(slot, Phase::Abandoned, now);
     }
 
-    /// The call in `slot` hangs and nobody can abort it.
+    /// The call in `slot` hangs and cannot be aborted.
     pub(crate) fn stuck(&mut self, slot: SlotId) {
         self.promises.keep(slot);
         self.slots.mark_stuck(slot);
     }
 
-    /// What fills `slot` is being closed.
+    /// The connection in `slot` is being closed.
     pub(crate) fn closing(&mut self, slot: SlotId, reason: CloseReason, now: Instant) {
         self.promises.keep(slot);
         self.remarks.forget(slot);

@@ -1,4 +1,4 @@
-//! Reading the state in detail. What a look finds is put together outside the lock, as far as it takes more than copying.
+//! Reading the state in detail. What takes more than copying is assembled outside the lock.
 
 use crate::cause::Cause;
 use crate::overview::{ConnectionInfo, Obstacle, Outage, WaiterInfo};
@@ -9,7 +9,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// As [`WaiterInfo`].
+/// The source of a [`WaiterInfo`].
 pub(crate) struct Standing {
     waiter: Option<Arc<Waiter>>,
     borrower: Borrower,
@@ -17,7 +17,7 @@ pub(crate) struct Standing {
     deadline: Option<Instant>,
 }
 
-/// As [`Outage`].
+/// The source of an [`Outage`].
 pub(crate) struct Setback<E> {
     obstacle: Obstacle,
     since: Instant,
@@ -28,7 +28,7 @@ pub(crate) struct Setback<E> {
 }
 
 impl<C, E> State<C, E> {
-    /// Every connection, in no order.
+    /// Every connection, in no particular order.
     pub(crate) fn connections(&self, now: Instant) -> Vec<ConnectionInfo> {
         self.slots.iter().map(|(slot, record)| self.connection(slot, record, now)).collect()
     }
@@ -36,7 +36,7 @@ impl<C, E> State<C, E> {
     fn connection(&self, slot: SlotId, record: &Record, now: Instant) -> ConnectionInfo {
         let age = |since: Instant| now.saturating_duration_since(since);
         let holder = record.holder(now);
-        // What is parked has no holder, and is lent at once.
+        // A parked connection has no holder, and can be lent at once.
         let phase = if record.phase == Phase::Lent && holder.is_none() { Phase::Idle } else { record.phase };
         let since = match (&holder, &record.meter) {
             (Some(holder), _) => holder.held_for,
@@ -55,7 +55,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Those who wait, in order; at most [`MOST_WAITERS`] of them.
+    /// The waiters, in order; at most [`MOST_WAITERS`] of them.
     pub(crate) fn waiters(&self) -> Vec<Standing> {
         let standing = self.queue.iter().take(MOST_WAITERS).map(|waiting| Standing {
             waiter: waiting.wake.waiter().cloned(),
@@ -66,7 +66,7 @@ impl<C, E> State<C, E> {
         standing.collect()
     }
 
-    /// What keeps new connections away.
+    /// The obstacle to new connections, if there is one.
     pub(crate) fn outage(&mut self, now: Instant) -> Option<Setback<E>> {
         let (obstacle, failures) = self.gate.obstacle()?;
         Some(Setback {
@@ -107,5 +107,5 @@ impl<E: Error + Send + Sync + 'static> Setback<E> {
     }
 }
 
-/// A look must cost about the same however many wait.
+/// A look costs about the same however many requests wait.
 const MOST_WAITERS: usize = 1_000;

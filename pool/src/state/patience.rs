@@ -1,4 +1,4 @@
-//! What this server's answers and this pool's loans have lately taken, and from it how long a waiter relies on a call.
+//! How long this server's answers and this pool's loans have lately taken, and therefore how long a waiter relies on a call.
 //!
 //! No constant alone decides: a distant server gets the time that its answers take, and a near one no more than that.
 
@@ -7,14 +7,14 @@ use crate::histogram::Histogram;
 use crate::state::promises::PromiseKind;
 use std::time::{Duration, Instant};
 
-/// What is remembered of the calls, and the limits that the user has set them.
+/// The measured times, and the limits that the user has set.
 pub(super) struct Patience {
     checks: Longest,
     resets: Longest,
     opens: Longest,
     open_mean: Mean,
     use_mean: Mean,
-    /// The loans behind this mean: how many, and how long all together, in nanoseconds.
+    /// The loans in this mean: how many, and their total time in nanoseconds.
     uses: (u64, u64),
     connect_timeout: Duration,
     check_timeout: Duration,
@@ -22,7 +22,7 @@ pub(super) struct Patience {
     close_timeout: Duration,
 }
 
-/// How long a call may take until others are asked beside it, and until nobody relies on it.
+/// How long a call may take until others are asked as well, and until no waiter relies on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spans {
     pub(super) late: Duration,
@@ -45,7 +45,7 @@ impl Patience {
         }
     }
 
-    /// A call of this kind was answered after so long. (What ends for somebody who waits counts as an answer, too.)
+    /// A call of this kind was answered after `took`. (A call that is aborted for a waiter counts as an answer, too.)
     pub(super) fn answered(&mut self, kind: PromiseKind, took: Duration, now: Instant) {
         match kind {
             PromiseKind::Open => {
@@ -58,7 +58,7 @@ impl Patience {
         }
     }
 
-    /// So many loans have ended so far. Looked at when somebody waits, to spare the way of a return.
+    /// Takes over all loans that have ended. Called when a request waits, to spare each return the work.
     pub(super) fn used(&mut self, loans: &Histogram) {
         let (count, total) = (loans.count(), loans.total());
         let (before, total_before) = std::mem::replace(&mut self.uses, (count, total));
@@ -82,7 +82,7 @@ impl Patience {
         }
     }
 
-    /// Until a question was answered, the longest opening stands in for it: an opening asks several.
+    /// Until the first answer, the longest opening stands in, because an opening takes several round trips.
     fn of_question(&self, answers: &Longest, timeout: Duration) -> Spans {
         let doubled = answers.longest().map(|longest| longest.saturating_mul(2));
         let span = doubled.or(self.opens.longest()).unwrap_or(Duration::MAX);
@@ -93,7 +93,7 @@ impl Patience {
         self.opens.longest()
     }
 
-    /// What an opening takes on the average; zero if there was none.
+    /// The mean time of an opening; zero if there was none.
     pub(super) fn mean_opening(&self) -> Duration {
         self.open_mean.get()
     }
@@ -104,10 +104,10 @@ impl Patience {
     }
 }
 
-/// The longest of the last two to three minutes. After a silence the last that is known counts on.
+/// The longest of the last two to three minutes. During a silence the last known one stays valid.
 #[derive(Default)]
 struct Longest {
-    /// Of the two minutes before this one, the older first.
+    /// Those of the two minutes before this one, the older first.
     before: [Duration; 2],
     present: Duration,
     present_ends: Option<Instant>,
@@ -132,7 +132,7 @@ impl Longest {
 struct Mean(u64);
 
 impl Mean {
-    /// So many more took so many nanoseconds together.
+    /// Adds `count` calls or loans, which took `total` nanoseconds together.
     fn add(&mut self, total: u64, count: u64) {
         let Some(mean) = total.checked_div(count).map(|mean| mean.max(1)) else { return };
         let known = if self.0 == 0 { MEMORY } else { count.min(MEMORY) };
@@ -145,14 +145,13 @@ impl Mean {
     }
 }
 
-/// How many calls or loans a mean remembers.
 const MEMORY: u64 = 8;
 const BUCKET: Duration = Duration::from_secs(60);
-/// A late call only has others asked beside it, so this may be short.
+/// A late call only causes others to be asked as well, so this may be short.
 const SHORTEST_LATE: Duration = Duration::from_millis(25);
-/// A lost call may cost its session: half of the half second that lines gone dead may cost a get.
+/// A lost call may cost its session. This is half of the half second that dead connections may cost a get.
 pub(super) const SHORTEST_LOST: Duration = Duration::from_millis(250);
-/// Within a second a system has not even repeated its first packet.
+/// Within a second a system has not even resent its first packet.
 const SHORTEST_OPENING: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

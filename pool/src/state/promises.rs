@@ -1,8 +1,8 @@
-//! The driver calls under way that end with a connection for a waiter, or with a free slot for one.
+//! The driver calls under way that end with a connection or a free slot for a waiter.
 //!
-//! Each has two moments, fixed when it begins: from the first on it is late, and others are asked beside it; from the second
-//! on it is lost, and nobody relies on it. Only an alarm that rings sets these flags. What is asked of the calls together is
-//! counted as they change: no transaction walks over all of them.
+//! Each has two moments, fixed when it begins. From the first on it is late, and others are asked as well. From the second on it is
+//! lost, and no waiter relies on it. Only an alarm that rings sets these flags. Totals are counted as the calls change: no transaction
+//! walks over all of them.
 
 use crate::slots::SlotId;
 use crate::state::patience::Spans;
@@ -16,7 +16,7 @@ pub(super) struct Promises {
     calls: BTreeMap<SlotId, Promise>,
     /// The next moment of each call that has one.
     due: BTreeSet<(Instant, SlotId)>,
-    /// What may make room for a waiter, by its rank, the oldest first.
+    /// The calls that may make room for a waiter, by rank, the oldest first.
     victims: [BTreeSet<(Instant, SlotId)>; RANKS],
     tally: Tally,
     /// The attempts to connect, the oldest first.
@@ -34,17 +34,17 @@ pub(super) struct Promise {
     lost: bool,
     /// It has a thread.
     begun: bool,
-    /// When a goodbye gives its thread for it, if it has none until then.
+    /// When a goodbye gives up its thread for this call, if it has none until then.
     thread_at: Option<Instant>,
     /// That moment has come.
     threadless: bool,
-    /// It is being aborted: then its slot will serve the waiter.
+    /// It is being aborted: its slot will serve the waiter.
     pub(super) aborting: bool,
-    /// It has no thread, and is to be over as soon as it has one. Nobody relies on that: there may be none.
+    /// It has no thread, and is to end as soon as it has one. No waiter relies on that, because there may be none.
     pub(super) hastened: bool,
-    /// Nobody can abort it: giving it up would free no slot.
+    /// It cannot be aborted: giving it up would free no slot.
     kept: bool,
-    /// How often its moments were put off because the process had stood still.
+    /// How often its moments were postponed because the process had stood still.
     spared: u8,
 }
 
@@ -53,7 +53,7 @@ pub(super) enum PromiseKind {
     Open,
     Check,
     Reset,
-    /// A goodbye. `dead`: to one that is known to be.
+    /// A goodbye. `dead`: to a connection known to be dead.
     Close {
         dead: bool,
     },
@@ -64,7 +64,7 @@ pub(super) enum PromiseKind {
 pub(super) struct Tally {
     /// Checks and resets that are neither late nor being aborted.
     pub(super) asked_in_time: usize,
-    /// Those that are late, and not being aborted.
+    /// Those that are late and not being aborted.
     pub(super) asked_late: usize,
     /// Those that are not lost, or are being aborted.
     pub(super) asked_relied: usize,
@@ -77,11 +77,11 @@ pub(super) struct Tally {
     /// Calls of any kind that are being aborted.
     pub(super) aborting: usize,
     pub(super) hastened: usize,
-    /// Calls for which a goodbye is to give its thread.
+    /// Calls for which a goodbye is to give up its thread.
     pub(super) threadless: usize,
 }
 
-/// The process stood still: by how much the alarm was late, and until when nothing falls due.
+/// A stall of the process: by how much the alarm was late, and until when nothing becomes due.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stall {
     pub(super) by: Duration,
@@ -105,13 +105,13 @@ impl Promises {
     /// A call is ordered for `slot`.
     pub(super) fn make(&mut self, slot: SlotId, kind: PromiseKind, now: Instant, spans: Spans) {
         let _ = self.remove(slot);
-        // Only goodbyes hold threads for long without anybody who waits for them.
+        // Only goodbyes hold threads for long while no request waits for them.
         let may_lack = self.tally.closings > 0 && !matches!(kind, PromiseKind::Close { .. });
         let thread_at = after(now, WITHOUT_THREAD).filter(|_| may_lack);
         self.insert(slot, Promise { thread_at, ..Promise::new(kind, now, spans) });
     }
 
-    /// The call in `slot` begins only now: its time is counted from here.
+    /// The call in `slot` begins only now: its time counts from here.
     pub(super) fn begin(&mut self, slot: SlotId, now: Instant, spans: Spans) {
         if let Some(promise) = self.remove(slot) {
             self.insert(slot, Promise { begun: true, ..Promise::new(promise.kind, now, spans) });
@@ -123,14 +123,14 @@ impl Promises {
         self.remove(slot)
     }
 
-    /// The call in `slot` is being aborted for somebody who waits.
+    /// The call in `slot` is being aborted for a waiter.
     pub(super) fn abort(&mut self, slot: SlotId) {
         if let Some(promise) = self.remove(slot) {
             self.insert(slot, Promise { aborting: true, hastened: false, ..promise });
         }
     }
 
-    /// The goodbye in `slot` has not begun, and is wanted over by somebody who waits.
+    /// The goodbye in `slot` has not begun, and must end soon for a waiter.
     pub(super) fn hasten(&mut self, slot: SlotId) {
         if let Some(promise) = self.remove(slot) {
             self.insert(slot, Promise { hastened: true, ..promise });
@@ -149,7 +149,7 @@ impl Promises {
         self.tally.asked_late > 0
     }
 
-    /// An alarm rings: what is due by now is late, or lost. After a stall it is put off instead, at most twice for each call.
+    /// An alarm rings: calls that are due by now are late or lost. After a stall they are postponed instead, each at most twice.
     pub(super) fn ring(&mut self, now: Instant, stall: Option<Stall>) {
         while let Some(&(_, slot)) = self.due.first().filter(|(at, _)| *at <= now) {
             let Some(mut promise) = self.remove(slot) else { break };
@@ -171,39 +171,38 @@ impl Promises {
         }
     }
 
-    /// When the next call that is in time will be late, or the next late one lost.
+    /// When the next call becomes late or lost, or is found without a thread.
     pub(super) fn next_moment(&self) -> Option<Instant> {
         self.due.first().map(|&(at, _)| at)
     }
 
-    /// Since when the oldest attempt to connect is under way.
+    /// When the oldest attempt to connect began.
     pub(super) fn oldest_opening(&self) -> Option<Instant> {
         self.openings.first().map(|&(since, _)| since)
     }
 
-    /// Since when the newest attempt to connect is under way, if it is late.
+    /// When the newest attempt to connect began, if it is late.
     pub(super) fn late_newest_opening(&self) -> Option<Instant> {
         let (since, slot) = self.openings.last()?;
         self.calls.get(slot).filter(|promise| promise.late).map(|_| *since)
     }
 
-    /// How many might make room, if it should come to that.
+    /// How many calls could make room, if necessary.
     pub(super) fn victims(&self) -> usize {
         self.victims.iter().map(BTreeSet::len).sum()
     }
 
-    /// The goodbyes under way that may make room, in their order.
+    /// The late goodbyes under way that may make room, in their order.
     pub(super) fn late_closings(&self) -> impl Iterator<Item = SlotId> {
         self.victims[..LATE_IN_QUEUE].iter().flatten().map(|&(_, slot)| slot)
     }
 
-    /// Those that have not begun.
+    /// The late goodbyes that have not begun.
     pub(super) fn late_in_queue(&self) -> impl Iterator<Item = SlotId> {
         self.victims[LATE_IN_QUEUE..LOST_RESETS].iter().flatten().map(|&(_, slot)| slot)
     }
 
-    /// The resets and then the checks that may make room, since when they are under way: not those that began before
-    /// `answered_at`.
+    /// The resets and then the checks that may make room, with the times at which they began: not those that began before `answered_at`.
     pub(super) fn lost_calls(&self, answered_at: Option<Instant>) -> impl Iterator<Item = (SlotId, Instant)> {
         let from = answered_at.map_or(Bound::Unbounded, |at| Bound::Included((at, 0)));
         let lost = self.victims[LOST_RESETS..].iter().flat_map(move |rank| rank.range((from, Bound::Unbounded)));
@@ -263,7 +262,7 @@ impl Promise {
         }
     }
 
-    /// Was it put off? Then how long it took says more of this process than of the server.
+    /// Was it postponed? Then the time that it took says more about this process than about the server.
     pub(super) fn was_spared(&self) -> bool {
         self.spared > 0
     }
@@ -279,8 +278,8 @@ impl Promise {
         of_thread.into_iter().chain(of_call).min().filter(|_| !self.aborting && !self.hastened)
     }
 
-    /// Which of those that make room for a waiter it belongs to, if any. A goodbye that has no thread needs one to make room: what may
-    /// free a thread comes before it.
+    /// Its rank among the calls that make room for a waiter, if it is one. A goodbye without a thread needs one to make room, so the
+    /// calls that may free a thread come before it.
     fn rank(&self) -> Option<usize> {
         match self.kind {
             _ if self.aborting || self.hastened || self.kept => None,
@@ -317,10 +316,10 @@ impl Tally {
     }
 }
 
-/// Goodbyes under way, those to the dead first; goodbyes that have not begun, in the same way; resets, checks.
+/// Goodbyes under way, those to dead connections first; goodbyes that have not begun, in the same way; resets; checks.
 const RANKS: usize = 6;
 const LATE_IN_QUEUE: usize = 2;
 const LOST_RESETS: usize = 4;
 const MOST_SPARED: u8 = 2;
-/// A call that has no thread after this long may not get one.
+/// A call that has had no thread for this long may never get one.
 const WITHOUT_THREAD: Duration = Duration::from_millis(25);

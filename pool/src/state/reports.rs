@@ -1,4 +1,4 @@
-//! Reading the state: its numbers, who holds what, and the report for somebody who was not served.
+//! Reading the state: its numbers, the holders, and a snapshot for the report of a request that was not served.
 
 use crate::cause::Cause;
 use crate::manager::AbortHandle;
@@ -24,7 +24,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
             counters.resets_skipped += turns.ended();
             meter.add_to(&mut counters.use_time);
         }
-        // A loan that does not wait leaves them out: they follow from the counter.
+        // A loan that did not wait records no wait: these zeros follow from the counter.
         counters.wait_time.count_zeros(counters.checked_out_at_once);
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let count = |phase| number(self.slots.count(phase));
@@ -54,10 +54,10 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         holders
     }
 
-    /// What there is to say to one who waited in vain. It costs the same however many loans are out: not more than [`LOOKED_AT`] of them
-    /// are looked at, and those that may pass the lock by.
+    /// The material for the report of a request that waited in vain. It costs the same however many loans are out: at most [`LOOKED_AT`]
+    /// of them are looked at, and those that may bypass the lock.
     pub(crate) fn snapshot(&mut self) -> Box<Snapshot<E>> {
-        // Of those with a meter the order in which they began here says nothing.
+        // The order in which loans began here says nothing about connections with a meter.
         let most = LOOKED_AT + self.fast.permit_count();
         let mut loans: Vec<_> = self.slots.loans(most).filter_map(|record| Some((record.id, record.loan()?))).collect();
         loans.sort_by_key(|(_, loan)| loan.since);
@@ -78,7 +78,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         lent.filter_map(|(slot, record)| Some((slot, record.holder(now)?, record.abort_handle.clone()))).collect()
     }
 
-    /// By what the connection in `slot`, if there is one, can be reached.
+    /// The abort handle of the connection in `slot`, if it has one.
     pub(crate) fn abort_handle(&mut self, slot: SlotId) -> Option<Weak<dyn AbortHandle>> {
         self.slots.get(slot).abort_handle.clone()
     }
@@ -89,23 +89,23 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         self.slots.find(slot).filter(is_meant).is_some_and(|record| record.loan().is_some())
     }
 
-    /// How many slots are not free, whatever for.
+    /// How many slots are not free, whatever their phase.
     pub(crate) fn occupied(&self) -> usize {
         self.slots.occupied()
     }
 
-    /// How a pool that is being built fares.
+    /// The progress of a pool that is being built.
     pub(crate) fn build_progress(&mut self, wanted: usize, now: Instant) -> BuildProgress<E> {
         match &self.last_error {
             _ if self.slots.open() >= wanted => BuildProgress::Ready,
-            // What may be chance to a pool at work is a bug to one that is being built.
+            // In a pool at work a panic may be chance. In one that is being built it is a bug.
             Some((cause @ Cause::Panicked(_), _)) => BuildProgress::Failed(cause.clone()),
             Some((cause, _)) if self.gate.refuses(now) => BuildProgress::Failed(cause.clone()),
             _ => BuildProgress::Trying { look_again: self.gate.retry_at() },
         }
     }
 
-    /// The driver's last error on connecting.
+    /// The last error on connecting, if it is the driver's.
     pub(crate) fn last_driver_error(&self) -> Option<Cause<E>> {
         match &self.last_error {
             Some((cause, _)) if cause.driver().is_some() => Some(cause.clone()),
@@ -114,7 +114,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     }
 }
 
-/// How things stood when somebody was not served. What it says is put together outside the lock.
+/// The state of the pool when a request was not served. The report is assembled outside the lock.
 pub(crate) struct Snapshot<E> {
     stats: Stats,
     /// The longest loans, the longest first.
@@ -126,7 +126,7 @@ pub(crate) struct Snapshot<E> {
 }
 
 impl<E: Error + Send + Sync + 'static> Snapshot<E> {
-    /// The report for `thread`, which has waited for `waited` until `now`.
+    /// The report for `thread`, which waited for `waited` until `now`.
     pub(crate) fn report(self, pool: &str, waited: Duration, thread: usize, now: Instant) -> Box<Report> {
         let Self { stats, loans, oldest_attempt, last_error, remark, opens_no_more } = self;
         let age = |since: Instant| now.saturating_duration_since(since);
@@ -166,9 +166,9 @@ pub(crate) enum BuildProgress<E> {
     Trying { look_again: Option<Instant> },
 }
 
-/// A report lists at most this many holders, and its text names this many call sites.
+/// How many call sites the text of a report names at most, and how many holders the report lists.
 const SITES_TOLD: usize = 3;
 const TOLD: usize = 16;
 
-/// Of so many of the longest loans the call sites are counted, and those that the thread itself holds.
+/// How many of the longest loans are looked at, for their call sites and for those that the thread itself holds.
 const LOOKED_AT: usize = 100;

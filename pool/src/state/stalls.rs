@@ -1,17 +1,17 @@
-//! Did the process stand still while somebody's time ran out? It was stopped, say, or throttled, or its machine slept.
+//! Did the process stand still when a waiter's time ran out? It may have been stopped or throttled, or its machine asleep.
 //!
-//! One who waits and wakes late has either overslept together with all others, and what it waited for may be there in a moment; or it
-//! is one of so many that they cannot all be woken at once, and then another was woken in time.
+//! A waiter that wakes late has either overslept together with all others, and what it waited for may be there in a moment; or it is one
+//! of so many that they cannot all be woken at once, and then another was woken in time.
 
 use std::time::{Duration, Instant};
 
-/// What is due so late shows that this process stood still. Answers that came meanwhile are heard only now: for how long nothing falls
-/// due, and nobody is refused. It is half of the time by which it is late.
+/// If something due rings so late that this process must have stood still: for how long nothing becomes due and no request is refused,
+/// because answers that came meanwhile are processed only now. It is half of the delay, within bounds.
 pub(crate) fn grace_after(late_by: Duration) -> Option<Duration> {
     (late_by > STALL).then(|| (late_by / 2).clamp(SHORTEST_GRACE, LONGEST_GRACE))
 }
 
-/// For how long a call whose limit has passed may yet return. Even a limit that rings in time may do so just after a stall, in
+/// How long a call whose limit has passed may still take to return. Even a limit that rings in time may do so just after a stall in
 /// which the answer came. So the answer comes first, even if the timer runs before the call's own thread.
 pub(crate) fn last_look(late_by: Duration) -> Duration {
     grace_after(late_by).unwrap_or(SHORTEST_GRACE)
@@ -19,14 +19,14 @@ pub(crate) fn last_look(late_by: Duration) -> Duration {
 
 #[derive(Debug, Default)]
 pub(crate) struct Stalls {
-    /// When somebody last woke in time.
+    /// When a waiter last woke in time.
     in_time: Option<Instant>,
-    /// The last time that the process stood still, as far as anybody saw.
+    /// The last stall of the process that was seen: its beginning and end.
     last: Option<(Instant, Instant)>,
 }
 
 impl Stalls {
-    /// One whose time was over at `deadline` has woken. If the process stood still then: for how much longer it may wait.
+    /// A waiter whose time ended at `deadline` has woken. If the process stood still then, returns how much longer it may wait.
     pub(super) fn grace(&mut self, deadline: Instant, now: Instant) -> Option<Duration> {
         let Some(grace) = grace_after(now.saturating_duration_since(deadline)) else {
             self.in_time = Some(now);
@@ -42,7 +42,7 @@ impl Stalls {
     }
 }
 
-/// What is later than this is late.
+/// More than this is late.
 const STALL: Duration = Duration::from_millis(10);
 const SHORTEST_GRACE: Duration = Duration::from_millis(20);
 const LONGEST_GRACE: Duration = Duration::from_millis(250);

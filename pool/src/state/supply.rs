@@ -1,7 +1,7 @@
-//! The state's rules of supply: who is served next, what is checked, and when to look again.
+//! The rules of supply: which waiter is served next, what is checked, and when to look again.
 //!
-//! [`State::settle`] runs at the end of every transaction and restores the invariants. What is opened, and what makes room for
-//! it, is `opening.rs`.
+//! [`State::settle`] runs at the end of every transaction and restores the invariants. `opening.rs` has what is opened, and what makes
+//! room for it.
 
 use crate::entry::Entry;
 use crate::reason::CloseReason;
@@ -14,7 +14,7 @@ use std::time::Instant;
 impl<C, E> State<C, E> {
     /// Restores what must hold after every change:
     ///
-    /// - a waiter that has waited longer than the fairness window is served before anybody else;
+    /// - a waiter that has waited longer than the fairness window is served before any other request;
     /// - the first min(fresh idle, waiters) waiters are notified;
     /// - a waiter for whom nothing is idle has a call under way for it, or an alarm that will look again;
     /// - so has a shortfall of `min_idle`.
@@ -27,7 +27,7 @@ impl<C, E> State<C, E> {
         if self.queue.is_empty() && !self.one_wanted {
             self.open_when_quiet();
             if self.falls_short() {
-                // What rests in a cell is idle, too.
+                // Parked connections are idle, too.
                 self.call_rested(now, actions);
             }
             if !self.falls_short() {
@@ -38,15 +38,15 @@ impl<C, E> State<C, E> {
         self.settle_slow(now, actions);
     }
 
-    /// Are there fewer idle ones than there should be, and is there room for more? (All that is being opened, checked or reset
-    /// takes room, so that with none nothing is left to be seen to.)
+    /// Are there fewer idle connections than there should be, and is there room for more? (Those being opened, checked or reset take
+    /// room, so without room nothing remains to be done.)
     #[inline]
     pub(super) fn falls_short(&self) -> bool {
         self.idle.len() < self.reserve() && self.slots.taken() < self.rules.max_size
     }
 
-    /// How many idle connections are kept ready: `min_idle`, and one while nothing is open in an outage. A pool that nobody asks then
-    /// notices that its server is back.
+    /// How many idle connections are kept ready: `min_idle`, and at least one while nothing is open in an outage. So a pool without
+    /// requests notices that its server is back.
     #[inline]
     pub(super) fn reserve(&self) -> usize {
         let is_down = self.gate.is_outage() && self.slots.open() == 0;
@@ -67,7 +67,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Gives fresh idle connections to those who have waited longer than the fairness window, in order.
+    /// Gives fresh idle connections to the waiters that have waited longer than the fairness window, in order.
     pub(super) fn serve_overdue(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         while let Some(since) = self.queue.head_since() {
             if now.saturating_duration_since(since) <= self.rules.fairness_window {
@@ -79,7 +79,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Gives the first in the queue a fresh idle connection, if there is one.
+    /// Gives a fresh idle connection to the head of the queue, if there is one.
     pub(super) fn serve_head(&mut self, now: Instant, actions: &mut Actions<C, E>) -> bool {
         let Some(entry) = self.pop_good(now, actions) else { return false };
         let borrower = self.queue.head_borrower().expect("somebody waits");
@@ -98,8 +98,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Sets going what the waiters and `min_idle` need: checks of stale idle connections first, for they are cheap, then
-    /// new connections.
+    /// Starts what the waiters and `min_idle` need: checks of stale idle connections first, because they are cheap, then new
+    /// connections.
     fn supply(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let waiting = self.queue.len() + usize::from(std::mem::take(&mut self.one_wanted));
         self.check_idle(waiting, now, actions);
@@ -114,15 +114,15 @@ impl<C, E> State<C, E> {
         self.plan(waiting, now, actions);
     }
 
-    /// Could something be opened or given up? On a full pool whose connections are all lent or idle only returns serve who waits, and
-    /// that is the case of a busy day.
+    /// Can anything be opened or given up? In a full pool whose connections are all lent or idle, only returns serve waiters, and that
+    /// is the normal case of a busy day.
     fn may_change(&self) -> bool {
         self.slots.taken() < self.rules.max_size || !self.promises.is_empty()
     }
 
-    /// While somebody waits and something is idle, as many checks and resets are in time as there are waiters and late ones:
-    /// one question without an answer is followed by two others, then by four. So is one that a server in the wrong role has answered,
-    /// for the others are likely to have the same server. Openings do not count.
+    /// While a request waits and a connection is idle, as many checks and resets are in time as there are waiters and late ones: one
+    /// check without an answer is followed by two others, then by four. So is one that a server in the wrong role has answered, because
+    /// the others probably have the same server. Openings do not count.
     fn check_idle(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         while waiting > 0 && self.fresh(now) == 0 {
             let tally = self.promises.tally();
@@ -133,8 +133,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// How many idle connections are there for the taking. (Beneath a fresh one there may be stale ones: a waiter that
-    /// finds one waits on.)
+    /// How many idle connections can be taken. (Beneath a fresh one there may be stale ones: a waiter that finds one continues to wait.)
     pub(super) fn fresh(&self, now: Instant) -> usize {
         match self.idle.last() {
             Some(top) if self.is_fresh(top, now) => self.idle.len(),
@@ -158,12 +157,12 @@ impl<C, E> State<C, E> {
         actions.push(Action::Check(entry));
     }
 
-    /// Orders the alarm at which a waiter or a shortfall that cannot be served now is looked at again.
+    /// Orders the alarm that looks again at a waiter or a shortfall that cannot be served now.
     fn plan(&mut self, waiting: usize, now: Instant, actions: &mut Actions<C, E>) {
         if waiting == 0 && self.idle.len() >= self.reserve() {
             return;
         }
-        // A probe that is due and not under way would have begun just now; one that is will settle things when it ends.
+        // A probe that is due and not under way would have begun just now. One that is under way will settle the state when it ends.
         let mut next = self.gate.retry_at().filter(|&retry_at| retry_at > now);
         if waiting > 0 {
             let of_calls = self.promises.next_moment().map(|at| at.max(now));
@@ -187,7 +186,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The last slot of a closed pool is free.
+    /// Wakes the watchers of a closed pool when its last slot is free.
     fn wind_up(&mut self, actions: &mut Actions<C, E>) {
         if self.slots.occupied() == 0 {
             actions.extend(self.watchers.drain(..).map(Action::Wake));
@@ -195,5 +194,5 @@ impl<C, E> State<C, E> {
     }
 }
 
-/// Each question that is asked at the same time has a thread.
+/// Each concurrent check has a thread.
 const MOST_AFTER_WRONG: usize = 16;

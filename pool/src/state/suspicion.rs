@@ -1,6 +1,6 @@
-//! Which connections must be checked before their next loan, because another is dead, or may be.
+//! Which connections must be checked before their next loan, because another is dead or may be.
 //!
-//! Each suspicion begins an epoch, and a proof of life bears the epoch in which it came. A proof counts if it is no older than the epoch
+//! Each suspicion begins an epoch, and a proof of life has the epoch in which it came. A proof counts if it is no older than the epoch
 //! that is needed.
 
 use crate::entry::{Entry, Proof, Question};
@@ -11,13 +11,14 @@ use crate::sync::after;
 use std::time::Instant;
 
 impl<C, E> State<C, E> {
-    /// Does what is known of this connection count? `false`: it was not proved since there was reason to doubt it.
+    /// Does the last proof of this connection count? `false`: it was not proved since the last reason to doubt it.
     #[inline]
     pub(super) fn is_above_suspicion(&self, entry: &Entry<C>) -> bool {
         entry.proved.epoch >= self.epoch_needed
     }
 
-    /// All that have not been proved since are checked before their next loan, and nothing is known of the server.
+    /// All connections are checked before their next loan, unless they are proved again. Earlier signs of life from the server count no
+    /// more.
     pub(crate) fn suspect(&mut self, now: Instant) {
         self.distrust(now);
         self.forget_the_server();
@@ -26,7 +27,7 @@ impl<C, E> State<C, E> {
     /// A connection is proved dead. That puts the others under suspicion, unless it was itself under suspicion already.
     pub(crate) fn died(&mut self, entry: &Entry<C>, now: Instant) {
         match entry.in_doubt {
-            // The others are under suspicion since it came back.
+            // The others have been under suspicion since it came back.
             Some(question) if self.hangs_on(question) => self.forget_the_server(),
             // Another that was in doubt at the same time may have been answered, which ended the suspicion of both.
             _ if self.is_above_suspicion(entry) => self.suspect(now),
@@ -34,8 +35,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A connection came back that must not be used again, and only the server can say whether it is dead. Until it is asked, the others
-    /// are under suspicion as if it were.
+    /// A connection came back that must not be used again, and only a check can show whether it is dead. Until then the others are under
+    /// suspicion as if it were.
     pub(super) fn question(&mut self, entry: &mut Entry<C>, now: Instant) {
         let needed_before = self.epoch_needed;
         if self.is_above_suspicion(entry) {
@@ -44,7 +45,7 @@ impl<C, E> State<C, E> {
         entry.in_doubt = Some(Question { needed_before, needed_since: self.epoch_needed });
     }
 
-    /// The server has answered on it: its end says nothing of the others. What came later to doubt them stands.
+    /// The server has answered on it, so its end implies nothing for the others. Doubts that were raised later remain.
     pub(super) fn answer(&mut self, entry: &mut Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         let Some(question) = entry.in_doubt.take() else { return };
         if self.hangs_on(question) {
@@ -56,7 +57,7 @@ impl<C, E> State<C, E> {
     }
 
     pub(super) fn prove(&self, entry: &mut Entry<C>, now: Instant) {
-        // A doubt may have come between the answer and the lock: that one it does not settle.
+        // A doubt may have come between the answer and the lock. This proof does not settle it.
         let is_older = self.doubted_at.is_some_and(|at| at > now);
         entry.proved = Proof { at: now, epoch: self.epoch - u64::from(is_older) };
         entry.fresh_until = after(now, self.rules.check_after);

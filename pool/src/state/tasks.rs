@@ -1,10 +1,9 @@
-//! Waiters that are tasks. A thread that is woken comes; a task may not be polled again for long, or ever, though it is woken. So a task
-//! is given what it waits for, instead of being told to come and look, and what it does not come for within `reclaim_after` is taken
-//! back for the next in line. It keeps its place: when it is polled again, it stands where it stood. Each time it has twice as long,
-//! up to sixteen times as long: where executors are always late, connections would else go from one task to the next, and nobody would
-//! use one.
+//! Waiters that are tasks. A thread that is woken runs, but a task may not be polled for long after it is woken, or ever. So a task is
+//! given its connection, instead of being notified, and what it does not collect within `reclaim_after` goes to the next waiter. It
+//! keeps its place: when it is polled again, it has its old one. Each time it has twice as long, up to sixteen times as long: if
+//! executors are always late, connections would otherwise go from one task to the next unused.
 //!
-//! The system keeps the deadline of a thread that parks. This module keeps that of a task: there may be no runtime to keep it.
+//! The system keeps the deadline of a thread that parks. This module keeps that of a task, because there may be no runtime to do so.
 
 use crate::entry::Entry;
 use crate::queue::{Key, Ticket};
@@ -17,17 +16,17 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 pub(super) struct Tasks {
-    /// When those that wait run out of time.
+    /// When the waiting tasks run out of time.
     deadlines: BTreeSet<(Instant, Key)>,
-    /// What was delivered to tasks and not collected. Each has a connection, so there are not many.
+    /// What was delivered to tasks and not collected. Each has a connection, so there are few.
     given: Vec<Given>,
     reclaim_after: Duration,
 }
 
-/// A connection that lies ready for a task.
+/// A connection that was delivered to a task and not collected.
 struct Given {
     key: Key,
-    /// When it is taken back; `None`: only when the pool is closed.
+    /// When it is reclaimed; `None`: only when the pool is closed.
     until: Option<Instant>,
     /// The process stood still, and the task was given a moment more.
     was_put_off: bool,
@@ -38,7 +37,7 @@ impl Tasks {
         Self { deadlines: BTreeSet::new(), given: Vec::new(), reclaim_after }
     }
 
-    /// When somebody must be woken, or something be taken back.
+    /// When a task must be woken, or a connection reclaimed.
     pub(super) fn next_moment(&self) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|&(at, _)| at);
         deadline.into_iter().chain(self.given.iter().filter_map(|given| given.until)).min()
@@ -50,7 +49,7 @@ impl Tasks {
         }
     }
 
-    /// Those whose time is over. After a stall of the process nobody has had the time to come, so each has a moment more, once.
+    /// The tasks whose time to collect is over. After a stall of the process none has had the time, so each has a moment more, once.
     fn overdue(&mut self, now: Instant, stall: Option<Stall>) -> Vec<Key> {
         let mut overdue = Vec::new();
         self.given.retain_mut(|given| match (given.until.is_some_and(|until| until <= now), stall) {
@@ -69,7 +68,7 @@ impl Tasks {
 }
 
 impl<C, E> State<C, E> {
-    /// A task that waits must be woken at this moment, or now if that has passed.
+    /// Has a waiting task woken at this time, or now if that has passed.
     pub(crate) fn ring_at(&mut self, ticket: &Ticket, at: Instant, now: Instant, actions: &mut Actions<C, E>) {
         let at = at.max(now);
         self.queue.ring_at(ticket, at);
@@ -77,7 +76,7 @@ impl<C, E> State<C, E> {
         self.want_alarm(at, actions);
     }
 
-    /// A task is polled, or gone: no alarm is kept for it, and nothing will be taken back from it.
+    /// A task was polled or dropped: it needs no alarm, and nothing will be reclaimed from it.
     fn attend(&mut self, ticket: &Ticket) {
         let key = self.queue.key(ticket);
         if let Some(at) = self.queue.stop_ringing(ticket) {
@@ -86,8 +85,8 @@ impl<C, E> State<C, E> {
         self.tasks.forget(key);
     }
 
-    /// A task is polled: takes what was delivered to it. Was that taken back, it has its old place in the queue again, and what there is
-    /// if it is the first. It takes nothing else: a task may be polled at any time, and others may stand before it.
+    /// A task is polled: takes what was delivered to it. If that was reclaimed, the task has its old place in the queue again, and as
+    /// the head it gets what is there. It takes nothing else: a task may be polled at any time, and others may be before it.
     pub(crate) fn collect(
         &mut self,
         ticket: &Ticket,
@@ -110,8 +109,8 @@ impl<C, E> State<C, E> {
         Some(self.counted(delivery))
     }
 
-    /// May a task have what it was given? It may have come late: the connection was evicted meanwhile, has reached the end of its life, or
-    /// was not proved for long.
+    /// May a task have what was delivered to it? If it collects late, the connection may have been evicted meanwhile, be at the end of
+    /// its lifetime, or not have been proved for long.
     pub(crate) fn is_still_good(&self, entry: &Entry<C>, now: Instant) -> bool {
         let is_proved =
             self.is_above_suspicion(entry) && entry.fresh_until.is_none_or(|until| now <= until + RELIED_UPON);
@@ -123,7 +122,7 @@ impl<C, E> State<C, E> {
         self.queue.has_delivery(ticket)
     }
 
-    /// A future that waited is dropped. What was delivered to it meanwhile goes to the next.
+    /// A future that waited is dropped. What was delivered to it meanwhile goes to the next waiter.
     pub(crate) fn abandon(
         &mut self,
         ticket: &Ticket,
@@ -137,17 +136,17 @@ impl<C, E> State<C, E> {
                 self.reject(entry, now, actions);
                 None
             }
-            // What is in it is the user's, and is not dropped here.
+            // Its content is the user's, and is not dropped here.
             refusal => Some(refusal),
         }
     }
 
-    /// While the first in the queue is a task, it is given what there is.
+    /// While the head of the queue is a task, it is given what is there.
     pub(super) fn serve_tasks(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         while self.queue.head_task().is_some() && self.serve_head(now, actions) {}
     }
 
-    /// A connection is about to be delivered to the first in the queue. If that is a task, it will be taken back.
+    /// A connection is about to be delivered to the head of the queue. If that is a task, this sets when it is reclaimed.
     pub(super) fn expect_collection(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         let Some(key) = self.queue.head_task() else { return };
         let patience = 1 << self.queue.missed(key).min(MOST_DOUBLINGS);
@@ -158,7 +157,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The pool is closed: what was not collected is not lent any more.
+    /// The pool is closed: what was not collected is no longer lent.
     pub(super) fn reclaim_all(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         for given in std::mem::take(&mut self.tasks.given) {
             self.reclaim(given.key, now, actions);
@@ -171,11 +170,11 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// An alarm rings.
+    /// An alarm rings: wakes the tasks that are out of time, and reclaims what was not collected.
     pub(super) fn ring_tasks(&mut self, now: Instant, stall: Option<Stall>, actions: &mut Actions<C, E>) {
         while let Some(&(at, key)) = self.tasks.deadlines.first().filter(|(at, _)| *at <= now) {
             self.tasks.deadlines.remove(&(at, key));
-            // Whether the process stood still shows here, and not by how late the task is polled.
+            // Here it shows whether the process stood still, and not by how late the task is polled.
             let _ = self.stalls.grace(at, now);
             actions.extend(self.queue.ring(key).map(Action::Wake));
         }
@@ -188,8 +187,8 @@ impl<C, E> State<C, E> {
     }
 }
 
-/// Beyond so many a late task's time is doubled no more: it holds up those behind it for as long.
+/// After this many doublings the time of a late task grows no more, because it delays those behind it for as long.
 const MOST_DOUBLINGS: u32 = 4;
 
-/// For so long what was fresh when it was delivered is good enough, also where each loan asks for a check.
+/// For this long a connection that was fresh at its delivery is good enough, even if each loan requires a check.
 const RELIED_UPON: Duration = Duration::from_millis(250);

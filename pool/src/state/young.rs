@@ -1,4 +1,4 @@
-//! Connections that die or are refused, and those that prove well: what a young one says of the next.
+//! Connections that die or are refused, and those that prove well: what a young one implies for new ones.
 
 use crate::cause::Cause;
 use crate::entry::Entry;
@@ -8,8 +8,8 @@ use crate::state::actions::{Action, Actions};
 use std::time::Instant;
 
 impl<C, E> State<C, E> {
-    /// A check failed, if it was not given up. In a connection as young as this that is a failed attempt to connect; one in doubt died
-    /// in its loan. The caller keeps the driver's error in `why` alive until the lock is free.
+    /// A check failed that was not given up. For a young connection that is a failed attempt to connect; one in doubt died in its loan.
+    /// The caller keeps the driver's error in `why` alive until the lock is free.
     pub(crate) fn failed_check(
         &mut self,
         entry: &Entry<C>,
@@ -24,7 +24,7 @@ impl<C, E> State<C, E> {
         self.died_young(entry, Stage::Check, why, now, actions);
     }
 
-    /// A reset failed, or took longer than it was given. `why` is as for a check.
+    /// A reset failed, or overran. `why` is as for a check.
     pub(crate) fn failed_reset(
         &mut self,
         entry: &Entry<C>,
@@ -35,7 +35,7 @@ impl<C, E> State<C, E> {
         self.died_young(entry, Stage::Reset, why, now, actions);
     }
 
-    /// A connection looked dead to one who was to have it.
+    /// A connection looked dead to its next borrower.
     pub(crate) fn failed_look(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.died(entry, now);
         if entry.uses == 0 {
@@ -45,14 +45,14 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// `on_checkout` refused a connection. If nobody has had it yet, it may refuse the next new one, too.
+    /// `on_checkout` refused a connection. If that was never lent, it may refuse the next new one, too.
     pub(crate) fn refused(&mut self, entry: &Entry<C>, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
         if entry.uses == 0 {
             self.ended_young(entry, Stage::Checkout, || cause, now, actions);
         }
     }
 
-    /// A connection looked dead when its loan had ended, or proved so as soon as it was asked.
+    /// A connection looked dead at the end of its loan, or proved so at the check that followed.
     pub(crate) fn broke_in_use(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         self.died(entry, now);
         if entry.uses == 1 || entry.age(now) < BRIEF {
@@ -60,7 +60,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The manager, or `on_return`, panicked when a loan had ended. What panics for one new connection may do so for the next.
+    /// The manager, or `on_return`, panicked at the end of a loan. What panics for one new connection may do so for the next.
     pub(crate) fn panicked_at_return(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         if entry.uses == 1 || entry.age(now) < BRIEF {
             let cause = || Cause::other("the return of a new connection from its first loan panicked");
@@ -68,8 +68,8 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A check or a reset found that the server has another role than is asked for. The other sessions may have the same server: they
-    /// are under suspicion, as after a death.
+    /// A check or a reset found the server in the wrong role. The other sessions may have the same server, so they are under suspicion,
+    /// as after a death.
     pub(crate) fn failed_in_role(&mut self, entry: &Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
         self.died(entry, now);
         self.wrong_in_a_row = self.wrong_in_a_row.saturating_add(1);
@@ -113,19 +113,19 @@ impl<C, E> State<C, E> {
         if entry.age(now) >= YOUNG {
             return;
         }
-        // How others as young fare must be heard from here on.
+        // From here on the state must see how other young connections fare.
         self.fast.recall();
         self.gate.stillborn(entry.opened_at, stage, self.patience.mean_opening(), now);
-        // One alone is no failed attempt, and what must be mended is the worse news.
+        // A single one is no failed attempt, and an error that must be mended is more important.
         if self.gate.has_trouble() && !self.gate.refuses(now) {
             actions.extend(self.last_error.replace((cause(), now)).map(|(cause, _)| Action::Drop(cause)));
         }
     }
 
-    /// A connection has passed this stage. That says something of new ones if it is on trial, or as young.
+    /// A connection has passed this stage. That says something about new ones if it is on trial or young.
     #[inline]
     pub(crate) fn passed(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
-        // While one is on trial, or in doubt, the gate is cold.
+        // While one is on trial, or new ones are in doubt, the gate is cold.
         if self.gate.is_cold() {
             self.passed_in_doubt(entry, stage, now, actions);
         }
@@ -138,7 +138,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// A connection that was on trial proves well at this stage.
+    /// A connection that is on trial, or young, proves well at this stage.
     pub(crate) fn found_well(&mut self, entry: &mut Entry<C>, stage: Stage, now: Instant, actions: &mut Actions<C, E>) {
         if entry.generation == self.generation && self.gate.found_well(stage, entry.age(now)) {
             self.forget_error(actions);
@@ -151,7 +151,7 @@ fn wrong_role<E>() -> Cause<E> {
     Cause::other("the server of a new connection has another role than is asked for")
 }
 
-/// What the end of its last loan shows of a connection.
+/// What the end of its last loan shows about a connection.
 #[inline]
 pub(super) fn stage_of_loan<C>(entry: &Entry<C>) -> Stage {
     if entry.was_touched { Stage::Use } else { Stage::Hold }
