@@ -1,4 +1,5 @@
-//! The way back: from the end of a loan to the next borrower, a reset, or the end of the connection.
+//! The way back: from the end of a loan to the next borrower, a reset, or the end of the connection. This file finds out what a returned
+//! connection needs, and parks it if that is nothing; `state/loans.rs` has what happens under the lock.
 
 use crate::config::SessionPolicy;
 use crate::contain::contained;
@@ -13,7 +14,7 @@ use crate::{seeded, sync};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Ends a loan. Takes microseconds: looks at the connection without asking the server, and leaves the rest to the workers.
+/// Ends a loan. Takes microseconds: looks at the connection without a round trip, and leaves the rest to the workers.
 #[inline]
 pub(crate) fn checkin<M: Manager>(held: Held<M>) {
     if !held.slotted.slot.shared().is_at_home() {
@@ -31,18 +32,18 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
     let used = now.saturating_duration_since(entry.lent_at);
     let unwinds = std::thread::panicking();
     if unwinds {
-        // The holder may have left it in any state, so it is closed. None of the user's code runs while this thread unwinds: the
-        // worker that closes the connection emits `checked_in`.
+        // The holder may have left it in any state, so it is closed. No user code runs while this thread unwinds: the worker that closes
+        // the connection emits `checked_in`.
         entry.condemned.get_or_insert(CloseReason::Panicked);
         entry.untold = Some(used);
     } else if shared.hears_loans() {
-        // Emitted before anybody else can have it.
+        // Emitted before another borrower can have the connection.
         shared.emit(|events| events.checked_in(&CheckedIn { pool: &shared.config.name, id: entry.id, used }));
     }
     let need = inspect(&shared, &mut entry);
     entry.was_soiled = need != Need::Nothing;
     match need {
-        // Nothing is to be done, and it concerns nobody else.
+        // Nothing is to be done, and no other thread is concerned.
         Need::Nothing if entry.condemned.is_none() && !unwinds => match park(&shared, entry, used, now) {
             Some(back) => entry = back,
             None => return shared.leave_to_worker(),
@@ -55,7 +56,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
             (None, Need::Nothing) => state.reset_skipped(),
             (None, Need::WasReset) => state.passed(&mut entry, Stage::Reset, now, actions),
             (Some(CloseReason::Broken), _) => state.broke_in_use(&entry, now, actions),
-            // By a panic of the manager's or a hook's, and not of its holder's.
+            // The manager or a hook panicked, not the holder.
             (Some(CloseReason::Panicked), _) if !unwinds => state.panicked_at_return(&entry, now, actions),
             (Some(CloseReason::WrongRole), _) => state.wrong_role_in_use(&entry, now, actions),
             (Some(CloseReason::BeyondReset), _) => state.sound_return(&mut entry, now, actions),
@@ -66,7 +67,7 @@ pub(crate) fn checkin<M: Manager>(held: Held<M>) {
     shared.leave_to_worker();
 }
 
-/// Leaves the connection in the cell of this thread, without a lock, or gives it back if it may not rest there.
+/// Parks the connection in the cell of this thread, without a lock, or returns it if it may not rest there.
 #[inline]
 fn park<M: Manager>(
     shared: &Arc<Shared<M>>,
@@ -82,7 +83,7 @@ fn park<M: Manager>(
     entry.last_used = now;
     let early = seeded::bug("looks_again_before_it_parks").then(|| cell.version());
     let displaced = cell.park(entry);
-    // Were the cells shut before this connection lay there? Then nobody else may come to fetch it.
+    // Were the cells shut before this connection lay there? Then perhaps no other thread comes to take it out.
     let is_shut = early.unwrap_or_else(|| cell.version()) != version && !seeded::bug("parks_without_a_second_look");
     if is_shut || displaced.is_some() {
         let late = if is_shut { cell.take() } else { None };
@@ -91,7 +92,7 @@ fn park<M: Manager>(
     None
 }
 
-/// What has no place in a cell goes to the state. It was counted as returned when it was to be parked.
+/// Gives the state what has no place in a cell. It was counted as returned when it was to be parked.
 #[cold]
 fn bring_home<M: Manager>(
     mut displaced: Option<Box<Entry<SlottedConnection<M>>>>,
@@ -112,16 +113,16 @@ fn bring_home<M: Manager>(
     });
 }
 
-/// Nothing is cancelled from here on. A cancel that was sent to a server may still arrive, and then must hit nobody.
+/// Nothing is cancelled from here on. A cancel that was sent to a server may still arrive, and must not hit the next holder.
 #[cold]
 fn end_canceller(canceller: &Canceller, condemned: &mut Option<CloseReason>) {
-    // What a panicking thread returns gets no goodbye.
+    // A connection that a panicking thread returns gets no goodbye.
     if canceller.end() && !std::thread::panicking() {
         condemned.get_or_insert(CloseReason::Cancelled);
     }
 }
 
-/// Has `on_return` judge a connection that may be lent again. It is part of the loan; it does not run while this thread unwinds.
+/// Has `on_return` judge a connection that may be lent again. The hook is part of the loan, and does not run while this thread unwinds.
 #[cold]
 fn ask_on_return<M: Manager>(shared: &Shared<M>, hooks: &LoanHooks<M>, entry: &mut Entry<SlottedConnection<M>>) {
     let Some(on_return) = &hooks.on_return else { return };
@@ -138,9 +139,9 @@ fn ask_on_return<M: Manager>(shared: &Shared<M>, hooks: &LoanHooks<M>, entry: &m
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Nothing,
-    /// A worker.
+    /// Work for a worker.
     Worker(Work),
-    /// Nothing any more: it was reset in this thread.
+    /// Nothing more: it was reset in this thread.
     WasReset,
 }
 
@@ -154,16 +155,16 @@ impl Need {
     }
 }
 
-/// Looks at what came back. A connection that must not go on is condemned; otherwise: what does it need?
+/// Looks at a returned connection. Condemns it if it must be closed; otherwise returns what it needs.
 #[inline]
 fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnection<M>>) -> Need {
-    // Nobody else has it any more, so this is no atomic operation.
+    // No other thread has it any more, so this is not an atomic operation.
     let touched = std::mem::take(entry.touched.get_mut());
     entry.was_touched = touched;
     if entry.condemned.is_some() {
         return Need::Nothing;
     }
-    // A hook may have changed the session of one that its holder did not use.
+    // A hook may have changed a session that its holder did not use.
     let may_have_changed = touched || shared.hooks.of_loans.is_some();
     let policy = shared.config.session_policy;
     let (manager, conn) = (&shared.manager, &mut entry.slotted.conn);
@@ -177,8 +178,8 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
     match seen.unwrap_or(Err(CloseReason::Panicked)) {
         Ok(None) => Need::Nothing,
         Ok(Some(SessionState::Clean)) if policy == SessionPolicy::Tracked => Need::Nothing,
-        // An engine in this process, where little was left, and nothing of the user's to run: surely small, so it is done here
-        // and now.
+        // The engine is in this process, little was left behind, and there is no user code to run: the reset is short, so it is done
+        // here and now.
         Ok(Some(SessionState::Clean | SessionState::Slight)) if !M::REMOTE && shared.hooks.on_open.is_none() => {
             reset_here(shared, entry);
             Need::WasReset
@@ -191,7 +192,7 @@ fn inspect<M: Manager>(shared: &Arc<Shared<M>>, entry: &mut Entry<SlottedConnect
     }
 }
 
-/// It must not go on, and so needs nothing else.
+/// The connection must be closed, and therefore needs nothing else.
 #[cold]
 fn condemn<C>(entry: &mut Entry<C>, reason: CloseReason) -> Need {
     entry.condemned = Some(reason);

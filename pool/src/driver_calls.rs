@@ -1,6 +1,7 @@
-//! What the workers do: open, check, reset and close connections, and cancel what runs on them.
+//! The workers' jobs: opening, checking, resetting and closing connections, and cancelling what runs on them.
 //!
-//! Every driver call that may block is made here, under a [`Limit`](crate::Limit).
+//! Every driver call that may block is made here, under a [`Limit`](crate::Limit). Short resets of an engine in this process are made in
+//! `checkin.rs`.
 
 use crate::cause::Cause;
 use crate::contain::contained;
@@ -15,7 +16,6 @@ use crate::{seeded, sync};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Runs one job.
 pub(crate) fn run<M: Manager>(job: Job<M>) {
     match job {
         Job::Open { slot, limit, generation } => open(slot, limit, generation),
@@ -27,11 +27,11 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
     }
 }
 
-/// Opens a connection. It goes to the head of the queue when it is ready, not to the one who asked.
+/// Opens a connection. When it is ready it goes to the head of the queue, not to the request that caused it.
 fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     let shared = Arc::clone(slot.shared());
     if shared.with(sync::now(), |state, _| state.is_closed()) {
-        return; // It was closed before there was a thread for this: no session is begun any more.
+        return; // It was closed before this job had a thread: no session begins any more.
     }
     let CallOutcome { answer, over, took, ended } = shared.call(slot.id(), limit, None, |limit| {
         let mut conn = shared.manager.connect(limit).map_err(Failure::to_connect)?;
@@ -44,7 +44,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
             return Ok((conn, abort_handle));
         };
         let is_sound = matches!(contained(|| shared.manager.has_broken(&mut conn)), Ok(false));
-        // By itself: its destructor may panic.
+        // Dropped on its own, because its destructor may panic.
         let _ = contained(|| drop(conn));
         Err(Failure { cause, is_sound })
     });
@@ -57,7 +57,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 let generation = if looks { as_seen(&shared, generation) } else { generation };
                 let mut held = Held::new(slot, conn, abort_handle, generation, ended);
                 shared.with(ended, |state, actions| state.admit(&mut held, took, ended, actions));
-                // Emitted before anybody can have it: `opened` comes before the first `checked_out`.
+                // Emitted before a borrower can have it: `opened` comes before the first `checked_out`.
                 shared.emit(|events| events.opened(&Opened { pool: &shared.config.name, id: held.id, took }));
                 let remark = remark_on(&mut held);
                 let (shared, entry) = held.into_entry();
@@ -109,7 +109,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
 /// Why an attempt to connect failed.
 struct Failure<E> {
     cause: Cause<E>,
-    /// There was a connection, and it works: it is the set-up of its session that failed.
+    /// A connection was made, and it works: only the set-up of its session failed.
     is_sound: bool,
 }
 
@@ -128,7 +128,7 @@ fn fault<M: Manager>(shared: &Shared<M>, cause: &Cause<M::Error>) -> Fault {
     }
 }
 
-/// What a failed attempt says of the next. A statement that fails in a sound session fails in the next one, too.
+/// What a failed attempt implies for the next. A statement that fails in a sound session fails in the next one, too.
 fn refusal(fault: Fault, is_sound: bool) -> Refusal {
     match fault {
         Fault::Permanent => Refusal::Permanent,
@@ -138,13 +138,14 @@ fn refusal(fault: Fault, is_sound: bool) -> Refusal {
     }
 }
 
-/// Two seeded bugs look for an eviction in a transaction of their own. If there was none they go by what is current when they act.
+/// Two seeded bugs look for an eviction in a transaction of their own. If there was none, they use the generation that is current when
+/// they act.
 fn as_seen<M: Manager>(shared: &Arc<Shared<M>>, generation: u64) -> u64 {
     let current = || shared.with(sync::now(), |state, _| state.generation());
     if current() == generation { current() } else { generation }
 }
 
-/// Asks the server for a sign of life.
+/// Checks whether the server still answers on this connection.
 fn check<M: Manager>(mut held: Held<M>) {
     let shared = Arc::clone(held.slotted.slot.shared());
     let abort_handle = held.abort_handle.clone();
@@ -179,7 +180,7 @@ fn check<M: Manager>(mut held: Held<M>) {
     }
 }
 
-/// What the manager has to say of the connection's server. If it had nothing to say of this connection before, that is an event.
+/// The manager's remark on the connection's server. If it had none on this connection before, that is an event.
 fn remark_on<M: Manager>(held: &mut Held<M>) -> Option<Arc<str>> {
     let shared = Arc::clone(held.slotted.slot.shared());
     let remark = contained(|| shared.manager.remark(&held.slotted.conn)).ok().flatten();
@@ -211,7 +212,7 @@ fn reset<M: Manager>(mut held: Held<M>) {
             let why = outcome.cause();
             shared.with(ended, |state, actions| match reason {
                 CloseReason::WrongRole => state.failed_in_role(&held, Stage::Reset, ended, actions),
-                // One that was aborted before its time had to make room.
+                // A reset that was aborted before its time had to make room.
                 CloseReason::Overran if outcome.took < shared.config.reset_timeout => {}
                 _ => state.failed_reset(&held, why, ended, actions),
             });
@@ -220,16 +221,16 @@ fn reset<M: Manager>(mut held: Held<M>) {
     }
 }
 
-/// Ends a connection that failed while it was with the workers.
+/// Ends a connection that failed while a worker had it.
 fn close_now<M: Manager>(held: Held<M>, reason: CloseReason) {
     let now = sync::now();
     held.slotted.slot.shared().with(now, |state, _| state.closing(held.slot_id, reason, now));
     close(held, reason, now, false);
 }
 
-/// Says goodbye to a healthy connection and waits for the server to end the session; the slot stays taken until then.
-/// One that is dead, or may be, is aborted, and its slot is back at once; so is one whose slot is wanted, or that waited for a
-/// thread until its time was over. Either way `closed` is emitted before the slot is free.
+/// Says goodbye on a healthy connection and waits for the server to end the session; the slot stays taken until then. A connection that
+/// is dead, or may be, is aborted, and its slot is free at once; so is one whose slot is needed, or that waited for a thread until its
+/// time was over. Either way `closed` is emitted before the slot is free.
 fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastened: bool) {
     let Entry { slotted: SlottedConnection { slot, conn, .. }, abort_handle, id, opened_at, uses, untold, .. } =
         held.unbox();
@@ -249,7 +250,7 @@ fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastene
         let aborted = abort_handle.as_ref().filter(|abort_handle| can_abort(&***abort_handle));
         match aborted {
             Some(aborted) => drop(contained(|| aborted.abort())),
-            // Nobody can abort this: if it hangs, no goodbye must wait until its limit has passed.
+            // Nothing can abort this call: if it hangs, no other goodbye may wait until its limit has passed.
             None => shared.workers.leave_background(slot.id()),
         }
         let is_free = M::REMOTE && aborted.is_some();
@@ -259,7 +260,8 @@ fn close<M: Manager>(held: Held<M>, reason: CloseReason, since: Instant, hastene
             shared.with(now, |state, _| state.aborted(slot.id(), now));
         }
         let outcome = shared.call(slot.id(), span, None, |limit| {
-            // What a panicking holder left running would run on at the server, which does not notice that nobody listens.
+            // A statement that a panicking holder left running would run on at the server, which does not notice that its client is
+            // gone.
             if let (CloseReason::Panicked, Some(abort_handle)) = (reason, &abort_handle) {
                 let _ = contained(|| abort_handle.cancel(limit));
             }

@@ -16,9 +16,9 @@ use std::error::Error;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// What became of a driver call.
+/// The outcome of a driver call.
 pub(crate) struct CallOutcome<T> {
-    /// What it answered, or its panic's message.
+    /// Its answer, or the message of its panic.
     pub(crate) answer: Result<T, String>,
     /// Was it given up? Then the connection must be discarded, whatever the answer.
     pub(crate) over: bool,
@@ -27,8 +27,8 @@ pub(crate) struct CallOutcome<T> {
 }
 
 impl<M: Manager> Shared<M> {
-    /// Makes a driver call for what fills `slot`, in this worker thread, for at most `span`. When the time is over the
-    /// call is aborted: by what the call itself registers, or by `abort_handle`.
+    /// Makes a driver call for the connection or the attempt in `slot`, in this worker thread, for at most `span`. When the time is over
+    /// the call is aborted: by what the call itself registers, or by `abort_handle`.
     pub(crate) fn call<T>(
         self: &Arc<Self>,
         slot: SlotId,
@@ -50,7 +50,7 @@ impl<M: Manager> Shared<M> {
         CallOutcome::of(answer, &limit, began)
     }
 
-    /// The limit of a call that begins now, with the connection's own way to abort it.
+    /// The limit of a call that begins now. The connection's own handle aborts it.
     pub(super) fn limit(&self, began: Instant, span: Duration, abort_handle: Option<&Arc<dyn AbortHandle>>) -> Limit {
         let limit = Limit::of_call(&self.name, began, span);
         if let Some(abort_handle) = abort_handle {
@@ -77,8 +77,8 @@ impl<M: Manager> Shared<M> {
         self.emit(|events| events.open_failed(&OpenFailed { pool: &self.config.name, error, took }));
     }
 
-    /// Has the timer end the call that `fuse` belongs to soon after its limit has passed: the call gets a moment more, to return
-    /// what it may have had for long if this process stood still.
+    /// Has the timer end the call of `fuse` soon after its limit has passed. The call gets a moment more, to return an answer that may
+    /// have been there for long if this process stood still.
     fn end_at_limit(self: &Arc<Self>, due: Instant, slot: SlotId, fuse: Fuse) -> Alarm {
         let pool = Arc::downgrade(self);
         self.workers.at(due, move || {
@@ -89,7 +89,7 @@ impl<M: Manager> Shared<M> {
         })
     }
 
-    /// Has the timer end the call that `fuse` belongs to, if it still runs at `time`.
+    /// Has the timer end the call of `fuse`, if it still runs at `time`.
     pub(super) fn end_call_at(self: &Arc<Self>, time: Instant, slot: SlotId, fuse: Fuse) -> Alarm {
         let pool = Arc::downgrade(self);
         self.workers.at(time, move || {
@@ -100,13 +100,13 @@ impl<M: Manager> Shared<M> {
         })
     }
 
-    /// Ends the call that `fuse` belongs to, if it still runs.
+    /// Ends the call of `fuse`, if it still runs.
     pub(super) fn end_call(self: &Arc<Self>, slot: SlotId, fuse: &Fuse) {
         let now = sync::now();
         fuse.fire(|fired| {
             let reached = self.with(now, |state, actions| {
                 if state.phase(slot) == Phase::Opening {
-                    // It has failed now, not when it returns: the next attempt keeps its distance from this moment.
+                    // The attempt has failed now, not when it returns: the pause before the next one begins here.
                     let cause = Cause::connect_overran(fuse.span());
                     state.open_overran(slot, cause.clone(), now, actions);
                     actions.push(Action::TellGivenUp(cause, fuse.span()));
@@ -118,20 +118,20 @@ impl<M: Manager> Shared<M> {
                     Fired::WrittenOff if state.phase(slot) == Phase::Opening => state.abandoned(slot, now),
                     Fired::WrittenOff | Fired::Stuck => state.stuck(slot),
                 }
-                // What can be cancelled, at least, returns soon.
+                // A call that can at least be cancelled returns soon.
                 state.abort_handle(slot).filter(|_| fired == Fired::Stuck && M::REMOTE)
             });
             if let Some(abort_handle) = reached.as_ref().and_then(Weak::upgrade) {
                 let ask = Box::new(move |limit: &Limit| _ = !can_abort(&*abort_handle) && abort_handle.cancel(limit));
                 self.workers.submit(Job::Cancel { pool: Arc::clone(self), limit: self.config.close_timeout, ask });
             }
-            // If it is a goodbye, it may never return: it must not hold up those that are queued.
+            // A goodbye may never return: it must not delay those that are queued.
             self.workers.leave_background(slot);
         });
     }
 }
 
-/// Has the call be aborted by the connection's handle, if that can do so.
+/// Has the call aborted by the connection's handle, if that can abort.
 pub(crate) fn abort_by(abort_handle: &Arc<dyn AbortHandle>, limit: &Limit) {
     if can_abort(&**abort_handle) {
         let abort_handle = Arc::clone(abort_handle);
@@ -145,7 +145,7 @@ pub(crate) fn can_abort(abort_handle: &dyn AbortHandle) -> bool {
 }
 
 impl<T> CallOutcome<T> {
-    /// The call has returned: from here on nothing aborts its connection.
+    /// For a call that has returned: from here on nothing aborts its connection.
     pub(super) fn of(answer: Result<T, String>, limit: &Limit, began: Instant) -> Self {
         let over = match seeded::bug("looks_whether_it_is_over_before_it_disarms") {
             true => (limit.is_over(), limit.disarm()).0,

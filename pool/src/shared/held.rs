@@ -10,24 +10,24 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// One unit of capacity. Dropping it pays the capacity back, and a new connection is opened if somebody waits.
+/// One unit of capacity. Dropping it returns the capacity, and a new connection is opened if a request waits.
 pub(crate) struct Slot<M: Manager> {
-    /// `None` while the state answers for it.
+    /// `None` while the state owns the slot.
     pool: Option<PoolRef<M>>,
     id: SlotId,
 }
 
 /// A connection and the slot that it fills.
 pub(crate) struct SlottedConnection<M: Manager> {
-    // In this order: the slot is free only when the connection is gone.
+    // Dropped in this order: the slot is free only when the connection is gone.
     pub(crate) conn: M::Connection,
     pub(crate) slot: Slot<M>,
-    /// Made when the holder asks for it; ends with the loan.
+    /// Created when the holder asks for it. It ends with the loan.
     pub(crate) canceller: OnceLock<Canceller>,
 }
 
-/// A connection that its borrower or a worker answers for: dropped, it pays its slot back. One pointer, for what is written in
-/// parts and copied as a whole makes a processor wait.
+/// A connection that its borrower or a worker owns: dropping it returns its slot. It is one pointer, because a value that is written in
+/// parts and copied as a whole stalls the processor.
 pub(crate) struct Held<M: Manager>(Box<Entry<SlottedConnection<M>>>);
 
 impl<M: Manager> Slot<M> {
@@ -59,14 +59,14 @@ impl<M: Manager> Held<M> {
         Self(Box::new(Entry::new(slot_id, slotted, abort_handle, generation, now)))
     }
 
-    /// Answers for what the state has just given up.
+    /// Takes over a connection that the state has just released.
     #[inline]
     pub(crate) fn hold(pool: PoolRef<M>, mut entry: Box<Entry<SlottedConnection<M>>>) -> Self {
         entry.slotted.slot.pool = Some(pool);
         Self(entry)
     }
 
-    /// For the state, which answers for the slot once it has the entry. Until then nothing may unwind.
+    /// For the state, which owns the slot once it has the entry. Until then nothing may unwind.
     #[inline]
     pub(crate) fn into_entry(self) -> (PoolRef<M>, Box<Entry<SlottedConnection<M>>>) {
         let Self(mut entry) = self;
@@ -74,14 +74,13 @@ impl<M: Manager> Held<M> {
         (pool, entry)
     }
 
-    /// In a child of `fork`: nothing is done with what is the parent's. A destructor of the driver's would say goodbye on the
-    /// parent's socket.
+    /// In a child of `fork`: leaves everything to the parent. A destructor of the driver would say goodbye on the parent's socket.
     #[cold]
     pub(crate) fn leave_to_parent(self) {
         std::mem::forget(self);
     }
 
-    /// In a child of `fork`, for one who detaches it: the connection alone. All else is the parent's.
+    /// In a child of `fork`, for a holder that detaches it: the connection alone. All else is the parent's.
     #[cold]
     pub(crate) fn leave_all_but_connection_to_parent(self) -> M::Connection {
         let Entry { slotted: SlottedConnection { conn, slot, canceller }, abort_handle, .. } = self.unbox();
@@ -89,7 +88,7 @@ impl<M: Manager> Held<M> {
         conn
     }
 
-    /// To be taken apart.
+    /// Takes it out of its box.
     pub(crate) fn unbox(self) -> Entry<SlottedConnection<M>> {
         *self.0
     }

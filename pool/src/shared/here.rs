@@ -1,5 +1,5 @@
-//! Driver calls in the thread that returns a connection: surely small ones, as a rule. They have a limit like any other, but share one
-//! alarm, for to order one and to cancel it again would cost more than the call.
+//! Driver calls in the thread that returns a connection, which are usually short. They have a limit like any other call, but share one
+//! alarm, because ordering an alarm and cancelling it again would cost more than the call.
 
 use super::{CallOutcome, Shared};
 use crate::contain::contained;
@@ -12,20 +12,20 @@ use crate::sync::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The calls of a pool that run now in threads that return connections.
+/// The calls of a pool that are running in threads that return connections.
 #[derive(Default)]
 pub(super) struct CallsHere(Mutex<Watched>);
 
 #[derive(Default)]
 struct Watched {
-    /// In no order: there are at most as many as threads.
+    /// In no particular order. There are at most as many as threads.
     calls: Vec<CallHere>,
-    /// Is the alarm ordered? It is not cancelled when the calls have ended: then the next need not order it.
+    /// Is the alarm ordered? It is not cancelled when the calls have ended, so that the next call need not order it.
     is_ordered: bool,
 }
 
 struct CallHere {
-    /// When the timer ends it: at its limit first, then at the end of its last look.
+    /// When the timer ends it: first at its limit, then at the end of its last look.
     due: Instant,
     has_last_look: bool,
     slot: SlotId,
@@ -33,7 +33,7 @@ struct CallHere {
 }
 
 impl<M: Manager> Shared<M> {
-    /// Makes a driver call for what fills `slot`, in this thread, for at most `span`. When the time is over the timer aborts it
+    /// Makes a driver call for the connection in `slot`, in this thread, for at most `span`. When the time is over the timer aborts it
     /// by `abort_handle`.
     pub(crate) fn call_here<T>(
         self: &Arc<Self>,
@@ -57,7 +57,7 @@ impl<M: Manager> Shared<M> {
         let answer = contained(|| call(&limit));
 
         let mut watched = self.calls_here.0.lock();
-        // No two calls run in one slot at a time.
+        // At most one call runs in a slot at a time.
         if let Some(place) = watched.calls.iter().position(|call| call.slot == slot) {
             watched.calls.swap_remove(place);
         }
@@ -75,7 +75,7 @@ impl<M: Manager> Shared<M> {
         });
     }
 
-    /// Ends those whose time is over, and has the timer look again when the next may have to be ended.
+    /// Ends the calls whose time is over, and orders the next alarm if others are left.
     fn end_calls_here(self: &Arc<Self>) {
         let now = sync::now();
         let mut watched = self.calls_here.0.lock();
@@ -93,8 +93,8 @@ impl<M: Manager> Shared<M> {
 }
 
 impl Watched {
-    /// Takes out the calls that must end by `now`. One whose limit has passed gets a moment more first, as in a worker: to return what
-    /// it may have had for long if this process stood still.
+    /// Takes out the calls that must end by `now`. A call whose limit has passed first gets a moment more, as in a worker: to return an
+    /// answer that may have been there for long if this process stood still.
     fn take_over(&mut self, now: Instant) -> Vec<CallHere> {
         for call in self.calls.iter_mut().filter(|call| call.due <= now && !call.has_last_look) {
             call.due = now + last_look(now.saturating_duration_since(call.due));

@@ -1,4 +1,4 @@
-//! What the workers are asked to do. Running a job is the business of `driver_calls.rs`.
+//! The jobs of the workers. `driver_calls.rs` runs them.
 
 use super::{ActionsOf, Held, Shared, Slot};
 use crate::limit::Limit;
@@ -7,7 +7,7 @@ use crate::reason::CloseReason;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Work for one worker. Each kind that concerns a connection carries it with its slot.
+/// Work for one worker. A job on a connection carries it with its slot.
 pub(crate) enum Job<M: Manager> {
     Open {
         slot: Slot<M>,
@@ -21,7 +21,7 @@ pub(crate) enum Job<M: Manager> {
         held: Held<M>,
         reason: CloseReason,
         since: Instant,
-        /// No goodbye any more: its slot is wanted.
+        /// Without a goodbye, because its slot is needed.
         hastened: bool,
     },
     /// Asks the server, within `limit`, to cancel what a holder runs.
@@ -30,12 +30,12 @@ pub(crate) enum Job<M: Manager> {
         limit: Duration,
         ask: Box<dyn FnOnce(&Limit) + Send>,
     },
-    /// Events and destructors that are the user's, from a thread that must not run them.
+    /// User code (events, wakers and destructors), from a thread that must not run it.
     Tell(Arc<Shared<M>>, ActionsOf<M>),
 }
 
 impl<M: Manager> Job<M> {
-    /// A connection that is to be closed is to be gone at once, without a goodbye.
+    /// The connection is to end at once, without a goodbye.
     pub(crate) fn hasten(&mut self) {
         if let Self::Close { hastened, .. } = self {
             *hastened = true;

@@ -1,8 +1,8 @@
-//! What all handles, guards and workers of one pool share. The only place that locks the state.
+//! What all handles, guards and workers of one pool share. This is the only place that locks the state; the rules are in `state/`.
 //!
-//! `held.rs` has capacity as a value, `job.rs` what the workers are asked to do, `call.rs` a driver call under its limit,
-//! `here.rs` one in the thread that returns a connection, `runners.rs` the threads for what tasks have run, `hooks.rs` the user's
-//! code, `session.rs` the set-up and the reset of a session, `canceller.rs` the cancel of what a holder runs.
+//! `held.rs` has capacity as a value, `pool_ref.rs` a reference to the pool, `job.rs` the workers' jobs, `call.rs` a driver call under
+//! its limit, `here.rs` one in the thread that returns a connection, `runners.rs` the threads for the closures of tasks, `hooks.rs` the
+//! user's code, `session.rs` the set-up and the reset of a session, `canceller.rs` cancelling what a holder runs.
 
 mod call;
 mod canceller;
@@ -51,18 +51,18 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) name: Arc<str>,
     pub(crate) hooks: Hooks<M>,
     pub(crate) workers: Workers<Job<M>>,
-    /// Threads for the closures of tasks, from the first on.
+    /// The threads for the closures of tasks, from the first closure on.
     runners: Runners,
     calls_here: CallsHere,
-    /// The threads in which `timed_out`, `overloaded` or `refused` runs now.
+    /// The threads in which `timed_out`, `overloaded` or `refused` is running.
     hear_of_refusals: Mutex<Vec<usize>>,
-    /// Where connections rest between two loans of their thread. What is parked there names no pool.
+    /// The cells in which connections rest between two loans of their thread. A parked connection has no reference to the pool.
     pub(crate) caches: Arc<Caches<Entry<SlottedConnection<M>>>>,
     /// The process that built this pool.
     process: Process,
-    /// The pool's one lock. Under it nothing runs but `State`'s methods, and only through [`Shared::with`].
+    /// The pool's one lock. Under it only `State`'s methods run, and only through [`Shared::with`].
     state: Mutex<StateOf<M>>,
-    /// What takes its place in a child of `fork`: closed and empty. Boxed, because few pools are ever used there.
+    /// Takes the place of the state in a child of `fork`: closed and empty. Boxed, because few pools are ever used there.
     child: OnceLock<Box<Mutex<StateOf<M>>>>,
 }
 
@@ -90,8 +90,8 @@ impl<M: Manager> Shared<M> {
         })
     }
 
-    /// One transaction: lock, change, settle, unlock, and only then do what is to be done. In a child of `fork` it finds a closed
-    /// pool without connections.
+    /// One transaction: lock, change, settle, unlock, and only then perform the actions. In a child of `fork` it finds a closed pool
+    /// without connections.
     #[inline]
     pub(crate) fn with<R>(
         self: &Arc<Self>,
@@ -102,7 +102,7 @@ impl<M: Manager> Shared<M> {
         self.transact(state, now, change)
     }
 
-    /// As [`with`](Self::with), for one who has found that the pool [is at home](Self::is_at_home).
+    /// As [`with`](Self::with), for a caller that has found that the pool [is at home](Self::is_at_home).
     #[inline]
     pub(crate) fn with_at_home<R>(
         self: &Arc<Self>,
@@ -138,8 +138,8 @@ impl<M: Manager> Shared<M> {
         self.process.is_current()
     }
 
-    /// In a child of `fork`. Another thread of the parent may have held the lock, and what the state has is the parent's: neither is
-    /// touched.
+    /// The state in a child of `fork`. Another thread of the parent may have held the lock, and the connections are the parent's:
+    /// neither is touched.
     #[cold]
     fn state_in_a_child(&self) -> &Mutex<StateOf<M>> {
         self.child.get_or_init(|| {
@@ -151,13 +151,13 @@ impl<M: Manager> Shared<M> {
     }
 
     fn perform(self: &Arc<Self>, mut actions: ActionsOf<M>) {
-        // Those who wait come first, for what else there is may start threads. What runs the user's code comes last: it may take
-        // its time, and nothing else may wait for it.
+        // Waiters come first, because other actions may start threads. User code comes last: it may take long, and nothing else may wait
+        // for it.
         actions.sort_by_key(|action| !matches!(action, Action::Wake(_)));
         let (mut goodbyes, mut hastened, mut news) = (Vec::new(), Vec::new(), Vec::new());
         for action in actions {
             match action {
-                // A task is woken by code of the user's.
+                // Waking a task runs user code.
                 Action::Wake(wake) if wake.is_task() => news.push(Action::Wake(wake)),
                 Action::Wake(wake) => wake.wake(),
                 Action::Open(Opening { slot: id, limit, generation }) => {
@@ -202,7 +202,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Runs what is the user's: handlers and destructors.
+    /// Runs user code: handlers, wakers and destructors.
     #[cold]
     pub(crate) fn tell(self: &Arc<Self>, news: ActionsOf<M>) {
         if must_not_run_the_users() {
@@ -238,8 +238,8 @@ impl<M: Manager> Shared<M> {
         });
     }
 
-    /// Lets go of the pool in a thread that is not a worker's. With the last of it go the manager and the hooks, whose destructors
-    /// are the user's: they may take their time, or panic, and this thread may be unwinding, or be the timer.
+    /// Releases the pool in a thread that is not a worker's. The last reference drops the manager and the hooks, whose destructors are
+    /// the user's: they may take long or panic, and this thread may be unwinding, or be the timer.
     #[inline]
     pub(crate) fn leave_to_worker(self: Arc<Self>) {
         if seeded::bug("looks_whether_it_is_the_last_before_it_lets_go") && Arc::strong_count(&self) > 1 {
@@ -250,7 +250,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Refuses new loans, wakes those who wait, closes what is idle. Waits for nobody.
+    /// Refuses new loans, wakes the waiters, and closes the idle connections. Waits for nothing.
     pub(crate) fn close(self: &Arc<Self>) {
         let now = sync::now();
         if self.with(now, |state, actions| state.close(now, actions)) {
@@ -259,7 +259,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Hands an event to the handlers. A panic of the user's stays inside.
+    /// Passes an event to the handlers, and contains their panics.
     #[inline]
     pub(crate) fn emit(&self, event: impl Fn(&dyn EventHandler)) {
         #[cfg(feature = "tracing")]
@@ -269,7 +269,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Does anybody hear what happens in each loan? If not, it is not even put together.
+    /// Does any handler receive the events of each loan? If not, they are not even assembled.
     #[inline]
     pub(crate) fn hears_loans(&self) -> bool {
         #[cfg(feature = "tracing")]
@@ -279,9 +279,9 @@ impl<M: Manager> Shared<M> {
         is_traced || !self.hooks.events.is_empty()
     }
 
-    /// Hands the end of a request that got nothing to the handlers, in the thread of the request. A handler that asks this pool
-    /// meanwhile, and gets nothing, would hear of that, ask again, and so on: such a request is counted alone. In a child of `fork` a
-    /// handler may wait for a thread that is not there.
+    /// Passes the end of a request that got nothing to the handlers, in the thread of the request. A handler that asks this pool
+    /// meanwhile, and gets nothing, would receive that event, ask again, and so on: such a request is only counted. In a child of `fork`
+    /// a handler may wait for a thread that does not exist there.
     #[cold]
     pub(crate) fn emit_refusal(&self, event: impl Fn(&dyn EventHandler)) {
         if !self.is_at_home() {
@@ -299,7 +299,7 @@ impl<M: Manager> Shared<M> {
     }
 }
 
-/// Is this a thread in which no code of the user's may run: the timer, or one that unwinds?
+/// Must no user code run in this thread, because it is the timer or unwinds?
 fn must_not_run_the_users() -> bool {
     workers::is_timer() || std::thread::panicking()
 }
@@ -314,7 +314,7 @@ fn drop_in_worker<M: Manager>(shared: Shared<M>) {
     }
 }
 
-/// Locks the state. Two seeded bugs have looked before whether there is something to settle: are they misled?
+/// Locks the state. Two seeded bugs look before that whether there is something to settle. Returns whether that misled them, too.
 #[inline]
 fn lock<M: Manager>(state: &Mutex<StateOf<M>>) -> (MutexGuard<'_, StateOf<M>>, bool) {
     if !seeded::bug("looks_for_waiters_before_it_locks") && !seeded::bug("looks_for_a_close_before_it_locks") {
@@ -326,7 +326,7 @@ fn lock<M: Manager>(state: &Mutex<StateOf<M>>) -> (MutexGuard<'_, StateOf<M>>, b
     (state, misled)
 }
 
-/// Is there nothing to settle, as far as the one seeded bug or the other can see?
+/// Is there nothing to settle, as far as either seeded bug can see?
 fn is_quiet<M: Manager>(state: &StateOf<M>) -> bool {
     if seeded::bug("looks_for_waiters_before_it_locks") { state.stats().waiting == 0 } else { !state.is_closed() }
 }

@@ -1,4 +1,4 @@
-//! A reference to the pool whose count is its own.
+//! A reference to the pool with a count of its own.
 
 use super::Shared;
 use crate::manager::Manager;
@@ -6,17 +6,17 @@ use crossbeam_utils::CachePadded;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A strong reference to the pool. Its copies share a count that lies by itself: threads that copy different references do not
-/// disturb each other, as they would if all of them counted in the pool.
+/// A strong reference to the pool. Its clones share a count that has a cache line to itself: threads that clone different references do
+/// not disturb each other, as they would if all of them counted in the pool.
 pub(crate) struct PoolRef<M: Manager>(Arc<CachePadded<Arc<Shared<M>>>>);
 
 impl<M: Manager> PoolRef<M> {
-    /// One that shares its count with none there is.
+    /// A reference that shares its count with no other.
     pub(crate) fn new(shared: Arc<Shared<M>>) -> Self {
         Self(Arc::new(CachePadded::new(shared)))
     }
 
-    /// Lets go of the pool in a thread that is not a worker's: see [`Shared::leave_to_worker`].
+    /// Releases the pool in a thread that is not a worker's: see [`Shared::leave_to_worker`].
     #[inline]
     pub(crate) fn leave_to_worker(self) {
         if let Some(shared) = Arc::into_inner(self.0) {

@@ -1,4 +1,4 @@
-//! The threads on which the closures of tasks run. They are not the workers, which must be free for the pool's own calls.
+//! The threads that run the closures of tasks. They are not the workers, which must be free for the pool's own calls.
 
 use super::Shared;
 use crate::contain::contained;
@@ -10,7 +10,7 @@ use crate::workers::{WorkerSet, Workers};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A pool's own threads for this, from the first closure on: as many as there are closures under way, and so no more than connections.
+/// A pool's own threads for closures, from the first one on: as many as closures are under way, and therefore no more than connections.
 #[derive(Default)]
 pub(super) struct Runners(OnceLock<Workers<Work>>);
 
@@ -22,7 +22,7 @@ impl Runners {
         threads.is_starved()
     }
 
-    /// For a test: these are the threads.
+    /// For a test: uses these threads.
     #[cfg(all(test, not(loom)))]
     pub(super) fn stand_on(&self, set: &WorkerSet) {
         self.0.get_or_init(|| threads_of(set));
@@ -48,10 +48,10 @@ fn threads_of(set: &WorkerSet) -> Workers<Work> {
 }
 
 impl<M: Manager> Shared<M> {
-    /// Runs a closure of a task where the user has said, or else on one of these threads.
+    /// Runs a closure of a task by the user's `spawn`, or else on one of these threads.
     pub(crate) fn run_blocking(self: &Arc<Self>, work: Work) {
         match &self.hooks.spawn {
-            // A panic drops the work, which is told as that.
+            // If it panics it drops the work, which reports that to the task.
             Some(spawn) => drop(contained(|| spawn.spawn(work))),
             None => self.run_on_own_thread(work),
         }
@@ -63,7 +63,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// The timer tries again to find threads for closures: the task that waits for one cannot.
+    /// Has the timer try again to find threads for closures, because the task that waits for one cannot.
     #[cold]
     fn retry_later(self: &Arc<Self>) {
         let pool = Arc::downgrade(self);
