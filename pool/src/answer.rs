@@ -1,20 +1,20 @@
-//! What a thread finds out for a future that waits.
+//! A result that a thread computes for a future.
 
 use crate::sync::Mutex;
 use crate::waiter::{Task, Wake};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// An answer to come.
+/// A result that is to come.
 pub(crate) struct Answer<T> {
     value: Mutex<Option<T>>,
     task: Arc<Task>,
 }
 
-/// Gives an answer in any case, for else its future would wait for ever.
+/// Gives a result in any case, because its future would otherwise wait for ever.
 pub(crate) struct Pledge<T> {
     answer: Arc<Answer<T>>,
-    /// What is given where nothing else is.
+    /// The result if no other is given.
     if_lost: Option<T>,
 }
 

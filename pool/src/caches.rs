@@ -1,39 +1,38 @@
-//! The cells in which connections rest between two loans of the same thread, beside the pool's lock. Each thread has a cell, as long as
-//! there are enough. What may lie in a cell, and when all are emptied, is the state's business.
+//! The cells in which connections rest between two loans of the same thread, outside the pool's lock. Each thread has a cell, as long as
+//! there are enough. What may lie in a cell, and when all are emptied, is decided by the state.
 //!
-//! A cell has a *version*. What is parked bears the version in which it may be; the state raises it, under the lock, before it empties
-//! the cells:
+//! A cell has a *version*, and a parked connection has the version in which it may rest. The state increments the version, under the
+//! lock, before it empties the cells:
 //!
 //! ```text
-//! return:    swap in  -> version as it bears?  no: swap out again
-//! checkout:  swap out -> version as it bears?  no: to the state
-//! sweep:     raise the version -> swap out
+//! return:    swap in  -> its version?  no: swap out again
+//! checkout:  swap out -> its version?  no: to the state
+//! sweep:     increment the version -> swap out
 //! ```
 //!
-//! A return and a sweep swap the same cell, and swaps of one cell have an order. If the return's comes first, the sweep finds what was
-//! parked. If the sweep's comes first, the return's swap reads what it wrote, and so the return sees the raised version. For that the
+//! A return and a sweep swap the same cell, and the swaps of one cell have an order. If the return's comes first, the sweep finds what
+//! was parked. If the sweep's comes first, the return's swap reads what it wrote, and so the return sees the new version. For that the
 //! swap acquires and releases; the version itself may be relaxed.
 
 use crate::seeded;
 use crate::sync::{AtomicU64, Ordering, SwapCell};
 use crossbeam_utils::CachePadded;
 
-/// One cell for each of some threads.
 pub(crate) struct Caches<T>(Box<[CachePadded<ThreadCell<T>>]>);
 
-/// Where the threads of some seats leave a connection between two loans.
+/// Where the threads of some seats park a connection between two loans.
 pub(crate) struct ThreadCell<T> {
-    /// Even: it may be used. Odd: it is shut.
+    /// Even: open. Odd: shut.
     version: AtomicU64,
     parked: SwapCell<T>,
 }
 
-/// Says in which version something may be parked. Never a shut one.
+/// A version of the cells. A permit never has a shut one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version(u64);
 
 impl Version {
-    /// That of cells that were never open.
+    /// The version of cells that were never open.
     pub(crate) const FIRST: Self = Self(1);
 
     #[inline]
@@ -41,7 +40,7 @@ impl Version {
         self.0 % 2 == 0
     }
 
-    /// The next, which is shut if this is open.
+    /// The next version, which is shut if this one is open.
     pub(crate) fn next(self) -> Self {
         Self(self.0 + 1)
     }
@@ -59,7 +58,7 @@ impl<T> ThreadCell<T> {
         self.parked.swap(None)
     }
 
-    /// Parks `value`. Returns what lay here before. The caller looks at the version after this.
+    /// Parks `value`. Returns what lay here before. The caller must read the version after this.
     #[inline]
     pub(crate) fn park(&self, value: Box<T>) -> Option<Box<T>> {
         self.parked.swap(Some(value))
@@ -67,7 +66,7 @@ impl<T> ThreadCell<T> {
 }
 
 impl<T> Caches<T> {
-    /// At least `count`, all shut.
+    /// At least `count` cells, all shut.
     pub(crate) fn new(count: usize) -> Self {
         let version = || AtomicU64::new(Version::FIRST.0);
         let cell = || CachePadded::new(ThreadCell { version: version(), parked: SwapCell::new() });
@@ -78,31 +77,31 @@ impl<T> Caches<T> {
         self.0.len()
     }
 
-    /// The number of the cell that a thread with this seat uses.
+    /// The index of the cell for this seat.
     #[inline]
     pub(crate) fn place(&self, seat: usize) -> usize {
         seat & (self.0.len() - 1)
     }
 
-    /// The cell that a thread with this seat uses.
+    /// The cell for this seat.
     #[inline]
     pub(crate) fn cell(&self, seat: usize) -> &ThreadCell<T> {
         &self.0[self.place(seat)]
     }
 
-    /// Each of them, beginning with the cell of this seat.
+    /// Each cell, beginning with that of this seat.
     pub(crate) fn cells_from(&self, seat: usize) -> impl Iterator<Item = (usize, &ThreadCell<T>)> {
         (seat..seat + self.count()).map(|seat| (seat, self.cell(seat)))
     }
 
-    /// Opens all of them. What a late return has left in one bears an older version, and is not lent.
+    /// Opens all cells. What a late return has left in one has an older version, and is not lent.
     pub(crate) fn open(&self, version: Version) {
         for cell in &self.0 {
             cell.version.store(version.0, Ordering::Relaxed);
         }
     }
 
-    /// Shuts all of them. Returns what was parked.
+    /// Shuts all cells. Returns what was parked.
     pub(crate) fn sweep(&self, version: Version) -> impl Iterator<Item = Box<T>> {
         let empties_first = seeded::bug("empties_a_cache_before_it_shuts_it");
         self.0.iter().filter_map(move |cell| {

@@ -1,4 +1,4 @@
-//! A connection, and what the pool remembers of it. It travels in a `Box`: one pointer, wherever it goes.
+//! A connection, and what the pool records of it. It travels in a `Box`: one pointer, wherever it goes.
 
 use crate::caches::Version;
 use crate::histogram::nanos;
@@ -13,49 +13,49 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) struct Entry<C> {
-    /// The connection, with what else travels along. The state never looks at it.
+    /// The connection, and what else travels with it. The state never looks at it.
     pub(crate) slotted: C,
     pub(crate) id: u64,
-    /// The slot that this connection fills, for as long as it lives.
+    /// The slot that this connection fills as long as it lives.
     pub(crate) slot_id: SlotId,
     pub(crate) abort_handle: Option<Arc<dyn AbortHandle>>,
     pub(crate) opened_at: Instant,
-    /// Jittered when it was opened; `None` means never.
+    /// Jittered at its opening; `None` means never.
     pub(crate) expires: Option<Instant>,
     /// When the last loan ended (or the connection was opened). Counts for `idle_timeout`.
     pub(crate) last_used: Instant,
     /// When the present loan began.
     pub(crate) lent_at: Instant,
-    /// When the server last answered: at opening or check. A reset may not have asked it.
+    /// When the server last answered: at opening or at a check. A reset may have made no round trip.
     pub(crate) proved: Proof,
-    /// Until when that is good enough for a loan; `None` means for ever.
+    /// Until when that suffices for a loan; `None` means for ever.
     pub(crate) fresh_until: Option<Instant>,
-    /// The generation it belongs to; an older one than the pool's is evicted.
+    /// Its generation. If it is older than the pool's, the connection is evicted.
     pub(crate) generation: u64,
     pub(crate) uses: u64,
-    /// Has the holder reached for the connection? If not, its session is as it was.
+    /// Has the holder accessed the connection? If not, its session is unchanged.
     pub(crate) touched: AtomicBool,
-    /// Had the holder of the loan that ended reached for it?
+    /// Did the holder of the loan that ended access it?
     pub(crate) was_touched: bool,
-    /// Its session needed a reset when its last loan had ended.
+    /// Its session needed a reset after its last loan.
     pub(crate) was_soiled: bool,
-    /// New, and not found well yet: the server may let in what it does not serve.
+    /// New, and not proved well yet: the server may admit a session that it does not serve.
     pub(crate) on_trial: bool,
-    /// New, and asked a question before anybody has it, to show that the server answers.
+    /// New, and checked before its first loan, to show whether the server answers.
     pub(crate) is_asked: bool,
-    /// It must not be used again, and is asked a question that says whether it is dead.
+    /// It must not be used again, and is checked to find out whether it is dead.
     pub(crate) in_doubt: Option<Question>,
-    /// There was something to say of its server when it was last asked.
+    /// There was a remark on its server when it was last opened or checked.
     pub(crate) remarked: bool,
     /// It may be parked at the end of its loan.
     pub(crate) permit: Option<Permit>,
     /// Why it must not be used again, if so.
     pub(crate) condemned: Option<CloseReason>,
-    /// How long its last loan was, if `checked_in` has not been emitted for it.
+    /// How long its last loan took, if `checked_in` has not been emitted for it.
     pub(crate) untold: Option<Duration>,
 }
 
-/// A thread whose loans begin no further apart is busy: of its time a cell would save less than a thousandth otherwise.
+/// A thread whose loans begin no further apart than this is busy. A slower one would save less than a thousandth of its time by a cell.
 pub(crate) const BUSY: Duration = Duration::from_micros(500);
 
 /// When a connection was last proved alive, and in which epoch of suspicion.
@@ -65,33 +65,33 @@ pub(crate) struct Proof {
     pub(crate) epoch: u64,
 }
 
-/// What a connection in doubt has put the others under: suspicion, from the first of these epochs to the second.
+/// The suspicion that a connection in doubt has raised: the needed epoch before it and since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Question {
     pub(crate) needed_before: u64,
     pub(crate) needed_since: u64,
 }
 
-/// Allows a connection to rest in its thread's cell between loans, in the version in which it was given.
+/// Allows a connection to rest in its thread's cell between loans, as long as the cells have the version in which it was given.
 pub(crate) struct Permit {
     pub(crate) version: Version,
-    /// Before when the connection may be lent unasked. This and the other moments are in the meter's time.
+    /// Until when the connection may be lent without a check. This and the other times are in the meter's ticks.
     pub(crate) good_until: u64,
-    /// When the loan began, and when the last one had ended.
+    /// When the loan began, and when the last one ended.
     pub(crate) lent_at: u64,
     pub(crate) parked_at: u64,
-    /// Where its loans are counted.
+    /// Counts its loans.
     pub(crate) meter: Arc<CachePadded<Meter>>,
 }
 
 impl Permit {
-    /// May the connection be parked, or lent from its cell, at this moment?
+    /// May the connection be parked, or lent from its cell, at this time?
     #[inline]
     pub(crate) fn holds(&self, version: Version, now: u64) -> bool {
         self.version == version && now < self.good_until
     }
 
-    /// May the connection rest where it is parked?
+    /// May the connection stay where it is parked?
     pub(crate) fn may_stay(&self, version: Version, now: Instant) -> bool {
         if self.version != version && seeded::bug("lets_what_is_late_stay") {
             return true;
@@ -100,13 +100,13 @@ impl Permit {
         self.holds(version, now) && !self.has_rested(now)
     }
 
-    /// Longer than one does between the loans of a busy thread?
+    /// Has it been parked for longer than between two loans of a busy thread?
     #[inline]
     fn has_rested(&self, now: u64) -> bool {
         now.saturating_sub(self.parked_at) > BUSY.as_nanos() as u64
     }
 
-    /// A loan of the parked connection begins, unless it has rested for long.
+    /// Begins a loan of the parked connection, unless it has rested too long.
     #[inline]
     pub(crate) fn begin(&mut self, version: Version, now: Instant, borrower: Borrower) -> bool {
         let now = self.meter.ticks(now);
@@ -119,7 +119,7 @@ impl Permit {
         true
     }
 
-    /// The loan ends that took `used`, if the connection may be parked.
+    /// Ends the loan, which took `used`, if the connection may be parked.
     #[inline]
     pub(crate) fn end(&mut self, version: Version, used: Duration, touched: bool) -> bool {
         let used = nanos(used);
@@ -134,7 +134,7 @@ impl Permit {
 }
 
 impl<C> Entry<C> {
-    /// Just opened, and not admitted yet.
+    /// A connection that was just opened, and is not admitted yet.
     pub(crate) fn new(
         slot_id: SlotId,
         slotted: C,

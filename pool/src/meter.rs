@@ -1,7 +1,7 @@
-//! What the lock would count of the loans that pass it by: how many there were, how long they took, and who has the connection now.
+//! What the lock would count for the loans that bypass it: how many there were, how long they took, and who has the connection now.
 //!
-//! Only the thread that has the connection writes, and by plain stores; others read while it does. A connection's meter is emptied when
-//! the connection is back with the state.
+//! Only the thread that has the connection writes, and by plain stores; others may read meanwhile. The meter is cleared when its
+//! connection is back with the state.
 
 use crate::histogram::{BUCKETS, Histogram, bucket_of, nanos};
 use crate::seeded;
@@ -12,10 +12,10 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The meter of one connection, from the loan on with which the state gives it until the connection is back.
+/// The meter of one connection, from the loan with which the state gives it until the connection is back.
 pub(crate) struct Meter {
     birth: Instant,
-    /// Raised at the end of each loan and at the beginning of the next: odd while the connection is parked.
+    /// Incremented at the end of each loan and at the beginning of the next: odd while the connection is parked.
     turns: AtomicU64,
     /// The loan: since when, and whose.
     since: AtomicU64,
@@ -23,13 +23,13 @@ pub(crate) struct Meter {
     thread: AtomicU64,
     /// When the last loan that used the connection ended; zero if none has.
     answered: AtomicU64,
-    /// How long the loans took that ended.
+    /// How long the loans that have ended took.
     total: AtomicU64,
     longest: AtomicU64,
     buckets: [AtomicU32; BUCKETS],
 }
 
-/// Who borrows: where in the code, and which thread.
+/// The borrower: where in the code, and which thread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Borrower {
     pub(crate) call_site: &'static Location<'static>,
@@ -37,7 +37,7 @@ pub(crate) struct Borrower {
 }
 
 impl Borrower {
-    /// The thread's number, if it is a thread that borrows.
+    /// The thread's number, if a thread and not a task borrows.
     pub(crate) fn number(&self) -> Option<u64> {
         (self.thread != 0).then_some(self.thread as u64)
     }
@@ -50,7 +50,7 @@ pub(crate) struct Loan {
     pub(crate) borrower: Borrower,
 }
 
-/// How many loans a meter has seen.
+/// How many loans of a meter's connection have begun and ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Turns(u64);
 
@@ -83,7 +83,7 @@ impl Meter {
         }))
     }
 
-    /// A moment in the meter's time: nanoseconds after its birth. To reckon with numbers costs less than with `Instant`s.
+    /// A time in the meter's ticks: nanoseconds since its birth. Computing with numbers costs less than with `Instant`s.
     #[inline]
     pub(crate) fn ticks(&self, at: Instant) -> u64 {
         nanos(at.saturating_duration_since(self.birth))
@@ -95,7 +95,7 @@ impl Meter {
         self.turns.store(0, Ordering::Release);
     }
 
-    /// A loan begins of the connection that was parked.
+    /// Begins a loan of the parked connection.
     #[inline]
     pub(crate) fn begin(&self, now: u64, borrower: Borrower) {
         let counts_first = seeded::bug("counts_a_loan_before_it_writes_it");
@@ -108,7 +108,7 @@ impl Meter {
         }
     }
 
-    /// A loan that took `used` ends, and the connection is parked.
+    /// Ends a loan that took `used`, and the connection is parked.
     #[inline]
     pub(crate) fn end(&self, used: u64, touched: bool, now: u64) {
         let bucket = &self.buckets[bucket_of(used).min(BUCKETS - 1)];
@@ -133,13 +133,14 @@ impl Meter {
         Turns(self.turns.load(Ordering::Acquire))
     }
 
-    /// The loan, unless the connection is parked. One that lasts throughout this call is seen; one that ends meanwhile may not be.
+    /// The loan, unless the connection is parked. A loan that lasts throughout this call is found; one that ends meanwhile may not be.
     pub(crate) fn loan(&self) -> Option<Loan> {
         let before = self.turns();
         if before.is_parked() {
             return None;
         }
-        // Each is read no sooner than the turns, and the turns again no sooner than these: a later loan's would show in them.
+        // Each is read no sooner than the turns, and the turns again no sooner than these: the values of a later loan would show in
+        // them.
         let since = self.since.load(Ordering::Acquire);
         let call_site = self.call_site.load();
         let thread = self.thread.load(Ordering::Acquire);
@@ -153,21 +154,21 @@ impl Meter {
         (after_birth > 0).then(|| self.birth + Duration::from_nanos(after_birth))
     }
 
-    /// Since when a connection that is parked rests at the most: since its last loan ended, if that used the connection, or else since it
+    /// When a parked connection began to rest, at the earliest: when its last loan ended, if that used the connection, or else when it
     /// began.
     pub(crate) fn rests_since(&self) -> Instant {
         let since = self.since.load(Ordering::Acquire).max(self.answered.load(Ordering::Relaxed));
         self.birth + Duration::from_nanos(since)
     }
 
-    /// Adds the times of the loans that ended.
+    /// Adds the times of the loans that have ended.
     pub(crate) fn add_to(&self, use_time: &mut Histogram) {
         let longest = self.longest.load(Ordering::Relaxed);
         let counts = self.used_buckets(longest).iter().map(|count| u64::from(count.load(Ordering::Relaxed)));
         use_time.add_all(counts, self.total.load(Ordering::Relaxed), longest);
     }
 
-    /// Resets all counts. For the state, which has the connection.
+    /// Resets all counts. Only for the state, while it has the connection.
     pub(crate) fn clear(&self) {
         let Self { turns, answered, total, longest, .. } = self;
         let used = self.used_buckets(longest.load(Ordering::Relaxed));
@@ -192,5 +193,5 @@ impl Meter {
     }
 }
 
-/// No bucket holds more.
+/// No bucket can count further.
 const FULL: u64 = u32::MAX as u64;

@@ -1,4 +1,4 @@
-//! One parked thread, or one task that is not polled meanwhile, and the one way to wake it.
+//! A parked thread, or a task that is not polled meanwhile, and the one way to wake either.
 
 use crate::contain::contained;
 use crate::seeded;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-/// Where a thread parks until it is woken. Belongs to the thread that made it.
+/// Where a thread parks until it is woken. Belongs to the thread that created it.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     woken: WaitFlag,
@@ -20,10 +20,10 @@ impl Waiter {
         Arc::new(Self { woken: WaitFlag::new(false), parker: Parker::new() })
     }
 
-    /// Parks until woken or until `deadline`. A wake-up that came before counts, and so does one that comes with the
-    /// deadline. Returns whether it was woken.
+    /// Parks until woken or until `deadline`. A wake-up that came before counts, and so does one that comes together with the deadline.
+    /// Returns whether it was woken.
     pub(crate) fn park(&self, deadline: Option<Instant>) -> bool {
-        // Others may unpark this thread for reasons of their own, so the flag decides.
+        // Other code may unpark this thread for reasons of its own, so the flag decides.
         while !self.woken.swap(false, Ordering::Acquire) {
             if deadline.is_some_and(|deadline| deadline <= sync::now()) {
                 return false;
@@ -36,7 +36,7 @@ impl Waiter {
         true
     }
 
-    /// The name of the thread that made it.
+    /// The name of the thread that created it.
     pub(crate) fn name(&self) -> Option<String> {
         self.parker.name()
     }
@@ -48,18 +48,18 @@ impl Waiter {
     }
 }
 
-/// A task that waits, and how it is woken. The state has it as this and not as a `Waker`, whose methods are the user's code: nothing
-/// of a `Waker` is cloned, called or dropped under the state's lock.
+/// A task that waits, and how it is woken. The state has this and not a `Waker`, whose methods are user code: no `Waker` is cloned,
+/// called or dropped under the state's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Task(Mutex<Option<Waker>>);
 
 impl Task {
-    /// From now on this is to be woken. Called before each look at the pool: what changes after that look wakes it.
+    /// Stores the waker that is to be woken from now on. Called before each look at the pool: a change after that look wakes it.
     pub(crate) fn watch(&self, waker: &Waker) {
         if self.0.lock().as_ref().is_some_and(|own| own.will_wake(waker)) {
             return;
         }
-        // Neither the new one is cloned nor the old one dropped under a lock.
+        // The new waker is not cloned under a lock, nor the old one dropped.
         let waker = waker.clone();
         let before = self.0.lock().replace(waker);
         drop(before);
@@ -73,12 +73,12 @@ impl Task {
     }
 }
 
-/// How one who waits is woken.
+/// How a waiter is woken.
 #[derive(Debug, Clone)]
 pub(crate) enum Wake {
     /// A thread, parked in its [`Waiter`].
     Thread(Arc<Waiter>),
-    /// A task. Its future holds it, too, until it waits no more.
+    /// A task. Its future holds it, too, until it stops waiting.
     Task(Arc<Task>),
 }
 
@@ -91,7 +91,7 @@ impl Wake {
         }
     }
 
-    /// Where the thread parks, if it is one.
+    /// Where the thread parks, if it is a thread.
     pub(crate) fn waiter(&self) -> Option<&Arc<Waiter>> {
         match self {
             Self::Thread(waiter) => Some(waiter),
@@ -99,7 +99,7 @@ impl Wake {
         }
     }
 
-    /// Is it the user's code that runs then?
+    /// Does waking it run user code?
     pub(crate) fn is_task(&self) -> bool {
         matches!(self, Self::Task(_))
     }

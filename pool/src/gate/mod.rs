@@ -1,7 +1,7 @@
-//! May we open a connection now, how many, and if not, what do we tell?
+//! May a connection be opened now, how many, and if not, what is the obstacle?
 //!
-//! One pure piece: back-off, the single probe of an outage, the ramp after it, the ceiling of a full server, the
-//! permanent fault, the cold start. It reads no clock and opens nothing. `stillborn.rs` has the connections that die young.
+//! Pure: back-off, the single probe of an outage, the ramp after it, the ceiling of a full server, the permanent fault, the cold start.
+//! It reads no clock and opens nothing. `stillborn.rs` has the connections that die young.
 
 mod stillborn;
 #[cfg(test)]
@@ -20,34 +20,34 @@ pub(crate) struct Gate {
     backoff: (Duration, Duration),
     connect_timeout: Duration,
     trouble: Option<Trouble>,
-    /// Nothing is known of this server yet, or nothing that still holds: one attempt goes first.
+    /// Nothing is known about this server, or nothing that still holds: one attempt goes first.
     cold: bool,
     stillborn: Stillborn,
-    /// How many may be opened at the same time after an outage; doubled by each success, then lifted.
+    /// How many may be opened at the same time after an outage. Each success doubles it; at `max_size` the bound ends.
     ramp: Option<usize>,
-    /// How many may be opened at the same time while loans go on, so that a burst that the present connections can
-    /// serve does not open more; doubled by each success, one again when nobody waits.
+    /// How many may be opened at the same time while loans are out, so that a burst that the present connections can serve does not open
+    /// more. Each success doubles it; it is 1 again when no request waits.
     growth: usize,
-    /// How many sessions a full server has for us, as far as we know.
+    /// How many sessions a full server has for this pool, as far as it has shown.
     ceiling: Option<usize>,
     random: fastrand::Rng,
 }
 
-/// What stands between us and a connection, since when, and when to try again.
+/// The obstacle to new connections, since when there is one, and when to try again.
 #[derive(Debug, Clone, Copy)]
 struct Trouble {
     kind: Refusal,
     since: Instant,
     failures: u32,
-    /// How many of its probes took longer than they were given.
+    /// How many of its probes overran.
     overran: u32,
     retry_at: Instant,
-    /// It is that new connections die, not that there are none.
+    /// New connections can be opened, but die.
     of_stillborn: bool,
 }
 
 impl Trouble {
-    /// One failure more, of this kind, behind those there were. It still needs a pause.
+    /// One more failure, of this kind, after those before. It still needs a pause.
     fn behind(before: Option<Self>, kind: Refusal, now: Instant) -> Self {
         let first = Self { kind, since: now, failures: 0, overran: 0, retry_at: now, of_stillborn: false };
         let before = before.unwrap_or(first);
@@ -62,25 +62,25 @@ impl Trouble {
 /// Why an attempt to connect failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Not reachable, for now.
+    /// Not reachable at present.
     Unavailable,
-    /// Full.
+    /// The server is full.
     Capacity,
-    /// Wrong password, no such database.
+    /// A wrong password, no such database.
     Permanent,
 }
 
-/// The numbers that the gate's answer depends on.
+/// The numbers on which the gate's answer depends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
-    /// Slots that count against `max_size`, the opening ones included.
+    /// Slots that count against `max_size`, including those being opened.
     pub(crate) taken: usize,
     pub(crate) opening: usize,
-    /// Are loans under way, whose connections will come back?
+    /// Are loans out, whose connections will return?
     pub(crate) circulating: bool,
-    /// How many are needed though loans come back.
+    /// How many are needed even though loans return.
     pub(crate) excess: usize,
-    /// How many attempts at the same time this server may be trusted with, by what was heard of it lately.
+    /// How many attempts at the same time this server can be trusted with, by its recent signs of life.
     pub(crate) trust: usize,
 }
 
@@ -113,17 +113,17 @@ impl Gate {
         below_ceiling.min(at_once.saturating_sub(opening))
     }
 
-    /// Is there an outage, or another reason to try one at a time and with pauses?
+    /// Is there an outage, or another reason to make one attempt at a time, with pauses?
     pub(crate) fn has_trouble(&self) -> bool {
         self.trouble.is_some()
     }
 
-    /// Since when.
+    /// Since when there has been trouble.
     pub(crate) fn trouble_since(&self) -> Option<Instant> {
         self.trouble.map(|trouble| trouble.since)
     }
 
-    /// What keeps new connections away, and how many attempts in a row failed for it.
+    /// The obstacle to new connections, and how many attempts in a row have failed at it.
     pub(crate) fn obstacle(&self) -> Option<(Obstacle, u32)> {
         let Trouble { kind, failures, of_stillborn, .. } = self.trouble?;
         let obstacle = match kind {
@@ -135,23 +135,23 @@ impl Gate {
         Some((obstacle, failures))
     }
 
-    /// Does nobody reach the server? Time alone may end that; a wrong password must be mended, and is better not tried again unasked.
+    /// Is the server out of reach? Time alone may end that. A wrong password must be corrected, and is better not tried again unasked.
     #[inline]
     pub(crate) fn is_outage(&self) -> bool {
         self.trouble.is_some_and(|trouble| trouble.kind == Refusal::Unavailable)
     }
 
-    /// Does one attempt go first?
+    /// Must a single attempt go first?
     pub(crate) fn is_cold(&self) -> bool {
         self.cold
     }
 
-    /// Is an attempt that began then a probe, which nobody makes a second of?
+    /// Is an attempt that began then a probe, beside which there is no second?
     pub(crate) fn is_probe(&self, began: Instant) -> bool {
         self.trouble.is_some_and(|trouble| began >= trouble.since)
     }
 
-    /// When the next attempt is due, if one must be waited for.
+    /// When the next attempt is due, if there is a pause.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.trouble.map(|trouble| trouble.retry_at)
     }
@@ -161,8 +161,8 @@ impl Gate {
         self.trouble.is_some_and(|trouble| trouble.kind == Refusal::Permanent && now < trouble.retry_at)
     }
 
-    /// How long an attempt that starts now may take. A probe has twice the longest that an opening took lately, a second at
-    /// least, and twice as long after each that overran. Where none ever succeeded there is no estimate.
+    /// How long an attempt that starts now may take. A probe has twice the longest recent opening, at least a second, and twice as long
+    /// after each probe that overran. If no attempt ever succeeded, there is no estimate.
     pub(crate) fn open_limit(&self, longest: Option<Duration>) -> Duration {
         match (&self.trouble, longest) {
             (Some(trouble), Some(longest)) => {
@@ -172,8 +172,8 @@ impl Gate {
         }
     }
 
-    /// An attempt succeeded; `taken` slots are taken now, this one included. Returns whether the new connection is on trial:
-    /// it must be found well before others are opened beside the next.
+    /// An attempt succeeded. `taken` slots are taken now, this one included. Returns whether the new connection is on trial: it must
+    /// prove well before others are opened beside the next.
     pub(crate) fn opened(&mut self, now: Instant, taken: usize, max_size: usize, somebody_waits: bool) -> bool {
         self.growth = self.growth.saturating_mul(2);
         if let Some(ceiling) = &mut self.ceiling {
@@ -182,7 +182,7 @@ impl Gate {
         self.ceiling = self.ceiling.filter(|&ceiling| ceiling < max_size);
         if self.stillborn.may_go_on(now) {
             if let Some(trouble) = &mut self.trouble {
-                // There are connections again. Whether they live is all that is doubtful now.
+                // There are connections again. Only whether they live is in doubt now.
                 (trouble.kind, trouble.of_stillborn) = (Refusal::Unavailable, true);
                 trouble.retry_at = after(now, self.backoff.1).unwrap_or_else(|| now + AS_GOOD_AS_NEVER);
             }
@@ -191,36 +191,36 @@ impl Gate {
         self.stillborn.forget();
         let before = self.trouble.take().map(|trouble| trouble.kind);
         self.ramp = match self.ramp {
-            // What was permanent is mended: one goes first, and then there is no need to be careful.
+            // The permanent fault is mended: one attempt goes first, and then there is no need for caution.
             _ if before == Some(Refusal::Permanent) => None,
             _ if before == Some(Refusal::Unavailable) => Some(1),
             Some(ramp) => Some(ramp * 2).filter(|&ramp| ramp < max_size),
             None => None,
         };
-        // If nobody waits, nobody will look at it soon.
+        // If no request waits, no borrower will look at it soon.
         self.cold &= somebody_waits;
         self.cold
     }
 
-    /// All that was known of the server may hold no longer: one attempt goes first. What was permanent may have been mended,
-    /// so the next attempt is due now.
+    /// What was known about the server may no longer hold: one attempt goes first. A permanent fault may have been mended, so the next
+    /// attempt is due now.
     pub(crate) fn start_anew(&mut self, now: Instant) {
         self.cold = true;
         if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
-            // Not by the time alone: a thread that looked at the clock before this one may come after it.
+            // Time alone does not suffice: a thread that read the clock before this one may come after it.
             (trouble.kind, trouble.retry_at) = (Refusal::Unavailable, trouble.retry_at.min(now));
         }
     }
 
-    /// Nobody waits: growth starts anew.
+    /// No request waits: growth begins anew.
     pub(crate) fn reset_growth(&mut self) {
         self.growth = 1;
     }
 
-    /// An attempt failed; `open` slots are taken now without it. Returns whether this is the first failure.
+    /// An attempt failed. `open` connections are open. Returns whether this is the first failure.
     pub(crate) fn failed(&mut self, now: Instant, refusal: Refusal, open: usize) -> bool {
         let before = self.trouble;
-        // Attempts that were under way when another failed add nothing, unless their failure is worse.
+        // Attempts that were under way when another failed add nothing, unless they fail for another reason.
         if before.is_some_and(|before| now < before.retry_at && before.kind == refusal) {
             return false;
         }
@@ -237,7 +237,7 @@ impl Gate {
         before.is_none()
     }
 
-    /// An attempt that began then took longer than it was given. Returns whether this is the first failure.
+    /// An attempt that began then overran. Returns whether this is the first failure.
     pub(crate) fn overran(&mut self, began: Instant, now: Instant, open: usize) -> bool {
         let was_probe = self.is_probe(began);
         let first = self.failed(now, Refusal::Unavailable, open);
@@ -247,8 +247,7 @@ impl Gate {
         first
     }
 
-    /// Full jitter: anything from the shortest pause to the back-off, which doubles up to a cap. The cap grows in a
-    /// long outage.
+    /// Full jitter: anything from the shortest pause to the back-off, which doubles up to a cap. The cap is higher in a long outage.
     fn pause(&mut self, failures: u32, outage: Duration) -> Duration {
         let (first, largest) = self.backoff;
         let cap = if outage >= LONG_OUTAGE { largest.max(LONG_OUTAGE_PAUSE) } else { largest };
@@ -263,7 +262,7 @@ fn doubled(first: Duration, times: u32, cap: Duration) -> Duration {
     first.checked_mul(2u32.saturating_pow(times)).unwrap_or(cap).min(cap)
 }
 
-/// In place of a pause that ends later than the clock can tell.
+/// Stands for a pause that ends beyond the range of the clock.
 const AS_GOOD_AS_NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const SHORTEST_PROBE: Duration = Duration::from_secs(1);
 const LONG_OUTAGE: Duration = Duration::from_secs(30);

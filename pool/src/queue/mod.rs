@@ -1,7 +1,7 @@
-//! The queue of waiters: first come, first served. A delivery, a cancellation and a look at the head cost the same with
-//! one waiter as with ten thousand.
+//! The queue of waiters: first come, first served. A delivery, a cancellation and a look at the head cost the same with one waiter as
+//! with ten thousand.
 //!
-//! Knows nothing of connections: what is delivered is a `T`. A delivery that nobody comes for can be taken back; then its waiter is
+//! Independent of connections: what is delivered is a `T`. A delivery that is not collected can be withdrawn. Then its waiter is
 //! *absent*: out of the queue, until it asks again and has its old place.
 
 #[cfg(all(test, not(loom)))]
@@ -28,11 +28,11 @@ pub(crate) struct Queue<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(usize);
 
-/// A waiter's place, for one who keeps it no longer than the waiter its ticket.
+/// A waiter's place, for a user that keeps it no longer than the waiter keeps its ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(usize);
 
-/// One who waits, for those who only look.
+/// A waiter, as [`Queue::iter`] shows it.
 pub(crate) struct Waiting<'q> {
     pub(crate) wake: &'q Wake,
     pub(crate) borrower: Borrower,
@@ -41,7 +41,7 @@ pub(crate) struct Waiting<'q> {
 }
 
 struct Node<T> {
-    /// `None` once it has left.
+    /// `None` once the waiter has left.
     wake: Option<Wake>,
     borrower: Borrower,
     since: Instant,
@@ -49,11 +49,11 @@ struct Node<T> {
     relies_until: Option<Instant>,
     /// Until when it waits; `None` means without end.
     deadline: Option<Instant>,
-    /// When a task must be woken though nothing has come.
+    /// When a task must be woken even without a delivery.
     rings_at: Option<Instant>,
-    /// What was delivered. Such a node has left the queue.
+    /// What was delivered. Such a node is out of the queue.
     cell: Option<T>,
-    /// What was delivered was taken back, and how often that was so.
+    /// Was the delivery withdrawn, and how often has that happened?
     is_absent: bool,
     missed: u32,
     before: Option<usize>,
@@ -85,20 +85,20 @@ impl<T> Queue<T> {
         self.len == 0
     }
 
-    /// Since when the first in the queue has waited.
+    /// Since when the head of the queue has waited.
     #[inline]
     pub(crate) fn head_since(&self) -> Option<Instant> {
         self.head.map(|head| self.nodes[head].since)
     }
 
-    /// All who wait, the first first.
+    /// All waiters, the head first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Waiting<'_>> {
         self.nodes_in_line().filter_map(|Node { wake, borrower, since, deadline, .. }| {
             Some(Waiting { wake: wake.as_ref()?, borrower: *borrower, since: *since, deadline: *deadline })
         })
     }
 
-    /// Who is first in the queue.
+    /// The borrower at the head of the queue.
     pub(crate) fn head_borrower(&self) -> Option<Borrower> {
         self.head.map(|head| self.nodes[head].borrower)
     }
@@ -108,12 +108,12 @@ impl<T> Queue<T> {
         self.head.and_then(|head| self.nodes[head].relies_until)
     }
 
-    /// How many of the first `most` rely on a check no longer. Counted from the head, up to the first that still does.
+    /// How many of the first `most` waiters no longer rely on a check, counted from the head up to the first that still does.
     pub(crate) fn overdue(&self, now: Instant, most: usize) -> usize {
         self.impatience().take(most).take_while(|until| until.is_some_and(|until| until <= now)).count()
     }
 
-    /// When the first of the first `most` that still relies on a check will rely on it no longer.
+    /// When the first of the first `most` waiters that still relies on a check will cease to.
     pub(crate) fn next_impatience(&self, now: Instant, most: usize) -> Option<Instant> {
         self.impatience().take(most).find(|until| until.is_none_or(|until| until > now)).flatten()
     }
@@ -127,8 +127,8 @@ impl<T> Queue<T> {
         places.map(|place| &self.nodes[place])
     }
 
-    /// Joins the queue, behind all who have waited since before: at its end, or near its head if this is one who was
-    /// served a dead connection.
+    /// Joins the queue behind all waiters that have waited longer: at its end, or near its head if this request received a dead
+    /// connection.
     pub(crate) fn join(
         &mut self,
         wake: Wake,
@@ -168,7 +168,7 @@ impl<T> Queue<T> {
         Ticket(place)
     }
 
-    /// Puts a waiter behind all who have waited since before.
+    /// Puts a waiter behind all that have waited longer.
     fn link(&mut self, place: usize) {
         let before = self.last_before(self.nodes[place].since);
         let behind = before.map_or(self.head, |before| self.nodes[before].behind);
@@ -190,7 +190,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The first in the queue, if it is a task: it may not come, though it is woken.
+    /// The head of the queue, if it is a task, which may not come although it is woken.
     #[inline]
     pub(crate) fn head_task(&self) -> Option<Key> {
         let place = self.head?;
@@ -198,7 +198,7 @@ impl<T> Queue<T> {
         is_task.then_some(Key(place))
     }
 
-    /// Takes back what was delivered to this waiter, which has not come for it. It keeps its place, for when it comes.
+    /// Withdraws what was delivered to this waiter, which has not collected it. The waiter keeps its place for when it asks again.
     pub(crate) fn withdraw(&mut self, Key(place): Key) -> Option<T> {
         let value = self.nodes[place].cell.take();
         if value.is_some() && seeded::bug("strikes_out_who_did_not_come") {
@@ -211,12 +211,12 @@ impl<T> Queue<T> {
         value
     }
 
-    /// How often this waiter has not come for what was delivered to it.
+    /// How often this waiter has not collected a delivery.
     pub(crate) fn missed(&self, Key(place): Key) -> u32 {
         self.nodes[place].missed
     }
 
-    /// A waiter whose delivery was taken back asks again. Returns whether it is one.
+    /// A waiter whose delivery was withdrawn asks again. Returns whether it is one.
     pub(crate) fn come_back(&mut self, ticket: &Ticket) -> bool {
         let is_absent = std::mem::take(&mut self.nodes[ticket.0].is_absent);
         if is_absent {
@@ -230,29 +230,28 @@ impl<T> Queue<T> {
         self.nodes[ticket.0].cell.is_some()
     }
 
-    /// The key of a waiter.
     pub(crate) fn key(&self, ticket: &Ticket) -> Key {
         Key(ticket.0)
     }
 
-    /// When this waiter must be woken though nothing has come, if it is still to be. Asked once for each wait, at its end.
+    /// When this waiter must be woken even without a delivery, if that is still to come. Asked once for each wait, at its end.
     pub(crate) fn stop_ringing(&mut self, ticket: &Ticket) -> Option<Instant> {
         self.nodes[ticket.0].rings_at.take()
     }
 
-    /// Sets when this waiter must be woken though nothing has come.
+    /// Sets when this waiter must be woken even without a delivery.
     pub(crate) fn ring_at(&mut self, ticket: &Ticket, at: Instant) {
         self.nodes[ticket.0].rings_at = Some(at);
     }
 
-    /// The time has come for which [`ring_at`](Self::ring_at) asked.
+    /// The time that was set by [`ring_at`](Self::ring_at) has come.
     pub(crate) fn ring(&mut self, Key(place): Key) -> Option<Wake> {
         self.nodes[place].rings_at = None;
         self.nodes[place].wake.clone()
     }
 
-    /// The last who has waited no shorter than since then. Looks from both ends at once: a newcomer belongs near one of
-    /// them, however long the queue.
+    /// The last waiter that has waited since then or longer. Searches from both ends at once: a newcomer belongs near one of them,
+    /// however long the queue.
     fn last_before(&self, since: Instant) -> Option<usize> {
         let (mut first, mut last) = (self.head?, self.tail?);
         loop {
@@ -266,14 +265,14 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Gives `value` to the first in the queue, who leaves it. The queue must not be empty.
+    /// Delivers `value` to the head of the queue, which leaves it. The queue must not be empty.
     pub(crate) fn deliver(&mut self, value: T) -> Wake {
         let head = self.head.expect("somebody waits");
         self.unlink(head);
         let node = &mut self.nodes[head];
         node.cell = Some(value);
         match &node.wake {
-            // It may have to be woken again.
+            // A task may have to be woken again.
             Some(wake) if wake.is_task() => wake.clone(),
             _ => node.wake.take().expect("one who waits can be woken"),
         }
@@ -286,7 +285,7 @@ impl<T> Queue<T> {
         Some(value)
     }
 
-    /// Leaves the queue. Either the waiter is out, or this is what was delivered to it before it could leave.
+    /// Leaves the queue. Returns what was delivered to the waiter before it could leave.
     pub(crate) fn cancel(&mut self, ticket: &Ticket) -> Option<T> {
         let delivered = self.collect(ticket);
         if delivered.is_none() {
@@ -298,7 +297,7 @@ impl<T> Queue<T> {
         delivered
     }
 
-    /// Makes sure that the first `count` waiters know that there is something for them.
+    /// Wakes those of the first `count` waiters that have not been notified in this round.
     #[inline]
     pub(crate) fn notify(&mut self, count: usize, mut wake: impl FnMut(Wake)) {
         while self.notified < count {
@@ -311,8 +310,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// One who was notified looked, and there was nothing: the head must be notified anew. (Others who have not
-    /// looked yet may be notified twice; a thread that is awake already hears that for nothing.)
+    /// A notified waiter looked, and found nothing: the head must be notified again. (Others that have not looked yet may be notified
+    /// twice, which costs nothing for a thread that is awake already.)
     #[inline]
     pub(crate) fn renew(&mut self) {
         self.round += 1;
@@ -345,11 +344,11 @@ impl<T> Queue<T> {
     }
 
     fn vacate(&mut self, place: usize) {
-        // The waiter has it, too, so nothing of the user's is dropped here.
+        // The waiter has it, too, so no user code is dropped here.
         self.nodes[place].wake = None;
         self.vacant.push(place);
         if self.vacant.len() == self.nodes.len() && self.nodes.len() > KEPT {
-            // The rush is over: the memory of ten thousand waiters goes back.
+            // The rush is over: releases the memory of ten thousand waiters.
             (self.nodes, self.vacant) = (Vec::new(), Vec::new());
         }
     }

@@ -29,31 +29,31 @@ pub(crate) struct Slots {
 
 pub(crate) type SlotId = usize;
 
-/// What is known of one slot. Holds only weak references: dropping one under the lock runs nobody's code.
+/// The record of one slot. Its references to the user's objects are weak: dropping one under the lock runs no user code.
 pub(crate) struct Record {
     pub(crate) phase: Phase,
     /// When the phase began.
     pub(crate) since: Instant,
-    /// The connection's number, from the time it is open; zero before.
+    /// The connection's number once it is open; zero before.
     pub(crate) id: u64,
     pub(crate) opened_at: Option<Instant>,
-    /// How many of its loans had ended when it was here last.
+    /// How many of its loans had ended when it last returned to the state.
     uses: u64,
     pub(crate) borrower: Borrower,
-    /// What is true of its loans, if they may pass the lock by.
+    /// Counts its loans, if they may bypass the lock.
     pub(crate) meter: Option<Arc<CachePadded<Meter>>>,
     pub(crate) abort_handle: Option<Weak<dyn AbortHandle>>,
-    /// The limit of the driver call that runs.
+    /// The limit of the driver call under way.
     pub(crate) call: Option<Weak<Call>>,
     stuck: bool,
     /// Was this loan reported as a leak?
     pub(crate) leak_reported: bool,
-    /// Is it a loan that was aborted?
+    /// Was the loan aborted?
     aborted_loan: bool,
 }
 
 impl Record {
-    /// Does somebody hold this connection, aborted or not? (It may be parked in the cell of its thread.)
+    /// Does a holder have this connection, aborted or not? (It may be parked in the cell of its thread.)
     pub(crate) fn is_out(&self) -> bool {
         self.phase == Phase::Lent || self.aborted_loan
     }
@@ -74,17 +74,17 @@ impl Record {
         Some(Holder { id: self.id, held_for, call_site: borrower.call_site, thread: borrower.number() })
     }
 
-    /// How many of its loans have ended, those that passed the lock by included.
+    /// How many of its loans have ended, including those that bypassed the lock.
     pub(crate) fn uses(&self) -> u64 {
         self.uses + self.meter.as_ref().map_or(0, |meter| meter.turns().ended())
     }
 
-    /// Is a call on it past its limit, and cannot be aborted?
+    /// Is a call on it past its limit, and impossible to abort?
     pub(crate) fn is_stuck(&self) -> bool {
         self.stuck
     }
 
-    /// Its holder has returned it, after so many loans in all. Was it aborted meanwhile?
+    /// Its holder has returned it, after `uses` loans in all. Returns whether it was aborted meanwhile.
     pub(crate) fn comes_back(&mut self, uses: u64) -> bool {
         self.uses = uses;
         std::mem::replace(&mut self.aborted_loan, false)
@@ -140,7 +140,7 @@ impl Slots {
         self.counts[phase as usize] += 1;
         self.stuck -= usize::from(record.stuck);
         if phase == Phase::Aborted && record.phase == Phase::Lent {
-            // Its holder still has it, and since when is still of interest.
+            // Its holder still has it, and the beginning of the loan still matters.
             (record.phase, record.aborted_loan) = (phase, true);
         } else {
             (record.phase, record.since, record.stuck) = (phase, now, false);
@@ -191,7 +191,7 @@ impl Slots {
         self.taken() - self.count(Phase::Opening) - self.count(Phase::Closing)
     }
 
-    /// How many slots are not free, those beyond `max_size` included.
+    /// How many slots are not free, including those beyond `max_size`.
     #[inline]
     pub(crate) fn occupied(&self) -> usize {
         self.records.len() - self.vacant.len()
@@ -205,13 +205,13 @@ impl Slots {
         self.records.iter_mut().flatten()
     }
 
-    /// The longest loans, those that were aborted included, the longest first; at most so many.
+    /// The longest loans, including those that were aborted, the longest first; at most `most`.
     pub(crate) fn loans(&mut self, most: usize) -> impl Iterator<Item = &Record> {
         self.first_of(LOANS, most, Record::is_out)
     }
 
-    /// The loan that began last, but for those that were aborted. Takes those that are over out of their ring on the way: each
-    /// loan costs that once.
+    /// The loan that began last, except for those that were aborted. Takes ended loans out of their ring on the way: each loan costs
+    /// that once.
     pub(crate) fn youngest_loan(&mut self) -> Option<&Record> {
         let mut behind = None;
         while let Some(slot) = self.rings.before(behind, LOANS) {
@@ -227,7 +227,7 @@ impl Slots {
         None
     }
 
-    /// What is known of this slot, if it is not free.
+    /// The record of this slot, if it is not free.
     pub(crate) fn find(&self, slot: SlotId) -> Option<&Record> {
         self.records.get(slot)?.as_ref()
     }
@@ -237,8 +237,8 @@ impl Slots {
         self.first_of(OPENINGS, 1, |record| record.phase == Phase::Opening).next()
     }
 
-    /// Those that came first into a ring and belong there. Those that belong there no longer are taken out on the way, for
-    /// a return leaves that undone: it costs a report what it has saved a loan.
+    /// The first slots of a ring that belong there. Takes those that no longer do out of it on the way, because a return leaves that
+    /// undone: a report pays for what each loan saves.
     fn first_of(
         &mut self,
         ring: usize,
@@ -258,7 +258,7 @@ impl Slots {
         found.into_iter().filter_map(|slot| self.records[slot].as_ref())
     }
 
-    /// The counts must be what a count of the records says.
+    /// Asserts that the counts agree with the records.
     pub(crate) fn assert_counts(&self) {
         if cfg!(debug_assertions) {
             let taken = self.iter().filter(|(_, record)| record.phase.takes_capacity()).count();

@@ -1,9 +1,9 @@
-//! In which order loans and attempts to connect began.
+//! The order in which loans and attempts to connect began.
 
 use crate::slots::SlotId;
 
-/// Two lists of slots, each in the order in which the slots were put in. A slot is in one of them at most. Each is a ring, closed by
-/// a link of its own, and a slot in neither is a ring by itself: so none is without neighbours.
+/// Two lists of slots, each in the order in which the slots were put in. A slot is in at most one of them. Each list is a ring, closed
+/// by a link of its own, and a slot in neither is a ring by itself: so each has neighbours.
 pub(super) struct Rings(Vec<Link>);
 
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ impl Rings {
         Self([LOANS, OPENINGS].map(|ring| Link { before: ring, behind: ring }).to_vec())
     }
 
-    /// Makes room for one slot more.
+    /// Makes room for one more slot.
     pub(super) fn make_room(&mut self) {
         let place = self.0.len();
         self.0.push(Link { before: place, behind: place });
@@ -25,7 +25,7 @@ impl Rings {
 
     #[inline]
     pub(super) fn put_last(&mut self, slot: SlotId, ring: usize) {
-        // Who borrows again and again has the same slot each time.
+        // A thread that borrows again and again has the same slot each time.
         if self.0[ring].before != slot + FIRST_SLOT {
             self.move_last(slot, ring);
         }
@@ -46,13 +46,13 @@ impl Rings {
         self.0[behind].before = before;
     }
 
-    /// The slot that comes after this one in its ring; after none: the first.
+    /// The slot after this one in its ring; after `None`, the first.
     pub(super) fn behind(&self, slot: Option<SlotId>, ring: usize) -> Option<SlotId> {
         let place = slot.map_or(ring, |slot| slot + FIRST_SLOT);
         self.0[place].behind.checked_sub(FIRST_SLOT)
     }
 
-    /// The slot that comes before this one in its ring; before none: the last.
+    /// The slot before this one in its ring; before `None`, the last.
     pub(super) fn before(&self, slot: Option<SlotId>, ring: usize) -> Option<SlotId> {
         let place = slot.map_or(ring, |slot| slot + FIRST_SLOT);
         self.0[place].before.checked_sub(FIRST_SLOT)
