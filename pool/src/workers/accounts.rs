@@ -1,4 +1,4 @@
-//! What a set keeps of each pool: whether it is open, and what is under way for it. How one waits for the end of that.
+//! What a set keeps for each pool: whether it is open, and what is under way for it. And how to wait for the end of that.
 
 use crate::seeded;
 use crate::sync;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 pub(super) struct Account {
     pub(super) open: bool,
-    /// Its jobs under way: each has a thread.
+    /// Its jobs under way, each of which has a thread.
     pub(super) running: usize,
     /// Its one alarm for maintenance.
     pub(super) maintenance: Option<Alarm>,
@@ -24,13 +24,13 @@ impl Set {
         let mut state = self.state.lock();
         state.accounts.insert(pool, Account { open: true, ..Account::default() });
         state.open += 1;
-        // Nobody will join these any more.
+        // These will no longer be joined.
         let over = std::mem::take(&mut state.over);
         drop(state);
         drop(over);
     }
 
-    /// A pool needs no maintenance any more. After the last one those that rest end at once.
+    /// A pool needs no more maintenance. After the last one the resting threads end at once.
     pub(super) fn close(&self, pool: usize) {
         let mut state = self.state.lock();
         let Some(account) = state.accounts.get_mut(&pool).filter(|account| account.open) else { return };
@@ -82,7 +82,7 @@ impl Set {
         let left = state.running(pool);
         let over = std::mem::take(&mut state.over);
         drop(state);
-        // Each of these has done its last work: joining waits for the operating system only.
+        // Each of these has done its last work: joining waits only for the operating system.
         for handle in over {
             let _ = handle.join();
         }
@@ -95,7 +95,7 @@ impl SetState {
         self.accounts.get(&pool).map_or(0, |account| account.running)
     }
 
-    /// Is there something that one who closes this pool waits for?
+    /// Is there anything for which closing this pool waits?
     pub(super) fn holds_up(&self, pool: usize) -> bool {
         self.running(pool) > 0
             || self.jobs.iter().any(|task| task.pool == pool)
@@ -103,13 +103,13 @@ impl SetState {
     }
 
     fn without_work(&self) -> usize {
-        // Other pools that are closed may still have calls under way, with their limits.
+        // Other closed pools may still have calls under way, with their limits.
         let timer_is_needed = self.timer != Timer::Absent && !(self.alarms.is_empty() && self.jobs.is_empty());
         self.threads.len().saturating_sub(self.busy + usize::from(timer_is_needed))
     }
 }
 
-/// How long one who waits lets pass before it tries again to find a thread: longer each time.
+/// How long a thread that waits lets pass before it tries again to find a thread: longer each time.
 pub(super) struct Retries(Duration);
 
 impl Retries {

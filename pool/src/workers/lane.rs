@@ -1,4 +1,4 @@
-//! A pool's work that nobody waits for: it goes through a lane that uses a few threads at a time.
+//! A pool's work without a waiter: it goes through a lane that uses a few threads at a time.
 
 use crate::contain::contained;
 use crate::sync::{Mutex, MutexGuard};
@@ -12,9 +12,9 @@ pub(super) struct Lane<J> {
 }
 
 struct LaneState<J> {
-    /// What has not begun, by key.
+    /// The jobs that have not begun, with their keys.
     jobs: VecDeque<(usize, J)>,
-    /// How many threads were asked for and have not come.
+    /// How many threads were requested and have not come.
     asked: usize,
     /// The keys of the jobs under way that have a place in the lane.
     places: Vec<usize>,
@@ -25,14 +25,14 @@ impl<J: Send + 'static> Lane<J> {
         Arc::new(Self { run, state: Mutex::new(LaneState { jobs: VecDeque::new(), asked: 0, places: Vec::new() }) })
     }
 
-    /// Queues these jobs, each with its key. Asks for one thread at most, which asks for the next.
+    /// Queues these jobs, each with its key. Requests at most one thread, which requests the next.
     pub(super) fn enter(self: &Arc<Self>, set: &Arc<Set>, pool: usize, jobs: impl IntoIterator<Item = (usize, J)>) {
         let mut state = self.state.lock();
         state.jobs.extend(jobs);
         self.go_on(state, set, pool);
     }
 
-    /// The job under way with this key may take for ever: its place goes to another thread. When it has ended, its thread leaves.
+    /// The job under way with this key may never end: another thread gets its place. When the job has ended, its thread leaves.
     pub(super) fn give_up_place(self: &Arc<Self>, set: &Arc<Set>, pool: usize, key: usize) {
         let mut state = self.state.lock();
         if state.ends(key) {
@@ -47,7 +47,7 @@ impl<J: Send + 'static> Lane<J> {
         state.jobs.remove(place).map(|(_, job)| job)
     }
 
-    /// Changes all jobs that are queued. They wait for none of those that are under way.
+    /// Changes all queued jobs. They wait for none of those under way.
     pub(super) fn change(self: &Arc<Self>, set: &Arc<Set>, pool: usize, mut change: impl FnMut(&mut J)) {
         let mut state = self.state.lock();
         state.jobs.iter_mut().for_each(|(_, job)| change(job));
@@ -63,7 +63,7 @@ impl<J: Send + 'static> Lane<J> {
         }
     }
 
-    /// What a thread that is asked for is to do.
+    /// The work of a thread that is requested.
     fn ask(self: &Arc<Self>, state: &mut LaneState<J>, set: &Arc<Set>, pool: usize) -> Task {
         state.asked += 1;
         let (lane, its_set) = (Arc::clone(self), Arc::clone(set));
@@ -75,7 +75,7 @@ impl<J: Send + 'static> Lane<J> {
         state.asked -= 1;
         while let Some((key, job)) = state.jobs.pop_front() {
             state.places.push(key);
-            // Before this thread is held up by a job, another must be at hand for the next.
+            // Before a job can hold up this thread, another must be at hand for the next.
             self.go_on(state, set, pool);
             let _ = contained(|| (self.run)(job));
             state = self.state.lock();
@@ -83,7 +83,7 @@ impl<J: Send + 'static> Lane<J> {
                 return;
             }
             if set.is_starved() && !state.jobs.is_empty() {
-                // This may be the only thread there is: the lane goes on when it has done what else is queued.
+                // This may be the only thread there is: the lane continues when it has done the other queued work.
                 let task = self.ask(&mut state, set, pool);
                 drop(state);
                 return set.postpone(task);
@@ -100,5 +100,5 @@ impl<J> LaneState<J> {
     }
 }
 
-/// So many threads of a pool do what nobody waits for.
+/// How many threads of a pool do work without a waiter.
 pub(super) const WIDTH: usize = 4;

@@ -8,7 +8,7 @@ use crate::workers::set::{Set, SetState};
 use std::sync::Arc;
 
 impl Set {
-    /// One worker's life: job after job, each by an order to its seat, and rest between them.
+    /// Runs job after job, each by an order to its seat, with rest between them.
     pub(super) fn work(self: &Arc<Self>, seat: &Arc<Seat>) {
         let mut order = seat.wait(None);
         loop {
@@ -19,7 +19,7 @@ impl Set {
                     self.done(seat, pool)
                 }
                 Some(Order::Leave) => return self.leave(seat.number, self.state.lock()),
-                // Nobody called for long.
+                // There was no order for long.
                 None => match self.retire(seat) {
                     Ok(()) => return,
                     Err(()) => seat.wait(None),
@@ -28,7 +28,7 @@ impl Set {
         }
     }
 
-    /// A worker has done its job. Its next is one that is queued; else it rests, or ends if no pool is open.
+    /// A worker has done its job. It takes the next that is queued; else it rests, or ends if no pool is open.
     fn done(self: &Arc<Self>, seat: &Arc<Seat>, pool: usize) -> Option<Order> {
         let mut state = self.state.lock();
         state.job_ended(pool);
@@ -55,8 +55,7 @@ impl Set {
         seat.wait(after(sync::now(), self.rest))
     }
 
-    /// A worker has rested for long enough, and ends. An error: somebody has taken its seat from those that rest, and an order is
-    /// on its way.
+    /// A worker has rested for long enough, and ends. An error: its seat was taken from those at rest, and an order is on its way.
     fn retire(&self, seat: &Arc<Seat>) -> Result<(), ()> {
         let mut state = self.state.lock();
         let place = state.resting.iter().position(|other| Arc::ptr_eq(other, seat)).ok_or(())?;

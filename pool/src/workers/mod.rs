@@ -1,8 +1,7 @@
-//! The workers as one pool sees them: jobs, alarms, a lane for what nobody waits for, and the end.
+//! The workers from the side of one pool: jobs, alarms, a lane for work without a waiter, and the end.
 //!
-//! Nothing here depends on the pool: a job is a `J`, and a function given at the start runs it. The threads belong to a
-//! set (`set.rs`) that serves all pools of the process: as many as there are driver calls under way, and one timer
-//! (`timetable.rs`).
+//! Independent of pools: a job is a `J`, and a function given at the start runs it. The threads belong to a set (`set.rs`) that serves
+//! all pools of the process: as many as there are driver calls under way, and one timer (`timetable.rs`).
 
 mod accounts;
 mod lane;
@@ -34,16 +33,16 @@ use timetable::Timer;
 /// A pool's handle on a set of workers.
 pub(crate) struct Workers<J: Send + 'static> {
     set: Arc<Set>,
-    /// The pool's number: no two pools of a process share one.
+    /// The pool's number, which no other pool of the process has.
     pool: usize,
     run: fn(J),
     lane: Arc<Lane<J>>,
 }
 
 thread_local! {
-    /// For which pool this thread works just now.
+    /// The pool for which this thread is working.
     static CURRENT: Cell<usize> = const { Cell::new(NONE) };
-    /// What [`CURRENT`] was before, where one pool's hook uses another pool.
+    /// The earlier values of [`CURRENT`], if one pool's hook uses another pool.
     static OUTER: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -55,39 +54,39 @@ impl<J: Send + 'static> Workers<J> {
         Self { set: Arc::clone(&set.0), pool, run, lane: Lane::new(run) }
     }
 
-    /// Has a worker do this job at once. If no thread can be had it stays queued, and is tried again.
+    /// Has a worker run this job at once. If no thread can be had, the job stays queued and is tried again.
     pub(crate) fn submit(&self, job: J) {
         let run = self.run;
         self.set.submit(Task::new(self.pool, move || run(job)));
     }
 
-    /// Has workers do these jobs one after the other, a few at a time. Each has a key.
+    /// Has workers run these jobs in order, a few at a time. Each has a key.
     pub(crate) fn submit_background(&self, jobs: Vec<(usize, J)>) {
         self.lane.enter(&self.set, self.pool, jobs);
     }
 
-    /// The background job under way with this key, if there is one, may take for ever: it is not counted among the few any more.
+    /// The background job under way with this key, if there is one, may never end: it no longer counts among the few.
     pub(crate) fn leave_background(&self, key: usize) {
         self.lane.give_up_place(&self.set, self.pool, key);
     }
 
-    /// Takes the first job of this kind out of the background work, if it has not begun.
+    /// Takes the first job of this kind out of the background work that has not begun.
     pub(crate) fn pull_background(&self, is_wanted: impl Fn(&J) -> bool) -> Option<J> {
         self.lane.pull(is_wanted)
     }
 
-    /// Changes all background work that has not begun. From now on it waits for none that has.
+    /// Changes all background jobs that have not begun. From now on they wait for none that has.
     pub(crate) fn change_background(&self, change: impl FnMut(&mut J)) {
         self.lane.change(&self.set, self.pool, change);
     }
 
-    /// A way to have something dropped in a worker, which outlives this handle.
+    /// A way to have a value dropped in a worker, which outlives this handle.
     pub(crate) fn dropper<T: Send + 'static>(&self) -> impl FnOnce(T) + use<T, J> {
         let (set, pool) = (Arc::clone(&self.set), self.pool);
         move |thing| set.submit(Task::new(pool, move || drop(thing)))
     }
 
-    /// Has the timer do something at `time`: nothing that blocks, and nothing of the user's but what ends a call.
+    /// Has the timer run `ring` at `time`. It must not block, and may run no user code except what ends a call.
     pub(crate) fn at(&self, time: Instant, ring: impl FnOnce() + Send + 'static) -> Alarm {
         self.set.at(self.pool, time, Box::new(ring))
     }
@@ -102,7 +101,7 @@ impl<J: Send + 'static> Workers<J> {
         self.set.cancel_alarm(alarm);
     }
 
-    /// Does this thread work for this pool? It would wait for itself.
+    /// Is this thread working for this pool? Then it would wait for itself.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         match CURRENT.try_with(Cell::get) {
@@ -116,10 +115,10 @@ impl<J: Send + 'static> Workers<J> {
         OUTER.try_with(|outer| outer.borrow().contains(&self.pool)) == Ok(true)
     }
 
-    /// Runs a hook of this pool's, which must not unwind, in a borrower's thread: meanwhile that works for this pool.
+    /// Runs a hook of this pool, which must not unwind, in a borrower's thread. Meanwhile that thread works for this pool.
     pub(crate) fn run_here<T>(&self, hook: impl FnOnce() -> T) -> T {
         if cfg!(loom) {
-            return hook(); // A model's threads share their locals.
+            return hook(); // A model's threads share their thread-locals.
         }
         let outer = CURRENT.replace(self.pool);
         let _ = OUTER.try_with(|pools| pools.borrow_mut().push(outer));
@@ -129,8 +128,8 @@ impl<J: Send + 'static> Workers<J> {
         answer
     }
 
-    /// Parks until woken or until `deadline`, as the waiter does. What it waits for needs threads: as long as neither one
-    /// for the work nor one for the timer could be spawned, it tries again itself.
+    /// Parks until woken or until `deadline`, as the waiter does. What it waits for needs threads: as long as neither a worker nor the
+    /// timer could be spawned, it tries again itself.
     pub(crate) fn park(&self, waiter: &Waiter, deadline: Option<Instant>) -> bool {
         let mut retries = Retries::new();
         while self.set.is_starved() && self.set.state.lock().timer == Timer::Absent {
@@ -151,19 +150,19 @@ impl<J: Send + 'static> Workers<J> {
         self.set.is_starved()
     }
 
-    /// Tries again to find threads for what is queued.
+    /// Tries again to find threads for the queued work.
     pub(crate) fn retry(&self) {
         self.set.retry();
     }
 
-    /// The pool is closed: it needs no maintenance any more. If it was the last of the set's pools, threads end as soon as they
-    /// have nothing to do.
+    /// The pool is closed, and needs no more maintenance. If it was the last open pool of the set, threads end as soon as they have
+    /// nothing to do.
     pub(crate) fn wind_down(&self) {
         self.set.close(self.pool);
     }
 
-    /// Waits until no job of this pool is under way and, if no pool is open, until the threads without work have ended; or
-    /// until `deadline`. Returns how many threads are still in this pool's jobs. Only after [`wind_down`](Self::wind_down).
+    /// Waits until no job of this pool is under way and, if no pool is open, until the threads without work have ended; or until
+    /// `deadline`. Returns how many threads are still in this pool's jobs. Only after [`wind_down`](Self::wind_down).
     pub(crate) fn join(&self, deadline: Option<Instant>) -> usize {
         self.set.join(self.pool, deadline)
     }
@@ -171,16 +170,16 @@ impl<J: Send + 'static> Workers<J> {
 
 impl<J: Send + 'static> Drop for Workers<J> {
     fn drop(&mut self) {
-        // Never joins: the last handle may be dropped by one of these threads.
+        // Never joins: one of these threads may drop the last handle.
         self.set.forget(self.pool);
     }
 }
 
-/// Is this thread a timer? It must not run what may take its time.
+/// Is this thread a timer? It must run nothing that may take long.
 pub(crate) fn is_timer() -> bool {
     CURRENT.try_with(Cell::get) == Ok(TIMER)
 }
 
-/// In [`CURRENT`], beside the numbers of pools: no worker, and a timer.
+/// Values of [`CURRENT`] that are no pool's number: no worker, and a timer.
 const NONE: usize = 0;
 const TIMER: usize = 1;

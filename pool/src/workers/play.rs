@@ -7,7 +7,7 @@ use crate::workers::set::{Set, SetState};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What a player is to do next: a job, or what an alarm is for.
+/// The next step of a player: a job, or the action of an alarm.
 pub(crate) struct Part(Box<dyn FnOnce() + Send>);
 
 impl<J: Send + 'static> Workers<J> {
@@ -16,18 +16,18 @@ impl<J: Send + 'static> Workers<J> {
         self.next(|set, state| set.begin_job(state))
     }
 
-    /// A job, if there is one.
+    /// Takes a job, if there is one.
     pub(crate) fn take_now(&self) -> Option<Part> {
         self.set.begin_job(&mut self.set.state.lock())
     }
 
-    /// Lets the time pass until the first alarm. `None`: all pools are closed, and no alarm is left.
+    /// Lets time pass until the first alarm. `None`: all pools are closed, and no alarm is left.
     #[allow(dead_code, reason = "for models of alarms alone")]
     pub(crate) fn ring(&self) -> Option<Part> {
         self.next(|_, state| state.let_time_pass())
     }
 
-    /// As [`take`](Self::take), but when there is no job lets the time pass until the first alarm.
+    /// As [`take`](Self::take), but lets time pass until the first alarm when there is no job.
     pub(crate) fn take_or_ring(&self) -> Option<Part> {
         self.next(|set, state| set.begin_job(state).or_else(|| state.let_time_pass()))
     }
@@ -43,7 +43,7 @@ impl<J: Send + 'static> Workers<J> {
         self.set.work(&seat);
     }
 
-    /// Lets the time pass until the first alarm, if there is one.
+    /// Lets time pass until the first alarm, if there is one.
     pub(crate) fn ring_now(&self) -> Option<Part> {
         self.set.state.lock().let_time_pass()
     }

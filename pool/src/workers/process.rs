@@ -10,7 +10,7 @@ impl WorkerSet {
         Sets::of_this_process().workers.clone()
     }
 
-    /// As [`of_this_process`](Self::of_this_process), for what tasks have run: it may take as long as it likes.
+    /// As [`of_this_process`](Self::of_this_process), for the closures of tasks, which may take as long as they like.
     pub(crate) fn of_closures() -> Self {
         Sets::of_this_process().closures.clone()
     }
@@ -29,5 +29,5 @@ impl Sets {
     }
 }
 
-/// A worker stays for so long without work.
+/// How long a worker stays without work.
 const REST: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Where one worker waits for its next job: a place of its own, for one wake-up a job.
+//! Where one worker waits for its next job: a place of its own, so that a job costs one wake-up.
 
 use crate::sync;
 #[cfg(all(test, not(loom)))]
@@ -12,12 +12,12 @@ pub(super) struct Seat {
     pub(super) number: u64,
     order: Mutex<Option<Order>>,
     called: Condvar,
-    /// In a test: how often its thread has gone to sleep here, and how often it was woken.
+    /// For tests: how often its thread has gone to sleep here, and how often it was woken.
     #[cfg(all(test, not(loom)))]
     pub(super) naps: [AtomicUsize; 2],
 }
 
-/// What a worker is to do next.
+/// The next step of a worker.
 pub(super) enum Order {
     Work(Task),
     Leave,
@@ -34,13 +34,13 @@ impl Seat {
         }
     }
 
-    /// Only for one who took the seat from those that rest: there is one order at a time.
+    /// Only for a caller that took the seat from those at rest: there is one order at a time.
     pub(super) fn call(&self, order: Order) {
         *self.order.lock() = Some(order);
         self.called.notify_one();
     }
 
-    /// Waits for an order, until `until` at most.
+    /// Waits for an order, at most until `until`.
     pub(super) fn wait(&self, until: Option<Instant>) -> Option<Order> {
         let mut order = self.order.lock();
         while order.is_none() && until.is_none_or(|until| sync::now() < until) {
@@ -53,7 +53,7 @@ impl Seat {
         order.take()
     }
 
-    /// Takes an order back that its thread will not see.
+    /// Takes back an order that its thread will not see.
     pub(super) fn recall(&self) -> Option<Order> {
         self.order.lock().take()
     }

@@ -1,6 +1,6 @@
-//! A set of workers: who gets a job, and when a thread is started.
+//! A set of workers: which thread gets a job, and when a thread is started.
 //!
-//! A worker's life is in `life.rs`, the alarms are in `timetable.rs`, and what is kept of each pool is in `accounts.rs`.
+//! `life.rs` has a worker's life, `timetable.rs` the alarms, and `accounts.rs` what is kept for each pool.
 
 use crate::contain::contained;
 use crate::sync;
@@ -13,14 +13,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A set of workers, and one timer. Its threads are made on demand, and end after a while without work.
+/// A set of workers, and one timer. Its threads are started on demand, and end after a while without work.
 #[derive(Clone)]
 pub(crate) struct WorkerSet(pub(super) Arc<Set>);
 
 /// One job for one pool.
 pub(super) struct Task {
     pub(super) pool: usize,
-    /// Nobody waits for it, and it may take its time.
+    /// No request waits for it, and it may take long.
     is_background: bool,
     work: Box<dyn FnOnce() + Send>,
 }
@@ -31,11 +31,11 @@ pub(super) struct Set {
     pub(super) state: Mutex<SetState>,
     /// The timer has something new to look at.
     pub(super) timetable: Condvar,
-    /// A call or a thread has ended, and somebody waits for that.
+    /// A call or a thread has ended, and a thread waits for that.
     pub(super) ended: Condvar,
-    /// Work lies there for which no thread could be spawned.
+    /// Is there work for which no thread could be spawned?
     pub(super) starved: AtomicBool,
-    /// In a test: no thread can be had.
+    /// For tests: no thread can be had.
     #[cfg(all(test, not(loom)))]
     pub(super) is_full: AtomicBool,
     /// In a model, whose own threads play the workers and the timer: there is something for them to do.
@@ -45,14 +45,14 @@ pub(super) struct Set {
 
 #[derive(Default)]
 pub(super) struct SetState {
-    /// Jobs for which no thread was found yet: first those that somebody may wait for.
+    /// Jobs for which no thread was found yet. Those for which a request may wait come first.
     pub(super) jobs: VecDeque<Task>,
-    /// Workers without a job. The last to come to rest is the first to be called.
+    /// Workers without a job. The last to come to rest is called first.
     pub(super) resting: Vec<Arc<Seat>>,
     pub(super) alarms: BTreeMap<Alarm, (usize, Ring)>,
     pub(super) timer: Timer,
     pub(super) accounts: HashMap<usize, Account>,
-    /// How many pools are open. Without one no thread rests.
+    /// How many pools are open. If none is, no thread rests.
     pub(super) open: usize,
     /// All threads, the timer included, by number.
     pub(super) threads: HashMap<u64, Option<JoinHandle<()>>>,
@@ -60,7 +60,7 @@ pub(super) struct SetState {
     pub(super) busy: usize,
     /// Threads that have done their last work since the last pool was closed.
     pub(super) over: Vec<JoinHandle<()>>,
-    /// How many wait for the end of calls and threads.
+    /// How many threads wait for the end of calls and threads.
     pub(super) joining: usize,
     pub(super) serial: u64,
 }
@@ -92,28 +92,28 @@ impl Task {
     }
 
     pub(super) fn run(self) {
-        // A model's threads share their locals.
+        // A model's threads share their thread-locals.
         CURRENT.set(if cfg!(loom) { NONE } else { self.pool });
-        // Whatever a job drops may be the user's, and its panic must not cost this thread.
+        // What a job drops may be the user's, and its panic must not cost this thread.
         let _ = contained(self.work);
         CURRENT.set(NONE);
     }
 }
 
 impl Set {
-    /// Gives a job to a thread. If none can be spawned it stays queued, and is tried again.
+    /// Gives a job to a thread. If none can be spawned, the job stays queued and is tried again.
     pub(super) fn submit(self: &Arc<Self>, task: Task) {
         let mut state = self.state.lock();
         state.queue(task);
         self.staff(state);
     }
 
-    /// Queues a job for this thread, which is a worker at the end of its job: it does first what was queued before.
+    /// Queues a job for this thread, a worker at the end of its job, which first does what was queued before.
     pub(super) fn postpone(&self, task: Task) {
         self.state.lock().queue(task);
     }
 
-    /// Finds a thread for each job that is queued: the one that came to rest last, else a new one.
+    /// Finds a thread for each queued job: the one that came to rest last, else a new one.
     fn staff<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, SetState>) {
         while !state.jobs.is_empty() {
             if let Some(seat) = state.resting.pop() {
@@ -134,7 +134,7 @@ impl Set {
         }
     }
 
-    /// Starts a thread for the first job.
+    /// Starts a thread for the first queued job.
     fn spawn_worker<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, SetState>,
@@ -158,7 +158,7 @@ impl Set {
         Err(state)
     }
 
-    /// Starts a thread, outside the lock: it takes a while. Returns whether there could be one.
+    /// Starts a thread, outside the lock, because that takes a while. Returns whether it succeeded.
     pub(super) fn spawn(&self, name: &str, number: u64, life: impl FnOnce() + Send + 'static) -> bool {
         #[cfg(all(test, not(loom)))]
         let life = (!self.is_full.load(Ordering::SeqCst)).then_some(life);
@@ -169,7 +169,7 @@ impl Set {
         let mut state = self.state.lock();
         match (spawned, state.threads.get_mut(&number)) {
             (Some(handle), Some(place)) => *place = Some(handle),
-            (Some(handle), None) => state.keep_for_joining(handle), // It is over already.
+            (Some(handle), None) => state.keep_for_joining(handle), // It has ended already.
             (None, _) => drop(state.threads.remove(&number)),
         }
         is_spawned
@@ -186,7 +186,7 @@ impl Set {
         self.staff(self.state.lock());
     }
 
-    /// The timer tries again; and those who wait, as long as there is no timer either.
+    /// Has the timer try again. As long as there is no timer either, the waiting threads try.
     #[cfg(not(loom))]
     #[cold]
     fn starve(self: &Arc<Self>, state: MutexGuard<'_, SetState>) {
@@ -226,7 +226,7 @@ impl SetState {
         self.jobs.partition_point(|task| !task.is_background)
     }
 
-    /// Takes the first job that is queued: it is under way from now on.
+    /// Takes the first queued job, which is under way from now on.
     pub(super) fn next_job(&mut self) -> Option<Task> {
         let task = self.jobs.pop_front()?;
         self.busy += 1;
@@ -249,7 +249,7 @@ impl SetState {
         self.serial
     }
 
-    /// While a pool is open nobody waits for threads: this one is left to the operating system.
+    /// While a pool is open nothing waits for threads: this one is left to the operating system.
     pub(super) fn keep_for_joining(&mut self, handle: JoinHandle<()>) {
         if self.open == 0 {
             self.over.retain(|over| !over.is_finished());

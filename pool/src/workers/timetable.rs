@@ -1,5 +1,5 @@
-//! The timetable of a set, and the thread that keeps it. It never works: it runs no job, hook or event, and of the user's code only
-//! what ends a call and must not block.
+//! The timetable of a set, and the timer, the thread that keeps it. It runs no job, hook or event, and of the user's code only what ends
+//! a call and must not block.
 
 use crate::contain::contained;
 use crate::seeded;
@@ -16,12 +16,12 @@ use std::time::Instant;
 /// An entry in the timetable.
 pub(crate) type Alarm = (Instant, u64);
 
-/// What the timer does when an alarm rings.
+/// The action of an alarm.
 pub(super) type Ring = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// Nobody has needed it yet, or no thread could be spawned.
+    /// It was not needed yet, or no thread could be spawned.
     #[default]
     Absent,
     /// It will look at the timetable before it sleeps.
@@ -59,7 +59,7 @@ impl Set {
         drop(later);
     }
 
-    /// Removes an alarm, if it has not rung. The timer sleeps on, and finds out.
+    /// Removes an alarm, if it has not rung. The timer is not woken, and notices when its sleep ends.
     pub(super) fn cancel_alarm(&self, alarm: Alarm) {
         let mut state = self.state.lock();
         let ring = state.alarms.remove(&alarm);
@@ -78,7 +78,7 @@ impl Set {
         self.stage.notify_all();
     }
 
-    /// There is something to do for the timer, at `time`.
+    /// There is something for the timer to do at `time`.
     pub(super) fn rouse_timer(self: &Arc<Self>, mut state: MutexGuard<'_, SetState>, time: Instant) {
         match state.timer {
             Timer::Absent => self.spawn_timer(state),
@@ -110,8 +110,8 @@ impl Set {
         self.stage.notify_all();
     }
 
-    /// The timer's life: rings what is due, and sleeps. While a pool is open it stays, for when no thread can be had it must be
-    /// there to try again.
+    /// The timer's life: rings the alarms that are due, and sleeps. It stays while a pool is open, because it must be there to try again
+    /// when no thread can be had.
     #[cfg_attr(loom, expect(dead_code, reason = "a model rings the alarms itself"))]
     fn keep_time(self: &Arc<Self>, number: u64) {
         CURRENT.set(TIMER);
