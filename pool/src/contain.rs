@@ -1,9 +1,9 @@
-//! Running somebody else's code so that its panic stays inside.
+//! Running foreign code with its panics contained.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `code`. If it panics, the answer is the panic's message.
+/// Runs `code`. If it panics, the error is the panic's message.
 #[inline]
 pub(crate) fn contained<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(message)
@@ -18,7 +18,7 @@ fn message(payload: Box<dyn Any + Send>) -> String {
     };
     // A payload may have a destructor, and that may panic too.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second); // Its destructor is no better, to all appearances.
+        std::mem::forget(second); // Its destructor would probably panic, too.
     }
     text
 }

@@ -1,9 +1,9 @@
-//! Durations and counts as texts tell them.
+//! Durations and counts as texts show them.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A duration to one decimal place. What is too short to matter is told so.
+/// A duration to one decimal place. One that is too short to matter is shown as such.
 pub(crate) struct Span(pub(crate) Duration);
 
 impl Span {
@@ -19,7 +19,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// A limit without the fractions of a millisecond that nobody set.
+/// A limit without fractions of a millisecond, which no user has set.
 pub(crate) fn whole(limit: Duration) -> Duration {
     match u64::try_from(limit.as_millis()) {
         Ok(millis) if millis > 0 => Duration::from_millis(millis),
@@ -27,7 +27,7 @@ pub(crate) fn whole(limit: Duration) -> Duration {
     }
 }
 
-/// So many things of a kind, whose plural takes an "s".
+/// A number of things of a kind whose plural takes an "s".
 pub(crate) struct Count(pub(crate) usize, pub(crate) &'static str);
 
 impl fmt::Display for Count {

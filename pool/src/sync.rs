@@ -1,13 +1,13 @@
-//! The primitives the core stands on, in one place, so that loom or shuttle can take the place of std in the models.
+//! The primitives of the core, in one place, so that loom or shuttle can replace std in the models.
 //!
-//! From them come the mutex, the condition variable and the atomic flag of a waiter. `Arc` and `Weak` stay std's (loom has no
-//! `Weak`). There are no time-outs: neither models time. A model has a clock of its own, which ticks with each look at
-//! it, and a time-out in it is a deadline that has passed by the time the waiter looks.
+//! They replace the mutex, the condition variable, and the atomics that are used outside the lock. `Arc` and `Weak` stay std's, because
+//! loom has no `Weak`. Neither models time, so there are no time-outs: a model has a clock of its own, which ticks with each look at it,
+//! and a time-out in it is a deadline that has passed by the time that the waiter looks.
 //!
-//! `cfg(loom)` marks every build for models; with `cfg(shuttle)` besides it is shuttle that plays them.
+//! `cfg(loom)` marks every build for models; with `cfg(shuttle)` in addition, shuttle runs them.
 
 pub(crate) use imp::MutexGuard;
-/// What tells a parked thread that it was meant, and what is read and written beside the lock.
+/// The flag of a parked thread, and the numbers that are read and written outside the lock.
 pub(crate) use imp::atomic::{AtomicBool as WaitFlag, AtomicU64};
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ use std::sync::TryLockError;
 use std::time::SystemTime;
 use std::time::{Duration, Instant};
 
-/// A mutex that ignores poison: what it guards here stays consistent, for no user code runs under it.
+/// A mutex that ignores poison: its content stays consistent, because no user code runs under it.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(imp::Mutex<T>);
 
@@ -61,10 +61,10 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// Another thread holds the lock. Taken the moment it is free, the lock and all that it guards would move from core to core
-    /// with each transaction, which costs more than the transaction itself. A thread that finds the lock taken backs off
-    /// briefly, longer each time, while the other completes several transactions: with two threads on two cores that halved
-    /// the cost of a loan. `None`: so many want it, or its owner runs so little, that parking is better.
+    /// Another thread holds the lock. If it were taken the moment it is free, the lock and all that it guards would move from core to
+    /// core with each transaction, which costs more than the transaction itself. A thread that finds the lock taken backs off briefly,
+    /// longer each time, while the other completes several transactions: with two threads on two cores that halved the cost of a loan.
+    /// `None`: so many threads want it, or its owner runs so little, that parking is better.
     #[cfg(not(loom))]
     #[cold]
     fn keep_trying(&self) -> Option<MutexGuard<'_, T>> {
@@ -96,7 +96,7 @@ impl Condvar {
         self.0.notify_all();
     }
 
-    /// Waits until notified or, except in a model, until `deadline`. May wake early: the caller looks again.
+    /// Waits until notified or, except in a model, until `deadline`. May wake early, so the caller must look again.
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, deadline: Option<Instant>) -> MutexGuard<'a, T> {
         #[cfg(not(loom))]
         if let Some(deadline) = deadline {
@@ -111,7 +111,7 @@ impl Condvar {
     }
 }
 
-/// A cell of which threads swap the content, without a lock. The swap acquires and releases.
+/// A cell whose content threads swap without a lock. The swap acquires and releases.
 #[cfg(not(loom))]
 pub(crate) struct SwapCell<T>(AtomicCell<Option<Box<T>>>);
 
@@ -128,7 +128,7 @@ impl<T> SwapCell<T> {
     }
 }
 
-/// In a model: the number of a value that lies elsewhere, so that the order of the swap itself is modelled.
+/// In a model: the number of a value that is stored elsewhere, so that the order of the swap itself is modelled.
 #[cfg(loom)]
 pub(crate) struct SwapCell<T> {
     number: imp::atomic::AtomicUsize,
@@ -153,7 +153,7 @@ impl<T> SwapCell<T> {
     }
 }
 
-/// Where the thread that made it can park.
+/// Where the thread that created it can park.
 #[cfg(not(loom))]
 #[derive(Debug)]
 pub(crate) struct Parker(std::thread::Thread);
@@ -164,9 +164,9 @@ impl Parker {
         Self(std::thread::current())
     }
 
-    /// Parks this thread until it is unparked, or was since it parked last, or until `deadline`. May return early.
+    /// Parks this thread until it is unparked, or was since it last parked, or until `deadline`. May return early.
     ///
-    /// It is the thread's own token: what others unpark it for meanwhile is lost to them.
+    /// It uses the thread's own token: an unpark by other code meanwhile is lost to that code.
     pub(crate) fn park(&self, deadline: Option<Instant>) {
         match deadline {
             Some(deadline) => std::thread::park_timeout(deadline.saturating_duration_since(now())),
@@ -174,7 +174,6 @@ impl Parker {
         }
     }
 
-    /// The thread's name.
     pub(crate) fn name(&self) -> Option<String> {
         self.0.name().map(str::to_owned)
     }
@@ -220,14 +219,14 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// A model's clock: each look at it comes a microsecond after the last, so that a schedule played again sees the same
-/// order of events, and a machine under load changes nothing. All threads of a model run on one thread of the system.
+/// A model's clock: each look at it comes a microsecond after the last, so that a replayed schedule sees the same order of events, and a
+/// busy machine changes nothing. All threads of a model run on one thread of the system.
 #[cfg(loom)]
 pub(crate) fn now() -> Instant {
     advance(Duration::from_micros(1))
 }
 
-/// Lets time pass in a model. Returns what time it is then.
+/// Lets time pass in a model. Returns the new time.
 #[cfg(loom)]
 pub(crate) fn advance(span: Duration) -> Instant {
     thread_local!(static TIME: std::cell::Cell<Instant> = std::cell::Cell::new(Instant::now()));
@@ -237,13 +236,13 @@ pub(crate) fn advance(span: Duration) -> Instant {
     })
 }
 
-/// Where chance comes from.
+/// The source of randomness.
 #[cfg(not(loom))]
 pub(crate) fn random() -> fastrand::Rng {
     fastrand::Rng::new()
 }
 
-/// In a model chance is the same each time, or a schedule that is played again would go another way.
+/// In a model randomness is the same each time, or a replayed schedule would go another way.
 #[cfg(loom)]
 pub(crate) fn random() -> fastrand::Rng {
     fastrand::Rng::with_seed(0)
@@ -262,37 +261,37 @@ pub(crate) fn wall() -> Duration {
     START.with(|start| now().saturating_duration_since(*start))
 }
 
-/// `at + span`, or `None` (no limit) where that lies beyond what the clock can tell. `Duration::MAX` means no limit.
+/// `at + span`, or `None` (no limit) if that is beyond the range of the clock. `Duration::MAX` means no limit.
 #[inline]
 pub(crate) fn after(at: Instant, span: Duration) -> Option<Instant> {
     at.checked_add(span)
 }
 
-/// Starts a thread. An error means that there can be no more for now.
+/// Starts a thread. An error means that no more can be had for now.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// The process in which something was made. A child of `fork` has its memory, but none of its threads.
+/// The process in which it was created. A child of `fork` has its memory, but none of its threads.
 #[derive(Debug)]
 pub(crate) struct Process(forkguard::Guard);
 
 impl Process {
     pub(crate) fn current() -> Self {
-        // It fails for want of memory alone, as any allocation may.
+        // It fails only for lack of memory, as any allocation may.
         Self(forkguard::new())
     }
 
-    /// Is this still the process in which it was made? Costs a look at a number in memory, and no call of the system's.
+    /// Is this still the process in which it was created? Costs one read from memory, and no system call.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
-        // The guard notes what it has seen; a copy leaves it as it was.
+        // The guard records what it has seen; the check of a copy leaves it as it was.
         !self.0.clone().detected_fork()
     }
 }
 
-/// A value for a process, and one anew for each child that was forked off it. No lock is taken on the way, for a thread that the child does
-/// not have may have held it; what the parent's value has locked does not matter in the child.
+/// A value for a process, and a new one for each child that was forked off it. No lock is taken on the way, because a thread that does
+/// not exist in the child may have held it. What the parent's value has locked does not matter in the child.
 pub(crate) struct PerProcess<T> {
     process: Process,
     value: T,
@@ -300,7 +299,7 @@ pub(crate) struct PerProcess<T> {
 }
 
 impl<T> PerProcess<T> {
-    /// The value of this process, made by `new` if there is none.
+    /// The value of this process, created by `new` if there is none.
     pub(crate) fn present(first: &'static OnceLock<Self>, new: impl Fn() -> T) -> &'static T {
         let make = || Self { process: Process::current(), value: new(), child: OnceLock::new() };
         let mut present = first.get_or_init(make);
@@ -311,13 +310,13 @@ impl<T> PerProcess<T> {
     }
 }
 
-/// Sleeps, between two attempts at a transaction.
+/// Sleeps between two attempts at a transaction.
 pub(crate) fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
-/// A number that no other thread of this process has, or ever had. Cheap, and safe in a dying thread. A thread that has none yet
-/// does first what `first` says.
+/// A number that no other thread of this process has, or ever had. Cheap, and safe in a dying thread. A thread that has none yet first
+/// runs `first`.
 #[inline]
 pub(crate) fn thread_mark(first: impl FnOnce()) -> usize {
     thread_local!(static MARK: Cell<usize> = const { Cell::new(0) });
@@ -337,14 +336,14 @@ fn first_mark(mark: &Cell<usize>, first: impl FnOnce()) -> usize {
     mark.get()
 }
 
-/// Which cell among several a thread uses. Threads that come one after the other have seats beside each other.
+/// Selects the cell of this thread. Threads that come one after the other have neighbouring seats.
 #[cfg(not(loom))]
 #[inline]
 pub(crate) fn seat() -> usize {
     SEAT.get()
 }
 
-/// Another thread has the same: from here on this thread has the next.
+/// Another thread has the same seat: from here on this thread has the next.
 #[cfg(not(loom))]
 #[cold]
 pub(crate) fn change_seat() {
@@ -354,7 +353,7 @@ pub(crate) fn change_seat() {
 #[cfg(not(loom))]
 thread_local!(static SEAT: Cell<usize> = const { Cell::new(0) });
 
-/// A model's threads all have the same seat: so they are in each other's way.
+/// A model's threads all have the same seat, so that they collide.
 #[cfg(loom)]
 pub(crate) fn seat() -> usize {
     0

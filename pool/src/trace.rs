@@ -1,7 +1,7 @@
-//! What happens, told through `tracing`: fixed targets, and field names that OpenTelemetry knows.
+//! Events through `tracing`, with fixed targets and field names that follow OpenTelemetry.
 //!
-//! Repeats of a trouble are told once, and then once in ten seconds with the number left out. What happens in each loan goes to
-//! subscribers of level `TRACE` alone, and costs a look at a number where there is none; it does not go to the `log` crate.
+//! Repeats of a trouble are reported once, and then once in ten seconds with the number left out. The events of each loan go to
+//! subscribers of level `TRACE` alone, and cost one read if there is none; they do not go to the `log` crate.
 
 use crate::config::Config;
 use crate::event::{
@@ -24,7 +24,7 @@ pub(crate) struct Tracing {
     hook_calls: Repeats,
 }
 
-/// The settings of a new pool that were probably not meant.
+/// Warns of the settings of a new pool that were probably not meant.
 pub(crate) fn settings(config: &Config) {
     for warning in config.warnings() {
         tracing::warn!(
@@ -38,18 +38,18 @@ pub(crate) fn settings(config: &Config) {
     }
 }
 
-/// Does any subscriber want to hear what happens in each loan?
+/// Does any subscriber want the events of each loan?
 #[inline]
 pub(crate) fn hears_loans() -> bool {
     tracing::level_enabled!(tracing::Level::TRACE)
 }
 
-/// How often the same trouble has come since it was last told.
+/// How often the same trouble has occurred since it was last reported.
 #[derive(Debug, Default)]
 struct Repeats(Mutex<(Option<Instant>, u64)>);
 
 impl Repeats {
-    /// Is it time to tell again? Then: how many were left out.
+    /// Is it time to report again? Then: how many were left out.
     fn tell(&self) -> Option<u64> {
         let mut repeats = self.0.lock();
         let now = now();
@@ -163,7 +163,7 @@ impl EventHandler for Tracing {
         let repeats = match event.reason {
             RefusalReason::Connect => &self.refusals,
             RefusalReason::CalledFromHook => &self.hook_calls,
-            // Asked for, and no trouble.
+            // Requested, and no trouble.
             RefusalReason::Closed | RefusalReason::NotAvailable | RefusalReason::Cancelled => {
                 return tracing::debug!(
                     target: "cabrank::checkout",

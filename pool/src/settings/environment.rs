@@ -66,7 +66,7 @@ impl Found {
 }
 
 fn slip(prefix: &str, name: &str, variable: String) -> Option<Problem> {
-    // `name` is not read, so it cannot be meant: `DB_BASE` is a variable of somebody else's.
+    // `name` is not read, so it cannot be meant: `DB_BASE` is a variable of other software.
     let field = nearest(name, SLIP).filter(|field| *field != "name")?;
     let message = format!("there is no such setting; {prefix}{} may be meant", field.to_uppercase());
     Some(Problem { field, place: Some(variable), message })

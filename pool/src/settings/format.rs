@@ -1,4 +1,4 @@
-//! Settings in any format for which there is a serde.
+//! Settings in any format that serde supports.
 
 use super::nearest::nearest;
 use super::text::Value;
@@ -22,7 +22,7 @@ impl<'de> Visitor<'de> for SettingsVisitor {
         f.write_str("the settings of a pool, by their names")
     }
 
-    /// Goes through all of them before it fails: a file is mended once.
+    /// Reads all of them before it fails, so that a file needs correcting only once.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
         let mut settings = Settings::default();
         let (mut seen, mut problems) = (Vec::new(), Vec::new());
@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// What is left out stays out. Numbers are numbers, all else is text.
+/// A setting that is not set is left out. Numbers are numbers, and everything else is text.
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;

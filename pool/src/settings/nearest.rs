@@ -1,17 +1,17 @@
-//! The name that was probably meant.
+//! The setting whose name was probably meant.
 
 use super::FIELDS;
 
-/// The setting whose name differs least from this one, if it differs by at most so many letters.
+/// The setting whose name differs least from this one, if it differs by at most `most` letters.
 pub(super) fn nearest(name: &str, most: usize) -> Option<&'static str> {
     let by_distance = FIELDS.iter().map(|field| (distance(name, field.name), field.name));
     by_distance.min().filter(|(distance, _)| *distance <= most).map(|(_, name)| name)
 }
 
-/// How many letters must be put in, taken out or replaced to make one of the other (Levenshtein's distance).
+/// How many letters must be inserted, removed or replaced to turn one into the other (the Levenshtein distance).
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
-    // For the letters of `one` so far: the distance to each beginning of `other`.
+    // For the letters of `one` so far: the distance to each prefix of `other`.
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (count, letter) in one.chars().enumerate() {
         let mut diagonal = row[0];

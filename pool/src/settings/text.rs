@@ -1,14 +1,14 @@
-//! Values as texts: reading them, with errors that say what to write instead, and showing them.
+//! Values as texts: reading them, with errors that state what to write instead, and showing them.
 
 use std::time::Duration;
 
-/// What a file or a variable says.
+/// A value in a file or a variable.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Text(String),
     #[cfg_attr(not(feature = "serde"), expect(dead_code, reason = "a variable has nothing but text"))]
     Number(f64),
-    /// Of a type that no setting has; as it is to be shown.
+    /// Of a type that no setting has, as it is shown.
     #[cfg(feature = "serde")]
     Other(String),
 }
@@ -30,7 +30,7 @@ impl Value {
         }
     }
 
-    /// A variable has nothing but text.
+    /// In a variable a number is text, too.
     fn number(&self, wanted: &str) -> Result<f64, String> {
         let number = match self {
             Self::Number(number) => Some(*number),
