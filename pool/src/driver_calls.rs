@@ -31,7 +31,7 @@ pub(crate) fn run<M: Manager>(job: Job<M>) {
 fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
     let shared = Arc::clone(slot.shared());
     if shared.with(sync::now(), |state, _| state.is_closed()) {
-        return; // It was closed before this job had a thread: no session begins any more.
+        return; // It was closed before this job had a thread: begin no session.
     }
     let CallOutcome { answer, over, took, ended } = shared.call(slot.id(), limit, None, |limit| {
         let mut conn = shared.manager.connect(limit).map_err(Failure::to_connect)?;

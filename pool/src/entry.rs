@@ -28,7 +28,7 @@ pub(crate) struct Entry<C> {
     pub(crate) lent_at: Instant,
     /// When the server last answered: at opening or at a check. A reset may have made no round trip.
     pub(crate) proved: Proof,
-    /// Until when that suffices for a loan; `None` means for ever.
+    /// Until when that suffices for a loan; `None` means without end.
     pub(crate) fresh_until: Option<Instant>,
     /// Its generation. If it is older than the pool's, the connection is evicted.
     pub(crate) generation: u64,

@@ -267,7 +267,7 @@ pub(crate) fn after(at: Instant, span: Duration) -> Option<Instant> {
     at.checked_add(span)
 }
 
-/// Starts a thread. An error means that no more can be had for now.
+/// Starts a thread. An error means that no more can be created at present.
 pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }

@@ -13,7 +13,7 @@ pub(super) enum Doubt<E> {
     Unfit(CloseReason),
     /// `on_checkout` refused it, or panicked.
     Refused(CloseReason, Cause<E>),
-    /// It must be checked first: the process was frozen, or the machine asleep, while it was idle, or a task collected it late.
+    /// It must not be lent unchecked: the process was frozen, or the machine asleep, while it was idle, or a task collected it late.
     Stale,
 }
 

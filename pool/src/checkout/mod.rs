@@ -33,7 +33,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Checks out a connection within `timeout`. With a timeout of zero it does not wait: it takes a fresh idle connection or fails.
+/// Checks out a connection within `timeout`. With a timeout of zero it does not wait: it takes a parked or a fresh idle one, or fails.
 ///
 /// The route: take the connection that this thread has parked; else a fresh idle one; else queue, park, and take the connection that
 /// arrives. Then look at it, without a round trip. If it is dead, start again, with the same deadline and the old place in the queue.

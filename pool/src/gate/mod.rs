@@ -212,7 +212,7 @@ impl Gate {
         }
     }
 
-    /// No request waits: growth begins anew.
+    /// No request waits: growth starts again.
     pub(crate) fn reset_growth(&mut self) {
         self.growth = 1;
     }

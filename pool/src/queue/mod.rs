@@ -234,7 +234,7 @@ impl<T> Queue<T> {
         Key(ticket.0)
     }
 
-    /// When this waiter must be woken even without a delivery, if that is still to come. Asked once for each wait, at its end.
+    /// Takes the time at which this waiter must be woken even without a delivery, if that is still to come.
     pub(crate) fn stop_ringing(&mut self, ticket: &Ticket) -> Option<Instant> {
         self.nodes[ticket.0].rings_at.take()
     }
@@ -250,7 +250,7 @@ impl<T> Queue<T> {
         self.nodes[place].wake.clone()
     }
 
-    /// The last waiter that has waited since then or longer. Searches from both ends at once: a newcomer belongs near one of them,
+    /// The last waiter that began to wait at `since` or before. Searches from both ends at once: a newcomer belongs near one of them,
     /// however long the queue.
     fn last_before(&self, since: Instant) -> Option<usize> {
         let (mut first, mut last) = (self.head?, self.tail?);

@@ -76,7 +76,7 @@ impl<C, E> State<C, E> {
         self.queue.join(wake, borrower, since, self.relies_until(since), after(since, timeout))
     }
 
-    /// Until when a waiter that has waited since then relies on a check.
+    /// Until when a waiter relies on a check, if it began to wait at `since`.
     fn relies_until(&self, since: Instant) -> Option<Instant> {
         after(since, self.patience.spans(PromiseKind::Check).lost)
     }
@@ -202,8 +202,8 @@ impl<C, E> State<C, E> {
         self.come_home(entry, now, actions);
     }
 
-    /// Where every connection comes back. An unwanted one (evicted, surplus, expired, or of a closed pool) is closed. Any other is idle
-    /// from here on, and [`settle`](Self::settle) gives it to a waiter.
+    /// Puts a returned connection, whether it comes from a loan or a worker. An unwanted one (evicted, surplus, expired, or of a closed
+    /// pool) is closed. Any other is idle from here on, and [`settle`](Self::settle) gives it to a waiter.
     #[inline]
     pub(crate) fn put(&mut self, entry: Box<Entry<C>>, now: Instant, actions: &mut Actions<C, E>) {
         self.keep_promise(entry.slot_id, now);

@@ -53,7 +53,7 @@ pub(super) enum PromiseKind {
     Open,
     Check,
     Reset,
-    /// A goodbye. `dead`: to a connection known to be dead.
+    /// A goodbye. `dead`: on a connection that is known to be dead.
     Close {
         dead: bool,
     },

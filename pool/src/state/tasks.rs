@@ -187,7 +187,7 @@ impl<C, E> State<C, E> {
     }
 }
 
-/// After this many doublings the time of a late task grows no more, because it delays those behind it for as long.
+/// After this many doublings the time of a late task no longer grows, because it delays those behind it for as long.
 const MOST_DOUBLINGS: u32 = 4;
 
 /// For this long a connection that was fresh at its delivery is good enough, even if each loan requires a check.

@@ -1,4 +1,4 @@
-//! What a set keeps for each pool: whether it is open, and what is under way for it. And how to wait for the end of that.
+//! What a set keeps for each pool: whether it is open, and what is under way for it; and the wait for the end of that.
 
 use crate::seeded;
 use crate::sync;

@@ -19,7 +19,7 @@ impl Set {
                     self.done(seat, pool)
                 }
                 Some(Order::Leave) => return self.leave(seat.number, self.state.lock()),
-                // There was no order for long.
+                // No order came for a long time.
                 None => match self.retire(seat) {
                     Ok(()) => return,
                     Err(()) => seat.wait(None),
@@ -45,7 +45,7 @@ impl Set {
         self.rest(seat, state)
     }
 
-    /// Rests until there is an order. `None`: there was none for long.
+    /// Rests until there is an order. `None`: none came for a long time.
     pub(super) fn rest(&self, seat: &Arc<Seat>, mut state: MutexGuard<'_, SetState>) -> Option<Order> {
         if state.open == 0 {
             return Some(Order::Leave);
