@@ -314,7 +314,7 @@ fn drop_in_worker<M: Manager>(shared: Shared<M>) {
     }
 }
 
-/// Locks the state. Two seeded bugs look before that whether there is something to settle. Returns whether that misled them, too.
+/// Locks the state. Two seeded bugs look beforehand whether there is something to settle. Also returns whether that misled them.
 #[inline]
 fn lock<M: Manager>(state: &Mutex<StateOf<M>>) -> (MutexGuard<'_, StateOf<M>>, bool) {
     if !seeded::bug("looks_for_waiters_before_it_locks") && !seeded::bug("looks_for_a_close_before_it_locks") {
