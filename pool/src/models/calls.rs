@@ -1,4 +1,4 @@
-//! Driver calls, their limits, and those who wait for what they bring.
+//! Driver calls and their limits, against the waiters that depend on their results.
 
 use super::fake::Fake;
 use super::{EACH, FOREVER, LOOSE, Pool, get, get_idle, model, return_all, spawn, spawn_timer, spawn_worker, stats};
@@ -10,13 +10,13 @@ use crate::sync;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-/// An attempt to connect fails, in its own words or by its limit, while a borrower relies on it: it is counted once, there is
-/// another attempt, and the borrower is served.
+/// An attempt to connect fails, by an error or by its limit, while a borrower relies on it: it is counted once, another attempt follows,
+/// and the borrower is served.
 #[test]
 fn failed_connect_against_waiter() {
     model(LOOSE, 0, |pool| {
         pool.manager.refusals.store(1, SeqCst);
-        // The attempt is under way for somebody who did not wait for it.
+        // The attempt was ordered for a borrower that did not wait for it.
         pool.with(sync::now(), |state, _| state.want_one());
         let worker = spawn_worker(&pool);
         let timer = spawn_timer(&pool);
@@ -32,12 +32,12 @@ fn failed_connect_against_waiter() {
     });
 }
 
-/// A check's time is over while it ends: either its connection is good and it is never aborted, or it is discarded,
-/// its slot is free once, and the borrower gets another.
+/// The limit of a check passes while the check ends: either its connection is good and never aborted, or it is discarded, its slot is
+/// released once, and the borrower gets another.
 #[test]
 fn abort_against_finish() {
     model(LOOSE, EACH, |pool| {
-        // A look at a connection is not enough any more: it must be checked.
+        // A look is no longer enough: the connection must be checked.
         pool.with(sync::now(), |state, _| state.suspect(sync::now()));
         let workers: Vec<_> = (0..EACH).map(|_| spawn_worker(&pool)).collect();
         let timer = spawn_timer(&pool);
@@ -51,8 +51,8 @@ fn abort_against_finish() {
     });
 }
 
-/// A reset's time is over while it ends, and somebody waits for its connection: the waiter has this one, or another that was
-/// opened in its place, and neither is aborted.
+/// The limit of a reset passes while the reset ends and a borrower waits: the waiter gets this connection or its replacement, and neither
+/// is aborted.
 #[test]
 fn late_reset_against_waiter() {
     model(LOOSE, EACH, |pool| {
@@ -71,8 +71,8 @@ fn late_reset_against_waiter() {
     });
 }
 
-/// A look-up that nobody can abort returns while its thread is written off: either the attempt goes on and counts, or its slot is
-/// free and it opens nothing.
+/// A look-up that cannot be aborted returns while its thread is written off: either the attempt continues and counts, or its slot is
+/// released and it opens nothing.
 #[test]
 fn write_off_against_return() {
     model(LOOSE, 0, |pool| {
@@ -90,8 +90,8 @@ fn write_off_against_return() {
     });
 }
 
-/// An attempt is refused for good while somebody who has mended the cause evicts all: those who waited before may be refused or
-/// served, and one who comes after the eviction is served.
+/// An attempt fails permanently while another thread, having mended the cause, evicts all: the earlier waiters may be refused or served,
+/// and a borrower that comes after the eviction is served.
 #[test]
 fn refused_waiter_against_delivery() {
     model(LOOSE, 0, |pool| {
@@ -113,7 +113,7 @@ fn refused_waiter_against_delivery() {
     });
 }
 
-/// Everything is evicted while a connection is being opened: it was asked for before that, so it is closed as well.
+/// All connections are evicted while one is being opened: its opening began before the eviction, so it is closed as well.
 #[test]
 fn evict_against_opening() {
     model(LOOSE, 0, |pool| {
@@ -129,7 +129,7 @@ fn evict_against_opening() {
     });
 }
 
-/// As many borrow as there may be connections. None gets one that was aborted.
+/// As many borrowers as `max_size`. None gets a connection that was aborted.
 fn borrow_all(pool: &Pool) -> Vec<Held<Fake>> {
     let borrow = |pool| {
         let loan = get(&pool, FOREVER).expect("this one or another");

@@ -1,4 +1,4 @@
-//! A cancel against the end of the loan that it is meant for.
+//! A cancel, against the end of the loan it is meant for.
 
 use super::fake::Conn;
 use super::{EACH, FOREVER, LOOSE, get_idle, model, spawn, spawn_worker, start, stats};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
-/// Loans are cancelled at the server while they end: a connection that a cancel was sent for is never lent again, and one whose
+/// Loans are cancelled at the server while they end: a connection with a cancel under way is never lent again, and a connection whose
 /// loan had ended is not touched.
 #[test]
 fn cancel_against_return() {
@@ -59,7 +59,7 @@ fn interrupt_against_return() {
     });
 }
 
-/// Can be interrupted for as long as the loan lasts.
+/// An engine that may be interrupted only during the loan.
 struct Engine {
     ended: Arc<AtomicBool>,
 }

@@ -1,4 +1,4 @@
-//! The end of a pool, against whatever still goes on.
+//! The end of a pool, against everything still under way.
 
 use super::{
     AT_ONCE, EACH, FOREVER, LOOSE, config, get, get_idle, model, play, pool_on, return_all, spawn, spawn_worker, start,
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-/// The pool is closed while a holder returns and a borrower queues: nobody waits on, and everything is closed.
+/// The pool is closed while a holder returns and a borrower queues: no one keeps waiting, and everything is closed.
 #[test]
 fn close_against_get() {
     model(LOOSE, EACH, |pool| {
@@ -31,8 +31,8 @@ fn close_against_get() {
     });
 }
 
-/// The time to close is over while a holder returns: its connection is cancelled and aborted, or goes in peace; in either case
-/// its slot is free once.
+/// The deadline of a close passes while a holder returns: its connection is either cancelled and aborted, or closed normally; in both
+/// cases its slot is released once.
 #[test]
 fn cancel_against_finish_against_close() {
     model(LOOSE, 2 * EACH - 1, |pool| {
@@ -46,7 +46,7 @@ fn cancel_against_finish_against_close() {
     });
 }
 
-/// A holder keeps its connection for good while the pool closes: the pool does not wait for it any more, nor touches it.
+/// A holder detaches its connection while the pool closes: the pool neither waits for it nor touches it.
 #[test]
 fn detach_against_close() {
     model(LOOSE, 2 * EACH, |pool| {
@@ -62,7 +62,7 @@ fn detach_against_close() {
     });
 }
 
-/// Two close the pool and wait for its end, while a worker says goodbye: both hear of it, and nothing is left.
+/// Two threads close the pool and wait for its end while a worker closes a connection: both are woken at the end, and nothing is left.
 #[test]
 fn close_within_and_its_watchers() {
     model(LOOSE, EACH, |pool| {
@@ -76,8 +76,8 @@ fn close_within_and_its_watchers() {
     });
 }
 
-/// The last handle goes while the last loan ends and an alarm rings: the manager is dropped once, and never by the timer, for its
-/// destructor is the user's.
+/// The last handle is dropped while the last loan ends and an alarm rings: the manager is dropped once, and never by the timer, because
+/// its destructor is the user's code.
 #[test]
 fn last_handle_against_last_guard() {
     play(|| {
@@ -103,7 +103,7 @@ fn last_handle_against_last_guard() {
         stage.wind_down();
         worker.join().unwrap();
         let timer = timer.join().unwrap();
-        // What the timer has left to a worker.
+        // The job that the timer left to a worker.
         stage.take().into_iter().for_each(Part::play);
         let dropped_by = dropped_by.lock().unwrap();
         assert_eq!(dropped_by.len(), 1, "the manager is dropped once");

@@ -1,4 +1,4 @@
-//! The driver of the models: it counts the sessions that are open, and never is there one too many.
+//! The driver of the models. It counts the open sessions, and fails the model if there are more than `max_size`.
 
 use super::thread;
 use super::thread::ThreadId;
@@ -9,18 +9,17 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
-/// The driver that the models use.
 pub(super) struct Fake {
-    /// How many attempts to connect are still to fail.
+    /// How many attempts to connect will still fail.
     pub(super) refusals: AtomicUsize,
-    /// Sessions that are not aborted. They are what `max_size` bounds.
+    /// Open sessions that are not aborted: those that `max_size` bounds.
     pub(super) sessions: Arc<AtomicUsize>,
     max_size: usize,
-    /// Are they refused for good, as for a wrong password?
+    /// Are these failures permanent, as for a wrong password?
     pub(super) refuses_for_good: AtomicBool,
-    /// Does connecting begin with a look-up that nobody can abort?
+    /// Does connecting begin with a look-up that cannot be aborted?
     pub(super) looks_up: AtomicBool,
-    /// How many attempts to connect there were.
+    /// The number of attempts to connect.
     pub(super) attempts: AtomicUsize,
     /// The threads that have dropped a manager.
     pub(super) dropped_by: Arc<Mutex<Vec<ThreadId>>>,
@@ -40,7 +39,7 @@ impl Fake {
     }
 }
 
-/// A connection, with the handle by which it can be aborted.
+/// A connection, as its abort handles share it.
 pub(super) struct Conn(pub(super) Arc<Wire>);
 
 pub(super) struct Wire {

@@ -1,4 +1,4 @@
-//! Loans that pass the lock by, against whatever concerns each loan.
+//! Loans that bypass the lock, against everything that each loan must see.
 
 use super::fake::Fake;
 use super::{EACH, FOREVER, LOOSE, Pool, STRICT, get, model, play, return_all, spawn, start, stats, thread};
@@ -13,7 +13,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A loan ends beside the lock while a borrower finds nothing and queues: the borrower is served.
+/// A loan ends outside the lock while a borrower finds nothing and queues: the borrower is served.
 #[test]
 fn return_against_waiter() {
     for window in [STRICT, LOOSE] {
@@ -27,7 +27,7 @@ fn return_against_waiter() {
     }
 }
 
-/// A connection is parked. Its thread takes it and returns it again, while another empties the cells and queues: both are served.
+/// A thread takes the connection it has parked and returns it, while another empties the cells and queues: both are served.
 #[test]
 fn checkout_against_waiter() {
     model(LOOSE, 1, |pool| {
@@ -39,7 +39,7 @@ fn checkout_against_waiter() {
     });
 }
 
-/// A loan ends beside the lock while all connections are evicted: this one is, whichever comes first.
+/// A loan ends outside the lock while all connections are evicted: its connection is evicted in either order.
 #[test]
 fn return_against_evict() {
     model(LOOSE, 1, |pool| {
@@ -53,7 +53,7 @@ fn return_against_evict() {
     });
 }
 
-/// A loan ends beside the lock while the cells are shut and opened again: an eviction between the two is not missed.
+/// A loan ends outside the lock while the cells are shut and opened again: it does not miss an eviction between the two.
 #[test]
 fn return_against_reopening() {
     model(LOOSE, 2, |pool| {
@@ -67,7 +67,7 @@ fn return_against_reopening() {
     });
 }
 
-/// The same, and after a while another looks through the cells: what came too late does not stay there.
+/// The same, and later another thread searches the cells: a connection that arrived late does not stay there.
 #[test]
 fn return_against_look() {
     model(LOOSE, 2, |pool| {
@@ -75,9 +75,9 @@ fn return_against_look() {
         let other = held.pop();
         let looking = spawn(&pool, |pool| {
             let handle = evict_and_reopen(pool.clone(), other);
-            // Lets the other end its loan first, which is no forced switch.
+            // Lets the other end its loan first, without a forced switch.
             thread::yield_now();
-            // As a thread does that has another cell; here all have the same.
+            // A thread with another cell does this; here all share one cell.
             let now = sync::advance(2 * BUSY);
             pool.with(now, |state, actions| state.call_rested(now, actions));
             handle
@@ -89,7 +89,7 @@ fn return_against_look() {
     });
 }
 
-/// The last handle goes, and closes the pool, while loans end beside the lock: nothing stays in a cell.
+/// The last handle is dropped and closes the pool while loans end outside the lock: no connection stays in a cell.
 #[test]
 fn return_against_last_handle() {
     model(LOOSE, 2 * EACH, |pool| {
@@ -103,7 +103,7 @@ fn return_against_last_handle() {
     });
 }
 
-/// Two loans end in the same cell while somebody waits: the one that is displaced serves it.
+/// Two loans end in the same cell while a borrower waits: the displaced connection serves it.
 #[test]
 fn two_returns_against_waiter() {
     model(LOOSE, 2, |pool| {
@@ -116,7 +116,7 @@ fn two_returns_against_waiter() {
     });
 }
 
-/// A pool is made smaller while loans end beside the lock.
+/// The pool shrinks while loans end outside the lock.
 #[test]
 fn resize_down_against_returns() {
     model(LOOSE, 2 * EACH, |pool| {
@@ -134,12 +134,12 @@ fn resize_down_against_returns() {
     });
 }
 
-/// Evicts all, returns one of them, has another opened, and borrows until the cells are open again.
+/// Evicts all connections, returns one of them, has a new one opened, and borrows until the cells are open again.
 fn evict_and_reopen(pool: Pool, other: Option<Held<Fake>>) -> Handle<Fake> {
     let handle = Handle::new(pool.clone());
     handle.evict_all();
     other.into_iter().for_each(checkin);
-    // Nobody waits for the new one, so this thread can open it.
+    // Nobody waits for the new connection, so this thread can open it.
     while handle.try_get().expect("the pool is open").is_none() {
         while let Some(job) = pool.workers.take_now() {
             job.play();
@@ -160,9 +160,9 @@ impl Handle<Fake> {
     }
 }
 
-/// So many loans, each of which may end beside the lock.
+/// Loans with a permit, so each may end outside the lock.
 fn get_permitted(pool: &Pool, count: usize) -> Vec<Held<Fake>> {
-    // The cells open after a few returns, and a thread's second loan has a permit.
+    // The cells open after a few returns, and from its second loan on a thread gets a permit.
     while !pool.caches.cell(sync::seat()).version().is_open() {
         get(pool, FOREVER).map(checkin).expect("it is idle");
     }
@@ -171,7 +171,7 @@ fn get_permitted(pool: &Pool, count: usize) -> Vec<Held<Fake>> {
     held
 }
 
-/// One reads who holds a connection while loans of it end and begin beside the lock: it sees one of them as it is, or none.
+/// A thread reads who holds a connection while its loans end and begin outside the lock: it sees one loan, unmixed, or none.
 #[test]
 fn loans_against_reader() {
     play(|| {
@@ -185,7 +185,7 @@ fn loans_against_reader() {
                 writer.begin(loan, borrower(loan as usize));
             }
         });
-        // Twice, for loom lets the first look see the beginning or the end alone.
+        // Two looks, because loom lets the first see only the beginning or only the end.
         for loan in [meter.loan(), meter.loan()].into_iter().flatten() {
             assert_eq!(loan.since, now + Duration::from_nanos(loan.borrower.thread as u64), "two loans are mixed");
         }

@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A waiter gives up while a holder returns: one of the two has the connection, or the pool.
+/// A waiter gives up while a holder returns: either the waiter or the pool has the connection.
 #[test]
 fn delivery_against_cancel() {
     model(STRICT, EACH, |pool| {
@@ -47,7 +47,7 @@ fn return_against_enqueue() {
     }
 }
 
-/// Two holders return while two wait, within the fairness window: both are served, each without the other's help.
+/// Two holders return while two borrowers wait, within the fairness window: both are served, neither with the other's help.
 #[test]
 fn two_returns_against_two_waiters() {
     model(LOOSE, 2 * EACH, |pool| {
@@ -58,7 +58,7 @@ fn two_returns_against_two_waiters() {
         assert_eq!(stats(&pool).in_use as usize, 2 * EACH);
         loans.into_iter().for_each(|loan| checkin(loan.expect("it was returned")));
     });
-    // The first in the queue is slow to look. That holds up nobody behind it.
+    // The head of the queue is slow to look, which delays nobody behind it.
     model(LOOSE, 2, |pool| {
         let held = get_idle(&pool, 2);
         let (waiter, now) = (Waiter::new(), sync::now());
@@ -72,7 +72,7 @@ fn two_returns_against_two_waiters() {
             let now = sync::now();
             match pool.with(now, |state, actions| state.receive(&ticket, now, nobody(), actions)) {
                 Some(Delivery::Connection(entry)) => break (entry, now),
-                // Somebody overtook, as one may within the window.
+                // Another borrower overtook it, as the window allows.
                 None => {}
                 _ => panic!("the pool is open"),
             }
@@ -83,8 +83,8 @@ fn two_returns_against_two_waiters() {
     });
 }
 
-/// A waiter comes to the end of the fairness window while connections return and a newcomer passes by: it may be notified and
-/// overtaken before, and have one delivered after. It ends with one connection, and the others are idle.
+/// A waiter reaches the end of the fairness window while connections return and a newcomer passes: before the end it may be notified and
+/// overtaken, after it a connection is delivered. It gets one connection, and the others are idle.
 #[test]
 fn newcomer_at_the_end_of_the_window() {
     model(SHORT, 2 * EACH, |pool| {
@@ -101,7 +101,7 @@ fn newcomer_at_the_end_of_the_window() {
     });
 }
 
-/// A pool is made smaller, and its reserve changed, while holders return: both settings hold, and what is too much is closed.
+/// `max_size` and `min_idle` change while holders return: both settings take effect, and surplus connections are closed.
 #[test]
 fn resize_down_against_return() {
     model(LOOSE, 2 * EACH, |pool| {
@@ -128,8 +128,8 @@ impl Handle<super::Fake> {
     }
 }
 
-/// A switch before this thread looks at the clock. Without one a holder's time always lies before that of those it spawned, and
-/// nothing is ever overdue.
+/// Forces a switch before this thread reads the clock. Without it a holder's time always precedes the times of the threads it spawned,
+/// and nothing is ever overdue.
 fn let_others_come(pool: &Pool) {
     pool.with(sync::now(), |_, _| ());
 }
@@ -138,5 +138,5 @@ fn nobody() -> Borrower {
     Borrower { call_site: Location::caller(), thread: 0 }
 }
 
-/// Ends within a model: its clock ticks once a look.
+/// Passes within a model, whose clock ticks at each look.
 const SHORT: Duration = Duration::from_micros(3);

@@ -1,10 +1,9 @@
-//! The races that the pool must survive, each played in all schedules by loom, and with a crowd in thousands of random
-//! ones by shuttle: the core's own code, with a driver that is made up. `cargo xtask models` runs them, and then each with
-//! a bug that it must catch.
-//!
-//! A model's threads are borrowers, holders, and those who play the workers. A thread that waits in vain is a deadlock, which
-//! the player notices; what else must hold is said at the end of each model, and by [`Fake`] at each connect. This file owns the
-//! players and what all models share.
+//! The races that the pool must survive. loom plays each in all schedules, and shuttle plays it with more threads in thousands of random
+//! ones. They run the core's own code on a fake driver. `cargo xtask models` runs them, and then runs each with a seeded bug that it must
+//! catch.
+//! A model's threads are borrowers, holders, and players of the workers. A thread that waits forever is a deadlock, which loom and
+//! shuttle report. The end of each model asserts everything else; [`Fake`] asserts at each connect. This file contains the players, and
+//! what all models share.
 
 mod calls;
 mod cancelling;
@@ -37,7 +36,7 @@ use thread::JoinHandle;
 
 type Pool = Arc<Shared<Fake>>;
 
-/// Plays `script` in all schedules, on a pool in which `idle` connections are idle, and afterwards closes what is left.
+/// Plays `script` in all schedules, on a pool with `idle` idle connections, and then closes what is left.
 fn model(fairness_window: Duration, idle: usize, script: fn(Pool)) {
     play(move || {
         let pool = pool(fairness_window, idle);
@@ -51,7 +50,7 @@ fn model(fairness_window: Duration, idle: usize, script: fn(Pool)) {
     });
 }
 
-/// All schedules with no more than `LOOM_MAX_PREEMPTIONS` forced switches.
+/// All schedules with at most `LOOM_MAX_PREEMPTIONS` forced switches.
 #[cfg(not(shuttle))]
 fn play(script: impl Fn() + Send + Sync + 'static) {
     let script = Arc::new(script);
@@ -61,7 +60,7 @@ fn play(script: impl Fn() + Send + Sync + 'static) {
     });
 }
 
-/// Starts a thread. loom's own are small: a pool on the stack does not fit.
+/// Starts a thread with a larger stack than loom's default, which is too small for a pool.
 #[cfg(not(shuttle))]
 fn start<T: Send + 'static>(part: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     thread::Builder::new().stack_size(STACK).spawn(part).expect("a model's threads are few")
@@ -72,8 +71,7 @@ fn start<T: Send + 'static>(part: impl FnOnce() -> T + Send + 'static) -> JoinHa
     thread::spawn(part)
 }
 
-/// `CABRANK_SCHEDULES` schedules: one half random, one half by PCT, which finds each bug of a given depth with a known
-/// probability.
+/// `CABRANK_SCHEDULES` schedules: half of them random, half by PCT, which finds each bug of a given depth with a known probability.
 #[cfg(shuttle)]
 fn play(script: impl Fn() + Send + Sync + 'static) {
     use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -86,13 +84,13 @@ fn play(script: impl Fn() + Send + Sync + 'static) {
 }
 
 fn pool(fairness_window: Duration, idle: usize) -> Pool {
-    // A set of its own, which the model's threads play.
+    // Its own set of workers, which the model's threads play.
     pool_on(&WorkerSet::new(Duration::MAX), Config { fairness_window, ..config() }, idle)
 }
 
 fn config() -> Config {
     Config {
-        // No maintenance: what passes in a model takes no time.
+        // No maintenance: a model takes no time.
         max_lifetime: Duration::MAX,
         idle_timeout: Duration::MAX,
         check_after: Duration::MAX,
@@ -118,7 +116,7 @@ fn spawn<T: Send + 'static>(pool: &Pool, play: impl FnOnce(Pool) -> T + Send + '
     start(move || play(pool))
 }
 
-/// Does the workers' jobs, and nothing else, until the pool has none any more.
+/// Runs the workers' jobs, and nothing else, until the pool has no more.
 fn spawn_worker(pool: &Pool) -> JoinHandle<()> {
     spawn(pool, |pool| {
         while let Some(job) = pool.workers.take() {
@@ -127,7 +125,7 @@ fn spawn_worker(pool: &Pool) -> JoinHandle<()> {
     })
 }
 
-/// Does the workers' jobs, and lets time pass when there is none.
+/// Runs the workers' jobs, and lets time pass when there is none.
 fn spawn_timer(pool: &Pool) -> JoinHandle<()> {
     spawn(pool, |pool| {
         while let Some(part) = pool.workers.take_or_ring() {
@@ -136,7 +134,6 @@ fn spawn_timer(pool: &Pool) -> JoinHandle<()> {
     })
 }
 
-/// Takes what is idle: so many connections.
 fn get_idle(pool: &Pool, count: usize) -> Vec<Held<Fake>> {
     (0..count).map(|_| get(pool, FOREVER).expect("it is idle")).collect()
 }
@@ -158,22 +155,22 @@ fn stats(pool: &Pool) -> Stats {
     pool.with(sync::now(), |state, _| state.stats())
 }
 
-/// How many play each part. loom looks at every schedule of a few threads, shuttle at some of the schedules of many.
+/// The number of players of each part. loom explores every schedule of a few threads, shuttle some of the schedules of many.
 const EACH: usize = if cfg!(shuttle) { 4 } else { 1 };
 
-/// Connections go from hand to hand: a waiter comes first.
+/// Each connection goes straight to the next waiter.
 const STRICT: Duration = Duration::ZERO;
-/// Connections become idle, and the first to come takes one.
+/// Connections become idle, and the first borrower to come takes one.
 const LOOSE: Duration = Duration::MAX;
 
 const FOREVER: Duration = Duration::MAX;
-/// Waits, but not for long: the deadline has passed by the time of the first look.
+/// Waits, but briefly: the deadline has passed by the time of the first look.
 const AT_ONCE: Duration = Duration::from_nanos(1);
 
 /// In words, not bytes.
 #[cfg(not(shuttle))]
 const STACK: usize = 0x4000;
 
-/// How many changes of priority PCT makes in a schedule.
+/// How often PCT changes a priority in a schedule.
 #[cfg(shuttle)]
 const PCT_DEPTH: usize = 3;

@@ -1,4 +1,4 @@
-//! Tasks that wait, are dropped, and do not come, against holders, the timer and the end of the pool.
+//! Tasks that wait, are dropped, or are not polled, against holders, the timer and the end of the pool.
 
 use super::{EACH, FOREVER, LOOSE, Pool, STRICT, get, get_idle, model, return_all, spawn, spawn_timer, stats};
 use crate::checkin::checkin;
@@ -20,7 +20,7 @@ impl std::task::Wake for Executor {
     }
 }
 
-/// A task that is polled when it is woken, until it has an answer.
+/// Plays a task that is polled each time it is woken, until it has an answer.
 fn get_as_task(pool: &Pool) -> Result<Held<Fake>, GetError<Refused>> {
     let (pool, waiter) = (PoolRef::new(Arc::clone(pool)), Waiter::new());
     let waker = Waker::from(Arc::new(Executor(Arc::clone(&waiter))));
@@ -33,7 +33,7 @@ fn get_as_task(pool: &Pool) -> Result<Held<Fake>, GetError<Refused>> {
     }
 }
 
-/// A future is polled once and dropped while a holder returns: who stands behind it is served.
+/// A future is polled once and dropped while a holder returns: the waiter behind it is served.
 #[test]
 fn delivery_against_drop() {
     model(STRICT, EACH, |pool| {
@@ -57,7 +57,7 @@ fn poll_and_drop(pool: &Pool) {
     request.abandon(&pool);
 }
 
-/// What was delivered to a task is taken back while it comes for it: it is served all the same.
+/// A task's delivery is reclaimed while the task is polled: it is served all the same.
 #[test]
 fn reclaim_against_poll() {
     model(STRICT, EACH, |pool| {
@@ -73,7 +73,8 @@ fn reclaim_against_poll() {
     });
 }
 
-/// What is taken back from a task a newcomer takes and returns, while the task looks and finds nothing: it is woken again.
+/// A newcomer takes and returns a connection that was reclaimed from a task, while the task looks and finds nothing: the task is woken
+/// again.
 #[test]
 fn reclaim_against_newcomer() {
     model(LOOSE, EACH, |pool| {
@@ -90,7 +91,7 @@ fn reclaim_against_newcomer() {
     });
 }
 
-/// The pool is closed while something is delivered to a task: it has that, or hears of the end.
+/// The pool is closed during a delivery to a task: the task gets the connection or the error of a closed pool.
 #[test]
 fn close_against_delivery() {
     model(STRICT, EACH, |pool| {

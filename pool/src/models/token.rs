@@ -4,7 +4,7 @@ use super::{EACH, play, start};
 use crate::waiter::{Waiter, Wake};
 use std::sync::Arc;
 
-/// Others wake a thread while it decides to park: it hears of each wake-up, now or at its next look, and of none twice.
+/// Other threads wake a thread while it decides to park: it receives each wake-up, now or at its next look, and none twice.
 #[test]
 fn wake_up_against_parking() {
     play(|| {
@@ -17,7 +17,7 @@ fn wake_up_against_parking() {
             .collect();
         assert!(waiter.park(None), "woken by one of them");
         wakers.into_iter().for_each(|waker| waker.join().unwrap());
-        // What came after the first look counts once.
+        // A wake-up that came after the first look counts once.
         waiter.park(Some(crate::sync::now()));
         assert!(!waiter.park(Some(crate::sync::now())), "nobody has woken it since");
     });

@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-/// Loans end and begin, and each wants an alarm of its own, while an earlier one rings: afterwards there is one that rings no
-/// later than what is wanted.
+/// Loans end and begin, each ordering an alarm, while an earlier alarm rings: afterwards there is an alarm no later than the earliest
+/// ordered.
 #[test]
 fn alarms_ordered_while_an_earlier_one_rings() {
     play(|| {
@@ -39,7 +39,7 @@ fn alarms_ordered_while_an_earlier_one_rings() {
     });
 }
 
-/// A job is submitted while a worker comes to rest, and another while it retires: each is done once, by it or by another.
+/// A job is submitted while a worker begins to rest, and another while it retires: each runs once, on it or on another worker.
 #[test]
 fn submit_against_retire() {
     play(|| {
@@ -48,7 +48,7 @@ fn submit_against_retire() {
         let work = |_: ()| {
             DONE.fetch_add(1, SeqCst);
         };
-        // Nobody rests for long.
+        // A rest takes no time.
         let workers = Arc::new(Workers::new(&WorkerSet::new(Duration::ZERO), work));
         let threads: Vec<_> = (0..2 * EACH - 1)
             .map(|_| {
@@ -66,7 +66,7 @@ fn submit_against_retire() {
         submitters.into_iter().for_each(|submitter| submitter.join().unwrap());
         workers.wind_down();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        // In a model no thread can be spawned: those who are left do what found none.
+        // A model cannot spawn worker threads: the remaining ones run the jobs that got none.
         while let Some(job) = workers.take() {
             job.play();
         }
