@@ -1,4 +1,4 @@
-//! Loans that pass the lock by, through all of the core.
+//! Loans that bypass the lock, through the whole core.
 
 use crate::event::{CheckedIn, CheckedOut, EventHandler};
 use crate::limit::Limit;
@@ -30,7 +30,7 @@ impl Manager for Toy {
     }
 }
 
-/// Counts its events without a lock.
+/// Counts events without taking a lock.
 #[derive(Default, Clone)]
 struct Counter(Arc<[AtomicUsize; 2]>);
 
@@ -43,7 +43,7 @@ impl EventHandler for Counter {
     }
 }
 
-/// Once it is warm, so many loans by one thread lock nothing.
+/// After a warm-up, 1,000 loans by one thread take almost no lock.
 fn assert_locks_nothing(pool: &Pool<Toy>) {
     let loan = || *pool.get().unwrap() += 1;
     (0..20).for_each(|_| loan());
@@ -54,8 +54,8 @@ fn assert_locks_nothing(pool: &Pool<Toy>) {
         loan();
         with_locks += u32::from(LOCKED.get() > before);
     }
-    // The thread may be put aside for longer than a connection rests in its cell; this loan and the next then go the long way. That
-    // is seldom within a millisecond, whatever else the machine does.
+    // The scheduler may suspend the thread for longer than a connection rests in its cell; this loan and the next then take the lock.
+    // Within a millisecond that is rare, even on a busy machine.
     let locked = LOCKED.get() - before;
     assert!(with_locks <= 10, "{with_locks} of 1,000 loans locked, {locked} times");
     let stats = pool.stats();
@@ -88,7 +88,7 @@ fn nor_does_it_after_somebody_has_read_the_numbers() {
         loan();
         with_locks += u32::from(LOCKED.get() > before);
     }
-    // As above: the thread may be put aside.
+    // As above: the scheduler may suspend the thread.
     assert!(with_locks <= 10, "{with_locks} of 1,000 loans locked");
 }
 
@@ -114,7 +114,7 @@ fn nor_does_it_with_a_subscriber_that_hears_of_each_loan() {
 #[test]
 fn threads_that_share_a_cell_take_others() {
     let pool = &Pool::builder().max_size(64).build(Toy).unwrap();
-    // Two of five threads at least begin with the same seat where there are four cells.
+    // With four cells, at least two of five threads start with the same seat.
     std::thread::scope(|scope| {
         for _ in 0..5 {
             scope.spawn(|| (0..20_000).for_each(|_| *pool.get().unwrap() += 1));

@@ -19,7 +19,7 @@ fn a_look_up_within_a_look_up_can_be_written_off_until_the_outer_one_has_ended()
     let found = limit.unabortable(|| {
         assert_eq!(limit.unabortable(|| 1), Some(1));
         assert_eq!(fire(&limit), Fired::WrittenOff);
-        assert_eq!(limit.unabortable(|| 2), None, "it is over: nothing more is looked up");
+        assert_eq!(limit.unabortable(|| 2), None, "it is over, and runs no further look-up");
     });
     assert_eq!(found, None);
 }

@@ -1,4 +1,4 @@
-//! The queue by itself: who is notified, and what it keeps.
+//! The queue alone: which waiter it notifies, and which memory it keeps.
 
 use super::*;
 use crate::sync;
@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One who has waited since this second, and the place in the queue.
+/// A waiter that queued at the given second, with its ticket.
 struct Waiting(Arc<Waiter>, Ticket);
 
 impl Waiting {
@@ -18,7 +18,7 @@ impl Waiting {
         Self(waiter, ticket)
     }
 
-    /// Was it notified since it was asked last?
+    /// Has it been notified since the last look?
     fn was_notified(&self) -> bool {
         self.0.park(Some(sync::now()))
     }
@@ -34,7 +34,7 @@ fn who_was_notified_and_found_nothing_is_notified_again() {
     queue.renew();
     queue.notify(1, Wake::wake);
     assert_eq!(waiting.each_ref().map(Waiting::was_notified), [true, false]);
-    // The head leaves before it has looked: the next is notified in its stead.
+    // The head leaves before it has looked: the next is notified instead.
     let [head, next] = waiting;
     queue.cancel(&head.1);
     queue.notify(1, Wake::wake);
@@ -69,7 +69,7 @@ fn after_a_rush_the_memory_goes_back_and_a_small_queue_keeps_its_own() {
 }
 
 #[test]
-#[cfg_attr(not(debug_assertions), ignore = "a release does not look for it")]
+#[cfg_attr(not(debug_assertions), ignore = "only debug builds check for it")]
 fn a_queue_that_is_dropped_with_somebody_in_it_is_a_bug() {
     let mut queue = Queue::new();
     let Waiting(_, ticket) = Waiting::since(&mut queue, sync::now(), 0);

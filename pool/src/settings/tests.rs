@@ -1,4 +1,4 @@
-//! Settings by name: what is read, what is refused and in which words, and that no setting is forgotten.
+//! Settings by name: which values are read, which are refused and with which message, and that the table has every setting.
 
 use super::environment::{Found, read};
 use super::text::Value;
@@ -25,7 +25,7 @@ fn each_setting_has_one_row_of_the_table_and_each_row_its_setting() {
         ..Config::default()
     });
     let names: HashSet<_> = FIELDS.iter().map(|field| field.name).collect();
-    // As many as `Debug` shows, which is written by the compiler.
+    // As many as the derived `Debug` shows.
     assert_eq!((names.len(), FIELDS.len()), (20, 20));
     let shown = format!("{all:?}");
     for field in FIELDS {

@@ -1,4 +1,4 @@
-//! A pool on a set of workers of its own, which can be short of threads.
+//! A pool on its own set of workers, which can run short of threads.
 
 use super::*;
 use crate::builder::open_the_first;
@@ -13,14 +13,14 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// What a driver has been asked for, in numbers.
+/// Counts what the driver was asked to do.
 #[derive(Default)]
 struct Book {
     connects: AtomicUsize,
     open: AtomicUsize,
     goodbyes: AtomicUsize,
     aborts: AtomicUsize,
-    /// Goodbyes are not answered.
+    /// The server does not answer goodbyes.
     is_silent: AtomicBool,
     manager_was_dropped_by: Mutex<Option<String>>,
 }
@@ -86,7 +86,7 @@ fn set() -> WorkerSet {
     WorkerSet::new(Duration::from_secs(60))
 }
 
-/// A pool of this size, which opens nothing unasked, and its driver's book.
+/// A pool of this size, which opens nothing on its own, and the book of its driver.
 fn pool(set: &WorkerSet, max_size: u32) -> (Pool<Fake>, Arc<Book>) {
     let book = Arc::new(Book::default());
     let builder = Pool::builder().max_size(max_size).acquire_timeout(LONG).connect_timeout(LONG);
@@ -101,7 +101,7 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Threads can be had again once so many jobs have none. Returns when that was.
+/// Waits until so many jobs have no thread, and lets the set create threads again. Returns the time of that.
 fn relieve_when_queued(set: &WorkerSet, jobs: usize) -> Instant {
     eventually("they have no threads", || set.queued() >= jobs);
     let relieved = sync::now();
@@ -138,11 +138,11 @@ fn what_the_last_drop_leaves_without_a_thread_is_closed_when_there_is_one() {
     let set = set();
     let (pool, book) = pool(&set, 3);
     drop((0..3).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
-    // As after ten seconds without work: the timer alone is there.
+    // The state after ten seconds without work: only the timer is left.
     set.fill(true);
     set.dismiss_workers();
     drop(pool);
-    // The absence itself is what is tested: so long nothing is closed.
+    // Nothing may be closed in this time, so the test can only wait.
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(book.open.load(SeqCst), 3, "there is no thread to close them");
     set.fill(false);
@@ -229,7 +229,7 @@ fn where_goodbyes_hang_on_all_threads_there_are_one_of_these_makes_room() {
     drop((0..3).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
     book.is_silent.store(true, SeqCst);
     set.dismiss_workers();
-    // There is one thread, and no other can be had.
+    // There is one thread, and no other can be created.
     pool.shared().workers.submit(Job::Tell(Arc::clone(pool.shared()), Vec::new()));
     set.fill(true);
     pool.evict_all();
@@ -258,7 +258,7 @@ fn where_goodbyes_hang_on_all_threads_there_are_one_of_these_gives_its_thread_to
         drop(held);
         book.is_silent.store(true, SeqCst);
         set.dismiss_workers();
-        // There is one thread, and no other can be had.
+        // There is one thread, and no other can be created.
         pool.shared().workers.submit(Job::Tell(Arc::clone(pool.shared()), Vec::new()));
         set.fill(true);
         if case == "all are evicted" {
@@ -295,7 +295,7 @@ fn the_timer_leaves_the_end_of_a_pool_and_what_is_the_users_to_a_worker() {
         Pool::builder().leak_after(Duration::from_millis(5)).event_handler(Arc::new(Listens(Arc::clone(&in_worker))));
     let pool = builder.build_on(&set, Fake(Arc::clone(&book))).unwrap();
     let held = pool.get().unwrap();
-    eventually("the leak is told, in a worker", || in_worker.load(SeqCst));
+    eventually("the leak is reported, in a worker", || in_worker.load(SeqCst));
     let shared = Arc::clone(pool.shared());
     drop(held);
     drop(pool);
@@ -314,7 +314,7 @@ fn a_reset_in_the_returning_thread_that_was_answered_during_a_stall_is_not_abort
     let abort_handle: Arc<dyn AbortHandle> = Arc::new(Handle(Arc::clone(&book), channel().0));
     let reset = |has_answer: bool| {
         let outcome = shared.call_here(0, Duration::from_millis(20), Some(&abort_handle), |limit| {
-            // The stall itself: no alarm rings in this time. It is so long that the last look is the longest there is.
+            // During this stall no alarm rings. It is long enough for the longest last look.
             set.while_locked(|| std::thread::sleep(Duration::from_millis(600)));
             let (tell, told) = channel();
             shared.workers.at(sync::now(), move || tell.send(()).unwrap());
@@ -342,6 +342,6 @@ fn what_a_task_has_run_begins_as_soon_as_a_thread_can_be_had() {
     pool.shared().run_on_own_thread(Box::new(move || ran.send(()).unwrap()));
     assert!(has_run.try_recv().is_err());
     threads.fill(false);
-    // Nobody else asks for a thread: the timer does.
+    // Nobody else asks for a thread, only the timer.
     has_run.recv_timeout(Duration::from_secs(60)).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The rings beside a look at all slots.
+//! The rings, compared with a search of all slots.
 
 use crate::slots::rings::LOANS;
 use crate::slots::{Phase, Record, SlotId, Slots};
@@ -41,7 +41,7 @@ fn the_longest_loans_and_the_oldest_attempt_are_those_that_a_look_at_all_slots_f
             assert_eq!(slots.oldest_opening().map(|record| record.since), oldest);
         }
     }
-    assert!(most_out > 4, "there were more than are told");
+    assert!(most_out > 4, "there were more than a report contains");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The gate by itself: each rule with its numbers. `stillborn.rs` has those of connections that die young.
+//! The gate alone: each rule with its numbers. `stillborn.rs` covers connections that die young.
 
 mod stillborn;
 
@@ -15,7 +15,7 @@ fn empty() -> Standing {
     Standing { taken: 0, opening: 0, circulating: false, excess: 0, trust: usize::MAX }
 }
 
-/// A gate behind which a connection was opened and found well.
+/// A gate that has seen one connection open and prove good.
 fn warm() -> (Gate, Instant) {
     let (mut gate, now) = gate();
     assert!(!gate.opened(now, 1, 10, false));
@@ -28,7 +28,7 @@ fn a_cold_pool_opens_one_and_when_that_is_found_well_all_it_wants() {
     let (mut gate, now) = gate();
     assert_eq!(gate.allowance(now, empty()), 1);
     assert_eq!(gate.allowance(now, Standing { opening: 1, ..empty() }), 0);
-    assert!(gate.opened(now, 1, 10, true), "somebody waits, and will look");
+    assert!(gate.opened(now, 1, 10, true), "a waiter will look at it");
     assert_eq!(gate.allowance(now, empty()), 1);
     assert!(gate.found_well(Stage::Look, MS));
     assert_eq!(gate.allowance(now, empty()), usize::MAX);
@@ -38,7 +38,7 @@ fn a_cold_pool_opens_one_and_when_that_is_found_well_all_it_wants() {
 fn where_nobody_waits_who_could_look_the_first_success_is_enough() {
     let (gate, now) = warm();
     assert_eq!(gate.allowance(now, empty()), usize::MAX);
-    assert_eq!(gate.allowance(now, Standing { trust: 1, ..empty() }), 1, "but not after a silence");
+    assert_eq!(gate.allowance(now, Standing { trust: 1, ..empty() }), 1, "but not after an idle period");
 }
 
 #[test]
@@ -124,17 +124,21 @@ fn a_probe_gets_twice_the_longest_opening_and_twice_as_long_after_each_that_over
     for (longest, limits) in [(Duration::ZERO, [1, 2, 4, 8, 10, 10]), (seconds(2), [4, 8, 10, 10, 10, 10])] {
         let (mut gate, mut now) = gate();
         assert_eq!(gate.open_limit(Some(longest)), seconds(10));
-        // What began before the outage was no probe.
+        // An attempt that began before the outage is not a probe.
         gate.overran(now, now + MS, 0);
         for limit in limits {
             assert_eq!(gate.open_limit(Some(longest)), seconds(limit));
             now = gate.retry_at().unwrap();
             gate.failed(now, Refusal::Unavailable, 0);
-            assert_eq!(gate.open_limit(Some(longest)), seconds(limit), "a refusal says nothing of how long it takes");
+            assert_eq!(
+                gate.open_limit(Some(longest)),
+                seconds(limit),
+                "a refusal does not measure how long an opening takes"
+            );
             now = gate.retry_at().unwrap();
             gate.overran(now, now + gate.open_limit(Some(longest)), 0);
         }
-        assert_eq!(gate.open_limit(None), seconds(10), "nobody can tell how long it takes");
+        assert_eq!(gate.open_limit(None), seconds(10), "without a known duration the longest limit applies");
     }
 }
 
@@ -171,7 +175,7 @@ fn a_fault_that_may_be_mended_gets_its_next_probe_at_once() {
     gate.failed(now, Refusal::Permanent, 0);
     gate.start_anew(now);
     assert!(!gate.refuses(now) && gate.allowance(now, empty()) == 1);
-    // Nor by a thread that looked at the clock before, and comes after.
+    // Nor for a thread that read the clock before the eviction and comes after it.
     assert!(!gate.refuses(now - MS));
 }
 
@@ -201,7 +205,7 @@ fn a_ceiling_that_reaches_max_size_is_none() {
     let (mut gate, now) = warm();
     gate.failed(now, Refusal::Capacity, 4);
     gate.opened(now, 5, 6, true);
-    // A pool that is resized now may try how many more there are.
+    // After a resize the pool may try how many more connections the server accepts.
     assert_eq!(gate.allowance(now, Standing { taken: 6, ..empty() }), usize::MAX);
 }
 

@@ -12,7 +12,7 @@ fn connections_that_die_young_are_an_outage_from_the_second_in_a_row_on() {
     assert!(gate.opened(now + 3 * MS, 2, 10, true));
     gate.stillborn(now + 3 * MS, Stage::Look, MS, now + 4 * MS);
     assert!(gate.has_trouble() && gate.retry_at().unwrap() >= now + 14 * MS);
-    // A success alone lifts nothing.
+    // An opening alone ends no outage.
     assert!(gate.opened(now + 50 * MS, 2, 10, true));
     assert_eq!(gate.retry_at(), Some(now + 550 * MS));
     assert!(gate.found_well(Stage::Look, MS));
@@ -25,7 +25,7 @@ fn those_that_failed_their_checks_are_made_good_by_a_check_or_by_a_second_withou
     gate.stillborn(now, Stage::Check, MS, now + MS);
     gate.stillborn(now + 2 * MS, Stage::Check, MS, now + 3 * MS);
     assert!(gate.opened(now + 50 * MS, 2, 10, true));
-    assert!(!gate.found_well(Stage::Look, MS), "a look does not ask the server");
+    assert!(!gate.found_well(Stage::Look, MS), "a look makes no round trip to the server");
     assert!(gate.found_well(Stage::Check, MS));
     assert!(!gate.has_trouble());
 
@@ -35,7 +35,7 @@ fn those_that_failed_their_checks_are_made_good_by_a_check_or_by_a_second_withou
     assert!(!gate.has_trouble() && !gate.is_cold());
 }
 
-/// Two connections died in a row at this stage, each 1 ms old; a third is open.
+/// Two connections in a row died at this stage, each 1 ms old; a third is open and on trial.
 fn doubtful(stage: Stage) -> (Gate, Instant) {
     let (mut gate, now) = warm();
     gate.stillborn(now, stage, MS, now + MS);
@@ -48,7 +48,7 @@ fn doubtful(stage: Stage) -> (Gate, Instant) {
 
 #[test]
 fn connections_that_die_young_are_an_outage_however_long_the_pauses_and_the_openings_are() {
-    // With these pauses, and openings of this length, for two minutes.
+    // Two minutes with these pauses, and openings of this length.
     for (largest, opening, most) in [(500, 1, 180), (10_000, 1, 60), (500, 1_200, 80)] {
         let (_, start) = gate();
         let (backoff, opening) = ((50 * MS, largest * MS), opening * MS);
@@ -81,7 +81,7 @@ fn what_the_dead_ones_failed_a_new_one_must_pass() {
             let (mut gate, now) = doubtful(failed);
             assert_eq!(gate.found_well(passed, 50 * MS), settles, "they failed {failed:?}, it passes {passed:?}");
             assert_eq!((gate.has_trouble(), gate.is_cold()), (!settles, !settles));
-            // A second without a death settles it, too.
+            // A second without a death settles it as well.
             gate.opened(now + 1_100 * MS, 3, 10, false);
             assert!(!gate.has_trouble() && !gate.is_cold() && !gate.doubts_the_new());
         }
@@ -92,10 +92,10 @@ fn what_the_dead_ones_failed_a_new_one_must_pass() {
 fn a_loan_that_ends_well_counts_if_the_connection_is_older_than_the_dead_ones_were() {
     for stage in [Stage::Hold, Stage::Use] {
         let (mut gate, _) = doubtful(stage);
-        assert!(!gate.found_well(stage, MS), "that old the dead ones were, too");
+        assert!(!gate.found_well(stage, MS), "the dead ones were as old");
         assert!(gate.found_well(stage, 2 * MS));
     }
-    // However old they were, 50 ms are enough.
+    // An age of 50 ms is enough, however old the dead ones were.
     let (mut gate, now) = warm();
     gate.stillborn(now, Stage::Use, MS, now + 900 * MS);
     assert!(!gate.found_well(Stage::Use, 49 * MS));
@@ -131,7 +131,7 @@ fn a_failure_to_connect_is_not_made_good_by_a_connection_that_is_found_well() {
     let due = gate.retry_at().unwrap();
     assert!(!gate.failed(due, Refusal::Unavailable, 2), "there was trouble before");
     assert!(gate.found_well(Stage::Look, MS), "new connections live");
-    assert!(gate.has_trouble(), "but there are none to be had");
+    assert!(gate.has_trouble(), "but none can be opened");
 }
 
 #[test]
@@ -140,10 +140,10 @@ fn one_as_young_that_is_found_well_ends_the_outage_of_those_that_die() {
     gate.stillborn(now, Stage::Look, MS, now + MS);
     gate.stillborn(now + 2 * MS, Stage::Look, MS, now + 3 * MS);
     assert!(gate.has_trouble() && gate.doubts_the_new());
-    // It was opened before the second died.
+    // It was opened before the second one died.
     assert!(gate.found_well(Stage::Look, 2 * MS));
     assert!(!gate.has_trouble() && !gate.doubts_the_new());
-    assert!(!gate.opened(now + 10 * MS, 2, 10, true), "the next is on trial no more");
+    assert!(!gate.opened(now + 10 * MS, 2, 10, true), "the next is no longer on trial");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whom one who closes a pool waits for, and what is left for joining.
+//! Which threads a closing pool waits for, and which ones are kept for joining.
 
 use super::*;
 use crate::workers::set::SetState;
@@ -7,7 +7,7 @@ fn eventually_over(handle: &std::thread::JoinHandle<()>) {
     eventually("the thread is over", || handle.is_finished());
 }
 
-/// The state of a set without open pools, with so many threads, of which so many are in a job.
+/// The state of a set without open pools, with this number of threads, of which `busy` run a job.
 fn closed(threads: u64, busy: usize, timer: Timer) -> SetState {
     let mut state = SetState { busy, timer, ..SetState::default() };
     (0..threads).for_each(|number| _ = state.threads.insert(number, None));
@@ -74,7 +74,7 @@ fn the_pauses_between_tries_double_up_to_a_tenth_of_a_second() {
     let mut retries = Retries::new();
     for pause in [10, 20, 40, 80, 100, 100].map(Duration::from_millis) {
         let before = sync::now();
-        let again = retries.next(None).expect("there is no end");
+        let again = retries.next(None).expect("the retries never end");
         assert!(again >= before + pause && again <= sync::now() + pause);
     }
     let deadline = sync::now();

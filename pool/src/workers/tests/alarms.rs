@@ -1,4 +1,4 @@
-//! The timer: it rings in order and in time, and is woken no more than it must be.
+//! The timer: it rings in order and in time, and is woken only when necessary.
 
 use super::*;
 

@@ -1,8 +1,8 @@
-//! Threads that cannot be had, and the end of pools.
+//! A set that can create no threads, and the end of pools.
 
 use super::*;
 
-/// Waits until several more threads were sought and could not be had.
+/// Waits until the set has failed several more times to create a thread.
 fn tried_again_in_vain(set: &WorkerSet) {
     let tried = || set.0.state.lock().serial;
     let before = tried();
@@ -43,7 +43,7 @@ fn where_there_is_no_timer_either_those_who_wait_try_again() {
         is_done.store(true, SeqCst);
         wake.wake();
     }));
-    assert!(!pool.park(&waiter, Some(sync::now() + Duration::from_millis(30))), "in vain, but in time");
+    assert!(!pool.park(&waiter, Some(sync::now() + Duration::from_millis(30))), "without a wake-up, but in time");
     let its_set = set.clone();
     let relief = std::thread::spawn(move || {
         tried_again_in_vain(&its_set);

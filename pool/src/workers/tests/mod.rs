@@ -1,5 +1,5 @@
-//! The set by itself. This file has jobs, rest and the lane; `accounts` what is waited for; `alarms` the timer; `ends` threads that
-//! cannot be had, and the end; `places` who has a place in the lane; `rest` what ends a rest.
+//! The set alone. This file covers jobs, rest and the lane; `accounts` what a closing pool waits for; `alarms` the timer; `ends` a set
+//! that can create no threads, and the end of pools; `places` the places in the lane; `rest` what ends a rest.
 
 mod accounts;
 mod alarms;
@@ -25,7 +25,7 @@ fn pool(set: &WorkerSet) -> Workers<Job> {
     Workers::new(set, |job| job())
 }
 
-/// How many workers a set has, its timer not counted.
+/// The number of workers of the set, without its timer.
 fn workers(set: &WorkerSet) -> usize {
     let state = set.0.state.lock();
     state.threads.len() - usize::from(state.timer != Timer::Absent)
@@ -39,7 +39,7 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Jobs that are in the way until they are released.
+/// Jobs that occupy their threads until released.
 struct Block {
     started: Receiver<()>,
     release: Vec<Sender<()>>,
@@ -60,7 +60,7 @@ fn block(pool: &Workers<Job>, count: usize) -> Block {
     block
 }
 
-/// Does a job, and says which thread did it.
+/// Runs a job, and returns the id of the thread that ran it.
 fn thread_of_a_job(pool: &Workers<Job>) -> ThreadId {
     let (tell, told) = channel();
     pool.submit(Box::new(move || tell.send(std::thread::current().id()).unwrap()));

@@ -1,10 +1,10 @@
-//! Background work that hangs, or that is in the way of more urgent work.
+//! Background jobs that hang, or that are queued before more urgent work.
 
 use super::*;
 use crate::workers::lane::WIDTH;
 use std::sync::Mutex;
 
-/// Background jobs with the keys from 0, each of which says that it has started, and hangs until it is released.
+/// Background jobs with keys from 0. Each sends its key when it starts, and hangs until it is released.
 fn hang(pool: &Workers<Job>, count: usize) -> (Receiver<usize>, Vec<Option<Sender<()>>>) {
     let (start, started) = channel();
     let jobs = (0..count).map(|key| {
@@ -35,7 +35,7 @@ fn a_background_job_that_hangs_gives_its_place_to_another_and_takes_none_when_it
     assert!(started.try_recv().is_err(), "the places are taken");
     release[1].take();
     assert_eq!(started.recv_timeout(LONG).unwrap(), WIDTH + 1);
-    // Nothing is queued any more when the last but one goes: what comes later finds its place.
+    // When the last but one leaves, nothing is queued any more: a later job finds its place.
     pool.leave_background(WIDTH + 1);
     assert_eq!(started.recv_timeout(LONG).unwrap(), WIDTH + 2);
     pool.leave_background(2);

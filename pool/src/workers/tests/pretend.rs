@@ -1,4 +1,4 @@
-//! For tests: a set that is short of threads, or busy.
+//! Lets tests make a set short of threads, or busy.
 
 use crate::sync::Ordering;
 use crate::workers::seat::Order;
@@ -6,17 +6,17 @@ use crate::workers::set::WorkerSet;
 use crate::workers::timetable::Timer;
 
 impl WorkerSet {
-    /// From now on no thread can be had, or threads can be had again.
+    /// `true`: no thread can be created from now on. `false`: threads can be created again.
     pub(crate) fn fill(&self, is_full: bool) {
         self.0.is_full.store(is_full, Ordering::SeqCst);
     }
 
-    /// How many jobs have no thread.
+    /// The number of jobs without a thread.
     pub(crate) fn queued(&self) -> usize {
         self.0.state.lock().jobs.len()
     }
 
-    /// Sends all workers home once they rest, as time does.
+    /// Ends all workers as soon as they rest, like a long time without work does.
     pub(crate) fn dismiss_workers(&self) {
         loop {
             let mut state = self.0.state.lock();
@@ -31,7 +31,7 @@ impl WorkerSet {
         }
     }
 
-    /// Does something while nobody else gets at the set.
+    /// Does some work while no other thread can access the set.
     pub(crate) fn while_locked(&self, work: impl FnOnce()) {
         let _state = self.0.state.lock();
         work();

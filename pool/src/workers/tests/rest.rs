@@ -1,4 +1,4 @@
-//! What ends a worker's rest: a job, by one wake-up, or the time.
+//! What ends a worker's rest: a job, by one wake-up, or the passing of time.
 
 use super::*;
 
