@@ -1,6 +1,7 @@
 //! The races that the pool must survive. loom plays each in all schedules, and shuttle plays it with more threads in thousands of random
 //! ones. They run the core's own code on a fake driver. `cargo xtask models` runs them, and then runs each with a seeded bug that it must
 //! catch.
+//!
 //! A model's threads are borrowers, holders, and players of the workers. A thread that waits forever is a deadlock, which loom and
 //! shuttle report. The end of each model asserts everything else; [`Fake`] asserts at each connect. This file contains the players, and
 //! what all models share.
