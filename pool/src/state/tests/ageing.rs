@@ -1,4 +1,4 @@
-//! What time alone does: when what is idle is asked or closed, and what a clock shows.
+//! What the passing of time alone does: idle connections are checked or closed, and clocks drift apart.
 
 use super::by_hand::{MS, SECOND, WALL, ageless, lend, open, state};
 use super::world::Broken;
@@ -10,7 +10,7 @@ use crate::state::actions::{Action, Actions};
 use crate::state::stalls::{grace_after, last_look};
 use std::time::{Duration, Instant};
 
-/// Rings the alarms until `end`. Returns when checks began; each is answered at once, or none is.
+/// Rings the alarms until `end`. Returns when checks began. Either each check is answered at once, or none is.
 fn checks(state: &mut State<(), Broken>, start: Instant, end: Instant, are_answered: bool) -> Vec<Duration> {
     let (mut actions, mut began) = (Actions::new(), Vec::new());
     state.want_maintenance(start, start, &mut actions);
@@ -33,13 +33,13 @@ fn keepalive_asks_one_in_each_part_of_its_period() {
     let (mut state, start) = state(&Config { keepalive: 80 * SECOND, ..ageless(4) });
     (0..4).for_each(|_| _ = open(&mut state, start));
     let began = checks(&mut state, start, start + 165 * SECOND, true);
-    // With room for four a part is a tenth of a second for each second of the period.
+    // With room for four connections, each part is a tenth of the period's length.
     assert_eq!(began, [50, 60, 70, 80, 130, 140, 150, 160].map(|second| second * SECOND));
 }
 
 #[test]
 fn the_first_keepalive_is_ordered_when_a_connection_is_put_there() {
-    // Half a period is enough for all that there may be.
+    // Half a period is enough for `max_size` connections.
     for (keepalive, due) in [(80 * SECOND, Some(40 * SECOND)), (Duration::MAX, None)] {
         let (mut state, start) = state(&Config { keepalive, ..ageless(4) });
         open(&mut state, start);
@@ -114,7 +114,7 @@ fn at_min_idle_none_is_closed_for_being_idle() {
     let end = start + 10 * SECOND;
     state.tick(end, end, WALL + 10 * SECOND, &mut Actions::new());
     assert_eq!((state.slots.count(Phase::Idle), state.slots.count(Phase::Closing)), (2, 1));
-    assert_eq!(state.maintenance, Some(end + 10 * SECOND), "they are looked at again");
+    assert_eq!(state.maintenance, Some(end + 10 * SECOND), "they are examined again");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn an_alarm_that_is_late_makes_all_calm_for_half_of_that_and_not_again_within_a_
         assert_eq!(grace_after(late), grace);
     }
     assert_eq!(grace_after(10 * SECOND), Some(250 * MS));
-    assert_eq!((last_look(10 * MS), last_look(100 * MS)), (20 * MS, 50 * MS), "a call has a moment in any case");
+    assert_eq!((last_look(10 * MS), last_look(100 * MS)), (20 * MS, 50 * MS), "a call always gets a moment");
     let (mut state, start) = state(&ageless(4));
     for (at, calm_until) in [(0, 150), (1_000, 150), (1_050, 150), (1_051, 1_201)] {
         let (alarm, now) = (start + at * MS, start + at * MS + 100 * MS);

@@ -1,4 +1,4 @@
-//! The book: what is known of each connection and of the server, kept apart from the state and in the plainest way.
+//! The book: the facts about each connection and the server, kept separately from the state, in the simplest form.
 
 use crate::config::Config;
 use crate::gate::Refusal;
@@ -7,55 +7,55 @@ use std::time::{Duration, Instant};
 
 #[derive(Clone)]
 pub(super) struct Book {
-    /// Every connection that is open, by its number.
+    /// Every open connection, by its id.
     pub(super) alive: BTreeMap<u64, Facts>,
-    /// How often there was reason to doubt all connections.
+    /// How often all connections became doubtful.
     pub(super) doubts: u64,
     pub(super) evictions: u64,
     pub(super) closed: bool,
-    /// When the clocks were last compared, and what they said.
+    /// When the clocks were last compared, and their readings.
     pub(super) clocks: (Instant, Duration),
     pub(super) trouble: Option<Trouble>,
-    /// Has there ever been trouble? Then growth is held back for a while after it.
+    /// No failure so far. After a failure, growth is held back for a while.
     pub(super) untroubled: bool,
-    /// When a check or a reset was last answered or a loan came back sound, and when an attempt to connect succeeded.
+    /// When a check or a reset was last answered or a loan last ended well, and when an attempt to connect last succeeded.
     pub(super) answered_at: Option<Instant>,
     pub(super) opened_at: Option<Instant>,
-    /// Does somebody ask just now who will not wait?
+    /// Is a request under way that does not wait?
     pub(super) tried: bool,
     pub(super) opened: u64,
     pub(super) open_failures: u64,
-    /// Tasks that were dropped while they waited, and those whose time was over.
+    /// Tasks that were dropped while waiting, and tasks that timed out.
     pub(super) cancelled: u64,
     pub(super) timed_out: u64,
 }
 
-/// What is known of one connection.
+/// The facts about one connection.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub(super) evictions: u64,
     pub(super) expires: Option<Instant>,
     pub(super) proved_at: Instant,
-    /// How many doubts there had been when it was proved.
+    /// The number of doubts before its last proof.
     pub(super) proved_after: u64,
     pub(super) last_used: Instant,
     pub(super) condemned: bool,
-    /// It looks dead to its next borrower.
+    /// A borrower's look will find it dead.
     pub(super) dead: bool,
     pub(super) lent_at: Instant,
     pub(super) leak_reported: bool,
 }
 
-/// The server cannot be reached, and when the next attempt may begin.
+/// An outage, with the time of the next attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trouble {
     pub(super) kind: Refusal,
     pub(super) since: Instant,
     pub(super) failures: u32,
     pub(super) retry_at: Instant,
-    /// Attempts with this number and later ones began after the first failure.
+    /// Attempts from this number on began after the first failure.
     pub(super) first_probe: u64,
-    /// There are connections, but they die young.
+    /// Connections open, but die young.
     pub(super) of_stillborn: bool,
 }
 
@@ -88,7 +88,7 @@ impl Book {
         (facts.lent_at, facts.leak_reported) = (now, false);
     }
 
-    /// May this connection be lent now? If not, why not?
+    /// The reason why this connection must not be lent now, if there is one.
     pub(super) fn flaw(&self, id: u64, now: Instant, config: &Config) -> Option<&'static str> {
         let Some(facts) = self.alive.get(&id) else { return Some("closed") };
         if facts.condemned {
@@ -106,7 +106,7 @@ impl Book {
         }
     }
 
-    /// A connection is dead. Was it above suspicion? Then all others are under it now.
+    /// A connection is dead. If it was above suspicion, all others come under it now.
     pub(super) fn died(&mut self, id: u64) {
         if self.alive[&id].proved_after == self.doubts {
             self.doubts += 1;
@@ -126,7 +126,7 @@ impl Book {
         jumped
     }
 
-    /// An attempt to connect failed; the state will try again at `retry_at`.
+    /// An attempt to connect failed; the state will retry at `retry_at`.
     pub(super) fn failed(&mut self, kind: Refusal, now: Instant, retry_at: Instant, attempts: u64) {
         self.open_failures += 1;
         self.untroubled = false;
@@ -145,13 +145,13 @@ impl Book {
         self.check_pause(now);
     }
 
-    /// A connection died, and there is an outage now, which may be because it was young.
+    /// A connection died, and there is now an outage, possibly because it was young.
     pub(super) fn stillborn(&mut self, retry_at: Instant, now: Instant, attempts: u64) {
         let before = self.trouble;
         if before.is_some_and(|before| before.retry_at == retry_at) {
             return;
         }
-        assert!(before.is_none_or(|before| before.kind != Refusal::Permanent), "a worse fault is not forgotten");
+        assert!(before.is_none_or(|before| before.kind != Refusal::Permanent), "a worse fault is not overwritten");
         let failures = before.map_or(1, |before| before.failures + 1);
         let (since, first_probe) = before.map_or((now, attempts), |before| (before.since, before.first_probe));
         let kind = Refusal::Unavailable;
@@ -167,14 +167,14 @@ impl Book {
         self.answered_at = Some(now);
     }
 
-    /// An eviction: what was permanent may have been mended.
+    /// An eviction: the cause of a permanent fault may have been mended.
     pub(super) fn retry_now(&mut self, now: Instant) {
         if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
             (trouble.kind, trouble.retry_at) = (Refusal::Unavailable, trouble.retry_at.min(now));
         }
     }
 
-    /// The pause before the next attempt must be neither too short nor too long.
+    /// Asserts that the pause before the next attempt is neither too short nor too long.
     fn check_pause(&self, now: Instant) {
         let Some(trouble) = self.trouble else { return };
         let doubled = |first: u64, most: u64| {

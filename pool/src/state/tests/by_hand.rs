@@ -1,4 +1,4 @@
-//! Single methods of the state by hand, where a story of a whole pool would hide the number that matters.
+//! Single methods of the state, where a test of a whole pool would hide the relevant number.
 
 use super::world::{Broken, borrower};
 use crate::config::Config;
@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-/// What the wall clock shows at the start.
+/// The wall clock at the start.
 pub(super) const WALL: Duration = Duration::from_secs(1_000_000);
 
-/// Nothing in it grows old.
+/// Settings under which nothing grows old.
 pub(super) fn ageless(max_size: u32) -> Config {
     Config { max_size, max_lifetime: Duration::MAX, idle_timeout: Duration::MAX, ..Config::default() }
 }
@@ -28,7 +28,7 @@ pub(super) fn state(config: &Config) -> (State<(), Broken>, Instant) {
     (State::new(config, now, WALL, fastrand::Rng::with_seed(0)), now)
 }
 
-/// Opens a connection, which comes into the pool idle.
+/// Opens a connection, which is idle then.
 pub(super) fn open(state: &mut State<(), Broken>, now: Instant) -> SlotId {
     let slot = state.slots.take(now);
     let mut entry = Box::new(Entry::new(slot, (), None, state.generation, now));
@@ -54,7 +54,7 @@ fn one_question_settles_a_doubt_near_by_and_far_away_a_log_in_that_no_answer_fol
     for (opening, is_near) in [(249 * MS, true), (250 * MS, false)] {
         let (mut state, start) = state(&ageless(4));
         state.patience.answered(PromiseKind::Open, opening, start);
-        // A check that is late.
+        // A late check.
         let slot = state.slots.take(start);
         state.promise(slot, start, PromiseKind::Check);
         state.promises.ring(start + 500 * MS, None);
@@ -65,7 +65,7 @@ fn one_question_settles_a_doubt_near_by_and_far_away_a_log_in_that_no_answer_fol
         assert_eq!(state.must_be_asked(), is_near);
         assert!(!state.is_settled(began, seen - MS) && state.is_being_settled(raised, seen - MS));
         assert_eq!((state.is_settled(began, seen), state.is_being_settled(raised, seen)), (!is_near, is_near));
-        assert!(!state.is_being_settled(raised + MS, seen), "that one began later");
+        assert!(!state.is_being_settled(raised + MS, seen), "that call began later");
         state.settle_doubt(settled);
         assert!(state.is_settled(began, seen) && !state.is_settled(settled, seen) && !state.must_be_asked());
         state.raise_doubt(settled);
@@ -80,7 +80,7 @@ fn beneath_one_that_must_be_checked_a_fresh_one_is_lent_and_the_other_is_checked
     let fresh = open(&mut state, start);
     let stale = lend(&mut state, start);
     state.suspect(start + MS);
-    // One is proved anew, the other comes back as it was.
+    // One is proved again, the other is returned as it was.
     let mut proved = lend_any(&mut state);
     state.proved(&mut proved, start + 2 * MS, &mut Actions::new());
     state.put(proved, start + 2 * MS, &mut Actions::new());
@@ -121,7 +121,7 @@ fn a_success_that_is_recent_or_newer_than_the_first_who_waits_shows_that_the_ser
         assert_eq!(state.lets_in(start + at * MS), lets_in, "after {at} ms");
     }
     state.opened_at = Some(start + 50 * MS);
-    assert!(state.lets_in(start + 500 * MS), "it came when the first had begun to wait");
+    assert!(state.lets_in(start + 500 * MS), "it came after the first began to wait");
     state.close(start + 500 * MS, &mut Actions::new());
 }
 
@@ -129,11 +129,11 @@ fn a_success_that_is_recent_or_newer_than_the_first_who_waits_shows_that_the_ser
 fn the_next_impatience_is_looked_for_among_as_many_as_could_be_served() {
     let (mut state, start) = state(&ageless(2));
     state.patience.answered(PromiseKind::Check, MS, start);
-    // The patience with a check is 250 ms. The first who waits has none left.
+    // The patience with a check is 250 ms. The first waiter has none left.
     wait(&mut state, start);
     wait(&mut state, start + 100 * MS);
     let now = start + 300 * MS;
-    assert_eq!(state.next_impatience(now), None, "nobody relies on a check where there is none");
+    assert_eq!(state.next_impatience(now), None, "without a check nobody relies on one");
     let (check, opening) = (state.slots.take(now), state.slots.take(now));
     state.promise(check, now, PromiseKind::Check);
     assert_eq!(state.next_impatience(now), None, "there is room for none");

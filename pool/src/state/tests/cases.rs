@@ -1,4 +1,4 @@
-//! What once went wrong, each as the shortest story that shows it.
+//! Past bugs, each as the shortest sequence of operations that shows it.
 
 use super::ops::Op::*;
 use super::ops::{End, Op, Shape};
@@ -15,7 +15,7 @@ use crate::waiter::{Waiter, Wake};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Plays `ops` with a check after each, and heals the world in the end.
+/// Plays `ops`, with a check after each, and then heals the world.
 fn play(config: Config, ops: impl IntoIterator<Item = Op>) {
     let mut world = World::new(config, 0);
     for op in ops {
@@ -28,7 +28,7 @@ fn cold(max_size: u32) -> Config {
     Config { max_size, ..Config::default() }
 }
 
-/// All that a pool does by itself is due soon.
+/// Everything that a pool does on its own is due soon.
 fn restless(max_size: u32) -> Config {
     Config {
         min_idle: 1,
@@ -49,7 +49,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn an_attempt_that_hangs_where_nobody_can_abort_it_holds_up_no_other() {
-    // The fourth attempt is the one without an abort handle, and a probe.
+    // The fourth attempt has no abort handle, and is a probe.
     play(cold(3), [Get, Get, Get, fails(0), fails(0), fails(0), Pass(5 * SECOND)]);
 }
 
@@ -62,7 +62,7 @@ fn a_probe_that_drags_on_gets_no_second_beside_it() {
 fn an_attempt_that_hangs_for_good_is_no_sign_of_a_full_server() {
     let full = JobEnds(0, End::Failed(Refusal::Capacity));
     let well = || JobEnds(0, End::Well);
-    // Two are lent. The fourth call of all is an attempt to open the third, and has no abort handle.
+    // Two connections are lent. The fourth call is an attempt to open the third, and has no abort handle.
     play(cold(4), [Get, full, Pass(SECOND / 4), well(), Look(0), Get, well(), Look(0), Get, Pass(20 * SECOND)]);
 }
 
@@ -71,7 +71,7 @@ fn those_who_were_served_dead_connections_all_get_their_places_back() {
     let (mut queue, start) = (Queue::new(), sync::now());
     let mut join =
         |second: u32| queue.join(Wake::Thread(Waiter::new()), borrower(0), start + second * SECOND, None, None);
-    // The last three come a second time.
+    // The last three queue for the second time.
     let tickets = [4, 5, 6, 2, 1, 3].map(|second| (second, join(second)));
     for turn in 1..=6 {
         let _ = queue.deliver(turn);
@@ -109,10 +109,10 @@ fn the_impatient_are_counted_from_the_head_up_to_the_first_who_is_not() {
         .into();
     let counted = [0, 1, 2, 3].map(|seconds: u32| queue.overdue(start + seconds * SECOND, 5));
     assert_eq!(counted, [0, 1, 2, 2], "the third never is");
-    assert_eq!(queue.overdue(start + 5 * SECOND, 1), 1, "no more are looked at than asked for");
+    assert_eq!(queue.overdue(start + 5 * SECOND, 1), 1, "it examines no more than requested");
     let next = [0, 1, 2].map(|seconds: u32| queue.next_impatience(start + seconds * SECOND, 5));
     assert_eq!(next, [Some(start + SECOND), Some(start + 2 * SECOND), None]);
-    assert_eq!(queue.next_impatience(start + SECOND, 1), None, "the second is not looked at");
+    assert_eq!(queue.next_impatience(start + SECOND, 1), None, "it does not examine the second");
     for ticket in tickets {
         queue.cancel(&ticket);
     }
@@ -127,7 +127,7 @@ fn clocks_that_were_read_before_others_that_came_first_are_no_freeze() {
     let earlier = (now + Duration::from_millis(1), Duration::from_secs(100) + Duration::from_millis(1));
     assert!(!state.compare_clocks(later.0, later.1));
     assert!(!state.compare_clocks(earlier.0, earlier.1));
-    assert!(state.compare_clocks(now + Duration::from_millis(3), Duration::from_secs(200)), "this is one");
+    assert!(state.compare_clocks(now + Duration::from_millis(3), Duration::from_secs(200)), "this is a freeze");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_goodbye_that_is_to_make_room_and_begins_in_the_same_moment_is_aborted() {
     limit.on_abort(|| ());
     state.call_began(slot, limit.fuse().downgrade(), now, &mut actions);
     assert!(matches!(actions[..], [Action::Abort(aborted, _)] if aborted == slot));
-    assert_eq!(state.promises.tally().aborting, 1, "its slot will serve somebody");
+    assert_eq!(state.promises.tally().aborting, 1, "its slot will serve a waiter");
 }
 
 #[test]
@@ -172,9 +172,9 @@ fn an_alarm_that_reaches_the_timer_late_costs_no_later_one() {
     assert_eq!(ring(&mut state, 10), None, "nothing more is due");
     let mut actions = Actions::new();
     state.want_alarm(at(50), &mut actions);
-    // The thread that ordered the first alarm comes to the timer only now. The timer keeps the earlier of the two.
+    // The thread that ordered the first alarm reaches the timer only now. The timer keeps the earlier of the two.
     assert_eq!((late, ordered(actions)), (Some(at(30)), Some(at(50))));
-    assert_eq!(ring(&mut state, 30), Some(at(50)), "what is still wanted is ordered anew");
+    assert_eq!(ring(&mut state, 30), Some(at(50)), "an alarm that is still needed is ordered again");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How cells are shared out: when they open, whose connections may lie there, and in which order these come home.
+//! The cells: when they open, which connections may be parked in them, and in which order those return to the state.
 
 use super::by_hand::{MS, SECOND, ageless, open, state};
 use super::fast::{change, end_loan, get, lies_in_a_cell, opened, park, parked, take};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 type Lent = Box<Entry<()>>;
 
-/// Two loans of a thread, one right after the other. The second may end beside the lock.
+/// Two loans of a thread in quick succession. The second may end outside the lock.
 fn twice(state: &mut State<(), Broken>, now: Instant, thread: usize) -> Lent {
     let entry = get(state, now, thread).expect("it is idle");
     end_loan(state, entry, now);
@@ -53,7 +53,7 @@ fn what_rests_in_a_cell_is_found_before_anything_is_opened_for_min_idle() {
     park(&state, entry, now, 0);
     state.open_failed(Refusal::Capacity, Cause::other("full"), now, &mut Actions::new());
     // Its thread borrows no more. The next attempt is due, and nothing else happens.
-    let due = state.gate.retry_at().expect("it is tried again");
+    let due = state.gate.retry_at().expect("it retries");
     let later = due.max(now + BUSY + MS);
     assert!(state.falls_short());
     let mut actions = Actions::new();
@@ -70,10 +70,10 @@ fn while_young_ones_die_the_loans_of_the_young_are_heard_and_others_pass_the_loc
         open(&mut state, start);
         let now = start + age;
         state.gate.stillborn(now, Stage::Check, MS, now);
-        assert!(state.gate.is_cold(), "a loan does not settle it");
+        assert!(state.gate.is_cold(), "a loan does not end the doubt");
         borrows_as_often_as_there_are_cells(&mut state, now);
         assert!(state.fast.is_open());
-        // The other has been on loan since, and what it showed is known.
+        // The other has been on loan since, so its outcome is known.
         let lent = [0, 0].map(|thread| get(&mut state, now, thread).expect("it is idle"));
         assert_eq!(lent[1].uses, 0);
         assert_eq!(lent[1].permit.is_some(), may_rest, "{age:?}");
@@ -170,7 +170,7 @@ fn a_borrower_that_finds_nothing_takes_one_of_those_that_are_parked_each_time_fr
     assert_eq!(first.id, first_id);
     park(&state, first, now, 0);
     let second = get(&mut state, now, 3).expect("two are parked");
-    assert_ne!(second.id, first_id, "its turn was before");
+    assert_ne!(second.id, first_id, "it had its turn");
     assert!(lies_in_a_cell_of(&state, first_id), "the other stays");
 }
 
@@ -190,7 +190,7 @@ fn two_busy_threads_with_the_same_seat_are_told_to_part() {
     assert!(is_told(MS + BUSY, 1), "the other has borrowed just now");
     assert!(!is_told(2 * MS + BUSY, 0), "nobody has for a while");
     assert!(is_told(2 * MS + BUSY + MS / 10, 1));
-    assert!(!is_told(2 * MS + BUSY + MS / 5, 0), "the other was told, and moves");
+    assert!(!is_told(2 * MS + BUSY + MS / 5, 0), "the other was asked to move, and does");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What must be so after every step.
+//! The assertions after every step.
 
 use super::book::Trouble;
 use super::jobs::{Fate, Work};
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 impl World {
-    /// Compares the state with the book, after each transaction.
+    /// Compares the state with the book after each transaction.
     pub(super) fn check(&mut self) {
         self.find_deliveries();
         self.check_places();
@@ -20,7 +20,7 @@ impl World {
         self.check_line();
     }
 
-    /// Who has something in its cell? The first in the queue, in order, and each was woken.
+    /// Finds the waiters with a delivery in their cell. They must be the first in the queue, in order, and woken.
     fn find_deliveries(&mut self) {
         let lent: Vec<(usize, u64)> = self
             .state
@@ -35,7 +35,7 @@ impl World {
             self.assert_lendable(id);
             let mut first = self.waiting.remove(0);
             first.note_delivery(self.now, self.config.reclaim_after);
-            assert!(self.is_woken(&first), "a delivery to one who sleeps");
+            assert!(self.is_woken(&first), "a delivery to a sleeping waiter");
             self.book.lent(id, self.now);
             self.served.push((first, Gift::Connection(id)));
         }
@@ -46,14 +46,14 @@ impl World {
                 self.check_refusal();
             }
             for waiting in std::mem::take(&mut self.waiting) {
-                assert!(self.is_woken(&waiting), "a word to one who sleeps");
+                assert!(self.is_woken(&waiting), "a notice to a sleeping waiter");
                 self.served.push((waiting, Gift::Word));
             }
         }
         assert_eq!(self.state.queue.len(), self.waiting.len());
     }
 
-    /// Every connection that is open is in exactly one place.
+    /// Every open connection is in exactly one place.
     fn check_places(&self) {
         let idle = self.state.idle.iter().map(|entry| entry.id);
         let lent = self.lent.iter().map(|(_, entry)| entry.id);
@@ -72,7 +72,7 @@ impl World {
         assert!(distinct.iter().eq(self.book.alive.keys()), "a connection is lost: {}", self.summary());
     }
 
-    /// The state counts as the world does.
+    /// The counts of the state equal those of the world.
     fn check_numbers(&self) {
         let stats = self.state.stats();
         let jobs = |kind: fn(&Work) -> bool| {
@@ -85,7 +85,7 @@ impl World {
         let (resetting, closing) =
             (jobs(|work| matches!(work, Work::Reset(_))), jobs(|work| matches!(work, Work::Close(_))));
         let lent = self.lent.len() - self.aborted.len() + in_cells;
-        // Every loan is over, or out; at every moment.
+        // At any moment every loan is over or out.
         let loans = stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout;
         assert_eq!(loans, stats.returned + (self.lent.len() + in_cells) as u64, "borrowed, returned, and out");
         let idle = self.state.idle.len() + self.parked().len();
@@ -121,7 +121,7 @@ impl World {
         assert_eq!((stats.cancelled, stats.timed_out), (self.book.cancelled, self.book.timed_out));
     }
 
-    /// Nobody waits without a reason, nor sleeps while there is something to be had.
+    /// Nobody waits without a reason, or sleeps while a connection is available.
     fn check_line(&self) {
         if self.book.closed {
             assert!(self.waiting.is_empty() && self.state.idle.is_empty(), "a closed pool has waiters or idle ones");
@@ -132,13 +132,13 @@ impl World {
         if self.waiting.first().is_some_and(|first| first.future.is_some()) {
             assert!(
                 !idle.any(|id| flawless(&id)),
-                "a task is the first, and was not given what is idle: {}",
+                "a task is the first, and was not given the idle connection: {}",
                 self.summary()
             );
         }
         let fresh = idle.take_while(flawless).count();
         for waiting in self.waiting.iter().take(fresh).filter(|waiting| waiting.future.is_none()) {
-            assert!(self.is_woken(waiting), "asleep though something is idle: {}", self.summary());
+            assert!(self.is_woken(waiting), "asleep while a connection is idle: {}", self.summary());
         }
         if self.waiting.is_empty() {
             return;
@@ -146,10 +146,10 @@ impl World {
         let loans = self.lent.len() + self.served.len();
         let alarm = self.state.alarm.is_some_and(|at| self.alarm.is_some_and(|alarm| alarm <= at));
         let hope = self.somebody_comes() || !self.jobs.is_empty() || loans > 0 || alarm;
-        assert!(hope, "somebody waits for nothing: {}", self.summary());
+        assert!(hope, "a waiter has nothing to wait for: {}", self.summary());
         self.check_patience();
         assert!(!self.is_hopeless(), "left waiting without hope: {}", self.summary());
-        // Where nothing holds back growth, each has a call under way while there is room; or one goes first.
+        // Unless growth is held back, each waiter has a call under way while there is room, or one attempt goes first.
         if self.book.untroubled && loans == 0 && self.taken() < self.config.max_size as usize {
             let calls =
                 self.jobs.iter().filter(|job| job.fate.is_none() && !matches!(job.work, Work::Close(_))).count();
@@ -157,18 +157,18 @@ impl World {
             let doubted = self.state.answered_at.max(self.state.opened_at) <= self.state.heard_before_doubt;
             let one_goes_first = calls > 0 && (quiet || doubted || self.state.gate.is_cold());
             let served = self.waiting.len() <= self.state.idle.len() + calls;
-            assert!(served || one_goes_first, "somebody waits though there is room: {}", self.summary());
+            assert!(served || one_goes_first, "a waiter has no call though there is room: {}", self.summary());
         }
     }
 
-    /// Nothing can be opened before somebody mends something, and no loan will come back that is likely to.
+    /// Nothing can be opened before a fault is mended, and no loan is likely to end.
     fn is_hopeless(&self) -> bool {
         let refused = |trouble: Trouble| trouble.kind == Refusal::Permanent && self.now < trouble.retry_at;
         let stats = self.state.stats();
         self.book.trouble.is_some_and(refused) && stats.open == 0
     }
 
-    /// A connection is about to be opened: is there room, and is it the only probe of an outage?
+    /// A connection is about to be opened: there must be room, and in an outage it must be the only probe.
     pub(super) fn check_opening(&self) {
         assert!(!self.book.closed);
         assert!(self.state.slots.taken() <= self.config.max_size as usize, "more than max_size");
@@ -200,30 +200,30 @@ impl World {
     pub(super) fn check_leak(&mut self, id: u64) {
         let (now, leak_after) = (self.now, self.config.leak_after);
         let facts = self.book.facts(id);
-        assert!(!std::mem::replace(&mut facts.leak_reported, true), "a leak told twice");
+        assert!(!std::mem::replace(&mut facts.leak_reported, true), "a leak reported twice");
         assert!(now - facts.lent_at >= leak_after, "no leak");
     }
 
-    /// After the alarms have rung: every loan that is out for too long was told.
+    /// After the alarms have rung, every loan out for too long has been reported.
     pub(super) fn check_all_leaks_told(&self) {
         let lent = self.lent.iter().filter(|(_, entry)| !self.aborted.contains(&entry.slot_id));
         for (_, entry) in lent.filter(|_| !self.book.closed) {
             let facts = &self.book.alive[&entry.id];
             let leaked = self.now - facts.lent_at >= self.config.leak_after;
-            assert!(facts.leak_reported || !leaked, "a leak that was not told");
+            assert!(facts.leak_reported || !leaked, "a leak that was not reported");
         }
     }
 
-    /// Somebody is told that there is no hope: only of a fault that somebody must mend, with nothing but old loans.
+    /// A waiter is refused for lack of hope. That requires a fault that must be mended, and nothing but old loans.
     pub(super) fn check_refusal(&self) {
         let trouble = self.book.trouble.expect("a refusal without trouble");
         assert_eq!(trouble.kind, Refusal::Permanent);
         assert!(self.now < trouble.retry_at);
         let stats = self.state.stats();
-        assert_eq!(stats.open, stats.in_use, "refused while one may be ready soon");
+        assert_eq!(stats.open, stats.in_use, "refused while a connection may be ready soon");
         for (_, entry) in self.lent.iter().filter(|(_, entry)| !self.aborted.contains(&entry.slot_id)) {
             let held = self.now - self.book.alive[&entry.id].lent_at;
-            assert!(held >= Duration::from_secs(1), "refused though one was lent {held:?} ago");
+            assert!(held >= Duration::from_secs(1), "refused though a connection was lent {held:?} ago");
         }
     }
 
@@ -234,12 +234,12 @@ impl World {
         assert!(life <= self.config.max_lifetime && life >= shortest, "{life:?}");
     }
 
-    /// A newcomer was served: that is allowed only while the first in the queue has not waited for long.
+    /// A newcomer was served, which is allowed only while the head of the queue has not waited for long.
     pub(super) fn check_no_overtaking(&self, now: Instant) {
         if let Some(first) = self.waiting.first() {
             let waited = now - first.since;
-            assert!(first.future.is_none(), "overtook a task that is the first");
-            assert!(waited <= self.config.fairness_window, "overtook one who has waited for {waited:?}");
+            assert!(first.future.is_none(), "overtook a task at the head of the queue");
+            assert!(waited <= self.config.fairness_window, "overtook a waiter after {waited:?}");
         }
     }
 
@@ -247,7 +247,7 @@ impl World {
         assert_eq!(self.book.flaw(id, self.now, &self.config), None, "lent: {}", self.summary());
     }
 
-    /// A thread that is woken comes. A task may not.
+    /// A woken thread looks. A task may not be polled.
     pub(super) fn somebody_comes(&self) -> bool {
         self.waiting.iter().any(|waiting| waiting.future.is_none() && self.is_woken(waiting))
     }

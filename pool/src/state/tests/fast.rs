@@ -1,4 +1,4 @@
-//! Which loans may pass the lock by, and what calls their connections back.
+//! Which loans may bypass the lock, and what recalls parked connections.
 
 use super::by_hand::{MS, SECOND, WALL, ageless, open, state, wait};
 use super::world::{Broken, borrower};
@@ -24,7 +24,7 @@ pub(super) fn change(
     state.settle(now, &mut actions);
 }
 
-/// Borrows in the thread of this number.
+/// Borrows in the thread with this number.
 pub(super) fn get(state: &mut State<(), Broken>, now: Instant, thread: usize) -> Option<Parked> {
     let mut actions = Actions::new();
     let Claim::Connection(mut entry) = state.claim(now, borrower(thread), &mut actions) else { return None };
@@ -39,7 +39,7 @@ pub(super) fn end_loan(state: &mut State<(), Broken>, mut entry: Parked, now: In
     change(state, now, |state, actions| state.check_in(entry, Duration::ZERO, None, now, actions));
 }
 
-/// The loan ends beside the lock.
+/// Ends the loan outside the lock.
 pub(super) fn park(state: &State<(), Broken>, mut entry: Parked, now: Instant, seat: usize) {
     let cell = state.caches().cell(seat);
     let permit = entry.permit.as_mut().expect("it has a permit");
@@ -48,14 +48,14 @@ pub(super) fn park(state: &State<(), Broken>, mut entry: Parked, now: Instant, s
     assert!(cell.park(entry).is_none());
 }
 
-/// A loan of what was parked begins beside the lock.
+/// Begins a loan of a parked connection outside the lock.
 pub(super) fn take(state: &State<(), Broken>, entry: &mut Parked, now: Instant) {
     let version = state.caches().cell(0).version();
     assert!(entry.permit.as_mut().expect("it has a permit").begin(version, now, borrower(0)));
     entry.lent_at = now;
 }
 
-/// A pool of so many idle connections whose cells are open.
+/// A pool with `idle` idle connections and open cells.
 pub(super) fn opened(config: &Config, idle: u32) -> (State<(), Broken>, Instant) {
     let (mut state, start) = state(config);
     (0..idle).for_each(|_| _ = open(&mut state, start));
@@ -63,11 +63,11 @@ pub(super) fn opened(config: &Config, idle: u32) -> (State<(), Broken>, Instant)
         let entry = get(&mut state, start, 9).expect("it is idle");
         end_loan(&mut state, entry, start);
     }
-    // What that thread did is long ago.
+    // That thread's loans are long past.
     (state, start + SECOND / 2)
 }
 
-/// A pool of which one connection is parked in the cell of thread 0.
+/// A pool with one of its connections parked in the cell of thread 0.
 pub(super) fn parked(config: &Config, idle: u32) -> (State<(), Broken>, Instant) {
     let (mut state, now) = opened(config, idle);
     let entry = get(&mut state, now, 0).expect("it is idle");
@@ -233,7 +233,7 @@ fn one_who_took_what_was_parked_is_its_holder_and_what_is_parked_has_none() {
     };
     assert_eq!(leaks(&actions), [other.id]);
     let next = actions.iter().find_map(|action| if let Action::Alarm(at) = action { Some(*at) } else { None });
-    assert_eq!(next, Some(now + MS / 2 + SECOND), "the alarm is for the loan that began beside the lock");
+    assert_eq!(next, Some(now + MS / 2 + SECOND), "the alarm is for the loan that began outside the lock");
     let mut actions = Actions::new();
     state.tick(now + MS / 2 + SECOND, now + MS / 2 + SECOND, WALL + 2 * SECOND, &mut actions);
     assert_eq!(leaks(&actions), [entry.id]);
@@ -260,7 +260,7 @@ fn an_answer_that_a_loan_beside_the_lock_had_before_a_doubt_does_not_settle_it()
     let (mut state, now) = parked(&ageless(4), 1);
     change(&mut state, now + MS, |state, _| state.suspect(now + MS));
     assert!(state.answered_at.is_some_and(|at| at >= now && at < now + MS));
-    assert_eq!(state.heard_before_doubt, state.answered_at, "nothing was heard since");
+    assert_eq!(state.heard_before_doubt, state.answered_at, "no answer has come since");
 }
 
 #[test]
@@ -270,6 +270,6 @@ fn a_connection_that_is_on_its_way_from_a_loan_beside_the_lock_is_a_hope() {
     let entry = state.caches().cell(0).take().expect("it is parked");
     let later = now + 5 * SECOND;
     state.open_failed(Refusal::Permanent, Cause::other("a wrong password"), later, &mut Actions::new());
-    assert!(!state.is_hopeless(later), "it comes home in a moment");
+    assert!(!state.is_hopeless(later), "it returns to the state in a moment");
     change(&mut state, later, |state, actions| state.come_home(entry, later, actions));
 }

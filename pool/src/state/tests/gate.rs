@@ -1,4 +1,4 @@
-//! The gate alone, driven at random: what it allows in an outage, on the ramp after it, and at a full server.
+//! The gate alone, driven at random: what it allows in an outage, on the ramp after it, and with a full server.
 
 use crate::gate::{Gate, Refusal, Standing};
 use crate::sync;

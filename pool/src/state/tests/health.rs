@@ -1,4 +1,4 @@
-//! How a pool says that it fares: what needs a minute, or numbers that are known.
+//! A pool's report on its health: the cases that need a minute, or known numbers.
 
 use super::by_hand::{MS, SECOND, ageless, lend, open, state, wait};
 use super::world::Broken;
@@ -21,7 +21,7 @@ fn a_pool_is_stuck_when_every_place_is_held_for_a_minute_or_by_a_call_that_hangs
     open(&mut state, start);
     let _one = lend(&mut state, start);
     let slot = state.slots.take(start);
-    // One place is free to be opened, so to speak.
+    // One slot is free, so a connection could be opened.
     assert!(matches!(health(&state, start + 61 * SECOND), Health::Up));
     state.slots.enter(slot, Phase::Checking, start);
     state.slots.mark_stuck(slot);
@@ -57,7 +57,7 @@ fn a_wait_is_the_loans_of_those_before_on_all_connections() {
     // Three stand before it, and two are served at a time.
     let Health::Busy { expected_wait } = health(&state, start) else { panic!("somebody waits") };
     assert_eq!(expected_wait, 20 * MS);
-    // The first has waited for longer than that.
+    // The head has waited for longer than that.
     let Health::Busy { expected_wait } = health(&state, start + SECOND) else { panic!("somebody waits") };
     assert_eq!(expected_wait, SECOND);
     state.close(start + SECOND, &mut Actions::new());

@@ -1,4 +1,4 @@
-//! The workers' part of the world: driver calls that begin when the state orders them, and end as an operation says.
+//! The workers' part of the world: driver calls that begin when the state orders them, and end as an operation specifies.
 
 use super::book::{Facts, Trouble};
 use super::ops::End;
@@ -33,7 +33,7 @@ pub(super) enum Work {
     Close(Box<Entry<()>>),
 }
 
-/// What became of a call that overran.
+/// The fate of a call that overran.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fate {
     Aborted,
@@ -60,7 +60,7 @@ impl World {
         self.check_reason(&entry, reason);
         let (slot, abort) = (entry.slot_id, !reason.is_orderly());
         self.begin(slot, Work::Close(entry), self.config.close_timeout);
-        // Without an abort handle there is nothing to abort.
+        // Without an abort handle nothing can be aborted.
         if abort && self.attempts % 4 != 0 {
             self.abort(slot);
         }
@@ -87,7 +87,7 @@ impl World {
         self.with(|state, actions| state.call_began(slot, fuse.downgrade(), now, actions));
     }
 
-    /// The call in `slot` is given up. Every fourth has no abort handle, and some openings look up a name.
+    /// Gives up the call in `slot`. Every fourth call has no abort handle, and some openings look up a name.
     pub(super) fn abort(&mut self, slot: SlotId) {
         let Some(job) = self.jobs.iter_mut().find(|job| job.slot == slot && job.fate.is_none()) else { return };
         let opens = matches!(job.work, Work::Open { .. });
@@ -109,7 +109,7 @@ impl World {
         });
     }
 
-    /// The call returns. Whatever it says, one that was given up has failed.
+    /// Ends the call. A call that was given up has failed, whatever it returns.
     pub(super) fn end_job(&mut self, place: usize, end: End) {
         let Job { slot, work, fate, limit, .. } = self.jobs.remove(place);
         let end = if fate.is_some() { End::Failed(Refusal::Unavailable) } else { end };
@@ -117,7 +117,7 @@ impl World {
         match (work, end) {
             (Work::Open { generation, evictions }, End::Well) => self.opened(slot, generation, evictions),
             (Work::Open { .. }, failed) => {
-                // A server in the wrong role is tried again as one that cannot be reached.
+                // A server in the wrong role is retried like an unreachable one.
                 let refusal = if let End::Failed(refusal) = failed { refusal } else { Refusal::Unavailable };
                 if fate.is_none() {
                     self.open_failed(refusal, Cause::Driver(Arc::new(Broken)));
@@ -129,7 +129,7 @@ impl World {
                 let answered_at = self.book.answered_at;
                 self.book.proved(entry.id, now);
                 if entry.is_asked {
-                    // It shows nothing of the others.
+                    // It shows nothing about the others.
                     self.book.answered_at = answered_at;
                 }
                 self.with_noted(
@@ -187,7 +187,7 @@ impl World {
         drop(limit);
     }
 
-    /// A worker has found that the server is not in the role that is asked for: the other sessions are as doubtful as after a death.
+    /// A worker found the server in the wrong role: the other sessions are as doubtful as after a death.
     fn fail_in_role(&mut self, entry: Box<Entry<()>>, stage: Stage) {
         let (now, slot) = (self.now, entry.slot_id);
         self.book.died(entry.id);
@@ -214,14 +214,14 @@ impl World {
         });
     }
 
-    /// A connection may have died young. From the second in a row on that is an outage, which the state tells.
+    /// A connection may have died young. From the second in a row on that is an outage, which the state's gate shows.
     pub(super) fn note_stillborn(&mut self) {
         if let Some(retry_at) = self.state.gate.retry_at() {
             self.book.stillborn(retry_at, self.now, self.attempts + 1);
         }
     }
 
-    /// A connection was found well: an outage of connections that die young may be over, but no other.
+    /// A connection proved good: that may end an outage of connections that die young, but no other.
     pub(super) fn note_lifted(&mut self) {
         if !self.state.gate.has_trouble() && self.book.trouble.is_some_and(|trouble| trouble.of_stillborn) {
             self.book.trouble = None;
@@ -264,7 +264,7 @@ impl World {
         self.check();
     }
 
-    /// A connection failed while it was with the workers.
+    /// A connection failed while a worker had it.
     fn close_now(&mut self, slot: SlotId, entry: Box<Entry<()>>, reason: CloseReason) {
         let now = self.now;
         self.book.facts(entry.id).condemned = true;

@@ -1,4 +1,4 @@
-//! The holders' part of the world: loans end, in whatever shape.
+//! The holders' part of the world: loans end, in any shape.
 
 use super::ops::Shape;
 use super::world::{Broken, World};
@@ -41,7 +41,7 @@ impl World {
         self.check();
     }
 
-    /// A connection dies where it is, which the next who is to have it sees.
+    /// A connection dies where it is. The next look at it finds that.
     pub(super) fn kill(&mut self, pick: usize) {
         let count = self.book.alive.len().max(1);
         if let Some(facts) = self.book.alive.values_mut().nth(pick % count) {
@@ -58,7 +58,7 @@ impl World {
         self.check();
     }
 
-    /// As at the end of a pool, whose loans are aborted.
+    /// Aborts a loan, as the end of a pool does.
     pub(super) fn abort_loan(&mut self, pick: usize) {
         if self.lent.is_empty() || !self.book.closed {
             return;

@@ -1,4 +1,4 @@
-//! The borrowers' looks at what they were lent, as the way out does them.
+//! The borrowers' looks at the connections lent to them, as the way out does them.
 
 use super::waiting::Manner;
 use super::world::World;
@@ -14,7 +14,7 @@ impl World {
         self.check();
     }
 
-    /// The borrower of what was lent just now looks at it as the way out does.
+    /// The borrower of the latest loan looks at its connection, as the way out does.
     pub(super) fn look_at_last(&mut self, since: Instant, manner: Manner) {
         if self.state.is_closed() {
             return;
@@ -31,7 +31,7 @@ impl World {
         }
     }
 
-    /// The borrower of what was lent just now sees that it is dead.
+    /// The borrower of the latest loan finds its connection dead.
     fn looks_dead(&mut self, since: Instant, manner: Manner) {
         let now = self.now;
         let (_, mut entry) = self.lent.pop().expect("it was lent just now");
@@ -49,7 +49,7 @@ impl World {
         self.request(since, manner);
     }
 
-    /// The borrower of a connection on trial finds it well.
+    /// The borrower of a connection on trial finds it good.
     fn looks_well(&mut self, id: u64) {
         let Some(place) = self.lent.iter().position(|(_, entry)| entry.id == id && entry.on_trial) else { return };
         let (number, mut entry) = self.lent.remove(place);
@@ -62,7 +62,7 @@ impl World {
         self.check();
     }
 
-    /// Was the process frozen? Then what was lent just now must be checked.
+    /// Was the process frozen? Then the connection of the latest loan must be checked.
     fn slept(&mut self, since: Instant, manner: Manner) -> bool {
         let (now, wall) = (self.now, self.wall);
         let jumped = self.with_noted(

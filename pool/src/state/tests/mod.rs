@@ -1,9 +1,8 @@
-//! The state driven by random operations and checked against a book that is kept beside it in plain lists.
+//! The state, driven by random operations and checked against a book, which keeps the same facts in plain lists.
 //!
-//! [`ops`] says what may happen, [`world`], [`waiting`], [`tasks`], [`looks`], [`loans`] and [`jobs`] do it as the three routes would,
-//! [`book`] keeps what must be so, [`checks`] and [`patience`] compare after every step. At the end of each sequence the world heals, and
-//! those who still wait must be served.
-//! `PROPTEST_CASES` sets how many sequences are played.
+//! [`ops`] lists the operations. [`world`], [`waiting`], [`tasks`], [`looks`], [`loans`] and [`jobs`] do what the three routes do for
+//! each. [`book`] records the expected facts; [`checks`] and [`patience`] compare after every step. At the end of each sequence the world
+//! heals, and all remaining waiters must be served. `PROPTEST_CASES` sets the number of sequences.
 
 mod ageing;
 mod book;

@@ -1,4 +1,4 @@
-//! What may happen to a pool: the operations, their random mix, and the settings they meet.
+//! The operations on a pool, their random mix, and the settings under which they run.
 
 use super::parking::Parking;
 use super::waiting::{Leave, Manner};
@@ -9,28 +9,28 @@ use crate::reason::CloseReason;
 use proptest::prelude::*;
 use std::time::Duration;
 
-/// One thing that happens. A number picks one of those there are.
+/// One operation. Its number picks one of the existing targets.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
-    /// Somebody wants a connection, and waits if there is none.
+    /// A thread asks for a connection, and waits if there is none.
     Get,
-    /// A task wants a connection, and waits if there is none, for so long or as long as it takes.
+    /// A task asks for a connection, and waits if there is none, up to this time-out or without one.
     GetAsTask(Option<Duration>),
-    /// A task is not polled again.
+    /// A task is never polled again.
     Forget(usize),
-    /// Somebody wants a connection, but does not wait.
+    /// A request asks for a connection, but does not wait.
     Try,
-    /// One who waits looks, woken or not. A task is polled.
+    /// A waiter looks, woken or not. A task is polled.
     Look(usize),
-    /// One who waits runs out of time, and looks once more.
+    /// A waiter's deadline passes, and it looks once more.
     GiveUp(usize),
-    /// One who waits goes without another look. A task is dropped.
+    /// A waiter leaves without another look. A task is dropped.
     Leave(usize),
     /// A loan ends.
     Return(usize, Shape),
-    /// A loan ends, and nobody else need hear of it.
+    /// A loan ends outside the lock.
     Park(usize, Parking),
-    /// A thread takes what it has parked.
+    /// A thread takes the connection that it has parked.
     TakeParked(usize),
     Detach(usize),
     /// A connection dies where it is.
@@ -39,9 +39,9 @@ pub(super) enum Op {
     SeverLoan(usize),
     /// A worker ends a driver call.
     JobEnds(usize, End),
-    /// Time passes, and alarms ring when they are due.
+    /// Time passes, and alarms ring when due.
     Pass(Duration),
-    /// The process freezes: alarms ring late, and the wall clock runs on.
+    /// The process freezes: alarms ring late, while the wall clock continues.
     Freeze(Duration),
     /// The wall clock is set.
     SetWall(Duration),
@@ -50,7 +50,7 @@ pub(super) enum Op {
     Close,
 }
 
-/// The shape in which a loan comes back.
+/// The condition in which a connection is returned.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     Clean,
@@ -64,7 +64,7 @@ pub(super) enum Shape {
 pub(super) enum End {
     Well,
     Failed(Refusal),
-    /// With the word that the server is not in the role that is asked for.
+    /// With the answer that the server is not in the required role.
     WrongRole,
 }
 
@@ -124,7 +124,7 @@ impl World {
     }
 }
 
-/// Closing is no part of the mix, for it ends all else: see the tests.
+/// Closing is not part of the mix, because it ends everything: the tests close.
 pub(super) fn op() -> impl Strategy<Value = Op> {
     let pick = || any::<usize>();
     prop_oneof![
@@ -185,7 +185,7 @@ fn end() -> impl Strategy<Value = End> {
     ]
 }
 
-/// From nothing to minutes, each order of magnitude alike.
+/// From nothing to minutes, each order of magnitude with equal weight.
 fn span() -> impl Strategy<Value = Duration> {
     prop_oneof![
         Just(Duration::ZERO),

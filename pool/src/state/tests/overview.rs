@@ -1,4 +1,4 @@
-//! Looks in detail change nothing: loans that pass the lock by go on doing so.
+//! Detailed reports change nothing: loans that bypass the lock continue to do so.
 
 use super::by_hand::{MS, SECOND, ageless, lend, open, state};
 use super::fast::{lies_in_a_cell, park, parked, take};

@@ -1,21 +1,21 @@
-//! Loans of the world that end and begin beside the lock.
+//! Loans of the world that end and begin outside the lock.
 
 use super::world::{World, borrower};
 use crate::entry::Entry;
 use std::sync::Arc;
 
-/// How a loan ends beside the lock.
+/// How a loan ends outside the lock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parking {
-    /// In which cell.
+    /// The cell.
     pub(super) seat: usize,
     pub(super) touched: bool,
-    /// Its thread has looked at the version before, and parks by what it saw then.
+    /// Its thread has read the version earlier, and parks by that.
     pub(super) is_late: bool,
 }
 
 impl World {
-    /// A loan ends and its connection is parked, if it may be.
+    /// A loan ends, and its connection is parked if allowed.
     pub(super) fn park(&mut self, pick: usize, Parking { seat, touched, is_late }: Parking) {
         let (now, caches) = (self.now, Arc::clone(self.state.caches()));
         let cell = caches.cell(seat);
@@ -43,7 +43,7 @@ impl World {
         self.check();
     }
 
-    /// A thread takes what lies in its cell, if it may have it.
+    /// A thread takes the connection in its cell, if allowed.
     pub(super) fn take_parked(&mut self, seat: usize) {
         let (now, caches) = (self.now, Arc::clone(self.state.caches()));
         let cell = caches.cell(seat);
@@ -56,7 +56,7 @@ impl World {
         entry.lent_at = now;
         self.book.lent(entry.id, now);
         self.assert_lendable(entry.id);
-        assert!(self.waiting.is_empty(), "somebody waits");
+        assert!(self.waiting.is_empty(), "a waiter is queued");
         // No waiter has this number.
         self.lent.push((0, entry));
         self.check();
@@ -67,15 +67,15 @@ impl World {
         self.with(|state, actions| state.come_home(entry, now, actions));
     }
 
-    /// The connections that are parked, each in a cell that is open.
+    /// The parked connections. Each must lie in an open cell.
     pub(super) fn parked(&self) -> Vec<u64> {
         let caches = self.state.caches();
         let mut parked = Vec::new();
         for (_, cell) in caches.cells_from(0) {
             let Some(entry) = cell.take() else { continue };
             let version = cell.version();
-            assert!(version.is_open(), "parked in a cell that is shut: {}", self.summary());
-            assert!(self.waiting.is_empty(), "parked though somebody waits: {}", self.summary());
+            assert!(version.is_open(), "parked in a shut cell: {}", self.summary());
+            assert!(self.waiting.is_empty(), "parked though a waiter is queued: {}", self.summary());
             parked.push(entry.id);
             assert!(cell.park(entry).is_none());
         }

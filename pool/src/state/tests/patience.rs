@@ -1,4 +1,4 @@
-//! What must be so of calls that take their time: who is asked meanwhile, what is given up, and how much is opened.
+//! The assertions about slow calls: which connections are checked meanwhile, which calls are given up, and how many openings begin.
 
 use super::jobs::{Job, Work};
 use super::world::World;
@@ -7,13 +7,13 @@ use crate::state::promises::PromiseKind;
 use std::time::Duration;
 
 impl World {
-    /// What holds while somebody waits: as many questions as waiters are in time, and an alarm looks after each.
+    /// While a request waits, as many checks are in time as there are waiters, and an alarm is set for each call.
     pub(super) fn check_patience(&self) {
         let tally = self.state.promises.tally();
-        // What has grown stale meanwhile is found so by the one who was woken for it.
+        // The woken waiter finds the connections that have become stale meanwhile.
         if !self.somebody_comes() && !self.state.idle.is_empty() && self.state.fresh(self.now) == 0 {
             let asked = tally.asked_in_time;
-            assert!(asked >= self.waiting.len(), "{asked} are asked while some are idle: {}", self.summary());
+            assert!(asked >= self.waiting.len(), "{asked} are being checked while some are idle: {}", self.summary());
         }
         if let Some(moment) = self.state.promises.next_moment() {
             let by = moment.max(self.now);
@@ -26,7 +26,7 @@ impl World {
         assert!(check.lost <= self.config.check_timeout, "{check:?}");
     }
 
-    /// A call is given up for somebody who waits. May it be?
+    /// A call is given up for a waiter. Asserts that this is allowed.
     pub(super) fn check_abort(&self, slot: SlotId) {
         let Some(job) = self.jobs.iter().find(|job| job.slot == slot) else { return };
         assert!(!self.state.queue.is_empty() || self.book.tried, "given up for nobody");
@@ -40,12 +40,16 @@ impl World {
         if self.book.opened_at.is_none_or(|at| at <= job.began) {
             let opens = |job: &&Job| job.fate.is_none() && matches!(job.work, Work::Open { .. });
             let others = self.jobs.iter().filter(opens).count();
-            assert_eq!((others, self.state.promises.tally().aborting), (0, 1), "more than one is given up to find out");
+            assert_eq!(
+                (others, self.state.promises.tally().aborting),
+                (0, 1),
+                "more than one call is given up to probe the server"
+            );
         }
     }
 
-    /// Without trouble there are no more attempts than those who wait need, and two if nothing is known of the server. This one
-    /// counts already.
+    /// Without trouble there are at most as many attempts as waiters need, and two if the server's state is unknown. This attempt is
+    /// already counted.
     pub(super) fn check_number_of_openings(&self) {
         let openings = self.state.promises.tally().openings;
         let waiting = self.state.queue.len() + usize::from(self.book.tried);

@@ -1,4 +1,4 @@
-//! The calls under way by themselves: what is late, what is put off, and what makes room.
+//! The calls under way by themselves: which are late, which are put off, and which make room.
 
 use crate::state::patience::Spans;
 use crate::state::promises::{PromiseKind, Promises, Stall, Tally};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const MS: Duration = Duration::from_millis(1);
 const CHECK: PromiseKind = PromiseKind::Check;
 
-/// One call of this kind in each of so many slots, late after 10 ms and lost after 20.
+/// One call of this kind in each of `count` slots, late after 10 ms and lost after 20 ms.
 fn calls(kind: PromiseKind, count: usize) -> (Promises, Instant) {
     let (mut promises, start) = (Promises::default(), sync::now());
     for slot in 0..count {
@@ -108,7 +108,7 @@ fn a_call_is_put_off_by_a_stall_twice_and_then_it_is_late() {
         assert_eq!((is_spared, promises.has_late()), (spared > 0, false));
         promises.ring(now, Some(Stall { by: 5 * MS, until: now + 20 * MS }));
         if spared < 2 {
-            assert_eq!(promises.next_moment(), Some(now + 20 * MS), "no sooner than the stall is over");
+            assert_eq!(promises.next_moment(), Some(now + 20 * MS), "not before the stall is over");
         }
         now += 20 * MS;
     }

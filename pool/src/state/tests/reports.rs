@@ -1,4 +1,4 @@
-//! What is read of the state: how a pool that is being built fares, the last error, and which loans go on.
+//! The reports of the state: the progress of building a pool, the last error, which loans continue, and the counters.
 
 use super::by_hand::{MS, SECOND, ageless, lend, open, state};
 use super::world::{Broken, borrower};
@@ -42,7 +42,7 @@ fn a_pool_is_built_when_enough_is_open_and_fails_by_a_panic_or_by_a_fault_that_s
             Ready => panic!("one is missing: {case}"),
         }
         if refusal == Refusal::Permanent {
-            assert!(matches!(state.build_progress(2, start + SECOND), Trying { .. }), "it may be tried again");
+            assert!(matches!(state.build_progress(2, start + SECOND), Trying { .. }), "it may be retried");
         }
     }
 }
@@ -176,7 +176,7 @@ fn a_remark_ends_with_its_connection_and_none_is_kept_for_the_next_in_its_slot()
     }
 }
 
-/// What is done twice, and what has counted that.
+/// An operation that is done twice, and the counter of it.
 type Counted = (&'static str, fn(&mut State<(), Broken>, Instant), fn(&Stats) -> u64);
 
 #[test]
@@ -191,10 +191,10 @@ fn each_end_of_a_request_or_a_loan_is_counted() {
         ("timed out after a while", |state, _| state.timed_out(MS), |stats| stats.wait_time.count()),
         ("not reset", |state, _| state.reset_skipped(), |stats| stats.resets_skipped),
         ("reset", |state, _| state.reset_ended(true), |stats| stats.resets_done),
-        ("not reset well", |state, _| state.reset_ended(false), |stats| stats.resets_failed),
+        ("reset failed", |state, _| state.reset_ended(false), |stats| stats.resets_failed),
         ("rejected", reject, |stats| stats.rejected_at_checkout),
-        ("kept for good", keep, |stats| stats.returned),
-        ("kept for good after a while", keep, |stats| stats.use_time.count()),
+        ("detached", keep, |stats| stats.returned),
+        ("detached after a while", keep, |stats| stats.use_time.count()),
     ];
     for (what, happens, count) in cases {
         let (mut state, start) = state(&Config { max_waiters: Some(0), ..ageless(2) });

@@ -1,4 +1,4 @@
-//! What is given up to make room, or to free a thread, for those who wait.
+//! The calls that are given up to make room, or to free a thread, for waiters.
 
 use super::by_hand::{MS, SECOND, ageless, state, wait};
 use super::supply::Fate::{Aborting, InTime, Late, Lost, Queued};
@@ -9,7 +9,7 @@ use crate::state::State;
 use crate::state::actions::{Action, Actions};
 use std::time::Instant;
 
-/// How many calls are aborted to make room now, and how many goodbyes hastened.
+/// The number of calls aborted now to make room, and of goodbyes hastened.
 fn given_up(state: &mut State<(), Broken>, waiting: usize, now: Instant) -> (usize, usize) {
     let mut actions = Actions::new();
     state.make_room(waiting, now, &mut actions);
@@ -22,7 +22,7 @@ fn as_many_late_goodbyes_make_room_as_waiters_are_owed_one_and_first_those_under
     for (max_size, waiting, under_way, queued, aborted, hastened) in [
         (3, 1, 3, 0, 1, 0),
         (3, 3, 1, 2, 1, 2),
-        // Beyond `max_size` that many more must go.
+        // Beyond `max_size`, that many more must go.
         (2, 1, 4, 0, 3, 0),
         (2, 1, 1, 4, 1, 3),
         (2, 1, 0, 4, 0, 3),

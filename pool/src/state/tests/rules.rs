@@ -1,4 +1,4 @@
-//! The rules of patience by hand, each as a short story in virtual time.
+//! The rules of patience, each as a short sequence in virtual time.
 
 use super::jobs::Work;
 use super::ops::Op::*;
@@ -15,7 +15,7 @@ use std::time::Duration;
 const MS: Duration = Duration::from_millis(1);
 const WELL: End = End::Well;
 
-/// A world with so many idle connections, which must be checked before their next loan.
+/// A world with `size` idle connections, which must be checked before their next loan.
 fn stale(size: u32, max_size: u32) -> World {
     let config = Config { max_size, check_after: Duration::ZERO, ..Config::default() };
     let mut world = World::new(config, 0);
@@ -28,7 +28,7 @@ fn stale(size: u32, max_size: u32) -> World {
 }
 
 impl World {
-    /// Opens a connection for somebody who has it then.
+    /// Opens a connection for a borrower, and lends it.
     fn lend(&mut self) {
         self.play(Get);
         let mut steps = 0;
@@ -72,7 +72,7 @@ fn with_no_slot_free_one_lost_check_is_given_up_to_find_out_however_many_wait() 
         world.play(Pass(249 * MS));
         assert_eq!((world.checks(), world.count(Phase::Opening)), (4, 0));
         world.play(Pass(MS));
-        // In this world some calls cannot be aborted; then another is given up in its stead.
+        // In this world some calls cannot be aborted; then another is given up instead.
         assert_eq!((world.count(Phase::Aborted), world.count(Phase::Opening)), (1, 1));
         world.heal();
     }
@@ -101,7 +101,7 @@ fn none_is_given_up_that_began_before_the_last_answer() {
     world.play(Get);
     world.play(Get);
     world.play(Pass(100 * MS));
-    // One of both answers. Its borrower keeps it, and the other has until its limit.
+    // One of the two checks is answered. Its borrower keeps that connection, and the other check has until its limit.
     world.play(JobEnds(0, WELL));
     world.play(Look(0));
     world.play(Pass(800 * MS));
@@ -114,7 +114,11 @@ fn a_stall_of_this_process_makes_no_call_late() {
     let mut world = stale(2, 2);
     world.play(Get);
     world.play(Freeze(900 * MS));
-    assert_eq!((world.checks(), world.count(Phase::Opening)), (1, 0), "nobody else is asked, and nothing is given up");
+    assert_eq!(
+        (world.checks(), world.count(Phase::Opening)),
+        (1, 0),
+        "no other connection is checked, and no call is given up"
+    );
     world.play(JobEnds(0, WELL));
     world.play(Look(0));
     assert_eq!(world.lent.len(), 1);
@@ -128,10 +132,10 @@ fn an_answer_that_is_older_than_the_last_doubt_does_not_settle_it() {
     let place = world.jobs.iter().position(|job| matches!(job.work, Work::Check(_))).expect("it is checked");
     let Work::Check(entry) = &mut world.jobs[place].work else { unreachable!() };
     let (answered, doubted, mut actions) = (world.now + MS, world.now + 2 * MS, Actions::new());
-    // The answer was there first, but another took the lock before it.
+    // The answer came first, but another thread took the lock before it.
     world.state.suspect(doubted);
     world.state.proved(entry, answered, &mut actions);
-    assert!(!world.state.is_fresh(entry, answered), "it says nothing of what came later");
+    assert!(!world.state.is_fresh(entry, answered), "the answer predates the doubt");
     world.state.proved(entry, doubted, &mut actions);
     assert!(world.state.is_fresh(entry, doubted));
     world.book.doubts += 1;
@@ -146,7 +150,7 @@ fn an_answer_counts_from_when_it_is_given_though_another_died_meanwhile() {
     world.play(JobEnds(0, End::Failed(Refusal::Unavailable)));
     let answered = world.jobs.iter().position(|job| matches!(job.work, Work::Check(_))).expect("the other is checked");
     world.play(JobEnds(answered, WELL));
-    assert_eq!(world.served.len(), 1, "it is not asked again");
+    assert_eq!(world.served.len(), 1, "it is not checked again");
     world.heal();
 }
 
@@ -203,7 +207,7 @@ fn room_is_made_by_the_known_dead_then_goodbyes_then_resets_then_checks_and_firs
     );
 }
 
-/// One waits for a check, and is told of a fresh connection, on which a stale one comes to lie.
+/// A waiter relies on a check and is notified of a fresh connection, on top of which a stale one is returned.
 fn fresh_beneath_stale() -> World {
     let config = Config { max_size: 3, check_after: 1_000 * MS, ..Config::default() };
     let mut world = World::new(config, 0);
@@ -214,7 +218,7 @@ fn fresh_beneath_stale() -> World {
     world.play(Return(0, Shape::Clean));
     world.play(Get);
     assert_eq!((world.waiting.len(), world.checks()), (1, 1));
-    // First the one that was opened last, then the stale one.
+    // First the connection opened last, then the stale one.
     world.play(Return(1, Shape::Clean));
     world.play(Return(0, Shape::Clean));
     assert_eq!((world.waiting.len(), world.count(Phase::Idle), world.checks()), (1, 2, 1));

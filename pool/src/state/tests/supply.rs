@@ -1,4 +1,4 @@
-//! How many connections are opened, and who is asked, by what is under way.
+//! How many connections are opened, and which are checked, given the calls under way.
 
 use super::by_hand::{MS, SECOND, ageless, lend, open, state, wait};
 use super::world::{Broken, borrower};
@@ -20,20 +20,20 @@ pub(super) const RESET: PromiseKind = PromiseKind::Reset;
 pub(super) const OPEN: PromiseKind = PromiseKind::Open;
 pub(super) const GOODBYE: PromiseKind = PromiseKind::Close { dead: false };
 
-/// What became of a call that began just now.
+/// The status of a call that began just now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fate {
     InTime,
     Late,
     Lost,
-    /// It is late, and no worker has begun with it.
+    /// It is late, and no worker has begun it.
     Queued,
-    /// It is being aborted for somebody who waits.
+    /// It is being aborted for a waiter.
     Aborting,
 }
 use Fate::{Aborting, InTime, Late, Lost, Queued};
 
-/// A pool whose server has just let one in, and that has no connections.
+/// A pool without connections, whose server has just accepted one.
 pub(super) fn warm(config: &Config) -> (State<(), Broken>, Instant) {
     let (mut state, start) = state(config);
     let slot = open(&mut state, start);
@@ -42,7 +42,7 @@ pub(super) fn warm(config: &Config) -> (State<(), Broken>, Instant) {
     (state, start)
 }
 
-/// So many calls are under way, each in a slot of its own. They can be aborted as long as their limits are kept.
+/// Puts `count` calls under way, each in its own slot. They can be aborted while the returned limits live.
 pub(super) fn calls(
     state: &mut State<(), Broken>,
     count: usize,
@@ -78,7 +78,7 @@ pub(super) fn calls(
     (0..count).map(begin).collect()
 }
 
-/// How many attempts to connect begin now.
+/// The number of attempts to connect that begin now.
 fn opened(state: &mut State<(), Broken>, waiting: usize, now: Instant) -> usize {
     let mut actions = Actions::new();
     state.open_for(waiting, now, &mut actions);
@@ -164,9 +164,10 @@ fn one_attempt_goes_first_at_a_silent_server_four_where_it_answers_and_two_more_
         (doubted, 1, 2_000, 3),
         (answers, 0, 0, 4),
         (answers, 1, 2_000, 6),
-        // No more than 16 in all.
+        // At most 16 in total.
         (silent, 6, 2_000, 10),
-        // One that begins now would end too late for those who have ten seconds, if it takes as long as that one already has.
+        // An attempt that begins now would end too late for waiters with a time-out of ten seconds, if it takes as long as that one has
+        // so far.
         (silent, 1, 4_999, 3),
         (silent, 1, 5_000, 1),
     ] {
@@ -185,7 +186,7 @@ fn one_attempt_goes_first_at_a_silent_server_four_where_it_answers_and_two_more_
     }
 }
 
-/// The server has had room for three sessions when it was full.
+/// The server was full at three sessions.
 pub(super) fn with_ceiling(state: &mut State<(), Broken>, now: Instant) {
     state.gate.failed(now, Refusal::Capacity, 2);
     state.gate.opened(now, 2, 20, false);
@@ -202,7 +203,7 @@ fn an_attempt_that_hangs_for_good_takes_no_place_at_a_full_server() {
     let hung = state.slots.take(start);
     state.stuck(hung);
     state.idle.clear();
-    // One is open and one is being opened.
+    // One connection is open and one is being opened.
     with_ceiling(&mut state, start);
     assert_eq!(opened(&mut state, 5, start), 1);
     state.close(start, &mut Actions::new());
@@ -244,8 +245,8 @@ fn near_by_a_new_connection_is_asked_before_its_first_loan_while_it_is_open_whet
     let (mut entry, mut actions) = (Box::new(Entry::new(slot, (), None, 0, start)), Actions::new());
     state.admit(&mut entry, MS, start, &mut actions);
     state.put_proved(entry, start, &mut actions);
-    let Some(Action::Check(entry)) = actions.pop() else { panic!("it is asked") };
-    // What was checked is not asked once more, whatever became of the doubt.
+    let Some(Action::Check(entry)) = actions.pop() else { panic!("it is checked") };
+    // A connection that was checked is not checked again, whatever became of the doubt.
     state.put_proved(entry, start + MS, &mut actions);
     assert_eq!((state.slots.get(slot).phase, actions.len()), (Phase::Idle, 0));
 }

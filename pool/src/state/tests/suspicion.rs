@@ -1,4 +1,4 @@
-//! What a connection in doubt says of the others, before and after it was asked.
+//! What a connection in doubt shows about the others, before and after it is checked.
 
 use super::by_hand::{MS, ageless, lend, open, state};
 use super::world::Broken;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 type Pool = State<(), Broken>;
 
-/// Comes back, and is with a worker then, who asks it.
+/// Returns a connection in doubt, which a worker then checks.
 fn returns_in_doubt(state: &mut Pool, entry: Box<Entry<()>>, now: Instant) -> Box<Entry<()>> {
     let mut actions = Actions::new();
     state.check_in(entry, Duration::ZERO, Some(Work::Check), now, &mut actions);
@@ -21,15 +21,15 @@ fn returns_in_doubt(state: &mut Pool, entry: Box<Entry<()>>, now: Instant) -> Bo
     checks.next().expect("it is asked")
 }
 
-/// The server answers on it.
+/// The server answers its check.
 fn answers(state: &mut Pool, mut entry: Box<Entry<()>>, now: Instant) {
     let mut actions = Actions::new();
     state.proved(&mut entry, now, &mut actions);
     state.put_proved(entry, now, &mut actions);
-    assert!(matches!(&actions[..], [Action::Close(_, CloseReason::BeyondReset)]), "it goes all the same");
+    assert!(matches!(&actions[..], [Action::Close(_, CloseReason::BeyondReset)]), "it is closed all the same");
 }
 
-/// A pool of `lent` lent connections and one that is idle.
+/// A pool of `lent` lent connections and an idle one.
 #[expect(clippy::vec_box, reason = "an entry is in its box wherever it goes")]
 fn pool(lent: u32) -> (Pool, Instant, Vec<Box<Entry<()>>>) {
     let (mut state, start) = state(&ageless(4));
@@ -85,10 +85,10 @@ fn one_that_is_dead_makes_the_server_unknown_once() {
     let first = returns_in_doubt(&mut state, lent.remove(0), start + MS);
     let second = returns_in_doubt(&mut state, lent.remove(0), start + MS);
     let epoch = state.epoch;
-    assert_eq!(state.heard_before_doubt, None, "it is open whether the server is well");
+    assert_eq!(state.heard_before_doubt, None, "the server's state is unknown");
     state.failed_check(&first, None, start + 2 * MS, &mut Actions::new());
     assert_eq!(state.heard_before_doubt, Some(start));
-    // A new connection was opened since.
+    // A new connection has been opened since.
     let fresh = open(&mut state, start + 3 * MS);
     state.failed_check(&second, None, start + 4 * MS, &mut Actions::new());
     assert_eq!((state.epoch, lend(&mut state, start + 4 * MS).slot_id), (epoch, fresh));

@@ -1,29 +1,29 @@
-//! The tasks of the world: futures that are polled at any time, dropped, or forgotten, and what is taken back from them.
+//! The tasks of the world: futures that are polled at any time, dropped, or never polled again, and deliveries reclaimed from them.
 
 use super::waiting::{Gift, Leave, Manner, Waiting};
 use super::world::{Broken, World};
 use crate::state::actions::Delivery;
 use std::time::{Duration, Instant};
 
-/// What is particular to one who waits and is a task.
+/// The part of a waiter that only tasks have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Future {
-    /// Nobody polls it again.
+    /// It is never polled again.
     pub(super) is_forgotten: bool,
     deadline: Option<Instant>,
-    /// Its time was over while the process stood still, and it was given some more.
+    /// Its deadline passed while the process was frozen, and it got more time.
     has_grace: bool,
-    /// What it was given stays its own until then, ...
+    /// Before this time its delivery must not be reclaimed.
     own_until: Option<Instant>,
-    /// ... and is gone by then, if it does not come.
+    /// By this time its delivery is reclaimed, if it is not polled.
     gone_by: Option<Instant>,
-    /// That moment was put off, for the process stood still.
+    /// This time was put off because the process was frozen.
     was_put_off: bool,
-    /// How often something was taken back from it.
+    /// How often a delivery was reclaimed from it.
     missed: u32,
 }
 
-/// Where a task is when something is done with it.
+/// The place of a task when an operation applies to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
     Served(Gift),
@@ -31,7 +31,7 @@ pub(super) enum Place {
     Absent,
 }
 
-/// What comes of a poll.
+/// The result of a poll.
 enum Polled {
     Delivery(Delivery<(), Broken>),
     TimedOut,
@@ -47,7 +47,7 @@ impl Future {
 }
 
 impl Waiting {
-    /// Something was delivered to it.
+    /// A connection was delivered to it.
     pub(super) fn note_delivery(&mut self, now: Instant, reclaim_after: Duration) {
         let stall = self.longest_stall(reclaim_after);
         if let Some(future) = &mut self.future {
@@ -56,7 +56,7 @@ impl Waiting {
         }
     }
 
-    /// For how long it may have a connection that it does not come for. Each time that is twice as long, four times.
+    /// How long it may keep a delivery without being polled. The time doubles with each reclaimed delivery, four times.
     pub(super) fn longest_stall(&self, reclaim_after: Duration) -> Duration {
         let missed = self.future.map_or(0, |future| future.missed);
         (0..missed.min(4)).fold(reclaim_after, |stall, _| stall.saturating_mul(2))
@@ -68,7 +68,7 @@ impl Waiting {
 }
 
 impl World {
-    /// A task is polled, or dropped.
+    /// Polls or drops a task.
     pub(super) fn on_task(&mut self, mut task: Waiting, place: Place, leave: Leave) {
         self.unwake(&task);
         if leave == Leave::AtOnce {
@@ -82,7 +82,7 @@ impl World {
         }
         match (place, polled) {
             (Place::InLine(place), Polled::Pending) => self.waiting.insert(place, task),
-            // It stands where it stood.
+            // It keeps its place.
             (Place::Absent, Polled::Pending) => self.stand(task),
             (Place::InLine(_) | Place::Absent, Polled::TimedOut) => self.book.timed_out += 1,
             (Place::Served(Gift::Word), Polled::Delivery(Delivery::Refused(_) | Delivery::Closed)) => {}
@@ -159,16 +159,16 @@ impl World {
         }
     }
 
-    /// The pool is closed: all who wait hear of it.
+    /// The pool is closed: all waiters receive the error.
     pub(super) fn dismiss(&mut self) {
         self.drop_the_forgotten();
         while self.all_who_wait().next().is_some() {
             self.on_waiter(0, Leave::No);
         }
-        assert!(self.state.tasks.next_moment().is_none(), "something of a task is left");
+        assert!(self.state.tasks.next_moment().is_none(), "part of a task is left");
     }
 
-    /// What is not lent to its task any more was taken back: from none before its time, unless the pool is closed.
+    /// A delivery that is no longer lent to its task was reclaimed. That must not happen before its time, unless the pool is closed.
     pub(super) fn find_what_was_reclaimed(&mut self, lent: &[(usize, u64)]) {
         for (mut waiting, gift) in std::mem::take(&mut self.served) {
             match gift {
@@ -176,7 +176,7 @@ impl World {
                     let future = waiting.future.as_mut().expect("it is a task");
                     future.missed += 1;
                     let may_be = self.book.closed || future.own_until.is_some_and(|until| until <= self.now);
-                    assert!(may_be, "taken back too soon: {}", self.summary());
+                    assert!(may_be, "reclaimed too soon: {}", self.summary());
                     self.absent.push(waiting);
                 }
                 _ => self.served.push((waiting, gift)),
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// After the alarms have rung: whose time is over was woken, and nobody has what it did not come for.
+    /// After the alarms have rung, each task past its deadline was woken, and no task keeps a delivery past its time.
     pub(super) fn check_tasks_in_time(&self) {
         if self.book.closed {
             return;
@@ -192,15 +192,15 @@ impl World {
         let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= self.now);
         for task in self.waiting.iter().chain(&self.absent) {
             let late = task.future.is_some_and(|future| is_over(future.deadline));
-            assert!(!late || self.is_woken(task), "out of time, and asleep: {}", self.summary());
+            assert!(!late || self.is_woken(task), "past its deadline, and asleep: {}", self.summary());
         }
         for (task, gift) in &self.served {
             let kept = task.future.is_some_and(|future| is_over(future.gone_by)) && *gift != Gift::Word;
-            assert!(!kept, "not taken back: {}", self.summary());
+            assert!(!kept, "not reclaimed: {}", self.summary());
         }
     }
 
-    /// The process stood still so long, in which nobody could come: each has a moment more, once.
+    /// The process was frozen for this long, so no task could be polled: each gets more time, once.
     pub(super) fn note_who_is_put_off(&mut self, stall: Duration) {
         let now = self.now;
         let given = self.served.iter_mut().filter(|(_, gift)| *gift != Gift::Word);
@@ -212,5 +212,5 @@ impl World {
     }
 }
 
-/// For how long a stall of the process puts off what is due.
+/// How long a stall of the process puts off deadlines.
 pub(super) const LONGEST_GRACE: Duration = Duration::from_millis(250);

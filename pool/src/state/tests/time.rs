@@ -1,4 +1,4 @@
-//! The passing of time in the world: alarms ring, calls overrun, and in the end all heals.
+//! The passing of time in the world: alarms ring, calls overrun, and in the end everything heals.
 
 use super::jobs::Fate;
 use super::ops::{End, Shape};
@@ -9,7 +9,7 @@ use crate::gate::Refusal;
 use std::time::{Duration, Instant};
 
 impl World {
-    /// Time passes: whatever is due on the way happens at its time.
+    /// Time passes: each event on the way happens at its time.
     pub(super) fn pass(&mut self, span: Duration) {
         let target = self.now + span;
         while let Some(due) = self.next_due().filter(|due| *due <= target) {
@@ -22,7 +22,7 @@ impl World {
         self.check_tasks_in_time();
     }
 
-    /// No time passes here, but outside, and then all that was due happens at once.
+    /// The process is frozen while time passes outside; then everything due happens at once.
     pub(super) fn freeze(&mut self, span: Duration) {
         self.now += span / 2;
         self.wall += span;
@@ -44,7 +44,7 @@ impl World {
         calls.chain(self.alarm).min()
     }
 
-    /// What is due now.
+    /// Runs everything due now.
     fn happen(&mut self) {
         let mut rings = 0;
         loop {
@@ -77,15 +77,15 @@ impl World {
         );
     }
 
-    /// From now on every driver call succeeds, and who is woken looks. First the loans that are out stay out: a waiter
-    /// must be served while there is room. Then they come back, and all must be served.
+    /// From now on every driver call succeeds, and woken waiters look. At first the loans stay out: waiters must be served while there is
+    /// room. Then the loans end, and all must be served.
     pub(super) fn heal(mut self) {
         if self.config.reclaim_after == Duration::MAX {
-            // What such a task was given it keeps.
+            // Such a task keeps its delivery.
             self.drop_the_forgotten();
         }
         for _ in 0..self.jobs.len() {
-            // What was given up before fails now, for the last time.
+            // A call that was given up before fails now, for the last time.
             if let Some(place) = self.jobs.iter().position(|job| job.fate != Some(Fate::Stuck)) {
                 self.end_job(place, End::Well);
             }
@@ -124,7 +124,7 @@ impl World {
         assert_eq!(self.book.alive.len(), 0, "a connection is lost: {}", self.summary());
     }
 
-    /// Lets a healthy world go on until all is well, for no longer than the longest pause that there may be.
+    /// Runs a healthy world until `well` holds, for at most the longest possible pause.
     fn recover(&mut self, well: fn(&Self) -> bool) {
         let pause = self.book.trouble.map_or(Duration::ZERO, |trouble| match trouble.kind {
             Refusal::Permanent => Duration::from_secs(30),
@@ -132,13 +132,13 @@ impl World {
             _ => Duration::from_millis(500),
         });
         let forgotten = self.all_who_wait().filter(|waiting| waiting.is_forgotten());
-        // Each may have a connection once more, or has one, and some more time for that since a stall.
+        // Each may be given a connection once more, or has one, and has more time for it since a stall.
         let stall = |waiting: &Waiting| waiting.longest_stall(self.config.reclaim_after) + LONGEST_GRACE;
         let stalls: Duration = forgotten.map(stall).sum();
         let mut patience = self.now + pause + A_MOMENT + stalls;
         let mut is_in_doubt = false;
         while self.now < patience {
-            // If a connection died young, be it found only now, the new ones are opened one at a time until a second has passed.
+            // If a connection died young, even one found only now, new ones are opened one at a time until a second has passed.
             if !is_in_doubt && self.state.gate.doubts_the_new() {
                 is_in_doubt = true;
                 patience += 4 * Duration::from_millis(500);
@@ -161,7 +161,7 @@ impl World {
         }
     }
 
-    /// One who has reason to look.
+    /// A waiter with a reason to look.
     fn next_look(&self) -> Option<usize> {
         let in_line = self.served.len()..self.served.len() + self.waiting.len();
         let has_reason =
@@ -169,12 +169,12 @@ impl World {
         self.all_who_wait().enumerate().find(has_reason).map(|(place, _)| place)
     }
 
-    /// Is every slot taken by a loan, or by a call that hangs where nobody can reach it?
+    /// Is every slot taken by a loan, or by a hung call that cannot be aborted?
     fn is_full(&self) -> bool {
         self.room() == 0
     }
 
-    /// Are `min_idle` idle, as far as there is room for them?
+    /// Are `min_idle` connections idle, as far as there is room?
     fn has_its_idle_ones(&self) -> bool {
         let wanted = self.room().min(self.config.min_idle as usize);
         self.book.closed || self.state.idle.len() >= wanted
@@ -187,5 +187,5 @@ impl World {
     }
 }
 
-/// Where nothing fails, all is well again after a few calls of a millisecond each.
+/// Without failures, everything is well again after a few calls of a millisecond each.
 const A_MOMENT: Duration = Duration::from_millis(150);

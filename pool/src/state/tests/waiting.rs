@@ -1,4 +1,4 @@
-//! Those who wait in the world, threads and tasks: what they are, where they stand, and what a thread does when it looks.
+//! The waiters of the world, threads and tasks: their records, their places, and what a thread does when it looks.
 
 use super::tasks::{Future, Place};
 use super::world::{Broken, World, borrower};
@@ -12,22 +12,22 @@ pub(super) struct Waiting {
     pub(super) number: usize,
     pub(super) since: Instant,
     pub(super) ticket: Ticket,
-    /// `None`: it is a thread.
+    /// `None` for a thread.
     pub(super) future: Option<Future>,
     pub(super) wake: Wake,
 }
 
-/// How somebody asks for a connection.
+/// How a request asks for a connection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Manner {
     /// Without waiting for one.
     Try,
     Thread,
-    /// As a task, which waits until then.
+    /// As a task, with this deadline.
     Task(Option<Instant>),
 }
 
-/// What was put into a waiter's cell: a connection, or the word that there is none.
+/// The content of a waiter's cell: a connection, or the notice that there will be none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Gift {
     Connection(u64),
@@ -35,18 +35,18 @@ pub(super) enum Gift {
 }
 
 impl World {
-    /// Joins those who wait, behind all who have waited since before.
+    /// Puts a waiter behind all that have waited for longer.
     pub(super) fn stand(&mut self, waiting: Waiting) {
         let place = self.waiting.iter().position(|other| other.since > waiting.since);
         self.waiting.insert(place.unwrap_or(self.waiting.len()), waiting);
     }
 
-    /// All who have no answer yet. Those who were served come first in the count, and last those from whom that was taken back.
+    /// All requests without an answer: first those served, then the queue, then those whose delivery was reclaimed.
     pub(super) fn all_who_wait(&self) -> impl Iterator<Item = &Waiting> {
         self.served.iter().map(|(waiting, _)| waiting).chain(&self.waiting).chain(&self.absent)
     }
 
-    /// One who waits does something.
+    /// An operation on a waiter.
     pub(super) fn on_waiter(&mut self, pick: usize, leave: Leave) {
         let (served, waiting) = (self.served.len(), self.waiting.len());
         let pick = pick % (served + waiting + self.absent.len()).max(1);
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    /// One to whom something was delivered.
+    /// On a waiter with a delivery.
     fn on_served(&mut self, waiting: Waiting, gift: Gift, leave: Leave) {
         if waiting.future.is_some() {
             return self.on_task(waiting, Place::Served(gift), leave);
@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    /// One in the queue, to whom nothing was delivered until now.
+    /// On a waiter in the queue without a delivery so far.
     fn on_line(&mut self, place: usize, leave: Leave) {
         let (since, number, now) = (self.waiting[place].since, self.waiting[place].number, self.now);
         let ahead: Vec<usize> = self.waiting[..place].iter().map(|other| other.number).collect();
@@ -101,7 +101,7 @@ impl World {
                 assert_eq!(self.waiting.iter().find(overtaken).map(|other| other.number), None, "overtaken");
                 self.look_at_last(since, Manner::Thread);
             }
-            Some(_) => panic!("a word that was not told to all"),
+            Some(_) => panic!("a notice that did not go to all"),
             None => {
                 if leave == Leave::No {
                     self.waiting.insert(place, waiting);
@@ -130,23 +130,23 @@ impl World {
 }
 
 impl Waiting {
-    /// Nobody polls it again.
+    /// It is never polled again.
     pub(super) fn is_forgotten(&self) -> bool {
         self.future.is_some_and(|future| future.is_forgotten)
     }
 }
 
-/// Does the one who looks go away then?
+/// Does the waiter leave after its look?
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Leave {
     No,
-    /// Out of time: if there is nothing for it.
+    /// After its deadline: if the look finds nothing.
     AfterLook,
-    /// Without a look, as a task that is dropped.
+    /// Without a look, like a dropped task.
     AtOnce,
 }
 
-/// Who is woken by this.
+/// Identifies the thread or task that this wakes.
 pub(super) fn mark(wake: &Wake) -> *const () {
     match wake {
         Wake::Thread(waiter) => Arc::as_ptr(waiter).cast(),

@@ -1,5 +1,5 @@
-//! The world around the state: those who ask, and the time. It does what the routes do, one transaction at a time, and has
-//! everything checked after each.
+//! The world around the state: requests and time. It does what the routes do, one transaction at a time, and checks everything after
+//! each.
 
 use super::book::Book;
 use super::jobs::Job;
@@ -22,20 +22,20 @@ pub(super) struct World {
     pub(super) config: Config,
     pub(super) now: Instant,
     pub(super) wall: Duration,
-    /// Those who wait, the first first.
+    /// The waiters, from the head of the queue.
     pub(super) waiting: Vec<Waiting>,
-    /// Those who were given something and have not looked yet.
+    /// Waiters with a delivery that have not looked yet.
     pub(super) served: Vec<(Waiting, Gift)>,
-    /// Tasks that did not come for what they were given: it was taken back.
+    /// Tasks whose delivery was reclaimed because they were not polled.
     pub(super) absent: Vec<Waiting>,
-    /// Woken since they last looked.
+    /// Woken since their last look.
     pub(super) woken: Vec<*const ()>,
     pub(super) lent: Vec<(usize, Box<Entry<()>>)>,
-    /// The loans among these that were aborted.
+    /// The slots of aborted loans.
     pub(super) aborted: Vec<SlotId>,
     pub(super) jobs: Vec<Job>,
     pub(super) attempts: u64,
-    /// The timer: the earliest of the alarms that were ordered since one rang.
+    /// The timer: the earliest alarm ordered since the last one rang.
     pub(super) alarm: Option<Instant>,
     pub(super) book: Book,
     borrowers: usize,
@@ -69,12 +69,12 @@ impl World {
         world
     }
 
-    /// One transaction, and what it orders.
+    /// One transaction, and the actions it orders.
     pub(super) fn with<R>(&mut self, change: impl FnOnce(&mut State<(), Broken>, &mut Actions<(), Broken>) -> R) -> R {
         self.with_noted(change, |_, _| ())
     }
 
-    /// As [`with`](Self::with), where something must be noted in the book before what is ordered is done.
+    /// Like [`with`](Self::with), for a change that must be noted in the book before the actions run.
     pub(super) fn with_noted<R>(
         &mut self,
         change: impl FnOnce(&mut State<(), Broken>, &mut Actions<(), Broken>) -> R,
@@ -104,7 +104,7 @@ impl World {
         result
     }
 
-    /// Asks for a connection, first at `since`.
+    /// Requests a connection, waiting since `since`.
     pub(super) fn request(&mut self, since: Instant, manner: Manner) {
         self.borrowers += 1;
         let (number, now, waits) = (self.borrowers, self.now, manner != Manner::Try);
@@ -136,14 +136,14 @@ impl World {
             }
             claim
         });
-        assert!(!*overlooked, "something was idle: {}", self.summary());
+        assert!(!*overlooked, "a connection was idle: {}", self.summary());
         self.book.tried = false;
         match claim {
             Claim::Connection(entry) => {
                 self.book.lent(entry.id, now);
                 self.assert_lendable(entry.id);
                 self.obtained(number, entry);
-                // Before it is looked at: one whose connection turns out to be dead may wait itself then.
+                // Before the look: a borrower that finds its connection dead may itself wait afterwards.
                 self.check_no_overtaking(now);
                 self.look_at_last(since, manner);
             }

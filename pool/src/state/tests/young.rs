@@ -1,4 +1,4 @@
-//! Connections that die young, and those that show that new ones live.
+//! Connections that die young, and connections that prove that new ones live.
 
 use super::by_hand::{MS, ageless, lend, lend_any, open, state};
 use crate::cause::Cause;
@@ -57,7 +57,7 @@ fn one_death_is_no_failure_to_connect_and_two_are_unless_a_worse_one_is_known() 
     state.gate.failed(start + 20 * MS, Refusal::Permanent, 2);
     let entry = Entry::new(0, (), None, 0, start + 20 * MS);
     state.failed_check(&entry, None, start + 21 * MS, &mut Actions::new());
-    assert!(state.last_error.is_none(), "what must be mended is told");
+    assert!(state.last_error.is_none(), "a fault that must be mended is reported");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn one_on_trial_settles_a_doubt_and_one_as_young_does() {
     state.gate.start_anew(start);
     entry.on_trial = false;
     state.passed(&mut entry, Stage::Use, start + MS, &mut Actions::new());
-    assert!(state.gate.is_cold(), "where nothing was in doubt it shows nothing of what is new");
+    assert!(state.gate.is_cold(), "without a doubt it shows nothing about new connections");
 }
 
 #[test]
@@ -105,10 +105,10 @@ fn one_stays_on_trial_as_long_as_it_leaves_a_doubt_and_no_longer_than_its_genera
     state.gate.stillborn(start, Stage::Check, MS, start + MS);
     entry.on_trial = true;
     state.found_well(&mut entry, Stage::Look, start + 2 * MS, &mut Actions::new());
-    assert!(entry.on_trial, "it was not asked yet");
+    assert!(entry.on_trial, "it was not checked yet");
     state.evict_all(start + 3 * MS, &mut Actions::new());
     state.found_well(&mut entry, Stage::Check, start + 4 * MS, &mut Actions::new());
-    assert!(!entry.on_trial && state.gate.is_cold(), "it says nothing of those that come now");
+    assert!(!entry.on_trial && state.gate.is_cold(), "it shows nothing about the current generation");
 }
 
 #[test]
