@@ -1,5 +1,5 @@
-//! A loan of what is idle allocates nothing, its end included: of a thread or of a task, beside the lock or by it. A process of its own,
-//! for its allocator.
+//! A loan of an idle connection allocates nothing, its end included: by a thread or by a task, outside the lock or under it. The test is
+//! a process of its own because it replaces the allocator.
 
 use cabrank::{Builder, CheckedIn, CheckedOut, EventHandler, Limit, Manager, Pool, PooledConnection};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -26,7 +26,7 @@ fn a_loan_of_what_is_idle_allocates_nothing() {
             let pool = set(Pool::builder()).max_size(1).check_after(Duration::MAX).build(Nothing).unwrap();
             let beside_the_lock = || allocations(|| (0..LOANS).for_each(|_| drop(black_box(get(&pool)))));
             let by_the_lock = || (0..LOANS).map(|_| by_the_lock(&pool, get)).sum::<u64>();
-            // The first loans make what the later ones use, and so does one that lasts longer than any before: a place for its span.
+            // The first loans allocate what later ones use. So does a loan longer than any before: it adds a place for its duration.
             let least = |count: &dyn Fn() -> u64| (0..4).map(|_| count()).min();
             let counts = (least(&beside_the_lock), least(&by_the_lock));
             assert_eq!(counts, (Some(0), Some(0)), "of {LOANS} loans each by {way}, with {setting}");
@@ -34,7 +34,7 @@ fn a_loan_of_what_is_idle_allocates_nothing() {
     }
 }
 
-/// Allocations of a loan that finds the cells shut, as they are once somebody has found nothing.
+/// The allocations of a loan that finds the cells shut, as they are after a request that found nothing.
 fn by_the_lock(pool: &Pool<Nothing>, get: fn(&Pool<Nothing>) -> PooledConnection<Nothing>) -> u64 {
     let mut conn = None;
     let of_the_beginning = allocations(|| conn = Some(get(pool)));
@@ -51,7 +51,7 @@ fn at_once<F: Future>(future: F) -> F::Output {
 
 const LOANS: u32 = 1_000;
 
-/// A handler that does what most do.
+/// An event handler that counts, as most handlers do.
 #[derive(Default)]
 struct Counts(AtomicU64);
 
@@ -82,7 +82,7 @@ impl Manager for Nothing {
     }
 }
 
-/// How often this thread allocates meanwhile.
+/// The number of allocations by this thread during `work`.
 fn allocations(work: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     work();
@@ -96,16 +96,16 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: All work is the system allocator's, with the caller's own arguments; we only count, in a cell that is no allocation itself.
+// SAFETY: The system allocator does all the work, with the caller's own arguments; we only count, in a cell that allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: The caller keeps the contract, which is the same.
+        // SAFETY: The caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: As above; the pointer came from there.
+        // SAFETY: As above; the pointer came from this allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

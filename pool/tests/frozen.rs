@@ -1,4 +1,4 @@
-//! A process that stands still while its borrowers wait. It must be stopped from outside, so it is a child of the test.
+//! A process that is frozen while its borrowers wait. It must be stopped from outside, so it is a child of the test.
 #![cfg(target_os = "linux")]
 
 use cabrank::Pool;
@@ -22,20 +22,20 @@ fn those_whose_time_ran_out_while_the_process_stood_still_are_served_when_it_goe
         .spawn()
         .unwrap();
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(said.by_ref().any(|line| line.unwrap().contains(READY)), "it came so far");
+    assert!(said.by_ref().any(|line| line.unwrap().contains(READY)), "the child is ready");
     let signal = |signal: &str| {
-        // The shell's own `kill` is there on every machine.
+        // Every machine has the shell's own `kill`.
         let killed = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status();
         assert!(killed.unwrap().success());
     };
     signal("STOP");
-    thread::sleep(TIMEOUT + Duration::from_secs(1)); // Past the deadlines: that is what is tested.
+    thread::sleep(TIMEOUT + Duration::from_secs(1)); // Past the deadlines, as the test requires.
     signal("CONT");
     let said: Vec<String> = said.map(|line| line.unwrap()).collect();
     assert!(child.wait().unwrap().success(), "{said:#?}");
 }
 
-/// Four connections are lent for a while, 12 threads and 12 tasks wait for one, and a thread and a task for what never comes back.
+/// Four connections are lent for a while; 12 threads and 12 tasks wait for one; a thread and a task wait for one that is never returned.
 fn child() {
     let server = FakeServer::new();
     let pool_of = |size| Pool::builder().max_size(size).build_lazy(server.manager()).unwrap();
@@ -53,7 +53,7 @@ fn child() {
             .map(|number| {
                 scope.spawn(move || {
                     let served = get(pool, number % 2 == 0);
-                    // A short loan: for each connection there are six of them.
+                    // A short loan: each connection serves six of them.
                     if served.is_ok() {
                         thread::sleep(Duration::from_millis(1));
                     }
@@ -66,7 +66,7 @@ fn child() {
         eventually("all wait", || pool.stats().waiting == 24 && kept.stats().waiting == 2);
         scope.spawn(move || {
             let over = began + TIMEOUT - Duration::from_secs(1);
-            thread::sleep(over.saturating_duration_since(Instant::now())); // The loan itself.
+            thread::sleep(over.saturating_duration_since(Instant::now())); // The loan.
             drop(lent);
         });
         println!("{READY}");
@@ -78,7 +78,7 @@ fn child() {
 
         for refused in refused {
             let (end, at) = refused.join().unwrap();
-            assert!(end.unwrap_err().is_timeout(), "nothing came");
+            assert!(end.unwrap_err().is_timeout(), "nothing was delivered");
             let report = at.saturating_duration_since(began);
             assert!(report < TIMEOUT + Duration::from_secs(4), "its grace has an end: {report:?}");
         }

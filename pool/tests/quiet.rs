@@ -1,4 +1,4 @@
-//! Tests that need a process of their own, and in it run one after the other: they count its threads and descriptors.
+//! Tests that need a process of their own, in which they run one after the other, because they count its threads and descriptors.
 #![cfg(target_os = "linux")]
 
 use cabrank_testing::eventually;
@@ -8,7 +8,7 @@ use std::time::Duration;
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     let alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
-    // Those of the last test's pools may still close what it dropped.
+    // Workers of the last test's pools may still be closing connections.
     eventually("no thread of an earlier test is left", || threads() == 0);
     alone
 }
@@ -31,7 +31,7 @@ impl cabrank::Manager for Files {
     }
 }
 
-/// A driver whose connections cost nothing, to have many of them.
+/// A driver whose connections cost nothing, so there can be many.
 struct Nothing;
 
 impl cabrank::Manager for Nothing {
@@ -49,10 +49,10 @@ impl cabrank::Manager for Nothing {
     }
 }
 
-/// How many threads of cabrank's there are: workers, and the timer. The harness starts threads of its own when it likes.
+/// The number of cabrank's threads: workers and the timer. The harness starts threads of its own at any time.
 fn threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    // A thread may end while it is looked at.
+    // A thread may end during the look.
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
     names.filter(|comm| ["cabrank-worker", "cabrank-timer"].contains(&comm.trim_end())).count()
 }
@@ -80,7 +80,7 @@ fn a_hundred_pools_leave_no_thread_and_no_descriptor() {
             0 => {
                 let report = pool.close_within(Duration::from_secs(10));
                 assert!(report.is_clean(), "{report}");
-                // It was the only pool. They are joined; the kernel takes a moment to strike them from its list.
+                // It was the only pool. Its threads are joined; the kernel takes a moment to remove them from its list.
                 eventually("the threads are gone", || threads() == 0);
             }
             1 => pool.close(),
@@ -130,13 +130,13 @@ fn a_thousand_pools_share_a_few_threads() {
 #[test]
 fn dropping_a_pool_of_a_thousand_idle_connections_takes_no_time_and_few_threads() {
     let _alone = alone();
-    // The promise is for a release build. One that checks itself takes six milliseconds on a quiet machine.
+    // The bound is for a release build. A debug build, with its assertions, takes six milliseconds on a quiet machine.
     let bound = Duration::from_millis(if cfg!(debug_assertions) { 25 } else { 1 });
     let mut fastest = Duration::MAX;
     for _ in 0..5 {
         let pool = cabrank::Pool::builder().max_size(1_000).build(Nothing).unwrap();
         drop((0..1_000).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
-        // Those that opened the connections rest, and some of them say goodbye.
+        // The workers that opened the connections rest, and some of them say goodbye.
         let before = threads();
         let ((), took) = cabrank_testing::timed(|| drop(pool));
         fastest = fastest.min(took);
@@ -146,15 +146,15 @@ fn dropping_a_pool_of_a_thousand_idle_connections_takes_no_time_and_few_threads(
     assert!(fastest < bound, "{fastest:?}");
 }
 
-/// What loans beside the lock have counted is added up under it: that must not hold up anybody.
+/// The counts of loans outside the lock are added up under the lock, which must not delay anybody.
 #[test]
 fn the_numbers_of_a_thousand_connections_are_read_in_five_microseconds() {
     let _alone = alone();
-    // The promise is for a release build.
+    // The bound is for a release build.
     let bound = Duration::from_micros(if cfg!(debug_assertions) { 200 } else { 5 });
     let pool = cabrank::Pool::builder().max_size(1_000).build(Nothing).unwrap();
     drop((0..1_000).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
-    // Loans of each length up to some milliseconds, by more threads than may have a meter; then each holds one.
+    // Loans of every length up to some milliseconds, by more threads than may have a meter; then each holds one.
     let (are_ready, may_end) = (Barrier::new(33), Barrier::new(33));
     let took = std::thread::scope(|scope| {
         for thread in 0..32_u32 {
@@ -189,11 +189,11 @@ fn the_numbers_of_a_thousand_connections_are_read_in_five_microseconds() {
 #[test]
 fn ten_thousand_waiters_that_time_out_together_cost_little() {
     let _alone = alone();
-    // Other users of the machine make each switch of threads dearer, so the cheapest of three counts.
+    // Other users of the machine make each switch of threads more expensive, so the cheapest of three counts.
     assert!((0..3).any(|_| cost_of_ten_thousand_that_time_out() < Duration::from_secs(6)));
 }
 
-/// In processor time, that of making the threads included.
+/// In processor time, including the creation of the threads.
 #[cfg(target_os = "linux")]
 fn cost_of_ten_thousand_that_time_out() -> Duration {
     use std::time::Instant;
@@ -215,7 +215,7 @@ fn cost_of_ten_thousand_that_time_out() -> Duration {
     cost
 }
 
-/// What this process has used of the processors so far.
+/// The processor time that this process has used so far.
 #[cfg(target_os = "linux")]
 fn processor_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();

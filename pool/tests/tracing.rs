@@ -1,4 +1,4 @@
-//! What is told through `tracing`. A process of its own, for the subscriber hears everything in it.
+//! The events sent through `tracing`. A process of its own, because the subscriber receives all its events.
 #![cfg(feature = "tracing")]
 
 #[allow(dead_code, reason = "shared with the other tests, which use all of it")]
@@ -49,7 +49,7 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
         assert!(pool.get_timeout(ms(1)).is_err());
     }
     assert!(pool.try_get().unwrap().is_none());
-    eventually("the leak is told", || pool.stats().leaks == 1);
+    eventually("the leak is reported", || pool.stats().leaks == 1);
     drop(held);
     server.assert_closes_clean(&pool);
 
@@ -57,9 +57,9 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
     let count = |target: &str, message: &str| {
         told.iter().filter(|event| event.target == target && event.message().starts_with(message)).count()
     };
-    // Troubles are told once, then once in ten seconds with the number left out.
-    assert_eq!(count("cabrank::open", "could not connect"), 1, "five failed, one is told");
-    assert_eq!(count("cabrank::checkout", "timed out: pool"), 1, "five timed out, one is told");
+    // A trouble is reported once, then once in ten seconds with the number left out.
+    assert_eq!(count("cabrank::open", "could not connect"), 1, "five failed, one is reported");
+    assert_eq!(count("cabrank::checkout", "timed out: pool"), 1, "five timed out, one is reported");
     assert_eq!(count("cabrank::reset", "could not reset"), 1);
     assert_eq!(count("cabrank::check", "found dead"), 1);
     assert_eq!(count("cabrank::leak", "has not come back"), 1);
@@ -75,7 +75,7 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
         assert!(count(target, message) > 0, "{target} {message}");
     }
     let targets = ["open", "checkout", "check", "reset", "close", "leak"].map(|part| format!("cabrank::{part}"));
-    assert!(told.iter().all(|event| targets.contains(&event.target)), "a target that nobody was promised");
+    assert!(told.iter().all(|event| targets.contains(&event.target)), "a target that is not documented");
     let leak = told.iter().find(|event| event.target == "cabrank::leak").unwrap();
     assert!(leak.fields["call_site"].contains("support.rs:"), "{leak:?}");
     let failed = told.iter().find(|event| event.message().starts_with("could not connect")).unwrap();
@@ -115,11 +115,12 @@ fn work_for_a_task_and_its_loan_are_in_the_span_of_who_asked_for_it() {
         of.map(|event| event.span.as_deref().unwrap_or("none")).collect::<Vec<_>>()
     };
     assert_eq!(spans("works"), ["work", "transaction"]);
-    // What a panicking thread returns is told by a worker, as it is for a thread that borrows.
+    // A worker reports what a panicking thread returns, as it does for a thread that borrows.
     assert_eq!(spans("checked in"), ["work", "transaction", "none"]);
 }
 
-/// A thread's loan is told in the span that it is in, and so is that of a task that is polled in its own, as instrumented ones are.
+/// A thread's loan is reported in the thread's current span, and the loan of a task polled in its own span, as instrumented tasks are, in
+/// that.
 #[test]
 fn a_loan_is_told_in_the_span_in_which_it_begins() {
     let (seen, server, name) = (seen(), FakeServer::new(), "begun in spans");
@@ -165,7 +166,7 @@ fn a_subscriber_may_build_a_pool_when_it_is_told_of_settings() {
     assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(true));
 }
 
-/// As one that writes what it is told to a database does at its first event.
+/// Like a subscriber that writes events to a database, and builds its pool at the first.
 struct BuildsItsOwn;
 
 impl<S: Subscriber> Layer<S> for BuildsItsOwn {
@@ -182,7 +183,7 @@ fn finish<T>(work: impl Future<Output = T>) -> T {
     pollster::block_on(work)
 }
 
-/// The one subscriber of this process. The workers' threads have none of a test's own.
+/// The one subscriber of this process. The workers' threads have no subscriber of a test.
 fn seen() -> Seen {
     static SEEN: LazyLock<Seen> = LazyLock::new(|| {
         let seen = Seen::default();
@@ -193,7 +194,7 @@ fn seen() -> Seen {
     SEEN.clone()
 }
 
-/// Keeps every event of the pool's.
+/// Keeps all events of the pool.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<Told>>>);
 
@@ -201,7 +202,7 @@ struct Seen(Arc<Mutex<Vec<Told>>>);
 struct Told {
     target: String,
     level: tracing::Level,
-    /// Of what it says that it is.
+    /// The `of` field of its span.
     span: Option<String>,
     fields: BTreeMap<String, String>,
 }
@@ -220,7 +221,7 @@ impl Seen {
     }
 }
 
-/// Of what a span says that it is.
+/// The `of` field of a span.
 #[derive(Default)]
 struct Of(Option<String>);
 

@@ -1,5 +1,5 @@
-//! What becomes of pools when a process forks, as servers that start their workers that way do. A binary of its own: each test leaves
-//! children behind for a moment.
+//! The fate of pools when a process forks, as servers do that start their workers that way. A binary of its own: each test briefly leaves
+//! children behind.
 #![cfg(unix)]
 
 mod tasks;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 type Pool = cabrank::Pool<Counting>;
 
-/// Counts its connections' ends. A child has a count of its own, which begins with its parent's.
+/// Counts the ends of its connections. A child has its own count, which starts at its parent's.
 struct Counting;
 
 struct Conn;
@@ -44,7 +44,7 @@ impl Manager for Counting {
     }
 }
 
-/// Counts what is done to a connection from outside.
+/// Counts the calls of a connection's abort handle.
 struct Cancels;
 
 impl AbortHandle for Cancels {
@@ -69,7 +69,7 @@ impl Drop for Counting {
     }
 }
 
-/// Counts the ends of loans, of connections, and of requests that get none.
+/// Counts the ends of loans and of connections, and the requests that got none.
 #[derive(Default)]
 struct Ends(AtomicUsize);
 
@@ -89,26 +89,25 @@ fn pool() -> Pool {
     Pool::builder().max_size(4).acquire_timeout(Duration::from_secs(5)).build(Counting).unwrap()
 }
 
-/// Runs `script` in a child, which leaves at its end. It may not panic, and must end in time.
+/// Runs `script` in a child, which exits at its end. The script must not panic, and must end in time.
 fn in_a_child(script: impl FnOnce()) {
-    // SAFETY: the child has a copy of this process, and of its threads the one that runs here. It uses what the script uses, whose locks
-    // no other thread held, and the allocator, which the system's `fork` leaves usable; it ends by `_exit`, so that nothing of the
-    // harness runs in it.
+    // SAFETY: the child has a copy of this process, with only the current thread. It uses what the script uses, whose locks no other
+    // thread held, and the allocator, which the system's `fork` leaves usable; it ends by `_exit`, so nothing of the harness runs in it.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "no child could be made");
     if child == 0 {
         let ended = catch_unwind(AssertUnwindSafe(script));
-        // SAFETY: it ends the child, and runs nothing of this process's.
+        // SAFETY: it ends the child, and runs nothing else of this process.
         unsafe { libc::_exit(i32::from(ended.is_err())) }
     }
     let (until, mut status) = (Instant::now() + Duration::from_secs(20), 0);
     loop {
-        // SAFETY: `child` is a child of this process that was not waited for yet, and `status` is a number of ours.
+        // SAFETY: `child` is a child of this process that was not waited for yet, and `status` is our own integer.
         if unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } == child {
             break;
         }
         if Instant::now() >= until {
-            // SAFETY: as before: it has not been waited for, so that the number is still its own.
+            // SAFETY: as before: it has not been waited for, so the number is still its own.
             unsafe { libc::kill(child, libc::SIGKILL) };
             panic!("the child hangs");
         }
@@ -165,7 +164,7 @@ fn a_pool_that_was_built_before_refuses_in_the_child_and_touches_nothing_of_its_
         drop(held.take());
         assert!(pool.close_within(Duration::from_secs(60)).is_clean());
         drop((pool, other));
-        assert_eq!(count(), before, "a session of the parent's was ended, or a handler was told");
+        assert_eq!(count(), before, "a session of the parent was ended, or a handler was called");
     });
 }
 
@@ -216,7 +215,7 @@ fn the_parent_goes_on_though_its_child_drops_a_guard_and_discards_another() {
     let loans = RefCell::new(vec![pool.get().unwrap(), pool.get().unwrap()]);
     let own: Vec<_> = loans.borrow().iter().map(PooledConnection::id).collect();
     in_a_child(|| {
-        // What the child takes out is its own copy.
+        // Each child takes its own copy.
         PooledConnection::discard(loans.borrow_mut().pop().unwrap());
         loans.borrow_mut().clear();
     });
@@ -239,9 +238,9 @@ fn a_connection_that_a_child_detaches_is_told_to_nobody_and_costs_its_parent_not
             assert_eq!((ENDED.load(SeqCst), MANAGERS_DROPPED.load(SeqCst)), before);
             drop(conn);
             assert_eq!(ENDED.load(SeqCst), before.0 + 1, "it was the child's own");
-            assert_eq!(ends.0.load(SeqCst), 0, "a handler was told");
+            assert_eq!(ends.0.load(SeqCst), 0, "a handler was called");
         });
-        assert!(pool.is_none_or(|pool| pool.stats().in_use == 1), "the parent's own loan goes on");
+        assert!(pool.is_none_or(|pool| pool.stats().in_use == 1), "the parent's own loan continues");
         assert_eq!(ends.0.load(SeqCst), 0);
         drop(held);
         assert!(ends.0.load(SeqCst) >= 1);
@@ -261,7 +260,7 @@ fn a_child_cancels_nothing_of_its_parents() {
         drop(canceller.clone());
         assert_eq!(CANCELLED.load(SeqCst), before);
     });
-    assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::Asked, "the parent's own loan goes on");
+    assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::Asked, "the parent's own loan continues");
     drop(held);
     assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::LoanEnded);
 }

@@ -1,5 +1,5 @@
-//! Futures that were polled before the fork: in the child they answer, touch nothing of the parent's, and can be dropped; the parent's go
-//! on.
+//! Futures that were polled before a fork: in the child they return an error, touch nothing of the parent, and can be dropped; in the
+//! parent they continue.
 
 use super::{CANCELLED, Counting, ENDED, Pool, in_a_child, pool};
 use cabrank::{GetError, PooledConnection, RunError};
@@ -17,7 +17,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A pool that takes nothing back from a future that is not polled.
+/// A pool that reclaims nothing from a future that is not polled.
 fn patient_pool(max_size: u32) -> Pool {
     let settings = Pool::builder().max_size(max_size).reclaim_after(Duration::MAX);
     settings.acquire_timeout(Duration::from_secs(60)).build(Counting).unwrap()
@@ -101,7 +101,7 @@ fn futures_that_wait_have_a_delivery_or_run_answer_in_the_child_and_go_on_in_the
     assert!(pool.close_within(Duration::from_secs(10)).is_clean());
 }
 
-/// In a child a poll with another waker neither clones that nor drops the parent's: there its lock may be held for good.
+/// In a child, a poll with another waker neither clones that one nor drops the parent's, whose lock may be held forever there.
 #[test]
 fn a_child_touches_no_waker_of_its_parents() {
     struct Counted(Arc<AtomicBool>);
@@ -131,7 +131,7 @@ fn a_child_touches_no_waker_of_its_parents() {
     });
     assert!(!was_dropped.load(Ordering::SeqCst));
     assert!(poll(&mut future).is_pending() && poll(&mut work).is_pending());
-    assert!(was_dropped.load(Ordering::SeqCst), "at home it is replaced");
+    assert!(was_dropped.load(Ordering::SeqCst), "in the parent it is replaced");
     drop((future, work, held));
 }
 
@@ -168,7 +168,7 @@ fn a_child_that_polls_and_drops_a_future_hangs_in_no_lock_that_a_thread_of_its_p
             });
         }
         for _ in 0..50 {
-            // These threads may deliver to it, or take that back, at this very moment.
+            // These threads may be delivering to the future, or reclaiming from it, at this moment.
             let mut future = pool.get_async();
             let mut work = pool.run_async(|_| io::Result::Ok(()));
             let polled = (poll(&mut future).is_ready(), poll(&mut work).is_ready());

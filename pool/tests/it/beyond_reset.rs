@@ -1,4 +1,4 @@
-//! What no reset undoes costs its connection, and nothing else: the server is as well as before.
+//! State that no reset removes costs its connection, and nothing else: the server counts as healthy as before.
 
 use crate::support::{Guard, builder, closed_by};
 use cabrank::{CloseReason, Pool, SessionPolicy, SessionState};
@@ -15,7 +15,7 @@ const WAYS: [(Litter, usize); 2] = [(FakeConnection::litter_for_good, 0), (FakeC
 fn a_thousand_such_loans_cost_a_thousand_openings_and_no_doubt() {
     for (litter, resets) in WAYS {
         let (server, recorder) = (FakeServer::new(), Recorder::new());
-        // A pause or a doubt would show: nobody waits for so long, and each check is counted.
+        // A pause or a doubt would show: no borrower waits that long, and each check is counted.
         let settings = builder().max_size(2).check_after(Duration::MAX).backoff(LONG, LONG);
         let pool = settings.event_handler(recorder.clone()).build_lazy(server.manager()).unwrap();
         let other: Guard = pool.get().unwrap();
@@ -26,14 +26,14 @@ fn a_thousand_such_loans_cost_a_thousand_openings_and_no_doubt() {
             litter(&mut conn);
         }
         drop(other);
-        eventually("the last has said goodbye", || recorder.count("closed") == 1000);
+        eventually("the last is closed", || recorder.count("closed") == 1000);
         drop(pool.get().unwrap());
 
         let stats = pool.stats();
         assert_eq!((stats.opened, closed_by(&pool, CloseReason::BeyondReset)), (1001, 1000));
         assert_eq!((stats.resets_failed, stats.open_failures, stats.timed_out, stats.refused), (0, 0, 0, 0));
         assert_eq!((server.count(Call::Close), server.count(Call::Reset)), (1000, 1000 * resets));
-        assert_eq!((server.count(Call::Check), server.count(Call::Abort)), (0, 0), "nobody is under suspicion");
+        assert_eq!((server.count(Call::Check), server.count(Call::Abort)), (0, 0), "no connection is under suspicion");
         let closed = |line: &&String| line.ends_with(": beyond_reset after 1");
         assert_eq!(recorder.events().iter().filter(closed).count(), 1000);
         let failed = |line: &&String| line.starts_with("reset") && !line.ends_with(": ok");
@@ -66,14 +66,14 @@ fn an_engine_in_this_process_says_goodbye_too() {
             conn.litter_for_good();
             conn.session = session;
         }
-        eventually("all have said goodbye", || server.by_thread(Call::Close) == (50, 0));
+        eventually("all are closed", || server.by_thread(Call::Close) == (50, 0));
         let stats = (pool.stats().resets_failed, closed_by(&pool, CloseReason::BeyondReset));
         assert_eq!(stats, (0, 50), "{session:?}");
         server.assert_no_leaks(&pool);
     }
 }
 
-/// What is to be closed needs no set-up, and one that fails would count as a failure.
+/// A connection that is to be closed needs no set-up, and a failed one would count as a failure.
 #[test]
 fn nothing_is_set_up_that_is_closed() {
     let server = FakeServer::new();

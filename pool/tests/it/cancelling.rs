@@ -1,4 +1,4 @@
-//! Cancelling what a holder runs: it reaches the loan it was made for, and nobody after it.
+//! Cancelling a holder's statement: the cancel reaches the loan it was made for, and no later one.
 
 use crate::support::{SLACK, builder, closed_by, ms};
 use cabrank::{CancelOutcome, Canceller, CloseReason, Pool, PooledConnection, SessionPolicy};
@@ -18,7 +18,7 @@ fn canceller<const R: bool>(loan: &Loan<R>) -> Canceller {
     PooledConnection::canceller(loan).expect("the fake offers an abort handle")
 }
 
-/// Runs a statement that does not end by itself, and cancels it.
+/// Runs a statement that does not end on its own, and cancels it.
 fn cancels_what_runs<const R: bool>(server: &FakeServer, loan: &mut Loan<R>, canceller: &Canceller) {
     thread::scope(|scope| {
         let running = scope.spawn(|| loan.query());
@@ -39,7 +39,7 @@ fn a_cancelled_statement_fails_and_its_connection_to_a_server_is_closed_when_it_
     let (id, canceller) = (PooledConnection::id(&loan), canceller(&loan));
     server.order(Call::Query, Outcome::Never);
     cancels_what_runs(&server, &mut loan, &canceller);
-    assert_eq!(server.by_thread(Call::Cancel), (1, 0), "a worker asks the server");
+    assert_eq!(server.by_thread(Call::Cancel), (1, 0), "a worker sends the cancel");
     drop(loan);
     assert_ne!(PooledConnection::id(&pool.get().unwrap()), id, "it was lent again");
     assert_eq!(closed_by(&pool, CloseReason::Cancelled), 1);
@@ -94,7 +94,7 @@ fn nothing_is_cancelled_after_the_loan<const R: bool>(manager: fn(&FakeServer) -
             let loan = pool.get().unwrap();
             let (first, second) = (canceller(&loan), canceller(&loan));
             end(loan);
-            // What a panicking holder may have left running, the pool itself cancels before it drops the connection.
+            // If a holder panics, the pool itself cancels a statement left running before it drops the connection.
             let by_the_pool = usize::from(how == "returned by a panicking thread");
             eventually("the pool has cancelled", || server.count(Call::Cancel) == by_the_pool);
             let next = pool.get().unwrap();

@@ -1,4 +1,4 @@
-//! `Builder::classify`: what the user makes of an error comes before what the manager makes of it.
+//! `Builder::classify`: the user's classification of an error takes precedence over the manager's.
 
 use crate::support::{SLACK, builder, closed_by};
 use crate::transactions::error;
@@ -7,7 +7,7 @@ use cabrank_testing::fake::{Call, FakeError, FakeServer, Outcome};
 use cabrank_testing::timed;
 use std::time::Duration;
 
-/// Takes the errors of one fault for those of another.
+/// Classifies the errors of one fault as those of another.
 fn instead(of: Fault, fault: Fault) -> impl Fn(&FakeError) -> Option<Fault> + Send + Sync + 'static {
     move |error| (error.fault == of).then_some(fault)
 }
@@ -15,7 +15,7 @@ fn instead(of: Fault, fault: Fault) -> impl Fn(&FakeError) -> Option<Fault> + Se
 #[test]
 fn classify_is_asked_first_for_errors_of_opening() {
     for call in [Call::Connect, Call::OnOpen] {
-        // The manager would try for a minute.
+        // The manager would retry for a minute.
         let server = FakeServer::new();
         server.order(call, Outcome::Err(Fault::Unavailable));
         let settings = || {

@@ -1,4 +1,4 @@
-//! The end of a pool, and its resizing, in every state that its connections can be in.
+//! The end of a pool, and its resizing, with its connections in every possible state.
 
 use crate::support::{Pool, SLACK, builder, hold, ms};
 use cabrank::{Fault, GetError, PooledConnection, ResizeError};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What a pool may be at when it is closed or resized.
+/// The state of a pool when it is closed or resized.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Empty,
@@ -38,7 +38,7 @@ const STATES: [State; 11] = [
     State::Outage,
 ];
 
-/// A pool of two in this state, and what must stay held for it.
+/// A pool of two in this state, and the guards that must stay alive for it.
 fn pool_in(server: &FakeServer, state: State) -> (Pool, Vec<crate::support::Guard>) {
     server.allow(2);
     let pool = builder()
@@ -181,7 +181,7 @@ fn sizes_that_break_a_rule_are_refused_by_name_and_change_nothing() {
     for (error, fields) in attempts {
         let text = format!("{error}");
         assert!(text.starts_with("the pool's settings break the rules: "), "{text}");
-        assert_eq!(format!("{error:?}"), text, "unwrap() tells the same");
+        assert_eq!(format!("{error:?}"), text, "unwrap() shows the same");
         let ResizeError::Config(error) = error else { panic!("{error}") };
         assert_eq!(error.problems().iter().map(|problem| problem.field).collect::<Vec<_>>(), fields);
     }
@@ -199,7 +199,7 @@ fn both_sizes_change_at_once_and_can_be_read() {
     server.allow(8);
     let pool = builder().max_size(8).min_idle(5).build(server.manager()).unwrap();
     assert_eq!((pool.stats().max_size, pool.stats().min_idle), (8, 5));
-    // Neither size alone could go there first without breaking the rule, or opening what is closed again.
+    // Neither size could change first alone: that would break the rule, or reopen connections that were closed.
     shrink(&pool).unwrap();
     let stats = pool.stats();
     assert_eq!((stats.max_size, stats.min_idle), (3, 1));
@@ -235,7 +235,7 @@ fn close_within_waits_for_loans_that_end_in_time() {
         assert!(report.is_clean() && report.cancelled.is_empty() && report.aborted.is_empty(), "{report}");
     });
     assert_eq!(server.live(), 0);
-    assert_eq!(server.count(Call::Close), 2, "each was said goodbye to");
+    assert_eq!(server.count(Call::Close), 2, "each got a goodbye");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn close_within_cancels_what_runs_then_aborts_it_and_names_the_call_site() {
         (Outcome::Ok, 1, 0),
         (Outcome::Err(Fault::Statement), 0, 1),
         (Outcome::Panic, 0, 1),
-        // Its own limit ends it.
+        // The cancel's own limit ends it.
         (Outcome::Never, 0, 1),
     ] {
         let server = FakeServer::new();

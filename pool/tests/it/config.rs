@@ -1,4 +1,4 @@
-//! Settings: what is refused, what the extremes do, and the defaults that the documentation tells.
+//! Settings: which ones are refused, the effect of extreme values, and the documented defaults.
 
 use crate::support::{Pool, SLACK, builder, hold, ms};
 use cabrank::{BuildError, Builder, Limit, Manager, SessionPolicy, Settings};
@@ -92,7 +92,7 @@ fn the_defaults_are_those_that_the_builder_documents() {
     }
 }
 
-/// What follows "Default:" in the documentation of this builder method.
+/// The text after "Default:" in the documentation of this builder method.
 fn documented_default(source: &str, setting: &str) -> String {
     let method = source.find(&format!("pub fn {setting}(")).unwrap_or_else(|| panic!("no method {setting}"));
     let docs: Vec<&str> = source[..method]
@@ -105,7 +105,10 @@ fn documented_default(source: &str, setting: &str) -> String {
         .map(str::trim)
         .collect();
     let text = docs.into_iter().rev().collect::<Vec<_>>().join(" ");
-    text.split_once("Default: ").unwrap_or_else(|| panic!("{setting} tells no default: {text}")).1.to_owned()
+    text.split_once("Default: ")
+        .unwrap_or_else(|| panic!("{setting} has no default in its documentation: {text}"))
+        .1
+        .to_owned()
 }
 
 #[test]
@@ -167,7 +170,7 @@ fn the_smallest_durations_work() {
     }
     server.assert_closes_clean(&pool);
 
-    // Nothing can be opened in no time; that does not hang.
+    // Nothing can be opened in no time; this does not hang.
     let server = FakeServer::new();
     server.order(Call::Connect, Outcome::Never);
     let pool = builder().connect_timeout(tiny).max_size(1).build_lazy(server.manager()).unwrap();
@@ -202,7 +205,7 @@ fn with_the_longest_backoff_an_outage_is_not_a_tight_loop() {
     assert!(server.count(Call::Connect) <= 2, "{} attempts in 100 ms", server.count(Call::Connect));
 }
 
-/// Has this default name; none for an empty one. A panic is asked for by name.
+/// Has this default name, or none if it is empty. The name "panic" panics.
 struct Named(&'static str);
 
 impl Manager for Named {
@@ -234,7 +237,7 @@ fn a_pool_without_a_name_is_called_as_its_manager_says_and_no_two_are_called_the
     let error = two.get_timeout(ms(1)).map(drop).unwrap_err().to_string();
     assert!(error.contains("pool \"db:1/shop#2\" of 1"), "{error}");
     drop((held, two));
-    // A worker lets go of it.
+    // A worker drops it.
     eventually("its name is free again", || name(&build("db:1/shop")) == "db:1/shop#2");
     assert_eq!(name(&build("db:2/shop")), "db:2/shop");
 }

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Of each of four threads with tasks.
+/// Per thread, of four threads with tasks.
 const CANCELLATIONS: u64 = 25_000;
 const MAX_SIZE: u32 = 3;
 
@@ -24,7 +24,7 @@ fn small_pool(server: &FakeServer) -> Pool {
     pool
 }
 
-/// Makes futures, polls them now and then, and drops them, until enough were dropped while they waited. Returns how many were served.
+/// Creates futures, polls them occasionally, and drops them, until enough were dropped while waiting. Returns how many were served.
 fn drops_futures(pool: &Pool, seed: u64, is_enough: impl Fn(u64) -> bool) -> u64 {
     let (flag, mut random) = (Arc::new(Flag::default()), fastrand::Rng::with_seed(seed));
     let (mut held, mut served, mut cancelled) = (Vec::new(), 0, 0);
@@ -46,7 +46,7 @@ fn drops_futures(pool: &Pool, seed: u64, is_enough: impl Fn(u64) -> bool) -> u64
                 _ => {}
             }
         }
-        // It may have been given a connection meanwhile, or have lost it again.
+        // Its delivery may have come, or been reclaimed, meanwhile.
         drop(future);
         cancelled += u64::from(waits);
         if held.len() > 1 || random.bool() {
@@ -56,7 +56,7 @@ fn drops_futures(pool: &Pool, seed: u64, is_enough: impl Fn(u64) -> bool) -> u64
     served
 }
 
-/// Borrows as threads do, often several times in a row without the lock, until told to stop. Returns how many loans there were.
+/// Borrows as threads do, often several times in a row without the lock, until stopped. Returns the number of loans.
 fn borrows(pool: &Pool, seed: u64, is_over: &AtomicBool) -> u64 {
     let (mut random, mut loans) = (fastrand::Rng::with_seed(seed), 0);
     while !is_over.load(Relaxed) {
@@ -76,7 +76,7 @@ fn borrows(pool: &Pool, seed: u64, is_over: &AtomicBool) -> u64 {
 fn a_hundred_thousand_cancellations_beside_threads_lose_nothing() {
     let server = FakeServer::new();
     let pool = small_pool(&server);
-    // In between threads have the pool for themselves: their loans pass the lock by, and the next future calls the connections back.
+    // In between, threads have the pool to themselves: their loans bypass the lock, and the next future recalls the connections.
     let (rounds, mut served) = (20, u64::from(MAX_SIZE));
     for round in 0..rounds {
         let is_over = AtomicBool::new(false);
@@ -101,13 +101,13 @@ fn a_hundred_thousand_cancellations_beside_threads_lose_nothing() {
     }
     let stats = pool.stats();
     assert_eq!((stats.cancelled, stats.timed_out), (4 * CANCELLATIONS, 0), "{stats:?}");
-    // Many were dropped with a connection, or had lost it.
+    // Many were dropped with a delivery, or after it was reclaimed.
     assert!(stats.rejected_at_checkout > 100, "{stats:?}");
     assert_eq!((stats.opened, stats.closed.total()), (u64::from(MAX_SIZE), 0));
     server.assert_no_leaks(&pool);
 }
 
-/// Also a look that fails ends the loans of the others.
+/// Ends the other threads' loans, even if a check panics.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -144,7 +144,7 @@ fn what_a_pool_says_of_itself_adds_up_while_tasks_and_threads_borrow() {
         for _ in 0..2 {
             scope.spawn(move || {
                 while !is_over.load(Relaxed) {
-                    // Some run out of time.
+                    // Some time out.
                     match pollster::block_on(pool.get_async_timeout(Duration::from_micros(200))) {
                         Ok(_) => served.fetch_add(1, Relaxed),
                         Err(error) if error.is_timeout() => timed_out.fetch_add(1, Relaxed),
@@ -178,7 +178,7 @@ fn what_a_pool_says_of_itself_adds_up_while_tasks_and_threads_borrow() {
     let (served, timed_out) = (served.into_inner() + u64::from(MAX_SIZE), timed_out.into_inner());
     assert_eq!((loans(&stats), stats.returned, stats.timed_out), (served, served, timed_out), "after {looks} looks");
     assert_eq!((stats.in_use, stats.waiting, stats.idle), (0, 0, MAX_SIZE));
-    // One who was served late is counted when it comes.
+    // A task that is served late is counted when it is polled.
     assert_eq!(stats.wait_time.count(), served + timed_out);
     server.assert_no_leaks(&pool);
 }

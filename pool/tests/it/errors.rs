@@ -1,4 +1,4 @@
-//! What errors say: numbers, holders, causes, hints.
+//! The content of errors: numbers, holders, causes, hints.
 
 use crate::stale::pass;
 use crate::support::{Pool, SLACK, builder, hold, ms};
@@ -58,7 +58,7 @@ fn a_time_out_in_an_outage_tells_the_cause_and_its_age_to_every_waiter() {
     let age = pool.get_timeout(ms(5)).unwrap_err().report().unwrap().last_connect_error.as_ref().unwrap().1;
     assert!(age < ms(700), "{age:?}: attempts go on, so the last error is young");
 
-    // A success ends it: no stale cause is told afterwards.
+    // A success ends it: no stale cause is reported afterwards.
     server.heal();
     let held = hold(&pool, 2);
     let error = pool.get_timeout(ms(5)).unwrap_err();
@@ -72,7 +72,7 @@ fn an_attempt_that_takes_too_long_is_told_as_such() {
     let pool = builder().max_size(1).connect_timeout(ms(20)).build_lazy(server.manager()).unwrap();
     server.order(Call::Connect, Outcome::Slow(ms(10_000)));
     let error = pool.get_timeout(ms(100)).unwrap_err();
-    // The driver's own error, or the pool's word if the driver said Ok all the same.
+    // The driver's own error, or the pool's if the driver returned Ok all the same.
     let text = format!("{error:?}");
     assert!(text.contains("Connect failed: Fatal") || text.contains("connecting took longer than"), "{text}");
 
@@ -88,9 +88,9 @@ fn an_attempt_that_takes_too_long_is_told_as_such() {
         let source = error.source().expect("what became of the attempt").to_string();
         assert!(source.starts_with("connecting took longer than"), "{source}");
     });
-    assert_eq!(pool.stats().opened, 0, "what came too late was not used");
+    assert_eq!(pool.stats().opened, 0, "a late connection was not used");
 
-    // What `build` waited for in vain.
+    // The cause of a failed `build`.
     let server = FakeServer::new();
     server.order(Call::LookUp, Outcome::Stuck);
     let error = builder().connect_timeout(ms(20)).build_timeout(ms(200)).build(server.manager()).unwrap_err();
@@ -129,7 +129,7 @@ fn at_most_sixteen_holders_are_told_and_three_call_sites() {
     let error = pool.get_timeout(ms(1)).unwrap_err();
     assert_eq!(error.report().unwrap().holders.len(), 16);
     assert_eq!(pool.holders().len(), 40);
-    // The number of a call site must be that of all its loans, though only some are listed.
+    // A call site's number must count all its loans, though only some are listed.
     assert!(error.to_string().contains("; 40 held by "), "{error}");
     drop(held);
 }
@@ -203,7 +203,7 @@ fn the_other_errors_say_what_happened() {
     let pool = builder().build_lazy(server.manager()).unwrap();
     let error = pool.get().unwrap_err();
     assert_eq!(error.to_string(), "cannot connect, and trying again at once will not help");
-    assert_eq!(format!("{error:?}"), format!("{error}: Connect failed: Permanent"), "as unwrap() tells it");
+    assert_eq!(format!("{error:?}"), format!("{error}: Connect failed: Permanent"), "as unwrap() shows it");
     assert!(pool.get_timeout(ms(5)).unwrap_err().report().is_none());
 }
 

@@ -1,4 +1,4 @@
-//! What the pool tells its event handler while it works. (For `tracing` see `tests/tracing.rs`.)
+//! The events that a working pool sends to its handler. (For `tracing` see `tests/tracing.rs`.)
 
 use crate::support::{builder, hold, ms};
 use cabrank::{Fault, PooledConnection};
@@ -40,7 +40,7 @@ fn every_event_is_told_with_what_it_is_about() {
         drop(held);
         PooledConnection::discard(waiter.join().unwrap().unwrap());
     });
-    eventually("all is told", || recorder.count("closed") == 3);
+    eventually("all events have arrived", || recorder.count("closed") == 3);
     for (line, least) in [
         ("open failed: Connect failed: Unavailable", 1),
         ("opened 1", 1),
@@ -88,18 +88,18 @@ fn an_event_handler_may_use_the_pool() {
     let server = FakeServer::new();
     let asks = Arc::new(Asks(Mutex::default(), Mutex::default()));
     let pool = builder().max_size(2).event_handler(asks.clone()).build_lazy(server.manager()).unwrap();
-    // Within the handler the lock of `Asks` is held: a handler that is told of what it does itself would block.
+    // The handler holds the lock of `Asks`: it would block if its own actions reached it as events.
     *asks.0.lock().unwrap() = Some(pool.clone());
     let conn = pool.get().unwrap();
     PooledConnection::discard(conn);
-    eventually("it was told", || !asks.1.lock().unwrap().is_empty());
+    eventually("the event has arrived", || !asks.1.lock().unwrap().is_empty());
     asks.0.lock().unwrap().take();
     server.assert_closes_clean(&pool);
 }
 
 #[test]
 fn a_request_that_another_pools_handler_makes_of_a_refusal_is_told_too() {
-    /// Asks the other pool when it hears that its own has refused.
+    /// Makes a request of the other pool on each refusal by its own.
     #[derive(Default)]
     struct AsksTheOther(Mutex<Option<crate::support::Pool>>, Mutex<Vec<cabrank::RefusalReason>>);
     impl cabrank::EventHandler for AsksTheOther {
@@ -118,11 +118,11 @@ fn a_request_that_another_pools_handler_makes_of_a_refusal_is_told_too() {
         other.close();
     }
     assert!(pools[0].get().unwrap_err().is_closed());
-    // The second handler's own request, of the first pool, is the one that is counted alone.
+    // The second handler's own request, to the first pool, is only counted.
     let told = handlers.each_ref().map(|handler| handler.1.lock().unwrap().clone());
     assert_eq!(told, [[cabrank::RefusalReason::Closed]; 2]);
     assert_eq!(pools.each_ref().map(|pool| pool.stats().refused_closed), [2, 1]);
-    // What was refused while nobody hears of another is told again.
+    // A refusal outside of a handler causes an event again.
     assert!(pools[0].get().unwrap_err().is_closed());
     assert_eq!(handlers[0].1.lock().unwrap().len(), 2);
     for handler in &handlers {
@@ -143,7 +143,7 @@ fn every_request_ends_in_one_counter_and_one_event() {
         .unwrap();
     let mut requests = 0;
     let mut ask = |asked: u32| requests += u64::from(asked);
-    // Served while it waits, served at once, timed out twice, and nothing there for one that does not wait.
+    // Served while waiting, served at once, timed out twice, and none available for a request that does not wait.
     drop(pool.get().unwrap());
     let held = pool.get().unwrap();
     assert!(pool.get_timeout(ms(1)).is_err() && pool.get_timeout(Duration::ZERO).is_err());
@@ -158,11 +158,11 @@ fn every_request_ends_in_one_counter_and_one_event() {
     });
     drop(pool.try_get().unwrap().unwrap());
     ask(3);
-    // Given one that is dead, and then another: that is one request.
+    // A dead connection and then another: that is one request.
     server.next(Call::HasBroken, Outcome::Err(Fault::Fatal));
     drop(pool.get().unwrap());
     ask(1);
-    // Nothing can be opened: one is refused that waited, one at once, and one that would not wait.
+    // Nothing can be opened: one waiter is refused, one request at once, and one that does not wait.
     server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     pool.evict_all();
     assert!(matches!(pool.get(), Err(cabrank::GetError::Connect(_))));
@@ -173,12 +173,12 @@ fn every_request_ends_in_one_counter_and_one_event() {
     pool.evict_all();
     drop(pool.get().unwrap());
     ask(1);
-    // Dropped while it waits.
+    // Dropped while waiting.
     let held = pool.get().unwrap();
     let mut future = Box::pin(pool.get_async());
     assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     drop(future);
-    // Closed while one waits, and after.
+    // Closed while one waits, and afterwards.
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| pool.get());
         eventually("one waits", || pool.stats().waiting == 1);
@@ -205,7 +205,7 @@ fn every_request_ends_in_one_counter_and_one_event() {
         assert_eq!(recorder.count(event) as u64, count, "{event:?} in {:#?}", recorder.events());
     }
     assert_eq!(counted.map(|(count, _)| count), [7, 2, 1, 3, 3, 1, 0, 1]);
-    // What replaces the dead one may be open before its borrower, on a busy machine, has queued for it.
+    // The replacement may be open before its borrower, on a busy machine, has queued for it.
     let (at_once, after_waiting) = (stats.checked_out_at_once, stats.checked_out_after_waiting);
     assert!([(4, 4), (5, 3)].contains(&(at_once, after_waiting)), "{at_once} {after_waiting}");
     assert_eq!(counted.iter().map(|(count, _)| count).sum::<u64>(), requests);
@@ -214,7 +214,7 @@ fn every_request_ends_in_one_counter_and_one_event() {
 
 #[test]
 fn a_request_of_a_handler_that_hears_of_a_time_out_or_of_an_overload_is_counted_alone() {
-    /// Asks its own pool, for as long as this does not go on and on.
+    /// Makes requests of its own pool, unless that recurses.
     #[derive(Default)]
     struct AsksAgain(Mutex<Option<crate::support::Pool>>, Mutex<Vec<&'static str>>);
     impl AsksAgain {
@@ -260,7 +260,7 @@ fn a_request_of_a_handler_that_hears_of_a_time_out_or_of_an_overload_is_counted_
 
 #[test]
 fn a_request_that_is_refused_in_a_hook_is_counted_and_told_once() {
-    /// Asks in the worker that opens a connection, and again when it hears that it was refused.
+    /// Makes a request in the worker that opens a connection, and another when that is refused.
     struct Asks(Mutex<Option<crate::support::Pool>>, Arc<cabrank_testing::Recorder>);
     impl Asks {
         fn ask(&self) {
@@ -300,8 +300,8 @@ fn each_of_several_handlers_is_told_in_order_and_a_panic_of_one_is_its_own() {
     assert!(pool.get_timeout(Duration::ZERO).is_err());
     drop(held);
     pool.close();
-    // By a worker, whose word may come between two handlers of this thread's.
-    eventually("the end is told", || last.count("closed") == 1);
+    // A worker sends this event, possibly between two events of this thread.
+    eventually("the last event has arrived", || last.count("closed") == 1);
     assert!(pool.get().is_err());
     for event in ["opened", "checked out", "checked in", "timed out", "refused", "closed"] {
         assert!(first.count(event) > 0, "{event}: {:?}", first.events());

@@ -1,4 +1,4 @@
-//! What tasks rely on, on each kind of executor: tokio's two, which have no timer here, smol, and a thread for each task.
+//! The guarantees that tasks rely on, on each kind of executor: both of tokio, without a timer here, smol, and a thread for each task.
 
 use crate::support::{Pool, SLACK, builder, closed_by, hold, ms};
 use cabrank::{CloseReason, Fault, GetError, RunError, TransactionError, Work};
@@ -14,7 +14,7 @@ use tokio::runtime::Builder;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Plays a case on each executor. The case hands it tasks, which run side by side, and goes on when all have ended.
+/// Plays a case on each executor. The case passes it tasks, which run concurrently, and continues when all have ended.
 fn on_each(case: impl Fn(fn(Vec<Task>))) {
     for (name, run) in EXECUTORS {
         println!("{name}");
@@ -60,11 +60,11 @@ fn task(work: impl Future<Output = ()> + Send + 'static) -> Task {
     Box::pin(work)
 }
 
-/// What `eventually` is for a thread.
+/// Like `eventually`, for tasks.
 async fn soon(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "in vain waited for: {what}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "not in time: {what}");
         yield_now().await;
     }
 }
@@ -83,7 +83,7 @@ fn threads_and_tasks_are_served_in_order_of_arrival_on_each_executor() {
         let pool = builder().max_size(1).reclaim_after(Duration::MAX).build_lazy(server.manager()).unwrap();
         let held = hold(&pool, 1);
         let served = Arc::new(Mutex::new(Vec::new()));
-        // Each asks when so many wait before it.
+        // Each makes its request when this many wait before it.
         let threads = (0..MANY).step_by(2).map(|number| {
             let (pool, served) = (pool.clone(), Arc::clone(&served));
             thread::spawn(move || {
@@ -177,7 +177,7 @@ fn futures_that_are_put_aside_hold_up_their_own_task_for_fifty_milliseconds_each
             drop(later.await.unwrap());
         })]);
         let stats = pool.stats();
-        // A busy machine may put the task itself aside for as long, too.
+        // A busy machine may suspend the task itself for as long.
         let more = (begun.elapsed() - 2 * ms(50)).as_millis() as u64 / 50;
         assert!((2..=2 + more).contains(&stats.rejected_at_checkout), "{} of {more}", stats.rejected_at_checkout);
         assert_eq!((stats.cancelled, stats.timed_out), (1, 0));

@@ -1,4 +1,4 @@
-//! Loans that pass the lock by, as users see them: what they promise is the same.
+//! Loans that bypass the lock, as users see them: all guarantees still hold.
 
 use crate::support::{builder, hold, ms, pool_of};
 use cabrank::CloseReason;
@@ -37,7 +37,7 @@ fn a_waiter_gets_what_another_thread_uses_over_and_over() {
             }
         });
         for _ in 0..200 {
-            // Longer than the pool's own limit for a test that hangs.
+            // Longer than this pool's default time-out, which is short in case a test hangs.
             drop(pool.get_timeout(Duration::from_secs(20)).unwrap());
         }
         stop.store(true, Relaxed);
@@ -55,7 +55,7 @@ fn a_pool_shrinks_to_what_is_used_though_each_of_many_threads_uses_it_several_ti
     assert_shrinks(50);
 }
 
-/// Eight threads borrow one after the other, each `burst` times in a row, with a millisecond between: two connections stay open at most.
+/// Eight threads borrow in turn, each `burst` times in a row, with a millisecond between: at most two connections stay open.
 fn assert_shrinks(burst: u32) {
     let server = FakeServer::new();
     let pool = builder().max_size(10).idle_timeout(ms(100)).build_lazy(server.manager()).unwrap();
@@ -98,7 +98,7 @@ fn what_a_pool_says_of_itself_adds_up_at_each_moment_while_threads_borrow_beside
     let (stop, loans) = (AtomicBool::new(false), AtomicU64::new(0));
     let long = pool.get().unwrap();
     let long_id = cabrank::PooledConnection::id(&long);
-    // Which loan a thread has beside the lock, and of which connection; zero while it has none.
+    // The current loan outside the lock, and its connection; zero between loans.
     let held = AtomicU64::new(0);
     let begin = Instant::now();
     std::thread::scope(|scope| {
@@ -119,7 +119,7 @@ fn what_a_pool_says_of_itself_adds_up_at_each_moment_while_threads_borrow_beside
                 if stop.load(Relaxed) {
                     break;
                 }
-                // The last of them is beside the lock, unless something concerns all loans just now.
+                // The last of them is outside the lock, unless an event concerns all loans just now.
                 (0..20).for_each(|_| drop(pool.get().unwrap()));
                 let conn = pool.get().unwrap();
                 loans.fetch_add(21, Relaxed);

@@ -1,4 +1,4 @@
-//! A handler that counts, up at one event and down at another: it sees each connection's life in order, and agrees with the pool.
+//! A handler that counts up at one event and down at another: it sees each connection's life in order, and agrees with the pool.
 
 use crate::support::{builder, ms};
 use cabrank::{CheckedIn, CheckedOut, CloseReason, ConnectionClosed, EventHandler, Fault, Opened, PooledConnection};
@@ -45,7 +45,7 @@ fn a_handler_that_counts_agrees_with_the_pool_after_stress() {
                             assert!(panic.is_err());
                         }
                         3 => conn.litter(),
-                        // Rarely: a pool whose young connections fail again and again opens them with pauses.
+                        // Rarely: a pool whose young connections fail repeatedly opens them with pauses.
                         4 if random % 640 == 4 => server.next(Call::Reset, Outcome::Err(Fault::Fatal)),
                         5 if random % 640 == 5 => server.next(Call::Check, Outcome::Panic),
                         6 if random % 640 == 6 => server.next(Call::HasBroken, Outcome::Err(Fault::Fatal)),
@@ -75,7 +75,7 @@ fn a_handler_that_counts_agrees_with_the_pool_after_stress() {
     println!("{} loans, {} opened, at most {} open at once", stats.returned, stats.opened, counted.most_open);
     // On a very busy machine a check may be aborted for being late: its slot is free before it returns.
     let most = 4 + i64::try_from(stats.closed.by(CloseReason::Overran)).unwrap();
-    assert!(counted.most_open <= most, "{} were open at once, told by the events", counted.most_open);
+    assert!(counted.most_open <= most, "{} were open at once according to the events", counted.most_open);
     drop(counted);
     server.assert_closes_clean(&pool);
 }
@@ -91,7 +91,7 @@ struct Counted {
     most_open: i64,
     in_use: i64,
     closed: HashMap<CloseReason, u64>,
-    /// Is it lent? Of each that is open.
+    /// Is it lent? For each open connection.
     lent: HashMap<u64, bool>,
     faults: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! How a pool grows: for those who wait, for `min_idle`, and no further.
+//! The growth of a pool: for waiters, for `min_idle`, and no further.
 
 use crate::support::{Pool, SLACK, builder, hold, ms, pool_of};
 use cabrank::{Fault, PooledConnection};
@@ -49,7 +49,7 @@ fn a_spike_that_the_present_connections_can_serve_opens_at_most_two_more() {
             for _ in 0..50 {
                 scope.spawn(|| {
                     let _conn = pool.get().unwrap();
-                    std::thread::sleep(ms(2)); // The work itself.
+                    std::thread::sleep(ms(2)); // The work.
                 });
             }
         });
@@ -178,12 +178,12 @@ fn an_attempt_that_drags_on_does_not_hold_up_the_next() {
     let held = hold(&pool, 1);
     server.next(Call::Connect, Outcome::Never);
     std::thread::scope(|scope| {
-        // While loans go on, one is opened at a time. Of two waiters the second needs another one.
+        // While loans continue, one is opened at a time. Of two waiters the second needs another one.
         let first = scope.spawn(|| timed(|| pool.get_timeout(Duration::from_secs(5))));
         eventually("it connects", || server.now_in(Call::Connect) == 1);
         let second = scope.spawn(|| timed(|| pool.get_timeout(Duration::from_secs(5))));
         let (one, took) = first.join().unwrap();
-        // Within a second nobody can tell a server that is slow from an attempt that hangs.
+        // Within a second a slow server cannot be distinguished from a hung attempt.
         assert!(one.is_ok() && took < ms(1_000) + SLACK, "{took:?}");
         server.release(Call::Connect);
         assert!(second.join().unwrap().0.is_ok());

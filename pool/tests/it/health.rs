@@ -1,4 +1,4 @@
-//! How a pool says that it fares.
+//! The report on a pool's health.
 
 use crate::support::{builder, ms};
 use cabrank::{Fault, Health, Pool};
@@ -31,9 +31,9 @@ fn one_that_is_busy_says_how_long_a_wait_is_likely() {
     thread::scope(|scope| {
         scope.spawn(|| drop(pool.get().unwrap()));
         eventually("it waits", || pool.stats().waiting == 1);
-        // The first in the queue has waited for so long at least.
+        // The head of the queue has waited for at least that long.
         eventually(
-            "the wait is told",
+            "the wait is reported",
             || matches!(pool.health(), Health::Busy { expected_wait } if expected_wait >= ms(20)),
         );
         assert!(pool.health().is_ready());
@@ -63,7 +63,7 @@ fn a_pool_that_nobody_asks_notices_the_end_of_an_outage() {
     server.order(Call::Connect, Outcome::Err(Fault::Unavailable));
     assert!(pool.get_timeout(ms(30)).is_err());
     let attempts = server.count(Call::Connect);
-    eventually("it tries again, unasked", || server.count(Call::Connect) > attempts + 1);
+    eventually("it retries on its own", || server.count(Call::Connect) > attempts + 1);
     assert!(matches!(pool.health(), Health::Down { .. }), "{}", pool.health());
     server.heal();
     eventually("it has noticed", || told(&pool) == "up");

@@ -1,4 +1,4 @@
-//! When `on_checkout` and `on_return` run, between which of the pool's own steps, and what they are shown.
+//! When `on_checkout` and `on_return` run, relative to the pool's own steps, and the connections they get.
 
 use crate::hooks::{Seen, sees};
 use crate::stale::pass;
@@ -123,10 +123,10 @@ fn the_time_of_on_return_is_part_of_the_loan() {
     assert!(pool.stats().use_time.max() >= ms(20), "{:?}", pool.stats().use_time);
 }
 
-/// What was done at the server by the time of a step.
+/// The counts of server calls at each step.
 type Steps = Arc<Mutex<Vec<(&'static str, usize, usize)>>>;
 
-/// The steps of one return: when `on_return` ran, when `checked_in` came, and at the end.
+/// The steps of one return: `on_return` runs, `checked_in` is sent, and the end.
 fn steps_of_a_return<const R: bool>(
     server: &FakeServer,
     settings: Builder<FakeManager<R>>,
@@ -175,10 +175,10 @@ fn what_on_return_breaks_the_look_finds_and_nobody_gets() {
     let asked = server.count(Call::Session);
     drop(conn);
     assert_eq!((closed_by(&pool, CloseReason::Broken), pool.stats().idle), (1, 0));
-    assert_eq!(server.count(Call::Session), asked, "nobody asks for the session of a broken one");
+    assert_eq!(server.count(Call::Session), asked, "the session of a broken connection is not examined");
 }
 
-/// How a cancel in `on_return` ends, and what becomes of the connection.
+/// The outcome of a cancel in `on_return`, and the number of closed connections.
 fn cancelled_in_on_return<const R: bool>(manager: FakeManager<R>) -> (Option<CancelOutcome>, u64) {
     let held = Arc::new(Mutex::new((None::<Canceller>, None)));
     let cancels = {

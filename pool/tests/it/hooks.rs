@@ -1,4 +1,4 @@
-//! `on_checkout` and `on_return`: what comes of their verdicts, and what they may do. When they run is `hook_order.rs`.
+//! `on_checkout` and `on_return`: the effect of their verdicts, and what they may do. `hook_order.rs` tests when they run.
 
 use crate::support::{Pool, SLACK, builder, closed_by, ms};
 use cabrank::{CloseReason, Fault, GetError, Loan, PooledConnection, SessionPolicy, Verdict};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-/// What a hook was shown.
+/// The arguments of a hook's calls, with the thread.
 pub(crate) type Seen = Arc<Mutex<Vec<(Loan, thread::ThreadId)>>>;
 
 pub(crate) fn sees(seen: &Seen) -> impl Fn(&mut FakeConnection, &Loan) -> Verdict + Send + Sync + 'static {
@@ -42,7 +42,7 @@ fn a_connection_that_on_checkout_refuses_is_closed_and_the_next_is_taken() {
         let settings = builder().max_size(3).min_idle(3).check_after(Duration::MAX);
         let pool = settings.on_checkout(refuses_two).build(server.manager()).unwrap();
         eventually("all are idle", || pool.stats().idle == 3);
-        // None that replaces the first is there before the third is taken.
+        // No replacement of the first may exist before the third is taken.
         server.order(Call::Connect, Outcome::Never);
         let conn = if try_get { pool.try_get().unwrap().unwrap() } else { pool.get().unwrap() };
         assert!(PooledConnection::id(&conn) <= 3, "it was there");
@@ -122,7 +122,7 @@ fn what_on_return_refuses_is_closed_and_no_failed_attempt() {
     assert_eq!(closed_by(&pool, CloseReason::Refused), 20);
     is_on.store(false, Ordering::SeqCst);
     (0..5).for_each(|_| drop(pool.get().unwrap()));
-    eventually("each has said goodbye", || server.count(Call::Close) == 20);
+    eventually("each is closed", || server.count(Call::Close) == 20);
     assert_eq!(server.count(Call::Connect), 21);
     server.assert_no_leaks(&pool);
 
@@ -185,10 +185,10 @@ fn what_a_hook_does_to_a_session_is_undone_though_its_holder_does_nothing() {
     }
 }
 
-/// A pool that hooks ask for a connection, once it is there.
+/// A pool from which hooks request a connection, once it is set.
 type Target = Arc<OnceLock<Pool>>;
 
-/// What they were answered.
+/// The answers to these requests.
 type Answers = Arc<Mutex<Vec<String>>>;
 
 fn asks(target: &Target, answers: &Answers) -> impl Fn(&mut FakeConnection, &Loan) -> Verdict + Send + Sync + use<> {

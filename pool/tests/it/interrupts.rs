@@ -1,5 +1,5 @@
-//! `cancel_on_drop` where the engine is in this process: its line is interrupted, and lent again. An interrupt reaches the loan whose
-//! future was dropped, and none after it.
+//! `cancel_on_drop` with an engine in this process: its line is interrupted, and lent again. An interrupt reaches the loan whose future
+//! was dropped, and no later one.
 
 use crate::support::ms;
 use cabrank::{AbortHandle, Limit, Manager, Pool, PooledConnection, SessionState, Verdict, Work};
@@ -52,7 +52,7 @@ fn a_future_that_is_dropped_when_its_work_has_ended_interrupts_nobody() {
     let mut future = pool.run_async(|conn| conn.query()).cancel_on_drop();
     assert!(poll(&mut future).is_pending());
     works.recv().unwrap()();
-    // Its answer is there, and nobody has come for it.
+    // Its answer is ready, and its task is not polled.
     let mut next = pool.get().unwrap();
     server.next(Call::Query, Outcome::Never);
     thread::scope(|scope| {
@@ -67,18 +67,18 @@ fn a_future_that_is_dropped_when_its_work_has_ended_interrupts_nobody() {
     server.assert_no_leaks(&pool);
 }
 
-/// An engine with one line, which notes in which loan it is interrupted.
+/// An engine with one line, which records the loans that were interrupted.
 struct Engine(Arc<Line>);
 
 #[derive(Default)]
 struct Line {
-    /// How many loans have begun.
+    /// The number of loans so far.
     loans: AtomicU64,
-    /// Whose it is: the number of the loan, or zero between two of them.
+    /// The number of the current loan, or zero between two.
     loan: AtomicU64,
-    /// What runs is to end.
+    /// The running statement must end.
     is_interrupted: AtomicBool,
-    /// In which loans it was interrupted.
+    /// The loans that were interrupted.
     interrupts: Mutex<Vec<u64>>,
 }
 
@@ -96,7 +96,7 @@ impl Manager for Engine {
     fn is_valid(&self, _: &mut Arc<Line>, _: &Limit) -> io::Result<()> {
         Ok(())
     }
-    /// Asked at the end of each loan, when nothing may interrupt it any more.
+    /// Called at the end of each loan, when nothing may interrupt it any more.
     fn has_broken(&self, line: &mut Arc<Line>) -> bool {
         line.loan.store(0, Ordering::SeqCst);
         false
@@ -119,7 +119,7 @@ impl AbortHandle for Interrupt {
 }
 
 impl Line {
-    /// A statement that takes so many steps. Interrupts of before it are nothing to it.
+    /// Runs a statement of this many steps. Earlier interrupts do not affect it.
     fn run(&self, steps: u32) -> io::Result<()> {
         self.is_interrupted.store(false, Ordering::SeqCst);
         for _ in 0..steps {
@@ -162,7 +162,7 @@ fn whenever_a_future_is_dropped_it_interrupts_its_own_loan_or_none() {
                     while poll(&mut future).is_pending() && !has_begun.load(Ordering::SeqCst) {
                         thread::yield_now();
                     }
-                    // The work ends now, or has, or will.
+                    // The work has ended, is ending, or will end.
                     (0..wait).for_each(|_| thread::yield_now());
                     drop(future);
                 }
@@ -175,7 +175,7 @@ fn whenever_a_future_is_dropped_it_interrupts_its_own_loan_or_none() {
                     0 => pollster::block_on(pool.run_async(|line| line.run(20))),
                     _ => pool.get().unwrap().run(20).map_err(|error| panic!("{error}")),
                 };
-                assert!(kept.is_ok(), "somebody else's interrupt: {kept:?}");
+                assert!(kept.is_ok(), "an interrupt meant for another loan: {kept:?}");
             }
         });
     });

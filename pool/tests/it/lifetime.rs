@@ -1,4 +1,4 @@
-//! How connections age: `max_lifetime`, its jitter, `idle_timeout`, `evict_all`, `keepalive`.
+//! The ageing of connections: `max_lifetime`, its jitter, `idle_timeout`, `evict_all`, `keepalive`.
 
 use crate::stale::pass;
 use crate::support::{builder, closed_by, hold, ms};
@@ -24,10 +24,10 @@ fn an_expired_connection_is_not_lent_and_not_kept() {
 
     // In the background.
     drop(pool.get().unwrap());
-    eventually("it is closed though nobody asks", || closed_by(&pool, CloseReason::Expired) == 2);
+    eventually("it is closed without a request", || closed_by(&pool, CloseReason::Expired) == 2);
     eventually("and gone", || server.live() == 0);
 
-    // At check-out: no loan begins after its end. It begins after it was asked for, however late this thread goes on.
+    // At check-out: no loan begins after the connection's end. It begins after the request, however late this thread continues.
     while closed_by(&pool, CloseReason::Expired) < 6 {
         let asked = Instant::now();
         let conn = pool.get().unwrap();
@@ -161,7 +161,7 @@ fn the_largest_pool_that_can_be_asked_for_is_kept_alive() {
     drop(pool.get().unwrap());
 }
 
-/// What a thread may lose between two lines of a test.
+/// The time that a thread may lose between two lines of a test.
 const SCHEDULING: Duration = ms(50);
 
 #[test]

@@ -1,4 +1,4 @@
-//! The hard limit: never more sessions at the server than `max_size`, whatever the borrowers do.
+//! The hard limit: never more than `max_size` sessions at the server, whatever the borrowers do.
 
 use crate::support::{SLACK, builder, hold, ms, pool_of};
 use cabrank::{Fault, PooledConnection};
@@ -49,11 +49,11 @@ fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
                             assert!(panic.is_err());
                         }
                         3 => conn.litter(),
-                        // Rarely: where resets or checks fail one after the other, little is opened.
+                        // Rarely: if resets or checks fail one after the other, little is opened.
                         4 if random() % 16 == 0 => server.next(Call::Reset, Outcome::Err(Fault::Fatal)),
                         5 if random() % 16 == 0 => server.next(Call::Check, Outcome::Panic),
                         6 => pool.evict_all(),
-                        // Never above the six that are allowed.
+                        // At most six, the limit that the server allows.
                         7 => pool.set_max_size(2 + (random() % 5) as u32).unwrap(),
                         8 => server.next(Call::Close, Outcome::Slow(ms(2))),
                         _ => {}
@@ -76,7 +76,7 @@ fn the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions() {
 fn a_connection_that_is_closing_keeps_its_slot_until_the_server_has_ended_the_session() {
     let server = FakeServer::new();
     let pool = pool_of(&server, 1);
-    // Nor is there a way to abort it, for somebody who waits.
+    // It cannot be aborted for a waiter either.
     server.without_abort_handles();
     server.next(Call::Close, Outcome::Never);
     PooledConnection::discard(pool.get().unwrap());
@@ -92,11 +92,11 @@ fn an_aborted_connection_gives_its_slot_back_at_once() {
     let server = FakeServer::new();
     server.allow(1);
     let pool = builder().max_size(1).close_timeout(ms(50)).build_lazy(server.manager()).unwrap();
-    // The goodbye does not end even though it was aborted.
+    // The goodbye does not end although it is aborted.
     server.next(Call::Close, Outcome::Stuck);
     PooledConnection::discard(pool.get().unwrap());
     let (conn, took) = timed(|| pool.get());
-    // Somebody waits for its slot, so it need not have all its time.
+    // A waiter needs its slot, so it need not get its full time.
     assert!(conn.is_ok() && took < ms(50) + SLACK, "{took:?}");
     assert_eq!((pool.stats().aborted, server.live()), (1, 1));
     server.release(Call::Close);
@@ -108,7 +108,7 @@ fn as_many_calls_as_there_are_slots_may_hang_though_aborted() {
     let server = FakeServer::new();
     server.allow(2);
     let pool = builder().max_size(2).close_timeout(ms(20)).build_lazy(server.manager()).unwrap();
-    // Each of these goodbyes holds a thread of the lane for good, and there are no more.
+    // Each of these goodbyes holds a thread of the lane forever, and the lane has no more.
     for _ in 0..4 {
         server.next(Call::Close, Outcome::Stuck);
         PooledConnection::discard(pool.get().unwrap());
@@ -170,8 +170,8 @@ fn a_pool_of_which_too_many_calls_hang_says_so_and_goes_on_when_they_return() {
     std::thread::scope(|scope| {
         scope.spawn(|| drop(pool.get_timeout(Duration::from_secs(60)).expect("served when they return")));
         eventually("eight look-ups hang", || pool.stats().abandoned == 8);
-        // Each was told of when it was given up.
-        eventually("all are told", || recorder.count("open failed: connecting took longer than 10ms") == 8);
+        // Each was reported when it was given up.
+        eventually("all are reported", || recorder.count("open failed: connecting took longer than 10ms") == 8);
         let error = pool.get_timeout(ms(100)).unwrap_err();
         assert_eq!(server.count(Call::LookUp), 8, "there is an end to that");
         for part in [", 8 abandoned, ", "; no more are opened until one of the calls that were given up returns"] {
@@ -182,7 +182,7 @@ fn a_pool_of_which_too_many_calls_hang_says_so_and_goes_on_when_they_return() {
     });
     eventually("they came back", || pool.stats().abandoned == 0);
     assert_eq!((recorder.count("open failed") as u64, recorder.count("opened")), (pool.stats().open_failures, 1));
-    assert_eq!(pool.stats().open_failures, 8, "none is told a second time");
+    assert_eq!(pool.stats().open_failures, 8, "none is reported a second time");
     server.assert_no_leaks(&pool);
     server.assert_closes_clean(&pool);
 }
@@ -194,7 +194,7 @@ fn an_attempt_that_is_given_up_is_told_then_and_not_when_it_returns() {
     let pool = settings.event_handler(Arc::clone(&recorder) as _).build_lazy(server.manager()).unwrap();
     server.next(Call::Connect, Outcome::Stuck);
     assert!(pool.try_get().unwrap().is_none());
-    eventually("it is told", || recorder.count("open failed: connecting took longer than 10ms") == 1);
+    eventually("it is reported", || recorder.count("open failed: connecting took longer than 10ms") == 1);
     assert_eq!((server.now_in(Call::Connect), pool.stats().stuck), (1, 1), "it hangs on");
     server.release(Call::Connect);
     eventually("it came back", || pool.stats().opening == 0 && server.live() == 0);
@@ -216,7 +216,7 @@ fn a_detached_connection_counts_no_more_and_lives_on() {
     assert_eq!(server.count(Call::Close), 0);
 }
 
-/// A small generator, so that a failure can be run again.
+/// A small generator, so failures can be reproduced.
 fn fastrand(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     move || {

@@ -1,4 +1,4 @@
-//! What a pool shows of itself in detail: each connection, each who waits, and what keeps new connections away.
+//! The detailed reports of a pool: each connection, each waiter, and the obstacle to new connections.
 
 use crate::polling::{Flag, poll};
 use crate::support::{builder, hold, ms, pool_of};
@@ -16,7 +16,7 @@ fn here() -> &'static Location<'static> {
     Location::caller()
 }
 
-/// How many there are of each phase.
+/// The number of connections in each phase.
 fn phases(connections: &[ConnectionInfo]) -> BTreeMap<Phase, usize> {
     let mut phases = BTreeMap::new();
     connections.iter().for_each(|connection| *phases.entry(connection.phase).or_default() += 1);
@@ -49,7 +49,7 @@ fn loans_that_pass_the_lock_by_are_counted_and_looks_leave_them_alone() {
     let server = FakeServer::new();
     let pool = pool_of(&server, 1);
     for round in 0..100 {
-        // A look in each state: while it is lent, and while it rests.
+        // Looks during a loan, and between loans.
         let held = pool.get().unwrap();
         assert_eq!(phases(&pool.connections()), BTreeMap::from([(Phase::Lent, 1)]));
         assert_eq!((pool.connections()[0].uses, pool.holders().len()), (round, 1));
@@ -192,7 +192,7 @@ fn an_outage_is_shown_with_its_age_its_attempts_and_its_cause() {
         assert!(outage.failures > 0 && outage.since >= *age, "{outage:?}");
         assert!(error.to_string().contains("Connect failed"), "{error}");
         if fault == Fault::Permanent {
-            // The pause before the next attempt is a second at the least.
+            // The pause before the next attempt is at least a second.
             assert!(outage.next_attempt > ms(500), "{outage}");
         }
         server.heal();

@@ -1,4 +1,4 @@
-//! The behaviour of a pool, told as tests against a server that is not there but does what it is told.
+//! The behaviour of a pool, tested against a fake server under remote control.
 
 mod polling;
 mod support;

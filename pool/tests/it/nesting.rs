@@ -1,4 +1,4 @@
-//! Transactions nested in others: what fails within is undone alone, and what is to be run again is run as a whole.
+//! Nested transactions: a failed inner one is undone alone, and a retry repeats the whole.
 
 use crate::support::{Pool, builder, closed_by};
 use crate::transactions::error;
@@ -15,7 +15,7 @@ fn one(server: &FakeServer) -> Pool {
     builder().max_size(1).build_lazy(server.manager()).unwrap()
 }
 
-/// Savepoints set, released, rolled back to; and commits.
+/// The numbers of savepoints set, released and rolled back to, and of commits.
 fn counts(server: &FakeServer) -> [usize; 4] {
     [Call::Savepoint, Call::Release, Call::RollbackTo, Call::Commit].map(|call| server.count(call))
 }

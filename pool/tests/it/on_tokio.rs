@@ -1,4 +1,4 @@
-//! The closures of tasks on the threads that tokio has for what blocks.
+//! The closures of tasks on tokio's threads for blocking work.
 
 use crate::support::{Pool, builder};
 use cabrank::{RunError, Tokio};
@@ -6,7 +6,7 @@ use cabrank_testing::fake::{FakeError, FakeServer};
 use std::thread;
 use tokio::runtime::{Builder, Handle};
 
-/// One connection, which is idle.
+/// A pool with one connection, which is idle.
 fn pool_of_one(server: &FakeServer) -> Pool {
     server.allow(1);
     builder().max_size(1).run_on(Tokio).build(server.manager()).unwrap()
@@ -15,7 +15,7 @@ fn pool_of_one(server: &FakeServer) -> Pool {
 #[test]
 fn work_runs_on_the_blocking_threads_of_the_runtime_in_which_its_future_is_polled() {
     let server = FakeServer::new();
-    // Built outside of a runtime, and used in one after the other.
+    // Built outside of a runtime, and used in several, one after the other.
     let pool = pool_of_one(&server);
     for (name, mut runtime) in [
         ("first", Builder::new_multi_thread()),

@@ -29,12 +29,12 @@ fn with_a_window_of_zero_waiters_are_served_strictly_in_order_of_arrival() {
 
 #[test]
 fn a_newcomer_overtakes_only_within_the_window() {
-    // A waiter that wakes quickly may come first all the same, so one overtaking in many rounds is what there must be.
+    // A waiter that wakes quickly may come first all the same, so one overtaking in many rounds is enough.
     assert!((0..200).any(|_| is_overtaken(Duration::MAX)));
     assert!((0..200).all(|_| !is_overtaken(Duration::ZERO)));
 }
 
-/// Somebody waits, and the holder returns the one connection and asks again at once. Does it get it?
+/// A waiter is queued, and the holder returns the only connection and requests one again at once. Does it get it?
 fn is_overtaken(window: Duration) -> bool {
     let server = FakeServer::new();
     let pool = builder().max_size(1).fairness_window(window).build_lazy(server.manager()).unwrap();
@@ -54,7 +54,7 @@ fn is_overtaken(window: Duration) -> bool {
 #[test]
 fn one_that_has_waited_longer_than_the_window_comes_before_any_newcomer() {
     let server = FakeServer::new();
-    // However long this takes, nothing is to be checked in between.
+    // However long this takes, no check may happen in between.
     let pool = builder().max_size(1).check_after(Duration::MAX).build_lazy(server.manager()).unwrap();
     for _ in 0..200 {
         let held = hold(&pool, 1);
@@ -66,7 +66,7 @@ fn one_that_has_waited_longer_than_the_window_comes_before_any_newcomer() {
                 std::thread::yield_now();
             }
             drop(held);
-            // Delivered under the lock, so it makes no difference how soon the waiter wakes.
+            // Delivered under the lock, so it does not matter how soon the waiter wakes.
             assert!(pool.stats().in_use == 1 || pool.stats().checked_out_after_waiting > 0);
             assert_eq!(pool.stats().waiting, 0, "served by the return itself");
             waiter.join().unwrap();
@@ -85,12 +85,12 @@ fn a_waiter_loses_at_most_the_length_of_one_loan_to_those_who_overtake() {
         eventually("it waits", || pool.stats().waiting == 1);
         for _ in 0..4 {
             scope.spawn(|| {
-                // Greedy newcomers who never queue.
+                // Greedy newcomers that never queue.
                 let until = Instant::now() + 10 * LOAN;
                 while Instant::now() < until {
                     if let Some(mut conn) = pool.try_get().unwrap() {
                         let _ = conn.query();
-                        std::thread::sleep(LOAN); // The loan itself.
+                        std::thread::sleep(LOAN); // The loan.
                     }
                 }
             });
@@ -104,7 +104,7 @@ fn a_waiter_loses_at_most_the_length_of_one_loan_to_those_who_overtake() {
 
 #[test]
 fn a_time_out_that_races_a_return_loses_neither_the_waiter_nor_the_connection() {
-    // Strict hand-over is a delivery to the waiter itself; with a window the waiter is only told to look.
+    // A strict hand-over delivers to the waiter itself; with a window the waiter is only notified to look.
     for window in [Duration::ZERO, ms(1)] {
         race(50_000, window);
     }
@@ -118,7 +118,7 @@ fn race(rounds: u32, window: Duration) {
     let (again, wants_again) = channel::<()>();
     let (ready, is_ready) = channel();
     let (mut served, mut missed) = (0u32, 0u32);
-    // Steered so that both outcomes are about as frequent, on whatever machine.
+    // Adjusted so that both outcomes are about equally frequent on any machine.
     let mut timeout = Duration::from_micros(20);
     let step = Duration::from_nanos(500);
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! When no connection can be opened: one attempt at a time, pauses with a cap, recovery, a full server, a wrong password.
+//! Behaviour when no connection can be opened: one attempt at a time, pauses with a cap, recovery, a full server, a wrong password.
 
 use crate::stale::pass;
 use crate::support::{SLACK, builder, hold, ms};
@@ -28,7 +28,7 @@ fn in_an_outage_there_is_one_attempt_at_a_time_and_pauses_keep_their_bounds() {
     let times = server.times(Call::Connect);
     let pauses: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(pauses.iter().all(|&pause| pause >= ms(10)), "{pauses:?}");
-    // At most the cap each, give or take the thread's scheduling; on average about half of it.
+    // Each takes at most the cap, apart from scheduling delays, and on average about half of it.
     assert!((15..=150).contains(&times.len()), "{} attempts in 1.5 s", times.len());
     assert!(pauses.iter().all(|&pause| pause < ms(80) + SLACK), "{pauses:?}");
     assert!(pauses.iter().max() > pauses.iter().min(), "there is jitter");
@@ -116,7 +116,7 @@ fn with_four_sessions_of_ten_wanted_thirty_two_threads_are_served_without_a_fail
     let attempts = server.count(Call::Connect) - before;
     // One at once, then with pauses of at least 10 ms.
     assert!(attempts as u128 <= 2 + took.as_millis() / 10, "{attempts} attempts in {took:?}");
-    assert_eq!(pool.stats().closed.total(), 0, "a full server proves nobody's death");
+    assert_eq!(pool.stats().closed.total(), 0, "a full server proves no death");
     server.heal();
     server.allow(10);
     server.assert_no_leaks(&pool);
@@ -152,7 +152,7 @@ fn a_permanent_fault_with_no_connection_open_fails_all_waiters_at_once_with_the_
     let server = FakeServer::new();
     server.allow(4);
     let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
-    // The attempt takes a while, so that all wait for it.
+    // The attempt takes a while, so all wait for it.
     server.order(Call::Fault, Outcome::Never);
     server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     thread::scope(|scope| {
@@ -181,12 +181,12 @@ fn a_permanent_fault_with_no_connection_open_fails_all_waiters_at_once_with_the_
         );
         assert!(took < SLACK, "{took:?}");
     }
-    assert_eq!(server.count(Call::Connect), attempts, "an account may be locked: nobody tries in between");
+    assert_eq!(server.count(Call::Connect), attempts, "an account may be locked: no attempt in between");
     assert!(matches!(pool.try_get(), Err(GetError::Connect(_))));
 
-    // The password is mended: the probe, when due, succeeds, and those who come while it runs wait for it.
+    // The password is corrected: the probe, when due, succeeds, and callers that come during it wait for it.
     server.heal();
-    eventually("the pool recovers by itself when asked", || pool.get().is_ok());
+    eventually("the pool recovers on its own when used", || pool.get().is_ok());
     server.assert_no_leaks(&pool);
 }
 
@@ -219,7 +219,7 @@ fn after_an_eviction_a_permanent_fault_is_tried_again_at_once() {
     server.allow(4);
     let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 2);
-    // The password was changed at the server, and the pool meets with that before it is told the new one.
+    // The password was changed at the server, and the pool finds that before it gets the new one.
     server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     assert!(pool.get_timeout(ms(1)).is_err());
     eventually("growth was refused", || pool.stats().open_failures > 0);
@@ -231,7 +231,7 @@ fn after_an_eviction_a_permanent_fault_is_tried_again_at_once() {
         assert!(conn.is_ok(), "{conn:?}");
         assert!(took < SLACK, "{took:?}");
     }
-    // In vain: then it is as before.
+    // If the eviction does not help, the pool refuses as before.
     server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     pool.evict_all();
     assert!(matches!(pool.get(), Err(GetError::Connect(_))));
@@ -250,7 +250,7 @@ fn what_was_refused_before_an_eviction_says_nothing_of_what_comes_after_it() {
     let server = FakeServer::new();
     server.allow(4);
     let pool = builder().max_size(4).build_lazy(server.manager()).unwrap();
-    // The attempt with the old password is under way while the new one is told.
+    // The attempt with the old password is under way when the pool gets the new one.
     server.order(Call::Fault, Outcome::Never);
     server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     assert!(pool.get_timeout(ms(1)).is_err());
@@ -264,7 +264,7 @@ fn what_was_refused_before_an_eviction_says_nothing_of_what_comes_after_it() {
         assert!(conn.is_ok(), "{conn:?}");
         assert!(took < SLACK, "{took:?}");
     }
-    eventually("the refusal was heard", || pool.stats().open_failures == 1);
+    eventually("the refusal has arrived", || pool.stats().open_failures == 1);
     drop(pool.get().expect("a connection"));
     server.assert_no_leaks(&pool);
 }

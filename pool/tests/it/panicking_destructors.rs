@@ -1,4 +1,4 @@
-//! Destructors that panic, wherever the pool drops what is the user's: none costs a thread, a slot or the caller.
+//! Panicking destructors, wherever the pool drops values of the user: none costs a thread, a slot or the caller.
 
 use crate::support::ms;
 use cabrank::{
@@ -50,7 +50,7 @@ fn the_destructors_of_a_manager_and_of_all_hooks_may_panic_together() {
     let bombs = Arc::new(AtomicUsize::new(0));
     let bomb = || Mine(Arc::clone(&bombs));
     let (set_up, checkout, back, classify) = (bomb(), bomb(), bomb(), bomb());
-    // Each closure owns one, and need do nothing with it.
+    // Each closure owns one, and need not use it.
     let pool = Pool::builder()
         .on_open(move |_, _| set_up.keep(Ok(())))
         .on_checkout(move |_, _| checkout.keep(Verdict::Keep))
@@ -65,7 +65,7 @@ fn the_destructors_of_a_manager_and_of_all_hooks_may_panic_together() {
     eventually("each has gone off", || bombs.load(Ordering::SeqCst) == 7);
 }
 
-/// Counts its end, and panics.
+/// Counts its drop, and panics.
 struct Mine(Arc<AtomicUsize>);
 
 impl Mine {
@@ -135,7 +135,7 @@ fn in_a_thread_that_unwinds_nothing_of_the_users_runs_and_the_process_goes_on() 
         let pool = Pool::builder().event_handler(Arc::clone(&recorder) as _).build_lazy(Watched(told)).unwrap();
         let unwinding = thread::spawn(move || {
             let conn = (end == End::Guard).then(|| pool.get().unwrap());
-            // The pool goes first.
+            // The pool is dropped first.
             let _both = (pool, conn);
             panic!("{}", cabrank_testing::panics::ORDERED);
         });
@@ -154,7 +154,7 @@ enum End {
     Detached,
 }
 
-/// Says in which thread it is dropped, and panics.
+/// Sends the id of the thread in which it is dropped, and panics.
 struct Watched(Sender<thread::ThreadId>);
 
 impl Drop for Watched {
@@ -250,7 +250,7 @@ impl Manager for Remote {
     }
 }
 
-/// Its resets fail, in the returning thread, and nobody aborts them.
+/// Its resets fail, in the returning thread, and are not aborted.
 struct Engine;
 
 impl Manager for Engine {

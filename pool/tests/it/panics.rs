@@ -1,4 +1,4 @@
-//! Panics, wherever they come from, and guards that are forgotten: no slot is lost but the forgotten ones.
+//! Panics from any place, and forgotten guards: no slot is lost except those of forgotten guards.
 
 use crate::stale::pass;
 use crate::support::{builder, closed_by, hold, ms};
@@ -26,7 +26,7 @@ fn a_panic_while_holding_a_guard_closes_the_connection_and_gives_the_slot_back()
     assert!(outcome.is_err(), "and a second panic in the driver would have aborted");
     assert_eq!(calls.map(|call| server.count(call)), before, "no driver code runs while the thread unwinds");
     server.heal();
-    assert_ne!(pool.get().unwrap().id, id, "nobody gets what a panic left behind");
+    assert_ne!(pool.get().unwrap().id, id, "no borrower gets a connection left by a panic");
     assert_eq!(closed_by(&pool, CloseReason::Panicked), 1);
     server.assert_no_leaks(&pool);
 }
@@ -55,11 +55,15 @@ fn what_a_panicking_holder_left_running_is_cancelled_once_its_connection_is_abor
     let server = FakeServer::new();
     let pool = builder().max_size(1).build_lazy(server.manager()).unwrap();
     panics_with_one_of(&pool);
-    eventually("the server is asked", || server.count(Call::Cancel) == 1);
+    eventually("the cancel is sent", || server.count(Call::Cancel) == 1);
     assert!(server.times(Call::Abort)[0] <= server.times(Call::Cancel)[0]);
     PooledConnection::discard(pool.get().unwrap());
     server.assert_no_leaks(&pool);
-    assert_eq!((server.count(Call::Cancel), server.count(Call::Close)), (1, 1), "nothing runs on others");
+    assert_eq!(
+        (server.count(Call::Cancel), server.count(Call::Close)),
+        (1, 1),
+        "nothing runs on the other connections"
+    );
 }
 
 #[test]
@@ -69,9 +73,7 @@ fn cancels_that_hang_after_panics_hold_up_no_loan_and_no_goodbye() {
     server.order(Call::Cancel, Outcome::Stuck);
     (0..6).for_each(|_| panics_with_one_of(&pool));
     PooledConnection::discard(pool.get().unwrap());
-    eventually("all hang, and one has said goodbye", || {
-        server.now_in(Call::Cancel) == 6 && server.count(Call::Close) == 1
-    });
+    eventually("all hang, and one is closed", || server.now_in(Call::Cancel) == 6 && server.count(Call::Close) == 1);
     drop(pool.get().unwrap());
     server.heal();
     server.assert_no_leaks(&pool);
@@ -160,7 +162,7 @@ fn a_panic_in_the_event_handler_disturbs_nobody() {
     let held = hold(&pool, 2);
     assert!(pool.get_timeout(ms(1)).unwrap_err().is_timeout());
     drop(held);
-    assert!(server.count(Call::Event) >= 43, "all events were told");
+    assert!(server.count(Call::Event) >= 43, "all events were sent");
     assert_eq!(pool.stats().opened, 2);
     server.assert_closes_clean(&pool);
 }
@@ -183,13 +185,13 @@ fn a_forgotten_guard_is_reported_once_with_its_call_site_and_costs_its_slot_only
     assert!(leaks.iter().all(|leak| leak.contains(&format!("{}:{line}:", file!()))), "{leaks:?}");
     let stats = pool.stats();
     assert_eq!((stats.in_use, stats.leaks), (2, 2));
-    // The third serves on, and is not reported for short loans.
+    // The third connection continues to serve, and is not reported for short loans.
     for _ in 0..100 {
         drop(pool.get().unwrap());
     }
     assert!(pool.get_timeout(ms(1)).is_ok());
     assert_eq!(pool.holders().len(), 2);
-    // Another leak later: those before are not told again with it.
+    // Another leak later: earlier ones are not reported again with it.
     let third = hold(&pool, 1);
     eventually("the third is reported", || recorder.count("leaked cabrank: connection 3 ") == 1);
     assert_eq!((pool.stats().leaks, recorder.count("leaked")), (3, 3));

@@ -1,4 +1,4 @@
-//! Late is not dead: how long is relied upon a call, what makes room for who waits, and how much is opened meanwhile.
+//! Late is not dead: how long the pool relies on a call, what makes room for waiters, and how much is opened meanwhile.
 
 use crate::stale::pass;
 use crate::support::{Pool, SLACK, builder, hold, ms, pool_of};
@@ -118,7 +118,7 @@ fn one_who_waits_for_a_slow_log_in_makes_two_attempts_at_most_and_hears_of_them(
     let pool = pool_of(&server, 8);
     server.order(Call::Connect, Outcome::Never);
     let error = pool.get_timeout(ms(2_500)).unwrap_err();
-    // A process that stands still, as on a busy machine, looks once more a second later.
+    // A process that stalls, as on a busy machine, looks once more a second later.
     let told = |second| error.to_string().contains(&format!("the oldest attempt to connect has run for {second}."));
     assert!(told(2) || told(3), "{error}");
     assert_eq!(server.count(Call::Connect), 2);
@@ -170,7 +170,7 @@ fn a_server_that_hangs_up_at_once_is_tried_now_and_then_and_named() {
 fn connections_that_die_before_their_first_loan_are_opened_now_and_then_and_named() {
     let server = FakeServer::new();
     let pool = pool_of(&server, 10);
-    // It looks well to the worker, and not to the borrower.
+    // It looks good to the worker, and dead to the borrower.
     for _ in 0..5_000 {
         server.next(Call::HasBroken, Outcome::Ok);
         server.next(Call::HasBroken, Outcome::Err(Fault::Fatal));
@@ -220,7 +220,7 @@ fn where_loans_last_longer_than_log_ins_what_is_needed_is_opened() {
         let borrowers: Vec<_> = (0..16).map(|_| scope.spawn(|| timed(|| pool.get()))).collect();
         let served: Vec<_> = borrowers.into_iter().map(|borrower| borrower.join().unwrap()).collect();
         let longest = served.iter().map(|(_, took)| *took).max().unwrap();
-        // One log-in after a look at how loans come back. By 1, 2, 4 .. at a time it would be five.
+        // One log-in, after a look at how loans end. With 1, 2, 4 .. at a time it would be five.
         assert!(longest < ms(800) + SLACK, "{longest:?}");
         assert!(served.iter().all(|(conn, _)| conn.is_ok()));
     });
@@ -285,7 +285,7 @@ fn beside_a_loan_kept_for_good_a_wrong_password_is_told_at_once() {
     let pool = pool_of(&server, 2);
     let kept = pool.get().unwrap();
     server.order(Call::Connect, Outcome::Err(Fault::Permanent));
-    // For a second the loan may be one that comes back.
+    // For a second the loan still counts as one that may end.
     let (error, took) = timed(|| pool.get_timeout(Duration::from_secs(5)).unwrap_err());
     assert!(is_permanent(&error), "{error}");
     assert!(took < ms(1_000) + SLACK, "{took:?}");
@@ -293,7 +293,7 @@ fn beside_a_loan_kept_for_good_a_wrong_password_is_told_at_once() {
     drop(pool.get().unwrap());
 }
 
-/// All who borrow wait for the one attempt, which is then refused.
+/// All borrowers wait for the one attempt, which is then refused.
 fn crowd_is_told(server: &FakeServer, pool: &Pool, crowd: u32) {
     thread::scope(|scope| {
         for _ in 0..crowd {

@@ -1,4 +1,4 @@
-//! For tests of tasks: futures of which a test polls what it likes.
+//! Support for tests of tasks: futures that a test polls by hand.
 
 use cabrank::{GetAsync, GetError};
 use cabrank_testing::fake::{FakeError, FakeManager};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// A task of which a test polls what it likes, when it likes. Counts how often it was woken.
+/// The waker of a task that a test polls by hand. Counts its wake-ups.
 #[derive(Default)]
 pub(crate) struct Flag(AtomicUsize);
 

@@ -1,4 +1,4 @@
-//! Every way in which every call can end, combined: no slot is lost, no promise broken.
+//! All combinations of all ways in which each call can end: no slot is lost, and every guarantee holds.
 
 use crate::support::{builder, ms};
 use cabrank::{Fault, PooledConnection, SessionPolicy, SessionState};
@@ -18,7 +18,7 @@ fn no_slot_is_lost_however_connect_check_reset_and_close_end() {
 
 #[test]
 fn no_slot_is_lost_without_an_abort_handle() {
-    // Without an abort handle only a connect can be aborted: what never answers keeps its slot until it is released.
+    // Without an abort handle only a connect can be aborted: any other unanswered call keeps its slot until it is released.
     let trials = product([Call::Connect, Call::Check, Call::Reset, Call::Close])
         .filter(|trial| trial.orders.iter().filter(|(_, verdict)| *verdict != Outcome::Ok).count() <= 2)
         .map(|trial| Trial { abort_handles: false, ..trial })
@@ -49,7 +49,7 @@ fn no_slot_is_lost_however_a_hook_ends_alone_or_with_another() {
                 trials.push(Trial::new([(one, end), (other, other_end)]));
             }
         }
-        // With each end of a call to the server.
+        // Combined with each end of a call to the server.
         for call in [Call::Connect, Call::Check, Call::Reset, Call::Close] {
             for (end, other_end) in pairs(&ends[1..], &ENDS[1..]) {
                 trials.push(Trial::new([(one, end), (call, other_end)]));
@@ -74,7 +74,7 @@ fn no_slot_is_lost_whatever_is_known_of_the_session() {
     assert_eq!(run_all(trials, SHORT_RUN), 18 * 25);
 }
 
-/// One pool's troubles.
+/// The troubles of one pool.
 struct Trial {
     orders: Vec<(Call, Outcome)>,
     policy: SessionPolicy,
@@ -88,7 +88,7 @@ impl Trial {
         Self { orders, policy: SessionPolicy::Tracked, session: SessionState::Unknown, abort_handles: true }
     }
 
-    /// A few threads borrow and return while the troubles last; then all must be well again.
+    /// A few threads borrow and return during the troubles; afterwards everything must be well again.
     fn run(&self, timeout: Duration) {
         let server = FakeServer::new();
         server.allow(SIZE as usize);
@@ -130,7 +130,7 @@ impl Trial {
     }
 }
 
-/// Runs all trials, a few at a time, and says how many there were.
+/// Runs all trials, a few at a time, and returns their number.
 fn run_all(trials: Vec<Trial>, timeout: Duration) -> usize {
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let trials = Arc::new(trials);
@@ -164,7 +164,7 @@ const SIZE: u32 = 2;
 const THREADS: usize = 3;
 const LOANS: usize = 3;
 const AT_ONCE: usize = 8;
-/// What each driver call may take.
+/// The limit of each driver call.
 const LIMIT: Duration = ms(25);
 /// How long the borrowers wait.
 const LONG_RUN: Duration = ms(60);

@@ -1,4 +1,4 @@
-//! What a pool promises to those who wait by `get`, it keeps for those who wait by `get_async`. Here is what other tests do not show.
+//! The guarantees of `get` also hold for `get_async`. These are the cases that other tests do not cover.
 
 use crate::polling::{Flag, poll};
 use crate::stale::pass;
@@ -23,9 +23,9 @@ fn get_within(pool: &Pool, timeout: Duration) -> Got {
     pollster::block_on(pool.get_async_timeout(timeout))
 }
 
-/// A pool with so many connections, all of them idle.
+/// A pool with `size` connections, all of them idle.
 fn idle_pool(server: &FakeServer, size: u32, check_after: Duration) -> Pool {
-    // One more, for what takes the place of one that is dead.
+    // One more, for the replacement of a dead one.
     server.allow(size as usize + 1);
     let pool = builder().max_size(size).check_after(check_after).build_lazy(server.manager()).unwrap();
     drop(hold(&pool, size));
@@ -58,7 +58,7 @@ fn a_task_is_answered_by_its_deadline_whatever_the_driver_does() {
 
 #[test]
 fn what_panics_or_refuses_in_the_poll_costs_a_task_one_connection_and_nothing_else() {
-    // Whether it is idle when it is asked for, or comes to one who waits.
+    // Whether it is idle at the request, or delivered to a waiter.
     for waits in [false, true] {
         for what in ["has_broken panics", "has_broken", "on_checkout panics", "on_checkout refuses"] {
             let server = FakeServer::new();
@@ -161,14 +161,14 @@ fn time_outs_of_tasks_that_race_returns_lose_neither_a_task_nor_the_connection()
 fn nobody_overtakes_a_task() {
     let server = FakeServer::new();
     server.allow(1);
-    // As long as a newcomer might pass a thread that waits.
+    // A window in which a newcomer might always overtake a waiting thread.
     let settings = builder().max_size(1).fairness_window(Duration::MAX).reclaim_after(Duration::MAX);
     let pool = settings.build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 1);
     let (mut future, flag) = (pool.get_async(), Arc::new(Flag::default()));
     assert!(poll(&mut future, &flag).is_pending());
     drop(held);
-    assert!(pool.try_get().unwrap().is_none(), "it is the task's");
+    assert!(pool.try_get().unwrap().is_none(), "it belongs to the task");
     assert!(get_within(&pool, ms(5)).is_err() && pool.get_timeout(ms(5)).is_err());
     drop(pollster::block_on(future).unwrap());
     server.assert_no_leaks(&pool);
@@ -185,7 +185,7 @@ fn idle_corpses_cost_tasks_nothing_once_one_death_is_proved_and_silence_half_a_s
     drop(conn);
     for _ in 0..20 {
         let (mut conn, took) = timed(|| get(&pool).unwrap());
-        conn.query().expect("nobody gets a corpse");
+        conn.query().expect("no dead connection is lent");
         assert!(took < SLACK, "{took:?}");
     }
     server.assert_no_leaks(&pool);
@@ -249,7 +249,7 @@ fn the_time_out_of_a_task_tells_the_numbers_the_holders_and_the_cause() {
     assert!(error.source().is_some_and(|source| source.is::<FakeError>()), "{error:?}");
 }
 
-/// And a handler may use the pool, in the thread that polls.
+/// A handler may also use the pool, in the thread that polls.
 #[test]
 fn every_request_of_a_task_ends_in_one_counter_and_one_event() {
     static POOL: OnceLock<Pool> = OnceLock::new();
@@ -263,7 +263,7 @@ fn every_request_of_a_task_ends_in_one_counter_and_one_event() {
     let pool = settings.build(server.manager()).unwrap();
     POOL.set(pool.clone()).expect("it is set once");
     let flag = Arc::new(Flag::default());
-    // Served at once; timed out twice; dropped; overloaded; served after it waited.
+    // Served at once; timed out twice; dropped; overloaded; served after waiting.
     let held = get(&pool).unwrap();
     assert!(get_within(&pool, ms(1)).is_err() && get_within(&pool, Duration::ZERO).is_err());
     let mut dropped = pool.get_async();

@@ -1,4 +1,4 @@
-//! What a task was given and has not come for: it goes to the next, and the task keeps its place.
+//! A delivery to a task that is not polled goes to the next waiter, and the task keeps its place.
 
 use crate::polling::{Flag, poll};
 use crate::support::{Pool, SLACK, builder, hold, ms};
@@ -29,7 +29,7 @@ fn a_future_that_is_not_polled_loses_its_connection_and_keeps_its_place() {
         let (conn, took) = next.join().unwrap();
         assert!(took >= ms(300) && took < ms(300) + SLACK, "{took:?}");
 
-        // It comes back, and stands before the last.
+        // It comes back, in front of the last.
         assert_eq!(pool.stats().waiting, 1);
         assert!(poll(&mut sleeper, &flag).is_pending());
         assert_eq!(pool.stats().waiting, 2);
@@ -60,7 +60,7 @@ fn one_that_was_not_polled_can_be_dropped_closed_and_time_out() {
     drop(dropped);
     let begun = Instant::now();
     eventually("its time is over", || begun.elapsed() > ms(550));
-    // What is idle is there for one who comes late, too, as it is for a thread.
+    // An idle connection also serves a task that is polled late, as it would a thread.
     assert!(matches!(poll(&mut late, &flag), Poll::Ready(Ok(_))));
     pool.close();
     assert!(matches!(poll(&mut closed, &flag), Poll::Ready(Err(GetError::Closed))));
@@ -119,7 +119,7 @@ fn no_waker_is_touched_under_the_lock() {
         let held = hold(&pool, 1);
         let mut futures = [(); 3].map(|()| Box::pin(pool.get_async_timeout(ms(30))));
         for future in &mut futures {
-            // Each poll with a waker of its own, which is dropped at the next.
+            // Each poll has its own waker, which is dropped at the next.
             for _ in 0..2 {
                 assert!(future.as_mut().poll(&mut Context::from_waker(&curious())).is_pending());
             }
@@ -140,7 +140,7 @@ fn no_waker_is_touched_under_the_lock() {
 fn one_that_dies_before_it_is_collected_sends_its_task_back_to_its_old_place() {
     let server = FakeServer::new();
     server.allow(1);
-    // A test that is put aside is no task that does not come.
+    // The test's thread may be suspended; its tasks must not lose their deliveries then.
     let pool = builder().max_size(1).reclaim_after(Duration::MAX).build_lazy(server.manager()).unwrap();
     let held = hold(&pool, 1);
     let (flag, other) = (Arc::new(Flag::default()), Arc::new(Flag::default()));
@@ -150,7 +150,7 @@ fn one_that_dies_before_it_is_collected_sends_its_task_back_to_its_old_place() {
     assert_eq!(flag.woken(), 1);
     server.next(Call::HasBroken, Outcome::Err(cabrank::Fault::Fatal));
     server.allow(2);
-    // Between two looks it stands in no queue: none is opened until it stands there again.
+    // Between two looks it is not in the queue: none is opened until it is back.
     server.next(Call::Connect, Outcome::Never);
     assert!(poll(&mut first, &flag).is_pending(), "it is dead");
     eventually("one is being opened", || server.now_in(Call::Connect) == 1);
@@ -164,7 +164,7 @@ fn one_that_dies_before_it_is_collected_sends_its_task_back_to_its_old_place() {
     server.assert_no_leaks(&pool);
 }
 
-/// For a thread there are microseconds between delivery and collection; a task may take its time.
+/// A thread collects its delivery within microseconds; a task may take its time.
 #[test]
 fn what_is_collected_late_is_looked_at_as_at_any_checkout() {
     type Spoil = fn(&Pool);
@@ -185,7 +185,7 @@ fn what_is_collected_late_is_looked_at_as_at_any_checkout() {
         drop(held);
         eventually("it is delivered", || flag.woken() > 0);
         spoil(&pool);
-        // It stands at its old place until another is open.
+        // It keeps its old place until another connection is open.
         let mut conn = None;
         eventually("it is served", || {
             if let Poll::Ready(answer) = poll(&mut future, &flag) {
@@ -193,6 +193,6 @@ fn what_is_collected_late_is_looked_at_as_at_any_checkout() {
             }
             conn.is_some()
         });
-        assert_ne!(PooledConnection::id(&conn.unwrap()), 1, "it must not be lent any more");
+        assert_ne!(PooledConnection::id(&conn.unwrap()), 1, "it must not be lent again");
     }
 }

@@ -1,4 +1,4 @@
-//! Faults that were found once by looking for them, and must not come back.
+//! Faults that were once found by searching, and must not return.
 
 use crate::support::{Pool, SLACK, builder, hold, ms};
 use cabrank::{AbortHandle, EventHandler, Fault, Holder, Limit, Manager, PooledConnection};
@@ -19,7 +19,7 @@ fn a_shrunk_pool_still_ends_the_calls_that_a_larger_one_began() {
     server.order(Call::Close, Outcome::Never);
     pool.set_max_size(1).unwrap();
     drop(held);
-    // There were to be no more than two threads for sixteen goodbyes that hang, and so none to end them.
+    // Once only two threads served sixteen hung goodbyes, and none was left to end them.
     eventually("each is aborted", || pool.stats().closing == 0);
 }
 
@@ -37,8 +37,8 @@ fn a_handler_that_is_told_of_a_leak_and_does_not_return_holds_up_no_alarm() {
     let deaf = Arc::new(Deaf(server.orders()));
     let pool = builder().max_size(4).leak_after(ms(50)).event_handler(deaf).build_lazy(server.manager()).unwrap();
     let first = pool.get().unwrap();
-    eventually("it is told", || server.now_in(Call::Event) == 1);
-    // The next attempt is due after a pause, which nothing but an alarm ends.
+    eventually("the handler is called", || server.now_in(Call::Event) == 1);
+    // The next attempt is due after a pause, which only an alarm ends.
     server.next(Call::Connect, Outcome::Err(Fault::Unavailable));
     assert!(pool.get_timeout(Duration::from_secs(5)).is_ok());
     drop(first);
@@ -94,7 +94,7 @@ fn a_loan_that_was_aborted_and_is_still_out_is_left_and_gets_no_goodbye() {
     assert_eq!((report.aborted.len(), report.left.len(), report.connections_left), (1, 1, 1), "{report}");
     drop(conn);
     eventually("it is gone", || pool.stats().aborted == 0);
-    assert_eq!(server.count(Call::Close), 0, "there is nobody to say goodbye to");
+    assert_eq!(server.count(Call::Close), 0, "there is no session left to say goodbye to");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_cancel_that_hangs_is_aborted_at_its_limit() {
     let pool = cabrank::Pool::builder().max_size(1).build_lazy(Aside(Arc::new(move |limit: &Limit| {
         let abort = abort.clone();
         limit.on_abort(move || abort.send(()).unwrap());
-        // As a side connection into a black hole would: it ends when it is aborted, or never.
+        // Like a side connection into a black hole: it ends when aborted, or never.
         let _ = is_aborted.lock().unwrap().recv_timeout(Duration::from_secs(30));
         false
     })));
@@ -126,7 +126,7 @@ fn a_lone_waiter_behind_a_connect_that_hangs_is_served_by_another() {
     let pool = builder().max_size(2).connect_timeout(Duration::from_secs(10)).build_lazy(server.manager()).unwrap();
     server.next(Call::Connect, Outcome::Never);
     let (conn, took) = timed(|| pool.get());
-    // Within a second nobody can tell a server that is slow from an attempt that hangs.
+    // Within a second a slow server cannot be distinguished from a hung attempt.
     assert!(conn.is_ok() && took < ms(1_000) + SLACK, "{took:?}");
 }
 
@@ -161,7 +161,7 @@ fn detaching_and_a_time_out_of_zero_are_told() {
     );
 }
 
-/// A driver whose abort handle can only ask to cancel.
+/// A driver whose abort handle can only request a cancel.
 struct Aside(Arc<dyn Fn(&Limit) -> bool + Send + Sync>);
 
 struct AsideHandle(Arc<dyn Fn(&Limit) -> bool + Send + Sync>);

@@ -1,5 +1,5 @@
-//! A server that goes on serving and has another role than is asked for: its sessions leave the pool, and new ones are refused until
-//! the role is right.
+//! A server that continues to serve in another role than required: its sessions leave the pool, and new ones are refused until the role
+//! is right.
 
 use crate::support::{Pool, SLACK, builder, closed_by, hold, ms};
 use cabrank::{CloseReason, Fault, PooledConnection};
@@ -36,7 +36,7 @@ fn one_server_in_the_wrong_role_has_the_others_checked_before_their_next_loan_an
         let held = hold(&pool, 3);
         assert!(server.count(Call::Check) >= checks + 3, "{proof}: {} checks", server.count(Call::Check) - checks);
         drop(held);
-        eventually("it has said goodbye", || server.count(Call::Close) == 1);
+        eventually("it is closed at the server", || server.count(Call::Close) == 1);
         assert_eq!(pool.stats().closed.total(), 1, "{proof}");
         server.assert_no_leaks(&pool);
     }
@@ -53,7 +53,7 @@ fn new_connections_are_refused_with_pauses_until_the_role_is_right_and_the_cause
     let text = format!("{error:?}");
     assert!(error.is_timeout() && text.contains("ago: Connect failed: WrongRole"), "{text}");
     server.forget_peaks();
-    // Those so far may be six already, and of them no peak is left.
+    // There may be six attempts already, none of them in the peak any more.
     let enough = (server.count(Call::Connect) + 2).max(6);
     thread::scope(|scope| {
         let waiter = scope.spawn(|| pool.get().map(|_| Instant::now()));
@@ -77,7 +77,7 @@ fn idle_sessions_are_not_lent_once_one_was_found_to_have_a_server_in_the_wrong_r
     let mut conn = hold(&pool, 1).remove(0);
     PooledConnection::report_error(&mut conn, &FakeError { call: Call::Query, fault: Fault::WrongRole });
     drop(conn);
-    // The primary was demoted: each check finds that, and new connections have the new primary.
+    // The primary was demoted: each check finds that, and new connections reach the new primary.
     (0..7).for_each(|_| server.next(Call::Check, WRONG));
     drop(pool.get().unwrap());
     eventually("all are closed", || closed_by(&pool, CloseReason::WrongRole) == 8);
@@ -154,13 +154,13 @@ fn a_word_on_one_server_outlasts_the_answers_of_another_and_ends_with_the_connec
     }
 }
 
-/// What a request is told beside a loan that does not end.
+/// The connect error in the report of a request that times out beside a loan that does not end.
 fn report_of(pool: &Pool) -> String {
     let _held = pool.get().unwrap();
     pool.get_timeout(ms(1)).unwrap_err().to_string()
 }
 
-/// A pool with so many idle connections.
+/// A pool with `size` idle connections.
 fn idle_pool(server: &FakeServer, size: u32, check_after: Duration) -> Pool {
     server.allow(size as usize);
     let pool = builder().max_size(size).check_after(check_after).build_lazy(server.manager()).unwrap();

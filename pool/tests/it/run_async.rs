@@ -1,4 +1,4 @@
-//! Work for tasks: on threads of its own, with one layer of errors, and an end whatever happens to it.
+//! Blocking work for tasks: on its own threads, with one layer of errors, and an end in every case.
 
 use crate::support::{Pool, builder, closed_by, hold, ms};
 use cabrank::{CloseReason, RunError, Work};
@@ -70,7 +70,7 @@ fn as_many_threads_as_connections_serve_any_number_of_tasks() {
             task.await.unwrap().unwrap();
         }
     });
-    // One may still be on its way to rest when the next begins.
+    // One may not rest yet when the next begins.
     let used = threads.lock().unwrap().len();
     assert!((1..=6).contains(&used), "{used} threads");
     assert_eq!(pool.stats().returned, 200);
@@ -124,7 +124,7 @@ fn a_future_that_is_dropped_leaves_the_queue_or_lets_its_work_run_or_has_it_canc
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         assert_eq!(pool.stats().waiting, 1);
         drop(running);
-        eventually("the server is asked", || server.count(Call::Cancel) == asked);
+        eventually("the cancel is sent", || server.count(Call::Cancel) == asked);
         server.heal();
         server.release(Call::Query);
         eventually("its connection is back", || pool.stats().returned == 1);
@@ -181,7 +181,7 @@ fn a_pool_is_closed_from_a_task() {
     assert!(report.is_clean() && took < Duration::from_secs(5), "{report} {took:?}");
     assert_eq!(server.live(), 0);
 
-    // Once it was polled it closes, though nobody waits for the end.
+    // Once polled it closes the pool, even if nobody awaits the end.
     let server = FakeServer::new();
     let pool = pool_of(&server, 1);
     drop(pool.get().unwrap());
@@ -201,5 +201,5 @@ fn a_get_in_work_that_waits_for_its_own_pool_keeps_its_deadline() {
     let nested = pollster::block_on(pool.run_async(move |_| -> Result<bool, FakeError> {
         Ok(inner.get_timeout(ms(30)).is_err_and(|error| error.is_timeout()))
     }));
-    assert!(matches!(nested, Ok(true)), "it is no hook, and waits");
+    assert!(matches!(nested, Ok(true)), "it is not a hook, and waits");
 }

@@ -1,4 +1,4 @@
-//! In an async context: returning a connection and dropping the pool neither block nor panic there.
+//! In an async context, returning a connection and dropping the pool neither block nor panic.
 
 use crate::support::{builder, hold, ms};
 use cabrank::{Pool, PooledConnection};

@@ -1,4 +1,4 @@
-//! Clean sessions: what is reset, when, where, and what it costs when nothing needs it.
+//! Clean sessions: what is reset, when, where, and the cost when nothing needs it.
 
 use crate::support::{SLACK, builder, closed_by, ms};
 use cabrank::{CloseReason, Fault, Pool, PooledConnection, SessionPolicy, SessionState, SetUp};
@@ -34,7 +34,7 @@ fn what_is_always_reset_is_not_asked_for_its_state_at_a_server_and_is_reset_here
     let pool = builder().max_size(1).session_policy(SessionPolicy::Always).build_lazy(server.manager()).unwrap();
     pool.get().unwrap().litter();
     eventually("it is reset", || pool.stats().resets_done == 1);
-    assert_eq!(server.by_thread(Call::Session).1, 0, "the thread that returns it asks nothing");
+    assert_eq!(server.by_thread(Call::Session).1, 0, "the returning thread makes no round trip");
 
     let server = FakeServer::new();
     let engine = Pool::builder().max_size(1).session_policy(SessionPolicy::Always).build_lazy(server.engine()).unwrap();
@@ -72,7 +72,7 @@ fn a_shared_reference_counts_as_touching() {
 fn nobody_meets_what_another_left_behind() {
     for verdict in [Outcome::Ok, Outcome::Err(Fault::Statement), Outcome::Never, Outcome::Panic] {
         let server = FakeServer::new();
-        // Where each reset fails connections are opened with pauses, which are short here.
+        // If each reset fails, connections are opened with pauses, which are short here.
         let settings = builder().max_size(2).reset_timeout(ms(10)).backoff(ms(10), ms(10));
         let pool = settings.build_lazy(server.manager()).unwrap();
         server.order(Call::Reset, verdict);
@@ -80,7 +80,7 @@ fn nobody_meets_what_another_left_behind() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for number in 0..20 {
-                        // By turns as a thread and as a task.
+                        // Alternately as a thread and as a task.
                         let conn = if number % 2 == 0 { pool.get() } else { pollster::block_on(pool.get_async()) };
                         let mut conn = conn.unwrap();
                         assert!(!conn.leftovers, "{verdict:?}");
@@ -158,9 +158,9 @@ fn only_what_is_surely_small_is_reset_in_the_returning_thread() {
     assert_eq!((engine.stats().resets_skipped, server.by_thread(Call::Reset)), (0, (0, 1)));
     engine.get().unwrap().litter();
     eventually("it is reset", || engine.stats().resets_done == 2);
-    assert_eq!(server.by_thread(Call::Reset), (1, 1), "of what is unknown nobody can say how long it takes");
+    assert_eq!(server.by_thread(Call::Reset), (1, 1), "a reset of an unknown state may take long");
 
-    // A set-up is the user's, and may take its time.
+    // A set-up is the user's code, and may take its time.
     let server = FakeServer::new();
     let engine = Pool::builder().max_size(1).on_open(server.set_up()).build_lazy(server.engine()).unwrap();
     engine.get().unwrap().litter_slightly();
@@ -217,7 +217,7 @@ fn a_reset_has_its_time_though_somebody_waits_for_its_slot() {
     assert_eq!(
         (stats.opened, stats.resets_done, stats.resets_failed),
         (1, 4, 0),
-        "longer than a check may take, and well"
+        "longer than a check may take, and successful"
     );
 }
 
@@ -229,7 +229,7 @@ fn a_reset_in_the_returning_thread_is_aborted_at_its_limit() {
     let (mut one, mut other) = (pool.get().unwrap(), pool.get().unwrap());
     one.litter_slightly();
     other.litter_slightly();
-    // The first is well, and the alarm for it stays: the second has its own time all the same.
+    // The first reset succeeds, and its alarm stays: the second has its full time all the same.
     drop(one);
     crate::stale::pass(ms(50));
     server.next(Call::Reset, Outcome::Slow(Duration::from_secs(20)));
@@ -258,12 +258,12 @@ fn one_that_is_found_broken_at_its_return_is_closed_and_the_others_are_checked()
         drop(broken);
         drop(pool.get().unwrap());
 
-        // Only where sessions are tracked are they looked at when they come back.
+        // Sessions are examined at return only if they are tracked.
         let found = u64::from(policy == SessionPolicy::Tracked);
         assert_eq!(closed_by(&pool, CloseReason::Broken), found, "{policy:?}");
         assert_eq!((server.count(Call::Check) - checks) as u64, found, "{policy:?}");
         if policy == SessionPolicy::Tracked {
-            assert_eq!((server.count(Call::Reset), server.count(Call::Close)), (resets, 0), "nothing is asked of it");
+            assert_eq!((server.count(Call::Reset), server.count(Call::Close)), (resets, 0), "the server gets no call");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What the set-up of a session may do wrong, and how soon that is told: errors and panics of `on_open` and of the manager, and
-//! transactions that are left open.
+//! Faults in the set-up of a session, and how soon they are reported: errors and panics of `on_open` and of the manager, and transactions
+//! left open.
 
 use crate::support::{SLACK, builder, closed_by, ms};
 use cabrank::{
@@ -24,7 +24,7 @@ fn build_tries_for_build_timeout_and_each_attempt_for_connect_timeout() {
     assert!(matches!(outcome, Err(BuildError::Connect(Cause::Driver(_)))), "{outcome:?}");
     assert!(took >= ms(100) && took < ms(100) + SLACK, "{took:?}");
 
-    // Longer than one attempt: the first hangs, the second is well.
+    // Longer than one attempt: the first hangs, the second succeeds.
     let server = FakeServer::new();
     server.next(Call::Connect, Outcome::Never);
     let pool =
@@ -100,7 +100,7 @@ fn a_statement_of_on_open_that_fails_in_a_sound_session_is_told_at_once() {
             let (error, took) = timed(|| pool.get_timeout(A_WHILE).unwrap_err());
             assert!(matches!(error, GetError::Connect(Cause::Driver(_))) && took < SLACK, "{fault:?}: {error:?}");
         }
-        assert_eq!(server.count(Call::OnOpen), 2, "{fault:?}: nobody tries in between");
+        assert_eq!(server.count(Call::OnOpen), 2, "{fault:?}: no attempt in between");
         server.heal();
         pool.evict_all();
         drop(pool.get().unwrap());
@@ -160,13 +160,13 @@ fn a_session_that_its_set_up_leaves_in_a_transaction_is_refused_whatever_the_pol
         let (error, took) = timed(|| pool.get_timeout(Duration::from_secs(60)).unwrap_err());
         assert!(matches!(error, GetError::Connect(Cause::InTransaction)), "{policy:?}: {error:?}");
         assert!(took < A_WHILE / 2, "{policy:?}: {took:?}");
-        // The waiter is woken before the event is emitted.
-        eventually("it is told", || recorder.count("open failed: the set-up of the session") == 1);
+        // The waiter is woken before the event is sent.
+        eventually("it is reported", || recorder.count("open failed: the set-up of the session") == 1);
         server.assert_closes_clean(&pool);
     }
 }
 
-/// Has to ask the server whether a transaction is open; `session` does not show it.
+/// Must ask the server whether a transaction is open, because `session` does not show it.
 struct Asking {
     answer: fn() -> Result<SessionState, FakeError>,
     connects: Arc<AtomicU32>,
@@ -288,5 +288,5 @@ fn on_open_is_told_whether_it_is_the_first_time_and_how_long_it_has() {
     server.assert_no_leaks(&pool);
 }
 
-/// One that waits for its time-out waits for so long.
+/// A request that runs into its time-out waits this long.
 const A_WHILE: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! What lies behind an error: its sources, and texts in which each of them stands once.
+//! The sources of errors, and texts that contain each source once.
 
 use crate::support::{builder, hold, ms};
 use cabrank::{Cause, Fault, GetError, Health, RunError};
@@ -31,13 +31,17 @@ fn a_cause_is_told_with_all_that_lies_behind_it_and_nothing_is_told_twice() {
         "cannot connect, and trying again at once will not help: db error: FATAL: no: at all"
     );
     let texts: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
-    assert_eq!(texts[1..], ["db error", "FATAL: no", "no", "at all"], "each link tells itself alone");
+    assert_eq!(texts[1..], ["db error", "FATAL: no", "no", "at all"], "each link shows itself alone");
 
     let down = Health::Down { since: ms(50), cause: Some(link()) };
-    assert_eq!(down.to_string(), "down for 50.0ms: db error: FATAL: no: at all", "it is the last word to an operator");
+    assert_eq!(
+        down.to_string(),
+        "down for 50.0ms: db error: FATAL: no: at all",
+        "the report for an operator shows all"
+    );
 }
 
-/// What a user sees of an error: through `anyhow`, and as `unwrap` prints it.
+/// An error as users see it: through `anyhow`, and as `unwrap` prints it.
 fn seen(error: impl Error + Send + Sync + 'static) -> (anyhow::Error, String) {
     let debug = format!("{error:?}");
     (error.into(), debug)
@@ -93,7 +97,7 @@ fn each_error_leads_to_the_drivers_and_tells_it_once() {
         (seen(works.transaction().run(|_| Err::<(), _>(own())).unwrap_err()), told),
     ] {
         assert!(error.chain().any(|link| link.is::<FakeError>()), "{error:#}");
-        assert!(!error.to_string().contains(told), "{error}: its source tells that");
+        assert!(!error.to_string().contains(told), "{error}: its source shows that");
         let report = format!("{error:?}");
         let report = report.split("Stack backtrace").next().unwrap();
         for text in [&format!("{error:#}"), report, &debug] {

@@ -1,4 +1,4 @@
-//! Connections that may be dead: checks, suspicion, and what both cost a borrower.
+//! Connections that may be dead: checks, suspicion, and the cost of both to a borrower.
 
 use crate::support::{Pool, SLACK, builder, closed_by, hold, ms};
 use cabrank::{CloseReason, Fault, PooledConnection};
@@ -98,10 +98,10 @@ fn after_the_server_died_idle_corpses_cost_users_nothing() {
     let error = conn.query().unwrap_err();
     PooledConnection::report_error(&mut conn, &error);
     drop(conn);
-    // One death is proved: nobody meets a second.
+    // One death is proved: no borrower meets a second.
     for _ in 0..20 {
         let (mut conn, took) = timed(|| pool.get().unwrap());
-        conn.query().expect("nobody gets a corpse");
+        conn.query().expect("no dead connection is lent");
         assert!(took < SLACK, "{took:?}");
     }
     assert!(closed_by(&pool, CloseReason::CheckFailed) > 0);
@@ -132,7 +132,7 @@ fn check_after_zero_checks_before_every_loan_and_max_before_none() {
         for _ in 0..5 {
             drop(pool.get().unwrap());
         }
-        // The first was proved by opening it.
+        // The first was proved by its opening.
         let done = server.count(Call::Check);
         assert!(done == checks || done + 1 == checks, "check_after {check_after:?}: {done} checks");
     }
@@ -170,7 +170,7 @@ fn keepalive_checks_idle_connections_in_the_background() {
     eventually("each was checked", || server.count(Call::Check) >= 4);
     server.kill_sessions();
     eventually("the dead are replaced", || closed_by(&pool, CloseReason::CheckFailed) >= 1 && pool.stats().idle == 2);
-    assert_eq!(pool.stats().checked_out_at_once, 0, "nobody borrowed");
+    assert_eq!(pool.stats().checked_out_at_once, 0, "no loan began");
 }
 
 #[test]
@@ -195,8 +195,8 @@ fn idle_pool(server: &FakeServer, size: u32, check_after: Duration) -> Pool {
     pool
 }
 
-/// Lets time go by, which is what the setting under test is about.
+/// Lets time pass, as the setting under test requires.
 pub(crate) fn pass(span: Duration) {
     let until = Instant::now() + span;
-    eventually("time goes by", || Instant::now() >= until);
+    eventually("time passes", || Instant::now() >= until);
 }

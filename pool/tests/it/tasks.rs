@@ -1,4 +1,4 @@
-//! Waiting without a thread: tasks stand in the queue as threads do, and keep their deadlines without a runtime.
+//! Waiting without a thread: tasks queue like threads, and keep their deadlines without a runtime.
 
 use crate::polling::{Flag, poll};
 use crate::support::{Pool, SLACK, builder, hold, ms, pool_of};
@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A pool of one that takes nothing back: a test that is put aside is no task that does not come.
+/// A pool of one that reclaims nothing, because the test's thread may be suspended while a task has a delivery.
 fn patient_pool(server: &FakeServer) -> Pool {
     server.allow(1);
     builder().max_size(1).reclaim_after(Duration::MAX).build_lazy(server.manager()).unwrap()
@@ -84,7 +84,7 @@ fn a_deadline_needs_no_runtime_and_no_poll_but_the_one_it_asks_for() {
     assert!(matches!(poll(&mut future, &flag), Poll::Ready(Err(GetError::Timeout(_)))));
 
     let none = poll(&mut pool.get_async_timeout(Duration::ZERO), &flag);
-    assert!(matches!(none, Poll::Ready(Err(GetError::Timeout(_)))), "zero waits for nothing");
+    assert!(matches!(none, Poll::Ready(Err(GetError::Timeout(_)))), "a time-out of zero does not wait");
     drop(held);
     assert_eq!(pool.stats().timed_out, 3);
     server.assert_no_leaks(&pool);
@@ -105,7 +105,7 @@ fn ten_thousand_tasks_that_time_out_together_are_all_woken_in_time() {
     eventually("all are woken", || flag.woken() == 10_000);
     let late = begun.elapsed().saturating_sub(ms(300));
     assert!(late < Duration::from_secs(2), "{late:?}");
-    // On a machine that stood still meanwhile they may have a moment more.
+    // On a machine that stalled meanwhile they may have a moment more.
     eventually("all are refused", || {
         futures.retain_mut(|future| match poll(future, &flag) {
             Poll::Pending => true,

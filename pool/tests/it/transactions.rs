@@ -1,5 +1,5 @@
-//! `run` and `transaction`: the driver's error is found wherever it is, retries are made only when asked for, and a commit
-//! whose line was lost is never made twice.
+//! `run` and `transaction`: the driver's error is found at any depth, retries happen only on request, and a commit whose outcome is
+//! unknown is never repeated.
 
 use crate::support::{Pool, builder, closed_by, hold, ms};
 use cabrank::{CloseReason, Fault, PooledConnection, RunError, TransactionError};
@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[derive(Debug)]
 enum AppError {
     Database(FakeError),
-    /// As `#[error(transparent)]`: what is inside is hidden, and its source is this one's.
+    /// Like `#[error(transparent)]`: it hides the inner error, and has that error's source.
     Transparent(FakeSource),
     Own,
 }
@@ -62,7 +62,7 @@ fn run_finds_the_drivers_error_whatever_the_closure_returns() {
     assert_eq!(broken(), 5, "in a box");
 
     assert!(pool.run(|_| Err::<(), _>(AppError::Transparent(FakeSource(Fault::Fatal)))).is_err());
-    assert_eq!(broken(), 6, "by its source, where it is hidden itself");
+    assert_eq!(broken(), 6, "by its source, because the error itself is hidden");
 
     assert!(pool.run(|_| Err::<(), _>(error(Fault::Statement))).is_err());
     assert!(pool.run(|_| Err::<(), _>(AppError::Own)).is_err());
@@ -91,7 +91,7 @@ fn where_there_is_a_classify_a_hidden_error_closes_no_connection_and_is_tried_ag
     let pool = builder().max_size(1).classify(|_| None).build_lazy(server.manager()).unwrap();
     let hidden = |fault| Err::<(), _>(AppError::Transparent(FakeSource(fault)));
     assert!(pool.run(|_| hidden(Fault::Fatal)).is_err());
-    assert_eq!(closed_by(&pool, CloseReason::Broken), 0, "`classify` might say that it is none");
+    assert_eq!(closed_by(&pool, CloseReason::Broken), 0, "`classify` might overrule it");
     let mut runs = 0;
     let outcome = pool.transaction().retries(1).run(|_| {
         runs += 1;
@@ -124,9 +124,9 @@ fn a_transaction_is_tried_again_only_when_asked_and_its_closure_runs_anew() {
         Err::<(), _>(error(Fault::Retry))
     });
     assert!(matches!(outcome, Err(TransactionError::User(_))));
-    assert_eq!(runs, 1, "not asked");
+    assert_eq!(runs, 1, "not requested");
 
-    // Wherever the failure shows: in the closure, however wrapped, or at the commit.
+    // Wherever the failure occurs: in the closure, however wrapped, or at the commit.
     for kind in 0..4 {
         let mut runs = 0;
         if kind == 3 {

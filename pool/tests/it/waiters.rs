@@ -1,4 +1,4 @@
-//! Many who wait, and how long each waits.
+//! Many waiters, and how long each waits.
 
 use crate::support::{SLACK, builder, hold, ms, pool_of};
 use cabrank::{CheckedOut, EventHandler, GetError};
@@ -41,11 +41,11 @@ fn ten_thousand_waiters_that_time_out_together_do_so_in_time() {
         for _ in 0..CROWD {
             small()
                 .spawn_scoped(scope, || {
-                    // On a busy machine the last may be born after the deadline.
+                    // On a busy machine the last thread may start after the deadline.
                     let due = deadline.max(Instant::now());
                     let error = pool.get_timeout(due.saturating_duration_since(Instant::now())).unwrap_err();
                     assert!(error.is_timeout());
-                    // A busy machine needs a while to wake so many; what it costs is measured in `tests/quiet.rs`.
+                    // A busy machine needs a while to wake so many; `tests/quiet.rs` measures the cost.
                     late.fetch_add(usize::from(due.elapsed() > Duration::from_secs(10)), Ordering::Relaxed);
                 })
                 .unwrap();
@@ -147,7 +147,7 @@ fn try_get_takes_only_what_is_idle_and_fresh_and_sets_the_rest_going() {
     eventually("one was opened for the next call", || pool.try_get().unwrap().is_some());
     assert_eq!(server.count(Call::Connect), 1);
 
-    // Proved too long ago: checked first.
+    // Proved too long ago, so it is checked first.
     let stale = Instant::now() + ms(31);
     eventually("it is stale", || Instant::now() > stale);
     let checks = server.count(Call::Check);
@@ -158,7 +158,7 @@ fn try_get_takes_only_what_is_idle_and_fresh_and_sets_the_rest_going() {
     let held = hold(&pool, 2);
     let (nothing, took) = timed(|| pool.try_get());
     assert!(nothing.unwrap().is_none() && took < SLACK);
-    assert_eq!(pool.stats().waiting, 0, "try_get leaves nobody in the queue");
+    assert_eq!(pool.stats().waiting, 0, "try_get leaves no waiter in the queue");
     drop(held);
     pool.close();
     assert!(pool.try_get().is_err_and(|error| error.is_closed()));
@@ -166,7 +166,8 @@ fn try_get_takes_only_what_is_idle_and_fresh_and_sets_the_rest_going() {
 
 #[test]
 fn one_who_was_given_a_dead_connection_has_its_place_again_however_many_wait() {
-    /// The fourth look at a connection (the first is a worker's) takes until the test has met it twice, and finds it broken.
+    /// The fourth look at a connection (the first is a worker's) blocks until the test has met it twice at the barrier, and finds it
+    /// broken.
     #[derive(Clone)]
     struct Doubted(Arc<AtomicUsize>, Arc<Barrier>);
     impl cabrank::Manager for Doubted {

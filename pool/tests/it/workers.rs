@@ -1,4 +1,4 @@
-//! The workers and the timer, as users see them: who runs what, and that nothing which hangs holds up what must go on.
+//! The workers and the timer, as users see them: which thread runs what, and that a hung call delays nothing else.
 
 use crate::support::{Pool, SLACK, builder, hold, ms, pool_of};
 use cabrank::{GetError, PooledConnection};
@@ -30,12 +30,12 @@ fn limits_hold_while_every_worker_of_ten_pools_hangs_where_nobody_can_abort_it()
     thread::scope(|scope| {
         for (pool, server) in pools.iter().zip(&servers) {
             scope.spawn(move || {
-                // One more is opened in the last slot; its goodbye hangs, and is aborted: sooner than its limit, for somebody waits.
+                // The last slot opens one more; its goodbye hangs, and is aborted before its limit, because a borrower waits.
                 server.next(Call::Close, Outcome::Never);
                 PooledConnection::discard(pool.get().unwrap());
                 server.next(Call::Connect, Outcome::Never);
                 let (conn, took) = timed(|| pool.get());
-                // Ten pools do so side by side, and each stall of a busy machine puts the goodbye's end off.
+                // Ten pools do so at the same time, and each stall of a busy machine puts off the goodbye's end.
                 assert!(conn.is_ok() && took >= ms(100) && took < ms(250) + 4 * SLACK, "{took:?}");
                 drop(conn);
                 let (error, took) = timed(|| {
@@ -91,7 +91,7 @@ fn checks_that_keep_connections_alive_use_four_threads_though_none_is_answered()
     server.order(Call::Check, Outcome::Stuck);
     drop(hold(&pool, 100));
     eventually("all threads that there are for it hang", || server.now_in(Call::Check) == 4);
-    // The absence itself is what is tested. Long enough for the turns of all others to come.
+    // Nothing may happen in this time, so the test can only wait: long enough for the turns of all others.
     thread::sleep(ms(300));
     assert_eq!(server.peak_in(Call::Check), 4);
     server.heal();
@@ -115,7 +115,7 @@ fn all_that_nobody_waits_for_uses_eight_threads_together_though_every_call_hangs
     let calls = [Call::Close, Call::Check, Call::Connect];
     eventually("all that may hang do", || calls.iter().all(|call| server.now_in(*call) >= 2));
     server.order(Call::Check, Outcome::Stuck);
-    // The absence itself is what is tested. Long enough for the turns of all others to come.
+    // Nothing may happen in this time, so the test can only wait: long enough for the turns of all others.
     thread::sleep(ms(300));
     let under_way = calls.map(|call| server.now_in(call));
     assert_eq!(under_way[0], 4, "goodbyes of {under_way:?}");
@@ -188,7 +188,7 @@ fn a_hook_of_one_pool_may_use_another_and_not_its_own() {
         .max_size(1)
         .on_open(move |_, _| {
             let refused = matches!(its_own.get().unwrap().get(), Err(GetError::CalledFromHook));
-            // It is cold: a worker must open a connection while this one waits.
+            // The pool is cold: a worker must open a connection while this one waits.
             tell.send((refused, in_hook.get().map(|mut conn| conn.query().is_ok()))).unwrap();
             Ok(())
         })
@@ -207,11 +207,11 @@ fn what_the_timer_finds_is_told_in_a_worker() {
     let settings = builder().max_size(2).leak_after(ms(20)).connect_timeout(ms(50)).event_handler(server.recorder());
     let pool = settings.build_lazy(server.manager()).unwrap();
     let held = pool.get().unwrap();
-    eventually("a leak is told", || server.by_thread(Call::Event) == (2, 1));
+    eventually("a leak is reported", || server.by_thread(Call::Event) == (2, 1));
     server.next(Call::Connect, Outcome::Never);
     assert!(pool.try_get().unwrap().is_none());
     eventually("an attempt was given up", || pool.stats().open_failures == 1);
-    eventually("and told", || server.by_thread(Call::Event).0 == 3);
+    eventually("and reported", || server.by_thread(Call::Event).0 == 3);
     drop(held);
     server.heal();
     server.assert_closes_clean(&pool);

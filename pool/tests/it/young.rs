@@ -1,4 +1,4 @@
-//! Connections that die young cost a log-in now and then, not one for each loan; those that are killed now and then cost nobody a wait.
+//! Connections that die young cost an occasional log-in, not one for each loan. Occasionally killed ones cost no borrower a wait.
 
 use crate::stale::pass;
 use crate::support::{SLACK, builder, ms, pool_of};
@@ -23,7 +23,7 @@ fn connections_that_live_for_a_millisecond_are_opened_now_and_then_and_named() {
             }
         });
         // On a busy machine a look comes late, and finds some dead before their first loan: then there are two rows of deaths. The
-        // simulation shows exactly how many attempts there are, and that they are named, where nobody is late.
+        // simulation shows the exact number of attempts, and that they are named, if nothing is late.
         assert!(server.count(Call::Connect) <= 80, "{crowd} borrow: {} attempts", server.count(Call::Connect));
         assert!(is_named(&told, "a new connection was"), "{crowd}, {loan:?}: {told:?}");
         lives.last(Duration::MAX);
@@ -65,7 +65,7 @@ fn connections_that_die_in_their_first_loan_are_opened_now_and_then_and_named() 
 #[test]
 fn connections_whose_return_panics_are_opened_now_and_then_and_named() {
     hush();
-    // Whether a connection is broken is asked before a loan, too. So one alone has the next answer to itself.
+    // `has_broken` is also called before a loan, so only a single borrower gets the next answer for itself.
     for (crowd, call) in [(1, Call::HasBroken), (1, Call::Session), (20, Call::Session)] {
         let server = FakeServer::new();
         let pool = pool_of(&server, 10);
@@ -129,7 +129,7 @@ fn an_engine_whose_every_reset_fails_is_opened_now_and_then() {
     assert!(server.count(Call::Connect) <= 40, "{} attempts", server.count(Call::Connect));
 }
 
-/// Is there an error on connecting that is told to one who waits in vain?
+/// Does the report of a timed-out request contain a connect error?
 fn tells_of_an_error<const R: bool>(pool: &Pool<FakeManager<R>>) -> bool {
     let error = pool.get_timeout(ms(5)).unwrap_err();
     error.report().expect("it ran out of time").last_connect_error.is_some()
@@ -195,7 +195,7 @@ fn sessions_that_are_killed_at_random_are_replaced_at_once_where_others_serve() 
         }
         (tries, kills)
     });
-    // Where openings are put off there is soon no session left to be killed.
+    // If openings are put off, there is soon no session left to kill.
     assert!(kills * 10 >= tries * 9, "{kills} of {tries}");
     assert!(server.count(Call::Connect) >= kills);
 }
@@ -210,7 +210,7 @@ fn what_its_holder_discards_is_no_death() {
     assert_eq!(server.count(Call::Connect), 100);
 }
 
-/// For two seconds `crowd` threads borrow without a pause. Returns what those were told whose time ran out.
+/// For two seconds `crowd` threads borrow without a pause. Returns the errors of those that timed out.
 fn storm<M>(pool: &Pool<M>, crowd: u32, hold: impl Fn(&mut PooledConnection<M>) + Sync) -> Vec<String>
 where
     M: Manager<Error = FakeError>,
@@ -231,12 +231,12 @@ where
     })
 }
 
-/// One whose time ran out while another cause was the last may be told that one.
+/// A request that timed out after another cause may name that one.
 fn is_named(told: &[String], why: &str) -> bool {
     told.iter().any(|told| told.contains(why))
 }
 
-/// How long sessions live, and since when the present ones have.
+/// The lifetime of sessions, and the start of the present ones.
 struct Lives {
     life: Mutex<Duration>,
     born: Mutex<BTreeMap<usize, Instant>>,
@@ -251,7 +251,7 @@ impl Lives {
         *self.life.lock().unwrap() = life;
     }
 
-    /// Ends the session that `pick` chooses of so many, if there is one.
+    /// Ends one session, which `pick` chooses by their number, if there is one.
     fn kill(&self, pick: impl FnOnce(usize) -> usize) -> bool {
         let mut born = self.born.lock().unwrap();
         let picked = (!born.is_empty()).then(|| pick(born.len()));
@@ -270,7 +270,7 @@ impl Lives {
     }
 }
 
-/// The driver of a server whose sessions end by themselves, which the driver sees.
+/// The driver of a server whose sessions end on their own, which the driver sees.
 struct Mayfly(FakeManager, Arc<Lives>);
 
 impl Manager for Mayfly {
