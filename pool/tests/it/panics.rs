@@ -73,7 +73,9 @@ fn cancels_that_hang_after_panics_hold_up_no_loan_and_no_goodbye() {
     server.order(Call::Cancel, Outcome::Stuck);
     (0..6).for_each(|_| panics_with_one_of(&pool));
     PooledConnection::discard(pool.get().unwrap());
-    eventually("all hang, and one is closed", || server.now_in(Call::Cancel) == 6 && server.count(Call::Close) == 1);
+    eventually("all hang, and one connection is closed", || {
+        server.now_in(Call::Cancel) == 6 && server.count(Call::Close) == 1
+    });
     drop(pool.get().unwrap());
     server.heal();
     server.assert_no_leaks(&pool);
