@@ -1,7 +1,7 @@
-//! A `main` for tests that find out at run time whether they apply, so that one that did not run is never counted as passed.
+//! A `main` for tests that find out at run time whether they apply. A test that did not run is never counted as passed.
 //!
-//! The standard harness knows but two ways for a test to end. Here a third is added, by `libtest-mimic`; names, filters,
-//! `--list`, `--skip` and the rest are as usual. Which tests there are is listed by [`tests!`](crate::tests), module by module.
+//! In the standard harness a test can end in two ways only. This one adds a third, through `libtest-mimic`; names, filters, `--list`,
+//! `--skip` and the rest work as usual. [`tests!`](crate::tests) lists the tests, module by module.
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use std::any::Any;
@@ -27,22 +27,22 @@ pub struct Test {
 }
 
 impl Test {
-    /// A test that passes unless it panics or [skips](skip) itself.
+    /// A test that passes unless it panics or calls [`skip`].
     pub fn new(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Self {
         Self::reporting(name, || Ended::of(test))
     }
 
-    /// A test that says by itself how it ended.
+    /// A test that returns how it ended.
     pub fn reporting(name: impl Into<String>, test: impl FnOnce() -> Ended + Send + 'static) -> Self {
         Self { name: name.into(), run: Box::new(test) }
     }
 
-    /// As on the command line.
+    /// The name as on the command line.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Runs it here and now.
+    /// Runs the test in this thread.
     pub fn run(self) -> Ended {
         (self.run)()
     }
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Test {
 /// How a test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It ran, and all held.
+    /// It ran and passed.
     Passed,
     /// It did not apply, for this reason.
     Ignored(String),
@@ -66,7 +66,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// How this test ends. It runs in this thread.
+    /// Runs a test in this thread, and returns how it ended.
     pub fn of(test: impl FnOnce()) -> Self {
         match panic::catch_unwind(AssertUnwindSafe(test)) {
             Ok(()) => Self::Passed,
@@ -78,13 +78,13 @@ impl Ended {
     }
 }
 
-/// Ends a test that finds that it does not apply, by unwinding: it counts as ignored. In the test's own thread only.
+/// Ends a test that finds that it does not apply, by unwinding: it counts as ignored. Call it only in the test's own thread.
 pub fn skip(reason: impl Into<String>) -> ! {
-    // Without the panic hook, which would print something.
+    // Bypasses the panic hook, which would print a message.
     panic::resume_unwind(Box::new(Skip(reason.into())))
 }
 
-/// The body of `main`: runs those of the modules' tests that the command line chooses, in parallel unless it says otherwise.
+/// The body of `main`: runs the modules' tests that the command line selects, in parallel by default.
 pub fn run(modules: impl IntoIterator<Item = Vec<Test>>) -> ExitCode {
     let trial = |Test { name, run }| {
         Trial::ignorable_test(name, || match run() {
@@ -96,12 +96,12 @@ pub fn run(modules: impl IntoIterator<Item = Vec<Test>>) -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), modules.into_iter().flatten().map(trial).collect()).exit_code()
 }
 
-/// For [`tests!`](crate::tests): a test that needs nothing but itself.
+/// For [`tests!`](crate::tests): a test without parameters.
 pub fn alone(module: &str, name: &str, test: fn()) -> [Test; 1] {
     [Test::new(path([module, name]), test)]
 }
 
-/// A test's name made of its parts, of which the module is empty at the crate's root.
+/// Joins the parts of a test's name. The module is empty at the crate's root.
 pub fn path<const N: usize>(parts: [&str; N]) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("::")
 }
@@ -111,11 +111,11 @@ pub fn module(path: &'static str) -> &'static str {
     path.split_once("::").map_or("", |(_, module)| module)
 }
 
-/// Lists the tests of a module, and writes the function `tests()` that gives them to [`run`](crate::harness::run).
+/// Lists the tests of a module, and defines the function `tests()`, which returns them for [`run`](crate::harness::run).
 ///
-/// Before each colon stands what makes tests of the functions behind it: a function from the module's path, the name and the
-/// function to any number of [`Test`](crate::harness::Test)s, such as [`alone`](crate::harness::alone). A function that is
-/// left out is dead code, and so is the list of a module that `main` leaves out: the compiler says so.
+/// Before each colon stands the function that makes tests of the functions after it. It takes the module's path, the name and the
+/// function, and returns any number of [`Test`](crate::harness::Test)s, like [`alone`](crate::harness::alone). An unlisted function is
+/// dead code, and so is the list of a module that `main` leaves out: the compiler reports both.
 ///
 /// ```
 /// mod arithmetic {
@@ -159,7 +159,7 @@ macro_rules! tests {
     };
 }
 
-/// What unwinds out of a test that does not apply.
+/// The payload with which a test unwinds if it does not apply.
 struct Skip(String);
 
 fn message(payload: &(dyn Any + Send)) -> String {

@@ -1,26 +1,27 @@
-//! How a test ends: by showing that no connection and no slot was lost.
+//! Assertions for the end of a test: no connection and no slot was lost.
 
 use crate::wait::eventually;
 use cabrank::{Manager, Pool, PooledConnection};
 use std::time::Duration;
 
-/// No slot is lost: once what is under way is over, all `max_size` connections can be held at the same time, and the numbers add up.
+/// Asserts that no slot is lost: once all work under way has ended, all `max_size` connections can be held at the same time, and the
+/// numbers add up.
 ///
-/// For a pool that nobody else uses meanwhile, and whose server is well. Opens what is missing.
+/// For a pool that is not used otherwise meanwhile, and whose server is healthy. Opens missing connections.
 ///
 /// # Panics
 ///
-/// If a slot is lost, or nothing comes back within a minute.
+/// If a slot is lost, or a loan or a call does not end within a minute.
 #[track_caller]
 pub fn assert_no_leaks<M: Manager>(pool: &Pool<M>) {
     assert_no_leaks_and(pool, |_| {});
 }
 
-/// The same; and `assert` looks at all the connections while they are held.
+/// The same; `assert` also examines all connections while they are held.
 #[track_caller]
 pub(crate) fn assert_no_leaks_and<M: Manager>(pool: &Pool<M>, assert: impl FnOnce(&mut [PooledConnection<M>])) {
     let size = pool.stats().max_size;
-    eventually("what was lent or worked on comes back", || {
+    eventually("all loans and calls end", || {
         let stats = pool.stats();
         stats.in_use + stats.opening + stats.checking + stats.resetting + stats.closing + stats.aborted == 0
     });
@@ -37,11 +38,11 @@ pub(crate) fn assert_no_leaks_and<M: Manager>(pool: &Pool<M>, assert: impl FnOnc
     assert_eq!(lent, stats.returned, "each loan that began has ended: {stats:?}");
 }
 
-/// Closes the pool within ten seconds: nothing is left, and each connection that was opened was closed.
+/// Asserts that the pool closes within ten seconds, that nothing is left, and that each opened connection was closed.
 ///
 /// # Panics
 ///
-/// If something is left.
+/// If that is not so.
 #[track_caller]
 pub fn assert_closes_clean<M: Manager>(pool: &Pool<M>) {
     let report = pool.close_within(Duration::from_secs(10));

@@ -1,20 +1,20 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// In place of a server, or of one that is well.
+// Instead of a server, or around a healthy one.
 pub mod fake;
 mod faulty;
 
 // Between a pool and a server.
 pub mod proxy;
 
-// What a test looks at, waits for and ends with.
+// What a test examines, waits for and ends with.
 mod leaks;
 pub mod panics;
 mod recorder;
 mod wait;
 
-// How this repository's tests are run, and on what.
+// How this repository's tests are run, and on which servers.
 #[cfg(feature = "harness")]
 pub mod harness;
 #[cfg(feature = "servers")]

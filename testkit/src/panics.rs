@@ -1,8 +1,8 @@
-//! Panics that a test orders are not worth a line on the screen: those whose message begins with [`ORDERED`].
+//! Hides the messages of intended panics: those whose message begins with [`ORDERED`].
 
 use std::sync::Once;
 
-/// From now on panics whose message begins with [`ORDERED`] are not printed. Others are, as before.
+/// From now on panics whose message begins with [`ORDERED`] are not printed. All others are.
 pub fn hush() {
     static HUSH: Once = Once::new();
     HUSH.call_once(|| {
@@ -17,5 +17,5 @@ pub fn hush() {
     });
 }
 
-/// How the message of a panic begins that a test has ordered.
+/// The beginning of the message of an intended panic.
 pub const ORDERED: &str = "as ordered";

@@ -1,4 +1,4 @@
-//! A recorder of what a pool tells its event handler.
+//! A recorder of the events that a pool sends to its handler.
 
 use cabrank::{
     CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, Holder, OpenFailed, Opened, Refused, Remarked,
@@ -7,7 +7,7 @@ use cabrank::{
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Writes each event down as a line of text, for a test to look for.
+/// Records each event as a line of text, for a test to find.
 ///
 /// | event | line |
 /// |---|---|
@@ -40,22 +40,22 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// One that only writes down.
+    /// A recorder that only records.
     pub fn new() -> Arc<Self> {
         Arc::new(Self::then(|| {}))
     }
 
-    /// One that does something else as well, after each event, in the thread that tells it.
+    /// A recorder that also calls `then` after each event, in the thread that sends it.
     pub fn then(then: impl Fn() + Send + Sync + 'static) -> Self {
         Self { events: Mutex::default(), then: Box::new(then) }
     }
 
-    /// All until now, in the order in which they came.
+    /// All events so far, in the order of arrival.
     pub fn events(&self) -> Vec<String> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many of them begin with this.
+    /// The number of events that begin with this.
     pub fn count(&self, beginning: &str) -> usize {
         self.events().iter().filter(|line| line.starts_with(beginning)).count()
     }

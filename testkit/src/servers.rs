@@ -1,5 +1,5 @@
-//! Which servers this repository's own tests run on, as the environment says: `CABRANK_POSTGRES_URL` and its like name one,
-//! `CABRANK_ENGINE` confines the tests to one engine, `CABRANK_SKIP_SERVERS` leaves out what needs a server.
+//! The servers for this repository's own tests, from the environment: `CABRANK_POSTGRES_URL` and its like name one, `CABRANK_ENGINE`
+//! confines the tests to one engine, `CABRANK_SKIP_SERVERS` leaves out tests that need a server.
 
 use std::{env, fmt};
 
@@ -20,7 +20,7 @@ impl Engine {
     /// In the order of reports.
     pub const ALL: [Self; 4] = [Self::Postgres, Self::Mysql, Self::Mariadb, Self::Sqlite];
 
-    /// As in the names of tests and in `CABRANK_ENGINE`.
+    /// The name in test names and in `CABRANK_ENGINE`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -30,17 +30,17 @@ impl Engine {
         }
     }
 
-    /// Whether there is a server at all.
+    /// Has the engine a server at all?
     pub fn has_server(self) -> bool {
         self != Self::Sqlite
     }
 
-    /// The variable that names a server.
+    /// The variable that names its server.
     pub fn url_variable(self) -> String {
         format!("CABRANK_{}_URL", self.name().to_uppercase())
     }
 
-    /// Whether its tests are wanted: all engines' are, unless `CABRANK_ENGINE` names one.
+    /// Do its tests run? All engines' do, unless `CABRANK_ENGINE` names one.
     pub fn is_chosen(self) -> bool {
         variable("CABRANK_ENGINE").is_none_or(|name| name == self.name())
     }
@@ -52,7 +52,7 @@ impl fmt::Display for Engine {
     }
 }
 
-/// The URL of the server that a variable names; or why there is none, as a reason for a test not to run.
+/// The URL of the server that a variable names, or the reason for not running a test.
 pub fn url(name: &str) -> Result<String, String> {
     if are_skipped() {
         return Err(SKIPPED.into());
@@ -60,7 +60,7 @@ pub fn url(name: &str) -> Result<String, String> {
     variable(name).ok_or_else(|| format!("{name} is not set"))
 }
 
-/// Whether `CABRANK_SKIP_SERVERS` is set, to anything but 0.
+/// Is `CABRANK_SKIP_SERVERS` set to anything but 0?
 pub fn are_skipped() -> bool {
     variable("CABRANK_SKIP_SERVERS").is_some_and(|value| value != "0")
 }
@@ -70,5 +70,5 @@ pub fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The reason for a test not to run if servers [are skipped](are_skipped).
+/// The reason for not running a test if servers [are skipped](are_skipped).
 pub const SKIPPED: &str = "CABRANK_SKIP_SERVERS is set";

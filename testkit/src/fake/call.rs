@@ -1,13 +1,13 @@
-//! What can be told how to end, and the ends there are.
+//! The calls whose ends a test can order, and the possible ends.
 
 use cabrank::Fault;
 use std::fmt;
 use std::time::Duration;
 
-/// A kind of call that reaches the fake server, and can be told how to end.
+/// A kind of call to the fake server, whose end a test can order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Call {
-    /// The look-up of the server's name: the first step of a connect, which nobody can abort.
+    /// The look-up of the server's name: the first step of a connect, which cannot be aborted.
     LookUp,
     /// [`Manager::connect`](cabrank::Manager::connect), after the look-up.
     Connect,
@@ -19,13 +19,13 @@ pub enum Call {
     Close,
     /// [`Manager::has_broken`](cabrank::Manager::has_broken). An error means yes.
     HasBroken,
-    /// [`Manager::session`](cabrank::Manager::session). An error means that nothing is known.
+    /// [`Manager::session`](cabrank::Manager::session). An error means that the state is unknown.
     Session,
     /// [`Manager::fault`](cabrank::Manager::fault). An error changes nothing.
     Fault,
-    /// [`Manager::abort_handle`](cabrank::Manager::abort_handle). An error means that there is none.
+    /// [`Manager::abort_handle`](cabrank::Manager::abort_handle). An error means that there is no handle.
     AbortHandle,
-    /// [`AbortHandle::cancel`](cabrank::AbortHandle::cancel). An error means that nobody could be asked.
+    /// [`AbortHandle::cancel`](cabrank::AbortHandle::cancel). An error means that the cancel could not be sent.
     Cancel,
     /// [`AbortHandle::abort`](cabrank::AbortHandle::abort), after the connection was aborted.
     Abort,
@@ -33,7 +33,7 @@ pub enum Call {
     CanAbort,
     /// The hook of [`FakeServer::set_up`](super::FakeServer::set_up).
     OnOpen,
-    /// An event that a [recorder](super::FakeServer::recorder) hears.
+    /// An event that a [recorder](super::FakeServer::recorder) receives.
     Event,
     /// The destructor of a connection. An error changes nothing.
     Destroy,
@@ -45,26 +45,27 @@ pub enum Call {
     Commit,
     /// [`Transact::rollback`](cabrank::Transact::rollback).
     Rollback,
-    /// The beginning of [`Transact::nested`](cabrank::Transact::nested).
+    /// The start of [`Transact::nested`](cabrank::Transact::nested).
     Savepoint,
-    /// Its end, if it went well.
+    /// Its end after success.
     Release,
-    /// Its end, if it failed or panicked.
+    /// Its end after an error or a panic.
     RollbackTo,
 }
 
 /// How a call ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Well, and at once.
+    /// With success, at once.
     Ok,
-    /// With an error that means this for the pool.
+    /// With an error that the manager classifies as this fault.
     Err(Fault),
-    /// Well after so long, or with an error when it is cancelled or the connection is aborted.
+    /// With success after this time, or with an error when it is cancelled or the connection is aborted.
     Slow(Duration),
-    /// With an error when it is cancelled or the connection is aborted, or well when it is [released](super::FakeServer::release).
+    /// With an error when it is cancelled or the connection is aborted, or with success when it is
+    /// [released](super::FakeServer::release).
     Never,
-    /// Well when it is released; an abort does not reach it, and a connect registers none.
+    /// With success when it is released; an abort does not reach it, and a connect registers none.
     Stuck,
     /// With a panic, which is [not printed](crate::panics).
     Panic,
@@ -73,9 +74,9 @@ pub enum Outcome {
 /// The error of a [`FakeManager`](super::FakeManager).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FakeError {
-    /// What failed.
+    /// The call that failed.
     pub call: Call,
-    /// What that means for the pool.
+    /// The class of the failure.
     pub fault: Fault,
 }
 
@@ -87,7 +88,7 @@ impl fmt::Display for FakeError {
 
 impl std::error::Error for FakeError {}
 
-/// The source of a [`FakeError`] that somebody has hidden. The manager knows it.
+/// The source of a [`FakeError`] that a wrapper has hidden. The manager can classify it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FakeSource(pub Fault);
 

@@ -1,4 +1,4 @@
-//! The driver of the server that is not there: manager, connection, abort handle.
+//! The driver of the fake server: manager, connection, abort handle.
 
 use super::call::{Call, FakeError, FakeSource, Outcome};
 use super::world::World;
@@ -94,7 +94,7 @@ impl<const REMOTE: bool> Manager for FakeManager<REMOTE> {
     }
 }
 
-/// A connect under way: if it comes to nothing, its session ends.
+/// A connect under way: its session ends unless the connect succeeds.
 struct Arrival<'a> {
     world: &'a World,
     id: usize,
@@ -119,50 +119,50 @@ impl Drop for Arrival<'_> {
 /// The connection of a [`FakeManager`].
 #[derive(Debug)]
 pub struct FakeConnection {
-    /// The number of its session at the server, from 0. No other ever has it.
+    /// The number of its session at the server, from 0. It is unique.
     pub id: usize,
     world: Arc<World>,
-    /// What the driver can tell of the session.
+    /// The session's state as the driver sees it.
     pub session: SessionState,
     /// How often the hook of [`FakeServer::set_up`](super::FakeServer::set_up) ran.
     pub set_ups: u32,
-    /// Did a holder leave something behind in the session that no reset has removed?
+    /// Did a holder leave something in the session that no reset has removed?
     pub leftovers: bool,
-    /// Can no reset remove it?
+    /// Is it something that no reset can remove?
     beyond_reset: bool,
 }
 
 impl FakeConnection {
-    /// Asks the server something.
+    /// Makes a round trip to the server.
     ///
     /// # Errors
     ///
-    /// As ordered, or because the session is dead.
+    /// As ordered, or if the session is dead.
     pub fn query(&mut self) -> Result<(), FakeError> {
         self.world.on_session(Call::Query, self.id)
     }
 
-    /// Leaves something behind that the driver cannot see.
+    /// Leaves something in the session that the driver cannot see.
     pub fn litter(&mut self) {
         (self.session, self.leftovers) = (SessionState::Unknown, true);
     }
 
-    /// Leaves something behind that the driver sees, and that is small.
+    /// Leaves something small in the session, which the driver sees.
     pub fn litter_slightly(&mut self) {
         (self.session, self.leftovers) = (SessionState::Slight, true);
     }
 
-    /// Leaves something behind that no reset removes, and that the driver sees.
+    /// Leaves something in the session that no reset removes, and that the driver sees.
     pub fn litter_for_good(&mut self) {
         (self.session, self.leftovers, self.beyond_reset) = (SessionState::BeyondReset, true, true);
     }
 
-    /// Leaves something behind that no reset removes, and that only the reset finds.
+    /// Leaves something in the session that no reset removes, and that only the reset finds.
     pub fn litter_for_good_unseen(&mut self) {
         (self.session, self.leftovers, self.beyond_reset) = (SessionState::Unknown, true, true);
     }
 
-    /// It is about to leave the pool for good: the server counts it no longer.
+    /// Marks the connection as about to leave the pool for good: the server no longer counts it.
     pub fn say_goodbye(&self) {
         self.world.leave(self.id);
     }
@@ -174,7 +174,7 @@ impl FakeConnection {
 
 impl Drop for FakeConnection {
     fn drop(&mut self) {
-        /// Ends the session also when the destructor panics.
+        /// Ends the session even if the destructor panics.
         struct Leaving<'a>(&'a FakeConnection);
         impl Drop for Leaving<'_> {
             fn drop(&mut self) {

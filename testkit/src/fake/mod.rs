@@ -1,7 +1,7 @@
-//! A database server that is not there but does what it is told, and its driver.
+//! A fake database server under remote control, and its driver.
 //!
-//! A [`FakeServer`] is the remote control: it is told beforehand how the next call ends, lets go of those that block, and keeps its
-//! own books of who is connected and what was called, which a test asks rather than the pool's numbers. No test needs to sleep.
+//! A [`FakeServer`] is the remote control. It takes orders on how the next call ends, releases blocked calls, and keeps its own records
+//! of sessions and calls, which tests use instead of the pool's numbers. No test needs to sleep.
 //!
 //! ```
 //! use cabrank::{Fault, Pool};

@@ -1,4 +1,4 @@
-//! The remote control of the server that is not there. What it tells and asks lies in `world`.
+//! The remote control of the fake server. Its records and orders are in `world`.
 
 use super::call::{Call, FakeError, Outcome};
 use super::manager::{FakeConnection, FakeManager};
@@ -9,10 +9,10 @@ use cabrank::{Fault, Manager, Pool, SetUp};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A database server that is not there, with a remote control. See the [module](super).
+/// A fake database server with its remote control. See the [module](super).
 ///
-/// Held by the test. Dropping it releases whatever still blocks, and panics if something was done that a server would not stand: two
-/// calls at once on one session, a call on one that is closed, or more sessions than [allowed](Self::allow).
+/// The test keeps it. Dropping it releases all blocked calls, and panics if a rule was broken that a real server enforces: two calls at
+/// once on one session, a call on a closed session, or more sessions than [allowed](Self::allow).
 #[derive(Debug)]
 pub struct FakeServer {
     world: Arc<World>,
@@ -25,7 +25,7 @@ impl Default for FakeServer {
 }
 
 impl FakeServer {
-    /// A server where all is well. From now on ordered panics are [not printed](crate::panics).
+    /// A healthy server. From now on ordered panics are [not printed](crate::panics).
     pub fn new() -> Self {
         panics::hush();
         Self { world: Arc::default() }
@@ -41,12 +41,12 @@ impl FakeServer {
         FakeManager::new(&self.world)
     }
 
-    /// A handle by which hooks and event handlers obey the server, too.
+    /// A handle through which hooks and event handlers obey the orders, too.
     pub fn orders(&self) -> Orders {
         Orders(Arc::clone(&self.world))
     }
 
-    /// For [`Builder::on_open`](cabrank::Builder::on_open): ends as ordered for [`Call::OnOpen`], and counts how often it ran.
+    /// For [`Builder::on_open`](cabrank::Builder::on_open): ends as ordered for [`Call::OnOpen`], and counts its runs.
     pub fn set_up(&self) -> impl Fn(&mut FakeConnection, &SetUp<'_>) -> Result<(), FakeError> + Send + Sync + 'static {
         let orders = self.orders();
         move |conn, _| {
@@ -56,7 +56,7 @@ impl FakeServer {
         }
     }
 
-    /// A recorder of events that takes as long for each, or panics, as is ordered for [`Call::Event`].
+    /// A recorder of events. For each event it takes as long as ordered for [`Call::Event`], or panics.
     pub fn recorder(&self) -> Arc<Recorder> {
         let orders = self.orders();
         Arc::new(Recorder::then(move || _ = orders.obey(Call::Event)))
@@ -67,18 +67,18 @@ impl FakeServer {
         self.world.lock().book(call).standing = outcome;
     }
 
-    /// The next such call that nothing is ordered for ends like this.
+    /// The next such call without an order ends like this.
     pub fn next(&self, call: Call, outcome: Outcome) {
         self.world.lock().book(call).next.push_back(outcome);
     }
 
-    /// Those who are blocked in such a call now succeed.
+    /// The calls of this kind that are blocked now succeed.
     pub fn release(&self, call: Call) {
         self.world.lock().book(call).released += 1;
         self.world.changed.notify_all();
     }
 
-    /// All is well from now on, for those who are blocked too.
+    /// From now on all is well, also for calls that are blocked.
     pub fn heal(&self) {
         let mut state = self.world.lock();
         for book in state.books() {
@@ -91,22 +91,22 @@ impl FakeServer {
         self.world.changed.notify_all();
     }
 
-    /// All sessions of this moment are dead, and say so when asked.
+    /// All present sessions die; their next call fails.
     pub fn kill_sessions(&self) {
         self.world.lock().seats.iter_mut().for_each(|seat| seat.dead = true);
     }
 
-    /// All sessions of this moment answer no more, until the server is [healed](Self::heal).
+    /// All present sessions stop answering, until the server is [healed](Self::heal).
     pub fn silence_sessions(&self) {
         self.world.lock().seats.iter_mut().for_each(|seat| seat.silent = true);
     }
 
-    /// What the manager has to say of the server from now on: [`Manager::remark`].
+    /// Sets the manager's remark on the server: [`Manager::remark`].
     pub fn remark(&self, remark: Option<&str>) {
         self.world.lock().remark = remark.map(str::to_owned);
     }
 
-    /// The same of one session, whose number is [`FakeConnection::id`], as if it had a server of its own.
+    /// The same for one session, given by its [`FakeConnection::id`], as if it had its own server.
     pub fn remark_on(&self, session: usize, remark: Option<&str>) {
         self.world.lock().seats[session].remark = remark.map(str::to_owned);
     }
@@ -116,66 +116,67 @@ impl FakeServer {
         self.order(Call::AbortHandle, Outcome::Err(Fault::Statement));
     }
 
-    /// The abort handles cancel, and abort nothing.
+    /// From now on the abort handles cancel, but abort nothing.
     pub fn without_aborts(&self) {
         self.order(Call::CanAbort, Outcome::Err(Fault::Statement));
     }
 
-    /// More sessions than this at a time break the rules.
+    /// More simultaneous sessions than this break a rule.
     pub fn allow(&self, sessions: usize) {
         self.world.lock().allowed = sessions;
     }
 
-    /// Sessions that are there now: opening and closing ones included, aborted ones not.
+    /// The present sessions, including those being opened or closed, without aborted ones.
     pub fn live(&self) -> usize {
         self.world.lock().live
     }
 
-    /// The most that were there at one time.
+    /// The most sessions so far at one time.
     pub fn peak(&self) -> usize {
         self.world.lock().peak
     }
 
-    /// How many such calls began.
+    /// The number of such calls so far.
     pub fn count(&self, call: Call) -> usize {
         self.world.lock().book(call).begun.len()
     }
 
-    /// When they began.
+    /// The times at which such calls began.
     pub fn times(&self, call: Call) -> Vec<Instant> {
         self.world.lock().book(call).begun.clone()
     }
 
-    /// How many such calls run now.
+    /// The number of such calls under way.
     pub fn now_in(&self, call: Call) -> usize {
         self.world.lock().book(call).now
     }
 
-    /// How many such calls ran at the same time at most.
+    /// The most such calls under way at one time.
     pub fn peak_in(&self, call: Call) -> usize {
         self.world.lock().book(call).peak
     }
 
-    /// Counts peaks anew from now on.
+    /// Starts to count peaks anew.
     pub fn forget_peaks(&self) {
         let mut state = self.world.lock();
         state.peak = state.live;
         state.books().for_each(|book| book.peak = book.now);
     }
 
-    /// How many such calls ran in the workers of a pool that has the default name, and how many elsewhere.
+    /// The number of such calls in the workers of a pool with the default name, and elsewhere.
     pub fn by_thread(&self, call: Call) -> (usize, usize) {
         let mut state = self.world.lock();
         let book = state.book(call);
         (book.in_workers, book.begun.len() - book.in_workers)
     }
 
-    /// What was done that a server would not stand.
+    /// The rules of a real server that were broken.
     pub fn broken_rules(&self) -> Vec<String> {
         self.world.lock().broken_rules.clone()
     }
 
-    /// [`assert_no_leaks`](crate::assert_no_leaks), and the server has as many sessions as the pool holds, which all answer.
+    /// [`assert_no_leaks`](crate::assert_no_leaks); also asserts that the server has as many sessions as the pool holds, and that all
+    /// answer.
     ///
     /// # Panics
     ///
@@ -188,7 +189,7 @@ impl FakeServer {
         });
     }
 
-    /// [`assert_closes_clean`](crate::assert_closes_clean), and no session is left at the server.
+    /// [`assert_closes_clean`](crate::assert_closes_clean); also asserts that no session is left at the server.
     ///
     /// # Panics
     ///
@@ -215,7 +216,7 @@ impl Drop for FakeServer {
 pub struct Orders(Arc<World>);
 
 impl Orders {
-    /// Ends as is ordered for such calls.
+    /// Ends as ordered for such calls.
     ///
     /// # Errors
     ///
@@ -224,12 +225,12 @@ impl Orders {
         self.0.hook(call)
     }
 
-    /// As [`FakeServer::next`].
+    /// Like [`FakeServer::next`].
     pub fn next(&self, call: Call, outcome: Outcome) {
         self.0.lock().book(call).next.push_back(outcome);
     }
 
-    /// As [`FakeServer::count`].
+    /// Like [`FakeServer::count`].
     pub fn count(&self, call: Call) -> usize {
         self.0.lock().book(call).begun.len()
     }

@@ -1,5 +1,5 @@
-//! The fake server notices what no server would stand, and its drop leaves nobody blocked. The rest of it is tested by the core's
-//! own tests, which all stand on it.
+//! The fake server detects broken rules, and its drop releases blocked calls. The core's own tests cover the rest, because all of them
+//! use it.
 
 use super::*;
 use cabrank::{Manager, Pool};

@@ -5,13 +5,13 @@ use super::manager::{FakeConnection, FakeManager};
 use cabrank::{Fault, SessionState, Transact};
 use std::ops::{Deref, DerefMut};
 
-/// A transaction of a [`FakeManager`]. It derefs to its connection. Dropped, it stays open: the session says so. One whose session says
-/// something else cannot be committed.
+/// A transaction of a [`FakeManager`]. It derefs to its connection. If dropped, it stays open, as the session then shows. It cannot be
+/// committed if the session shows another state.
 #[derive(Debug)]
 pub struct FakeTransaction<'c>(&'c mut FakeConnection);
 
 impl FakeTransaction<'_> {
-    /// As [`Transact::nested`].
+    /// Like [`Transact::nested`].
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl DerefMut for FakeTransaction<'_> {
     }
 }
 
-/// The options are a number, with which nothing is done.
+/// The options are a number, which is ignored.
 impl<const REMOTE: bool> Transact for FakeManager<REMOTE> {
     type Transaction<'c> = FakeTransaction<'c>;
     type Options = u32;
@@ -66,7 +66,7 @@ impl<const REMOTE: bool> Transact for FakeManager<REMOTE> {
     }
 
     fn commit(&self, transaction: FakeTransaction<'_>) -> Result<(), FakeError> {
-        // One that fails is rolled back, as by a server.
+        // A commit that fails is rolled back, as by a server.
         let session = std::mem::replace(&mut transaction.0.session, SessionState::Clean);
         transaction.world().hook(Call::Commit)?;
         if session == SessionState::InTransaction {

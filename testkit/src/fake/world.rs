@@ -1,6 +1,6 @@
-//! The fake server's own books: who is connected, which calls run, what is ordered for them. And how a call obeys.
+//! The records of the fake server: its sessions, the calls under way, and the orders for them; and how a call obeys an order.
 //!
-//! One lock over all of it. A call that blocks waits for a change, which each order, release, abort and cancellation is.
+//! One lock protects all of it. A blocked call waits for a change: each order, release, abort and cancellation is one.
 
 use super::call::{Call, FakeError, Outcome};
 use crate::panics::ORDERED;
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
-/// What the server knows; connections, abort handles and hooks reach it through this.
+/// The state of the server, which connections, abort handles and hooks share.
 #[derive(Debug, Default)]
 pub(super) struct World {
     state: Mutex<WorldState>,
@@ -26,13 +26,13 @@ pub(super) struct WorldState {
     /// Zero: any number.
     pub(super) allowed: usize,
     pub(super) broken_rules: Vec<String>,
-    /// What there is to say of it.
+    /// The manager's remark on the server.
     pub(super) remark: Option<String>,
     /// The test is over: nothing blocks any more.
     pub(super) over: bool,
 }
 
-/// What is ordered for one kind of call, and how many there were.
+/// The orders for one kind of call, and its counts.
 #[derive(Debug)]
 pub(super) struct Book {
     pub(super) standing: Outcome,
@@ -60,7 +60,7 @@ pub(super) struct Seat {
     closed: bool,
     pub(super) dead: bool,
     pub(super) silent: bool,
-    /// What there is to say of this one's server.
+    /// The remark on this session's server.
     pub(super) remark: Option<String>,
     busy: bool,
 }
@@ -70,13 +70,13 @@ impl World {
         self.state.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 
-    /// A call on no session.
+    /// A call without a session.
     pub(super) fn hook(&self, call: Call) -> Result<(), FakeError> {
         let outcome = self.next_outcome(call);
         self.obey(call, outcome, None)
     }
 
-    /// What is ordered for the call that begins now.
+    /// The order for the call that begins now.
     pub(super) fn next_outcome(&self, call: Call) -> Outcome {
         let mut state = self.lock();
         let book = state.book(call);
@@ -89,7 +89,7 @@ impl World {
         self.obey(call, outcome, Some(id))
     }
 
-    /// Ends as it should: at once, later, or when something happens to the session.
+    /// Ends as ordered: at once, later, or when the session changes.
     pub(super) fn obey(&self, call: Call, mut ordered: Outcome, session: Option<usize>) -> Result<(), FakeError> {
         let asks_the_server = matches!(call, Call::Check | Call::Reset | Call::Query | Call::Close);
         let mut state = self.lock();
@@ -151,25 +151,25 @@ impl World {
         state.seats.len() - 1
     }
 
-    /// A session ends, if it has not yet.
+    /// A session ends, unless it already has.
     pub(super) fn leave(&self, id: usize) {
         let mut state = self.lock();
         let was_live = std::mem::take(&mut state.seats[id].live);
         state.live -= usize::from(was_live);
     }
 
-    /// The server has ended the session in good order.
+    /// The server has ended the session in an orderly way.
     pub(super) fn closed(&self, id: usize) {
         self.lock().seats[id].closed = true;
     }
 
-    /// The statement that runs on this session, if one does, is cancelled.
+    /// Cancels the statement that runs on this session, if there is one.
     pub(super) fn cancelled(&self, id: usize) {
         self.lock().seats[id].cancelled = true;
         self.changed.notify_all();
     }
 
-    /// The session is gone, and whatever blocks on it fails.
+    /// Ends the session, and fails all calls blocked on it.
     pub(super) fn abort(&self, id: usize) {
         self.leave(id);
         self.lock().seats[id].aborted = true;
@@ -178,7 +178,7 @@ impl World {
 }
 
 impl Seat {
-    /// Does what blocks on this session fail now, and with which fault?
+    /// The fault with which calls blocked on this session fail now, if they do.
     fn ended(&self) -> Option<Fault> {
         match (self.aborted, self.cancelled) {
             (true, _) => Some(Fault::Fatal),

@@ -1,4 +1,4 @@
-//! The remote control of a faulty manager: what is injected into which call, and how a call suffers it.
+//! The remote control of a faulty manager: the injections for each call, and their effects.
 
 use crate::panics;
 use crate::panics::ORDERED;
@@ -19,8 +19,8 @@ pub enum Method {
     Session,
     /// [`Manager::reset`](cabrank::Manager::reset).
     Reset,
-    /// [`Manager::check_set_up`](cabrank::Manager::check_set_up). The driver's own may ask its `session`, which is no call of that
-    /// method here.
+    /// [`Manager::check_set_up`](cabrank::Manager::check_set_up). The driver's own may use its `session`, which is not counted as a call
+    /// of that method here.
     CheckSetUp,
     /// [`Manager::start_tracking`](cabrank::Manager::start_tracking).
     StartTracking,
@@ -42,46 +42,46 @@ pub enum Method {
     Rollback,
 }
 
-/// What is injected into one call.
+/// An injection into one call.
 #[derive(Debug)]
 pub enum Injection<E> {
-    /// It fails with this error, and the driver is not asked. (A commit that fails is rolled back, as by a server.) What returns no error
-    /// gives the worst answer:
+    /// The call fails with this error, without a call of the driver. (A commit that fails is rolled back, as by a server.) A method
+    /// without an error returns the worst answer:
     ///
     /// | method | answer |
     /// |---|---|
     /// | `has_broken` | true |
     /// | `session` | unknown |
     /// | `fault` | fatal |
-    /// | `abort_handle`, `cancel` | none, could not ask |
-    /// | `close` | none: the connection is dropped without a goodbye |
-    /// | `start_tracking`, `abort` | none: it is not done |
+    /// | `abort_handle`, `cancel` | no handle, not sent |
+    /// | `close` | nothing: the connection is dropped without a goodbye |
+    /// | `start_tracking`, `abort` | nothing: the driver is not called |
     Fail(E),
-    /// It begins this much later.
+    /// The call begins this much later.
     Delay(Duration),
-    /// It hangs until it is [released](Faults::release) or aborted, and then goes on at the driver, which fails in its own words
-    /// if its connection is aborted.
+    /// The call hangs until it is [released](Faults::release) or aborted, and then continues in the driver, which returns its own error
+    /// if its connection was aborted.
     ///
-    /// A `connect` hangs after the driver has connected, as with a server that accepts and stays silent. A call without a limit,
-    /// such as a commit, counts as aborted when any connection of the manager is.
+    /// A `connect` hangs after the driver has connected, like with a server that accepts and stays silent. A call without a limit, such
+    /// as a commit, counts as aborted when any connection of the manager is.
     Hang,
-    /// It panics, which is [not printed](crate::panics).
+    /// The call panics; the panic is [not printed](crate::panics).
     Panic,
 }
 
-/// What is injected into the calls of a [`Faulty`](super::Faulty) manager. `E` is the driver's error.
+/// The injections into the calls of a [`Faulty`](super::Faulty) manager. `E` is the driver's error.
 ///
-/// When the last handle is dropped, whatever hangs is released and nothing is injected any more.
+/// When the last handle is dropped, all hanging calls are released and nothing is injected any more.
 pub struct Faults<E> {
     handles: Arc<Handles<E>>,
 }
 
 impl<E> Faults<E> {
-    /// Injects something into the `nth` such call from now on; 1 is the next one.
+    /// Sets an injection for the `nth` such call from now on; 1 is the next one.
     ///
     /// # Panics
     ///
-    /// If `nth` is 0, or something is injected into that call already.
+    /// If `nth` is 0, or that call already has an injection.
     pub fn inject(&self, method: Method, nth: usize, injection: Injection<E>) {
         assert!(nth > 0, "calls are counted from 1");
         let mut state = self.injector().lock();
@@ -94,27 +94,27 @@ impl<E> Faults<E> {
         calls.injections.push((nth, injection));
     }
 
-    /// Injects something into the next such call.
+    /// Sets an injection for the next such call.
     ///
     /// # Panics
     ///
-    /// If something is injected into it already.
+    /// If that call already has one.
     pub fn next(&self, method: Method, injection: Injection<E>) {
         self.inject(method, 1, injection);
     }
 
-    /// Those who hang in such a call now go on.
+    /// The calls of this kind that hang now continue.
     pub fn release(&self, method: Method) {
         self.injector().lock().calls[method as usize].released += 1;
         self.injector().changed.notify_all();
     }
 
-    /// How many such calls began.
+    /// The number of such calls so far.
     pub fn count(&self, method: Method) -> usize {
         self.injector().lock().calls[method as usize].begun
     }
 
-    /// How many such calls hang now.
+    /// The number of such calls that hang now.
     pub fn hanging(&self, method: Method) -> usize {
         self.injector().lock().calls[method as usize].hanging
     }
@@ -142,7 +142,7 @@ impl<E> fmt::Debug for Faults<E> {
     }
 }
 
-/// What the handles have in common; the manager has no part in it.
+/// The handles share this; the manager has no part in it.
 struct Handles<E>(Arc<Injector<E>>);
 
 impl<E> Drop for Handles<E> {
@@ -160,9 +160,9 @@ pub(super) struct Injector<E> {
 struct InjectorState<E> {
     /// One for each method.
     calls: [Calls<E>; Method::Rollback as usize + 1],
-    /// How often a connection was aborted.
+    /// The number of aborts of connections.
     aborts: u64,
-    /// There is no handle any more.
+    /// All handles are dropped.
     over: bool,
 }
 
@@ -186,7 +186,7 @@ impl<E> Injector<E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call begins: what is injected into it.
+    /// A call begins: returns its injection.
     pub(super) fn begin(&self, method: Method) -> Option<Injection<E>> {
         let mut state = self.lock();
         let over = state.over;
@@ -197,7 +197,7 @@ impl<E> Injector<E> {
         (!over).then_some(injection)
     }
 
-    /// A call begins and suffers what is injected into it, before the driver is asked: an error if that is to be the call's.
+    /// A call begins, and suffers its injection before the driver is called. Returns the injected error.
     pub(super) fn suffer(&self, method: Method, is_over: impl Fn() -> bool) -> Result<(), E> {
         match self.begin(method) {
             Some(injection) => self.go_through(method, injection, is_over),
@@ -220,14 +220,14 @@ impl<E> Injector<E> {
         Ok(())
     }
 
-    /// Blocks until it is released, aborted, or over by its limit.
+    /// Blocks until released, aborted, or over by its limit.
     pub(super) fn hang(&self, method: Method, is_over: impl Fn() -> bool) {
         let mut state = self.lock();
         let (released, aborts) = (state.calls[method as usize].released, state.aborts);
         state.calls[method as usize].hanging += 1;
         while !(state.over || state.calls[method as usize].released != released || state.aborts != aborts || is_over())
         {
-            // The limit is looked at again and again: what it would do by itself is the driver's to choose.
+            // Polls the limit, because the driver has to register its own way to abort.
             state = self.changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.calls[method as usize].hanging -= 1;
@@ -238,7 +238,7 @@ impl<E> Injector<E> {
         self.changed.notify_all();
     }
 
-    /// Until then, or until there is no handle any more.
+    /// Waits until then, or until all handles are dropped.
     fn wait(&self, until: Instant) {
         let mut state = self.lock();
         loop {

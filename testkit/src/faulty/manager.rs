@@ -1,4 +1,4 @@
-//! The manager that passes every call on to another, and suffers first what is injected into it.
+//! The manager that passes every call on to another, after applying its injection.
 
 use super::faults::{Faults, Injection, Injector, Method};
 use cabrank::{AbortHandle, Fault, Limit, Manager, SessionState, Transact};
@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Any manager, with faults injected into its calls. Connections, errors and transactions are those of the manager itself.
+/// Any manager, with faults injected into its calls. Connections, errors and transactions are those of the inner manager.
 ///
 /// ```
 /// use cabrank::{CloseReason, Pool};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 ///
 /// faults.next(Method::Reset, Injection::Hang);
 /// # pool.get()?.litter();
-/// // A loan leaves something behind; the reset hangs, is given up, and costs the connection but nobody's time.
+/// // A loan leaves something behind; the reset hangs, is given up, and costs the connection, but delays nobody.
 /// pool.get()?.query()?;
 /// eventually("the call that hung is over", || pool.stats().closed.by(CloseReason::Overran) == 1);
 /// assert_no_leaks(&pool);
@@ -35,18 +35,18 @@ pub struct Faulty<M: Manager> {
 }
 
 impl<M: Manager> Faulty<M> {
-    /// The manager to build a pool with, and its remote control.
+    /// Returns the manager to build a pool with, and its remote control.
     pub fn wrap(inner: M) -> (Self, Faults<M::Error>) {
         let (faults, injector) = Faults::new();
         (Self { inner, injector }, faults)
     }
 
-    /// A call without a limit suffers what is injected into it.
+    /// Applies the injection to a call without a limit.
     fn suffer(&self, method: Method) -> Result<(), M::Error> {
         self.injector.suffer(method, || false)
     }
 
-    /// A call with a limit does.
+    /// Applies the injection to a call with a limit.
     fn suffer_within(&self, method: Method, limit: &Limit) -> Result<(), M::Error> {
         self.injector.suffer(method, || limit.is_over())
     }
@@ -70,7 +70,7 @@ impl<M: Manager> Manager for Faulty<M> {
 
     fn connect(&self, limit: &Limit) -> Result<M::Connection, M::Error> {
         match self.injector.begin(Method::Connect) {
-            // Afterwards, with the driver's own way to abort in place.
+            // After the driver has connected, with its own way to abort in place.
             Some(Injection::Hang) => {
                 let conn = self.inner.connect(limit)?;
                 self.injector.hang(Method::Connect, || limit.is_over());

@@ -1,5 +1,5 @@
-//! Any manager, with faults injected into its calls: how does an application fare when the third check fails, when a commit
-//! hangs, when a reset panics?
+//! Any manager, with faults injected into its calls: shows how an application behaves when the third check fails, a commit hangs, or a
+//! reset panics.
 
 mod faults;
 mod manager;

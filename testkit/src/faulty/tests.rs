@@ -1,4 +1,4 @@
-//! Each injection does what it says, over the fake driver and over one that knows next to nothing; and nothing else changes.
+//! Each injection has its documented effect, on the fake driver and on a minimal one, and nothing else changes.
 
 use super::*;
 use crate::fake::{Call, FakeError, FakeManager, FakeServer};
@@ -14,7 +14,7 @@ fn builder() -> Builder<Faulty<FakeManager>> {
     Pool::builder().max_size(2).acquire_timeout(Duration::from_secs(10))
 }
 
-/// Knows what a manager must, and nothing more. Its connections are numbers.
+/// Implements only what a manager must. Its connections are numbers.
 struct Plain(AtomicU64);
 
 impl Manager for Plain {
@@ -47,7 +47,7 @@ fn the_nth_call_fails_and_those_before_and_after_it_do_not() {
     let (pool, faults) = plain(1);
     faults.inject(Method::IsValid, 2, Injection::Fail(io::ErrorKind::TimedOut.into()));
     let seen: Vec<u64> = (0..4).map(|_| *pool.get().unwrap()).collect();
-    // The first loan is of a fresh connection, and the second of one that is checked, for the first time.
+    // The first loan is of a new connection, and the second of a connection that is checked for the first time.
     assert_eq!(seen, [0, 0, 1, 1]);
     assert_eq!(pool.stats().closed.by(CloseReason::CheckFailed), 1);
     assert_no_leaks(&pool);
@@ -71,7 +71,7 @@ fn a_connect_that_fails_is_tried_again() {
     let pool = builder().build_lazy(faulty).unwrap();
     faults.next(Method::Connect, Injection::Fail(ERROR));
     pool.get().unwrap();
-    assert_eq!((faults.count(Method::Connect), server.count(Call::Connect)), (2, 1), "the driver was asked once");
+    assert_eq!((faults.count(Method::Connect), server.count(Call::Connect)), (2, 1), "the driver was called once");
     assert_eq!(pool.stats().open_failures, 1);
 }
 
@@ -152,7 +152,7 @@ fn a_commit_that_hangs_ends_with_its_connection() {
     let (faulty, faults) = Faulty::wrap(server.manager());
     let pool = builder().build_lazy(faulty).unwrap();
     faults.next(Method::Commit, Injection::Hang);
-    // So that nothing but aborting is left.
+    // Leaves aborting as the only way.
     faults.next(Method::Cancel, Injection::Fail(ERROR));
     thread::scope(|scope| {
         let worker = scope.spawn(|| pool.transaction().run(|tx| tx.query()));
@@ -212,7 +212,7 @@ fn transactions_are_those_of_the_driver() {
     assert_eq!(
         (undone, server.count(Call::Rollback)),
         (2, 2),
-        "two commits were undone; then the driver was not asked"
+        "two commits were undone; then the driver was not called"
     );
     server.assert_no_leaks(&pool);
 }
@@ -242,7 +242,7 @@ fn without_a_fault_every_call_reaches_the_driver() {
         assert!(faults.count(method) > 0, "{method:?} was not called");
         assert_eq!(faults.count(method), server.count(call), "{method:?}");
     }
-    // The fake's look at what was set up is one at its session.
+    // The fake's `check_set_up` uses its `session`.
     assert_eq!(faults.count(Method::Session) + faults.count(Method::CheckSetUp), server.count(Call::Session));
     assert!(faults.count(Method::Session) > 0 && faults.count(Method::StartTracking) > 0);
 }
@@ -269,7 +269,7 @@ fn without_a_handle_nothing_hangs_and_nothing_is_injected() {
         drop(other);
         assert_eq!(worker.join().unwrap(), 0);
     });
-    assert_eq!(*pool.get().unwrap(), 0, "its check went well");
+    assert_eq!(*pool.get().unwrap(), 0, "its check succeeded");
 }
 
 #[test]

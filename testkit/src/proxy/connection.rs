@@ -1,4 +1,4 @@
-//! One connection: the client's socket, the one to the server, and what passes between them.
+//! One connection: the client's socket, the server's socket, and the traffic between them.
 
 use super::fault::Verdict;
 use super::framing::{Message, Scanner, Step};
@@ -11,24 +11,24 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-/// Both sockets. They are closed when the last thread has dropped it.
+/// Both sockets. They are closed when the last thread drops it.
 #[derive(Debug)]
 pub(super) struct Connection {
     client: TcpStream,
     server: TcpStream,
-    /// Set when it is closed or reset: both threads drop what they have and leave.
+    /// Set when it is closed or reset: both threads then drop their bytes and end.
     dead: AtomicBool,
     /// Nothing passes any more.
     swallows: AtomicBool,
-    /// One for each way, made when its first byte passes.
+    /// One for each direction, created when its first byte passes.
     readers: [Mutex<Option<Reader>>; 2],
 }
 
-/// Reads one way along.
+/// Counts the messages of one direction.
 #[derive(Debug)]
 struct Reader {
     scanner: Scanner,
-    /// The message that is on its way.
+    /// The message being read.
     message: Message,
 }
 
@@ -36,7 +36,7 @@ impl Connection {
     pub(super) fn new(client: TcpStream, server: TcpStream) -> io::Result<Self> {
         for stream in [&client, &server] {
             stream.set_nodelay(true)?;
-            // A writer whose peer does not read notices the end by this.
+            // Lets a writer whose peer does not read notice the end.
             stream.set_write_timeout(Some(Duration::from_millis(50)))?;
         }
         let (dead, swallows) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -55,12 +55,12 @@ impl Connection {
         self.end(Shutdown::Both);
     }
 
-    /// Lets both threads go, and closing send a reset instead of an orderly end.
+    /// Ends both threads, and makes closing send a reset instead of an orderly end.
     #[cfg(feature = "reset")]
     pub(super) fn reset(&self) {
         reset_when_closed(&self.client);
         reset_when_closed(&self.server);
-        // Wakes those who read, and says nothing to the peers.
+        // Wakes the reading threads, and sends nothing to the peers.
         self.end(Shutdown::Read);
     }
 
@@ -70,13 +70,13 @@ impl Connection {
         let _ = self.server.shutdown(how);
     }
 
-    /// Says nothing until the client goes away or the connection is ended.
+    /// Stays silent until the client leaves or the connection is ended.
     pub(super) fn wait_for_end(&self) {
         let mut buffer = [0; 4096];
         while matches!((&self.client).read(&mut buffer), Ok(1..)) {}
     }
 
-    /// Carries one way's bytes until its end.
+    /// Forwards the bytes of one direction until its end.
     pub(super) fn pump(&self, way: Way, relay: &Relay) {
         let mut buffer = [0; 16 * 1024];
         let mut before = Vec::new();
@@ -86,7 +86,7 @@ impl Connection {
                 Ok(len @ 1..) => len,
                 Ok(0) | Err(_) if !self.is_dead() => {
                     relay.lock().counts.traffic(way).ends += 1;
-                    // The end passes on like everything else, behind whatever a stall holds back.
+                    // The end passes like any byte, behind everything that a stall holds back.
                     let _ = self.permission(way, &before, &mut [], relay);
                     if !self.is_dead() {
                         let _ = to.shutdown(Shutdown::Write);
@@ -102,7 +102,7 @@ impl Connection {
                 remember(&mut before, now);
                 self.count(way, now, relay);
                 if self.write(to, now).is_err() {
-                    // The receiver is gone; the sender learns of it by the end of the connection.
+                    // The receiver is gone; the sender notices by the end of its connection.
                     let _ = from.shutdown(Shutdown::Both);
                     return;
                 }
@@ -133,7 +133,7 @@ impl Connection {
         self.dead.load(Ordering::SeqCst)
     }
 
-    /// Waits until some of the bytes may pass: how many, and whether they are the last. `None` once the connection is dead.
+    /// Waits until some of the bytes may pass. Returns how many, and whether they are the last, or `None` once the connection is dead.
     fn permission(&self, way: Way, before: &[u8], bytes: &mut [u8], relay: &Relay) -> Option<(usize, bool)> {
         let mut state = relay.lock();
         while !self.is_dead() {
@@ -192,13 +192,13 @@ impl Reader {
     }
 }
 
-/// Keeps the end of what has passed, for a text that comes in pieces.
+/// Keeps the end of what has passed, to find a text that arrives in pieces.
 fn remember(before: &mut Vec<u8>, passed: &[u8]) {
     before.extend_from_slice(&passed[passed.len().saturating_sub(fault::LONGEST)..]);
     before.drain(..before.len().saturating_sub(fault::LONGEST));
 }
 
-/// Lets closing a socket send a reset.
+/// Makes closing a socket send a reset.
 #[cfg(feature = "reset")]
 pub(super) fn reset_when_closed(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));

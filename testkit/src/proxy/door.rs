@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::{fs, io, thread};
 
-/// A Unix socket that leads to a TCP server. Dropping it removes the socket; connections that are open go on.
+/// A Unix socket that leads to a TCP server. Dropping it removes the socket; open connections continue.
 #[derive(Debug)]
 pub struct UnixDoor {
     path: PathBuf,
@@ -18,11 +18,11 @@ pub struct UnixDoor {
 }
 
 impl UnixDoor {
-    /// Makes the socket, where nothing may be yet.
+    /// Creates the socket, at a path where nothing exists yet.
     ///
     /// # Errors
     ///
-    /// The path is taken, too long or out of reach, or the server's name cannot be looked up.
+    /// The path exists, is too long or not accessible, or the server's name cannot be looked up.
     pub fn open(path: impl Into<PathBuf>, server: impl ToSocketAddrs) -> io::Result<Self> {
         let (path, closed) = (path.into(), Arc::<AtomicBool>::default());
         let server: Vec<_> = server.to_socket_addrs()?.collect();
@@ -33,7 +33,7 @@ impl UnixDoor {
                 if is_closed.load(Ordering::SeqCst) {
                     return;
                 }
-                // A client whose server is away sees the end of its connection.
+                // If the server is away, the client sees the end of its connection.
                 if let Ok(server) = TcpStream::connect(&*server) {
                     let _ = pass(client, server);
                 }
@@ -42,7 +42,7 @@ impl UnixDoor {
         Ok(Self { path, closed, listener: Some(listener) })
     }
 
-    /// Where the socket is.
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -51,7 +51,7 @@ impl UnixDoor {
 impl Drop for UnixDoor {
     fn drop(&mut self) {
         self.closed.store(true, Ordering::SeqCst);
-        // It waits for a client, so it gets one. If nobody can come in, it stays until the process ends.
+        // The thread waits for a client, so it gets one. If none can connect, the thread stays until the process ends.
         if UnixStream::connect(&self.path).is_ok() {
             let _ = self.listener.take().map(JoinHandle::join);
         }
@@ -59,7 +59,7 @@ impl Drop for UnixDoor {
     }
 }
 
-/// Begins to carry bytes both ways. The server has the last word: what the client ends is ended one way.
+/// Starts to forward bytes both ways. An end from the client closes only its own direction, so the server can still answer.
 fn pass(mut client: UnixStream, mut server: TcpStream) -> io::Result<()> {
     let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
     thread::spawn(move || drop((copy(&mut from, &mut to), to.shutdown(Shutdown::Both))));

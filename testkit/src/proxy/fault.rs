@@ -1,34 +1,34 @@
-//! What a proxy can do wrong, and what of the bytes at hand may pass while it does.
+//! The faults of a proxy, and which of the bytes at hand may pass under each.
 
 use super::Way;
 use super::relay::RelayState;
 use std::time::Duration;
 
-/// What a [`Proxy`](super::Proxy) does wrong. Holds for connections that are open and for those to come, until another is set.
+/// A fault of a [`Proxy`](super::Proxy). Applies to open and to new connections, until another is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum NetworkFault {
-    /// Nothing: what was held back by a stall goes on its way.
+    /// No fault: bytes held back by a stall continue on their way.
     #[default]
     None,
-    /// New connections are refused by the system, which nobody can count. Open ones go on.
+    /// The system refuses new connections, so they cannot be counted. Open ones continue.
     Refuse,
-    /// New connections are accepted and reset at once. Open ones go on.
+    /// New connections are accepted and reset at once. Open ones continue.
     #[cfg(feature = "reset")]
     ResetNew,
-    /// New connections are accepted and nothing is ever said on them, also later. Open ones go on.
+    /// New connections are accepted and stay silent, even after the fault. Open ones continue.
     Silence,
-    /// Nothing passes this way, on any connection; neither does its end.
+    /// Nothing passes in this direction, on any connection, including its end.
     Stall(Way),
-    /// Nothing passes either way, on any connection.
+    /// Nothing passes in either direction, on any connection.
     StallBoth,
-    /// Everything comes this much later, in both ways.
+    /// Everything arrives this much later, in both directions.
     Delay(Duration),
-    /// The connection that carries the n-th byte this way from now on is closed right after it; then there is no fault.
+    /// The connection that carries the n-th byte in this direction from now on is closed right after it; then the fault is over.
     CloseAfter(Way, u64),
-    /// The connection on which this text would pass this way is closed before its last byte does; then there is no fault.
+    /// The connection that carries this text in this direction is closed before the text's last byte; then the fault is over.
     CloseAt(Way, &'static [u8]),
-    /// Wherever the first text comes this way in one piece, the second takes its place. It must be as long.
+    /// Wherever the first text arrives in one piece in this direction, the second replaces it. Both must have the same length.
     Garble(Way, &'static [u8], &'static [u8]),
 }
 
@@ -43,17 +43,17 @@ impl NetworkFault {
     }
 }
 
-/// What may become of the bytes at hand.
+/// What happens to the bytes at hand.
 pub(super) enum Verdict {
     /// Nothing yet.
     Wait,
-    /// They pass, so much later.
+    /// They pass, this much later.
     Late(Duration),
-    /// So many of them pass, and if it is the `last` time, the connection is closed then.
+    /// This many of them pass. After the `last` of them, the connection is closed.
     Pass { bytes: usize, last: bool },
 }
 
-/// What the fault of this moment makes of `bytes` on their way. `before` are the last ones that passed.
+/// What the present fault does to `bytes` on their way. `before` are the last bytes that passed.
 pub(super) fn judge(state: &mut RelayState, way: Way, before: &[u8], bytes: &mut [u8]) -> Verdict {
     let all = Verdict::Pass { bytes: bytes.len(), last: false };
     match state.fault {
@@ -85,7 +85,7 @@ pub(super) fn judge(state: &mut RelayState, way: Way, before: &[u8], bytes: &mut
     }
 }
 
-/// How many of `bytes` must have passed for the text to be complete, which may have begun before.
+/// How many of `bytes` must pass to complete the text, which may have begun in `before`.
 fn end_of(text: &[u8], before: &[u8], bytes: &[u8]) -> Option<usize> {
     let before = &before[before.len().saturating_sub(text.len() - 1)..];
     let all = [before, bytes].concat();
@@ -93,5 +93,5 @@ fn end_of(text: &[u8], before: &[u8], bytes: &[u8]) -> Option<usize> {
     Some(begin + text.len() - before.len())
 }
 
-/// How long a text can be that is looked for, and so how much of what has passed is remembered.
+/// The greatest length of a text to find, and so of the bytes that are remembered.
 pub(super) const LONGEST: usize = 256;

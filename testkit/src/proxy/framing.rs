@@ -1,16 +1,16 @@
-//! Where messages begin and end in a stream of bytes. Reads headers only, in pieces of any size.
+//! Finds where messages begin and end in a stream of bytes. Reads headers only, in pieces of any size.
 //!
-//! What goes over to TLS is opaque from then on: what is counted after that means nothing.
+//! A stream that changes to TLS is opaque from then on: later counts mean nothing.
 
 use super::Way;
 
 /// The protocol whose messages are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Framing {
-    /// Unknown: each piece that arrives counts as one message.
+    /// Unknown: each arriving piece counts as one message.
     #[default]
     Raw,
-    /// A type byte and a length, the client's first message without a type.
+    /// A type byte and a length; the client's first message has no type.
     Postgres,
     /// A length and a number; the client's message with number 0 begins with a command.
     Mysql,
@@ -19,13 +19,13 @@ pub enum Framing {
 /// A client's message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
-    /// Its type, if it has one: of PostgreSQL's the type byte, of MySQL's the command byte.
+    /// Its type, if it has one: PostgreSQL's type byte, or MySQL's command byte.
     pub kind: Option<u8>,
-    /// What follows the header, and the command byte.
+    /// The rest, without the header and the command byte.
     pub body: Vec<u8>,
 }
 
-/// What a [`Scanner`] comes upon.
+/// What a [`Scanner`] finds.
 pub(super) enum Step<'a> {
     /// A message, with its type if it has one.
     Begin(Option<u8>),
@@ -35,17 +35,17 @@ pub(super) enum Step<'a> {
     End,
 }
 
-/// Reads one way of one connection.
+/// Reads one direction of one connection.
 #[derive(Debug)]
 pub(super) struct Scanner {
     framing: Framing,
     way: Way,
-    /// The header as far as it has come.
+    /// The part of the header that has arrived.
     header: Vec<u8>,
-    /// What is left of the message's body.
+    /// The rest of the message's length.
     body: u64,
-    /// PostgreSQL's client speaks without types until its start-up message has passed, and the server may answer a request for
-    /// encryption with a single byte.
+    /// PostgreSQL's client sends no types until its start-up message has passed, and the server may answer a request for encryption with
+    /// a single byte.
     starting: bool,
 }
 
@@ -54,7 +54,7 @@ impl Scanner {
         Self { framing, way, header: Vec::with_capacity(8), body: 0, starting: true }
     }
 
-    /// Calls `each` for whatever it comes upon in `bytes`.
+    /// Calls `each` for everything found in `bytes`.
     pub(super) fn scan(&mut self, mut bytes: &[u8], mut each: impl FnMut(Step<'_>)) {
         if self.framing == Framing::Raw && !bytes.is_empty() {
             return [Step::Begin(None), Step::Body(bytes), Step::End].into_iter().for_each(each);
@@ -80,19 +80,19 @@ impl Scanner {
         }
     }
 
-    /// The message's type and what is left of it, once its header is complete.
+    /// The message's type and the rest of its length, once its header is complete.
     fn message(&mut self) -> Option<(Option<u8>, u64)> {
         match (self.framing, self.way) {
             (Framing::Raw, _) => None,
             (Framing::Postgres, Way::ToServer) if self.starting => {
                 let [a, b, c, d, e, f, g, h] = *self.header else { return None };
-                // Requests for encryption come before the start-up message itself.
+                // Requests for encryption come before the start-up message.
                 let code = u32::from_be_bytes([e, f, g, h]);
                 self.starting = ENCRYPTION.contains(&code);
                 Some((None, u64::from(u32::from_be_bytes([a, b, c, d])).saturating_sub(8)))
             }
             (Framing::Postgres, Way::ToClient) if self.starting && self.header.len() == 1 => {
-                // `N` alone refuses encryption; a server's first message with that type would be a notice, and none comes so early.
+                // `N` alone refuses encryption; as a type it would be a notice, which a server never sends first.
                 self.starting = self.header[0] == b'N' || self.header[0] == b'S';
                 self.starting.then_some((None, 0))
             }
@@ -114,7 +114,7 @@ impl Scanner {
     }
 }
 
-/// SSLRequest and GSSENCRequest.
+/// The codes of SSLRequest and GSSENCRequest.
 const ENCRYPTION: [u32; 2] = [80_877_103, 80_877_104];
 
 #[cfg(test)]
@@ -125,7 +125,7 @@ mod tests {
         messages(framing, way, bytes).into_iter().map(|message| message.kind).collect()
     }
 
-    /// Those that have ended; one whose header alone has come is there without its body.
+    /// The messages that have ended. One that has only its header so far is included without its body.
     fn messages(framing: Framing, way: Way, bytes: &[u8]) -> Vec<Message> {
         let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
             let (mut found, mut ended) = (Vec::<Message>::new(), 0);

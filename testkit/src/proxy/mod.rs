@@ -1,8 +1,8 @@
-//! A TCP proxy that does wrong on demand, and counts what passes. Std threads, two for each connection.
+//! A TCP proxy with faults on demand, which counts its traffic. It uses std threads, two for each connection.
 //!
-//! Silence is the worst that a network can do, so most faults are kinds of silence. This file is the face: the switch and
-//! the numbers. What the threads share lies in `relay`, one connection's life in `connection`, what a fault does to what
-//! passes in `fault`, the reading of messages in `framing`.
+//! Silence is the worst fault of a network, so most faults are kinds of silence. This file has the public API. `relay` has the state that
+//! the threads share, `connection` the life of one connection, `fault` the effect of a fault on the bytes, `framing` the parser of
+//! messages.
 
 mod connection;
 #[cfg(unix)]
@@ -58,7 +58,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one. Messages are not told apart: see [`with_framing`](Self::with_framing).
+    /// Starts a proxy that does not parse messages: see [`with_framing`](Self::with_framing).
     ///
     /// # Errors
     ///
@@ -67,11 +67,11 @@ impl Proxy {
         Self::with_framing(server, Framing::Raw)
     }
 
-    /// Starts one that reads along: it counts the messages of a protocol, and keeps the clients' if [asked](Self::record).
+    /// Starts a proxy that counts the messages of a protocol, and keeps the clients' messages on [request](Self::record).
     ///
     /// # Errors
     ///
-    /// As those of [`start`](Self::start).
+    /// Like those of [`start`](Self::start).
     pub fn with_framing(server: impl ToSocketAddrs, framing: Framing) -> io::Result<Self> {
         let server = addresses_of(server)?;
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
@@ -81,12 +81,12 @@ impl Proxy {
         Ok(Self { relay, address, listener: Mutex::new(Some(thread)) })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// New connections lead to another server from now on, as behind a name that moves. Open ones go on.
+    /// From now on new connections go to another server, as behind a name that moves. Open ones continue.
     ///
     /// # Errors
     ///
@@ -96,19 +96,19 @@ impl Proxy {
         Ok(())
     }
 
-    /// Sets the fault, in place of the last one. From when this returns, the fault holds.
+    /// Replaces the fault. The new one applies from the return of this call.
     ///
     /// # Panics
     ///
-    /// If somebody else has taken the proxy's port while new connections were refused; if a text to look for is empty or
-    /// longer than 256 bytes; if what is garbled would change its length.
+    /// If another process took the proxy's port while new connections were refused; if a text to find is empty or longer than 256 bytes;
+    /// if a garbled text would change its length.
     pub fn set(&self, fault: NetworkFault) {
         fault.check();
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         self.relay.set(fault);
         if fault == NetworkFault::Refuse {
             if let Some(thread) = listener.take() {
-                // It waits for a connection, so it gets one: it looks at the fault before anything else, and ends.
+                // The listener waits for a connection, so it gets one: it first reads the fault, and ends.
                 let _ = TcpStream::connect(self.address);
                 let _ = thread.join();
             }
@@ -118,39 +118,40 @@ impl Proxy {
         }
     }
 
-    /// Ends all open connections: both ends see the end of the stream, and what was on its way is lost.
+    /// Ends all open connections: both peers see the end of the stream, and bytes on their way are lost.
     pub fn close_all(&self) {
         self.relay.end_all(|connection| connection.close());
     }
 
-    /// Resets all open connections: both ends get an error.
+    /// Resets all open connections: both peers get an error.
     #[cfg(feature = "reset")]
     pub fn reset(&self) {
         self.relay.end_all(|connection| connection.reset());
     }
 
-    /// Ends one way of all open connections in good order: the receiver sees the end of the stream, the other way goes on.
+    /// Ends one direction of all open connections in an orderly way: the receiver sees the end of the stream, and the other direction
+    /// continues.
     pub fn half_close(&self, way: Way) {
         self.relay.each(|connection| connection.half_close(way));
     }
 
-    /// Lets the connections that are open fall silent for good, as a firewall does that has forgotten them: what comes is read
-    /// and dropped. Only their end is passed on, so that nothing is left at the server. New connections are not concerned.
+    /// Silences all open connections for good, like a firewall that has forgotten them: arriving bytes are read and dropped. Only the
+    /// connections' end is passed on, so nothing is left at the server. New connections are not affected.
     pub fn swallow(&self) {
         self.relay.each(|connection| connection.swallow());
     }
 
-    /// From now on keeps the clients' messages, for [`take_messages`](Self::take_messages). Needs room for all of them.
+    /// From now on keeps the clients' messages, for [`take_messages`](Self::take_messages). Needs memory for all of them.
     pub fn record(&self) {
         self.relay.lock().messages.get_or_insert_default();
     }
 
-    /// The clients' messages since the last time, or since [`record`](Self::record). Each is there before the server can hear it.
+    /// The clients' messages since the last call, or since [`record`](Self::record). Each is recorded before it reaches the server.
     pub fn take_messages(&self) -> Vec<Message> {
         self.relay.lock().messages.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// What was counted until now.
+    /// The counts so far.
     pub fn counts(&self) -> Counts {
         let state = self.relay.lock();
         Counts { open: state.connections.len(), ..state.counts.clone() }
@@ -159,7 +160,7 @@ impl Proxy {
 
 fn addresses_of(server: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<_> = server.to_socket_addrs()?.collect();
-    // Behind a name that stands for both, the port may be somebody else's in IPv6.
+    // If the name has an IPv4 and an IPv6 address, the port may belong to another process in IPv6.
     addresses.sort_by_key(SocketAddr::is_ipv6);
     if addresses.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the server has no address"));
@@ -177,7 +178,7 @@ impl Drop for Proxy {
     }
 }
 
-/// One of a connection's two ways.
+/// One of a connection's two directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// From the client to the server.
@@ -186,14 +187,14 @@ pub enum Way {
     ToClient,
 }
 
-/// What a [`Proxy`] has counted since its start.
+/// The counts of a [`Proxy`] since its start.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// When each connection was accepted, in whatever way it ended.
+    /// The time at which each connection was accepted, however it ended.
     pub attempts: Vec<Instant>,
-    /// How many connections are open now.
+    /// The number of open connections.
     pub open: usize,
-    /// How many were open at the same time, at most.
+    /// The most connections open at one time.
     pub peak: usize,
     /// From the clients to the server.
     pub to_server: Traffic,
@@ -210,15 +211,15 @@ impl Counts {
     }
 }
 
-/// What went one way on all connections.
+/// The traffic of one direction on all connections.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Traffic {
     /// Bytes that were passed on.
     pub bytes: u64,
-    /// Messages of the protocol that were begun; see [`Framing`].
+    /// Messages of the protocol that have begun; see [`Framing`].
     pub messages: u64,
-    /// The same by type: of PostgreSQL's messages the type byte, of MySQL's commands the command byte.
+    /// The same by type: PostgreSQL's type byte, or MySQL's command byte.
     pub by_type: HashMap<u8, u64>,
-    /// How many senders have hung up, whether or not that was passed on yet.
+    /// How many senders have hung up, including ends not passed on yet.
     pub ends: u64,
 }

@@ -1,4 +1,4 @@
-//! What the threads of a proxy have in common: the fault, the open connections, the counts. And the thread that accepts.
+//! The state that the threads of a proxy share: the fault, the open connections, the counts. Also the thread that accepts.
 
 use super::connection::Connection;
 use super::framing::{Framing, Message};
@@ -15,21 +15,21 @@ pub(super) struct Relay {
     pub(super) framing: Framing,
     /// No socket is read or written under this lock.
     state: Mutex<RelayState>,
-    /// The fault or a connection's life has changed.
+    /// Signals a change of the fault or of a connection's state.
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct RelayState {
-    /// Where new connections lead: the server's addresses, tried in this order.
+    /// The server's addresses for new connections, tried in this order.
     pub(super) server: Vec<SocketAddr>,
     pub(super) fault: NetworkFault,
     /// The open connections, silent ones included.
     pub(super) connections: HashMap<usize, Arc<Connection>>,
     pub(super) counts: Counts,
-    /// The clients' messages; `None` unless they are to be kept.
+    /// The clients' messages; `None` unless they are kept.
     pub(super) messages: Option<Vec<Message>>,
-    /// How often all connections were ended. One that was accepted before the last time never opens.
+    /// How often all connections were ended. A connection accepted before the last of these never opens.
     endings: u64,
 }
 
@@ -43,7 +43,7 @@ impl Relay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for another fault, or for the end of a connection.
+    /// Waits for a change of the fault, or for the end of a connection.
     pub(super) fn wait<'a>(&self, state: MutexGuard<'a, RelayState>) -> MutexGuard<'a, RelayState> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,7 +102,7 @@ impl Relay {
     }
 }
 
-/// Accepts connections until new ones are to be refused.
+/// Accepts connections until new ones are refused.
 pub(super) fn listen(relay: &Arc<Relay>, listener: TcpListener) -> JoinHandle<()> {
     let relay = relay.clone();
     thread::spawn(move || {
@@ -127,12 +127,12 @@ pub(super) fn listen(relay: &Arc<Relay>, listener: TcpListener) -> JoinHandle<()
     })
 }
 
-/// A connection that was accepted and has not opened yet.
+/// A connection that was accepted and is not open yet.
 struct Accepted {
     number: usize,
-    /// How often all had been ended by then.
+    /// The count of endings at its acceptance.
     endings: u64,
 }
 
-/// For a server that does not answer at all.
+/// The limit of a connect to a server that does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);

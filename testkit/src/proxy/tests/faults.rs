@@ -1,4 +1,4 @@
-//! Each fault does what it says, to whom it says, for as long as it is set.
+//! Each fault has its documented effect, on the documented connections, for as long as it is set.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The proxy in front of a server that says back what it hears. What it does wrong on demand is tested in `faults`.
+//! The proxy in front of an echo server. `faults` tests the faults.
 
 mod faults;
 
@@ -9,7 +9,7 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
-/// Says back what it hears, on any number of connections; says "bye" when its client has ended its way.
+/// Echoes any number of connections; says "bye" when its client has ended its direction.
 fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -30,7 +30,7 @@ fn echo() -> SocketAddr {
     address
 }
 
-/// A client of a proxy that says whether it hears something back.
+/// A client of a proxy that checks which of its messages come back.
 struct Client(TcpStream);
 
 impl Client {
@@ -61,7 +61,7 @@ impl Client {
         assert_eq!(self.0.read(&mut [0]).unwrap(), 0);
     }
 
-    /// What has passed before the end may come back, or be lost with the connection.
+    /// Text that passed before the end may come back, or be lost with the connection.
     fn hears_at_most(&mut self, text: &str) {
         let mut heard = String::new();
         self.0.read_to_string(&mut heard).unwrap();
@@ -93,7 +93,7 @@ fn without_a_fault_all_passes_and_is_counted() {
     assert_eq!((counts.to_server.bytes, counts.to_client.bytes), (6, 6));
     assert_eq!((counts.to_server.messages, counts.to_client.messages), (2, 2));
     assert!(counts.attempts[0] <= counts.attempts[1]);
-    // A client that ends its way hears out the server.
+    // A client that has ended its direction still receives the server's text.
     client.0.shutdown(Shutdown::Write).unwrap();
     client.hears("bye");
     client.hears_the_end();
@@ -129,7 +129,7 @@ fn a_reset_reaches_a_client_that_waits() {
 #[test]
 fn a_reset_ends_a_connection_whose_client_does_not_read() {
     let (proxy, client) = both();
-    // Until nothing more fits in: the server's echo has nowhere to go.
+    // Fills the buffers: the server's echo has nowhere to go.
     client.0.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     while { &client.0 }.write(&[0; 65536]).is_ok() {}
     let before = Arc::strong_count(&proxy.relay);
