@@ -1,5 +1,4 @@
-//! A login of our own, by the plain driver: for setting the stage of a test, and for looking at the server from outside
-//! the pool.
+//! A direct login through the plain driver, without a pool: to prepare a test, and to observe the server from outside the pool.
 
 use anyhow::{Result, bail};
 use cabrank_testing::servers::Engine;
@@ -7,22 +6,22 @@ use mysql::prelude::Queryable;
 use std::time::Duration;
 use url::Url;
 
-/// A connection that no pool knows.
+/// A connection outside of any pool.
 pub enum Admin {
-    /// By `postgres`.
+    /// Through `postgres`.
     Postgres(Box<postgres::Client>),
-    /// By `mysql`, also for MariaDB.
+    /// Through `mysql`, also for MariaDB.
     Mysql(mysql::Conn),
 }
 
 impl Admin {
-    /// Logs in, without TLS. Every wait of MySQL's driver is limited to ten seconds; PostgreSQL's knows no such limit.
+    /// Logs in, without TLS. Every wait of MySQL's driver is limited to ten seconds; PostgreSQL's has no such limit.
     pub fn log_in(engine: Engine, url: &Url) -> Result<Self> {
         match engine {
             Engine::Postgres => Ok(Self::Postgres(Box::new(postgres::Client::connect(url.as_str(), postgres::NoTls)?))),
             Engine::Mysql | Engine::Mariadb => {
                 let options = mysql::OptsBuilder::from_opts(mysql::Opts::from_url(url.as_str())?)
-                    // Otherwise a server on this machine would be asked for its socket, which is another one's.
+                    // Otherwise the driver would ask a server on this machine for its socket, which belongs to another server.
                     .prefer_socket(false)
                     .tcp_connect_timeout(Some(LIMIT))
                     .read_timeout(Some(LIMIT))
@@ -33,7 +32,7 @@ impl Admin {
         }
     }
 
-    /// Runs statements whose rows do not matter, separated by semicolons on PostgreSQL.
+    /// Runs statements and ignores their rows. On PostgreSQL they may be separated by semicolons.
     pub fn execute(&mut self, sql: &str) -> Result<()> {
         match self {
             Self::Postgres(client) => client.batch_execute(sql)?,
@@ -42,7 +41,7 @@ impl Admin {
         Ok(())
     }
 
-    /// All rows, every value as text; NULL as nothing.
+    /// All rows, with every value as text and NULL as an empty text.
     pub fn rows(&mut self, sql: &str) -> Result<Vec<Vec<String>>> {
         match self {
             Self::Postgres(client) => {
@@ -61,7 +60,7 @@ impl Admin {
         }
     }
 
-    /// The one number that a statement gives.
+    /// The single number that a statement returns.
     pub fn number(&mut self, sql: &str) -> Result<i64> {
         let rows = self.rows(sql)?;
         match rows.first().and_then(|row| row.first()) {
@@ -70,7 +69,7 @@ impl Admin {
         }
     }
 
-    /// The numbers of the sessions that the server has of a user.
+    /// The ids of a user's sessions at the server.
     pub fn sessions_of(&mut self, user: &str) -> Result<Vec<i64>> {
         let rows = self.rows(&match self {
             Self::Postgres(_) => format!("SELECT pid FROM pg_stat_activity WHERE usename = '{user}'"),
@@ -79,7 +78,7 @@ impl Admin {
         rows.iter().map(|row| Ok(row[0].parse()?)).collect()
     }
 
-    /// How many statements of a user run.
+    /// The number of a user's running statements.
     pub fn running(&mut self, user: &str) -> Result<i64> {
         self.number(&match self {
             Self::Postgres(_) => {
@@ -91,7 +90,7 @@ impl Admin {
         })
     }
 
-    /// Ends a session from the server's side. It may be gone already.
+    /// Ends a session from the server's side. It may already be gone.
     pub fn kill(&mut self, session: i64) -> Result<()> {
         match self {
             Self::Postgres(client) => client.batch_execute(&format!("SELECT pg_terminate_backend({session})"))?,

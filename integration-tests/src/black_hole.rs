@@ -1,5 +1,5 @@
-//! Established connections that lead nowhere: what passes on them, either way, is dropped without a word in the network
-//! namespace of the server's container. New connections are fine. So it is behind a firewall that has forgotten its flows.
+//! Established connections into a black hole: their traffic, in both directions, is dropped silently in the network namespace of the
+//! server's container. New connections work. A firewall that has forgotten its flows has the same effect.
 //!
 //! Needs root, Docker's own command, `nsenter`, and `nft` or `iptables`; nothing is installed.
 
@@ -9,17 +9,17 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The connections are swallowed for as long as this lives.
+/// Swallows the connections for as long as it lives.
 #[derive(Debug)]
 pub struct BlackHole {
-    /// The process whose network namespace it is.
+    /// The process in whose network namespace it is.
     process: String,
     tool: &'static Tool,
     name: String,
 }
 
 impl BlackHole {
-    /// Swallows the connections that come to this container from these ports. The error says what this machine lacks.
+    /// Swallows the connections to this container from these ports. The error states what this machine lacks.
     pub fn swallow(container: &Container, ports: &[u16]) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = container.id()?;
@@ -32,7 +32,7 @@ impl BlackHole {
             match hole.run(&(tool.dig)(&hole.name, ports)) {
                 Ok(()) => return Ok(hole),
                 Err(error) => {
-                    // There is nothing to fill.
+                    // Nothing was dug, so nothing needs to be filled in.
                     std::mem::forget(hole);
                     lacking.push(format!("{error:#}"));
                 }
@@ -51,7 +51,7 @@ impl BlackHole {
             .stderr(Stdio::piped())
             .spawn()
             .context("nsenter is missing")?;
-        // If it does not want to hear, its answer says why.
+        // If the write fails, the program's own message has the reason.
         let _ = child.stdin.take().expect("it is piped").write_all(script.as_bytes());
         text_of(child.wait_with_output()?).with_context(|| command.join(" ")).map(drop)
     }
@@ -69,7 +69,7 @@ impl Drop for BlackHole {
 #[derive(Debug)]
 struct Tool {
     command: &'static [&'static str],
-    /// By the hole's name and the clients' ports.
+    /// From the hole's name and the clients' ports.
     dig: fn(&str, &[u16]) -> String,
     fill: fn(&str) -> String,
 }

@@ -1,5 +1,5 @@
-//! A process of its own that borrows, for tests that freeze one or start hundreds: on this machine, or in a container, which can be
-//! paused and throttled. Its program is `bin/borrower`; here it is started, spoken to, frozen and read.
+//! A separate process that borrows, for tests that freeze one or start hundreds: on this machine, or in a container, which can be paused
+//! and throttled. Its program is `bin/borrower`; this module starts, commands, freezes and reads it.
 
 use crate::container::{LABEL, owner};
 use crate::cpu;
@@ -18,59 +18,59 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use url::Url;
 
-/// The process. Killed with the value, unless it was [finished](Self::finish).
+/// The process. Dropping the value kills it, unless it was [finished](Self::finish).
 #[derive(Debug)]
 pub struct Borrower {
     /// The program, or Docker's own command, which is attached to it.
     child: Child,
     input: Option<ChildStdin>,
     said: Arc<Mutex<Said>>,
-    /// Has what it complained of, once it has ended.
+    /// Returns its standard error, once it has ended.
     complaints: Option<JoinHandle<String>>,
-    /// The name of its container, if it is in one.
+    /// The name of its container, if it has one.
     container: Option<String>,
 }
 
-/// How one is to be started.
+/// How to start a borrower.
 #[derive(Clone, Debug)]
 pub struct Recipe<'a> {
     /// The program's file.
     pub program: &'a str,
-    /// Where its connections lead.
+    /// The server of its connections.
     pub url: Url,
-    /// The pool's settings and what runs in each new session, as variables.
+    /// The pool's settings and the statement for each new session, as variables.
     pub variables: Vec<(&'a str, String)>,
 }
 
-/// One loan of its.
+/// One loan of the borrower.
 #[derive(Clone, Debug)]
 pub struct Loan {
-    /// When it was asked for.
+    /// When it was requested.
     pub asked: Moment,
-    /// For how long.
+    /// How long it waited.
     pub waited: Duration,
-    /// `served`, or what failed: `unanswered` or `refused` and the error.
+    /// `served`, or a failure: `unanswered` or `refused`, and the error.
     pub outcome: String,
 }
 
-/// A moment by the clock that all processes share.
+/// A time by the clock that all processes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(Duration);
 
-/// What it has said so far.
+/// Its output so far.
 #[derive(Debug, Default)]
 struct Said {
     ready: bool,
     loans: Vec<Loan>,
     stats: Vec<HashMap<String, u64>>,
-    /// How many commands it has carried out.
+    /// The number of commands it has executed.
     done: usize,
-    /// Whether its pool was closed in good order.
+    /// Did its pool close in an orderly way?
     closed: Option<bool>,
 }
 
 impl Borrower {
-    /// Starts one on this machine.
+    /// Starts a borrower on this machine.
     pub fn start(recipe: &Recipe<'_>) -> Result<Self> {
         let mut command = Command::new(recipe.program);
         command
@@ -79,7 +79,7 @@ impl Borrower {
         Self::spawn(&mut command, None)
     }
 
-    /// Starts one in a container of this image, in this machine's own network. The error says what this machine lacks for it.
+    /// Starts a borrower in a container of this image, in this machine's own network. The error states what this machine lacks.
     pub fn start_in_container(recipe: &Recipe<'_>, image: &str) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("cabrank-borrower-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -113,25 +113,25 @@ impl Borrower {
         Ok(borrower)
     }
 
-    /// `get SQL` borrows once, `load THREADS SQL` over and over until `rest`: in threads of their own, beside what comes next. `once SQL`
-    /// borrows before it does what comes next. None is waited for.
+    /// `get SQL` borrows once, and `load THREADS SQL` repeatedly until `rest`: in separate threads, alongside later commands. `once SQL`
+    /// borrows before the next command. This method waits for none of them.
     pub fn tell(&mut self, command: &str) {
         let input = self.input.as_mut().expect("it is not finished");
-        writeln!(input, "{command}").expect("it reads what it is told");
+        writeln!(input, "{command}").expect("it reads its commands");
     }
 
-    /// `take`, `run SQL`, `give`, `evict`: with one connection that it holds. Waits until that is done.
+    /// `take`, `run SQL`, `give`, `evict`: with one connection that it holds. Waits until the command has been executed.
     pub fn have(&mut self, command: &str) {
         let before = self.said().done;
         self.tell(command);
-        eventually("it has done what it was told", || self.said().done > before);
+        eventually("it has executed the command", || self.said().done > before);
     }
 
     /// The numbers of its pool, by name. Closed connections are counted by reason, as in `closed_expired`.
     pub fn stats(&mut self) -> HashMap<String, u64> {
         let before = self.said().stats.len();
         self.tell("stats");
-        eventually("it has said its numbers", || self.said().stats.len() > before);
+        eventually("it has reported its numbers", || self.said().stats.len() > before);
         self.said().stats[before].clone()
     }
 
@@ -140,7 +140,7 @@ impl Borrower {
         self.said().loans.clone()
     }
 
-    /// How many loans that were asked for after that moment were served.
+    /// The number of served loans that were requested after that moment.
     pub fn served_since(&self, moment: Moment) -> usize {
         self.said().loans.iter().filter(|loan| loan.asked >= moment && loan.is_served()).count()
     }
@@ -157,7 +157,7 @@ impl Borrower {
         }
     }
 
-    /// Lets it go on.
+    /// Lets it continue.
     pub fn thaw(&self) -> Result<()> {
         match &self.container {
             Some(name) => docker(&["unpause", name]).map(drop),
@@ -165,7 +165,7 @@ impl Borrower {
         }
     }
 
-    /// Gives its container so much of the processors.
+    /// Limits its container to this share of the processors.
     pub fn throttle(&self, cpus: &str) -> Result<()> {
         docker(&["update", "--cpus", cpus, self.container.as_ref().context("it is in no container")?]).map(drop)
     }
@@ -190,7 +190,7 @@ impl Borrower {
         Ok(self.loans())
     }
 
-    /// What it said to that. It has ended, or is about to.
+    /// An error with its own messages. It has ended, or is about to.
     fn has_failed(&mut self, how: &str) -> Result<Error> {
         let status = self.child.wait()?;
         let complaints = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
@@ -233,12 +233,12 @@ impl Said {
 }
 
 impl Loan {
-    /// Whether there was a connection, and an answer on it.
+    /// Did the loan get a connection and an answer?
     pub fn is_served(&self) -> bool {
         self.outcome == "served"
     }
 
-    /// Whether there was no connection.
+    /// Did the request get no connection?
     pub fn is_refused(&self) -> bool {
         self.outcome.starts_with("refused")
     }
@@ -252,14 +252,14 @@ impl Loan {
 }
 
 impl Moment {
-    /// As [`Instant`](std::time::Instant), which does not say what it is.
+    /// Like [`Instant`](std::time::Instant), whose value cannot be passed to another process.
     pub fn now() -> Self {
         let time = clock_gettime(ClockId::Monotonic);
         let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
         Self(Duration::new(seconds.unwrap_or_default(), nanoseconds.unwrap_or_default()))
     }
 
-    /// For how long it has been over.
+    /// The time since then.
     pub fn elapsed(self) -> Duration {
         Self::now().0.saturating_sub(self.0)
     }

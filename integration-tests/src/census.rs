@@ -1,11 +1,11 @@
-//! Counts a user's sessions at the server, about a thousand times in a second, for as long as it lives. The most that were
-//! there at one time is what the server had to bear, whatever the pool believes.
+//! Counts a user's sessions at the server, about a thousand times a second, for as long as it lives. The most sessions at one time show
+//! the load on the server, independently of the pool's own numbers.
 //!
-//! A server walks through its list while sessions come and go, so one look may show a session that has ended beside the one
-//! that took its place. Sessions that stand in two looks running were all there between the two: those are counted, and one
-//! that lives for less than that is not.
+//! A server walks through its list while sessions come and go, so one look may show an ended session together with its replacement.
+//! Sessions that appear in two consecutive looks all existed at the same time between the two: those are counted, and a session with a
+//! shorter life is not.
 //!
-//! One thread and one login for each engine, however many users are watched.
+//! There is one thread and one login for each engine, for any number of users.
 
 use crate::admin::Admin;
 use crate::server::Server;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A user who is watched. Dropped, it is watched no longer.
+/// A watched user. Dropping it ends the watch.
 #[derive(Debug)]
 pub struct Census {
     shared: Arc<Shared>,
@@ -25,10 +25,10 @@ pub struct Census {
     begun: Instant,
 }
 
-/// What was seen of a user.
+/// The observations of a user.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seen {
-    /// How often was looked, twice running, since the watching began, whether or not there was a session.
+    /// The number of pairs of consecutive looks since the watch began, with or without a session.
     pub samples: u64,
     /// The most sessions at one time.
     pub peak: usize,
@@ -49,7 +49,7 @@ impl Census {
         Self { shared, engine: server.engine(), user: user.to_owned(), begun }
     }
 
-    /// What was seen until now.
+    /// The observations so far.
     pub fn seen(&self) -> Seen {
         self.shared.lock()[&self.user]
     }
@@ -65,7 +65,7 @@ impl Drop for Census {
     }
 }
 
-/// For the report: how often each engine's users were looked at, and in how long.
+/// For the report: the time and the number of looks for each engine.
 pub(crate) fn totals() -> BTreeMap<&'static str, (Duration, u64)> {
     TOTALS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
@@ -73,7 +73,7 @@ pub(crate) fn totals() -> BTreeMap<&'static str, (Duration, u64)> {
 #[derive(Debug)]
 struct Shared {
     users: Mutex<HashMap<String, Seen>>,
-    /// A look has been taken.
+    /// Signals a look.
     looked: Condvar,
 }
 
@@ -82,7 +82,7 @@ impl Shared {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Two looks running were taken.
+    /// Records two consecutive looks.
     fn note(&self, before: &Look, look: &Look) {
         let mut count = HashMap::new();
         look.intersection(before).for_each(|(user, _)| *count.entry(user.as_str()).or_insert(0) += 1);
@@ -94,10 +94,10 @@ impl Shared {
     }
 }
 
-/// The sessions on a server's list: each with its user and its number, which no other gets so soon.
+/// The sessions on a server's list: each with its user and its id, which is not reused soon.
 type Look = HashSet<(String, String)>;
 
-/// The engine's counting thread, which ends when nobody is watched any more.
+/// The engine's counting thread, which ends when no user is watched any more.
 fn running(server: &'static Server) -> Arc<Shared> {
     let mut slots = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let slot = slots.entry(server.engine().name()).or_default();
@@ -124,7 +124,7 @@ fn count(server: &'static Server, shared: &Weak<Shared>) {
                 before.as_ref().inspect(|before| shared.note(before, &look));
                 before = Some(look);
             }
-            // When it is back, it gives out its numbers anew.
+            // A restarted server numbers its sessions anew.
             _ => (login, before) = (None, None),
         }
         drop(shared);
@@ -132,8 +132,8 @@ fn count(server: &'static Server, shared: &Weak<Shared>) {
     }
 }
 
-/// MySQL and MariaDB hang up first and then strike a session off their list, where until then it stands as one that has said
-/// goodbye or was killed. (Not so in `performance_schema.processlist`, where it looks idle again.)
+/// MySQL and MariaDB hang up first and only then remove a session from their list. Until then it appears as one that has said goodbye or
+/// was killed. (In `performance_schema.processlist` it looks idle again instead.)
 fn look(admin: &mut Admin, engine: Engine) -> Result<Look> {
     let rows = admin.rows(match engine {
         Engine::Postgres => "SELECT usename, pid FROM pg_stat_activity WHERE usename IS NOT NULL",
@@ -156,7 +156,7 @@ mod tests {
         let look = |sessions: &[&str]| -> Look { sessions.iter().map(|&id| ("ada".into(), id.into())).collect() };
         let shared = Shared { users: Mutex::new([("ada".into(), Seen::default())].into()), looked: Condvar::new() };
         let seen = || shared.lock()["ada"];
-        // The walk through the list met the first while it was leaving, and then the third, which took its place.
+        // The walk through the list met the first session as it was leaving, and then the third, its replacement.
         shared.note(&look(&["1", "2"]), &look(&["1", "2", "3"]));
         assert_eq!(seen(), Seen { samples: 1, peak: 2 });
         shared.note(&look(&["1", "2", "3"]), &look(&["2", "3"]));

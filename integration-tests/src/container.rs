@@ -1,5 +1,5 @@
-//! A server's container: started, stopped, paused, and surely removed. Works around what testcontainers' blocking face
-//! lacks; when its server is ready is for `server` to find out.
+//! A server's container: started, stopped, paused, and reliably removed. Works around gaps in testcontainers' blocking API. `server`
+//! determines when the server is ready.
 
 use crate::launch::Launch;
 use anyhow::{Context as _, Result, bail};
@@ -15,21 +15,21 @@ use testcontainers::core::{CmdWaitFor, ExecCommand, Host, IntoContainerPort};
 use testcontainers::runners::SyncRunner;
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 
-/// A running container with one port that stays the same when it is stopped and started.
+/// A running container with one port, which stays the same when it is stopped and started.
 #[derive(Debug)]
 pub struct Container {
-    /// `None` once it is removed. The lock keeps one from pausing it while another restarts it.
+    /// `None` once it is removed. The lock prevents a pause during a restart by another thread.
     inner: Mutex<Option<testcontainers::Container<GenericImage>>>,
     host: String,
     port: u16,
 }
 
 impl Container {
-    /// Starts an image, and publishes its port on this machine alone.
+    /// Starts an image, and publishes its port on this machine only.
     pub fn start(launch: &Launch) -> Result<Self> {
         let Launch { image, port: inside, variables, arguments, entrypoint, .. } = launch;
         let (name, tag) = match image.rsplit_once(':') {
-            // A colon before a slash is that of a registry's port.
+            // A colon before a slash belongs to a registry's port.
             Some((name, tag)) if !tag.contains('/') => (name, tag),
             _ => (image.as_str(), "latest"),
         };
@@ -52,31 +52,32 @@ impl Container {
             match with_loopback(request).start() {
                 Ok(container) => {
                     let host = container.get_host()?.to_string();
-                    // `localhost` may mean ::1 first, where another port may be published.
+                    // `localhost` may resolve to ::1 first, where another port may be published.
                     let host = if host == "localhost" { "127.0.0.1".into() } else { host };
                     return Ok(Self { inner: Mutex::new(Some(container)), host, port });
                 }
-                // Somebody took the port between our looking and Docker's binding.
+                // Another process took the port between our look and Docker's binding.
                 Err(error) if tries < 5 && format!("{error:?}").contains("already") => {}
                 Err(error) => return Err(error).with_context(|| format!("cannot start a container of {image}")),
             }
         }
     }
 
-    /// Where its port is published.
+    /// The address at which its port is published.
     pub fn address(&self) -> (&str, u16) {
         (&self.host, self.port)
     }
 
     /// Its address on Docker's own network, for another container.
     pub fn inner_address(&self) -> Result<String> {
-        // Not by `get_bridge_ip_address`, which asks older engines for a network named "default" and finds none. And not every image
-        // has the first command.
+        // Not through `get_bridge_ip_address`, which asks older engines for a network named "default" and finds none. Not every image has
+        // the first command.
         let said = self.script("hostname -i 2>/dev/null || getent hosts \"$(cat /etc/hostname)\"", &[])?;
         Ok(said.split_whitespace().next().context("it has no address")?.to_owned())
     }
 
-    /// What a script says that runs in it by `sh`; its arguments are `$1` and so on. An error with its complaints unless it succeeds.
+    /// The output of a script that `sh` runs in it; the arguments are `$1` and so on. If the script fails, an error with its standard
+    /// error.
     pub fn script(&self, script: &str, arguments: &[&str]) -> Result<String> {
         let command = [&["sh", "-c", script, "sh"], arguments].concat();
         let command = ExecCommand::new(command).with_cmd_ready_condition(CmdWaitFor::exit());
@@ -90,7 +91,7 @@ impl Container {
         })
     }
 
-    /// By which Docker knows it.
+    /// Its id in Docker.
     pub(crate) fn id(&self) -> Result<String> {
         self.with(|container| Ok(container.id().to_owned()))
     }
@@ -117,7 +118,7 @@ impl Container {
             loop {
                 tries += 1;
                 match poll_once(container.pause()) {
-                    // On a busy machine the kernel does not always get hold of all of them in the time that Docker gives it.
+                    // On a busy machine the kernel may not freeze all of them within Docker's time limit.
                     Err(error) if tries < 5 && format!("{error:?}").contains("unable to freeze") => {}
                     paused => return Ok(paused?),
                 }
@@ -125,17 +126,17 @@ impl Container {
         })
     }
 
-    /// Lets them go on.
+    /// Lets them continue.
     pub fn unpause(&self) -> Result<()> {
         self.with(|container| Ok(poll_once(container.unpause())?))
     }
 
-    /// Whether its server runs, be it paused.
+    /// Is its server running, or paused?
     pub fn is_running(&self) -> Result<bool> {
         self.with(|container| Ok(container.is_running()?))
     }
 
-    /// The last lines that the server wrote, for a message.
+    /// The last lines of the server's log, for a message.
     pub fn log(&self) -> String {
         let read = self.with(|container| Ok([container.stdout_to_vec()?, container.stderr_to_vec()?].concat()));
         let text = String::from_utf8_lossy(&read.unwrap_or_default()).into_owned();
@@ -158,7 +159,7 @@ impl Container {
     }
 }
 
-/// Publishes ports for this machine alone, unless the daemon is on another one.
+/// Publishes ports on this machine only, unless the daemon is on another one.
 fn with_loopback(request: ContainerRequest<GenericImage>) -> ContainerRequest<GenericImage> {
     if std::env::var("DOCKER_HOST").is_ok_and(|host| is_elsewhere(&host)) {
         return request;
@@ -169,7 +170,7 @@ fn with_loopback(request: ContainerRequest<GenericImage>) -> ContainerRequest<Ge
     })
 }
 
-/// Whether a daemon is on another machine.
+/// Is the daemon on another machine?
 fn is_elsewhere(docker_host: &str) -> bool {
     let Some((scheme, rest)) = docker_host.split_once("://") else { return false };
     let host = rest.split('/').next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
@@ -177,19 +178,18 @@ fn is_elsewhere(docker_host: &str) -> bool {
     scheme != "unix" && scheme != "npipe" && !matches!(host, "localhost" | "127.0.0.1" | "")
 }
 
-/// A free port below those that the system gives to outgoing connections, which come and go while a server restarts.
-/// Never the same twice, for a container that finds its port taken stays behind, created and not started.
+/// A free port below those that the system gives to outgoing connections, which come and go while a server restarts. No port is returned
+/// twice, because a container whose port is taken is left behind, created but not started.
 fn free_port() -> Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Others on this machine begin elsewhere.
+    // Other processes on this machine begin elsewhere.
     let begin = std::process::id() as u16 % PORTS;
     let mut ports = iter::repeat_with(|| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS);
     let mut few = ports.by_ref().take(usize::from(PORTS));
     few.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("no port is free between 20000 and 32000")
 }
 
-/// The blocking `pause` and `unpause` are `async` by mistake: they do their work in the first poll, and nothing unless
-/// polled.
+/// The blocking `pause` and `unpause` are `async` by mistake: they do all their work in the first poll, and none without it.
 fn poll_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

@@ -1,4 +1,4 @@
-//! What the kernel says of a process's threads: whether they run, and for how long they have.
+//! The kernel's data on a process's threads: whether they run, and their processor time.
 
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -6,11 +6,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Whether all of them have been stopped by a signal.
+/// Have all of them been stopped by a signal?
 pub(crate) fn is_stopped(process: u32) -> bool {
     let stopped = |thread: PathBuf| {
         let text = fs::read_to_string(thread.join("stat")).unwrap_or_default();
-        // The name before it may have spaces and brackets of its own.
+        // The name before it may contain spaces and brackets.
         text.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
     };
     threads(process).is_ok_and(|threads| threads.into_iter().all(stopped))

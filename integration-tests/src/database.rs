@@ -1,4 +1,4 @@
-//! A database for one test, on the engine's server, and a user who owns it. Both are dropped with the value.
+//! A database for one test, on the engine's server, and the user who owns it. Both are dropped with the value.
 
 use crate::admin::Admin;
 use crate::server::Server;
@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use url::Url;
 
-/// An empty database named `cabrank_test_*`, and a user of the same name who may do everything in it and nothing elsewhere.
+/// An empty database named `cabrank_test_*`, and a user of the same name with all rights in it and none elsewhere.
 ///
-/// What is under test logs in as that user, so that its sessions are told from ours by name.
+/// The pool under test logs in as that user, so its sessions can be distinguished from ours by name.
 #[derive(Debug)]
 pub struct Database {
     server: &'static Server,
@@ -19,14 +19,14 @@ pub struct Database {
 }
 
 impl Database {
-    /// Makes one.
+    /// Creates one.
     pub fn new(server: &'static Server) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         // The process is part of the name: several may share a server that the environment names.
         let name = format!("cabrank_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut admin = server.log_in()?;
         admin.execute(&format!("CREATE DATABASE {name}"))?;
-        // From here on it is dropped, whatever fails.
+        // From here on it is dropped if anything fails.
         let database = Self { server, name };
         database.make_user(&mut admin)?;
         Ok(database)
@@ -43,14 +43,14 @@ impl Database {
         }
     }
 
-    /// Gives the user another password. Sessions that are open go on.
+    /// Gives the user another password. Open sessions continue.
     pub fn set_password(&self, password: &str) -> Result<()> {
         let (kind, by) =
             if self.server.engine() == Engine::Postgres { ("ROLE", "PASSWORD") } else { ("USER", "IDENTIFIED BY") };
         self.server.log_in()?.execute(&format!("ALTER {kind} {} {by} '{password}'", self.name))
     }
 
-    /// Lets the user have so many sessions and no more.
+    /// Limits the number of the user's sessions.
     pub fn limit_sessions(&self, most: u32) -> Result<()> {
         let name = &self.name;
         self.server.log_in()?.execute(&if self.server.engine() == Engine::Postgres {
@@ -60,7 +60,7 @@ impl Database {
         })
     }
 
-    /// The server that it lies on.
+    /// Its server.
     pub fn server(&self) -> &'static Server {
         self.server
     }
@@ -70,7 +70,7 @@ impl Database {
         &self.name
     }
 
-    /// Leads straight to it, as its user.
+    /// A URL that leads straight to it, as its user.
     pub fn url(&self) -> Url {
         let mut url = self.admin_url();
         url.set_username(&self.name).expect("the URL of a server takes a user");
@@ -89,12 +89,12 @@ impl Database {
         url
     }
 
-    /// Leads to it through a proxy, as its user.
+    /// A URL that leads to it through a proxy, as its user.
     pub fn url_through(&self, proxy: &Proxy) -> Url {
         self.url_at(proxy.address())
     }
 
-    /// Leads to it by another address, as its user.
+    /// A URL that leads to it by another address, as its user.
     pub fn url_at(&self, address: SocketAddr) -> Url {
         let mut url = self.url();
         url.set_ip_host(address.ip()).expect("the URL of a server has a host");
@@ -108,12 +108,12 @@ impl Database {
         Ok(Proxy::start((host.as_str(), port))?)
     }
 
-    /// A login of ours at it by the plain driver, as a user who may do everything.
+    /// A login of ours to it through the plain driver, as a user with all rights.
     pub fn log_in(&self) -> Result<Admin> {
         Admin::log_in(self.server.engine(), &self.admin_url())
     }
 
-    /// The ports from which its user's sessions come, as the server sees them.
+    /// The client ports of its user's sessions, as the server sees them.
     pub fn client_ports(&self) -> Result<Vec<u16>> {
         let Self { name, .. } = self;
         let rows = self.server.log_in()?.rows(&if self.server.engine() == Engine::Postgres {
@@ -121,11 +121,11 @@ impl Database {
         } else {
             format!("SELECT host FROM information_schema.processlist WHERE user = '{name}'")
         })?;
-        // MySQL and MariaDB say `host:port`.
+        // MySQL and MariaDB return `host:port`.
         rows.iter().map(|row| Ok(row[0].rsplit(':').next().unwrap_or_default().parse()?)).collect()
     }
 
-    /// The sessions that the server has of its user, counted from outside.
+    /// Its user's sessions at the server, counted from outside.
     pub fn sessions(&self) -> Result<Vec<i64>> {
         self.server.log_in()?.sessions_of(&self.name)
     }
@@ -139,7 +139,7 @@ impl Drop for Database {
             admin.execute(&format!("DROP DATABASE {}{force}", self.name))?;
             admin.execute(&format!("DROP {user} IF EXISTS {}", self.name))
         });
-        // The server may be down because the test failed, and goes away with its container anyway.
+        // The server may be down because the test failed, and is removed with its container anyway.
         if let Err(error) = dropped {
             eprintln!("{} stays behind: {error:#}", self.name);
         }

@@ -1,5 +1,5 @@
-//! HAProxy as the name of a pair, for one test. It asks each server for its role, as it is done where no Patroni answers for it: by a
-//! session that it writes itself, byte by byte.
+//! HAProxy in front of a pair, for one test. It asks each server for its role, as usual without Patroni: by a session that it writes
+//! itself, byte by byte.
 
 use crate::launch::Launch;
 use crate::pair::Pair;
@@ -15,9 +15,10 @@ pub struct HaProxy {
 }
 
 impl HaProxy {
-    /// Puts one before both servers, which it asks so often. The sessions of a server that turns out to be no primary are ended.
+    /// Starts one in front of both servers, which it checks at this interval. It ends the sessions of a server that is found not to be a
+    /// primary.
     ///
-    /// One that does not pass twice running is down, one that passes once is up; the second serves while the first is down.
+    /// A server that fails two consecutive checks is down, and one that passes a check is up; the second serves while the first is down.
     pub fn start(pair: &Pair, interval: Duration) -> Result<Self> {
         let address = |server: &Running| server.container().context("it is a container of ours")?.inner_address();
         let config = config(&address(pair.first())?, &address(pair.second())?, interval);
@@ -27,13 +28,13 @@ impl HaProxy {
         Ok(haproxy)
     }
 
-    /// Leads to the server that it takes for the primary, as the user under test.
+    /// A URL that leads to the server it takes for the primary, as the user under test.
     pub fn url(&self, pair: &Pair) -> String {
         let (host, port) = Pair::address(&self.running);
         pair.url_at(format!("{host}:{port}"))
     }
 
-    /// Whether a new session has a primary now.
+    /// Does a new session reach a primary now?
     pub fn leads_to_a_primary(&self) -> bool {
         let asked = self.running.log_in().and_then(|mut admin| admin.rows("SELECT pg_is_in_recovery()"));
         asked.is_ok_and(|rows| rows == [["f"]])
@@ -50,7 +51,7 @@ impl Drop for HaProxy {
 
 fn config(first: &str, second: &str, interval: Duration) -> String {
     let [start_up, question, goodbye] = [
-        // The protocol's version, and who asks for what; 0 ends each text and the list.
+        // The protocol's version, the user and the database; 0 ends each text and the list.
         framed(b"", &[&[0, 3, 0, 0], format!("user\0{}\0database\0postgres\0\0", Pair::CHECKER).as_bytes()].concat()),
         framed(b"Q", b"SELECT pg_is_in_recovery()\0"),
         framed(b"X", b""),
@@ -79,7 +80,7 @@ fn config(first: &str, second: &str, interval: Duration) -> String {
     )
 }
 
-/// A message of PostgreSQL's protocol in hexadecimal digits: its kind, its length with that of the length itself, what it says.
+/// A message of PostgreSQL's protocol in hexadecimal digits: its type, its length including the length field, its body.
 fn framed(kind: &[u8], body: &[u8]) -> String {
     let length = (body.len() as u32 + 4).to_be_bytes();
     kind.iter().chain(&length).chain(body).map(|byte| format!("{byte:02x}")).collect()

@@ -1,7 +1,7 @@
-//! The `main` of the suite: runs the cases, tells what did not run and why, and removes the containers at the end.
+//! The `main` of the suite: runs the cases, reports what did not run and why, and removes the containers at the end.
 //!
-//! The standard harness would leave them behind, for it never drops what is static. Each case is a test of its own with
-//! its own name, chosen and counted as usual.
+//! The standard harness would leave the containers behind, because it never drops statics. Each case is a test with its own name,
+//! selected and counted as usual.
 
 use crate::server::Server;
 use crate::{census, server};
@@ -16,13 +16,13 @@ use std::sync::{Mutex, PoisonError};
 
 /// One test on one engine.
 pub struct Case {
-    /// The engine that it runs on.
+    /// Its engine.
     pub engine: Engine,
     /// `module::what_holds`.
     pub name: &'static str,
-    /// What must be there.
+    /// Its requirements.
     pub needs: Needs,
-    /// Panics if it does not hold.
+    /// Panics if it fails.
     pub run: fn(),
 }
 
@@ -32,28 +32,28 @@ impl std::fmt::Debug for Case {
     }
 }
 
-/// What a case needs of its engine's server. An engine without a server needs nothing.
+/// What a case requires of its engine's server. An engine without a server satisfies all of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Needs {
     /// No server.
     Nothing,
-    /// A server, which it shares with others.
+    /// A server, shared with other cases.
     Server,
     /// The server for itself, to stop, kill or pause it.
     Control,
 }
 
-/// Puts what a case has measured into the table that closes the run. For the thread that the case began in.
+/// Adds a measurement of the case to the table at the end of the run. Call it in the thread in which the case began.
 pub fn figure(text: impl Into<String>) {
     FIGURES.with_borrow_mut(|figures| figures.push(text.into()));
 }
 
-/// What the case in this thread does from now on needs no server but its own, and disturbs nobody: others may go on.
+/// From now on the case in this thread uses only servers of its own, and disturbs no other case: those may continue.
 pub fn leave_server() {
     drop(LEASE.take());
 }
 
-/// Runs the cases as the command line and the environment choose. `CABRANK_ENGINE` confines them to one engine.
+/// Runs the cases that the command line and the environment select. `CABRANK_ENGINE` confines them to one engine.
 pub fn run(cases: Vec<Case>) -> ExitCode {
     let chosen = cases.into_iter().filter(|case| case.engine.is_chosen());
     let code = {
@@ -64,7 +64,7 @@ pub fn run(cases: Vec<Case>) -> ExitCode {
     code
 }
 
-/// Whether what takes longer is to run, too, as `cargo xtask ci --full` has it: if `CABRANK_LONGER` is set.
+/// Do the longer tests run, too, as in `cargo xtask ci --full`? They do if `CABRANK_LONGER` is set.
 pub fn takes_longer() -> bool {
     servers::variable("CABRANK_LONGER").is_some()
 }
@@ -110,9 +110,9 @@ fn attempt(case: &Case) -> Ended {
     ended
 }
 
-/// The table that closes the run: engine by engine, how many ran and how many did not, and why; then what was measured.
+/// The table at the end of the run: for each engine, how many cases ran and how many did not, and why; then the measurements.
 fn report(counts: &BTreeMap<&'static str, Count>) {
-    // Nothing was chosen, or only listed.
+    // Nothing was selected, or the cases were only listed.
     if counts.is_empty() {
         return;
     }
@@ -151,10 +151,10 @@ impl Drop for Removal {
 }
 
 thread_local! {
-    /// What the case that runs in this thread has measured.
+    /// The measurements of the case that runs in this thread.
     static FIGURES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 
-    /// The right to its engine's server of the case that runs in this thread.
+    /// The lease of the case that runs in this thread on its engine's server.
     static LEASE: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
 }
 

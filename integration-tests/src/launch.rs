@@ -1,41 +1,41 @@
-//! How a server's container is started: its image, its port, its settings for tests. Starting it is for `container`.
+//! The parameters for starting a server's container: its image, its port, its settings for tests. `container` starts it.
 
 use cabrank_testing::servers;
 use cabrank_testing::servers::Engine;
 use std::fs;
 use std::path::Path;
 
-/// What one container is started with.
+/// The parameters of one container.
 #[derive(Clone, Debug, Default)]
 pub struct Launch {
     /// The image, `name:tag`.
     pub image: String,
     /// The server's port inside.
     pub port: u16,
-    /// The environment of what runs in it.
+    /// The environment of its program.
     pub variables: Vec<(&'static str, String)>,
-    /// The arguments of what runs in it.
+    /// The arguments of its program.
     pub arguments: Vec<&'static str>,
-    /// What takes the arguments, if not what the image has for that. It finds this machine by the name `host.docker.internal`.
+    /// The program, if not the image's own. It finds this machine by the name `host.docker.internal`.
     pub entrypoint: Option<&'static str>,
-    /// A URL of the server with user, password and the database that is always there; host and port are those of another.
+    /// A URL of the server with user, password and the default database; host and port are replaced.
     pub url: &'static str,
 }
 
-/// Whose server it is going to be.
+/// Who uses the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
-    /// The suite in `tests/it`. Few connections, so that a server that is full can be tried.
+    /// The suite in `tests/it`. It has few connections, so a test can fill the server.
     Suite,
-    /// The tests of adapters and examples, which run beside each other and try out no server that is full.
+    /// The tests of adapters and examples, which run in parallel and never fill a server.
     Adapters,
 }
 
 impl Launch {
-    /// Of an engine's server.
+    /// For an engine's server.
     ///
-    /// Data outlives the server but not the machine. TLS comes with the certificate that PostgreSQL's packages made for trials; MySQL
-    /// and MariaDB make one by themselves.
+    /// Its data survives a restart of the server, but not of the machine. TLS uses the certificate of PostgreSQL's packages; MySQL and
+    /// MariaDB create one themselves.
     pub fn of(engine: Engine, whose: For) -> Self {
         let password = |variable| vec![(variable, PASSWORD.to_owned())];
         let most = |suite, adapters| if whose == For::Suite { suite } else { adapters };
@@ -81,15 +81,15 @@ impl Launch {
         }
     }
 
-    /// Of a PostgreSQL that follows the one at `primary`, which [`of`](Self::of) starts for the suite. It copies the data when it first
-    /// starts.
+    /// For a PostgreSQL that follows the one at `primary`, which [`of`](Self::of) starts for the suite. It copies the data at its first
+    /// start.
     pub fn of_standby(primary: &str) -> Self {
         let like = Self::of(Engine::Postgres, For::Suite);
         let variables = vec![("PRIMARY", primary.to_owned()), ("PGPASSWORD", PASSWORD.to_owned())];
         Self { variables, arguments: vec!["bash", "-c", FOLLOW], ..like }
     }
 
-    /// Of PgBouncer in transaction mode, in front of a server at `host`. More variables are for the caller to add.
+    /// For PgBouncer in transaction mode, in front of a server at `host`. The caller may add variables.
     pub fn of_pgbouncer(host: &str, user: &str, password: &str) -> Self {
         let variables = [
             ("DB_HOST", host),
@@ -108,7 +108,7 @@ impl Launch {
         }
     }
 
-    /// Of Redis. It keeps nothing on disk.
+    /// For Redis. It stores nothing on disk.
     pub fn of_redis() -> Self {
         Self {
             image: image("CABRANK_REDIS_IMAGE", "redis:8"),
@@ -120,7 +120,7 @@ impl Launch {
         }
     }
 
-    /// Of HAProxy in front of servers of PostgreSQL, with that configuration.
+    /// For HAProxy in front of PostgreSQL servers, with that configuration.
     pub fn of_haproxy(config: String) -> Self {
         Self {
             image: image("CABRANK_HAPROXY_IMAGE", "haproxy:lts"),
@@ -136,7 +136,7 @@ impl Launch {
         }
     }
 
-    /// Of Prometheus, with the alerts and their tests in these texts. It scrapes what a file names that is not there yet.
+    /// For Prometheus, with these texts as the alerts and their tests. It scrapes the targets in a file, which does not exist at first.
     pub fn of_prometheus(alerts: String, tests: String) -> Self {
         Self {
             image: image("CABRANK_PROMETHEUS_IMAGE", "prom/prometheus:v3.5.0"),
@@ -149,13 +149,13 @@ impl Launch {
     }
 }
 
-/// It heeds limits for single accounts only if it has one for all, and shows no connection attributes by default.
+/// It obeys limits for single accounts only if it has one for all, and shows no connection attributes by default.
 fn mariadb_arguments(whose: For) -> Vec<&'static str> {
     let own: &[_] = match whose {
         For::Suite => &["--max-connections=60"],
         For::Adapters => &[
             "--max-connections=400",
-            // MySQL has the default: so the adapter meets both.
+            // MySQL has the default, so the adapter meets both.
             "--innodb-rollback-on-timeout=ON",
             "--max-user-connections=390",
             "--performance-schema=ON",
@@ -165,7 +165,7 @@ fn mariadb_arguments(whose: For) -> Vec<&'static str> {
     [own, &common].concat()
 }
 
-/// How the tests of an engine can be run, for a message that there is no server.
+/// How to run the tests of an engine, for a message that there is no server.
 pub(crate) fn advice(variable: &str) -> String {
     format!(
         "Either `cargo xtask test --setup` gets Docker and the images, or {variable} names a server, \
@@ -173,8 +173,8 @@ pub(crate) fn advice(variable: &str) -> String {
     )
 }
 
-/// An image's name and tag: as the environment says, else as the workspace's `.env` says, where `cargo xtask images` writes the
-/// stand-ins that it built, else the official one.
+/// An image's name and tag: from the environment, else from the workspace's `.env`, where `cargo xtask images` writes the stand-ins that
+/// it built, else the official one.
 fn image(variable: &str, official: &str) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.env");
     let text = fs::read_to_string(file).unwrap_or_default();
@@ -182,7 +182,7 @@ fn image(variable: &str, official: &str) -> String {
     servers::variable(variable).or(written.map(str::to_owned)).unwrap_or_else(|| official.to_owned())
 }
 
-/// The images' own script runs as root what is not the server.
+/// The image's own script runs programs other than the server as root.
 const FOLLOW: &str = r#"
 set -e
 data=/var/lib/postgresql/standby
@@ -194,13 +194,13 @@ fi
 exec $become postgres -D "$data" -cmax_connections=60 -cfsync=off
 "#;
 
-/// The files by their variables, for the image's own user may write nowhere else.
+/// The files come in variables, because the image's own user may write nowhere else.
 const START_PROMETHEUS: &str = r#"
 cd /tmp && printf %s "$CONFIG" > prometheus.yml && printf %s "$ALERTS" > alerts.yml && printf %s "$TESTS" > alerts.test.yml
 exec /bin/prometheus --config.file=prometheus.yml --storage.tsdb.path=data
 "#;
 
-/// Often, for a test must not take minutes.
+/// Often, because a test must not take minutes.
 const SCRAPE: &str = r#"
 global: {scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 1s}
 rule_files: [alerts.yml]
@@ -210,5 +210,5 @@ scrape_configs:
       - {files: [targets.json], refresh_interval: 1s}
 "#;
 
-/// As in the URLs.
+/// The password in the URLs.
 pub const PASSWORD: &str = "cabrank";

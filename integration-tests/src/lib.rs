@@ -1,5 +1,5 @@
-//! What the suite stands on: servers in containers, a database for each test, and the `main` that runs the tests
-//! and leaves nothing behind. The proxy that breaks connections on demand is the test kit's. The suite itself lies in `tests/it`.
+//! The base of the suite in `tests/it`: servers in containers, a database for each test, and the `main` that runs the tests and leaves
+//! nothing behind. The proxy that breaks connections on demand is in the test kit.
 
 // The run as a whole.
 pub mod harness;
@@ -13,16 +13,16 @@ pub mod prometheus;
 pub mod running;
 pub mod server;
 
-// How it is started, stopped, and spoken to.
+// Starting, stopping and querying a server.
 pub mod admin;
 pub mod census;
 pub mod container;
 pub mod launch;
 
-// What stands between a pool and a server.
+// Between a pool and a server.
 pub mod black_hole;
 
-// A process of its own that borrows.
+// A separate process that borrows.
 pub mod borrower;
 pub mod cpu;
 

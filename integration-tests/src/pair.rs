@@ -1,4 +1,4 @@
-//! A primary and a streaming standby of PostgreSQL, each in a container, for one test: to be killed, frozen and promoted.
+//! A primary and a streaming standby of PostgreSQL, each in a container, for one test that kills, freezes or promotes them.
 
 use crate::launch::{For, Launch, PASSWORD};
 use crate::running::{PATIENCE, Running};
@@ -16,10 +16,10 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Who is under test.
+    /// The user under test.
     pub const USER: &'static str = "app";
 
-    /// Who asks for a server's role.
+    /// The user that queries a server's role.
     pub const CHECKER: &'static str = "checker";
 
     /// Starts both. Returns when the second follows the first.
@@ -27,7 +27,7 @@ impl Pair {
         let first = Running::launch(Engine::Postgres, &Launch::of(Engine::Postgres, For::Suite))?;
         first.wait_until_ready(PATIENCE, || false)?;
         let mut admin = first.log_in()?;
-        // What comes first counts. And who checks brings no password: HAProxy has no way to prove one.
+        // The first matching line applies. The checker has no password: HAProxy cannot send one.
         admin.execute(&format!(
             "COPY (VALUES ('host replication all all scram-sha-256'), ('host postgres {} all trust')) \
              TO PROGRAM 'cat - pg_hba.conf > pg_hba.new && mv pg_hba.new pg_hba.conf'",
@@ -54,17 +54,17 @@ impl Pair {
         Ok(pair)
     }
 
-    /// The one that begins as the primary.
+    /// The server that begins as the primary.
     pub fn first(&self) -> &Running {
         &self.first
     }
 
-    /// The one that begins as its standby.
+    /// The server that begins as its standby.
     pub fn second(&self) -> &Running {
         &self.second
     }
 
-    /// Has the second take writes. Returns when it does.
+    /// Promotes the second. Returns when it accepts writes.
     pub fn promote(&self) -> Result<()> {
         if self.second.log_in()?.rows("SELECT pg_promote()")? != [["t"]] {
             bail!("the standby was not promoted");
@@ -72,8 +72,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Has the second take over from the first, which is a standby of it from now on. Returns when both have their new roles. The first
-    /// is published where it was; on Docker's own network it may have another address.
+    /// Makes the second the primary and the first its standby. Returns when both have their new roles. The first keeps its published
+    /// address; on Docker's own network it may have another.
     pub fn switch_over(&self) -> Result<()> {
         let [first, second] =
             [&self.first, &self.second].map(|server| server.container().expect("it is a container of ours"));
@@ -88,29 +88,29 @@ impl Pair {
         self.first.wait_until_ready(PATIENCE, || false)
     }
 
-    /// Leads to the first, as the user under test; and to the second, if the first does not serve.
+    /// A URL that leads to the first, as the user under test, and to the second if the first does not serve.
     pub fn url_of_both(&self) -> String {
         let [(first, port), (second, other_port)] = [&self.first, &self.second].map(Self::address);
         format!("postgres://{}:{PASSWORD}@{first}:{port},{second}:{other_port}/postgres", Self::USER)
     }
 
-    /// Leads to one of them by another address, as the user under test.
+    /// A URL that leads to one of them by another address, as the user under test.
     pub fn url_at(&self, address: impl Display) -> String {
         format!("postgres://{}:{PASSWORD}@{address}/postgres", Self::USER)
     }
 
-    /// Where a server is published.
+    /// The published address of a server.
     pub fn address(server: &Running) -> (String, u16) {
         let (host, port) = server.container().expect("it is a container of ours").address();
         (host.to_owned(), port)
     }
 
-    /// The sessions that a server has of the user under test.
+    /// The sessions of the user under test at a server.
     pub fn sessions(server: &Running) -> Result<usize> {
         Ok(server.log_in()?.sessions_of(Self::USER)?.len())
     }
 
-    /// The connections that this machine has to a server, which need not be able to say so. `None` where the system does not tell.
+    /// This machine's connections to a server, counted without the server. `None` if the system does not list them.
     pub fn sockets(server: &Running) -> Option<usize> {
         let peer = format!(":{:04X}", Self::address(server).1);
         let text = fs::read_to_string("/proc/net/tcp").ok()?;

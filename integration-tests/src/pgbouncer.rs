@@ -1,5 +1,5 @@
-//! PgBouncer in front of a PostgreSQL server: by the transaction for the tests of `transaction_pooler(true)`, by the session for those of
-//! what it shows.
+//! PgBouncer in front of a PostgreSQL server: in transaction mode for the tests of `transaction_pooler(true)`, in session mode for tests
+//! of its effect on roles.
 
 use crate::admin::Admin;
 use crate::container::Container;
@@ -20,8 +20,8 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Puts one in transaction mode in front of a database's server. It keeps track of up to so many prepared statements
-    /// of its clients; with 0 it knows none.
+    /// Starts one in transaction mode in front of a database's server. It tracks up to this many prepared statements of its clients; with
+    /// 0, none.
     pub fn start(database: &Database, max_prepared_statements: u32) -> Result<Self> {
         let server =
             database.server().container().context("a server that the environment names is out of its reach")?;
@@ -34,7 +34,7 @@ impl PgBouncer {
         Ok(bouncer)
     }
 
-    /// Puts one in session mode in front of one server of a pair, for the user under test.
+    /// Starts one in session mode in front of one server of a pair, for the user under test.
     pub fn lending_sessions(pair: &Pair, server: &Running) -> Result<Self> {
         let address = server.container().context("it is a container of ours")?.inner_address()?;
         let mut launch = Launch::of_pgbouncer(&address, Pair::USER, PASSWORD);
@@ -56,13 +56,13 @@ impl PgBouncer {
         Ok(())
     }
 
-    /// Leads to the server of a pair through it, as the user under test.
+    /// A URL that leads through it to the server of a pair, as the user under test.
     pub fn url_of(&self, pair: &Pair) -> String {
         let (host, port) = self.container.address();
         pair.url_at(format!("{host}:{port}"))
     }
 
-    /// Leads to the database through it.
+    /// A URL that leads through it to the database.
     pub fn url(&self, database: &Database) -> Url {
         let (mut url, (host, port)) = (database.url(), self.container.address());
         url.set_host(Some(host)).expect("the URL of a server has a host");

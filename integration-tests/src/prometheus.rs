@@ -1,4 +1,4 @@
-//! Prometheus itself, for one test: it scrapes a program of this machine, and answers queries.
+//! Prometheus itself, for one test: it scrapes a program on this machine, and answers queries.
 
 use crate::container::Container;
 use crate::launch::Launch;
@@ -18,7 +18,7 @@ pub struct Prometheus {
     container: Container,
 }
 
-/// A series that a query has found: its labels, without the metric's name, and its value.
+/// A series found by a query: its labels, without the metric's name, and its value.
 pub type Found = (BTreeMap<String, String>, f64);
 
 impl Prometheus {
@@ -30,7 +30,7 @@ impl Prometheus {
         Ok(Self { container: Container::start(&launch)? })
     }
 
-    /// The address of this machine that the container reaches: where a program has to listen.
+    /// The address of this machine that the container reaches: a program must listen there.
     pub fn host(&self) -> Result<IpAddr> {
         let entry = self.container.script("grep host.docker.internal /etc/hosts", &[])?;
         Ok(entry.split_whitespace().next().context("no address")?.parse()?)
@@ -38,19 +38,19 @@ impl Prometheus {
 
     /// From now on it scrapes `/metrics` there.
     pub fn scrape(&self, target: SocketAddr) -> Result<()> {
-        // By a move, so that it never reads one half written.
+        // By a move, so it never reads a half-written file.
         let script = r#"cd /tmp && printf '[{"targets":["%s"]}]' "$1" > targets && mv targets targets.json"#;
         self.container.script(script, &[&target.to_string()]).map(drop)
     }
 
-    /// What this query finds now.
+    /// The present result of this query.
     pub fn query(&self, query: &str) -> Result<Vec<Found>> {
         let query: String = byte_serialize(query.as_bytes()).collect();
         let data = self.get(&format!("/api/v1/query?query={query}"))?;
         data["result"].as_array().context("no vector")?.iter().map(found).collect()
     }
 
-    /// The alerts that it has: their names and queries.
+    /// Its alerts: their names and queries.
     pub fn alerts(&self) -> Result<Vec<(String, String)>> {
         let data = self.get("/api/v1/rules")?;
         let groups = data["groups"].as_array().context("no groups")?;
@@ -59,12 +59,12 @@ impl Prometheus {
         rules.map(|rule| Ok((text(&rule["name"])?, text(&rule["query"])?))).collect()
     }
 
-    /// What its promtool says to this; an error with its complaints if there are any.
+    /// The output of its promtool; an error with the complaints if there are any.
     pub fn promtool(&self, arguments: &str) -> Result<String> {
         self.container.script(&format!("cd /tmp && /bin/promtool {arguments} 2>&1 || (echo failed >&2; false)"), &[])
     }
 
-    /// By the oldest version of the protocol, which knows no chunks.
+    /// In the oldest version of the protocol, which has no chunks.
     fn get(&self, path: &str) -> Result<Value> {
         let mut stream = TcpStream::connect(self.container.address())?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;

@@ -1,4 +1,4 @@
-//! A server that runs: in a container of ours, or somebody else's that the environment names. Waits until it lets us in.
+//! A running server: in a container of ours, or one that the environment names. Waits until a login succeeds.
 
 use crate::admin::Admin;
 use crate::container::Container;
@@ -15,9 +15,9 @@ use url::Url;
 /// A server, once it [is ready](Self::wait_until_ready).
 #[derive(Debug)]
 pub struct Running {
-    /// By whose driver to log in. `None`: it is Redis, for which we have none.
+    /// The engine of the driver to log in with. `None` for Redis, for which we have no driver.
     engine: Option<Engine>,
-    /// To the database that is always there.
+    /// A URL of the default database.
     url: Url,
     /// `None` if the environment named the server: then it is not ours to stop.
     container: Option<Container>,
@@ -25,14 +25,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// The one that the environment names, or a container. Returns when that lets us in.
+    /// The server that the environment names, or a container. Returns once a login succeeds.
     pub fn find(engine: Engine) -> Result<Self> {
         let variable = engine.url_variable();
         let (running, patience) = match servers::variable(&variable) {
             Some(url) => {
                 let url = Url::parse(&url).with_context(|| format!("{variable} is no URL"))?;
                 let whence = format!("the server in {variable}");
-                // A server that was named runs already, or does not.
+                // A server named by the environment is already running, or it is an error.
                 (Self { engine: Some(engine), url, container: None, whence }, Duration::from_secs(5))
             }
             None => {
@@ -45,7 +45,8 @@ impl Running {
         Ok(running)
     }
 
-    /// One in a container. Does not wait until it is ready. `engine` says by which driver to log in; `None`: at Redis, by its own client.
+    /// One in a container. Does not wait until it is ready. `engine` selects the driver to log in with; `None` for Redis, with its own
+    /// client.
     pub fn launch(engine: impl Into<Option<Engine>>, launch: &Launch) -> Result<Self> {
         let container = Container::start(launch)?;
         let mut url = Url::parse(launch.url)?;
@@ -55,7 +56,7 @@ impl Running {
         Ok(Self { engine: engine.into(), url, container: Some(container), whence: launch.image.clone() })
     }
 
-    /// The URL of the database that is always there, with a user who may do everything.
+    /// The URL of the default database, with a user who has all rights.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -65,18 +66,18 @@ impl Running {
         self.container.as_ref()
     }
 
-    /// What it is made of, for a message.
+    /// Its origin, for a message.
     pub fn whence(&self) -> &str {
         &self.whence
     }
 
-    /// A new login by the plain driver.
+    /// A new login through the plain driver.
     pub fn log_in(&self) -> Result<Admin> {
         Admin::log_in(self.engine.context("Redis has no driver here")?, &self.url)
     }
 
-    /// A real login and a real answer; everything less has turned out to come too early. An error if the server dies, if patience
-    /// runs out or if it is unwanted by now.
+    /// Waits for a real login and a real answer; anything less has turned out to come too early. An error if the server dies, if patience
+    /// runs out or if it is no longer wanted.
     pub fn wait_until_ready(&self, patience: Duration, is_unwanted: impl Fn() -> bool) -> Result<()> {
         let begun = Instant::now();
         loop {
@@ -94,7 +95,7 @@ impl Running {
         }
     }
 
-    /// In a thread of its own, since a server that accepts and stays silent would keep the driver for ever.
+    /// In a separate thread, because a server that accepts and stays silent would block the driver forever.
     fn try_out(&self) -> Result<()> {
         let Some(engine) = self.engine else { return self.ping() };
         let (send, receive) = mpsc::channel();
@@ -109,12 +110,12 @@ impl Running {
         }
     }
 
-    /// Asks a Redis of ours, by the client in its image.
+    /// Pings a Redis of ours, with the client in its image.
     fn ping(&self) -> Result<()> {
         let container = self.container.as_ref().context("only a container has a client in it")?;
         container.script("REDISCLI_AUTH=$1 redis-cli -e ping", &[PASSWORD]).map(drop)
     }
 }
 
-/// How long a server may take from nothing to the first login.
+/// How long a server may take from its start to the first login.
 pub const PATIENCE: Duration = Duration::from_secs(90);

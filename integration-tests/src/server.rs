@@ -1,6 +1,6 @@
-//! One server for each engine and run: the one that the environment names, or a container. Started when first asked for.
+//! One server for each engine and run: the one that the environment names, or a container. Started on first use.
 //!
-//! Tests share it; one that stops or pauses it has it alone, and it is whole again afterwards.
+//! Tests share it; a test that stops or pauses it has it alone, and it runs again afterwards.
 
 use crate::admin::Admin;
 use crate::container::Container;
@@ -12,7 +12,7 @@ use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// A server that lets us in.
+/// A server that accepts logins.
 #[derive(Debug)]
 pub struct Server {
     engine: Engine,
@@ -23,7 +23,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// The engine's server in this run. Fails each time with the same message if there is none.
+    /// The engine's server in this run. If there is none, fails each time with the same message.
     pub fn of(engine: Engine) -> Result<&'static Self> {
         let slot = &SERVERS[engine as usize];
         slot.get_or_init(|| Self::start(engine).map_err(|error| format!("{error:#}")))
@@ -31,12 +31,12 @@ impl Server {
             .map_err(|text| anyhow!("{text}"))
     }
 
-    /// Which engine's it is.
+    /// Its engine.
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// The URL of the database that is always there, with a user who may do everything.
+    /// The URL of the default database, with a user who has all rights.
     pub fn url(&self) -> &Url {
         self.running.url()
     }
@@ -47,17 +47,17 @@ impl Server {
         (host, self.url().port().unwrap_or(self.default_port()))
     }
 
-    /// Where the server itself listens, on Docker's own network. Fails if the environment named the server.
+    /// The server's own address on Docker's network. Fails if the environment named the server.
     pub fn inner_address(&self) -> Result<SocketAddr> {
         Ok(SocketAddr::new(self.ours()?.inner_address()?.parse()?, self.default_port()))
     }
 
-    /// How long it took from nothing to the first login.
+    /// How long it took from the start to the first login.
     pub fn started_in(&self) -> Duration {
         self.started_in
     }
 
-    /// A new login by the plain driver.
+    /// A new login through the plain driver.
     pub fn log_in(&self) -> Result<Admin> {
         self.running.log_in()
     }
@@ -67,13 +67,13 @@ impl Server {
         self.running.container()
     }
 
-    /// Stops the server in good order and starts it again. Returns when it lets us in.
+    /// Stops the server in an orderly way and starts it again. Returns once a login succeeds.
     pub fn restart(&self) -> Result<()> {
         self.ours()?.stop()?;
         self.start_again()
     }
 
-    /// Kills the server and starts it again. Returns when it has recovered and lets us in.
+    /// Kills the server and starts it again. Returns once it has recovered and a login succeeds.
     pub fn crash(&self) -> Result<()> {
         self.ours()?.kill()?;
         self.start_again()
@@ -84,7 +84,7 @@ impl Server {
         self.ours()?.kill()
     }
 
-    /// Starts it after [`kill`](Self::kill). Returns when it lets us in.
+    /// Starts it after [`kill`](Self::kill). Returns once a login succeeds.
     pub fn start_again(&self) -> Result<()> {
         self.ours()?.start_again()?;
         self.wait_until_ready()
@@ -95,18 +95,18 @@ impl Server {
         self.ours()?.pause()
     }
 
-    /// Lets it go on. Returns when it lets us in.
+    /// Lets it continue. Returns once a login succeeds.
     pub fn unpause(&self) -> Result<()> {
         self.ours()?.unpause()?;
         self.wait_until_ready()
     }
 
-    /// Shares the server with others who do the same.
+    /// Shares the server with other tests.
     pub(crate) fn share(&self) -> RwLockReadGuard<'_, ()> {
         self.lease.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps all others out, and leaves them a server that runs, also when the test panics halfway.
+    /// Excludes all others, and leaves them a running server even if the test panics halfway.
     pub(crate) fn alone(&self) -> Alone<'_> {
         Alone { server: self, _lease: self.lease.write().unwrap_or_else(PoisonError::into_inner) }
     }
@@ -134,7 +134,7 @@ impl Server {
     }
 }
 
-/// The server is ours alone while this lives.
+/// While it lives, no other test uses the server.
 pub(crate) struct Alone<'a> {
     server: &'a Server,
     _lease: RwLockWriteGuard<'a, ()>,
@@ -143,7 +143,7 @@ pub(crate) struct Alone<'a> {
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
         let Some(container) = self.server.container() else { return };
-        // It is an error to resume what is not paused, or to start what runs.
+        // Unpausing a server that is not paused, and starting one that runs, are errors.
         let _ = container.unpause();
         let _ = container.start_again();
         if let Err(error) = self.server.wait_until_ready() {
@@ -161,5 +161,5 @@ pub(crate) fn remove_all() {
     }
 }
 
-/// Nothing drops a static, so `harness::run` calls `remove_all` when the last test is done.
+/// Statics are never dropped, so `harness::run` calls `remove_all` after the last test.
 static SERVERS: [OnceLock<Result<Server, String>>; 4] = [const { OnceLock::new() }; 4];

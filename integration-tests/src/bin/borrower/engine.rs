@@ -1,4 +1,4 @@
-//! What the borrower asks of an engine.
+//! The parts of the borrower that depend on the engine.
 
 use cabrank::Manager;
 use cabrank_mysql::MySqlManager;
@@ -31,14 +31,14 @@ impl Engine for Postgres {
     }
 }
 
-/// And MariaDB.
+/// Also for MariaDB.
 pub(crate) struct MySql;
 
 impl Engine for MySql {
     type Manager = MySqlManager;
 
     fn manager(url: &str) -> anyhow::Result<MySqlManager> {
-        // Otherwise a server on this machine would be asked for its socket, which is another one's.
+        // Otherwise the driver would ask a server on this machine for its socket, which belongs to another server.
         Ok(MySqlManager::new(OptsBuilder::from_opts(Opts::from_url(url)?).prefer_socket(false)))
     }
 

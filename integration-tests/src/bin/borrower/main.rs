@@ -1,8 +1,5 @@
-//! A process that borrows from a pool of its own, as its standard input says, and writes down on its standard output what it met:
-//! for tests that freeze a whole process, or start hundreds.
-//!
-//! Its words are those of `integration_tests::borrower`, which starts and reads it. The pool's settings are variables that begin with
-//! `DB_POOL_`; `BORROWER_URL` leads to the server, and what `BORROWER_ON_OPEN` says runs in each new session.
+//! A process that borrows from its own pool, by commands on its standard input, and reports on its standard output: for tests that freeze
+//! a whole process, or start hundreds.
 
 mod engine;
 
@@ -21,7 +18,7 @@ fn main() -> Result<()> {
     if url.starts_with("postgres") { serve::<Postgres>(&url) } else { serve::<MySql>(&url) }
 }
 
-/// Does what each line says until there is none, and closes the pool.
+/// Executes each line until the input ends, and closes the pool.
 fn serve<E: Engine>(url: &str) -> Result<()> {
     let mut builder = Pool::builder().from_env("DB_POOL_")?;
     if let Ok(sql) = env::var("BORROWER_ON_OPEN") {
@@ -81,7 +78,7 @@ impl<M: Manager> Borrower<M> {
     }
 }
 
-/// One loan, and a line about it: when it was asked for by the clock that all processes share, how long the wait was, what came of it.
+/// Makes one loan, and reports its request time by the clock that all processes share, its wait, and its outcome.
 fn borrow<E: Engine>(pool: &Pool<E::Manager>, sql: &str) {
     let (asked, begun) = (clock_gettime(ClockId::Monotonic), Instant::now());
     let got = pool.get();
@@ -115,5 +112,5 @@ fn print(stats: &Stats) {
     println!("stats {}", numbers.chain(closed).collect::<Vec<_>>().join(" "));
 }
 
-/// Between the loans of one thread: as one that has other things to do.
+/// Between the loans of a thread, as if it had other work.
 const PAUSE: Duration = Duration::from_millis(5);

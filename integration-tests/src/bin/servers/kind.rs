@@ -1,4 +1,4 @@
-//! The kinds of servers that can be asked for.
+//! The kinds of servers that can be requested.
 
 use anyhow::{Context, Result};
 use integration_tests::Engine;
@@ -11,7 +11,7 @@ pub(crate) enum Kind {
     Pgbouncer,
     Mysql,
     Mariadb,
-    /// For crates that no adapter of ours serves.
+    /// For crates without an adapter of ours.
     Redis,
 }
 
@@ -33,12 +33,12 @@ impl Kind {
         }
     }
 
-    /// The variable by which tests find it.
+    /// The variable through which tests find it.
     pub(crate) fn url_variable(self) -> String {
         format!("CABRANK_{}_URL", self.name().to_uppercase())
     }
 
-    /// By whose driver it is spoken to, if we have one.
+    /// The engine of the driver that logs in, if we have one.
     pub(crate) fn engine(self) -> Option<Engine> {
         match self {
             Self::Postgres | Self::Pgbouncer => Some(Engine::Postgres),
@@ -48,14 +48,14 @@ impl Kind {
         }
     }
 
-    /// How to start one for the tests of adapters. `behind` is the address of the server that PgBouncer is to stand before.
+    /// The launch of one for the tests of adapters. `behind` is the address of the server behind PgBouncer.
     pub(crate) fn launch(self, behind: &str) -> Launch {
         let mut launch = match self.engine() {
             Some(_) if self == Self::Pgbouncer => Launch::of_pgbouncer(behind, "postgres", PASSWORD),
             Some(engine) => return Launch::of(engine, For::Adapters),
             None => return Launch::of_redis(),
         };
-        // Fewer sessions than the tests have threads, so that these meet each other's.
+        // Fewer sessions than the tests have threads, so the threads get each other's sessions.
         launch.variables.push(("DEFAULT_POOL_SIZE", "3".into()));
         launch.variables.push(("MAX_PREPARED_STATEMENTS", "200".into()));
         launch

@@ -1,11 +1,11 @@
 //! Servers for tests, in containers, for as long as this program's standard input is open.
 //!
-//! `servers postgres pgbouncer mysql mariadb redis` starts those that are named, and prints a line for each once it lets us in:
-//! `VARIABLE=url`, or `VARIABLE: why there is none`; then an empty line. When its input closes, it removes them and ends: so it
-//! does when the program that started it is killed. A signal has the same end, by testcontainers' watchdog. What is left when it
-//! is itself killed is found by its label.
+//! `servers postgres pgbouncer mysql mariadb redis` starts the named servers, and prints a line for each once a login succeeds:
+//! `VARIABLE=url`, or `VARIABLE: ` and the reason why there is none; then an empty line. When its input closes, it removes them and ends,
+//! also if the program that started it is killed. A signal has the same effect, through testcontainers' watchdog. If it is itself killed,
+//! the next run finds the containers by their label.
 //!
-//! `servers --try postgres IMAGE` tries out an image instead: see `trial`.
+//! `servers --try postgres IMAGE` tries an image instead: see `trial`.
 
 mod kind;
 mod trial;
@@ -43,7 +43,7 @@ fn keep(names: &[&str]) -> Result<()> {
     let kinds = names.iter().map(|name| Kind::named(name)).collect::<Result<Vec<_>>>()?;
     let input = Input::watch();
     let mut servers = Servers(Vec::new());
-    // Before one is waited for all are begun.
+    // All are started before the first is waited for.
     for kind in kinds {
         if input.has_closed() {
             bail!("it was told to end");
@@ -59,7 +59,7 @@ fn keep(names: &[&str]) -> Result<()> {
             Ok(()) => {
                 eprintln!("{:>10}: {} lets us in after {:.1?}", kind.name(), running.whence(), begun.elapsed());
                 let mut url = running.url().clone();
-                // What a test wants of its connections is for the test to say.
+                // Tests add their own parameters for connections.
                 url.set_query(None);
                 say(&format!("{}={url}", kind.url_variable()))?;
             }
@@ -71,7 +71,7 @@ fn keep(names: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Removed with the value.
+/// Removed when dropped.
 struct Servers(Vec<(Kind, Running, Instant)>);
 
 impl Servers {
@@ -90,7 +90,7 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        // The pooler goes before what it stands before.
+        // The pooler is removed before the server behind it.
         for (kind, running, _) in self.0.iter().rev() {
             if let Some(Err(error)) = running.container().map(Container::remove) {
                 eprintln!("the container of {} stays behind: {error:#}", kind.name());
@@ -99,7 +99,7 @@ impl Drop for Servers {
     }
 }
 
-/// Standard input, read in a thread of its own: the program at its other end may be gone at any time.
+/// Standard input, read by a separate thread: the program at its other end may be gone at any time.
 struct Input {
     closed: Arc<AtomicBool>,
     reader: JoinHandle<()>,

@@ -1,6 +1,6 @@
-//! The trial of an image: the server starts, lets the right password in, over TLS where it offers that, and refuses a wrong one.
+//! The trial of an image: the server starts, accepts the right password, over TLS if it offers that, and refuses a wrong one.
 //!
-//! By the clients that the image itself has, for these are part of what the official one has, too.
+//! Uses the clients in the image, because the official image has them too.
 
 use crate::kind::Kind;
 use anyhow::{Result, bail};
@@ -10,9 +10,9 @@ use integration_tests::running::PATIENCE;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// An error if the image does not behave as the official one would.
+/// Returns an error if the image does not behave like the official one.
 pub(crate) fn run(kind: Kind, image: &str) -> Result<()> {
-    // No server stands behind PgBouncer.
+    // No server runs behind PgBouncer.
     let mut launch = kind.launch("127.0.0.1");
     launch.image = image.to_owned();
     let begun = Instant::now();
@@ -24,7 +24,7 @@ pub(crate) fn run(kind: Kind, image: &str) -> Result<()> {
 }
 
 fn attempt(kind: Kind, image: &str, container: &Container, begun: Instant) -> Result<String> {
-    // By the container's own address: PostgreSQL trusts everybody on the loopback interface, as in the official image.
+    // By the container's own address: PostgreSQL trusts all clients on the loopback interface, as in the official image.
     let log_in = |password| container.script(login(kind), &[password, &container.inner_address()?]);
     let version = loop {
         match log_in(PASSWORD) {
@@ -46,23 +46,23 @@ fn attempt(kind: Kind, image: &str, container: &Container, begun: Instant) -> Re
     Ok(format!("{version}; ready after {:.1} s; refuses a wrong password", ready.as_secs_f64()))
 }
 
-/// A script that logs in with the password that is its first argument, at the address that is its second.
+/// A script that logs in with the password in its first argument, at the address in its second.
 fn login(kind: Kind) -> &'static str {
     match kind {
         Kind::Postgres => "PGPASSWORD=$1 PGSSLMODE=require psql -h $2 -U postgres -Atc 'SELECT version()'",
         Kind::Mysql => "MYSQL_PWD=$1 mysql -h $2 --ssl-mode=REQUIRED -u root -Ne 'SELECT version()'",
-        // Before 11.4 it offers TLS only to who brings a certificate, so here it is told, not asked for.
+        // Before 11.4 it offers TLS only to clients with a certificate, so here the server is configured for it, not asked.
         Kind::Mariadb => {
             "MYSQL_PWD=$1 mariadb -h $2 --skip-ssl-verify-server-cert -u root \
              -Ne 'SELECT concat(version(), \", TLS \", @@have_ssl)'"
         }
-        // Its console answers also where no server stands behind it.
+        // Its console answers even if no server runs behind it.
         Kind::Pgbouncer => "PGPASSWORD=$1 psql -h 127.0.0.1 -U postgres -Atc 'SHOW VERSION' pgbouncer",
         Kind::Redis => "REDISCLI_AUTH=$1 redis-cli -h $2 info server | grep -o 'redis_version:[0-9.]*'",
     }
 }
 
-/// One of these is said to who comes with a wrong password.
+/// The message after a wrong password is one of these.
 fn refusals(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Postgres | Kind::Pgbouncer => &["password authentication failed", "SASL authentication failed"],
