@@ -1,4 +1,4 @@
-//! Sets the word by which the sources of the adapters show a fuzzer what they have allocated.
+//! Sets the `cfg` under which the adapters' sources show a fuzzer their allocations.
 
 fn main() {
     println!("cargo::rustc-cfg=fuzzing");

@@ -1,4 +1,4 @@
-//! One run: until its time is up, from a seed, and with a count at the end.
+//! One run: limited in time, from a seed, with a count at the end.
 
 use anyhow::{Context, Result};
 use fastrand::Rng;
@@ -6,7 +6,7 @@ use std::env;
 use std::iter::repeat_with;
 use std::time::{Duration, Instant};
 
-/// How long, from which seed, and how much was tried.
+/// Its length, its seed, and the number of texts so far.
 #[derive(Debug)]
 pub struct Campaign {
     name: String,
@@ -17,11 +17,11 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// `CABRANK_FUZZ_SECONDS` says how long, a minute if unset; `CABRANK_FUZZ_SEED` repeats a run.
+    /// `CABRANK_FUZZ_SECONDS` sets the length, a minute by default; `CABRANK_FUZZ_SEED` repeats a run.
     ///
     /// # Errors
     ///
-    /// If a variable holds no number.
+    /// If a variable is not a number.
     pub fn begin(name: &str) -> Result<Self> {
         let seconds = number("CABRANK_FUZZ_SECONDS")?.unwrap_or(60);
         let seed = number("CABRANK_FUZZ_SEED")?.unwrap_or_else(|| fastrand::u64(..));
@@ -30,12 +30,12 @@ impl Campaign {
         Ok(Self { name: name.to_owned(), begin, time, seed, executions: 0 })
     }
 
-    /// Random numbers that are the same for the same seed.
+    /// Random numbers, the same for the same seed.
     pub fn rng(&self) -> Rng {
         Rng::with_seed(self.seed)
     }
 
-    /// Counts one more. False when the time is up.
+    /// Counts one more. Returns false when the time is up.
     pub fn goes_on(&mut self) -> bool {
         self.executions += 1;
         self.begin.elapsed() < self.time
@@ -47,8 +47,8 @@ impl Campaign {
     }
 }
 
-/// Whether eight times the text takes no more than some eight times as long: what is nested or opened again and again must not be looked
-/// through again and again.
+/// Does eight times the text take at most about eight times as long? The scanner must not search nested or repeatedly opened parts again
+/// and again.
 pub(crate) fn is_linear(text: &[u8], scan: impl Fn(&[u8])) -> bool {
     let took = |times: usize| {
         let text = text.repeat(times);
@@ -56,8 +56,8 @@ pub(crate) fn is_linear(text: &[u8], scan: impl Fn(&[u8])) -> bool {
         scan(&text);
         begin.elapsed()
     };
-    // A busy machine lets a thread stand for many times as long as a scan takes, so one good look of many is enough.
-    // The numbers are both even, for a quote that one text opens the next one closes.
+    // A busy machine may suspend a thread for many times the length of a scan, so one good measurement of many is enough. Both counts are
+    // even, so a quote that one text opens is closed by the next.
     let times = 2 * (1024 / text.len().max(1)).max(1);
     let short = repeat_with(|| took(times)).take(5).min().unwrap_or_default();
     (0..500).any(|_| took(8 * times) <= 30 * short.max(Duration::from_micros(20)))

@@ -1,7 +1,7 @@
-//! What the fuzzers share: how long they run, and the texts of SQL they try. What they try them on is in `bin/`.
+//! Shared by the fuzzers: the length of a run, and the texts of SQL. The programs that use them are in `bin/`.
 //!
-//! Plain programs for the stable toolchain: a generator that has the grammar's rules gets deeper into a scanner of SQL in a minute than
-//! one that must find them, and a server that runs each text is the slower part by far.
+//! They are plain programs for the stable toolchain: a generator that has the grammar's rules gets deeper into a scanner of SQL in a
+//! minute than one that must find them, and a server that runs each text is the slower part by far.
 
 mod campaign;
 mod scan;

@@ -1,10 +1,10 @@
-//! A scanner of SQL, tried for panics and for time.
+//! Tests a scanner of SQL for panics and for time.
 
 use crate::campaign::{Campaign, is_linear};
 use crate::texts::{Grammar, Texts};
 use anyhow::{Result, ensure};
 
-/// Has it read texts of the grammar with a few bytes strewn in, until the time is up.
+/// Makes it read texts of the grammar, with a few random bytes inserted, until the time is up.
 ///
 /// # Errors
 ///

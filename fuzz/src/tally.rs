@@ -1,9 +1,9 @@
-//! What came of the texts that ran on a server.
+//! The results of the texts that ran on a server.
 
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 
-/// Counts. None of them says anything unless some texts ran and were taken for harmless.
+/// Counts. They prove nothing unless some texts ran and counted as harmless.
 #[derive(Debug, Default)]
 pub struct Tally {
     ran: u64,
@@ -12,7 +12,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A text, perhaps the call of this function, `ran` without an error. It was `spared` if the session was not reset after it.
+    /// Counts a text, which may be a call of `function`. It `ran` if there was no error, and was `spared` if the session was not reset
+    /// after it.
     pub fn count(&mut self, function: Option<&'static str>, ran: bool, spared: bool) {
         self.ran += u64::from(ran);
         if ran && spared {
@@ -25,14 +26,14 @@ impl Tally {
     ///
     /// # Errors
     ///
-    /// If none ran that was spared, which proves nothing.
+    /// If no text both ran and was spared, which proves nothing.
     pub fn end(self) -> Result<()> {
         let Self { ran, spared, functions } = self;
         let called = functions.len();
         println!(
             "{ran} ran without an error, and of these {spared} were taken for harmless, with {called} functions called by name"
         );
-        ensure!(spared > 0 && called > 0, "no text ran that was taken for harmless: nothing was tried");
+        ensure!(spared > 0 && called > 0, "no text that counts as harmless ran: nothing was tested");
         Ok(())
     }
 }

@@ -1,22 +1,23 @@
-//! Texts of SQL: from the rules of a grammar, and by mutation of real statements. Between their tokens stands whatever may stand there.
+//! Texts of SQL: from the rules of a grammar, and by mutation of real statements. Between their tokens stands anything that the dialect
+//! allows there.
 
 use fastrand::Rng;
 
-/// What a word with an `@` can become; the parts of each alternative are separated by blanks.
+/// The alternatives for a word with an `@`; blanks separate the parts of each.
 pub type Rule = (&'static str, &'static [&'static str]);
 
 /// One dialect.
 #[derive(Debug, Clone, Copy)]
 pub struct Grammar {
-    /// What it adds to the rules that all dialects share.
+    /// Its own rules, in addition to those that all dialects share.
     pub rules: &'static [Rule],
-    /// What may stand between two tokens, besides a blank.
+    /// The texts that may stand between two tokens, besides a blank.
     pub gaps: &'static [&'static str],
     /// Real statements, one in each line.
     pub corpus: &'static str,
-    /// The functions that the scanner takes for harmless, separated by blanks.
+    /// The functions that the scanner calls harmless, separated by blanks.
     pub functions: &'static str,
-    /// What may stand after the name of one of them, one in each line. There are columns `a`, a number, and `b`, a text.
+    /// The texts that may follow the name of one of them, one in each line. There are columns `a`, a number, and `b`, a text.
     pub arguments: &'static str,
 }
 
@@ -34,7 +35,7 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// All that follows depends on these two alone.
+    /// All texts depend on these two arguments alone.
     pub fn new(grammar: Grammar, mut rng: Rng) -> Self {
         let corpus = grammar.corpus.lines().map(|line| line.split_whitespace().map(str::to_owned).collect());
         let mut rules: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -51,7 +52,7 @@ impl Texts {
         Self { grammar, rules, rng, corpus: corpus.collect(), functions, arguments, turn: 0, called: None }
     }
 
-    /// The next text, which may be of any kind.
+    /// The next text, of any kind.
     pub fn next_text(&mut self) -> String {
         self.called = None;
         if self.rng.bool() {
@@ -73,7 +74,7 @@ impl Texts {
         self.join(&tokens)
     }
 
-    /// The next text that is worth a server's time: one that is taken for harmless, and one in ten of the others.
+    /// The next text that is worth a server's time: a harmless one, or one in ten of the others.
     pub fn next_for_server(&mut self, is_harmless: impl Fn(&str) -> bool) -> String {
         loop {
             let text = self.next_text();
@@ -83,13 +84,13 @@ impl Texts {
         }
     }
 
-    /// The function of which the last text was a plain call.
+    /// The function, if the last text was a plain call of one.
     pub fn called(&self) -> Option<&'static str> {
         self.called
     }
 
-    /// A plain call of the harmless functions, one after the other, and with all arguments in turn. Most are refused, for the
-    /// arguments are not theirs.
+    /// A plain call of each harmless function in turn, with each of the arguments in turn. Most are refused, because the arguments do not
+    /// fit.
     fn call(&mut self) -> String {
         let function = self.functions[self.turn % self.functions.len()];
         let arguments = self.arguments[self.turn / self.functions.len() % self.arguments.len()];
@@ -102,7 +103,7 @@ impl Texts {
         self.rng.choice(&self.corpus).cloned().unwrap_or_default()
     }
 
-    /// Deep down the first alternative is taken, which must be a plain one.
+    /// Deep down it takes the first alternative, which must not nest.
     fn expand(&mut self, rule: &str, depth: u32, tokens: &mut Vec<String>) {
         let found = self.rules.iter().find(|(name, _)| *name == rule);
         let (_, alternatives) = found.unwrap_or_else(|| panic!("the grammar has no rule {rule}"));

@@ -1,7 +1,8 @@
-//! The scanner of MySQL's SQL: no text has it panic or take long, and what it takes for harmless is, on MySQL and on MariaDB.
+//! The scanner of MySQL's SQL: no text makes it panic or take long, and texts that it calls harmless are harmless on MySQL and on
+//! MariaDB.
 //!
-//! For the last each text runs on a server, in a loan of its own; the next loan then looks whether the session is as a new one. So
-//! the resets are tried too.
+//! For the latter each text runs on a server, in its own loan; the next loan then compares the session with a new one. This also tests
+//! the resets.
 
 #![allow(dead_code, unused_imports, reason = "the adapter's own sources, of which the scanner is looked at")]
 
@@ -30,7 +31,7 @@ fn main() -> Result<()> {
 fn differ(variable: &str, url: &str) -> Result<()> {
     let opts = OptsBuilder::from_opts(Opts::from_url(url)?).prefer_socket(false);
     let mut outside = MySqlManager::new(opts.clone()).open()?;
-    // Others may be at it on the same server.
+    // Other fuzzers may use the same server.
     let schema = format!("cabrank_fuzz_{}", process::id());
     let named = |text: &str| text.replace("cabrank_fuzz", &schema);
     named(include_str!("../../corpus/mysql_schema.sql")).lines().try_for_each(|line| outside.query_drop(line))?;
@@ -69,7 +70,7 @@ fn differ(variable: &str, url: &str) -> Result<()> {
         let kept = conn.connection_id() == id && pool.stats().resets_done == resets;
         tally.count(texts.called(), did, kept);
         if text.to_ascii_lowercase().contains("fuzz_leak") {
-            // A mutation may have made a table of this name that is no temporary one.
+            // A mutation may have created a table with this name that is not temporary.
             outside.query_drop(named("DROP TABLE IF EXISTS cabrank_fuzz.fuzz_leak"))?;
         }
         let found = fingerprint(&mut conn);
@@ -85,12 +86,12 @@ fn differ(variable: &str, url: &str) -> Result<()> {
 /// `ER_PARSE_ERROR` and `ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT`.
 const NO_CALL: &[u16] = &[1064, 1582];
 
-/// All that a holder may leave in a session, as far as the grammar has it: each question's answer, or its error.
+/// The state that a holder may leave in a session, as far as the grammar covers it: each query's answer, or its error.
 fn fingerprint(conn: &mut Connection) -> Vec<String> {
     QUESTIONS.iter().map(|question| answer(conn.query(question))).collect()
 }
 
-/// In full: the driver's own way to print a row cuts values short.
+/// In full: the driver's own way to print a row truncates values.
 fn answer(rows: mysql::Result<Vec<Row>>) -> String {
     match rows {
         Ok(rows) => rows
@@ -101,7 +102,7 @@ fn answer(rows: mysql::Result<Vec<Row>>) -> String {
     }
 }
 
-/// The answers that are not the same.
+/// The answers that differ.
 fn differing<'a>(one: &'a [String], other: &'a [String]) -> Vec<(&'a str, &'a str)> {
     one.iter()
         .zip(other)
@@ -110,10 +111,10 @@ fn differing<'a>(one: &'a [String], other: &'a [String]) -> Vec<(&'a str, &'a st
         .collect()
 }
 
-/// After it `RAND()` gives the same in each session. What was sown cannot be read.
+/// Afterwards `RAND()` returns the same in each session. The seed cannot be read.
 const SOWN: &str = "SET rand_seed1 = 5, rand_seed2 = 7";
 
-/// In this order: what follows may take away what comes before.
+/// In this order: later queries may remove what earlier ones show.
 const QUESTIONS: &[&str] = &[
     "SELECT LAST_INSERT_ID(), @@warning_count, @a, @b, DATABASE(), @@insert_id, IS_FREE_LOCK('fuzz'), RAND()",
     // An error unless a transaction is open.
@@ -122,12 +123,12 @@ const QUESTIONS: &[&str] = &[
     "SELECT 1 FROM fuzz_leak LIMIT 0",
     "DEALLOCATE PREPARE fuzz_p",
     "HANDLER t READ FIRST",
-    // What was set for the next transaction alone: whether it may write, and how isolated it is, which MySQL alone shows.
+    // The settings for the next transaction only: read-only or not, and the isolation level, which only MySQL shows.
     "START TRANSACTION",
     "UPDATE t SET a = a WHERE a = -1",
     "SELECT isolation_level FROM performance_schema.events_transactions_current WHERE thread_id = PS_CURRENT_THREAD_ID()",
     "ROLLBACK",
-    // All variables: the user's, by name, and the session's, in one number; each in MySQL and in MariaDB.
+    // All variables: the user's by name, and the session's as one number; each on MySQL and on MariaDB.
     "SELECT variable_name FROM performance_schema.user_variables_by_thread WHERE thread_id = PS_CURRENT_THREAD_ID() ORDER BY 1",
     "SELECT variable_name FROM information_schema.user_variables ORDER BY 1",
     "SELECT BIT_XOR(CRC32(CONCAT(variable_name, '=', variable_value))) FROM performance_schema.session_variables \
@@ -160,7 +161,7 @@ const SOILS: &[&str] = &[
     "LOCK TABLES t WRITE",
 ];
 
-/// MariaDB shows nobody how isolated a transaction is that has begun.
+/// MariaDB does not show the isolation level of a transaction under way.
 const MYSQL_SEES: &[&str] = &["SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"];
 
 const GRAMMAR: Grammar = Grammar {

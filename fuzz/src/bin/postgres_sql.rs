@@ -1,7 +1,7 @@
-//! The scanner of PostgreSQL's SQL: no text has it panic or take long, and what it takes for harmless is.
+//! The scanner of PostgreSQL's SQL: no text makes it panic or take long, and texts that it calls harmless are harmless.
 //!
-//! For the last each text runs on a server, in a loan of its own; the next loan then looks whether the session is as a new one. So
-//! the resets are tried too.
+//! For the latter each text runs on a server, in its own loan; the next loan then compares the session with a new one. This also tests
+//! the resets.
 
 #![allow(dead_code, unused_imports, reason = "the adapter's own sources, of which the scanner is looked at")]
 
@@ -28,7 +28,7 @@ fn main() -> Result<()> {
 
 fn differ(url: &str) -> Result<()> {
     let mut config: Config = url.parse()?;
-    // Others may be at it on the same server.
+    // Other fuzzers may use the same server.
     let schema = format!("cabrank_fuzz_{}", process::id());
     let named = |text: &str| text.replace("cabrank_fuzz", &schema);
     config.connect(NoTls)?.batch_execute(&named(SCHEMA))?;
@@ -58,14 +58,14 @@ fn differ(url: &str) -> Result<()> {
         let text = texts.next_for_server(|text| sql::effect(text.as_bytes()) < sql::Effect::Session);
         let text = named(&text);
         if text.contains('\0') || text.to_ascii_lowercase().contains("stdin") {
-            continue; // The driver sends no zero, and cannot end such a COPY.
+            continue; // The driver sends no zero byte, and cannot end such a COPY.
         }
         let mut conn = pool.get().with_context(|| text.clone())?;
         let answer = conn.simple_query(&text);
         if texts.called().is_some()
             && answer.as_ref().err().and_then(Error::code).is_some_and(|code| code.code().starts_with("42"))
         {
-            continue; // There is no such call: nothing was executed.
+            continue; // There is no such function: nothing was executed.
         }
         let did = answer.is_ok();
         let pid = conn.backend_pid();
@@ -84,8 +84,8 @@ fn differ(url: &str) -> Result<()> {
     Ok(())
 }
 
-/// All that a holder may leave in a session, and whether the next random number is one of those that were sown: a harmless text may
-/// take some of them, but not sow others.
+/// The state that a holder may leave in a session, and whether the next random number belongs to the seed: a harmless text may take some
+/// numbers, but not set another seed.
 fn fingerprint(client: &mut Client, reaped: &HashSet<String>) -> Result<Vec<String>> {
     let mut lines = column(client, "SELECT line FROM fingerprint() line ORDER BY 1")?;
     let next = column(client, "SELECT pg_catalog.random()")?;
@@ -98,7 +98,7 @@ fn differing<'a>(one: &'a [String], other: &'a [String]) -> Vec<&'a String> {
     one.iter().filter(|line| !other.contains(line)).chain(other.iter().filter(|line| !one.contains(line))).collect()
 }
 
-/// More numbers than a text takes.
+/// The seed's numbers: more than a text takes.
 fn reaped(client: &mut Client) -> Result<HashSet<String>> {
     client.batch_execute(SOWN)?;
     let numbers = column(client, "SELECT pg_catalog.random() FROM pg_catalog.generate_series(1, 100000)")?;
@@ -129,7 +129,7 @@ const SOILS: &[&str] = &[
     "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
 ];
 
-/// And none of these.
+/// None of these may show.
 const HARMLESS: &[&str] = &["SELECT 1", "SELECT random()"];
 
 const SCHEMA: &str = include_str!("../../corpus/postgres_schema.sql");

@@ -1,5 +1,5 @@
-//! The reader of PostgreSQL's protocol: whatever bytes come, in whatever pieces, it neither panics nor keeps more than a little, and
-//! its verdict does not depend on where the network cuts.
+//! The reader of PostgreSQL's protocol: for any bytes, in pieces of any size, it neither panics nor keeps more than a little, and its
+//! verdict does not depend on where the network splits them.
 
 #![allow(dead_code, unused_imports, reason = "the adapter's own sources, of which the tracker is looked at")]
 
@@ -42,7 +42,7 @@ fn feed(tracker: &mut Tracker, client: bool, bytes: &[u8]) {
     if client { tracker.wrote(bytes) } else { tracker.read(bytes) }
 }
 
-/// All that can be asked of a tracker.
+/// All public results of a tracker.
 fn verdict(tracker: &Tracker) -> impl PartialEq + std::fmt::Debug + use<> {
     (tracker.session(false), tracker.session(true), tracker.end(), tracker.pid(), tracker.effect())
 }
@@ -118,5 +118,5 @@ fn pick(rng: &mut Rng, among: &[&[u8]]) -> Vec<u8> {
     among[rng.usize(..among.len())].to_vec()
 }
 
-/// Of both directions together, in bytes.
+/// For both directions together, in bytes.
 const MOST_KEPT: usize = 2 * 40 * 1024;
