@@ -34,7 +34,7 @@ pub enum For {
 impl Launch {
     /// For an engine's server.
     ///
-    /// Its data survives a restart of the server, but not of the machine. TLS uses the certificate of PostgreSQL's packages; MySQL and
+    /// Its data survives a crash of the server, but not of the machine. TLS uses the certificate of PostgreSQL's packages; MySQL and
     /// MariaDB create one themselves.
     pub fn of(engine: Engine, whose: For) -> Self {
         let password = |variable| vec![(variable, PASSWORD.to_owned())];

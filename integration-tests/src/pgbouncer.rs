@@ -1,5 +1,5 @@
-//! PgBouncer in front of a PostgreSQL server: in transaction mode for the tests of `transaction_pooler(true)`, in session mode for tests
-//! of its effect on roles.
+//! PgBouncer in front of a PostgreSQL server: in transaction mode for the tests of `transaction_pooler(true)`, in session mode for a test
+//! of the role that it reports.
 
 use crate::admin::Admin;
 use crate::container::Container;
@@ -49,7 +49,7 @@ impl PgBouncer {
         let begun = Instant::now();
         while let Err(error) = Admin::log_in(Engine::Postgres, url) {
             if begun.elapsed() > Duration::from_secs(30) {
-                bail!("PgBouncer lets nobody in: {error:#}\n{}", self.container.log());
+                bail!("PgBouncer accepts no login: {error:#}\n{}", self.container.log());
             }
             thread::sleep(Duration::from_millis(50));
         }

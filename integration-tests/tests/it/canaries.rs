@@ -1,5 +1,6 @@
-//! What the adapters build on and no driver promises. Each fails with its own word when a new version of a driver or a server
-//! behaves otherwise, so that nobody has to find out from what breaks above. By the plain drivers, without pool or adapter.
+//! Undocumented behaviour on which the adapters depend. Each test fails with a message of its own when a new version of a driver or a
+//! server behaves differently, instead of an obscure failure in the tests above. They use the plain drivers, without a pool or an
+//! adapter.
 
 use cabrank_testing::eventually;
 use cabrank_testing::proxy::{Framing, Proxy};
@@ -47,7 +48,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// With direct negotiation required, the driver says nothing before our connector has the socket: so all bytes pass through us.
+/// With direct negotiation required, the driver sends nothing before our connector has the socket, so all bytes pass through us.
 fn the_connector_is_called_on_the_raw_socket(server: &'static Server) {
     let database = Database::new(server).unwrap();
     let calls = Calls::default();
@@ -60,7 +61,7 @@ fn the_connector_is_called_on_the_raw_socket(server: &'static Server) {
     assert_eq!(calls.0.load(Ordering::SeqCst), 2);
 }
 
-/// The tracking of sessions counts requests against answers.
+/// The tracking of sessions compares the counts of requests and answers.
 fn each_request_is_answered_by_one_ready_for_query(server: &'static Server) {
     let database = Database::new(server).unwrap();
     let (host, port) = server.address();
@@ -72,7 +73,7 @@ fn each_request_is_answered_by_one_ready_for_query(server: &'static Server) {
         ("simple_query", 0, |client| drop(client.simple_query("SELECT 1").unwrap())),
         ("query", 0, |client| drop(client.query("SELECT 1", &[]).unwrap())),
         ("an error", 0, |client| drop(client.query("SELECT 1/0", &[]).unwrap_err())),
-        ("rows that nobody reads", 0, |client| {
+        ("rows that are not read", 0, |client| {
             let rows = client.query_raw("SELECT generate_series(1, 10000)", Vec::<i32>::new()).unwrap();
             drop(rows.take(1));
         }),
@@ -92,7 +93,7 @@ fn each_request_is_answered_by_one_ready_for_query(server: &'static Server) {
     for (road, swallowed, travel) in roads {
         let before = proxy.counts();
         travel(&mut client);
-        // What the driver says in passing, such as the end of a statement, is answered before this is.
+        // Requests that the driver sends on its own, such as closing a statement, are answered before this one.
         client.simple_query("").unwrap();
         let after = proxy.counts();
         let of = |kinds: &[u8], to_server: bool| -> u64 {
@@ -108,7 +109,7 @@ fn each_request_is_answered_by_one_ready_for_query(server: &'static Server) {
     }
 }
 
-/// What the adapter's reset is made of leaves alone what the driver relies upon.
+/// The statements of the adapter's reset leave everything alone that the driver relies on.
 fn a_reset_leaves_the_drivers_statements(server: &'static Server) {
     let database = Database::new(server).unwrap();
     let mut client = Client::connect(database.url().as_str(), postgres::NoTls).unwrap();
@@ -125,7 +126,7 @@ fn a_reset_leaves_the_drivers_statements(server: &'static Server) {
     client.query("SELECT 'fine'::weather", &[]).expect("types are still found");
 }
 
-/// The reason why the adapter does not use it. Should this fail, a reset could be one short word.
+/// The reason why the adapter does not use it. If this test fails, a reset could be one short statement.
 fn discard_all_breaks_the_driver(server: &'static Server) {
     let database = Database::new(server).unwrap();
     let mut client = Client::connect(database.url().as_str(), postgres::NoTls).unwrap();
@@ -142,10 +143,10 @@ fn a_commit_of_an_aborted_transaction_says_ok(server: &'static Server) {
     let mut client = Client::connect(database.url().as_str(), postgres::NoTls).unwrap();
     let mut transaction = client.transaction().unwrap();
     transaction.execute("SELECT 1/0", &[]).unwrap_err();
-    transaction.commit().expect("the driver now tells that the server has rolled back");
+    transaction.commit().expect("the driver now reports that the server has rolled back");
 }
 
-/// COM_RESET_CONNECTION, and what the adapter has to do beside it.
+/// COM_RESET_CONNECTION, and what the adapter must do in addition.
 fn a_reset_clears_all_but_the_current_database(server: &'static Server) {
     let database = Database::new(server).unwrap();
     let mut conn = mysql::Conn::new(opts(&database)).unwrap();
@@ -170,17 +171,17 @@ fn a_reset_clears_all_but_the_current_database(server: &'static Server) {
     assert_eq!(conn.query_first(count).unwrap(), Some(0), "a reset no longer rolls back");
     assert!(conn.query_drop(format!("SELECT * FROM {}.left_over", database.name())).is_err(), "temporary tables");
     let current: Option<String> = conn.query_first("SELECT database()").unwrap();
-    assert_eq!(current.as_deref(), Some("information_schema"), "a reset now selects the database back by itself");
+    assert_eq!(current.as_deref(), Some("information_schema"), "a reset now restores the database itself");
 }
 
-/// Between commands the server says nothing, and its end can be seen on the descriptor without reading.
+/// Between commands the server sends nothing, and its end can be seen on the descriptor without reading.
 fn a_quiet_line_means_a_live_session(server: &'static Server) {
     let database = Database::new(server).unwrap();
     let mut admin = server.log_in().unwrap();
     for road in ["SELECT 1", "DO 1", "CREATE TEMPORARY TABLE x (i INT)", "BEGIN", "no SQL at all"] {
         let mut conn = mysql::Conn::new(opts(&database)).unwrap();
         let _ = conn.query_drop(road);
-        assert_eq!(peek(&conn), Peek::Quiet, "{road}: the server has more to say");
+        assert_eq!(peek(&conn), Peek::Quiet, "{road}: the server has sent more");
         admin.kill(i64::from(conn.connection_id())).unwrap();
         eventually("the socket is not quiet", || peek(&conn) != Peek::Quiet);
     }
@@ -189,8 +190,8 @@ fn a_quiet_line_means_a_live_session(server: &'static Server) {
     eventually("the socket is not quiet", || peek(&conn) != Peek::Quiet);
 }
 
-/// After a deadlock or a time-out the driver's own COMMIT goes through, whatever became of the transaction. The reason for a
-/// transaction type of the adapter's own.
+/// After a deadlock or a time-out the driver's own COMMIT succeeds, whatever became of the transaction. Therefore the adapter has its own
+/// transaction type.
 fn the_drivers_transaction_does_not_know_its_end(server: &'static Server) {
     let database = Database::new(server).unwrap();
     let mut conn = mysql::Conn::new(opts(&database)).unwrap();
@@ -198,7 +199,7 @@ fn the_drivers_transaction_does_not_know_its_end(server: &'static Server) {
     let mut transaction = conn.start_transaction(mysql::TxOpts::default()).unwrap();
     transaction.query_drop("INSERT INTO account VALUES (7)").unwrap();
     transaction.query_drop("ROLLBACK").unwrap();
-    transaction.commit().expect("the driver now knows that the transaction was over");
+    transaction.commit().expect("the driver now notices that the transaction was over");
 }
 
 #[derive(Debug, PartialEq)]
@@ -225,7 +226,7 @@ fn opts(database: &Database) -> OptsBuilder {
     OptsBuilder::from_opts(Opts::from_url(database.url().as_str()).expect("a URL")).prefer_socket(false)
 }
 
-/// A connector that leaves the stream as it is, and counts.
+/// A connector that passes the stream on unchanged, and counts.
 #[derive(Clone, Default)]
 struct Calls(Arc<AtomicUsize>);
 

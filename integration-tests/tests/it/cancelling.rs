@@ -1,4 +1,4 @@
-//! Cancelling what a holder runs: it ends that, and hits nobody who comes after.
+//! Cancelling a holder's statement: the cancel ends it, and reaches no later holder.
 
 use crate::cases::add;
 use crate::subject::{Guard, Subject};
@@ -15,7 +15,7 @@ pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, cancels_that_race_a_return_hit_no_next_holder);
 }
 
-/// A cancel goes by a session of its own, which the server may have for a moment more.
+/// A cancel has its own session, which the server may list for a moment more.
 fn subject<S: Subject>() -> S {
     let subject = S::new();
     subject.watch().inspect(|watch| watch.allow(3));
@@ -37,7 +37,7 @@ fn a_cancel_ends_what_runs_and_what_comes_after_it_is_well<S: Subject>() {
     let (id, canceller) = (PooledConnection::id(&loan), canceller::<S>(&loan));
     thread::scope(|scope| {
         let running = scope.spawn(|| S::number(&mut loan, S::ENDLESS).map(drop));
-        // Until it runs a cancel finds nothing to end.
+        // Before the statement runs, a cancel finds nothing to end.
         eventually("it was cancelled", || {
             assert_eq!(cancel(&canceller), CancelOutcome::Asked);
             running.is_finished()
@@ -67,7 +67,7 @@ fn a_thousand_late_cancels_hit_no_next_holder<S: Subject>() {
         for _ in 0..1_000 {
             assert_eq!(cancel(&late), CancelOutcome::LoanEnded);
         }
-        // The statement has begun by the time that its own canceller ends it, so the late ones could have hit it.
+        // The statement has begun by the time its own canceller ends it, so the late ones could have hit it.
         assert!(!running.is_finished(), "a late cancel hit the next holder");
         eventually("it was cancelled", || {
             assert_eq!(cancel(&own), CancelOutcome::Asked);
@@ -85,7 +85,7 @@ fn cancels_that_race_a_return_hit_no_next_holder<S: Subject>() {
     let (give, take) = channel::<Canceller>();
     let (tell, told) = channel();
     let watchdog = thread::spawn(move || take.iter().for_each(|canceller| tell.send(cancel(&canceller)).unwrap()));
-    // How many began before the return, and after it.
+    // The numbers of cancels that began before the return and after it.
     let (mut begun, mut late) = (0, 0);
     for round in 0..MOST_ROUNDS {
         if round >= ROUNDS && begun > 0 && late > 0 {
@@ -93,7 +93,7 @@ fn cancels_that_race_a_return_hit_no_next_holder<S: Subject>() {
         }
         let mut loan = pool.get().unwrap();
         give.send(canceller::<S>(&loan)).unwrap();
-        // Cancelled or not. The moment of the return is another in each round: both must happen.
+        // Cancelled or not. The time of the return differs in each round: both outcomes must occur.
         for _ in 0..round % 10 {
             let _ = S::number(&mut loan, "SELECT 1");
         }
@@ -102,7 +102,7 @@ fn cancels_that_race_a_return_hit_no_next_holder<S: Subject>() {
         for _ in 0..5 {
             assert_eq!(S::number(&mut next, "SELECT 1").expect("a late cancel hit the next holder"), 1);
         }
-        // What was asked for too late for the server was begun before the return, too.
+        // A cancel that reached the server too late also began before the return.
         match told.recv().unwrap() {
             CancelOutcome::LoanEnded => late += 1,
             _ => begun += 1,
@@ -118,5 +118,5 @@ fn cancels_that_race_a_return_hit_no_next_holder<S: Subject>() {
 }
 
 const ROUNDS: u32 = 200;
-/// If all of them began on one side of the return, as many more as it takes, up to so many.
+/// If all cancels began on one side of the return, the test runs more rounds, up to this many.
 const MOST_ROUNDS: u32 = 10 * ROUNDS;

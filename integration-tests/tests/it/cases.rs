@@ -1,6 +1,6 @@
-//! How a generic test becomes a case of one engine.
+//! Turns a generic test into a case of one engine.
 
-/// `add!(cases, S, Server, test)`: the test for the subject `S`, named after the module it stands in.
+/// `add!(cases, S, Server, test)` adds the test for the subject `S`, named after its module.
 macro_rules! add {
     ($cases:expr, $subject:ident, $needs:ident, $test:ident) => {
         $cases.push(::integration_tests::Case {

@@ -1,4 +1,4 @@
-//! The end of a pool: who is woken, what is cancelled, and that no session is left.
+//! The end of a pool: which waiters are woken, what is cancelled, and that no session is left.
 
 use crate::cases::add;
 use crate::subject::{Remote, Subject};
@@ -49,7 +49,7 @@ fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
         });
         eventually("it is lent", || pool.stats().in_use == 1);
         let begun = Instant::now();
-        // For a second it is left alone, and comes to run.
+        // For a second it is left alone, so it starts to run.
         let report = pool.close_within(CLOSING);
         assert!(begun.elapsed() < CLOSING + SOON, "{:?}", begun.elapsed());
         assert!(running.join().unwrap().is_err(), "it was cancelled");
@@ -61,7 +61,7 @@ fn close_within_cancels_what_runs_and_names_it<S: Subject>() {
     assert_closes_clean(&pool);
 }
 
-/// Not only here: the server goes on with nothing of it.
+/// The statement ends at the server, too, not only in the client.
 fn close_within_ends_a_statement_at_the_server<S: Remote>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(2));
@@ -80,7 +80,7 @@ fn close_within_ends_a_statement_at_the_server<S: Remote>() {
     });
 }
 
-/// A silent network lets no cancellation through either.
+/// A silent network does not pass the cancel on either.
 fn close_within_aborts_what_cannot_be_cancelled<S: Remote>() {
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
@@ -96,7 +96,7 @@ fn close_within_aborts_what_cannot_be_cancelled<S: Remote>() {
         running.join().unwrap().expect_err("it was aborted");
         assert_eq!(report.aborted.len(), 1, "{report:?}");
     });
-    // The server hears of it at the end of its statement.
+    // The server notices it at the end of its statement.
     proxy.set(NetworkFault::None);
     drop(proxy);
     eventually("no session is left", || subject.sessions() == 0);
@@ -113,7 +113,7 @@ fn a_dropped_pool_leaves_no_session<S: Subject>() {
     eventually("no session is left", || subject.sessions() == 0);
 }
 
-/// Of which half a second is left for the holder when the pool has asked the server to cancel what it runs.
+/// Half a second of it is left for the holder after the pool has asked the server to cancel its statement.
 const CLOSING: Duration = Duration::from_secs(2);
-/// What takes no time may take so long on a busy machine. What it must not wait for lasts for five seconds and more.
+/// The limit, on a busy machine, for steps that need no time. The steps that they must not wait for last at least five seconds.
 const SOON: Duration = Duration::from_secs(2);

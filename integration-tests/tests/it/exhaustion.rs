@@ -1,4 +1,4 @@
-//! More borrowers than connections: who waits how long, who is told what, and what the server sees of it.
+//! More borrowers than connections: how long each waits, which error each gets, and how many sessions the server sees.
 
 use crate::cases::add;
 use crate::subject::{Guard, Subject};
@@ -19,7 +19,7 @@ pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, the_server_never_sees_more_sessions_than_max_size);
 }
 
-/// Ten are served, two wait for exactly their time and learn who holds the ten; then all is well again.
+/// Ten are served, and two wait for exactly their time-out and get an error that names the holders of the ten; then all is well again.
 fn twelve_who_want_ten<S: Subject>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(10));
@@ -89,7 +89,7 @@ fn a_get_within_a_loan_is_named<S: Subject>() {
     assert_eq!(report.held_by_this_thread, 1);
 }
 
-/// Sixteen threads on four connections, some of which are discarded, while another counts from outside.
+/// Sixteen threads on four connections, some of which are discarded, while another thread counts from outside.
 fn the_server_never_sees_more_sessions_than_max_size<S: Subject>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(4));
@@ -99,7 +99,7 @@ fn the_server_never_sees_more_sessions_than_max_size<S: Subject>() {
         let sampler = scope.spawn(move || {
             let mut peak = 0;
             while !done.load(Ordering::Relaxed) {
-                // A server has somebody who counts all the time.
+                // A server has a watch that counts all the time.
                 peak = peak.max(subject.watch().map_or_else(|| subject.sessions(), Watch::peak));
                 thread::sleep(Duration::from_millis(1));
             }
@@ -128,5 +128,5 @@ fn the_server_never_sees_more_sessions_than_max_size<S: Subject>() {
     assert_closes_clean(pool);
 }
 
-/// What takes no time may take so long on a busy machine. By itself a `get` would wait for ten seconds.
+/// The limit, on a busy machine, for steps that need no time. By default a `get` would wait for ten seconds.
 const SOON: Duration = Duration::from_secs(2);

@@ -38,7 +38,7 @@ fn an_old_connection_is_closed_when_it_is_returned<S: Subject>() {
     let pool = subject.pool(|builder| builder.max_size(1).max_lifetime(LIFETIME).lifetime_jitter(0.0));
     let mut conn = pool.get().unwrap();
     thread::sleep(LIFETIME);
-    assert_eq!(S::number(&mut conn, "SELECT 7").unwrap(), 7, "nobody takes it from its borrower");
+    assert_eq!(S::number(&mut conn, "SELECT 7").unwrap(), 7, "its borrower keeps it");
     let old = Guard::<S>::id(&conn);
     drop(conn);
     assert_ne!(Guard::<S>::id(&pool.get().unwrap()), old);
@@ -49,7 +49,7 @@ fn borrowers_never_meet_an_old_connection<S: Subject>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(2).max_lifetime(LIFETIME).lifetime_jitter(0.5));
     while pool.stats().closed.by(CloseReason::Expired) < 6 {
-        // The loan begins after it was asked for, however late this thread goes on.
+        // The loan begins after the request, however late this thread continues.
         let asked = Instant::now();
         let mut conn = pool.get().unwrap();
         let age = asked.saturating_duration_since(Guard::<S>::opened_at(&conn));
@@ -68,7 +68,7 @@ fn idle_connections_are_closed_down_to_min_idle<S: Subject>() {
     assert_eq!(subject.sessions(), 2, "never below min_idle");
 }
 
-/// Ten that were opened together do not leave together.
+/// Ten connections opened together do not expire together.
 fn lifetimes_end_apart_at_the_server<S: Remote>() {
     let subject = S::new();
     let lifetime = Duration::from_secs(2);
@@ -85,7 +85,7 @@ fn lifetimes_end_apart_at_the_server<S: Remote>() {
     assert_eq!(pool.stats().closed.by(CloseReason::Expired), 10);
 }
 
-/// Idle for shorter and for longer than the server bears it: no borrower ever gets a dead session.
+/// Idle for shorter and for longer than the server permits: no borrower ever gets a dead session.
 fn the_servers_own_idle_limit_goes_unnoticed<S: Remote>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(2).on_open(|conn, _| S::execute(conn, S::IDLE_LIMIT)));

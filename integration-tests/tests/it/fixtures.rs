@@ -1,4 +1,4 @@
-//! Tests of what the suite stands on, by the plain drivers: were the fixtures wrong, nothing above them could be right.
+//! Tests of the suite's fixtures, with the plain drivers: if these were wrong, no test above them could be right.
 
 use cabrank_testing::proxy::{Framing, Proxy};
 use cabrank_testing::{NetworkFault, eventually};
@@ -69,7 +69,7 @@ fn sessions_are_counted_at_the_server(server: &'static Server) {
     assert!(logins.iter_mut().all(|login| login.number("SELECT 1").is_err()));
 }
 
-/// Forty one after another are one; three at once are three, and stay the most that there were.
+/// Forty consecutive sessions count as one; three at once count as three, and remain the peak.
 fn a_census_counts_those_who_are_there_together(server: &'static Server) {
     let database = database(server);
     let census = Census::of(server, database.name());
@@ -96,7 +96,7 @@ fn the_server_offers_tls(server: &'static Server) {
     let rows = admin.rows(sql).unwrap();
     let said = rows[0].last().unwrap();
     if server.engine() == Engine::Mariadb && said == "DISABLED" {
-        integration_tests::skip("before 11.4 MariaDB makes no certificate by itself");
+        integration_tests::skip("before 11.4 MariaDB does not create a certificate itself");
     }
     assert!(["on", "YES"].contains(&said.as_str()) || said.contains("GMT"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! What one borrower leaves behind, the next must not find.
+//! The next borrower must not find anything that an earlier one left behind.
 
 use crate::cases::add;
 use crate::subject::{Guard, Subject, SubjectPool};
@@ -16,7 +16,7 @@ pub(crate) fn cases<S: Subject>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_detached_connection_lives_on_and_leaves_its_place);
 }
 
-/// The soil has a loan of its own: to look at it there could cost the reset that it is to cost.
+/// The soiling statement has its own loan: a query in that loan could cost the reset that the next one should cost.
 fn nothing_of_a_session_reaches_the_next_borrower<S: Subject>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(1));
@@ -34,7 +34,7 @@ fn nothing_of_a_session_reaches_the_next_borrower<S: Subject>() {
         }
     }
     assert_eq!(subject.sessions(), 1);
-    assert_eq!(pool.stats().opened, 1, "nothing that costs a connection");
+    assert_eq!(pool.stats().opened, 1, "it costs no connection");
 }
 
 fn an_open_transaction_is_rolled_back<S: Subject>() {
@@ -58,7 +58,7 @@ fn a_forgotten_transaction_is_rolled_back<S: Subject>() {
     is_clean::<S>(&pool);
 }
 
-/// Where an error aborts the transaction, too.
+/// On engines where an error aborts the transaction, too.
 fn a_failed_transaction_is_rolled_back<S: Subject>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(1));
@@ -75,7 +75,7 @@ fn is_clean<S: Subject>(pool: &SubjectPool<S>) {
     assert_eq!(S::number(&mut conn, "SELECT money FROM account").unwrap(), 0);
     S::execute(&mut conn, "BEGIN").expect("no transaction is open");
     S::execute(&mut conn, "ROLLBACK").unwrap();
-    assert_eq!(pool.stats().opened, 1, "nothing that costs a connection");
+    assert_eq!(pool.stats().opened, 1, "it costs no connection");
     drop(conn);
     assert_no_leaks(pool);
     assert_closes_clean(pool);
@@ -88,7 +88,7 @@ fn a_connection_of_a_panicking_thread_is_closed<S: Subject>() {
         let pool = &pool;
         let holder = scope.spawn(move || {
             let _conn = pool.get().unwrap();
-            // Unwinds without a message in the log of a test that passes.
+            // Unwinds without a message in the log of a passing test.
             panic::resume_unwind(Box::new(()))
         });
         assert!(holder.join().is_err());

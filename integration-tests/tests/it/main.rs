@@ -1,9 +1,8 @@
-//! The suite: what the pool and its adapters promise, held against each engine. `harness` runs it and tidies up.
+//! The suite: tests the guarantees of the pool and its adapters on each engine. `harness` runs it and removes the containers.
 //!
-//! A module holds what belongs to one promise, written once against `subject`; an engine joins with a subject of its own
-//! and one line below.
+//! Each module has the tests of one guarantee, written once against `subject`. An engine joins with its own subject and one line below.
 
-// What a test may ask of an engine, and the engines.
+// The interface to an engine, and the engines.
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -18,7 +17,7 @@ mod hygiene;
 mod nesting;
 mod transactions;
 
-// What only an engine behind a network can do, or suffer.
+// Tests that need an engine behind a network.
 mod frozen;
 mod manifest;
 mod metrics;
@@ -28,7 +27,7 @@ mod statements;
 mod storm;
 mod wire;
 
-// What it stands on.
+// The suite's own foundations.
 mod canaries;
 mod cases;
 mod fixtures;

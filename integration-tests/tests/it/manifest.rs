@@ -1,4 +1,4 @@
-//! The manifest in docs/cloud: whether Kubernetes takes it is for `cargo xtask ci`; here, whether a pool takes the settings in it.
+//! The manifest in docs/cloud. `cargo xtask ci` tests whether Kubernetes accepts it; this tests whether a pool accepts its settings.
 
 use crate::frozen::{is_over, recipe};
 use crate::postgres::Postgres;

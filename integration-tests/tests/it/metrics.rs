@@ -64,9 +64,9 @@ fn prometheus_answers_the_queries_of_dashboard_and_alerts_under_load_and_in_an_o
     // At a scrape one of the four may be between two loans.
     eventually("busy", || value("How the pools fare", 0) == 1.0);
     eventually("four are used", || asked.value_of(panel("Connections", 0), "used") == 4.0);
-    eventually("all that there are", || (value("Connections", 1), value("Saturation", 0)) == (4.0, 1.0));
+    eventually("all four are in use", || (value("Connections", 1), value("Saturation", 0)) == (4.0, 1.0));
     eventually("others wait", || (1.0..=4.0).contains(&value("Requests that wait", 0)));
-    // A loan lasts for 50 ms, and who waits does so for about as long: a bucket's end is at most twice that.
+    // A loan lasts for 50 ms, and a request waits for about as long: a bucket's upper bound is at most twice that.
     for (title, query) in [("How long connections are lent", 0), ("How long requests wait", 1)] {
         assert!((0.03..0.5).contains(&value(title, query)), "{title}: {}", value(title, query));
     }
@@ -93,7 +93,7 @@ fn prometheus_answers_the_queries_of_dashboard_and_alerts_under_load_and_in_an_o
     asked.eventually("the pool is back", "cabrank_health{state=\"down\"}", |value| value == 0.0);
     drop(load);
     eventually("all are at rest", || asked.pool.stats().in_use == 0);
-    // What is counted is neither estimated nor lost.
+    // Counters are neither estimated nor lost.
     let stats = asked.pool.stats();
     for (query, count) in [
         ("sum(cabrank_loans_total)", stats.checked_out_at_once + stats.checked_out_after_waiting),
@@ -113,11 +113,11 @@ fn promtool_finds_nothing_wrong_with_the_alerts() {
     assert!(said.contains("SUCCESS"), "{said}");
     let said = prometheus.promtool("test rules alerts.test.yml").unwrap();
     assert!(said.contains("SUCCESS") && !said.contains("FAILED"), "{said}");
-    // It does complain.
+    // It does report errors.
     prometheus.promtool("check rules alerts.test.yml").unwrap_err();
 }
 
-/// A Prometheus, and the pool that it is asked about.
+/// A Prometheus, and the pool that it scrapes.
 struct Asked {
     prometheus: Prometheus,
     pool: SubjectPool<Postgres>,
@@ -129,7 +129,7 @@ impl Asked {
         self.prometheus.query(&query.replace("$instance", ".*")).unwrap_or_else(|error| panic!("{query}: {error:#}"))
     }
 
-    /// Of the only series that it finds.
+    /// The value of the only series that a query finds.
     fn value(&self, query: &str) -> f64 {
         match &self.answers(query)[..] {
             [(_, value)] => *value,
@@ -137,7 +137,7 @@ impl Asked {
         }
     }
 
-    /// Of the series with this label.
+    /// The value of the series with this label.
     fn value_of(&self, query: &str, label: &str) -> f64 {
         let found = self.answers(query);
         let one = found.iter().find(|(labels, _)| labels.values().any(|value| value == label));
@@ -148,7 +148,7 @@ impl Asked {
         eventually(what, || self.answers(query).iter().any(|(_, value)| holds(*value)));
     }
 
-    /// Until the expression of this alert finds something, whatever it waits for then.
+    /// Waits until this alert's expression finds something, regardless of the alert's waiting time.
     fn eventually_alert(&self, name: &str) {
         eventually(name, || self.firing().iter().any(|firing| firing == name));
     }
@@ -186,7 +186,7 @@ fn serve(pool: &SubjectPool<Postgres>, host: String) -> SocketAddr {
                     "HTTP/1.0 200 OK\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {}\r\n\r\n",
                     text.len()
                 );
-                // It may have hung up.
+                // The client may have hung up.
                 let _ = (&stream).write_all((head + &text).as_bytes());
             }
         }
@@ -194,5 +194,5 @@ fn serve(pool: &SubjectPool<Postgres>, host: String) -> SocketAddr {
     address
 }
 
-/// Longer than a wait that is called slow.
+/// Longer than a wait that counts as slow.
 const WAIT: Duration = Duration::from_millis(1500);

@@ -9,7 +9,7 @@ use integration_tests::{Database, Engine, Server};
 use std::time::Duration;
 use url::Url;
 
-/// One of the two: their adapter and their statements are the same.
+/// One of the two, whose adapter and statements are the same.
 pub(crate) struct Kin<const MARIADB: bool> {
     watch: Watch,
     // Dropped after the watch.
@@ -34,11 +34,11 @@ impl<const MARIADB: bool> Subject for Kin<MARIADB> {
         ("SELECT GET_LOCK(concat('left_over', connection_id()), 0)", LOCK),
         ("SELECT soil()", "SELECT ifnull(@left_over, 0)"),
         ("INSERT INTO numbered (x) VALUES (7)", "SELECT LAST_INSERT_ID() <> 0"),
-        // Hides the table of that name.
+        // Hides the table with that name.
         ("CREATE TEMPORARY TABLE account (x INT)", "SELECT count(*) FROM account"),
     ];
 
-    // As a part of a larger query a sleep that is interrupted is an error; by itself it would only say 1.
+    // As part of a larger query an interrupted sleep is an error; alone it would only return 1.
     const ENDLESS: &'static str = "SELECT id FROM account WHERE sleep(60) = 0";
 
     type Manager = MySqlManager;
@@ -106,7 +106,7 @@ impl<const MARIADB: bool> Remote for Kin<MARIADB> {
         MySqlManager::new(OptsBuilder::from_opts(opts(&url)).read_timeout(Some(Duration::from_millis(50))))
     }
 
-    /// The driver gives up before the answer comes, and on two roads of three nobody but the borrower hears of it.
+    /// The driver gives up before the answer arrives; two of the three ways show that only to the borrower.
     fn walk_away(conn: &mut Connection, number: i64) {
         let question = format!("SELECT {number} + sleep(0.08)");
         match number % 3 {
@@ -119,11 +119,11 @@ impl<const MARIADB: bool> Remote for Kin<MARIADB> {
 
 fn opts(url: &Url) -> Opts {
     OptsBuilder::from_opts(Opts::from_url(url.as_str()).expect("a URL that the driver understands"))
-        // Otherwise a server on this machine would be asked for its socket, which is another one's.
+        // Otherwise the driver would ask a server on this machine for its socket, which belongs to another server.
         .prefer_socket(false)
         .into()
 }
 
 const LOCK: &str = "SELECT IS_USED_LOCK(concat('left_over', connection_id())) IS NOT NULL";
-// Each server has a name of its own for it.
+// Each server has its own name for this variable.
 const READ_ONLY: &str = "SELECT 0 /*!80000 + @@transaction_read_only */ /*M!100000 + @@tx_read_only */";

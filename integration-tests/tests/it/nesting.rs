@@ -1,4 +1,4 @@
-//! Transactions nested in those of the pool: what fails within is undone alone, and nothing is committed by halves.
+//! Transactions nested in those of the pool: a failed inner one is undone alone, and nothing is committed by half.
 
 use crate::cases::add;
 use crate::subject::{Error, Remote, Subject, SubjectPool};
@@ -80,7 +80,7 @@ fn a_panic_within_is_undone_alone_if_it_is_caught<S: Subject>() {
     assert_eq!(pool.stats().opened, 1);
 }
 
-/// Each adds a one at a place of its own; the even ones fail.
+/// Each adds one at its own place; the even ones fail.
 fn each_depth_is_undone_by_itself<S: Subject>() {
     fn descend<S: Subject>(tx: &mut Tx<'_, S>, depth: u32) -> Result<(), AnyError> {
         if depth == 6 {
@@ -152,7 +152,7 @@ fn savepoints_of_the_holders_own_stand<S: Subject>() {
     assert_eq!(money::<S>(&pool), 1);
 }
 
-/// The outer closure passes over the error.
+/// The outer closure ignores the error.
 fn a_savepoint_that_is_gone_is_an_error_and_nothing_is_committed<S: Subject>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(1));
@@ -173,7 +173,7 @@ fn a_savepoint_that_is_gone_is_an_error_and_nothing_is_committed<S: Subject>() {
     }
 }
 
-/// Two lock two rows in opposite order, and meet in the middle the first time.
+/// Two transactions lock two rows in opposite order, and collide the first time.
 fn a_deadlock_within_runs_the_whole_again<S: Remote>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(2));
@@ -195,7 +195,7 @@ fn a_deadlock_within_runs_the_whole_again<S: Remote>() {
                         S::execute_in(tx, &format!("UPDATE account SET money = money + 1 WHERE id = {second}"))
                     })
                 });
-                done.expect("it goes through in the end");
+                done.expect("it succeeds in the end");
             });
         }
     });

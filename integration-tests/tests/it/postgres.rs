@@ -106,19 +106,19 @@ impl Remote for Postgres {
         PostgresManager::with_config(move || Ok::<_, Infallible>(config(&url())), NoTls)
     }
 
-    /// This driver waits for ever.
+    /// This driver cannot give up, and waits forever.
     fn hasty_manager(url: Url) -> PostgresManager {
         Self::manager_by(url)
     }
 
-    /// Most rows are still on their way when the first is there.
+    /// Most rows are still on their way when the first arrives.
     fn walk_away(conn: &mut Connection, number: i64) {
         let rows = conn.query_raw("SELECT $1::int8 FROM generate_series(1, 2000)", [number]);
         let _ = rows.and_then(|mut rows| rows.next());
     }
 }
 
-/// By the simple protocol, which gives numbers of every width as text.
+/// By the simple protocol, which returns numbers of every width as text.
 fn number(client: &mut impl GenericClient, sql: &str) -> Result<i64, Error> {
     let messages = client.simple_query(sql)?;
     let row = messages.iter().find_map(|message| match message {

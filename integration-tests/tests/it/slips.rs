@@ -1,5 +1,5 @@
-//! A late reply never reaches the next user: ten thousand loans ask for a number of their own each, while connections break, borrowers
-//! walk away from their answers, panic, and forget transactions. An error is in order; another's number is not.
+//! A late reply never reaches the next user. Ten thousand loans each ask for a number of their own, while connections break, and
+//! borrowers leave answers unread, panic, and forget transactions. An error is allowed; another loan's number is not.
 
 use crate::cases::add;
 use crate::subject::{Guard, Remote};
@@ -34,7 +34,7 @@ fn a_late_reply_reaches_nobody_else<S: Remote>() {
                     let mut conn = pool.get().expect("the server is there all the time");
                     match S::number(&mut conn, &format!("SELECT {token}")) {
                         Ok(number) => {
-                            assert_eq!(number, token, "an answer to somebody else");
+                            assert_eq!(number, token, "an answer to another loan");
                             answered.fetch_add(1, Ordering::Relaxed);
                         }
                         Err(_) => drop(failed.fetch_add(1, Ordering::Relaxed)),
@@ -51,10 +51,10 @@ fn a_late_reply_reaches_nobody_else<S: Remote>() {
     assert_eq!(answered + failed, ROUNDS);
     assert!(answered > ROUNDS * 8 / 10, "{failed} failed, so that little was tried");
     assert!(aborted > 100, "only {aborted} were aborted");
-    figure(format!("{answered} answers, each to the one who asked; {failed} errors, {aborted} loans aborted"));
+    figure(format!("{answered} answers, each to its own loan; {failed} errors, {aborted} loans aborted"));
 }
 
-/// Ends a loan in one of the ways in which answers are left behind.
+/// Ends a loan in one of the ways that leave answers behind.
 fn abort<S: Remote>(subject: &S, mut conn: Guard<S>, token: i64, way: u32, break_lines: impl FnOnce()) {
     match way {
         0 => break_lines(),

@@ -68,12 +68,10 @@ impl Subject for Sqlite {
         None
     }
 
-    /// There is no server to ask, but the system knows which files are open. Each session has the log open once; the
-    /// database file itself stays open after a session until the last lock on it is gone.
+    /// There is no server to ask, but the system lists open files. Each session has the log open once; the database file itself stays
+    /// open after a session until the last lock on it is released.
     fn sessions(&self) -> usize {
-        let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
-            skip("this system does not tell which files are open")
-        };
+        let Ok(descriptors) = fs::read_dir("/proc/self/fd") else { skip("this system does not list open files") };
         let log = self.path.with_extension("db-wal");
         let open = descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
         open.filter(|path| *path == log).count()

@@ -1,5 +1,5 @@
-//! Prepared statements of MySQL and MariaDB that the server calls stale, or for which it has no room. Both take settings of the whole
-//! server.
+//! Prepared statements of MySQL and MariaDB that the server reports as outdated, or for which it has no room. Both tests change settings
+//! of the whole server.
 
 use crate::cases::add;
 use crate::subject::{Guard, Remote};
@@ -14,12 +14,12 @@ pub(crate) fn cases<S: Remote<Manager = MySqlManager>>(cases: &mut Vec<Case>) {
     add!(cases, S, Control, a_full_server_costs_the_statements_that_are_kept_and_no_connection);
 }
 
-/// MariaDB brings its statements up to date however small its cache of tables is.
+/// MariaDB updates its statements however small its table cache is.
 pub(crate) fn mysql_cases<S: Remote<Manager = MySqlManager>>(cases: &mut Vec<Case>) {
     add!(cases, S, Control, an_outdated_statement_means_retry_and_is_prepared_anew);
 }
 
-/// A setting of the server's, put back when dropped.
+/// A setting of the server, restored when dropped.
 struct Setting<'a> {
     database: &'a Database,
     name: &'static str,
@@ -67,7 +67,7 @@ fn a_full_server_costs_the_statements_that_are_kept_and_no_connection<S: Remote<
     for number in 4..=6 {
         assert_eq!(add_up(&mut conn, number).expect("one of the three makes room"), Some(number + 1));
     }
-    // All are in the holder's hands.
+    // The holder has all of them.
     let kept: Vec<_> = (4..=6).map(|number| conn.prep(format!("SELECT {number} + ?")).unwrap()).collect();
     let error = add_up(&mut conn, 7).expect_err("there is no room");
     assert_eq!((code(&error), manager.fault(&error)), (1461, Fault::Capacity));
@@ -77,14 +77,14 @@ fn a_full_server_costs_the_statements_that_are_kept_and_no_connection<S: Remote<
     drop(conn);
 
     let mut conn: Guard<S> = pool.get().unwrap();
-    assert_eq!(PooledConnection::id(&conn), id, "the connection is well");
+    assert_eq!(PooledConnection::id(&conn), id, "the connection works");
     assert_eq!(add_up(&mut conn, 8).unwrap(), Some(9));
     most.set(0).unwrap();
     let error = add_up(&mut conn, 9).expect_err("there is no room at all");
     assert_eq!(code(&error), 1461);
 }
 
-/// A statement needs more tables than the server remembers, so that those it opens first are forgotten before it ends.
+/// A statement needs more tables than the server's cache holds, so the first ones are evicted before it ends.
 fn an_outdated_statement_means_retry_and_is_prepared_anew<S: Remote<Manager = MySqlManager>>() {
     let subject = S::new();
     let (manager, pool) = (subject.manager(), subject.pool(|builder| builder.max_size(1)));
@@ -93,19 +93,19 @@ fn an_outdated_statement_means_retry_and_is_prepared_anew<S: Remote<Manager = My
     let all = (0..TABLES).map(|number| format!("SELECT a + ? FROM t{number}")).collect::<Vec<_>>().join(" UNION ALL ");
     let remembered = Setting::begin(subject.database(), "table_definition_cache");
     remembered.set(FEWEST).unwrap();
-    let error = conn.exec_drop(&all, vec![1; TABLES]).expect_err("it is outdated whenever it is run");
+    let error = conn.exec_drop(&all, vec![1; TABLES]).expect_err("it is outdated at each execution");
     assert_eq!((code(&error), manager.fault(&error)), (1615, Fault::Retry));
     drop(remembered);
     let closes = |conn: &mut Connection| -> (String, u64) {
         conn.query_first("SHOW SESSION STATUS LIKE 'Com_stmt_close'").unwrap().expect("a number")
     };
     let closed = closes(&mut conn).1;
-    conn.exec_drop(&all, vec![1; TABLES]).expect("it is prepared anew");
+    conn.exec_drop(&all, vec![1; TABLES]).expect("it is prepared again");
     assert_eq!(closes(&mut conn).1, closed + 1);
     drop(tables);
 }
 
-/// Many, on a server that is faster than safe until they are dropped.
+/// Many tables, on a server that trades safety for speed until they are dropped.
 struct Tables<'a> {
     database: &'a Database,
     _fast: [Setting<'a>; 2],
@@ -123,13 +123,13 @@ impl<'a> Tables<'a> {
 
 impl Drop for Tables<'_> {
     fn drop(&mut self) {
-        // What is left goes with the database.
+        // Remaining tables are dropped with the database.
         if let Ok(mut admin) = self.database.log_in() {
             (0..TABLES).for_each(|number| _ = admin.execute(&format!("DROP TABLE t{number}")));
         }
     }
 }
 
-/// The server remembers no fewer.
+/// The smallest size that the server accepts.
 const FEWEST: i64 = 400;
 const TABLES: usize = 410;

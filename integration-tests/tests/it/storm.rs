@@ -1,5 +1,5 @@
-//! Processes that start at once, more than their server has sessions for, each with a pool of one: as instances of a function do, or a
-//! deployment that comes back after a night.
+//! Many processes that start at once, more than their server has sessions for, each with a pool of one: like the instances of a function,
+//! or a deployment that is restarted as a whole.
 
 use crate::cases::add;
 use crate::frozen::recipe;
@@ -33,7 +33,7 @@ pub(crate) fn longer_cases(cases: &mut Vec<Case>) {
 fn sixty_processes_on_twenty_sessions_are_all_served<S: Remote>() {
     let subject = S::new();
     subject.database().limit_sessions(20).unwrap();
-    // MySQL and MariaDB list for a moment those that they are about to refuse.
+    // For a moment MySQL and MariaDB list sessions that they are about to refuse.
     subject.watch().expect("it has a server").allow(if S::ENGINE == Engine::Postgres { 20 } else { 60 });
     let proxy = subject.database().proxy().unwrap();
     let storm = Storm::of(60, &subject.database().url_through(&proxy), S::SOME_SECONDS, None, &proxy);
@@ -42,7 +42,7 @@ fn sixty_processes_on_twenty_sessions_are_all_served<S: Remote>() {
     figure(storm.in_words(60, 20));
 }
 
-/// With the pauses that a pool has, and with those of one that belongs to a fleet.
+/// With the default pauses, and with those for a pool in a fleet.
 fn three_hundred_processes_on_a_hundred_sessions_are_all_served() {
     leave_server();
     let mut launch = Launch::of(Engine::Postgres, For::Suite);
@@ -68,15 +68,15 @@ fn three_hundred_processes_on_a_hundred_sessions_are_all_served() {
     running.container().expect("a container").remove().expect("it goes");
 }
 
-/// What it was like.
+/// The result of a storm.
 struct Storm {
     /// Until the last was served.
     took: Duration,
-    /// When each attempt to connect was made, from the beginning.
+    /// The time of each attempt to connect, since the beginning.
     attempts: Vec<Duration>,
 }
 
-/// How many attempts a process makes in a second by its pauses: before they have grown, and then.
+/// The number of attempts that a process's pauses allow in a second: before they have grown, and afterwards.
 #[derive(Clone, Copy)]
 struct Bound {
     grown_after: usize,
@@ -85,7 +85,7 @@ struct Bound {
 }
 
 impl Storm {
-    /// Each process borrows once, for three seconds, and ends. All begin together, and each waits for a minute.
+    /// Each process borrows once, for three seconds, and ends. All begin together, and each waits for up to a minute.
     fn of(processes: usize, url: &Url, sql: &str, backoff: Option<&str>, proxy: &Proxy) -> Self {
         let mut recipe = recipe(url.clone(), 1);
         recipe.variables.push(("DB_POOL_ACQUIRE_TIMEOUT", "60s".into()));
@@ -113,7 +113,7 @@ impl Storm {
         Self { took: ended - begun, attempts }
     }
 
-    /// The attempts of each second.
+    /// The attempts in each second.
     fn rates(&self) -> Vec<usize> {
         let mut rates = vec![0; self.took.as_secs() as usize + 1];
         for at in &self.attempts {
@@ -143,8 +143,8 @@ impl Storm {
     }
 }
 
-/// Pauses of up to 50 ms, then 100, and so on up to 500: after a second they have grown, and on a busy machine after three. Seven attempts
-/// fit into the first second, and then come four in each; one more is for chance.
+/// Pauses of up to 50 ms, then 100, and so on up to 500: after a second they have grown, and on a busy machine after three. Seven
+/// attempts fit into the first second, then four into each; one more allows for chance.
 const DEFAULT: Bound = Bound { grown_after: 3, before: 8.0, then: 5.0 };
-/// Pauses of up to 500 ms, then 1 s, and so on up to 5: three attempts fit into the first second, and then comes one in 2.5 s.
+/// Pauses of up to 500 ms, then 1 s, and so on up to 5: three attempts fit into the first second, and then one into 2.5 s.
 const FLEET: Bound = Bound { grown_after: 6, before: 4.0, then: 0.6 };

@@ -1,4 +1,4 @@
-//! What the suite must be able to ask of an engine and its adapter. The suite is written against this alone.
+//! The interface to an engine and its adapter. The suite depends on nothing else of them.
 
 use crate::watch::Watch;
 use cabrank::{Builder, Manager, Pool, PooledConnection, Transact};
@@ -15,9 +15,9 @@ pub(crate) type SubjectPool<S> = Pool<<S as Subject>::Manager>;
 pub(crate) trait Subject: Sized + Send + Sync + 'static {
     const ENGINE: Engine;
 
-    /// Statements that soil a session, each with one that gives a number: after a reset the same as in a new session.
+    /// Statements that soil a session, each with a query for a number, which is the same after a reset as in a new session.
     const DIRT: &'static [(&'static str, &'static str)];
-    /// A statement that runs for a minute and more unless it is cancelled.
+    /// A statement that runs for at least a minute unless it is cancelled.
     const ENDLESS: &'static str;
 
     type Manager: Transact;
@@ -33,17 +33,17 @@ pub(crate) trait Subject: Sized + Send + Sync + 'static {
     -> Result<i64, Error<Self>>;
     /// The options under which transactions that read and then write are serializable.
     fn serializable() -> <Self::Manager as Transact>::Options;
-    /// Counts at the server while the test runs; `None` where there is none.
+    /// The watch that counts at the server during the test; `None` without a server.
     fn watch(&self) -> Option<&Watch>;
-    /// How many sessions the pool has in the database, seen from outside of it.
+    /// The number of the pool's sessions in the database, counted from outside.
     fn sessions(&self) -> usize;
 
-    /// A pool with settings of a test's choice; what is not chosen is as usual, but nothing waits for long.
+    /// A pool with a test's settings; the others are defaults, with short waits.
     fn pool(&self, set: impl FnOnce(Builder<Self::Manager>) -> Builder<Self::Manager>) -> SubjectPool<Self> {
         self.build(self.manager(), set)
     }
 
-    /// The same with a manager of the test's choice.
+    /// The same with the test's own manager.
     fn build(
         &self,
         manager: Self::Manager,
@@ -55,7 +55,7 @@ pub(crate) trait Subject: Sized + Send + Sync + 'static {
         pool
     }
 
-    /// As usual, but nobody waits for long, and the server is looked at meanwhile.
+    /// Defaults with short waits, and the watch at the server.
     fn usual(&self) -> Builder<Self::Manager> {
         let builder = Pool::builder().acquire_timeout(Duration::from_secs(10));
         match self.watch() {
@@ -65,30 +65,30 @@ pub(crate) trait Subject: Sized + Send + Sync + 'static {
     }
 }
 
-/// An engine behind a network, with a server that can be asked who is there.
+/// An engine behind a network, with a server that lists its sessions.
 pub(crate) trait Remote: Subject {
-    /// The number by which the server calls the session that asks.
+    /// A query for the server's id of the current session.
     const WHO: &'static str;
-    /// A statement that ends by itself after three seconds.
+    /// A statement that ends on its own after three seconds.
     const SOME_SECONDS: &'static str;
-    /// Has the server end the session once it was idle for two seconds.
+    /// Makes the server end the session once it has been idle for two seconds.
     const IDLE_LIMIT: &'static str;
 
     fn database(&self) -> &Database;
-    /// A manager that asks for the URL before each connect: for other ways to the same database, and other passwords.
+    /// A manager that queries the URL before each connect: for other ways to the same database, and other passwords.
     fn manager_asking(url: impl Fn() -> Url + Send + Sync + 'static) -> Self::Manager;
 
     /// A manager whose driver gives up on an answer after 50 ms, if it can.
     fn hasty_manager(url: Url) -> Self::Manager;
-    /// Leaves an answer behind that was asked for: rows with this number in them.
+    /// Leaves a requested answer unread: rows that contain this number.
     fn walk_away(conn: &mut Conn<Self>, number: i64);
 
-    /// A manager that goes another way to the same database, or as somebody else.
+    /// A manager that reaches the same database by another URL, or as another user.
     fn manager_by(url: Url) -> Self::Manager {
         Self::manager_asking(move || url.clone())
     }
 
-    /// A pool that goes another way.
+    /// A pool with such a manager.
     fn pool_by(
         &self,
         url: Url,
@@ -97,7 +97,7 @@ pub(crate) trait Remote: Subject {
         self.build(Self::manager_by(url), set)
     }
 
-    /// How many statements of the pool's run at the server.
+    /// The number of the pool's statements that run at the server.
     fn running(&self) -> i64 {
         let mut admin = self.database().server().log_in().expect("a server that is there");
         admin.running(self.database().name()).expect("the right to see what runs")

@@ -1,4 +1,4 @@
-//! Transactions by the pool: what commits, what rolls back, and that those which collide are run again until none is lost.
+//! Transactions by the pool: which commit, which roll back, and that colliding ones are retried until none is lost.
 
 use crate::cases::add;
 use crate::subject::{Error, Remote, Subject, SubjectPool};
@@ -35,7 +35,7 @@ fn no_increment_is_lost<S: Subject>() {
                         let money = S::number_in(tx, "SELECT money FROM account WHERE id = 1")?;
                         S::execute_in(tx, &format!("UPDATE account SET money = {} WHERE id = 1", money + 1))
                     });
-                    earned.expect("it goes through in the end");
+                    earned.expect("it succeeds in the end");
                 }
             });
         }
@@ -54,7 +54,7 @@ fn an_error_rolls_back<S: Subject>() {
     assert_eq!(money::<S>(&pool), 0);
 }
 
-/// Two lock two rows in opposite order, and meet in the middle the first time.
+/// Two transactions lock two rows in opposite order, and collide the first time.
 fn a_deadlock_is_run_again<S: Remote>() {
     let subject = S::new();
     let pool = subject.pool(|builder| builder.max_size(2));
@@ -73,7 +73,7 @@ fn a_deadlock_is_run_again<S: Remote>() {
                     }
                     S::execute_in(tx, &format!("UPDATE account SET money = money + 1 WHERE id = {second}"))
                 });
-                done.expect("it goes through in the end");
+                done.expect("it succeeds in the end");
             });
         }
     });
@@ -81,7 +81,7 @@ fn a_deadlock_is_run_again<S: Remote>() {
     assert_eq!(attempts.into_inner(), 3, "the server ended one of the two, which ran again");
 }
 
-/// The server commits, and its answer does not come.
+/// The server commits, and its answer does not arrive.
 fn a_commit_whose_connection_is_aborted_is_unknown_and_not_run_again<S: Remote>() {
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();

@@ -1,5 +1,5 @@
-//! Promise 1, held in every test on a server: never more sessions at the server than `max_size`, except such as the pool has let
-//! go without waiting for the server.
+//! Promise 1, checked in every test on a server: never more than `max_size` sessions at the server, except those that the pool has given
+//! up without waiting for the server.
 
 use cabrank::{CloseReason, ConnectionClosed, EventHandler, OpenFailed};
 use cabrank_testing::eventually;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Looks at the server for as long as a test lasts, and complains at its end.
+/// Observes the server for the duration of a test, and fails it at the end if there were too many sessions.
 pub(crate) struct Watch {
     census: Census,
     allowed: AtomicUsize,
@@ -16,7 +16,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins once the server has forgotten the session in which the database was set up.
+    /// Begins once the server no longer lists the session in which the database was set up.
     pub(crate) fn new(database: &Database) -> Self {
         eventually("the session of the set-up is gone", || {
             database.sessions().expect("a server that is there").is_empty()
@@ -25,17 +25,17 @@ impl Watch {
         Self { census, allowed: AtomicUsize::new(0), ledger: Arc::default() }
     }
 
-    /// So many more are in order: another pool, or something that the test itself does.
+    /// Allows this many more: for another pool, or for the test's own sessions.
     pub(crate) fn allow(&self, more: u32) {
         self.allowed.fetch_add(more as usize, Ordering::Relaxed);
     }
 
-    /// To be told what happens in the test's pools.
+    /// Receives the events of the test's pools.
     pub(crate) fn ledger(&self) -> Arc<dyn EventHandler> {
         self.ledger.clone()
     }
 
-    /// The most sessions at one time, until now.
+    /// The most sessions at one time, so far.
     pub(crate) fn peak(&self) -> usize {
         self.census.seen().peak
     }
@@ -51,7 +51,7 @@ impl Drop for Watch {
     }
 }
 
-/// Counts what was aborted or taken out, and openings that failed, whose sessions the server may have for a moment more.
+/// Counts connections aborted or detached, and failed openings, whose sessions the server may have for a moment more.
 #[derive(Default)]
 struct Ledger(AtomicUsize);
 

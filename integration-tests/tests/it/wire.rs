@@ -1,5 +1,5 @@
-//! What a loan costs on the wire, counted at a proxy that knows the protocol: what the borrower asks for, and what the README of
-//! the adapter says beyond that.
+//! The cost of a loan on the wire, counted at a proxy that understands the protocol: the borrower's own requests, and the extra that the
+//! adapter's README documents.
 
 use crate::mysql::{Kin, MariaDb, MySql};
 use crate::postgres::Postgres;
@@ -32,15 +32,14 @@ pub(crate) fn cases() -> Vec<Case> {
 
 const LOANS: u64 = 50;
 
-/// SELECT, INSERT, UPDATE, DELETE and transactions, by all of the driver's roads, cost exactly what they cost on a connection of
-/// one's own.
+/// SELECT, INSERT, UPDATE, DELETE and transactions, in all of the driver's ways, cost exactly as much as on a connection without a pool.
 fn a_plain_loan_costs_no_message() {
     let (subject, proxy, pool) = tapped::<Postgres>(Framing::Postgres);
     let url = subject.database().url_through(&proxy);
     subject.watch().inspect(|watch| watch.allow(1));
     let mut own = postgres::Client::connect(url.as_str(), postgres::NoTls).unwrap();
     let by_hand = messages(&proxy, || (0..LOANS).for_each(|_| plain_work(&mut own).unwrap()));
-    // The first loan opens nothing, for the pool has built one.
+    // The first loan opens nothing, because the pool was built with a connection.
     let pooled = messages(&proxy, || (0..LOANS).for_each(|_| plain_work(pool.get().unwrap().client()).unwrap()));
     assert!(by_hand >= LOANS * 10, "{by_hand}");
     assert_eq!(pooled, by_hand);
@@ -56,7 +55,7 @@ fn a_plain_loan_costs_no_message() {
     figure(format!("{LOANS} loans: {pooled} messages, by hand {by_hand}; {LOANS} transactions: {earned}, 0 resets"));
 }
 
-/// The driver's roads: simple, extended, prepared, with rows and without, in a transaction of its own.
+/// The driver's ways: simple, extended, prepared, with rows and without, in a transaction.
 fn plain_work(client: &mut postgres::Client) -> Result<(), postgres::Error> {
     client.batch_execute("INSERT INTO account VALUES (3, 0)")?;
     client.execute("UPDATE account SET money = $1 WHERE id = 3", &[&7_i64])?;
@@ -75,7 +74,7 @@ fn a_soiled_session_costs_one_message() {
     let loan = |sql: &str| {
         let cost = messages(&proxy, || {
             Postgres::execute(&mut pool.get().unwrap(), sql).unwrap();
-            // The reset is over when the next has the connection.
+            // The reset is over when the next borrower has the connection.
             drop(pool.get().unwrap());
         });
         cost - 1
@@ -86,7 +85,7 @@ fn a_soiled_session_costs_one_message() {
     assert_eq!(pool.stats().resets_done, 1);
 }
 
-/// In both directions: neither the count of answers nor the session has suffered.
+/// In both directions: the count of answers and the session are unaffected.
 fn a_copy_costs_no_message_on_the_next_loan() {
     use std::io::{Read, Write};
     let (_subject, proxy, pool) = tapped::<Postgres>(Framing::Postgres);
@@ -105,7 +104,7 @@ fn a_copy_costs_no_message_on_the_next_loan() {
     for copy in copies {
         let mut conn = pool.get().unwrap();
         copy(&mut conn);
-        // Behind what the driver says in passing about the statement that it has prepared for the copy.
+        // After the requests that the driver sends on its own about the statement that it has prepared for the copy.
         Postgres::execute(&mut conn, "SELECT 1").unwrap();
         drop(conn);
         let next = messages(&proxy, || Postgres::execute(&mut pool.get().unwrap(), "SELECT 1").unwrap());
@@ -114,7 +113,7 @@ fn a_copy_costs_no_message_on_the_next_loan() {
     assert_eq!(pool.stats().resets_done, 0);
 }
 
-/// What is prepared on one loan is still there on the next.
+/// Statements prepared in one loan still exist in the next.
 fn a_plain_loan_costs_no_command<const MARIADB: bool>() {
     let (_subject, proxy, pool) = tapped::<Kin<MARIADB>>(Framing::Mysql);
     let loans = |work: fn(&mut Guard<Kin<MARIADB>>) -> mysql::Result<()>| {
@@ -142,13 +141,13 @@ fn a_plain_loan_costs_no_command<const MARIADB: bool>() {
     figure(format!("{LOANS} loans of three plain statements: {queries} commands, 0 resets"));
 }
 
-/// COM_RESET_CONNECTION, and the question whether an answer has slipped.
+/// COM_RESET_CONNECTION, and the query whether an answer has slipped.
 fn a_soiled_session_costs_two_commands<S: Remote>() {
     let (_subject, proxy, pool) = tapped::<S>(Framing::Mysql);
     let loan = |sql: &str| {
         let cost = messages(&proxy, || {
             S::execute(&mut pool.get().unwrap(), sql).unwrap();
-            // The reset is over when the next has the connection.
+            // The reset is over when the next borrower has the connection.
             drop(pool.get().unwrap());
         });
         cost - 1
@@ -159,7 +158,7 @@ fn a_soiled_session_costs_two_commands<S: Remote>() {
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (1, 1));
 }
 
-/// A pool of one connection, with everything counted that passes.
+/// A pool of one connection, with a proxy that counts everything.
 fn tapped<S: Remote>(framing: Framing) -> (S, Proxy, SubjectPool<S>) {
     let subject = S::new();
     let (host, port) = subject.database().server().address();
@@ -169,7 +168,7 @@ fn tapped<S: Remote>(framing: Framing) -> (S, Proxy, SubjectPool<S>) {
     (subject, proxy, pool)
 }
 
-/// How many messages go to the server while something is done.
+/// The number of messages to the server during `act`.
 fn messages(proxy: &Proxy, act: impl FnOnce()) -> u64 {
     let before = proxy.counts().to_server.messages;
     act();

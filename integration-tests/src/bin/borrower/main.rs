@@ -1,5 +1,8 @@
 //! A process that borrows from its own pool, by commands on its standard input, and reports on its standard output: for tests that freeze
 //! a whole process, or start hundreds.
+//!
+//! `integration_tests::borrower`, which starts and reads it, documents the commands. Variables with the prefix `DB_POOL_` are the pool's
+//! settings; `BORROWER_URL` names the server, and the statement in `BORROWER_ON_OPEN` runs in each new session.
 
 mod engine;
 

@@ -51,7 +51,7 @@ fn login(kind: Kind) -> &'static str {
     match kind {
         Kind::Postgres => "PGPASSWORD=$1 PGSSLMODE=require psql -h $2 -U postgres -Atc 'SELECT version()'",
         Kind::Mysql => "MYSQL_PWD=$1 mysql -h $2 --ssl-mode=REQUIRED -u root -Ne 'SELECT version()'",
-        // Before 11.4 it offers TLS only to clients with a certificate, so here the server is configured for it, not asked.
+        // Before 11.4 it has TLS only if it is given a certificate, so the script reports TLS instead of requiring it.
         Kind::Mariadb => {
             "MYSQL_PWD=$1 mariadb -h $2 --skip-ssl-verify-server-cert -u root \
              -Ne 'SELECT concat(version(), \", TLS \", @@have_ssl)'"

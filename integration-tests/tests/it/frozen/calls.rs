@@ -1,5 +1,5 @@
-//! The process is stopped while one of the pool's own calls waits for an answer, for longer than the call may take. An answer that is there
-//! when it goes on counts. One that comes later may come too late.
+//! The process is stopped while one of the pool's own calls waits for an answer, for longer than the call's limit. An answer that is
+//! there when it continues counts. A later one may be too late.
 
 use super::process::{QUESTION, is_over, none_was_refused, recipe, start, unanswered};
 use crate::cases::add;
@@ -17,13 +17,13 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_stop_in_a_goodbye_costs_nothing_else);
 }
 
-/// A call of the pool's, and what a borrower does that leads to it.
+/// A call of the pool, and the commands that lead to it.
 struct Call {
-    /// As in the pool's numbers.
+    /// The name in the pool's numbers.
     name: &'static str,
-    /// What it does before, one after the other.
+    /// Earlier commands, one after the other.
     before: Vec<String>,
-    /// What begins the call.
+    /// The command that begins the call.
     begins: String,
 }
 
@@ -47,7 +47,7 @@ fn a_stop_in_a_goodbye_costs_nothing_else<S: Remote>() {
 fn stopped_in<S: Remote>(call: &Call) {
     for comes_late in [false, true] {
         let subject = S::new();
-        // One that was aborted lives on at the server for a moment.
+        // An aborted session remains at the server for a moment.
         subject.watch().expect("it has a server").allow(2);
         let proxy = subject.database().proxy().expect("a proxy");
         let mut recipe = recipe(subject.database().url_through(&proxy), 1);
@@ -65,7 +65,7 @@ fn stopped_in<S: Remote>(call: &Call) {
         let before = proxy.counts().to_client.bytes;
         if !comes_late {
             proxy.set(NetworkFault::None);
-            // Of a goodbye there is only the end of the stream, which is counted before it is passed on.
+            // A goodbye gets only the end of the stream, which is counted before it is passed on.
             let has_come = || proxy.counts().to_client.bytes > before || call.name == "closing";
             eventually("the answer has come", has_come);
         }
@@ -92,7 +92,7 @@ fn stopped_in<S: Remote>(call: &Call) {
     }
 }
 
-/// Begins the call, of which no answer comes back.
+/// Begins the call, whose answer is held back.
 fn begin<S: Remote>(call: &Call, borrower: &mut Borrower, proxy: &Proxy) {
     proxy.set(NetworkFault::Stall(Way::ToClient));
     let before = proxy.counts();
@@ -105,7 +105,7 @@ fn begin<S: Remote>(call: &Call, borrower: &mut Borrower, proxy: &Proxy) {
     });
 }
 
-/// How many connections and attempts came to nothing, apart from what was evicted, once nothing is under way.
+/// The number of connections and attempts that were lost, apart from evicted ones, once no call is under way.
 fn lost(borrower: &mut Borrower) -> u64 {
     eventually("nothing is under way", || {
         let stats = borrower.stats();
@@ -117,7 +117,7 @@ fn lost(borrower: &mut Borrower) -> u64 {
 
 const LIMITS: [&str; 4] =
     ["DB_POOL_CONNECT_TIMEOUT", "DB_POOL_CHECK_TIMEOUT", "DB_POOL_RESET_TIMEOUT", "DB_POOL_CLOSE_TIMEOUT"];
-/// Of each call.
+/// For each call.
 const LIMIT: Duration = Duration::from_millis(300);
-/// How much later than the thaw an answer comes.
+/// How long after the thaw an answer arrives.
 const LATE: Duration = Duration::from_millis(50);

@@ -1,11 +1,11 @@
-//! A process that stands still: stopped by a signal, paused with its container, throttled by its scheduler. What it costs, when it goes
-//! on, that its server, its flows or its calls have not waited for it.
+//! A frozen process: stopped by a signal, paused with its container, or throttled by its scheduler. The cost, once it continues, of a
+//! server, flows or calls that have not waited for it.
 
 mod calls;
 mod paused;
 mod stopped;
 
-// What the tests have in common.
+// Shared by the tests.
 mod process;
 
 pub(crate) use process::{is_over, recipe};

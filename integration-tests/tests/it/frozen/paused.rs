@@ -1,4 +1,4 @@
-//! The process runs in a container, which Docker pauses, and then gives almost nothing of the processors.
+//! The process runs in a container, which Docker pauses, and later limits to a hundredth of a processor.
 
 use super::process::{is_over, loans_since, longest_opening, none_was_refused, recipe, unanswered, waits, warm_up};
 use crate::cases::add;
@@ -42,8 +42,8 @@ fn a_pause_that_no_session_outlives_costs_what_was_lent_and_no_get<S: Remote>() 
     ));
 }
 
-/// A millisecond in each tenth of a second, as on a node that is overbooked: each loan is checked by a worker before, so calls with a
-/// limit are under way all the time, and the alarms for them ring late.
+/// A millisecond in each tenth of a second, as on an overbooked node. A worker checks each connection before its loan, so calls with a
+/// limit are under way all the time, and their alarms ring late.
 fn a_hundredth_of_a_processor_costs_no_call_and_serves_all<S: Remote>() {
     let subject = S::new();
     subject.watch().expect("it has a server").allow(THREADS);
@@ -74,8 +74,8 @@ fn a_hundredth_of_a_processor_costs_no_call_and_serves_all<S: Remote>() {
     let idle = borrower.worked().expect("their time").since(&worked);
     borrower.throttle(&processors()).expect("the end of it");
     let loans = meanwhile.len() as u32;
-    assert!(busy < A_CHECK * loans, "the pool's own threads worked for {busy:?} in {THROTTLED:?}, for {loans} loans");
-    assert!(idle < MUCH_WORK, "the pool's own threads worked for {idle:?} in {THROTTLED:?} at rest");
+    assert!(busy < A_CHECK * loans, "the workers and the timer ran for {busy:?} in {THROTTLED:?}, for {loans} loans");
+    assert!(idle < MUCH_WORK, "the workers and the timer ran for {idle:?} in {THROTTLED:?} at rest");
     is_over(&subject, borrower);
     figure(format!(
         "a hundredth of a processor for {THROTTLED:?}: {loans} loans, failed gets 0, failed queries 0, connections closed 0, \
@@ -83,7 +83,7 @@ fn a_hundredth_of_a_processor_costs_no_call_and_serves_all<S: Remote>() {
     ));
 }
 
-/// In the image of a server, which has what the program needs. If it does not run there, this machine lacks something.
+/// In the image of a server, which has all that the program needs. If it does not run there, this machine lacks something.
 fn contained(recipe: &Recipe<'_>) -> Borrower {
     if !cfg!(target_os = "linux") {
         skip("this program does not run in a container");
@@ -92,14 +92,14 @@ fn contained(recipe: &Recipe<'_>) -> Borrower {
     Borrower::start_in_container(recipe, &image).unwrap_or_else(|lacking| skip(format!("{lacking:#}")))
 }
 
-/// All there are.
+/// The number of all processors.
 fn processors() -> String {
     thread::available_parallelism().map_or(1, usize::from).to_string()
 }
 
 const THREADS: u32 = 4;
 const THROTTLED: Duration = Duration::from_secs(4);
-/// Three times what a check takes of a processor. Threads that go round and round leave nothing for loans.
+/// Three times the processor time of a check. Busy-looping threads would leave nothing for loans.
 const A_CHECK: Duration = Duration::from_micros(1_500);
-/// A tenth of what they could have in that time.
+/// A tenth of what they could use in that time.
 const MUCH_WORK: Duration = Duration::from_millis(4);

@@ -1,4 +1,4 @@
-//! The whole process is stopped by a signal, and goes on later.
+//! The whole process is stopped by a signal, and continues later.
 
 use super::process::{
     QUESTION, is_over, loans_since, longest_opening, none_was_refused, recipe, start, unanswered, waits, warm_up,
@@ -18,7 +18,7 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, flows_that_fall_silent_meanwhile_cost_each_get_half_a_second_at_most);
 }
 
-/// All idle connections have gone unproved for too long when it goes on, and all deadlines have passed.
+/// When it continues, all idle connections have been unproved for too long, and all deadlines have passed.
 fn a_stop_that_the_sessions_outlive_costs_nothing<S: Remote>() {
     let subject = S::new();
     subject.watch().expect("it has a server").allow(THREADS);
@@ -70,7 +70,7 @@ fn a_stop_that_no_session_outlives_costs_what_was_lent_and_no_get<S: Remote>() {
     ));
 }
 
-/// As behind a firewall that forgets flows of which it sees nothing.
+/// Like behind a firewall that forgets idle flows.
 fn flows_that_fall_silent_meanwhile_cost_each_get_half_a_second_at_most<S: Remote>() {
     let subject = S::new();
     subject.watch().expect("it has a server").allow(2 * THREADS);
@@ -79,7 +79,7 @@ fn flows_that_fall_silent_meanwhile_cost_each_get_half_a_second_at_most<S: Remot
     recipe.variables.push(("DB_POOL_CHECK_AFTER", "200ms".into()));
     let mut borrower = start(&recipe);
     warm_up(&mut borrower, THREADS);
-    // What a holder asks on a silent flow is no matter of the pool's.
+    // A holder's statement on a silent flow does not concern the pool.
     borrower.tell("rest");
     eventually("all are idle", || borrower.stats()["idle"] == u64::from(THREADS));
     borrower.freeze().expect("a stop");
@@ -100,7 +100,7 @@ fn flows_that_fall_silent_meanwhile_cost_each_get_half_a_second_at_most<S: Remot
     ));
 }
 
-/// How many connections were closed, for whatever reason.
+/// The number of closed connections, for any reason.
 fn closed(borrower: &mut Borrower) -> u64 {
     let stats = borrower.stats();
     stats["opened"] - stats["open"]
@@ -109,8 +109,8 @@ fn closed(borrower: &mut Borrower) -> u64 {
 const THREADS: u32 = 4;
 /// Longer than `check_after`.
 const STOP: Duration = Duration::from_secs(3);
-/// After which a check is not relied upon any more.
+/// The time after which the pool no longer relies on a check.
 const PATIENCE: Duration = Duration::from_millis(250);
 const MOST: Duration = Duration::from_millis(500);
-/// Of threads that have four connections to check, and no reason to go round and round.
+/// For threads that check four connections and must not busy-loop.
 const MUCH_WORK: Duration = Duration::from_millis(50);

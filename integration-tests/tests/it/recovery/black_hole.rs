@@ -1,5 +1,5 @@
-//! Established flows that are swallowed without a word, while new ones are fine: what a firewall does that forgets silent
-//! flows. Straight to the server's container, with its packet filter.
+//! Established flows are silently swallowed while new ones work, as by a firewall that forgets idle flows. The connections go straight to
+//! the server's container, and its packet filter drops the traffic.
 
 use super::slack::Slack;
 use super::whole::is_whole;
@@ -23,7 +23,7 @@ fn swallowed_while_idle_they_cost_each_get_half_a_second_at_most<S: Remote>() {
     let subject = S::new();
     let pool = pool_of_ten(&subject, CHECK_AFTER, MOST);
     let (hole, dead) = swallow::<S>(&subject, &pool);
-    // One after the other, and none is given back, so that each might meet a dead one.
+    // One after the other, and none is returned, so each might meet a dead one.
     let mut waits = Vec::new();
     let mut all: Vec<Guard<S>> = (0..10).map(|_| get::<S>(&pool, &mut waits)).collect();
     for conn in &mut all {
@@ -67,13 +67,13 @@ fn swallowed_while_idle_they_cost_ten_threads_half_a_second_at_most<S: Remote>()
     ));
 }
 
-/// Nobody answers the goodbyes, which hold every slot: they are given up for those who wait, long before their limit.
+/// No goodbye is answered, and all together hold every slot: they are given up for waiters, long before their limit.
 fn swallowed_before_an_eviction_their_goodbyes_make_room<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();
     let pool = pool_of_ten(&subject, CHECK_AFTER, Duration::from_secs(60));
     let (hole, dead) = swallow::<S>(&subject, &pool);
-    // The server cannot hear that the old sessions were given up.
+    // The server cannot notice that the old sessions were given up.
     subject.watch().expect("it has a server").allow(10);
     pool.evict_all();
     let mut waits = Vec::new();
@@ -88,7 +88,7 @@ fn swallowed_before_an_eviction_their_goodbyes_make_room<S: Remote>() {
     ));
 }
 
-/// Nothing bounds the query itself but the system's own patience with the flow; `close_within` does.
+/// Only the system's own patience with the flow limits the query itself; `close_within` ends it.
 fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();
@@ -96,7 +96,7 @@ fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
     let (hole, dead) = swallow::<S>(&subject, &pool);
     thread::scope(|scope| {
         let mut waits = Vec::new();
-        // Fresh, as far as the pool can know.
+        // Fresh, as far as the pool can determine.
         let mut conn = get::<S>(&pool, &mut waits);
         assert!(waits[0] < slack.get(), "{waits:?}");
         let query = scope.spawn(move || S::number(&mut conn, "SELECT 7"));
@@ -117,7 +117,7 @@ fn swallowed_under_a_query_it_ends_with_the_pool<S: Remote>() {
     eventually("no session is left", || subject.sessions() == 0);
 }
 
-/// A pool of ten, all of them idle, by the container's own address.
+/// A pool of ten, all idle, by the container's own address.
 fn pool_of_ten<S: Remote>(subject: &S, check_after: Duration, close_timeout: Duration) -> SubjectPool<S> {
     let server = subject.database().server();
     let Ok(address) = server.inner_address() else { skip("the server is not in a container of ours") };
@@ -131,7 +131,7 @@ fn pool_of_ten<S: Remote>(subject: &S, check_after: Duration, close_timeout: Dur
     pool
 }
 
-/// Swallows all of the pool's flows, and lets as much time pass as makes the pool ask.
+/// Swallows all of the pool's flows, and waits until the pool would check its connections.
 fn swallow<S: Remote>(subject: &S, pool: &SubjectPool<S>) -> (BlackHole, Vec<i64>) {
     let ports = subject.database().client_ports().unwrap();
     assert_eq!((ports.len(), pool.stats().idle), (10, 10));
@@ -156,8 +156,8 @@ fn are_short<S: Remote>(pool: &SubjectPool<S>, waits: &mut [Duration], slack: &S
     waits.sort();
 }
 
-/// The server still has the sessions that the pool has given up: an administrator ends them. They end before the flows can be heard of
-/// again, or a check that was answered only then would bring back one that is about to end.
+/// The server still has the sessions that the pool has given up, so an administrator ends them. They end before the flows work again;
+/// otherwise a check answered only then would bring back a connection that is about to end.
 fn ends<S: Remote>(subject: &S, pool: &SubjectPool<S>, hole: BlackHole, dead: &[i64]) {
     subject.kill(dead);
     let left = || subject.database().sessions().unwrap();
@@ -166,9 +166,9 @@ fn ends<S: Remote>(subject: &S, pool: &SubjectPool<S>, hole: BlackHole, dead: &[
     is_whole(subject, pool);
 }
 
-/// Of which half a second is left when the connection is aborted.
+/// Half a second of it is left when the connection is aborted.
 const CLOSING: Duration = Duration::from_secs(2);
 const CHECK_AFTER: Duration = Duration::from_millis(200);
-/// After which a check is not relied upon any more.
+/// The time after which the pool no longer relies on a check.
 const PATIENCE: Duration = Duration::from_millis(250);
 const MOST: Duration = Duration::from_millis(500);

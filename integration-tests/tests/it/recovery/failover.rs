@@ -1,7 +1,7 @@
 //! Another server takes over: eight threads that write on a pool of eight, which asks for a primary.
 //!
-//! A primary and a streaming standby, and a proxy as the name that leads to one of them. The figures are those of the failing and the
-//! succeeding writes. Ten seconds later no session is left at the server that takes none, and no connection to one that is dead or frozen.
+//! A primary and a streaming standby, and a proxy as the name that leads to one of them. The figures count the failing and the succeeding
+//! writes. Ten seconds later no session is left at the server that accepts no writes, and no connection to a dead or frozen server.
 
 use super::load::{Load, Record};
 use super::slack::Slack;
@@ -60,7 +60,7 @@ fn a_killed_primary_costs_what_was_in_flight_and_no_get() {
     is_over(&pool, pair.second());
 }
 
-/// What was the primary is back as a standby by the time that the name still leads to it.
+/// The old primary is back as a standby while the name still leads to it.
 fn a_name_that_lags_behind_a_switchover_costs_one_error_a_connection() {
     let pair = Pair::start().expect("two servers");
     let name = Proxy::start(Pair::address(pair.first())).expect("a proxy");
@@ -81,7 +81,7 @@ fn a_name_that_lags_behind_a_switchover_costs_one_error_a_connection() {
     is_over(&pool, pair.second());
 }
 
-/// Its kernel goes on: connections are accepted, and nothing is said on them.
+/// Its kernel still works: connections are accepted, and nothing is sent on them.
 fn a_frozen_primary_costs_no_get_of_those_who_come_later() {
     let pair = Pair::start().expect("two servers");
     let pool = pool(&pair.url_of_both(), 16);
@@ -91,7 +91,7 @@ fn a_frozen_primary_costs_no_get_of_those_who_come_later() {
     eventually("there are 16 connections", || Pair::sockets(pair.first()).is_none_or(|count| count == 16));
     let opening = pool.stats().open_time.max();
     pair.first().container().expect("a container").pause().expect("a frost");
-    // Who comes sooner is lent what was proved just before, and hangs with the others.
+    // Earlier borrowers get a connection that was proved just before, and hang with the others.
     thread::sleep(pool.config().check_after + Duration::from_millis(100));
     let later = write(&pool, 4);
     thread::sleep(BEFORE_PROMOTION);
@@ -101,16 +101,16 @@ fn a_frozen_primary_costs_no_get_of_those_who_come_later() {
     let record = later.stop();
     let recovery = record.first_success_after(promoted);
     record.is_within(0);
-    // An attempt that met the standby just before its promotion goes on to the silent one, and the next comes after a pause.
+    // An attempt that met the standby just before its promotion continues to the silent host, and the next comes after a pause.
     let most = PATIENCE + PAUSE + opening;
     assert!(recovery < most + slack.get(), "{recovery:?}, an opening {opening:?}");
-    // That one begins with the host that has answered.
+    // That one begins with the host that answered last.
     let last = pool.stats().open_time.max();
     assert!(last < opening + slack.get(), "an opening of {last:?}, and {opening:?} before the frost");
     tell("primary frozen, 4 threads come later", &record, "the promotion", recovery);
     let left = ten_seconds_after(promoted, &pool, 4, || Pair::sockets(pair.first()));
     assert!(left.is_none_or(|left| left == 8), "{left:?} connections to the frozen server, where 8 hang");
-    // Those who hang wait for an answer of the frozen one.
+    // The hanging threads wait for an answer of the frozen server.
     pair.first().container().expect("a container").kill().expect("a death");
     let record = hanging.stop();
     assert!(record.failed_gets.is_empty(), "{:?}", record.failed_gets);
@@ -135,7 +135,7 @@ fn a_primary_that_turns_read_only_costs_one_error_a_connection() {
     load.go_on_from(Instant::now());
     let record = load.stop();
     record.is_within(8);
-    // Sessions that have not heard of it yet go on writing.
+    // Sessions that have not noticed it yet continue to write.
     let gap = record.longest_gap_after(turned);
     assert!(gap < Duration::from_secs(1) + slack.get(), "{gap:?}");
     figure(format!(
@@ -166,8 +166,8 @@ pub(super) fn sessions(server: &Running) -> usize {
     Pair::sessions(server).expect("a server that is there")
 }
 
-/// What is counted ten seconds after this moment, while so many threads write and none of them fails. They have all connections in use
-/// and do little, and other cases may go on beside them.
+/// The count ten seconds after this moment, while this many threads write without an error. They use all connections with little load,
+/// and other cases may run meanwhile.
 pub(super) fn ten_seconds_after<T>(
     moment: Instant,
     pool: &SubjectPool<Postgres>,
@@ -187,7 +187,7 @@ pub(super) fn ten_seconds_after<T>(
     counted
 }
 
-/// Closed, the pool leaves no session at the server that it came to.
+/// Asserts that the closed pool leaves no session at its last server.
 pub(super) fn is_over(pool: &SubjectPool<Postgres>, server: &Running) {
     assert_closes_clean(pool);
     eventually("no session is left", || sessions(server) == 0);
@@ -200,5 +200,5 @@ const LAG: Duration = Duration::from_secs(5);
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts in an outage.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
-/// After which a host that has said nothing four times in a row is left for the next.
+/// The time after which a host that has not answered four consecutive attempts is abandoned for the next.
 const PATIENCE: Duration = Duration::from_millis(500);

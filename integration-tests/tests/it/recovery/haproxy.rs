@@ -1,4 +1,4 @@
-//! Another server takes over behind HAProxy, which follows the roles by its own checks. With what takes longer alone.
+//! Another server takes over behind HAProxy, which follows the roles by its own checks. Only with the longer tests.
 
 use super::failover::{BEFORE_PROMOTION, PAUSE, is_over, pool, sessions, tell, ten_seconds_after, write};
 use super::slack::Slack;
@@ -38,13 +38,13 @@ fn a_killed_primary_costs_what_was_in_flight_and_no_get() {
     let record = load.stop();
     record.is_within(8);
     let recovery = record.first_success_after(promoted);
-    // HAProxy looks once more, for at most a second, and the pool's pause may have just begun.
+    // HAProxy checks once more, for at most a second, and the pool's pause may have just begun.
     assert!(recovery < interval + Duration::from_secs(1) + PAUSE + slack.get(), "{recovery:?}");
-    tell(&format!("primary killed, HAProxy asks every {interval:?}"), &record, "the promotion", recovery);
+    tell(&format!("primary killed, HAProxy checks every {interval:?}"), &record, "the promotion", recovery);
     is_over(&pool, pair.second());
 }
 
-/// The old primary is back as a standby sooner than HAProxy takes it for one.
+/// The old primary is back as a standby before HAProxy notices its role.
 fn a_switchover_costs_at_most_two_errors_a_connection() {
     let pair = Pair::start().expect("two servers");
     let interval = Duration::from_secs(3);
@@ -55,7 +55,7 @@ fn a_switchover_costs_at_most_two_errors_a_connection() {
     let address = || pair.first().container().expect("a container").inner_address().expect("an address");
     let before = address();
     pair.switch_over().expect("another primary");
-    assert_eq!(address(), before, "somebody has taken its address meanwhile, where HAProxy looks for it");
+    assert_eq!(address(), before, "another container has taken the address where HAProxy looks for it");
     let switched = Instant::now();
     eventually("HAProxy leads to the new primary", || haproxy.leads_to_a_primary());
     let (slack, right) = (Slack::begin(), Instant::now());

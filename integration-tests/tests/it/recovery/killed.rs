@@ -1,4 +1,4 @@
-//! Sessions that an administrator ends, one or all of them.
+//! Sessions ended by an administrator, one or all of them.
 
 use super::load::Load;
 use super::slack::Slack;
@@ -36,8 +36,8 @@ fn under_load<S: Remote>(check_after: Duration, victims: usize) {
     let pool = subject.pool(|builder| builder.max_size(8).check_after(check_after));
     let load = Load::on::<S>(&pool, 16);
     load.warm_up();
-    // It need not have grown to its full size. (Nor stay there: on a busy machine a check may take so long that its connection is
-    // replaced.)
+    // It need not have grown to its full size. (Nor does it keep that size: on a busy machine a check may take so long that its
+    // connection is replaced.)
     drop((0..8).map(|_| pool.get().unwrap()).collect::<Vec<Guard<S>>>());
     let mut sessions = subject.database().sessions().unwrap();
     sessions.truncate(victims);
@@ -57,7 +57,7 @@ fn under_load<S: Remote>(check_after: Duration, victims: usize) {
     ));
 }
 
-/// Four of eight run a query when all are killed, and the pool would trust the other four for an hour.
+/// Four of eight run a query when all are killed, and by `check_after` the other four count as fresh for an hour.
 fn killed_in_a_query_some_prove_the_death_of_the_others<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();
@@ -87,7 +87,7 @@ fn killed_in_a_query_some_prove_the_death_of_the_others<S: Remote>() {
     ));
 }
 
-/// What nobody has looked at since it died may be lent once; its failure is the proof, and the others cost nothing.
+/// A dead connection that has not been checked since may be lent once; its failure is the proof, and the others cost nothing.
 fn killed_while_idle_all_together_cost_one_query_at_most<S: Remote>() {
     let slack = Slack::begin();
     for check_after in CHECKS {
@@ -114,8 +114,8 @@ fn killed_while_idle_all_together_cost_one_query_at_most<S: Remote>() {
     }
 }
 
-/// Never, as far as this test goes, and each time.
+/// Never during this test, and before each loan.
 const CHECKS: [Duration; 2] = [Duration::from_secs(3600), Duration::ZERO];
 
-/// Nothing has to be waited for but new connections, and an attempt that drags on for half a second gets company.
+/// Only new connections take time, and an attempt that takes half a second gets a second one beside it.
 const SOON: Duration = Duration::from_secs(1);

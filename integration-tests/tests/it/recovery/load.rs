@@ -1,4 +1,4 @@
-//! Threads that borrow, ask and return, over and over, and remember what failed and when it went well.
+//! Threads that borrow, query and return repeatedly, and record the failures and the times of success.
 
 use crate::subject::{Conn, Error, Remote, SubjectPool};
 use cabrank_testing::eventually;
@@ -8,20 +8,20 @@ use std::thread;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Goes on until it is stopped or dropped.
+/// Continues until it is stopped or dropped.
 pub(crate) struct Load {
     task: Arc<Task>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the threads met.
+/// The records of the threads.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     /// The errors of `get`.
     pub(crate) failed_gets: Vec<String>,
-    /// The errors of queries on connections that the pool had lent.
+    /// The errors of queries on lent connections.
     pub(crate) failed_queries: Vec<String>,
-    /// The longest that a `get` took, whatever came of it.
+    /// The longest duration of a `get`, whatever its outcome.
     pub(crate) longest_get: Duration,
     successes: Vec<Instant>,
 }
@@ -33,18 +33,18 @@ struct Task {
 }
 
 impl Load {
-    /// So many threads; each `get` waits for as long as the pool says.
+    /// Starts this many threads; each `get` uses the pool's time-out.
     pub(crate) fn on<S: Remote>(pool: &SubjectPool<S>, threads: usize) -> Self {
         let limit = pool.config().acquire_timeout;
         Self::with_limit::<S>(pool, threads, limit)
     }
 
-    /// The same; each `get` waits for so long.
+    /// The same, with this time-out for each `get`.
     pub(crate) fn with_limit<S: Remote>(pool: &SubjectPool<S>, threads: usize, limit: Duration) -> Self {
         Self::asking::<S>("SELECT 7", pool, threads, limit)
     }
 
-    /// The same, with a question that is answered by seven.
+    /// The same, with a query whose answer is seven.
     pub(crate) fn asking<S: Remote>(sql: &'static str, pool: &SubjectPool<S>, threads: usize, limit: Duration) -> Self {
         let ask = move |conn: &mut Conn<S>| S::number(conn, sql).map(|number| assert_eq!(number, 7));
         Self::doing::<S>(ask, pool, threads, limit)
@@ -65,24 +65,24 @@ impl Load {
         Self { threads: threads.collect(), task }
     }
 
-    /// Waits until it is in full swing.
+    /// Waits until all threads are running.
     pub(crate) fn warm_up(&self) {
         self.go_on_from(Instant::now());
     }
 
-    /// Waits until a hundred queries have gone well after this moment.
+    /// Waits until a hundred queries have succeeded after this moment.
     pub(crate) fn go_on_from(&self, moment: Instant) {
-        eventually("a hundred queries went well", || {
+        eventually("a hundred queries succeeded", || {
             self.record().successes.iter().rev().take_while(|&&success| success > moment).count() >= 100
         });
     }
 
-    /// What was met until now.
+    /// The records so far.
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
         self.task.lock()
     }
 
-    /// Ends it when each thread has come round.
+    /// Stops it once each thread has finished its round.
     pub(crate) fn stop(mut self) -> Record {
         self.task.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
@@ -99,25 +99,25 @@ impl Drop for Load {
 }
 
 impl Record {
-    /// Nobody went away empty-handed, and no more queries failed than were allowed to.
+    /// Asserts that no `get` failed, and at most this many queries.
     pub(crate) fn is_within(&self, failed_queries: usize) {
         let Self { failed_gets: gets, failed_queries: queries, .. } = self;
         assert!(gets.is_empty(), "{} gets failed, the first so: {}", gets.len(), gets[0]);
         assert!(queries.len() <= failed_queries, "{} queries failed, the first so: {}", queries.len(), queries[0]);
     }
 
-    /// How long after this moment the first query went well.
+    /// How long after this moment the first query succeeded.
     pub(crate) fn first_success_after(&self, moment: Instant) -> Duration {
         let first = self.successes.iter().filter(|&&success| success >= moment).min();
-        *first.expect("a query that went well afterwards") - moment
+        *first.expect("a later query that succeeded") - moment
     }
 
-    /// The longest time after this moment in which no query went well, until the last that did.
+    /// The longest time without a successful query, between this moment and the last success.
     pub(crate) fn longest_gap_after(&self, moment: Instant) -> Duration {
         let mut successes: Vec<Instant> = self.successes.iter().copied().filter(|&success| success > moment).collect();
         successes.push(moment);
         successes.sort_unstable();
-        successes.windows(2).map(|pair| pair[1] - pair[0]).max().expect("a query that went well afterwards")
+        successes.windows(2).map(|pair| pair[1] - pair[0]).max().expect("a later query that succeeded")
     }
 }
 
@@ -141,7 +141,7 @@ impl Task {
                 Err(error) => {
                     record.failed_gets.push(format!("{error:?}"));
                     drop(record);
-                    // As a user would who tries again.
+                    // Like a user who tries again.
                     thread::sleep(Duration::from_millis(10));
                 }
             }

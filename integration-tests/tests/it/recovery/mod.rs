@@ -1,5 +1,5 @@
-//! What goes wrong between a pool and its server, and how the pool comes out of it: what it costs its users, for how long,
-//! and that nothing is lost. Counted at the server or in front of it, never in the pool alone.
+//! Trouble between a pool and its server, and how the pool recovers: what it costs users, for how long, and that nothing is lost. The
+//! counts come from the server or a proxy in front of it, never from the pool alone.
 
 mod black_hole;
 mod failover;
@@ -14,7 +14,7 @@ mod silent;
 mod stalled;
 mod standby;
 
-// What the tests have in common.
+// Shared by the tests.
 pub(crate) mod load;
 mod slack;
 mod whole;
@@ -26,12 +26,12 @@ use cabrank_mysql::MySqlManager;
 use integration_tests::Case;
 use integration_tests::harness::takes_longer;
 
-/// Of the engines whose server can be made read-only while sessions live.
+/// For engines whose server can be made read-only while sessions live.
 pub(crate) fn read_only_cases<S: Remote<Manager = MySqlManager>>(cases: &mut Vec<Case>) {
     read_only::cases::<S>(cases);
 }
 
-/// Of the engines that have a standby here.
+/// For engines with a standby in these tests.
 pub(crate) fn failover_cases(cases: &mut Vec<Case>) {
     failover::cases(cases);
     standby::cases(cases);

@@ -1,4 +1,4 @@
-//! A wrong password, a corrected one, and one that changes while the pool is used.
+//! A wrong password, a corrected one, and one that changes while the pool is in use.
 
 use super::load::Load;
 use super::slack::Slack;
@@ -40,8 +40,8 @@ fn all_who_wait_learn_of_a_wrong_password_at_once<S: Remote>() {
     let pool = lazy(&subject, wrong(&subject, &proxy));
     let begun = Instant::now();
     let longest = twenty_fail::<S>(&pool);
-    // After that nobody has to wait, and the server is asked one second later, and not before two more: accounts are locked after
-    // a few wrong passwords.
+    // After that no request waits, and the next attempt follows one second later, and another not before two more: servers lock accounts
+    // after a few wrong passwords.
     while begun.elapsed() < COUNTED {
         twenty_fail::<S>(&pool);
         thread::sleep(Duration::from_millis(50));
@@ -54,7 +54,7 @@ fn all_who_wait_learn_of_a_wrong_password_at_once<S: Remote>() {
     is_over(&subject, &pool);
     eventually("no connection is left", || proxy.counts().open == 0);
     figure(format!(
-        "wrong password: 20 threads told within {longest:.0?}, {} attempts in {COUNTED:?}, 0 sessions left",
+        "wrong password: 20 threads refused within {longest:.0?}, {} attempts in {COUNTED:?}, 0 sessions left",
         attempts.len()
     ));
 }
@@ -96,8 +96,8 @@ fn is_found<S: Remote>(subject: &S, pool: &SubjectPool<S>, place: &str) {
     figure(format!("password corrected {place}: first success after {took:.1?}, 0 sessions left"));
 }
 
-/// As an administrator would: the server first, then the settings, then away with what was opened by the old one. In between a
-/// session ends, so that the pool meets with the new password before it knows it.
+/// As an administrator would: first the server, then the settings, then evict the connections with the old password. In between a session
+/// ends, so the pool meets the new password before it has it.
 fn a_password_may_change_while_the_pool_is_used<S: Remote>() {
     let subject = S::new();
     let url = Arc::new(Mutex::new(subject.database().url()));
@@ -126,7 +126,7 @@ fn a_password_may_change_while_the_pool_is_used<S: Remote>() {
     ));
 }
 
-/// Twenty threads ask at once and are told why there is nothing. Returns how long the last of them waited.
+/// Twenty threads request a connection at once and are refused with the cause. Returns how long the last of them waited.
 fn twenty_fail<S: Remote>(pool: &SubjectPool<S>) -> Duration {
     let (slack, begun) = (Slack::begin(), Instant::now());
     thread::scope(|scope| {
@@ -152,7 +152,7 @@ fn wrong<S: Remote>(subject: &S, proxy: &Proxy) -> Url {
     subject.database().with_password(subject.database().url_through(proxy), WRONG)
 }
 
-/// An error with all that lies behind it.
+/// An error with all its sources.
 fn said(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
@@ -160,5 +160,5 @@ fn said(error: &dyn std::error::Error) -> String {
 const COUNTED: Duration = Duration::from_millis(2_500);
 const WRONG: &str = "not this one";
 
-/// What PostgreSQL, MySQL and MariaDB say to a wrong password.
+/// The answers of PostgreSQL, MySQL and MariaDB to a wrong password.
 const REFUSALS: [&str; 2] = ["password authentication failed", "Access denied"];

@@ -1,7 +1,7 @@
-//! A server of MySQL or MariaDB becomes read-only under its sessions, which live on, and takes writes again: what that costs the pool's
+//! A MySQL or MariaDB server becomes read-only under its sessions, which survive, and accepts writes again: the cost for the pool's
 //! users, with a role and without one.
 //!
-//! The pool's user has no right to write all the same.
+//! The pool's user is not allowed to write on a read-only server.
 
 use super::load::Load;
 use super::slack::Slack;
@@ -24,7 +24,7 @@ pub(crate) fn cases<S: Remote<Manager = MySqlManager>>(cases: &mut Vec<Case>) {
     add!(cases, S, Control, without_a_role_a_server_that_turns_read_only_is_told);
 }
 
-/// None is lent while the server is read-only, and who asks meanwhile is told why.
+/// No connection is lent while the server is read-only, and requests meanwhile get the cause.
 fn a_server_that_turns_read_only_costs_one_error_a_connection<S: Remote<Manager = MySqlManager>>() {
     let (slack, subject) = (Slack::begin(), S::new());
     let server = Access::of(subject.database());
@@ -59,7 +59,7 @@ fn a_server_that_turns_read_only_costs_one_error_a_connection<S: Remote<Manager 
     ));
 }
 
-/// The session policy is `Never`, so that no reset asks for the role.
+/// The session policy is `Never`, so no reset queries the role.
 fn a_refused_write_that_is_reported_closes_its_session<S: Remote<Manager = MySqlManager>>() {
     let subject = S::new();
     let server = Access::of(subject.database());
@@ -109,7 +109,7 @@ fn a_standby_is_lent_while_the_server_is_read_only<S: Remote<Manager = MySqlMana
     is_over(&subject, &pool);
 }
 
-/// By what the opening asks, and by what a check asks: a reset leaves the word to the check that follows it.
+/// Without a role, the query at opening and the query of a check report it; a reset leaves the report to the check that follows it.
 fn without_a_role_a_server_that_turns_read_only_is_told<S: Remote<Manager = MySqlManager>>() {
     let (subject, recorder) = (S::new(), Recorder::new());
     let server = Access::of(subject.database());
@@ -131,7 +131,7 @@ fn without_a_role_a_server_that_turns_read_only_is_told<S: Remote<Manager = MySq
     assert_eq!(pool.stats().closed.total(), 0);
 }
 
-/// Whether the server takes writes of those who have no right to write all the same. It does again when this is dropped.
+/// Does the server accept writes from users without special rights? Dropping this makes it accept them again.
 struct Access<'a>(&'a Database);
 
 impl<'a> Access<'a> {
@@ -177,7 +177,7 @@ fn code(error: &Error) -> u16 {
 }
 
 fn told<C>(got: Result<C, GetError<Error>>) -> String {
-    format!("{:?}", got.err().expect("there is nothing to be had"))
+    format!("{:?}", got.err().expect("no connection is available"))
 }
 
 fn lent(pool: &Pool<MySqlManager>) -> u64 {

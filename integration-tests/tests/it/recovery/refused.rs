@@ -1,4 +1,4 @@
-//! A server that cannot be reached, or that lets in only a few.
+//! A server that cannot be reached, or that accepts only a few sessions.
 
 use super::load::Load;
 use super::slack::Slack;
@@ -29,7 +29,7 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     proxy.reset();
     let begun = Instant::now();
     let limit = Duration::from_millis(600);
-    let Err(GetError::Timeout(report)) = pool.get_timeout(limit) else { panic!("there is nothing to be had") };
+    let Err(GetError::Timeout(report)) = pool.get_timeout(limit) else { panic!("no connection is available") };
     let waited = begun.elapsed();
     assert!(waited >= limit && waited < limit + slack.get(), "{waited:?}");
     assert!(report.last_connect_error.is_some(), "{report}");
@@ -45,7 +45,7 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     let record = load.stop();
     let recovery = record.first_success_after(back);
     record.is_within(8);
-    // Pauses have grown to their cap by now: 255 ms on average.
+    // The pauses have grown to their cap by now: 255 ms on average.
     assert!(attempts <= 25, "{attempts} attempts in {COUNTED:?}");
     assert!(recovery < CAP + opening + slack.get(), "{recovery:?}, an opening {opening:?}");
     is_whole(&subject, &pool);
@@ -58,13 +58,13 @@ fn refused_for_a_while_the_pool_comes_back_by_itself<S: Remote>() {
     ));
 }
 
-/// The server lets the user have four sessions, the pool would like ten.
+/// The server allows the user four sessions, and the pool wants ten.
 fn four_sessions_serve_thirty_two_threads<S: Remote>() {
     let subject = S::new();
     subject.database().limit_sessions(4).unwrap();
     let pool = subject.pool(|builder| {
-        // A session that was reset by its protocol's own command is not counted by MariaDB any more (seen in 11.8.9, with the plain
-        // driver): then there would be no limit.
+        // MariaDB no longer counts a session that was reset by its protocol's own command (seen in 11.8.9, with the plain driver): then
+        // there would be no limit.
         let forgets = S::ENGINE == Engine::Mariadb;
         builder.max_size(10).session_policy(if forgets { SessionPolicy::Never } else { SessionPolicy::Tracked })
     });
@@ -75,7 +75,7 @@ fn four_sessions_serve_thirty_two_threads<S: Remote>() {
     load.go_on_from(full);
     let peak = subject.watch().expect("it has a server").peak();
     let refused = pool.stats().open_failures;
-    // MySQL and MariaDB list for a moment those that they are about to refuse.
+    // For a moment MySQL and MariaDB list sessions that they are about to refuse.
     let passing = if S::ENGINE == Engine::Postgres { 0 } else { refused as usize };
     assert!(peak <= 4 + passing, "{peak} sessions");
     eventually("the server has four sessions", || subject.sessions() == 4);

@@ -22,7 +22,7 @@ fn a_crash_costs_what_was_in_flight_and_no_get<S: Remote>() {
     goes_down::<S>("crashed", Server::crash);
 }
 
-/// By way of a proxy, which counts the attempts to connect.
+/// Through a proxy, which counts the attempts to connect.
 fn goes_down<S: Remote>(how: &str, act: fn(&Server) -> Result<()>) {
     let slack = Slack::begin();
     let subject = S::new();
@@ -40,7 +40,7 @@ fn goes_down<S: Remote>(how: &str, act: fn(&Server) -> Result<()>) {
     let attempts = proxy.counts().attempts.iter().filter(|&&at| at > begun && at < back).count();
     let (down, recovery) = (back - begun, record.first_success_after(back));
     record.is_within(8);
-    // Pauses are 255 ms on average once they have grown.
+    // The pauses are 255 ms on average once they have grown.
     let bearable = 20 + down.as_millis() as usize / 100;
     assert!(attempts <= bearable, "{attempts} attempts in {down:?}");
     // The last attempt before may have begun while the container had no network yet, and then takes its full time.

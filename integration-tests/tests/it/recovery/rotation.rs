@@ -1,4 +1,5 @@
-//! Passwords that change every two seconds while the pool is used and its connections grow old: the old one is refused from that moment on.
+//! Passwords that change every two seconds while the pool is in use and its connections grow old: from each change on the old one is
+//! refused.
 
 use super::load::Load;
 use super::whole::is_whole;
@@ -14,7 +15,7 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, passwords_that_change_every_two_seconds_cost_no_get);
 }
 
-/// The pool asks for the password before each connect. Each second time what it asks lags behind the server.
+/// The pool queries the password before each connect. Every second time its source lags behind the server.
 fn passwords_that_change_every_two_seconds_cost_no_get<S: Remote>() {
     let subject = S::new();
     let vault = Arc::new(Mutex::new(subject.database().url()));
@@ -54,5 +55,5 @@ fn passwords_that_change_every_two_seconds_cost_no_get<S: Remote>() {
 
 const INTERVAL: Duration = Duration::from_secs(2);
 const LAG: Duration = Duration::from_millis(200);
-/// So that a connection is opened several times a second.
+/// Short enough to open a connection several times a second.
 const LIFETIME: Duration = Duration::from_secs(4);

@@ -1,4 +1,4 @@
-//! A server that says nothing, which is worse than an error: frozen, or behind something that accepts connections for it.
+//! A silent server, which is worse than an error: frozen, or behind a host that accepts connections for it.
 
 use super::load::Load;
 use super::slack::Slack;
@@ -15,7 +15,7 @@ pub(crate) fn cases<S: Remote>(cases: &mut Vec<Case>) {
     add!(cases, S, Server, a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time);
 }
 
-/// Each loan is checked, so that none is made while nothing answers.
+/// Each connection is checked before its loan, so there are no loans while nothing answers.
 fn a_frozen_server_holds_no_get_beyond_its_deadline<S: Remote>() {
     let slack = Slack::begin();
     let subject = S::new();
@@ -29,7 +29,7 @@ fn a_frozen_server_holds_no_get_beyond_its_deadline<S: Remote>() {
     let back = thread::scope(|scope| {
         let query = scope.spawn(|| S::number(&mut pool.get().unwrap(), S::SOME_SECONDS));
         server.pause().unwrap();
-        // Four threads at most are in a query, and wait with the server; the others come round and round.
+        // At most four threads are in a query, and wait with the server; the others retry.
         eventually("gets have failed", || load.record().failed_gets.len() >= 12);
         server.unpause().unwrap();
         let back = Instant::now();
@@ -64,7 +64,7 @@ fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
     proxy.set(NetworkFault::Silence);
     proxy.reset();
     let begun = Instant::now();
-    // Long enough for those that began before anything was known, and for three that knew.
+    // Long enough for the attempts that began before the outage was known, and for three after that.
     eventually("three attempts were made one by one", || {
         proxy.counts().attempts.iter().skip(before).filter(|&&at| at > begun + ATTEMPT).count() >= 3
     });
@@ -82,7 +82,7 @@ fn a_server_that_accepts_and_is_silent_gets_one_attempt_at_a_time<S: Remote>() {
     }
     assert!(record.longest_get < LIMIT + slack.get(), "{:?}", record.longest_get);
     assert!(record.failed_queries.len() <= 4, "{} queries failed", record.failed_queries.len());
-    // What is silent stays so: the attempt that was under way comes to nothing.
+    // A silent connection stays silent: the attempt under way fails.
     assert!(recovery < ATTEMPT + CAP + opening + slack.get(), "{recovery:?}, an opening {opening:?}");
     is_whole(&subject, &pool);
     figure(format!(

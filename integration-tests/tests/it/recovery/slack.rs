@@ -1,18 +1,18 @@
-//! What a promise about time may be off by: a quarter of a second; more, a second at most, where this machine has so much else to do
-//! that it wakes even a thread late that only sleeps.
+//! The tolerance of a guarantee about time: a quarter of a second, or up to a second on a machine so busy that even a sleeping thread
+//! wakes late.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Looks how late the machine is for as long as it lives. Begun with the time that is measured, for what was before has no part in it.
+/// Measures how late the machine is for as long as it lives. Begin it together with the measured time: earlier delays do not count.
 pub(crate) struct Slack(Arc<Lateness>);
 
 #[derive(Default)]
 struct Lateness {
     over: AtomicBool,
-    /// The latest awakening, in microseconds.
+    /// The longest delay of a wake-up, in microseconds.
     latest: AtomicU64,
 }
 
@@ -31,7 +31,7 @@ impl Slack {
         Self(lateness)
     }
 
-    /// What is promised passes through the hands of several threads and processes, each of which may be as late.
+    /// A guaranteed step passes through several threads and processes, each of which may be this late.
     pub(crate) fn get(&self) -> Duration {
         let late = HANDS * Duration::from_micros(self.0.latest.load(Ordering::Relaxed));
         late.clamp(LEAST, MOST)
@@ -46,6 +46,6 @@ impl Drop for Slack {
 
 const LEAST: Duration = Duration::from_millis(250);
 const HANDS: u32 = 4;
-/// A machine that is later than that tells nothing about promises.
+/// On a machine with longer delays, guarantees cannot be tested.
 const MOST: Duration = Duration::from_secs(1);
 const NAP: Duration = Duration::from_millis(2);

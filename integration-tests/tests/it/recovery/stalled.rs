@@ -1,5 +1,5 @@
-//! Flows that fall silent in the middle of the pool's own calls: a thread that returns a connection or closes the pool does not
-//! notice, and the slot comes back when the call's time is over.
+//! Flows that fall silent in the middle of the pool's own calls: a thread that returns a connection or closes the pool does not notice,
+//! and the slot is back when the call's limit has passed.
 
 use super::slack::Slack;
 use super::whole::{is_over, is_whole};
@@ -56,8 +56,8 @@ fn a_stalled_close_holds_nobody_up_and_its_slot_comes_back<S: Remote>() {
     });
 }
 
-/// While the goodbye is on its way, the place is taken, though somebody waits for it: the server is distant, as it was when the
-/// session was opened, so the pool has patience. (What becomes of a goodbye that nobody answers is in `black_hole.rs`.)
+/// During a goodbye its slot is taken, even if a request waits for it: the server is distant, as it was when the session was opened, so
+/// the pool is patient. (`black_hole.rs` tests unanswered goodbyes.)
 fn a_session_is_gone_before_another_takes_its_place<S: Remote>() {
     let subject = S::new();
     let proxy = subject.database().proxy().unwrap();
@@ -92,18 +92,18 @@ fn a_pool_dropped_while_its_flows_are_stalled_leaves_no_session<S: Remote>() {
         assert_eq!(subject.sessions(), 4);
         proxy.set(NetworkFault::StallBoth);
         spent.push(timed(|| drop(pool)).1);
-        // What has been said on the flows until their end goes on its way.
+        // Everything sent on the flows before their end continues on its way.
         proxy.set(NetworkFault::None);
         eventually("no session and no connection is left", || subject.sessions() == 0 && proxy.counts().open == 0);
     }
     figure(format!("flows stalled: drop(pool) {}, 0 sessions left", short(spent, &slack)));
 }
 
-/// A pool of one, whose connection is lent, with the session soiled if asked for, and then all falls silent.
+/// A pool of one, whose connection is lent, with a soiled session on request; then all flows fall silent.
 fn comes_back<S: Remote>(soil: Option<&str>, act: impl FnOnce(&SubjectPool<S>, Guard<S>)) {
     let slack = Slack::begin();
     let subject = S::new();
-    // The session that was aborted lives on at the server until the proxy passes that on.
+    // The session of an aborted connection remains at the server until the proxy passes the end on.
     subject.watch().expect("it has a server").allow(1);
     let proxy = subject.database().proxy().unwrap();
     let pool = pool(&subject, &proxy, 1);
@@ -120,7 +120,7 @@ fn comes_back<S: Remote>(soil: Option<&str>, act: impl FnOnce(&SubjectPool<S>, G
     is_whole(&subject, &pool);
 }
 
-/// A pool of two, one idle and one lent, and then all falls silent: giving back and closing are measured, several times.
+/// A pool of two, one idle and one lent; then all flows fall silent. Measures returning and closing, several times.
 fn holds_nobody_up<S: Remote>(call: &str, act: impl Fn(&SubjectPool<S>, Guard<S>) -> [Duration; 2]) {
     let slack = Slack::begin();
     let subject = S::new();
@@ -161,7 +161,7 @@ fn slots<S: Remote>(pool: &SubjectPool<S>) -> u32 {
     stats.open + stats.opening + stats.closing
 }
 
-/// Microseconds, unless the machine gave the thread's time to others; that may happen, but not almost each time.
+/// Microseconds, unless the machine suspended the thread, which may happen, but not almost every time.
 fn short(mut spent: Vec<Duration>, slack: &Slack) -> String {
     spent.sort();
     let median = spent[spent.len() / 2];
@@ -171,6 +171,6 @@ fn short(mut spent: Vec<Duration>, slack: &Slack) -> String {
 }
 
 const ROUNDS: usize = 9;
-/// How long a byte takes to a server that is very far away.
+/// How long a byte takes to a very distant server.
 const DISTANCE: Duration = Duration::from_millis(250);
 const LIMIT: Duration = Duration::from_millis(300);

@@ -1,4 +1,4 @@
-//! A standby is promoted where it is, under sessions that want a standby, and behind a pooler that goes on showing what it was.
+//! A standby is promoted in place, under sessions that require a standby, and behind a pooler that still reports the old role.
 
 use super::failover::is_over;
 use crate::postgres::Postgres;
@@ -37,7 +37,7 @@ fn a_standby_is_lent_until_it_is_promoted() {
     is_over(&pool, pair.second());
 }
 
-/// PgBouncer greets its clients in the words of its first session at the server.
+/// PgBouncer greets its clients with the parameters of its first session at the server.
 fn behind_a_pooler_that_shows_what_was_so_a_promoted_server_serves() {
     let pair = Pair::start().expect("two servers");
     let bouncer = PgBouncer::lending_sessions(&pair, pair.second()).expect("a pooler");

@@ -1,11 +1,11 @@
-//! How each test ends: by showing that neither a slot nor a session was lost, in the pool and at the server.
+//! Assertions for the end of each test: neither a slot nor a session was lost, in the pool and at the server.
 
 use crate::subject::{Guard, Remote, SubjectPool};
 use cabrank_testing::{assert_closes_clean, assert_no_leaks, eventually};
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// All of the pool can be lent at once, and the server has as many sessions; closed, the pool leaves none.
+/// Asserts that all connections can be lent at once, that the server has as many sessions, and that the closed pool leaves none.
 pub(crate) fn is_whole<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
     let max_size = pool.stats().max_size;
     let mut all: Vec<Guard<S>> = (0..max_size).map(|_| pool.get().expect("a connection in each slot")).collect();
@@ -24,7 +24,7 @@ pub(crate) fn is_whole<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
     is_over(subject, pool);
 }
 
-/// Closed, the pool leaves nothing.
+/// Asserts that the closed pool leaves nothing.
 pub(crate) fn is_over<S: Remote>(subject: &S, pool: &SubjectPool<S>) {
     let report = pool.close_within(Duration::from_secs(5));
     assert!(report.is_clean(), "{report}");
