@@ -101,7 +101,7 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Waits until so many jobs have no thread, and lets the set create threads again. Returns the time of that.
+/// Waits until this many jobs have no thread, and lets the set create threads again. Returns the time of that.
 fn relieve_when_queued(set: &WorkerSet, jobs: usize) -> Instant {
     eventually("they have no threads", || set.queued() >= jobs);
     let relieved = sync::now();

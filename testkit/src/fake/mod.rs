@@ -16,7 +16,7 @@
 //! assert_eq!(server.count(Call::Connect), 2);
 //!
 //! server.kill_sessions();
-//! assert!(pool.run(|conn| conn.query()).is_err()); // which tells the pool, that has a new one for the next borrower
+//! assert!(pool.run(|conn| conn.query()).is_err()); // the pool discards it, and opens a new one for the next borrower
 //! server.assert_no_leaks(&pool);
 //! server.assert_closes_clean(&pool);
 //! # Ok(())

@@ -1,4 +1,4 @@
-//! A healthy server, near and far, steady and moody: its sessions are kept, and nobody fails.
+//! Healthy servers, near and far, steady and erratic: their sessions are kept, and no get fails.
 
 use super::bounds::{Bounds, play};
 use super::process::WakeUp;
@@ -23,7 +23,7 @@ fn constants(round_trips: [Duration; 4]) -> impl Iterator<Item = Scenario> {
     round_trips.into_iter().flat_map(at)
 }
 
-/// First twice as many borrowers as there is room for, then one now and then, for whom everything is stale.
+/// First twice as many borrowers as connections, then one occasionally, for which every connection is stale.
 fn constant(round_trip: Duration, size: u32, resets: f64) -> Scenario {
     let name = format!("{} ms, pool of {size}, resets {resets}", round_trip.as_secs_f64() * 1e3);
     let (crowded, end) = (s(15), s(30));
@@ -106,7 +106,7 @@ fn stalls_of_the_process_cost_no_session() {
         Scenario { stalls: every(ms(1_300 + span), ms(span), s(2), s(58)), ..scenario }
     };
     let still = [150, 500, 3_000].map(|span| [still(span, 1, 1_000), still(span, 1, 0), still(span, 120, 0)]);
-    // As far apart as the limit of a check is long: it falls due as the process goes on.
+    // As far apart as a check's limit is long, so the limit passes just as the process continues.
     let group = Group { loan: (ms(150), ms(500)), pause: (ms(70), ms(200)), ..Group::of(68) };
     let at_the_limit = Scenario::new("730 ms each second, round trip 290 ms, pool of 45, 68 threads", 45)
         .server(Latency::Constant(ms(290)), ms(0))
@@ -148,7 +148,7 @@ fn crowd_on_a_busy_machine() -> Scenario {
     Scenario { wake_up: WakeUp::UpTo(ms(30)), seeds: 1, ..scenario }
 }
 
-/// Windows of `span`, one each `period`, from then until then.
+/// Windows of length `span`, one each `period`, between `from` and `until`.
 fn every(period: Duration, span: Duration, from: Duration, until: Duration) -> Vec<(Duration, Duration)> {
     let count = ((until - from).as_nanos() / period.as_nanos()) as u32;
     (0..count).map(|place| (from + period * place, span)).collect()

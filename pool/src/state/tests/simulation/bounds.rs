@@ -1,11 +1,11 @@
-//! The bounds on the figures of a scenario, and the playing of tables of scenarios against them.
+//! The bounds on a scenario's figures, and the code that plays tables of scenarios against them.
 
 use super::figures::{Figures, HEAD, millis};
 use super::scenario::Scenario;
 use super::world::World;
 use std::time::Duration;
 
-/// At most this, in every run, and at least so many gets served; `None`: no bound.
+/// Upper bounds for every run, and the least number of gets served; `None`: no bound.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bounds {
     pub(super) served: Option<usize>,
@@ -35,7 +35,7 @@ pub(super) fn play(title: &str, scenarios: impl IntoIterator<Item = Scenario>) {
 }
 
 impl Scenario {
-    /// Plays it with each seed. Prints its row, and gives back what broke.
+    /// Plays it with each seed. Prints its row, and returns the bounds that it broke.
     fn play(&self) -> Vec<String> {
         let mut total: Option<Figures> = None;
         let (mut broken, only) = (Vec::new(), only_seed());
@@ -72,11 +72,11 @@ impl Bounds {
         count("gets failed", figures.failed, self.failed);
         count("timed out beside an idle one", figures.beside_idle, self.beside_idle);
         count("loans spoilt", figures.erred, self.erred);
-        count("wait when all is over", figures.left, self.left);
+        count("still waiting at the end", figures.left, self.left);
         count("gets refused", figures.told, self.told);
         count("attempts to connect", figures.attempts, self.attempts);
-        count("attempts in the time that is judged", figures.judged_attempts, self.judged_attempts);
-        count("attempts at the same time", figures.at_once, self.at_once);
+        count("attempts in the judged time", figures.judged_attempts, self.judged_attempts);
+        count("simultaneous attempts", figures.at_once, self.at_once);
         count("healthy sessions closed", figures.healthy_closed, self.closed);
         let too_few = self.served.filter(|&least| figures.served < least);
         broken.extend(too_few.map(|least| format!("{} gets served, at least {least}", figures.served)));
@@ -85,12 +85,12 @@ impl Bounds {
             broken.extend(over.map(|most| format!("{what} {} ms, at most {}", millis(is), millis(most))));
         };
         span("the longest wait was", figures.longest_wait, self.wait);
-        span("told after", figures.told_after, self.told_after);
+        span("refused after", figures.told_after, self.told_after);
         broken
     }
 }
 
-/// Names the run that a broken invariant ends.
+/// Names the run when a broken invariant ends it.
 struct Run<'a>(&'a str, u64);
 
 impl Drop for Run<'_> {
@@ -101,7 +101,7 @@ impl Drop for Run<'_> {
     }
 }
 
-/// To look at one run alone.
+/// Selects a single run.
 fn only_seed() -> Option<u64> {
     std::env::var("CABRANK_SIMULATION_SEED").ok()?.parse().ok()
 }

@@ -1,5 +1,5 @@
-//! The borrowers of the simulation: the way out as `checkout/mod.rs` goes it, the loan, and the way back as `checkin.rs` does.
-//! What tasks do otherwise is in `tasks.rs`.
+//! The borrowers of the simulation: the way out as in `checkout/mod.rs`, the loan, and the way back as in `checkin.rs`. `tasks.rs` has
+//! what only tasks do.
 
 use super::scenario::Group;
 use super::server::LineId;
@@ -17,27 +17,27 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// One thread, or task, that borrows again and again.
+/// A thread or task that borrows repeatedly.
 pub(super) struct Caller {
     pub(super) group: Group,
     wake: Wake,
-    /// When the get that is under way began.
+    /// The start of the current get.
     since: Instant,
-    /// Until when it waits in place of its deadline, which passed while the process stood still.
+    /// The end of its wait, in place of its deadline, which passed while the process was frozen.
     grace_ends: Option<Instant>,
     pub(super) ticket: Option<Ticket>,
-    /// The number of the wait that is under way.
+    /// The number of the current wait.
     pub(super) wait: u64,
-    /// Woken, and not looking yet.
+    /// Woken, but not looking yet.
     pub(super) woken: bool,
     rounds: usize,
-    /// How many gets have ended.
+    /// The number of gets that have ended.
     ended: usize,
     pub(super) loan: Option<Box<Entry<LineId>>>,
 }
 
 impl World {
-    /// Lets the groups begin.
+    /// Starts the groups.
     pub(super) fn bring(&mut self, groups: &[Group]) {
         for group in groups {
             for place in 0..group.count {
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    /// Takes a fresh idle connection, or queues: for the `first` time, or in the old place.
+    /// Takes a fresh idle connection, or queues: for the `first` time, or in its old place.
     fn take(&mut self, caller: usize, first: bool) {
         let (now, it) = (self.now, &self.callers[caller]);
         let (since, deadline, wake, tasks) = (it.since, it.deadline(), it.wake.clone(), it.group.tasks);
@@ -89,7 +89,7 @@ impl World {
         let claim = self.with(|state, actions| {
             let mut claim = state.claim(now, borrower(caller), actions);
             if let Claim::Connection(entry) = &mut claim {
-                // They keep their seats, so that some share a cell for good.
+                // Each caller keeps its seat, so some callers share a cell permanently.
                 let _ = state.permit(entry, now, borrower(caller), (caller, caller));
             }
             if let Claim::Nothing = claim {
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// One who waits was woken, or its time is over.
+    /// A waiter was woken, or its deadline has passed.
     pub(super) fn look(&mut self, caller: usize, wait: u64, woken: bool) {
         let now = self.now;
         let it = &mut self.callers[caller];
@@ -181,13 +181,13 @@ impl World {
                 }
                 let it = &mut self.callers[caller];
                 if std::mem::take(&mut it.woken) {
-                    self.woken(caller); // Its own look has woken it.
+                    self.woken(caller); // Its own look woke it.
                 }
             }
         }
     }
 
-    /// A caller has a connection, and looks at it without asking the server.
+    /// A caller has a connection, and looks at it without a round trip.
     fn obtained(&mut self, caller: usize, mut entry: Box<Entry<LineId>>) {
         let (now, wall) = (self.now, self.wall());
         entry.lent_at = now;
@@ -213,7 +213,7 @@ impl World {
             Some(until) => (self.start + until).saturating_duration_since(now),
             None => within(it.group.loan, &mut self.random),
         };
-        // What hangs on a dead line ends by the holder's own time-out.
+        // A statement that hangs on a dead line ends by the holder's own time-out.
         let hangs = self.server.line(entry.slotted).swallowed;
         it.loan = Some(entry);
         self.due(now + if hangs { loan.max(HANGS) } else { loan }, Event::Return(caller));
@@ -272,12 +272,12 @@ impl World {
         self.due(self.now + pause, Event::Get(caller));
     }
 
-    /// Is a connection idle whose server would answer?
+    /// Is there an idle connection whose server would answer?
     fn has_good_idle(&self) -> bool {
         self.state.idle.iter().any(|entry| self.server.line(entry.slotted).is_healthy())
     }
 
-    /// At the end: a wait that goes on is as long as it is until now, but for that of a task that nobody polls.
+    /// At the end: a wait still under way counts with its length so far, except that of a task that is never polled again.
     pub(super) fn dismiss(&mut self) {
         for caller in 0..self.callers.len() {
             let it = &mut self.callers[caller];

@@ -1,5 +1,5 @@
-//! The workers' part of the simulation: driver calls as they are ordered, begun, aborted and ended, in the transactions that
-//! production makes of each.
+//! The workers' part of the simulation: how driver calls are ordered, begun, aborted and ended, in the transactions that production uses
+//! for each.
 
 use super::server::{AT_ONCE, Answer, LineId};
 use super::world::{Event, Told, World};
@@ -25,13 +25,13 @@ pub(super) struct Call {
     /// It was aborted.
     over: bool,
     ordered: Instant,
-    /// It is said to be over without a goodbye.
+    /// Its connection is to be closed without a goodbye.
     hastened: bool,
     /// It has a place in the lane.
     in_lane: bool,
 }
 
-/// Where those calls go that nobody waits for.
+/// The lane for calls without a waiter.
 #[derive(Default)]
 pub(super) struct Lane {
     waiting: VecDeque<u64>,
@@ -39,7 +39,7 @@ pub(super) struct Lane {
 }
 
 pub(super) enum Work {
-    /// Of this generation.
+    /// Its generation.
     Open(u64),
     Check(Box<Entry<LineId>>),
     Reset(Box<Entry<LineId>>),
@@ -52,12 +52,12 @@ impl Call {
         Self { slot, work, span, began: None, answer: Answer::Well, over, ordered, hastened, in_lane }
     }
 
-    /// Is it a goodbye, which nobody waits for?
+    /// Is it a goodbye, for which nobody waits?
     fn is_goodbye(&self) -> bool {
         matches!(self.work, Work::Close(_, reason) if reason.is_orderly())
     }
 
-    /// When it began, if it has.
+    /// The time when it began, if it has.
     pub(super) fn since(&self) -> Option<Instant> {
         self.began.as_ref().map(|(at, _)| *at)
     }
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    /// Begins the goodbyes that there is room for.
+    /// Begins as many goodbyes as there are places for.
     fn go_on(&mut self) {
         while self.lane.running < LANE {
             let Some(number) = self.lane.waiting.pop_front() else { return };
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    /// The slot of a goodbye that may not have begun is wanted.
+    /// The slot of a goodbye that may not have begun is needed.
     pub(super) fn hasten(&mut self, slot: SlotId) {
         if let Some(place) = self.lane.waiting.iter().position(|number| self.calls[number].slot == slot) {
             let number = self.lane.waiting.remove(place).expect("it is there");
@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    /// A worker has the job in hand.
+    /// A worker begins the job.
     pub(super) fn begin(&mut self, number: u64) {
         let now = self.now;
         let call = self.calls.get_mut(&number).expect("it was ordered");
@@ -118,7 +118,7 @@ impl World {
         let ends = match &call.work {
             Work::Open(_) => self.server.connect(now, &mut self.random),
             Work::Close(_, reason) if hastened || !reason.is_orderly() => {
-                // Its socket is shut down first, and then the connection is dropped.
+                // The socket is shut down first; then the connection is dropped.
                 self.with(|state, _| state.aborted(slot, now));
                 Some((now + AT_ONCE, Answer::Well))
             }
@@ -142,7 +142,7 @@ impl World {
         self.due(now + span, Event::Overrun(number, now + span));
     }
 
-    /// The state wants the slot of a call that has begun.
+    /// The state needs the slot of a call that has begun.
     pub(super) fn order_abort(&mut self, slot: SlotId, call: &Weak<limit::Call>) {
         let is_it = |limit: &Limit| Weak::ptr_eq(&limit.fuse().downgrade(), call);
         let found = self.calls.iter().find(|(_, call)| {
@@ -153,12 +153,12 @@ impl World {
         }
     }
 
-    /// The call's limit passes: an answer that is there comes first.
+    /// The call's limit passes: an answer that has arrived comes first.
     pub(super) fn overrun(&mut self, number: u64, due: Instant) {
         self.due(self.now + last_look(self.now - due), Event::Fire(number));
     }
 
-    /// The call is aborted, if it has not returned: its slot is back. It returns soon, and that is a step of its own.
+    /// Aborts the call if it has not returned, which releases its slot. It returns soon, as a separate step.
     pub(super) fn fire(&mut self, number: u64) {
         let now = self.now;
         let Some(call) = self.calls.get_mut(&number).filter(|call| !call.over) else { return };
@@ -199,7 +199,7 @@ impl World {
         let (began, limit) = began.expect("it has begun");
         let answer = if over { Answer::Failed } else { answer };
         match (&work, answer) {
-            // A new one that is asked shows that the server answers, and nothing of the others.
+            // A check of a new connection shows that the server answers, but nothing about the others.
             (Work::Check(entry), Answer::Well) if entry.is_asked => {}
             (Work::Check(_) | Work::Reset(_), Answer::Well) => self.last_answer = Some(now),
             (Work::Open(_), Answer::Well) => self.last_opened = Some(now),
@@ -281,7 +281,7 @@ impl World {
         self.with(|state, _| state.release(slot));
     }
 
-    /// A connection failed while it was with the workers: the same worker closes it.
+    /// A connection failed while a worker had it: the same worker closes it.
     fn close_now(&mut self, entry: Box<Entry<LineId>>, reason: CloseReason) {
         let (now, slot) = (self.now, entry.slot_id);
         self.with(|state, _| state.closing(slot, reason, now));
@@ -292,7 +292,7 @@ impl World {
         self.begin(number);
     }
 
-    /// A session is about to end. Was it one that would have served on?
+    /// A session is about to end. Counts it if it was still healthy.
     fn closes(&mut self, line: LineId, reason: CloseReason) {
         let healthy = self.server.line(line).is_healthy() && !self.server.checks_fail;
         if healthy && !reason.is_orderly() {

@@ -1,4 +1,4 @@
-//! A day of a pool: bursts of loans beside the lock, and now and then what befalls a pool in a day.
+//! A day of a pool: bursts of loans outside the lock, and the occasional trouble of a day.
 
 use super::scenario::{Group, Scenario, Shock, ms, s, us};
 use super::server::{Connects, Latency};
@@ -13,10 +13,10 @@ fn in_a_day_of_bursts_no_connection_and_no_loan_is_lost_and_the_pool_is_as_large
         .server(Latency::Constant(ms(1)), ms(5))
         .until(24 * HOUR);
     for place in 0..4 {
-        // Apart, so that seldom more than one borrows.
+        // Apart in time, so that rarely more than one borrows.
         scenario = scenario.group(Group { begins: s(15 * place), ..burst.clone() });
     }
-    // A crowd at noon, and sessions that end, an eviction and an outage each at its hour.
+    // A crowd at noon; and ended sessions, an eviction and an outage, each at its hour.
     scenario = scenario.group(Group { begins: 12 * HOUR, ends: 12 * HOUR + s(60), count: 30, ..Group::of(1) });
     for hour in 1..24 {
         scenario = match hour % 3 {

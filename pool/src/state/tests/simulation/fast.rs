@@ -1,4 +1,4 @@
-//! Loans of the simulation that begin and end beside the lock, as `checkout/lane.rs` and `checkin.rs` have them.
+//! Loans of the simulation that begin and end outside the lock, as in `checkout/lane.rs` and `checkin.rs`.
 
 use super::callers::borrower;
 use super::server::LineId;
@@ -7,7 +7,7 @@ use crate::entry::Entry;
 use std::sync::Arc;
 
 impl World {
-    /// Takes what this caller has parked, if it may have it.
+    /// Takes the connection that this caller has parked, if allowed.
     pub(super) fn take_parked(&mut self, caller: usize) -> Option<Box<Entry<LineId>>> {
         let (now, caches) = (self.now, Arc::clone(self.state.caches()));
         let cell = caches.cell(caller);
@@ -21,7 +21,7 @@ impl World {
         None
     }
 
-    /// A loan ends. Gives its connection back if it may not be parked.
+    /// Ends a loan. Returns its connection if it may not be parked.
     pub(super) fn park(&mut self, caller: usize, mut entry: Box<Entry<LineId>>) -> Option<Box<Entry<LineId>>> {
         let (now, caches) = (self.now, Arc::clone(self.state.caches()));
         let cell = caches.cell(caller);

@@ -1,31 +1,31 @@
-//! What is counted of one run, and of the runs of a scenario together.
+//! The figures of one run, and of all runs of a scenario.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone)]
 pub(super) struct Figures {
-    /// Gets that begin in this time are judged, and attempts in it counted by themselves.
+    /// The judged time: gets that begin in it are judged, and attempts in it are counted separately.
     from: Instant,
     until: Instant,
     /// Gets that ended with a connection.
     pub(super) served: usize,
-    /// Gets that ran out of time, and those of them that did so beside an idle connection that would have answered.
+    /// Gets that timed out, and those of them that did so although an idle connection would have answered.
     pub(super) failed: usize,
     pub(super) beside_idle: usize,
-    /// Loans that a server in the wrong role has spoilt.
+    /// Loans that failed because of a server in the wrong role.
     pub(super) erred: usize,
-    /// Gets that wait when all is over.
+    /// Gets still waiting at the end.
     pub(super) left: usize,
-    /// Gets that were refused with the cause, and the longest time until that.
+    /// Gets that were refused with the cause, and the longest time until a refusal.
     pub(super) told: usize,
     pub(super) told_after: Duration,
     pub(super) longest_wait: Duration,
-    /// Attempts to connect: all, those in the time that is judged, and the most at the same time in it.
+    /// Attempts to connect: all, those in the judged time, and the most simultaneous ones in it.
     pub(super) attempts: usize,
     pub(super) judged_attempts: usize,
     pub(super) at_once: usize,
-    /// Sessions that would have served on and were closed.
+    /// Healthy sessions that were closed.
     pub(super) healthy_closed: usize,
 }
 
@@ -81,7 +81,7 @@ impl Figures {
         }
     }
 
-    /// An attempt to connect begins; with it there are so many.
+    /// An attempt to connect begins; `at_once` includes it.
     pub(super) fn attempt(&mut self, now: Instant, at_once: usize) {
         self.attempts += 1;
         if self.judges(now) {
@@ -90,7 +90,7 @@ impl Figures {
         }
     }
 
-    /// The worst of both runs; gets are added up.
+    /// The worse of both runs; gets are added up.
     pub(super) fn merge(&mut self, other: &Self) {
         self.served += other.served;
         self.failed += other.failed;
@@ -130,6 +130,6 @@ pub(super) fn millis(span: Duration) -> String {
     format!("{:.1}", span.as_secs_f64() * 1e3)
 }
 
-/// The head of the table of which [`Figures`] print the rows.
+/// The head of the table whose rows [`Figures`] print.
 pub(super) const HEAD: &str =
     "served  |  failed | erred |         told |  wait ms | log-ins | judged | at once | closed";

@@ -1,4 +1,4 @@
-//! Servers that take each log-in and end some of the sessions: in use, at a check, at a reset.
+//! Servers that accept each log-in and end some of the sessions: in use, at a check, at a reset.
 
 use super::bounds::{Bounds, play};
 use super::scenario::{Group, Scenario, Shock, ms, s, us};
@@ -7,10 +7,10 @@ use super::world::World;
 use crate::gate::Stage;
 use std::time::Duration;
 
-/// What comes of it: so many gets served at least, the longest wait, the attempts to connect.
+/// The bounds: the least number of gets served, the longest wait, and the attempts to connect.
 type Figures = (usize, Duration, usize);
 
-/// Ten connections, each renewed after half a second, and eight threads that hold for a millisecond, for three seconds.
+/// Ten connections, each renewed after half a second, and eight threads that hold one for a millisecond, for three seconds.
 fn flaw(stage: Stage, share: f64, when: When, (served, wait, attempts): Figures) -> Scenario {
     let name = format!("{:>3} % end at this stage: {stage:?}, {when:?}", share * 100.0);
     let check_after = if stage == Stage::Check { ms(0) } else { Duration::MAX };
@@ -28,7 +28,7 @@ fn flaw(stage: Stage, share: f64, when: When, (served, wait, attempts): Figures)
 #[test]
 fn a_server_that_ends_some_new_sessions_serves_as_well_as_one_that_ends_none() {
     let table = [
-        // Without a flaw: 21,470, and 56 attempts.
+        // Without a flaw: 21,470 gets served, and 56 attempts.
         flaw(Stage::Use, 0.05, When::First, (21_000, ms(15), 75)),
         flaw(Stage::Use, 0.5, When::First, (20_400, ms(20), 150)),
         flaw(Stage::Hold, 0.05, When::First, (21_000, ms(15), 75)),

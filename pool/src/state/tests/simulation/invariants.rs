@@ -1,4 +1,4 @@
-//! What must hold after every settling, and at the end of each run, whatever the scenario: a broken one ends the run at once.
+//! The invariants after every settling and at the end of each run, whatever the scenario. A broken one ends the run at once.
 
 use super::calls::Work;
 use super::server::LineId;
@@ -23,15 +23,15 @@ impl World {
         if waiting == 0 {
             return;
         }
-        // Idle first: as many are asked as wait.
+        // Idle connections first: as many are checked as there are waiters.
         let tally = state.promises.tally();
         let nothing_to_ask = state.idle.is_empty() || state.fresh(self.now) > 0;
         assert!(
             nothing_to_ask || tally.asked_in_time >= waiting,
-            "something idle is not asked: {}",
+            "an idle connection is not being checked: {}",
             self.state_in_short()
         );
-        // Nobody waits for ever: something is under way or lent, or it will be looked at again.
+        // Nobody waits forever: a call or a loan is under way, or an alarm is set.
         let busy = taken > state.slots.count(Phase::Idle);
         assert!(busy || state.alarm.is_some(), "{waiting} wait for nothing: {}", self.state_in_short());
         if let Some(next) = state.promises.next_moment() {
@@ -40,17 +40,17 @@ impl World {
         }
     }
 
-    /// When all have left who wait: each loan has ended or is out, and each session is known.
+    /// After all waiters have left, each loan has ended or is out, and each session has a record.
     pub(super) fn assert_nothing_is_lost(&self) {
         let (stats, state) = (self.state.stats(), &self.state);
         let out = self.callers.iter().filter(|caller| caller.loan.is_some()).count();
         let loans = stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout;
         assert_eq!(loans, stats.returned + out as u64, "borrowed, returned, and out: {stats:?}");
         assert_eq!(stats.in_use as usize, out, "{stats:?}");
-        assert!(state.queue.is_empty() && state.tasks.next_moment().is_none(), "somebody is left waiting: {stats:?}");
+        assert!(state.queue.is_empty() && state.tasks.next_moment().is_none(), "a waiter is left: {stats:?}");
         assert_eq!(stats.cancelled, self.dropped, "{stats:?}");
         if self.calls.is_empty() {
-            assert_eq!(self.server.sessions(), stats.open as usize, "sessions that nobody knows of: {stats:?}");
+            assert_eq!(self.server.sessions(), stats.open as usize, "sessions without a record: {stats:?}");
         }
     }
 
@@ -68,17 +68,17 @@ impl World {
         assert!(openings <= most, "{openings} attempts at once, at most {most}: {}", self.state_in_short());
     }
 
-    /// A check or a reset is given up only if it is long under way, nothing has answered since, and either an opening has
-    /// succeeded or it is the only one, to find out.
+    /// A check or a reset is given up only if it has been under way for long, no answer has come since it began, and either an opening
+    /// has succeeded or it is the only one given up, to probe the server.
     fn assert_abort(&self, slot: SlotId) {
         let Some(call) = self.calls.values().find(|call| call.slot == slot) else { return };
         let (Some(began), Work::Check(_) | Work::Reset(_)) = (call.since(), &call.work) else { return };
         assert!(self.now - began >= Duration::from_millis(250), "impatient: {}", self.state_in_short());
-        assert!(self.last_answer.is_none_or(|at| at <= began), "others do answer: {}", self.state_in_short());
+        assert!(self.last_answer.is_none_or(|at| at <= began), "others are answered: {}", self.state_in_short());
         if self.last_opened.is_none_or(|at| at <= began) {
             let cuts = self.state.promises.tally().aborting;
             let alone = cuts == 1 && self.state.slots.count(Phase::Opening) == 0;
-            assert!(alone, "{cuts} given up though nobody can tell why: {}", self.state_in_short());
+            assert!(alone, "{cuts} given up without proof that the server answers: {}", self.state_in_short());
         }
     }
 

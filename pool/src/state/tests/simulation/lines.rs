@@ -1,4 +1,4 @@
-//! Lines that go dead without a word, sessions that end, goodbyes that nobody answers, and what is idle beside them.
+//! Lines that go dead silently, ended sessions, unanswered goodbyes, and idle connections beside them.
 
 use super::bounds::{Bounds, play};
 use super::scenario::{Group, Scenario, Shock, WARM, ms, s, us};
@@ -81,7 +81,7 @@ fn goodbyes_that_nobody_answers_cost_one_patience_and_two_openings() {
     play("unanswered goodbyes, 10 idle", table);
 }
 
-/// All ten say goodbye at one moment, and then somebody wants a connection.
+/// All ten connections say goodbye at one moment, and then a borrower asks for one.
 fn goodbyes(cause: &str, trip: Duration, borrowers: usize, most: Duration) -> Scenario {
     let name = format!("{cause}, round trip {} ms, {borrowers} borrowers", trip.as_millis());
     let scenario = Scenario::warm(name, 10, 10)

@@ -1,4 +1,4 @@
-//! Opening connections: cold starts, slow, silent and refusing servers, growth.
+//! Opening connections: cold starts, slow, silent and refusing servers, and growth.
 
 use super::bounds::{Bounds, play};
 use super::scenario::{Group, Scenario, Shock, WARM, ms, s, us};
@@ -62,7 +62,7 @@ fn a_silent_server_gets_few_attempts() {
             .until(WARM + s(12))
             .bounds(Bounds { judged_attempts: Some(8), at_once: Some(5), ..Bounds::default() })
     };
-    // A loan ends shortly before, so the server was heard of just now.
+    // A loan ends shortly before, so the server has answered recently.
     let heard = |waiters| {
         let short = Group { begins: WARM + ms(5), rounds: 1, loan: (ms(1_900), ms(1_900)), ..Group::of(1) };
         let scenario = warm(waiters).group(short);
@@ -224,7 +224,7 @@ fn growth_follows_how_long_loans_are() {
     };
     let burst = |threads, loan, wait, attempts| {
         let name = format!("burst: {threads} threads, 5 open, log-in 150 ms, loans {} ms", ms(loan).as_millis());
-        // Loans have been as long before.
+        // Earlier loans have been as long.
         let loans = Group { loan: (ms(loan), ms(loan)), ..Group::of(threads) };
         let before = Group { count: 5, begins: WARM + ms(1), ends: WARM + ms(400), ..loans.clone() };
         warm(&name, 50, 5, ms(150))

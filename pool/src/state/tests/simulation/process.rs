@@ -1,25 +1,25 @@
-//! The process that the pool lives in, as time passes for it: how late its threads get to what is due, and when all of it
-//! stands still.
+//! The process around the pool: the delay of its threads, and the stalls of the whole process.
 
 use std::time::{Duration, Instant};
 
-/// How long a thread takes to get going after what it waited for.
+/// How long a thread takes to run after the event it waited for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum WakeUp {
-    /// Anything up to this.
+    /// Uniform, up to this.
     UpTo(Duration),
-    /// This long in the mean, and now and then much longer.
+    /// This long on average, and occasionally much longer.
     Exponential(Duration),
 }
 
 pub(super) struct Process {
     pub(super) wake_up: WakeUp,
-    /// When it stands still. In order, and apart.
+    /// Its stalls, in order and not overlapping.
     pub(super) stalls: Vec<(Instant, Instant)>,
 }
 
 impl Process {
-    /// When the process gets to what is due at `due`. What falls into a stall is found soon after its end, in random order.
+    /// The time when the process handles an event due at `due`. Events that fall into a stall are handled soon after its end, in random
+    /// order.
     pub(super) fn reaches(&self, due: Instant, random: &mut fastrand::Rng) -> Instant {
         let late = match self.wake_up {
             WakeUp::UpTo(most) => most.mul_f64(random.f64()),
@@ -34,5 +34,5 @@ impl Process {
     }
 }
 
-/// How long the threads of a process take to get going, all at once.
+/// How long the threads of a process take to run again after a stall.
 const THAW: Duration = Duration::from_millis(1);

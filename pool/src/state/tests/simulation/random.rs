@@ -1,5 +1,5 @@
-//! A random search: worlds of every kind, each with at most one shock, and what must hold in all of them.
-//! `CABRANK_SIMULATIONS` sets how many worlds are tried.
+//! A random search: worlds of every kind, each with at most one shock, and the bounds that hold for all of them. `CABRANK_SIMULATIONS`
+//! sets the number of worlds.
 
 use super::bounds::Bounds;
 use super::process::WakeUp;
@@ -9,22 +9,22 @@ use super::world::World;
 use proptest::prelude::*;
 use std::time::Duration;
 
-/// What is done to a world that is well and busy.
+/// The shock to a healthy, busy world.
 #[derive(Debug, Clone, Copy)]
 enum Blow {
     None,
-    /// The round trip takes this long, for five seconds.
+    /// The round trip takes this long for five seconds.
     Jump(Duration),
-    /// The process stands still ten times.
+    /// The process stalls ten times.
     Stalls(Duration),
-    /// The server stands still so long.
+    /// The server stalls for this long.
     Freeze(Duration),
-    /// So many percent of the lines swallow everything, or so many sessions are ended.
+    /// This percentage of the lines swallows everything, or this percentage of the sessions is ended.
     BlackHole(usize),
     Killed(usize),
-    /// All sessions are ended, and for so long new ones are treated like this.
+    /// All sessions are ended, and for this long new ones fare as specified.
     Outage(Connects, Duration),
-    /// All idle ones are evicted on lines that swallow their goodbyes.
+    /// All idle connections are evicted, on lines that swallow their goodbyes.
     Evicted,
 }
 
@@ -32,7 +32,7 @@ enum Blow {
 struct Plan {
     size: u32,
     borrowers: usize,
-    /// So many percent of them are tasks.
+    /// The percentage of borrowers that are tasks.
     share_of_tasks: usize,
     tasks: Tasks,
     latency: Latency,
@@ -58,7 +58,7 @@ proptest! {
     }
 }
 
-/// A world that was found: its spikes are longer than what a waiter relies on at the least, and rarer than what is remembered.
+/// A world that the search found: its latency spikes are longer than a waiter's shortest patience, and rarer than the memory is long.
 #[test]
 fn where_answers_differ_a_jump_adds_to_what_their_spikes_cost() {
     let blow = Blow::Jump(ms(300));
@@ -81,13 +81,13 @@ fn where_answers_differ_a_jump_adds_to_what_their_spikes_cost() {
         let scenario = plan.scenario();
         let mut world = World::new(&scenario, plan.seed);
         world.run(scenario.length);
-        assert!(world.figures.healthy_closed > 0, "{blow:?}: the spikes of this world cost something");
+        assert!(world.figures.healthy_closed > 0, "{blow:?}: the spikes of this world cost sessions");
         assert_eq!(scenario.bounds.broken_by(&world.figures), [""; 0], "{blow:?}");
     }
 }
 
-/// A world that was found: new connections and what all others were asked end together, when the server goes on. Whichever is heard first,
-/// the others work.
+/// A world that the search found: when the server continues, log-ins and checks end together. Whichever answer arrives first, the other
+/// sessions work.
 #[test]
 fn what_ends_together_with_a_log_in_is_not_given_up_because_of_it() {
     let plan = Plan {
@@ -128,7 +128,7 @@ impl Plan {
             .server(self.latency, self.work)
             .group(group)
             .group(tasks)
-            // Until the last in the queue must have been served.
+            // By then the last in the queue must have been served.
             .until(busy + s(2_500))
             .bounds(self.bounds());
         let scenario = Scenario { wake_up: WakeUp::UpTo(self.wake_up), ..scenario };
@@ -151,23 +151,23 @@ impl Plan {
         }
     }
 
-    /// For how many minutes those are served who wait in the end.
+    /// For how many minutes the last waiters are being served.
     fn minutes(&self) -> usize {
         let rounds = self.borrowers.div_ceil(self.size as usize) as u32;
-        // A task has a connection for so long before it comes for it, or does not.
+        // A task may have a connection this long before it is polled or loses it.
         let loan = self.loan + if self.share_of_tasks > 0 { RECLAIM_AFTER } else { ms(0) };
         (loan * rounds).as_secs() as usize / 60
     }
 
-    /// What the learned patience promises, for each kind of world.
+    /// The bounds of the learned patience, for each kind of world.
     fn bounds(&self) -> Bounds {
         let steady = matches!(self.latency, Latency::Constant(_));
-        // Checks and resets are learned apart.
+        // Checks and resets are learned separately.
         let kinds = if self.resets > 0.0 { 2 } else { 1 };
-        // What was met is remembered for a minute at least: where answers differ, a long one may be met anew after each.
+        // The memory lasts at least a minute: if latency varies, a long answer may be new again after each.
         let anew = if steady { 0 } else { 2 * kinds * (2 + self.minutes()) };
         let closed = match self.blow {
-            // Longer than a check may take.
+            // Longer than the limit of a check.
             Blow::Freeze(span) if span + self.latency.longest() > ms(950) => usize::MAX,
             Blow::Jump(_) | Blow::Freeze(_) => anew + 2 * kinds,
             _ => anew,
@@ -183,7 +183,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     let borrowers = (1u32..=100, 1usize..=200, prop_oneof![Just(0usize), 1usize..=99, Just(100)], tasks());
     (borrowers, latency(), work, span(), span(), resets, 30u64..3_000, blow(), any::<u64>()).prop_map(
         |((size, borrowers, share_of_tasks, tasks), latency, work, loan, pause, resets, wake_up, blow, seed)| {
-            // A crowd that borrows for moments without end takes long to simulate, and shows nothing new.
+            // A crowd that keeps borrowing for moments takes long to simulate, and shows nothing new.
             let least = us(100) * borrowers as u32;
             let (loan, pause) = (loan, pause.max(least * 20));
             let wake_up = us(wake_up);
@@ -192,7 +192,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     )
 }
 
-/// Prompt ones, slow ones and some that nobody polls for long; of some half of the futures are dropped.
+/// Prompt tasks, slow ones, and some that are not polled for long; in some plans half of the futures are dropped.
 fn tasks() -> impl Strategy<Value = Tasks> {
     let late = prop_oneof![2 => Just(ms(0)), 1 => (1u64..45).prop_map(ms), 1 => (45u64..300).prop_map(ms)];
     let asleep = prop_oneof![Just((0.0, ms(0))), (100u64..10_000).prop_map(|span| (0.1, ms(span)))];
@@ -237,7 +237,7 @@ fn share_of(size: u32, percent: usize) -> usize {
     (size as usize * percent).div_ceil(100)
 }
 
-/// As long as is set by default.
+/// The default.
 const RECLAIM_AFTER: Duration = ms(50);
 
 fn cases() -> u32 {

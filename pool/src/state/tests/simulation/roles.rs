@@ -1,4 +1,4 @@
-//! Fail-over: a server that goes on serving, and is not in the role that is asked for.
+//! Fail-over: a server that continues to serve, but not in the required role.
 
 use super::bounds::{Bounds, play};
 use super::scenario::{Group, Scenario, Shock, WARM, ms, s};
@@ -8,8 +8,8 @@ use std::time::Duration;
 const DEMOTED: Duration = Duration::from_secs(42);
 const PROMOTED: Duration = Duration::from_secs(47);
 
-/// Eight threads write on a pool of ten. All sessions live on, and each write fails from [`DEMOTED`] on; new sessions have a server in
-/// the right role from [`PROMOTED`] on.
+/// Eight threads write on a pool of ten. All sessions survive, but from [`DEMOTED`] on each write fails; from [`PROMOTED`] on new
+/// sessions reach a server in the right role.
 fn demoted(name: &str, round_trip: Duration, meanwhile: Connects) -> Scenario {
     assert!(WARM < DEMOTED);
     let writers = Group { begins: WARM, ends: PROMOTED + s(5), ..Group::of(8) };
@@ -28,7 +28,7 @@ fn a_demoted_primary_costs_what_was_in_flight_and_no_get() {
         failed: Some(0),
         left: Some(0),
         erred: Some(8),
-        // The pauses are 255 ms on the average.
+        // The pauses are 255 ms on average.
         judged_attempts: Some(45),
         wait: Some(wait),
         ..Bounds::default()
@@ -58,7 +58,7 @@ fn a_manager_that_does_not_ask_at_opening_is_lent_a_wrong_server_now_and_then() 
 fn many_idle_sessions_of_a_demoted_primary_are_found_soon() {
     let one = Group { begins: DEMOTED + ms(1), rounds: 1, ..Group::of(1) };
     let table = [10, 100].map(|size| {
-        // One after another they would take 5 s.
+        // One after another, the checks would take 5 s.
         let bounds = Bounds { failed: Some(0), erred: Some(0), wait: Some(ms(1_100)), ..Bounds::default() };
         Scenario::warm(format!("50 ms, {size} idle, one borrower"), size, size as usize)
             .server(Latency::Constant(ms(50)), ms(0))

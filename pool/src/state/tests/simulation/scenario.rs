@@ -1,4 +1,4 @@
-//! A scenario as a value: settings, server, process, borrowers, what happens when, and the bounds on what comes of it.
+//! A scenario as a value: settings, server, process, borrowers, the script of shocks, and the bounds.
 
 use super::bounds::Bounds;
 use super::process::WakeUp;
@@ -10,85 +10,85 @@ use std::time::Duration;
 pub(super) struct Scenario {
     pub(super) name: String,
     pub(super) config: Config,
-    /// The round trip, and of what a log-in is made: so many round trips, and work.
+    /// The round trip, and the cost of a log-in: this many round trips, and this much work.
     pub(super) server: (Latency, u32, Duration),
     pub(super) wake_up: WakeUp,
-    /// When the server stands still, and when the process does: since when and how long.
+    /// The stalls of the server and of the process: start and length of each.
     pub(super) freezes: Vec<(Duration, Duration)>,
     pub(super) stalls: Vec<(Duration, Duration)>,
     pub(super) groups: Vec<Group>,
     pub(super) script: Vec<(Duration, Shock)>,
-    /// Which gets and attempts are judged.
+    /// The time in which gets and attempts are judged.
     pub(super) judged: (Duration, Duration),
     pub(super) length: Duration,
     pub(super) seeds: u64,
     pub(super) bounds: Bounds,
 }
 
-/// What happens to the world at a moment of the script.
+/// An event of the script.
 #[derive(Debug, Clone)]
 pub(super) enum Shock {
     RoundTrip(Latency),
     Connects(Connects),
-    /// So many lines, the oldest first, swallow everything from now on.
+    /// From now on this many lines, oldest first, swallow everything.
     Swallow(usize),
-    /// So many sessions, the oldest first, are ended by the server.
+    /// The server ends this many sessions, oldest first.
     Kill(usize),
-    /// So many sessions, the oldest first, have a server from now on that is not in the role that is asked for.
+    /// From now on this many sessions, oldest first, have a server in the wrong role.
     Demote(usize),
     ChecksFail,
     Flaw(Flaw),
-    /// Sessions that begin from now on live so long.
+    /// From now on each new session lives this long.
     Life(Duration),
     EvictAll,
 }
 
-/// Threads, or tasks, that do the same.
+/// Threads or tasks that all do the same.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     pub(super) count: usize,
     pub(super) begins: Duration,
-    /// How much later each begins than the one before it.
+    /// How much later than the previous one each begins.
     pub(super) apart: Duration,
     pub(super) ends: Duration,
     pub(super) rounds: usize,
     pub(super) loan: (Duration, Duration),
-    /// In place of that: each loan is until then.
+    /// Overrides `loan`: each loan lasts until this moment.
     pub(super) loan_until: Option<Duration>,
     pub(super) pause: (Duration, Duration),
-    /// After so many loans they rest so long.
+    /// After this many loans they pause this long.
     pub(super) bursts: Option<(usize, Duration)>,
     /// The time-out of a get.
     pub(super) patience: Duration,
     /// The share of loans that end with a reset.
     pub(super) resets: f64,
-    /// They use what they borrow. A loan that does not shows nothing of the server.
+    /// Do they use their connections? A loan without use shows nothing about the server.
     pub(super) touch: bool,
-    /// `None`: they are threads.
+    /// `None` for threads.
     pub(super) tasks: Option<Tasks>,
 }
 
-/// How tasks are treated that borrow.
+/// How the executor treats tasks that borrow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tasks {
-    /// How much later than it is woken a task is polled.
+    /// How long after its wake-up a task is polled.
     pub(super) late: (Duration, Duration),
-    /// The share of the wake-ups after which nobody polls it for so long.
+    /// The share of wake-ups after which the task is not polled for this long.
     pub(super) asleep: (f64, Duration),
-    /// The share of the waits in which the future is dropped, and within which time.
+    /// The share of waits in which the future is dropped, and within which time.
     pub(super) dropped: (f64, Duration),
 }
 
 impl Tasks {
-    /// They are polled as soon as they are woken.
+    /// Polled as soon as woken.
     pub(super) const PROMPT: Self =
         Self { late: (Duration::ZERO, Duration::ZERO), asleep: (0.0, Duration::ZERO), dropped: (0.0, Duration::ZERO) };
-    /// They are polled once.
+    /// Polled once.
     pub(super) const FORGOTTEN: Self = Self { late: (A_DAY, A_DAY), ..Self::PROMPT };
 }
 
 impl Group {
-    /// They hold for a millisecond, again and again without a pause, and wait for as long as it takes.
+    /// Each holds a connection for a millisecond, again and again without a pause, and waits without a time-out.
     pub(super) fn of(count: usize) -> Self {
         let (moment, none) = (Duration::from_millis(1), Duration::ZERO);
         Self {
@@ -108,12 +108,12 @@ impl Group {
         }
     }
 
-    /// As [`of`](Self::of), and they are tasks.
+    /// Like [`of`](Self::of), but tasks.
     pub(super) fn of_tasks(count: usize, tasks: Tasks) -> Self {
         Self { tasks: Some(tasks), ..Self::of(count) }
     }
 
-    /// So many connections are lent until then, once: after that they are idle.
+    /// Lends `count` connections once, until `until`; after that they are idle.
     pub(super) fn warm(count: usize, until: Duration) -> Self {
         Self { rounds: 1, loan_until: Some(until), patience: A_DAY, ..Self::of(count) }
     }
@@ -138,15 +138,15 @@ impl Scenario {
         }
     }
 
-    /// As [`new`](Self::new), but `idle` connections were opened long ago and checked a little ago, and come back at [`WARM`],
-    /// when judging begins.
+    /// Like [`new`](Self::new), but `idle` connections were opened long ago and checked recently. They are returned at [`WARM`], when
+    /// judging begins.
     pub(super) fn warm(name: impl Into<String>, size: u32, idle: usize) -> Self {
         let checked = Group { begins: WARM - s(3), ..Group::warm(idle, WARM) };
         let scenario = Self::new(name, size).group(Group::warm(idle, WARM - s(5))).group(checked);
         Self { judged: (WARM, A_DAY), length: WARM + s(20), ..scenario }
     }
 
-    /// Another round trip, with seven of them and this much work for a log-in.
+    /// Sets the round trip, with a log-in of seven of them and this much work.
     pub(super) fn server(self, round_trip: Latency, work: Duration) -> Self {
         Self { server: (round_trip, 7, work), ..self }
     }
@@ -188,5 +188,5 @@ pub(super) const fn s(seconds: u64) -> Duration {
 }
 
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// When a warm pool is ready. Long enough for ten slow log-ins one after another.
+/// When a warm pool is ready: long enough for ten slow log-ins one after another.
 pub(super) const WARM: Duration = Duration::from_secs(40);

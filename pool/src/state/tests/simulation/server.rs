@@ -1,18 +1,18 @@
-//! The server of the simulation and the lines to it: when it answers, what it answers, and what a script does to it.
+//! The server of the simulation and the lines to it: when it answers, what it answers, and the effects of the script.
 
 use crate::gate::{Refusal, Stage};
 use std::time::{Duration, Instant};
 
-/// How long one round trip takes.
+/// The duration of a round trip.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Latency {
     Constant(Duration),
     Uniform(Duration, Duration),
-    /// Mostly the first; this share of them the second.
+    /// Mostly the first; the second in this share of cases.
     Spiky(Duration, f64, Duration),
 }
 
-/// What becomes of an attempt to connect.
+/// The outcome of an attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Connects {
     Well,
@@ -20,41 +20,41 @@ pub(super) enum Connects {
     /// No answer for as long as anybody waits.
     Silent,
     WrongPassword,
-    /// The server is not in the role that is asked for, which the opening finds.
+    /// The server is not in the required role, and the opening finds that.
     WrongRole,
-    /// The same, and the opening does not ask.
+    /// The same, but the opening does not check.
     Demoted,
-    /// The server has room for so many sessions.
+    /// The server has room for this many sessions.
     Room(usize),
-    /// The session is gone when the opening returns.
+    /// The session is dead when the opening returns.
     DeadOnArrival,
-    /// It is gone a moment later.
+    /// It dies a moment later.
     ShortLived,
 }
 
 pub(super) struct Server {
     pub(super) round_trip: Latency,
-    /// A log-in is so many round trips, and this much work.
+    /// A log-in takes this many round trips, and this much work.
     trips: u32,
     work: Duration,
     pub(super) connects: Connects,
     pub(super) checks_fail: bool,
     pub(super) flaw: Option<Flaw>,
-    /// How long each session lives.
+    /// The lifetime of each session.
     pub(super) life: Option<Duration>,
-    /// When it stands still: nothing is answered until then.
+    /// Its stalls: it answers nothing until the end of each.
     freezes: Vec<(Instant, Instant)>,
     lines: Vec<Line>,
 }
 
-/// What ends sessions that have just begun, or are in use, without any trouble of the server as a whole.
+/// Ends sessions that have just begun or are in use, without any trouble of the server as a whole.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flaw {
-    /// At which stage a session ends: in a loan, at a check, at a reset.
+    /// The stage at which a session ends: in a loan, at a check, at a reset.
     pub(super) stage: Stage,
-    /// How many of them do.
+    /// The share of sessions that end.
     pub(super) share: f64,
-    /// When it comes to this stage for the first time, or each time.
+    /// The first time a session reaches this stage, or each time.
     pub(super) when: When,
 }
 
@@ -67,11 +67,11 @@ pub(super) enum When {
 /// One session, seen from the pool's end.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Line {
-    /// Nothing that is sent arrives any more, and nobody says so.
+    /// From now on nothing sent arrives, and no error is reported.
     pub(super) swallowed: bool,
-    /// It was ended by the server, which the next look or call finds.
+    /// The server has ended it, as the next look or call finds.
     pub(super) killed: bool,
-    /// Its server is not in the role that is asked for, which a question or a use finds.
+    /// Its server is not in the required role, as a check or a use finds.
     pub(super) demoted: bool,
     ended: bool,
     dies_at: Option<Instant>,
@@ -81,7 +81,7 @@ pub(super) struct Line {
 
 pub(super) type LineId = usize;
 
-/// How a driver call ends, if it is left alone.
+/// How a driver call ends if it is not aborted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Answer {
     Well,
@@ -115,7 +115,7 @@ impl Latency {
 }
 
 impl Server {
-    /// How many there are that the pool has not ended.
+    /// The number of sessions that the pool has not ended.
     pub(super) fn sessions(&self) -> usize {
         self.lines.iter().filter(|line| !line.ended).count()
     }
@@ -134,7 +134,7 @@ impl Server {
         }
     }
 
-    /// When an attempt to connect that begins now ends, and how. `None`: never.
+    /// When and how an attempt to connect that begins now ends. `None`: never.
     pub(super) fn connect(&self, now: Instant, random: &mut fastrand::Rng) -> Option<(Instant, Answer)> {
         let one = self.answered(now, self.round_trip.draw(random));
         let trips = (0..self.trips).map(|_| self.round_trip.draw(random)).sum::<Duration>();
@@ -151,7 +151,7 @@ impl Server {
         }
     }
 
-    /// When a question on a line is answered, and how. `None`: never.
+    /// When and how a check on a line is answered. `None`: never.
     pub(super) fn ask(&self, line: LineId, now: Instant, random: &mut fastrand::Rng) -> Option<(Instant, Answer)> {
         let line = self.lines[line];
         if line.killed {
@@ -184,7 +184,7 @@ impl Server {
         }
     }
 
-    /// It comes to this stage, at which a flaw may end it.
+    /// It reaches this stage, where a flaw may end it.
     pub(super) fn comes_to(&mut self, line: LineId, stage: Stage, random: &mut fastrand::Rng) {
         let line = &mut self.lines[line];
         let Some(flaw) = self.flaw.filter(|flaw| flaw.stage == stage) else { return };
@@ -200,18 +200,18 @@ impl Server {
         self.lines[line]
     }
 
-    /// Does something to the oldest `count` sessions that are there.
+    /// Applies `harm` to the oldest `count` healthy sessions.
     pub(super) fn harm(&mut self, count: usize, harm: fn(&mut Line)) {
         self.lines.iter_mut().filter(|line| !line.ended && line.is_healthy()).take(count).for_each(harm);
     }
 
-    /// Has it no room for one session more?
+    /// Has it no room for another session?
     pub(super) fn is_full(&self) -> bool {
         let sessions = || self.lines.iter().filter(|line| !line.ended && !line.killed).count();
         matches!(self.connects, Connects::Room(most) if sessions() >= most)
     }
 
-    /// What would be answered while the server stands still is answered when it goes on.
+    /// An answer that falls into a stall arrives when the server continues.
     fn answered(&self, asked: Instant, span: Duration) -> Instant {
         let at = asked + span;
         let still = self.freezes.iter().find(|(begins, ends)| (*begins..*ends).contains(&at));
@@ -225,5 +225,5 @@ impl Line {
     }
 }
 
-/// What the system says by itself takes no round trip.
+/// The operating system answers without a round trip.
 pub(super) const AT_ONCE: Duration = Duration::from_micros(30);

@@ -1,5 +1,4 @@
-//! Tasks of the simulation, which are polled when their executor gets to it, or never; and what they may cost those who wait behind
-//! them.
+//! Tasks of the simulation, which their executor polls late or never, and the bounds on what they cost the waiters behind them.
 
 use super::bounds::{Bounds, play};
 use super::callers::within;
@@ -11,7 +10,7 @@ use crate::state::actions::Delivery;
 use std::time::Duration;
 
 impl Tasks {
-    /// How much later than it is woken a task is polled this time.
+    /// How long after its wake-up a task is polled this time.
     pub(super) fn lateness(&self, random: &mut fastrand::Rng) -> Duration {
         let (share, span) = self.asleep;
         if random.f64() < share { span } else { within(self.late, random) }
@@ -39,7 +38,7 @@ impl World {
         self.pause(caller);
     }
 
-    /// One who waits goes without another look, and leaves what was delivered to it.
+    /// A waiter leaves without another look, and leaves its delivery behind.
     pub(super) fn leave(&mut self, caller: usize, ticket: &Ticket) {
         let (now, is_task) = (self.now, self.callers[caller].group.tasks.is_some());
         self.dropped += u64::from(is_task);
@@ -75,7 +74,7 @@ fn tasks_are_served_as_threads_are_and_wait_for_each_others_executors_no_longer_
     let table = [
         mixed("prompt", Tasks::PROMPT, ms(50)),
         mixed("half of them are dropped", FICKLE, ms(50)),
-        // Of those before it as many are tasks as fall to one connection.
+        // Half of the waiters before it are tasks, spread over the connections.
         mixed("polled after 10 to 40 ms", SLOW, ms(300)),
         Scenario {
             stalls: stall,
@@ -89,7 +88,7 @@ fn tasks_are_served_as_threads_are_and_wait_for_each_others_executors_no_longer_
 fn executors_that_are_always_too_late_slow_the_pool_down_and_do_not_stop_it() {
     let (loan, pause) = ((ms(1), ms(5)), (ms(100), ms(300)));
     let rests = |group: Group| Group { begins: WARM, ends: WARM + s(10), loan, pause, ..group };
-    // Each of the tasks stalls one of the two for 50, for 100 and for up to 200 ms before it comes in time.
+    // Each task stalls one of the two connections for 50, for 100 and for up to 200 ms before it is polled in time.
     let wait = (ms(50) + ms(100) + ms(200) + ms(5)) * 16 / 2;
     let bounds = Bounds { served: Some(160), wait: Some(wait), left: Some(0), ..Bounds::calm() };
     let scenario = Scenario::warm("polled after 60 to 200 ms", 2, 2)
@@ -99,13 +98,13 @@ fn executors_that_are_always_too_late_slow_the_pool_down_and_do_not_stop_it() {
     play("16 threads and 16 tasks on two connections", [scenario]);
 }
 
-/// A crowd comes at once, of threads and tasks, of which one in ten is never polled again.
+/// A crowd of threads and tasks arrives at once; one in ten is never polled again.
 fn crowd(size: u32, crowd: usize, reclaim_after: Duration) -> Scenario {
     let (loan, forgotten) = (ms(10), crowd / 10);
     let once = |group: Group| Group { begins: WARM + ms(500), rounds: 1, loan: (loan, loan), ..group };
     let (threads, tasks) = (crowd / 3, crowd - crowd / 3 - forgotten);
     let served = threads + tasks;
-    // Each of the others has its loan; each that is forgotten stalls one connection, once.
+    // Each of the others has its loan; each forgotten task stalls one connection, once.
     let share = (loan * served as u32 + reclaim_after * forgotten as u32) / size;
     let name = format!("{size} connections, {crowd} come at once, {} ms", reclaim_after.as_millis());
     Scenario::warm(name, size, size as usize)
@@ -116,7 +115,7 @@ fn crowd(size: u32, crowd: usize, reclaim_after: Duration) -> Scenario {
         .bounds(Bounds {
             served: Some(served),
             left: Some(forgotten),
-            // The last loan, the last of those that nobody came for, and the wake-ups of all that come before.
+            // The last loan, the last reclaimed delivery, and the wake-ups of all waiters before.
             wait: Some(share + loan + reclaim_after + us(300) * (crowd as u32 / size)),
             ..Bounds::calm()
         })

@@ -1,5 +1,5 @@
-//! The world around the state in virtual time: a heap of moments and what happens then. It makes the transactions that the
-//! routes make, does what they order, and sleeps nowhere.
+//! The world around the state, in virtual time: a heap of events. It makes the routes' transactions, performs the actions they order, and
+//! never sleeps.
 
 use super::callers::Caller;
 use super::calls::{Call, Lane, Work};
@@ -25,50 +25,50 @@ pub(super) struct World {
     pub(super) server: Server,
     pub(super) process: Process,
     pub(super) callers: Vec<Caller>,
-    /// Whom a wake-up is for.
+    /// The caller for each wake-up.
     pub(super) parked: HashMap<*const (), usize>,
     pub(super) calls: HashMap<u64, Call>,
     pub(super) lane: Lane,
     pub(super) figures: Figures,
-    /// How many loans have begun beside the lock.
+    /// The number of loans that began outside the lock.
     pub(super) parked_loans: u64,
-    /// How many futures were dropped while they waited.
+    /// The number of futures dropped while waiting.
     pub(super) dropped: u64,
-    /// When the server last answered on a line, by a check, a reset or a loan, and when it last let one in.
+    /// When the server last answered on a line, by a check, a reset or a loan, and when it last accepted a session.
     pub(super) last_answer: Option<Instant>,
     pub(super) last_opened: Option<Instant>,
     pub(super) random: fastrand::Rng,
     pub(super) tracing: bool,
     alarm: Option<Instant>,
-    /// By moment; at one moment in random order.
+    /// By time; simultaneous events in random order.
     events: BTreeMap<(Instant, u64, u64), Event>,
     number: u64,
 }
 
-/// What happens at a moment.
+/// An event.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     Shock(Shock),
-    /// A worker begins the driver call of this number.
+    /// A worker begins the driver call with this number.
     Begin(u64),
-    /// It returns; `true`: because it was aborted.
+    /// It returns; `true` if it was aborted.
     End(u64, bool),
-    /// It is to be aborted, for its slot is needed.
+    /// It is aborted because its slot is needed.
     Fire(u64),
-    /// Its time was over at this moment.
+    /// Its limit passed at this moment.
     Overrun(u64, Instant),
     Alarm(Instant),
-    /// A caller wants a connection.
+    /// A caller asks for a connection.
     Get(usize),
-    /// One who waits looks, in the wait of this number.
+    /// A waiter looks, in the wait with this number.
     Look(usize, u64),
     Deadline(usize, u64),
-    /// The future of one who waits is dropped.
+    /// The future of a waiter is dropped.
     Drop(usize, u64),
     Return(usize),
 }
 
-/// What a server says to an attempt to connect.
+/// A server's refusal of an attempt to connect.
 #[derive(Debug)]
 pub(super) struct Told;
 
@@ -110,7 +110,7 @@ impl World {
         world
     }
 
-    /// Lets time pass until `span` after the start.
+    /// Runs the events until `span` after the start.
     pub(super) fn run(&mut self, span: Duration) {
         let end = self.start + span;
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= end) {
@@ -133,7 +133,7 @@ impl World {
             Event::End(number, over) => self.end(number, over),
             Event::Fire(number) => self.fire(number),
             Event::Overrun(number, due) => self.overrun(number, due),
-            // One that came sooner took its place.
+            // An earlier alarm has replaced it.
             Event::Alarm(alarm) if self.alarm != Some(alarm) => {}
             Event::Alarm(alarm) => {
                 self.alarm = None;
@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    /// One transaction, and what it orders.
+    /// One transaction, and the actions it orders.
     pub(super) fn with<R>(
         &mut self,
         change: impl FnOnce(&mut State<LineId, Told>, &mut Actions<LineId, Told>) -> R,
@@ -190,7 +190,7 @@ impl World {
         result
     }
 
-    /// The timer keeps the earliest of the alarms that were ordered since one rang.
+    /// The timer keeps the earliest alarm ordered since the last one rang.
     fn order_alarm(&mut self, at: Instant) {
         if self.alarm.is_none_or(|alarm| at < alarm) {
             self.alarm = Some(at);
@@ -198,7 +198,7 @@ impl World {
         }
     }
 
-    /// The process gets to it when it does, at this moment or later.
+    /// Schedules an event for when the process reaches it, at this moment or later.
     pub(super) fn due(&mut self, at: Instant, event: Event) {
         let at = self.process.reaches(at.max(self.now), &mut self.random);
         self.at(at, event);
@@ -214,7 +214,7 @@ impl World {
         self.number
     }
 
-    /// The clocks do not drift: no machine sleeps here.
+    /// The clocks do not drift: no machine is suspended here.
     pub(super) fn wall(&self) -> Duration {
         WALL + (self.now - self.start)
     }
