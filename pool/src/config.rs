@@ -89,7 +89,7 @@ impl Config {
             warn(
                 "connect_timeout",
                 format!(
-                    "{:?} is longer than acquire_timeout ({:?}): a borrower gives up before it learns why an attempt fails",
+                    "{:?} is longer than acquire_timeout ({:?}): requests time out before an attempt fails, so their errors lack the cause",
                     self.connect_timeout, self.acquire_timeout
                 ),
             );
@@ -98,7 +98,7 @@ impl Config {
             warn(
                 "idle_timeout",
                 format!(
-                    "{:?} is longer than max_lifetime ({:?}): it never comes to that",
+                    "{:?} is longer than max_lifetime ({:?}): connections expire before they are idle for that long",
                     self.idle_timeout, self.max_lifetime
                 ),
             );
@@ -107,7 +107,7 @@ impl Config {
             warn(
                 "keepalive",
                 format!(
-                    "{:?} is longer than idle_timeout ({:?}): only what min_idle keeps is ever checked",
+                    "{:?} is longer than idle_timeout ({:?}): only the connections that min_idle keeps are ever checked",
                     self.keepalive, self.idle_timeout
                 ),
             );
@@ -116,7 +116,7 @@ impl Config {
             warn(
                 "reclaim_after",
                 format!(
-                    "{:?} is longer than acquire_timeout ({:?}): a future that nobody polls fails those behind it",
+                    "{:?} is longer than acquire_timeout ({:?}): a future that is not polled makes the requests behind it time out",
                     self.reclaim_after, self.acquire_timeout
                 ),
             );
@@ -125,7 +125,7 @@ impl Config {
             warn(
                 "leak_after",
                 format!(
-                    "{:?} is longer than max_lifetime ({:?}): a loan that long is most likely a leak",
+                    "{:?} is longer than max_lifetime ({:?}): a loan that outlasts max_lifetime is most likely a leak already",
                     self.leak_after, self.max_lifetime
                 ),
             );
@@ -139,7 +139,7 @@ impl Config {
         let mut refuse = |field, message: String| problems.push(Problem::new(field, message));
 
         if self.name.is_empty() || self.name.chars().any(char::is_control) {
-            refuse("name", format!("{:?} must be non-empty, without control characters", self.name));
+            refuse("name", format!("must not be empty or contain control characters, but is {:?}", self.name));
         }
         for (field, value) in [
             ("acquire_timeout", self.acquire_timeout),
@@ -155,29 +155,29 @@ impl Config {
             ("reclaim_after", self.reclaim_after),
         ] {
             if value.is_zero() {
-                refuse(field, "must be longer than zero; Duration::MAX means no limit".to_owned());
+                refuse(field, "must be longer than zero; Duration::MAX (\"never\") means no limit".to_owned());
             }
         }
         if !(0.0..1.0).contains(&self.lifetime_jitter) {
-            refuse("lifetime_jitter", format!("{} must be at least 0 and less than 1", self.lifetime_jitter));
+            refuse("lifetime_jitter", format!("must be at least 0 and less than 1, but is {}", self.lifetime_jitter));
         }
         // Shorter ones would keep the workers busy all the time.
         for (field, value) in
             [("max_lifetime", self.max_lifetime), ("idle_timeout", self.idle_timeout), ("keepalive", self.keepalive)]
         {
             if value < SHORTEST_PAUSE && !value.is_zero() {
-                refuse(field, format!("{value:?} must be at least {SHORTEST_PAUSE:?}"));
+                refuse(field, format!("must be at least {SHORTEST_PAUSE:?}, but is {value:?}"));
             }
         }
         let (first, largest) = self.backoff;
         if first < SHORTEST_PAUSE {
-            refuse("backoff", format!("the first pause, {first:?}, must be at least {SHORTEST_PAUSE:?}"));
+            refuse("backoff", format!("the first pause must be at least {SHORTEST_PAUSE:?}, but is {first:?}"));
         }
         if first > largest {
             refuse("backoff", format!("the first pause, {first:?}, is longer than the largest, {largest:?}"));
         }
         if self.max_waiters == Some(0) {
-            refuse("max_waiters", "must be at least 1; with try_get nobody waits".to_owned());
+            refuse("max_waiters", "must be at least 1; call try_get to get a connection without waiting".to_owned());
         }
         ConfigError::of(problems)
     }
@@ -261,7 +261,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the pool's settings break the rules")?;
+        f.write_str("invalid pool settings")?;
         for (n, problem) in self.problems.iter().enumerate() {
             write!(f, "{} {problem}", if n == 0 { ":" } else { ";" })?;
         }

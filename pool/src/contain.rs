@@ -14,7 +14,7 @@ fn message(payload: Box<dyn Any + Send>) -> String {
     let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),
-        _ => "without a message".to_owned(),
+        _ => "no message".to_owned(),
     };
     // A payload may have a destructor, and that may panic too.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

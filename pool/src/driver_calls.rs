@@ -71,7 +71,7 @@ fn open<M: Manager>(slot: Slot<M>, limit: Duration, generation: u64) {
                 let _ = contained(|| drop(conn));
                 let cause = match broken {
                     Err(panic) => Cause::panicked(MANAGER_PANICKED, &panic),
-                    Ok(_) => Cause::other("the server ended the connection as soon as it was open"),
+                    Ok(_) => Cause::other("the server closed the connection as soon as it was open"),
                 };
                 (Refusal::Unavailable, cause)
             }

@@ -62,10 +62,12 @@ impl<E> fmt::Display for GetError<E> {
             Self::Timeout(report) => {
                 write!(f, "no connection within {}: {}", Span(report.waited), Sourced(report))
             }
-            Self::Connect(_) => f.write_str("cannot connect, and trying again at once will not help"),
-            Self::Overloaded(report) => write!(f, "too many requests wait for a connection: {}", Sourced(report)),
+            Self::Connect(_) => f.write_str("cannot connect, and retrying will not help until the cause is fixed"),
+            Self::Overloaded(report) => {
+                write!(f, "too many requests are waiting for a connection (max_waiters): {}", Sourced(report))
+            }
             Self::Closed => f.write_str("the pool is closed"),
-            Self::CalledFromHook => f.write_str("a hook or manager method may not wait for its own pool"),
+            Self::CalledFromHook => f.write_str("a hook or manager method must not wait for its own pool"),
             Self::Forked => f.write_str(FORKED),
         }
     }
@@ -109,7 +111,12 @@ impl<E> fmt::Display for BuildError<E> {
             Self::Config(error) => error.fmt(f),
             Self::Connect(_) => f.write_str("the first connection could not be opened"),
             Self::Timeout(report) => {
-                write!(f, "the first connection was not open within {}: {}", Span(report.waited), Sourced(report))
+                write!(
+                    f,
+                    "the first connection could not be opened within {}: {}",
+                    Span(report.waited),
+                    Sourced(report)
+                )
             }
         }
     }
@@ -169,4 +176,4 @@ impl fmt::Debug for ResizeError {
 
 impl Error for ResizeError {}
 
-const FORKED: &str = "the pool was built before this process was forked: build one in the child";
+const FORKED: &str = "the pool was built before this process was forked: build a new one in the child";

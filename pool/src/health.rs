@@ -1,6 +1,7 @@
 //! A pool's health, for probes and for people.
 
 use crate::cause::Chain;
+use crate::figures::Count;
 use crate::report::Holder;
 use std::error::Error;
 use std::fmt;
@@ -58,15 +59,19 @@ impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Up => f.write_str("up"),
-            Self::Busy { expected_wait } => write!(f, "busy: a wait of {expected_wait:.1?} is likely"),
+            Self::Busy { expected_wait } => write!(f, "busy: a new request is likely to wait for {expected_wait:.1?}"),
             Self::Down { since, cause: Some(cause) } => write!(f, "down for {since:.1?}: {}", Chain(cause.as_ref())),
             Self::Down { since, cause: None } => write!(f, "down for {since:.1?}"),
-            Self::Stuck { holders } => {
-                write!(f, "stuck: {} loans last for over a minute", holders.len())?;
-                holders.first().map_or(Ok(()), |first| {
-                    write!(f, ", the longest for {:.1?} from {}", first.held_for, first.call_site)
-                })
-            }
+            Self::Stuck { holders } => match holders.first() {
+                None => f.write_str("stuck: every connection is in a driver call that does not end"),
+                Some(Holder { held_for, call_site, .. }) => {
+                    let loans = Count(holders.len(), "loan");
+                    write!(
+                        f,
+                        "stuck: {loans} over a minute old, the oldest checked out at {call_site}, {held_for:.1?} ago"
+                    )
+                }
+            },
             Self::Closed => f.write_str("closed"),
         }
     }

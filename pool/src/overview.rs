@@ -1,6 +1,6 @@
 //! A detailed snapshot of a pool: its connections, its waiters, and any outage.
 
-use crate::figures::Span;
+use crate::figures::{Count, Span};
 use crate::health::Health;
 use crate::phase::Phase;
 use crate::report::Holder;
@@ -88,9 +88,9 @@ pub struct Outage {
 impl fmt::Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { obstacle, since, failures, next_attempt, attempt_under_way, .. } = self;
-        write!(f, "{obstacle} for {}, {failures} attempts failed", Span(*since))?;
+        write!(f, "{obstacle} for {}, {} failed", Span(*since), Count(*failures as usize, "attempt"))?;
         match attempt_under_way {
-            Some(age) => write!(f, ", the next has run for {}", Span(*age)),
+            Some(age) => write!(f, ", the next has been running for {}", Span(*age)),
             None if next_attempt.is_zero() => f.write_str(", the next is due"),
             None => write!(f, ", the next is due in {}", Span(*next_attempt)),
         }

@@ -1,7 +1,7 @@
 //! Reports of unserved requests: the state of the pool and the holders of its connections.
 
 use crate::cause::Chain;
-use crate::figures::Span;
+use crate::figures::{Count, Span};
 use crate::stats::Stats;
 use std::error::Error;
 use std::fmt;
@@ -65,7 +65,8 @@ impl fmt::Display for Sourced<'_> {
         let Self(report) = self;
         let Stats { max_size, in_use, idle, opening, checking, resetting, closing, waiting, .. } = &report.stats;
         let Stats { stuck, aborted, abandoned, .. } = &report.stats;
-        write!(f, "pool {:?} of {max_size} has {in_use} in use, {idle} idle, {opening} opening", report.pool)?;
+        let name = &report.pool;
+        write!(f, "pool {name:?} (max_size {max_size}) has {in_use} in use, {idle} idle, {opening} opening")?;
         for (count, state) in [
             (checking, "being checked"),
             (resetting, "being reset"),
@@ -78,18 +79,20 @@ impl fmt::Display for Sourced<'_> {
                 write!(f, ", {count} {state}")?;
             }
         }
-        write!(f, ", {waiting} waiting")?;
+        if *waiting > 0 {
+            write!(f, ", {} waiting", Count(*waiting as usize, "other request"))?;
+        }
         if *idle > 0 {
             write!(f, "; idle connections are stale and are being checked first")?;
         }
         if let Some(age) = report.oldest_attempt {
-            write!(f, "; the oldest attempt to connect has run for {}", Span(age))?;
+            write!(f, "; the oldest connection attempt has been running for {}", Span(age))?;
         }
         if report.opens_no_more {
-            write!(f, "; no more are opened until one of the calls that were given up returns")?;
+            write!(f, "; no more connections are opened until an aborted or abandoned call returns")?;
         }
         if let Some((remark, age)) = &report.remark {
-            write!(f, "; {} ago {remark}", Span(*age))?;
+            write!(f, "; {remark}, as of {} ago", Span(*age))?;
         }
         let mut lead = if *in_use as usize > report.looked_at {
             format!("; of the {} longest loans, ", report.looked_at)
@@ -97,11 +100,16 @@ impl fmt::Display for Sourced<'_> {
             "; ".to_owned()
         };
         for (site, count, oldest) in &report.sites {
-            write!(f, "{lead}{count} held by {site}, for {}", Span(*oldest))?;
+            let age = if *count == 1 { "" } else { "the oldest " };
+            write!(f, "{lead}{count} checked out at {site}, {age}{} ago", Span(*oldest))?;
             lead.replace_range(.., "; ");
         }
         if report.held_by_this_thread > 0 {
-            write!(f, "; this thread itself seems to hold {}", report.held_by_this_thread)?;
+            write!(
+                f,
+                "; this thread itself seems to hold {}, and may be waiting for itself",
+                report.held_by_this_thread
+            )?;
         }
         if let Some((_, age)) = &report.last_connect_error {
             write!(f, "; connecting failed {} ago", Span(*age))?;
@@ -151,6 +159,6 @@ pub struct Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "connection {} checked out at {} {} ago", self.id, self.call_site, Span(self.held_for))
+        write!(f, "connection {} checked out at {}, {} ago", self.id, self.call_site, Span(self.held_for))
     }
 }

@@ -175,7 +175,7 @@ impl<M: Manager, O: Ended<M::Error>> Future for RunAsync<M, O> {
             }
         }
         let Stage::Runs(answer, _) = &this.stage else {
-            panic!("a future of `run_async` was polled after it had ended");
+            panic!("`run_async` future polled after completion");
         };
         if !this.pool.shared().is_at_home() {
             // The thread that runs it is the parent's.

@@ -74,7 +74,7 @@ impl EventHandler for Tracing {
                 connection = event.id,
                 create_time_secs = event.took.as_secs_f64(),
             },
-            "opened"
+            "connection opened"
         );
     }
 
@@ -103,7 +103,7 @@ impl EventHandler for Tracing {
                     remark = event.remark,
                     left_out,
                 },
-                "a word on the server"
+                "remark on the server"
             );
         }
     }
@@ -116,7 +116,7 @@ impl EventHandler for Tracing {
                 connection = event.id,
                 wait_time_secs = event.waited.as_secs_f64(),
             },
-            "checked out"
+            "connection checked out"
         );
     }
 
@@ -128,7 +128,7 @@ impl EventHandler for Tracing {
                 connection = event.id,
                 use_time_secs = event.used.as_secs_f64(),
             },
-            "checked in"
+            "connection checked in"
         );
     }
 
@@ -141,7 +141,7 @@ impl EventHandler for Tracing {
                     wait_time_secs = report.waited.as_secs_f64(),
                     left_out,
                 },
-                "timed out: {report}"
+                "request timed out: {report}"
             );
         }
     }
@@ -154,7 +154,7 @@ impl EventHandler for Tracing {
                     db.client.connection.pool.name = report.pool.as_str(),
                     left_out,
                 },
-                "too many wait: {report}"
+                "request refused, too many are waiting: {report}"
             );
         }
     }
@@ -172,7 +172,7 @@ impl EventHandler for Tracing {
                         reason = event.reason.as_str(),
                         wait_time_secs = event.waited.as_secs_f64(),
                     },
-                    "refused"
+                    "request refused"
                 );
             }
         };
@@ -186,7 +186,7 @@ impl EventHandler for Tracing {
                     error = event.error,
                     left_out,
                 },
-                "refused"
+                "request refused"
             );
         }
     }
@@ -200,7 +200,7 @@ impl EventHandler for Tracing {
                     connection = event.id,
                     check_time_secs = event.took.as_secs_f64(),
                 },
-                "alive"
+                "check passed"
             ),
             Some(error) => {
                 if let Some(left_out) = self.check_failures.tell() {
@@ -213,7 +213,7 @@ impl EventHandler for Tracing {
                             error,
                             left_out,
                         },
-                        "found dead"
+                        "check failed"
                     );
                 }
             }
@@ -229,7 +229,7 @@ impl EventHandler for Tracing {
                     connection = event.id,
                     reset_time_secs = event.took.as_secs_f64(),
                 },
-                "reset"
+                "session reset"
             ),
             Some(error) => {
                 if let Some(left_out) = self.reset_failures.tell() {
@@ -242,7 +242,7 @@ impl EventHandler for Tracing {
                             error,
                             left_out,
                         },
-                        "could not reset"
+                        "reset failed"
                     );
                 }
             }
@@ -259,7 +259,7 @@ impl EventHandler for Tracing {
                 age_secs = event.age.as_secs_f64(),
                 uses = event.uses,
             },
-            "closed"
+            "connection closed"
         );
     }
 
@@ -272,7 +272,7 @@ impl EventHandler for Tracing {
                 use_time_secs = holder.held_for.as_secs_f64(),
                 call_site = %holder.call_site,
             },
-            "has not come back"
+            "possible leak: a loan exceeds leak_after"
         );
     }
 }

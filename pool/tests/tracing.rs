@@ -59,18 +59,18 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
     };
     // A trouble is reported once, then once in ten seconds with the number left out.
     assert_eq!(count("cabrank::open", "could not connect"), 1, "five failed, one is reported");
-    assert_eq!(count("cabrank::checkout", "timed out: pool"), 1, "five timed out, one is reported");
-    assert_eq!(count("cabrank::reset", "could not reset"), 1);
-    assert_eq!(count("cabrank::check", "found dead"), 1);
-    assert_eq!(count("cabrank::leak", "has not come back"), 1);
+    assert_eq!(count("cabrank::checkout", "request timed out: pool"), 1, "five timed out, one is reported");
+    assert_eq!(count("cabrank::reset", "reset failed"), 1);
+    assert_eq!(count("cabrank::check", "check failed"), 1);
+    assert_eq!(count("cabrank::leak", "possible leak: a loan exceeds leak_after"), 1);
     for (target, message) in [
-        ("cabrank::open", "opened"),
-        ("cabrank::checkout", "checked out"),
-        ("cabrank::checkout", "checked in"),
-        ("cabrank::checkout", "refused"),
-        ("cabrank::check", "alive"),
-        ("cabrank::reset", "reset"),
-        ("cabrank::close", "closed"),
+        ("cabrank::open", "connection opened"),
+        ("cabrank::checkout", "connection checked out"),
+        ("cabrank::checkout", "connection checked in"),
+        ("cabrank::checkout", "request refused"),
+        ("cabrank::check", "check passed"),
+        ("cabrank::reset", "session reset"),
+        ("cabrank::close", "connection closed"),
     ] {
         assert!(count(target, message) > 0, "{target} {message}");
     }
@@ -81,7 +81,7 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
     let failed = told.iter().find(|event| event.message().starts_with("could not connect")).unwrap();
     assert_eq!((failed.level, &*failed.fields["left_out"]), (tracing::Level::WARN, "0"));
     assert!(failed.fields["error"].contains("Unavailable"), "{failed:?}");
-    let lent = told.iter().find(|event| event.message() == "checked out").unwrap();
+    let lent = told.iter().find(|event| event.message() == "connection checked out").unwrap();
     assert!(lent.fields.contains_key("wait_time_secs") && lent.fields.contains_key("connection"), "{lent:?}");
 }
 
@@ -116,7 +116,7 @@ fn work_for_a_task_and_its_loan_are_in_the_span_of_who_asked_for_it() {
     };
     assert_eq!(spans("works"), ["work", "transaction"]);
     // A worker reports what a panicking thread returns, as it does for a thread that borrows.
-    assert_eq!(spans("checked in"), ["work", "transaction", "none"]);
+    assert_eq!(spans("connection checked in"), ["work", "transaction", "none"]);
 }
 
 /// A thread's loan is reported in the thread's current span, and the loan of a task polled in its own span, as instrumented tasks are, in
@@ -130,7 +130,7 @@ fn a_loan_is_told_in_the_span_in_which_it_begins() {
     span("task").in_scope(|| drop(pollster::block_on(pool.get_async()).unwrap()));
     span("work").in_scope(|| pollster::block_on(pool.run_async(|conn| conn.query())).unwrap());
     let told = seen.of(name);
-    for message in ["checked out", "checked in"] {
+    for message in ["connection checked out", "connection checked in"] {
         let of = told.iter().filter(|event| event.message() == message);
         let spans: Vec<_> = of.map(|event| event.span.as_deref().unwrap_or("none")).collect();
         assert_eq!(spans, ["thread", "task", "work"], "{message}");

@@ -25,7 +25,7 @@ fn everything_comes_as_expected_and_nothing_is_left(place: &mut Place) {
         "7. Final statistics and a graceful close",
         "| the closure failed, and its transaction was rolled back: insufficient funds: 1000 wanted, 80",
         "| no connection within ",
-        "10 held by ",
+        "10 checked out at ",
         "| the pool is closed",
         " expectations held, 0 mismatches, in ",
     ] {

@@ -34,7 +34,7 @@ fn a_busy_service_is_ready_and_says_how_long_a_wait_is_likely(place: &mut Place)
     eventually("one waits", || service.stats().get("waiting") == 1);
 
     let (status, text) = said(&service, "ready");
-    assert!(status == 200 && text.starts_with("busy: a wait of "), "{status} {text}");
+    assert!(status == 200 && text.starts_with("busy: a new request is likely to wait for "), "{status} {text}");
     assert_eq!(said(&service, "alive").0, 200);
     obstacle.remove();
     drop((held, waiting));

@@ -72,7 +72,7 @@ impl TaskRequest {
         }
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Waits(wait) => self.look(pool, wait, context),
-            Stage::New | Stage::Over => panic!("a future of `get_async` was polled after it had ended"),
+            Stage::New | Stage::Over => panic!("`get_async` future polled after completion"),
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) fn read(prefix: &str, variables: impl Iterator<Item = (OsString, OsSt
 
 impl Found {
     fn read(&mut self, field: &Field, variable: String, value: OsString) {
-        let text = value.into_string().map_err(|_| "is not Unicode".to_owned());
+        let text = value.into_string().map_err(|_| "the value is not valid Unicode".to_owned());
         match text.and_then(|text| (field.read)(&mut self.settings, Value::Text(text))) {
             Ok(()) => self.places.push((field.name, variable)),
             Err(message) => self.problems.push(Problem { field: field.name, place: Some(variable), message }),
@@ -68,7 +68,7 @@ impl Found {
 fn slip(prefix: &str, name: &str, variable: String) -> Option<Problem> {
     // `name` is not read, so it cannot be meant: `DB_BASE` is a variable of other software.
     let field = nearest(name, SLIP).filter(|field| *field != "name")?;
-    let message = format!("there is no such setting; {prefix}{} may be meant", field.to_uppercase());
+    let message = format!("unknown setting; did you mean {prefix}{}?", field.to_uppercase());
     Some(Problem { field, place: Some(variable), message })
 }
 

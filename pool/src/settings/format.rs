@@ -19,7 +19,7 @@ impl<'de> Visitor<'de> for SettingsVisitor {
     type Value = Settings;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the settings of a pool, by their names")
+        f.write_str("a table of pool settings")
     }
 
     /// Reads all of them before it fails, so that a file needs correcting only once.
@@ -30,7 +30,9 @@ impl<'de> Visitor<'de> for SettingsVisitor {
             let value = map.next_value::<Option<Value>>()?;
             let field = FIELDS.iter().find(|field| field.name == name);
             match (field, value) {
-                (Some(field), _) if seen.contains(&field.name) => problems.push(format!("{name}: it is there twice")),
+                (Some(field), _) if seen.contains(&field.name) => {
+                    problems.push(format!("{name}: is set more than once"))
+                }
                 (Some(field), Some(value)) => {
                     seen.push(field.name);
                     let read = (field.read)(&mut settings, value);
@@ -45,8 +47,8 @@ impl<'de> Visitor<'de> for SettingsVisitor {
 }
 
 fn unknown(name: &str) -> String {
-    let meant = nearest(name, name.len()).map_or(String::new(), |meant| format!("; {meant} may be meant"));
-    format!("{name}: there is no such setting{meant}")
+    let meant = nearest(name, name.len()).map_or(String::new(), |meant| format!("; did you mean {meant}?"));
+    format!("{name}: unknown setting{meant}")
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -61,7 +63,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text or a number")
+        f.write_str("a string or a number")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {

@@ -112,13 +112,13 @@ fn all_that_is_wrong_is_told_at_once_by_the_variables_names() {
     assert_eq!(
         problems(&found),
         [
-            "DB_POOL_ACQUIRETIMEOUT: there is no such setting; DB_POOL_ACQUIRE_TIMEOUT may be meant",
-            "DB_POOL_BACKOFF: \"1s\" must be the first and the largest pause, such as \"50ms..500ms\"",
-            "DB_POOL_IDLE_TIMEOUT: 30 has no unit: write \"30s\" for seconds, or \"30ms\"",
-            "DB_POOL_MAX_LIFETIME: \"30 parsecs\" must be a duration such as \"30s\", \"500ms\" or \"never\"",
-            "DB_POOL_MAX_SIZE: \"many\" must be a whole number",
-            "DB_POOL_MIN_IDLE: \"1.5\" must be a whole number from 0 to 4294967295",
-            "DB_POOL_SESSION_POLICY: \"sometimes\" must be \"tracked\", \"always\" or \"never\"",
+            "DB_POOL_ACQUIRETIMEOUT: unknown setting; did you mean DB_POOL_ACQUIRE_TIMEOUT?",
+            "DB_POOL_BACKOFF: expected the first and the largest pause, such as \"50ms..500ms\", found \"1s\"",
+            "DB_POOL_IDLE_TIMEOUT: 30 has no unit: write \"30s\" for seconds, or \"30ms\" for milliseconds",
+            "DB_POOL_MAX_LIFETIME: expected a duration such as \"30s\", \"500ms\" or \"never\", found \"30 parsecs\"",
+            "DB_POOL_MAX_SIZE: expected a whole number, found \"many\"",
+            "DB_POOL_MIN_IDLE: expected a whole number from 0 to 4294967295, found \"1.5\"",
+            "DB_POOL_SESSION_POLICY: expected \"tracked\", \"always\" or \"never\", found \"sometimes\"",
         ]
     );
 }
@@ -183,12 +183,12 @@ mod in_files {
             parse("maxsize = 4\nidle_timeout = 30\nmin_idle = -1\nname = 7\nbackoff = [1, 2]\nkeepalive = true");
         assert_eq!(
             error.unwrap_err(),
-            "backoff: a list must be the first and the largest pause, such as \"50ms..500ms\"; \
-             idle_timeout: 30 has no unit: write \"30s\" for seconds, or \"30ms\"; \
-             keepalive: true must be a duration such as \"30s\", \"500ms\" or \"never\"; \
-             maxsize: there is no such setting; max_size may be meant; \
-             min_idle: -1 must be a whole number from 0 to 4294967295; \
-             name: 7 must be a text"
+            "backoff: expected the first and the largest pause, such as \"50ms..500ms\", found a list; \
+             idle_timeout: 30 has no unit: write \"30s\" for seconds, or \"30ms\" for milliseconds; \
+             keepalive: expected a duration such as \"30s\", \"500ms\" or \"never\", found true; \
+             maxsize: unknown setting; did you mean max_size?; \
+             min_idle: expected a whole number from 0 to 4294967295, found -1; \
+             name: expected a string, found 7"
         );
     }
 
@@ -196,7 +196,7 @@ mod in_files {
     fn a_setting_that_is_there_twice_is_refused() {
         let parse = |text: &str| serde_json::from_str::<Settings>(text).map_err(|error| error.to_string());
         for text in ["{\"max_size\": 4, \"max_size\": 5}", "{\"max_size\": null, \"max_size\": 5}"] {
-            assert!(parse(text).unwrap_err().starts_with("max_size: it is there twice"), "{text}");
+            assert!(parse(text).unwrap_err().starts_with("max_size: is set more than once"), "{text}");
         }
     }
 

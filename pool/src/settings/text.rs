@@ -23,10 +23,14 @@ impl Value {
         }
     }
 
+    fn is_not(&self, wanted: &str) -> String {
+        format!("expected {wanted}, found {}", self.shown())
+    }
+
     fn text(&self, wanted: &str) -> Result<&str, String> {
         match self {
             Self::Text(text) => Ok(text.trim()),
-            other => Err(format!("{} must be {wanted}", other.shown())),
+            other => Err(other.is_not(wanted)),
         }
     }
 
@@ -38,7 +42,7 @@ impl Value {
             #[cfg(feature = "serde")]
             Self::Other(_) => None,
         };
-        number.filter(|number| number.is_finite()).ok_or_else(|| format!("{} must be {wanted}", self.shown()))
+        number.filter(|number| number.is_finite()).ok_or_else(|| self.is_not(wanted))
     }
 }
 
@@ -46,7 +50,7 @@ pub(super) mod name {
     use super::Value;
 
     pub(in super::super) fn read(value: Value) -> Result<String, String> {
-        value.text("a text").map(str::to_owned)
+        value.text("a string").map(str::to_owned)
     }
 
     #[expect(clippy::ptr_arg, reason = "the table hands over what the setting is")]
@@ -61,7 +65,7 @@ pub(super) mod count {
     pub(in super::super) fn read(value: Value) -> Result<u32, String> {
         let number = value.number("a whole number")?;
         if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
-            return Err(format!("{} must be a whole number from 0 to {}", value.shown(), u32::MAX));
+            return Err(value.is_not(&format!("a whole number from 0 to {}", u32::MAX)));
         }
         Ok(number as u32)
     }
@@ -88,10 +92,12 @@ pub(super) mod span {
 
     pub(in super::super) fn read(value: Value) -> Result<Duration, String> {
         if let Ok(number) = value.number("") {
-            return Err(format!("{number} has no unit: write \"{number}s\" for seconds, or \"{number}ms\""));
+            return Err(format!(
+                "{number} has no unit: write \"{number}s\" for seconds, or \"{number}ms\" for milliseconds"
+            ));
         }
         let wanted = "a duration such as \"30s\", \"500ms\" or \"never\"";
-        parse(value.text(wanted)?).ok_or_else(|| format!("{} must be {wanted}", value.shown()))
+        parse(value.text(wanted)?).ok_or_else(|| value.is_not(wanted))
     }
 
     /// Numbers with their units, such as `1h 30m` or `1.5s`.
@@ -138,7 +144,7 @@ pub(super) mod pauses {
         let pauses = value.text(wanted)?.split_once("..");
         let pauses =
             pauses.and_then(|(first, largest)| Some((span::parse(first.trim())?, span::parse(largest.trim())?)));
-        pauses.ok_or_else(|| format!("{} must be {wanted}", value.shown()))
+        pauses.ok_or_else(|| value.is_not(wanted))
     }
 
     pub(in super::super) fn show((first, largest): &(Duration, Duration)) -> String {
@@ -157,7 +163,7 @@ pub(super) mod policy {
         let wanted = "\"tracked\", \"always\" or \"never\"";
         let text = value.text(wanted)?;
         let policy = POLICIES.iter().find(|(name, _)| *name == text);
-        policy.map(|(_, policy)| *policy).ok_or_else(|| format!("{} must be {wanted}", value.shown()))
+        policy.map(|(_, policy)| *policy).ok_or_else(|| value.is_not(wanted))
     }
 
     pub(in super::super) fn show(policy: &SessionPolicy) -> String {

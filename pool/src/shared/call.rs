@@ -4,6 +4,7 @@ use super::{Job, Shared};
 use crate::cause::Cause;
 use crate::contain::contained;
 use crate::event::OpenFailed;
+use crate::figures::Span;
 use crate::limit::{Fired, Fuse, Limit};
 use crate::manager::{AbortHandle, Fault, Manager};
 use crate::reason::CloseReason;
@@ -170,7 +171,9 @@ impl<T, E: Error + Send + Sync + 'static> CallOutcome<Result<T, Cause<E>>> {
     pub(crate) fn cause(&self) -> Option<Cause<E>> {
         match &self.answer {
             Ok(Err(cause)) => Some(cause.clone()),
-            Ok(Ok(_)) if self.over => Some(Cause::other("took too long")),
+            Ok(Ok(_)) if self.over => {
+                Some(Cause::other(format!("the call exceeded its time limit, and ended after {}", Span(self.took))))
+            }
             Err(panic) => Some(Cause::panicked("the manager panicked", panic)),
             Ok(Ok(_)) => None,
         }

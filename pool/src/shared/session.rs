@@ -87,4 +87,4 @@ impl<M: Manager> Shared<M> {
     }
 }
 
-const BROKEN: &str = "the session was set up, and the manager found its connection broken";
+const BROKEN: &str = "the manager found the connection broken while setting up its session";

@@ -63,7 +63,7 @@ impl<C, E> State<C, E> {
     /// The manager, or `on_return`, panicked at the end of a loan. What panics for one new connection may do so for the next.
     pub(crate) fn panicked_at_return(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         if entry.uses == 1 || entry.age(now) < BRIEF {
-            let cause = || Cause::other("the return of a new connection from its first loan panicked");
+            let cause = || Cause::other("the manager or `on_return` panicked when a new connection was returned");
             self.ended_young(entry, stage_of_loan(entry), cause, now, actions);
         }
     }
@@ -148,7 +148,7 @@ impl<C, E> State<C, E> {
 }
 
 fn wrong_role<E>() -> Cause<E> {
-    Cause::other("the server of a new connection has another role than is asked for")
+    Cause::other("the server of a new connection does not have the required role")
 }
 
 /// What the end of its last loan shows about a connection.

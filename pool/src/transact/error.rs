@@ -101,7 +101,7 @@ impl<D, E> fmt::Display for RunError<D, E> {
             Self::Get(error) => error.fmt(f),
             Self::User(_) => f.write_str("the closure failed"),
             Self::Panicked(message) => write!(f, "the closure panicked: {message}"),
-            Self::NotRun => f.write_str("the closure was dropped before it ran"),
+            Self::NotRun => f.write_str("the closure was dropped before it ran: its executor has probably shut down"),
         }
     }
 }
@@ -129,15 +129,15 @@ impl<D, E> fmt::Display for TransactionError<D, E> {
             Self::Get(error) => error.fmt(f),
             Self::Begin(_) => f.write_str("the transaction could not begin"),
             Self::InTransaction => {
-                f.write_str("a transaction is open already: it was left by who had the connection before")
+                f.write_str("a transaction is already open: an earlier holder or a hook did not end it")
             }
             Self::User(_) => f.write_str("the closure failed, and its transaction was rolled back"),
             Self::Commit(_) => f.write_str("the transaction could not commit"),
             Self::Unknown(_) => {
-                f.write_str("the connection was lost during the commit, which may have been done or not")
+                f.write_str("the connection was lost during the commit, which may or may not have taken effect")
             }
             Self::Panicked(message) => write!(f, "the closure panicked: {message}"),
-            Self::NotRun => f.write_str("the closure was dropped before it ran"),
+            Self::NotRun => f.write_str("the closure was dropped before it ran: its executor has probably shut down"),
         }
     }
 }
@@ -163,8 +163,8 @@ impl<D: Error + 'static, E> fmt::Debug for TransactionError<D, E> {
 /// An error that the pool can search for the driver's: any `std::error::Error`, `Box<dyn Error + Send + Sync>`, `anyhow::Error`,
 /// `Box<dyn Error>`. `K` distinguishes these kinds; it is always inferred.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no error in which the driver's can be looked for",
-    label = "must be a `std::error::Error`, `anyhow::Error` or `Box<dyn Error>`",
+    message = "`{Self}` is not an error that the pool can search for the driver's",
+    label = "expected a `std::error::Error`, an `anyhow::Error` or a `Box<dyn Error>`",
     note = "write `impl std::error::Error for {Self}`, or derive it"
 )]
 pub trait AsError<K> {

@@ -180,7 +180,7 @@ fn sizes_that_break_a_rule_are_refused_by_name_and_change_nothing() {
     ];
     for (error, fields) in attempts {
         let text = format!("{error}");
-        assert!(text.starts_with("the pool's settings break the rules: "), "{text}");
+        assert!(text.starts_with("invalid pool settings: "), "{text}");
         assert_eq!(format!("{error:?}"), text, "unwrap() shows the same");
         let ResizeError::Config(error) = error else { panic!("{error}") };
         assert_eq!(error.problems().iter().map(|problem| problem.field).collect::<Vec<_>>(), fields);

@@ -235,7 +235,7 @@ fn a_pool_without_a_name_is_called_as_its_manager_says_and_no_two_are_called_the
     assert_eq!([name(&one), name(&two)], ["db:1/shop", "db:1/shop#2"]);
     let held = two.get().unwrap();
     let error = two.get_timeout(ms(1)).map(drop).unwrap_err().to_string();
-    assert!(error.contains("pool \"db:1/shop#2\" of 1"), "{error}");
+    assert!(error.contains("pool \"db:1/shop#2\" (max_size 1)"), "{error}");
     drop((held, two));
     // A worker drops it.
     eventually("its name is free again", || name(&build("db:1/shop")) == "db:1/shop#2");

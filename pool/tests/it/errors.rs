@@ -19,9 +19,9 @@ fn a_time_out_tells_how_long_it_waited_the_numbers_and_the_holders_by_call_site(
     let error = thread::scope(|scope| scope.spawn(|| pool.get_timeout(ms(30)).unwrap_err()).join().unwrap());
     let text = error.to_string();
     for part in [
-        r#"pool "orders" of 4 has 4 in use, 0 idle, 0 opening"#.to_owned(),
-        format!("; 3 held by {}:{many}:", file!()),
-        format!("; 1 held by {}:{one}:", file!()),
+        r#"pool "orders" (max_size 4) has 4 in use, 0 idle, 0 opening"#.to_owned(),
+        format!("; 3 checked out at {}:{many}:", file!()),
+        format!("; 1 checked out at {}:{one}:", file!()),
     ] {
         assert!(text.contains(&part), "{part:?} is missing in {text:?}");
     }
@@ -106,7 +106,10 @@ fn the_hint_names_only_what_this_thread_itself_holds() {
     let (first, _second, moved) = (pool.get().unwrap(), pool.get().unwrap(), pool.get().unwrap());
     let error = pool.get_timeout(ms(1)).unwrap_err();
     assert_eq!(error.report().unwrap().held_by_this_thread, 3);
-    assert!(error.to_string().ends_with("; this thread itself seems to hold 3"), "{error}");
+    assert!(
+        error.to_string().ends_with("; this thread itself seems to hold 3, and may be waiting for itself"),
+        "{error}"
+    );
     drop(first);
     let elsewhere = thread::scope(|scope| {
         scope
@@ -130,7 +133,7 @@ fn at_most_sixteen_holders_are_told_and_three_call_sites() {
     assert_eq!(error.report().unwrap().holders.len(), 16);
     assert_eq!(pool.holders().len(), 40);
     // A call site's number must count all its loans, though only some are listed.
-    assert!(error.to_string().contains("; 40 held by "), "{error}");
+    assert!(error.to_string().contains("; 40 checked out at "), "{error}");
     drop(held);
 }
 
@@ -142,9 +145,9 @@ fn of_many_loans_the_hundred_longest_are_told_by_call_site() {
     let line = line!() + 1;
     let held: Vec<_> = (0..119).map(|_| pool.get().unwrap()).collect();
     let text = pool.get_timeout(ms(1)).unwrap_err().to_string();
-    let told = format!("; of the 100 longest loans, 99 held by {}:{line}:", file!());
-    assert!(text.contains(&told) && text.contains("; 1 held by "), "{text}");
-    assert!(text.ends_with("; this thread itself seems to hold 100"), "{text}");
+    let told = format!("; of the 100 longest loans, 99 checked out at {}:{line}:", file!());
+    assert!(text.contains(&told) && text.contains("; 1 checked out at "), "{text}");
+    assert!(text.ends_with("; this thread itself seems to hold 100, and may be waiting for itself"), "{text}");
     drop((first, held));
 }
 
@@ -157,7 +160,10 @@ fn a_time_out_tells_for_how_long_the_oldest_attempt_to_connect_has_run() {
     let error = pool.get_timeout(ms(60)).unwrap_err();
     let age = error.report().unwrap().oldest_attempt.expect("one is under way");
     assert!((ms(50)..ms(60) + SLACK).contains(&age), "{age:?}");
-    assert!(error.to_string().contains(&format!("; the oldest attempt to connect has run for {age:.1?}")), "{error}");
+    assert!(
+        error.to_string().contains(&format!("; the oldest connection attempt has been running for {age:.1?}")),
+        "{error}"
+    );
     server.heal();
     drop(pool.get().unwrap());
     drop(hold(&pool, 1));
@@ -190,8 +196,11 @@ fn the_other_errors_say_what_happened() {
         scope.spawn(|| pool.get());
         eventually("one waits", || pool.stats().waiting == 1);
         let error = pool.get().unwrap_err();
-        assert!(error.to_string().starts_with("too many requests wait for a connection: pool "), "{error}");
-        assert!(error.to_string().contains(", 1 waiting"), "{error}");
+        assert!(
+            error.to_string().starts_with("too many requests are waiting for a connection (max_waiters): pool "),
+            "{error}"
+        );
+        assert!(error.to_string().contains(", 1 other request waiting"), "{error}");
         drop(held);
     });
     pool.close();
@@ -202,7 +211,7 @@ fn the_other_errors_say_what_happened() {
     server.order(Call::Connect, Outcome::Err(Fault::Permanent));
     let pool = builder().build_lazy(server.manager()).unwrap();
     let error = pool.get().unwrap_err();
-    assert_eq!(error.to_string(), "cannot connect, and trying again at once will not help");
+    assert_eq!(error.to_string(), "cannot connect, and retrying will not help until the cause is fixed");
     assert_eq!(format!("{error:?}"), format!("{error}: Connect failed: Permanent"), "as unwrap() shows it");
     assert!(pool.get_timeout(ms(5)).unwrap_err().report().is_none());
 }

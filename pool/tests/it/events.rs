@@ -53,8 +53,8 @@ fn every_event_is_told_with_what_it_is_about() {
         ("reset 1: Reset failed: Statement", 1),
         ("closed 2: check_failed after 1", 1),
         ("closed 3: discarded after 2", 1),
-        ("timed out: pool \"cabrank\" of 1 has 1 in use", 1),
-        ("overloaded: pool \"cabrank\" of 1 has 1 in use", 1),
+        ("timed out: pool \"cabrank\" (max_size 1) has 1 in use", 1),
+        ("overloaded: pool \"cabrank\" (max_size 1) has 1 in use", 1),
     ] {
         assert_eq!(recorder.count(line), least, "{line:?} in {:#?}", recorder.events());
     }

@@ -202,7 +202,7 @@ fn asks(target: &Target, answers: &Answers) -> impl Fn(&mut FakeConnection, &Loa
     }
 }
 
-const REFUSED: &str = "a hook or manager method may not wait for its own pool";
+const REFUSED: &str = "a hook or manager method must not wait for its own pool";
 
 #[test]
 fn a_hook_that_asks_its_own_pool_is_refused_at_once() {

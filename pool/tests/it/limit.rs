@@ -174,7 +174,7 @@ fn a_pool_of_which_too_many_calls_hang_says_so_and_goes_on_when_they_return() {
         eventually("all are reported", || recorder.count("open failed: connecting took longer than 10ms") == 8);
         let error = pool.get_timeout(ms(100)).unwrap_err();
         assert_eq!(server.count(Call::LookUp), 8, "there is an end to that");
-        for part in [", 8 abandoned, ", "; no more are opened until one of the calls that were given up returns"] {
+        for part in [", 8 abandoned, ", "; no more connections are opened until an aborted or abandoned call returns"] {
             assert!(error.to_string().contains(part), "{part:?} is missing in {error}");
         }
         assert!(error.report().unwrap().opens_no_more);

@@ -119,7 +119,8 @@ fn one_who_waits_for_a_slow_log_in_makes_two_attempts_at_most_and_hears_of_them(
     server.order(Call::Connect, Outcome::Never);
     let error = pool.get_timeout(ms(2_500)).unwrap_err();
     // A process that stalls, as on a busy machine, looks once more a second later.
-    let told = |second| error.to_string().contains(&format!("the oldest attempt to connect has run for {second}."));
+    let told =
+        |second| error.to_string().contains(&format!("the oldest connection attempt has been running for {second}."));
     assert!(told(2) || told(3), "{error}");
     assert_eq!(server.count(Call::Connect), 2);
 }
@@ -156,7 +157,7 @@ fn a_server_that_hangs_up_at_once_is_tried_now_and_then_and_named() {
             for _ in 0..crowd {
                 scope.spawn(|| {
                     let error = pool.get_timeout(ms(1_500)).unwrap_err();
-                    assert!(format!("{error:?}").contains("ended the connection as soon as it was open"), "{error:?}");
+                    assert!(format!("{error:?}").contains("closed the connection as soon as it was open"), "{error:?}");
                 });
             }
         });

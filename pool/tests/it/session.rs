@@ -282,7 +282,7 @@ fn a_session_that_is_set_up_and_found_broken_is_a_failed_attempt_or_a_failed_res
     };
     let settings = || builder().max_size(1).build_timeout(ms(50));
     let error = settings().on_open(broken_from(1)).build(server.manager()).unwrap_err();
-    assert!(format!("{error:?}").contains("found its connection broken"), "{error:?}");
+    assert!(format!("{error:?}").contains("found the connection broken"), "{error:?}");
 
     let pool = settings().on_open(broken_from(2)).build(server.manager()).unwrap();
     pool.get().unwrap().litter();

@@ -28,7 +28,7 @@ fn a_cause_is_told_with_all_that_lies_behind_it_and_nothing_is_told_twice() {
     let error = GetError::Connect(Cause::Driver(link()));
     assert_eq!(
         format!("{error:?}"),
-        "cannot connect, and trying again at once will not help: db error: FATAL: no: at all"
+        "cannot connect, and retrying will not help until the cause is fixed: db error: FATAL: no: at all"
     );
     let texts: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
     assert_eq!(texts[1..], ["db error", "FATAL: no", "no", "at all"], "each link shows itself alone");

@@ -78,7 +78,7 @@ fn connections_whose_return_panics_are_opened_now_and_then_and_named() {
             "{call:?}, {crowd} borrow: {} attempts",
             server.count(Call::Connect)
         );
-        let why = "the return of a new connection from its first loan panicked";
+        let why = "the manager or `on_return` panicked when a new connection was returned";
         assert!(is_named(&told, why), "{call:?}, {crowd} borrow: {told:?}");
         server.heal();
         server.assert_no_leaks(&pool);

@@ -19,7 +19,7 @@ fn a_time_out_names_who_holds_the_connections() {
     let line = line!() - 1;
     let error = pool.get().unwrap_err().to_string();
     let call_site = format!("{}:{line}:", file!());
-    assert!(error.contains("pool \"r2d2\" of 1") && error.contains(&call_site), "{error}");
+    assert!(error.contains("pool \"r2d2\" (max_size 1)") && error.contains(&call_site), "{error}");
     assert!(error.contains("this thread itself"), "{error}");
     drop(held);
 }

@@ -124,5 +124,5 @@ fn a_server_in_the_wrong_role_puts_the_others_under_suspicion_once_and_is_named_
     let entry = lend_any(&mut state);
     state.failed_in_role(&entry, Stage::Check, start + 11 * MS, &mut Actions::new());
     let told = state.last_error.map(|(cause, _)| cause.to_string());
-    assert_eq!(told.as_deref(), Some("the server of a new connection has another role than is asked for"));
+    assert_eq!(told.as_deref(), Some("the server of a new connection does not have the required role"));
 }

@@ -62,7 +62,7 @@ fn the_pool_is_this_one() {
     let (stats, holders) = (pool.cabrank().stats(), pool.cabrank().holders());
     assert_eq!((stats.max_size, stats.in_use, holders.len()), (SIZE, SIZE, held.len()));
     let error = pool.get_timeout(Duration::from_millis(50)).err().expect("nothing is left").to_string();
-    let report = ["pool \"r2d2\" of 4 has 4 in use", &format!("4 held by {}:", file!())];
+    let report = ["pool \"r2d2\" (max_size 4) has 4 in use", &format!("4 checked out at {}:", file!())];
     assert!(report.iter().all(|words| error.contains(words)), "{error}");
 }
 

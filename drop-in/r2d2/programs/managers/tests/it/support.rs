@@ -48,7 +48,7 @@ pub(crate) fn a_time_out_names_the_holder<M: ManageConnection>(manager: M) {
 
     let error = pool.get_timeout(Duration::from_millis(50)).err().expect("nothing is left").to_string();
     assert!(error.starts_with("timed out waiting for connection: "), "{error}");
-    let report = ["pool \"r2d2\" of 1 has 1 in use", &format!("1 held by {}:{line}:", file!())];
+    let report = ["pool \"r2d2\" (max_size 1) has 1 in use", &format!("1 checked out at {}:{line}:", file!())];
     assert!(report.iter().all(|words| error.contains(words)), "{error}");
     drop(held);
     ends_well(&pool);
