@@ -21,13 +21,14 @@ fn everything_comes_as_expected_and_nothing_is_left(place: &mut Place) {
         "3. Concurrency: 15 threads on 10 connections",
         "4. Transactions",
         "5. States and statistics",
-        "6. Exhaustion: 12 holders for a pool of 10",
+        "6. Exhaustion: 12 threads for 10 connections",
         "7. Final statistics and a graceful close",
-        "| the closure failed, and its transaction was rolled back: insufficient funds: 1000 wanted, 80",
+        "| the closure failed, and its transaction was rolled back: insufficient funds: 1000 needed, 80",
         "| no connection within ",
         "10 checked out at ",
         "| the pool is closed",
         " expectations held, 0 mismatches, in ",
+        "Where to go next",
     ] {
         assert!(text.contains(line), "no {line:?} in:\n{text}");
     }
@@ -39,7 +40,7 @@ fn a_smaller_pool_and_fewer_threads_do_as_well(place: &mut Place) {
     let output = demo(&["--url", &place.url, "--max-size", "3", "--threads", "8", "--hold", "1"]);
     let text = succeeded(&output);
     assert!(text.contains("8 threads on 3 connections"), "{text}");
-    assert!(text.contains("5 holders for a pool of 3"), "{text}");
+    assert!(text.contains("5 threads for 3 connections"), "{text}");
 }
 
 fn a_table_of_somebody_else_stays_as_it_is(place: &mut Place) {
@@ -48,7 +49,7 @@ fn a_table_of_somebody_else_stays_as_it_is(place: &mut Place) {
     let output = demo(&["--url", &place.url]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("cannot make the table cabrank_demo_account; if there is one, drop it"), "{text}");
+    assert!(text.contains("cannot create the table cabrank_demo_account; if it exists, drop it"), "{text}");
     assert!(text.contains("already exists"), "{text}");
     assert_eq!(place.observer().numbers("SELECT id FROM cabrank_demo_account"), [7]);
 }

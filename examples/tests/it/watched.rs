@@ -9,10 +9,11 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 fn watched_it_serves_a_live_page_and_keeps_a_load_running_until_ctrl_c() {
     let mut demo = Watched::start();
     let first = demo.lines.next().expect("a line").expect("text");
-    let address = first.strip_prefix("watch the pool at http://").expect(&first).trim_end_matches('/').parse().unwrap();
+    let address =
+        first.strip_prefix("Live page of the pool: http://").expect(&first).trim_end_matches('/').parse().unwrap();
     let mut lines = demo.lines.by_ref().map(|line| line.expect("text"));
     let look = || ask(address, "GET /look", "").expect("a look").body;
-    assert!(lines.any(|line| line.starts_with("a load runs on")), "the story ends, and the load begins");
+    assert!(lines.any(|line| line.starts_with("A load is running")), "the story ends, and the load begins");
     eventually("the load is seen", || look().contains(r#""name":"load""#));
     assert!(!look().contains(r#""name":"demo""#), "a pool that is gone is not shown");
 

@@ -1,4 +1,4 @@
-//! The command line: which database, and how much of everything. What is wrong is said here, before anything is opened.
+//! The command line: the database, the size of the pool and of the load. Errors in it are reported before anything is opened.
 
 use clap::Parser;
 use examples::{Database, Url};
@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Args {
     pub(crate) database: Database,
-    /// `None`: as the environment says, or ten.
+    /// `None`: the value from the environment, or 10.
     pub(crate) max_size: Option<u32>,
     pub(crate) threads: u32,
     pub(crate) hold: Duration,
@@ -17,39 +17,40 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Reads the command line; prints what is wrong with it and ends the program with status 2.
+    /// Reads the command line. If it is wrong, prints why and ends the program with status 2.
     pub(crate) fn read() -> Self {
         let Words { database, max_size, threads, hold, watch } = Words::parse();
         Self { database: database.checked(), max_size, threads, hold: Duration::from_millis(hold.into()), watch }
     }
 }
 
-/// The life of a connection pool, told on a real database: single queries, more threads than connections, transactions,
-/// states and statistics, exhaustion and recovery, a graceful close.
+/// The life of a connection pool on a real database: single queries, more threads than connections, transactions, states
+/// and statistics, exhaustion and recovery, a graceful close.
 ///
-/// Each section says what it expects and what came. The exit status is 0 if all came as expected, 1 if something did
-/// not, and 2 if the demo could not run. It makes a table cabrank_demo_account, unless there is one, and drops it.
+/// Each section states what it expects, and prints the result. The exit status is 0 if all expectations held, 1 if one did
+/// not, and 2 if the demo could not run. The demo creates the table cabrank_demo_account, and drops it at the end. It does
+/// not run if the table exists.
 ///
-/// Variables DB_POOL_MAX_SIZE, DB_POOL_ACQUIRE_TIMEOUT and so on set what the pool has; the arguments win over them.
+/// The variables DB_POOL_MAX_SIZE, DB_POOL_ACQUIRE_TIMEOUT and so on set the pool's settings; arguments override them.
 #[derive(Debug, Parser)]
 #[command(name = "demo", allow_negative_numbers = true)]
 struct Words {
     #[command(flatten)]
     database: Url,
 
-    /// The most connections the pool may hold, 1 to 100 [default: 10, or DB_POOL_MAX_SIZE]
+    /// The maximum number of connections of the pool, 1 to 100 [default: 10, or DB_POOL_MAX_SIZE]
     #[arg(long, value_name = "COUNT", value_parser = number(1..=100))]
     max_size: Option<u32>,
 
-    /// How many threads share them in the section on concurrency, 1 to 1000.
+    /// The number of threads in the section on concurrency, 1 to 1000.
     #[arg(long, value_name = "COUNT", default_value = "15", value_parser = number(1..=1_000))]
     threads: u32,
 
-    /// For how long each of these threads holds a connection, in milliseconds: the work that is simulated.
+    /// How long each of these threads holds a connection, in milliseconds, 0 to 10000: simulated work.
     #[arg(long, value_name = "MS", default_value = "5", value_parser = number(0..=10_000))]
     hold: u32,
 
-    /// Serves a live page of the pool, and after the story keeps a load running, until ctrl-c
+    /// Serves a live page of the pool, and after the demo runs a load until Ctrl-C
     #[arg(long)]
     watch: bool,
 }
@@ -57,6 +58,6 @@ struct Words {
 fn number(allowed: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync + 'static {
     move |text| match text.parse() {
         Ok(number) if allowed.contains(&number) => Ok(number),
-        _ => Err(format!("give a whole number from {} to {}", allowed.start(), allowed.end())),
+        _ => Err(format!("expected a whole number from {} to {}", allowed.start(), allowed.end())),
     }
 }

@@ -1,23 +1,23 @@
-//! What the demo asks of a database. All else is the same for every engine, because the pool is.
+//! The statements that the demo needs from a database. All else is the same for every engine.
 
 use cabrank::Transact;
 
-/// An engine the demo can run on: a manager of the pool's, and the statements of the story.
+/// An engine that the demo can run on: the pool's manager for it, and the statements of the story.
 ///
-/// To add one, implement this for its manager and give `lib.rs` its scheme.
+/// To add one, implement this trait for its manager, and add its scheme to `lib.rs`.
 pub(crate) trait Engine: Transact + Clone {
     /// The engine and its version.
     fn describe(conn: &mut Self::Connection) -> Result<String, Self::Error>;
 
-    /// Makes the table of accounts. Fails if there is one already: it may be somebody's.
+    /// Creates the table of accounts. Fails if it exists, because it may contain somebody's data.
     fn create_table(conn: &mut Self::Connection) -> Result<(), Self::Error>;
 
-    /// Drops it.
+    /// Drops the table of accounts.
     fn drop_table(conn: &mut Self::Connection) -> Result<(), Self::Error>;
 
     fn insert(conn: &mut Self::Connection, account: &Account) -> Result<(), Self::Error>;
 
-    /// All accounts in the order of their numbers.
+    /// All accounts, ordered by id.
     fn accounts(conn: &mut Self::Connection) -> Result<Vec<Account>, Self::Error>;
 
     /// The sum of all balances.
@@ -29,10 +29,10 @@ pub(crate) trait Engine: Transact + Clone {
     /// Sets the balance of one account, within a transaction.
     fn set_balance(tx: &mut Self::Transaction<'_>, account: i64, balance: i64) -> Result<(), Self::Error>;
 
-    /// The options of a transaction that fails if what it read was changed by another before it writes.
+    /// The options of a transaction whose write fails if another one has changed the rows that it read.
     fn watchful() -> Self::Options;
 
-    /// Makes this connection fail for good, with the error that a query would meet.
+    /// Makes this connection unusable, and returns the error that a query would get.
     fn lose(conn: &mut Self::Connection) -> Result<(), Self::Error>;
 }
 

@@ -1,13 +1,17 @@
-//! `cargo run`: the story of a connection pool, told on a real database.
+//! The demo: the life of a connection pool on a real database, in seven sections.
 //!
-//! Start at [`tell`]. Each section is a file in `sections/`; what differs from one database to the next is behind the
-//! trait in `engine.rs`. Every section says what it expects and what came. The exit status is 0 if all came as
-//! expected, 1 if something did not, and 2 if the demo could not run.
+//! Run it with `cargo run` on a temporary SQLite file, or with `cargo run -- --url URL` on a server. `cargo run -- --help` lists the
+//! options.
+//!
+//! Read [`tell`] first. Each section is a file in `sections/`; the trait in `engine.rs` covers what differs between databases. Each
+//! section states expectations and prints the results. The exit status is 0 if all expectations held, 1 if one did not, and 2 if the
+//! demo could not run.
 
 mod args;
 mod engine;
 mod meeting;
 mod mysql;
+mod next;
 mod postgres;
 mod sections;
 mod sqlite;
@@ -17,7 +21,8 @@ mod watch;
 
 use crate::args::Args;
 use crate::engine::Engine;
-use crate::story::Story;
+use crate::next::NEXT;
+use crate::story::{Story, print};
 use crate::watch::Watch;
 use examples::Database;
 use std::process::ExitCode;
@@ -33,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the demo on the database asked for. Did all come as expected?
+/// Runs the demo on the chosen database. Returns whether all expectations held.
 fn run(args: &Args) -> anyhow::Result<bool> {
     match &args.database {
         Database::Sqlite(path) => show(sqlite::manager(path), args),
@@ -42,17 +47,18 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     }
 }
 
-/// The story, and the live page beside it if that is wanted.
+/// Tells the story, with the live page beside it if requested.
 fn show<M: Engine>(manager: M, args: &Args) -> anyhow::Result<bool> {
     let mut story = Story::new();
     let watch = if args.watch { Some(Watch::open()?) } else { None };
     tell(manager.clone(), args, watch.as_ref(), &mut story)?;
-    let all_came = story.end();
+    let all_held = story.end();
+    print(NEXT);
     watch.map_or(Ok(()), |watch| watch.load(manager))?;
-    Ok(all_came)
+    Ok(all_held)
 }
 
-/// The life of a pool from its first connection to its last.
+/// Tells the life of a pool, from its first connection to its last.
 fn tell<M: Engine>(manager: M, args: &Args, watch: Option<&Watch>, story: &mut Story) -> anyhow::Result<()> {
     let pool = sections::opening(manager.clone(), args, watch, story)?;
     let table = sections::queries(&pool, story)?;

@@ -1,10 +1,10 @@
-//! A place where threads wait for one another.
+//! A place where threads wait for each other.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Lets threads go on when enough of them have come. Unlike `std::sync::Barrier` it lets latecomers pass, and gives up
-/// if too few come: a thread that failed on its way must not keep the others for ever.
+/// Releases its threads when enough of them have arrived. Unlike `std::sync::Barrier` it lets latecomers pass, and gives up if too few
+/// arrive: a thread that fails earlier must not hold up the others forever.
 pub(crate) struct Meeting {
     arrived: Mutex<u32>,
     complete: Condvar,
@@ -12,12 +12,12 @@ pub(crate) struct Meeting {
 }
 
 impl Meeting {
-    /// Of `wanted` threads.
+    /// A meeting of `wanted` threads.
     pub(crate) fn of(wanted: u32) -> Self {
         Self { arrived: Mutex::new(0), complete: Condvar::new(), wanted }
     }
 
-    /// Arrives, and waits until enough others have. Did they?
+    /// Arrives, and waits until enough others have. Returns whether they did.
     pub(crate) fn attend(&self) -> bool {
         let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         *arrived += 1;
@@ -30,5 +30,5 @@ impl Meeting {
     }
 }
 
-/// Far longer than it ever takes.
+/// Far longer than a meeting ever takes.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{IsolationLevel, Result, TxOpts, UrlError};
 use cabrank_mysql::{Connection, MySqlManager, Transaction};
 
-/// Connects by a URL.
+/// Connects with a URL.
 pub(crate) fn manager(url: &str) -> std::result::Result<MySqlManager, UrlError> {
     MySqlManager::from_url(url)
 }
@@ -51,12 +51,12 @@ impl Engine for MySqlManager {
         tx.exec_drop("UPDATE cabrank_demo_account SET balance = ? WHERE id = ?", (balance, account))
     }
 
-    /// What it reads it locks for others. Two that read and then write the same row are a deadlock, which ends one (1213).
+    /// Locks the rows that it reads. Two that read and then write the same row deadlock, and the server ends one of them (error 1213).
     fn watchful() -> TxOpts {
         TxOpts::default().set_isolation_level(Some(IsolationLevel::Serializable))
     }
 
-    /// The session ends itself, as an administrator would end it. MariaDB says so, MySQL leaves it to the next statement.
+    /// The session ends itself, as an administrator would end it. MariaDB reports this at once, MySQL at the next statement.
     fn lose(conn: &mut Connection) -> Result<()> {
         match conn.query_drop("KILL CONNECTION_ID()") {
             Err(error) if conn.is_broken() => Err(error),

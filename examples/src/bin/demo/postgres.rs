@@ -4,7 +4,7 @@ use crate::engine::{Account, Engine};
 use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
 use cabrank_postgres::{Connection, PostgresManager, Transaction, TransactionOptions};
 
-/// Connects by a URL, without TLS.
+/// Connects with a URL, without TLS.
 pub(crate) fn manager(url: &str) -> Result<PostgresManager, Error> {
     PostgresManager::from_url(url, NoTls)
 }
@@ -41,7 +41,7 @@ impl Engine for PostgresManager {
     }
 
     fn total(conn: &mut Connection) -> Result<i64, Error> {
-        // Sums of bigint are numeric, which has no type in the driver.
+        // A sum of bigint is numeric, for which the driver has no type.
         let select = conn.prepare_cached("SELECT sum(balance)::bigint FROM cabrank_demo_account")?;
         conn.query_one(&select, &[])?.try_get(0)
     }
@@ -55,7 +55,7 @@ impl Engine for PostgresManager {
         Ok(())
     }
 
-    /// It reads a snapshot, and writing a row that another one has written since fails (40001).
+    /// Reads a snapshot. Writing a row that another transaction has changed since then fails (SQLSTATE 40001).
     fn watchful() -> TransactionOptions {
         TransactionOptions::new().isolation_level(IsolationLevel::RepeatableRead)
     }

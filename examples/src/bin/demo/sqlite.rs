@@ -6,7 +6,7 @@ use cabrank_sqlite::rusqlite::{Error, Result, ffi};
 use cabrank_sqlite::{Connection, SqliteManager, Transaction, TransactionMode};
 use std::path::Path;
 
-/// Opens the file at `path`, and makes it if it does not exist.
+/// Opens the file at `path`, and creates it if it does not exist.
 pub(crate) fn manager(path: &Path) -> SqliteManager {
     // NORMAL, the usual choice in WAL mode: commits do not wait for the disk.
     SqliteManager::file(path).create(true).pragma("synchronous", "NORMAL")
@@ -54,13 +54,13 @@ impl Engine for SqliteManager {
         Ok(())
     }
 
-    /// Deferred: it reads a snapshot, and its first write fails if another one has written since.
+    /// Deferred: reads a snapshot, and its first write fails if another transaction has written since then.
     fn watchful() -> TransactionMode {
         TransactionMode::Deferred
     }
 
-    /// Made up: a real one needs a failing disk.
+    /// An invented error, because a real one needs a failing disk.
     fn lose(_: &mut Connection) -> Result<()> {
-        Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), Some("disk I/O error (made up)".to_owned())))
+        Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), Some("disk I/O error (simulated)".to_owned())))
     }
 }

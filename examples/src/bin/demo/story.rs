@@ -1,16 +1,16 @@
-//! The telling: titles, sentences and numbers; and of each expectation, what was expected, what came, and if it held.
+//! The output of the demo: section titles, sentences, numbers, and for each expectation the result and whether it holds.
 
 use std::fmt::{Debug, Display};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// Prints the story and remembers what did not come as expected.
+/// Prints the story and records the expectations that do not hold.
 pub(crate) struct Story {
     began: Instant,
     sections: u32,
     expectations: u32,
     mismatches: Vec<String>,
-    /// What stands above; a blank line is left before anything else.
+    /// What was printed last. A blank line separates it from anything of another kind.
     above: Kind,
 }
 
@@ -30,14 +30,14 @@ impl Story {
     /// Begins a section.
     pub(crate) fn section(&mut self, title: &str) {
         if self.sections == 0 {
-            print("cabrank: the life of a connection pool");
+            print("cabrank: the life of a connection pool\n\nEach `ok` is an expectation that held.");
         }
         self.sections += 1;
         print(&format!("\n{}. {title}", self.sections));
         self.above = Kind::Title;
     }
 
-    /// Tells a few sentences, broken into lines.
+    /// Prints a few sentences, broken into lines.
     pub(crate) fn say(&mut self, sentences: &str) {
         self.follow_with(Kind::Sentences);
         for line in wrapped(sentences, WIDTH - 3) {
@@ -45,7 +45,7 @@ impl Story {
         }
     }
 
-    /// Shows what a program would print, word for word.
+    /// Prints what a program would print, word for word.
     pub(crate) fn quote(&mut self, text: &str) {
         self.follow_with(Kind::Quote);
         for line in wrapped(text, WIDTH - 7) {
@@ -53,10 +53,10 @@ impl Story {
         }
     }
 
-    /// A number or a word that is only told.
+    /// Prints a number or a word without an expectation.
     pub(crate) fn fact(&mut self, what: &str, is: impl Display) {
         self.follow_with(Kind::Table);
-        print(&format!("     {what:<42} {is}"));
+        print(&format!("     {what:<44} {is}"));
     }
 
     /// Expects exactly this.
@@ -87,7 +87,7 @@ impl Story {
         }
     }
 
-    /// The end. Prints how many expectations did not hold, and which. Did all hold?
+    /// Prints how many expectations did not hold, and which. Returns whether all of them held.
     pub(crate) fn end(self) -> bool {
         let (count, took) = (self.expectations, time(self.began.elapsed()));
         if self.mismatches.is_empty() {
@@ -105,9 +105,14 @@ impl Story {
         self.follow_with(Kind::Table);
         self.expectations += 1;
         let verdict = if holds { "ok" } else { "MISMATCH" };
-        print(&format!("     {what:<42} expected {expected:<16} came {came:<16} {verdict}"));
+        let shown = match holds {
+            true if expected == came => came.to_owned(),
+            true => format!("{came} ({expected})"),
+            false => format!("{came} (expected {expected})"),
+        };
+        print(&format!("     {what:<44} {shown:<28} {verdict}"));
         if !holds {
-            self.mismatches.push(format!("section {}: {what}: expected {expected}, came {came}", self.sections));
+            self.mismatches.push(format!("section {}: {what}: expected {expected}, got {came}", self.sections));
         }
     }
 
@@ -119,7 +124,7 @@ impl Story {
     }
 }
 
-/// A duration that was measured, in one unit and with few digits.
+/// Formats a measured duration in one unit, with few digits.
 pub(crate) fn time(span: Duration) -> String {
     match span {
         span if span < Duration::from_micros(1) => format!("{} ns", span.as_nanos()),
@@ -130,13 +135,13 @@ pub(crate) fn time(span: Duration) -> String {
     }
 }
 
-/// One line. A reader who has gone does not stop the demo: its exit status still tells.
-fn print(line: &str) {
-    let line = line.trim_end();
+/// Prints text. A closed output does not stop the demo, because its exit status still counts.
+pub(crate) fn print(text: &str) {
+    let text = text.trim_end();
     if cfg!(test) {
-        println!("{line}"); // What a test prints, the harness keeps to itself.
+        println!("{text}"); // The harness captures `println` only.
     } else {
-        let _ = writeln!(std::io::stdout(), "{line}");
+        let _ = writeln!(std::io::stdout(), "{text}");
     }
 }
 
@@ -176,7 +181,7 @@ mod tests {
         story.expect_error("seven", "a refusal", &Ok::<_, String>(7), |_| true);
         story.expect_error("eight", "a refusal", &Err::<(), _>("a crash"), |error| *error == "a refusal");
         assert_eq!(story.mismatches.len(), 5);
-        assert_eq!(story.mismatches[0], "section 1: four: expected 4, came 5");
+        assert_eq!(story.mismatches[0], "section 1: four: expected 4, got 5");
         assert!(!story.end());
     }
 }

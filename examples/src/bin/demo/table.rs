@@ -1,4 +1,4 @@
-//! The table of accounts, as a value: dropping it drops the table, also when the story ends early.
+//! The table of accounts as a value: dropping it drops the table, even if the story ends early.
 
 use crate::engine::Engine;
 use anyhow::Context;
@@ -10,15 +10,15 @@ pub(crate) struct Table<'p, M: Engine> {
 }
 
 impl<'p, M: Engine> Table<'p, M> {
-    /// Makes it, unless there is one already.
+    /// Creates the table. Fails if it exists.
     pub(crate) fn create(pool: &'p Pool<M>, conn: &mut M::Connection) -> anyhow::Result<Self> {
         M::create_table(conn).context(
-            "cannot make the table cabrank_demo_account; if there is one, drop it, or give another database by --url",
+            "cannot create the table cabrank_demo_account; if it exists, drop it, or choose another database with --url",
         )?;
         Ok(Self { pool, there: true })
     }
 
-    /// Drops it, and tells if that fails.
+    /// Drops the table. Unlike `drop` this reports a failure.
     pub(crate) fn remove(mut self) -> anyhow::Result<()> {
         self.there = false;
         self.pool.run(|conn| M::drop_table(conn))?;
@@ -29,7 +29,7 @@ impl<'p, M: Engine> Table<'p, M> {
 impl<M: Engine> Drop for Table<'_, M> {
     fn drop(&mut self) {
         if self.there {
-            // Something else went wrong before, and that is what will be told.
+            // The story has failed before this, and that error is reported.
             let _ = self.pool.run(|conn| M::drop_table(conn));
         }
     }
@@ -45,7 +45,7 @@ mod tests {
         let pool = Pool::builder().build(SqliteManager::memory())?;
         let mut conn = pool.get()?;
         let table = Table::create(&pool, &mut conn)?;
-        assert!(Table::create(&pool, &mut conn).is_err(), "there is one");
+        assert!(Table::create(&pool, &mut conn).is_err(), "it exists");
         drop(table);
         Table::create(&pool, &mut conn)?.remove()
     }

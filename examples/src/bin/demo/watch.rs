@@ -1,4 +1,4 @@
-//! `--watch`: the live page of the pools, beside the story, and a load after it until ctrl-c.
+//! `--watch`: a live page of the pools during the story, and after it a load that runs until Ctrl-C.
 
 use crate::engine::Engine;
 use anyhow::Result;
@@ -20,26 +20,26 @@ impl Watch {
     pub(crate) fn open() -> Result<Self> {
         let (pools, recorder) = (Pools::new(), Recorder::new());
         let page = Monitor::new(pools.clone().with_events(&recorder)).listen("127.0.0.1:0")?;
-        println!("watch the pool at {}\n", page.url());
+        println!("Live page of the pool: {}\n", page.url());
         Ok(Self { pools, recorder, page })
     }
 
-    /// The page lists the events of the pool that comes of this.
+    /// Has the page list the events of the pool that is built from `builder`.
     pub(crate) fn record<M: Engine>(&self, builder: Builder<M>) -> Builder<M> {
         builder.event_handler(self.recorder.clone())
     }
 
-    /// The page shows this pool, as long as it lives.
+    /// Has the page show this pool while it exists.
     pub(crate) fn show<M: Engine>(&self, pool: &Pool<M>) {
         self.pools.add(pool);
     }
 
-    /// Borrows without end: a few threads, and every few seconds more than there are connections.
+    /// Checks out connections until Ctrl-C: a few threads all the time, and every few seconds more threads than connections.
     pub(crate) fn load<M: Engine>(self, manager: M) -> Result<()> {
         let builder = self.record(Pool::builder().name("load").max_size(4).acquire_timeout(Duration::from_secs(5)));
         let pool = builder.from_env("DB_POOL_")?.build(manager)?;
         self.show(&pool);
-        println!("\na load runs on, to be watched at {}; ctrl-c ends it", self.page.url());
+        println!("\nA load is running. Watch it at {}; Ctrl-C ends it.", self.page.url());
         let end = End::default();
         let borrow = |hold, pause| borrow(&pool, &end, Duration::from_millis(hold), pause);
         thread::scope(|scope| {
@@ -60,7 +60,7 @@ impl Watch {
 
 fn borrow<M: Engine>(pool: &Pool<M>, end: &End, hold: Duration, pause: Duration) {
     while !end.comes_within(pause + hold / 2) {
-        // What fails is on the page, with its cause.
+        // The page shows failures and their causes.
         let _ = pool.run(|conn| {
             thread::sleep(hold);
             M::describe(conn).map(drop)
@@ -92,8 +92,8 @@ fn ctrl_c() -> Result<()> {
     Ok(runtime.block_on(tokio::signal::ctrl_c())?)
 }
 
-/// For how many milliseconds each of those holds a connection who come one after the other.
+/// How many milliseconds each thread of the steady load holds a connection.
 const CALM: [u64; 3] = [20, 50, 80];
 const CROWD: usize = 8;
-/// The crowd comes together, for each of it began at the same time.
+/// The pause between two loans of each thread of the crowd. They all start at the same moment, and so return together.
 const EVERY: Duration = Duration::from_secs(6);

@@ -10,14 +10,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// All threads work; those that find no connection free wait in the queue.
+/// All threads work. Those that find no idle connection wait in the queue.
 pub(crate) fn concurrency<M: Engine>(pool: &Pool<M>, args: &Args, story: &mut Story) -> anyhow::Result<()> {
     let Args { threads, hold, .. } = *args;
     let max_size = pool.config().max_size;
     story.section(&format!("Concurrency: {} on {}", many(threads, "thread"), many(max_size, "connection")));
     story.say(&format!(
-        "Each thread borrows {ROUNDS} times, asks for the sum of all balances, and holds the connection for {hold:?} \
-         of work. Nobody returns the first before as many as can be are lent, so that the pool grows as far as it may."
+        "Each thread checks out a connection {ROUNDS} times, reads the sum of all balances, and keeps the connection for \
+         {hold:?} of work. Threads without a connection wait in a queue, in order of arrival. In the first round each thread \
+         keeps its connection until as many as possible are lent."
     ));
 
     let before = pool.stats();
@@ -35,36 +36,36 @@ pub(crate) fn concurrency<M: Engine>(pool: &Pool<M>, args: &Args, story: &mut St
     let total = pool.run(|conn| M::total(conn))?;
     let right = works.iter().flat_map(|work| &work.sums).filter(|&&sum| sum == total).count();
     let most_open = works.iter().map(|work| work.most_open).max().unwrap_or(0);
-    story.expect("threads served in all their rounds", threads as usize, works.len());
-    story.expect("queries answered, and alike", (threads * ROUNDS) as usize, right);
+    story.expect("threads that completed all rounds", threads as usize, works.len());
+    story.expect("queries with the right answer", (threads * ROUNDS) as usize, right);
     story.expect("most connections lent at once", threads.min(max_size), lent.most.load(Relaxed));
-    story.expect_at_most("most connections seen open", max_size, most_open);
+    story.expect_at_most("most connections open at once", max_size, most_open);
     story.expect("loans counted by the pool", u64::from(threads * ROUNDS), borrowed(&after) - borrowed(&before));
-    story.fact("loans that did not wait", after.checked_out_at_once - before.checked_out_at_once);
-    story.fact("loans that waited", after.checked_out_after_waiting - before.checked_out_after_waiting);
-    story.fact("how long, all loans so far", quantiles(&after));
-    story.fact("all threads together took", time(took));
+    story.fact("loans without a wait", after.checked_out_at_once - before.checked_out_at_once);
+    story.fact("loans after a wait", after.checked_out_after_waiting - before.checked_out_after_waiting);
+    story.fact("wait for a connection, all loans so far", quantiles(&after));
+    story.fact("time for all threads", time(took));
     Ok(())
 }
 
-/// How many loans have begun.
+/// The number of loans that have begun.
 pub(crate) fn borrowed(stats: &Stats) -> u64 {
     stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout
 }
 
-/// How long borrowers waited.
+/// The waits for a connection: median, 90th percentile, maximum.
 pub(crate) fn quantiles(stats: &Stats) -> String {
     let wait = |q| time(stats.wait_time.quantile(q));
-    format!("half up to {}, 90 % up to {}, the longest {}", wait(0.5), wait(0.9), time(stats.wait_time.max()))
+    format!("median {}, 90 % within {}, longest {}", wait(0.5), wait(0.9), time(stats.wait_time.max()))
 }
 
-/// What one thread saw.
+/// What one thread observed.
 struct Work {
     sums: Vec<i64>,
     most_open: u32,
 }
 
-/// One thread.
+/// The work of one thread.
 fn work<M: Engine>(pool: &Pool<M>, lent: &Lent, all_lent: &Meeting, hold: Duration) -> anyhow::Result<Work> {
     let mut seen = Work { sums: Vec::new(), most_open: 0 };
     for round in 0..ROUNDS {
@@ -82,7 +83,7 @@ fn work<M: Engine>(pool: &Pool<M>, lent: &Lent, all_lent: &Meeting, hold: Durati
     Ok(seen)
 }
 
-/// Counts what is lent, without trusting the pool.
+/// Counts the loans independently of the pool's own numbers.
 #[derive(Default)]
 struct Lent {
     now: AtomicU32,

@@ -7,13 +7,14 @@ use crate::table::Table;
 use cabrank::{CloseReason, GetError, Pool};
 use std::time::{Duration, Instant};
 
-/// Closes the pool, and shows that nothing is left of it.
+/// Closes the pool, and shows that nothing is left.
 pub(crate) fn ending<M: Engine>(pool: &Pool<M>, table: Table<'_, M>, story: &mut Story) -> anyhow::Result<()> {
     table.remove()?;
 
     story.section("Final statistics and a graceful close");
     story.say(
-        "`close_within` refuses new loans, wakes those who wait, waits for those who hold, and reports what was left.",
+        "`close_within` refuses new loans, wakes the waiters, waits for the holders until its deadline, and reports what is \
+         left.",
     );
     let began = Instant::now();
     let report = pool.close_within(Duration::from_secs(10));
@@ -22,25 +23,25 @@ pub(crate) fn ending<M: Engine>(pool: &Pool<M>, table: Table<'_, M>, story: &mut
     let reasons = CloseReason::ALL.iter().copied().filter(|&reason| stats.closed.by(reason) > 0);
     let reasons: Vec<_> = reasons.map(|reason| format!("{} {reason}", stats.closed.by(reason))).collect();
 
-    story.fact("opened", format!("{} (failed attempts: {})", stats.opened, stats.open_failures));
-    story.fact("closed", reasons.join(", "));
-    story.fact("borrowed at once", stats.checked_out_at_once);
-    story.fact("borrowed after waiting", stats.checked_out_after_waiting);
-    story.fact("timed out", stats.timed_out);
-    story.fact("sessions reset on return", format!("{}; clean already: {}", stats.resets_done, stats.resets_skipped));
-    story.fact("waited", quantiles(&stats));
+    story.fact("connections opened", format!("{}, failed attempts: {}", stats.opened, stats.open_failures));
+    story.fact("connections closed", reasons.join(", "));
+    story.fact("loans without a wait", stats.checked_out_at_once);
+    story.fact("loans after a wait", stats.checked_out_after_waiting);
+    story.fact("requests timed out", stats.timed_out);
+    story.fact("sessions reset on return", format!("{}, already clean: {}", stats.resets_done, stats.resets_skipped));
+    story.fact("wait for a connection", quantiles(&stats));
     story.fact(
-        "lent for",
-        format!("{} on average, {} at most", time(stats.use_time.mean()), time(stats.use_time.max())),
+        "length of a loan",
+        format!("mean {}, longest {}", time(stats.use_time.mean()), time(stats.use_time.max())),
     );
-    story.fact("closing took", time(took));
-    story.fact("its report", &report);
+    story.fact("time to close", time(took));
+    story.fact("report of `close_within`", &report);
     story.expect("connections and threads left", 0, report.connections_left + report.threads_left);
-    story.expect("borrowed, all returned", borrowed(&stats), stats.returned);
-    story.expect("opened, all closed", stats.opened, stats.closed.total());
+    story.expect("loans, all returned", borrowed(&stats), stats.returned);
+    story.expect("connections opened, all closed", stats.opened, stats.closed.total());
 
     let refused = pool.get();
-    story.expect_error("one more `get`", "closed", &refused, GetError::is_closed);
+    story.expect_error("one more `get` gets", "the pool is closed", &refused, GetError::is_closed);
     if let Err(error) = refused {
         story.quote(&format!("{error:?}"));
     }

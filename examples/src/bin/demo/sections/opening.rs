@@ -18,17 +18,17 @@ pub(crate) fn opening<M: Engine>(
 ) -> anyhow::Result<Pool<M>> {
     let builder = Pool::builder()
         .name("demo")
-        // The last one waits for all the others.
+        // The last thread in the queue waits for all others.
         .acquire_timeout(Duration::from_secs(10) + args.hold * ROUNDS * args.threads)
-        // By default a connection is checked if nobody has used it for a second. On a slow machine that may come at
-        // any moment of this story, and the story shall be the same everywhere.
+        // By default the pool checks a connection that was unused for a second. On a slow machine such a check could come at any
+        // moment of the story, which should be the same everywhere.
         .check_after(Duration::from_secs(60))
         .from_env("DB_POOL_")?;
     let builder = if let Some(max_size) = args.max_size { builder.max_size(max_size) } else { builder };
     let builder = if let Some(watch) = watch { watch.record(builder) } else { builder };
     let pool = builder
         .build(manager)
-        .map_err(|error| anyhow!("{error:?}; correct --url, or leave it out for a temporary SQLite file"))?;
+        .map_err(|error| anyhow!("{error:?}; correct --url, or omit it to use a temporary SQLite file"))?;
 
     if let Some(watch) = watch {
         watch.show(&pool);
@@ -36,24 +36,25 @@ pub(crate) fn opening<M: Engine>(
 
     story.section("The pool");
     story.say(
-        "A pool keeps connections open and lends them. It opens one to see that it can, and more when they are needed.",
+        "A pool opens connections, keeps them open and lends them to threads. It opens the first one when it is built, which \
+         proves that the database accepts it, and more of them on demand.",
     );
 
     let mut conn = pool.get()?;
     let config = pool.config();
     story.fact("database", M::describe(&mut conn)?);
-    story.fact("max_size: the most connections", config.max_size);
-    story.fact("min_idle: kept ready", config.min_idle);
-    story.fact("acquire_timeout: how long `get` waits", limit(config.acquire_timeout));
-    story.fact("max_lifetime: how old one may become", limit(config.max_lifetime));
-    story.fact("opening the first took", time(pool.stats().open_time.max()));
-    story.expect("connections open", 1, pool.stats().open);
-    story.expect("the number of the first", 1, PooledConnection::id(&conn));
+    story.fact("max_size: connections at most", config.max_size);
+    story.fact("min_idle: idle connections kept ready", config.min_idle);
+    story.fact("acquire_timeout: longest wait of `get`", limit(config.acquire_timeout));
+    story.fact("max_lifetime: maximum age of a connection", limit(config.max_lifetime));
+    story.fact("time to open the first connection", time(pool.stats().open_time.max()));
+    story.expect("open connections", 1, pool.stats().open);
+    story.expect("id of the first connection", 1, PooledConnection::id(&conn));
     drop(conn);
     Ok(pool)
 }
 
-/// A setting; the longest duration stands for none.
+/// Formats a setting. The longest duration means no limit.
 fn limit(span: Duration) -> String {
     if span == Duration::MAX { "no limit".to_owned() } else { format!("{span:?}") }
 }
