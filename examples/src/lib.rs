@@ -1,4 +1,4 @@
-//! What all the programs share: the argument `--url`, and what it stands for. How to connect is for each program to show.
+//! The part that all examples share: the argument `--url` and its meaning. Each program shows itself how to connect.
 
 /// The examples of the README compile.
 #[cfg(doctest)]
@@ -14,11 +14,11 @@ use tempfile::TempDir;
 /// The database that a program runs on.
 #[derive(Debug)]
 pub enum Database {
-    /// An SQLite file, made if it does not exist.
+    /// An SQLite file, created if it does not exist.
     Sqlite(File),
     /// A URL for `postgres`.
     Postgres(String),
-    /// A URL for `mysql`, which speaks to MariaDB too.
+    /// A URL for `mysql`, which connects to MariaDB too.
     Mysql(String),
 }
 
@@ -26,7 +26,7 @@ pub enum Database {
 #[derive(Debug)]
 pub struct File {
     path: PathBuf,
-    /// The folder it is in, if all of that shall be gone afterwards.
+    /// The folder of a temporary file, which is removed at the end.
     _temporary: Option<TempDir>,
 }
 
@@ -47,9 +47,9 @@ pub struct Url {
 }
 
 impl Url {
-    /// What it stands for. Otherwise says what is wrong with it and ends the program with status 2.
+    /// Returns the database. If the URL is wrong, prints why and ends the program with status 2.
     pub fn checked(&self) -> Database {
-        // Not by clap's means: it would print the value, and there may be a password in it.
+        // Not reported by clap, which would print the value, and so perhaps a password.
         database(self.url.as_deref()).unwrap_or_else(|problem| {
             eprintln!("error: --url: {problem}\n\nFor more information, try '--help'.");
             std::process::exit(2)
@@ -57,7 +57,7 @@ impl Url {
     }
 }
 
-/// The whole of a small program: reads `--url`, runs what belongs to that engine, and tells an error with its causes.
+/// The whole of a small program: reads `--url`, runs the function for that engine, and prints an error with its causes.
 pub fn run(
     on_sqlite: fn(&Path) -> anyhow::Result<()>,
     on_postgres: fn(&str) -> anyhow::Result<()>,
@@ -70,7 +70,7 @@ pub fn run(
     })
 }
 
-/// The end of a program.
+/// Ends a program: prints an error with its causes.
 pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,7 +81,7 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// An example of how to use cabrank. In a database of yours it makes what begins with cabrank_example, and drops it.
+/// An example of how to use cabrank. It creates objects whose names begin with cabrank_example, and drops them at the end.
 #[derive(Debug, Parser)]
 struct Program {
     #[command(flatten)]
@@ -93,17 +93,17 @@ fn database(url: Option<&str>) -> Result<Database, String> {
     let path = match scheme(url) {
         Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
         Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => return Ok(Database::Postgres(url.into())),
-        // The driver knows one scheme for both.
+        // The driver has one scheme for both.
         Some(("mysql" | "mariadb", rest)) if rest.starts_with("//") => {
             return Ok(Database::Mysql(format!("mysql:{rest}")));
         }
         Some((other, _)) => {
-            return Err(format!("{other:?} is no engine that is known here, or lacks its `//`; {REMEDY}"));
+            return Err(format!("{other:?} is not a known engine, or lacks its `//`; {REMEDY}"));
         }
         None => url,
     };
     if path.is_empty() {
-        return Err(format!("there is no path in it; {REMEDY}"));
+        return Err(format!("it contains no path; {REMEDY}"));
     }
     Ok(Database::Sqlite(File { path: PathBuf::from(path), _temporary: None }))
 }
@@ -113,7 +113,7 @@ fn temporary() -> std::io::Result<Database> {
     Ok(Database::Sqlite(File { path: directory.path().join("example.db"), _temporary: Some(directory) }))
 }
 
-/// What stands before the first colon, if it looks like a scheme and not like a drive or a file, and what follows.
+/// Splits a URL at its first colon, if the part before it looks like a scheme and not like a drive or a file.
 fn scheme(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once(':')?;
     let is_scheme = scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
@@ -121,7 +121,7 @@ fn scheme(url: &str) -> Option<(&str, &str)> {
 }
 
 const REMEDY: &str = "give `sqlite:PATH`, the path of a file, `postgres://USER:PASSWORD@HOST/DATABASE` or \
-                      `mysql://USER:PASSWORD@HOST/DATABASE`, or leave --url out for a temporary file";
+                      `mysql://USER:PASSWORD@HOST/DATABASE`, or omit --url to use a temporary file";
 
 #[cfg(test)]
 mod tests {
@@ -172,6 +172,7 @@ mod tests {
         assert!(database(Some("sqlite:")).is_err());
         assert!(database(Some("")).is_err());
     }
+
     fn meant(url: &str) -> String {
         match database(Some(url)).expect("a URL that is understood") {
             Database::Sqlite(file) => format!("file {}", file.display()),

@@ -1,5 +1,7 @@
-//! Single queries: rows as a type of your own, prepared statements, errors. For each engine in the words of its own driver,
-//! because that is what a pool lends: the driver's connection.
+//! Single queries: rows as a type of your own, prepared statements, the driver's errors, and a session that the pool resets.
+//!
+//! Run it with `cargo run --bin queries`, or `cargo run --bin queries -- --url URL`. A pool lends the driver's own connection, so each
+//! engine has a function in the style of its driver.
 
 use anyhow::{Result, anyhow};
 use cabrank_mysql::mysql::prelude::Queryable;
@@ -21,25 +23,26 @@ fn on_sqlite(path: &Path) -> Result<()> {
     let conn = pool.get()?; // Derefs to rusqlite::Connection.
     conn.execute_batch(TABLE)?;
     for city in CITIES {
-        // Prepared the first time, and kept with the connection, also when it is lent again.
+        // Prepared once for each connection, and kept across loans.
         conn.prepare_cached("INSERT INTO city VALUES (?1, ?2)")?.execute(city)?;
     }
     let mut select = conn.prepare_cached("SELECT name, people FROM city WHERE people > ?1 ORDER BY people")?;
     let rows = select.query_map([100_000], |row| Ok(City { name: row.get(0)?, people: row.get(1)? }))?;
-    println!("large: {:?}", rows.collect::<rusqlite::Result<Vec<City>>>()?);
+    println!("cities with over 100,000 people: {:?}", rows.collect::<rusqlite::Result<Vec<City>>>()?);
 
     let people: Option<i64> = conn.query_row(ATLANTIS, [], |row| row.get(0)).optional()?;
-    println!("people of Atlantis: {people:?}");
+    println!("people of Atlantis, which has no row: {people:?}");
     match conn.execute("INSERT INTO city VALUES ('Bern', 0)", []) {
         Err(rusqlite::Error::SqliteFailure(error, _)) if error.extended_code == ffi::SQLITE_CONSTRAINT_PRIMARYKEY => {
-            println!("refused: Bern is there already");
+            println!("a second Bern: refused by the primary key");
         }
         other => println!("unexpected: {other:?}"),
     }
     drop(select);
-    drop(conn); // Back in the pool, which takes the temporary table away. `run` borrows for one closure:
+    drop(conn); // Returns the connection. The pool resets its session, which drops the temporary table.
+    // `run` checks out a connection for one closure.
     let next = pool.run(|conn| conn.query_row(ATLANTIS, [], |row| row.get::<_, i64>(0)));
-    println!("to the next borrower: {:#}", anyhow!(next.unwrap_err()));
+    println!("the next loan has no temporary table: {:#}", anyhow!(next.unwrap_err()));
     Ok(())
 }
 
@@ -48,24 +51,29 @@ fn on_postgres(url: &str) -> Result<()> {
     let mut conn = pool.get()?; // Derefs to postgres::Client.
     conn.batch_execute(TABLE)?;
     for (name, people) in CITIES {
-        // The driver itself prepares a text anew each time. This finds the statement that the connection has kept.
+        // The driver prepares a text each time it runs. `prepare_cached` returns the statement that the connection has kept.
         let insert = conn.prepare_cached("INSERT INTO city VALUES ($1, $2)")?;
         conn.execute(&insert, &[&name, &people])?;
     }
     let select = conn.prepare_cached("SELECT name, people FROM city WHERE people > $1 ORDER BY people")?;
     let rows = conn.query(&select, &[&100_000_i64])?;
     let city = |row: &postgres::Row| Ok(City { name: row.try_get("name")?, people: row.try_get("people")? });
-    println!("large: {:?}", rows.iter().map(city).collect::<Result<Vec<City>, postgres::Error>>()?);
+    println!(
+        "cities with over 100,000 people: {:?}",
+        rows.iter().map(city).collect::<Result<Vec<City>, postgres::Error>>()?
+    );
 
     let people: Option<i64> = conn.query_opt(ATLANTIS, &[])?.map(|row| row.get(0));
-    println!("people of Atlantis: {people:?}");
+    println!("people of Atlantis, which has no row: {people:?}");
     match conn.execute("INSERT INTO city VALUES ('Bern', 0)", &[]) {
-        Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => println!("refused: Bern is there already"),
+        Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+            println!("a second Bern: refused by the primary key")
+        }
         other => println!("unexpected: {other:?}"),
     }
     drop(conn);
     let next = pool.run(|conn| conn.query(ATLANTIS, &[]));
-    println!("to the next borrower: {:#}", anyhow!(next.unwrap_err()));
+    println!("the next loan has no temporary table: {:#}", anyhow!(next.unwrap_err()));
     Ok(())
 }
 
@@ -73,19 +81,24 @@ fn on_mysql(url: &str) -> Result<()> {
     let pool = cabrank_mysql::Pool::builder().from_env("DB_POOL_")?.build(MySqlManager::from_url(url)?)?;
     let mut conn = pool.get()?; // Implements mysql::prelude::Queryable.
     conn.query_drop(TABLE)?;
-    // Texts are prepared once, too, but the reset between two loans takes MySQL's statements away.
+    // The driver prepares each text once, but the reset between two loans drops the statements of a MySQL session.
     conn.exec_batch("INSERT INTO city VALUES (?, ?)", CITIES)?;
     let select = "SELECT name, people FROM city WHERE people > ? ORDER BY people";
-    println!("large: {:?}", conn.exec_map(select, (100_000,), |(name, people)| City { name, people })?);
+    println!(
+        "cities with over 100,000 people: {:?}",
+        conn.exec_map(select, (100_000,), |(name, people)| City { name, people })?
+    );
 
-    println!("people of Atlantis: {:?}", conn.query_first::<i64, _>(ATLANTIS)?);
+    println!("people of Atlantis, which has no row: {:?}", conn.query_first::<i64, _>(ATLANTIS)?);
     match conn.query_drop("INSERT INTO city VALUES ('Bern', 0)") {
-        Err(mysql::Error::MySqlError(error)) if error.code == 1062 => println!("refused: Bern is there already"),
+        Err(mysql::Error::MySqlError(error)) if error.code == 1062 => {
+            println!("a second Bern: refused by the primary key")
+        }
         other => println!("unexpected: {other:?}"),
     }
     drop(conn);
     let next = pool.run(|conn| conn.query_first::<i64, _>(ATLANTIS));
-    println!("to the next borrower: {:#}", anyhow!(next.unwrap_err()));
+    println!("the next loan has no temporary table: {:#}", anyhow!(next.unwrap_err()));
     Ok(())
 }
 
@@ -98,5 +111,5 @@ struct City {
 
 const CITIES: [(&str, i64); 3] = [("Basel", 173_000), ("Bern", 134_000), ("Thun", 44_000)];
 const ATLANTIS: &str = "SELECT people FROM city WHERE name = 'Atlantis'";
-/// Of one session: nobody else sees it, and the pool does not keep it for the next borrower.
+/// Visible to its session only. The pool removes it before the next loan.
 const TABLE: &str = "CREATE TEMPORARY TABLE city (name VARCHAR(40) PRIMARY KEY, people BIGINT NOT NULL)";

@@ -1,4 +1,6 @@
-//! The example of the README: open a pool, ask, write in a transaction, close.
+//! The SQLite example of the README: build a pool, run a statement and a transaction, close the pool.
+//!
+//! Run it with `cargo run --bin quick_start`. It leaves the file `shop.db` in the current folder.
 
 use cabrank_sqlite::{Pool, SqliteManager};
 

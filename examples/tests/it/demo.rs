@@ -1,4 +1,4 @@
-//! Runs the demo as a user would, and reads what it prints.
+//! Runs the demo as a user would, and reads its output.
 
 use crate::place::{Engine, Place, on_each_engine};
 use crate::program::succeeded;
@@ -103,7 +103,7 @@ fn bad_arguments_are_refused_by_name_and_with_a_remedy() {
 
 fn a_server_that_is_not_there_is_told_without_the_password() {
     let urls = ["postgres://me:secret@127.0.0.1:1/db", "mysql://me:secret@127.0.0.1:1/db"];
-    // Both at once, for a pool does not give up before its `connect_timeout`.
+    // Both at once, because a pool does not give up before its `connect_timeout`.
     let demos = urls.map(|url| Command::new(DEMO).args(["--url", url]).stderr(Stdio::piped()).spawn().unwrap());
     for demo in demos {
         let output = demo.wait_with_output().unwrap();

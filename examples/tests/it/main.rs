@@ -1,7 +1,7 @@
-//! Every program on every engine, run as a user would run it.
+//! Runs every program on every engine, as a user would.
 //!
-//! SQLite is always there. PostgreSQL, MySQL and MariaDB are servers that `CABRANK_POSTGRES_URL`, `CABRANK_MYSQL_URL` and
-//! `CABRANK_MARIADB_URL` name; what cannot run for want of them is counted as ignored.
+//! SQLite needs no server. `CABRANK_POSTGRES_URL`, `CABRANK_MYSQL_URL` and `CABRANK_MARIADB_URL` name the servers for the other engines.
+//! Tests without their server count as ignored.
 
 mod place;
 mod program;

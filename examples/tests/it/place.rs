@@ -1,4 +1,4 @@
-//! A database for one test on one engine, and an observer at it that knows no pool. Gone with the value.
+//! A database for one test on one engine, and an observer that uses the plain driver. Dropping the value removes the database.
 
 use cabrank_mysql::mysql;
 use cabrank_mysql::mysql::prelude::Queryable;
@@ -13,18 +13,18 @@ use std::time::Duration;
 use tempfile::TempDir;
 use url::Url;
 
-/// Makes a test of this one for every engine.
+/// Creates a test for every engine.
 pub(crate) fn on_each_engine(module: &str, name: &str, test: fn(&mut Place)) -> Vec<Test> {
     on(&Engine::ALL, module, name, test)
 }
 
-/// The same but for SQLite, where nothing keeps a reader waiting.
+/// Creates a test for every engine except SQLite, where nothing blocks a reader.
 #[cfg(unix)]
 pub(crate) fn on_each_server(module: &str, name: &str, test: fn(&mut Place)) -> Vec<Test> {
     on(&[Engine::Postgres, Engine::Mysql, Engine::Mariadb], module, name, test)
 }
 
-/// For what is the same on every server.
+/// Creates a test for PostgreSQL alone, of behaviour that does not depend on the engine.
 #[cfg(unix)]
 pub(crate) fn on_postgres(module: &str, name: &str, test: fn(&mut Place)) -> Vec<Test> {
     on(&[Engine::Postgres], module, name, test)
@@ -38,20 +38,20 @@ fn on(engines: &[Engine], module: &str, name: &str, test: fn(&mut Place)) -> Vec
     engines.iter().copied().filter(|engine| engine.is_chosen()).map(on).collect()
 }
 
-/// A database of its own.
+/// A database that belongs to one test.
 pub(crate) struct Place {
     pub(crate) engine: Engine,
-    /// As `--url` takes it.
+    /// The value for `--url`.
     pub(crate) url: String,
-    /// The name of the database at its server.
+    /// The name of the database on its server.
     name: String,
-    /// Outside of the database, if there is an outside.
+    /// Connected to the server outside this database, if there is a server.
     observer: Observer,
     _folder: Option<TempDir>,
 }
 
 impl Place {
-    /// Without a server the test is skipped.
+    /// Creates the database. Skips the test if it has no server.
     fn new(engine: Engine) -> Self {
         if engine == Engine::Sqlite {
             let folder = tempfile::tempdir().expect("a folder");
@@ -72,12 +72,12 @@ impl Place {
         Self { engine, url, name, observer, _folder: None }
     }
 
-    /// Another observer, who can hold locks and be sent to another thread.
+    /// Returns another observer, which can hold locks and be sent to another thread.
     pub(crate) fn observer(&self) -> Observer {
         Observer::new(&self.url)
     }
 
-    /// How many tables are in the database.
+    /// The number of tables in the database.
     pub(crate) fn tables(&mut self) -> i64 {
         let sql = match self.engine {
             Engine::Sqlite => "SELECT count(*) FROM sqlite_schema WHERE type = 'table'",
@@ -87,7 +87,7 @@ impl Place {
         self.observer().numbers(sql)[0]
     }
 
-    /// How many sessions the server has in the database; none where there is no server.
+    /// The number of sessions in the database; 0 without a server.
     pub(crate) fn sessions(&mut self) -> i64 {
         let name = &self.name;
         match self.engine {
@@ -102,7 +102,7 @@ impl Place {
         }
     }
 
-    /// How many sessions in the database wait for somebody's lock on a table.
+    /// The number of sessions in the database that wait for a lock on a table.
     #[cfg(unix)]
     pub(crate) fn blocked(&mut self) -> i64 {
         let name = &self.name;
@@ -119,10 +119,10 @@ impl Place {
         self.observer.numbers(&sql)[0]
     }
 
-    /// Whatever a program has opened and made is gone. The observers other than this one must be gone as well.
+    /// Requires that the program has left no table and no session. All other observers must have been dropped.
     pub(crate) fn assert_empty(&mut self) {
         assert_eq!(self.tables(), 0, "no table is left");
-        // The observer that counted the tables has said goodbye, which the server may not have heard yet.
+        // The server may not have processed the goodbye of the observer that counted the tables.
         eventually("no session is left", || self.sessions() == 0);
     }
 }
@@ -138,7 +138,7 @@ impl Drop for Place {
     }
 }
 
-/// A connection by the plain driver.
+/// A connection with the plain driver.
 pub(crate) enum Observer {
     Sqlite(rusqlite::Connection),
     Postgres(Box<postgres::Client>),
@@ -168,7 +168,7 @@ impl Observer {
         }
     }
 
-    /// The first column, which must be of whole numbers of 64 bits.
+    /// Returns the first column of a query, which must have 64-bit integers.
     pub(crate) fn numbers(&mut self, sql: &str) -> Vec<i64> {
         match self {
             Self::Sqlite(conn) => {
@@ -181,5 +181,5 @@ impl Observer {
     }
 }
 
-/// Far longer than it ever takes, on a busy machine too.
+/// Far longer than anything here ever takes, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

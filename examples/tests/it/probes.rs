@@ -1,4 +1,4 @@
-//! What a platform asks the example `web`, in each state that it can be in.
+//! The platform's probes of the example `web`, in each of its states.
 
 use crate::place::{Place, on_each_engine, on_each_server};
 use crate::service::{Service, ask, begin};
@@ -17,7 +17,7 @@ fn a_service_that_is_to_end_is_alive_and_no_longer_ready(place: &mut Place) {
     service.terminate();
     eventually("it wants no more requests", || said(&service, "ready") == (503, "ending".into()));
     assert_eq!(said(&service, "alive").0, 200);
-    // It lingers: a request that comes all the same is answered.
+    // It lingers, and still answers requests.
     assert_eq!(said(&service, "accounts").0, 200);
     assert_eq!(service.line(), "SIGTERM: ending within 60s");
     assert_eq!(service.line(), "all requests answered: true; 0 connections and 0 threads left");
@@ -56,7 +56,7 @@ fn while_the_server_is_away_the_service_is_alive_and_ready_and_has_not_started(p
     assert_eq!(said(&service, "accounts").0, 200);
     assert_eq!(said(&service, "ready"), (200, "up".into()));
 
-    // Later it is no different: a service that has started stays so.
+    // Later the answers are the same, except that a service that has started stays started.
     proxy.set(NetworkFault::Refuse);
     proxy.close_all();
     eventually("the pool has noticed", || {
@@ -80,7 +80,7 @@ fn the_metrics_are_those_of_the_pool(place: &mut Place) {
     }
 }
 
-/// A stream has no end of its own: one who watches does not keep the service from ending.
+/// A stream of the live page has no end of its own, but must not keep the service from ending.
 fn the_live_page_shows_the_pool_and_ends_with_the_service(place: &mut Place) {
     let mut service = Service::start(place, &["--max-size", "3", "--deadline", "60"]);
     let page = ask(service.address, "GET /pool", "").expect("the page");
@@ -103,7 +103,7 @@ fn said(service: &Service, path: &str) -> (u16, String) {
     (answer.status, answer.body)
 }
 
-/// What stands between the service and its server.
+/// A proxy between the service and its server, and the URL that leads through it.
 pub(crate) fn proxy_before(place: &Place) -> (Proxy, String) {
     let mut url = Url::parse(&place.url).expect("a URL");
     let server = (url.host_str().expect("a host"), url.port().expect("a port"));

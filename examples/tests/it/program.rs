@@ -1,14 +1,14 @@
-//! Running a program and reading what it printed.
+//! Runs a program and reads its output.
 
 use crate::place::Place;
 use std::process::{Command, Output, Stdio};
 
-/// What a program prints that is given this database, and ends well.
+/// Runs a program on this database. Returns its output, and requires success.
 pub(crate) fn printed(program: &str, place: &Place) -> String {
     printed_by(program, place).1
 }
 
-/// The same, and the number of its process.
+/// Like [`printed`], and also returns the id of the process.
 pub(crate) fn printed_by(program: &str, place: &Place) -> (u32, String) {
     let mut command = Command::new(program);
     command.args(["--url", &place.url]).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -17,7 +17,7 @@ pub(crate) fn printed_by(program: &str, place: &Place) -> (u32, String) {
     (id, succeeded(&process.wait_with_output().expect("an end")))
 }
 
-/// What a program that ended well printed.
+/// Returns the output of a program, and requires success.
 pub(crate) fn succeeded(output: &Output) -> String {
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{text}\n{errors}", output.status);

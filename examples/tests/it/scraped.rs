@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes the example `web`, under load and in an outage.
+//! Prometheus in a container scrapes the example `web`, under load and in an outage.
 
 use crate::place::{Place, on_postgres};
 use crate::probes::proxy_before;
@@ -31,7 +31,7 @@ fn prometheus_sees_what_the_service_says_of_itself(place: &mut Place) {
             scope.spawn(move || {
                 let transfer = Transfer { from, to: from + 1, amount: 1 };
                 while !ended.load(Relaxed) {
-                    // In the outage some fail, and are tried again.
+                    // Some transfers fail in the outage. The loop tries again.
                     let _ = transfer.ask(address);
                 }
             })
@@ -63,7 +63,7 @@ fn prometheus_sees_what_the_service_says_of_itself(place: &mut Place) {
     sees("db_client_connection_timeouts_total", &|count| count == timed_out as f64);
 }
 
-/// The accounts from which they pay, no two the same.
+/// The accounts that the clients pay from, one for each client.
 const CLIENTS: [usize; 5] = [1, 3, 5, 7, 9];
 
 cabrank_testing::tests! {

@@ -1,4 +1,4 @@
-//! The example `web` as it runs: its process, and a client that speaks just enough HTTP.
+//! The example `web` as a process, and a minimal HTTP client.
 
 use crate::place::{PATIENCE, Place};
 use cabrank_testing::eventually;
@@ -16,7 +16,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts it, and waits until it has made its accounts.
+    /// Starts the service, and waits until it has created its accounts.
     pub(crate) fn start(place: &Place, arguments: &[&str]) -> Self {
         let service = Self::launch(&place.url, arguments);
         let started = || ask(service.address, "GET /started", "").is_ok_and(|answer| answer.status == 200);
@@ -24,12 +24,12 @@ impl Service {
         service
     }
 
-    /// Starts it on a free port, and waits until it listens.
+    /// Starts the service on a free port, and waits until it listens.
     pub(crate) fn launch(url: &str, arguments: &[&str]) -> Self {
         Self::launch_at("127.0.0.1:0", url, arguments)
     }
 
-    /// The same at this address.
+    /// Like [`launch`](Self::launch), on this address.
     pub(crate) fn launch_at(listen: &str, url: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_web"))
             .args(["--url", url, "--listen", listen])
@@ -45,7 +45,7 @@ impl Service {
         service
     }
 
-    /// The next line it prints.
+    /// The next line of its output.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("text");
@@ -57,12 +57,12 @@ impl Service {
         assert!(status.success());
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         self.process.wait().expect("a process")
     }
 
-    /// What it complained of, once it has ended.
+    /// Its standard error, after the process has ended.
     pub(crate) fn errors(&mut self) -> String {
         let mut text = String::new();
         self.process.stderr.as_mut().expect("a pipe").read_to_string(&mut text).expect("text");
@@ -74,7 +74,7 @@ impl Service {
         Stats(serde_json::from_str(&answer.body).expect("JSON"))
     }
 
-    /// The balances of accounts 1 to 10.
+    /// The balances of accounts 1 to 10, in this order.
     pub(crate) fn balances(&self) -> Vec<i64> {
         let answer = ask(self.address, "GET /accounts", "").expect("the accounts");
         let rows: Vec<(i64, i64)> = serde_json::from_str(&answer.body).expect("JSON");
@@ -84,7 +84,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // For a test that failed: does nothing to a process that has ended.
+        // For a test that failed. Does nothing to a process that has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
         if thread::panicking() {
@@ -122,7 +122,7 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// One request on a connection of its own. Fails unless a whole answer comes.
+/// Sends a request on its own connection. Fails unless a complete answer arrives.
 pub(crate) fn ask(address: SocketAddr, what: &str, body: &str) -> io::Result<Answer> {
     let mut stream = begin(address, what, body)?;
     let mut text = String::new();
@@ -130,7 +130,7 @@ pub(crate) fn ask(address: SocketAddr, what: &str, body: &str) -> io::Result<Ans
     parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, format!("half an answer: {text:?}")))
 }
 
-/// A request whose answer nobody has read yet. To drop it is to hang up.
+/// Sends a request and does not read the answer. Dropping the stream hangs up.
 pub(crate) fn begin(address: SocketAddr, what: &str, body: &str) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;

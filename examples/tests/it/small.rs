@@ -1,4 +1,4 @@
-//! The examples that run to their end and print what happened.
+//! The examples that run to their end and print their results.
 
 use crate::place::{Engine, Place, on_each_engine};
 use crate::program::{printed, printed_by};
@@ -6,14 +6,17 @@ use crate::program::{printed, printed_by};
 fn queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower(place: &mut Place) {
     let text = printed(env!("CARGO_BIN_EXE_queries"), place);
     let gone = match place.engine {
-        Engine::Sqlite => "to the next borrower: the closure failed: no such table: city",
+        Engine::Sqlite => "the next loan has no temporary table: the closure failed: no such table: city",
         Engine::Postgres => {
-            "to the next borrower: the closure failed: db error: ERROR: relation \"city\" does not exist"
+            "the next loan has no temporary table: the closure failed: db error: ERROR: relation \"city\" does not exist"
         }
-        _ => "to the next borrower: the closure failed: MySqlError { ERROR 1146",
+        _ => "the next loan has no temporary table: the closure failed: MySqlError { ERROR 1146",
     };
-    let large = r#"large: [City { name: "Bern", people: 134000 }, City { name: "Basel", people: 173000 }]"#;
-    assert_lines(&text, &[large, "people of Atlantis: None", "refused: Bern is there already", gone]);
+    let large = r#"cities with over 100,000 people: [City { name: "Bern", people: 134000 }, City { name: "Basel", people: 173000 }]"#;
+    assert_lines(
+        &text,
+        &[large, "people of Atlantis, which has no row: None", "a second Bern: refused by the primary key", gone],
+    );
     place.assert_empty();
 }
 
@@ -25,14 +28,14 @@ fn transactions_loses_no_payment_and_writes_nothing_where_it_only_reads(place: &
         _ => "MySqlError { ERROR 1792",
     };
     let rolled_back = "the closure failed, and its transaction was rolled back";
-    let refused = format!("writing in a transaction that only reads: {rolled_back}: {why}");
+    let refused = format!("a write in a read-only transaction fails: {rolled_back}: {why}");
     assert_lines(
         &text,
         &[
-            r#"after a transfer of 30 from Ada to Ben: [("Ada", 70), ("Ben", 80)]"#,
-            &format!("a transfer of 1000 from Ben to Ada: {rolled_back}: Ben has only 80"),
-            r#"all is as before: [("Ada", 70), ("Ben", 80)]"#,
-            "two transfers of 5 at the same time took ",
+            r#"a transfer of 30 from Ada to Ben commits: [("Ada", 70), ("Ben", 80)]"#,
+            &format!("a transfer of 1000 from Ben to Ada fails: {rolled_back}: Ben has only 80"),
+            r#"it has changed nothing: [("Ada", 70), ("Ben", 80)]"#,
+            "two conflicting transfers of 5 both commit, in ",
             &refused,
         ],
     );
@@ -49,12 +52,12 @@ fn database_service_serves_eight_threads_and_nobody_once_it_is_closed(place: &mu
     assert_lines(
         &text,
         &[
-            "sold: 80",
-            "left on the shelf: 20",
-            "stats: ",
+            "pieces sold by 8 threads: 80",
+            "pieces left on the shelf: 20",
+            "connections: ",
             &format!("loans: {loans}, returned: {loans}"),
-            "closed: 0 connections and 0 threads left",
-            "one more query: the pool is closed",
+            "the pool is closed: 0 connections and 0 threads left",
+            "one more query fails: the pool is closed",
         ],
     );
     assert!(text.contains(" open of at most 4, 0 in use\n"), "{text}");
@@ -64,22 +67,22 @@ fn database_service_serves_eight_threads_and_nobody_once_it_is_closed(place: &mu
 fn expiring_credentials_goes_on_while_the_token_changes(place: &mut Place) {
     let (process, text) = printed_by(env!("CARGO_BIN_EXE_expiring_credentials"), place);
     let first = match place.engine {
-        Engine::Sqlite => "the first token: not refused, for plain SQLite knows no keys",
-        Engine::Postgres => "the first token: refused: db error: FATAL: password authentication failed",
-        _ => "the first token: refused: MySqlError { ERROR 1045",
+        Engine::Sqlite => "the first token is not refused: plain SQLite has no keys",
+        Engine::Postgres => "the first token is refused: db error: FATAL: password authentication failed",
+        _ => "the first token is refused: MySqlError { ERROR 1045",
     };
     assert_lines(
         &text,
         &[
-            "connections opened with each token: [",
+            "connections opened with each token, the oldest first: [",
             "queries answered while the token changed: 400 of 400",
-            "connections opened with each token: [",
-            "closed because they were evicted: ",
-            "closed: 0 connections and 0 threads left",
+            "connections opened with each token, the oldest first: [",
+            "old connections closed, as evicted: ",
+            "the pool is closed: 0 connections and 0 threads left",
             first,
         ],
     );
-    // Two each, and more where a machine is so busy that the pool takes a connection for dead.
+    // Two each, and more if the machine is so busy that the pool assumes a connection to be dead.
     let lines: Vec<_> = text.lines().map(numbers).collect();
     assert!(lines[0][0] >= 2 && lines[2][0] >= 2 && lines[2][1] >= 2, "each token was used: {text}");
     assert!(lines[3][0] >= 1, "the old connections were closed: {text}");
@@ -94,7 +97,7 @@ fn expiring_credentials_goes_on_while_the_token_changes(place: &mut Place) {
     place.assert_empty();
 }
 
-/// As many lines as these, each beginning so.
+/// Requires these lines and no others, each with this beginning.
 fn assert_lines(text: &str, beginnings: &[&str]) {
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), beginnings.len(), "{text}");
@@ -103,7 +106,7 @@ fn assert_lines(text: &str, beginnings: &[&str]) {
     }
 }
 
-/// The whole numbers in it.
+/// The whole numbers in a line.
 fn numbers(line: &str) -> Vec<u32> {
     line.split(|c: char| !c.is_alphanumeric()).filter_map(|word| word.parse().ok()).collect()
 }

@@ -1,4 +1,4 @@
-//! The demo with a live page beside it.
+//! The demo with its live page.
 
 use crate::service::ask;
 use cabrank_testing::eventually;
@@ -23,7 +23,7 @@ fn watched_it_serves_a_live_page_and_keeps_a_load_running_until_ctrl_c() {
     assert!(demo.process.wait().unwrap().success());
 }
 
-/// The demo, which would run without end.
+/// The demo, which runs until a signal.
 struct Watched {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -41,7 +41,7 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // For a test that failed: does nothing to a process that has ended.
+        // For a test that failed. Does nothing to a process that has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! The example `web`: real requests, by many clients at once, also while it is told to end.
+//! The example `web`: real requests by many clients at once, also during its shutdown.
 
 use crate::place::{Engine, Observer, Place, on_each_engine, on_each_server};
 use crate::service::{Service, Transfer, ask, begin};
@@ -40,7 +40,7 @@ fn under_load_no_money_is_lost_and_the_numbers_add_up(place: &mut Place) {
 
     assert_eq!(service.balances(), balances_after(&paid));
     let stats = service.stats();
-    // The accounts were made in one loan and read in another.
+    // Two more loans created the accounts and read the balances.
     assert_eq!((stats.get("borrowed"), stats.get("returned")), (25 * CLIENTS + 2, 25 * CLIENTS + 2));
     assert_eq!((stats.get("in_use"), stats.get("waiting")), (0, 0));
     assert_eq!((stats.get("timed_out"), stats.get("overloaded")), (0, 0));
@@ -63,7 +63,7 @@ fn told_to_end_under_load_it_answers_all_that_it_has_begun(place: &mut Place) {
                         match transfer.ask(address) {
                             Ok(answer) if answer.status == 200 => paid.push(transfer),
                             Ok(answer) => assert_eq!(answer.status, 409, "only too little money stops a transfer"),
-                            // No longer accepted, or accepted but not read: in either case nothing was done.
+                            // Not accepted, or accepted but not read. In both cases nothing was done.
                             Err(error) => {
                                 assert!(told.load(SeqCst), "before it was told to end: {error}");
                                 break;
@@ -83,7 +83,7 @@ fn told_to_end_under_load_it_answers_all_that_it_has_begun(place: &mut Place) {
         clients.into_iter().flat_map(|client| client.join().expect("clients do not panic")).collect()
     });
     assert_clean_end(&mut service, place);
-    // What was paid and answered is there, and nothing else is.
+    // Exactly the transfers that were answered have taken effect.
     let balances = place.observer().numbers("SELECT balance FROM cabrank_example_bank ORDER BY id");
     assert_eq!(balances, balances_after(&paid));
 }
@@ -156,7 +156,7 @@ fn a_client_that_hangs_up_gives_up_its_place_in_the_queue(place: &mut Place) {
     eventually("one waits", || service.stats().get("waiting") == 1);
 
     drop(waiting);
-    // The connection is still lent: nobody else could have emptied the queue.
+    // The connection is still lent, so nothing else can have emptied the queue.
     eventually("nobody waits", || service.stats().get("waiting") == 0);
     assert_eq!((service.stats().get("cancelled"), service.stats().get("in_use")), (1, 1));
 
@@ -173,7 +173,7 @@ fn a_client_that_hangs_up_has_its_statement_cancelled(place: &mut Place) {
     eventually("the statement waits at the server", || place.blocked() == 1);
 
     drop(client);
-    // The obstacle stays where it is: without the cancellation this would not end.
+    // The obstacle stays: without the cancellation this would not end.
     eventually("the statement is given up", || place.blocked() == 0);
     eventually("its connection is back", || service.stats().get("in_use") == 0);
 
@@ -191,18 +191,18 @@ fn what_does_not_end_is_aborted_at_the_deadline(place: &mut Place) {
     eventually("the request is under way", || service.stats().get("in_use") == 1);
 
     service.terminate();
-    // The obstacle stays where it is: without the deadline this would not end.
+    // The obstacle stays: without the deadline this would not end.
     assert_eq!(service.ended().code(), Some(1));
     assert_eq!(service.line(), "SIGTERM: ending within 2s");
     assert!(service.line().starts_with("all requests answered: false; "));
-    assert!(service.errors().contains("error: the deadline came first"));
+    assert!(service.errors().contains("error: the deadline passed before everything had ended"));
     assert!(!matches!(client.join().expect("the client does not panic"), Ok(200)), "nothing was paid");
     drop(obstacle);
     eventually("no session is left", || place.sessions() == 0);
     assert_eq!(place.observer().numbers("SELECT balance FROM cabrank_example_bank"), [1_000; 10]);
 }
 
-/// Somebody who has locked all accounts.
+/// A transaction that has locked all accounts.
 pub(crate) struct Obstacle(Observer);
 
 impl Obstacle {
@@ -217,7 +217,7 @@ impl Obstacle {
         Self(observer)
     }
 
-    /// One who keeps also those waiting who only read.
+    /// One that also blocks readers.
     fn before_readers(place: &Place) -> Self {
         let mut observer = place.observer();
         if place.engine == Engine::Postgres {
@@ -234,7 +234,7 @@ impl Obstacle {
     }
 }
 
-/// It ends by itself, has answered everybody, and has left nothing open.
+/// Requires that the service ends by itself, has answered all requests and leaves no session.
 pub(crate) fn assert_clean_end(service: &mut Service, place: &mut Place) {
     assert!(service.line().starts_with("SIGTERM: ending within "));
     assert_eq!(service.line(), "all requests answered: true; 0 connections and 0 threads left");
@@ -242,7 +242,7 @@ pub(crate) fn assert_clean_end(service: &mut Service, place: &mut Place) {
     eventually("no session is left", || place.sessions() == 0);
 }
 
-/// Transfers without end, of different accounts and amounts for each client.
+/// An endless series of transfers, with different accounts and amounts for each client.
 fn transfers(client: u64) -> impl Iterator<Item = Transfer> {
     (client..).step_by(7).map(move |n| Transfer {
         from: (n % 10 + 1) as usize,

@@ -1,4 +1,6 @@
-//! A service type, as an application has one: `service.rs`. Here it is used, by eight threads at the same time.
+//! A service type that owns the pool, as an application might have it (`service.rs`), used here by eight threads at the same time.
+//!
+//! Run it with `cargo run --bin database_service`, or `cargo run --bin database_service -- --url URL`.
 
 mod service;
 
@@ -55,7 +57,7 @@ fn on_mysql(url: &str) -> Result<()> {
     end(&service, left)
 }
 
-/// Eight threads take ten pieces each from the shelf.
+/// Eight threads sell ten pieces each from the shelf.
 fn sell<M: Transact>(
     service: &DatabaseService<M>,
     one: impl Fn(&mut M::Transaction<'_>) -> Result<(), M::Error> + Sync,
@@ -65,17 +67,17 @@ fn sell<M: Transact>(
         let sellers: Vec<_> = (0..8).map(|_| scope.spawn(seller)).collect();
         sellers.into_iter().map(|seller| seller.join().expect("sellers do not panic")).sum()
     });
-    println!("sold: {sold}");
+    println!("pieces sold by 8 threads: {sold}");
 }
 
 fn end<M: Transact>(service: &DatabaseService<M>, left: i64) -> Result<()> {
     let stats = service.stats();
-    println!("left on the shelf: {left}");
-    println!("stats: {} open of at most {}, {} in use", stats.open, stats.max_size, stats.in_use);
+    println!("pieces left on the shelf: {left}");
+    println!("connections: {} open of at most {}, {} in use", stats.open, stats.max_size, stats.in_use);
     println!("loans: {}, returned: {}", stats.checked_out_at_once + stats.checked_out_after_waiting, stats.returned);
-    println!("closed: {}", service.close());
+    println!("the pool is closed: {}", service.close());
     if let Err(error) = service.execute_query(|_| Ok(())) {
-        println!("one more query: {error}");
+        println!("one more query fails: {error}");
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The service: it owns the pool and its settings, and is all that the rest of the program sees of them. Written once for
-//! every engine; the statements stay the driver's own.
+//! The service: it owns the pool and its settings, and the rest of the program sees neither. Written once for all engines; the
+//! statements are in the style of each driver.
 
 use cabrank::{BuildError, CloseReport, Pool, PooledConnection, RunError, Stats, Transact, TransactionError};
 use std::time::Duration;
@@ -14,9 +14,9 @@ impl<M: Transact> DatabaseService<M> {
         Ok(Self { pool: builder.from_env("DB_POOL_")?.build(manager)? })
     }
 
-    /// Runs `query` on a connection. The pool looks at its errors, and replaces the connection after those that end it.
+    /// Runs `query` on a connection. If it fails with an error that makes the connection unusable, the pool closes the connection.
     ///
-    /// Reports of the pool name the caller of this, and not the line below.
+    /// With `#[track_caller]` the pool's reports name the caller of this function, and not the line below.
     #[track_caller]
     pub(crate) fn execute_query<T>(
         &self,
@@ -25,7 +25,7 @@ impl<M: Transact> DatabaseService<M> {
         self.pool.run(query)
     }
 
-    /// Runs `work` in a transaction: commits if it says Ok, else rolls back; tries again if another was in the way.
+    /// Runs `work` in a transaction: commits if it returns `Ok`, and otherwise rolls back. Retries conflicts up to ten times.
     #[track_caller]
     pub(crate) fn execute_transaction<T>(
         &self,
@@ -38,7 +38,7 @@ impl<M: Transact> DatabaseService<M> {
         self.pool.stats()
     }
 
-    /// Refuses new work, waits for what is under way, and after five seconds ends it. Tells what was left.
+    /// Refuses new work, waits up to five seconds for running work, and then aborts it. Returns what is left.
     pub(crate) fn close(&self) -> CloseReport {
         self.pool.close_within(Duration::from_secs(5))
     }

@@ -1,5 +1,7 @@
-//! Credentials that expire: the pool asks for them before each connect, so that a new one is used as soon as there is one.
-//! Here the tokens and the story; how each engine is told of a token is in its file.
+//! Credentials that expire: a function returns the current token before each connect, and a rotation fails no query.
+//!
+//! Run it with `cargo run --bin expiring_credentials`, or `cargo run --bin expiring_credentials -- --url URL` as a user that may create
+//! users. The tokens and the steps are here. Each engine's file sets the token on the server and passes it to the driver.
 
 mod mysql;
 mod postgres;
@@ -16,7 +18,7 @@ fn main() -> ExitCode {
     examples::run(sqlite::run, postgres::run, mysql::run)
 }
 
-/// Where tokens come from. Stands for a secrets manager, a cloud's token service, a file that somebody keeps fresh.
+/// The source of the tokens. Stands for a secrets manager, a cloud's token service, or a file that another program updates.
 #[derive(Clone, Default)]
 pub(crate) struct Vault(Arc<Mutex<Vec<Token>>>);
 
@@ -26,7 +28,7 @@ struct Token {
 }
 
 impl Vault {
-    /// The token that is valid now. While one is replaced by the next, this waits.
+    /// Returns the valid token. Waits while a rotation is under way.
     pub(crate) fn token(&self) -> String {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.last_mut().map_or_else(String::new, |token| {
@@ -35,7 +37,7 @@ impl Vault {
         })
     }
 
-    /// Makes a new token, and has the server take it from now on.
+    /// Creates a new token and sets it on the server.
     pub(crate) fn rotate(&self, tell_server: impl FnOnce(&str) -> Result<()>) -> Result<String> {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let text = format!("{:016x}", RandomState::new().hash_one(tokens.len()));
@@ -44,13 +46,13 @@ impl Vault {
         Ok(text)
     }
 
-    /// To how many connections each was given.
+    /// The number of connections that each token was given to.
     fn given(&self) -> Vec<u32> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|token| token.given).collect()
     }
 }
 
-/// Two threads work on two connections while the token changes, and notice nothing.
+/// Two threads work on two connections while the token changes, and no query fails.
 pub(crate) fn story<M: Manager>(
     pool: &Pool<M>,
     vault: &Vault,
@@ -58,7 +60,7 @@ pub(crate) fn story<M: Manager>(
     tell_server: impl FnOnce(&str) -> Result<()>,
 ) -> Result<()> {
     drop([pool.get()?, pool.get()?]);
-    println!("connections opened with each token: {:?}", vault.given());
+    println!("connections opened with each token, the oldest first: {:?}", vault.given());
 
     let half_done = Barrier::new(3);
     let work = || {
@@ -71,14 +73,14 @@ pub(crate) fn story<M: Manager>(
         let workers = [scope.spawn(work), scope.spawn(work)];
         half_done.wait();
         vault.rotate(tell_server)?;
-        // The old connections would go on working. Each is closed once nobody uses it, and a new one takes its place.
+        // The old connections would continue to work. The pool closes each as soon as it is not in use, and opens new ones.
         pool.evict_all();
         Ok(workers.into_iter().map(|worker| worker.join().expect("workers do not panic")).sum())
     })?;
     println!("queries answered while the token changed: {answered} of 400");
 
     drop([pool.get()?, pool.get()?]);
-    println!("connections opened with each token: {:?}", vault.given());
-    println!("closed because they were evicted: {}", pool.stats().closed.by(CloseReason::Evicted));
+    println!("connections opened with each token, the oldest first: {:?}", vault.given());
+    println!("old connections closed, as evicted: {}", pool.stats().closed.by(CloseReason::Evicted));
     Ok(())
 }

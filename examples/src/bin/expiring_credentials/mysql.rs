@@ -19,27 +19,27 @@ pub(crate) fn run(url: &str) -> Result<()> {
 }
 
 fn as_user(user: &str, opts: OptsBuilder, vault: &Vault, first: &str, admin: &mut Conn) -> Result<()> {
-    // A user without rights, who sees no database.
+    // The user has no rights, and so no database.
     let opts = opts.user(Some(user)).db_name(None::<String>);
     let log_in = {
         let (opts, vault) = (opts.clone(), vault.clone());
-        // Runs before each connect, in a worker of the pool. If it fails, so does the attempt to connect.
+        // Runs before each connect, in a worker of the pool. If it fails, the attempt to connect fails.
         move || Ok(opts.clone().pass(Some(vault.token())).into())
     };
     let pool = Pool::builder()
         .max_size(2)
-        // Where nobody tells of a new token in time, let no connection outlive the token it was opened with.
+        // If nothing calls `evict_all` after a rotation, limit the lifetime of connections to that of a token.
         .max_lifetime(Duration::from_secs(15 * 60))
         .from_env("DB_POOL_")?
         .build(MySqlManager::with_config(log_in))?;
 
     let tell_server = |token: &str| Ok(admin.query_drop(format!("ALTER USER {user} IDENTIFIED BY '{token}'"))?);
     story(&pool, vault, |conn| conn.query_drop("SELECT CURRENT_USER()"), tell_server)?;
-    println!("closed: {}", pool.close_within(Duration::from_secs(5)));
+    println!("the pool is closed: {}", pool.close_within(Duration::from_secs(5)));
 
     match Conn::new(opts.pass(Some(first))) {
-        Ok(_) => println!("the first token: taken, for this server asks for no passwords"),
-        Err(error) => println!("the first token: refused: {error}"),
+        Ok(_) => println!("the first token is still accepted: this server requires no password"),
+        Err(error) => println!("the first token is refused: {error}"),
     }
     Ok(())
 }

@@ -22,23 +22,23 @@ pub(crate) fn run(url: &str) -> Result<()> {
 fn as_role(role: &str, config: &Config, vault: &Vault, first: &str, admin: &mut Client) -> Result<()> {
     let log_in = {
         let (role, config, vault) = (role.to_owned(), config.clone(), vault.clone());
-        // Runs before each connect, in a worker of the pool. If it fails, so does the attempt to connect.
+        // Runs before each connect, in a worker of the pool. If it fails, the attempt to connect fails.
         move || Ok::<_, Infallible>(config.clone().user(&role).password(vault.token()).to_owned())
     };
     let pool = Pool::builder()
         .max_size(2)
-        // Where nobody tells of a new token in time, let no connection outlive the token it was opened with.
+        // If nothing calls `evict_all` after a rotation, limit the lifetime of connections to that of a token.
         .max_lifetime(Duration::from_secs(15 * 60))
         .from_env("DB_POOL_")?
         .build(PostgresManager::with_config(log_in, NoTls))?;
 
     let tell_server = |token: &str| Ok(admin.batch_execute(&format!("ALTER ROLE {role} PASSWORD '{token}'"))?);
     story(&pool, vault, |conn| conn.batch_execute("SELECT current_user"), tell_server)?;
-    println!("closed: {}", pool.close_within(Duration::from_secs(5)));
+    println!("the pool is closed: {}", pool.close_within(Duration::from_secs(5)));
 
     match config.clone().user(role).password(first).connect(NoTls) {
-        Ok(_) => println!("the first token: taken, for this server asks for no passwords"),
-        Err(error) => println!("the first token: refused: {:#}", anyhow::Error::new(error)),
+        Ok(_) => println!("the first token is still accepted: this server requires no password"),
+        Err(error) => println!("the first token is refused: {:#}", anyhow::Error::new(error)),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! By config.
+//! Reads the settings with the crate `config`.
 
 use crate::Shop;
 use anyhow::Result;

@@ -1,4 +1,4 @@
-//! By figment, which says of a bad value where it came from.
+//! Reads the settings with the crate `figment`, whose errors name the source of a bad value.
 
 use crate::Shop;
 use anyhow::Result;

@@ -1,5 +1,7 @@
-//! Transactions: all or nothing, once more if somebody was in the way, and reading only. The story is here, the statements
-//! are in the file of each engine.
+//! Transactions: they commit or roll back as a whole, are retried after a conflict, and may be read-only.
+//!
+//! Run it with `cargo run --bin transactions`, or `cargo run --bin transactions -- --url URL`. The steps are here, and each engine's
+//! statements are in its own file.
 
 mod mysql;
 mod postgres;
@@ -16,8 +18,8 @@ fn main() -> ExitCode {
     examples::run(sqlite::run, postgres::run, mysql::run)
 }
 
-/// `transfer` moves an amount from one to another, and calls its last argument between reading and writing. `balances` is
-/// what Ada and Ben have. `write_where_one_may_not` fails.
+/// `transfer` moves an amount between two accounts, and calls its last argument between reading and writing. `balances` returns the
+/// balances of Ada and Ben. `write_where_one_may_not` writes in a read-only transaction, and fails.
 fn story(
     transfer: impl Fn(&str, &str, i64, &dyn Fn()) -> Result<()> + Sync,
     balances: impl Fn() -> Result<Vec<(String, i64)>>,
@@ -25,15 +27,15 @@ fn story(
 ) -> Result<()> {
     let nothing = || ();
     transfer("Ada", "Ben", 30, &nothing)?;
-    println!("after a transfer of 30 from Ada to Ben: {:?}", balances()?);
+    println!("a transfer of 30 from Ada to Ben commits: {:?}", balances()?);
 
     if let Err(error) = transfer("Ben", "Ada", 1_000, &nothing) {
-        println!("a transfer of 1000 from Ben to Ada: {error:#}");
+        println!("a transfer of 1000 from Ben to Ada fails: {error:#}");
     }
-    println!("all is as before: {:?}", balances()?);
+    println!("it has changed nothing: {:?}", balances()?);
 
-    // Two read the same balance before either writes. Were both to write what they make of it, one payment would be lost:
-    // the database refuses one, and the pool runs its closure anew.
+    // Two transactions read the same balance before either writes. If both wrote, one payment would be lost. The database refuses one
+    // of them, and the pool runs its closure again.
     let (attempts, both_have_read) = (AtomicU32::new(0), Barrier::new(2));
     let meet = || {
         if attempts.fetch_add(1, Relaxed) < 2 {
@@ -45,10 +47,10 @@ fn story(
         let both = [scope.spawn(pay), scope.spawn(pay)];
         both.into_iter().try_for_each(|payment| payment.join().expect("payments do not panic"))
     })?;
-    println!("two transfers of 5 at the same time took {attempts:?} attempts: {:?}", balances()?);
+    println!("two conflicting transfers of 5 both commit, in {attempts:?} attempts: {:?}", balances()?);
 
     if let Err(error) = write_where_one_may_not() {
-        println!("writing in a transaction that only reads: {error:#}");
+        println!("a write in a read-only transaction fails: {error:#}");
     }
     Ok(())
 }

@@ -25,15 +25,15 @@ pub(crate) fn run(url: &str) -> Result<()> {
 }
 
 fn transfer(pool: &Pool, from: &str, to: &str, amount: i64, before_writing: &dyn Fn()) -> Result<()> {
-    // What is read is locked for others, so that it stays true. Two that have read and want to write are a deadlock, and one
-    // of them is rolled back. At the server's default, REPEATABLE READ, MySQL would let both go ahead.
+    // SERIALIZABLE locks the rows that are read. Two transactions that have read and want to write deadlock, and the server rolls one
+    // of them back. With the default, REPEATABLE READ, MySQL would let both write.
     let serializable = TxOpts::default().set_isolation_level(Some(IsolationLevel::Serializable));
     pool.transaction().options(serializable).retries(10).run(|tx| -> Result<()> {
         let balance = "SELECT balance FROM cabrank_example_account WHERE owner = ?";
         let has: i64 = tx.exec_first(balance, (from,))?.unwrap_or(0);
         before_writing();
         tx.exec_drop("UPDATE cabrank_example_account SET balance = balance + ? WHERE owner = ?", (amount, to))?;
-        ensure!(has >= amount, "{from} has only {has}"); // What was paid in already is rolled back.
+        ensure!(has >= amount, "{from} has only {has}"); // The amount paid in above is rolled back.
         tx.exec_drop("UPDATE cabrank_example_account SET balance = balance - ? WHERE owner = ?", (amount, from))?;
         Ok(())
     })?;
@@ -41,7 +41,7 @@ fn transfer(pool: &Pool, from: &str, to: &str, amount: i64, before_writing: &dyn
 }
 
 fn balances(pool: &Pool) -> Result<Vec<(String, i64)>> {
-    // One view of the data for all that is read.
+    // All reads see one snapshot.
     let snapshot = TxOpts::default().set_with_consistent_snapshot(true).set_access_mode(Some(AccessMode::ReadOnly));
     let rows = pool.transaction().options(snapshot).run(|tx| -> mysql::Result<_> {
         tx.query("SELECT owner, balance FROM cabrank_example_account ORDER BY owner")

@@ -24,14 +24,14 @@ pub(crate) fn run(url: &str) -> Result<()> {
 }
 
 fn transfer(pool: &Pool, from: &str, to: &str, amount: i64, before_writing: &dyn Fn()) -> Result<()> {
-    // At the server's default, READ COMMITTED, both would go ahead with a balance that is no longer true.
+    // With the default, READ COMMITTED, both transactions would write, one of them from an outdated balance.
     let serializable = TransactionOptions::new().isolation_level(IsolationLevel::Serializable);
     pool.transaction().options(serializable).retries(10).run(|tx| -> Result<()> {
         let balance = "SELECT balance FROM cabrank_example_account WHERE owner = $1";
         let has: i64 = tx.query_one(balance, &[&from])?.get(0);
         before_writing();
         tx.execute("UPDATE cabrank_example_account SET balance = balance + $2 WHERE owner = $1", &[&to, &amount])?;
-        ensure!(has >= amount, "{from} has only {has}"); // What was paid in already is rolled back.
+        ensure!(has >= amount, "{from} has only {has}"); // The amount paid in above is rolled back.
         tx.execute("UPDATE cabrank_example_account SET balance = balance - $2 WHERE owner = $1", &[&from, &amount])?;
         Ok(())
     })?;
@@ -39,7 +39,7 @@ fn transfer(pool: &Pool, from: &str, to: &str, amount: i64, before_writing: &dyn
 }
 
 fn balances(pool: &Pool) -> Result<Vec<(String, i64)>> {
-    // One view of the data for all that is read.
+    // All reads see one snapshot.
     let snapshot = TransactionOptions::new().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let rows = pool.transaction().options(snapshot).run(|tx| -> Result<_, Error> {
         tx.query("SELECT owner, balance FROM cabrank_example_account ORDER BY owner", &[])

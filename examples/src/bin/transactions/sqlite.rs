@@ -11,7 +11,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         "CREATE TABLE cabrank_example_account (owner TEXT PRIMARY KEY, balance INTEGER NOT NULL);
          INSERT INTO cabrank_example_account VALUES ('Ada', 100), ('Ben', 50)",
     )?;
-    // What only reads has a pool of its own, whose connections refuse to write.
+    // Readers have a pool of their own, whose connections refuse to write.
     let readers =
         Pool::builder().name("readers").max_size(4).from_env("DB_POOL_")?.build(file.create(false).query_only(true))?;
 
@@ -25,15 +25,15 @@ pub(crate) fn run(path: &Path) -> Result<()> {
 }
 
 fn transfer(pool: &Pool, from: &str, to: &str, amount: i64, before_writing: &dyn Fn()) -> Result<()> {
-    // By default transactions begin IMMEDIATE: the second waits before it reads, and there is nothing to retry. A deferred
-    // one goes ahead, and if another has written meanwhile its first write fails.
+    // By default transactions are IMMEDIATE: the second one waits before it reads, and nothing needs a retry. A DEFERRED one reads at
+    // once, and its first write fails if another transaction has written meanwhile.
     let transaction = pool.transaction().options(TransactionMode::Deferred).retries(10);
     transaction.run(|tx| -> Result<()> {
         let balance = "SELECT balance FROM cabrank_example_account WHERE owner = ?1";
         let has: i64 = tx.query_row(balance, [from], |row| row.get(0))?;
         before_writing();
         tx.execute("UPDATE cabrank_example_account SET balance = balance + ?2 WHERE owner = ?1", (to, amount))?;
-        ensure!(has >= amount, "{from} has only {has}"); // What was paid in already is rolled back.
+        ensure!(has >= amount, "{from} has only {has}"); // The amount paid in above is rolled back.
         tx.execute("UPDATE cabrank_example_account SET balance = balance - ?2 WHERE owner = ?1", (from, amount))?;
         Ok(())
     })?;
@@ -41,7 +41,7 @@ fn transfer(pool: &Pool, from: &str, to: &str, amount: i64, before_writing: &dyn
 }
 
 fn balances(pool: &Pool) -> Result<Vec<(String, i64)>> {
-    // One view of the data for all that is read.
+    // All reads see one snapshot.
     let rows = pool.transaction().run(|tx| -> rusqlite::Result<Vec<_>> {
         let mut select = tx.prepare_cached("SELECT owner, balance FROM cabrank_example_account ORDER BY owner")?;
         select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()

@@ -1,4 +1,4 @@
-//! What the handlers ask of a database, in the words of each driver. All of it blocks.
+//! The statements of the handlers, for each driver. All of them block.
 
 use cabrank::Transact;
 use cabrank_mysql::mysql::prelude::Queryable;
@@ -6,19 +6,19 @@ use cabrank_mysql::{MySqlManager, mysql};
 use cabrank_postgres::{PostgresManager, postgres};
 use cabrank_sqlite::{SqliteManager, rusqlite};
 
-/// Ten accounts with numbers and balances.
+/// Ten accounts with ids and balances.
 pub(crate) trait Bank: Transact + Clone {
-    /// Makes the accounts that are not there yet. They stay when the service ends.
+    /// Creates the accounts that do not exist. They stay when the service ends.
     fn open(conn: &mut Self::Connection) -> Result<(), Self::Error>;
 
-    /// All of them, in the order of their numbers.
+    /// All accounts, ordered by id.
     fn accounts(conn: &mut Self::Connection) -> Result<Vec<(i64, i64)>, Self::Error>;
 
-    /// Two of them, which nobody else may change before the transaction ends. Locked in the order of their numbers, so that
-    /// no two transactions wait for each other.
+    /// Locks two accounts until the transaction ends, and returns them. Locks in order of their ids, which prevents deadlocks between
+    /// transfers.
     fn lock(tx: &mut Self::Transaction<'_>, one: i64, other: i64) -> Result<Vec<(i64, i64)>, Self::Error>;
 
-    /// Pays in, or out if it is negative.
+    /// Adds `amount` to an account. A negative amount is a withdrawal.
     fn pay(tx: &mut Self::Transaction<'_>, account: i64, amount: i64) -> Result<(), Self::Error>;
 }
 
@@ -36,7 +36,7 @@ impl Bank for SqliteManager {
         conn.prepare_cached(ACCOUNTS)?.query_map([], |row| row.try_into())?.collect()
     }
 
-    /// The transaction is IMMEDIATE, so that the whole file is locked already.
+    /// The transaction is IMMEDIATE and has locked the whole file already.
     fn lock(tx: &mut cabrank_sqlite::Transaction<'_>, one: i64, other: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
         let mut select = tx.prepare_cached("SELECT id, balance FROM cabrank_example_bank WHERE id IN (?1, ?2)")?;
         select.query_map([one, other], |row| row.try_into())?.collect()

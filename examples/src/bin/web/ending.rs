@@ -1,5 +1,5 @@
-//! Serving, and the end of it: after SIGTERM or ctrl-c the service says that it is not ready, goes on for as long as it is to linger, and
-//! then accepts no more. What is under way is answered, and the pool is closed, all within a deadline.
+//! Serving, and the graceful end. After SIGTERM or Ctrl-C the service reports that it is not ready, lingers, and then accepts no more
+//! requests. It answers those in progress and closes the pool, all within a deadline.
 
 use crate::bank::Bank;
 use crate::probes::{Stage, probes};
@@ -17,13 +17,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// Counted from the signal.
 pub(crate) struct Times {
-    /// For so long requests are still taken.
+    /// How long the service still accepts requests.
     pub(crate) linger: Duration,
-    /// By then all has ended.
+    /// When everything has ended.
     pub(crate) deadline: Duration,
 }
 
-/// Serves until then. Were all requests answered, and what was left of the pool?
+/// Serves until a signal. Returns whether all requests were answered, and the report of the closed pool.
 pub(crate) async fn until_told_to_stop<M: Bank>(
     pool: &Pool<M>,
     monitor: &Monitor,
@@ -45,11 +45,12 @@ pub(crate) async fn until_told_to_stop<M: Bank>(
     println!("{signal}: ending within {deadline:?}");
     stage.is_ending();
     sleep(linger.min(deadline / 2)).await;
-    drop(stop); // From here on nothing new is accepted, and what is under way goes on.
-    // Those who watch see what is under way end. They would watch for ever, so they are sent away before the server's time is over.
+    drop(stop); // The server accepts no new requests, and continues those in progress.
+    // Viewers of the live page see the requests end. Their streams have no end of their own, so they are closed before the server's time
+    // is over.
     let _ = timeout_at(end - Duration::from_millis(1_500), nobody_is_served(pool)).await;
     monitor.stop();
-    // The pool gets the last second: it cancels what still runs, and then aborts it.
+    // The last second is for the pool: it cancels the statements that still run, and then aborts them.
     let drained = matches!(timeout_at(end - Duration::from_secs(1), server).await, Ok(Ok(Ok(()))));
     let report = pool.close_async(end.saturating_duration_since(Instant::now())).await;
     Ok((drained, report))
@@ -62,31 +63,31 @@ async fn nobody_is_served<M: Bank>(pool: &Pool<M>) {
     }
 }
 
-/// Makes the accounts as soon as the server lets us. Until then the service has not started.
+/// Creates the accounts as soon as the server accepts a connection. Until then the service has not started.
 async fn start<M: Bank>(pool: Pool<M>, stage: Stage) {
     while let Err(error) = pool.run_async(|conn| M::open(conn)).await {
         if pool.is_closed() {
             return;
         }
-        eprintln!("not started yet: {error:?}");
+        eprintln!("not started, trying again in 1 s: {error:?}");
         sleep(Duration::from_secs(1)).await;
     }
     stage.has_started();
 }
 
-/// Heeds SIGTERM, which service managers send, and ctrl-c. Which of them came?
+/// Returns a future of the name of the signal: SIGTERM, which service managers send, or Ctrl-C.
 #[cfg(unix)]
 fn signals() -> Result<impl Future<Output = &'static str>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "ctrl-c",
+            _ = interrupt.recv() => "Ctrl-C",
         }
     })
 }
 
 #[cfg(not(unix))]
 fn signals() -> Result<impl Future<Output = &'static str>> {
-    Ok(async { tokio::signal::ctrl_c().await.map_or("no way to hear ctrl-c", |()| "ctrl-c") })
+    Ok(async { tokio::signal::ctrl_c().await.map_or("no handler for Ctrl-C", |()| "Ctrl-C") })
 }

@@ -1,5 +1,5 @@
-//! What a client is told when something fails: that it is to blame, that it may come again, or only that it went wrong. The log gets
-//! the error with all that lies behind it, which is its `Debug`.
+//! The answers to requests that fail: refused, busy with a time to retry, or an internal error without details. The log has the error
+//! with its sources, by `Debug`.
 
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
@@ -8,11 +8,11 @@ use cabrank::{GetError, RunError, TransactionError};
 use std::error::Error;
 
 pub(crate) enum Failure {
-    /// No such account, or too little in it.
+    /// There is no such account, or its balance is too low.
     Refused,
-    /// There was no connection in time: all are lent, or the server is away. Nothing was done.
+    /// No connection was available in time: all are lent, or the server is down. Nothing was done.
     Busy(String),
-    /// Anything else, which concerns us and not the client.
+    /// Any other error, whose details concern the operators and not the client.
     Broken(String),
 }
 
@@ -31,7 +31,7 @@ impl<D: Error + 'static, E> From<RunError<D, E>> for Failure {
     fn from(error: RunError<D, E>) -> Self {
         match error {
             RunError::Get(error) => error.into(),
-            // The runtime ends, and with it the service.
+            // The runtime, and so the service, is shutting down.
             RunError::NotRun => Self::Busy(error.to_string()),
             other => Self::Broken(format!("{other:?}")),
         }
@@ -51,7 +51,7 @@ impl<D: Error + 'static, E> From<TransactionError<D, E>> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
-            Self::Refused => (StatusCode::CONFLICT, "no such account, or too little in it").into_response(),
+            Self::Refused => (StatusCode::CONFLICT, "no such account, or its balance is too low").into_response(),
             Self::Busy(why) => {
                 eprintln!("busy: {why}");
                 (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "busy").into_response()

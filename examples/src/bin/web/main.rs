@@ -1,5 +1,10 @@
-//! A web service on a pool: axum in front, a blocking driver behind. Here the start; the handlers are in `routes.rs`, the statements in
-//! `bank.rs`, what a platform asks in `probes.rs`, and the end, on SIGTERM, in `ending.rs`.
+//! A web service on a pool: axum in front, a blocking driver behind.
+//!
+//! Run it with `cargo run --bin web`, or `cargo run --bin web -- --url URL`. Then open the live page at the printed address under `/pool`,
+//! and request `/accounts`.
+//!
+//! The start is here, the handlers are in `routes.rs`, the statements in `bank.rs`, the platform's probes in `probes.rs`, and the end, on
+//! SIGTERM, is in `ending.rs`.
 
 mod bank;
 mod ending;
@@ -24,27 +29,27 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// A bank of ten accounts: GET /accounts, POST /transfers with {"from":1,"to":2,"amount":5}. For operators: the live page /pool,
-/// GET /stats, /metrics, and the probes /alive, /started, /ready. In a database of yours it makes the table cabrank_example_bank,
-/// and leaves it there.
+/// GET /stats, /metrics, and the probes /alive, /started, /ready. It creates the table cabrank_example_bank in your database, and
+/// leaves it there.
 ///
-/// Variables DB_POOL_MAX_SIZE, DB_POOL_ACQUIRE_TIMEOUT and so on set what the pool has; the arguments win over them.
+/// The variables DB_POOL_MAX_SIZE, DB_POOL_ACQUIRE_TIMEOUT and so on set the pool's settings; arguments override them.
 #[derive(Parser)]
 struct Args {
     #[command(flatten)]
     url: Url,
-    /// Where to listen. Port 0 takes any that is free.
+    /// The address to listen on. Port 0 selects a free port.
     #[arg(long, default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// The most connections the pool may hold [default: 8]
+    /// The maximum number of connections of the pool [default: 8]
     #[arg(long)]
     max_size: Option<u32>,
-    /// For how many seconds a request may wait for a connection [default: 2]
+    /// The longest wait of a request for a connection, in seconds [default: 2]
     #[arg(long)]
     wait: Option<u64>,
-    /// For how many seconds after SIGTERM requests are still taken, where a platform takes its time to send them elsewhere.
+    /// How long the service accepts requests after SIGTERM, in seconds, while the platform redirects them.
     #[arg(long, default_value_t = 0)]
     linger: u64,
-    /// How many seconds after SIGTERM the program has ended.
+    /// The program ends at most this many seconds after SIGTERM.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..))]
     deadline: u64,
 }
@@ -65,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn serve<M: Bank>(manager: Result<M>, args: &Args) -> Result<()> {
-    // Lazy: the service answers probes from its first moment, also while the database is away.
+    // Lazy: the service answers probes at once, even if the database is down.
     let recorder = Recorder::new();
     let pool = settings(args)?.event_handler(recorder.clone()).build_lazy(manager?)?;
     let monitor = Monitor::new(Pools::new().with(&pool).with_events(&recorder));
@@ -73,20 +78,20 @@ fn serve<M: Bank>(manager: Result<M>, args: &Args) -> Result<()> {
     let serving = until_told_to_stop(&pool, &monitor, args.listen, args.times());
     let (drained, report) = runtime.block_on(serving)?;
     println!("all requests answered: {drained}; {report}");
-    // What could not be ended in time ends with the process.
+    // Work that did not end in time ends with the process.
     runtime.shutdown_background();
-    ensure!(drained && report.is_clean(), "the deadline came first");
+    ensure!(drained && report.is_clean(), "the deadline passed before everything had ended");
     Ok(())
 }
 
-/// What suits this service, then what the environment says, then the arguments.
+/// The defaults of this service, overridden by the environment, then by the arguments.
 fn settings<M: Bank>(args: &Args) -> Result<Builder<M>> {
     let mut builder = Pool::builder()
         .name("web")
         .max_size(8)
         .acquire_timeout(Duration::from_secs(2))
         .connect_timeout(Duration::from_secs(2))
-        // Those behind would wait in vain: better to say at once that there are too many.
+        // More waiters would time out. An immediate refusal serves them better.
         .max_waiters(32)
         .from_env("DB_POOL_")?;
     if let Some(max_size) = args.max_size {

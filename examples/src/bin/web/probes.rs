@@ -1,5 +1,5 @@
-//! What a platform asks: is the process alive, has it started, shall it get requests? No answer asks the database, or waits for it: a
-//! probe that did would take a service out of rotation because it is busy, or restart all of them because the server is away.
+//! The platform's probes: is the process alive, has it started, is it ready for requests? No probe queries the database or waits for it.
+//! Such a probe would take a busy service out of rotation, or restart all replicas because the database server is down.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -8,7 +8,7 @@ use cabrank::{Health, Manager, Pool};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How far the service has come. Clones share it.
+/// The stage of the service: starting, started or ending. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Stage(Arc<Reached>);
 
@@ -19,12 +19,12 @@ struct Reached {
 }
 
 impl Stage {
-    /// All is there that requests need.
+    /// Everything that requests need exists.
     pub(crate) fn has_started(&self) {
         self.0.start.store(true, Ordering::Relaxed);
     }
 
-    /// From now on requests should go elsewhere.
+    /// From now on the platform should send requests elsewhere.
     pub(crate) fn is_ending(&self) {
         self.0.end.store(true, Ordering::Relaxed);
     }
@@ -33,7 +33,7 @@ impl Stage {
 pub(crate) fn probes<M: Manager>(pool: Pool<M>, stage: Stage) -> Router {
     let started = stage.clone();
     Router::new()
-        // The process answers, and that is all: no restart mends a database.
+        // Only shows that the process answers: a restart does not repair a database.
         .route("/alive", get(|| async { "alive" }))
         .route("/started", get(move || async move { is_started(&started) }))
         .route("/ready", get(move || async move { is_ready(&pool.health(), &stage) }))
@@ -46,8 +46,8 @@ fn is_started(Stage(reached): &Stage) -> (StatusCode, &'static str) {
     }
 }
 
-/// Not ready is what another replica would do better: this one ends, or its pool is stuck. A pool that is busy, or whose server is away, is
-/// ready: it answers what it cannot serve with 503, at once.
+/// Not ready means that another replica would do better: this one is ending, or its pool is stuck. A service whose pool is busy, or whose
+/// database server is down, is ready: another replica would do no better, and clients get a 503.
 fn is_ready(health: &Health, Stage(reached): &Stage) -> (StatusCode, String) {
     if reached.end.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "ending".to_owned());

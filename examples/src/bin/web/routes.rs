@@ -1,5 +1,5 @@
-//! The handlers. Waiting for a connection holds no thread. The work on it blocks, and runs on a thread where that is allowed. If the client
-//! hangs up, the server is asked to give up its statement.
+//! The handlers. Waiting for a connection occupies no thread. The work on a connection blocks, and runs on a thread for blocking work. If a
+//! client hangs up during a query, the pool asks the server to cancel the statement.
 
 use crate::bank::Bank;
 use crate::failure::Failure;
@@ -42,7 +42,7 @@ struct Transfer {
 async fn transfer<M: Bank>(State(pool): State<Pool<M>>, Json(order): Json<Transfer>) -> Result<Json<Value>, Failure> {
     let Transfer { from, to, amount } = order;
     let amount = i64::from(amount);
-    // Goes on to its end, also if the client hangs up meanwhile.
+    // Runs to its end even if the client hangs up.
     let transaction = pool.transaction().retries(5).run_async(move |tx| -> Result<Option<i64>, M::Error> {
         let accounts = M::lock(tx, from, to)?;
         let has = accounts.iter().find(|(id, _)| *id == from).map_or(0, |(_, balance)| *balance);
@@ -57,7 +57,7 @@ async fn transfer<M: Bank>(State(pool): State<Pool<M>>, Json(order): Json<Transf
     left.map(|left| Json(json!({ "left": left }))).ok_or(Failure::Refused)
 }
 
-/// Asks no connection and waits for nobody, so it may be called right here, also when all else is busy.
+/// Needs no connection and does not block, so an async handler may call it directly, even if the pool is busy.
 async fn stats<M: Bank>(State(pool): State<Pool<M>>) -> Json<Value> {
     let stats = pool.stats();
     Json(json!({
