@@ -1,4 +1,4 @@
-//! The end in good order.
+//! Orderly closing and cancelling.
 
 use crate::fixture::{PATIENCE, Server, builder, on_server, taken};
 use cabrank_postgres::cabrank::{CloseReason, SessionPolicy};
@@ -12,10 +12,9 @@ fn a_statement_that_runs_is_cancelled_at_the_server(server: Server) {
     close_on_a_long_statement(&server, || server.pool(1));
 }
 
-/// Closes a pool on a statement that runs for long, and expects that the server is asked to cancel it.
+/// Closes a pool while a long statement runs, and expects that the server is asked to cancel it.
 ///
-/// The pool gives that half a second, which can be too little on a busy machine; then it aborts the connection, and here all is
-/// tried again.
+/// The pool allows half a second for that, which can be too short on a busy machine: it then aborts the connection, and this retries.
 pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool) {
     for _ in 0..10 {
         let pool = pool();
@@ -55,8 +54,7 @@ fn a_connection_that_was_cancelled_is_not_lent_again(server: Server) {
     assert_closes_clean(&pool);
 }
 
-/// As with a time-out on each statement. To the pool the server is as well as before: a single pause would last longer than anybody
-/// waits.
+/// Like a time-out on each statement. The pool keeps treating the server as healthy: a single pause would outlast every waiter.
 fn a_holder_who_cancels_each_time_is_served(server: Server) {
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always] {
         let (recorder, pause) = (Recorder::new(), Duration::from_secs(600));
@@ -65,7 +63,7 @@ fn a_holder_who_cancels_each_time_is_served(server: Server) {
         for _ in 0..5 {
             let mut conn = pool.get().unwrap_or_else(|error| panic!("{policy:?}: {error:?}"));
             conn.cancel_token().cancel_query(PATIENCE).expect("no error");
-            // It may or may not be hit.
+            // The cancel may or may not hit this.
             let _ = conn.batch_execute("SELECT 1");
         }
         eventually("all have said goodbye", || recorder.count("closed") == 5);
@@ -78,7 +76,7 @@ fn a_holder_who_cancels_each_time_is_served(server: Server) {
     }
 }
 
-/// Nobody looks at the session there, so the next look finds it.
+/// With this policy nothing examines the session on return, so the next examination must find it.
 fn a_connection_that_was_cancelled_is_not_lent_again_without_resets_either(server: Server) {
     let pool = builder().max_size(1).session_policy(SessionPolicy::Never).build(server.manager()).expect("a pool");
     let conn = pool.get().expect("a connection");
@@ -89,7 +87,7 @@ fn a_connection_that_was_cancelled_is_not_lent_again_without_resets_either(serve
     assert_no_leaks(&pool);
 }
 
-/// Between two loans it is the next holder's statement that would be hit.
+/// Between two loans it would hit the next holder's statement.
 fn a_token_that_outlives_its_loan_cancels_nobody(server: Server) {
     let pool = server.pool(1);
     let token = pool.get().expect("a connection").cancel_token();
@@ -119,7 +117,7 @@ fn closing_waits_until_the_sessions_are_gone(server: Server) {
     }
 }
 
-/// A goodbye that was only sent may find the session still there.
+/// After a terminate message that was merely sent, the session may still exist.
 fn a_slot_stays_taken_until_the_server_has_closed_its_end(server: Server) {
     let proxy = server.proxy();
     let manager = PostgresManager::new(server.through(&proxy), NoTls);
@@ -128,7 +126,7 @@ fn a_slot_stays_taken_until_the_server_has_closed_its_end(server: Server) {
     proxy.set(NetworkFault::Stall(Way::ToClient));
     pool.close();
     eventually("the goodbye is sent", || taken(&proxy) == ["X"]);
-    // Time enough to take that for the end.
+    // Long enough for a premature end to show.
     thread::sleep(Duration::from_millis(100));
     assert_eq!(pool.stats().closing, 1);
     proxy.set(NetworkFault::None);
@@ -143,7 +141,7 @@ fn a_detached_connection_lives_on(server: Server) {
     assert_eq!(detached.query_one("SELECT 1", &[]).expect("a row").get::<_, i32>(0), 1);
 }
 
-/// The driver would panic there: dropping its connections in an async context is for the workers.
+/// The driver panics if a connection is dropped in an async context, so workers must drop it.
 fn guards_and_pools_may_be_dropped_in_an_async_context(server: Server) {
     let pool = server.pool(2);
     let mut conn = pool.get().expect("a connection");

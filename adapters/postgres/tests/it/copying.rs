@@ -1,4 +1,4 @@
-//! COPY, in both directions, finished and not.
+//! COPY in both directions, finished and unfinished.
 
 use crate::fixture::{Server, builder, on_server, taken};
 use cabrank_postgres::PostgresManager;
@@ -27,7 +27,7 @@ fn a_finished_copy_costs_no_reset_and_leaves_the_counts_right(server: Server) {
 
         taken(&proxy);
         pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");
-        // The driver lets go of the statement of the last COPY when it next has the connection.
+        // The driver closes the statement of the last COPY when the connection is next used.
         let messages = taken(&proxy);
         assert!(!messages.iter().any(|message| message.contains("BEGIN")), "{messages:?}");
     }
@@ -64,7 +64,7 @@ fn a_copy_left_in_the_middle_is_cleared_away(server: Server) {
     assert_eq!((pool.stats().opened, pool.stats().resets_failed), (1, 0));
 }
 
-/// The driver cannot end a COPY that a simple query began, and loses the connection over it.
+/// The driver cannot end a COPY that a simple query began, and the connection is lost.
 fn a_copy_begun_by_a_batch_costs_the_connection_but_not_the_next_holder(server: Server) {
     server.table("stray_copied", "i int");
     let pool = server.pool(1);

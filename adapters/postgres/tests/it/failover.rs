@@ -1,4 +1,4 @@
-//! Several hosts in several roles: which one serves, and what the others cost. The servers are fakes, which change their roles at once.
+//! Several hosts in several roles: which one serves, and what the others cost. The servers are fakes that change their roles at once.
 
 use crate::fake::{Acts, Fake, hosts, settings};
 use crate::fixture::{PATIENCE, builder};
@@ -35,7 +35,7 @@ fn the_host_in_the_right_role_serves_and_is_tried_first_from_then_on() {
     }
 }
 
-/// However the hosts are named.
+/// Whether the hosts are given by name or by address.
 fn hosts_are_left_for_their_role_also_where_their_addresses_are_given() {
     let (standby, primary) = (Fake::start(Acts::Standby), Fake::start(Acts::Primary));
     let (first, second) = (standby.address(), primary.address());
@@ -85,13 +85,13 @@ fn a_socket_beside_hosts_is_tried_like_one_of_them() {
     std::fs::remove_dir_all(folder).expect("a folder of ours");
 }
 
-/// Nobody answers, not even the host's machine.
+/// Neither the server nor its machine answers.
 fn a_host_that_drops_packets_costs_its_patience() {
     let (deaf, primary) = (Deaf::start(), Fake::start(Acts::Primary));
     serves_at_once(&pool(PostgresManager::new(hosts([deaf.address, primary.address()]), NoTls)));
 }
 
-/// Of a dead host, a standby and one that refuses for good, in any order.
+/// A dead host, a standby and one that refuses permanently, in any order.
 fn a_refusal_for_good_is_told_at_once_only_if_no_other_host_may_come_back() {
     let dead = dead();
     let (standby, refusing) = (Fake::start(Acts::Standby), Fake::start(Acts::Refusing("28000")));
@@ -113,7 +113,7 @@ fn a_refusal_for_good_is_told_at_once_only_if_no_other_host_may_come_back() {
     assert_eq!((one.log_ins(), other.log_ins()), (1, 1));
 }
 
-/// The driver's words for it.
+/// The driver's own wording.
 fn a_role_that_is_left_to_the_driver_is_told_before_trouble_of_the_network() {
     let (dead, primary) = (dead(), Fake::start(Acts::Primary));
     for order in [[dead, primary.address()], [primary.address(), dead]] {
@@ -125,7 +125,7 @@ fn a_role_that_is_left_to_the_driver_is_told_before_trouble_of_the_network() {
     }
 }
 
-/// Of two that are closed, and of one beside a silent one; in what a pool tells, and without a pool.
+/// For two closed hosts, and for a closed one beside a silent one; from a pool, and without a pool.
 fn an_error_names_each_host_with_its_own_cause_and_no_password() {
     let (closed, frozen) = (dead(), frozen());
     for (second, cause) in [(dead(), "Connection refused"), (address(&frozen), "no answer in time")] {
@@ -145,7 +145,7 @@ fn without_a_limit_a_frozen_host_is_left_too() {
     let (frozen, primary) = (frozen(), Fake::start(Acts::Primary));
     let manager = PostgresManager::new(hosts([address(&frozen), primary.address()]), NoTls);
     let (opened, is_open) = mpsc::channel();
-    // In a thread of its own, which is left behind if it hangs.
+    // In a separate thread, which is abandoned if it hangs.
     thread::spawn(move || opened.send(manager.open().map(drop).map_err(|error| source(&error))));
     assert_eq!(is_open.recv_timeout(PATIENCE), Ok(Ok(())));
 }
@@ -161,7 +161,7 @@ fn clones_with_other_roles_remember_hosts_of_their_own() {
             pool.evict_all();
         }
     }
-    // The writers try the standby once, the readers never try the primary.
+    // The writers try the standby once; the readers never try the primary.
     assert_eq!((standby.log_ins(), primary.log_ins()), (5 + 1, 5));
 }
 
@@ -196,7 +196,7 @@ fn a_primary_that_is_demoted_under_idle_sessions_is_left_for_another() {
     assert_eq!(pool.stats().closed.by(CloseReason::WrongRole), 1);
 }
 
-/// As a pooler does that lends whole sessions and has greeted its clients in the same words since it logged in itself.
+/// Like a pooler that lends whole sessions and greets its clients with the state at its own log-in.
 fn a_role_that_is_shown_and_is_not_so_costs_a_question_and_no_connection() {
     for (role, acts, shows) in
         [(Role::Primary, Acts::Primary, Acts::Standby), (Role::Standby, Acts::Standby, Acts::Primary)]
@@ -217,7 +217,7 @@ fn a_role_that_is_shown_and_is_not_so_costs_a_question_and_no_connection() {
     assert_eq!(primary.questions(), 0, "what is shown and right is believed");
 }
 
-/// By the first attempt to open a connection.
+/// The first attempt to open a connection succeeds.
 fn serves_at_once(pool: &Pool) {
     drop(pool.get().expect("a connection"));
     assert_eq!((pool.stats().opened, pool.stats().open_failures), (1, 0));
@@ -227,7 +227,7 @@ fn pool(manager: PostgresManager) -> Pool {
     builder().max_size(1).build_lazy(manager).expect("a pool")
 }
 
-/// Its machine answers, and it does not.
+/// Its machine accepts connections, but the server is silent.
 fn frozen() -> TcpListener {
     TcpListener::bind(("127.0.0.1", 0)).expect("a free port")
 }
@@ -236,7 +236,7 @@ fn address(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// Nobody listens there.
+/// An address without a listener.
 fn dead() -> SocketAddr {
     address(&frozen())
 }
@@ -245,7 +245,7 @@ fn source(error: &Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// One whose machine drops what comes, as it does where too many wait to be accepted.
+/// A host whose machine drops packets, as it does when its accept queue is full.
 struct Deaf {
     address: SocketAddr,
     _listener: TcpListener,

@@ -1,4 +1,4 @@
-//! A server without a database, for what no real one does when told to: it lets everybody in, says which role it has, and counts.
+//! A server without a database, for behaviour that no real server shows on demand: it accepts every log-in, reports a role, and counts.
 
 use cabrank_postgres::postgres::Config;
 use cabrank_postgres::postgres::config::SslMode;
@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{io, mem, thread};
 
-/// Its sessions end with their clients, and its port is free when it is dropped.
+/// Its sessions end with their clients, and dropping it frees its port.
 pub(crate) struct Fake {
     shared: Arc<Shared>,
     address: SocketAddr,
 }
 
-/// What it says of itself.
+/// The role that it plays.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Acts {
     Primary,
     Standby,
-    /// Refuses each log-in, by this SQLSTATE.
+    /// Refuses each log-in with this SQLSTATE.
     Refusing(&'static str),
 }
 
@@ -31,7 +31,7 @@ struct Shared {
 
 struct State {
     acts: Acts,
-    /// What it shows of itself, if that is something else: as a pooler does that logged in long ago.
+    /// The role that it reports, if different: like a pooler that logged in long ago.
     shows: Option<Acts>,
     is_over: bool,
 }
@@ -49,7 +49,7 @@ impl Fake {
                     return;
                 }
                 let (own, stream) = (Arc::clone(&own), stream.expect("a client"));
-                // What goes wrong is the client's affair.
+                // The client notices what goes wrong.
                 thread::spawn(move || own.serve(stream));
             }
         });
@@ -60,7 +60,7 @@ impl Fake {
         self.shared.lock().acts = acts;
     }
 
-    /// From now on, whatever it is.
+    /// From now on, whatever its real role.
     pub(crate) fn show(&self, shows: Acts) {
         self.shared.lock().shows = Some(shows);
     }
@@ -69,12 +69,12 @@ impl Fake {
         self.address
     }
 
-    /// How often somebody has logged in, or has been refused.
+    /// The number of log-ins, accepted or refused.
     pub(crate) fn log_ins(&self) -> usize {
         self.shared.log_ins.load(Ordering::SeqCst)
     }
 
-    /// How often somebody has asked for its role.
+    /// The number of queries for its role.
     pub(crate) fn questions(&self) -> usize {
         self.shared.questions.load(Ordering::SeqCst)
     }
@@ -83,19 +83,19 @@ impl Fake {
 impl Drop for Fake {
     fn drop(&mut self) {
         self.shared.lock().is_over = true;
-        // It waits for the next client.
+        // The thread waits for the next client.
         drop(TcpStream::connect(self.address));
     }
 }
 
-/// Settings without hosts, for such servers.
+/// Settings without hosts, for these servers.
 pub(crate) fn settings() -> Config {
     let mut config = Config::new();
     config.user("nobody").ssl_mode(SslMode::Disable);
     config
 }
 
-/// With these hosts, in this order.
+/// The same, with these hosts in this order.
 pub(crate) fn hosts<const N: usize>(addresses: [SocketAddr; N]) -> Config {
     let mut config = settings();
     for address in addresses {
@@ -133,7 +133,7 @@ impl Shared {
         }
     }
 
-    /// It takes statements by their words alone.
+    /// Recognizes statements by their words alone.
     fn answer(&self, sql: &str) -> Vec<u8> {
         let mut said = Vec::new();
         if sql.contains("cabrank_in_recovery") {
@@ -184,13 +184,13 @@ fn error(severity: &str, code: &str) -> Vec<u8> {
     message(b'E', format!("S{severity}\0V{severity}\0C{code}\0Mno\0\0").as_bytes())
 }
 
-/// Of texts.
+/// One row of text values.
 fn row(columns: &[&str], values: &[&str]) -> Vec<u8> {
     let count = u16::try_from(columns.len()).expect("they are few").to_be_bytes();
     let (mut description, mut data) = (count.to_vec(), count.to_vec());
     for (column, value) in columns.iter().zip(values) {
         description.extend(column.as_bytes());
-        // The name's end; table 0, column 0, type 25, of any length, no modifier, as text.
+        // The end of the name; table 0, column 0, type 25 (text), any length, no modifier, text format.
         description.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
         data.extend(u32::try_from(value.len()).expect("it is short").to_be_bytes());
         data.extend(value.as_bytes());
@@ -198,5 +198,5 @@ fn row(columns: &[&str], values: &[&str]) -> Vec<u8> {
     [message(b'T', &description), message(b'D', &data)].concat()
 }
 
-/// It is in no transaction.
+/// Ready, with no transaction open.
 const READY: &[u8] = b"Z\0\0\0\x05I";

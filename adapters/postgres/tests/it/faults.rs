@@ -1,4 +1,4 @@
-//! Calls that go wrong on demand: the pool goes on, and each session is gone from the server.
+//! Injected failures of the manager's calls: the pool goes on, and no session stays at the server.
 
 use crate::fixture::{Server, on_server};
 use cabrank_postgres::PostgresManager;
@@ -14,7 +14,7 @@ fn pool(server: &Server) -> (Pool<Faulty<PostgresManager>>, Faults<Error>) {
     (builder.build_lazy(manager).expect("a pool"), faults)
 }
 
-/// Lends the connection, and says which session it is.
+/// Lends the connection and returns its process id.
 fn lend(pool: &Pool<Faulty<PostgresManager>>, sql: &str) -> i32 {
     let mut conn = pool.get().expect("a connection");
     conn.batch_execute(sql).expect(sql);
@@ -44,7 +44,7 @@ fn a_check_that_hangs_costs_its_connection_and_no_slot(server: Server) {
     faults.next(Method::IsValid, Injection::Hang);
     let next = lend(&pool, "SELECT 1");
     assert_ne!(next, checked);
-    // On a busy machine a check that does not hang may be given up on, too.
+    // On a busy machine the pool may also give up on a check that does not hang.
     assert!(pool.stats().closed.by(CloseReason::Overran) >= 1);
     ends(&server, &pool, [checked, next]);
 }

@@ -1,4 +1,4 @@
-//! The server, and what a session looks like from inside.
+//! The server under test, and a snapshot of a session's state.
 
 use cabrank_postgres::cabrank::{Builder, GetError};
 use cabrank_postgres::postgres::config::{Host, SslMode};
@@ -16,17 +16,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Makes a test on the server that `CABRANK_POSTGRES_URL` names.
+/// Creates a test on the server in `CABRANK_POSTGRES_URL`.
 pub(crate) fn on_server(module: &str, name: &str, test: fn(Server)) -> [Test; 1] {
     [Test::new(path([module, name]), move || test(Server { config: named_by("CABRANK_POSTGRES_URL") }))]
 }
 
-/// Makes a test on the PgBouncer that `CABRANK_PGBOUNCER_URL` names.
+/// Creates a test on the PgBouncer in `CABRANK_PGBOUNCER_URL`.
 pub(crate) fn behind_pgbouncer(module: &str, name: &str, test: fn(Config)) -> [Test; 1] {
     [Test::new(path([module, name]), move || test(named_by("CABRANK_PGBOUNCER_URL")))]
 }
 
-/// A server, by a TCP address.
+/// A server with a TCP address.
 pub(crate) struct Server {
     pub(crate) config: Config,
 }
@@ -40,14 +40,14 @@ impl Server {
         builder().max_size(max_size).build(self.manager()).expect("a pool")
     }
 
-    /// A proxy in front of the server, which keeps the messages of its clients.
+    /// A proxy in front of the server that records its clients' messages.
     pub(crate) fn proxy(&self) -> Proxy {
         let proxy = Proxy::with_framing(self.address(), Framing::Postgres).expect("a proxy");
         proxy.record();
         proxy
     }
 
-    /// The same settings by way of the proxy, unencrypted.
+    /// The same settings through the proxy, unencrypted.
     pub(crate) fn through(&self, proxy: &Proxy) -> Config {
         let (mut config, address) = (Config::new(), proxy.address());
         config.host(&address.ip().to_string()).port(address.port()).ssl_mode(SslMode::Disable);
@@ -57,7 +57,7 @@ impl Server {
         config
     }
 
-    /// A Unix socket that leads to the server, in a folder of its own, which is there until the caller removes it.
+    /// A Unix socket that leads to the server, in a separate folder, which the caller removes.
     #[cfg(unix)]
     pub(crate) fn unix_door(&self, test: &str) -> (UnixDoor, PathBuf) {
         let folder = std::env::temp_dir().join(format!("cabrank-{}-{test}", std::process::id()));
@@ -75,18 +75,18 @@ impl Server {
         (host, self.config.get_ports().first().copied().unwrap_or(5432))
     }
 
-    /// A connection of the driver's own.
+    /// A connection without a pool.
     pub(crate) fn client(&self) -> Client {
         self.config.connect(NoTls).expect("a connection")
     }
 
-    /// An empty table of this name.
+    /// Creates an empty table of this name.
     pub(crate) fn table(&self, name: &str, columns: &str) {
         let create = format!("DROP TABLE IF EXISTS {name}; CREATE TABLE {name} ({columns})");
         self.client().batch_execute(&create).expect("a table");
     }
 
-    /// Does this session live?
+    /// Whether this session exists.
     pub(crate) fn has_session(&self, pid: i32) -> bool {
         let sql = "SELECT 1 FROM pg_stat_activity WHERE pid = $1";
         self.client().query_opt(sql, &[&pid]).expect("an answer").is_some()
@@ -97,7 +97,7 @@ impl Server {
         eventually("the session ends", || !self.has_session(pid));
     }
 
-    /// A cancellation that comes then meets the sleep, and nothing before it.
+    /// A cancel sent after this hits the sleep and nothing before it.
     pub(crate) fn wait_for_sleep(&self, pid: i32) {
         let sql = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'";
         let mut client = self.client();
@@ -112,14 +112,14 @@ impl Server {
     }
 }
 
-/// The settings in the URL that a variable holds. Without it the test is skipped.
+/// The settings in the URL of this variable. Skips the test if it is not set.
 fn named_by(variable: &str) -> Config {
     let url = url(variable).unwrap_or_else(|reason| skip(reason));
     url.parse().unwrap_or_else(|error| panic!("{variable} must be a URL that the driver understands: {error}"))
 }
 
-/// What the proxy's clients have said since the last time: each message's type, and the text of simple queries. Prepared statements
-/// are numbered through the whole program, so their names say nothing.
+/// The messages of the proxy's clients since the last call: the type of each, and the text of simple queries. The names of prepared
+/// statements are left out, because they are numbered across the whole process.
 pub(crate) fn taken(proxy: &Proxy) -> Vec<String> {
     let note = |message: Message| match char::from(message.kind?) {
         'Q' => Some(format!("Q {}", String::from_utf8_lossy(&message.body).trim_end_matches('\0'))),
@@ -128,12 +128,12 @@ pub(crate) fn taken(proxy: &Proxy) -> Vec<String> {
     proxy.take_messages().into_iter().filter_map(note).collect()
 }
 
-/// Without checks, which a loaded machine can make slow enough to cost a connection: most tests count those.
+/// Without checks, because slow ones on a busy machine could close connections, which most tests count.
 pub(crate) fn builder() -> Builder<PostgresManager> {
     Pool::builder().check_after(Duration::MAX)
 }
 
-/// Why no connection can be had: the first error of connecting that the pool tells.
+/// The pool's first connection error.
 pub(crate) fn first_failure(pool: &Pool) -> Arc<dyn Error + Send + Sync> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
@@ -147,10 +147,10 @@ pub(crate) fn first_failure(pool: &Pool) -> Arc<dyn Error + Send + Sync> {
     panic!("nothing failed within {PATIENCE:?}");
 }
 
-/// For what comes to pass at once on a quiet machine.
+/// For events that happen at once on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Everything about a session that can be asked for, as lines to compare.
+/// Everything about a session that can be queried, as lines to compare.
 pub(crate) fn session_of(client: &mut Client) -> Vec<String> {
     let rows = client.simple_query(SESSION).expect("a description of the session");
     let lines = rows.iter().filter_map(|message| match message {

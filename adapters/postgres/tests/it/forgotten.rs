@@ -1,4 +1,4 @@
-//! What reads an answer is forgotten (`std::mem::forget`): the driver waits for ever until somebody takes what it has.
+//! The reader of an answer is leaked (`std::mem::forget`): the driver waits forever for its data to be taken.
 
 use crate::fixture::{Server, builder, on_server};
 use cabrank_postgres::Connection;
@@ -10,7 +10,7 @@ use std::mem::forget;
 use std::time::Duration;
 
 const NONE: [i32; 0] = [];
-/// The rows come at once, while a series in `FROM` is computed first.
+/// The rows arrive at once, whereas a series in `FROM` would be computed first.
 const LONG: &str = "SELECT generate_series(1, 3000000), repeat('x', 200)";
 
 fn rows(conn: &mut Connection, sql: &str) {
@@ -49,7 +49,7 @@ fn what_is_forgotten_costs_the_connection_and_no_doubt(server: Server) {
             forget(writer);
         }),
     ];
-    // A limit that nobody reaches, and nobody who waits: the adapter alone sees to it.
+    // The limit is never reached and nobody waits, so only the adapter can end this.
     let pool = builder().max_size(1).reset_timeout(Duration::MAX).build(server.manager()).expect("a pool");
     for (count, (what, leave)) in (1..).zip(leaves) {
         let mut conn = pool.get().expect("a connection");
@@ -67,7 +67,7 @@ fn what_is_forgotten_costs_the_connection_and_no_doubt(server: Server) {
     assert_closes_clean(&pool);
 }
 
-/// All has come, so that the server is done; but the driver still has some of it.
+/// All rows have arrived and the server is done, but the driver still holds some of them.
 fn what_is_forgotten_after_all_has_come_holds_up_no_next_holder(server: Server) {
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always] {
         let pool = builder().max_size(1).session_policy(policy).build(server.manager()).expect("a pool");
@@ -83,7 +83,7 @@ fn what_is_forgotten_after_all_has_come_holds_up_no_next_holder(server: Server) 
     }
 }
 
-/// What is dropped lets the driver go on.
+/// Dropping the reader lets the driver continue.
 fn what_is_dropped_after_all_has_come_costs_no_connection(server: Server) {
     for policy in [SessionPolicy::Tracked, SessionPolicy::Always] {
         let pool = builder().max_size(1).session_policy(policy).build(server.manager()).expect("a pool");
@@ -98,7 +98,7 @@ fn what_is_dropped_after_all_has_come_costs_no_connection(server: Server) {
     }
 }
 
-/// There nobody ends anything between two loans; but a look shows that the driver reads no more.
+/// With this policy nothing ends the answer between two loans, but an examination shows that the driver has stopped reading.
 fn without_resets_a_driver_that_reads_no_more_is_not_lent_again(server: Server) {
     let pool = builder().max_size(1).session_policy(SessionPolicy::Never).build(server.manager()).expect("a pool");
     let mut conn = pool.get().expect("a connection");

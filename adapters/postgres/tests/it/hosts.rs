@@ -1,4 +1,4 @@
-//! Several hosts: which is tried first, and what one that does not serve costs.
+//! Several hosts: which one is tried first, and the cost of one that does not serve.
 
 use crate::fixture::{Server, builder, on_server};
 use cabrank_postgres::postgres::config::SslMode;
@@ -14,7 +14,7 @@ fn a_host_that_accepts_and_is_silent_costs_its_patience_once(server: Server) {
         let before = attempts(&silent);
         let pool = pool(&server, [&silent, &well], mode);
         let (conn, took) = timed(|| pool.get());
-        // Sharing the whole limit it would take five seconds.
+        // As its share of the whole limit, this host would take five seconds.
         assert!(Duration::from_millis(250) <= took && took < Duration::from_secs(2), "{mode:?}: {took:?}");
         let (other, took) = timed(|| pool.get());
         assert!(took < Duration::from_millis(250), "{mode:?}: {took:?}");
@@ -36,14 +36,14 @@ fn the_host_that_served_last_is_tried_first_also_when_the_other_is_back(server: 
         pool.evict_all();
         drop(pool.get().expect("a connection"));
     }
-    // An attempt that is refused by the system cannot be counted, and one at refusing ends the listener.
+    // An attempt that the system refuses cannot be counted, and one that meets a refusal ends the listener.
     assert!(attempts(&one) <= 2, "{}", attempts(&one));
     assert_eq!(attempts(&other), 4);
 }
 
 fn where_all_hosts_are_slow_each_has_more_time_in_the_next_round(server: Server) {
     let (one, other) = (server.proxy(), server.proxy());
-    // The first word of the server comes after two of these.
+    // The server's first byte arrives after two of these delays.
     for proxy in [&one, &other] {
         proxy.set(NetworkFault::Delay(Duration::from_millis(200)));
     }
@@ -56,7 +56,7 @@ fn where_all_hosts_are_slow_each_has_more_time_in_the_next_round(server: Server)
 fn a_host_that_is_far_away_is_heard_beside_a_near_one_that_refuses(server: Server) {
     let (near, far) = (server.proxy(), server.proxy());
     near.set(NetworkFault::Refuse);
-    // The first word comes after two of these, which is more than the first patience.
+    // The first byte arrives after two of these delays, which is longer than the initial patience.
     far.set(NetworkFault::Delay(Duration::from_millis(200)));
     let pool = pool(&server, [&near, &far], SslMode::Disable);
     pool.get().expect("a connection").query_one("SELECT 1", &[]).expect("a row");

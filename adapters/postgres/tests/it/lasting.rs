@@ -1,4 +1,4 @@
-//! What no reset undoes costs the connection, and reaches nobody.
+//! Effects that no reset undoes cost the connection, and never reach the next holder.
 
 use crate::fixture::{Server, builder, on_server};
 use cabrank_postgres::cabrank::CloseReason;
@@ -10,12 +10,12 @@ fn run(client: &mut Client, sql: &str) {
     client.batch_execute(sql).expect(sql);
 }
 
-/// How many rows a query of the session has.
+/// The number of rows that a query of the session returns.
 fn rows(client: &mut Client, sql: &str) -> usize {
     client.query(sql, &[]).expect(sql).len()
 }
 
-/// What is done, and the query that finds it in the session, if there is one.
+/// Each action, and the query that finds its effect in the session, if there is one.
 const LASTING: &[(&str, &str)] = &[
     (
         "SELECT dblink_connect('other', 'dbname=' || current_database())",
@@ -39,7 +39,7 @@ const LASTING: &[(&str, &str)] = &[
 
 fn set_up(server: &Server) {
     let mut admin = server.client();
-    // Two at once would be in each other's way.
+    // Two tests at once would interfere with each other.
     run(&mut admin, "SELECT pg_advisory_lock(hashtext('dblink'))");
     run(&mut admin, "CREATE EXTENSION IF NOT EXISTS dblink");
     let create = "SELECT pg_replication_origin_create('cabrank_origin') \
@@ -71,7 +71,7 @@ fn what_no_reset_undoes_costs_the_connection(server: Server) {
     assert_closes_clean(&pool);
 }
 
-/// By whatever name it is sown, the reset sows anew.
+/// The reset reseeds `random`, by whichever call it was seeded.
 fn what_random_returns_is_not_sown_for_the_next_holder(server: Server) {
     let mut admin = server.client();
     run(&mut admin, "SELECT setseed(0.5)");
@@ -101,8 +101,8 @@ fn what_random_returns_is_not_sown_for_the_next_holder(server: Server) {
     assert_closes_clean(&pool);
 }
 
-/// As in applications that do so in each loan. To the pool the server is as well as before: a single pause would last longer than anybody
-/// waits.
+/// Like an application that does so in each loan. The pool keeps treating the server as healthy: a single pause would outlast every
+/// waiter.
 fn a_holder_who_does_so_each_time_is_served(server: Server) {
     set_up(&server);
     for (what, sql) in [
@@ -132,7 +132,7 @@ fn a_holder_who_does_so_each_time_is_served(server: Server) {
     }
 }
 
-/// Only texts that are in doubt are searched.
+/// Only uncertain texts are searched.
 fn a_name_in_a_harmless_text_costs_nothing(server: Server) {
     server.table("named", "seed float8, word text");
     let pool = server.pool(1);

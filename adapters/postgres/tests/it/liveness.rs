@@ -1,4 +1,4 @@
-//! Connections that died, and calls that hang.
+//! Dead connections, and calls that hang.
 
 use crate::fixture::{PATIENCE, Server, builder, on_server};
 use cabrank_postgres::cabrank::{CloseReason, Fault, GetError};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 fn a_session_killed_while_idle_is_found_by_the_check(server: Server) {
     let pool = builder().max_size(1).check_after(Duration::ZERO).build(server.manager()).expect("a pool");
-    // By the check as a rule; on a busy machine the pool's patience with a check may end before.
+    // Usually the check finds it; on a busy machine the check's time-out may come first.
     let found = || [CloseReason::CheckFailed, CloseReason::Overran].map(|reason| pool.stats().closed.by(reason));
     let mut conn = pool.get().expect("a connection");
     let (pid, before) = (conn.backend_pid().expect("a pid"), found());
@@ -58,9 +58,9 @@ fn aborting_ends_a_call_that_runs(server: Server) {
     abort_a_deaf_statement(&server, || server.pool(1));
 }
 
-/// A statement that does not heed a cancellation is out of reach of all but an abort: the function goes on.
+/// A statement that ignores cancels can only be aborted: this function continues after one.
 ///
-/// After the abort the pool waits for half a second, which can be too little on a busy machine; then all is tried again.
+/// After the abort the pool waits for half a second, which can be too short on a busy machine; this then retries.
 pub(crate) fn abort_a_deaf_statement(server: &Server, pool: impl Fn() -> Pool) {
     for _ in 0..10 {
         let pool = pool();
@@ -104,7 +104,7 @@ fn an_overrun_check_is_aborted(server: Server) {
     let before = pool.stats().closed.total();
     let outcome = pool.get_timeout(Duration::from_millis(600));
     assert!(matches!(outcome, Err(GetError::Timeout(_))), "{outcome:?}");
-    // By the pool as a rule; on a busy machine the driver's own time-out may come first.
+    // Usually the pool ends it; on a busy machine the driver's own time-out may come first.
     eventually("the check is over", || pool.stats().closed.total() > before);
     proxy.set(NetworkFault::None);
     pool.get().expect("a connection").batch_execute("SELECT 1").expect("an answer");

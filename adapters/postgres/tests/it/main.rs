@@ -1,4 +1,4 @@
-//! The adapter's promises, held against a real PostgreSQL.
+//! The adapter's promises, tested against a real PostgreSQL.
 
 mod fake;
 mod fixture;

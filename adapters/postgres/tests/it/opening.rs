@@ -1,4 +1,4 @@
-//! Where to connect: names, addresses, sockets, settings asked for, and what goes wrong there.
+//! Where to connect: names, addresses, sockets, settings from a callback, and failures of each.
 
 use crate::fixture::{PATIENCE, Server, builder, first_failure, on_server, session_of};
 use cabrank_postgres::cabrank::{BuildError, Cause, GetError, Manager, SessionPolicy, SessionState, SetUp};
@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// The same server, without its hosts.
+/// The same settings, without hosts.
 fn elsewhere(server: &Server) -> Config {
     let mut config = Config::new();
     config.user(server.config.get_user().expect("a user"));
@@ -21,7 +21,7 @@ fn elsewhere(server: &Server) -> Config {
     config
 }
 
-/// The tests that change the host are for a server on this machine.
+/// Tests that change the host need a server on this machine.
 fn needs_to_be_here(server: &Server) {
     if elsewhere(server).host("127.0.0.1").connect(NoTls).is_err() {
         skip("the server is not on 127.0.0.1");
@@ -68,7 +68,7 @@ fn over_a_unix_socket_the_session_is_always_reset(server: Server) {
     std::fs::remove_dir_all(folder).expect("a folder of ours");
 }
 
-/// Nothing is read along there, so that the server has to be asked.
+/// Over a Unix socket the adapter cannot track the wire, so it must query the server.
 #[cfg(unix)]
 fn over_a_unix_socket_a_transaction_that_the_set_up_leaves_open_is_refused_at_once(server: Server) {
     type Road = fn(&mut Connection) -> Result<(), cabrank_postgres::postgres::Error>;
@@ -136,13 +136,13 @@ fn settings_are_asked_for_before_each_connect(server: Server) {
     );
     let pool = builder().max_size(2).build(manager).expect("a pool, at the second attempt");
     let (_first, _second) = (pool.get().expect("a connection"), pool.get().expect("a connection"));
-    // On a very busy machine an attempt may fail for want of time.
+    // On a very busy machine an attempt may time out.
     let stats = pool.stats();
     assert!(stats.opened == 2 && stats.open_failures >= 1, "{stats:?}");
     assert_eq!(u64::from(asked.load(Ordering::SeqCst)), stats.opened + stats.open_failures);
 }
 
-/// What nobody can abort must not keep its slot: a vault that never answers stands for a name server that does not.
+/// A call that cannot be aborted must not keep its slot. A callback that never returns stands for a name server that never answers.
 fn settings_that_never_come_hold_nobody_up() {
     let (_never, told) = std::sync::mpsc::channel::<Config>();
     let told = std::sync::Mutex::new(told);

@@ -1,4 +1,4 @@
-//! Behind a pooler that lends its sessions by the transaction: `CABRANK_PGBOUNCER_URL`.
+//! Behind a pooler that lends sessions by the transaction: `CABRANK_PGBOUNCER_URL`.
 
 use crate::fixture::{behind_pgbouncer, builder};
 use cabrank_postgres::cabrank::CloseReason;
@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// What of the driver works there is printed, for the table in the README: some of it depends on the pooler's version.
+/// Prints which of the driver's calls work there, for the table in the README: some depend on the pooler's version.
 fn behind_a_transaction_pooler_only_the_transaction_is_ended(config: Config) {
     let manager = PostgresManager::new(config, NoTls).transaction_pooler(true);
     let pool = builder().max_size(8).build(manager).expect("a pool");
 
-    // More loans than sessions: they meet each other's.
+    // More loans than sessions, so loans share sessions.
     thread::scope(|scope| {
         for thread in 0..8 {
             let pool = &pool;
@@ -69,8 +69,8 @@ fn behind_a_transaction_pooler_only_the_transaction_is_ended(config: Config) {
     }
 }
 
-/// There a cancel may meet another's statement, so that the connection is not used again. To the pool the server is as well as before: a
-/// single pause would last longer than anybody waits.
+/// A cancel there may hit another client's statement, so the connection is not reused. The pool keeps treating the server as healthy: a
+/// single pause would outlast every waiter.
 fn what_is_left_running_costs_the_connection_and_no_doubt(config: Config) {
     let manager = PostgresManager::new(config, NoTls).transaction_pooler(true);
     let pause = Duration::from_secs(600);

@@ -1,4 +1,4 @@
-//! Settings that cannot work are told at once and after one attempt, by whatever road the refusal comes.
+//! Settings that cannot work are reported at once, after one attempt, in each way that a refusal can arrive.
 
 use crate::fixture::{Server, behind_pgbouncer, builder, on_server};
 use cabrank_postgres::PostgresManager;
@@ -11,10 +11,10 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Settings that are asked for before each attempt.
+/// A callback that supplies the settings before each attempt.
 pub(crate) type Asked = Box<dyn Fn() -> Result<Config, Infallible> + Send + Sync>;
 
-/// Why a pool with these settings cannot be built. It makes one attempt, and no second.
+/// The error of building a pool with these settings, which must make exactly one attempt.
 pub(crate) fn refused_at_once(
     what: &str,
     config: Config,
@@ -53,7 +53,7 @@ fn changed(config: &Config, change: impl FnOnce(&mut Config) -> &mut Config) -> 
 
 fn a_wrong_password_or_database_is_told_at_once(server: Server) {
     let nobody = changed(&server.config, |config| config.user("cabrank_nobody").password("wrong"));
-    // A server that trusts everybody asks for no password, and has no such role.
+    // A server with `trust` authentication requests no password, but lacks the role.
     let own = nobody.connect(NoTls).err().expect("nobody by that name");
     let expected = own.code().expect("the server's").code();
     assert!(["28P01", "28000"].contains(&expected), "{expected}");
@@ -125,12 +125,12 @@ fn settings_that_cannot_be_are_told_at_once() {
     assert_eq!(error.to_string(), "invalid configuration");
 }
 
-/// A pooler answers every fault with the same code.
+/// A pooler uses one code for every fault.
 fn what_a_pooler_refuses_is_told_at_once(config: Config) {
     let changes: [(&str, fn(&mut Config) -> &mut Config); 5] = [
         ("a wrong password", |config| config.password("wrong")),
         ("no such user", |config| config.user("cabrank_nobody").password("wrong")),
-        // PgBouncer asks its server once in 15 s, and has the second who asks wait for that long.
+        // PgBouncer asks its server at most once in 15 s, and delays a second client for that long.
         ("no such database", |config| config.dbname(&format!("cabrank_none_{}", std::process::id()))),
         ("a setting that the pooler does not pass on", |config| config.options("-c work_mem=1MB")),
         ("a setting that nobody has", |config| config.options("-c no_such_setting=1")),

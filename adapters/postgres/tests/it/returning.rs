@@ -1,4 +1,4 @@
-//! What a holder leaves behind does not reach the next one.
+//! Nothing that a holder leaves behind reaches the next one.
 
 use crate::fixture::{Server, builder, on_server, session_of};
 use cabrank_postgres::Connection;
@@ -12,7 +12,7 @@ fn run(conn: &mut Connection, sql: &str) {
     conn.batch_execute(sql).expect(sql);
 }
 
-/// Each leaves something behind, and none of it may be missed.
+/// Each leaves something behind, and the adapter must detect all of them.
 const LEAVINGS: &[(&str, Leave)] = &[
     ("an open transaction", |conn| run(conn, "BEGIN; INSERT INTO left_behind VALUES (1)")),
     ("an aborted transaction", |conn| {
@@ -81,7 +81,7 @@ const LEAVINGS: &[(&str, Leave)] = &[
     }),
 ];
 
-/// Both policies, so that the reset itself and the noticing are told apart.
+/// Under both policies, to test the reset and the detection separately.
 fn nothing_left_behind_reaches_the_next_holder(server: Server) {
     set_up(&server);
     for policy in [SessionPolicy::Always, SessionPolicy::Tracked] {
@@ -149,7 +149,7 @@ fn notifications_do_not_reach_the_next_holder(server: Server) {
     assert_eq!(conn.notifications().len(), 0);
 }
 
-/// One channel for all holders, heard from the beginning: each has what comes in its own loan.
+/// All holders share one channel from the start: each receives only what arrives in its own loan.
 fn notifications_on_a_channel_of_on_open_do_not_reach_the_next_holder(server: Server) {
     let listen = |conn: &mut Connection, _: &SetUp<'_>| conn.batch_execute("LISTEN rumours_for_all");
     let pool = builder().max_size(1).on_open(listen).build(server.manager()).expect("a pool");
@@ -163,7 +163,7 @@ fn notifications_on_a_channel_of_on_open_do_not_reach_the_next_holder(server: Se
             conn.notifications().len() == 1
         });
         drop(conn);
-        // A request that waits for a reset may give it up on a busy machine.
+        // On a busy machine a request that waits for a reset may time out.
         eventually("it is clean", || pool.stats().idle == 1);
     }
     assert_eq!((pool.stats().opened, pool.stats().resets_failed), (1, 0));

@@ -1,6 +1,6 @@
-//! The role that a server must have: asked for at opening, in checks and in resets, and never taken from a refused write alone.
+//! The role that a server must have: verified at opening, in checks and in resets, and never derived from a refused write alone.
 //!
-//! One server plays both: a session whose start-up options say so is as one of a server that is read-only by default.
+//! One server plays both roles: a session whose start-up options make it read-only looks like a session of a read-only server.
 
 use crate::fixture::{PATIENCE, Server, builder, on_server, taken};
 use cabrank_postgres::cabrank::{BuildError, CloseReason, SessionPolicy};
@@ -41,7 +41,7 @@ fn settings_that_ask_for_a_role_of_their_own_must_not_contradict_it(server: Serv
     assert!(matches!(error, BuildError::Connect(_)));
     assert!(format!("{error:?}").contains("target_session_attrs=read-only contradicts Role::Primary"), "{error:?}");
     assert!(builder().build(with(TargetSessionAttrs::ReadWrite).role(Role::Primary)).is_ok());
-    // What is left to the driver is known by its words.
+    // Checks left to the driver are recognized by their error text.
     let pool = builder().build_lazy(with(TargetSessionAttrs::ReadOnly)).expect("a pool");
     let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("it takes writes"));
     assert!(told.contains("database is not read only"), "{told}");
@@ -50,11 +50,11 @@ fn settings_that_ask_for_a_role_of_their_own_must_not_contradict_it(server: Serv
 fn a_role_costs_no_message_where_the_server_shows_it_and_one_question_where_a_pooler_may_hide_it(server: Server) {
     needs_a_word(&server);
     let opening = |role, pooler| {
-        // One of its own: the last pool's goodbye may reach a proxy after the pool has ended.
+        // A separate proxy, because the last pool's terminate message may reach a proxy after that pool has ended.
         let proxy = server.proxy();
         let manager = PostgresManager::new(server.through(&proxy), NoTls).role(role).transaction_pooler(pooler);
         let pool = builder().max_size(1).check_after(Duration::ZERO).build_lazy(manager).expect("a pool");
-        // Not by `build`, after which an idle connection is made ready at once, and that asks.
+        // Not `build`, after which an idle connection is prepared at once, with a query for the role.
         drop(pool.get().expect("a connection"));
         let opening = taken(&proxy);
         drop(pool.get().expect("a connection"));
@@ -70,7 +70,7 @@ fn a_role_costs_no_message_where_the_server_shows_it_and_one_question_where_a_po
     assert_eq!((questions(&behind.0), questions(&behind.1)), (1, 1));
 }
 
-/// `default_transaction_read_only` has many masters.
+/// `default_transaction_read_only` can be set in many places.
 fn a_refusal_names_whose_doing_it_is(server: Server) {
     let told = |config: Config, role| {
         let error = PostgresManager::new(config, NoTls).role(role).open().expect_err("a refusal");
@@ -134,7 +134,7 @@ fn a_write_in_a_read_only_transaction_is_an_error_and_costs_a_reset_and_not_the_
     let read_only = pool.transaction().options(TransactionOptions::new().read_only(true));
     let error = read_only.run(|tx| tx.batch_execute("INSERT INTO cabrank_role VALUES (1)")).expect_err("read-only");
     assert!(format!("{error:?}").contains("read-only transaction"), "{error:?}");
-    // The same without a word to the pool, in a session that its holder has made read-only.
+    // The same without `report_error`, in a session that its holder made read-only.
     let mut conn = pool.get().expect("a connection");
     conn.batch_execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").expect("a setting");
     let error = conn.batch_execute("INSERT INTO cabrank_role VALUES (1)").expect_err("read-only");
@@ -158,7 +158,7 @@ fn a_check_finds_a_server_that_has_become_read_only(server: Server) {
     }
 }
 
-/// Behind a pooler no reset undoes what its server has become, and none is due. The refused write asks for one.
+/// Behind a pooler no reset reveals that the server has changed, and none is due. The refused write requests one.
 fn a_reset_after_a_refused_write_finds_a_server_that_has_become_read_only(server: Server) {
     server.table("cabrank_role_reset", "x int");
     let manager = server.manager().role(Role::Primary).transaction_pooler(true);
@@ -202,7 +202,7 @@ fn without_a_role_a_server_that_turns_read_only_is_told(server: Server) {
     assert!(told.contains("is read-only by default"), "{told}");
 }
 
-/// Of a server that is demoted when told so.
+/// A manager for a server that is demoted on demand.
 fn changing(server: &Server, demoted: &Arc<AtomicBool>) -> PostgresManager {
     let (config, demoted) = (server.config.clone(), Arc::clone(demoted));
     let settings = move || {
@@ -225,7 +225,7 @@ fn over_unix(server: &Server, folder: &Path, options: &str) -> Config {
     config
 }
 
-/// In the one session of this pool.
+/// Makes the server of this pool's only session read-only.
 fn becomes_read_only(pool: &Pool, then: impl FnOnce(&mut cabrank_postgres::Connection)) {
     let mut conn = pool.get().expect("a connection");
     conn.batch_execute("SET default_transaction_read_only = on").expect("a setting");

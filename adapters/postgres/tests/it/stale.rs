@@ -1,4 +1,4 @@
-//! Statements that a change of the schema has left behind, and errors that only look like it.
+//! Statements outdated by a schema change, and errors that only resemble such a case.
 
 use crate::fixture::{PATIENCE, Server, builder, on_server};
 use cabrank_postgres::cabrank::{Fault, Manager};
@@ -10,8 +10,8 @@ use std::cell::Cell;
 
 const RETRY: Option<(&str, Fault)> = Some(("0A000", Fault::Retry));
 
-/// One connection finds out. All forget what they have prepared, for a migration spares none. What the error means is in the
-/// adapter's README, code by code.
+/// One connection meets the error, and all connections drop their prepared statements, because a migration affects all of them. The
+/// README lists what each code means.
 fn a_migration_costs_one_error_at_most(server: Server) {
     for (what, migration, sql, expected) in [
         ("a column more", "ALTER TABLE migrated ADD COLUMN b int", "SELECT * FROM migrated", RETRY),
@@ -100,7 +100,7 @@ fn a_migration_costs_one_error_at_most(server: Server) {
     }
 }
 
-/// Each use fails while something is missing, and none does afterwards.
+/// Each use fails while something is missing, and none fails afterwards.
 fn what_is_missing_for_a_while_leaves_nothing_stale(server: Server) {
     for (sql, take, back) in [
         ("SELECT * FROM away", "ALTER TABLE away RENAME TO hidden", "ALTER TABLE hidden RENAME TO away"),
@@ -144,7 +144,7 @@ fn a_slip_of_the_pen_is_an_error_of_its_statement(server: Server) {
     assert_eq!(pool.stats().opened, 1);
 }
 
-/// Where nothing is read along, the errors that the pool sees show it.
+/// Without tracking of the wire, only the errors that reach the pool show it.
 #[cfg(unix)]
 fn over_a_unix_socket_a_migration_costs_one_error_at_most(server: Server) {
     server.table("migrated_behind", "id int");
@@ -156,7 +156,7 @@ fn over_a_unix_socket_a_migration_costs_one_error_at_most(server: Server) {
     server.config.get_ports().first().map(|&port| config.port(port));
     let manager = PostgresManager::new(config, NoTls);
     let settings = || builder().max_size(1);
-    // What the user makes of the error does not hide it.
+    // The user's own classification of the error does not hide it.
     for (column, settings) in [("a", settings()), ("b", settings().classify(|_| Some(Fault::Statement)))] {
         let pool = settings.build(manager.clone()).expect("a pool");
         let ask = || {
@@ -174,7 +174,7 @@ fn over_a_unix_socket_a_migration_costs_one_error_at_most(server: Server) {
     std::fs::remove_dir_all(folder).expect("a folder of ours");
 }
 
-/// What is stale means that the transaction may be run again.
+/// A stale statement means that the transaction may run again.
 fn a_transaction_that_meets_a_stale_statement_is_run_again(server: Server) {
     for (what, spoil) in [
         ("another result", "ALTER TABLE retried ADD COLUMN a int"),

@@ -39,13 +39,13 @@ fn a_cached_statement_is_used_in_transactions_and_those_nested_in_them(server: S
     pool.get().expect("a connection").prepare_cached("SELECT $1::int + 2").expect("a statement");
     let messages = taken(&proxy);
     assert_eq!(messages.iter().filter(|message| *message == "P").count(), 1, "{messages:?}");
-    // BEGIN, SAVEPOINT, RELEASE, COMMIT; and each query is bound, executed and synced.
+    // BEGIN, SAVEPOINT, RELEASE, COMMIT. Each query is bound, executed and synced.
     let simple = messages.iter().filter(|message| message.starts_with("Q ")).count();
     assert_eq!((simple, messages.iter().filter(|message| *message == "B").count()), (3 * 4, 3 * 2), "{messages:?}");
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (0, 1));
 }
 
-/// What `SET LOCAL` gives another meaning is not kept, in a transaction as little as outside of one.
+/// A statement whose meaning depends on `SET LOCAL` is not cached, within a transaction or outside.
 fn a_statement_prepared_after_set_local_is_not_kept(server: Server) {
     let pool = server.pool(1);
     let outcome = pool.transaction().run(|tx| -> Result<(), Error> {
@@ -81,7 +81,7 @@ fn text(message: &cabrank_postgres::postgres::SimpleQueryMessage) -> Option<Stri
     }
 }
 
-/// The reset must not take away what the driver itself has prepared to look up types.
+/// The reset must keep the statements that the driver has prepared to look up types.
 fn types_of_ones_own_are_found_after_a_reset(server: Server) {
     let types = "DROP TYPE IF EXISTS cached_mood, cached_taste; \
         CREATE TYPE cached_mood AS ENUM ('sad'); CREATE TYPE cached_taste AS ENUM ('sour')";
@@ -96,8 +96,8 @@ fn types_of_ones_own_are_found_after_a_reset(server: Server) {
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (2, 1));
 }
 
-/// The driver knows its statements by names, which are the session's: a holder that gives such a name to another statement has it
-/// run in place of the first.
+/// The driver identifies its statements by names in the session: if a holder gives such a name to another statement, the driver would
+/// run that one.
 fn what_stands_in_place_of_a_cached_statement_is_not_run(server: Server) {
     let pool = server.pool(1);
     let five = |sql: &str| -> i32 {
@@ -130,7 +130,7 @@ fn statements_that_the_server_has_forgotten_cost_the_connection_but_not_the_next
     }
 }
 
-/// What the driver has prepared to look up types is its own affair, and taken away all the same.
+/// The driver's own statements for type look-ups can be removed too.
 fn types_are_found_though_a_block_of_code_took_away_the_drivers_statements(server: Server) {
     let types = "DROP TYPE IF EXISTS lost_mood, lost_taste; \
         CREATE TYPE lost_mood AS ENUM ('sad'); CREATE TYPE lost_taste AS ENUM ('sour')";
@@ -169,7 +169,7 @@ fn long_texts_are_not_kept(server: Server) {
     assert!(count >= 30 && length <= 1024 * 1024, "{count} statements of {length} bytes");
 }
 
-/// It may have been resolved by a search path or a temporary table that the next holder has not got.
+/// Its names may have been resolved by a search path or a temporary table that the next holder does not have.
 fn what_is_prepared_in_a_soiled_session_is_not_kept(server: Server) {
     server.table("resolved", "id int, a int");
     let soils = [

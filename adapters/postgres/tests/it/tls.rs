@@ -100,7 +100,7 @@ fn connector() -> MakeRustlsConnect {
     MakeRustlsConnect::new(config)
 }
 
-/// The server's certificate was made for the test, and nobody vouches for it.
+/// Accepts any certificate, because the server's was made for the test.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

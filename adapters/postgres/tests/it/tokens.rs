@@ -1,4 +1,4 @@
-//! Cancel tokens end with the loan that they were taken in, over each transport.
+//! Cancel tokens end with the loan in which they were created, over each transport.
 
 #[cfg(unix)]
 use crate::fixture::builder;

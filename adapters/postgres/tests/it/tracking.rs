@@ -1,4 +1,4 @@
-//! A session that is known to be clean costs nothing: the server sees the same messages as from a connection of one's own.
+//! A session that is known to be clean costs nothing: the server receives the same messages as from a connection without a pool.
 
 use crate::fixture::{Server, builder, on_server, taken};
 use cabrank_postgres::postgres::{Client, NoTls};
@@ -96,7 +96,7 @@ fn a_reset_is_one_message(server: Server) {
     }
 }
 
-/// A reset of a clean session, and of one in a transaction that is known of, is silent at the server.
+/// Neither the reset of a clean session nor that of a session in a detected transaction leaves a warning in the server's log.
 fn a_reset_warns_nobody(server: Server) {
     let (tell, told) = std::sync::mpsc::channel();
     let mut config = server.config.clone();

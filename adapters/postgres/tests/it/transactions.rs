@@ -38,7 +38,7 @@ fn increments_that_conflict_are_retried_until_all_are_done(server: Server) {
     assert_eq!(pool.stats().opened, u64::from(pool.stats().open), "no connection was lost over it");
 }
 
-/// As a derived `#[error(transparent)]`: it says what the driver's error says, and hides it.
+/// Like a derived `#[error(transparent)]`: it has the text of the driver's error, and hides the error itself.
 #[derive(Debug)]
 struct Transparent(Error);
 
@@ -91,7 +91,7 @@ fn a_deadlock_is_retried(server: Server) {
     assert_eq!(sum, 4);
 }
 
-/// The closure swallows an error, and the server would answer COMMIT with a rollback.
+/// The closure ignores an error, and the server would answer COMMIT with a rollback.
 fn a_commit_that_became_a_rollback_is_an_error(server: Server) {
     server.table("not_committed", "i int");
     let pool = server.pool(1);
@@ -169,7 +169,7 @@ fn a_closure_that_fails_or_panics_commits_nothing(server: Server) {
     assert_eq!(pool.get().expect("a connection").query("SELECT * FROM undone", &[]).expect("rows").len(), 0);
 }
 
-/// The server refuses each further statement until the savepoint is rolled back to.
+/// The server refuses each further statement until a rollback to the savepoint.
 fn an_error_that_was_passed_over_within_is_the_nested_ones_failure(server: Server) {
     server.table("passed_over", "i int");
     let pool = server.pool(1);
@@ -190,7 +190,7 @@ fn an_error_that_was_passed_over_within_is_the_nested_ones_failure(server: Serve
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (0, 1));
 }
 
-/// Else each failure would nest the next savepoint one deeper.
+/// Otherwise each failure would nest the next savepoint one level deeper.
 fn a_nested_transaction_that_fails_releases_its_savepoint(server: Server) {
     let proxy = server.proxy();
     let pool = builder().max_size(1).build(PostgresManager::new(server.through(&proxy), NoTls)).expect("a pool");
@@ -215,7 +215,7 @@ fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once(server: Serv
                 matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))),
                 "{policy:?} {begin}: {outcome:?}"
             );
-            // What may pass is tried again for ten.
+            // A temporary error would be retried for ten seconds.
             assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
         }
         let commits = |conn: &mut Connection, _: &SetUp<'_>| conn.batch_execute("BEGIN; SELECT 1; COMMIT");

@@ -1,4 +1,4 @@
-//! Types of the user's that change under connections which have learnt them.
+//! User-defined types that change under connections that have cached them.
 
 use crate::fixture::{Server, builder, on_server};
 use cabrank_postgres::cabrank::RunError;
@@ -8,7 +8,7 @@ use cabrank_postgres::{Pool, PostgresManager};
 use cabrank_testing::eventually;
 use std::error::Error as StdError;
 
-/// What the driver takes a type for: the names of its fields, or its values.
+/// The driver's view of a type: the names of its fields, or its values.
 #[derive(Debug)]
 struct Shape(Vec<String>);
 
@@ -22,7 +22,7 @@ impl<'a> FromSql<'a> for Shape {
     }
 }
 
-/// Of a program that was built for the type as it is after the migration: it accepts no other, as derived code does.
+/// Of a program built for the type as it is after the migration: like derived code, it accepts no other.
 #[derive(Debug)]
 struct New;
 
@@ -44,7 +44,7 @@ fn names(ty: &Type) -> Vec<String> {
     }
 }
 
-/// A type, its value, what it is made of, and how it gets another part, called `new`.
+/// A type, its value, its definition, and the change that adds another part, called `new`.
 const TYPES: &[(&str, &str, &str)] = &[
     ("CREATE TYPE altered AS (old int)", "ROW(1)", "ALTER TYPE altered ADD ATTRIBUTE new int"),
     ("CREATE TYPE altered AS (old int)", "ROW(1)", "ALTER TYPE altered RENAME ATTRIBUTE old TO new"),
@@ -52,7 +52,7 @@ const TYPES: &[(&str, &str, &str)] = &[
     ("CREATE TYPE altered AS ENUM ('old')", "'old'", "ALTER TYPE altered RENAME VALUE 'old' TO 'new'"),
 ];
 
-/// Runs SQL of the above in a schema of the test's own, so that tests can run side by side.
+/// Runs SQL in a schema of this test, so that tests can run in parallel.
 fn execute(server: &Server, schema: &str, sql: &str) {
     let sql = format!("SET search_path = {schema}; {sql}");
     server.client().batch_execute(&sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
@@ -68,7 +68,7 @@ fn pool_on_new_type(server: &Server, schema: &str, create: &str, value: &str) ->
     builder().max_size(1).build(PostgresManager::new(config, NoTls)).expect("a pool")
 }
 
-/// Reads the value, by a statement that is kept and by one that is not.
+/// Reads the value, by a cached statement and by one that is not cached.
 fn read<T: for<'a> FromSql<'a>>(pool: &Pool) -> Result<[T; 2], RunError<Error, Error>> {
     pool.run(|conn| -> Result<_, Error> {
         let kept = conn.prepare_cached(SELECT)?;
@@ -89,7 +89,7 @@ fn a_value_that_fits_no_type_has_the_types_learnt_anew(server: Server) {
     }
 }
 
-/// The rest of a migration may be noticed by the server.
+/// The server may notice the rest of the migration.
 fn types_are_learnt_anew_with_the_statements(server: Server) {
     for &(create, value, alter) in TYPES {
         let pool = pool_on_new_type(&server, "altered_with_a_table", create, value);

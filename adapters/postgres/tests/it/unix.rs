@@ -1,4 +1,4 @@
-//! Over a Unix socket, where nothing is read along: what runs can be cancelled, and not aborted.
+//! Over a Unix socket, where the adapter cannot track the wire: statements can be cancelled but not aborted.
 
 use crate::fixture::{PATIENCE, Server, builder, on_server};
 use cabrank_postgres::cabrank::{Builder, CancelOutcome, CloseReason, PooledConnection};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-/// A pool whose connections go through a Unix socket, for as long as that is there.
+/// A pool that connects through a Unix socket, which exists as long as this value.
 pub(crate) struct Behind {
     pub(crate) pool: Pool,
     folder: PathBuf,

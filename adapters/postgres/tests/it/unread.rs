@@ -1,4 +1,4 @@
-//! What a holder has asked for and not read is given up by the server, and holds nobody up.
+//! The server stops sending what a holder has requested and not read, and nobody waits for it.
 
 use crate::fixture::{Server, builder, on_server};
 use cabrank_postgres::cabrank::{CloseReason, PooledConnection, TransactionError};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const NONE: [i32; 0] = [];
 
-/// Gigabytes, and more than can be read in anybody's lifetime.
+/// Gigabytes, more than can be read in any test.
 const ENDLESS: &str = "SELECT generate_series(1, 1000000000000), repeat('x', 200)";
 
 /// The first rows come at once, and then none for a day.
@@ -21,7 +21,7 @@ const SLEEPY: &str =
 
 type Leave = fn(&mut Connection);
 
-/// Three million rows, of which each has more than 200 bytes.
+/// Three million rows of more than 200 bytes each.
 const LONG: &str = "SELECT generate_series(1, 3000000), repeat('x', 200)";
 const LENGTH: u64 = 3_000_000 * 200;
 
@@ -97,14 +97,14 @@ const UNREAD: &[(&str, Leave)] = &[
 ];
 
 fn what_is_not_read_is_given_up_and_the_session_kept(server: Server) {
-    // A limit that nobody reaches: without a cancel the reset would last for ever.
+    // The limit is never reached: without a cancel the reset would last forever.
     let pool = builder().max_size(1).reset_timeout(Duration::MAX).build(server.manager()).expect("a pool");
     for (what, leave) in UNREAD {
         let mut conn = pool.get().expect("a connection");
         let pid = conn.backend_pid().expect("a pid");
         leave(&mut conn);
         drop(conn);
-        // Somebody who waits on a busy machine may be given another connection.
+        // On a busy machine a waiter may get another connection.
         eventually(what, || pool.stats().idle == 1);
         let mut conn = pool.get().unwrap_or_else(|error| panic!("{what}: {error:?}"));
         assert_eq!(conn.query_one("SELECT 5", &[]).expect("a row").get::<_, i32>(0), 5, "{what}");
@@ -114,7 +114,7 @@ fn what_is_not_read_is_given_up_and_the_session_kept(server: Server) {
     assert_closes_clean(&pool);
 }
 
-/// A COPY into the server that nobody ended is none of its business: the driver ends it.
+/// An unfinished COPY into the server needs no cancel: the driver ends it.
 fn a_copy_into_the_server_is_ended_with_its_session_kept(server: Server) {
     server.table("unread_copy", "i int");
     let pool = server.pool(1);
@@ -169,7 +169,7 @@ fn a_rollback_reads_little_of_what_was_left(server: Server) {
         Err("changed my mind".into())
     });
     assert!(matches!(failed, Err(TransactionError::User(_))), "{failed:?}");
-    // What is nested is undone alone.
+    // The nested transaction alone is undone.
     let committed = pool.transaction().run(|tx| -> Result<(), Error> {
         tx.execute("INSERT INTO rolled_back VALUES (2)", &[])?;
         let nested = tx.nested(|tx| -> Result<(), Box<dyn std::error::Error>> {
@@ -197,7 +197,7 @@ fn a_rollback_reads_little_of_what_was_left(server: Server) {
     assert_eq!((pool.stats().opened, pool.stats().closed.by(CloseReason::Panicked)), (2, 1));
 }
 
-/// To cancel it would abort the transaction.
+/// A cancel would abort the transaction.
 fn a_commit_reads_what_was_left_to_its_end(server: Server) {
     server.table("committed", "i int");
     let pool = server.pool(1);
@@ -210,7 +210,7 @@ fn a_commit_reads_what_was_left_to_its_end(server: Server) {
     assert_eq!(server.client().query("SELECT * FROM committed", &[]).expect("rows").len(), 1);
 }
 
-/// Nobody takes what the driver has, and so it would wait for ever.
+/// The leaked reader takes no data, so the driver would wait forever.
 fn a_rollback_behind_forgotten_rows_costs_the_connection(server: Server) {
     let pool = server.pool(1);
     let failed = pool.transaction().run(|tx| -> Result<(), Box<dyn std::error::Error>> {
