@@ -1,4 +1,4 @@
-//! Of statements that are numbers.
+//! Uses numbers as statements.
 
 use super::{Asked, Statements, Texts};
 use crate::schema::SchemaChanges;
@@ -6,7 +6,7 @@ use mysql::{Error, MySqlError};
 
 const KEPT: Asked = Asked::Kept { is_harmless: true };
 
-/// As the connection does it: by a text that is used once, and surplus ones are closed.
+/// Like the connection: prepares a text for one use, and closes surplus statements.
 fn prepare(statements: &mut Statements<u32>, id: u32, length: usize) -> Vec<u32> {
     statements.prepared(id, id, &"x".repeat(length), true);
     surplus(statements)

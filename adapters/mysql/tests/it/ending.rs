@@ -1,4 +1,4 @@
-//! The end: statements are cancelled, connections are aborted, and no session is left at the server.
+//! Endings: statements are cancelled, connections are aborted, and no session stays at the server.
 
 use crate::server::{PATIENCE, Server, close_on_a_long_statement, on_each_server};
 use cabrank_mysql::cabrank::{CancelOutcome, CloseReason};
@@ -14,7 +14,7 @@ fn closing_leaves_no_session(server: &Server) {
     assert_eq!(server.sessions(), 4);
     assert!(pool.close_within(PATIENCE).is_clean());
     assert_closes_clean(&pool);
-    // The server strikes a session off its list just after it has hung up.
+    // The server removes a session from its list shortly after it has closed the connection.
     eventually("no session is left", || server.sessions() == 0);
 }
 
@@ -25,7 +25,7 @@ fn a_slot_stays_taken_until_the_server_has_hung_up(server: &Server) {
     proxy.set(NetworkFault::Stall(Way::ToClient));
     pool.close();
     eventually("the goodbye was heard", || proxy.counts().to_client.ends > 0);
-    // Time enough to take the goodbye for the end.
+    // Long enough for a premature end to show.
     thread::sleep(Duration::from_millis(100));
     assert_eq!(pool.stats().closing, 1);
     proxy.set(NetworkFault::None);
@@ -37,7 +37,7 @@ fn closing_cancels_what_a_holder_still_runs(server: &Server) {
     close_on_a_long_statement(server, || server.pool(2));
 }
 
-/// Be it that the server stays silent, or that each step is in time and all together are not.
+/// Whether the server stays silent, or each step is in time but all together are not.
 fn a_cancel_that_is_not_heard_in_time_ends_at_its_limit_and_hits_nothing(server: &Server) {
     const LIMIT: Duration = Duration::from_millis(400);
     let lock = &server.database;
@@ -66,7 +66,7 @@ fn a_cancel_that_is_not_heard_in_time_ends_at_its_limit_and_hits_nothing(server:
     }
 }
 
-/// The driver reads to the end what is left when its rows are dropped, in the holder's thread.
+/// When its rows are dropped, the driver reads the rest in the holder's thread.
 fn more_rows_than_anybody_reads_are_given_up_by_a_canceller(server: &Server) {
     let pool = server.pool(1);
     let mut conn = pool.get().unwrap();

@@ -1,4 +1,4 @@
-//! Calls that go wrong on demand: the pool goes on, and each session is gone from the server.
+//! Injected failures of the manager's calls: the pool goes on, and no session stays at the server.
 
 use crate::server::{Server, on_each_server};
 use cabrank_mysql::cabrank::{CloseReason, Pool};
@@ -39,7 +39,7 @@ fn a_check_that_hangs_costs_its_connection_and_no_slot(server: &Server) {
     let checked = pool.get().unwrap().connection_id();
     faults.next(Method::IsValid, Injection::Hang);
     assert_ne!(pool.get().unwrap().connection_id(), checked);
-    // On a busy machine a check that does not hang may be given up on, too.
+    // On a busy machine the pool may also give up on a check that does not hang.
     assert!(pool.stats().closed.by(CloseReason::Overran) >= 1);
     ends(server, &pool);
 }

@@ -1,4 +1,4 @@
-//! The functions that the adapter takes for the server's own are. Else a stored one could take the place of one of them.
+//! The functions that the adapter treats as built-in are built-in. Otherwise a stored function could replace one of them.
 
 #[allow(dead_code, unused_imports, reason = "of the adapter's words only the list of functions is looked at")]
 #[path = "../../src/sql/words.rs"]
@@ -11,7 +11,7 @@ use cabrank_mysql::mysql::prelude::Queryable;
 fn every_listed_function_is_one_of_the_servers_own(server: &Server) {
     let mut conn = server.aside();
     for function in words::FUNCTIONS.split_ascii_whitespace() {
-        // Too many arguments for any of them, so that it fails in the words of the one who is called.
+        // Too many arguments for any of them, so the call fails with the message of the function that is called.
         let call = format!("SELECT {function}({})", ["1"; 40].join(","));
         if let Err(Error::MySqlError(error)) = conn.query_drop(call) {
             assert_ne!(error.code, NO_SUCH_FUNCTION, "{function}");

@@ -1,4 +1,4 @@
-//! What no reset undoes costs the connection, and the next holder meets nothing of it.
+//! Effects that no reset undoes cost the connection, and never reach the next holder.
 
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::CloseReason;
@@ -20,7 +20,7 @@ fn steps(branch: &str) -> [String; 4] {
     ]
 }
 
-/// On MariaDB a reset would leave the session tied to the branch: each table of it gives error 1031 from then on.
+/// On MariaDB a reset would leave the session tied to the branch: each of the branch's tables would return error 1031 from then on.
 fn a_prepared_branch_costs_the_connection(server: &Server) {
     let database = &server.database;
     let branch = |way: &str| format!("{database}: {way}");
@@ -40,7 +40,7 @@ fn a_prepared_branch_costs_the_connection(server: &Server) {
         ("a procedure", |conn, _| conn.query_drop("CALL prepares()")),
     ];
     let is_mariadb = server.is_mariadb();
-    // MySQL prepares no XA.
+    // MySQL cannot prepare XA statements.
     let ways = ways.iter().filter(|(way, _)| is_mariadb || *way != "statements");
     let pool = server.pool(1);
     for (way, prepare) in ways {
@@ -48,19 +48,19 @@ fn a_prepared_branch_costs_the_connection(server: &Server) {
         prepare(&mut pool.get().unwrap(), &branch).expect(way);
         settle(&pool);
         let mut conn = pool.get().unwrap();
-        // Once it is no session's, anybody may end it.
+        // Once the branch belongs to no session, any session may end it.
         eventually("the branch is rolled back", || server.try_run(format!("XA ROLLBACK '{branch}'")));
         assert_eq!(conn.query_first("SELECT money FROM account WHERE id = 1").expect(way), Some(0), "{way}");
         let snapshot = TxOpts::default().set_with_consistent_snapshot(true);
         conn.start_transaction(snapshot).unwrap().rollback().unwrap();
         conn.query_drop("UPDATE account SET money = 0 WHERE id = 1").unwrap();
     }
-    // MySQL's session has nothing to do with the branch any more, so that what nobody saw does no harm.
+    // MySQL's session has no tie to the branch any more, so an undetected branch does no harm.
     let replaced = if is_mariadb { 7 } else { 3 };
     assert_eq!(pool.stats().closed.by(CloseReason::BeyondReset), replaced);
 }
 
-/// The whole life of a branch within a loan, and a look at others' branches.
+/// The whole life of a branch within one loan, and a query for other sessions' branches.
 fn a_connection_that_used_xa_is_replaced(server: &Server) {
     let pool = server.pool(1);
     let branch = &server.database;
@@ -79,8 +79,8 @@ fn a_connection_that_used_xa_is_replaced(server: &Server) {
     }
 }
 
-/// As in applications that use XA in each loan. To the pool the server is as well as before: a single pause would last longer than
-/// anybody waits.
+/// Like an application that uses XA in each loan. The pool keeps treating the server as healthy: a single pause would outlast every
+/// waiter.
 fn a_holder_who_uses_xa_each_time_is_served(server: &Server) {
     let branch = &server.database;
     server.run(format!("CREATE PROCEDURE {branch}.begins() XA START '{branch}: hidden'"));
@@ -114,7 +114,7 @@ fn a_holder_who_uses_xa_each_time_is_served(server: &Server) {
     }
 }
 
-/// A procedure that leaves nothing for good costs a reset, as ever.
+/// A procedure without lasting effects costs only a reset.
 fn what_is_hidden_and_does_not_last_costs_no_connection(server: &Server) {
     server.run(format!("CREATE PROCEDURE {}.sets() BEGIN SET @a = 1; START TRANSACTION; END", server.database));
     let pool = server.pool(1);
@@ -127,7 +127,7 @@ fn what_is_hidden_and_does_not_last_costs_no_connection(server: &Server) {
     assert_eq!(pool.stats().opened, 1);
 }
 
-/// MariaDB keeps them over a reset, with the texts of the holder's statements.
+/// MariaDB keeps them across a reset, with the texts of the holder's statements.
 fn profiles_are_not_shown_to_the_next_holder(server: &Server) {
     let pool = server.pool(1);
     for text in ["SET profiling = 1", "SET SESSION profiling = ON", "SET @@profiling = 1"] {

@@ -1,4 +1,4 @@
-//! Dead connections are noticed by looking, and calls that hang are aborted.
+//! Dead connections are detected by looking at the socket, and calls that hang are aborted.
 
 #[cfg(unix)]
 use crate::server::close_on_a_long_statement;
@@ -33,7 +33,7 @@ fn a_connection_that_was_idle_too_long_for_the_server_is_noticed(server: &Server
     for conn in &mut [pool.get().unwrap(), pool.get().unwrap()] {
         conn.query_drop("DO 1").expect("the user never notices");
     }
-    // The one by looking. Its death puts the other under suspicion, so that it may be the check that finds that.
+    // The first by looking at its socket. Its death makes the pool suspect the other, which a check may find first.
     let closed = pool.stats().closed;
     assert!(closed.by(CloseReason::Broken) >= 1 && closed.total() == 2, "{closed:?}");
 }
@@ -89,7 +89,7 @@ fn the_time_outs_of_connecting_do_not_outlast_it(server: &Server) {
 }
 
 fn a_reset_that_hangs_is_aborted(server: &Server) {
-    // The reset runs the statements of `init` again, and this one may take its time then.
+    // The reset runs the statements of `init` again, and this one can be slow then.
     let opts = server.opts().init(vec!["DO SLEEP((SELECT money FROM account WHERE id = 1))"]);
     let pool = server.builder(1).reset_timeout(Duration::from_millis(200)).build(MySqlManager::new(opts)).unwrap();
     pool.get().unwrap().query_drop("UPDATE account SET money = 30 WHERE id = 1; SET @soiled = 1").unwrap();

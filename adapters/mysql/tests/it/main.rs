@@ -1,5 +1,5 @@
-//! The adapter's promises, held against real servers: MySQL if `CABRANK_MYSQL_URL` is set, MariaDB if
-//! `CABRANK_MARIADB_URL` is. What cannot run for want of them is counted as ignored.
+//! The adapter's promises, tested against real servers: MySQL if `CABRANK_MYSQL_URL` is set, MariaDB if `CABRANK_MARIADB_URL` is. Tests
+//! that lack their server count as ignored.
 
 mod server;
 

@@ -1,4 +1,4 @@
-//! Transactions nested in those of the pool: what the server ends by itself is never taken for done.
+//! Nested transactions: one that the server ends by itself never counts as committed.
 
 use crate::server::{Server, on_each_server};
 use cabrank_mysql::Transaction;
@@ -19,7 +19,7 @@ fn code(error: &Error) -> Option<u16> {
     }
 }
 
-/// Whether the closure within passes on an error or not, and whether the outer one does.
+/// Whether the inner closure passes the error on or not, and whether the outer one does.
 fn a_statement_within_that_commits_by_itself_is_an_error(server: &Server) {
     let pool = server.pool(1);
     for (name, fails, passes_over) in [("a", false, false), ("b", false, true), ("c", true, false), ("d", true, true)] {
@@ -47,7 +47,7 @@ fn a_statement_within_that_commits_by_itself_is_an_error(server: &Server) {
     }
 }
 
-/// Without a transaction the server would forget the savepoint at once, and commit each statement.
+/// Without a transaction the server would drop the savepoint at once, and commit each statement.
 fn after_a_statement_that_commits_by_itself_nothing_is_nested(server: &Server) {
     let pool = server.pool(1);
     let mut ran = false;
@@ -66,7 +66,7 @@ fn after_a_statement_that_commits_by_itself_nothing_is_nested(server: &Server) {
     assert_eq!(server.money(1), 1);
 }
 
-/// A text of which nobody knows what it does is no reason to refuse.
+/// A text of unknown effect is no reason to refuse.
 fn after_a_statement_that_is_not_known_a_nested_transaction_works(server: &Server) {
     let pool = server.pool(1);
     let outcome = pool.transaction().run(|tx| -> Result<()> {
@@ -79,7 +79,7 @@ fn after_a_statement_that_is_not_known_a_nested_transaction_works(server: &Serve
     assert_eq!(server.money(1), 11);
 }
 
-/// Unless the server is set to roll back the whole: then nothing goes on.
+/// Unless the server is configured to roll back the whole transaction: then nothing goes on.
 fn a_lock_wait_within_that_timed_out_is_undone_alone(server: &Server) {
     let ends_all: bool = server.ask("SELECT @@innodb_rollback_on_timeout").expect("a setting");
     let pool = server.pool(1);
@@ -100,7 +100,7 @@ fn a_lock_wait_within_that_timed_out_is_undone_alone(server: &Server) {
     assert_eq!(server.money(1), if ends_all { 0 } else { 101 });
 }
 
-/// In the midst of an answer: the rest of it must not be taken for that to the rollback.
+/// In the middle of an answer: its rest must not pass for the answer to the rollback.
 fn a_panic_within_among_rows_is_undone_alone(server: &Server) {
     let pool = server.pool(1);
     let outcome = pool.transaction().run(|tx| -> Result<i64> {
@@ -119,7 +119,7 @@ fn a_panic_within_among_rows_is_undone_alone(server: &Server) {
     assert_eq!(server.money(1), 101);
 }
 
-/// The driver keeps statements by their text; it would be no different in a transaction.
+/// The driver caches statements by their text, within a transaction as outside.
 fn a_statement_is_prepared_once_for_all_transactions(server: &Server) {
     let prepared = |tx: &mut Transaction<'_>| -> Result<u64> {
         let row: Option<(String, u64)> = tx.query_first("SHOW SESSION STATUS LIKE 'Com_stmt_prepare'")?;

@@ -1,4 +1,4 @@
-//! The number that an AUTO_INCREMENT column gave a row is its holder's: it costs no reset, and no later holder can ask for it.
+//! The number that an AUTO_INCREMENT column gave a row belongs to its holder: it costs no reset, and no later holder can query it.
 
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::SessionPolicy;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 type Look = fn(&mut Connection) -> Option<u64>;
 
-/// A table whose column counts from 4711 on.
+/// A table whose column counts from 4711.
 fn with_table(server: &Server) {
     let database = &server.database;
     server.run(format!(
@@ -24,7 +24,7 @@ fn insert(pool: &Pool) -> u64 {
     conn.last_insert_id()
 }
 
-/// Each way to ask for the number, as the first thing that is done in a loan.
+/// Each way to query the number, as the first command of a loan.
 fn looks_find_nothing(server: &Server, looks: &[(&str, Look)]) {
     with_table(server);
     let pool = server.pool(1);
@@ -80,7 +80,7 @@ fn no_text_finds_the_number_of_an_earlier_holder(server: &Server) {
     );
 }
 
-/// Texts that are harmless by themselves, on tables that ask for the number.
+/// Texts that are harmless by themselves, on tables that read the number.
 fn nor_does_what_stands_behind_a_table(server: &Server) {
     let database = &server.database;
     server.run(format!("CREATE VIEW {database}.seen AS SELECT LAST_INSERT_ID() AS id"));
@@ -123,7 +123,7 @@ fn nor_does_what_stands_behind_a_table(server: &Server) {
     looks_find_nothing(server, &looks);
 }
 
-/// With `sql_auto_is_null` a condition finds the row of the last number.
+/// With `sql_auto_is_null`, an `IS NULL` condition finds the row of the last number.
 fn nor_does_a_column_that_is_null(server: &Server) {
     with_table(server);
     let opts = server.opts().init(vec!["SET sql_auto_is_null = 1"]);
@@ -184,7 +184,7 @@ fn statements_stay_prepared_from_one_insert_to_the_next(server: &Server) {
     assert_eq!(prepared(&mut pool.get().unwrap()), before + 1);
 }
 
-/// Where no session is reset, nothing is cleared.
+/// Without resets nothing is cleared.
 fn without_a_policy_the_number_stays(server: &Server) {
     with_table(server);
     let pool = server.builder(1).session_policy(SessionPolicy::Never).build(server.manager()).unwrap();

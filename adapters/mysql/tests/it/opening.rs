@@ -1,4 +1,4 @@
-//! Opening: what is wrong is said soon, what is full is put up with, and the options reach the server.
+//! Opening: wrong settings are reported at once, a full server is tolerated, and the options reach the server.
 
 use crate::server::{PATIENCE, Server, on_each_server};
 use cabrank_mysql::cabrank::{BuildError, Cause, GetError, SessionPolicy};
@@ -15,11 +15,11 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The server's code for refusing a connection, which must come at once.
+/// The server's code for refusing a connection, which must arrive at once.
 fn refusal(manager: MySqlManager) -> u16 {
     let begin = Instant::now();
     let error = Pool::builder().build(manager).unwrap_err();
-    // What may pass is tried again for ten.
+    // A temporary error would be retried for ten seconds.
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
     match error {
         BuildError::Connect(Cause::Driver(error)) => match error.as_ref() {
@@ -54,7 +54,7 @@ fn a_user_who_may_open_two_serves_eight_threads(server: &Server) {
     let user = format!("u{}", server.database.trim_start_matches("cabrank_test"));
     server.run(format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'pw' WITH MAX_USER_CONNECTIONS 2"));
     server.run(format!("GRANT ALL ON {}.* TO '{user}'@'%'", server.database));
-    // Never reset: a session that was is not counted as the account's any more by MariaDB.
+    // Without resets, because MariaDB no longer counts a session for its account once it was reset.
     let builder = server.builder(5).session_policy(SessionPolicy::Never);
     let pool = builder.build(MySqlManager::new(server.opts().user(Some(&user)).pass(Some("pw")))).unwrap();
     thread::scope(|scope| {
@@ -113,7 +113,7 @@ fn an_init_that_cannot_work_is_said_at_once(server: &Server) {
     }
 }
 
-/// A port at which every log-in is refused with this code, in the place of a greeting.
+/// A port that answers every log-in with this code instead of a greeting.
 fn refusing(code: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -124,13 +124,13 @@ fn refusing(code: u16) -> u16 {
     thread::spawn(move || {
         let (mut client, _) = listener.accept()?;
         client.write_all(&packet)?;
-        // Until the client has read it and is gone.
+        // Until the client has read it and closed.
         io::copy(&mut client, &mut io::sink())
     });
     port
 }
 
-/// Refuses the first log-in with this code, and leads the later ones to the server. Returns how many were tried, too.
+/// Refuses the first log-in with this code, and forwards later ones to the server. Also returns the count of attempts.
 fn refused_once(server: &Server, code: u16) -> (MySqlManager, Arc<AtomicU32>) {
     let (tried, opts, port) = (Arc::new(AtomicU32::new(0)), Opts::from(server.opts()), refusing(code));
     let refused = Opts::from(server.tcp().ip_or_hostname(Some("127.0.0.1")).tcp_port(port));
@@ -142,7 +142,7 @@ fn refused_once(server: &Server, code: u16) -> (MySqlManager, Arc<AtomicU32>) {
 }
 
 fn a_refusal_that_may_pass_is_tried_again(server: &Server) {
-    // No thread, no memory, no room on the disk, offline, not available, and what a proxy and a later version say.
+    // No thread, no memory, disk full, offline, not available, and codes of a proxy and of a later version.
     for code in [1135, 1037, 1041, 1021, 3032, 3168, 9001, 60_000] {
         let (manager, tried) = refused_once(server, code);
         let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();
@@ -152,7 +152,7 @@ fn a_refusal_that_may_pass_is_tried_again(server: &Server) {
 }
 
 fn a_refusal_that_comes_again_is_said_at_once(server: &Server) {
-    // A handshake or a character set that the server does not take, an account that is locked.
+    // A handshake or a character set that the server does not accept, a locked account.
     for code in [1043, 1115, 1273, 1275, 3118] {
         let (manager, tried) = refused_once(server, code);
         let pool = Pool::builder().max_size(1).build_lazy(manager).unwrap();

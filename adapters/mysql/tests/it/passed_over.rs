@@ -1,5 +1,4 @@
-//! Errors that a closure passes over, or never gets to see: that they commit nothing by halves, and that the next holder does not see
-//! them either.
+//! Errors that a closure ignores or never sees: nothing is committed in part, and the next holder does not see them either.
 
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::TransactionError;
@@ -11,10 +10,10 @@ use std::thread;
 
 type Act = fn(&mut Transaction<'_>) -> Result<()>;
 
-/// The first row is there before the second one meets the deadlock.
+/// The first row arrives before the second one meets the deadlock.
 const READS: &str = "SELECT id FROM account WHERE id <= 2 ORDER BY id FOR UPDATE";
 
-/// Those that tell of an error, and those that cannot.
+/// The calls that return an error, and those that cannot.
 const TELL: [(&str, Act); 6] = [
     ("query_first", |tx| tx.query_first::<u32, _>(READS).map(drop)),
     ("exec_first", |tx| tx.exec_first::<u32, _, _>(READS, ()).map(drop)),
@@ -35,7 +34,8 @@ const CANNOT: [(&str, Act); 3] = [
     }),
 ];
 
-/// What came of a transaction that met a deadlock in `act`, whose error it passed over; how often it ran, and whether `act` told.
+/// The outcome of a transaction that met a deadlock in `act` and ignored the error: how often it ran, whether `act` returned the error,
+/// and the transaction's result.
 fn pass_over(server: &Server, act: Act) -> (u32, bool, std::result::Result<(), TransactionError<Error, Error>>) {
     server.run(format!("UPDATE {}.account SET money = 0", server.database));
     let pool = server.pool(1);
@@ -48,7 +48,7 @@ fn pass_over(server: &Server, act: Act) -> (u32, bool, std::result::Result<(), T
         tx.query_drop("SET SESSION max_error_count = 1")?;
         tx.query_drop("UPDATE account SET money = 7 WHERE id = 3")?;
         let mut rival = server.aside();
-        // It has changed more, so that it is spared.
+        // It has changed more rows, so the server spares it.
         rival.query_drop("START TRANSACTION; UPDATE account SET money = 1 WHERE id = 2 OR id > 10").unwrap();
         thread::scope(|scope| {
             let rival = scope.spawn(move || {
@@ -56,7 +56,7 @@ fn pass_over(server: &Server, act: Act) -> (u32, bool, std::result::Result<(), T
                 rival.query_drop("ROLLBACK").unwrap();
             });
             told = act(tx).is_err();
-            // A deadlock has let the rival go on.
+            // The deadlock's end lets the rival continue.
             rival.join().unwrap();
         });
         tx.query_drop("UPDATE account SET money = 7 WHERE id = 4").expect_err("would be committed at once");
@@ -84,7 +84,7 @@ fn a_deadlock_that_only_the_drivers_rows_have_met_commits_nothing(server: &Serve
     }
 }
 
-/// The transaction keeps one warning of each statement, and the first row has one already.
+/// The session keeps one warning for each statement, and the first row already has one.
 fn nor_does_one_that_the_server_keeps_no_record_of(server: &Server) {
     let (attempts, _, outcome) = pass_over(server, |tx| {
         let warns = "SELECT id, CAST('x' AS SIGNED) FROM account WHERE id <= 2 ORDER BY id FOR UPDATE";
@@ -108,7 +108,7 @@ fn rows_without_errors_disturb_no_transaction(server: &Server) {
     assert_eq!((server.money(1), server.money(2)), (7, 7));
 }
 
-/// `innodb_rollback_on_timeout` can be set only when a server is started.
+/// `innodb_rollback_on_timeout` can be set only at the server's start.
 fn a_lock_wait_that_rolls_all_back_commits_nothing_by_halves(server: &Server) {
     if server.ask("SELECT @@innodb_rollback_on_timeout") != Some(true) {
         server.lacks("innodb_rollback_on_timeout");

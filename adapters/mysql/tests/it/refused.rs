@@ -1,4 +1,4 @@
-//! What the driver refuses before it sends anything costs neither the connection nor the transaction.
+//! A command that the driver refuses before it sends anything costs neither the connection nor the transaction.
 
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::{CloseReason, Fault, Manager};
@@ -6,7 +6,7 @@ use cabrank_mysql::mysql::prelude::Queryable;
 use cabrank_mysql::mysql::{Result, params};
 use cabrank_mysql::{MySqlManager, Transaction};
 
-/// The driver is told so, and sends no more; the server would take it.
+/// The driver's limit; the server would accept more.
 const LARGEST: usize = 64 * 1024;
 
 type Slip = fn(&mut Transaction<'_>) -> Result<()>;
@@ -61,7 +61,7 @@ fn too_large_an_answer_costs_the_connection(server: &Server) {
     assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
 }
 
-/// The server hangs up on what it does not take.
+/// The server closes the connection after a packet that it does not accept.
 fn what_the_server_refuses_to_read_costs_the_connection(server: &Server) {
     let most = server.ask::<usize>("SELECT @@max_allowed_packet").unwrap();
     let manager = MySqlManager::new(server.opts().max_allowed_packet(Some(4 * most)));

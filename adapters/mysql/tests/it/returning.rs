@@ -8,7 +8,7 @@ use cabrank_mysql::{Connection, MySqlManager, PooledConnection};
 use cabrank_testing::{assert_closes_clean, assert_no_leaks};
 use std::collections::BTreeMap;
 
-/// All settings of the session but those that change by themselves.
+/// All session variables except those that change by themselves.
 fn settings(conn: &mut Connection) -> BTreeMap<String, String> {
     let all: Vec<(String, String)> = conn.query("SHOW SESSION VARIABLES").expect("settings");
     let moving = ["timestamp", "rand_seed", "insert_id", "identity", "gtid", "_count", "pseudo", "statement_id"];
@@ -16,13 +16,13 @@ fn settings(conn: &mut Connection) -> BTreeMap<String, String> {
     all.into_iter().filter(|(name, _)| !moves(name)).collect()
 }
 
-/// Lends a pool's only connection, lets `soil` loose on it, and lends it again to `look`.
+/// Lends a pool's only connection to `soil`, and then again to `look`.
 fn soil_and_look(server: &Server, soil: impl FnOnce(&mut Connection), look: impl FnOnce(&mut Connection)) {
     let pool = server.pool(1);
     let mut conn = pool.get().unwrap();
     let (id, before) = (conn.connection_id(), settings(&mut conn));
     drop(conn);
-    // In a loan of its own: what asks for all settings would cost a reset by itself.
+    // In a separate loan, because a query of all settings would itself cost a reset.
     settle(&pool);
     soil(&mut pool.get().unwrap());
     settle(&pool);

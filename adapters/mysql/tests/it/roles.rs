@@ -1,5 +1,5 @@
-//! The role that a server must have, as far as a server shows it that takes writes all the time and is shared with others. One that becomes
-//! read-only is tried out in `integration-tests`, which has servers of its own.
+//! The role that a server must have, as far as a shared, writable server can show it. `integration-tests`, which has separate servers,
+//! covers one that becomes read-only.
 
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::{CloseReason, Fault, PooledConnection};
@@ -21,7 +21,7 @@ fn a_server_in_another_role_is_refused_and_named(server: &Server) {
     pool.get().expect("a connection").query_drop("UPDATE account SET money = 1").expect("an update");
 }
 
-/// The commands that a session has had when it is first lent, and after a check and a reset.
+/// The number of commands that a session has received at its first loan, and after a check and a reset.
 fn a_role_costs_no_command(server: &Server) {
     let commands = |role: Role| {
         let recorder = Recorder::new();
@@ -48,7 +48,7 @@ fn a_write_in_a_read_only_transaction_is_an_error_and_costs_a_reset_and_not_the_
     let error = read_only.run(|tx| tx.query_drop("UPDATE account SET money = 1")).expect_err("read-only");
     assert!(format!("{error:?}").contains("READ ONLY transaction"), "{error:?}");
     settle(&pool);
-    // The same in a session that its holder has made read-only, with a word to the pool.
+    // The same with `report_error`, in a session that its holder made read-only.
     let mut conn = pool.get().expect("a connection");
     conn.query_drop("SET SESSION TRANSACTION READ ONLY").expect("a setting");
     let error = conn.query_drop("UPDATE account SET money = 1").expect_err("read-only");
@@ -61,7 +61,7 @@ fn a_write_in_a_read_only_transaction_is_an_error_and_costs_a_reset_and_not_the_
     assert_eq!((pool.stats().closed.total(), pool.stats().resets_done), (0, 2));
 }
 
-/// What forbids it is an option that has nothing to do with roles.
+/// The option that forbids it is unrelated to roles.
 fn a_statement_that_another_option_forbids_is_an_error_and_no_word_on_the_role(server: &Server) {
     let folder: Option<String> = server.ask("SELECT @@secure_file_priv").expect("a row");
     if folder.is_some_and(|folder| folder.is_empty()) {

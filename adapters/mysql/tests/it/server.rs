@@ -1,4 +1,4 @@
-//! A database of its own on a server that runs already, and an observer at that server.
+//! A separate database on a running server, and an observer at that server.
 
 use cabrank_mysql::cabrank::Builder;
 use cabrank_mysql::mysql::prelude::{FromRow, Queryable};
@@ -31,7 +31,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Without a server the test is skipped.
+    /// Skips the test without a server.
     fn of(engine: Engine) -> Self {
         let url = url(&engine.url_variable()).unwrap_or_else(|reason| skip(reason));
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -55,7 +55,7 @@ impl Server {
         OptsBuilder::from_opts(self.opts.clone())
     }
 
-    /// Not through the socket that the URL may name: for what is not there, or stands between.
+    /// Ignores the socket that the URL may name: for addresses without a server, and for proxies.
     pub(crate) fn tcp(&self) -> OptsBuilder {
         self.opts().socket(None::<String>)
     }
@@ -65,7 +65,7 @@ impl Server {
         Proxy::start(self.address()).expect("a proxy")
     }
 
-    /// Leads through the proxy.
+    /// Options that lead through the proxy.
     pub(crate) fn through(&self, proxy: &Proxy) -> OptsBuilder {
         let address = proxy.address();
         self.tcp().ip_or_hostname(Some(address.ip().to_string())).tcp_port(address.port())
@@ -86,7 +86,7 @@ impl Server {
         MySqlManager::new(self.opts())
     }
 
-    /// Checks nothing before a loan, so that whatever is noticed is noticed by looking.
+    /// Without checks before a loan, so that deaths are detected only by looking at the socket.
     pub(crate) fn builder(&self, max_size: u32) -> Builder<MySqlManager> {
         Pool::builder().max_size(max_size).check_after(Duration::MAX)
     }
@@ -95,7 +95,7 @@ impl Server {
         self.builder(max_size).build(self.manager()).expect("a pool")
     }
 
-    /// A connection beside the pool.
+    /// A connection outside the pool.
     pub(crate) fn aside(&self) -> Conn {
         Conn::new(self.opts()).expect("a connection")
     }
@@ -104,7 +104,7 @@ impl Server {
         self.observer.lock().unwrap_or_else(PoisonError::into_inner).query_drop(sql).expect("a statement");
     }
 
-    /// Whether the server could do it.
+    /// Returns whether the statement succeeded.
     pub(crate) fn try_run(&self, sql: impl AsRef<str>) -> bool {
         self.observer.lock().unwrap_or_else(PoisonError::into_inner).query_drop(sql).is_ok()
     }
@@ -117,13 +117,13 @@ impl Server {
         self.ask(format!("SELECT money FROM {}.account WHERE id = {id}", self.database)).expect("an account")
     }
 
-    /// Sessions that the server has in this database.
+    /// The server's sessions in this database.
     pub(crate) fn sessions(&self) -> u64 {
         let sql = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}'", self.database);
         self.ask(sql).expect("a count")
     }
 
-    /// Does the session run a statement with this in it?
+    /// Whether the session runs a statement that contains this text.
     pub(crate) fn runs(&self, id: u32, part: &str) -> bool {
         let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE id =";
         self.ask::<u32>(format!("{sql} {id} AND info LIKE '%{part}%'")) == Some(1)
@@ -140,7 +140,7 @@ impl Server {
         self.ask::<String>("SELECT VERSION()").expect("a version").contains("MariaDB")
     }
 
-    /// Skips the test, for this server has not got what it is about.
+    /// Skips the test, because this server lacks its subject.
     pub(crate) fn lacks(&self, what: &str) -> ! {
         skip(format!("this server has not got {what}"))
     }
@@ -153,15 +153,14 @@ impl Drop for Server {
     }
 }
 
-/// Waits until nothing is being reset, so that what the test looks at next is what the next loan finds.
+/// Waits until no reset is under way, so that the test sees the state that the next loan finds.
 pub(crate) fn settle(pool: &Pool) {
     eventually("the reset is done", || pool.stats().resetting == 0);
 }
 
-/// Closes a pool on a statement that runs for long, and expects that the server is asked to cancel it.
+/// Closes a pool while a long statement runs, and expects that the server is asked to cancel it.
 ///
-/// The pool gives that half a second, which can be too little on a busy machine; then it aborts the connection, and all is tried
-/// again.
+/// The pool allows half a second for that, which can be too short on a busy machine: it then aborts the connection, and this retries.
 pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool) {
     for _ in 0..10 {
         let pool = pool();
@@ -181,5 +180,5 @@ pub(crate) fn close_on_a_long_statement(server: &Server, pool: impl Fn() -> Pool
     panic!("it had to be aborted each time");
 }
 
-/// For what comes to pass at once on a quiet machine.
+/// For events that happen at once on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

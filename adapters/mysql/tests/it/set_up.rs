@@ -1,4 +1,4 @@
-//! What `on_open` and `init` leave open: a transaction that no text alone shows.
+//! A transaction that `on_open` or `init` leaves open without a text that shows it.
 
 use crate::server::{PATIENCE, Server, on_each_server};
 use cabrank_mysql::cabrank::{BuildError, Cause, SessionPolicy, SetUp, TransactionError};
@@ -8,7 +8,7 @@ use cabrank_mysql::{Connection, MySqlManager};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Leaves a transaction open in a way that no text alone shows.
+/// Leaves a transaction open in a way that no single text shows.
 type Road = (&'static str, fn(&mut Connection) -> Result<()>);
 
 const ROADS: [Road; 12] = [
@@ -55,7 +55,7 @@ fn a_transaction_that_no_text_shows_is_refused_all_the_same(server: &Server) {
     for (name, road) in ROADS {
         refused_by_the_set_up(server, name, road);
     }
-    // MySQL prepares no BEGIN.
+    // MySQL cannot prepare BEGIN.
     if server.ask::<String>("SELECT VERSION()").is_some_and(|version| version.contains("MariaDB")) {
         refused_by_the_set_up(server, "by a prepared statement", |conn| conn.exec_drop("BEGIN", ()));
     }
@@ -68,7 +68,7 @@ fn a_transaction_that_no_text_shows_is_refused_all_the_same(server: &Server) {
     assert!(matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))), "{outcome:?}");
 }
 
-/// START TRANSACTION would commit what the earlier holder did.
+/// START TRANSACTION would commit the earlier holder's changes.
 fn a_transaction_that_an_earlier_holder_left_unseen_is_not_committed(server: &Server) {
     server.run(format!("CREATE PROCEDURE {}.begins() START TRANSACTION", server.database));
     let prepared: Road = ("by a statement prepared by text", |conn| {
@@ -91,7 +91,7 @@ fn a_transaction_that_an_earlier_holder_left_unseen_is_not_committed(server: &Se
     }
 }
 
-/// What is open is refused, and what is not costs no more than the question.
+/// An open transaction is refused, and otherwise the cost is one query.
 fn where_no_transaction_is_open_one_begins_after_any_text(server: &Server) {
     server.run(format!("CREATE PROCEDURE {}.ends() BEGIN START TRANSACTION; COMMIT; END", server.database));
     let pool = server.builder(1).session_policy(SessionPolicy::Never).build(server.manager()).unwrap();
@@ -104,7 +104,7 @@ fn where_no_transaction_is_open_one_begins_after_any_text(server: &Server) {
     assert_eq!((server.money(4), pool.stats().opened), (1, 1));
 }
 
-/// The question leaves the session as it was, and one that is in no transaction is lent.
+/// The query leaves the session unchanged, and a session without an open transaction is lent.
 fn a_set_up_that_ends_what_it_begins_is_sound_however_it_is_written(server: &Server) {
     server.run(format!("CREATE PROCEDURE {}.ends() BEGIN START TRANSACTION; COMMIT; END", server.database));
     for set_up in [

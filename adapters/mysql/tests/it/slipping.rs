@@ -1,5 +1,5 @@
-//! A late reply never reaches the next user. The driver goes on after a time-out, and takes the reply to one command for
-//! the answer to the next; nothing but this adapter stands between that and somebody else's data.
+//! A late reply never reaches the next user. After a time-out the driver goes on and takes the reply to one command for the answer to
+//! the next; only this adapter keeps it from returning another caller's data.
 
 use crate::server::{PATIENCE, Server, on_each_server, settle};
 use cabrank_mysql::cabrank::{CloseReason, Manager, SessionPolicy, TransactionError};
@@ -9,13 +9,13 @@ use cabrank_testing::eventually;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Reads give up after so many milliseconds.
+/// Reads time out after this many milliseconds.
 fn impatient(server: &Server, max_size: u32, patience_ms: u64) -> Pool {
     let opts = server.opts().read_timeout(Some(Duration::from_millis(patience_ms)));
     server.builder(max_size).build(MySqlManager::new(opts)).expect("a pool")
 }
 
-/// Rows enough to be sent before the last one is ready, which takes too long.
+/// Enough rows that some are sent before the last one is ready, which takes too long.
 const STALLS: &str =
     "SELECT REPEAT('x', 30000), 0 UNION ALL SELECT REPEAT('x', 30000), 0 UNION ALL SELECT 'late', SLEEP(0.06)";
 
@@ -23,7 +23,7 @@ fn echo(conn: &mut Connection, token: &str) -> mysql::Result<Option<String>> {
     conn.query_first(format!("SELECT '{token}'"))
 }
 
-/// Gives up in one of five ways on a reply that is on its way, at a random moment before or after it arrives.
+/// Gives up on a pending reply in one of five ways, at a random moment before or after it arrives.
 fn give_up(conn: &mut Connection) {
     let late = format!("DO SLEEP({:.3})", 0.022 + 0.02 * fastrand::f64());
     match fastrand::u8(0..5) {
@@ -47,7 +47,7 @@ fn a_thousand_late_replies_reach_nobody_else(server: &Server) {
             let mut conn = pool.get().unwrap();
             match echo(&mut conn, &token) {
                 Ok(answer) => assert_eq!(answer, Some(token)),
-                // On a busy machine even this takes 20 ms, once in a while.
+                // On a busy machine even this sometimes takes 20 ms.
                 Err(_) => continue,
             }
             if fastrand::u8(0..4) == 0 {
@@ -90,7 +90,7 @@ fn an_unseen_late_reply_that_has_arrived_is_seen_by_looking(server: &Server) {
 }
 
 fn an_unseen_late_reply_that_is_still_on_its_way_is_found_by_the_reset(server: &Server) {
-    // A second for the reset to begin, and a second more before its own wait for a reply is over.
+    // One second for the reset to begin, and one before its own wait for a reply ends.
     let pool = impatient(server, 1, 2_000);
     let mut conn = pool.get().unwrap();
     conn.raw().query_drop("DO SLEEP(3)").unwrap_err();
@@ -116,10 +116,10 @@ fn rows_that_were_leaked_unread_are_found_by_the_reset(server: &Server) {
 
 fn a_check_is_not_answered_by_a_late_reply(server: &Server) {
     let opts = server.opts().read_timeout(Some(Duration::from_secs(1)));
-    // Room for a second connection: with one alone, the pool's patience with the check would be over before the reply is there.
+    // Room for a second connection: with only one, the check's time-out would end before the reply arrives.
     let builder = server.builder(2).check_after(Duration::ZERO).check_timeout(PATIENCE);
     let pool = builder.session_policy(SessionPolicy::Never).build(MySqlManager::new(opts)).unwrap();
-    // By the check, as a rule; on a busy machine the reply may come before it.
+    // Usually by the check; on a busy machine the reply may arrive before it.
     let seen = || pool.stats().closed.by(CloseReason::CheckFailed) + pool.stats().closed.by(CloseReason::Broken);
     let mut conn = pool.get().unwrap();
     let (old, before) = (conn.connection_id(), seen());
@@ -132,7 +132,7 @@ fn a_check_is_not_answered_by_a_late_reply(server: &Server) {
     eventually("the late reply is found", || seen() > before);
 }
 
-/// Passes over a time-out within a transaction, and expects that the commit is not taken for done.
+/// Ignores a time-out within a transaction, and expects that the commit does not succeed.
 fn pass_over(server: &Server, pass: impl Fn(&mut cabrank_mysql::Transaction<'_>)) {
     let pool = impatient(server, 1, 1_000);
     let mut runs = 0;

@@ -1,4 +1,4 @@
-//! Prepared statements: how many the server has of a session, and what becomes of those that it calls stale.
+//! Prepared statements: how many a session has at the server, and what happens to stale ones.
 
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::{Fault, Manager, SessionPolicy};
@@ -18,12 +18,12 @@ fn prepared(conn: &mut Connection) -> (u64, u64) {
         })
         .unwrap();
     let count = |name: &str| counts.get(name).copied().unwrap_or_default();
-    // MySQL counts those too that it has prepared anew by itself.
+    // MySQL also counts those that it prepared again by itself.
     let asked = count("Com_stmt_prepare") - count("Com_stmt_reprepare");
     (asked, asked - count("Com_stmt_close"))
 }
 
-/// A statement with a text of about so many bytes.
+/// A statement with a text of about this many bytes.
 fn text(number: u32, length: usize) -> String {
     format!("SELECT {number} + ?, '{}'", "x".repeat(length))
 }
@@ -36,7 +36,7 @@ fn pool_keeping(server: &Server, capacity: usize) -> Pool {
     server.builder(1).build(MySqlManager::new(server.opts().stmt_cache_size(capacity))).expect("a pool")
 }
 
-/// Beyond 16 KiB a text costs a reset, after which none is kept; so this is about one loan, and about sessions that are never reset.
+/// A text beyond 16 KiB costs a reset, which drops all statements. So this tests one loan, and sessions that are never reset.
 fn long_texts_are_not_kept(server: &Server) {
     let never = server.builder(1).session_policy(SessionPolicy::Never).build(server.manager()).unwrap();
     for pool in [server.pool(1), never] {
@@ -68,7 +68,7 @@ fn texts_are_kept_up_to_a_mebibyte_together(server: &Server) {
     assert_eq!(pool.stats().resets_done, 0, "closing them costs no reset");
 }
 
-/// The driver itself leaves each at the server.
+/// Without the adapter the driver leaves each at the server.
 fn without_a_cache_none_is_left_at_the_server(server: &Server) {
     let pool = pool_keeping(server, 0);
     for number in 0..20 {
@@ -114,7 +114,7 @@ fn closing_one_leaves_what_it_answered(server: &Server) {
     assert_eq!((conn.affected_rows(), conn.query_first("SELECT ROW_COUNT()").unwrap()), (3, Some(3)));
 }
 
-/// A statement that the server calls stale while a table says so.
+/// A statement that the server calls stale as long as a table says so.
 fn stale(server: &Server, code: u16) -> String {
     let name = format!("{}.stale_{code}", server.database);
     server.run(format!(
@@ -172,7 +172,7 @@ fn a_transaction_that_meets_a_stale_statement_runs_anew(server: &Server) {
     assert_eq!((answer.unwrap(), runs), (Some(8), 2));
 }
 
-/// A handle keeps its meaning while others have theirs prepared anew.
+/// A handle stays valid while other connections prepare theirs again.
 fn a_statement_in_the_holders_hands_outlives_those_of_others(server: &Server) {
     let (pool, stale) = (server.pool(2), stale(server, 1615));
     let [mut one, mut other] = [(); 2].map(|()| pool.get().unwrap());
@@ -203,7 +203,7 @@ fn a_statement_of_another_connection_is_refused(server: &Server) {
     other.exec_drop("DELETE FROM account WHERE id = ?", (1,)).expect("it is well");
 }
 
-/// A second database with a table of the same name, as with one for each tenant.
+/// A second database with a table of the same name, as with one database for each tenant.
 struct Other<'s>(&'s Server, String);
 
 impl<'s> Other<'s> {
@@ -221,7 +221,7 @@ impl Drop for Other<'_> {
     }
 }
 
-/// The server keeps for a statement the database and the mode that it was prepared in, and the driver finds it by its text alone.
+/// The server keeps the database and the SQL mode in which a statement was prepared, and the driver finds it by its text alone.
 fn a_text_means_what_it_would_mean_in_a_new_session(server: &Server) {
     let other = Other::new(server);
     let (money, quoted) =
@@ -251,7 +251,7 @@ fn a_text_means_what_it_would_mean_in_a_new_session(server: &Server) {
     }
 }
 
-/// The server prepares anew by itself what a migration has outdated; what it answers then must not be read by the old columns.
+/// The server itself prepares statements again after a migration; its answer must not be read with the old columns.
 fn what_was_prepared_before_a_migration_answers_by_the_new_columns(server: &Server) {
     fn answer(conn: &mut Connection) -> Vec<(String, Value)> {
         let row: Row = conn.exec_first("SELECT * FROM account WHERE id = ?", (1,)).unwrap().expect("an account");

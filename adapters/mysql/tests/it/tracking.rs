@@ -1,4 +1,4 @@
-//! A reset is spared where it is known that there is nothing to undo, and only there.
+//! A reset is skipped only if the session is known to need none.
 
 use crate::server::{Server, on_each_server, settle};
 use cabrank_mysql::cabrank::SessionPolicy;
@@ -9,7 +9,7 @@ use cabrank_mysql::{Connection, MySqlManager};
 
 type Work = fn(&mut Connection);
 
-/// Lends a pool's only connection for each of these works, and says how many resets each has cost.
+/// Lends a pool's only connection to each of these works, and returns the number of resets that each has cost.
 fn resets(server: &Server, works: &[(&str, Work)]) -> Vec<u64> {
     let pool = server.pool(1);
     let cost = |work: Work| {
@@ -52,7 +52,7 @@ fn plain_work_costs_no_reset(server: &Server) {
     }
 }
 
-/// Each leaves something behind, on another of the roads to the server.
+/// Each leaves something behind, by a different call.
 fn whatever_could_leave_something_costs_a_reset(server: &Server) {
     server.run(format!("CREATE TABLE {}.numbered (id INT AUTO_INCREMENT PRIMARY KEY, x INT)", server.database));
     server.run(format!(
@@ -92,7 +92,7 @@ fn whatever_could_leave_something_costs_a_reset(server: &Server) {
     }
 }
 
-/// Where a statement does not commit by itself, reading opens a transaction. No matter who set it up.
+/// If statements do not commit by themselves, a read opens a transaction, whether a holder or the set-up turned autocommit off.
 fn without_autocommit_every_loan_is_reset(server: &Server) {
     for set_up in ["SET autocommit = 0", "SET completion_type = 'CHAIN'", "SET NAMES gbk"] {
         let by_init = server.builder(1).build(MySqlManager::new(server.opts().init(vec![set_up])));
@@ -107,7 +107,7 @@ fn without_autocommit_every_loan_is_reset(server: &Server) {
     }
 }
 
-/// What a procedure does, no text tells.
+/// No text shows the effects of a procedure.
 fn what_a_procedure_sets_up_costs_a_reset_each_time(server: &Server) {
     server.run(format!("CREATE PROCEDURE {}.sets_up() SET autocommit = 0", server.database));
     let by_init = server.builder(1).build(MySqlManager::new(server.opts().init(vec!["CALL sets_up()"])));
@@ -135,7 +135,7 @@ fn a_resource_group_costs_the_connection(server: &Server) {
     server.run(format!("DROP RESOURCE GROUP {group} FORCE"));
 }
 
-/// MariaDB does not tell the number of the row then, and remembers it.
+/// MariaDB then does not report the row's number, but remembers it.
 fn a_row_that_is_returned_costs_a_reset(server: &Server) {
     server.run(format!("CREATE TABLE {}.numbered (id INT AUTO_INCREMENT PRIMARY KEY, x INT)", server.database));
     let pool = server.pool(1);
@@ -158,7 +158,7 @@ fn warnings_of_the_last_holder_are_gone(server: &Server) {
     assert_eq!(pool.get().unwrap().query::<mysql::Row, _>("SHOW WARNINGS").unwrap().len(), 0);
 }
 
-/// What sets up a session is no trace of a holder.
+/// The set-up of a session is no trace of a holder.
 fn what_on_open_sets_costs_no_reset(server: &Server) {
     let builder = server.builder(1).on_open(|conn, _| {
         conn.query_drop("SET @set_up = 7")?;

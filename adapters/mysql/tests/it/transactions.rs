@@ -1,4 +1,4 @@
-//! Transactions: that those which collide are run again until none is lost, and that nothing is committed by halves.
+//! Transactions: those that collide run again until none is lost, and nothing is committed in part.
 
 use crate::server::{Server, on_each_server};
 use cabrank_mysql::cabrank::{BuildError, Cause, CloseReason, SessionPolicy, SetUp, TransactionError};
@@ -15,7 +15,7 @@ fn serializable() -> TxOpts {
     TxOpts::default().set_isolation_level(Some(IsolationLevel::Serializable))
 }
 
-/// Reads the money, then writes one more: wrong as soon as two of these overlap unnoticed.
+/// Reads the money, then writes one more: wrong as soon as two of these overlap undetected.
 fn earn(tx: &mut Transaction<'_>) -> Result<()> {
     let before: i64 = tx.query_first("SELECT money FROM account WHERE id = 1")?.expect("an account");
     tx.exec_drop("UPDATE account SET money = ? WHERE id = 1", (before + 1,))
@@ -45,7 +45,7 @@ fn no_serializable_transaction_is_lost(server: &Server) {
     assert_eq!(closed.total(), closed.by(CloseReason::Overran), "{closed:?}");
 }
 
-/// Makes a transaction on a pool the victim of a deadlock, once; `then` says what its closure does with the error.
+/// Makes a transaction on a pool the victim of a deadlock, once; `then` decides what its closure does with the error.
 fn meet_deadlock(
     server: &Server,
     then: impl Fn(&mut Transaction<'_>, Error) -> Result<()>,
@@ -59,7 +59,7 @@ fn meet_deadlock(
             return tx.query_drop("UPDATE account SET money = money + 1 WHERE id = 2");
         }
         let mut rival = server.aside();
-        // It has changed more, so that it is spared, no matter which of the two closes the circle.
+        // It has changed more rows, so the server spares it, whichever of the two completes the cycle.
         rival.query_drop("START TRANSACTION; UPDATE account SET money = money + 10 WHERE id > 1").unwrap();
         thread::scope(|scope| {
             let rival = scope.spawn(move || {
@@ -222,7 +222,7 @@ fn a_commit_whose_connection_is_aborted_is_unknown_and_not_tried_again(server: &
     assert_eq!(attempts, 1);
 }
 
-/// The driver's error is found in whatever error a closure has.
+/// The driver's error is found within any error that a closure returns.
 fn an_error_inside_an_error_is_found(server: &Server) {
     let pool = server.pool(1);
     let mut attempts = 0;
@@ -247,7 +247,7 @@ fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once(server: &Ser
                 let began = Instant::now();
                 let outcome = builder.session_policy(policy).build(manager);
                 assert!(matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))), "{policy:?}: {outcome:?}");
-                // What may pass is tried again for ten.
+                // A temporary error would be retried for ten seconds.
                 assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
             }
         }

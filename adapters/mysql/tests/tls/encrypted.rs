@@ -1,4 +1,5 @@
-//! The session is put back, a look finds death and nothing else, statements are cancelled and connections aborted, as without TLS.
+//! As without TLS: the session is reset, a look at the socket detects death and nothing else, statements are cancelled and connections
+//! aborted.
 
 use crate::server::{Server, close_on_a_long_statement, on_each_server, settle};
 use cabrank_mysql::cabrank::{BuildError, CloseReason, Manager};
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// As a user who is let in through TLS alone, so that a side connection without it would fail.
+/// As a user who must use TLS, so a side connection without it would fail.
 fn manager(server: &Server) -> MySqlManager {
     let user = format!("s{}", server.database.trim_start_matches("cabrank_test"));
     server.run(format!("CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY 'pw' REQUIRE SSL"));
@@ -38,7 +39,7 @@ fn a_session_is_encrypted_and_put_back(server: &Server) {
     assert_eq!(server.money(1), 0);
 }
 
-/// A server sends session tickets of its own accord. They come before its first reply and have been read with that.
+/// A server sends session tickets unasked. They arrive before its first reply and are read with it.
 fn looking_finds_nothing_wrong_with_a_healthy_connection(server: &Server) {
     needs_tls(server);
     let (manager, pool) = (manager(server), pool(server, 4));
@@ -55,7 +56,7 @@ fn looking_finds_nothing_wrong_with_a_healthy_connection(server: &Server) {
     };
     looks("fresh");
     (0..10).for_each(|_| looks("after a reset"));
-    // What comes late comes within this.
+    // Late data arrives within this time.
     thread::sleep(Duration::from_millis(500));
     looks("after a rest");
     let stats = pool.stats();
@@ -95,7 +96,7 @@ fn closing_cancels_what_a_holder_still_runs(server: &Server) {
     close_on_a_long_statement(server, || pool(server, 1));
 }
 
-/// Before 11.4 MariaDB makes no certificate by itself, and MySQL of today does not know the variable.
+/// MariaDB before 11.4 creates no certificate by itself, and current MySQL lacks the variable.
 fn needs_tls(server: &Server) {
     if server.ask::<(String, String)>("SHOW VARIABLES LIKE 'have_ssl'").is_some_and(|(_, has)| has != "YES") {
         server.lacks("TLS");

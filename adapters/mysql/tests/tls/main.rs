@@ -1,7 +1,7 @@
-//! Through TLS all is as without. The certificate is one that nobody vouches for: this is about the connection, not about trust.
+//! The adapter over TLS. Its clients accept any certificate: this tests connections, not trust.
 //!
-//! `cargo test -p cabrank-mysql --features rustls-tls-ring --test tls`, or with another of the features. Without any there is no
-//! test here.
+//! `cargo test -p cabrank-mysql --features rustls-tls-ring --test tls`, or with another of the features. Without any there is no test
+//! here.
 
 #[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
 mod encrypted;

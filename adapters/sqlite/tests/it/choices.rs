@@ -1,4 +1,4 @@
-//! What a user has chosen, by whatever road, holds against defaults, resets and earlier holders.
+//! The user's choices, however they are made, survive defaults, resets and earlier holders.
 
 use crate::fixture::{Database, money, refusal, setting};
 use cabrank_sqlite::rusqlite::Connection;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Soils a session in each of the ways that a reset undoes.
+/// Changes the session in each way that a reset undoes.
 const SOIL: &str = "PRAGMA cache_size = 5; PRAGMA busy_timeout = 1; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 3; \
                     CREATE TEMP TABLE soil (a); ATTACH ':memory:' AS soil; BEGIN";
 

@@ -1,4 +1,4 @@
-//! Calls that go wrong in ways in which SQLite's own do not: the pool goes on, and each session is closed.
+//! Injected failures that SQLite's own calls do not show: the pool goes on, and each session is closed.
 
 use crate::fixture::{Database, money};
 use cabrank_sqlite::cabrank::{CloseReason, Pool};
@@ -14,7 +14,7 @@ fn pool(database: &Database) -> (Pool<Faulty<SqliteManager>>, Faults<rusqlite::E
     (builder.check_timeout(Duration::from_millis(100)).build_lazy(manager).expect("a pool"), faults)
 }
 
-/// Nothing is lost, and the last session has taken its log with it.
+/// Asserts that nothing is lost, and that the last session has removed its log.
 fn ends(database: &Database, pool: &Pool<Faulty<SqliteManager>>) {
     assert_no_leaks(pool);
     assert_closes_clean(pool);
@@ -41,7 +41,7 @@ fn a_check_that_hangs_costs_its_connection_and_no_slot() {
     drop(pool.get().unwrap());
     faults.next(Method::IsValid, Injection::Hang);
     assert_eq!(money(&pool.get().unwrap()), 0);
-    // On a busy machine a check that does not hang may be given up on, too.
+    // On a busy machine the pool may also give up on a check that does not hang.
     assert!(pool.stats().closed.by(CloseReason::Overran) >= 1);
     ends(&database, &pool);
 }

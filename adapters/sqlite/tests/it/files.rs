@@ -1,4 +1,4 @@
-//! Files that are moved, replaced or deleted under the pool.
+//! Files that are moved, replaced or deleted while a pool uses them.
 
 use crate::fixture::{Database, money};
 use crate::overruns::ENDLESS;
@@ -129,7 +129,7 @@ fn a_pool_closed_in_good_order_leaves_nothing_but_the_file() {
         let path = directory.path().join("app.db");
         let pool = Pool::builder().max_size(8).build(SqliteManager::file(&path).create(true)).unwrap();
         pool.get().unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
-        // All leave at the same moment, and the last of them writes the log back.
+        // All close at the same moment, and the last of them writes the log back.
         let held: Vec<_> = (0..8).map(|_| pool.get().unwrap()).collect();
         drop(held);
         assert!(pool.close_within(Duration::from_secs(10)).is_clean());
@@ -138,7 +138,7 @@ fn a_pool_closed_in_good_order_leaves_nothing_but_the_file() {
     }
 }
 
-/// In a process of its own, for all of its file descriptors are taken.
+/// In a separate process, because it uses up all file descriptors.
 #[cfg(unix)]
 fn want_of_file_descriptors_is_waited_out() {
     const CHILD: &str = "CABRANK_TEST_FEW_FILES";

@@ -1,4 +1,4 @@
-//! A database file in a directory of its own, and what a session looks like from inside.
+//! A database file in a temporary directory, and a snapshot of a session's state.
 
 use cabrank_sqlite::cabrank::{Fault, Manager};
 use cabrank_sqlite::rusqlite::config::DbConfig;
@@ -59,7 +59,7 @@ pub(crate) fn refusal(manager: SqliteManager) -> String {
     error.to_string()
 }
 
-/// Everything about a session that can be asked for, as lines to compare.
+/// Everything about a session that can be queried, as lines to compare.
 pub(crate) fn session_of(conn: &rusqlite::Connection) -> Vec<String> {
     let mut lines = vec![format!("autocommit {}", conn.is_autocommit()), format!("busy {}", conn.is_busy())];
     for name in PRAGMAS {

@@ -1,4 +1,4 @@
-//! Returning takes no time, however much there is to undo.
+//! A return is fast, however much there is to undo.
 
 use crate::fixture::{Database, session_of};
 use cabrank_sqlite::cabrank::{CallEnded, CloseReason, EventHandler, SessionPolicy};
@@ -21,7 +21,7 @@ impl EventHandler for Resets {
     }
 }
 
-/// Lends a connection to `soil`, and says whether the thread that returned it undid that, once.
+/// Lends a connection to `soil`, and returns whether the returning thread reset it, exactly once.
 fn is_undone_here(name: &str, policy: SessionPolicy, soil: fn(&mut Connection)) -> bool {
     let database = Database::new();
     let resets = Resets::default();
@@ -98,7 +98,7 @@ fn a_reset_that_takes_too_long_is_interrupted_and_its_waiter_served() {
     let pool = builder.build(database.manager()).unwrap();
     let conn = pool.get().unwrap();
     let id = PooledConnection::id(&conn);
-    // Some 200 MB, whose pages are given back one by one.
+    // Some 200 MB, whose pages are freed one by one.
     run(
         &conn,
         "CREATE TEMP TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200)

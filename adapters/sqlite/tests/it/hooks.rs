@@ -1,4 +1,4 @@
-//! `on_checkout` and `on_return` on sessions of SQLite: what they read costs nothing, and what they change is undone.
+//! `on_checkout` and `on_return` on SQLite sessions: their reads cost nothing, and their changes are undone.
 
 use crate::fixture::Database;
 use cabrank_sqlite::cabrank::{CloseReason, Verdict};
@@ -32,7 +32,7 @@ fn what_a_hook_changes_does_not_outlive_the_loan() {
     let changes = |conn: &mut cabrank_sqlite::Connection, _: &_| match conn.execute_batch("CREATE TEMP TABLE mark (a)")
     {
         Ok(()) => Verdict::Keep,
-        // It would be there already.
+        // It would exist already.
         Err(_) => Verdict::Close,
     };
     let database = Database::new();

@@ -1,4 +1,4 @@
-//! What a reset cannot undo, and what no statement shows: the next holder meets none of it.
+//! Changes that a reset cannot undo, and changes that no statement shows: the next holder sees none of them.
 
 use crate::fixture::{Database, create_account, money, session_of, setting};
 use cabrank_sqlite::cabrank::{CloseReason, Manager, SessionState};
@@ -13,7 +13,7 @@ use cabrank_testing::harness::alone;
 use cabrank_testing::{Recorder, assert_no_leaks, eventually};
 use std::time::Duration;
 
-/// The image of a database of another tenant's, whose account holds 666.
+/// The image of another tenant's database, whose account holds 666.
 fn image() -> &'static [u8] {
     let mut conn = rusqlite::Connection::open_in_memory().unwrap();
     create_account(&conn);
@@ -132,7 +132,7 @@ fn memory_that_was_loaded_from_a_file_in_wal_mode_can_be_used() {
         pool.evict_all();
         assert_eq!(money(&pool.get().unwrap()), 7, "new ones too");
     }
-    // Loaded outside of any pool, before there is one.
+    // Loaded outside of any pool, before one exists.
     let manager = SqliteManager::memory();
     let mut conn = manager.open().unwrap();
     Backup::new(&file, &mut conn).unwrap().run_to_completion(100, Duration::ZERO, None).unwrap();
@@ -168,8 +168,8 @@ fn a_leaked_blob_or_backup_costs_its_connection() {
     }
 }
 
-/// As in applications that do so in each loan. To the pool the file is as well as before: a single pause would last longer than anybody
-/// waits.
+/// Like an application that does so in each loan. The pool keeps treating the file as healthy: a single pause would outlast every
+/// waiter.
 fn a_holder_who_leaves_such_things_each_time_is_served() {
     let image = image();
     let soils: [&dyn Fn(&mut Connection); 4] = [
@@ -271,7 +271,7 @@ fn what_holds_for_the_whole_process_is_refused_in_a_loan_and_not_in_init() {
         |conn, name| conn.query_row(&format!("PRAGMA {name} = 1000000"), [], |_| Ok(())),
         |conn, name| conn.pragma_update(None, name, 1_000_000),
         |conn, name| conn.pragma_update_and_check(None, name, 1_000_000, |_| Ok(())),
-        // SQLite's own words.
+        // SQLite's own message.
         |conn, name| conn.prepare(&format!("PRAGMA {name} = 1000000")).map(drop),
     ];
     for name in ["hard_heap_limit", "soft_heap_limit", "temp_store_directory", "data_store_directory"] {

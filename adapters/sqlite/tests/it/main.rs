@@ -1,4 +1,4 @@
-//! The adapter's promises, held against real files and memory databases.
+//! The adapter's promises, tested against real files and memory databases.
 
 mod fixture;
 

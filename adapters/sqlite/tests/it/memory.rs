@@ -1,4 +1,4 @@
-//! Memory databases: one for all connections of a manager, alive as long as there is one of either.
+//! Memory databases: one for all connections of a manager, alive as long as the manager or a connection is.
 
 use crate::fixture::{create_account, money};
 use cabrank_sqlite::rusqlite::ErrorCode;

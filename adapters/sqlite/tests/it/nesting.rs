@@ -1,4 +1,4 @@
-//! Transactions nested in those of the pool, and the connection's statements in both.
+//! Nested transactions, and the connection's statements in inner and outer ones.
 
 use crate::fixture::{Database, money};
 use cabrank_sqlite::cabrank::TransactionError;
@@ -20,7 +20,7 @@ fn a_cached_statement_is_used_in_transactions_and_those_nested_in_them() {
     assert_eq!(counted.unwrap(), [before + 1, before + 2]);
 }
 
-/// SQLite ends the whole transaction on some errors. A savepoint set after that would begin a new one.
+/// Some errors make SQLite end the whole transaction. A savepoint set after that would begin a new one.
 fn nothing_is_nested_in_a_transaction_that_sqlite_has_rolled_back() {
     let pool = Pool::builder().max_size(1).build(SqliteManager::memory()).unwrap();
     pool.get().unwrap().execute_batch("CREATE TABLE once (i UNIQUE)").unwrap();
@@ -42,7 +42,7 @@ fn nothing_is_nested_in_a_transaction_that_sqlite_has_rolled_back() {
     assert_eq!(pool.get().unwrap().query_row("SELECT count(*) FROM once", [], |row| row.get(0)), Ok(0));
 }
 
-/// The snapshot has grown old, so that no savepoint helps: a new one is needed.
+/// The snapshot is outdated, and no savepoint helps: the transaction needs a new one.
 fn a_write_within_that_comes_too_late_runs_the_whole_again() {
     let database = Database::new();
     let pool = database.pool(2);

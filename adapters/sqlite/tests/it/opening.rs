@@ -1,4 +1,4 @@
-//! Opening: what is refused, what the errors say, and what a new connection is like.
+//! Opening: what is refused, the error messages, and the state of a new connection.
 
 use crate::fixture::{Database, create_account, money, refusal, setting};
 use cabrank_sqlite::rusqlite;
@@ -74,7 +74,7 @@ fn a_directory_that_cannot_be_written_is_named() {
     let mut permissions = fs::metadata(directory.path()).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(directory.path(), permissions).unwrap();
-    // The superuser may write anywhere; on Windows the attribute does not keep files out.
+    // The superuser may write anywhere; on Windows the attribute does not protect a directory.
     if fs::write(directory.path().join("probe"), "").is_ok() {
         skip("this user can write to a read-only directory");
     }
@@ -275,7 +275,7 @@ fn what_cannot_work_fails_the_building_of_a_pool_at_once() {
 #[cfg(unix)]
 fn a_wal_that_cannot_be_read_names_the_way_out() {
     let database = Database::new();
-    // Stands for a directory that cannot be written, and does so for the superuser too.
+    // Stands for a directory that cannot be written, even by the superuser.
     std::os::unix::fs::symlink("nowhere", database.directory.path().join("test.db-shm")).unwrap();
     let message = refusal(database.manager().read_only());
     assert_names(&message, &database.path, "immutable=1");

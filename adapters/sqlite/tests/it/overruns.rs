@@ -61,7 +61,7 @@ fn closing_interrupts_what_a_holder_still_runs() {
     assert_closes_clean(&pool);
 }
 
-/// Interrupts over and over in another thread while `work` runs.
+/// Interrupts repeatedly from another thread while `work` runs.
 fn while_interrupting<T>(handle: &InterruptHandle, work: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {

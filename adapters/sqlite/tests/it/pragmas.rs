@@ -1,4 +1,4 @@
-//! Pragmas of the manager: each takes, or is refused by name.
+//! Pragmas of the manager: each takes effect, or is refused by name.
 
 use crate::fixture::{Database, refusal, setting};
 use cabrank_sqlite::{JournalMode, Pool, SqliteManager};

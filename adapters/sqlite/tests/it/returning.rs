@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// What became of the connection that a holder left dirty.
+/// The fate of a connection that a holder left dirty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Afterwards {
     Reset,
     Replaced,
 }
 
-/// Lends the one connection of a pool to `soil`, and asserts that the next holder sees nothing of it.
+/// Lends a pool's only connection to `soil`, and asserts that the next holder sees no trace of it.
 fn assert_undone(name: &str, afterwards: Afterwards, soil: impl FnOnce(&mut Connection)) {
     let database = Database::new();
     let pool = database.pool(1);
@@ -80,7 +80,7 @@ fn an_abandoned_transaction_does_not_block_other_writers() {
     let pool = database.pool(2);
     let other = pool.get().unwrap();
     pool.get().unwrap().execute_batch("BEGIN IMMEDIATE").unwrap();
-    // The return hands the rollback to a worker; the other connection waits for the lock no longer than that.
+    // The return leaves the rollback to a worker; the other connection waits for the lock only until then.
     other.execute("UPDATE account SET money = 1", []).unwrap();
     assert_eq!(money(&other), 1);
     drop(other);

@@ -1,4 +1,4 @@
-//! What the manager knows of a session without asking.
+//! The session state that the manager reports without a query.
 
 use crate::fixture::Database;
 use cabrank_sqlite::cabrank::{Manager, SessionState};
@@ -10,7 +10,7 @@ use cabrank_sqlite::{Connection, SqliteManager};
 use cabrank_testing::harness::alone;
 use std::time::Duration;
 
-/// What is known after `work` on a fresh connection.
+/// The reported state after `work` on a fresh connection.
 fn session_after(work: impl FnOnce(&mut Connection)) -> SessionState {
     let database = Database::new();
     let manager = database.manager();

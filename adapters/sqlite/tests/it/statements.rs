@@ -1,4 +1,4 @@
-//! Prepared statements that are kept from one loan to the next: as many as rusqlite keeps, and no more than a mebibyte of texts.
+//! Prepared statements that survive into the next loan: as many as rusqlite caches, with at most one mebibyte of texts.
 
 use crate::fixture::Database;
 use cabrank_sqlite::rusqlite::hooks::Authorization;
@@ -8,7 +8,7 @@ use cabrank_testing::harness::alone;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A pool of one that keeps up to a hundred statements, and how often SQLite has asked what a statement may do: once or more in each
+/// A pool of one that caches up to a hundred statements, and how often SQLite has called the authorizer: at least once in each
 /// preparation.
 fn pool(database: &Database) -> (Pool, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
@@ -26,7 +26,7 @@ fn pool(database: &Database) -> (Pool, Arc<AtomicUsize>) {
     (Pool::builder().max_size(1).build(manager).expect("a pool"), asked)
 }
 
-/// A text of about so many bytes.
+/// A text of about this many bytes.
 fn text(number: usize, length: usize) -> String {
     format!("SELECT {number} IN (1{})", ", 1234567".repeat(length / 9))
 }
@@ -63,7 +63,7 @@ fn more_than_a_mebibyte_of_texts_is_not_handed_on() {
     assert_eq!((pool.stats().resets_done, pool.stats().opened), (3, 1));
 }
 
-/// By way of the driver's own connection, too, of a transaction for example.
+/// Also through the driver's own connection, for example that of a transaction.
 fn nor_is_it_by_any_other_road() {
     let database = Database::new();
     let (pool, asked) = pool(&database);

@@ -1,4 +1,4 @@
-//! Transactions: how they begin, and that those which collide are run again until none is lost.
+//! Transactions: how they begin, and that those that collide run again until none is lost.
 
 use crate::fixture::{Database, create_account, money};
 use cabrank_sqlite::cabrank::{BuildError, Cause, Fault, Manager, SessionPolicy, SetUp, Transact, TransactionError};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-/// As a derived `#[error(transparent)]`: it says what the driver's error says, and hides it.
+/// Like a derived `#[error(transparent)]`: it has the text of the driver's error, and hides the error itself.
 #[derive(Debug)]
 struct Transparent(rusqlite::Error);
 
@@ -42,7 +42,7 @@ fn a_conflict_is_seen_through_a_transparent_error() {
     assert_eq!(attempts, 3);
 }
 
-/// Reads the money, then writes one more: wrong as soon as two of these overlap unnoticed.
+/// Reads the money, then writes one more: wrong as soon as two of these overlap undetected.
 fn earn(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     let before = money_in(tx)?;
     tx.execute("UPDATE account SET money = ?1 WHERE id = 1", [before + 1]).map(drop)
@@ -106,7 +106,7 @@ fn a_snapshot_that_has_grown_old_is_run_again() {
             attempts += 1;
             let before = money_in(tx)?;
             if attempts == 1 {
-                // Another writer gets in between reading and writing.
+                // Another writer commits between the read and the write.
                 pool.get().expect("a second connection").execute("UPDATE account SET money = 10", [])?;
             }
             tx.execute("UPDATE account SET money = ?1", [before + 1]).map(drop)
@@ -193,7 +193,7 @@ fn a_transaction_that_is_left_open_by_the_set_up_is_refused_at_once() {
                 matches!(outcome, Err(BuildError::Connect(Cause::InTransaction))),
                 "{policy:?} {begin}: {outcome:?}"
             );
-            // What may pass is tried again for ten.
+            // A temporary error would be retried for ten seconds.
             assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
         }
         let commits = |conn: &mut Connection, _: &SetUp<'_>| {

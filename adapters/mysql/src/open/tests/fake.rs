@@ -1,5 +1,5 @@
-//! A server that speaks as much of the protocol as an opening, a check and a reset take, and can be what few servers are: read-only, full,
-//! detached from a cluster.
+//! A server that speaks enough of the protocol for an opening, a check and a reset, and plays states that real servers rarely have:
+//! read-only, full, detached from a cluster.
 
 use std::io;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// On its address until the process ends.
+/// Listens on its address until the process ends.
 pub(super) struct Fake {
     pub(super) address: SocketAddr,
     server: Arc<Server>,
@@ -29,7 +29,7 @@ impl Fake {
         Self::behind(TcpListener::bind("127.0.0.2:0").expect("a port"))
     }
 
-    /// Two, on different addresses and the same port, as a name has them.
+    /// Two of them, on different addresses and the same port, like the addresses of one name.
     pub(super) fn two() -> [Self; 2] {
         let (one, other) = two_listeners();
         [Self::behind(one), Self::behind(other)]
@@ -70,18 +70,18 @@ impl Fake {
         self.server.detached.store(detached, Ordering::SeqCst);
     }
 
-    /// How many have connected.
+    /// The number of clients that have connected.
     pub(super) fn log_ins(&self) -> u32 {
         self.server.log_ins.load(Ordering::SeqCst)
     }
 
-    /// How many texts that have this in them have come. Each is one round trip.
+    /// The number of received texts that contain `part`. Each is one round trip.
     pub(super) fn texts(&self, part: &str) -> usize {
         self.server.texts.lock().expect("no panic").iter().filter(|text| text.contains(part)).count()
     }
 }
 
-/// Listen on different addresses, at the same port.
+/// Listeners on different addresses, at the same port.
 pub(super) fn two_listeners() -> (TcpListener, TcpListener) {
     loop {
         let one = TcpListener::bind("127.0.0.2:0").expect("a port");
@@ -111,7 +111,7 @@ impl Server {
         }
     }
 
-    /// Each statement of a text, until one is refused.
+    /// Answers each statement of a text, until one is refused.
     fn answer(&self, wire: &mut Wire, text: &str) -> io::Result<()> {
         self.texts.lock().expect("no panic").push(text.to_owned());
         let statements: Vec<&str> = text.split(';').map(str::trim).filter(|statement| !statement.is_empty()).collect();
@@ -132,7 +132,7 @@ impl Server {
         Ok(())
     }
 
-    /// The answer to one of the adapter's questions.
+    /// The answer to one of the adapter's queries.
     fn row(&self, statement: &str) -> Option<Vec<Option<String>>> {
         let shown = |is_on: &AtomicBool, names: [&str; 2]| {
             let name = names[usize::from(is_on.load(Ordering::SeqCst))];
@@ -182,7 +182,7 @@ impl Wire {
         self.send(&[&[0xff], &code.to_le_bytes()[..], b"#HY000", message.as_bytes()].concat())
     }
 
-    /// One row of texts.
+    /// One row of text values.
     fn rows(&mut self, row: &[Option<String>], more: bool) -> io::Result<()> {
         self.send(&[byte(row.len())])?;
         for _ in row {
@@ -223,7 +223,7 @@ fn end(more: bool) -> [u8; 5] {
     [0xfe, 0, 0, status(more), 0]
 }
 
-/// It commits by itself, and there may be more results.
+/// Autocommit, and whether more results follow.
 fn status(more: bool) -> u8 {
     2 | if more { 8 } else { 0 }
 }
@@ -232,7 +232,7 @@ fn byte(length: usize) -> u8 {
     u8::try_from(length).expect("less than 251")
 }
 
-/// Long password, long flags, 4.1, transactions, secure log-in, several statements and results, plugins to log in.
+/// Long password, long flags, protocol 4.1, transactions, secure log-in, several statements and results, authentication plugins.
 const CAPABILITIES: u32 = 0x1 | 0x4 | 0x200 | 0x2000 | 0x8000 | 0x1_0000 | 0x2_0000 | 0x8_0000;
 const QUIT: u8 = 1;
 const QUERY: u8 = 3;

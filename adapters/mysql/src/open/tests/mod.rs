@@ -1,5 +1,5 @@
-//! Opening where a name has several addresses, and what servers are lent that are in the wrong role, on servers that are none. On Linux,
-//! which has more than one loopback address.
+//! Opening a name with several addresses, and the treatment of servers in the wrong role, with fake servers. On Linux, which has more
+//! than one loopback address.
 
 mod fake;
 
@@ -27,7 +27,7 @@ fn manager(server: &Fake) -> MySqlManager {
     MySqlManager::new(at(server.address))
 }
 
-/// As if the name of the manager's options had these addresses.
+/// As if the host name in the options had these addresses.
 fn open_one_of(manager: &MySqlManager, addresses: [SocketAddr; 2]) -> Result<Connection> {
     let limit = Limit::new(Duration::from_secs(60));
     let opts = options(manager, None)?;
@@ -68,7 +68,7 @@ fn after_a_change_of_roles_the_other_address_is_found() {
     assert_eq!(opened().expect("the second"), Some(new.address));
 }
 
-/// It accepts connections, as the kernel of a frozen server does, and says nothing.
+/// It accepts connections, like the kernel of a frozen server, and sends nothing.
 #[test]
 fn a_frozen_address_costs_one_opening_its_share_and_the_next_ones_nothing() {
     for role in [Role::Any, Role::Primary] {
@@ -84,7 +84,7 @@ fn a_frozen_address_costs_one_opening_its_share_and_the_next_ones_nothing() {
     }
 }
 
-/// How many wait to be accepted.
+/// The number of connections that wait to be accepted.
 fn connections(listener: &TcpListener) -> usize {
     listener.set_nonblocking(true).expect("a setting");
     std::iter::from_fn(|| listener.accept().ok()).count()
@@ -133,7 +133,7 @@ fn what_init_writes_does_not_hide_the_role() {
         assert_eq!(fault, expected, "{role:?}: {why}");
         assert_eq!(server.texts("INSERT"), sent, "{role:?}");
     }
-    // Those who wait are not refused.
+    // Connections that wait in the accept queue are not refused.
     for role in [Role::Primary, Role::Any] {
         server.set_read_only(true);
         let pool = Pool::builder().max_size(1).build_lazy(writing().role(role)).expect("a pool");
@@ -158,7 +158,7 @@ fn a_reset_finds_the_role_before_it_runs_init_again() {
     assert_eq!(server.texts("INSERT INTO log_ins"), 1);
 }
 
-/// The holders pass the errors over, and no reset asks.
+/// The holders ignore the errors, and no reset queries the role.
 #[test]
 fn with_the_session_policy_never_an_error_that_nobody_reports_is_the_last_of_its_session() {
     let server = Fake::start();
@@ -176,7 +176,7 @@ fn with_the_session_policy_never_an_error_that_nobody_reports_is_the_last_of_its
     pool.get_timeout(PATIENCE).expect("a connection").query_drop("INSERT INTO t VALUES (1)").expect("it takes writes");
 }
 
-/// Such a node answers every question that names no table.
+/// Such a node answers every query without a table.
 #[test]
 fn a_node_that_is_detached_from_its_cluster_is_refused_and_found_by_checks_in_any_role() {
     let node = Fake::start().in_cluster();
@@ -207,5 +207,5 @@ fn a_server_that_is_no_node_of_a_cluster_is_not_asked_whether_it_is_ready() {
     assert_eq!(server.texts("wsrep_ready"), 0);
 }
 
-/// For what comes to pass at once on a quiet machine.
+/// For events that happen at once on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(30);
