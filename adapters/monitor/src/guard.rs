@@ -1,5 +1,5 @@
-//! Access control. Any web page in a browser on this machine can send requests here, and by its own host name that resolves to this
-//! machine it could read the answers. The requested host must therefore be a name of this machine, or an allowed one.
+//! Access control. Any web page in a browser on this machine can send requests here, and it could read the answers through a host name
+//! of its own that resolves to this machine. Therefore the requested host must be a name of this machine, or an allowed one.
 
 use crate::hub::Hub;
 use axum::extract::{Request, State};

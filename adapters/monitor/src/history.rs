@@ -1,4 +1,4 @@
-//! What the charts show: for each pool a point for each second of the last five minutes.
+//! The charts' data: for each pool one point for each second of the last five minutes.
 
 use cabrank::Stats;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ pub(crate) struct History(HashMap<u64, Line>);
 
 #[derive(Default)]
 struct Line {
-    /// The counters at the last sample, and when that was.
+    /// The counters at the last sample, and the time of that sample.
     before: Option<(Counters, Duration)>,
     /// The second that has not ended.
     now: Option<Point>,
@@ -27,7 +27,7 @@ struct Counters {
     closed: u64,
 }
 
-/// One second: what was there at its last sample, the most who waited, and what happened in it.
+/// One second: the state at its last sample, the maximum number of waiters, and the events in it.
 #[derive(Clone, Copy)]
 struct Point {
     second: u64,
@@ -37,7 +37,7 @@ struct Point {
 }
 
 impl History {
-    /// The numbers of all pools, so long after the beginning.
+    /// Adds the numbers of all pools, at this time since the beginning.
     pub(crate) fn add<'s>(&mut self, at: Duration, pools: impl IntoIterator<Item = (u64, &'s Stats)>) {
         for (key, stats) in pools {
             self.0.entry(key).or_default().add(at, stats);
@@ -70,7 +70,7 @@ impl Line {
                 self.points.pop_front();
             }
         }
-        // After a gap: what happened meanwhile belongs to no second.
+        // After a gap the events in between belong to no second.
         let before = self.before.replace((counters, at)).filter(|(_, then)| at.saturating_sub(*then) <= GAP);
         let Some((before, _)) = before else { return };
         let point = self.now.get_or_insert(Point { second, lent: 0, waiting: 0, happened: Counters::default() });

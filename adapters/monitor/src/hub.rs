@@ -1,5 +1,5 @@
-//! The looks: one sampler for all who read. It sleeps while nobody does, and waits for nobody: one who reads slowly gets the newest look
-//! when it is ready for it, and misses those between. The charts also have the samples that `watch.rs` asks for.
+//! The looks: one sampler for all readers. It sleeps while nobody reads, and never waits for a reader: a slow one receives the newest
+//! look once it is ready, and misses those in between. The charts also have the samples that `watch.rs` requests.
 
 use crate::history::History;
 use crate::look;
@@ -15,7 +15,7 @@ pub(crate) struct Hub {
     pools: Pools,
     /// Host names besides those of this machine.
     hosts: Mutex<Vec<String>>,
-    /// Between two looks, in milliseconds.
+    /// The pause between two looks, in milliseconds.
     pause: AtomicU64,
     /// Whether no samples are wanted while nobody reads.
     only_while_read: AtomicBool,
@@ -25,26 +25,26 @@ pub(crate) struct Hub {
 }
 
 struct Sampler {
-    /// The shift that works, by its number. There was none before the first.
+    /// The number of the running shift.
     shift: Option<u64>,
     shifts: u64,
     looks: u64,
     first: Instant,
     history: History,
-    /// The newest look, and when it was taken.
+    /// The newest look, and the time when it was taken.
     newest: Option<(Instant, Bytes)>,
 }
 
-/// What those who read are sent.
+/// A message to all readers.
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {
     /// A look, as an event of a stream.
     Look(Bytes),
-    /// No more will come.
+    /// Nothing follows.
     End,
 }
 
-/// Too many read already, or the monitor has ended.
+/// There are too many readers, or the monitor was stopped.
 pub(crate) struct Refused(pub(crate) &'static str);
 
 impl Hub {
@@ -79,7 +79,7 @@ impl Hub {
         self.only_while_read.store(true, Ordering::Relaxed);
     }
 
-    /// Ends all streams, each with a look that is taken now.
+    /// Ends all streams, each with a look taken now.
     pub(crate) fn end(&self) {
         self.look(&mut self.sampler());
         self.frames.send_replace(Frame::End);
@@ -89,7 +89,7 @@ impl Hub {
         matches!(*self.frames.borrow(), Frame::End)
     }
 
-    /// Whether somebody has to keep the watch who did not before. It asks for a [`sample`](Self::sample) each second.
+    /// Whether the caller must start the watch, which calls [`sample`](Self::sample) each second.
     pub(crate) fn begins_watch(&self) -> bool {
         self.wants_samples() && !self.is_watched.swap(true, Ordering::Relaxed)
     }
@@ -98,7 +98,7 @@ impl Hub {
         self.is_watched.store(false, Ordering::Relaxed);
     }
 
-    /// Notes the numbers for the charts, unless looks are taken, which do so too. `false`: no more are wanted.
+    /// Records the numbers for the charts, unless the sampler runs, which does so too. `false`: no more samples are wanted.
     pub(crate) fn sample(&self) -> bool {
         let mut sampler = self.sampler();
         if sampler.shift.is_none() {
@@ -118,7 +118,7 @@ impl Hub {
         self.sampler().first
     }
 
-    /// Reads along from the next look on. With it comes what the charts show so far.
+    /// Subscribes from the next look on. Also returns the charts' data so far.
     pub(crate) fn subscribe(self: &Arc<Self>) -> Result<(Bytes, watch::Receiver<Frame>), Refused> {
         let mut sampler = self.sampler();
         if self.has_ended() {
@@ -131,14 +131,14 @@ impl Hub {
         if sampler.shift.is_none() {
             sampler.shifts += 1;
             sampler.shift = Some(sampler.shifts);
-            // It ends with its runtime, or when nobody reads; then the next reader starts another.
+            // The shift ends with its runtime, or when nobody reads; the next reader starts another.
             tokio::spawn(Shift { hub: Arc::clone(self), number: sampler.shifts }.work());
         }
         let history = format!("retry: 1000\nevent: history\ndata: {}\n\n", sampler.history.to_json());
         Ok((history.into(), reader))
     }
 
-    /// The newest look if it was taken just now, or else one that is taken for this.
+    /// The newest look if it is recent enough, else a new one.
     pub(crate) fn newest(&self) -> Bytes {
         let mut sampler = self.sampler();
         let pause = Duration::from_millis(self.pause.load(Ordering::Relaxed));
@@ -190,12 +190,12 @@ impl Shift {
         }
     }
 
-    /// Takes a look for all who read. How long to wait for the next; `None`: nobody reads any more.
+    /// Takes a look for all readers. Returns the pause before the next; `None`: nobody reads any more.
     fn look(&self) -> Option<Duration> {
         let hub = &self.hub;
         let mut sampler = hub.sampler();
         if hub.frames.receiver_count() == 0 {
-            // Who comes after this finds that nobody works.
+            // A later reader finds that no shift is running.
             sampler.shift = None;
             return None;
         }
@@ -213,7 +213,7 @@ impl Shift {
 }
 
 impl Drop for Shift {
-    /// Its runtime has ended under it, or a look has panicked.
+    /// The runtime has ended, or a look has panicked.
     fn drop(&mut self) {
         let mut sampler = self.hub.sampler();
         sampler.shift = sampler.shift.filter(|number| *number != self.number);

@@ -1,26 +1,26 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// What users call.
+// The API for users.
 mod monitor;
 
-// Who may ask, and what is answered.
+// Access control, and the answers.
 mod guard;
 mod page;
 mod routes;
 
-// The looks: one for all who read; and samples while nobody does.
+// The looks, shared by all readers, and samples while nobody reads.
 mod hub;
 mod watch;
 
-// What is looked at.
+// The data of a look.
 mod history;
 mod look;
 mod pools;
 mod recorder;
 mod words;
 
-// Texts of others, as they may be shown.
+// Foreign texts, made safe to show.
 mod plain;
 
 pub use monitor::{Listening, Monitor, router};

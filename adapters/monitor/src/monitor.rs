@@ -34,55 +34,55 @@ pub fn router(pools: Pools) -> Router {
     Monitor::new(pools).router()
 }
 
-/// Shows pools on a page. Clones are the same monitor.
+/// Shows pools on a live page. Clones share one monitor.
 #[derive(Clone)]
 pub struct Monitor(Arc<Hub>);
 
 impl Monitor {
-    /// A monitor of these pools. It does nothing before its page is mounted or served.
+    /// Creates a monitor of these pools. It does nothing before its page is mounted or served.
     pub fn new(pools: Pools) -> Self {
         Self(Hub::new(pools))
     }
 
-    /// Also answers requests that name this host, without a port. Without it only those of this machine are answered: `localhost`, what
-    /// ends with `.localhost`, and loopback addresses. Nobody is asked for a password, so allow a host that only those reach who may see
-    /// call sites and errors.
+    /// Also answers requests that name this host, without a port. By default it answers only for names of this machine: `localhost`,
+    /// names that end in `.localhost`, and loopback addresses. There is no password, so allow only a host that is reachable for nobody
+    /// but those who may see call sites and errors.
     pub fn allow_host(self, host: &str) -> Self {
         self.0.allow_host(host);
         self
     }
 
-    /// How many looks are taken in a second while somebody reads, from 1 to 10; 4 unless set. Each costs a pool some microseconds of its
-    /// lock, however many read.
+    /// The number of looks per second while somebody reads, from 1 to 10. Default: 4. Each look takes a pool's lock for some
+    /// microseconds, however many clients read.
     pub fn looks_per_second(self, looks: u32) -> Self {
         self.0.looks_per_second(looks);
         self
     }
 
-    /// Notes nothing while nobody reads, so the charts show no more than what happened since somebody opened the page. Without it the
-    /// numbers of each pool are read once a second, for some microseconds, and five minutes of them are kept in about 30 KB.
+    /// Records nothing while nobody reads, so the charts begin when somebody opens the page. Default: the numbers of each pool are read
+    /// once a second, which takes its lock for some microseconds, and five minutes of them are kept in about 30 KB.
     pub fn only_while_read(self) -> Self {
         self.0.only_while_read();
         self
     }
 
-    /// The page and what it reads, to be mounted where you like: `nest_service("/pool", monitor.router())` answers `/pool` and `/pool/`,
-    /// while axum's `nest` knows `/pool` alone. All addresses in it are relative.
+    /// Returns the routes of the page and its data, to be mounted anywhere: `nest_service("/pool", monitor.router())` answers both
+    /// `/pool` and `/pool/`, whereas axum's `nest` answers only `/pool`. All addresses in the page are relative.
     ///
-    /// Called within a runtime, it has this runtime take the samples for the charts from now on, until the monitor is dropped or
-    /// [stopped](Self::stop); called outside of one, the first request begins that. The runtime must have its timer enabled.
+    /// If this is called within a runtime, that runtime takes the samples for the charts from now on, until the monitor is dropped or
+    /// [stopped](Self::stop). Otherwise the first request starts them. The runtime's timer must be enabled.
     pub fn router(&self) -> Router {
         routes(&self.0)
     }
 
-    /// Ends the streams of all who read, with a last look, and lets nobody read any more. For a service that waits at its end until its
-    /// requests are answered: a stream has no end of its own.
+    /// Ends the streams of all readers, each with a last look, and refuses new readers. For a service whose shutdown waits for open
+    /// requests: a stream has no end of its own.
     pub fn stop(&self) {
         self.0.end();
     }
 
-    /// Serves the page at `address` until the handle is dropped, on a thread of its own, `cabrank-monitor`: for programs without a runtime.
-    /// Port 0 takes any that is free; see [`Listening::address`].
+    /// Serves the page at `address` on a thread of its own, `cabrank-monitor`, until the handle is dropped: for programs without a
+    /// runtime. Port 0 selects any free port; see [`Listening::address`].
     ///
     /// # Errors
     ///
@@ -101,8 +101,8 @@ impl Monitor {
         }
     }
 
-    /// As [`listen`](Self::listen), at any address. The page has no password: who reaches it sees what it shows. Requests must name a host
-    /// that was [allowed](Self::allow_host), or one of this machine.
+    /// Like [`listen`](Self::listen), at any address. The page has no password: anyone who can reach it sees its content. Requests must
+    /// name a host of this machine or an [allowed](Self::allow_host) one.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl Monitor {
                 _ = stopped => Ok(()),
             }
         };
-        // With the runtime end those who read.
+        // The end of the runtime also ends all streams.
         let thread = thread::Builder::new().name("cabrank-monitor".into()).spawn(move || runtime.block_on(serve))?;
         Ok(Listening { address, stop: Some(stop), thread: Some(thread) })
     }
@@ -138,7 +138,7 @@ impl fmt::Debug for Monitor {
     }
 }
 
-/// A page that is served. Dropping it ends that, and waits until the thread has ended.
+/// A served page. Dropping it stops serving, and waits until the thread has ended.
 #[derive(Debug)]
 #[must_use = "when it is dropped the page is served no more"]
 pub struct Listening {
@@ -148,17 +148,17 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The same, for a browser.
+    /// The same as a URL, for a browser.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// Serves the page no more. Those who read it see that the connection is lost.
+    /// Stops serving the page. Open pages show that the connection is lost.
     pub fn stop(self) {
         drop(self);
     }

@@ -1,5 +1,5 @@
-//! Names, call sites and errors are texts of others. Here they become texts that show what they are and no more: no control character,
-//! no mark that turns the direction of writing, no password, no SQL, and of bounded length.
+//! Names, call sites and errors are foreign texts. Here they become texts that are safe to show: without control characters, marks that
+//! change the writing direction, passwords or SQL, and of bounded length.
 
 use std::error::Error;
 use std::ops::Range;
@@ -23,13 +23,13 @@ pub(crate) fn site(site: &Location<'_>) -> String {
     text(&site.to_string())
 }
 
-/// An error, with what lies behind it. The user's code makes its texts, so it may panic.
+/// An error with its sources. Its texts come from the user's code, which may panic.
 pub(crate) fn error(error: &(dyn Error + 'static)) -> String {
     let told = catch_unwind(AssertUnwindSafe(|| chain(error)));
     text(&without_secrets(&told.unwrap_or_else(|_| "an error whose text cannot be had: it panics".to_owned())))
 }
 
-/// A span as a person says it.
+/// A span in a readable form.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs_f64();
     match span.as_secs() {
@@ -41,7 +41,7 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
-/// So many of something.
+/// A count with its noun.
 pub(crate) fn count(count: usize, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
@@ -51,7 +51,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     let mut behind = error.source();
     while let Some(error) = behind {
         let text = error.to_string();
-        // Others repeat in their own text what lies behind.
+        // Some errors repeat their source in their own text.
         if !told.contains(&text) {
             told = format!("{told}: {text}");
         }
@@ -60,14 +60,14 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     told
 }
 
-/// What would not be seen, or would change how the rest is seen.
+/// Is it invisible, or does it change the appearance of other characters?
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// An error on connecting may have the URL in it, and one of a hook its statement.
+/// A connection error may contain the URL, and a hook's error its statement.
 fn without_secrets(told: &str) -> String {
     without_sql(&without_values(&without_url_passwords(told)))
 }
@@ -92,8 +92,8 @@ fn without_url_passwords(told: &str) -> String {
     plain
 }
 
-/// Where the password is in this word, with which `rest` begins. It may have any character in it, also those that end a user's name or a
-/// host: so it ends at the word's last `@`.
+/// The place of the password in this word, with which `rest` begins. A password may contain any character, including those that end a
+/// user's name or a host: it ends at the word's last `@`.
 fn password(word: &str, rest: &str) -> Option<Range<usize>> {
     let scheme = word.find("://").map(|at| at + "://".len());
     let begin = scheme.unwrap_or(0);
@@ -101,13 +101,13 @@ fn password(word: &str, rest: &str) -> Option<Range<usize>> {
     if let Some(at) = word.rfind('@') {
         return (start <= at).then_some(start..at);
     }
-    // It may also have a space in it. What follows a host is a number.
+    // A password may also contain a space. The host is followed by a number.
     let mut behind = word[start..].split(|c: char| !c.is_alphanumeric());
     let is_host = word[begin..].starts_with('[') || behind.next()?.bytes().all(|byte| byte.is_ascii_digit());
     (scheme.is_some() && !is_host).then(|| start..rest.find('@').unwrap_or(word.trim_end().len()))
 }
 
-/// `password=...` and the like, quoted or not, also in JSON.
+/// `password=...` and similar, quoted or not, also in JSON.
 fn without_values(told: &str) -> String {
     let lower = told.to_ascii_lowercase();
     let mut plain = String::new();
@@ -131,8 +131,8 @@ fn without_values(told: &str) -> String {
     plain
 }
 
-/// A quote that is doubled, or any character behind a backslash, is part of the value. Without quotes it ends at a space, for all else may
-/// be in it, too.
+/// A doubled quote, or any character after a backslash, is part of the value. Without quotes the value ends at a space, because it may
+/// contain anything else.
 fn end_of_value(value: &str) -> usize {
     let open = value.strip_prefix("Some(").map_or(0, |inner| value.len() - inner.len());
     let quote = match value[open..].chars().next() {
@@ -154,14 +154,14 @@ fn end_of_value(value: &str) -> usize {
     if quote.is_some() { value.len() } else { value.trim_end_matches(PUNCTUATION).len() }
 }
 
-/// From the first word on that begins a statement, for where it ends nobody can say. Words of plain English, such as "set" and
-/// "with", count in capitals alone.
+/// Cuts the text at the first word that begins a statement, because the statement's end cannot be found. Common English words, such as
+/// "set" and "with", count only in capitals.
 fn without_sql(told: &str) -> String {
     let begins = |word: &str| SQL.contains(&&*word.to_ascii_uppercase()) || CAPITALS.contains(&word);
     let start = words(told).find(|(_, word)| begins(word)).map(|(at, _)| at);
-    // What drivers put before a piece of the statement.
+    // Drivers put these before a part of the statement.
     let piece = PIECES.iter().filter_map(|lead| told.find(lead).map(|at| at + lead.len())).min();
-    // SQLite's: the message, the whole statement, and where in it.
+    // SQLite's format: the message, the whole statement, and the place in it.
     let whole = told.find(" in ").filter(|_| told.contains(" at offset ")).map(|at| at + " in ".len());
     match start.into_iter().chain(piece).chain(whole).min() {
         Some(at) => format!("{}(SQL is not shown)", &told[..at]),
@@ -169,7 +169,7 @@ fn without_sql(told: &str) -> String {
     }
 }
 
-/// Each with its place.
+/// Each word with its place.
 fn words(told: &str) -> impl Iterator<Item = (usize, &str)> {
     let words = told.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
     words.map(|word| (word.as_ptr() as usize - told.as_ptr() as usize, word))
@@ -178,9 +178,9 @@ fn words(told: &str) -> impl Iterator<Item = (usize, &str)> {
 const LONGEST: usize = 300;
 const SECRETS: &[&str] =
     &["password", "passwd", "pass", "pwd", "secret", "token", "api_key", "apikey", "credential", "signature"];
-/// What is behind a value, if it is the last that is there.
+/// May follow a value at its end.
 const PUNCTUATION: [char; 7] = [',', ';', ')', ']', '}', '"', '\''];
-/// Words with which statements begin, and plain texts do not.
+/// Words that begin statements, but not plain texts.
 const SQL: &[&str] = &["SELECT", "INSERT", "PRAGMA", "TRUNCATE", "VACUUM", "SAVEPOINT"];
 const CAPITALS: &[&str] = &[
     "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "SET", "GRANT", "REVOKE", "CALL", "EXECUTE", "WITH", "BEGIN",

@@ -1,11 +1,11 @@
-//! The pools that are shown.
+//! The pools that a page shows.
 
 use crate::recorder::Recorder;
 use cabrank::{Manager, Overview, Pool, Stats, WeakPool};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The pools that a page shows. It keeps none of them open; one that is gone is shown no more. Clones are the same collection.
+/// The pools that a page shows. Keeps none of them open; a pool that is gone disappears from the page. Clones share one collection.
 #[derive(Clone, Default)]
 pub struct Pools(Arc<Mutex<Inside>>);
 
@@ -35,25 +35,25 @@ impl<M: Manager> Source for WeakPool<M> {
 
 /// A pool at one moment.
 pub(crate) struct Sight {
-    /// By what it is told from others, of the same name perhaps.
+    /// Distinguishes the pool from others, which may have the same name.
     pub(crate) key: u64,
     pub(crate) name: String,
     pub(crate) now: Overview,
 }
 
 impl Pools {
-    /// None yet.
+    /// Creates an empty collection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Also shows this pool, as long as it lives.
+    /// Adds a pool, for as long as it lives.
     pub fn with<M: Manager>(self, pool: &Pool<M>) -> Self {
         self.add(pool);
         self
     }
 
-    /// As [`with`](Self::with), for a pool that comes later: a page that is open shows it with its next look.
+    /// Like [`with`](Self::with), for a pool that is built later: open pages show it from the next look on.
     pub fn add<M: Manager>(&self, pool: &Pool<M>) {
         let source = Arc::new(pool.downgrade());
         let mut inside = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +62,7 @@ impl Pools {
         inside.sources.push((key, source));
     }
 
-    /// Also shows the newest events, as far as the pools were [built with this recorder](Recorder).
+    /// Also shows the newest events of the pools that were [built with this recorder](Recorder).
     pub fn with_events(self, recorder: &Arc<Recorder>) -> Self {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).recorder = Some(Arc::clone(recorder));
         self
@@ -72,18 +72,18 @@ impl Pools {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).recorder.clone()
     }
 
-    /// Looks at each of them once.
+    /// One look at each pool.
     pub(crate) fn look(&self) -> Vec<Sight> {
         let sights = self.each(|pool| pool.look());
         sights.into_iter().map(|(key, (name, now))| Sight { key, name, now }).collect()
     }
 
-    /// The numbers of each, which cost less than a look.
+    /// The numbers of each pool, which cost less than a look.
     pub(crate) fn stats(&self) -> Vec<(u64, Stats)> {
         self.each(|pool| pool.stats())
     }
 
-    /// Asks each of them. Those that are gone are forgotten.
+    /// Queries each pool, and removes those that are gone.
     fn each<T>(&self, ask: impl Fn(&dyn Source) -> Option<T>) -> Vec<(u64, T)> {
         let sources = self.0.lock().unwrap_or_else(PoisonError::into_inner).sources.clone();
         let mut gone = Vec::new();

@@ -33,7 +33,7 @@ async fn look(State(hub): State<Arc<Hub>>) -> Response {
     ([(CONTENT_TYPE, "application/json")], hub.newest()).into_response()
 }
 
-/// Server-sent events. All readers get the same bytes.
+/// Server-sent events. All readers receive the same bytes.
 async fn looks(State(hub): State<Arc<Hub>>) -> Response {
     watch(&hub);
     let (history, reader) = match hub.subscribe() {

@@ -1,4 +1,4 @@
-//! The samples for the charts while nobody reads: one a second, by the runtime that serves the page.
+//! Samples for the charts while nobody reads: one per second, taken by the runtime that serves the page.
 
 use crate::hub::Hub;
 use std::sync::{Arc, Weak};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval_at};
 
-/// Has this runtime keep the watch, unless one does already or none is wanted. Outside of a runtime it does nothing.
+/// Makes this runtime run the watch, unless one is running or none is wanted. Has no effect outside of a runtime.
 pub(crate) fn watch(hub: &Arc<Hub>) {
     let Ok(runtime) = Handle::try_current() else { return };
     if hub.begins_watch() {
@@ -14,11 +14,11 @@ pub(crate) fn watch(hub: &Arc<Hub>) {
     }
 }
 
-/// It keeps no monitor alive, and ends with its runtime: then another may begin.
+/// Does not keep the monitor alive, and ends with its runtime: then another may begin.
 struct Watch(Weak<Hub>);
 
 impl Watch {
-    /// In the middle of each second of the charts: a tick that is a little late leaves out none.
+    /// Ticks in the middle of each second of the charts, so a slightly late tick skips none.
     async fn keep(self, first: Instant) {
         let mut ticks = interval_at((first + SECOND / 2).into(), SECOND);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

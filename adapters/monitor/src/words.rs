@@ -65,7 +65,7 @@ fn headline(now: &Overview) -> (&'static str, String) {
         }
         (_, Some(outage)) => {
             let what = obstacle(outage.obstacle);
-            // What is lent may hang, like all that reaches for the server.
+            // Lent connections may hang too, like every call to the server.
             let rest = if idle > 0 { format!("{idle} idle") } else { "none idle".to_owned() };
             ("impaired", format!("Impaired: {what}; {in_use} of {open} open connections lent, {rest}; {wait}"))
         }
@@ -131,7 +131,7 @@ fn waits_for_itself(now: &Overview) -> Option<String> {
     })
 }
 
-/// Calls that the pool has given up, or cannot.
+/// Calls that the pool has given up, or cannot abort.
 fn lost(stats: &Stats) -> Option<String> {
     let parts = [
         (stats.stuck, "hang beyond their limit and cannot be aborted"),

@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Prints the best mean of seven rounds: what it costs when nothing else disturbs.
+/// Prints the best mean of seven rounds: the cost on an otherwise idle machine.
 fn measure(what: &str, times: u32, mut work: impl FnMut()) {
     let mut best = Duration::MAX;
     for _ in 0..7 {

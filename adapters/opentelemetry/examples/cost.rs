@@ -1,4 +1,4 @@
-//! What a loan costs without metrics, observed, and with the histograms pushed: by one thread, and by two side by side.
+//! The cost of a loan without metrics, observed, and with pushed histograms: for one thread, and for two in parallel.
 //!
 //! `cargo run --release -p cabrank-otel --example cost`, and the same with `--features bound`.
 
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     metrics.observe(&recorded);
 
     for threads in [1, 2] {
-        // In turns, so that what else the machine does concerns all.
+        // In turns, so other load on the machine affects all of them.
         let mut rounds = [const { Vec::new() }; 3];
         for _ in 0..ROUNDS {
             for (round, pool) in rounds.iter_mut().zip([&plain, &observed, &recorded]) {
@@ -73,6 +73,6 @@ fn median(mut rounds: Vec<f64>) -> f64 {
     rounds[rounds.len() / 2]
 }
 
-/// Many short ones: the machine may be busy now and then.
+/// Many short ones: the machine may be busy at times.
 const ROUNDS: u32 = 101;
 const LOANS: u32 = 20_000;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The metrics of pools, on one meter. Clones are cheap and share the same metrics.
 ///
-/// Make one per process: a meter keeps its callbacks for ever.
+/// Create one per process: a meter keeps its callbacks forever.
 #[derive(Clone)]
 pub struct Metrics {
     pools: Pools,
@@ -51,11 +51,11 @@ impl Metrics {
         }));
     }
 
-    /// Returns an event handler that records the three histograms of one pool: for
-    /// [`Builder::event_handler`](cabrank::Builder::event_handler). Without it there are none, and no cost. With it each loan costs two
-    /// records.
+    /// Returns an event handler that records the three histograms of one pool, for
+    /// [`Builder::event_handler`](cabrank::Builder::event_handler). Without it there are no histograms, and loans cost nothing extra.
+    /// With it each loan costs two records.
     ///
-    /// Several pools can share one, at the cost of an allocation per record for all but the first pool.
+    /// Several pools can share one handler, at the cost of an allocation per record for all but the first pool.
     pub fn recorder(&self) -> Arc<dyn EventHandler> {
         Arc::new(Recorder::new(self.times.clone()))
     }

@@ -1,4 +1,4 @@
-//! What an exporter of OpenTelemetry's makes of the metrics, beside what `cabrank-prometheus` writes of the same pool.
+//! The metrics in the text of OpenTelemetry's own exporter, compared with the output of `cabrank-prometheus` for the same pool.
 
 use cabrank::{Builder, Fault, Pool, PooledConnection};
 use cabrank_otel::Metrics;
@@ -11,7 +11,7 @@ use prometheus::{Registry, TextEncoder};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// OpenTelemetry's own way to a text for Prometheus.
+/// OpenTelemetry's own exporter to Prometheus text.
 struct Otel {
     registry: Registry,
     metrics: Metrics,
@@ -32,7 +32,7 @@ impl Otel {
     }
 }
 
-/// A text for Prometheus: the kind and the help of each family, and the value of each series, by its name and sorted labels.
+/// A parsed Prometheus text: the kind and the help of each family, and the value of each series, by its name and sorted labels.
 #[derive(Debug, PartialEq, Default)]
 struct Read {
     families: BTreeMap<String, [String; 2]>,
@@ -80,7 +80,7 @@ fn builder(name: &str) -> Builder<FakeManager> {
     Pool::builder().name(name).max_size(2).acquire_timeout(Duration::from_millis(20))
 }
 
-/// Some of all: loans at once and after a wait, a time-out, a reset, openings that failed, a connection that is thrown away.
+/// Some of everything: loans at once and after a wait, a time-out, a reset, failed openings, a discarded connection.
 fn live(server: &FakeServer, builder: Builder<FakeManager>) -> Pool<FakeManager> {
     server.next(Call::Connect, Outcome::Err(Fault::WrongRole));
     let pool = builder.build(server.manager()).unwrap();
@@ -111,7 +111,7 @@ fn both_exporters_render_the_same_series_with_the_same_values() {
     assert_eq!(ours.families, theirs.families);
     assert_eq!(ours.values.keys().collect::<Vec<_>>(), theirs.values.keys().collect::<Vec<_>>());
     for (series, value) in &ours.values {
-        // Fractions are added up in another order.
+        // Fractions are added in a different order.
         let slack = if series.contains("_sum") { 1e-6 } else { 0.0 };
         assert!((theirs.values[series] - value).abs() <= slack, "{series}: {value}, {}", theirs.values[series]);
     }

@@ -1,4 +1,4 @@
-//! The dashboard and the alerts ask for what is rendered: each of their metrics, labels and values occurs.
+//! The dashboard and the alerts use only what is rendered: each of their metrics, labels and values occurs.
 
 use cabrank::Pool;
 use cabrank_prometheus::Exporter;
@@ -11,12 +11,12 @@ use std::path::Path;
 /// Each series' labels, and the values of each label.
 type Series = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
-/// What an expression asks for.
+/// The metrics and groupings of an expression.
 #[derive(Debug, Default, PartialEq)]
 struct Asked {
-    /// A metric, and what its selector says of labels: each with the values that would do.
+    /// A metric, and the labels in its selector: each with the accepted values.
     metrics: Vec<(String, Vec<(String, Vec<String>)>)>,
-    /// By which labels it groups.
+    /// The labels by which it groups.
     groups: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ fn each_alert_asks_for_what_there_is() {
     assert!(rules.len() > 10, "{}", rules.len());
     for rule in rules {
         let (_, rest) = rule.split_once("expr:").unwrap();
-        // It goes on over lines until the next key.
+        // The value continues on further lines until the next key.
         let lines = rest.trim_start_matches([' ', '>', '-', '\n']).lines().map(str::trim);
         let keys = ["for:", "labels:"];
         let expr: Vec<_> = lines.take_while(|line| !keys.iter().any(|key| line.starts_with(key))).collect();
@@ -50,7 +50,7 @@ fn each_alert_asks_for_what_there_is() {
     }
 }
 
-/// The operator's guide has a paragraph for each.
+/// The operator's guide has a paragraph for each alert.
 #[test]
 fn each_alert_is_explained() {
     let guide = fs::read_to_string(root().join("docs/operating.md")).unwrap();
@@ -96,7 +96,7 @@ fn assert_occurs(query: &str) {
     }
 }
 
-/// All that a pool renders.
+/// All series that a pool renders.
 fn rendered() -> Series {
     let server = FakeServer::new();
     let pool = Pool::builder().build(server.manager()).unwrap();
@@ -112,7 +112,7 @@ fn rendered() -> Series {
     series
 }
 
-/// Finds the metrics of ours in an expression, by their prefixes, and the labels in its `by (..)`.
+/// Finds our metrics in an expression, by their prefixes, and the labels in its `by (..)`.
 fn asked(query: &str) -> Asked {
     let (mut asked, mut rest) = (Asked::default(), query);
     while let Some(begin) = rest.find(|c: char| c.is_ascii_alphabetic()) {
@@ -135,7 +135,7 @@ fn asked(query: &str) -> Asked {
     asked
 }
 
-/// The labels of a selector, each with the values that would do; none where a variable stands.
+/// The labels of a selector, each with the accepted values; none if a variable replaces them.
 fn labels(selector: &str) -> Vec<(String, Vec<String>)> {
     let pair = |pair: &str| {
         let (label, value) = pair.split_once('=').unwrap();

@@ -1,4 +1,4 @@
-//! What is written, as Prometheus would read it.
+//! The written text, as Prometheus would parse it.
 
 use cabrank::{Pool, Stats};
 use cabrank_prometheus::Exporter;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Series with their labels, and the value of each.
 type Samples = BTreeMap<String, f64>;
 
-/// Reads the text, and sees that each family is told once, before its samples.
+/// Parses the text, and asserts that each family is declared once, before its samples.
 fn read(text: &str) -> Samples {
     let mut samples = Samples::new();
     let mut families = Vec::new();

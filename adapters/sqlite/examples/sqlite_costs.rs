@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Prints the best mean of seven rounds: what it costs when nothing else disturbs.
+/// Prints the best mean of seven rounds: the cost on an otherwise idle machine.
 fn measure(what: &str, times: u32, mut work: impl FnMut()) {
     let mut best = Duration::MAX;
     for _ in 0..7 {
@@ -69,7 +69,7 @@ fn read_cached(conn: &rusqlite::Connection) {
     assert!(found.is_ok());
 }
 
-/// Inserts a thousand rows, and takes them back.
+/// Inserts a thousand rows, and rolls back.
 fn insert(conn: &rusqlite::Connection) {
     run(conn, "BEGIN");
     let mut statement = conn.prepare_cached("INSERT INTO t (v) VALUES ('abc')").expect("a statement");

@@ -1,4 +1,4 @@
-//! A headless Chromium, by its own protocol: messages in JSON, each with a zero behind it, over two pipes.
+//! A headless Chromium, driven by its own protocol: JSON messages, each followed by a zero byte, over two pipes.
 
 use crate::picture::decoded;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-/// A browser with one page. Dropping it ends the browser. Every method panics if the browser does not do as it is told within a minute.
+/// A browser with one page. Dropping it ends the browser. Every method panics if the browser does not respond within a minute.
 #[derive(Debug)]
 pub struct Chromium {
     process: Child,
@@ -20,10 +20,10 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Starts `chromium`, or what `CABRANK_CHROMIUM` names, with an empty page of this width and height.
+    /// Starts `chromium`, or the program in `CABRANK_CHROMIUM`, with an empty page of this width and height.
     pub fn start(width: u32, height: u32) -> Self {
         let program = env::var("CABRANK_CHROMIUM").unwrap_or_else(|_| "chromium".into());
-        // It wants its pipes as descriptors 3 and 4. Without a sandbox, for root may have none; it is shown nothing but our own page.
+        // It requires its pipes as descriptors 3 and 4. Without a sandbox, which root may lack; it loads only our own page.
         let exec = "exec \"$0\" --headless=new --no-sandbox --disable-gpu --hide-scrollbars --no-first-run \
                     --remote-debugging-pipe 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null";
         let mut process = Command::new("sh")
@@ -47,14 +47,14 @@ impl Chromium {
         browser
     }
 
-    /// Goes to this address.
+    /// Opens this address.
     pub fn open(&mut self, url: &str) {
         let gone = self.call("Page.navigate", json!({ "url": url }));
         assert_eq!(gone["errorText"], Value::Null, "{url}");
         self.eventually("the page is loaded", "document.readyState === 'complete'");
     }
 
-    /// What the script's last expression is.
+    /// The value of the script's last expression.
     pub fn evaluate(&mut self, script: &str) -> Value {
         let result =
             self.call("Runtime.evaluate", json!({ "expression": script, "returnByValue": true, "awaitPromise": true }));
@@ -62,7 +62,7 @@ impl Chromium {
         result["result"]["value"].clone()
     }
 
-    /// The text of the first element that the selector finds.
+    /// The text of the first element that matches the selector.
     pub fn text(&mut self, selector: &str) -> String {
         let script = format!("document.querySelector({}).textContent", json!(selector));
         self.evaluate(&script).as_str().unwrap_or_default().to_owned()
@@ -94,18 +94,18 @@ impl Chromium {
         }
     }
 
-    /// Moves the pointer there.
+    /// Moves the pointer to this place.
     pub fn point(&mut self, x: f64, y: f64) {
         self.call("Input.dispatchMouseEvent", json!({ "type": "mouseMoved", "x": x, "y": y }));
     }
 
-    /// Makes the window as large as this.
+    /// Sets the window's size.
     pub fn resize(&mut self, width: u32, height: u32) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.call("Emulation.setDeviceMetricsOverride", size);
     }
 
-    /// What the user prefers: `light` or `dark`, and `reduce` or `no-preference`.
+    /// Sets the user's preferences: `light` or `dark`, and `reduce` or `no-preference`.
     pub fn prefer(&mut self, scheme: &str, motion: &str) {
         let features = json!([
             { "name": "prefers-color-scheme", "value": scheme },
@@ -120,9 +120,9 @@ impl Chromium {
         decoded(shot["data"].as_str().expect("a picture"))
     }
 
-    /// Errors on the console, exceptions and requests that failed, since the last time that this was asked.
+    /// Console errors, exceptions and failed requests since the last call.
     pub fn complaints(&mut self) -> Vec<String> {
-        // What it has to say comes before the answer to this.
+        // Pending messages arrive before the answer to this.
         self.evaluate("0");
         std::mem::take(&mut self.complaints)
     }
@@ -167,7 +167,7 @@ impl Drop for Chromium {
     }
 }
 
-/// What comes from the browser, until it ends.
+/// The browser's messages, until it ends.
 fn messages(from: ChildStdout) -> Receiver<Value> {
     let (sender, receiver) = channel();
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Drives a real browser, headless Chromium, and has the pools that it is shown.
+//! Drives a real browser, headless Chromium, and owns the pools that its page shows.
 
 mod chromium;
 mod picture;

@@ -1,4 +1,4 @@
-//! Pictures come from the browser in Base64.
+//! Decodes the browser's pictures, which arrive in Base64.
 
 pub(crate) fn decoded(text: &str) -> Vec<u8> {
     let (mut bytes, mut bits, mut count) = (Vec::with_capacity(text.len() / 4 * 3), 0u32, 0);

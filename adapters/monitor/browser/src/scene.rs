@@ -1,4 +1,4 @@
-//! A pool beside a server that is not there, with a page that shows it.
+//! A pool on a fake server, and a page that shows it.
 
 use cabrank::{Builder, Pool, PooledConnection};
 use cabrank_monitor::{Listening, Monitor, Pools, Recorder};
@@ -12,23 +12,23 @@ use std::time::Duration;
 /// A pool, its server and its page.
 #[derive(Debug)]
 pub struct Scene {
-    /// The remote control.
+    /// The server's remote control.
     pub server: FakeServer,
     /// The pool.
     pub pool: Pool<FakeManager>,
-    /// The monitor, to serve the page anew.
+    /// The monitor, for serving the page again.
     pub monitor: Monitor,
     /// The page.
     pub page: Option<Listening>,
 }
 
 impl Scene {
-    /// With a pool of this name and size.
+    /// A scene with a pool of this name and size.
     pub fn new(name: &str, max_size: u32) -> Self {
         Self::built(Pool::builder().name(name).max_size(max_size))
     }
 
-    /// With a pool that is built like this.
+    /// A scene with a pool of this builder.
     pub fn built(builder: Builder<FakeManager>) -> Self {
         let (server, recorder) = (FakeServer::new(), Recorder::new());
         server.allow(10_000);
@@ -38,18 +38,18 @@ impl Scene {
         Self { server, pool, monitor, page }
     }
 
-    /// Where the page is.
+    /// The page's address.
     pub fn url(&self) -> String {
         self.page.as_ref().expect("it is served").url()
     }
 
-    /// Borrows so many.
+    /// Checks out this many connections.
     #[track_caller]
     pub fn hold(&self, count: u32) -> Vec<PooledConnection<FakeManager>> {
         (0..count).map(|_| self.pool.get().expect("there is one")).collect()
     }
 
-    /// So many threads borrow and return, each for this long, until the answer is set.
+    /// This many threads check out and return connections, each holding for `hold`, until the returned flag is set.
     pub fn load<'s>(&'s self, scope: &'s Scope<'s, '_>, threads: usize, hold: Duration) -> Arc<AtomicBool> {
         let stop = Arc::new(AtomicBool::new(false));
         for number in 0..threads {

@@ -1,4 +1,4 @@
-//! The charts have a past, also one that nobody looked at.
+//! The charts have a history, even for a time when nobody read.
 
 use crate::client::{Reader, get, page};
 use axum::Router;
@@ -79,7 +79,7 @@ fn samples_end_with_the_monitor_and_when_it_is_stopped() {
     eventually("it ends", || tasks() == 0);
 }
 
-/// Some seconds with loans, at which nobody looks: this wait is what is tested.
+/// Some seconds with loans while nobody reads: this wait is the subject of the test.
 fn unseen(pool: &Pool<FakeManager>) {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(4) {
@@ -95,7 +95,7 @@ struct Point {
     loans: u64,
 }
 
-/// What the charts show at once to one who comes.
+/// The charts' data that a new reader receives at once.
 fn points(at: SocketAddr, path: &str) -> Vec<Point> {
     let history = Reader::open_at(at, path).expect("a stream").history();
     let points = history["pools"][0]["points"].as_array().cloned().unwrap_or_default();
@@ -103,14 +103,14 @@ fn points(at: SocketAddr, path: &str) -> Vec<Point> {
     points.iter().map(|it| Point { second: number(it, 0), lent: number(it, 1), loans: number(it, 3) }).collect()
 }
 
-/// A service on a thread of its own.
+/// A service on a separate thread.
 struct Service {
     at: SocketAddr,
     _runtime: Runtime,
 }
 
 impl Service {
-    /// With these routes, which are made within its runtime; or were before.
+    /// Its routes may be created within its runtime, or before.
     fn new(routes: impl FnOnce() -> Router) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();

@@ -1,4 +1,4 @@
-//! A client that writes requests by hand and reads what comes, slowly if it is told to.
+//! A client with hand-written requests, which can read slowly.
 
 use cabrank::Pool;
 use cabrank_monitor::{Listening, Monitor, Pools, Recorder};
@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// An answer that has come to its end.
+/// A complete answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     head: Vec<(String, String)>,
@@ -58,7 +58,7 @@ pub(crate) fn ask(at: SocketAddr, request: &str) -> Answer {
     Answer { status, head: lines.filter_map(pair).collect(), body: body.to_owned() }
 }
 
-/// A stream of looks that is open.
+/// An open stream of looks.
 pub(crate) struct Reader(BufReader<TcpStream>);
 
 impl Reader {
@@ -66,7 +66,7 @@ impl Reader {
         Self::try_open(at).expect("a stream")
     }
 
-    /// `None`: it is refused.
+    /// `None`: refused.
     pub(crate) fn try_open(at: SocketAddr) -> Option<Self> {
         Self::open_at(at, "/looks")
     }
@@ -82,11 +82,11 @@ impl Reader {
     pub(crate) fn look(&mut self) -> Option<Value> {
         loop {
             let line = self.line();
-            // An empty part ends it; or else the connection ends.
+            // An empty chunk ends the stream, or the connection ends.
             if matches!(line.trim_end_matches(['\r', '\n']), "0") || line.is_empty() {
                 return None;
             }
-            // What is no look, and the frames of the encoding, are passed over.
+            // Other events, and the framing of the encoding, are skipped.
             let look = line.strip_prefix("data: ").map(|look| serde_json::from_str::<Value>(look).expect("JSON"));
             if let Some(look) = look.filter(|look| look["number"].is_u64()) {
                 return Some(look);
@@ -94,7 +94,7 @@ impl Reader {
         }
     }
 
-    /// What the charts show so far: it comes before the first look.
+    /// The charts' data so far: it arrives before the first look.
     pub(crate) fn history(&mut self) -> Value {
         loop {
             let line = self.line();
@@ -107,7 +107,7 @@ impl Reader {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        // One that the other side has reset has ended, too.
+        // A connection that the other side has reset has ended too.
         let _ = self.0.read_line(&mut line);
         line
     }

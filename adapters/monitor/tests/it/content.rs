@@ -1,4 +1,4 @@
-//! What a look says.
+//! The content of a look.
 
 use crate::client::{get, page};
 use cabrank::{Fault, Holder, Pool};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::thread;
 use std::time::Duration;
 
-/// The look at the first pool.
+/// The first pool in the look.
 fn pool_of(look: &Value) -> &Value {
     &look["pools"][0]
 }
@@ -125,7 +125,7 @@ fn a_thread_that_waits_for_itself_is_pointed_out() {
         assert!(says(pool_of(&look)).contains("1 thread holds a connection while waiting for another"), "{look}");
         pool.close();
     });
-    // A look is good for as long as one takes.
+    // A look is reused until the next one is due.
     eventually("it is closed", || {
         let look = get(page.address(), "/look").json();
         text(&pool_of(&look)["title"]) == "Closed: nothing is left"
@@ -217,7 +217,7 @@ fn a_pool_that_is_gone_is_shown_no_more_and_one_that_comes_later_is() {
         let look = get(page.address(), "/look").json();
         look["pools"].as_array().unwrap().iter().map(|pool| text(&pool["name"]).to_owned()).collect()
     };
-    // A look is good for as long as one takes.
+    // A look is reused until the next one is due.
     let first = build("first");
     eventually("it is shown", || names() == ["first"]);
     let _second = build("second");

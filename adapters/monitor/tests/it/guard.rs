@@ -1,4 +1,4 @@
-//! Who is answered, and with which headers.
+//! Which requests are answered, and with which headers.
 
 use crate::client::{ask, get, page};
 use cabrank::Pool;
@@ -85,7 +85,7 @@ fn the_page_may_load_nothing_and_nobody_may_keep_or_frame_what_is_answered() {
         let nonce =
             policy.split("script-src 'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce");
         assert_eq!(page.body.matches(&format!("nonce=\"{nonce}\"")).count(), 2, "one style, one script");
-        // Nothing that it could load, and no way by which a text could become more than a text.
+        // The page loads nothing, and contains no call that would interpret a text as code or markup.
         for way in [
             "https://",
             "innerHTML",

@@ -1,4 +1,4 @@
-//! The monitor as a client sees it that speaks HTTP by hand.
+//! The monitor, tested by a client with hand-written HTTP.
 
 mod client;
 

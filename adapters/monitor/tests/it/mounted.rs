@@ -1,4 +1,4 @@
-//! The page within a service of somebody's.
+//! The page within a user's service.
 
 use crate::client::{Reader, get};
 use axum::Router;
@@ -48,7 +48,7 @@ fn a_service_has_the_page_where_it_likes_and_ends_in_good_order_though_somebody_
     assert_eq!(get(at, "/pool/look").json()["pools"][0]["name"], "mounted");
     let mut reader = Reader::open_at(at, "/pool/looks").expect("a stream");
     assert!(reader.look().is_some());
-    // The service waits for those who read, until the monitor ends their streams.
+    // The service waits for its readers, until the monitor ends their streams.
     drop(stop);
     monitor.stop();
     while reader.look().is_some() {}

@@ -1,4 +1,4 @@
-//! Those who read along: one sampler for all, and nobody waits for one who is slow.
+//! Readers of the stream: one sampler for all, and no reader waits for a slow one.
 
 use crate::client::{Reader, get, page};
 use cabrank_testing::eventually;
@@ -18,7 +18,7 @@ fn many_read_the_same_looks_and_one_sampler_takes_them() {
     while begin.elapsed() < Duration::from_secs(1) {
         last = readers[0].look().unwrap();
     }
-    // All twenty have read along, and the number of a look is that of all looks.
+    // All twenty have read, and the number of a look counts all looks.
     let number = |look: &serde_json::Value| look["number"].as_u64().unwrap();
     let most = begin.elapsed().as_millis() as u64 / 100 + 2;
     assert!(number(&last) <= most, "{} looks in {:?}", number(&last), begin.elapsed());
@@ -42,7 +42,7 @@ fn the_sampler_sleeps_while_nobody_reads_and_wakes_for_the_next() {
     let mut reader = Reader::open(page.address());
     reader.look().unwrap();
     drop(reader);
-    // Each `look` may take one of its own: more come only from a sampler.
+    // Each request for `look` may take one; only a sampler takes more.
     let number = || get(page.address(), "/look").json()["number"].as_u64().unwrap();
     eventually("it sleeps", || {
         let before = number();
@@ -63,7 +63,7 @@ fn one_who_does_not_read_holds_up_nobody_and_has_the_newest_look_when_it_reads()
     let first = slow.look().unwrap()["number"].as_u64().unwrap();
     let begin = Instant::now();
     let mut last = 0;
-    // What lies between the two sides takes some megabytes, at 40 KB for each look.
+    // The buffers between the two sides hold some megabytes, at 40 KB for each look.
     for _ in 0..100 {
         last = quick.look().unwrap()["number"].as_u64().unwrap();
     }
@@ -128,7 +128,7 @@ fn no_more_than_sixty_four_read_at_a_time() {
     let (_pool, _monitor, page) = page(&server, "one", 1);
     let mut readers: Vec<_> = (0..64).map(|_| Reader::open(page.address())).collect();
     assert_eq!(get(page.address(), "/looks").status, 503);
-    // One that is gone is noticed with the next look.
+    // The next look reveals that a reader is gone.
     readers.pop();
     eventually("there is a place", || Reader::try_open(page.address()).is_some());
 }

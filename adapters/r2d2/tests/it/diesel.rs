@@ -1,4 +1,4 @@
-//! Diesel's connections: what its transaction manager shows is rolled back.
+//! Diesel's connections: transactions that its transaction manager shows are rolled back.
 
 use crate::url_of;
 use cabrank::{CloseReason, Pool};
@@ -51,18 +51,18 @@ fn what_is_left_open_is_rolled_back<C: R2D2Connection + Send + 'static>(url: &st
             conn.batch_execute(&format!("INSERT INTO cabrank_diesel VALUES ({id})")).unwrap();
         }
         drop(conn);
-        // Each would be there already.
+        // Each would exist already.
         let mut conn = pool.get().unwrap();
         conn.batch_execute("INSERT INTO cabrank_diesel VALUES (0)").unwrap();
         conn.batch_execute("DELETE FROM cabrank_diesel").unwrap();
     }
-    // A transaction that has failed.
+    // A failed transaction.
     let mut conn = pool.get().unwrap();
     C::TransactionManager::begin_transaction(&mut *conn).unwrap();
     conn.batch_execute("SELECT nonsense FROM nowhere").unwrap_err();
     drop(conn);
     pool.get().unwrap().batch_execute("INSERT INTO cabrank_diesel VALUES (1)").unwrap();
-    // What is done by the rules costs nothing.
+    // Correct use of Diesel's transactions costs nothing.
     let resets = pool.stats().resets_done;
     pool.get().unwrap().transaction(|conn| conn.batch_execute("INSERT INTO cabrank_diesel VALUES (2)")).unwrap();
     let stats = pool.stats();

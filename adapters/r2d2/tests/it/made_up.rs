@@ -1,4 +1,4 @@
-//! What the pool makes of the answers of an r2d2 manager.
+//! The pool's reaction to each answer of an r2d2 manager.
 
 use cabrank::{BuildError, CloseReason, Fault, Pool, SessionState};
 use cabrank_r2d2::R2d2Manager;
@@ -32,7 +32,7 @@ impl ManageConnection for Made {
         self.0.checked.fetch_add(1, Ordering::SeqCst);
         if self.0.is_dead.load(Ordering::SeqCst) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
-    /// Dirt counts as broken, as an open transaction does to Diesel.
+    /// Dirt counts as broken, like an open transaction with Diesel.
     fn has_broken(&self, conn: &mut Self::Connection) -> bool {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         assert!(!self.0.panics.load(Ordering::SeqCst), "out of cheese");
@@ -96,7 +96,7 @@ fn a_cleaner_is_asked_first_and_what_it_cannot_mend_ends() {
         },
     );
     let pool = Pool::builder().max_size(1).build(manager).unwrap();
-    // What the cleaner mends is not broken, though the manager says so.
+    // A session that the cleaner can clean is not broken, though the manager calls it so.
     pool.get().unwrap().push("dirt");
     assert!(pool.get().unwrap().is_empty());
     pool.get().unwrap().push("lost");

@@ -1,4 +1,4 @@
-//! r2d2's managers on a cabrank pool: one that is made up, and those for three drivers and for Diesel on real servers.
+//! r2d2's managers on a cabrank pool: a made-up one, and those for three drivers and for Diesel on real servers.
 
 mod diesel;
 mod made_up;
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     ])
 }
 
-/// The server of this engine, or the test is skipped.
+/// The URL of this engine's server. Skips the test without a server.
 fn url_of(engine: cabrank_testing::servers::Engine) -> String {
     if !engine.is_chosen() {
         cabrank_testing::harness::skip(format!("CABRANK_ENGINE is not {engine}"));

@@ -36,7 +36,7 @@ fn a_cleaner_leaves_nothing(engine: Engine) {
     }
     assert_eq!((pool.stats().opened, pool.stats().resets_failed), (1, 0));
 
-    // A session that is ended: the reset finds that.
+    // A session that was killed: the reset finds that.
     let mut conn = pool.get().unwrap();
     let id = conn.connection_id();
     let _ = conn.query_drop(format!("KILL {id}"));

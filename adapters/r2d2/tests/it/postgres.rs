@@ -41,7 +41,7 @@ fn with_one_nothing_of_the_last_holder_is_left() {
                     + (SELECT count(*) FROM pg_cursors WHERE name = 'soiled') + (SELECT count(*) FROM pg_listening_channels())";
         assert_eq!(pool.get().unwrap().query_one(left, &[]).unwrap().get::<_, i64>(0), 0, "{soil}");
     }
-    // In a transaction that has failed.
+    // In a failed transaction.
     let mut conn = pool.get().unwrap();
     conn.batch_execute("BEGIN").unwrap();
     conn.batch_execute("SELECT 1 / 0").unwrap_err();

@@ -1,4 +1,4 @@
-//! Makes the pictures in `docs/monitor`: the page in light, in dark, and on a narrow screen. `cargo xtask browser --screenshots`.
+//! Creates the pictures in `docs/monitor`: the page in light, in dark, and on a narrow screen. `cargo xtask browser --screenshots`.
 
 use cabrank::{Fault, Pool};
 use cabrank_testing::fake::{Call, Outcome};
@@ -17,7 +17,7 @@ fn main() -> io::Result<()> {
     browser.open(&scene.url());
     thread::scope(|scope| {
         let stop = scene.load(scope, 7, Duration::from_millis(40));
-        // The charts need something to show.
+        // The charts need some data.
         thread::sleep(SHOWN);
         save(&mut browser, &folder.join("light.webp"))?;
         let stop_more = scene.load(scope, 14, Duration::from_millis(900));

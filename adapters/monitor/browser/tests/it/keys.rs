@@ -1,4 +1,4 @@
-//! The page by keyboard, by pointer, and by ear.
+//! The page by keyboard, by pointer, and by screen reader.
 
 use crate::support::open;
 use monitor_browser::Scene;
@@ -14,7 +14,7 @@ fn each_number_has_a_sentence_on_focus_and_under_the_pointer() {
         "[...document.querySelectorAll('b, dd, td, tbody th')].filter((it) => !it.closest('[data-tip]')).length";
     assert_eq!(browser.evaluate(unreached), 0, "numbers without one");
 
-    // By keyboard: from one to the next, through the whole page and round again.
+    // The Tab key moves from one element to the next, through the whole page and back to the start.
     let mut seen = Vec::new();
     for _ in 0..200 {
         browser.press("Tab");
@@ -91,7 +91,7 @@ fn the_page_has_a_structure_and_says_only_changes_of_state_aloud() {
     assert_eq!(browser.evaluate("document.documentElement.lang"), "en");
     assert_eq!(browser.evaluate("document.querySelectorAll('h1').length"), 1);
     assert_eq!(browser.evaluate("document.querySelectorAll('main').length"), 1);
-    // What changes with each look lies in no live region.
+    // Live regions contain nothing that changes with each look.
     let live = "[...document.querySelectorAll('[aria-live], [role=alert], [role=status]')].map((it) => it.id).join()";
     assert_eq!(browser.evaluate(live), "lost,announce");
     assert!(browser.text("#announce").starts_with("orders: Up"));

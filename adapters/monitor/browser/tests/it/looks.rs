@@ -1,4 +1,4 @@
-//! How the page looks, and what it makes of texts that are not meant well.
+//! The page's appearance, and its treatment of hostile texts.
 
 use crate::support::{assert_shows, open};
 use cabrank_testing::eventually;
@@ -37,7 +37,7 @@ fn nothing_is_loaded_but_the_page_and_its_looks() {
     let loaded = browser
         .evaluate("performance.getEntriesByType('resource').map((it) => new URL(it.name).pathname).sort().join()");
     assert!(loaded == "" || loaded == "/looks", "{loaded}");
-    // The policy holds: what is put into the page does not run.
+    // The content policy holds: an inserted script does not run.
     browser.evaluate(
         "document.body.append(Object.assign(document.createElement('script'), { textContent: 'hacked = 1' }))",
     );
@@ -55,7 +55,7 @@ fn a_thousand_connections_stay_usable() {
     browser.eventually("they are counted", "last.pools[0].counts.lent === 950");
     assert_eq!(browser.evaluate("document.getElementById('connections').tBodies[0].rows.length"), 200);
     assert!(browser.text("#connections-more").starts_with("800 more connections are not shown"));
-    // A look is drawn in a tenth of a second by far.
+    // Drawing a look takes far less than a tenth of a second.
     let took = "(() => {
         const begun = performance.now();
         for (let n = 0; n < 10; n += 1) show(last);
@@ -71,7 +71,7 @@ fn a_page_that_stays_open_grows_nothing() {
     let scene = Scene::new("orders", 2);
     let mut browser = open(&scene);
     let _held = scene.hold(1);
-    // Two days of looks, as the page would get them.
+    // Two days of looks, as the page would receive them.
     let grown = browser.evaluate(
         "(() => {
             paused = true;
@@ -90,7 +90,7 @@ fn a_page_that_stays_open_grows_nothing() {
 fn a_page_that_is_opened_has_charts_of_the_time_before() {
     let scene = Scene::new("orders", 2);
     let _held = scene.hold(1);
-    // Nobody looks: this wait is what is tested.
+    // Nobody reads during this wait, which is the subject of the test.
     thread::sleep(Duration::from_secs(4));
     let mut browser = open(&scene);
     let older = browser.evaluate("rings.get(chosen).points.length - performance.now() / 1000").as_f64().unwrap();
@@ -102,7 +102,7 @@ fn a_page_that_is_opened_has_charts_of_the_time_before() {
 fn light_and_dark_are_two_looks_and_both_can_be_read() {
     let scene = Scene::new("orders", 2);
     let mut browser = open(&scene);
-    // The contrast of text and its ground, as the guidelines reckon it; 4.5 is enough for small text.
+    // The contrast of text and background by the WCAG formula; 4.5 is enough for small text.
     let contrast = "(() => {
         const lightness = (colour) => {
             const canvas = document.createElement('canvas').getContext('2d');
@@ -138,7 +138,7 @@ fn a_narrow_page_is_as_wide_as_the_window_and_shows_the_same() {
     browser.resize(360, 740);
     assert_shows(&mut browser, &scene.pool);
     assert_eq!(browser.evaluate("document.documentElement.scrollWidth"), 360);
-    // No text lies on another.
+    // No texts overlap.
     let overlaps = browser.evaluate(
         "[...document.querySelectorAll('#connections tbody tr')].flatMap((row) => {
             const boxes = [...row.cells].map((cell) => cell.getBoundingClientRect()).filter((box) => box.width > 0);

@@ -1,5 +1,5 @@
-//! The page in a real browser: what it shows is what the pool says. In `web.rs` that is the pool of the example `web`, in a process of its
-//! own.
+//! The page in a real browser shows exactly the pool's own numbers. In `web.rs` the pool is that of the example `web`, in a separate
+//! process.
 //!
 //! `cargo xtask ci --only browser` runs these. Elsewhere they count as ignored, because they need Chromium.
 

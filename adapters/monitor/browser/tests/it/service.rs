@@ -1,4 +1,4 @@
-//! The example `web` as it runs: its process, and its database at a PostgreSQL behind a proxy that does wrong on demand.
+//! The running example `web`: its process, and its database on a PostgreSQL behind a proxy that injects faults.
 
 use cabrank_postgres::postgres::{Client, NoTls};
 use cabrank_testing::harness::skip;
@@ -16,13 +16,13 @@ pub(crate) struct Service {
     process: Child,
     output: BufReader<ChildStdout>,
     pub(crate) address: SocketAddr,
-    /// What its connections go through.
+    /// The proxy of its connections.
     pub(crate) proxy: Proxy,
     database: Database,
 }
 
 impl Service {
-    /// Starts it, and waits until it has made its accounts. Without the program or a server the test is skipped.
+    /// Starts it, and waits until it has created its accounts. Skips the test without the program or a server.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let Some(program) = servers::variable("CABRANK_WEB") else {
             skip("the example `web` is built by `cargo xtask browser`, which names it in CABRANK_WEB");
@@ -44,7 +44,7 @@ impl Service {
         service
     }
 
-    /// The next line it prints.
+    /// The next line that it prints.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("text");
@@ -56,24 +56,24 @@ impl Service {
         assert!(status.success());
     }
 
-    /// Waits for its end. Was it a good one?
+    /// Waits for its end, and returns whether it succeeded.
     pub(crate) fn ends_well(&mut self) -> bool {
         self.process.wait().expect("a process").success()
     }
 
-    /// Somebody who has locked the table with the accounts, as long as it lives: nobody reads or writes it.
+    /// A client that locks the table of accounts while it exists: nobody else reads or writes the table.
     pub(crate) fn locked(&self) -> Client {
         let mut client = self.database.client();
         client.batch_execute("BEGIN; LOCK TABLE cabrank_example_bank").expect("a lock");
         client
     }
 
-    /// One request on a connection of its own. Fails unless an answer comes.
+    /// One request on a separate connection. Fails without an answer.
     pub(crate) fn ask(&self, what: &str, body: &str) -> io::Result<Answer> {
         ask(self.address, what, body)
     }
 
-    /// What it says under this path.
+    /// Its answer to this path.
     pub(crate) fn json(&self, path: &str) -> Value {
         let answer = self.ask(&format!("GET {path}"), "").expect("an answer");
         serde_json::from_str(&answer.body).expect("JSON")
@@ -82,7 +82,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // For a test that failed: does nothing to a process that has ended.
+        // For a test that failed: has no effect on a process that has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
         if thread::panicking() {
@@ -111,11 +111,11 @@ pub(crate) fn ask(address: SocketAddr, what: &str, body: &str) -> io::Result<Ans
     answer.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, format!("half an answer: {text:?}")))
 }
 
-/// A database of its own, gone with the value.
+/// A separate database, dropped with this value.
 struct Database {
     url: Url,
     name: String,
-    /// At the server, outside of the database.
+    /// A client of the server, outside the database.
     admin: Client,
 }
 
@@ -131,7 +131,7 @@ impl Database {
         Self { url, name, admin }
     }
 
-    /// A client that goes around the proxy.
+    /// A client that bypasses the proxy.
     fn client(&self) -> Client {
         Client::connect(self.url.as_str(), NoTls).expect("a server that answers")
     }
@@ -154,5 +154,5 @@ fn proxy_before(server: &Url) -> (Proxy, Url) {
     (proxy, url)
 }
 
-/// Far longer than it ever takes, on a busy machine too.
+/// Far longer than it ever takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! A pool under load, exhausted, without its server, stuck and at its end: what somebody can say who sees nothing but the page.
+//! A pool under load, exhausted, without its server, stuck and closed: the diagnosis that the page alone allows.
 
 use crate::support::{assert_shows, assert_shows_its_look, open};
 use cabrank::{Fault, Pool};
@@ -20,7 +20,7 @@ fn under_load_the_page_shows_what_each_look_says_and_in_the_end_what_the_pool_sa
         for _ in 0..20 {
             assert_shows_its_look(&mut browser);
         }
-        // A chart has a point for each second.
+        // A chart has one point for each second.
         browser.eventually(
             "the charts have begun",
             "document.querySelector('figure path.edge').getAttribute('d').length > 8",

@@ -1,4 +1,4 @@
-//! What the tests share: a browser that has the page of a scene open, and the comparison of the page with the pool.
+//! Shared by the tests: a browser with the page of a scene, and the comparison of page and pool.
 
 use cabrank::{Phase, Pool};
 use cabrank_testing::fake::FakeManager;
@@ -7,7 +7,7 @@ use monitor_browser::{Chromium, Scene};
 use serde_json::{Value, json};
 use std::env;
 
-/// A browser that shows the scene's page, or a skip.
+/// A browser that shows the scene's page. Skips the test without a browser.
 pub(crate) fn open(scene: &Scene) -> Chromium {
     let mut browser = start();
     browser.open(&scene.url());
@@ -22,7 +22,7 @@ pub(crate) fn start() -> Chromium {
     Chromium::start(1280, 900)
 }
 
-/// The page comes to show what the pool says now. Nothing may be under way in the pool.
+/// Waits until the page shows the pool's present numbers. The pool must be quiet.
 #[track_caller]
 pub(crate) fn assert_shows(browser: &mut Chromium, pool: &Pool<FakeManager>) {
     let stats = pool.stats();
@@ -72,7 +72,7 @@ fn assert_rows(browser: &mut Chromium, table: &str, columns: &[usize], rows: &[V
     browser.eventually(&format!("{table} are {rows}"), &format!("{shown} === {}", json!(rows.to_string())));
 }
 
-/// Whether what the page shows of the pool is what the look says that it had last: with a pool in motion, too.
+/// Asserts that the page shows the content of the last look, even while the pool changes.
 #[track_caller]
 pub(crate) fn assert_shows_its_look(browser: &mut Chromium) {
     let difference = browser.evaluate(&format!(
@@ -84,7 +84,7 @@ pub(crate) fn assert_shows_its_look(browser: &mut Chromium) {
     assert_eq!(difference, "");
 }
 
-/// What a look says of the pool that is shown.
+/// The look's data on the shown pool.
 pub(crate) const TOLD: &str = "(look) => {
     const pool = look.pools.find((pool) => pool.key === chosen);
     return {
@@ -98,7 +98,7 @@ pub(crate) const TOLD: &str = "(look) => {
     };
 }";
 
-/// The same as the page shows it.
+/// The same data, as the page shows it.
 pub(crate) const SHOWN: &str = "() => {
     const texts = (selector) => [...document.querySelectorAll(selector)].map((it) => it.textContent);
     const number = (text) => Number(text.replaceAll(',', ''));

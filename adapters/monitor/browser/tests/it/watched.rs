@@ -1,4 +1,5 @@
-//! The example `web` in a browser. Each look that its page shows is kept, to be compared with what the service says of the same moment.
+//! The example `web` in a browser. Each look that its page receives is kept, for comparison with the service's own report of the same
+//! moment.
 
 use crate::service::Service;
 use crate::support::{SHOWN, TOLD, start};
@@ -12,7 +13,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Starts both. Without a browser, the program or a server the test is skipped.
+    /// Starts both. Skips the test without a browser, the program or a server.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut browser = start();
         let service = Service::start(arguments);
@@ -30,7 +31,8 @@ impl Watched {
         Self { browser, service }
     }
 
-    /// The page shows a look as the service has told it under the same number, and what it shows lies between two readings of `/stats`.
+    /// Asserts that the page shows a look exactly as the service sent it under that number, with numbers between two readings of
+    /// `/stats`.
     #[track_caller]
     pub(crate) fn assert_agrees(&mut self) -> Seen {
         let begun = Instant::now();
@@ -41,7 +43,7 @@ impl Watched {
             let number = look["number"].as_u64().expect("a number");
             self.browser.eventually("that look is shown, or a later one", &format!("last.number >= {number}"));
             let after = Numbers::of(&self.service.json("/stats"));
-            // One that was taken for this request alone is not shown.
+            // A look taken for this request alone is not shown.
             let shown = self.browser.evaluate(&format!("kept.get({number}) ?? null"));
             if shown.is_null() {
                 assert!(begun.elapsed() < Duration::from_secs(60), "no look is that of the page");
@@ -62,26 +64,26 @@ impl Watched {
         }
     }
 
-    /// The newest look that the service has.
+    /// The number of the service's newest look.
     fn number(&self) -> u64 {
         self.service.json("/pool/look")["number"].as_u64().expect("a number")
     }
 
-    /// The pool is up again, and nothing is lent.
+    /// Waits until the pool is up again and nothing is lent.
     #[track_caller]
     pub(crate) fn comes_to_rest(&mut self) {
         self.comes_to_be("up");
         self.browser.eventually("nothing is lent", "last.pools[0].counts.lent === 0");
     }
 
-    /// The state that stands in the headline comes to be this.
+    /// Waits until the headline shows this state.
     #[track_caller]
     pub(crate) fn comes_to_be(&mut self, state: &str) {
         self.browser.eventually(state, &format!("document.getElementById('verdict').dataset.state === '{state}'"));
     }
 }
 
-/// What somebody sees who sees the page alone.
+/// Everything that the page shows.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) numbers: Numbers,
@@ -89,7 +91,7 @@ pub(crate) struct Seen {
     pub(crate) says: String,
 }
 
-/// Those that the page and `/stats` both have.
+/// The numbers in both the page and `/stats`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Numbers {
     pub(crate) max_size: u64,
@@ -128,7 +130,7 @@ impl Numbers {
         self.totals[1]
     }
 
-    /// These may have come to be the later ones.
+    /// Asserts that each total lies between those of two readings.
     #[track_caller]
     fn assert_led_to(&self, later: &Self) {
         assert_eq!(self.max_size, later.max_size);

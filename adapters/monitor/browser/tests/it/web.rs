@@ -1,4 +1,4 @@
-//! The page of the example `web`, a service in a process of its own beside a real PostgreSQL: under load, exhausted, in an outage, and at
+//! The page of the example `web`, a service in a separate process with a real PostgreSQL: under load, exhausted, in an outage, and at
 //! its end.
 
 use crate::service::ask;
@@ -85,10 +85,10 @@ fn while_the_service_drains_the_page_shows_the_last_requests_until_they_are_answ
     eventually("it wants no more requests", || {
         watched.service.ask("GET /ready", "").is_ok_and(|answer| answer.status == 503 && answer.body == "ending")
     });
-    // It lingers.
+    // The connection stays lent for a while.
     assert_eq!(watched.assert_agrees().numbers.in_use, 1);
     eventually("nothing new is accepted", || TcpStream::connect(address).is_err());
-    // Those who watch still see the request that is under way.
+    // Readers still see the request that is under way.
     let last = watched.browser.evaluate("last.number");
     watched.browser.eventually("looks go on", &format!("last.number > {last} + 4 && last.pools[0].counts.lent === 1"));
     assert_eq!(watched.browser.text("#link").split(',').next(), Some("live"));
@@ -97,7 +97,7 @@ fn while_the_service_drains_the_page_shows_the_last_requests_until_they_are_answ
     assert_eq!(client.join().unwrap(), 200);
     watched.browser.eventually("the connection is lost", "!document.getElementById('lost').hidden");
     assert!(watched.browser.text("#lost").starts_with("Connection lost: this is how it was at "));
-    // What it shows last is that all was answered.
+    // The last look shows that every request was answered.
     assert!(watched.browser.text("#title").starts_with("Up: 0 of 2 lent"), "{}", watched.browser.text("#title"));
     let refused = watched.browser.complaints();
     assert!(refused.iter().all(|it| it.contains("net::ERR_CONNECTION_REFUSED")), "{refused:?}");
@@ -106,7 +106,7 @@ fn while_the_service_drains_the_page_shows_the_last_requests_until_they_are_answ
     assert!(watched.service.ends_well());
 }
 
-/// Clients that ask for transfers without a pause.
+/// Clients that request transfers without a pause.
 struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
