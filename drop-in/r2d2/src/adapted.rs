@@ -1,4 +1,4 @@
-//! The manager behind a pool of this crate: what `cabrank` asks, put in r2d2's terms.
+//! The manager behind a pool of this crate: maps `cabrank`'s calls to r2d2's.
 
 use crate::config::Config;
 use crate::event::{AcquireEvent, CheckinEvent, ReleaseEvent};
@@ -12,16 +12,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A manager of r2d2's kind as one of `cabrank`'s: see [`Pool::cabrank`](crate::Pool::cabrank).
+/// Adapts an r2d2 manager for `cabrank`: see [`Pool::cabrank`](crate::Pool::cabrank).
 pub struct Adapted<M: ManageConnection>(pub(crate) Arc<Shared<M>>);
 
-/// What the pool, its manager and its connections share.
+/// Shared by the pool, its manager and its connections.
 pub(crate) struct Shared<M: ManageConnection> {
     pub(crate) manager: M,
     pub(crate) config: Config<M::Connection, M::Error>,
 }
 
-/// A connection with what this crate keeps beside it.
+/// A connection with this crate's own data.
 pub struct Conn<M: ManageConnection> {
     /// `None` only while it is dropped.
     conn: Option<M::Connection>,
@@ -31,12 +31,12 @@ pub struct Conn<M: ManageConnection> {
     shared: Arc<Shared<M>>,
 }
 
-/// The text of an error of the driver's. The error itself went to the [error handler](crate::HandleError).
+/// The text of a driver's error. The error itself went to the [error handler](crate::HandleError).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverError(String);
 
 impl<M: ManageConnection> Adapted<M> {
-    /// An error goes to the error handler, which may keep it: r2d2 does not ask that errors can be sent to other threads.
+    /// Passes an error to the error handler, which may keep it: r2d2 does not require that errors can be sent to other threads.
     fn tell<T>(&self, result: Result<T, M::Error>) -> Result<T, DriverError> {
         result.map_err(|error| {
             let text = error.to_string();
@@ -61,7 +61,7 @@ impl<M: ManageConnection> Manager for Adapted<M> {
         self.tell(self.0.manager.is_valid(conn.get_mut()))
     }
 
-    /// r2d2's managers are asked once a loan, for some ask the server: see [`session`](Self::session).
+    /// Called in [`session`](Self::session), once a loan, because some managers query the server here.
     fn has_broken(&self, _: &mut Conn<M>) -> bool {
         false
     }
@@ -70,7 +70,7 @@ impl<M: ManageConnection> Manager for Adapted<M> {
         let Shared { manager, config } = &*self.0;
         let conn = conn.get_mut();
         let cleaner = config.cleaner.as_ref();
-        // The cleaner is asked first: what it can mend is not broken, though a manager may call it so.
+        // The cleaner comes first: a session that it can clean is not broken, though a manager may call it so.
         match cleaner.map(|cleaner| (cleaner.look)(conn)) {
             None | Some(SessionState::Clean) if manager.has_broken(conn) => SessionState::InDoubt,
             None => SessionState::Clean,
@@ -91,7 +91,7 @@ impl<M: ManageConnection> Manager for Adapted<M> {
 
 impl<M: ManageConnection> Conn<M> {
     fn new(conn: M::Connection, shared: &Arc<Shared<M>>) -> Self {
-        // One count for all pools: an application may tell the connections of several apart by it.
+        // One count for all pools: an application may use it to distinguish the connections of several pools.
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         if let Some(events) = &shared.config.event_handler {
@@ -117,7 +117,7 @@ impl<M: ManageConnection> Conn<M> {
     }
 }
 
-/// For [`run_async`](cabrank::Pool::run_async) and its like, which lend the connection itself and not r2d2's guard.
+/// For [`run_async`](cabrank::Pool::run_async) and its variants, which lend the connection itself and not r2d2's guard.
 impl<M: ManageConnection> Deref for Conn<M> {
     type Target = M::Connection;
 
@@ -132,7 +132,7 @@ impl<M: ManageConnection> DerefMut for Conn<M> {
     }
 }
 
-/// The end of a connection, in whatever way: a worker drops it.
+/// The end of a connection, however it comes: a worker drops it.
 impl<M: ManageConnection> Drop for Conn<M> {
     fn drop(&mut self) {
         let Config { event_handler, connection_customizer, .. } = &self.shared.config;

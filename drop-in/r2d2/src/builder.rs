@@ -1,4 +1,4 @@
-//! Setting up a pool.
+//! The builder of pools, with r2d2's settings.
 
 use crate::adapted::{Adapted, Shared};
 use crate::config::{Cleaner, Config};
@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Sets up a [`Pool`]. Every setting has r2d2's default.
+/// Builds a [`Pool`]. Every setting has r2d2's default.
 pub struct Builder<M: ManageConnection> {
     config: Config<M::Connection, M::Error>,
     adjust: Option<Adjust<M>>,
@@ -22,7 +22,7 @@ type Adjust<M> = Box<dyn FnOnce(Settings<M>) -> Settings<M> + Send + Sync>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<M: ManageConnection> Builder<M> {
-    /// A builder with default settings.
+    /// Creates a builder with the default settings.
     pub fn new() -> Self {
         let config = Config {
             max_size: 10,
@@ -39,7 +39,7 @@ impl<M: ManageConnection> Builder<M> {
         Self { config, adjust: None }
     }
 
-    /// The most connections. Default: 10.
+    /// The maximum number of connections. Default: 10.
     ///
     /// # Panics
     ///
@@ -50,7 +50,8 @@ impl<M: ManageConnection> Builder<M> {
         self
     }
 
-    /// How many idle connections are kept ready. Default: `None`, which means [`max_size`](Self::max_size). At most that many.
+    /// The number of idle connections to keep ready. Default: `None`, which means [`max_size`](Self::max_size), the largest value
+    /// allowed.
     pub fn min_idle(mut self, min_idle: Option<u32>) -> Self {
         self.config.min_idle = min_idle;
         self
@@ -62,15 +63,15 @@ impl<M: ManageConnection> Builder<M> {
         self
     }
 
-    /// Whether a connection is checked by [`is_valid`](ManageConnection::is_valid) before a loan, if its last check was longer ago than
-    /// one second. Default: yes. To check at each loan: [`cabrank(|settings| settings.check_after(Duration::ZERO))`](Self::cabrank).
+    /// Whether a connection is checked by [`is_valid`](ManageConnection::is_valid) before a loan if its last check is older than one
+    /// second. Default: yes. To check before each loan: [`cabrank(|settings| settings.check_after(Duration::ZERO))`](Self::cabrank).
     pub fn test_on_check_out(mut self, test_on_check_out: bool) -> Self {
         self.config.test_on_check_out = test_on_check_out;
         self
     }
 
-    /// How old a connection may become, less up to a tenth at random. Default: 30 minutes. `None`: no limit. Less than 10 ms counts as
-    /// 10 ms.
+    /// The maximum age of a connection, randomly shortened by up to a tenth. Default: 30 minutes. `None`: no limit. Values below 10 ms
+    /// count as 10 ms.
     ///
     /// # Panics
     ///
@@ -81,7 +82,7 @@ impl<M: ManageConnection> Builder<M> {
         self
     }
 
-    /// How long a connection may be idle. Default: 10 minutes. `None`: no limit. Less than 10 ms counts as 10 ms.
+    /// The maximum time for which a connection may stay idle. Default: 10 minutes. `None`: no limit. Values below 10 ms count as 10 ms.
     ///
     /// # Panics
     ///
@@ -93,7 +94,7 @@ impl<M: ManageConnection> Builder<M> {
     }
 
     /// How long [`Pool::get`] waits for a connection, and [`build`](Self::build) for the first ones. Default: 30 s. One attempt to
-    /// connect may take as long, and at least 10 s.
+    /// connect has the same limit, but at least 10 s.
     ///
     /// # Panics
     ///
@@ -125,11 +126,37 @@ impl<M: ManageConnection> Builder<M> {
         self
     }
 
-    /// Makes sessions clean between two holders. Not in r2d2, which hands on whatever a holder has left behind.
+    /// Cleans sessions between two holders. Not in r2d2, which lends a session again as its last holder left it.
     ///
-    /// `look` is called in the returning thread and must not block: [`SessionState::Clean`] leads on to
-    /// [`has_broken`](ManageConnection::has_broken), and `Unknown` or `InTransaction` to `clean`. That runs in a worker thread and may
-    /// ask the server; an error closes the connection. The crate `cabrank-r2d2` has both for Diesel, `postgres` and `mysql`.
+    /// `look` is called in the returning thread and must not block. After [`SessionState::Clean`] the pool calls
+    /// [`has_broken`](ManageConnection::has_broken), after `Unknown` or `InTransaction` `clean`. That runs in a worker thread and may
+    /// query the server; an error closes the connection. The crate `cabrank-r2d2` has both functions for Diesel, `postgres` and
+    /// `mysql`.
+    ///
+    /// ```
+    /// use cabrank::SessionState;
+    /// use r2d2::Pool;
+    /// # struct Lists;
+    /// # impl r2d2::ManageConnection for Lists {
+    /// #     type Connection = Vec<u32>;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> Result<Vec<u32>, std::io::Error> { Ok(Vec::new()) }
+    /// #     fn is_valid(&self, _: &mut Vec<u32>) -> Result<(), std::io::Error> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut Vec<u32>) -> bool { false }
+    /// # }
+    ///
+    /// let builder = Pool::<Lists>::builder().max_size(1).clean(
+    ///     |list| if list.is_empty() { SessionState::Clean } else { SessionState::Unknown },
+    ///     |list| {
+    ///         list.clear();
+    ///         Ok(())
+    ///     },
+    /// );
+    /// let pool = builder.build(Lists)?;
+    /// pool.get()?.push(7);
+    /// assert!(pool.get()?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clean(
         mut self,
         look: impl Fn(&mut M::Connection) -> SessionState + Send + Sync + 'static,
@@ -139,13 +166,13 @@ impl<M: ManageConnection> Builder<M> {
         self
     }
 
-    /// Changes settings of the pool behind that r2d2 does not have, such as its name, `leak_after` or `max_waiters`. Not in r2d2.
+    /// Changes settings of the underlying pool that r2d2 does not have, such as its name, `leak_after` or `max_waiters`. Not in r2d2.
     pub fn cabrank(mut self, adjust: impl FnOnce(Settings<M>) -> Settings<M> + Send + Sync + 'static) -> Self {
         self.adjust = Some(Box::new(adjust));
         self
     }
 
-    /// Builds the pool and waits until as many connections are open as are to be kept ready.
+    /// Builds the pool and waits until [`min_idle`](Self::min_idle) connections are open.
     ///
     /// # Errors
     ///
@@ -166,12 +193,12 @@ impl<M: ManageConnection> Builder<M> {
         }
     }
 
-    /// Builds the pool and waits for nothing.
+    /// Builds the pool without waiting.
     ///
     /// # Panics
     ///
-    /// If [`min_idle`](Self::min_idle) is larger than [`max_size`](Self::max_size), or [`cabrank`](Self::cabrank) has set what breaks a
-    /// rule.
+    /// If [`min_idle`](Self::min_idle) is larger than [`max_size`](Self::max_size), or a setting made by [`cabrank`](Self::cabrank) is
+    /// invalid.
     pub fn build_unchecked(self, manager: M) -> Pool<M> {
         let (settings, shared) = self.settings(manager);
         let pool = settings.build_lazy(Adapted(Arc::clone(&shared))).unwrap_or_else(|error| panic!("{error}"));
@@ -198,7 +225,7 @@ impl<M: ManageConnection> Builder<M> {
     }
 }
 
-/// A span as `cabrank` takes it.
+/// Converts a span to `cabrank`'s form.
 fn span(set: Option<Duration>) -> Duration {
     set.map_or(Duration::MAX, |set| set.max(SHORTEST_SPAN))
 }
@@ -215,7 +242,7 @@ impl<M: ManageConnection> fmt::Debug for Builder<M> {
     }
 }
 
-/// A time-out for waiting says nothing of how long a log-in takes.
+/// A time-out for waiting says nothing about the duration of a log-in.
 const SHORTEST_ATTEMPT: Duration = Duration::from_secs(10);
 const CHECK_AFTER: Duration = Duration::from_secs(1);
 const SHORTEST_SPAN: Duration = Duration::from_millis(10);

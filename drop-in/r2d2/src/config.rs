@@ -15,20 +15,20 @@ pub(crate) struct Config<C, E> {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) connection_timeout: Duration,
     pub(crate) error_handler: Box<dyn HandleError<E>>,
-    /// `None`: nobody listens, and no loan asks the clock for an event.
+    /// `None`: there is no handler, and no loan reads the clock for an event.
     pub(crate) event_handler: Option<Box<dyn HandleEvent>>,
     pub(crate) connection_customizer: Box<dyn CustomizeConnection<C, E>>,
     pub(crate) cleaner: Option<Cleaner<C>>,
 }
 
-/// How a session is made clean between two holders. See [`Builder::clean`](crate::Builder::clean).
+/// How a session is cleaned between two holders. See [`Builder::clean`](crate::Builder::clean).
 pub(crate) struct Cleaner<C> {
     pub(crate) look: Box<dyn Fn(&mut C) -> SessionState + Send + Sync>,
     pub(crate) clean: Box<dyn Fn(&mut C) -> Result<(), Box<dyn Error + Send + Sync>> + Send + Sync>,
 }
 
 impl<C, E> Config<C, E> {
-    /// How many connections `build` waits for, and the pool keeps ready.
+    /// The number of connections that `build` waits for, and that the pool keeps ready.
     pub(crate) fn ready(&self) -> u32 {
         self.min_idle.unwrap_or(self.max_size)
     }

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-/// Why a request has no connection, or a pool was not built.
+/// Why a request got no connection, or a pool was not built.
 ///
-/// The text begins with `timed out waiting for connection`, as programs expect. Then comes the report of the pool behind: its numbers,
-/// the code that holds the connections, and the last error on connecting.
+/// The text begins with `timed out waiting for connection`, which programs may expect. The report of the underlying pool follows: its
+/// numbers, the code that holds the connections, and the last connection error.
 #[derive(Debug)]
 pub struct Error(Option<String>);
 
 impl Error {
-    /// `Debug` of the pool's errors is their sentence with those of all sources.
+    /// The `Debug` text of the pool's errors contains the texts of all sources.
     pub(crate) fn new(error: &dyn fmt::Debug) -> Self {
         Self(Some(format!("{error:?}")))
     }

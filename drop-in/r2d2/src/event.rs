@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Receives the events of a pool. Each method does nothing by default.
 ///
-/// The events of one connection come in the order of its life, and all bear the same number, which no other connection of the process has.
+/// The events of one connection arrive in the order of its life, and all have the same number, which is unique in the process.
 pub trait HandleEvent: fmt::Debug + Sync + Send {
     /// A connection was opened and set up. In a worker thread.
     fn handle_acquire(&self, event: AcquireEvent) {

@@ -1,10 +1,10 @@
-//! Values that an application keeps with a connection.
+//! Values that an application stores with a connection.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 
-/// At most one value of each type, kept with a connection for as long as it is open, across loans.
+/// At most one value of each type, stored with a connection while it is open, across loans.
 ///
 /// ```
 /// let mut extensions = r2d2::Extensions::new();
@@ -17,27 +17,27 @@ use std::fmt;
 pub struct Extensions(HashMap<TypeId, Box<dyn Any + Sync + Send>>);
 
 impl Extensions {
-    /// Without any value.
+    /// Creates an empty collection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keeps `value`. Returns the value of this type that was kept before.
+    /// Stores `value`. Returns the previous value of this type.
     pub fn insert<T: 'static + Sync + Send>(&mut self, value: T) -> Option<T> {
         self.0.insert(TypeId::of::<T>(), Box::new(value)).and_then(unbox)
     }
 
-    /// The value of this type.
+    /// Returns the value of this type.
     pub fn get<T: 'static + Sync + Send>(&self) -> Option<&T> {
         self.0.get(&TypeId::of::<T>())?.downcast_ref()
     }
 
-    /// The value of this type, to be changed.
+    /// Returns the value of this type, mutably.
     pub fn get_mut<T: 'static + Sync + Send>(&mut self) -> Option<&mut T> {
         self.0.get_mut(&TypeId::of::<T>())?.downcast_mut()
     }
 
-    /// Takes the value of this type out.
+    /// Removes and returns the value of this type.
     pub fn remove<T: 'static + Sync + Send>(&mut self) -> Option<T> {
         self.0.remove(&TypeId::of::<T>()).and_then(unbox)
     }

@@ -7,11 +7,11 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
-/// A connection on loan from a [`Pool`](crate::Pool). Dropping it returns it, in microseconds and without a question to the server.
+/// A connection on loan from a [`Pool`](crate::Pool). Dropping it returns it, in microseconds and without a round trip.
 pub struct PooledConnection<M: ManageConnection> {
-    /// Named as no connection's own field is, which the guard's would hide.
+    /// No connection has a field of this name, which the guard's would hide.
     cabrank_guard: cabrank::PooledConnection<Adapted<M>>,
-    /// When the loan began, if somebody listens to events.
+    /// When the loan began, if there is an event handler.
     cabrank_since: Option<Instant>,
 }
 
@@ -20,17 +20,18 @@ impl<M: ManageConnection> PooledConnection<M> {
         Self { cabrank_guard: guard, cabrank_since: since }
     }
 
-    /// What the application keeps with this connection.
+    /// Returns the values that the application stores with this connection.
     pub fn extensions(this: &Self) -> &Extensions {
         &this.cabrank_guard.extensions
     }
 
-    /// What the application keeps with this connection, to be changed.
+    /// Returns the values that the application stores with this connection, mutably.
     pub fn extensions_mut(this: &mut Self) -> &mut Extensions {
         &mut this.cabrank_guard.extensions
     }
 
-    /// The guard behind this one, for what r2d2 does not have: when the connection was opened, how often it was lent, and more.
+    /// Returns the guard of the underlying pool, for what r2d2 does not have: when the connection was opened, how often it was lent,
+    /// and more.
     pub fn cabrank(this: &Self) -> &cabrank::PooledConnection<Adapted<M>> {
         &this.cabrank_guard
     }

@@ -13,7 +13,7 @@ mod pool;
 
 pub use adapted::{Adapted, Conn, DriverError};
 pub use builder::Builder;
-/// The pool behind, for its names: not in r2d2.
+/// The underlying pool's crate, for its names: not in r2d2.
 pub use cabrank;
 pub use error::Error;
 pub use event::{HandleEvent, NopEventHandler};

@@ -1,4 +1,4 @@
-//! What an application gives a pool: the manager, and its handlers of errors and connections.
+//! The traits that an application implements: the manager, and handlers of errors and connections.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 /// Opens and checks connections of one kind.
 ///
 /// No method runs under the pool's lock. `connect` and `is_valid` run in worker threads, `has_broken` in the thread that returns a
-/// connection. A panic counts as a failure of the call; the connection it concerned is closed.
+/// connection. A panic counts as a failure of the call, and closes the connection.
 pub trait ManageConnection: Send + Sync + 'static {
     /// The connection that is lent.
     type Connection: Send + 'static;
@@ -17,14 +17,14 @@ pub trait ManageConnection: Send + Sync + 'static {
     /// Opens a connection.
     fn connect(&self) -> Result<Self::Connection, Self::Error>;
 
-    /// Asks the database for a sign of life, by one round trip. An error closes the connection.
+    /// Checks that the server responds, by one round trip. An error closes the connection.
     fn is_valid(&self, conn: &mut Self::Connection) -> Result<(), Self::Error>;
 
-    /// Is the connection known to be unusable? Called once a loan, when it ends. `true` closes the connection. Must not block.
+    /// Is the connection known to be unusable? Called once a loan, at its end. `true` closes the connection. Must not block.
     fn has_broken(&self, conn: &mut Self::Connection) -> bool;
 }
 
-/// Receives the errors of `connect`, `is_valid` and `on_acquire`, in the worker thread that met them.
+/// Receives the errors of `connect`, `is_valid` and `on_acquire`, in the worker thread in which they occurred.
 pub trait HandleError<E>: fmt::Debug + Send + Sync + 'static {
     /// Receives one error.
     fn handle_error(&self, error: E);
@@ -50,7 +50,7 @@ impl<E: Error> HandleError<E> for LoggingErrorHandler {
 
 /// Sets up new connections, and receives those that leave the pool. Both methods run in worker threads.
 pub trait CustomizeConnection<C, E>: fmt::Debug + Send + Sync + 'static {
-    /// Sets up a connection that was just opened. An error closes it and counts as one of `connect`. The default does nothing.
+    /// Sets up a new connection. An error closes it and counts as an error of `connect`. The default does nothing.
     fn on_acquire(&self, conn: &mut C) -> Result<(), E> {
         let _ = conn;
         Ok(())

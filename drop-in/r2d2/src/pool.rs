@@ -1,4 +1,4 @@
-//! The pool, as r2d2 names its parts.
+//! The pool, with r2d2's names.
 
 use crate::adapted::{Adapted, Shared};
 use crate::builder::Builder;
@@ -18,7 +18,7 @@ pub struct Pool<M: ManageConnection> {
 }
 
 impl<M: ManageConnection> Pool<M> {
-    /// A pool with default settings.
+    /// Builds a pool with default settings.
     ///
     /// # Errors
     ///
@@ -27,7 +27,7 @@ impl<M: ManageConnection> Pool<M> {
         Self::builder().build(manager)
     }
 
-    /// Starts to set up a pool.
+    /// Returns a builder with the default settings.
     pub fn builder() -> Builder<M> {
         Builder::new()
     }
@@ -36,17 +36,17 @@ impl<M: ManageConnection> Pool<M> {
         Self { pool, shared }
     }
 
-    /// Borrows a connection. Waits for at most [`connection_timeout`](Builder::connection_timeout).
+    /// Checks out a connection. Waits for at most [`connection_timeout`](Builder::connection_timeout).
     ///
     /// # Errors
     ///
-    /// If there is none in time. The text says who holds the connections, and why none can be opened.
+    /// If none is available in time. The text names the code that holds the connections, and the reason if none can be opened.
     #[track_caller]
     pub fn get(&self) -> Result<PooledConnection<M>, Error> {
         self.get_timeout(self.shared.config.connection_timeout)
     }
 
-    /// As [`get`](Self::get), with a time-out of its own.
+    /// Like [`get`](Self::get), with a separate time-out.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl<M: ManageConnection> Pool<M> {
         Err(Error::new(&error))
     }
 
-    /// Borrows an idle connection. `None` if there is none. Waits only for the check of one that has been idle for long.
+    /// Checks out an idle connection. `None` if there is none. Waits only for the check of a connection that has been idle for long.
     #[track_caller]
     pub fn try_get(&self) -> Option<PooledConnection<M>> {
         let start = self.clock();
@@ -76,19 +76,19 @@ impl<M: ManageConnection> Pool<M> {
         Some(self.lend(guard, start))
     }
 
-    /// Is there a connection that must be checked before it can be lent, and does nobody wait for it?
+    /// Is there a connection that must be checked before it can be lent, while no request waits for it?
     fn has_one_in_doubt(&self) -> bool {
         let stats = self.pool.stats();
         stats.idle + stats.checking > 0 && stats.waiting == 0
     }
 
-    /// The time, if somebody listens to events.
+    /// The time, if there is an event handler.
     fn clock(&self) -> Option<Instant> {
         self.config().event_handler.as_ref().map(|_| Instant::now())
     }
 
     fn lend(&self, guard: cabrank::PooledConnection<Adapted<M>>, start: Option<Instant>) -> PooledConnection<M> {
-        // Each loan counts as one that used its connection: the manager is asked at its end, as r2d2 does.
+        // Each loan counts as one that used its connection: the manager is asked at its end, as in r2d2.
         let id = guard.id;
         let since = self.clock();
         if let (Some(events), Some(start), Some(since)) = (&self.config().event_handler, start, since) {
@@ -97,23 +97,23 @@ impl<M: ManageConnection> Pool<M> {
         PooledConnection::new(guard, since)
     }
 
-    /// The numbers of the pool at this moment.
+    /// Returns the pool's numbers at this moment.
     pub fn state(&self) -> State {
         let stats = self.pool.stats();
         State { connections: stats.open, idle_connections: stats.idle }
     }
 
-    /// The pool behind this one, for what r2d2 does not have: `stats`, `holders`, `close_within`, `evict_all`, `resize` and more.
+    /// Returns the underlying pool, for what r2d2 does not have: `stats`, `holders`, `close_within`, `evict_all`, `resize` and more.
     pub fn cabrank(&self) -> &cabrank::Pool<Adapted<M>> {
         &self.pool
     }
 
-    /// The most connections, as set.
+    /// The maximum number of connections, as set.
     pub fn max_size(&self) -> u32 {
         self.config().max_size
     }
 
-    /// How many idle connections are kept ready, as set.
+    /// The number of idle connections to keep ready, as set.
     pub fn min_idle(&self) -> Option<u32> {
         self.config().min_idle
     }
@@ -123,12 +123,12 @@ impl<M: ManageConnection> Pool<M> {
         self.config().test_on_check_out
     }
 
-    /// How old a connection may become, as set.
+    /// The maximum age of a connection, as set.
     pub fn max_lifetime(&self) -> Option<Duration> {
         self.config().max_lifetime
     }
 
-    /// How long a connection may be idle, as set.
+    /// The maximum idle time of a connection, as set.
     pub fn idle_timeout(&self) -> Option<Duration> {
         self.config().idle_timeout
     }

@@ -1,4 +1,4 @@
-//! What r2d2 does not do.
+//! Features that r2d2 lacks.
 
 use crate::support::{MOMENT, Manager, Refusal, Server, pool_of};
 use cabrank::{CloseReason, RunError, SessionState};
@@ -24,7 +24,7 @@ fn a_time_out_names_who_holds_the_connections() {
     drop(held);
 }
 
-/// It may be dead, or only have an open transaction: a check says which.
+/// It may be dead, or only have an open transaction: a check decides which.
 #[test]
 fn what_its_manager_calls_broken_puts_the_others_under_suspicion_if_it_does_not_answer() {
     for (is_dead, reason, checks) in [(true, CloseReason::Broken, 2), (false, CloseReason::BeyondReset, 1)] {
@@ -52,7 +52,7 @@ fn try_get_waits_for_the_check_of_what_was_idle_for_long() {
     for _ in 0..3 {
         assert!(pool.try_get().is_some());
     }
-    // One that ends before its borrower waits is followed by another.
+    // A check that ends before its borrower waits is followed by another.
     assert!(server.count(|server| &server.checked) >= 3);
     let held = pool.try_get().unwrap();
     let (none, took) = timed(|| pool.try_get());
@@ -73,7 +73,7 @@ fn without_a_test_on_check_out_nothing_is_checked() {
 #[test]
 fn a_cleaner_makes_a_session_clean_or_ends_it() {
     let server = Server::new();
-    // A connection's number stands for its session: 7 is dirty, and 13 cannot be made clean.
+    // A connection's number stands for its session: 7 is dirty, and 13 cannot be cleaned.
     let look = |conn: &mut crate::support::Connection| match conn.0 {
         7 | 13 => SessionState::Unknown,
         _ => SessionState::Clean,
@@ -148,7 +148,7 @@ fn wait_for<F: Future>(future: F) -> F::Output {
 fn a_task_has_the_managers_connection_which_is_looked_at_when_it_comes_back() {
     let server = Server::new();
     let pool = pool_of(1, &server);
-    // Derefs to the connection, for reading and for changing.
+    // It derefs to the connection, mutably too.
     let number = wait_for(pool.cabrank().run_async(|conn| -> Result<usize, Refusal> {
         conn.0 += 7;
         Ok(conn.0)
@@ -185,7 +185,7 @@ fn the_error_of_a_check_goes_to_the_error_handler_and_its_connection_is_replaced
     let pool = pool.cabrank(|settings| settings.check_after(Duration::ZERO)).build(server.manager()).unwrap();
     let first = pool.get().unwrap().0;
     server.fails_checks.store(true, Ordering::SeqCst);
-    // A new one is lent unasked.
+    // A new one is lent without a check.
     assert_ne!(pool.get().unwrap().0, first);
     assert_eq!(heard.load(Ordering::SeqCst), 1);
     assert_eq!(pool.cabrank().stats().closed.by(CloseReason::CheckFailed), 1);

@@ -1,4 +1,4 @@
-//! r2d2's own test cases, written anew from what they ask. Where this package answers otherwise on purpose, the test says how.
+//! r2d2's own test cases, rewritten from their requirements. Where this package differs on purpose, the test says how.
 
 use crate::support::{Connection, MOMENT, Manager, Refusal, Server, pool_of};
 use cabrank_testing::{eventually, timed};
@@ -64,7 +64,7 @@ fn a_pool_can_be_shared_and_a_loan_as_its_connection_can() {
     is_shared::<r2d2::Error>();
 }
 
-/// Its connections can be sent, and not shared.
+/// Its connections are `Send` but not `Sync`.
 struct OfCells;
 
 impl ManageConnection for OfCells {
@@ -81,7 +81,7 @@ impl ManageConnection for OfCells {
     }
 }
 
-/// r2d2 checks in the borrower's thread before each loan. Here that is asked for, and a worker does it.
+/// r2d2 checks in the borrower's thread before each loan. Here the test requests that, and a worker does it.
 #[test]
 fn a_check_that_hangs_holds_up_nobody_else() {
     struct Blocking {
@@ -157,7 +157,7 @@ fn the_time_out_of_the_pool_counts() {
     assert!(failed.is_err() && took >= 2 * MOMENT, "{took:?}");
 }
 
-/// `on_release` runs in a worker here, so its end is waited for.
+/// `on_release` runs in a worker here, so the test waits for its end.
 #[test]
 fn a_customizer_sets_up_refuses_and_takes_back() {
     #[derive(Debug, Default)]
@@ -190,7 +190,7 @@ fn a_customizer_sets_up_refuses_and_takes_back() {
     eventually("it is taken back", || released.load(Ordering::SeqCst) == 1);
 }
 
-/// r2d2 also closes what `min_idle` asks for, and opens it again; here `min_idle` holds.
+/// r2d2 also closes the connections that `min_idle` requires, and opens them again; here `min_idle` holds.
 #[test]
 fn what_is_idle_for_long_is_closed() {
     let server = Server::with_room(5);
@@ -248,7 +248,7 @@ fn all_are_dropped_with_the_pool() {
     eventually("all are dropped", || server.count(|server| &server.dropped) == 10);
 }
 
-/// With one difference: the next connection may be opened before the last one's release is told.
+/// With one difference: the next connection may be opened before the last one's release is reported.
 #[test]
 fn events_tell_the_life_of_a_connection() {
     let (server, events) = (Server::new(), Events::default());

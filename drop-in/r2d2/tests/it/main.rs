@@ -1,4 +1,4 @@
-//! What r2d2's own test cases ask of a pool, and what this package adds to that.
+//! The requirements of r2d2's own test cases, and this package's additions.
 
 mod added;
 mod cases;

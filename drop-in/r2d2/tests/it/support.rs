@@ -1,4 +1,4 @@
-//! A manager whose every answer a test decides.
+//! A manager whose every answer the test controls.
 
 use r2d2::{ManageConnection, Pool};
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// What the manager's error says.
+/// The text of the manager's error.
 #[derive(Debug)]
 pub(crate) struct Refusal;
 
@@ -22,7 +22,7 @@ impl Error for Refusal {}
 /// The server that a [`Manager`] connects to.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// How many connections may still be opened.
+    /// How many more connections may be opened.
     pub(crate) room: AtomicU32,
     pub(crate) is_broken: AtomicBool,
     pub(crate) fails_checks: AtomicBool,
@@ -33,7 +33,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server that lets in as many as come.
+    /// A server without a limit of connections.
     pub(crate) fn new() -> Arc<Self> {
         Self::with_room(u32::MAX)
     }

@@ -130,7 +130,7 @@ impl Numbers {
         self.totals[1]
     }
 
-    /// Asserts that each total lies between those of two readings.
+    /// Asserts that the later numbers can follow these.
     #[track_caller]
     fn assert_led_to(&self, later: &Self) {
         assert_eq!(self.max_size, later.max_size);

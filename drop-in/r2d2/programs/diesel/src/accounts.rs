@@ -1,4 +1,4 @@
-//! What the program does with accounts, written once for each backend: Diesel's types leave no other way that reads as well.
+//! The program's work on accounts, written once for all backends: with Diesel's types a macro is the most readable way.
 
 use diesel::prelude::*;
 
@@ -102,7 +102,7 @@ macro_rules! program {
             Ok(())
         }
 
-        /// One transfer that succeeds, one that is rolled back, and one whose nested part alone is.
+        /// A transfer that succeeds, one that is rolled back, and one of which only the nested part is rolled back.
         fn transfer(conn: &mut Conn) -> Done {
             let give = |conn: &mut Conn, id: i32, by: i64| {
                 diesel::update(accounts::table.find(id)).set(accounts::balance.eq(accounts::balance + by)).execute(conn)
@@ -154,7 +154,7 @@ macro_rules! program {
             Ok(())
         }
 
-        /// All that a pool for tests does is rolled back.
+        /// Everything done on a pool for tests is rolled back.
         fn undone(pool: &Pool<ConnectionManager<$connection>>) -> Done {
             diesel::delete(accounts::table).execute(&mut pool.get()?)?;
             let seen = accounts::table.count().get_result::<i64>(&mut pool.get()?)?;
@@ -162,7 +162,7 @@ macro_rules! program {
             Ok(())
         }
 
-        /// Loans and queries, by a pool as small as its threads allow, and by connections of their own.
+        /// Loans with queries, on the smallest pool that serves all threads, and the same queries on connections without a pool.
         fn look_up(url: &str, threads: usize, span: Duration) -> Done {
             let pool = Pool::builder().max_size(8).build(ConnectionManager::<$connection>::new(url))?;
             let query = |conn: &mut $connection| {

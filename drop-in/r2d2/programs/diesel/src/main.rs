@@ -1,8 +1,8 @@
-//! Accounts in a database, by Diesel and its `r2d2` module. Run as `diesel-program <url>`, where the url begins with `postgres://` or
-//! `mysql://`, or is the path of an SQLite file. With `loops <threads> <seconds>` behind it, it only looks accounts up, and prints how many
-//! in a second.
+//! Accounts in a database, with Diesel and its `r2d2` module. Run as `diesel-program <url>`, where the URL begins with `postgres://` or
+//! `mysql://`, or is the path of an SQLite file. With `loops <threads> <seconds>` appended, it only queries accounts, and prints how
+//! many it queried per second.
 //!
-//! Nothing here is made for one pool or another: what `r2d2` is, the workspace's manifest says.
+//! The code does not depend on a particular pool: the workspace's manifest decides which crate `r2d2` is.
 
 mod accounts;
 mod mysql;
@@ -30,13 +30,13 @@ fn main() -> Done {
     }
 }
 
-/// What to do.
+/// The program's task.
 #[derive(Debug, Clone, Copy)]
 enum Task {
-    /// Everything, once.
+    /// All steps, once.
     All,
-    /// Look accounts up, by so many threads, for so long.
+    /// Query accounts in this many threads, for this long.
     Loops { threads: usize, seconds: u64 },
-    /// Ask for one connection more than there are, and print the error.
+    /// Request one connection more than there are, and print the error.
     TimeOut,
 }

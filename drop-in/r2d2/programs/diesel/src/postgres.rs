@@ -1,4 +1,4 @@
-//! On PostgreSQL, which alone has COPY.
+//! On PostgreSQL, the only backend with COPY.
 
 use diesel::pg::CopyFormat;
 

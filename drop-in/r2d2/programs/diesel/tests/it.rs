@@ -1,4 +1,4 @@
-//! The program, as it is, on each engine: what it prints, and that the pool behind `diesel::r2d2` is the one of this repository.
+//! The unmodified program on each engine: its output, and that the pool behind `diesel::r2d2` is the one of this repository.
 
 use cabrank_testing::harness::{alone, skip};
 use cabrank_testing::servers::{Engine, url};
@@ -45,7 +45,7 @@ fn on_each_task(engine: Engine) {
         false => folder.path().join("accounts.db").to_str().expect("plain names").to_owned(),
     };
     assert_eq!(run(&[&url]), PRINTS);
-    // Again, on the tables that are there.
+    // A second run, on the existing tables.
     assert_eq!(run(&[&url]), PRINTS);
 
     let error = run(&[&url, "time-out"]);

@@ -1,4 +1,4 @@
-//! The guides, as documentation: their programs are its tests.
+//! The guides as documentation, which makes their programs documentation tests.
 
 #[doc = include_str!("../../../../../docs/async.md")]
 pub mod in_async_code {}

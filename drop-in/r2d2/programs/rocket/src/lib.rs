@@ -1,6 +1,6 @@
-//! Notes in an SQLite database, by Rocket, Diesel and `rocket_sync_db_pools`, as the docs of these show it.
+//! Notes in an SQLite database, with Rocket, Diesel and `rocket_sync_db_pools`, as their docs show it.
 //!
-//! Nothing here is made for one pool or another: what `r2d2` is, the workspace's manifest says.
+//! The code does not depend on a particular pool: the workspace's manifest decides which crate `r2d2` is.
 
 use diesel::prelude::*;
 use diesel::result::Error;
@@ -22,7 +22,7 @@ diesel::table! {
 #[database("notes")]
 struct Db(diesel::SqliteConnection);
 
-/// The application, before it is launched. Its database is `databases.notes` of the configuration.
+/// The application before its launch. Its database is `databases.notes` of the configuration.
 pub fn rocket(figment: Figment) -> Rocket<Build> {
     rocket::custom(figment)
         .attach(Db::fairing())
@@ -51,7 +51,7 @@ async fn add(db: Db, text: String) -> Result<Status, Debug<Error>> {
     Ok(Status::Created)
 }
 
-/// Each line is a note. An empty one is an error, after which there is none of them.
+/// Saves each line as a note. If one is empty, the request fails and saves none.
 #[post("/notes/lines", data = "<text>")]
 async fn add_all(db: Db, text: String) -> Result<Status, Debug<Error>> {
     let added = db.run(move |conn| {
@@ -68,7 +68,7 @@ async fn add_all(db: Db, text: String) -> Result<Status, Debug<Error>> {
     }
 }
 
-/// A handler with a mistake in it.
+/// A handler with a bug.
 #[get("/fail")]
 async fn fail(db: Db) -> String {
     db.run(|_| panic!("on purpose")).await

@@ -1,4 +1,4 @@
-//! Launches the application, on the database that `Rocket.toml` or `ROCKET_DATABASES` names.
+//! Launches the application, on the database in `Rocket.toml` or `ROCKET_DATABASES`.
 
 #[rocket::launch]
 fn rocket() -> _ {

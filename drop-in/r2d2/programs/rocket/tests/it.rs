@@ -1,4 +1,4 @@
-//! The application, as it is, asked as by its clients; and that the pool that its framework builds is the one of this repository.
+//! The unmodified application, used like by its clients; and that the pool of its framework is the one of this repository.
 
 use diesel::SqliteConnection;
 use rocket::error::ErrorKind;
@@ -53,7 +53,8 @@ async fn many_requests_share_few_connections() {
     assert_eq!(notes.lines().count(), 32);
 }
 
-/// Its framework hides the pool, and limits by itself how many wait for one. So here is one as it is built for the application.
+/// The framework hides the pool, and itself limits how many requests wait for one. So this builds a pool as the framework does for the
+/// application.
 #[test]
 fn the_pool_is_this_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The application: a pool as Diesel's documentation builds it, and threads that borrow and ask.
+//! The application: a pool built as in Diesel's documentation, and threads that check out connections and query.
 
 use crate::Failure;
 use diesel::pg::PgConnection;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) type Pool = diesel::r2d2::Pool<ConnectionManager<PgConnection>>;
 
-/// A pool with defaults but for its size and the time-out of a borrower. It opens nothing ahead.
+/// A pool with defaults except for its size and the time-out of requests. It opens nothing in advance.
 pub(crate) fn pool(url: &str, size: u32, timeout: Duration) -> Result<Pool, Failure> {
     Ok(settings(size, timeout).build(ConnectionManager::new(url))?)
 }
@@ -19,15 +19,15 @@ pub(crate) fn settings(size: u32, timeout: Duration) -> Builder<ConnectionManage
     Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(timeout)
 }
 
-/// A query that costs as little as one can.
+/// The cheapest possible query.
 pub(crate) fn ask(conn: &mut PgConnection) -> QueryResult<()> {
     diesel::select(7_i32.into_sql::<diesel::sql_types::Integer>()).get_result::<i32>(conn).map(drop)
 }
 
-/// How one loan went.
+/// The outcome of one loan.
 pub(crate) struct Loan {
     pub(crate) waited: Duration,
-    /// Since the load began.
+    /// Since the beginning of the load.
     pub(crate) ended: Duration,
     pub(crate) end: End,
 }
@@ -39,7 +39,7 @@ pub(crate) enum End {
     FailedQuery,
 }
 
-/// So many threads borrow, work, and return, from `begun` until `span` later. The loans of each.
+/// This many threads check out, work and return, from `begun` until `span` later. Returns the loans of each.
 pub(crate) fn load(
     pool: &Pool,
     threads: usize,
@@ -50,7 +50,7 @@ pub(crate) fn load(
     load_while(pool, threads, begun, || begun.elapsed() < span, work)
 }
 
-/// The same beside what happens meanwhile, and until `after` that is over. Returns what came of it, too.
+/// The same in parallel with `meanwhile`, and until `after` its end. Also returns the result of `meanwhile`.
 pub(crate) fn load_beside<T: Send>(
     pool: &Pool,
     threads: usize,
@@ -93,7 +93,7 @@ fn load_while(
             };
             loans.push(Loan { waited, ended: begun.elapsed(), end });
             if end != End::Good {
-                // As a user would who tries again.
+                // Like a user who retries.
                 thread::sleep(Duration::from_millis(10));
             }
         }
@@ -113,13 +113,13 @@ pub(crate) fn longest_wait(loans: &[Vec<Loan>]) -> f64 {
     millis(loans.iter().flatten().map(|loan| loan.waited).max().unwrap_or_default())
 }
 
-/// How long after that moment something succeeded for the first time; all of `otherwise` if nothing did.
+/// The time from that moment until the first success; all of `otherwise` without one.
 pub(crate) fn first_success(loans: &[Vec<Loan>], from: Duration, otherwise: Duration) -> f64 {
     let after = loans.iter().flatten().filter(|loan| loan.end == End::Good && loan.ended >= from);
     millis(after.map(|loan| loan.ended - from).min().unwrap_or(otherwise))
 }
 
-/// From then on, the longest span in which nothing succeeded.
+/// The longest span without a success from that moment on.
 pub(crate) fn longest_gap(loans: &[Vec<Loan>], from: Duration, to: Duration) -> f64 {
     let good = loans.iter().flatten().filter(|loan| loan.end == End::Good).map(|loan| loan.ended);
     let mut moments: Vec<_> = good.filter(|ended| (from..to).contains(ended)).chain([from, to]).collect();

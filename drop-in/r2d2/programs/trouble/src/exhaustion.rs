@@ -1,4 +1,4 @@
-//! More borrowers than connections.
+//! More requests than connections.
 
 use crate::application::{End, ask, count, load, longest_wait, millis, pool, settings, yes};
 use crate::server::Server;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Ten are served, and two wait for their time.
+/// Ten requests are served, and two wait until their time-out.
 pub(crate) fn twelve_want_ten(server: &Server) -> Result<Measured, Failure> {
     let limit = Duration::from_millis(500);
     let pool = pool(&server.url(), 10, Duration::from_secs(5))?;
@@ -38,7 +38,7 @@ pub(crate) fn twelve_want_ten(server: &Server) -> Result<Measured, Failure> {
     ])
 }
 
-/// Thirty-two threads on two connections, for three seconds: who waits how long?
+/// Thirty-two threads on two connections, for three seconds: how evenly are they served?
 pub(crate) fn crowd(server: &Server) -> Result<Measured, Failure> {
     let pool = pool(&server.url(), 2, Duration::from_secs(30))?;
     let loans = load(&pool, 32, Instant::now(), Duration::from_secs(3), |conn| {
@@ -55,7 +55,7 @@ pub(crate) fn crowd(server: &Server) -> Result<Measured, Failure> {
     ])
 }
 
-/// Six threads come one after another while the only connection is lent, ten times: how often are they served in that order?
+/// Six threads arrive one after another while the only connection is lent, ten times: how often are they served in that order?
 pub(crate) fn in_order(server: &Server) -> Result<Measured, Failure> {
     let pool = pool(&server.url(), 1, Duration::from_secs(5))?;
     let mut in_order = 0;
@@ -78,7 +78,8 @@ pub(crate) fn in_order(server: &Server) -> Result<Measured, Failure> {
     Ok(vec![("rounds_in_order", in_order.into())])
 }
 
-/// One waits for the only connection. Of the drop-in no more than one may, by a setting that r2d2 has not: when is the second refused?
+/// One thread waits for the only connection. With the drop-in no second one may wait, by a setting that r2d2 lacks: when is the second
+/// refused?
 pub(crate) fn one_too_many(server: &Server) -> Result<Measured, Failure> {
     let limit = Duration::from_millis(500);
     let builder = settings(1, Duration::from_secs(5));
@@ -99,7 +100,7 @@ pub(crate) fn one_too_many(server: &Server) -> Result<Measured, Failure> {
     Ok(vec![("refused", yes(refused)), ("wait_ms", millis(waited)), ("served_afterwards", yes(pool.get().is_ok()))])
 }
 
-/// A thread that holds the only connection asks for another.
+/// A thread that holds the only connection requests another.
 pub(crate) fn get_within_a_loan(server: &Server) -> Result<Measured, Failure> {
     let pool = pool(&server.url(), 1, Duration::from_secs(5))?;
     let held = pool.get()?;
@@ -111,7 +112,7 @@ pub(crate) fn get_within_a_loan(server: &Server) -> Result<Measured, Failure> {
     ])
 }
 
-/// Sixteen threads on four, some of whose connections are spoiled and must be replaced: how many sessions does the server see?
+/// Sixteen threads on four connections, some of which become unusable and must be replaced: how many sessions does the server see?
 pub(crate) fn sessions(server: &Server) -> Result<Measured, Failure> {
     let pool = pool(&server.url(), 4, Duration::from_secs(30))?;
     let (is_over, loans) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -127,7 +128,7 @@ pub(crate) fn sessions(server: &Server) -> Result<Measured, Failure> {
         load(&pool, 16, Instant::now(), Duration::from_secs(2), |conn| {
             ask(conn)?;
             match loans.fetch_add(1, Ordering::Relaxed) % 8 {
-                // Diesel calls a connection broken whose transaction is open.
+                // Diesel calls a connection with an open transaction broken.
                 0 => AnsiTransactionManager::begin_transaction(conn),
                 _ => Ok(()),
             }

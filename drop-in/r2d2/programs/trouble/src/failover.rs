@@ -1,5 +1,5 @@
-//! Another server takes over from one of our own: eight threads that write on a pool of eight, by URLs that ask for a server that takes
-//! writes.
+//! Another server takes over from one that this program starts: eight threads write on a pool of eight, with URLs that require a
+//! writable server.
 
 use crate::application::{End, count, first_success, load_beside, longest_wait, pool, yes};
 use crate::server::{Server, name};
@@ -11,7 +11,7 @@ use integration_tests::Pair;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Both are in the URL. The primary is killed, and two seconds later its standby is promoted.
+/// The URL names both. The primary is killed, and two seconds later its standby is promoted.
 pub(crate) fn killed(_: &Server) -> Result<Measured, Failure> {
     let pair = Pair::start()?;
     let pool = pool(&wanting_a_primary(&pair.url_of_both()), 8, Duration::from_secs(30))?;
@@ -31,8 +31,8 @@ pub(crate) fn killed(_: &Server) -> Result<Measured, Failure> {
     ])
 }
 
-/// A name leads to one of them. The standby is promoted, the name leads to it, and the other turns read-only under sessions that live on:
-/// who has found that out three seconds later?
+/// A name leads to one of them. The standby is promoted, the name leads to it, and the old primary becomes read-only while its sessions
+/// live on: how many sessions are still there three seconds later?
 pub(crate) fn read_only(_: &Server) -> Result<Measured, Failure> {
     let pair = Pair::start()?;
     let leads = Proxy::start(Pair::address(pair.first()))?;
@@ -47,7 +47,7 @@ pub(crate) fn read_only(_: &Server) -> Result<Measured, Failure> {
         admin.execute("SELECT pg_reload_conf()")?;
         Ok(begun.elapsed())
     })?;
-    // Sessions that have not heard of it yet go on writing.
+    // Sessions go on writing until the new setting reaches them.
     let heard = turned + Duration::from_secs(1);
     let served = loans.iter().flatten().any(|loan| loan.end == End::Good && loan.ended >= heard);
     Ok(vec![

@@ -1,4 +1,4 @@
-//! What a holder leaves behind, and hooks and holders that panic.
+//! State that a holder leaves behind, and hooks and holders that panic.
 
 use crate::application::{Pool, ask, pool, settings, yes};
 use crate::server::Server;
@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{panic, thread};
 
-/// A transaction of Diesel's own is left open.
+/// One of Diesel's own transactions is left open.
 pub(crate) fn transaction_left(server: &Server) -> Result<Measured, Failure> {
     left(server, AnsiTransactionManager::begin_transaction)
 }
 
-/// A transaction is left open that was begun by plain SQL, which Diesel does not see.
+/// A transaction begun by plain SQL, which Diesel does not see, is left open.
 pub(crate) fn raw_transaction_left(server: &Server) -> Result<Measured, Failure> {
     left(server, |conn| conn.batch_execute("BEGIN"))
 }
@@ -25,7 +25,7 @@ fn left(server: &Server, begin: fn(&mut PgConnection) -> QueryResult<()>) -> Res
     let pool = pool(&server.url(), 1, Duration::from_secs(5))?;
     begin(&mut *pool.get()?)?;
     let conn = &mut *pool.get()?;
-    // Outside of a transaction this setting is gone with its statement.
+    // Outside of a transaction this setting ends with its statement.
     conn.batch_execute("SET LOCAL application_name = 'still in a transaction'")?;
     let name: String =
         diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>("current_setting('application_name')"))
@@ -48,7 +48,7 @@ pub(crate) fn panic_in_a_loan(server: &Server) -> Result<Measured, Failure> {
     Ok(vec![("served_afterwards", serves(&pool))])
 }
 
-/// A customizer panics at the first connection. Does the only place in the pool survive it?
+/// A customizer panics at the first connection. Does the pool's only slot survive it?
 pub(crate) fn panic_in_a_customizer(server: &Server) -> Result<Measured, Failure> {
     #[derive(Debug)]
     struct PanicsOnce(AtomicBool);
@@ -68,7 +68,7 @@ fn serves(pool: &Pool) -> f64 {
     yes(pool.get().is_ok_and(|mut conn| ask(&mut conn).is_ok()))
 }
 
-/// Panics are part of the measurement: their messages would only be in the way.
+/// Panics are part of the measurement, and their messages would only clutter the output.
 fn without_a_word<T>(work: impl FnOnce() -> T) -> T {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));

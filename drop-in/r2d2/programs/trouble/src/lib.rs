@@ -1,7 +1,8 @@
-//! What an application on Diesel and r2d2 meets on PostgreSQL when connections run out, when its server fails, and when nothing is wrong.
+//! The experience of an application with Diesel and r2d2 on PostgreSQL when connections run out, when its server fails, and in normal
+//! operation.
 //!
-//! Each case measures and judges nothing. The code names no other pool than `diesel::r2d2`: which pool that is, the workspace says in which
-//! it is built. In this one it is the drop-in; in that of the benchmark, r2d2 itself. Cases that stop a server start one of their own.
+//! Each case only measures. The code names no pool except `diesel::r2d2`: the workspace in which it is built decides which crate that
+//! is. In this one it is the drop-in; in the benchmark's, r2d2 itself. Cases that stop a server start one of their own.
 
 mod application;
 mod exhaustion;
@@ -15,10 +16,10 @@ mod speed;
 
 use server::Server;
 
-/// What went wrong with a measurement.
+/// A failed measurement.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Names of metrics, each with its value. What is true or false is 1 or 0.
+/// Names of metrics, each with its value. Booleans are 1 or 0.
 type Measured = Vec<(&'static str, f64)>;
 
 /// One case.
@@ -59,11 +60,11 @@ pub fn cases() -> impl Iterator<Item = &'static str> {
     CASES.iter().map(|case| case.name)
 }
 
-/// Runs the case that the arguments name, on the server whose URL comes first, and prints what it measured.
+/// Runs the case in the arguments, on the server whose URL comes first, and prints its measurements.
 ///
 /// # Errors
 ///
-/// The arguments name no case, or there was something in the way of measuring.
+/// The arguments name no case, or the measurement failed.
 pub fn run(arguments: &[String]) -> Result<(), Failure> {
     let [url, name] = arguments else { return Err("usage: diesel-trouble <url> <case>".into()) };
     let Some(case) = CASES.iter().find(|case| case.name == name) else {
@@ -72,6 +73,6 @@ pub fn run(arguments: &[String]) -> Result<(), Failure> {
     for (metric, value) in (case.run)(&Server::new(url)?)? {
         println!("{metric} {value}");
     }
-    // What hangs in a driver would hold up the end of the process.
+    // Calls that hang in a driver would delay the end of the process.
     std::process::exit(0);
 }

@@ -1,4 +1,4 @@
-//! `diesel-trouble <url> <case>`: prints what was measured, one metric in each line.
+//! `diesel-trouble <url> <case>`: prints the measurements, one metric per line.
 
 use std::env;
 

@@ -1,4 +1,4 @@
-//! A password that the server does not take, until it does.
+//! A password that the server rejects at first and accepts later.
 
 use crate::application::{millis, pool};
 use crate::server::{Server, name};
@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// Twenty threads ask on a pool of ten: what do they learn, when, and how often is the server asked? Then the password is made right.
+/// Twenty threads request connections from a pool of ten: which error do they get, when, and how often is the server contacted? Then
+/// the password becomes right.
 pub(crate) fn wrong_password(server: &Server) -> Result<Measured, Failure> {
     let mut admin = server.watch()?;
     admin.execute(&format!("CREATE ROLE \"{}\" LOGIN PASSWORD 'the right one'", name()))?;

@@ -1,4 +1,4 @@
-//! A server that fails, and what the application sees of it.
+//! A failing server, as the application sees it.
 
 use crate::application::{End, ask, count, first_success, load, longest_gap, longest_wait, millis, pool, yes};
 use crate::server::Server;
@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// All sessions are killed at once, under the load of 16 threads on 8.
+/// All sessions are killed at once, under the load of 16 threads on 8 connections.
 pub(crate) fn killed(server: &Server) -> Result<Measured, Failure> {
     let pool = pool(&server.url(), 8, Duration::from_secs(3))?;
     let mut watch = server.watch()?;
@@ -54,7 +54,7 @@ pub(crate) fn away(server: &Server) -> Result<Measured, Failure> {
     ])
 }
 
-/// Nobody listens: what does one who asks learn, and when?
+/// No server listens: which error does a request get, and when?
 pub(crate) fn refused(server: &Server) -> Result<Measured, Failure> {
     let (proxy, url) = server.behind_proxy()?;
     let pool = pool(&url, 8, Duration::from_secs(1))?;
@@ -65,18 +65,18 @@ pub(crate) fn refused(server: &Server) -> Result<Measured, Failure> {
     Ok(vec![("longest_wait_ms", millis(waited)), ("error_names_the_cause", yes(error.contains("refused")))])
 }
 
-/// Four idle connections of a pool of eight fall silent, as behind a firewall that has forgotten them. New ones are fine.
+/// Four idle connections of a pool of eight become silent, as behind a firewall that has dropped their state. New ones work.
 pub(crate) fn silent_flows(server: &Server) -> Result<Measured, Failure> {
     let (proxy, url) = server.behind_proxy()?;
     let pool = pool(&url, 8, Duration::from_secs(2))?;
     drop((0..4).map(|_| pool.get()).collect::<Result<Vec<_>, _>>()?);
-    // What nobody borrows is not proved to be alive for so long.
+    // After this long without a loan, connections must be checked.
     thread::sleep(Duration::from_millis(1200));
     proxy.swallow();
     let begun = Instant::now();
     let loans = thread::scope(|scope| {
         scope.spawn(|| {
-            // Lets those go who hang.
+            // Ends the calls that hang.
             thread::sleep(PATIENCE);
             proxy.close_all();
         });
@@ -90,7 +90,7 @@ pub(crate) fn silent_flows(server: &Server) -> Result<Measured, Failure> {
     ])
 }
 
-/// The server takes connections and says nothing.
+/// The server accepts connections and sends nothing.
 pub(crate) fn silent_log_in(server: &Server) -> Result<Measured, Failure> {
     let (proxy, url) = server.behind_proxy()?;
     let pool = pool(&url, 2, Duration::from_secs(1))?;
@@ -98,7 +98,7 @@ pub(crate) fn silent_log_in(server: &Server) -> Result<Measured, Failure> {
     let begun = Instant::now();
     let is_refused = pool.get().is_err();
     let waited = begun.elapsed();
-    // It is well again, but what hangs has not ended.
+    // The server works again, but calls that hang have not ended.
     proxy.set(NetworkFault::None);
     let begun = Instant::now();
     let is_served = pool.get().is_ok();
@@ -110,7 +110,8 @@ pub(crate) fn silent_log_in(server: &Server) -> Result<Measured, Failure> {
     ])
 }
 
-/// All flows stall while a connection is lent. It is returned, and somebody asks; then they go on. Stalled once more, the pool is dropped.
+/// All connections stall while one is lent. It is returned, and another thread requests one; then they continue. They stall again, and
+/// the pool is dropped.
 pub(crate) fn stalled(server: &Server) -> Result<Measured, Failure> {
     let (proxy, url) = server.behind_proxy()?;
     let mut watch = server.watch()?;
@@ -119,12 +120,12 @@ pub(crate) fn stalled(server: &Server) -> Result<Measured, Failure> {
     drop(pool.get()?);
     proxy.set(NetworkFault::StallBoth);
     let (_, returning) = timed(|| drop(held));
-    // What nobody borrows is not proved to be alive for so long.
+    // After this long without a loan, connections must be checked.
     thread::sleep(Duration::from_millis(1200));
     let (_, asking) = thread::scope(|scope| {
         let ((answered, is_answered), proxy) = (mpsc::channel::<()>(), &proxy);
         scope.spawn(move || {
-            // Lets the one go who hangs.
+            // Ends the call that hangs.
             let _ = is_answered.recv_timeout(PATIENCE);
             proxy.set(NetworkFault::None);
         });
@@ -147,5 +148,5 @@ pub(crate) fn stalled(server: &Server) -> Result<Measured, Failure> {
     ])
 }
 
-/// So long it takes until the connections of those who hang are ended.
+/// The time until connections with hanging calls are ended.
 const PATIENCE: Duration = Duration::from_secs(6);

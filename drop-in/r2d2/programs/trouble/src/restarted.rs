@@ -1,4 +1,4 @@
-//! A server of our own that goes down under load and comes back, on its old data and port.
+//! A server that this program starts, which goes down under load and comes back, with its old data and port.
 
 use crate::application::{End, ask, count, first_success, load_beside, longest_wait, pool};
 use crate::server::Server;
@@ -10,7 +10,7 @@ use integration_tests::running::{PATIENCE, Running};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// It is told to end, and started again.
+/// It is shut down, and started again.
 pub(crate) fn restarted(_: &Server) -> Result<Measured, Failure> {
     goes_down(|container| Ok(container.stop()?))
 }
@@ -20,7 +20,7 @@ pub(crate) fn crashed(_: &Server) -> Result<Measured, Failure> {
     goes_down(|container| Ok(container.kill()?))
 }
 
-/// Under the load of 16 threads on 8.
+/// Under the load of 16 threads on 8 connections.
 fn goes_down(end: fn(&Container) -> Result<(), Failure>) -> Result<Measured, Failure> {
     let running = Running::launch(Engine::Postgres, &Launch::of(Engine::Postgres, For::Suite))?;
     running.wait_until_ready(PATIENCE, || false)?;

@@ -1,4 +1,4 @@
-//! The server of a URL, seen from beside the pool, and a proxy that stands before it.
+//! The server of a URL, observed from outside the pool, and a proxy in front of it.
 
 use crate::Failure;
 use cabrank_testing::Proxy;
@@ -26,14 +26,14 @@ impl Server {
         Ok(Self { url })
     }
 
-    /// For the application, whose sessions have a name of their own.
+    /// The URL for the application, whose sessions have a distinct name.
     pub(crate) fn url(&self) -> String {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair("application_name", &name());
         url.into()
     }
 
-    /// A proxy before this server, and the URL of the server behind it.
+    /// A proxy in front of this server, and the URL that leads through it.
     pub(crate) fn behind_proxy(&self) -> Result<(Proxy, String), Failure> {
         let host = self.url.host_str().ok_or("a URL without host")?.to_owned();
         let proxy = Proxy::start((host, self.url.port().unwrap_or(5432)))?;
@@ -52,13 +52,13 @@ impl Server {
 pub(crate) struct Watch(PgConnection);
 
 impl Watch {
-    /// How many sessions the application has.
+    /// The number of the application's sessions.
     pub(crate) fn sessions(&mut self) -> Result<i64, Failure> {
         let query = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{}'", name());
         Ok(diesel::sql_query(query).get_result::<Count>(&mut self.0)?.count)
     }
 
-    /// What returns nothing, as an administrator.
+    /// Runs a statement without a result, as an administrator.
     pub(crate) fn execute(&mut self, sql: &str) -> Result<(), Failure> {
         Ok(self.0.batch_execute(sql)?)
     }
@@ -73,7 +73,7 @@ impl Watch {
     }
 }
 
-/// Of the application, and of its user where it has one of its own: several processes may work on one server.
+/// The sessions' name, which contains the process id: several processes may use one server.
 pub(crate) fn name() -> String {
     format!("trouble-{}", process::id())
 }

@@ -1,4 +1,4 @@
-//! A loan and a query, as fast as they go, and the same query on connections of the threads' own.
+//! Loans with a query, as fast as possible, and the same query on connections without a pool.
 
 use crate::application::{ask, pool};
 use crate::server::Server;
@@ -24,10 +24,10 @@ fn speed(server: &Server, threads: usize) -> Result<Measured, Failure> {
         per_second(workers.collect())
     };
     let mut alone = || per_second(own.iter_mut().map(|conn| || Ok(ask(conn)?)).collect());
-    // Opens what is opened on demand.
+    // Opens the connections that are opened on demand.
     pooled()?;
     alone()?;
-    // They take turns, so that a machine that slows down slows both.
+    // In turns, so a machine that slows down slows both.
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         rounds.push((pooled()?, alone()?));
@@ -36,7 +36,7 @@ fn speed(server: &Server, threads: usize) -> Result<Measured, Failure> {
     Ok(vec![("ops_per_s", median(pooled)), ("own_ops_per_s", median(alone))])
 }
 
-/// How often all of them do their work in a second.
+/// How often all of them together do their work in a second.
 fn per_second<W: FnMut() -> Result<(), Failure> + Send>(workers: Vec<W>) -> Result<f64, Failure> {
     let begun = Instant::now();
     let repeat = |mut work: W| -> Result<u32, Failure> {

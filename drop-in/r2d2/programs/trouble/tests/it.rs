@@ -1,4 +1,4 @@
-//! The cases on the pool of this repository: what its users are promised. `docs/diesel.md` has the figures beside those of r2d2.
+//! The cases on the pool of this repository: what it promises to users. `docs/diesel.md` has the figures beside those of r2d2.
 
 use cabrank_testing::harness::{alone, skip};
 use cabrank_testing::servers::{Engine, url};
@@ -26,7 +26,7 @@ fn server() -> String {
     url(&Engine::Postgres.url_variable()).unwrap_or_else(|why| skip(why))
 }
 
-/// Runs a case by itself, as a process: some hang in the driver for longer than their measurement lasts.
+/// Runs a case in a separate process: some hang in the driver for longer than their measurement.
 fn case(name: &str) -> Metrics {
     let output =
         Command::new(env!("CARGO_BIN_EXE_diesel-trouble")).args([&*server(), name]).output().expect("it starts");
@@ -36,7 +36,7 @@ fn case(name: &str) -> Metrics {
     text.lines().filter_map(metric).collect()
 }
 
-/// Runs a case that stops and kills servers of its own.
+/// Runs a case that stops and kills its own servers.
 fn case_on_its_own_servers(name: &str) -> Metrics {
     let docker = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
     if !docker.is_ok_and(|docker| docker.status.success()) {
@@ -48,7 +48,7 @@ fn case_on_its_own_servers(name: &str) -> Metrics {
 fn a_pool_costs_little_beside_a_query() {
     for (name, share) in [("speed_1", 0.7), ("speed_16", 0.5)] {
         let measured = case(name);
-        // On a busy machine; the benchmark has the bound that counts.
+        // Allows for a busy machine; the benchmark has the real bound.
         assert!(measured["ops_per_s"] > share * measured["own_ops_per_s"], "{measured:?}");
     }
 }
@@ -73,7 +73,7 @@ fn who_waits_is_served_in_the_order_of_arrival() {
 fn one_waiter_too_many_is_refused_at_once() {
     let measured = case("one_too_many");
     assert_eq!((measured["refused"], measured["served_afterwards"]), (1.0, 1.0), "{measured:?}");
-    // The one that waits has 500 ms.
+    // The waiting request has 500 ms.
     assert!(measured["wait_ms"] < 250.0, "{measured:?}");
 }
 
@@ -91,12 +91,12 @@ fn a_transaction_of_diesels_does_not_reach_the_next() {
     assert_eq!(case("transaction_left")["the_next_is_in_it"], 0.0);
 }
 
-/// As with r2d2: its managers do not see the session. If this fails, correct the README of the drop-in: it has become better.
+/// As with r2d2, whose managers do not see the session. If this fails, the drop-in has improved: correct its README.
 fn a_transaction_by_plain_sql_does() {
     assert_eq!(case("raw_transaction_left")["the_next_is_in_it"], 1.0);
 }
 
-/// The cleaner of docs/diesel.md.
+/// The cleaner in docs/diesel.md.
 fn clean(conn: &mut PgConnection) -> Result<(), Box<dyn Error + Send + Sync>> {
     while conn.is_broken() {
         AnsiTransactionManager::rollback_transaction(conn)?;
@@ -120,7 +120,7 @@ fn a_cleaner_undoes_what_plain_sql_leaves_and_what_diesel_leaves() {
         let conn = &mut *pool.get().expect("it is served");
         (0..nested).for_each(|_| AnsiTransactionManager::begin_transaction(conn).expect("it begins"));
     }
-    // Diesel's count is right, too: else this would be a savepoint outside of any transaction.
+    // Diesel's count is right too: otherwise this would be a savepoint outside of any transaction.
     let conn = &mut *pool.get().expect("it is served");
     conn.transaction(|conn| conn.batch_execute("SELECT 1")).expect("a transaction begins");
     assert_eq!(pool.cabrank().stats().opened, 1, "it is the same connection");
@@ -157,7 +157,7 @@ fn a_killed_primary_costs_each_connection_one_write() {
     assert!(measured["first_success_ms"] < 2500.0, "{measured:?}");
 }
 
-/// As with r2d2: its managers ask for no role. If this fails, correct docs/diesel.md: the drop-in has become better.
+/// As with r2d2, whose managers check no role. If this fails, the drop-in has improved: correct docs/diesel.md.
 fn a_primary_that_turns_read_only_keeps_its_sessions() {
     let measured = case_on_its_own_servers("read_only");
     assert_eq!((measured["failed_gets"], measured["served_afterwards"]), (0.0, 0.0), "{measured:?}");

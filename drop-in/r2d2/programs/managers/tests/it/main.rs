@@ -1,5 +1,5 @@
-//! Other crates on r2d2, with the pool of this repository in its place: the managers for three drivers, and `redis`, which is one itself.
-//! Each is used first as its README shows.
+//! Other crates on r2d2, with the pool of this repository in its place: the managers for three drivers, and `redis`, whose client is
+//! itself a manager. Each is first used as its README shows.
 
 mod mysql;
 mod postgres;

@@ -16,7 +16,8 @@ fn on_each(module: &str, name: &str, test: fn(&str)) -> Vec<Test> {
     ["mysql", "mariadb"].map(on).into()
 }
 
-/// Without what the driver does for a server on this machine: it would ask for its socket, which may be another one's.
+/// Turns off what the driver does for a server on this machine: it would ask the server for its socket, which may belong to another
+/// server here.
 fn url_of_one(kind: &str) -> String {
     let url = url_of(kind);
     let separator = if url.contains('?') { '&' } else { '?' };

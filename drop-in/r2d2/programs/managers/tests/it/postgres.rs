@@ -68,7 +68,7 @@ fn killed_sessions_are_replaced() {
         Ok(client.query_one("SELECT pg_backend_pid()::BIGINT", &[])?.get(0))
     };
     support::killed_sessions_are_replaced(manager(), id, |client, id| {
-        // With the time in milliseconds that it waits until the session is gone.
+        // The second argument is the time in milliseconds to wait until the session is gone.
         let row = client.query_one("SELECT pg_terminate_backend($1::BIGINT::INT, 60000)", &[&id]).unwrap();
         assert!(row.get::<_, bool>(0), "it is gone");
     });

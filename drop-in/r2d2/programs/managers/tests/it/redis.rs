@@ -9,7 +9,7 @@ fn client() -> Client {
     Client::open(url_of("redis")).unwrap()
 }
 
-/// In the docs of the crate: the client is the manager.
+/// As in the crate's docs: the client is the manager.
 fn as_its_docs_show() {
     let client = redis::Client::open(url_of("redis")).unwrap();
     let pool = r2d2::Pool::builder().build(client).unwrap();
@@ -18,7 +18,7 @@ fn as_its_docs_show() {
     let _: () = conn.set("r2d2:key", "VALUE").unwrap();
     let value: String = conn.get("r2d2:key").unwrap();
     assert_eq!(value, "VALUE");
-    // The guard stands for a connection.
+    // The guard is accepted in place of a connection.
     redis::cmd("DEL").arg("r2d2:key").exec(&mut conn).unwrap();
     assert_eq!(pool.cabrank().stats().max_size, 10, "r2d2's default");
     drop(conn);
@@ -36,7 +36,7 @@ fn a_transaction_changes_all_or_nothing() {
         let before: i64 = conn.get(key)?;
         tries += 1;
         if tries == 1 {
-            // Somebody else comes in between.
+            // Another client writes in between.
             let _: () = client().get_connection()?.set(key, 10)?;
         }
         pipe.set(key, before + 4).ignore().get(key).query(conn)

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use std::thread;
 use tempfile::TempDir;
 
-/// A database of the test's own, for as long as the folder is there.
+/// A database for one test, which exists as long as the folder.
 fn database() -> (TempDir, SqliteConnectionManager) {
     skip_unless_chosen("sqlite");
     let folder = tempfile::tempdir().unwrap();
@@ -17,7 +17,7 @@ fn database() -> (TempDir, SqliteConnectionManager) {
     (folder, manager)
 }
 
-/// In the docs of the crate, for its README has no example.
+/// As in the crate's docs, because its README has no example.
 fn as_its_docs_show() {
     let (_folder, manager) = database();
     let pool = r2d2::Pool::new(manager).unwrap();

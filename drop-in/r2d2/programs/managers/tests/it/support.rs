@@ -1,4 +1,4 @@
-//! What is asked of every pool, whatever it lends.
+//! Checks for every pool, whatever it lends.
 
 use cabrank::CloseReason;
 use cabrank_testing::harness::skip;
@@ -9,7 +9,7 @@ use std::error::Error;
 use std::thread;
 use std::time::Duration;
 
-/// The URL of a server of this kind, or the test is skipped.
+/// The URL of a server of this kind. Skips the test without a server.
 pub(crate) fn url_of(kind: &str) -> String {
     skip_unless_chosen(kind);
     url(&format!("CABRANK_{}_URL", kind.to_uppercase())).unwrap_or_else(|why| skip(why))
@@ -21,7 +21,7 @@ pub(crate) fn skip_unless_chosen(kind: &str) {
     }
 }
 
-/// Sixteen threads share four connections and do 160 pieces of work, each with a number of its own, from 0; [`SUM`] is that of the numbers.
+/// Sixteen threads share four connections and do 160 pieces of work, numbered from 0; [`SUM`] is the sum of the numbers.
 pub(crate) fn crowd<M: ManageConnection>(manager: M, work: impl Fn(&mut M::Connection, i64) + Sync) {
     let pool = Pool::builder().max_size(4).build(manager).unwrap();
     thread::scope(|scope| {
@@ -38,7 +38,7 @@ pub(crate) fn crowd<M: ManageConnection>(manager: M, work: impl Fn(&mut M::Conne
     ends_well(&pool);
 }
 
-/// While the only connection is lent, another request ends in time, and its error says who holds it.
+/// While the only connection is lent, another request times out, and its error names the holder.
 pub(crate) fn a_time_out_names_the_holder<M: ManageConnection>(manager: M) {
     let pool = Pool::builder().max_size(1).build(manager).unwrap();
     let (held, line) = (pool.get().unwrap(), line!());
@@ -54,14 +54,14 @@ pub(crate) fn a_time_out_names_the_holder<M: ManageConnection>(manager: M) {
     ends_well(&pool);
 }
 
-/// A session that the server ends while it is lent is closed at the end of its loan; one that is ended while it rests, by the check
-/// before the next. `id` asks the server for the session's number, `kill` ends another one and waits until it is gone.
+/// A session that the server ends while it is lent is closed at the end of its loan; one that ends while idle, by the check before the
+/// next loan. `id` queries the session's number; `kill` ends another session and waits until it is gone.
 pub(crate) fn killed_sessions_are_replaced<M: ManageConnection, E: Error>(
     manager: M,
     id: impl Fn(&mut M::Connection) -> Result<i64, E>,
     kill: impl Fn(&mut M::Connection, i64),
 ) {
-    // Else a session that rested for less than a second would be lent unasked.
+    // Otherwise a session that was idle for less than a second would be lent without a check.
     let settings = Pool::builder().max_size(2).cabrank(|settings| settings.check_after(Duration::ZERO));
     let pool = settings.build(manager).unwrap();
     let closed = |reason| pool.cabrank().stats().closed.by(reason);
@@ -83,7 +83,7 @@ pub(crate) fn killed_sessions_are_replaced<M: ManageConnection, E: Error>(
     ends_well(&pool);
 }
 
-/// Nothing was lost, and all that was opened is closed.
+/// Asserts that nothing was lost, and that everything opened is closed.
 pub(crate) fn ends_well<M: ManageConnection>(pool: &Pool<M>) {
     assert_no_leaks(pool.cabrank());
     assert_closes_clean(pool.cabrank());
