@@ -11,15 +11,15 @@ pub(crate) fn unusable(why: &str) -> Error {
 
 /// The response does not belong to the request.
 pub(crate) fn slipped() -> Error {
-    unusable("the server's replies have slipped: this one belongs to an earlier command")
+    unusable("the server's replies are out of step: this one belongs to an earlier command")
 }
 
 /// The server's error, with the reason if the savepoint no longer exists.
 pub(crate) fn savepoint_gone(error: Error) -> Error {
     match error {
         Error::MySqlError(mut error) if error.code == ServerError::ER_SP_DOES_NOT_EXIST as u16 => {
-            error.message += ": the transaction was ended within, by a statement that the server commits by itself (DDL, LOCK TABLES ..), \
-                a COMMIT or a ROLLBACK; what was committed stays, and nothing more is done in this transaction";
+            error.message += ": the transaction was ended by a statement that the server commits by itself (DDL, LOCK TABLES ..), \
+                a COMMIT or a ROLLBACK; committed changes stay, and this transaction runs nothing more";
             Error::MySqlError(error)
         }
         error => error,
@@ -31,7 +31,7 @@ pub(crate) fn from_elsewhere() -> Error {
     Error::MySqlError(MySqlError {
         state: "HY000".into(),
         code: ServerError::ER_UNKNOWN_STMT_HANDLER as u16,
-        message: "this statement was prepared on another connection: a Statement is of one loan".into(),
+        message: "this statement was prepared on another connection: a Statement belongs to one loan".into(),
     })
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn lasting(why: impl Into<Box<dyn StdError + Send + Sync>>) -> Error 
 
 /// The server's own error for commands that are not allowed within a transaction. START TRANSACTION would commit it instead.
 pub(crate) fn in_transaction() -> Error {
-    let message = "a transaction is open already, begun by CALL, EXECUTE, raw() or with autocommit off".to_owned();
+    let message = "a transaction is already open, begun by CALL, EXECUTE or raw(), or with autocommit off".to_owned();
     Error::MySqlError(MySqlError { state: "25001".to_owned(), message, code: IN_TRANSACTION })
 }
 

@@ -52,7 +52,7 @@ impl Health {
     /// the error that the holder ignored.
     pub(crate) fn enter(&self) -> mysql::Result<()> {
         if self.broken {
-            let why = "an earlier error left unknown what the server will answer to; the connection is not used again";
+            let why = "after an earlier error the server's next reply may belong to any command; the connection is not used again";
             return Err(Error::IoError(io::Error::new(io::ErrorKind::NotConnected, why)));
         }
         match &self.transaction {

@@ -130,7 +130,7 @@ pub(crate) fn settings(driver: &mut Conn) -> Result<Settings> {
     let Some(Ok((client, results, collation, on_timeout, largest_packet, in_cluster))) =
         answer?.map(from_row_opt::<(String, Text, String, bool, usize, bool)>)
     else {
-        return Err(unusable("the server does not tell its character sets"));
+        return Err(unusable("the server did not report its character sets"));
     };
     let results = results.map_or("NULL".into(), |results| format!("'{results}'"));
     let letters = format!(
@@ -163,7 +163,10 @@ pub(crate) fn errors(driver: &mut Conn) -> Result<Vec<MySqlError>> {
     if errors.is_empty() && full {
         let count = last_row(driver, "SELECT @@error_count")?.map(from_row_opt::<(u64,)>);
         if !matches!(count, Some(Ok((0,)))) {
-            errors.push(error(UNKNOWN, "an error of which the server keeps no record for want of room"));
+            errors.push(error(
+                UNKNOWN,
+                "an error of which the server kept no record, because its list of warnings was full",
+            ));
         }
     }
     Ok(errors)

@@ -14,7 +14,7 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<bool> {
     conn.health.end(); // Of a leaked transaction.
     conn.health.enter()?;
     if conn.driver.connection_id() != conn.baseline.connection_id {
-        return Err(unusable("the last holder exchanged the driver's connection"));
+        return Err(unusable("the last holder replaced the driver's connection"));
     }
     match conn.tracker.lasting() {
         Lasting::No => {}

@@ -121,7 +121,7 @@ impl Connection {
         }
         let said = Said::of(&self.client.simple_query(STANDING)?);
         if self.role == Role::Primary && said.is_read_only_by_set() {
-            let error = SettingsError("`on_open` has set default_transaction_read_only, and a primary is asked for");
+            let error = SettingsError("`on_open` has set default_transaction_read_only, but a primary is required");
             return Err(provoke(io::Error::other(error)));
         }
         self.judge(&said)
@@ -141,7 +141,7 @@ impl Connection {
             Some(why) if role == Role::Primary => format!("{why}{}", said.whence()),
             _ => format!("the server {place} is not in recovery"),
         };
-        let error = RoleError(format!("{why}, and {} is asked for", role.name()));
+        let error = RoleError(format!("{why}, but {} is required", role.name()));
         Err(provoke(io::Error::other(error)))
     }
 

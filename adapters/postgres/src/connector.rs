@@ -88,7 +88,7 @@ async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Res
             return Err(SettingsError("sslnegotiation=direct needs sslmode=require").into());
         }
         _ if tls.is_none() => {
-            return Err(SettingsError("sslmode=require, but the manager was given no TLS connector").into());
+            return Err(SettingsError("sslmode=require, but the manager has no TLS connector").into());
         }
         _ => {}
     }
@@ -101,7 +101,7 @@ async fn negotiate(connector: &Connector, host: &str, mut socket: Socket) -> Res
         match (&answer, connector.mode) {
             (b"S", _) => {}
             (_, SslMode::Prefer) => return Ok(Transport::Plain(socket)),
-            _ => return Err(SettingsError("the server does not support TLS, but sslmode=require").into()),
+            _ => return Err(SettingsError("sslmode=require, but the server does not support TLS").into()),
         }
     }
     Ok(Transport::Tls(tls.connect(host, socket).await?))

@@ -91,9 +91,9 @@ impl Said {
     /// A phrase that names the cause of read-only transactions, if it is not the server.
     pub(crate) fn whence(&self) -> &'static str {
         match self.source.as_deref().filter(|_| self.standing.in_recovery != Some(true)) {
-            Some(OF_SESSION) => ", as a SET in this session says",
-            Some("client") => ", as the `options` of the connection's settings say",
-            Some("user" | "database" | "database user" | "global") => ", as ALTER ROLE or ALTER DATABASE says",
+            Some(OF_SESSION) => ", because of a SET in this session",
+            Some("client") => ", because of the `options` in the connection's settings",
+            Some("user" | "database" | "database user" | "global") => ", because of ALTER ROLE or ALTER DATABASE",
             _ => "",
         }
     }

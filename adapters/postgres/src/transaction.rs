@@ -233,4 +233,4 @@ fn done(mut transaction: Transaction<'_>) {
     std::mem::forget(transaction.take());
 }
 
-const OPEN: &str = "a transaction has the driver's until it ends";
+const OPEN: &str = "a transaction owns the driver's until it ends";

@@ -27,7 +27,7 @@ impl Watched {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(format!("{path} was moved or deleted since this connection was opened"))
             }
-            Err(error) => Err(format!("{path} cannot be looked up any more: {error}")),
+            Err(error) => Err(format!("{path} can no longer be examined: {error}")),
         }
     }
 }

@@ -80,7 +80,7 @@ fn set_up(
     }
     if !tracker.adopt_hooks() {
         return Err(misuse(
-            "with_init set an authorizer, by which this crate watches: give it to SqliteManager::authorizer",
+            "with_init set an authorizer, whose place this crate needs: pass it to SqliteManager::authorizer",
         ));
     }
     let chosen = tracker.traces();
@@ -166,14 +166,11 @@ fn watched(source: &Source, conn: &rusqlite::Connection) -> Result<Option<Watche
     };
     // SQLite has no file name for temporary and memory databases, however they are named.
     if conn.path().unwrap_or_default().is_empty() {
-        let why = "would be a database of its own for each connection: name a file, or use SqliteManager::memory()";
+        let why = "would be a separate database for each connection: name a file, or use SqliteManager::memory()";
         return Err(failure(ffi::SQLITE_CANTOPEN, format!("{source} {why}")));
     }
     Watched::new(path).map(Some).map_err(|error| {
-        failure(
-            ffi::SQLITE_CANTOPEN,
-            format!("{source} was opened, but cannot be looked up in the file system: {error}"),
-        )
+        failure(ffi::SQLITE_CANTOPEN, format!("{source} was opened, but cannot be found in the file system: {error}"))
     })
 }
 
@@ -201,7 +198,7 @@ fn set_journal_mode(conn: &rusqlite::Connection, wanted: &str, patience: Duratio
             Ok(mode) => {
                 let why = format!(
                     "stays in journal mode {mode} instead of {wanted}: choose another with .journal_mode(..), \
-                     for this file or its file system does not support it"
+                     because this file or its file system does not support {wanted}"
                 );
                 return Err(failure(ffi::SQLITE_CANTOPEN, why));
             }
@@ -221,7 +218,7 @@ fn set_journal_mode(conn: &rusqlite::Connection, wanted: &str, patience: Duratio
 /// permanent fault.
 fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
     if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && lacks_descriptors() {
-        let why = "cannot be opened: too many files are open (\"ulimit -n\" for this process, or the system's bound)";
+        let why = "cannot be opened: too many files are open (\"ulimit -n\" for this process, or the system's limit)";
         return failure(ffi::SQLITE_IOERR, format!("{source} {why}"));
     }
     let lasting = fault::is_lasting_at_opening(&error);
@@ -241,15 +238,14 @@ fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
             Some(remedy_of_file(path, flags))
         }
         (ffi::SQLITE_NOTADB, _) => Some(
-            "is not an SQLite database, or is encrypted: correct the path, or give the key in .with_init(..)"
-                .to_owned(),
+            "is not an SQLite database, or is encrypted: correct the path, or set the key in .with_init(..)".to_owned(),
         ),
         (ffi::SQLITE_READONLY, _) if !flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) => {
             (code.extended_code != ffi::SQLITE_READONLY).then(|| UNREADABLE_WAL.to_owned())
         }
         (ffi::SQLITE_READONLY, _) => Some("cannot be written: open it with .read_only()".to_owned()),
         (ffi::SQLITE_PERM, Source::Name(_)) => {
-            Some(format!("cannot be opened: {said} (.create(true) allows mode=rwc, .read_only() allows mode=ro alone)"))
+            Some(format!("cannot be opened: {said} (.create(true) allows mode=rwc, .read_only() allows only mode=ro)"))
         }
         (ffi::SQLITE_BUSY, _) => Some("is locked by another connection".to_owned()),
         _ => None,
@@ -286,13 +282,13 @@ fn remedy_of_file(path: &Path, flags: OpenFlags) -> String {
     } else if path.exists() && !flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
         UNREADABLE_WAL.to_owned()
     } else if path.exists() {
-        "cannot be opened: look at its permissions and at those of its directory".to_owned()
+        "cannot be opened: check its permissions and those of its directory".to_owned()
     } else if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
         format!("cannot be opened: there is no directory {}", directory.display())
     } else if flags.contains(OpenFlags::SQLITE_OPEN_CREATE) {
-        "cannot be created: look at the permissions of its directory".to_owned()
+        "cannot be created: check the permissions of its directory".to_owned()
     } else {
-        "does not exist: correct the path, or have it created with .create(true)".to_owned()
+        "does not exist: correct the path, or create it with .create(true)".to_owned()
     }
 }
 
@@ -303,5 +299,5 @@ fn misuse(why: &str) -> Error {
 const CANNOT_OPEN: &str = "unable to open database file";
 
 /// Readers of a file in WAL mode write too: to the index of the log, which is beside it.
-const UNREADABLE_WAL: &str = "cannot be read: look at its permissions; if it is in WAL mode, even readers must be able to write to \
+const UNREADABLE_WAL: &str = "cannot be read: check its permissions; if it is in WAL mode, even readers must be able to write to \
      its directory, or, if nobody changes the file, open it by a URI as immutable: \"file:PATH?immutable=1\"";

@@ -50,11 +50,11 @@ impl Source {
         let bytes = name.as_os_str().as_encoded_bytes();
         if is_foreign_url(bytes) {
             return Some(
-                "is no path and no URI of SQLite: leave out what comes before the path, or begin with \"file:\"",
+                "is neither a path nor an SQLite URI: remove the part before the path, or begin with \"file:\"",
             );
         }
         let uri = bytes.starts_with(b"file:") && !flags.contains(OpenFlags::SQLITE_OPEN_URI);
-        uri.then_some("is a URI, which the flags do not allow: add SQLITE_OPEN_URI, or give a path")
+        uri.then_some("is a URI, which the flags do not allow: add SQLITE_OPEN_URI, or use a path")
     }
 
     /// Does a URI name a database that cannot be in WAL mode, or whose mode cannot be changed?

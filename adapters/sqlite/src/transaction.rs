@@ -190,7 +190,8 @@ impl Transact for SqliteManager {
             // Dropping it rolls it back.
             Scope::Outermost(_) => Err(failure(
                 ffi::SQLITE_ABORT,
-                "a nested transaction could not be undone, as its savepoint was gone: nothing is committed".to_owned(),
+                "a nested transaction could not be undone, because its savepoint was gone: nothing is committed"
+                    .to_owned(),
             )),
             Scope::Nested(savepoint) => savepoint.release(),
         }

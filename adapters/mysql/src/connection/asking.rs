@@ -82,9 +82,9 @@ impl Connection {
         let why = self.hosts.why(self.address, &self.writes, Instant::now());
         Err(wrong_role(match (why, &self.writes) {
             (Some(why), Writes::Detached) => why,
-            (Some(why), _) => format!("{why}, and {} is asked for", self.role.name()),
+            (Some(why), _) => format!("{why}, but {} is required", self.role.name()),
             (None, _) => {
-                format!("{} is not read-only, and {} is asked for", hosts::name(self.address), self.role.name())
+                format!("{} is not read-only, but {} is required", hosts::name(self.address), self.role.name())
             }
         }))
     }

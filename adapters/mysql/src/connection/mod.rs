@@ -212,7 +212,9 @@ impl Connection {
                 // A read-only server may accept writes again, unless a read-only one is required.
                 let may_pass = is_read_only(&error) && self.role != Role::Standby;
                 match fault(&error) {
-                    Fault::Statement if !may_pass => lasting(format!("`init` of the options, `{statement}`: {error}")),
+                    Fault::Statement if !may_pass => {
+                        lasting(format!("the `init` statement `{statement}` failed: {error}"))
+                    }
                     _ => error,
                 }
             })?;

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 fn a_server_in_another_role_is_refused_and_named(server: &Server) {
     let error = server.manager().role(Role::Standby).open().expect_err("it takes writes").to_string();
-    assert!(error.contains("is not read-only, and a standby is asked for"), "{error}");
+    assert!(error.contains("is not read-only, but a standby is required"), "{error}");
     let pool = server.builder(1).build_lazy(server.manager().role(Role::Standby)).expect("a pool");
     let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("it takes writes"));
-    assert!(told.contains("is not read-only, and a standby is asked for"), "{told}");
+    assert!(told.contains("is not read-only, but a standby is required"), "{told}");
     assert!(told.contains(&format!(":{} ", server.opts.get_tcp_port())), "it names the server: {told}");
     assert!(pool.stats().open_failures > 1, "it is tried again: {:?}", pool.stats());
     let pool = server.builder(1).build(server.manager().role(Role::Primary)).expect("a primary");

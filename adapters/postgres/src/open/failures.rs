@@ -96,7 +96,7 @@ impl Failure {
         match fault {
             // The cause may contain the place.
             _ if cause.contains(place.as_str()) => cause,
-            Fault::Permanent if counts != Fault::Permanent => format!("{place} refuses for good: {cause}"),
+            Fault::Permanent if counts != Fault::Permanent => format!("{place} refuses permanently: {cause}"),
             _ => format!("{place}: {cause}"),
         }
     }
@@ -145,7 +145,7 @@ mod tests {
             let error = of(errors).error();
             assert_eq!(fault::fault(&error), Fault::WrongRole);
             let text = root(&error);
-            let refusal = format!("; 10.0.0.{place}:5432 refuses for good: no entry in pg_hba.conf");
+            let refusal = format!("; 10.0.0.{place}:5432 refuses permanently: no entry in pg_hba.conf");
             assert!(text.contains(": it is in recovery; ") && text.ends_with(&refusal), "{text}");
         }
         let error = of([dead(), refusing()]).error();

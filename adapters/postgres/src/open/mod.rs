@@ -66,7 +66,8 @@ fn open_by(manager: &PostgresManager, limit: Option<&Limit>, resolve: names::Res
     match ways::find(&config) {
         Some(ways) => trying::Trying { manager, config, role, limit, resolve }.one_after_another(ways),
         None => {
-            let senseless = || provoke(io::Error::other(SettingsError("hosts, addresses and ports do not match")));
+            let senseless =
+                || provoke(io::Error::other(SettingsError("the numbers of hosts, addresses and ports do not match")));
             Err(config.connect(NoTls).err().unwrap_or_else(senseless))
         }
     }
@@ -108,5 +109,5 @@ fn look_up<T>(limit: Option<&Limit>, look_up: impl FnOnce() -> T) -> Result<T, E
 }
 
 fn too_late() -> Error {
-    provoke(io::Error::new(io::ErrorKind::TimedOut, "the settings or the host's address were not found in time"))
+    provoke(io::Error::new(io::ErrorKind::TimedOut, "the settings or the host's address did not arrive in time"))
 }

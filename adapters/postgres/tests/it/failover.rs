@@ -103,8 +103,8 @@ fn a_refusal_for_good_is_told_at_once_only_if_no_other_host_may_come_back() {
         let GetError::Timeout(report) = &error else { panic!("{order:?}: {error:?}") };
         let (told, _) = report.last_connect_error.as_ref().expect("it was tried");
         let told = format!("{told:?}");
-        assert!(told.contains("is in recovery, and a primary is asked for"), "{order:?}: {told}");
-        let refusal = format!("{} refuses for good: FATAL: no", refusing.address());
+        assert!(told.contains("is in recovery, but a primary is required"), "{order:?}: {told}");
+        let refusal = format!("{} refuses permanently: FATAL: no", refusing.address());
         assert!(told.contains(&refusal) && told.contains(&format!("{dead}: ")), "{order:?}: {told}");
     }
     let (one, other) = (Fake::start(Acts::Refusing("28000")), Fake::start(Acts::Refusing("28P01")));
@@ -178,7 +178,7 @@ fn a_standby_that_is_promoted_under_idle_sessions_is_left_for_another() {
     assert_eq!(second.log_ins(), 4);
     second.set(Acts::Primary);
     let told = format!("{:?}", pool.get_timeout(Duration::from_secs(1)).expect_err("there is no standby"));
-    assert!(told.contains("is not in recovery, and a standby is asked for"), "{told}");
+    assert!(told.contains("is not in recovery, but a standby is required"), "{told}");
 }
 
 fn a_primary_that_is_demoted_under_idle_sessions_is_left_for_another() {

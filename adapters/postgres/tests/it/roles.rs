@@ -20,14 +20,14 @@ fn a_server_in_another_role_is_refused_and_named_until_the_role_is_right(server:
     let demoted = Arc::new(AtomicBool::new(true));
     let pool = builder().max_size(2).build_lazy(changing(&server, &demoted).role(Role::Primary)).expect("a pool");
     let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("nothing takes writes"));
-    assert!(told.contains("read-only by default") && told.contains(", and a primary is asked for"), "{told}");
+    assert!(told.contains("read-only by default") && told.contains(", but a primary is required"), "{told}");
     demoted.store(false, Ordering::SeqCst);
     let mut conn = pool.get_timeout(PATIENCE).expect("a connection");
     conn.query_one("SELECT 1", &[]).expect("a row");
     drop(conn);
     let pool = builder().max_size(1).build_lazy(server.manager().role(Role::Standby)).expect("a pool");
     let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("no standby"));
-    assert!(told.contains("is not in recovery, and a standby is asked for"), "{told}");
+    assert!(told.contains("is not in recovery, but a standby is required"), "{told}");
 }
 
 fn settings_that_ask_for_a_role_of_their_own_must_not_contradict_it(server: Server) {
@@ -81,12 +81,12 @@ fn a_refusal_names_whose_doing_it_is(server: Server) {
     let why = told(by_options.clone(), Role::Primary);
     assert!(
         why.ends_with(
-            "is read-only by default, as the `options` of the connection's settings say, and a primary is asked for"
+            "is read-only by default, because of the `options` in the connection's settings, but a primary is required"
         ),
         "{why}"
     );
     let why = told(by_options, Role::Standby);
-    assert!(why.ends_with("is not in recovery, and a standby is asked for"), "{why}");
+    assert!(why.ends_with("is not in recovery, but a standby is required"), "{why}");
     let mut admin = server.client();
     admin
         .batch_execute(
@@ -98,7 +98,7 @@ fn a_refusal_names_whose_doing_it_is(server: Server) {
     by_user.user("cabrank_reader").password("reader");
     let why = told(by_user, Role::Primary);
     admin.batch_execute("DROP ROLE cabrank_reader").expect("nobody needs it");
-    let expected = "is read-only by default, as ALTER ROLE or ALTER DATABASE says, and a primary is asked for";
+    let expected = "is read-only by default, because of ALTER ROLE or ALTER DATABASE, but a primary is required";
     assert!(why.ends_with(expected), "{why}");
 }
 
@@ -118,7 +118,7 @@ fn a_hook_that_makes_sessions_read_only_contradicts_the_role_primary(server: Ser
         let error = reading().build(manager.clone().role(Role::Primary)).expect_err("both cannot be");
         assert!(matches!(error, BuildError::Connect(_)));
         let told = format!("{error:?}");
-        assert!(told.contains("`on_open` has set default_transaction_read_only, and a primary is asked for"), "{told}");
+        assert!(told.contains("`on_open` has set default_transaction_read_only, but a primary is required"), "{told}");
         let pool = reading().check_after(Duration::ZERO).build(manager).expect("any role will do");
         (0..3).for_each(|_| drop(pool.get().expect("a connection")));
         assert_eq!(pool.stats().closed.total(), 0);
@@ -183,7 +183,7 @@ fn over_a_unix_socket_the_role_is_asked_for(server: Server) {
     assert_eq!((pool.stats().opened, pool.stats().closed.total()), (1, 0), "the reset undoes what a holder did");
     let pool = builder().build_lazy(primary(READ_ONLY)).expect("a pool");
     let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("nothing takes writes"));
-    assert!(told.contains("read-only by default") && told.contains(", and a primary is asked for"), "{told}");
+    assert!(told.contains("read-only by default") && told.contains(", but a primary is required"), "{told}");
     drop(pool);
     std::fs::remove_dir_all(folder).expect("a folder of ours");
 }

@@ -208,7 +208,7 @@ fn a_url_of_another_library_makes_no_file_of_that_name() {
         "postgres://app",
     ] {
         let message = refusal(SqliteManager::file(name).create(true));
-        assert!(message.contains(name) && message.contains("leave out"), "{name}: {message}");
+        assert!(message.contains(name) && message.contains("remove the part"), "{name}: {message}");
     }
     assert_eq!(directory.path().read_dir().unwrap().count(), 0, "nothing was created");
     SqliteManager::file("./sqlite:app.db").create(true).open().expect("a file whose name looks like that");

@@ -32,7 +32,7 @@ fn a_standby_is_lent_until_it_is_promoted() {
     drop(lent);
     pair.promote().expect("another primary");
     let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("there is no standby left"));
-    assert!(told.contains("is not in recovery, and a standby is asked for"), "{told}");
+    assert!(told.contains("is not in recovery, but a standby is required"), "{told}");
     assert_eq!(pool.stats().closed.by(CloseReason::WrongRole), 4);
     is_over(&pool, pair.second());
 }
@@ -43,7 +43,7 @@ fn behind_a_pooler_that_shows_what_was_so_a_promoted_server_serves() {
     let bouncer = PgBouncer::lending_sessions(&pair, pair.second()).expect("a pooler");
     let pool = pool(&bouncer.url_of(&pair), Role::Primary, 1);
     let told = format!("{:?}", pool.get_timeout(Duration::from_secs(2)).expect_err("there is no primary"));
-    assert!(told.contains("in recovery") && told.contains(", and a primary is asked for"), "{told}");
+    assert!(told.contains("in recovery") && told.contains(", but a primary is required"), "{told}");
     pair.promote().expect("another primary");
     let mut conn = pool.get().expect("it is a primary by now");
     conn.batch_execute("INSERT INTO written VALUES (7)").expect("it takes writes");
