@@ -31,7 +31,7 @@ fn check(hub: &Hub, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> 
             host.to_str().map_err(|_| NO_NAME)?
         }
         (None, None, Some(authority)) => authority.as_str(),
-        _ => return Err("one host must be named"),
+        _ => return Err("the request must name exactly one host"),
     };
     let name = name_of(host).ok_or(NO_NAME)?;
     if !is_this_machine(name) && !hub.allows_host(name) {
@@ -39,7 +39,7 @@ fn check(hub: &Hub, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> 
     }
     let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
     let mut origins = headers.get_all(ORIGIN).iter().map(HeaderValue::to_str);
-    if origins.all(|origin| origin.is_ok_and(is_own)) { Ok(()) } else { Err("another origin may not ask") }
+    if origins.all(|origin| origin.is_ok_and(is_own)) { Ok(()) } else { Err("requests from other origins are refused") }
 }
 
 /// Without the port. `None` if there is more than a name and a port.
@@ -70,7 +70,7 @@ fn headers() -> [(HeaderName, &'static str); 5] {
     ]
 }
 
-const NO_NAME: &str = "the host is no name";
+const NO_NAME: &str = "the host is not a valid name";
 
 #[cfg(test)]
 mod tests {

@@ -122,10 +122,10 @@ impl Hub {
     pub(crate) fn subscribe(self: &Arc<Self>) -> Result<(Bytes, watch::Receiver<Frame>), Refused> {
         let mut sampler = self.sampler();
         if self.has_ended() {
-            return Err(Refused("the monitor has ended"));
+            return Err(Refused("the monitor was stopped"));
         }
         if self.frames.receiver_count() >= MOST_READERS {
-            return Err(Refused("too many read already"));
+            return Err(Refused("too many readers"));
         }
         let reader = self.frames.subscribe();
         if sampler.shift.is_none() {

@@ -140,7 +140,7 @@ impl fmt::Debug for Monitor {
 
 /// A served page. Dropping it stops serving, and waits until the thread has ended.
 #[derive(Debug)]
-#[must_use = "when it is dropped the page is served no more"]
+#[must_use = "dropping it stops serving the page"]
 pub struct Listening {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,

@@ -26,7 +26,7 @@ pub(crate) fn site(site: &Location<'_>) -> String {
 /// An error with its sources. Its texts come from the user's code, which may panic.
 pub(crate) fn error(error: &(dyn Error + 'static)) -> String {
     let told = catch_unwind(AssertUnwindSafe(|| chain(error)));
-    text(&without_secrets(&told.unwrap_or_else(|_| "an error whose text cannot be had: it panics".to_owned())))
+    text(&without_secrets(&told.unwrap_or_else(|_| "an error whose text panics".to_owned())))
 }
 
 /// A span in a readable form.

@@ -44,7 +44,7 @@ impl Words {
 fn headline(now: &Overview) -> (&'static str, String) {
     let Stats { max_size, open, in_use, idle, waiting, .. } = now.stats;
     let wait = match waiting {
-        0 => "nobody waits".to_owned(),
+        0 => "no request waits".to_owned(),
         1 => "1 request waits".to_owned(),
         more => format!("{more} requests wait"),
     };
@@ -53,14 +53,14 @@ fn headline(now: &Overview) -> (&'static str, String) {
             ("closed", format!("Closed: {} still out", plain::count(in_use as usize, "loan")))
         }
         (Health::Closed, _) if open + now.stats.closing > 0 => {
-            ("closed", "Closed: the last connections are going".to_owned())
+            ("closed", "Closed: the last connections are closing".to_owned())
         }
-        (Health::Closed, _) => ("closed", "Closed: nothing is left".to_owned()),
+        (Health::Closed, _) => ("closed", "Closed: no connection is left".to_owned()),
         (Health::Stuck { .. }, _) => {
-            ("stuck", format!("Stuck: all {max_size} places are held and none comes back; {wait}"))
+            ("stuck", format!("Stuck: all {max_size} slots are taken and none becomes free; {wait}"))
         }
         (Health::Down { since, .. }, outage) => {
-            let what = outage.as_ref().map_or("nothing can be opened", |outage| obstacle(outage.obstacle));
+            let what = outage.as_ref().map_or("no connection can be opened", |outage| obstacle(outage.obstacle));
             ("down", format!("Down for {}: {what}; {wait}", plain::span(*since)))
         }
         (_, Some(outage)) => {
@@ -73,7 +73,7 @@ fn headline(now: &Overview) -> (&'static str, String) {
             ("exhausted", format!("Exhausted: all {max_size} connections are lent and {wait}"))
         }
         _ if waiting > 0 => ("waiting", format!("Busy: {wait} while connections are opened, checked or reset")),
-        _ if in_use >= max_size => ("up", format!("Up, and all {max_size} lent: the next request waits")),
+        _ if in_use >= max_size => ("up", format!("Up, all {max_size} lent: the next request will wait")),
         _ => ("up", format!("Up: {in_use} of {max_size} lent, {idle} idle, {wait}")),
     }
 }
@@ -81,8 +81,8 @@ fn headline(now: &Overview) -> (&'static str, String) {
 fn obstacle(obstacle: Obstacle) -> &'static str {
     match obstacle {
         Obstacle::Full => "the server has no room for more sessions",
-        Obstacle::Refused => "the server refuses until somebody mends the cause",
-        Obstacle::ShortLived => "new connections die before they are of use",
+        Obstacle::Refused => "the server refuses connections until the cause is fixed",
+        Obstacle::ShortLived => "new connections die before they can be used",
         _ => "the server cannot be reached",
     }
 }
@@ -91,7 +91,7 @@ fn attempts(outage: &Outage) -> String {
     let failed = plain::count(outage.failures as usize, "attempt");
     let next = match outage.attempt_under_way {
         Some(age) => format!("another has run for {}", plain::span(age)),
-        None if outage.next_attempt.is_zero() => "the next is made when somebody asks".to_owned(),
+        None if outage.next_attempt.is_zero() => "the next is made at the next request".to_owned(),
         None => format!("the next is due in {}", plain::span(outage.next_attempt)),
     };
     format!("{failed} to connect failed in {}; {next}.", plain::span(outage.since))
@@ -104,7 +104,7 @@ fn wait(now: &Overview) -> Option<String> {
         text.push_str(&format!(" and gives up in {}", plain::span(left)));
     }
     if let Health::Busy { expected_wait } = &now.health {
-        text.push_str(&format!("; who asks now is likely to wait for {}", plain::span(*expected_wait)));
+        text.push_str(&format!("; a new request is likely to wait for {}", plain::span(*expected_wait)));
     }
     Some(text + ".")
 }
@@ -127,16 +127,16 @@ fn waits_for_itself(now: &Overview) -> Option<String> {
     let both = now.waiters.iter().filter(|waiter| waiter.thread.is_some() && holds(waiter.thread)).count();
     (both > 0).then(|| {
         let threads = if both == 1 { "1 thread holds".to_owned() } else { format!("{both} threads hold") };
-        format!("{threads} a connection while waiting for another: such code can wait for itself for ever.")
+        format!("{threads} a connection while waiting for another: such code can wait for itself forever.")
     })
 }
 
 /// Calls that the pool has given up, or cannot abort.
 fn lost(stats: &Stats) -> Option<String> {
     let parts = [
-        (stats.stuck, "hang beyond their limit and cannot be aborted"),
+        (stats.stuck, "have exceeded their limit and cannot be aborted"),
         (stats.aborted, "were aborted and have not returned"),
-        (stats.abandoned, "were given up in a look-up"),
+        (stats.abandoned, "were abandoned in a look-up"),
     ];
     let told: Vec<_> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();

@@ -28,7 +28,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         name: names::COUNT,
         kind: Kind::Gauge,
         unit: CONNECTION,
-        help: "Connections, by what they are doing.",
+        help: "Connections, by state.",
         attribute: names::STATE,
         values: &[
             ("idle", |look| look.stats.idle.into()),
@@ -39,21 +39,31 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("closing", |look| look.stats.closing.into()),
         ],
     },
-    gauge(names::MAX, CONNECTION, "The most connections.", &[("", |look| look.stats.max_size.into())]),
+    gauge(names::MAX, CONNECTION, "The maximum number of connections.", &[("", |look| look.stats.max_size.into())]),
     gauge(
         names::IDLE_MIN,
         CONNECTION,
-        "Idle connections that are kept ready.",
+        "The number of idle connections to keep ready.",
         &[("", |look| look.stats.min_idle.into())],
     ),
-    gauge(names::IDLE_MAX, CONNECTION, "The most idle connections.", &[("", |look| look.stats.max_size.into())]),
-    gauge(names::PENDING_REQUESTS, "{request}", "Requests that wait.", &[("", |look| look.stats.waiting.into())]),
-    counter(names::TIMEOUTS, "{timeout}", "Requests that ran out of time.", "", &[("", |look| look.stats.timed_out)]),
+    gauge(
+        names::IDLE_MAX,
+        CONNECTION,
+        "The maximum number of idle connections.",
+        &[("", |look| look.stats.max_size.into())],
+    ),
+    gauge(
+        names::PENDING_REQUESTS,
+        "{request}",
+        "Requests that wait for a connection.",
+        &[("", |look| look.stats.waiting.into())],
+    ),
+    counter(names::TIMEOUTS, "{timeout}", "Requests that timed out.", "", &[("", |look| look.stats.timed_out)]),
     Family {
         name: names::HEALTH,
         kind: Kind::Gauge,
         unit: "",
-        help: "1 for how the pool fares, 0 for all else.",
+        help: "1 for the pool's current health, 0 for the others.",
         attribute: "state",
         values: &[
             ("up", |look| look.is("up")),
@@ -88,7 +98,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     counter(
         names::OPEN_FAILURES,
         "{attempt}",
-        "Attempts to connect that failed, by whether it was for the server's role.",
+        "Failed attempts to connect, by whether the server's role was the cause.",
         "reason",
         &[
             ("wrong_role", |look| look.stats.wrong_role_failures),
@@ -98,7 +108,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     counter(
         names::RESETS,
         "{return}",
-        "Returns, by whether they needed a reset and how it ended.",
+        "Returns, by the outcome of their reset.",
         "outcome",
         &[
             ("skipped", |look| look.stats.resets_skipped),
@@ -110,7 +120,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     gauge(
         names::STUCK,
         "{call}",
-        "Calls past their limit that nothing can abort.",
+        "Calls past their limit that cannot be aborted.",
         &[("", |look| look.stats.stuck.into())],
     ),
     gauge(
@@ -119,12 +129,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         "Aborted connections whose call has not returned.",
         &[("", |look| look.stats.aborted.into())],
     ),
-    gauge(
-        names::ABANDONED,
-        "{thread}",
-        "Threads that were given up in a look-up.",
-        &[("", |look| look.stats.abandoned.into())],
-    ),
+    gauge(names::ABANDONED, "{thread}", "Threads abandoned in a look-up.", &[("", |look| look.stats.abandoned.into())]),
 ];
 
 /// The metric with one value for each close reason.
@@ -133,7 +138,7 @@ pub(crate) const CLOSED: (&str, &str) = (CONNECTION, "Connections that were clos
 /// A histogram's name, and the meaning of its durations.
 pub(crate) const WAIT_TIME: (&str, &str) = (names::WAIT_TIME, "How long requests waited.");
 pub(crate) const USE_TIME: (&str, &str) = (names::USE_TIME, "How long connections were lent.");
-pub(crate) const CREATE_TIME: (&str, &str) = (names::CREATE_TIME, "How long opening took.");
+pub(crate) const CREATE_TIME: (&str, &str) = (names::CREATE_TIME, "How long it took to open a connection.");
 
 /// Each is twice the one before: those of `cabrank-prometheus`, from 1 us to 34 s.
 pub(crate) fn boundaries() -> Vec<f64> {

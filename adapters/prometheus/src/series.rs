@@ -34,7 +34,7 @@ const FAMILIES: &[Family] = &[
     Family {
         name: "db_client_connection_count",
         kind: "gauge",
-        help: "Connections, by what they are doing.",
+        help: "Connections, by state.",
         label: "db_client_connection_state",
         values: &[
             ("idle", |look| look.stats.idle.into()),
@@ -45,24 +45,32 @@ const FAMILIES: &[Family] = &[
             ("closing", |look| look.stats.closing.into()),
         ],
     },
-    gauge("db_client_connection_max", "The most connections.", &[("", |look| look.stats.max_size.into())]),
+    gauge("db_client_connection_max", "The maximum number of connections.", &[("", |look| look.stats.max_size.into())]),
     gauge(
         "db_client_connection_idle_min",
-        "Idle connections that are kept ready.",
+        "The number of idle connections to keep ready.",
         &[("", |look| look.stats.min_idle.into())],
     ),
-    gauge("db_client_connection_idle_max", "The most idle connections.", &[("", |look| look.stats.max_size.into())]),
-    gauge("db_client_connection_pending_requests", "Requests that wait.", &[("", |look| look.stats.waiting.into())]),
+    gauge(
+        "db_client_connection_idle_max",
+        "The maximum number of idle connections.",
+        &[("", |look| look.stats.max_size.into())],
+    ),
+    gauge(
+        "db_client_connection_pending_requests",
+        "Requests that wait for a connection.",
+        &[("", |look| look.stats.waiting.into())],
+    ),
     counter(
         "db_client_connection_timeouts_total",
-        "Requests that ran out of time.",
+        "Requests that timed out.",
         "",
         &[("", |look| look.stats.timed_out)],
     ),
     Family {
         name: "cabrank_health",
         kind: "gauge",
-        help: "1 for how the pool fares, 0 for all else.",
+        help: "1 for the pool's current health, 0 for the others.",
         label: "state",
         values: &[
             ("up", |look| look.is("up")),
@@ -94,7 +102,7 @@ const FAMILIES: &[Family] = &[
     counter("cabrank_opened_total", "Connections that were opened.", "", &[("", |look| look.stats.opened)]),
     counter(
         "cabrank_open_failures_total",
-        "Attempts to connect that failed, by whether it was for the server's role.",
+        "Failed attempts to connect, by whether the server's role was the cause.",
         "reason",
         &[
             ("wrong_role", |look| look.stats.wrong_role_failures),
@@ -103,7 +111,7 @@ const FAMILIES: &[Family] = &[
     ),
     counter(
         "cabrank_resets_total",
-        "Returns, by whether they needed a reset and how it ended.",
+        "Returns, by the outcome of their reset.",
         "outcome",
         &[
             ("skipped", |look| look.stats.resets_skipped),
@@ -112,20 +120,20 @@ const FAMILIES: &[Family] = &[
         ],
     ),
     counter("cabrank_leaks_total", "Loans that were reported as leaks.", "", &[("", |look| look.stats.leaks)]),
-    gauge("cabrank_stuck", "Calls past their limit that nothing can abort.", &[("", |look| look.stats.stuck.into())]),
+    gauge("cabrank_stuck", "Calls past their limit that cannot be aborted.", &[("", |look| look.stats.stuck.into())]),
     gauge(
         "cabrank_aborted",
         "Aborted connections whose call has not returned.",
         &[("", |look| look.stats.aborted.into())],
     ),
-    gauge("cabrank_abandoned", "Threads that were given up in a look-up.", &[("", |look| look.stats.abandoned.into())]),
+    gauge("cabrank_abandoned", "Threads abandoned in a look-up.", &[("", |look| look.stats.abandoned.into())]),
 ];
 
 /// The histograms of a pool.
 const TIMES: &[(&str, &str, fn(&Stats) -> &Histogram)] = &[
     ("db_client_connection_wait_time_seconds", "How long requests waited.", |stats| &stats.wait_time),
     ("db_client_connection_use_time_seconds", "How long connections were lent.", |stats| &stats.use_time),
-    ("db_client_connection_create_time_seconds", "How long opening took.", |stats| &stats.open_time),
+    ("db_client_connection_create_time_seconds", "How long it took to open a connection.", |stats| &stats.open_time),
 ];
 
 const fn gauge(name: &'static str, help: &'static str, values: &'static [Value]) -> Family {

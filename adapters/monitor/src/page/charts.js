@@ -3,12 +3,12 @@ const SECONDS = 300;
 const [SECOND, LENT, WAITING, LOANS, , UNSERVED, , FAILED, CLOSED] = Array(9).keys();
 const CHARTS = [
   { tip: "chart_lent", name: "Lent", ink: "lent", of: LENT, unit: "" },
-  { tip: "chart_waiting", name: "Waiting", ink: "resetting", of: WAITING, trouble: UNSERVED, missed: "got nothing", unit: "" },
+  { tip: "chart_waiting", name: "Waiting", ink: "resetting", of: WAITING, trouble: UNSERVED, missed: "unserved", unit: "" },
   { tip: "chart_loans", name: "Loans", ink: "idle", of: LOANS, unit: "/s" },
   { tip: "chart_closed", name: "Closed", ink: "closing", of: CLOSED, trouble: FAILED, missed: "failed to open", unit: "/s" },
 ];
 
-/** Points of one pool, by their seconds: never more than five minutes of them. */
+/** The points of one pool by their seconds, for at most five minutes. */
 class Ring {
   points = [];
 
@@ -65,14 +65,14 @@ function drawCharts(points, maxSize) {
     const now = values.at(-1) ?? 0;
     const missed = chart.trouble ? points.reduce((sum, point) => sum + point[chart.trouble], 0) : 0;
     write(chart.now, points.length ? grouped(now) + chart.unit : "–");
-    write(chart.peak, points.length ? "most " + grouped(peak) + chart.unit : "nothing yet");
+    write(chart.peak, points.length ? "max " + grouped(peak) + chart.unit : "nothing yet");
     write(chart.missedText, missed ? `${grouped(missed)} ${chart.missed}` : "");
     const also = missed ? `, ${missed} ${chart.missed}` : "";
     set(chart.svg, "aria-label", `${chart.name} over the last ${points.length} seconds: now ${now}, at most ${peak}${also}`);
   }
 }
 
-/** The stretches without a gap: the service may have stood still, or have looked only while somebody read. */
+/** The stretches without a gap: the service may have been suspended, or have taken looks only while somebody read. */
 function runs(points) {
   const runs = [];
   for (const point of points) {

@@ -1,9 +1,9 @@
-// What a look says, put into the page: one pool, and the list of all.
+// Puts a look into the page: one pool, and the list of all.
 const PHASES = ["lent", "idle", "opening", "checking", "resetting", "closing", "aborted", "abandoned"];
 const TOTALS = [
   ["at_once", "Loans at once"], ["after_waiting", "Loans after waiting"], ["rejected", "Loans rejected"], ["returned", "Returned"],
   ["timed_out", "Timed out"], ["overloaded", "Overloaded"], ["refused", "Refused"], ["refused_closed", "Refused, closed"],
-  ["not_available", "Not available"], ["called_from_hook", "Asked in a hook"], ["cancelled", "Cancelled"], ["opened", "Opened"],
+  ["not_available", "Not available"], ["called_from_hook", "Called from a hook"], ["cancelled", "Cancelled"], ["opened", "Opened"],
   ["open_failures", "Failed to open"], ["resets_skipped", "Resets skipped"], ["resets_done", "Resets done"],
   ["resets_failed", "Resets failed"], ["leaks", "Leaks"],
 ];
@@ -56,15 +56,15 @@ function showPool(pool) {
   const connections = [...pool.connections];
   if ($("order").value === "for") connections.sort((one, other) => other.for_ms - one.for_ms);
   fillTable("connections", connections);
-  const hidden = "more connections are not shown: those of the least interest. All are counted above.";
-  more("connections-more", pool.connections_hidden, hidden, connections.length ? "" : "None is open.");
+  const hidden = "more connections are not shown: the least relevant ones. All are counted above.";
+  more("connections-more", pool.connections_hidden, hidden, connections.length ? "" : "No connection is open.");
   fillTable("holders", pool.holders);
   set($("holders-none"), "hidden", pool.holders.length ? "" : null);
   fillTable("askers", pool.askers);
   set($("askers-none"), "hidden", pool.askers.length ? "" : null);
   fillTable("waiters", pool.waiters);
   if (pool.waiters.length) more("waiters-more", pool.waiters_hidden, "more wait behind these.");
-  else more("waiters-more", 0, "", "Nobody waits.");
+  else more("waiters-more", 0, "", "No request waits.");
   const times = [["Waits", pool.times.wait], ["Loans", pool.times.use], ["Openings", pool.times.open]];
   fillTable("times", times.map(([what, it]) => ({ what, ...it })));
   showTotals(pool.totals);
@@ -83,7 +83,7 @@ function showCapacity(counts) {
     write(item.children[1], grouped(count));
     item.classList.toggle("none", count === 0);
   });
-  // What takes room, in as many parts as there may be.
+  // The phases that take up slots, and the free slots.
   const parts = PHASES.slice(0, 6).map((phase) => [phase, counts[phase]]);
   const taken = parts.reduce((sum, [, count]) => sum + count, 0);
   const free = Math.max(0, counts.max_size - taken);
@@ -129,7 +129,7 @@ function more(id, count, text, otherwise = "") {
   set($(id), "hidden", count || otherwise ? null : "");
 }
 
-/** For those who hear the page: a change of state, and not more often than every five seconds. */
+/** For screen readers: announces a change of state, at most every five seconds. */
 function announce(pool) {
   const state = pool.key + pool.state;
   if (announced.state === state || Date.now() - announced.at < 5000) return;

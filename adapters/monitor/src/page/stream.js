@@ -1,4 +1,4 @@
-// The stream of looks: one at a time, and a new attempt each second while the service is away.
+// The stream of looks. While the service is away, a new attempt each second.
 const base = location.pathname.replace(/\/?$/, "/");
 const SILENCE = 5000;
 let paused = false;
@@ -19,7 +19,7 @@ function connect() {
     const look = JSON.parse(event.data);
     for (const key of rings.keys()) if (!look.pools.some((pool) => pool.key === key)) rings.delete(key);
     for (const pool of look.pools) ring(pool.key).add(pool.points);
-    // Which is also to say that the connection is there again.
+    // This also shows that the connection is back.
     if (paused) return showPaused();
     last = look;
     link("live", `live, look ${look.number}, ${clock(look.at)}`);
@@ -36,9 +36,9 @@ function ring(key) {
 function lost() {
   source?.close();
   source = null;
-  const when = last ? `: this is how it was at ${clock(last.at)}` : "";
+  const when = last ? `: last update at ${clock(last.at)}` : "";
   link("lost", "connection lost");
-  write($("lost"), `Connection lost${when}. The page tries again each second.`);
+  write($("lost"), `Connection lost${when}. The page retries every second.`);
 }
 
 function link(state, text) {
@@ -51,7 +51,7 @@ function link(state, text) {
 function pause() {
   paused = !paused;
   set($("pause"), "aria-pressed", String(paused));
-  write($("pause"), paused ? "Go on" : "Pause");
+  write($("pause"), paused ? "Resume" : "Pause");
   if (paused) showPaused();
 }
 

@@ -1,4 +1,4 @@
-// Tables whose rows are made once. Roles are written out: a table that folds on a narrow screen is still one.
+// Tables whose rows are created once. Roles are explicit, because a table that folds on a narrow screen is still a table.
 const COLUMNS = {
   connections: [
     { tip: "c_id", head: "No.", kind: "number", show: (it) => (it.id === null ? "–" : String(it.id)) },
@@ -23,7 +23,7 @@ const COLUMNS = {
     { tip: "w_place", head: "Place", kind: "number", show: (it, place) => String(place + 1) },
     { tip: "w_waited", head: "Waited", kind: "number", label: "waited", show: (it) => span(it.waited_ms) },
     { tip: "w_left", head: "Gives up in", kind: "number", label: "gives up in", show: (it) => (it.left_ms === null ? "never" : span(it.left_ms)) },
-    { tip: "w_site", head: "Asked at", kind: "site", show: (it) => it.site },
+    { tip: "w_site", head: "Requested at", kind: "site", show: (it) => it.site },
     { tip: "w_thread", head: "Thread", kind: "thread text", show: (it) => thread(it.thread, it.name) },
   ],
   times: [
@@ -32,7 +32,7 @@ const COLUMNS = {
     { tip: "t_mean", head: "Mean", kind: "number", show: (it) => span(it.mean_ms) },
     { tip: "t_p50", head: "p50", kind: "number", show: (it) => span(it.p50_ms) },
     { tip: "t_p99", head: "p99", kind: "number", show: (it) => span(it.p99_ms) },
-    { tip: "t_max", head: "Most", kind: "number", show: (it) => span(it.max_ms) },
+    { tip: "t_max", head: "Max", kind: "number", show: (it) => span(it.max_ms) },
   ],
 };
 

@@ -1,4 +1,4 @@
-// Small helpers: elements, texts, spans of time. A text of others goes into the page as text alone.
+// Elements, texts, spans of time. A foreign text goes into the page only as text, never as markup.
 const $ = (id) => document.getElementById(id);
 
 function element(name, attributes = {}, ...children) {
@@ -19,7 +19,7 @@ function mark(name) {
   return svg;
 }
 
-/** Writes only what differs, so that nothing flickers and a selection stays. */
+/** Writes only differences, to avoid flicker and to keep a selection. */
 function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -29,7 +29,7 @@ function set(node, name, value) {
   else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-/** As many children as items: each is made once, and filled anew with each look. */
+/** Keeps as many children as items: each is created once, and filled again with each look. */
 function each(parent, items, make, fill) {
   while (parent.children.length > items.length) parent.lastElementChild.remove();
   while (parent.children.length < items.length) parent.append(make());
@@ -49,7 +49,7 @@ function span(ms) {
   return Math.floor(seconds / 86400) + " d " + Math.floor((seconds % 86400) / 3600) + " h";
 }
 
-/** Without its smaller part, where that says nothing. */
+/** Without the smaller unit, which is irrelevant here. */
 function about(ms) {
   const parts = span(ms).split(" ");
   return parts.length > 2 ? parts.slice(0, 2).join(" ") : parts.join(" ");

@@ -1,4 +1,4 @@
-// The sentence of what is pointed at or has the focus. Escape hides it.
+// The sentence of the element under the pointer or with the focus. Escape hides it.
 function tips() {
   const tip = $("tip");
   let owner = null;

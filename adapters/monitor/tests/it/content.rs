@@ -65,7 +65,7 @@ fn a_pool_that_has_lent_all_says_so_and_who_holds_them_before_anybody_waits() {
     let (pool, _, page) = page(&server, "one", 1);
     let held = pool.get().unwrap();
     let look = get(page.address(), "/look").json();
-    assert_eq!(text(&pool_of(&look)["title"]), "Up, and all 1 lent: the next request waits");
+    assert_eq!(text(&pool_of(&look)["title"]), "Up, all 1 lent: the next request will wait");
     assert!(says(pool_of(&look)).contains("Held: 1 of 1 loan from "), "{look}");
     drop(held);
 }
@@ -79,7 +79,7 @@ fn what_is_lent_in_an_outage_is_not_said_to_serve() {
     assert!(pool.get_timeout(Duration::from_millis(50)).is_err());
     let look = get(page.address(), "/look").json();
     let title = text(&pool_of(&look)["title"]);
-    let expected = "Impaired: the server cannot be reached; 1 of 1 open connections lent, none idle; nobody waits";
+    let expected = "Impaired: the server cannot be reached; 1 of 1 open connections lent, none idle; no request waits";
     assert_eq!(title, expected);
     assert!(says(pool_of(&look)).contains("Held: 1 of 1 loan from "), "{look}");
     drop(held);
@@ -128,7 +128,7 @@ fn a_thread_that_waits_for_itself_is_pointed_out() {
     // A look is reused until the next one is due.
     eventually("it is closed", || {
         let look = get(page.address(), "/look").json();
-        text(&pool_of(&look)["title"]) == "Closed: nothing is left"
+        text(&pool_of(&look)["title"]) == "Closed: no connection is left"
     });
 }
 
@@ -141,7 +141,7 @@ fn an_outage_says_since_when_and_why_and_when_the_next_attempt_is_due() {
     let look = get(page.address(), "/look").json();
     let shown = pool_of(&look);
     assert!(text(&shown["title"]).starts_with("Down for "), "{shown}");
-    assert!(text(&shown["title"]).contains("the server refuses until somebody mends the cause"), "{shown}");
+    assert!(text(&shown["title"]).contains("the server refuses connections until the cause is fixed"), "{shown}");
     let said = says(shown);
     assert!(said.contains("1 attempt to connect failed") && said.contains("the next is due in"), "{said}");
     assert!(said.contains("Connect failed: Permanent"), "{said}");

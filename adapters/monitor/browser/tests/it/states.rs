@@ -101,8 +101,8 @@ fn of_a_stuck_pool_the_page_says_that_none_comes_back() {
     scene.hold(2).iter_mut().for_each(|held| held.litter());
     eventually("both hang", || scene.pool.stats().stuck == 2);
     browser.eventually("it is stuck", "document.getElementById('verdict').dataset.state === 'stuck'");
-    assert!(browser.text("#title").starts_with("Stuck: all 2 places are held and none comes back"));
-    assert!(browser.text("#says").contains("2 hang beyond their limit and cannot be aborted"));
+    assert!(browser.text("#title").starts_with("Stuck: all 2 slots are taken and none becomes free"));
+    assert!(browser.text("#says").contains("2 have exceeded their limit and cannot be aborted"));
     let marked = "[...document.querySelectorAll('#connections .phase')].filter((it) => it.textContent === 'resetting, stuck').length";
     browser.eventually("each is marked", &format!("{marked} === 2"));
     scene.server.heal();
@@ -121,7 +121,10 @@ fn of_a_pool_that_ends_the_page_says_which_loans_are_still_out() {
     assert_shows(&mut browser, &scene.pool);
     assert!(browser.text("#says").contains("Held: 2 of 2 loans from "), "{}", browser.text("#says"));
     drop(held);
-    browser.eventually("nothing is left", "document.getElementById('title').textContent === 'Closed: nothing is left'");
+    browser.eventually(
+        "nothing is left",
+        "document.getElementById('title').textContent === 'Closed: no connection is left'",
+    );
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
@@ -133,7 +136,7 @@ fn a_page_whose_service_goes_says_so_and_comes_back_with_it() {
     let at = page.address();
     page.stop();
     browser.eventually("the connection is lost", "!document.getElementById('lost').hidden");
-    assert!(browser.text("#lost").starts_with("Connection lost: this is how it was at "));
+    assert!(browser.text("#lost").starts_with("Connection lost: last update at "));
     assert_eq!(browser.text("#link"), "connection lost");
     scene.page = Some(scene.monitor.listen(at).unwrap());
     browser.eventually(

@@ -96,7 +96,7 @@ fn while_the_service_drains_the_page_shows_the_last_requests_until_they_are_answ
     drop(locked);
     assert_eq!(client.join().unwrap(), 200);
     watched.browser.eventually("the connection is lost", "!document.getElementById('lost').hidden");
-    assert!(watched.browser.text("#lost").starts_with("Connection lost: this is how it was at "));
+    assert!(watched.browser.text("#lost").starts_with("Connection lost: last update at "));
     // The last look shows that every request was answered.
     assert!(watched.browser.text("#title").starts_with("Up: 0 of 2 lent"), "{}", watched.browser.text("#title"));
     let refused = watched.browser.complaints();
