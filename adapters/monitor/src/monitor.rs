@@ -35,6 +35,25 @@ pub fn router(pools: Pools) -> Router {
 }
 
 /// Shows pools on a live page. Clones share one monitor.
+///
+/// ```
+/// use cabrank_monitor::{Monitor, Pools};
+/// # use cabrank::{Limit, Manager, Pool};
+/// # struct Toy;
+/// # impl Manager for Toy {
+/// #     type Connection = i64;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
+/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+/// # }
+///
+/// let pool = Pool::builder().name("accounts").build(Toy)?;
+/// let monitor = Monitor::new(Pools::new().with(&pool)).looks_per_second(2);
+/// let page = monitor.listen("127.0.0.1:0")?; // served until `page` is dropped
+/// assert!(page.url().starts_with("http://127.0.0.1:"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Monitor(Arc<Hub>);
 

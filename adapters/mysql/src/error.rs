@@ -67,10 +67,10 @@ pub(crate) fn unsupported(what: &str) -> Error {
     Error::IoError(io::Error::new(io::ErrorKind::Unsupported, what))
 }
 
-/// The error of a command of this many bytes, where at most `largest` fit into a packet.
+/// The error of a command of this many bytes, where a packet holds at most `largest`.
 ///
-/// The driver refuses a too large command before it sends anything, with the same error as for a too large answer; only the latter costs
-/// the connection.
+/// The driver refuses a too large command before it sends anything, with the same error as for a too large answer; only the latter
+/// costs the connection.
 pub(crate) fn told(error: Error, size: usize, largest: usize) -> Error {
     match error {
         Error::CodecError(_) if size > largest => Error::DriverError(DriverError::PacketTooLarge),
@@ -78,12 +78,13 @@ pub(crate) fn told(error: Error, size: usize, largest: usize) -> Error {
     }
 }
 
-/// Of the packet that contains the text.
+/// The size of the packet that contains the text.
 pub(crate) fn size_of_text(text: &str) -> usize {
     1 + text.len()
 }
 
-/// Of the packet that contains the parameters; 0 if the driver sends them in parts, some of which may be sent when it refuses another.
+/// The size of the packet that contains the parameters; 0 if the driver sends them in parts, some of which may be sent when it refuses
+/// another.
 pub(crate) fn size_of_execution(params: &Params) -> usize {
     let size_of = |values: &mut dyn Iterator<Item = &Value>| {
         values.map(|value| 2 + usize::try_from(value.bin_len()).unwrap_or(usize::MAX / 2)).sum::<usize>()
@@ -92,7 +93,7 @@ pub(crate) fn size_of_execution(params: &Params) -> usize {
         + match params {
             Params::Empty => 0,
             Params::Positional(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.iter()),
-            // A name may be used for several parameters. Then this is too little, and the error counts as the connection's.
+            // A name may be used for several parameters. Then this is too small, and the error counts as the connection's.
             Params::Named(values) => 1 + values.len().div_ceil(8) + size_of(&mut values.values()),
         };
     if size > LARGEST_IN_ONE { 0 } else { size }

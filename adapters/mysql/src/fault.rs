@@ -5,25 +5,25 @@ use cabrank::Fault;
 use mysql::{DriverError, Error, MySqlError};
 use std::io::ErrorKind;
 
-/// | error                                                      | fault       | because                                                   |
-/// |------------------------------------------------------------|-------------|-----------------------------------------------------------|
-/// | deadlock, lock wait time-out, changed snapshot (`RETRY`)   | Retry       | the transaction may run anew, after a ROLLBACK            |
-/// | a prepared statement is gone or outdated ([`is_stale`])    | Retry       | it is prepared anew                                       |
-/// | the server is full, for all or for this user, or has       | Capacity    | make do with the connections there are                    |
-/// | neither thread nor memory for one more (`FULL`)            |             |                                                           |
-/// | no room on its disk, offline (`UNAVAILABLE`)               | Unavailable | somebody may mend it                                      |
-/// | user, password, database, right to connect (`REFUSED`)     | Permanent   | nothing heals by itself                                   |
-/// | the server ends the session (`ENDED`)                      | Fatal       | what comes next is the end of the stream                  |
-/// | the server's role, as we have found it                     | WrongRole   | the server is well, and not the one that is asked for     |
-/// | a node of Galera is detached ([`is_detached`])             | WrongRole   | it takes no statements until it is back in its cluster    |
-/// | any other of the server's                                  | Statement   | the statement failed, the connection is well              |
-/// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                  |
-/// | a wrong number or kind of parameters, a failed conversion, | Statement   | noticed before anything was sent, or after all was read   |
-/// | a packet too large to be sent                              |             |                                                           |
-/// | a wrong URL, an unknown way to log in, TLS not to be had,  | Permanent   | nothing heals by itself                                   |
-/// | a statement of `init` that fails, a certificate that is    |             |                                                           |
-/// | not trusted, what a log-in asks for (`open.rs`)            |             |                                                           |
-/// | any other of the socket, the protocol, the driver          | Fatal       | nobody knows to which command the next reply belongs      |
+/// | error                                                      | fault       | because                                                  |
+/// |------------------------------------------------------------|-------------|----------------------------------------------------------|
+/// | deadlock, lock wait time-out, changed snapshot (`RETRY`)   | Retry       | the transaction may run anew, after a ROLLBACK           |
+/// | a prepared statement is gone or outdated ([`is_stale`])    | Retry       | it is prepared anew                                      |
+/// | the server is full, for all or for this user, or has       | Capacity    | the pool works with the connections it has               |
+/// | neither thread nor memory for one more (`FULL`)            |             |                                                          |
+/// | no room on its disk, offline (`UNAVAILABLE`)               | Unavailable | somebody may fix it                                      |
+/// | user, password, database, right to connect (`REFUSED`)     | Permanent   | no retry helps                                           |
+/// | the server ends the session (`ENDED`)                      | Fatal       | the end of the stream follows                            |
+/// | the server's role, as we have found it                     | WrongRole   | the server is healthy, but lacks the required role       |
+/// | a node of Galera is detached ([`is_detached`])             | WrongRole   | it takes no statements until it is back in its cluster   |
+/// | any other of the server's                                  | Statement   | the statement failed, the connection is fine             |
+/// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                 |
+/// | a wrong number or kind of parameters, a failed conversion, | Statement   | detected before anything was sent, or after all was read |
+/// | a packet too large to be sent                              |             |                                                          |
+/// | a wrong URL, an unknown way to log in, TLS unavailable,    | Permanent   | no retry helps                                           |
+/// | a statement of `init` that fails, a certificate that is    |             |                                                          |
+/// | not trusted, an impossible log-in request (`open/`)        |             |                                                          |
+/// | any other of the socket, the protocol, the driver          | Fatal       | it is unknown which command the next reply answers       |
 ///
 /// A write refused by a read-only server ([`is_read_only`]) means `WrongRole` if a primary is required; `role.rs` decides that.
 pub(crate) fn fault(error: &Error) -> Fault {
@@ -33,7 +33,7 @@ pub(crate) fn fault(error: &Error) -> Fault {
         Error::DriverError(error) => driver(error),
         Error::FromValueError(_) | Error::FromRowError(_) => Fault::Statement,
         Error::UrlError(_) => Fault::Permanent,
-        // Ours: no TLS in this build, a statement of `init`, an error that recurs at each log-in.
+        // Our own: no TLS in this build, a failed `init` statement, an error that recurs at each log-in.
         Error::IoError(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
             Fault::Permanent
         }

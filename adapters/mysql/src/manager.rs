@@ -13,6 +13,19 @@ use std::sync::Arc;
 /// Opens connections to one MySQL or MariaDB server.
 ///
 /// A clone opens connections to the same server.
+///
+/// ```no_run
+/// use cabrank_mysql::mysql::prelude::Queryable;
+/// use cabrank_mysql::{MySqlManager, Pool};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let manager = MySqlManager::from_url("mysql://app:secret@db.example/shop")?.program_name("orders");
+/// let pool = Pool::builder().max_size(8).build(manager)?;
+/// let one: Option<u32> = pool.get()?.query_first("SELECT 1")?;
+/// # let _ = one;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct MySqlManager {
     pub(crate) source: Source,
@@ -28,6 +41,20 @@ impl MySqlManager {
     /// Connects with these options: a `mysql::OptsBuilder` or `mysql::Opts`.
     ///
     /// Their `init` statements run on each new connection and again after each reset. Their pool options are ignored.
+    ///
+    /// ```
+    /// use cabrank_mysql::MySqlManager;
+    /// use cabrank_mysql::mysql::OptsBuilder;
+    ///
+    /// let options = OptsBuilder::new()
+    ///     .ip_or_hostname(Some("db.example"))
+    ///     .user(Some("app"))
+    ///     .pass(Some("secret"))
+    ///     .db_name(Some("shop"))
+    ///     .init(vec!["SET SESSION time_zone = '+00:00'"]);
+    /// let manager = MySqlManager::new(options);
+    /// # let _ = manager;
+    /// ```
     pub fn new(opts: impl Into<Opts>) -> Self {
         Self::from_source(Source::Fixed(opts.into()))
     }
@@ -52,6 +79,18 @@ impl MySqlManager {
     ///
     /// It runs in a worker thread and may take until the pool's `connect_timeout`; after that the pool goes on without its result. An
     /// error counts as a failed connection attempt. Keep `init`, database and user the same in all results.
+    ///
+    /// ```
+    /// use cabrank_mysql::MySqlManager;
+    /// use cabrank_mysql::mysql::OptsBuilder;
+    ///
+    /// let manager = MySqlManager::with_config(|| {
+    ///     let password = std::fs::read_to_string("/run/secrets/db")?;
+    ///     let options = OptsBuilder::new().ip_or_hostname(Some("db.example")).user(Some("app")).pass(Some(password.trim()));
+    ///     Ok(options.into())
+    /// });
+    /// # let _ = manager;
+    /// ```
     pub fn with_config(config: impl Fn() -> mysql::Result<Opts> + Send + Sync + 'static) -> Self {
         Self::from_source(Source::Asked(Arc::new(config)))
     }

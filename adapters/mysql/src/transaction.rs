@@ -13,20 +13,36 @@ use std::fmt;
 use std::ops::Deref;
 
 impl Connection {
-    /// Begins a transaction, which is rolled back when dropped.
+    /// Begins a transaction, which is rolled back when dropped. Prefer `pool.transaction()`, which also retries.
+    ///
+    /// ```no_run
+    /// use cabrank_mysql::mysql::{TxOpts, prelude::Queryable};
+    /// use cabrank_mysql::{MySqlManager, Pool};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(MySqlManager::from_url("mysql://app:secret@localhost/shop")?)?;
+    ///
+    /// let mut conn = pool.get()?;
+    /// let mut tx = conn.start_transaction(TxOpts::default())?;
+    /// tx.exec_drop("UPDATE account SET money = money - ? WHERE id = ?", (100, 1))?;
+    /// tx.exec_drop("UPDATE account SET money = money + ? WHERE id = ?", (100, 2))?;
+    /// tx.commit()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// The driver's. A second transaction would end the first one silently; the borrow prevents that. If one may have begun without a
-    /// text that shows it (`CALL`, `EXECUTE`, `raw()`, autocommit off), this asks the server in one round trip, and fails with error 1568
-    /// if one is open.
+    /// text that shows it (`CALL`, `EXECUTE`, `raw()`, autocommit off), this asks the server in one round trip, and fails with error
+    /// 1568 if one is open.
     pub fn start_transaction(&mut self, options: TxOpts) -> mysql::Result<Transaction<'_>> {
         Transaction::begin(self, &options)
     }
 }
 
-/// A transaction on a pooled connection. Queries go through [`mysql::prelude::Queryable`]; `last_insert_id`, `affected_rows` and the like
-/// are the driver's, by deref. Rolled back when dropped.
+/// A transaction on a pooled connection. Queries go through [`mysql::prelude::Queryable`]; `last_insert_id`, `affected_rows` and
+/// similar methods are the driver's, by deref. Rolled back when dropped. For an example see [`nested`](Self::nested).
 ///
 /// Statements that the server commits by themselves (DDL, `LOCK TABLES` ..) end it early, without an error.
 pub struct Transaction<'c> {

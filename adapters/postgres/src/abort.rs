@@ -23,12 +23,31 @@ pub struct CancelToken {
 }
 
 impl Connection {
-    /// Returns a handle by which another thread can cancel the statement that runs here, until the loan ends.
+    /// Returns a handle with which another thread can cancel the statement that runs here, until the loan ends.
     ///
-    /// Use it instead of the driver's tokens, which no loan bounds. The driver's client gives one only on an explicit call
+    /// Use it instead of the driver's tokens, which are not bound to a loan. The driver's client gives one only on an explicit call
     /// (`conn.client().cancel_token()`), and so does a driver's transaction (`conn.transaction()`). Over TCP such a token fails, unless
-    /// it is given a TLS connector and the server accepts TLS without a request (`sslnegotiation=direct`). Over a Unix socket it works,
-    /// even after the loan, when it cancels what the next holder runs. In neither case is the connection closed.
+    /// it gets a TLS connector and the server accepts TLS without a request (`sslnegotiation=direct`). Over a Unix socket it works,
+    /// even after the loan, when it cancels the next holder's statement. In neither case is the connection closed.
+    ///
+    /// ```no_run
+    /// use cabrank_postgres::postgres::NoTls;
+    /// use cabrank_postgres::{Pool, PostgresManager};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(PostgresManager::from_url("postgres://app:secret@localhost/shop", NoTls)?)?;
+    ///
+    /// let mut conn = pool.get()?;
+    /// let token = conn.cancel_token();
+    /// std::thread::spawn(move || {
+    ///     std::thread::sleep(Duration::from_secs(5));
+    ///     token.cancel_query(Duration::from_secs(1))
+    /// });
+    /// conn.batch_execute("SELECT pg_sleep(60)")?; // fails after five seconds
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancel_token(&self) -> CancelToken {
         CancelToken {
             token: self.client.cancel_token(),
@@ -80,7 +99,7 @@ impl PostgresAbortHandle {
 
 impl AbortHandle for PostgresAbortHandle {
     fn cancel(&self, limit: &Limit) -> bool {
-        // A connection aborted while idle runs nothing.
+        // A connection that was aborted while idle runs nothing.
         let rests = self.tap.as_ref().is_some_and(|tap| tap.is_over() && !tap.tracker().is_busy());
         !rests && self.connector.cancel(&self.token, Tap::aside(), limit.deadline()).is_ok()
     }

@@ -19,12 +19,28 @@ use std::{fmt, io};
 
 /// A pooled PostgreSQL connection. Derefs to [`postgres::Client`].
 ///
+/// ```no_run
+/// use cabrank_postgres::postgres::NoTls;
+/// use cabrank_postgres::{Pool, PostgresManager};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().build(PostgresManager::from_url("postgres://app:secret@localhost/shop", NoTls)?)?;
+///
+/// let mut conn = pool.get()?;
+/// conn.execute("UPDATE account SET money = 0 WHERE id = $1", &[&7])?; // a method of the driver's client
+/// let select = conn.prepare_cached("SELECT money FROM account WHERE id = $1")?; // prepared once per connection
+/// let money: i64 = conn.query_one(&select, &[&7])?.get(0);
+/// # let _ = money;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Panics
 ///
 /// A connection that was detached from its pool or opened by [`PostgresManager::open`](crate::PostgresManager::open) panics when it is
 /// used or dropped in an async context, as the driver's client does. The guard of a pooled one may be dropped anywhere.
 pub struct Connection {
-    /// Before the statements, to be dropped first: the server frees them all when the session ends.
+    /// Before the statements, to be dropped first: the server frees them all at the end of the session.
     pub(crate) client: Client,
     pub(crate) statements: Statements,
     /// `None` where the driver gives no access to the stream.
@@ -49,8 +65,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Returns the driver's own client, for functions that require it. Do not swap it with another connection's: then neither is tracked
-    /// any more.
+    /// Returns the driver's own client, for functions that require it. Do not swap it with another connection's: neither would be
+    /// tracked any more.
     pub fn client(&mut self) -> &mut Client {
         self.used = true;
         self.forget_outdated();
@@ -156,7 +172,7 @@ impl Connection {
         self.role.suits(self.shown()) != Some(true) || self.refused_write()
     }
 
-    /// Whether a write was refused since the last reset, though a primary is required.
+    /// Whether a write was refused since the last reset, although a primary is required.
     pub(crate) fn refused_write(&self) -> bool {
         self.role == Role::Primary && self.tap().is_some_and(|tap| tap.tracker().refused_write())
     }

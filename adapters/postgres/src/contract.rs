@@ -81,7 +81,7 @@ impl Manager for PostgresManager {
         }
     }
 
-    /// The driver says goodbye once all its requests are answered; then the stream waits for the server to close.
+    /// The driver says goodbye once all its requests are answered; then the stream waits for the server to close the connection.
     fn close(&self, mut conn: Connection, limit: &Limit) {
         let ended = conn.end_unread(limit);
         if let Some(tap) = conn.tap() {

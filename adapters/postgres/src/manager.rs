@@ -43,6 +43,16 @@ pub struct PostgresManager {
 
 impl PostgresManager {
     /// Connects with the driver's settings.
+    ///
+    /// ```
+    /// use cabrank_postgres::PostgresManager;
+    /// use cabrank_postgres::postgres::{Config, NoTls};
+    ///
+    /// let mut config = Config::new();
+    /// config.host("localhost").user("app").password("secret").dbname("shop");
+    /// let manager = PostgresManager::new(config, NoTls).application_name("orders").statement_cache(200);
+    /// # let _ = manager;
+    /// ```
     pub fn new<T>(config: Config, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -53,8 +63,21 @@ impl PostgresManager {
         Self::from_source(Source::Fixed(Box::new(config)), erase(tls))
     }
 
-    /// Connects by a URL (`postgres://user:password@host/database?sslmode=require`) or a string of `key=value` pairs, in
-    /// either case with the keys of [`postgres::Config`].
+    /// Connects by a URL (`postgres://user:password@host/database?sslmode=require`) or a string of `key=value` pairs, in either case
+    /// with the keys of [`postgres::Config`].
+    ///
+    /// ```no_run
+    /// use cabrank_postgres::postgres::NoTls;
+    /// use cabrank_postgres::{Pool, PostgresManager};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let manager = PostgresManager::from_url("postgres://app:secret@localhost/shop", NoTls)?;
+    /// let pool = Pool::builder().max_size(8).build(manager)?;
+    /// let one: i32 = pool.get()?.query_one("SELECT 1", &[])?.get(0);
+    /// # let _ = one;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -69,11 +92,22 @@ impl PostgresManager {
         Ok(Self::new(url.parse()?, tls))
     }
 
-    /// Connects by the environment variables of libpq, read now: `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGDATABASE`, `PGUSER`, `PGPASSWORD`,
-    /// `PGOPTIONS`, `PGAPPNAME`, `PGSSLMODE`, `PGSSLNEGOTIATION`, `PGCHANNELBINDING`, `PGCONNECT_TIMEOUT`, `PGTARGETSESSIONATTRS`,
-    /// `PGLOADBALANCEHOSTS`. The default host is `localhost`.
+    /// Connects by the environment variables of libpq, read now: `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGDATABASE`, `PGUSER`,
+    /// `PGPASSWORD`, `PGOPTIONS`, `PGAPPNAME`, `PGSSLMODE`, `PGSSLNEGOTIATION`, `PGCHANNELBINDING`, `PGCONNECT_TIMEOUT`,
+    /// `PGTARGETSESSIONATTRS`, `PGLOADBALANCEHOSTS`. The default host is `localhost`.
     ///
     /// Files (`PGPASSFILE`, `PGSERVICEFILE`) are not read, and modes that the driver does not support (`verify-full`) are errors.
+    ///
+    /// ```no_run
+    /// use cabrank_postgres::postgres::NoTls;
+    /// use cabrank_postgres::{Pool, PostgresManager};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(PostgresManager::from_libpq_env(NoTls)?)?;
+    /// # let _ = pool;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -90,6 +124,22 @@ impl PostgresManager {
 
     /// Calls `config` before each connect: for credentials that expire. It runs in a worker of the pool, as part of the connect and
     /// within its limit. It may look something up, but must not open sessions at the server. Its error is the source of the pool's.
+    ///
+    /// ```
+    /// use cabrank_postgres::PostgresManager;
+    /// use cabrank_postgres::postgres::{Config, NoTls};
+    /// use std::io;
+    ///
+    /// let manager = PostgresManager::with_config(
+    ///     || -> io::Result<Config> {
+    ///         let mut config = Config::new();
+    ///         config.host("localhost").user("app").password(std::fs::read_to_string("/run/secrets/db")?.trim());
+    ///         Ok(config)
+    ///     },
+    ///     NoTls,
+    /// );
+    /// # let _ = manager;
+    /// ```
     pub fn with_config<T, E>(config: impl Fn() -> Result<Config, E> + Send + Sync + 'static, tls: T) -> Self
     where
         E: Into<BoxError>,

@@ -60,7 +60,7 @@ impl Statements {
         Some(kept.statement.clone())
     }
 
-    /// Caches it in place of the least recently used ones, if there is no room.
+    /// Caches it. If there is no room, drops the least recently used ones.
     fn keep(&mut self, sql: &str, statement: &Statement) {
         if self.capacity == 0 || sql.len() > LONGEST_TEXT {
             return;
@@ -102,8 +102,8 @@ impl Statements {
     }
 }
 
-/// Of one statement, in bytes. Longer ones are lists of values, generated for one use.
+/// The maximum length of one text, in bytes. Longer ones are lists of values, generated for one use.
 const LONGEST_TEXT: usize = 32 * 1024;
 
-/// Of all together.
+/// The maximum length of all texts together.
 const LONGEST_TEXTS: usize = 1024 * 1024;

@@ -1,4 +1,4 @@
-//! Whether the holder cancelled what ran in its loan. Then the connection is not lent again.
+//! Whether the holder cancelled a statement in its loan: the connection is then not lent again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,7 +13,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// A token is used. Returns whether the loan still goes on: only then may a cancellation be sent.
+    /// Marks a token as used. Returns whether the loan still goes on: only then may a cancellation be sent.
     pub(crate) fn spend(&self) -> bool {
         self.cancelled.store(true, Ordering::SeqCst);
         !self.over.load(Ordering::SeqCst)
@@ -23,7 +23,7 @@ impl Tokens {
         self.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Ends their use. Returns whether one was used.
+    /// Ends the tokens. Returns whether one was used.
     pub(crate) fn end(&self) -> bool {
         self.over.store(true, Ordering::SeqCst);
         self.was_used()

@@ -13,7 +13,24 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-/// How a transaction begins: the options of `pool.transaction()`. Unset options are the server's.
+/// The options of `pool.transaction()`. Unset options are the server's.
+///
+/// ```no_run
+/// use cabrank_postgres::postgres::{Error, IsolationLevel, NoTls};
+/// use cabrank_postgres::{Pool, PostgresManager, TransactionOptions};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().build(PostgresManager::from_url("postgres://app:secret@localhost/shop", NoTls)?)?;
+///
+/// let options = TransactionOptions::new().isolation_level(IsolationLevel::Serializable);
+/// let moved = pool.transaction().options(options).retries(3).run(|tx| -> Result<u64, Error> {
+///     tx.execute("UPDATE account SET money = money - 100 WHERE id = 1", &[])?;
+///     tx.execute("UPDATE account SET money = money + 100 WHERE id = 2", &[])
+/// })?;
+/// # let _ = moved;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TransactionOptions {
     isolation_level: Option<IsolationLevel>,
@@ -22,12 +39,12 @@ pub struct TransactionOptions {
 }
 
 impl TransactionOptions {
-    /// The server's defaults.
+    /// Creates options that leave everything to the server.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The isolation level. With `Serializable` and `RepeatableRead` set retries.
+    /// Sets the isolation level. With `Serializable` and `RepeatableRead` also set retries.
     pub fn isolation_level(mut self, level: IsolationLevel) -> Self {
         self.isolation_level = Some(level);
         self
@@ -46,7 +63,8 @@ impl TransactionOptions {
     }
 }
 
-/// A transaction of `pool.transaction()`. Derefs to [`postgres::Transaction`].
+/// A transaction of `pool.transaction()`. Derefs to [`postgres::Transaction`], and is rolled back when dropped. For an example see
+/// [`nested`](Self::nested).
 pub struct Transaction<'c> {
     /// `None` once it has ended.
     driver: Option<postgres::Transaction<'c>>,

@@ -47,7 +47,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Does the driver wait for ever for its data to be read? If that data was dropped, it continues at its next use, as here.
+    /// Does the driver wait forever for its data to be read? If that data was dropped, the driver continues at its next use, as here.
     pub(crate) fn is_stuck(&mut self) -> bool {
         if self.tap().is_some_and(Tap::has_unread) {
             let _ = self.client.is_valid(Duration::ZERO);
@@ -99,7 +99,7 @@ impl Scissors<'_> {
             }
         };
         thread::scope(|scope| {
-            // Without a thread all is read.
+            // Without a thread, the rollback reads all data.
             let _ = thread::Builder::new().name("cabrank-postgres".into()).spawn_scoped(scope, watch);
             let outcome = roll_back();
             drop(done);

@@ -9,6 +9,24 @@ use std::fmt;
 /// Writes the statistics of pools in the text format that Prometheus scrapes.
 ///
 /// A scrape is cheap: it reads each pool twice, and each read takes the pool's lock for about a microsecond.
+///
+/// ```
+/// use cabrank_prometheus::Exporter;
+/// # use cabrank::{Limit, Manager, Pool};
+/// # struct Toy;
+/// # impl Manager for Toy {
+/// #     type Connection = i64;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
+/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+/// # }
+///
+/// let pool = Pool::builder().name("accounts").build(Toy)?;
+/// let exporter = Exporter::new().with(&pool);
+/// assert!(exporter.text().contains("# TYPE db_client_connection_count gauge"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Default)]
 pub struct Exporter {
     pools: Vec<Source>,

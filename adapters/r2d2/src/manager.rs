@@ -26,7 +26,24 @@ struct Cleaner<C> {
 }
 
 impl<M: ManageConnection> R2d2Manager<M> {
-    /// Sessions are lent again as their holders leave them. See [`clean`](Self::clean).
+    /// Adapts `manager`. Without a cleaner, sessions are lent again as their holders leave them: see [`clean`](Self::clean).
+    ///
+    /// ```
+    /// use cabrank::Pool;
+    /// use cabrank_r2d2::R2d2Manager;
+    /// # struct Numbers;
+    /// # impl r2d2::ManageConnection for Numbers {
+    /// #     type Connection = u32;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> Result<u32, std::io::Error> { Ok(7) }
+    /// #     fn is_valid(&self, _: &mut u32) -> Result<(), std::io::Error> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+    /// # }
+    ///
+    /// let pool = Pool::builder().build(R2d2Manager::new(Numbers))?;
+    /// assert_eq!(*pool.get()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(manager: M) -> Self {
         Self { manager, cleaner: None, fault: None }
     }
@@ -71,6 +88,27 @@ impl<M: ManageConnection> R2d2Manager<M> {
 
     /// Sets what the manager's errors mean for the pool. By default an error of `connect` counts as [`Fault::Unavailable`]. An error of
     /// `is_valid` always closes its connection.
+    ///
+    /// ```
+    /// use cabrank::Fault;
+    /// use cabrank_r2d2::R2d2Manager;
+    /// use std::io::ErrorKind;
+    /// # struct Numbers;
+    /// # impl r2d2::ManageConnection for Numbers {
+    /// #     type Connection = u32;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> Result<u32, std::io::Error> { Ok(7) }
+    /// #     fn is_valid(&self, _: &mut u32) -> Result<(), std::io::Error> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+    /// # }
+    ///
+    /// // A refused log-in is permanent: waiters get the error at once.
+    /// let manager = R2d2Manager::new(Numbers).fault(|error| match error.kind() {
+    ///     ErrorKind::PermissionDenied => Fault::Permanent,
+    ///     _ => Fault::Unavailable,
+    /// });
+    /// # let _ = manager;
+    /// ```
     pub fn fault(mut self, fault: impl Fn(&M::Error) -> Fault + Send + Sync + 'static) -> Self {
         self.fault = Some(Box::new(fault));
         self

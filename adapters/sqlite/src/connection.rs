@@ -19,9 +19,27 @@ use std::{fmt, ptr};
 
 /// A pooled SQLite connection. Derefs to [`rusqlite::Connection`]; a `&mut` of it is accepted wherever one of that is.
 ///
-/// It shadows the methods whose effect SQLite does not report, only to record the call, which makes the pool reset the session on return.
-/// It also shadows the methods that set a pragma, to name a refused one. The same methods called on a plain `&rusqlite::Connection` (in a
-/// function that takes one, or on a transaction) are not seen; see the crate's table of what tracking cannot see.
+/// It shadows the methods whose effect SQLite does not report, only to record the call, which makes the pool reset the session on
+/// return. It also shadows the methods that set a pragma, to name a refused one. The same methods called on a plain
+/// `&rusqlite::Connection` (in a function that takes one, or on a transaction) are not seen; see the crate's table of what tracking
+/// cannot see.
+///
+/// ```
+/// use cabrank_sqlite::{Pool, SqliteManager};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().max_size(1).build(SqliteManager::memory())?;
+///
+/// let conn = pool.get()?;
+/// conn.execute_batch("CREATE TABLE account (id INTEGER PRIMARY KEY, money INTEGER NOT NULL)")?;
+/// conn.pragma_update(None, "foreign_keys", false)?;
+/// drop(conn);
+///
+/// let on: bool = pool.get()?.pragma_query_value(None, "foreign_keys", |row| row.get(0))?;
+/// assert!(on, "the reset has restored it");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Connection {
     pub(crate) driver: rusqlite::Connection,
     pub(crate) tracker: Tracker,

@@ -3,13 +3,13 @@
 use cabrank::Fault;
 use rusqlite::{Error, ffi};
 
-/// | result                                           | fault     | because                                                    |
-/// |--------------------------------------------------|-----------|------------------------------------------------------------|
-/// | `BUSY`, its snapshot and recovery forms          | Retry     | someone else wrote: the transaction may run anew           |
-/// | `LOCKED_SHAREDCACHE`, `PROTOCOL`                 | Retry     | the same, in a shared cache; in a race for the WAL         |
-/// | `CORRUPT`, `IOERR`, `INTERNAL`, `READONLY_DBMOVED` | Fatal   | the connection's view of the file is not to be trusted     |
-/// | `NOTADB`, `CANTOPEN`                             | Permanent | a wrong path, a wrong key, missing rights: nothing heals by itself |
-/// | all others (`CONSTRAINT`, `INTERRUPT`, `FULL`, `READONLY` ..) | Statement | the statement failed, the connection is well |
+/// | result                                             | fault     | because                                                   |
+/// |----------------------------------------------------|-----------|-----------------------------------------------------------|
+/// | `BUSY`, its snapshot and recovery forms            | Retry     | another connection wrote: the transaction may run again   |
+/// | `LOCKED_SHAREDCACHE`, `PROTOCOL`                   | Retry     | the same, in a shared cache; in a race for the WAL        |
+/// | `CORRUPT`, `IOERR`, `INTERNAL`, `READONLY_DBMOVED` | Fatal     | the connection's view of the file is unreliable           |
+/// | `NOTADB`, `CANTOPEN`                               | Permanent | a wrong path, a wrong key, missing rights: no retry helps |
+/// | all others (`CONSTRAINT`, `INTERRUPT`, `FULL` ..)  | Statement | the statement failed, the connection is fine              |
 ///
 /// Without free file descriptors SQLite also returns `CANTOPEN`: `open.rs` turns that into `IOERR`.
 pub(crate) fn fault(error: &Error) -> Fault {

@@ -14,6 +14,24 @@ use std::time::Duration;
 /// Opens connections to one SQLite database.
 ///
 /// A clone opens the same database, even if it is a memory database.
+///
+/// ```
+/// use cabrank_sqlite::{Pool, SqliteManager};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("app.db");
+/// let manager = SqliteManager::file(path)
+///     .create(true)
+///     .busy_timeout(Duration::from_secs(1))
+///     .pragma("synchronous", "NORMAL")
+///     .with_init(|conn| conn.execute_batch("PRAGMA temp_store = MEMORY"));
+/// let pool = Pool::builder().max_size(4).build(manager)?;
+/// pool.get()?.execute_batch("CREATE TABLE account (id INTEGER PRIMARY KEY)")?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SqliteManager {
     pub(crate) source: Source,
@@ -36,7 +54,7 @@ impl SqliteManager {
     /// Opens the file at `path`, which must exist unless [`create`](Self::create) is set.
     ///
     /// A relative path is resolved now; a later change of directory does not affect it. A path that begins with `file:` is a URI. Names
-    /// that would give each connection its own database (`:memory:`, an empty path, `mode=memory`) are refused at opening.
+    /// that would give each connection a separate database (`:memory:`, an empty path, `mode=memory`) are refused at opening.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self::new(Source::file(path.as_ref()))
     }
@@ -45,6 +63,18 @@ impl SqliteManager {
     ///
     /// It lives until the last clone and the last connection are gone: the manager keeps one more connection, which the pool does not
     /// count. Either one connection writes or several read at a time; the others wait for `busy_timeout`.
+    ///
+    /// ```
+    /// use cabrank_sqlite::{Pool, SqliteManager};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(SqliteManager::memory())?;
+    /// pool.get()?.execute_batch("CREATE TABLE tag (name TEXT); INSERT INTO tag VALUES ('red')")?;
+    /// let tags: u32 = pool.get()?.query_row("SELECT count(*) FROM tag", [], |row| row.get(0))?;
+    /// assert_eq!(tags, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn memory() -> Self {
         Self::new(Source::memory())
     }

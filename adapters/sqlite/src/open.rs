@@ -23,7 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 impl SqliteManager {
-    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is a pool.
+    /// Opens a connection outside of any pool, in the same way as the pool does: for migrations before a pool exists.
     ///
     /// # Errors
     ///

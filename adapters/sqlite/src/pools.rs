@@ -70,6 +70,20 @@ impl SqlitePools {
 }
 
 /// Builds [`SqlitePools`]. The default names of the pools contain the file's: `"app.db write"` and `"app.db read"`.
+///
+/// ```
+/// use cabrank_sqlite::{SqliteManager, SqlitePools};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pools = SqlitePools::builder(SqliteManager::memory())
+///     .readers(2)
+///     .write_pool(|pool| pool.acquire_timeout(Duration::from_secs(10)))
+///     .build()?;
+/// assert_eq!(pools.read().stats().max_size, 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SqlitePoolsBuilder {
     manager: SqliteManager,

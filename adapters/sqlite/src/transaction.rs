@@ -11,6 +11,21 @@ use std::fmt;
 use std::ops::Deref;
 
 /// When a transaction takes the write lock: the options of `pool.transaction()`.
+///
+/// ```
+/// use cabrank_sqlite::{Pool, SqliteManager, TransactionMode, rusqlite};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().build(SqliteManager::memory())?;
+///
+/// // Reads that all see one snapshot of the data.
+/// let tables = pool.transaction().options(TransactionMode::Deferred).run(|tx| -> rusqlite::Result<u32> {
+///     tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+/// })?;
+/// assert_eq!(tables, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransactionMode {
@@ -28,8 +43,8 @@ pub enum TransactionMode {
     Exclusive,
 }
 
-/// A transaction of `pool.transaction()`. Derefs to [`rusqlite::Transaction`], and so to [`rusqlite::Connection`]: `prepare_cached` uses
-/// the connection's statements.
+/// A transaction of `pool.transaction()`. Derefs to [`rusqlite::Transaction`], and so to [`rusqlite::Connection`]: `prepare_cached`
+/// uses the connection's statements. For an example see [`nested`](Self::nested).
 pub struct Transaction<'c>(Scope<'c>);
 
 enum Scope<'c> {

@@ -12,6 +12,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Builds a [`Pool`]. Every setting has r2d2's default.
+///
+/// ```
+/// use r2d2::Pool;
+/// use std::time::Duration;
+/// # struct Numbers;
+/// # impl r2d2::ManageConnection for Numbers {
+/// #     type Connection = u32;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self) -> Result<u32, std::io::Error> { Ok(7) }
+/// #     fn is_valid(&self, _: &mut u32) -> Result<(), std::io::Error> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+/// # }
+///
+/// let pool = Pool::builder()
+///     .max_size(4)
+///     .min_idle(Some(1))
+///     .connection_timeout(Duration::from_secs(5))
+///     .cabrank(|settings| settings.name("numbers").leak_after(Duration::from_secs(60)))
+///     .build(Numbers)?;
+/// assert_eq!(pool.max_size(), 4);
+/// # Ok::<(), r2d2::Error>(())
+/// ```
 pub struct Builder<M: ManageConnection> {
     config: Config<M::Connection, M::Error>,
     adjust: Option<Adjust<M>>,

@@ -7,6 +7,31 @@ use std::fmt;
 ///
 /// No method runs under the pool's lock. `connect` and `is_valid` run in worker threads, `has_broken` in the thread that returns a
 /// connection. A panic counts as a failure of the call, and closes the connection.
+///
+/// ```
+/// use r2d2::{ManageConnection, Pool};
+/// use std::io;
+///
+/// struct Numbers;
+///
+/// impl ManageConnection for Numbers {
+///     type Connection = u32;
+///     type Error = io::Error;
+///     fn connect(&self) -> io::Result<u32> {
+///         Ok(7)
+///     }
+///     fn is_valid(&self, _: &mut u32) -> io::Result<()> {
+///         Ok(())
+///     }
+///     fn has_broken(&self, _: &mut u32) -> bool {
+///         false
+///     }
+/// }
+///
+/// let pool = Pool::new(Numbers)?;
+/// assert_eq!(*pool.get()?, 7);
+/// # Ok::<(), r2d2::Error>(())
+/// ```
 pub trait ManageConnection: Send + Sync + 'static {
     /// The connection that is lent.
     type Connection: Send + 'static;

@@ -28,9 +28,25 @@ use std::sync::Arc;
 /// last command (`last_insert_id`, `affected_rows` ..) is limited to the present loan; other properties of the driver's connection
 /// (`connection_id`, `server_version` ..) are available by deref.
 ///
-/// After an error that is not the server's (a time-out, a lost connection, invalid bytes) the driver goes on and may take the late reply
-/// to one command for the answer to the next. This type therefore records such an error: every later command fails, and the pool closes
-/// the connection on return.
+/// After an error that is not the server's (a time-out, a lost connection, invalid bytes) the driver goes on and may take the late
+/// reply to one command for the answer to the next. This type therefore records such an error: every later command fails, and the pool
+/// closes the connection on return.
+///
+/// ```no_run
+/// use cabrank_mysql::mysql::prelude::Queryable;
+/// use cabrank_mysql::{MySqlManager, Pool};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().build(MySqlManager::from_url("mysql://app:secret@localhost/shop")?)?;
+///
+/// let mut conn = pool.get()?;
+/// conn.exec_drop("INSERT INTO account (money) VALUES (?)", (100,))?;
+/// let id = conn.last_insert_id();
+/// let money: Option<i64> = conn.exec_first("SELECT money FROM account WHERE id = ?", (id,))?;
+/// # let _ = money;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Connection {
     pub(crate) driver: Conn,
     pub(crate) statements: Statements,
@@ -54,12 +70,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Returns the driver's own connection, for what has no other way: `"..".with(params).run(conn.raw())`, `change_user`, functions that
-    /// take a `mysql::Conn`.
+    /// Returns the driver's own connection, for what has no other way: `"..".with(params).run(conn.raw())`, `change_user`, functions
+    /// that take a `mysql::Conn`.
     ///
-    /// **Drawback:** errors met through it are not seen. The holder may then get another command's reply, and should report such errors
-    /// with `PooledConnection::report_error`. The next holder is safe: the reset detects shifted replies, and another user or database,
-    /// unless the session policy is `Never`.
+    /// **Drawback:** this type does not see errors met through it. The holder may then get another command's reply, and should report
+    /// such errors with `PooledConnection::report_error`. The next holder is safe: the reset detects shifted replies, and another user
+    /// or database, unless the session policy is `Never`.
     pub fn raw(&mut self) -> &mut Conn {
         self.disown();
         self.health.look_away();

@@ -1,7 +1,7 @@
 //! The prepared statements of a connection, by the server's number for them.
 //!
 //! The driver caches them by their text, and bounds only their number. This module adds the length of the texts, which statements the
-//! server calls stale, and which ones the holder has. Pure: it names the statements to close.
+//! server called stale, and which ones the holder has. Pure: it names the statements to close.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ pub(crate) struct Statements<S = Statement> {
     known: HashMap<u32, Known<S>>,
     /// The texts of statements that the holder does not have.
     texts: Texts,
-    /// Of all together.
+    /// The holds of all statements together.
     holds: u32,
     clock: u64,
     changes: SchemaChanges,
@@ -43,10 +43,10 @@ struct Known<S> {
     holds: u32,
 }
 
-/// The amount to keep.
+/// What the limits count.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Texts {
-    /// Of all together, in bytes.
+    /// The length of all texts together, in bytes.
     length: usize,
     /// The number of those that are too long to keep.
     long: usize,
@@ -81,14 +81,14 @@ impl<S> Statements<S> {
         Self { capacity, known: HashMap::new(), texts: Texts::default(), holds: 0, clock: 0, changes, rebound: 0 }
     }
 
-    /// It is sent. Returns whether it leaves no trace. `None`: it was not prepared on this session, as far as was seen.
+    /// It is sent. Returns whether it leaves no trace. `None`: as far as was seen, it was not prepared on this session.
     pub(crate) fn executed(&mut self, id: u32) -> Option<bool> {
         let known = self.known.get(&id)?;
         self.rebound += u64::from(known.rebinds);
         Some(known.is_harmless)
     }
 
-    /// The driver was asked for it by its text. While the holder has it, others' errors do not make it stale.
+    /// The driver was asked for it by its text. While the holder has it, errors of others do not make it stale.
     pub(crate) fn asked_for(&mut self, id: u32) -> Asked {
         let Some(known) = self.known.get_mut(&id) else { return Asked::New };
         let is_old = known.holds == 0 && known.seen != self.changes.count();
@@ -208,8 +208,8 @@ impl<S> Statements<S> {
     }
 }
 
-/// Of one cached statement, in bytes. Longer ones are lists of values, generated for one use.
+/// The maximum length of one cached text, in bytes. Longer ones are lists of values, generated for one use.
 const LONGEST_TEXT: usize = 32 * 1024;
 
-/// Of all together.
+/// The maximum length of all texts together.
 const LONGEST_TEXTS: usize = 1024 * 1024;

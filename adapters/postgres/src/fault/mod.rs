@@ -10,24 +10,24 @@ use postgres::types::WrongType;
 use std::error::Error as StdError;
 use std::{io, iter};
 
-/// | error                                                       | fault       | because                                          |
-/// |-------------------------------------------------------------|-------------|--------------------------------------------------|
-/// | 40001, 40P01                                                | Retry       | serialization failure, deadlock                  |
-/// | a prepared statement is gone or outdated: [`is_stale`]      | Retry       | it is prepared anew                              |
-/// | 53300                                                       | Capacity    | too many connections, at the server or this role |
-/// | 57P03                                                       | Unavailable | the server is starting or stopping               |
-/// | 28P01, 28000, 3D000                                         | Permanent   | password, role, database: nothing heals by itself|
-/// | a refused log-in: [`REFUSED`]                               | Permanent   | the server cannot do what the settings say       |
-/// | a pooler's refusal by its text: `pooler.rs`                 | by the text | poolers use one code for everything              |
-/// | what else ends the session; class 08                        | Fatal       | the session is gone                              |
-/// | the server's role, as the driver or we have found it        | WrongRole   | the server is well, and not the one that is asked for |
-/// | several servers have failed: `open/failures.rs`             | that of one | the one that may come back counts, if there is one |
-/// | settings, authentication, certificates                      | Permanent   | the two sides do not agree                       |
-/// | I/O, closed, timed out, not understood                      | Fatal       | the session is gone, or its state is unknown     |
-/// | cannot connect, no such name                                | Unavailable | both pass: servers start, names are entered      |
-/// | all others: SQL, parameters, columns, types, row count      | Statement   | the statement failed, the connection is well     |
+/// | error                                                  | fault       | because                                                    |
+/// |--------------------------------------------------------|-------------|------------------------------------------------------------|
+/// | 40001, 40P01                                           | Retry       | serialization failure, deadlock                            |
+/// | a prepared statement is gone or outdated: [`is_stale`] | Retry       | it is prepared anew                                        |
+/// | 53300                                                  | Capacity    | too many connections, at the server or this role           |
+/// | 57P03                                                  | Unavailable | the server is starting or stopping                         |
+/// | 28P01, 28000, 3D000                                    | Permanent   | password, role, database: no retry helps                   |
+/// | a refused log-in: [`REFUSED`]                          | Permanent   | the server cannot do what the settings require             |
+/// | a pooler's refusal by its text: `pooler.rs`            | by the text | poolers use one code for everything                        |
+/// | any other error that ends the session; class 08        | Fatal       | the session is gone                                        |
+/// | the server's role, as the driver or we have found it   | WrongRole   | the server is healthy, but lacks the required role         |
+/// | several servers have failed: `open/failures.rs`        | that of one | a server that may recover decides, if there is one         |
+/// | settings, authentication, certificates                 | Permanent   | the two sides do not agree                                 |
+/// | I/O, closed, timed out, not understood                 | Fatal       | the session is gone, or its state is unknown               |
+/// | cannot connect, no such name                           | Unavailable | both may be temporary: servers start, names get registered |
+/// | all others: SQL, parameters, columns, types, row count | Statement   | the statement failed, the connection is fine               |
 ///
-/// 25006, "read-only transaction", is also a Statement: the holder may have asked for one. On return the server's role is verified.
+/// 25006, "read-only transaction", is also a Statement: the holder may have requested one. On return the server's role is verified.
 pub(crate) fn fault(error: &Error) -> Fault {
     error.as_db_error().map_or_else(|| of_driver(error), of_refusal)
 }

@@ -30,12 +30,12 @@ use std::io;
 use std::sync::Arc;
 
 impl PostgresManager {
-    /// Opens a connection outside of any pool, just as the pool would: for migrations before there is a pool.
+    /// Opens a connection outside of any pool, in the same way as the pool does: for migrations before a pool exists.
     ///
     /// # Errors
     ///
-    /// The driver's. With one host only the settings' own time-outs bound the opening. With several, a silent one is skipped, and if all
-    /// are silent they are tried again until each has had ten seconds at a time.
+    /// The driver's. With one host only the settings' own time-outs bound the opening. With several hosts, a silent one is skipped; if
+    /// all are silent, the adapter tries them again until each has had ten seconds at a time.
     pub fn open(&self) -> Result<Connection, Error> {
         let conn = open(self, None)?;
         if let Some(tap) = conn.tap() {

@@ -58,7 +58,7 @@ struct LookUp {
 
 #[derive(Default)]
 struct State {
-    /// And since when it is available.
+    /// With the time since which it is available.
     answer: Option<(io::Result<Vec<IpAddr>>, Instant)>,
 }
 

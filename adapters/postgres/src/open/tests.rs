@@ -1,4 +1,4 @@
-//! Who is tried next, where names have to be looked up: by look-ups that the tests hold, and servers that hang up.
+//! Which host is tried next if names must be resolved: with look-ups that the tests control, and servers that close each connection.
 
 use super::{names, open_by};
 use crate::PostgresManager;
@@ -19,7 +19,7 @@ fn a_name_that_is_not_found_in_time_costs_its_share_and_the_next_host_is_dialled
         }
         Ok(vec![HERE])
     }
-    // Each by a name of its own, for a late answer is kept.
+    // With different names, because late answers are kept.
     for (stuck, other) in [("stuck-1.example", "well.example"), ("stuck-2.example", "127.0.0.1")] {
         let held = HOLD.lock().unwrap_or_else(PoisonError::into_inner);
         let server = HangsUp::listen();
@@ -30,7 +30,7 @@ fn a_name_that_is_not_found_in_time_costs_its_share_and_the_next_host_is_dialled
     }
 }
 
-#[cfg(target_os = "linux")] // Elsewhere there is one loopback address.
+#[cfg(target_os = "linux")] // Other systems have only one loopback address.
 #[test]
 fn a_second_address_is_tried_after_the_first_of_all_hosts_and_a_literal_is_not_looked_up() {
     static LOOKED_UP: AtomicU32 = AtomicU32::new(0);
@@ -62,7 +62,7 @@ fn names_that_are_not_found_are_asked_for_once() {
     assert_eq!(LOOKED_UP.load(Ordering::SeqCst), 2);
 }
 
-/// A server that closes each connection as soon as it is open, at all loopback addresses.
+/// A server on all loopback addresses that closes each connection as soon as it is open.
 struct HangsUp(TcpListener);
 
 impl HangsUp {
@@ -70,7 +70,7 @@ impl HangsUp {
         Self(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port"))
     }
 
-    /// An attempt to open a connection, within a second.
+    /// Starts an attempt to open a connection, which may take a second.
     fn opening(&self, hosts: &[&str], resolve: names::Resolve) -> thread::JoinHandle<()> {
         let port = self.0.local_addr().expect("an address").port();
         let manager = PostgresManager::new(config(hosts, port), NoTls);
@@ -80,7 +80,7 @@ impl HangsUp {
         })
     }
 
-    /// The address at which it was dialled next.
+    /// The address to which the next connection was made.
     fn dialled(&self) -> IpAddr {
         let (client, _) = self.0.accept().expect("a client");
         client.local_addr().expect("an address").ip()

@@ -1,6 +1,6 @@
-//! The scan against arbitrary texts: no panic, and no quotation hides a call or is taken for one.
+//! The scan of arbitrary texts: it never panics, and no quotes hide a call or pass for one.
 //!
-//! `PROPTEST_CASES` says how many cases there are of each.
+//! `PROPTEST_CASES` sets the number of cases.
 
 use super::{Effect, effect};
 use proptest::collection::vec;
@@ -14,14 +14,14 @@ proptest! {
         effect(&text);
     }
 
-    /// Whatever stands around it, in whatever quotes: what is called in the open is seen.
+    /// A call outside of quotes is detected, whatever surrounds it.
     #[test]
     fn a_call_in_the_open_is_never_missed(before in fragments(), after in fragments()) {
         let text = format!("SELECT {before} set_config('work_mem', '1MB', false) {after}");
         prop_assert_eq!(effect(text.as_bytes()), Effect::Session, "{}", text);
     }
 
-    /// And what is in quotes or comments costs nothing.
+    /// Text in quotes or comments costs nothing.
     #[test]
     fn what_is_quoted_is_not_called(around in fragments()) {
         let text = format!("SELECT {around} 'set_config(1)' {around} , $x$ pg_advisory_lock(1) $x$ -- INTO x()\n {around}");
@@ -29,7 +29,7 @@ proptest! {
     }
 }
 
-/// Closed on their own, so that they quote nothing of what follows.
+/// Each is closed, so it does not quote the text after it.
 fn fragments() -> impl Strategy<Value = String> {
     let fragment = prop_oneof![
         Just("'it''s'"),

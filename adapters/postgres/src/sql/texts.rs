@@ -1,4 +1,4 @@
-//! What the scan makes of particular texts.
+//! The result of the scan for particular texts.
 
 use super::{Effect, effect};
 
@@ -43,14 +43,14 @@ fn whatever_may_change_a_session_is_not_harmless() {
         "SET LOCAL.tenant TO 42",
         "SET transaction.x = 1",
         "set constraints /* */ . x = 1",
-        // So may columns, without AS.
+        // Columns may have these names, without AS.
         "SELECT count(*) AS merge INTO TEMP leak FROM pg_class",
         "SELECT 1 AS insert INTO TEMP leak",
         "SELECT 1 merge INTO TEMP leak",
         "SELECT (1) insert INTO TEMP leak",
         "WITH a AS (SELECT 1) SELECT (1) insert INTO TEMP leak",
         "INSERT INTO t SELECT 1; SELECT 1 insert INTO TEMP leak",
-        // Functions of the user's may have these names.
+        // User functions may have these names.
         "SELECT \"limit\"(1)",
         "SELECT \"where\"(1)",
         "SELECT DISTINCT ON (1) filter(1)",
@@ -124,6 +124,6 @@ fn whatever_may_change_a_session_is_not_harmless() {
     ] {
         assert_eq!(effect(text.as_bytes()), Effect::Session, "{text}");
     }
-    // Spelt by numbers, so it might be anything.
+    // Spelt by numbers, so it may be any name.
     assert_eq!(effect(br#"SELECT U&"pg\005fsettings""#), Effect::Lasting);
 }

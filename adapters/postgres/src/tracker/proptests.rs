@@ -1,13 +1,13 @@
-//! The reader against arbitrary bytes: no panic, no allocation by a peer's word, and the same verdict however the network
-//! cuts what it carries.
+//! The tracker with arbitrary bytes: no panic, no allocation of a size that a peer claims, and the same verdict however the network
+//! splits the data.
 //!
-//! `PROPTEST_CASES` says how many cases there are of each.
+//! `PROPTEST_CASES` sets the number of cases.
 
 use super::Tracker;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// What has passed, and in which direction.
+/// Bytes, and their direction.
 #[derive(Debug, Clone)]
 enum Piece {
     Wrote(Vec<u8>),
@@ -21,7 +21,7 @@ fn feed(tracker: &mut Tracker, piece: &Piece) {
     }
 }
 
-/// All that can be asked of a tracker.
+/// Everything that a tracker reports.
 fn verdict(tracker: &Tracker) -> String {
     format!(
         "{:?} {:?} {:?} {:?} {:?}",
@@ -81,7 +81,7 @@ fn from_server() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A conversation as a server and a client might have it, or not.
+/// A plausible or implausible conversation of a server and a client.
 fn conversation() -> impl Strategy<Value = Vec<Piece>> {
     let piece = prop_oneof![
         vec(from_client(), 1..4).prop_map(|messages| Piece::Wrote(messages.concat())),
@@ -143,7 +143,7 @@ proptest! {
         }
     }
 
-    /// A header that promises up to two gigabytes makes room for what has come, and no more.
+    /// A header that announces up to two gigabytes allocates room only for the bytes that have arrived.
     #[test]
     fn a_length_alone_allocates_nothing(tag in any::<u8>(), length in any::<i32>(), come in 0usize..200) {
         let mut tracker = Tracker::new();

@@ -1,11 +1,11 @@
-//! What the reader makes of particular conversations.
+//! The tracker's state after particular conversations.
 
 use super::{End, Tracker};
 use crate::sql::Effect;
 use cabrank::SessionState;
 use cabrank::SessionState::{BeyondReset, Clean, InTransaction, Unknown};
 
-/// One end of a conversation, and what the tracker made of it.
+/// Both ends of a conversation, and the tracker that reads it.
 struct Talk(Tracker);
 
 impl Talk {
@@ -33,7 +33,7 @@ impl Talk {
         self.read(b'1', b"").read(b'Z', b"I")
     }
 
-    /// Everything that the execution of a statement writes.
+    /// Everything that the execution of a statement sends.
     fn execute(&mut self, name: &str) -> &mut Self {
         self.wrote(b'B', format!("\0{name}\0\0\0\0\0\0\0").as_bytes()).wrote(b'E', b"\0\0\0\0\0").wrote(b'S', b"")
     }
@@ -86,7 +86,7 @@ fn a_statements_verdict_lasts_from_parse_to_close() {
     assert_eq!(talk.execute("good").done("SELECT 1").session(), Unknown, "nobody knows what that was");
 }
 
-/// The server may have passed over the second `Parse`, and still hold the first text.
+/// The server may have ignored the second `Parse`, and still hold the first text.
 #[test]
 fn a_second_parse_of_a_name_does_not_make_it_better() {
     let mut talk = Talk::new();

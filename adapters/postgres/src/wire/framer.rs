@@ -1,7 +1,7 @@
 //! Splits one direction of the protocol into messages.
 //!
 //! Interprets no content: the caller decides which tags matter, and how much of their bodies. Never keeps more of a body than the caller
-//! asked for, and never allocates for bytes that have not come, because the peer chooses the length in a header.
+//! asked for, and never allocates for bytes that have not arrived, because the peer chooses the length in a header.
 
 /// A message whose last byte has arrived.
 pub(super) struct Message<'a> {
