@@ -5,20 +5,20 @@
 mod monitor;
 
 // Access control, and the answers.
+mod routes;
 mod guard;
 mod page;
-mod routes;
 
 // The looks, shared by all readers, and samples while nobody reads.
 mod hub;
 mod watch;
 
 // The data of a look.
-mod history;
 mod look;
+mod words;
+mod history;
 mod pools;
 mod recorder;
-mod words;
 
 // Foreign texts, made safe to show.
 mod plain;

@@ -4,18 +4,18 @@
 #![deny(unsafe_code)]
 
 // Settings, and the contract with the pool.
-mod contract;
-mod hosts;
 mod manager;
-mod role;
 mod source;
+mod hosts;
+mod role;
+mod contract;
 mod transaction;
 
 // Opening a connection and its time limits, resetting its session, and ending what runs on it.
-mod abort;
-mod bounds;
 mod open;
+mod bounds;
 mod reset;
+mod abort;
 
 // The connection on loan.
 mod connection;
@@ -23,16 +23,16 @@ mod queryable;
 mod statements;
 
 // The holders' effects on the session.
-mod baseline;
+mod tracker;
+mod sql;
 mod health;
 mod questions;
+mod baseline;
 mod schema;
-mod sql;
-mod tracker;
 
 // The basics: errors, the socket.
-mod error;
 mod fault;
+mod error;
 mod socket;
 
 pub use connection::Connection;

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod metrics;
-mod names;
 mod recorder;
 mod series;
+mod names;
 
 pub use metrics::Metrics;

@@ -4,20 +4,20 @@
 #![forbid(unsafe_code)]
 
 // Settings, and the contract with the pool.
-mod contract;
-mod hosts;
 mod manager;
-mod role;
 mod source;
+mod hosts;
+mod role;
+mod contract;
 mod transaction;
 
 // Opening a connection, resetting its session, and ending what runs on it.
-mod abort;
-mod connector;
 mod open;
-mod reset;
+mod connector;
 mod stream;
 mod tap;
+mod reset;
+mod abort;
 
 // The connection on loan.
 mod connection;
@@ -25,16 +25,16 @@ mod statements;
 mod unread;
 
 // The holders' effects on the session.
-mod schema;
-mod sql;
-mod tokens;
 mod tracker;
+mod sql;
+mod schema;
+mod tokens;
 
 // The basics: errors, the protocol, the socket.
-mod error;
 mod fault;
-mod socket;
+mod error;
 mod wire;
+mod socket;
 
 pub use abort::CancelToken;
 pub use connection::Connection;

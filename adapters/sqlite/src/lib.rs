@@ -7,33 +7,33 @@
 mod pools;
 
 // Settings, and the contract with the pool.
-mod contract;
 mod manager;
 mod source;
+mod contract;
 mod transaction;
 
 // Opening a connection, resetting its session, and ending what runs on it.
-mod abort;
 mod open;
 mod reset;
+mod abort;
 
 // The connection on loan.
 mod connection;
 
 // The holders' effects on the session.
-mod baseline;
+mod tracker;
 mod hooks;
+mod watch;
+mod baseline;
 mod identity;
 mod tokens;
-mod tracker;
-mod watch;
 
 // The effects of SQLite's pragmas.
 mod pragmas;
 
 // The basics: errors.
-mod error;
 mod fault;
+mod error;
 
 pub use connection::Connection;
 pub use manager::{JournalMode, SqliteManager};

@@ -1,15 +1,18 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod adapted;
+// The API, in r2d2's names.
+mod pool;
 mod builder;
-mod config;
+mod guard;
+mod manage;
 mod error;
 pub mod event;
 mod extensions;
-mod guard;
-mod manage;
-mod pool;
+
+// The pool behind it.
+mod adapted;
+mod config;
 
 pub use adapted::{Adapted, Conn, DriverError};
 pub use builder::Builder;

@@ -5,8 +5,8 @@
 //! opening; afterwards it can be aborted.
 
 mod addresses;
-mod lasting;
 mod trying;
+mod lasting;
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests;

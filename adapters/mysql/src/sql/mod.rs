@@ -2,11 +2,11 @@
 //!
 //! Pure: no I/O, no clock, only the text.
 
-mod binding;
 mod effect;
-mod lasting;
 mod lexer;
 mod words;
+mod binding;
+mod lasting;
 
 pub(crate) use binding::rebinds;
 pub(crate) use effect::{Effect, begins_transaction, effect};

@@ -4,13 +4,13 @@
 //! (`trying.rs`). Names are resolved here (`names.rs`) because the driver's own look-ups can be neither bounded nor aborted.
 //! `failures.rs` combines the attempts' errors.
 
-mod failures;
-mod names;
 mod settings;
+mod ways;
+mod trying;
+mod names;
+mod failures;
 #[cfg(test)]
 mod tests;
-mod trying;
-mod ways;
 
 pub(crate) use ways::name_of_database;
 

@@ -3,9 +3,9 @@
 //! Pure: no I/O, no clock, only the text.
 
 mod effect;
-mod lasting;
 mod lexer;
 mod words;
+mod lasting;
 
 #[cfg(test)]
 mod proptests;

@@ -12,9 +12,9 @@ use std::collections::VecDeque;
 pub(crate) use standing::Standing;
 
 mod prepared;
+mod standing;
 #[cfg(test)]
 mod proptests;
-mod standing;
 #[cfg(test)]
 mod tests;
 

@@ -3,9 +3,9 @@
 //! Pure: no I/O, no clock, no SQL, and no session. `stream.rs` passes the bytes in pieces of any size; `tracker` derives the session's
 //! state from the messages.
 
+mod request;
 mod answer;
 mod framer;
-mod request;
 
 pub(crate) use answer::{Answer, Answers};
 pub(crate) use request::{Request, Requests};
