@@ -64,8 +64,8 @@ impl Monitor {
     }
 
     /// Also answers requests that name this host, without a port. By default it answers only for names of this machine: `localhost`,
-    /// names that end in `.localhost`, and loopback addresses. There is no password, so allow only a host that is reachable for nobody
-    /// but those who may see call sites and errors.
+    /// names that end in `.localhost`, and loopback addresses. There is no password: allow only a host that is restricted to clients
+    /// that may see call sites and errors.
     pub fn allow_host(self, host: &str) -> Self {
         self.0.allow_host(host);
         self

@@ -6,6 +6,28 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The pools that a page shows. Keeps none of them open; a pool that is gone disappears from the page. Clones share one collection.
+///
+/// ```
+/// use cabrank_monitor::{Monitor, Pools};
+/// # use cabrank::{Limit, Manager, Pool};
+/// # struct Toy;
+/// # impl Manager for Toy {
+/// #     type Connection = i64;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
+/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+/// # }
+///
+/// let orders = Pool::builder().name("orders").build(Toy)?;
+/// let pools = Pools::new().with(&orders);
+/// let monitor = Monitor::new(pools.clone());
+///
+/// let reports = Pool::builder().name("reports").build(Toy)?;
+/// pools.add(&reports); // open pages show it, too
+/// # let _ = monitor;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Pools(Arc<Mutex<Inside>>);
 

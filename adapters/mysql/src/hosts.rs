@@ -52,7 +52,7 @@ impl Hosts {
     }
 
     /// How long a machine may stay silent before the next address is tried. A dead machine costs that time in each attempt. It grows
-    /// after several silences in a row, so that a distant server beside a near one in the wrong role is reached in the end.
+    /// after several silences in a row, to reach a distant server beside a near one in the wrong role eventually.
     pub(crate) fn patience(&self, address: SocketAddr) -> Duration {
         let memory = self.lock();
         let silences = memory.hosts.get(&Some(address)).map_or(0, |host| host.silences);

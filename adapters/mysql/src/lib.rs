@@ -42,6 +42,20 @@ pub use transaction::Transaction;
 pub use {cabrank, mysql};
 
 /// A pool of MySQL or MariaDB connections.
+///
+/// ```no_run
+/// use cabrank_mysql::mysql::{Result, prelude::Queryable};
+/// use cabrank_mysql::{MySqlManager, Pool};
+///
+/// # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().max_size(8).build(MySqlManager::from_url("mysql://app:secret@localhost/shop")?)?;
+///
+/// pool.transaction().retries(3).run(|tx| -> Result<()> {
+///     tx.exec_drop("UPDATE account SET money = money - 100 WHERE id = ?", (7,))
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 pub type Pool = cabrank::Pool<MySqlManager>;
 
 /// A MySQL or MariaDB connection on loan.

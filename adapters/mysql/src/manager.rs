@@ -61,6 +61,16 @@ impl MySqlManager {
 
     /// Connects by a URL, such as `mysql://user:password@host:3306/database?stmt_cache_size=64`. `mariadb://` means the same.
     ///
+    /// ```
+    /// use cabrank_mysql::MySqlManager;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let manager = MySqlManager::from_url("mariadb://app:secret@db.example/shop?stmt_cache_size=64")?;
+    /// # let _ = manager;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The driver's, if it cannot parse the URL.

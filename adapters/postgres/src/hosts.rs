@@ -77,7 +77,7 @@ impl Hosts {
     }
 
     /// How long a server may stay silent before the next one is tried. A dead server costs that time in each attempt. It grows after
-    /// several silences in a row, so that a distant server beside a near one in the wrong role is reached in the end.
+    /// several silences in a row, to reach a distant server beside a near one in the wrong role eventually.
     pub(crate) fn patience(&self, place: &Place) -> Duration {
         let memory = self.lock();
         let silences = memory.hosts.get(place).map_or(0, |host| host.silences);

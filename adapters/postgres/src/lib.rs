@@ -44,6 +44,21 @@ pub use transaction::{Transaction, TransactionOptions};
 pub use {cabrank, postgres};
 
 /// A pool of PostgreSQL connections.
+///
+/// ```no_run
+/// use cabrank_postgres::postgres::{Error, NoTls};
+/// use cabrank_postgres::{Pool, PostgresManager};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().max_size(8).build(PostgresManager::from_url("postgres://app:secret@localhost/shop", NoTls)?)?;
+///
+/// let paid = pool.transaction().retries(3).run(|tx| -> Result<u64, Error> {
+///     tx.execute("UPDATE account SET money = money - 100 WHERE id = $1", &[&7])
+/// })?;
+/// # let _ = paid;
+/// # Ok(())
+/// # }
+/// ```
 pub type Pool = cabrank::Pool<PostgresManager>;
 
 /// A PostgreSQL connection on loan.

@@ -26,6 +26,20 @@ use std::sync::Arc;
 /// `tls` is a connector of any TLS library that works with the driver, such as `postgres-openssl` or `tokio-postgres-rustls`, or
 /// [`NoTls`](postgres::NoTls). `sslmode` decides whether it is used: `disable`, `prefer` (the default: if the server offers it) or
 /// `require`. The connector decides whether the certificate is checked.
+///
+/// ```no_run
+/// use cabrank_postgres::postgres::NoTls;
+/// use cabrank_postgres::{Pool, PostgresManager, Role};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let manager = PostgresManager::from_url("postgres://app:secret@db1.example,db2.example/shop", NoTls)?
+///     .application_name("orders")
+///     .role(Role::Primary);
+/// let pool = Pool::builder().max_size(8).build(manager)?;
+/// # let _ = pool;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct PostgresManager {
     pub(crate) source: Source,
@@ -171,6 +185,19 @@ impl PostgresManager {
     ///
     /// The session is then not ours to keep clean: a reset only ends the transaction, and no statement is cached unless
     /// [`statement_cache`](Self::statement_cache) is set. The crate's documentation lists which of the driver's calls work there.
+    ///
+    /// ```
+    /// use cabrank_postgres::PostgresManager;
+    /// use cabrank_postgres::postgres::NoTls;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let manager = PostgresManager::from_url("postgres://app:secret@pgbouncer.example:6432/shop", NoTls)?
+    ///     .transaction_pooler(true)
+    ///     .statement_cache(100); // if the pooler supports prepared statements
+    /// # let _ = manager;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn transaction_pooler(mut self, pooler: bool) -> Self {
         self.transaction_pooler = pooler;
         self

@@ -136,6 +136,19 @@ impl Connection {
     /// by `conn.deref()`, would still work then and interrupt the next holder.
     ///
     /// [`PooledConnection::canceller`](cabrank::PooledConnection::canceller) does the same for every engine.
+    ///
+    /// ```
+    /// use cabrank_sqlite::{Pool, SqliteManager};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(SqliteManager::memory())?;
+    /// let conn = pool.get()?;
+    /// let handle = conn.get_interrupt_handle();
+    /// drop(conn);
+    /// handle.interrupt(); // without effect: the loan has ended
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_interrupt_handle(&self) -> InterruptHandle {
         self.tokens.handle(&self.driver)
     }

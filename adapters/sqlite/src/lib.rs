@@ -43,6 +43,22 @@ pub use transaction::{Transaction, TransactionMode};
 pub use {cabrank, rusqlite};
 
 /// A pool of SQLite connections.
+///
+/// ```
+/// use cabrank_sqlite::{Pool, SqliteManager, rusqlite};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().max_size(8).build(SqliteManager::memory())?;
+/// pool.get()?.execute_batch("CREATE TABLE account (id INTEGER PRIMARY KEY, money INTEGER NOT NULL)")?;
+///
+/// let id = pool.transaction().retries(3).run(|tx| -> rusqlite::Result<i64> {
+///     tx.execute("INSERT INTO account (money) VALUES (100)", [])?;
+///     Ok(tx.last_insert_rowid())
+/// })?;
+/// assert_eq!(id, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub type Pool = cabrank::Pool<SqliteManager>;
 
 /// A SQLite connection on loan.

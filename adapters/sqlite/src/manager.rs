@@ -111,6 +111,20 @@ impl SqliteManager {
     /// An error of `init` is a permanent fault, and building the pool fails at once: a syntax error, a missing table, a violated
     /// constraint, a failed conversion, your own error. Only errors that may be temporary are retried: a lock (`BUSY`, `LOCKED`,
     /// `PROTOCOL`), and `NOMEM`, `FULL`, `IOERR`, `CORRUPT`, `INTERNAL`, `INTERRUPT`.
+    ///
+    /// ```
+    /// use cabrank_sqlite::{Pool, SqliteManager};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let manager = SqliteManager::memory().with_init(|conn| conn.pragma_update(None, "cache_size", -8000));
+    /// let pool = Pool::builder().max_size(1).build(manager)?;
+    ///
+    /// pool.get()?.pragma_update(None, "cache_size", -100)?;
+    /// let restored: i64 = pool.get()?.pragma_query_value(None, "cache_size", |row| row.get(0))?;
+    /// assert_eq!(restored, -8000);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_init(
         mut self,
         init: impl Fn(&mut rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! Transactions: begun so that the first write cannot fail, and nested by savepoints.
+//! Transactions, which begin in a mode in which the first write cannot fail, and nested ones by savepoints.
 
 use crate::connection::Connection;
 use crate::error::failure;

@@ -74,6 +74,32 @@ impl<E: Error> HandleError<E> for LoggingErrorHandler {
 }
 
 /// Sets up new connections, and receives those that leave the pool. Both methods run in worker threads.
+///
+/// ```
+/// use r2d2::{CustomizeConnection, Pool};
+/// # struct Numbers;
+/// # impl r2d2::ManageConnection for Numbers {
+/// #     type Connection = u32;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self) -> Result<u32, std::io::Error> { Ok(7) }
+/// #     fn is_valid(&self, _: &mut u32) -> Result<(), std::io::Error> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+/// # }
+///
+/// #[derive(Debug)]
+/// struct Twice;
+///
+/// impl CustomizeConnection<u32, std::io::Error> for Twice {
+///     fn on_acquire(&self, conn: &mut u32) -> Result<(), std::io::Error> {
+///         *conn *= 2;
+///         Ok(())
+///     }
+/// }
+///
+/// let pool = Pool::builder().connection_customizer(Box::new(Twice)).build(Numbers)?;
+/// assert_eq!(*pool.get()?, 14);
+/// # Ok::<(), r2d2::Error>(())
+/// ```
 pub trait CustomizeConnection<C, E>: fmt::Debug + Send + Sync + 'static {
     /// Sets up a new connection. An error closes it and counts as an error of `connect`. The default does nothing.
     fn on_acquire(&self, conn: &mut C) -> Result<(), E> {

@@ -12,6 +12,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A pool of connections. Cheap to clone; all clones are the same pool.
+///
+/// ```
+/// use r2d2::Pool;
+/// # struct Numbers;
+/// # impl r2d2::ManageConnection for Numbers {
+/// #     type Connection = u32;
+/// #     type Error = std::io::Error;
+/// #     fn connect(&self) -> Result<u32, std::io::Error> { Ok(7) }
+/// #     fn is_valid(&self, _: &mut u32) -> Result<(), std::io::Error> { Ok(()) }
+/// #     fn has_broken(&self, _: &mut u32) -> bool { false }
+/// # }
+///
+/// let pool = Pool::builder().max_size(2).build(Numbers)?;
+/// let conn = pool.get()?;
+/// assert_eq!(*conn, 7);
+/// assert_eq!(pool.state().connections, 2);
+/// drop(conn); // returns it
+/// # Ok::<(), r2d2::Error>(())
+/// ```
 pub struct Pool<M: ManageConnection> {
     pool: cabrank::Pool<Adapted<M>>,
     shared: Arc<Shared<M>>,

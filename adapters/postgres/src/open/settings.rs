@@ -52,7 +52,7 @@ pub(super) fn for_one(config: &Config, way: &Way) -> Config {
     one
 }
 
-/// Gives the settings' hosts an address that nobody has, to which connecting fails at once, and appends this one.
+/// Gives the settings' hosts an unused address, to which connecting fails at once, and appends this one.
 fn among(config: &mut Config, name: &str, address: SocketAddr) {
     let hosts = config.get_hosts().len();
     if hosts > 1 {
