@@ -34,12 +34,23 @@ fn check(hub: &Hub, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> 
         _ => return Err("the request must name exactly one host"),
     };
     let name = name_of(host).ok_or(NO_NAME)?;
-    if !is_this_machine(name) && !hub.allows_host(name) {
+    if !is_this_machine(name) && !hub.allows_host(name) && !hub.allows_host(host) {
         return Err("this host is not allowed: see `Monitor::allow_host`");
     }
     let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
     let mut origins = headers.get_all(ORIGIN).iter().map(HeaderValue::to_str);
-    if origins.all(|origin| origin.is_ok_and(is_own)) { Ok(()) } else { Err("requests from other origins are refused") }
+    // A browser sends no origin for what another site's page embeds, such as a picture, but it sends that the request is cross-site. It
+    // sends the same when a person follows a link to the page, which is allowed.
+    let all = |name: HeaderName, allowed: &[&[u8]]| {
+        headers.get_all(name).iter().all(|value| allowed.contains(&value.as_bytes()))
+    };
+    let is_followed = headers.contains_key(SEC_FETCH_DEST) && all(SEC_FETCH_DEST, &[b"document"]);
+    let is_asked_here = is_followed || all(SEC_FETCH_SITE, &[b"same-origin", b"none"]);
+    if is_asked_here && origins.all(|origin| origin.is_ok_and(is_own)) {
+        Ok(())
+    } else {
+        Err("requests from other origins are refused")
+    }
 }
 
 /// Without the port. `None` if there is more than a name and a port.
@@ -70,6 +81,10 @@ fn headers() -> [(HeaderName, &'static str); 5] {
     ]
 }
 
+/// Which site's page makes the request; `none` if a person types the address.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// What the browser does with the answer; `document` is a page of its own.
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const NO_NAME: &str = "the host is not a valid name";
 
 #[cfg(test)]

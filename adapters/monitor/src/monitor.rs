@@ -63,9 +63,9 @@ impl Monitor {
         Self(Hub::new(pools))
     }
 
-    /// Also answers requests that name this host, without a port. By default it answers only for names of this machine: `localhost`,
-    /// names that end in `.localhost`, and loopback addresses. There is no password: allow only a host that is restricted to clients
-    /// that may see call sites and errors.
+    /// Also answers requests that name this host: `pools.example` with any port, `pools.example:8080` with that port alone. By default
+    /// it answers only for names of this machine: `localhost`, names that end in `.localhost`, and loopback addresses. There is no
+    /// password: allow only a host that is restricted to clients that may see call sites and errors.
     pub fn allow_host(self, host: &str) -> Self {
         self.0.allow_host(host);
         self

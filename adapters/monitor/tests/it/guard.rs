@@ -35,8 +35,33 @@ fn only_hosts_of_this_machine_and_those_that_were_allowed_are_answered() {
             403
         );
     }
-    let _ = monitor.allow_host("pools.example");
-    assert_eq!(status("Host: Pools.Example:80\r\n"), 200);
+    let _ = monitor.allow_host("pools.example").allow_host("gate.example:8080").allow_host("10.0.0.1");
+    for (host, expected) in [
+        ("Pools.Example:80", 200),
+        ("pools.example", 200),
+        ("gate.example:8080", 200),
+        ("gate.example:80", 403),
+        ("gate.example", 403),
+        ("10.0.0.1:3000", 200),
+        ("10.0.0.2", 403),
+    ] {
+        assert_eq!(status(&format!("Host: {host}\r\n")), expected, "{host}");
+    }
+}
+
+#[test]
+fn what_another_sites_page_embeds_is_refused_and_takes_no_readers_place() {
+    let server = FakeServer::new();
+    let (_pool, _, page) = page(&server, "one", 1);
+    let at = page.address();
+    let asked_by = |site: &str| {
+        let site = format!("Sec-Fetch-Site: {site}\r\n");
+        ask(at, &format!("GET /look HTTP/1.1\r\nHost: {at}\r\n{site}Connection: close\r\n\r\n")).status
+    };
+    assert_eq!(["same-origin", "none"].map(asked_by), [200, 200]);
+    assert_eq!(["cross-site", "same-site", "", "none\r\nSec-Fetch-Site: cross-site"].map(asked_by), [403; 4]);
+    assert_eq!(asked_by("cross-site\r\nSec-Fetch-Dest: image"), 403);
+    assert_eq!(asked_by("cross-site\r\nSec-Fetch-Dest: document"), 200, "a link that a person follows");
 }
 
 #[test]
