@@ -1,10 +1,11 @@
-//! The orderly shutdown of a pool: wait, cancel, abort, and report the remaining holders.
+//! Closing a pool: at once, or in good order: wait, cancel, abort, and report the remaining holders.
 
+use crate::answer::{Answer, Pledge};
 use crate::contain::contained;
 use crate::figures::Count;
 use crate::limit::Limit;
 use crate::manager::Manager;
-use crate::pool::Pool;
+use crate::pool::{Pool, WeakPool};
 use crate::report::Holder;
 use crate::seeded;
 use crate::shared::{Job, Shared, can_abort};
@@ -12,7 +13,10 @@ use crate::sync;
 use crate::sync::{Sender, after, channel};
 use crate::waiter::{Waiter, Wake};
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// The actions of [`Pool::close_within`], and what was left.
@@ -52,6 +56,12 @@ impl fmt::Display for CloseReport {
 }
 
 impl<M: Manager> Pool<M> {
+    /// Refuses new loans, wakes all waiters with [`GetError::Closed`](crate::GetError::Closed), and closes idle connections. Does not
+    /// wait: lent connections are closed when they are returned. Closing twice does nothing.
+    pub fn close(&self) {
+        self.shared().close();
+    }
+
     /// Closes the pool and waits until all connections and threads are gone, for at most `span`.
     ///
     /// First it waits for the loans that are out. Half of `span` before the end, but at most a second, it asks the server to cancel their
@@ -87,11 +97,85 @@ impl<M: Manager> Pool<M> {
         CloseReport { left, connections_left, ..report }
     }
 
+    /// Like [`close_within`](Self::close_within), for a task. Closing begins at the future's first poll, and goes on if the future is
+    /// dropped.
+    pub fn close_async(&self, within: Duration) -> CloseAsync<M> {
+        CloseAsync { pool: self.clone(), within, answer: None }
+    }
+
+    /// Returns whether the pool is closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared().with(sync::now(), |state, _| state.is_closed())
+    }
+
+    /// Returns a reference that does not keep this pool open. Use it in a hook, an event handler or a manager, where a [`Pool`] would
+    /// keep its own pool open for ever, and in a thread that reports statistics, where a [`Pool`] would keep the pool open until that
+    /// thread ends. Takes no lock.
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build(Toy)?;
+    /// let weak = pool.downgrade();
+    /// assert!(weak.upgrade().is_some_and(|pool| pool.stats().open == 1));
+    /// drop(pool);
+    /// assert!(weak.upgrade().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn downgrade(&self) -> WeakPool<M> {
+        WeakPool::of(self)
+    }
+
     /// What is left at this moment.
     pub(crate) fn what_is_left(&self) -> CloseReport {
         let now = sync::now();
         let (left, connections_left) = self.shared().with(now, |state, _| (state.holders(now), state.occupied()));
         CloseReport { left, connections_left, ..CloseReport::default() }
+    }
+}
+
+/// A future of a closing pool. See [`Pool::close_async`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct CloseAsync<M: Manager> {
+    pool: Pool<M>,
+    within: Duration,
+    answer: Option<Arc<Answer<CloseReport>>>,
+}
+
+impl<M: Manager> Future for CloseAsync<M> {
+    type Output = CloseReport;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CloseReport> {
+        let this = self.get_mut();
+        let (pool, within) = (&this.pool, this.within);
+        if !pool.shared().is_at_home() {
+            return Poll::Ready(pool.close_within(within));
+        }
+        this.answer.get_or_insert_with(|| close_on_own_thread(pool, within)).poll(context)
+    }
+}
+
+fn close_on_own_thread<M: Manager>(pool: &Pool<M>, within: Duration) -> Arc<Answer<CloseReport>> {
+    // Refuses loans from now on, even before the thread runs.
+    pool.close();
+    let (answer, pledge): (_, Pledge<CloseReport>) = Answer::new(pool.what_is_left());
+    let its_pool = pool.clone();
+    pool.shared().run_on_own_thread(Box::new(move || pledge.keep(its_pool.close_within(within))));
+    answer
+}
+
+impl<M: Manager> fmt::Debug for CloseAsync<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloseAsync").field("pool", &self.pool.config().name).finish_non_exhaustive()
     }
 }
 

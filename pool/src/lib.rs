@@ -2,16 +2,16 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The public interface.
+// The public interface. The documentation shows the methods of `Pool` in the order of these modules.
 mod builder;
-mod closing;
-mod get_async;
-mod looks;
 mod pool;
-mod resize;
-mod run_async;
-mod settings;
 mod transact;
+mod get_async;
+mod run_async;
+mod looks;
+mod resize;
+mod closing;
+mod settings;
 
 // A loan.
 mod guard;
@@ -65,7 +65,7 @@ mod models;
 
 pub use builder::Builder;
 pub use cause::Cause;
-pub use closing::CloseReport;
+pub use closing::{CloseAsync, CloseReport};
 pub use config::{Config, ConfigError, Problem, SessionPolicy};
 pub use error::{BuildError, GetError, ResizeError};
 pub use event::{
@@ -82,7 +82,7 @@ pub use phase::Phase;
 pub use pool::{Pool, WeakPool};
 pub use reason::{CloseReason, RefusalReason};
 pub use report::{Holder, Report};
-pub use run_async::{CloseAsync, Ended, RunAsync};
+pub use run_async::{Ended, RunAsync};
 pub use settings::{Change, Settings};
 pub use shared::{CancelOutcome, Canceller, Loan, SetUp, Verdict};
 #[cfg(all(feature = "tokio", not(loom)))]

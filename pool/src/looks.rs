@@ -1,11 +1,57 @@
-//! Detailed snapshots of a pool. Each is one read-only transaction; loans that bypass the lock continue meanwhile.
+//! Snapshots of a pool. Each is one read-only transaction; loans that bypass the lock continue meanwhile.
 
+use crate::config::Config;
+use crate::health::Health;
 use crate::manager::Manager;
 use crate::overview::{ConnectionInfo, Outage, Overview, WaiterInfo};
 use crate::pool::Pool;
+use crate::report::Holder;
+use crate::stats::Stats;
 use crate::sync;
 
 impl<M: Manager> Pool<M> {
+    /// Returns the pool's current statistics.
+    #[doc(alias = "state")]
+    #[doc(alias = "status")]
+    pub fn stats(&self) -> Stats {
+        self.shared().with(sync::now(), |state, _| state.stats())
+    }
+
+    /// Returns the holders of connections, the longest loan first.
+    pub fn holders(&self) -> Vec<Holder> {
+        let now = sync::now();
+        self.shared().with(now, |state, _| state.holders(now))
+    }
+
+    /// Returns the pool's state as the pool has observed it, without a query or a wait. For a platform's probes see [`Health::is_ready`].
+    ///
+    /// ```
+    /// # use cabrank::{Limit, Manager, Pool};
+    /// # struct Toy;
+    /// # impl Manager for Toy {
+    /// #     type Connection = i64;
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
+    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
+    /// # }
+    /// let pool = Pool::builder().build(Toy)?;
+    /// assert!(pool.health().is_ready());
+    /// pool.close();
+    /// assert_eq!(pool.health().to_string(), "closed");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn health(&self) -> Health {
+        let now = sync::now();
+        self.shared().with(now, |state, _| state.health(now)).told()
+    }
+
+    /// Returns the settings that this pool was built with. [`resize`](Self::resize) does not change them; [`stats`](Self::stats) has the
+    /// current `max_size` and `min_idle`.
+    pub fn config(&self) -> &Config {
+        &self.shared().config
+    }
+
     /// Returns each connection, in the order of their numbers; those still being opened, which have none, come last.
     ///
     /// A thousand connections cost about 40 us, most of it under the lock, and one allocation.

@@ -1,14 +1,10 @@
-//! The handle: the public methods of a pool.
+//! The handle of a pool, and checking out. Its other methods are in the modules that `lib.rs` lists first.
 
 use crate::checkout::{checkout, try_checkout};
-use crate::config::Config;
 use crate::error::GetError;
 use crate::guard::PooledConnection;
-use crate::health::Health;
 use crate::manager::Manager;
-use crate::report::Holder;
 use crate::shared::{PoolRef, Shared};
-use crate::stats::Stats;
 use crate::sync;
 use std::fmt;
 use std::panic::Location;
@@ -116,18 +112,6 @@ impl<M: Manager> Pool<M> {
         checkout(pool, pool.config.acquire_timeout, call_site).map(PooledConnection::new)
     }
 
-    /// Like [`get`](Self::get), with its own time-out. Zero does not wait: only a recently checked idle connection will do, as for
-    /// [`try_get`](Self::try_get).
-    ///
-    /// # Errors
-    ///
-    /// See [`GetError`].
-    #[track_caller]
-    #[inline]
-    pub fn get_timeout(&self, timeout: Duration) -> Result<PooledConnection<M>, GetError<M::Error>> {
-        checkout(self.own_ref(), timeout, Location::caller()).map(PooledConnection::new)
-    }
-
     /// Checks out an idle connection that was proved alive within `check_after`: the one that this thread used last, or else the most
     /// recently returned one. Never waits, so a hook of this pool may call it, too.
     ///
@@ -166,96 +150,16 @@ impl<M: Manager> Pool<M> {
         try_checkout(self.own_ref(), Location::caller()).map(|held| held.map(PooledConnection::new))
     }
 
-    /// Returns a reference that does not keep this pool open. Use it in a hook, an event handler or a manager, where a [`Pool`] would
-    /// keep its own pool open for ever, and in a thread that reports statistics, where a [`Pool`] would keep the pool open until that
-    /// thread ends. Takes no lock.
+    /// Like [`get`](Self::get), with its own time-out. Zero does not wait: only a recently checked idle connection will do, as for
+    /// [`try_get`](Self::try_get).
     ///
-    /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::builder().build(Toy)?;
-    /// let weak = pool.downgrade();
-    /// assert!(weak.upgrade().is_some_and(|pool| pool.stats().open == 1));
-    /// drop(pool);
-    /// assert!(weak.upgrade().is_none());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn downgrade(&self) -> WeakPool<M> {
-        WeakPool(Arc::downgrade(&self.0))
-    }
-
-    /// Returns the pool's current statistics.
-    #[doc(alias = "state")]
-    #[doc(alias = "status")]
-    pub fn stats(&self) -> Stats {
-        self.shared().with(sync::now(), |state, _| state.stats())
-    }
-
-    /// Returns the holders of connections, the longest loan first.
-    pub fn holders(&self) -> Vec<Holder> {
-        let now = sync::now();
-        self.shared().with(now, |state, _| state.holders(now))
-    }
-
-    /// Returns the pool's state as the pool has observed it, without a query or a wait. For a platform's probes see [`Health::is_ready`].
+    /// # Errors
     ///
-    /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// let pool = Pool::builder().build(Toy)?;
-    /// assert!(pool.health().is_ready());
-    /// pool.close();
-    /// assert_eq!(pool.health().to_string(), "closed");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn health(&self) -> Health {
-        let now = sync::now();
-        self.shared().with(now, |state, _| state.health(now)).told()
-    }
-
-    /// Returns the settings that this pool was built with. [`resize`](Self::resize) does not change them; [`stats`](Self::stats) has the
-    /// current `max_size` and `min_idle`.
-    pub fn config(&self) -> &Config {
-        &self.shared().config
-    }
-
-    /// Closes all connections that are open now: idle ones at once, lent ones when they are returned. Use it after a change of
-    /// credentials, a failover or a schema change. The first new connection is opened alone, the others once it has proved healthy.
-    ///
-    /// After a permanent fault, such as a wrong password, the pool makes its next connection attempt at once. Call this when the cause is
-    /// fixed, not for each error: a server may lock the account.
-    #[doc(alias = "softEvictConnections")]
-    #[doc(alias = "reset")]
-    pub fn evict_all(&self) {
-        let now = sync::now();
-        self.shared().with(now, |state, actions| state.evict_all(now, actions));
-    }
-
-    /// Refuses new loans, wakes all waiters with [`GetError::Closed`], and closes idle connections. Does not wait: lent connections are
-    /// closed when they are returned. Closing twice does nothing.
-    pub fn close(&self) {
-        self.shared().close();
-    }
-
-    /// Returns whether the pool is closed.
-    pub fn is_closed(&self) -> bool {
-        self.shared().with(sync::now(), |state, _| state.is_closed())
+    /// See [`GetError`].
+    #[track_caller]
+    #[inline]
+    pub fn get_timeout(&self, timeout: Duration) -> Result<PooledConnection<M>, GetError<M::Error>> {
+        checkout(self.own_ref(), timeout, Location::caller()).map(PooledConnection::new)
     }
 }
 
@@ -282,6 +186,10 @@ impl<M: Manager> fmt::Debug for Pool<M> {
 pub struct WeakPool<M: Manager>(Weak<Handle<M>>);
 
 impl<M: Manager> WeakPool<M> {
+    pub(crate) fn of(pool: &Pool<M>) -> Self {
+        Self(Arc::downgrade(&pool.0))
+    }
+
     /// Returns the pool, or `None` once its last handle was dropped, which closes it for good.
     pub fn upgrade(&self) -> Option<Pool<M>> {
         self.0.upgrade().map(Pool)

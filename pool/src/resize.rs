@@ -1,4 +1,4 @@
-//! Resizing a running pool.
+//! Changes of a running pool: its sizes, and the replacement of all its connections.
 
 use crate::config::check_sizes;
 use crate::error::ResizeError;
@@ -56,6 +56,18 @@ impl<M: Manager> Pool<M> {
     /// Those of [`resize`](Self::resize): a value above the current `max_size` breaks a rule.
     pub fn set_min_idle(&self, min_idle: u32) -> Result<(), ResizeError> {
         self.set_sizes(None, Some(min_idle))
+    }
+
+    /// Closes all connections that are open now: idle ones at once, lent ones when they are returned. Use it after a change of
+    /// credentials, a failover or a schema change. The first new connection is opened alone, the others once it has proved healthy.
+    ///
+    /// After a permanent fault, such as a wrong password, the pool makes its next connection attempt at once. Call this when the cause is
+    /// fixed, not for each error: a server may lock the account.
+    #[doc(alias = "softEvictConnections")]
+    #[doc(alias = "reset")]
+    pub fn evict_all(&self) {
+        let now = sync::now();
+        self.shared().with(now, |state, actions| state.evict_all(now, actions));
     }
 
     fn set_sizes(&self, max_size: Option<u32>, min_idle: Option<u32>) -> Result<(), ResizeError> {

@@ -1,8 +1,7 @@
 //! Work for tasks: the wait blocks no thread, and the work runs on a thread where it may block.
 
-use crate::answer::{Answer, Pledge};
+use crate::answer::Answer;
 use crate::checkout::TaskRequest;
-use crate::closing::CloseReport;
 use crate::contain::contained;
 use crate::error::GetError;
 use crate::guard::PooledConnection;
@@ -76,12 +75,6 @@ impl<M: Manager> Pool<M> {
         let request = TaskRequest::new(self.config().acquire_timeout, call_site);
         let stage = Stage::Waits(request, in_span(work));
         RunAsync { pool: self.clone(), stage, cancels: false }
-    }
-
-    /// Like [`close_within`](Self::close_within), for a task. Closing begins at the future's first poll, and goes on if the future is
-    /// dropped.
-    pub fn close_async(&self, within: Duration) -> CloseAsync<M> {
-        CloseAsync { pool: self.clone(), within, answer: None }
     }
 }
 
@@ -224,36 +217,6 @@ impl<M: Manager, O> Drop for RunAsync<M, O> {
     }
 }
 
-/// A future of a closing pool. See [`Pool::close_async`].
-#[must_use = "a future does nothing until it is polled"]
-pub struct CloseAsync<M: Manager> {
-    pool: Pool<M>,
-    within: Duration,
-    answer: Option<Arc<Answer<CloseReport>>>,
-}
-
-impl<M: Manager> Future for CloseAsync<M> {
-    type Output = CloseReport;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CloseReport> {
-        let this = self.get_mut();
-        let (pool, within) = (&this.pool, this.within);
-        if !pool.shared().is_at_home() {
-            return Poll::Ready(pool.close_within(within));
-        }
-        this.answer.get_or_insert_with(|| close_on_own_thread(pool, within)).poll(context)
-    }
-}
-
-fn close_on_own_thread<M: Manager>(pool: &Pool<M>, within: Duration) -> Arc<Answer<CloseReport>> {
-    // Refuses loans from now on, even before the thread runs.
-    pool.close();
-    let (answer, pledge): (_, Pledge<CloseReport>) = Answer::new(pool.what_is_left());
-    let its_pool = pool.clone();
-    pool.shared().run_on_own_thread(Box::new(move || pledge.keep(its_pool.close_within(within))));
-    answer
-}
-
 /// The loan runs in the caller's span, including its end.
 #[cfg(feature = "tracing")]
 fn in_span<M: Manager, O>(work: impl FnOnce(&mut PooledConnection<M>) -> O + Send + 'static) -> Borrowing<M, O> {
@@ -269,12 +232,6 @@ fn in_span<M: Manager, O>(work: impl FnOnce(&mut PooledConnection<M>) -> O + Sen
 impl<M: Manager, O> fmt::Debug for RunAsync<M, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunAsync").field("pool", &self.pool.config().name).finish_non_exhaustive()
-    }
-}
-
-impl<M: Manager> fmt::Debug for CloseAsync<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CloseAsync").field("pool", &self.pool.config().name).finish_non_exhaustive()
     }
 }
 
