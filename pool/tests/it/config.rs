@@ -55,7 +55,7 @@ fn every_rule_is_refused_by_name_and_all_problems_are_told_at_once() {
 
 #[test]
 fn the_defaults_are_those_that_the_builder_documents() {
-    let source = include_str!("../../src/builder/mod.rs");
+    let source = include_str!("../../src/builder/settings.rs");
     let server = FakeServer::new();
     let pool = Pool::builder().build_lazy(server.manager()).unwrap();
     let config = pool.config();
