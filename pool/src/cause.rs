@@ -12,25 +12,19 @@ use std::time::Duration;
 /// [`BuildError`](crate::BuildError), where `downcast_ref` finds it.
 ///
 /// ```
-/// # use cabrank::{Limit, Manager, Pool};
-/// use cabrank::{BuildError, Cause, Fault};
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Away;
+/// use cabrank::{BuildError, Cause};
 /// use std::error::Error;
 /// use std::io;
+/// use std::time::Duration;
 ///
-/// # struct NoFile;
-/// # impl Manager for NoFile {
-/// #     type Connection = i64;
-/// #     type Error = io::Error;
-/// #     fn connect(&self, _: &Limit) -> io::Result<i64> { Err(io::ErrorKind::NotFound.into()) }
-/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> io::Result<()> { Ok(()) }
-/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-/// #     fn fault(&self, _: &io::Error) -> Fault { Fault::Permanent }
-/// # }
-/// // This manager's file is not there.
-/// let error = Pool::builder().build(NoFile).unwrap_err();
+/// # let manager = Away;
+/// // This manager's server is down.
+/// let error = Pool::builder().build_timeout(Duration::from_millis(100)).build(manager).unwrap_err();
 /// assert!(error.source().is_some_and(|source| source.is::<io::Error>()));
 /// match error {
-///     BuildError::Connect(Cause::Driver(error)) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+///     BuildError::Connect(Cause::Driver(error)) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused),
 ///     other => panic!("{other:?}"),
 /// }
 /// ```

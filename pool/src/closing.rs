@@ -58,6 +58,17 @@ impl fmt::Display for CloseReport {
 impl<M: Manager> Pool<M> {
     /// Refuses new loans, wakes all waiters with [`GetError::Closed`](crate::GetError::Closed), and closes idle connections. Does not
     /// wait: lent connections are closed when they are returned. Closing twice does nothing.
+    ///
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// let mut conn = pool.get()?;
+    /// pool.close();
+    /// conn.execute("INSERT INTO orders VALUES (7)")?; // A loan goes on.
+    /// assert!(pool.get().is_err_and(|error| error.is_closed()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.shared().close();
     }
@@ -71,6 +82,20 @@ impl<M: Manager> Pool<M> {
     ///
     /// Called from a worker thread or a hook of this pool it closes the pool and reports what is left at that moment, but neither waits
     /// nor aborts. Destructors of a driver's thread-locals may make it overrun.
+    ///
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// use std::time::Duration;
+    ///
+    /// let report = pool.close_within(Duration::from_secs(10));
+    /// if !report.is_clean() {
+    ///     eprintln!("{report}"); // Names the call sites that still hold connections.
+    /// }
+    /// assert_eq!((report.connections_left, report.threads_left), (0, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "shutdown")]
     #[doc(alias = "drain")]
     pub fn close_within(&self, span: Duration) -> CloseReport {
@@ -99,6 +124,19 @@ impl<M: Manager> Pool<M> {
 
     /// Like [`close_within`](Self::close_within), for a task. Closing begins at the future's first poll, and goes on if the future is
     /// dropped.
+    ///
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// # pollster::block_on(async {
+    /// use std::time::Duration;
+    ///
+    /// let report = pool.close_async(Duration::from_secs(10)).await;
+    /// assert!(report.is_clean(), "{report}");
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close_async(&self, within: Duration) -> CloseAsync<M> {
         CloseAsync { pool: self.clone(), within, answer: None }
     }
@@ -113,23 +151,15 @@ impl<M: Manager> Pool<M> {
     /// thread ends. Takes no lock.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::builder().build(Toy)?;
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
+    /// let pool = Pool::builder().build(manager)?;
     /// let weak = pool.downgrade();
     /// assert!(weak.upgrade().is_some_and(|pool| pool.stats().open == 1));
-    /// drop(pool);
+    /// drop(pool); // The last handle: closes the pool.
     /// assert!(weak.upgrade().is_none());
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn downgrade(&self) -> WeakPool<M> {
         WeakPool::of(self)

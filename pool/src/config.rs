@@ -66,19 +66,14 @@ impl Config {
     /// `tracing` it logs them when it is built, with the target `cabrank::settings`.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # use std::time::Duration;
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// let pool = Pool::builder().acquire_timeout(Duration::from_secs(2)).build(Toy)?;
-    /// let [warning] = &pool.config().warnings()[..] else { panic!() };
-    /// assert_eq!(warning.field, "connect_timeout");
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().acquire_timeout(Duration::from_secs(2)).build(manager)?;
+    /// let warnings = pool.config().warnings();
+    /// assert_eq!(warnings[0].field, "connect_timeout"); // Its default of 10 s is longer than callers wait.
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn warnings(&self) -> Vec<Problem> {
@@ -219,18 +214,13 @@ pub enum SessionPolicy {
 /// Invalid settings or sizes: every broken rule, with its remedy.
 ///
 /// ```
-/// # use cabrank::{Limit, Manager, Pool};
-/// # struct Toy;
-/// # impl Manager for Toy {
-/// #     type Connection = i64;
-/// #     type Error = std::io::Error;
-/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-/// # }
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
+/// # let manager = Toy;
 /// use cabrank::BuildError;
 ///
-/// let Err(BuildError::Config(error)) = Pool::builder().max_size(2).min_idle(5).lifetime_jitter(1.5).build(Toy) else { panic!() };
+/// let error = Pool::builder().max_size(2).min_idle(5).lifetime_jitter(1.5).build(manager).unwrap_err();
+/// let BuildError::Config(error) = error else { panic!("{error:?}") };
 /// let fields: Vec<_> = error.problems().iter().map(|problem| problem.field).collect();
 /// assert_eq!(fields, ["min_idle", "lifetime_jitter"]);
 /// ```

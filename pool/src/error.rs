@@ -13,6 +13,26 @@ use std::fmt;
 ///
 /// If connecting fails, `source` leads to the driver's error, or is a [`Cause`] if there is none. `Display` does not repeat the source.
 /// `Debug`, and so `unwrap`, has both in one sentence, as has `{:#}` of an `anyhow::Error`.
+///
+/// ```
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
+/// # use cabrank::GetError;
+/// # use std::time::Duration;
+/// # let manager = Toy;
+/// let pool = Pool::builder().max_size(1).build(manager)?;
+/// let conn = pool.get()?;
+/// let status = match pool.get_timeout(Duration::from_millis(20)) {
+///     Ok(_) => 200,
+///     Err(GetError::Timeout(report) | GetError::Overloaded(report)) => {
+///         eprintln!("{report}"); // Names the code that holds the connections.
+///         503
+///     }
+///     Err(_) => 500,
+/// };
+/// assert_eq!(status, 503);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub enum GetError<E> {
     /// The deadline passed. The report and the text list the holders of connections. The source is the last connect error since the last

@@ -26,24 +26,15 @@ impl<M: Manager> Pool<M> {
     /// up to sixteen times the setting.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # use std::future::Future;
-    /// # use std::pin::pin;
-    /// # use std::task::{Context, Poll, Waker};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// async fn number(pool: &Pool<Toy>) -> Result<i64, cabrank::GetError<std::io::Error>> {
-    ///     Ok(*pool.get_async().await?)
-    /// }
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
     /// # let pool = Pool::builder().build(Toy)?;
-    /// # let answer = pin!(number(&pool)).poll(&mut Context::from_waker(Waker::noop()));
-    /// # assert!(matches!(answer, Poll::Ready(Ok(7))));
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let mut conn = pool.get_async().await?; // Waits without a thread.
+    /// let insert = move || conn.execute("INSERT INTO orders VALUES (7)"); // Blocks.
+    /// assert_eq!(tokio::task::spawn_blocking(insert).await??, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -26,6 +26,20 @@ use std::time::{Duration, Instant};
 /// The pool tracks the guard, not its content. After an exchange of two connections (`std::mem::swap(&mut *a, &mut *b)`) each bears the
 /// other's number, and a cancel or an abort meant for one holder, as in [`close_within`](crate::Pool::close_within), ends what the other
 /// runs. Exchange the guards instead.
+///
+/// ```
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
+/// # let pool = Pool::builder().build(Toy)?;
+/// use cabrank::{CloseReason, PooledConnection};
+///
+/// let mut conn = pool.get()?;
+/// conn.execute("INSERT INTO orders VALUES (7)")?; // The driver's own method.
+/// assert_eq!(PooledConnection::uses(&conn), 0); // This is its first loan.
+/// PooledConnection::discard(conn);
+/// assert_eq!(pool.stats().closed.by(CloseReason::Discarded), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct PooledConnection<M: Manager> {
     /// `None` only after it was taken out, at the end.
     held: Option<Held<M>>,
@@ -95,41 +109,24 @@ impl<M: Manager> PooledConnection<M> {
     /// connection by [`Pool::get`](crate::Pool::get) and its canceller, and begin the transaction by the driver's own method.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// use cabrank::{CancelOutcome, PooledConnection};
-    /// use std::sync::mpsc::{RecvTimeoutError, channel};
-    /// use std::thread;
-    /// use std::time::Duration;
-    ///
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// #     fn abort_handle(&self, _: &i64) -> Option<Box<dyn cabrank::AbortHandle>> { Some(Box::new(Nothing)) }
-    /// # }
-    /// # struct Nothing;
-    /// # impl cabrank::AbortHandle for Nothing { fn abort(&self) {} }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # use cabrank::PooledConnection;
+    /// # use std::sync::mpsc::{RecvTimeoutError, channel};
+    /// # use std::thread;
+    /// # use std::time::Duration;
     /// # let pool = Pool::builder().build(Toy)?;
     /// let mut conn = pool.get()?;
-    /// let canceller = PooledConnection::canceller(&conn).expect("this manager offers one");
+    /// let canceller = PooledConnection::canceller(&conn).expect("this manager offers abort handles");
     /// let (done, is_done) = channel::<()>();
     /// let watchdog = thread::spawn(move || {
-    ///     if is_done.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
-    ///         canceller.cancel(Duration::from_secs(5));
-    ///     }
-    ///     canceller
+    ///     let is_late = is_done.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout);
+    ///     is_late.then(|| canceller.cancel(Duration::from_secs(5)))
     /// });
-    /// *conn += 1; // For at most a minute.
+    /// conn.execute("DELETE FROM carts")?; // For at most a minute.
     /// drop(done);
-    /// drop(conn);
-    /// let canceller = watchdog.join().unwrap();
-    /// assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::LoanEnded);
-    /// # Ok(())
-    /// # }
+    /// assert_eq!(watchdog.join().unwrap(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "cancel_token")]
     #[doc(alias = "get_interrupt_handle")]

@@ -9,6 +9,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The health of a pool. See [`Pool::health`](crate::Pool::health).
+///
+/// ```
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Away;
+/// use cabrank::Health;
+/// use std::time::Duration;
+///
+/// # let manager = Away;
+/// // This manager's server is down.
+/// let pool = Pool::builder().build_lazy(manager)?;
+/// assert!(pool.get_timeout(Duration::from_millis(200)).is_err());
+/// let page = match pool.health() {
+///     Health::Down { since, cause: Some(cause) } => format!("no database for {since:.1?}: {cause}"),
+///     health => health.to_string(),
+/// };
+/// assert!(page.ends_with("connection refused"), "{page}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Health {

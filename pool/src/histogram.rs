@@ -4,6 +4,18 @@ use std::fmt;
 use std::time::Duration;
 
 /// A histogram of durations with four buckets per doubling: a quantile is at most a quarter too large.
+///
+/// ```
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
+/// # let pool = Pool::builder().build(Toy)?;
+/// drop(pool.get()?);
+/// let loans = pool.stats().use_time;
+/// println!("mean {:?}, half within {:?}, 99 % within {:?}", loans.mean(), loans.quantile(0.5), loans.quantile(0.99));
+/// assert_eq!(loans.count(), 1);
+/// assert!(loans.quantile(0.99) <= loans.max());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Histogram {
     /// As many as the longest duration needs; few pools need the last one.
@@ -36,18 +48,11 @@ impl Histogram {
     /// Exporters can sum them to cumulative counts or wider buckets: four of these make one that spans a doubling.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let pool = Pool::builder().build(Toy)?;
     /// use std::time::Duration;
     ///
-    /// let pool = Pool::builder().build(Toy)?;
     /// drop(pool.get()?);
     /// let waits = pool.stats().wait_time;
     /// let within_a_second: u64 = waits.buckets().filter(|(end, _)| *end <= Duration::from_secs(1)).map(|(_, count)| count).sum();

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// All modules stand in reading order, which ARCHITECTURE.md explains.
+
 // The public interface. The documentation shows the methods of `Pool` in the order of these modules.
 mod builder;
 mod pool;
@@ -17,48 +19,48 @@ mod settings;
 mod guard;
 
 // Check-out, check-in, and the work of the worker threads.
-mod checkin;
 mod checkout;
+mod checkin;
 mod driver_calls;
 
 // Shared by all clones of a pool; `state` is the single source of truth.
 mod shared;
-
 mod state;
 
 // Mechanisms that do not depend on the pool.
-mod answer;
-mod caches;
+mod queue;
+mod waiter;
+mod slots;
 mod entry;
 mod gate;
+mod caches;
 mod meter;
-mod queue;
-mod slots;
-mod waiter;
 mod workers;
+mod answer;
 
 // Vocabulary.
-mod cause;
-mod config;
-mod contain;
-mod error;
-mod event;
-mod figures;
-mod health;
-mod histogram;
-mod limit;
 mod manager;
+mod limit;
+mod config;
+mod error;
+mod report;
+mod cause;
+mod event;
+mod reason;
+mod health;
+mod stats;
+mod histogram;
 mod overview;
 mod phase;
-mod reason;
-mod report;
 mod spawn;
-mod stats;
 #[cfg(feature = "tracing")]
 mod trace;
+mod contain;
+mod figures;
 
-mod seeded;
+// std, or loom or shuttle in the models; the bugs that the models must catch.
 mod sync;
+mod seeded;
 
 #[cfg(all(test, loom))]
 mod models;
@@ -76,6 +78,8 @@ pub use guard::PooledConnection;
 pub use health::Health;
 pub use histogram::Histogram;
 pub use limit::Limit;
+#[doc(hidden)]
+pub use manager::doc_toy;
 pub use manager::{AbortHandle, Fault, Manager, SessionState, Transact};
 pub use overview::{ConnectionInfo, Obstacle, Outage, Overview, WaiterInfo};
 pub use phase::Phase;

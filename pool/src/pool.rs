@@ -92,6 +92,18 @@ impl<M: Manager> Pool<M> {
     /// If the deadline passes while this process is suspended (stopped, throttled, asleep), the waiters get a grace period, once: half of
     /// the time by which they are late, 20 to 250 ms. A connection may be ready by the time the process resumes.
     ///
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// let mut conn = pool.get()?;
+    /// conn.execute("INSERT INTO orders VALUES (7)")?; // The driver's own method.
+    /// assert_eq!(pool.stats().in_use, 1);
+    /// drop(conn); // Returns the connection.
+    /// assert_eq!(pool.stats().in_use, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`GetError`]. This blocks the thread; in an async context use `spawn_blocking`.
@@ -120,24 +132,16 @@ impl<M: Manager> Pool<M> {
     /// [`check_after`](crate::Builder::check_after) of zero the result is always `None`.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::builder().max_size(1).build(Toy)?;
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
+    /// let pool = Pool::builder().max_size(1).build(manager)?;
     /// let conn = pool.try_get()?.expect("`build` has opened one");
     /// assert!(pool.try_get()?.is_none(), "it is lent");
     /// drop(conn);
     /// pool.close();
     /// assert!(pool.try_get().is_err_and(|error| error.is_closed()));
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
@@ -152,6 +156,20 @@ impl<M: Manager> Pool<M> {
 
     /// Like [`get`](Self::get), with its own time-out. Zero does not wait: only a recently checked idle connection will do, as for
     /// [`try_get`](Self::try_get).
+    ///
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().max_size(1).build(manager)?;
+    /// let conn = pool.get()?;
+    /// let error = pool.get_timeout(Duration::from_millis(20)).expect_err("the only connection is lent");
+    /// assert!(error.is_timeout());
+    /// assert_eq!(error.report().map(|report| report.holders.len()), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -14,22 +14,14 @@ impl<M: Manager> Pool<M> {
     /// connections for `min_idle` in the background.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::builder().max_size(20).min_idle(5).build(Toy)?;
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
+    /// let pool = Pool::builder().max_size(20).min_idle(5).build(manager)?;
     /// pool.resize(3, 1)?;
     /// assert_eq!((pool.stats().max_size, pool.stats().min_idle), (3, 1));
-    /// assert!(pool.resize(1, 3).is_err());
-    /// # Ok(())
-    /// # }
+    /// assert!(pool.resize(1, 3).is_err(), "`min_idle` is larger than `max_size`");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
@@ -63,6 +55,18 @@ impl<M: Manager> Pool<M> {
     ///
     /// After a permanent fault, such as a wrong password, the pool makes its next connection attempt at once. Call this when the cause is
     /// fixed, not for each error: a server may lock the account.
+    ///
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// use cabrank::PooledConnection;
+    ///
+    /// let old = PooledConnection::id(&pool.get()?);
+    /// pool.evict_all(); // For example after a change of the password.
+    /// assert_ne!(PooledConnection::id(&pool.get()?), old);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "softEvictConnections")]
     #[doc(alias = "reset")]
     pub fn evict_all(&self) {

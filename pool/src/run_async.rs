@@ -29,21 +29,19 @@ impl<M: Manager> Pool<M> {
     /// feature `tracing`, `work` runs in the span in which `run_async` was called.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// type Failure = cabrank::RunError<std::io::Error, std::io::Error>;
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// # pollster::block_on(async {
+    /// let inserted = pool.run_async(|conn| conn.execute("INSERT INTO orders VALUES (7)")).await?;
+    /// assert_eq!(inserted, 1);
     ///
-    /// async fn number(pool: &Pool<Toy>) -> Result<i64, Failure> {
-    ///     pool.run_async(|conn| -> std::io::Result<i64> { Ok(**conn) }).await
-    /// }
-    /// # let _ = number;
+    /// // A query whose result nobody waits for any more may be cancelled.
+    /// let query = pool.run_async(|conn| conn.execute("SELECT total FROM orders")).cancel_on_drop();
+    /// assert_eq!(query.await?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors

@@ -31,30 +31,23 @@ impl<F: Fn(Work) + Send + Sync + 'static> Spawn for F {
 /// `let handle = Handle::current(); builder.run_on(move |work: Work| drop(handle.spawn_blocking(work)))`.
 ///
 /// ```
-/// # use cabrank::{Limit, Manager, Pool};
-/// # struct Toy;
-/// # impl Manager for Toy {
-/// #     type Connection = i64;
-/// #     type Error = std::io::Error;
-/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
-/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-/// # }
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
+/// # let manager = Toy;
 /// use tokio::runtime::Handle;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let pool = Pool::builder().run_on(cabrank::Tokio).build(Toy)?;
+/// let pool = Pool::builder().run_on(cabrank::Tokio).build(manager)?;
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// let sum = pool
-///     .run_async(|conn| -> Result<i64, std::io::Error> {
-///         let more = Handle::current().block_on(async { 1 });
-///         Ok(**conn + more)
+/// let inserted = pool
+///     .run_async(|conn| {
+///         let order = Handle::current().block_on(async { 7 });
+///         conn.execute(&format!("INSERT INTO orders VALUES ({order})"))
 ///     })
 ///     .await?;
-/// assert_eq!(sum, 8);
-/// # Ok(())
-/// # })
-/// # }
+/// assert_eq!(inserted, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[cfg(all(feature = "tokio", not(loom)))]
 #[derive(Debug, Clone, Copy, Default)]

@@ -6,6 +6,20 @@ use std::fmt;
 
 /// The statistics of a pool at one moment. They are consistent: each loan that has begun is either out or ended. Under load `use_time`
 /// may already include a loan that `returned` does not.
+///
+/// ```
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
+/// # let pool = Pool::builder().build(Toy)?;
+/// let earlier = pool.stats();
+/// for _ in 0..3 {
+///     pool.get()?;
+/// }
+/// let now = pool.stats();
+/// assert_eq!((now.open, now.in_use), (1, 0));
+/// assert_eq!(now.returned - earlier.returned, 3); // Counters only grow.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {

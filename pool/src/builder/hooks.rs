@@ -23,27 +23,19 @@ impl<M: Manager> Builder<M> {
     /// a request that times out meanwhile has the panic's message as its `source`.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = Vec<String>;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<Vec<String>> { Ok(Vec::new()) }
-    /// #     fn is_valid(&self, _: &mut Vec<String>, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut Vec<String>) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::<Toy>::builder().on_open(|conn, set_up| {
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
+    /// let settings = Pool::<Toy>::builder().on_open(|conn, set_up| {
     ///     if set_up.is_first() {
-    ///         // What a reset leaves alone needs to be done only once.
-    ///         conn.push("opened".into());
+    ///         // A reset keeps this, so once is enough.
+    ///         conn.execute("SET search_path = shop")?;
     ///     }
     ///     Ok(())
     /// });
-    /// let pool = pool.build(Toy)?;
-    /// assert_eq!(*pool.get()?, ["opened"]);
-    /// # Ok(())
-    /// # }
+    /// let pool = settings.build(manager)?;
+    /// assert_eq!(pool.get()?.log, ["SET search_path = shop"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "CustomizeConnection")]
     #[doc(alias = "connection_customizer")]
@@ -77,27 +69,19 @@ impl<M: Manager> Builder<M> {
     /// [`GetError::CalledFromHook`](crate::GetError::CalledFromHook). `try_get` and other pools are allowed.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
     /// use cabrank::{CloseReason, Verdict};
     ///
-    /// // This server grows slow with old sessions: each serves a hundred loans.
-    /// let pool = Pool::builder().on_checkout(|_, loan| if loan.uses < 100 { Verdict::Keep } else { Verdict::Close });
-    /// let pool = pool.build(Toy)?;
+    /// // Old sessions grow slow at this server: each serves a hundred loans.
+    /// let settings = Pool::builder().on_checkout(|_, loan| if loan.uses < 100 { Verdict::Keep } else { Verdict::Close });
+    /// let pool = settings.build(manager)?;
     /// for _ in 0..101 {
     ///     pool.get()?;
     /// }
     /// assert_eq!(pool.stats().closed.by(CloseReason::Refused), 1);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "before_acquire")]
     #[doc(alias = "pre_recycle")]
@@ -121,28 +105,20 @@ impl<M: Manager> Builder<M> {
     /// [`get`](Pool::get) of the same pool fails in it with [`GetError::CalledFromHook`](crate::GetError::CalledFromHook).
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = Vec<u8>;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<Vec<u8>> { Ok(Vec::new()) }
-    /// #     fn is_valid(&self, _: &mut Vec<u8>, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut Vec<u8>) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
     /// use cabrank::{CloseReason, Verdict};
     ///
-    /// // A buffer that has grown large goes with its connection.
-    /// let pool = Pool::<Toy>::builder().on_return(|conn, _| match conn.capacity() {
+    /// // A connection whose buffer has grown large is closed.
+    /// let settings = Pool::<Toy>::builder().on_return(|conn, _| match conn.log.capacity() {
     ///     ..=65_536 => Verdict::Keep,
     ///     _ => Verdict::Close,
     /// });
-    /// let pool = pool.build(Toy)?;
-    /// pool.get()?.reserve(1_000_000);
+    /// let pool = settings.build(manager)?;
+    /// pool.get()?.log.reserve(1_000_000);
     /// assert_eq!(pool.stats().closed.by(CloseReason::Refused), 1);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "on_release")]
     #[doc(alias = "after_release")]
@@ -166,29 +142,21 @@ impl<M: Manager> Builder<M> {
     /// anywhere in a loan. A panic counts as `None`.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # use std::io::Error;
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = Error;
-    /// #     fn connect(&self, _: &Limit) -> Result<i64, Error> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> Result<(), Error> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
     /// use cabrank::{Fault, PooledConnection};
+    /// use std::io::Error;
     ///
-    /// // Before it goes, this proxy answers each statement with an error of its own.
+    /// // Before this proxy shuts down, it answers each statement with an error of its own.
     /// let is_going = |error: &Error| error.to_string().contains("proxy is shutting down");
-    /// let pool = Pool::builder().classify(move |error| is_going(error).then_some(Fault::Fatal)).build(Toy)?;
+    /// let pool = Pool::builder().classify(move |error| is_going(error).then_some(Fault::Fatal)).build(manager)?;
     ///
     /// let mut conn = pool.get()?;
     /// let error = Error::other("proxy is shutting down");
     /// assert_eq!(PooledConnection::report_error(&mut conn, &error), Fault::Fatal);
-    /// drop(conn); // It is closed, and all others are checked before their next loan.
-    /// # Ok(())
-    /// # }
+    /// drop(conn); // Closes it, and all others are checked before their next loan.
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "exceptionOverride")]
     pub fn classify(mut self, classify: impl Fn(&M::Error) -> Option<Fault> + Send + Sync + 'static) -> Self {
@@ -200,43 +168,28 @@ impl<M: Manager> Builder<M> {
     /// Each handler costs one dynamic call per event, with two events in a loan. Default: none, except the one for `tracing`.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// use cabrank::{CheckedIn, EventHandler, Holder};
-    /// use std::sync::Arc;
-    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # use std::sync::Arc;
+    /// # use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    /// # use std::time::Duration;
+    /// use cabrank::{EventHandler, Report};
     ///
-    /// #[derive(Default)]
-    /// struct Loans(AtomicU64);
+    /// # let manager = Toy;
+    /// struct TimeOuts(AtomicU64);
     ///
-    /// impl EventHandler for Loans {
-    ///     fn checked_in(&self, _: &CheckedIn<'_>) {
-    ///         self.0.fetch_add(1, Ordering::Relaxed);
+    /// impl EventHandler for TimeOuts {
+    ///     fn timed_out(&self, _: &Report) {
+    ///         self.0.fetch_add(1, Relaxed);
     ///     }
     /// }
     ///
-    /// struct Alarm;
-    ///
-    /// impl EventHandler for Alarm {
-    ///     fn leaked(&self, pool: &str, holder: &Holder) {
-    ///         eprintln!("{pool}: {holder}");
-    ///     }
-    /// }
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let loans = Arc::new(Loans::default());
-    /// let pool = Pool::builder().event_handler(loans.clone()).event_handler(Arc::new(Alarm)).build(Toy)?;
-    /// drop(pool.get()?);
-    /// assert_eq!(loans.0.load(Ordering::Relaxed), 1);
-    /// # Ok(())
-    /// # }
+    /// let time_outs = Arc::new(TimeOuts(AtomicU64::new(0)));
+    /// let pool = Pool::builder().max_size(1).event_handler(time_outs.clone()).build(manager)?;
+    /// let conn = pool.get()?;
+    /// assert!(pool.get_timeout(Duration::from_millis(20)).is_err());
+    /// assert_eq!(time_outs.0.load(Relaxed), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn event_handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
         self.hooks.events.push(handler);
@@ -249,18 +202,14 @@ impl<M: Manager> Builder<M> {
     /// With the feature `tokio`, `run_on(cabrank::Tokio)` uses `spawn_blocking`. For other threads pass a closure:
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
     /// use cabrank::Work;
     ///
-    /// let pool = Pool::builder().run_on(|work: Work| drop(std::thread::spawn(work))).build(Toy)?;
+    /// let pool = Pool::builder().run_on(|work: Work| drop(std::thread::spawn(work))).build(manager)?;
+    /// let deleted = pollster::block_on(pool.run_async(|conn| conn.execute("DELETE FROM carts")))?;
+    /// assert_eq!(deleted, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn run_on(mut self, spawn: impl Spawn) -> Self {

@@ -28,6 +28,16 @@ pub struct Builder<M: Manager> {
 
 impl<M: Manager> Pool<M> {
     /// Returns a builder with the default settings.
+    ///
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let manager = Toy;
+    /// let pool = Pool::builder().name("orders").max_size(4).build(manager)?;
+    /// assert_eq!(pool.config().name, "orders");
+    /// assert_eq!(pool.stats().open, 1); // `build` opens one, and fails if that is impossible.
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> Builder<M> {
         Builder::new()
     }

@@ -1,35 +1,35 @@
-//! What a pool is called that was given no name: as its manager says, with a number where another pool of this process has that name.
+//! The default name of a pool: the manager's, with a number if another pool of this process has that name.
 
 use crate::contain::contained;
 use crate::manager::Manager;
 use crate::sync::{Mutex, MutexGuard, OnceLock, PerProcess};
 use std::sync::{Arc, Weak};
 
-/// The names of the pools of this process, those that were given included. One is free again when its pool is gone.
+/// The names of all pools of this process, those set by the user included. A name is free again when its pool is gone.
 #[derive(Default)]
 pub(super) struct Names(Vec<Weak<str>>);
 
-/// Another pool cannot be built meanwhile: so two that are built at the same time get two names.
+/// No other pool can be built while the guard exists, so two pools built at the same time get different names.
 pub(super) fn of_this_process() -> MutexGuard<'static, Names> {
     static NAMES: OnceLock<PerProcess<Mutex<Names>>> = OnceLock::new();
     PerProcess::present(&NAMES, Mutex::default).lock()
 }
 
-/// The manager's, if it is good for a name.
+/// The manager's name for its pools, if it is valid: not empty, and without control characters.
 pub(super) fn default_of<M: Manager>(manager: &M) -> Option<String> {
     let name = contained(|| manager.default_name()).ok().flatten();
     name.filter(|name| !name.is_empty() && !name.contains(char::is_control))
 }
 
 impl Names {
-    /// This name, or the first of its numbers that no pool has.
+    /// Returns this name, or the first numbered form of it, that no pool has.
     pub(super) fn free(&self, name: String) -> String {
         let is_free = |name: &String| self.0.iter().all(|taken| taken.upgrade().is_none_or(|taken| *taken != **name));
         let numbered = (2_u64..).map(|number| format!("{name}#{number}"));
         std::iter::once(name.clone()).chain(numbered).find(is_free).unwrap_or(name)
     }
 
-    /// No other pool is given this name, as long as its pool lives.
+    /// Reserves this name for as long as its pool lives.
     pub(super) fn take(&mut self, name: &Arc<str>) {
         self.0.retain(|taken| taken.strong_count() > 0);
         self.0.push(Arc::downgrade(name));

@@ -75,22 +75,16 @@ impl<M: Manager> Builder<M> {
     /// [`connect_timeout`](Self::connect_timeout), which bounds each attempt. [`build_lazy`](Self::build_lazy) does not wait.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool};
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Away;
     /// use cabrank::BuildError;
     /// use std::time::{Duration, Instant};
     ///
-    /// # struct Away;
-    /// # impl Manager for Away {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Err(std::io::ErrorKind::ConnectionRefused.into()) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// // The server is down. A deployment should say so soon, though one attempt may take long.
+    /// # let manager = Away;
+    /// // The server is down, and a deployment should fail soon, though a single attempt may take longer.
     /// let began = Instant::now();
     /// let settings = Pool::builder().connect_timeout(Duration::from_secs(10)).build_timeout(Duration::from_millis(100));
-    /// assert!(matches!(settings.build(Away), Err(BuildError::Connect(_))));
+    /// assert!(matches!(settings.build(manager), Err(BuildError::Connect(_))));
     /// assert!(began.elapsed() < Duration::from_secs(10));
     /// ```
     #[doc(alias = "initializationFailTimeout")]

@@ -19,6 +19,26 @@ use std::time::{Duration, Instant};
 /// If the driver supports time-outs, the call should end by [`deadline`](Self::deadline) on its own. If not, it registers an abort by
 /// [`on_abort`](Self::on_abort), which the pool runs 20 ms after the deadline, or up to 250 ms after it if this process was suspended. A
 /// connection whose call was aborted is discarded, even if the call still returns `Ok`.
+///
+/// ```
+/// # use cabrank::Limit;
+/// # use std::io;
+/// # use std::net::{Shutdown, SocketAddr, TcpStream};
+/// # use std::time::Duration;
+/// fn connect(server: &SocketAddr, limit: &Limit) -> io::Result<TcpStream> {
+///     let stream = TcpStream::connect_timeout(server, limit.remaining().unwrap_or(Duration::MAX))?;
+///     let twin = stream.try_clone()?;
+///     limit.on_abort(move || drop(twin.shutdown(Shutdown::Both)));
+///     // The log-in follows: if the server is silent, the abort ends it.
+///     Ok(stream)
+/// }
+///
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let server = listener.local_addr()?;
+/// let stream = connect(&server, &Limit::new(Duration::from_secs(5)))?;
+/// assert_eq!(stream.peer_addr()?, server);
+/// # Ok::<(), io::Error>(())
+/// ```
 pub struct Limit {
     pool: Arc<str>,
     deadline: Option<Instant>,
@@ -30,29 +50,18 @@ impl Limit {
     /// `Duration::MAX`), but nothing aborts the call then, and it is never [over](Self::is_over). Its pool is called `"cabrank"`.
     ///
     /// ```
-    /// # use cabrank::Manager;
-    /// use cabrank::Limit;
+    /// # use cabrank::doc_toy::Toy;
+    /// use cabrank::{Limit, Manager};
     /// use std::time::Duration;
     ///
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// // A test of a manager needs no pool.
     /// let limit = Limit::new(Duration::from_secs(5));
     /// let mut conn = Toy.connect(&limit)?;
     /// Toy.is_valid(&mut conn, &limit)?;
     /// assert!(!Toy.has_broken(&mut conn));
-    ///
     /// assert!(limit.remaining().is_some_and(|left| left <= Duration::from_secs(5)));
     /// assert_eq!(Limit::new(Duration::MAX).deadline(), None);
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn new(span: Duration) -> Self {
         Self::of_call(&Arc::from(DEFAULT_NAME), sync::now(), span)

@@ -2,6 +2,8 @@
 //!
 //! Vocabulary only: nothing here locks, waits or counts. Requirements for transactions are in `transact.rs`.
 
+#[doc(hidden)]
+pub mod doc_toy;
 mod transact;
 
 pub use transact::Transact;
@@ -105,7 +107,6 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// A manager that requires a server's role, such as a primary, must check it here too. A server in another role responds like any
     /// other, so the error must mean [`Fault::WrongRole`].
-    /// like any other, so the error must mean [`Fault::WrongRole`].
     #[doc(alias = "ping")]
     fn is_valid(&self, conn: &mut Self::Connection, limit: &Limit) -> Result<(), Self::Error>;
 

@@ -3,6 +3,43 @@
 use super::Manager;
 
 /// The driver's part in typed transactions; see [`Pool::transaction`](crate::Pool::transaction).
+///
+/// ```
+/// # use cabrank::doc_toy::{Conn, Toy};
+/// # use cabrank::{Limit, Manager, Pool, Transact};
+/// # use std::io;
+/// # struct Db;
+/// # impl Manager for Db {
+/// #     type Connection = Conn;
+/// #     type Error = io::Error;
+/// #     fn connect(&self, limit: &Limit) -> io::Result<Conn> { Toy.connect(limit) }
+/// #     fn is_valid(&self, conn: &mut Conn, limit: &Limit) -> io::Result<()> { Toy.is_valid(conn, limit) }
+/// #     fn has_broken(&self, conn: &mut Conn) -> bool { Toy.has_broken(conn) }
+/// # }
+/// impl Transact for Db {
+///     type Transaction<'c> = &'c mut Conn;
+/// #     type Options = ();
+///     fn begin<'c>(&self, conn: &'c mut Conn, _: &()) -> io::Result<&'c mut Conn> {
+///         conn.execute("BEGIN").map(|_| conn)
+///     }
+///     fn commit(&self, conn: &mut Conn) -> io::Result<()> {
+///         conn.execute("COMMIT").map(drop)
+///     }
+///     // And `rollback` and `nested`.
+/// #     fn rollback(&self, conn: &mut Conn) -> io::Result<()> { conn.execute("ROLLBACK").map(drop) }
+/// #     fn nested<T, E: From<io::Error>>(
+/// #         outer: &mut &mut Conn,
+/// #         work: impl FnOnce(&mut &mut Conn) -> Result<T, E>,
+/// #     ) -> Result<T, E> {
+/// #         work(outer)
+/// #     }
+/// }
+///
+/// # let pool = Pool::builder().build(Db)?;
+/// pool.transaction().run(|tx| tx.execute("DELETE FROM carts"))?;
+/// assert_eq!(pool.get()?.log, ["BEGIN", "DELETE FROM carts", "COMMIT"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Transact: Manager {
     /// The driver's transaction: the outermost one, and those nested in it.
     type Transaction<'c>;

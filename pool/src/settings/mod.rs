@@ -29,20 +29,14 @@ use text::Value;
 /// Names, defaults and rules are those of the builder's methods of the same name. [`build`](Builder::build) checks the rules.
 ///
 /// ```
-/// # use cabrank::{Limit, Manager, Pool};
-/// # struct Toy;
-/// # impl Manager for Toy {
-/// #     type Connection = i64;
-/// #     type Error = std::io::Error;
-/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-/// # }
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
+/// # let manager = Toy;
 /// use cabrank::Settings;
 /// use std::time::Duration;
 ///
 /// let settings = Settings { max_size: Some(4), idle_timeout: Some(Duration::from_secs(60)), ..Settings::default() };
-/// let pool = Pool::builder().settings(&settings).build(Toy)?;
+/// let pool = Pool::builder().settings(&settings).build(manager)?;
 /// assert_eq!(pool.config().max_size, 4);
 /// assert_eq!(pool.config().acquire_timeout, Duration::from_secs(30));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -18,6 +18,22 @@ use std::time::Duration;
 /// [`PooledConnection::canceller`](crate::PooledConnection::canceller).
 ///
 /// All clones, and all cancellers of one loan, are the same. A canceller keeps neither the connection nor the pool alive.
+///
+/// ```
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
+/// # let pool = Pool::builder().build(Toy)?;
+/// use cabrank::{CancelOutcome, CloseReason, PooledConnection};
+/// use std::time::Duration;
+///
+/// let conn = pool.get()?;
+/// let canceller = PooledConnection::canceller(&conn).expect("this manager offers abort handles");
+/// assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::Asked); // From any thread.
+/// drop(conn);
+/// assert_eq!(pool.stats().closed.by(CloseReason::Cancelled), 1);
+/// assert_eq!(canceller.cancel(Duration::from_secs(5)), CancelOutcome::LoanEnded);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Canceller(Arc<Loan>);
 

@@ -21,7 +21,23 @@ impl<M: Manager> Pool<M> {
     /// leaves out the driver's error. It takes an error of another connection or server, passed on through the closure, for one of this
     /// connection.
     ///
-    /// The closure must name its error type: `|conn| -> Result<_, MyError> { .. }`.
+    /// A closure that ends in `Ok(..)` must name its error type: `|conn| -> Result<_, MyError> { .. }`.
+    ///
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// use cabrank::RunError;
+    /// use std::io::ErrorKind;
+    ///
+    /// let deleted = pool.run(|conn| conn.execute("DELETE FROM carts"))?;
+    /// assert_eq!(deleted, 1);
+    /// match pool.run(|conn| conn.execute("DELEET FROM carts")) {
+    ///     Err(RunError::User(error)) => assert_eq!(error.kind(), ErrorKind::InvalidInput),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -46,53 +62,22 @@ impl<M: Transact> Pool<M> {
     /// Returns a builder for a transaction, which checks out its own connection.
     ///
     /// ```
-    /// # use cabrank::{Limit, Manager, Pool, Transact};
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # let pool = Pool::builder().build(Toy)?;
     /// use cabrank::TransactionError;
     ///
-    /// # struct Toy;
-    /// # impl Manager for Toy {
-    /// #     type Connection = i64;
-    /// #     type Error = std::io::Error;
-    /// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(0) }
-    /// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-    /// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-    /// # }
-    /// # impl Transact for Toy {
-    /// #     type Transaction<'c> = (&'c mut i64, i64);
-    /// #     type Options = ();
-    /// #     fn begin<'c>(&self, conn: &'c mut i64, _: &()) -> std::io::Result<(&'c mut i64, i64)> {
-    /// #         let now = *conn;
-    /// #         Ok((conn, now))
-    /// #     }
-    /// #     fn commit(&self, (conn, after): (&mut i64, i64)) -> std::io::Result<()> { *conn = after; Ok(()) }
-    /// #     fn rollback(&self, _: (&mut i64, i64)) -> std::io::Result<()> { Ok(()) }
-    /// #     fn nested<T, E: From<std::io::Error>>(
-    /// #         outer: &mut (&mut i64, i64),
-    /// #         work: impl FnOnce(&mut (&mut i64, i64)) -> Result<T, E>,
-    /// #     ) -> Result<T, E> {
-    /// #         let mut inner = (&mut *outer.0, outer.1);
-    /// #         let value = work(&mut inner)?;
-    /// #         outer.1 = inner.1;
-    /// #         Ok(value)
-    /// #     }
-    /// # }
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let pool = Pool::builder().build(Toy)?;
-    /// // The driver's error is found in an enum of your own (`#[from]`), `anyhow::Error`, `Box<dyn Error>`.
-    /// let sum = pool.transaction().retries(3).run(|tx| -> Result<i64, std::io::Error> {
-    ///     tx.1 += 100;
-    ///     Ok(tx.1)
+    /// pool.transaction().retries(3).run(|tx| {
+    ///     tx.execute("UPDATE accounts SET balance = balance - 5 WHERE id = 1")?;
+    ///     tx.execute("UPDATE accounts SET balance = balance + 5 WHERE id = 2")
     /// })?;
-    /// assert_eq!(sum, 100);
+    /// assert_eq!(pool.get()?.log.last().unwrap(), "COMMIT");
     ///
-    /// // What the closure returned comes back as it was.
-    /// let refused = pool.transaction().run(|_| -> Result<(), std::io::Error> { Err(std::io::ErrorKind::Other.into()) });
-    /// match refused {
-    ///     Err(TransactionError::User(error)) => assert_eq!(error.into_inner().kind(), std::io::ErrorKind::Other),
-    ///     other => panic!("{other:?}"),
-    /// }
-    /// # Ok(())
-    /// # }
+    /// // A closure that fails is rolled back, and its error is returned.
+    /// let error = pool.transaction().run(|tx| tx.execute("UPDTAE accounts")).unwrap_err();
+    /// assert!(matches!(error, TransactionError::User(_)));
+    /// assert_eq!(pool.get()?.log.last().unwrap(), "ROLLBACK");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn transaction(&self) -> Transaction<'_, M> {
         Transaction { pool: self, options: M::Options::default(), retries: 0 }
