@@ -19,7 +19,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The actions of [`Pool::close_within`], and what was left.
+/// The outcome of [`Pool::close_within`]: the loans that it cancelled or aborted, and those that remained.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CloseReport {

@@ -99,8 +99,8 @@ impl<M: Manager> PooledConnection<M> {
         fault
     }
 
-    /// Returns a handle by which any thread can cancel what runs on this connection, until the loan ends. `None` if the manager offers no
-    /// [`abort_handle`](Manager::abort_handle) for it.
+    /// Returns a handle by which any thread can cancel the statement that runs on this connection, until the loan ends. `None` if the
+    /// manager offers no [`abort_handle`](Manager::abort_handle) for it.
     ///
     /// The first call in a loan costs an allocation. The driver's own handles, such as a cancel token or a connection's number, outlive
     /// the loan and may hit the next holder. For the cost of a cancel see [`Canceller::cancel`].

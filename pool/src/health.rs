@@ -34,7 +34,7 @@ pub enum Health {
     Up,
     /// All connections are lent, and callers wait.
     Busy {
-        /// The likely wait of a new request: what the waiters before it need at the mean length of a loan.
+        /// The likely wait of a new request: the time that the waiters before it need, at the mean length of a loan.
         expected_wait: Duration,
     },
     /// No connection is open, and none can be opened.

@@ -35,7 +35,7 @@ use std::time::Duration;
 /// most eight at a time for each pool: four close connections, and four open connections for `min_idle` or check idle ones. An orderly
 /// close that exceeds its limit and cannot be aborted gives its place to another. A hook may use another pool.
 ///
-/// The thread `cabrank-timer` enforces the time limits; the only user code that it runs is what aborts a call. It lives as long as any
+/// The thread `cabrank-timer` enforces the time limits; the only user code that it runs aborts a call. It lives as long as any
 /// pool is open, to retry when no thread can be spawned.
 ///
 /// After a `fork` a pool works only in the process that built it. In the child it refuses with [`GetError::Forked`] and looks closed and
@@ -84,7 +84,8 @@ impl<M: Manager> Pool<M> {
         &refs[sync::seat() & (refs.len() - 1)]
     }
 
-    /// Checks out a connection, waiting for one for at most `acquire_timeout` (30 s by default).
+    /// Checks out a connection, waiting for one for at most `acquire_timeout` (30 s by default). Blocks the thread: in a task use
+    /// [`get_async`](Self::get_async) or [`run_async`](Self::run_async).
     ///
     /// Without contention this takes about a tenth of a microsecond. It costs a round trip only if the connection was last proved alive
     /// longer than `check_after` ago.
@@ -106,7 +107,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     ///
-    /// See [`GetError`]. This blocks the thread; in an async context use `spawn_blocking`.
+    /// See [`GetError`].
     #[doc(alias = "acquire")]
     #[doc(alias = "checkout")]
     #[track_caller]

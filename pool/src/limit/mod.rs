@@ -264,7 +264,7 @@ struct CallState {
     unabortable: usize,
 }
 
-/// | fuse     | the call  | the connection           | who goes on                     |
+/// | fuse     | the call  | the connection           | next                            |
 /// |----------|-----------|--------------------------|---------------------------------|
 /// | Armed    | runs      | may be aborted           | `fire` or `disarm`, first wins  |
 /// | Firing   | runs      | is being aborted         | `fire`; `disarm` waits          |

@@ -243,7 +243,7 @@ pub trait Manager: Send + Sync + 'static {
     ///
     /// Called once, in a worker thread, right after [`connect`](Self::connect). With a handle that [can abort](AbortHandle::can_abort)
     /// the pool itself aborts every later driver call on the connection that overruns ([`AbortHandle::abort`]): `is_valid`, `reset` and
-    /// `close` need not register their own abort, and `close_within` can end what a holder is still running.
+    /// `close` need not register their own abort, and `close_within` can end the statement of a holder.
     fn abort_handle(&self, conn: &Self::Connection) -> Option<Box<dyn AbortHandle>> {
         let _ = conn;
         None

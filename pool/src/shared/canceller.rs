@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// Cancels what runs on a connection, from any thread, for as long as the loan lasts. See
+/// Cancels the statement that runs on a connection, from any thread, for as long as the loan lasts. See
 /// [`PooledConnection::canceller`](crate::PooledConnection::canceller).
 ///
 /// All clones, and all cancellers of one loan, are the same. A canceller keeps neither the connection nor the pool alive.
