@@ -23,7 +23,6 @@ use std::time::Duration;
 /// # use std::sync::Arc;
 /// # use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 /// # let manager = Toy;
-/// /// The number of open connections.
 /// struct Open(AtomicI64);
 ///
 /// impl EventHandler for Open {
@@ -92,7 +91,6 @@ pub trait EventHandler: Send + Sync + 'static {
     /// use cabrank::{EventHandler, RefusalReason, Refused};
     ///
     /// # let manager = Toy;
-    /// /// A counter for each reason.
     /// # #[derive(Default)]
     /// struct Refusals([AtomicU64; RefusalReason::ALL.len()]);
     ///
