@@ -5,8 +5,8 @@
 // All modules stand in reading order, which ARCHITECTURE.md explains.
 
 // The public interface. The documentation shows the methods of `Pool` in the order of these modules.
-mod builder;
 mod pool;
+mod builder;
 mod transact;
 mod get_async;
 mod run_async;

@@ -14,15 +14,8 @@ use tokio::sync::oneshot;
 /// The routes of a [`Monitor`] with its defaults, to be mounted in a service.
 ///
 /// ```
-/// # use cabrank::{Limit, Manager, Pool};
-/// # struct Toy;
-/// # impl Manager for Toy {
-/// #     type Connection = i64;
-/// #     type Error = std::io::Error;
-/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
-/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-/// # }
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
 /// use axum::Router;
 /// use cabrank_monitor::Pools;
 ///
@@ -38,15 +31,8 @@ pub fn router(pools: Pools) -> Router {
 ///
 /// ```
 /// use cabrank_monitor::{Monitor, Pools};
-/// # use cabrank::{Limit, Manager, Pool};
-/// # struct Toy;
-/// # impl Manager for Toy {
-/// #     type Connection = i64;
-/// #     type Error = std::io::Error;
-/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
-/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-/// # }
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
 ///
 /// let pool = Pool::builder().name("accounts").build(Toy)?;
 /// let monitor = Monitor::new(Pools::new().with(&pool)).looks_per_second(2);

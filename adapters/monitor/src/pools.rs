@@ -9,15 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 ///
 /// ```
 /// use cabrank_monitor::{Monitor, Pools};
-/// # use cabrank::{Limit, Manager, Pool};
-/// # struct Toy;
-/// # impl Manager for Toy {
-/// #     type Connection = i64;
-/// #     type Error = std::io::Error;
-/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
-/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-/// # }
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
 ///
 /// let orders = Pool::builder().name("orders").build(Toy)?;
 /// let pools = Pools::new().with(&orders);

@@ -14,15 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// merged into one with a count. Loans that begin and end normally are not recorded.
 ///
 /// ```
-/// # use cabrank::{Limit, Manager, Pool};
-/// # struct Toy;
-/// # impl Manager for Toy {
-/// #     type Connection = i64;
-/// #     type Error = std::io::Error;
-/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
-/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-/// # }
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
 /// use cabrank_monitor::{Pools, Recorder};
 ///
 /// let recorder = Recorder::new();

@@ -12,15 +12,8 @@ use std::fmt;
 ///
 /// ```
 /// use cabrank_prometheus::Exporter;
-/// # use cabrank::{Limit, Manager, Pool};
-/// # struct Toy;
-/// # impl Manager for Toy {
-/// #     type Connection = i64;
-/// #     type Error = std::io::Error;
-/// #     fn connect(&self, _: &Limit) -> std::io::Result<i64> { Ok(7) }
-/// #     fn is_valid(&self, _: &mut i64, _: &Limit) -> std::io::Result<()> { Ok(()) }
-/// #     fn has_broken(&self, _: &mut i64) -> bool { false }
-/// # }
+/// # use cabrank::Pool;
+/// # use cabrank::doc_toy::Toy;
 ///
 /// let pool = Pool::builder().name("accounts").build(Toy)?;
 /// let exporter = Exporter::new().with(&pool);
