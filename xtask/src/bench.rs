@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: cabrank beside other pools. Builds the benchmark, which is a workspace of its own, starts servers
-//! for it, and runs it; what it measures and how stands there.
+//! `cargo xtask bench`: compares cabrank with other pools. Builds the benchmark, which is a separate workspace, starts servers for it, and
+//! runs it.
 
 use crate::images::Image;
 use crate::process::cargo;
@@ -13,23 +13,23 @@ use std::process::Command;
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// Fewer rounds and shorter ones, in under three minutes.
+    /// Fewer and shorter rounds, in under three minutes.
     #[arg(long)]
     quick: bool,
-    /// Runs this case alone, or those whose names begin with this word; may be given more than once.
+    /// Runs only the cases whose names begin with this; may be given more than once.
     #[arg(long = "case", value_name = "NAME")]
     cases: Vec<String>,
     /// Also writes the rows to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Compares with the goals the medians of three runs (of one, if quick); exit status 1 if one is missed, or if a peer to compare with
-    /// could not be measured.
+    /// Compares the medians of three runs (of one with --quick) with the goals; exit status 1 if a goal is missed or a peer could not be
+    /// measured.
     #[arg(long)]
     check: bool,
-    /// With `--check`: what could not be measured is no failure.
+    /// With --check: a peer that could not be measured is no failure.
     #[arg(long)]
     allow_missing: bool,
-    /// Measures nothing: shows, checks and writes what the last run measured.
+    /// Measures nothing: shows, checks and writes the results of the last run.
     #[arg(long)]
     reuse: bool,
     /// Writes tables and plots into docs/performance.md and README.md, and those of a fail-over into docs/operating.md.
@@ -38,19 +38,19 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Every case, in a short run that is compared with nothing.
+    /// Every case, in a short run without goals.
     pub(crate) fn quick() -> Self {
         Self { quick: true, ..Self::default() }
     }
 
-    /// Whether cases are to be measured whose names begin so.
+    /// Whether cases whose names begin with `prefix` are to be measured.
     fn wants(&self, prefix: &str) -> bool {
         let named = || self.cases.iter().any(|case| case.starts_with(prefix) || prefix.starts_with(&**case));
         !self.reuse && (self.cases.is_empty() || named())
     }
 }
 
-/// False if the check failed.
+/// Returns false if the check failed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     setup::ready(&[Tool::C, Tool::Clients], false)?;
     process::run(&mut bench("build"))?;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         program.args(["--case", case]);
     }
     if let Some(file) = &args.json {
-        // Cargo runs elsewhere than our caller stands.
+        // Cargo runs in another folder than the caller.
         program.arg("--json").arg(std::path::absolute(file)?);
     }
     docker::sweep().ok();
@@ -81,19 +81,19 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     process::status(&mut program)
 }
 
-/// Cargo on the workspace of the benchmark.
+/// A cargo command for the benchmark's workspace.
 fn bench(command: &str) -> Command {
     cargo([command, "--release", "--manifest-path", "bench/Cargo.toml"])
 }
 
-/// Builds the program of the cases on Diesel, in the workspace in which the drop-in is r2d2.
+/// Builds the program for the cases on Diesel, in the workspace where the drop-in replaces r2d2.
 fn on_the_drop_in() -> Result<PathBuf> {
     let manifest = ["build", "--release", "--package", "diesel-trouble", "--manifest-path", SATELLITES[1]];
     process::run(cargo(manifest).arg("--target-dir").arg(workspace::target()))?;
     Ok(workspace::target().join("release/diesel-trouble"))
 }
 
-/// What the cases need servers of.
+/// The images of the servers that the cases need.
 fn images(args: &Args) -> Vec<Image> {
     let postgres =
         ["pg_", "diesel", "http_", "recovery", "killed", "black_hole"].iter().any(|prefix| args.wants(prefix));

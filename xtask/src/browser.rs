@@ -1,5 +1,5 @@
-//! `cargo xtask browser`: the page of `cabrank-monitor` in a real browser, headless Chromium; and its pictures, `--screenshots`. The
-//! example `web` is watched beside a real PostgreSQL; without one those tests are ignored, with the reason.
+//! `cargo xtask browser`: tests the page of `cabrank-monitor` in headless Chromium, or takes its screenshots (`--screenshots`). The tests
+//! of the example `web` need a PostgreSQL; without one they are ignored, with the reason.
 
 use crate::images::Image;
 use crate::process::{cargo, run as run_command};
@@ -12,10 +12,10 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Makes the pictures in docs/monitor anew instead of running the tests.
+    /// Takes the screenshots in docs/monitor instead of running the tests.
     #[arg(long)]
     screenshots: bool,
-    /// First installs the browser, where that is possible.
+    /// First installs the browser, where possible.
     #[arg(long)]
     setup: bool,
 }
@@ -29,7 +29,7 @@ pub(crate) fn run_with(args: &Args) -> Result<()> {
     run(must)
 }
 
-/// The tests, with a server that must be there if so it is said. Each starts a browser, so two at a time are enough.
+/// Runs the tests. With `must`, a missing server is an error. Each test starts a browser, so only two run at a time.
 pub(crate) fn run(must: bool) -> Result<()> {
     let images = servers::wanted(&[Image::Postgres]);
     if must && !images.is_empty() {
@@ -43,7 +43,7 @@ pub(crate) fn run(must: bool) -> Result<()> {
     run_command(command.envs(servers.urls.iter().map(|(name, url)| (name, url))))
 }
 
-/// The program that is watched, where cargo puts it.
+/// The example `web`, where cargo puts it.
 fn web() -> PathBuf {
     workspace::target().join("debug").join(format!("web{EXE_SUFFIX}"))
 }

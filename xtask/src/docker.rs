@@ -1,7 +1,6 @@
-//! A Docker daemon that answers, and no container of ours left on it.
+//! Makes sure that a Docker daemon answers, and removes the containers that killed test runs left on it.
 //!
-//! Which images it needs belongs to `images`; starting containers is for `integration-tests`.
-//! Here is only what comes before them and after them.
+//! `images` provides the images; `integration-tests` starts the containers.
 
 use crate::setup::{Tool, Unready};
 use crate::{process, setup, workspace};
@@ -16,7 +15,7 @@ use std::{env, fs, thread};
 /// Every container that the tests start carries this label. Its value is `host:process`, the owner.
 const LABEL: &str = "cabrank-tests";
 
-/// Ok once a daemon answers. If `install`, Docker is installed and its daemon started where that can be done.
+/// Returns `Ok` once a daemon answers. With `install`, first installs Docker and starts its daemon where possible.
 pub(crate) fn ready(install: bool) -> Result<()> {
     if answers() {
         return Ok(());
@@ -25,26 +24,26 @@ pub(crate) fn ready(install: bool) -> Result<()> {
         return Err(Unready(format!("DOCKER_HOST is {host}, and no Docker daemon answers there")).into());
     }
     setup::ready(&[Tool::Docker], install)?;
-    // Installing it has started it where something like systemd watches over services.
+    // Where systemd or the like manages services, installing Docker has started it.
     if answers() {
         return Ok(());
     }
     if !(install && setup::root() && cfg!(target_os = "linux")) {
-        let start = "    sudo systemctl start docker\nor, where no systemd runs,\n    sudo dockerd &";
-        let rights = "and see that you may use it: `docker ps` as you (on Debian: sudo adduser $USER docker)";
+        let start = "    sudo systemctl start docker\nor, without systemd,\n    sudo dockerd &";
+        let rights = "and make sure that you may use it: run `docker ps` (on Debian: sudo adduser $USER docker)";
         return Err(Unready(format!("no Docker daemon answers; to start one:\n{start}\n{rights}")).into());
     }
     start_daemon()
 }
 
-/// The `docker` command with these arguments. It honours `DOCKER_HOST` by itself.
+/// The `docker` command with these arguments. The command itself reads `DOCKER_HOST`.
 pub(crate) fn docker<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
     let mut command = Command::new("docker");
     command.args(arguments).current_dir(workspace::root());
     command
 }
 
-/// Removes the containers whose owner is gone: killed, so that it could not do it itself. Returns how many.
+/// Removes the containers whose owner was killed before it could remove them. Returns how many.
 pub(crate) fn sweep() -> Result<usize> {
     let filter = format!("label={LABEL}");
     let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
@@ -59,7 +58,7 @@ pub(crate) fn sweep() -> Result<usize> {
     Ok(swept)
 }
 
-/// Others on a remote daemon keep what is theirs, and so do those who run their tests beside us.
+/// Whether the owner is a dead process of this host. Other hosts on a remote daemon, and other live test runs, keep their containers.
 fn is_left_over(owner: &str, host: &str, lives: impl Fn(&str) -> bool) -> bool {
     owner.rsplit_once(':').is_some_and(|(theirs, process)| theirs == host && !lives(process))
 }
@@ -71,27 +70,27 @@ fn lives(process: &str) -> bool {
     process::succeeds(Command::new("ps").args(["-p", process]))
 }
 
-/// Must be what the fixtures of the tests take for it.
+/// Must match the host in the label that the tests' fixtures set.
 fn host() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "localhost".into() } else { name.trim().into() }
 }
 
-/// Whether there is a daemon.
+/// Whether a daemon answers.
 pub(crate) fn answers() -> bool {
     process::succeeds(&mut docker(["version", "--format", "{{.Server.Version}}"]))
 }
 
-/// Starts the daemon where nothing watches over services. It stays when we end.
+/// Starts the daemon where no service manager does. It outlives this program.
 fn start_daemon() -> Result<()> {
     let log = workspace::target().join("dockerd.log");
     fs::create_dir_all(workspace::target())?;
     let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    println!("no Docker daemon answers: starting dockerd, which writes to {}", log.display());
+    println!("no Docker daemon answers: starting dockerd, with its log in {}", log.display());
     let begun = Instant::now();
     let mut command = Command::new("dockerd");
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-    // Neither Ctrl-C nor the end of this program's group is meant for it.
+    // In its own process group, Ctrl-C and the end of this program do not reach it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut daemon = command.spawn().context("cannot start dockerd")?;
@@ -115,7 +114,7 @@ fn last_lines(log: &Path) -> String {
     lines[lines.len().saturating_sub(5)..].join("\n")
 }
 
-/// It answers within a second or two unless the machine is very busy.
+/// A daemon answers within a second or two unless the machine is very busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! `cargo xtask instructions`: how many instructions one `get` and one drop cost, for a thread, for a task, and when more borrow than
-//! there are connections. Unlike the time they take, that hardly differs on a busy machine, so a step backwards shows in CI.
+//! `cargo xtask instructions`: counts the instructions of one `get` and one drop, for a thread, for a task, and with more borrowers than
+//! connections. Unlike the time, their number hardly varies on a busy machine, so CI detects a regression.
 //!
-//! Counted by valgrind, as the difference between two runs of `xtask/cycle` that differ in nothing but the number
-//! of cycles. Where there is no valgrind, nothing is counted, and that is said.
+//! Valgrind counts them: the result is the difference between two runs of `xtask/cycle` with different numbers of cycles. Without valgrind
+//! nothing is counted, and the step is reported as skipped.
 
 use crate::process::cargo;
 use crate::{process, workspace};
@@ -14,17 +14,17 @@ use std::process::{Command, Stdio};
 struct Case {
     about: &'static str,
     program: &'static str,
-    /// For the program, behind the number of cycles.
+    /// The program's arguments after the number of cycles.
     arguments: &'static [&'static str],
     cycles: u64,
-    /// How often it is counted. The least counts, for chance only adds.
+    /// The number of counts. The smallest is the result, because chance only adds.
     times: u32,
-    /// A little more than a cycle does cost, since compilers differ. Lower it when you have made the cycle shorter.
+    /// Slightly more than a cycle costs, because compilers differ. Lower it when you have made the cycle shorter.
     at_most: u64,
 }
 
-/// Of those who queue the count varies by a quarter, because chance decides which of them wakes when: 3,080 to 3,300 were seen on idle
-/// machines, 3,370 to 3,830 on busy ones. (Some 7 % of it came with the cells, which such a loan looks at and cannot use.)
+/// With a queue the count varies by a quarter, because chance decides which waiter wakes when: 3,080 to 3,300 were measured on idle
+/// machines, 3,370 to 3,830 on busy ones. (About 7 % of it came with the cells, which such a loan looks at and cannot use.)
 const CASES: &[Case] = &[
     Case {
         about: "with nothing opened ahead",
@@ -42,7 +42,7 @@ const CASES: &[Case] = &[
         times: 1,
         at_most: 450,
     },
-    // 505 were counted, beside 438 of a thread's `get`.
+    // 505 were counted, against 438 for a thread's `get`.
     Case {
         about: "by the first poll of a task",
         program: "task",
@@ -78,13 +78,13 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     if !over.is_empty() {
-        bail!("a cycle takes more instructions than it may: {}", over.join(", "));
+        bail!("a cycle takes too many instructions: {}", over.join(", "));
     }
     Ok(())
 }
 
 impl Case {
-    /// Of one cycle. There are so many that it does not matter how often the program looks whether its pool is ready.
+    /// The instructions of one cycle. With this many cycles it does not matter how often the program polls until its pool is ready.
     fn count(&self, folder: &Path) -> Result<u64> {
         let [few, many] =
             [1_000, 1_000 + self.cycles].map(|cycles| count(&folder.join(self.program), cycles, self.arguments));
@@ -92,7 +92,7 @@ impl Case {
     }
 }
 
-/// Why nothing can be counted here, if so.
+/// The reason if nothing can be counted here.
 pub(crate) fn missing() -> Option<&'static str> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Some("the bounds are those of Linux on x86-64");
@@ -101,14 +101,14 @@ pub(crate) fn missing() -> Option<&'static str> {
     (!there).then_some("valgrind is not installed (Debian: apt-get install valgrind)")
 }
 
-/// Of the whole program; what is not part of the cycle falls out of the difference.
+/// The instructions of the whole program; everything outside the cycles cancels out in the difference.
 fn count(program: &Path, cycles: u64, arguments: &[&str]) -> Result<u64> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     command.arg(program).arg(cycles.to_string()).args(arguments);
     let output = command.stdin(Stdio::null()).output().context("cannot start valgrind")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    collected(&said).with_context(|| format!("valgrind tells no count: {said}"))
+    collected(&said).with_context(|| format!("valgrind printed no count: {said}"))
 }
 
 fn collected(said: &str) -> Option<u64> {

@@ -1,7 +1,7 @@
-//! The workshop: every check and chore of the repository, in Rust, so that one command here runs what CI runs.
+//! `cargo xtask`: every check and task of the repository, in Rust. CI runs the same commands as a developer.
 //!
-//! This file owns the command line and the exit status: 0 for good, 1 for a check that failed, 2 for a machine or a
-//! request that cannot be served. What each command does stands in the module of its name.
+//! This file has the command line and the exit status: 0 for success, 1 for a failed check, 2 for a machine or a request that cannot be
+//! served. Each command has a module of its name.
 
 mod bench;
 mod browser;
@@ -23,25 +23,25 @@ use clap::Parser;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Every check and chore of the repository.")]
+#[command(name = "cargo xtask", about = "The checks and tasks of the repository.")]
 enum Task {
-    /// Runs the tests of the workspace and ends with one line: N passed, N failed, N skipped.
+    /// Runs the tests of the workspace; the last line is `N passed, N failed, N skipped`.
     Test(test::Args),
-    /// Gets the images of the servers that the tests talk to: pulls them, or builds stand-ins where no registry answers.
+    /// Gets the images of the servers that the tests use: pulls them, or builds stand-ins where no registry answers.
     Images(images::Args),
     /// Runs everything that must hold before a commit is merged; stops at the first failure.
     Ci(ci::Args),
-    /// Checks what the compiler does not: file heads, lengths, the order of imports, the documents.
+    /// Checks what the compiler does not: file heads, lengths, the order of imports, words, links, documents.
     Tidy,
-    /// Counts the instructions of a checkout and a return, and compares with what they may be.
+    /// Counts the instructions of a checkout and a return, and compares them with a bound.
     Instructions,
-    /// Measures cabrank beside other pools.
+    /// Benchmarks cabrank and other pools.
     Bench(bench::Args),
-    /// Drives the live page in a real browser, or makes its pictures.
+    /// Tests the live page in Chromium, or takes its screenshots.
     Browser(browser::Args),
-    /// Simulates the pool's supply in virtual time, and prints what comes of each scenario.
+    /// Simulates the pool's supply in virtual time, and prints a table of results for each scenario.
     Simulate,
-    /// Runs the core's models under loom, each again with a seeded bug that it must catch, and all with a crowd under shuttle.
+    /// Runs the core's models: under loom, each again with a seeded bug that it must catch, and under shuttle with many threads.
     Models(models::Args),
 }
 
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Prints the line that closes the log. It comes last, whatever was printed before.
+/// Prints the tally, which is always the last line of the log.
 fn finish(tally: tally::Tally) -> ExitCode {
     println!("{tally}");
     if tally.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,6 +1,6 @@
-//! Running other programs: shown before they run, their status checked, their time limited, with no input to wait for.
+//! Runs other programs: prints each command first, checks its status, limits its time, and gives it no input.
 //!
-//! Knows nothing of what they do; reading their output belongs to the caller.
+//! Interpreting the output belongs to the caller.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
@@ -13,14 +13,14 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// The cargo that runs us, at the root of the workspace.
+/// The cargo that runs this program, at the root of the workspace.
 pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(crate::workspace::root());
     command
 }
 
-/// Runs a program to its end, its output shown; an error unless it succeeds.
+/// Runs a program and shows its output; an error unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     show(command);
     let status = command.stdin(Stdio::null()).status().with_context(|| cannot_start(command))?;
@@ -30,19 +30,19 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a program to its end, its output shown; whether it succeeded.
+/// Runs a program, shows its output, and returns whether it succeeded.
 pub(crate) fn status(command: &mut Command) -> Result<bool> {
     show(command);
     Ok(command.stdin(Stdio::null()).status().with_context(|| cannot_start(command))?.success())
 }
 
-/// True if the program is there and succeeds; nothing is shown.
+/// Whether the program exists and succeeds. Shows nothing.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     silent.status().is_ok_and(|status| status.success())
 }
 
-/// What a program prints; an error with what it says on standard error unless it succeeds. Nothing is shown.
+/// The standard output of a program; an error with its standard error unless it succeeds. Shows nothing.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
     if !output.status.success() {
@@ -51,9 +51,9 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a program and gives each line of its standard output to `each`; standard error goes straight through. `None` if
-/// it printed nothing for as long as `silence` and was killed, with all that it started. Only with such a limit does it
-/// get a process group of its own, where Ctrl-C does not reach it.
+/// Runs a program and passes each line of its standard output to `each`; standard error is inherited. Returns `None` if it printed nothing
+/// for as long as `silence` and was killed with its children. Only with such a limit does it get its own process group, which Ctrl-C does
+/// not reach.
 pub(crate) fn lines(
     command: &mut Command,
     silence: Option<Duration>,
@@ -68,7 +68,7 @@ pub(crate) fn lines(
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| cannot_start(command))?;
     let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
     let (send, receive) = mpsc::channel();
-    // Split as bytes, for a test may print what is not UTF-8.
+    // Split as bytes: a test may print text that is not UTF-8.
     let reader = thread::spawn(move || output.split(b'\n').try_for_each(|line| send.send(line).map_err(drop)));
     loop {
         match receive.recv_timeout(silence.unwrap_or(Duration::MAX)) {
@@ -77,19 +77,19 @@ pub(crate) fn lines(
             Err(RecvTimeoutError::Timeout) => {
                 #[cfg(unix)]
                 Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status()?;
-                // Where there are no groups, at least the program itself; on Unix it is dead by now.
+                // Without process groups this kills at least the program itself; on Unix it is already dead.
                 let _ = child.kill();
                 child.wait()?;
                 return Ok(None);
             }
         }
     }
-    // It has sent all it will ever send.
+    // The channel is closed, so the thread is at its end.
     let _ = reader.join();
     Ok(Some(child.wait()?))
 }
 
-/// What a program with a time limit did.
+/// How a program with a time limit ended.
 pub(crate) struct Ended {
     /// `None` if it ran out of time and was killed.
     pub(crate) status: Option<ExitStatus>,
@@ -97,8 +97,8 @@ pub(crate) struct Ended {
     pub(crate) output: String,
 }
 
-/// Runs a program for at most `limit`. Its output goes through the file `log`, so that a pipe still held open by
-/// something it started cannot keep us waiting.
+/// Runs a program for at most `limit`. Its output goes through the file `log`: a child that outlives it could hold a pipe open and block
+/// the reader.
 pub(crate) fn within(command: &mut Command, limit: Duration, log: &Path) -> Result<Ended> {
     show(command);
     let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -119,7 +119,7 @@ pub(crate) fn within(command: &mut Command, limit: Duration, log: &Path) -> Resu
     Ok(Ended { status, output: String::from_utf8_lossy(&fs::read(log)?).into_owned() })
 }
 
-/// For what takes minutes at worst, such as downloads.
+/// The limit for what takes minutes at worst, such as downloads.
 pub(crate) const LONG: Duration = Duration::from_secs(20 * 60);
 
 fn show(command: &Command) {

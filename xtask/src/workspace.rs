@@ -1,6 +1,6 @@
-//! The workspace as it lies on disk: where its root is, which packages it has, and the text of its files.
+//! The workspace on disk: its root, its packages, and the text of its files.
 //!
-//! Manifests are read line by line, which is enough for the plain TOML we write. Judging what is read belongs to `tidy`.
+//! Manifests are read line by line, which is enough for the plain TOML here. Judging the contents belongs to `tidy`.
 
 use crate::process;
 use anyhow::{Context, Result};
@@ -14,45 +14,45 @@ pub(crate) fn root() -> PathBuf {
     Path::new(&xtask).parent().expect("xtask lies in the workspace").to_path_buf()
 }
 
-/// Workspaces of their own, each with a lock of its own: what they are tried with has no place in the lock of the crates, for Diesel holds
-/// an older SQLite than `cabrank-sqlite` takes.
+/// Separate workspaces, each with its own lock: the dependencies of their tests do not fit into the lock of the crates, because Diesel
+/// requires an older SQLite than `cabrank-sqlite` takes.
 pub(crate) const SATELLITES: &[&str] = &["adapters/r2d2/Cargo.toml", "drop-in/r2d2/Cargo.toml"];
 
-/// One more, apart from those: its framework is minutes of building, so only a step of `ci --full` builds it.
+/// Another separate workspace. Its framework takes minutes to build, so only a step of `ci --full` builds it.
 pub(crate) const ROCKET: &str = "drop-in/r2d2/programs/rocket/Cargo.toml";
 
-/// Where cargo puts what it builds.
+/// The target folder of cargo.
 pub(crate) fn target() -> PathBuf {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     root().join(given.unwrap_or_else(|| "target".into()))
 }
 
-/// A command of cargo's for a manifest, such as one of them. What it builds goes where all else goes.
+/// A cargo command for a manifest, such as one of those. It shares the target folder.
 pub(crate) fn satellite(command: &str, manifest: &str) -> Command {
     let mut cargo = process::cargo([command, "--manifest-path", manifest, "--target-dir"]);
     cargo.arg(target());
     cargo
 }
 
-/// One package of the workspace, as its manifest tells it.
+/// One package of the workspace, as its manifest describes it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) published: bool,
-    /// Without `default`, which names the others.
+    /// Without `default`, which only names others.
     pub(crate) features: Vec<String>,
 }
 
-/// The packages, in the order in which the root manifest lists them: a package comes after those it depends on.
+/// The packages, in the order of the root manifest: a package comes after those it depends on.
 pub(crate) fn packages() -> Result<Vec<Package>> {
     let root_manifest = manifest("Cargo.toml")?;
     members(&root_manifest).iter().map(|member| Ok(package(&manifest(&format!("{member}/Cargo.toml"))?))).collect()
 }
 
-/// The adapters, each with the path of its manifest: one has a workspace of its own.
+/// The adapters, each with the path of its manifest; one is in a separate workspace.
 pub(crate) fn adapters() -> Result<Vec<(Package, String)>> {
     let root_manifest = manifest("Cargo.toml")?;
-    // What lies in an adapter's own folder is no adapter.
+    // A package within an adapter's folder is no adapter.
     let is_adapter = |member: &&str| member.strip_prefix("adapters/").is_some_and(|name| !name.contains('/'));
     let members = members(&root_manifest).into_iter().filter(is_adapter);
     let paths = members.map(|member| format!("{member}/Cargo.toml")).chain([SATELLITES[0].to_owned()]);
@@ -89,7 +89,7 @@ impl File {
     }
 }
 
-/// Every text file of the repository, sorted by path; what git or cargo made for itself is left out.
+/// Every text file of the repository, sorted by path, without the files of git and cargo.
 pub(crate) fn files() -> Result<Vec<File>> {
     let root = root();
     let mut found = Vec::new();
@@ -121,7 +121,7 @@ fn members(root_manifest: &str) -> Vec<&str> {
     lines.take_while(|line| !line.starts_with(']')).filter_map(|line| line.split('"').nth(1)).collect()
 }
 
-/// What one manifest says. The name is empty if it is not that of a package.
+/// Reads one manifest. The name is empty if it describes no package.
 pub(crate) fn package(manifest: &str) -> Package {
     let about = || section(manifest, "package");
     Package {
@@ -184,7 +184,7 @@ mod tests {
             adapters.iter().any(|(package, path)| package.name == "cabrank-r2d2" && path == "adapters/r2d2/Cargo.toml")
         );
         assert!(adapters.iter().any(|(package, _)| package.name == "cabrank-sqlite") && adapters.len() == 7);
-        assert!(adapters.iter().all(|(package, _)| package.published), "what lies within an adapter is none");
+        assert!(adapters.iter().all(|(package, _)| package.published), "a package within an adapter is none");
         assert!(files().unwrap().iter().any(|file| file.path == "xtask/src/workspace.rs"));
     }
 }

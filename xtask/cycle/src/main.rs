@@ -1,7 +1,7 @@
-//! So many checkouts and returns, with a driver that does nothing: what `cargo xtask instructions` counts.
+//! Checkouts and returns with a driver that does nothing: `cargo xtask instructions` counts their instructions.
 //!
-//! `cargo run --release --package cycle CYCLES [MIN_IDLE [THREADS]]`. One thread finds a connection each time. More threads than
-//! connections keep each loan for a moment, so most of their checkouts queue.
+//! `cargo run --release --package cycle CYCLES [MIN_IDLE [THREADS]]`. A single thread always finds a connection. With THREADS, more than
+//! there are connections, each thread keeps its loan for a moment, so most checkouts queue.
 
 mod nothing;
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);
     let cycles: u64 = arguments.next().ok_or("how many cycles?")?.parse()?;
     let min_idle: u32 = arguments.next().map_or(Ok(0), |number| number.parse())?;
-    // A check falls due after a second, which is long where each instruction is counted.
+    // By default a check is due after a second, which would pass during a run that counts instructions.
     let builder = Pool::builder().max_size(10).min_idle(min_idle).check_after(Duration::MAX);
     let pool = builder.build(Nothing)?;
     while pool.stats().idle < min_idle as _ {
@@ -43,5 +43,5 @@ fn queue(pool: &Pool<Nothing>, cycles: u64, threads: u64) -> Result<(), Box<dyn 
     Ok(shares?)
 }
 
-/// How long each of them keeps a connection.
+/// The length of each loan.
 const LOAN: Duration = Duration::from_micros(30);

@@ -1,4 +1,4 @@
-//! The step `manifests`: what the guides deploy is what Kubernetes takes, by its own schemas.
+//! The step `manifests`: validates the manifest of the guides against the schemas of Kubernetes.
 
 use crate::{process, setup, workspace};
 use anyhow::{Context, Result, bail};
@@ -11,8 +11,7 @@ pub(super) fn manifests() -> Result<()> {
     })
 }
 
-/// `takes` says whether the checker takes a file. One that takes anything checks nothing, so it is also shown a copy with a field that
-/// there is not.
+/// `takes` runs the checker on a file. A checker that accepts anything checks nothing, so it also gets a copy with an unknown field.
 fn judge(manifest: &Path, copy: &Path, takes: impl Fn(&Path) -> Result<bool>) -> Result<()> {
     let text = fs::read_to_string(manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
     let misspelt = text.replace(FIELD, &format!("{FIELD}s"));
@@ -20,18 +19,18 @@ fn judge(manifest: &Path, copy: &Path, takes: impl Fn(&Path) -> Result<bool>) ->
         bail!("{} has no `{FIELD}` to misspell", manifest.display());
     }
     if !takes(manifest)? {
-        bail!("Kubernetes would not take {}", manifest.display());
+        bail!("Kubernetes would refuse {}", manifest.display());
     }
     fs::write(copy, misspelt).with_context(|| format!("cannot write {}", copy.display()))?;
-    println!("now a copy with `{FIELD}s`, which must not validate:");
+    println!("a copy with `{FIELD}s`, which must not validate:");
     if takes(copy)? {
-        bail!("the checker takes a manifest with a field `{FIELD}s`, so it checks nothing");
+        bail!("the checker accepts a manifest with the field `{FIELD}s`, so it checks nothing");
     }
     Ok(())
 }
 
 const MANIFEST: &str = "docs/cloud/deployment.yaml";
-/// Deep in the manifest, where a checker must know the types to complain.
+/// Nested so deeply that only a checker with the types can reject it.
 const FIELD: &str = "preStop";
 
 #[cfg(test)]
@@ -50,6 +49,6 @@ mod tests {
         let knows = |file: &Path| Ok(!fs::read_to_string(file)?.contains("preStops:"));
         assert!(judged_by(knows).is_ok());
         assert!(judged_by(|_| Ok(true)).unwrap_err().to_string().contains("checks nothing"));
-        assert!(judged_by(|_| Ok(false)).unwrap_err().to_string().contains("would not take"));
+        assert!(judged_by(|_| Ok(false)).unwrap_err().to_string().contains("would refuse"));
     }
 }

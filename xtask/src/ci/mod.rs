@@ -1,7 +1,6 @@
-//! `cargo xtask ci`: everything that must hold, in one run, stopping at the first step that fails; and a table of the
-//! seconds that each step took.
+//! `cargo xtask ci`: runs everything that must hold, stops at the first step that fails, and prints the seconds of each step.
 //!
-//! What the steps are stands in `steps.rs`. The tests come last, so that their count closes the log.
+//! The steps are in `steps.rs`. The tests come last, so their count ends the log.
 
 mod manifests;
 mod outside;
@@ -18,21 +17,21 @@ use times::Times;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also runs what takes longer; once before an issue is resolved, and before a release.
+    /// Also runs the longer steps.
     #[arg(long)]
     full: bool,
     /// Runs this step alone; may be given more than once.
     #[arg(long = "only", value_name = "STEP", value_parser = PossibleValuesParser::new(names()))]
     only: Vec<String>,
-    /// First installs what the steps need and this machine lacks, where that is possible.
+    /// First installs missing tools and images, where possible.
     #[arg(long)]
     setup: bool,
 }
 
-/// The last step, which is none of the table: it has a count.
+/// The last step. It is not in the table, because it returns a count.
 const TEST: &str = "test";
 
-/// Runs the steps and then the tests. The caller prints the tally, as its last line; `None` if no test was to run.
+/// Runs the steps and then the tests. The caller prints the tally, as its last line; `None` if the tests were not chosen.
 pub(crate) fn run(args: &Args) -> Result<Option<Tally>> {
     let chosen = args.steps();
     let mut times = Times::default();
@@ -41,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<Option<Tally>> {
     let failure = done.err().map(|error| ("setup", error)).or_else(|| run_steps(&chosen, asked, &mut times));
     let tally = match failure {
         Some((step, error)) => {
-            println!("\nstep `{step}` failed: {error:#}\nwhat follows it did not run; the step counts as one failure");
+            println!("\nstep `{step}` failed: {error:#}\nthe steps after it did not run; it counts as one failure");
             if error.is::<setup::Unready>() {
                 return Err(error);
             }
@@ -55,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<Option<Tally>> {
 }
 
 impl Args {
-    /// In the order of the tables, whatever the order of the arguments.
+    /// The chosen steps, in the order of the tables.
     fn steps(&self) -> Vec<&'static Step> {
         let longer = LONGER.iter().filter(|_| self.full || !self.only.is_empty());
         let apart = APART.iter().filter(|_| !self.only.is_empty());
@@ -71,7 +70,7 @@ fn names() -> Vec<&'static str> {
     STEPS.iter().chain(LONGER).chain(APART).map(|step| step.name).chain([TEST]).collect()
 }
 
-/// What the machine must have for these steps, so that what is missing is said at once and not after half an hour.
+/// The tools for these steps. They are checked first: a missing one is reported at once, not after half an hour.
 fn needs(steps: &[&Step]) -> Vec<Tool> {
     let mut needs = Vec::new();
     for tool in steps.iter().flat_map(|step| step.needs) {
@@ -82,7 +81,7 @@ fn needs(steps: &[&Step]) -> Vec<Tool> {
     needs
 }
 
-/// The step that failed, after which none ran.
+/// Returns the step that failed; none runs after it.
 fn run_steps(steps: &[&Step], servers_must: bool, times: &mut Times) -> Option<(&'static str, Error)> {
     steps.iter().find_map(|step| Some((step.name, times.measure(step.name, || step.run(servers_must)).err()?)))
 }

@@ -1,5 +1,5 @@
-//! The adapters as a project of their users has them: without this workspace's lock, with the newest release of all that they
-//! depend on, and with the oldest drivers that they accept.
+//! Builds the adapters as a user's project does: without this workspace's lock, with the newest releases of their dependencies, and with
+//! the oldest drivers that they accept.
 
 use crate::process::{cargo, run};
 use crate::workspace;
@@ -20,10 +20,10 @@ const OLDEST: &[(&str, &str)] = &[
 pub(super) fn outside() -> Result<()> {
     let folder = workspace::target().join("outside");
     let manifest = folder.join("Cargo.toml");
-    fs::create_dir_all(folder.join("src")).context("cannot make a project for the adapters")?;
+    fs::create_dir_all(folder.join("src")).context("cannot create a project for the adapters")?;
     fs::write(&manifest, project()?)?;
     fs::write(folder.join("src/lib.rs"), "//! Depends on the adapters, and has nothing of its own.\n")?;
-    // What an earlier run has chosen is not the newest any more.
+    // The lock of an earlier run may not have the newest versions.
     let _ = fs::remove_file(folder.join("Cargo.lock"));
     let check =
         || run(cargo(["check", "--manifest-path"]).arg(&manifest).arg("--target-dir").arg(folder.join("target")));

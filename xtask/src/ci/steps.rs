@@ -1,4 +1,4 @@
-//! The steps of `cargo xtask ci`: what each needs of the machine, and what it runs.
+//! The steps of `cargo xtask ci`: the tools that each needs, and the commands that it runs.
 
 use crate::ci::manifests::manifests;
 use crate::ci::outside::outside;
@@ -21,7 +21,7 @@ pub(super) struct Step {
 /// What a step does.
 pub(super) enum Run {
     Alone(fn() -> Result<()>),
-    /// With servers, which must be there if so it is said.
+    /// With servers; the argument makes a missing one an error.
     OnServers(fn(bool) -> Result<()>),
 }
 
@@ -34,7 +34,7 @@ impl Step {
     }
 }
 
-/// Before every merge; the quick ones first. The tests follow them.
+/// Before every merge; the quick ones first. The tests follow.
 pub(super) const STEPS: &[Step] = &[
     Step { name: "fmt", needs: &[Tool::Rustfmt], run: Run::Alone(fmt) },
     Step { name: "tidy", needs: &[], run: Run::Alone(tidy::run) },
@@ -49,40 +49,40 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "package", needs: &[Tool::C], run: Run::Alone(package) },
 ];
 
-/// With `--full` alone: what takes long and what a single change seldom breaks. All in all no more than 15 minutes. Of the suite, which
-/// is part of the last step, `--full` also runs what takes longer: a fail-over behind HAProxy, a storm of 300 processes, more passwords.
+/// Only with `--full`: steps that take long and that a single change seldom breaks, at most 15 minutes together. In the last step `--full`
+/// also runs the suite's longer tests: a fail-over behind HAProxy, a storm of 300 processes, more changes of a password.
 pub(super) const LONGER: &[Step] = &[
-    // The live page in Chromium, which is large to install; also that of the example `web` beside a PostgreSQL.
+    // The live page in Chromium, which is large to install; also that of the example `web` on PostgreSQL.
     Step { name: "browser", needs: &[Tool::Chromium, Tool::C], run: Run::OnServers(browser::run) },
-    // What a user may switch on besides. The TLS stacks that a driver passes on are minutes of building.
+    // The optional features. The drivers' TLS stacks take minutes to build.
     Step { name: "adapters", needs: &[Tool::Clippy, Tool::C, Tool::OpenSsl, Tool::Clients], run: Run::Alone(adapters) },
-    // The lock of this workspace hides what a new project gets.
+    // This workspace's lock hides the versions that a new project gets.
     Step { name: "outside", needs: &[Tool::C], run: Run::Alone(outside) },
-    // An application whose framework is minutes of building, on the drop-in for r2d2.
+    // An application on the drop-in for r2d2, whose framework takes minutes to build.
     Step { name: "rocket", needs: &[Tool::Clippy, Tool::C, Tool::Clients], run: Run::Alone(rocket) },
-    // Nothing else looks at what the properties of the state and of the wire say about rarer cases.
+    // Only this tests the properties of the state and of the wire in rarer cases.
     Step { name: "proptest", needs: &[], run: Run::Alone(proptest) },
-    // A minute of texts and bytes at random for each fuzzer and server; by hand CABRANK_FUZZ_SECONDS says how long.
+    // A minute of random texts and bytes for each fuzzer and server; CABRANK_FUZZ_SECONDS sets another time.
     Step { name: "fuzz", needs: &[Tool::C], run: Run::OnServers(fuzz) },
     // A test that fails once in ten runs passes most runs of `test`.
     Step { name: "repeat", needs: &[], run: Run::Alone(repeat) },
-    // Nothing else builds the benchmark, for other pools bring much along; and only a run shows that its cases work. A case
-    // whose server is not there is listed as not measured.
+    // Nothing else builds the benchmark, because other pools have many dependencies, and only a run shows that its cases work. A case
+    // without its server is listed as not measured.
     Step { name: "bench", needs: &[Tool::Clippy, Tool::C, Tool::Clients], run: Run::Alone(bench) },
 ];
 
-/// Only by name: what needs more than the registries of packages. The hosted workflow has a job for it.
+/// Only by name, because it needs more than package registries. The hosted workflow has a job for it.
 pub(super) const APART: &[Step] =
     &[Step { name: "advisories", needs: &[Tool::CargoDeny], run: Run::Alone(|| deny(&["advisories"])) }];
 
 const BENCH: &str = "bench/Cargo.toml";
 const DENY_WARNINGS: &[&str] = &["--", "-D", "warnings"];
 
-/// How many cases each property is tried with, instead of 256.
+/// The number of cases for each property, instead of 256.
 const CASES: &str = "10000";
-/// How many random worlds the simulation tries, instead of 8.
+/// The number of random worlds in the simulation, instead of 8.
 const WORLDS: &str = "1000";
-/// How often the core's tests run once more.
+/// The number of further runs of the core's tests.
 const REPEATS: usize = 3;
 
 fn fmt() -> Result<()> {
@@ -97,12 +97,12 @@ fn typos() -> Result<()> {
     run(Command::new(setup::typos()).current_dir(workspace::root()))
 }
 
-/// What we depend on, here, in the benchmark and in the workspaces apart, by the rules of deny.toml.
+/// Checks the dependencies of this workspace, the benchmark and the separate workspaces by the rules of deny.toml.
 fn deny(checks: &[&str]) -> Result<()> {
     for manifest in ["Cargo.toml", BENCH, ROCKET].iter().chain(SATELLITES) {
         let mut command = Command::new(setup::cargo_deny());
         command.args(["--locked", "--config", "deny.toml", "--manifest-path", manifest, "check"]).args(checks);
-        // A rule for the one workspace may find nothing in the other, and a license found by its text alone is enough.
+        // A rule for one workspace may match nothing in another, and a licence that is found by its text alone is enough.
         command.args(["--hide-inclusion-graph", "--allow", "unused-wrapper", "--allow", "no-license-field"]);
         run(command.current_dir(workspace::root()))?;
     }
@@ -128,14 +128,14 @@ fn docs() -> Result<()> {
     })
 }
 
-/// The core without features and with each alone. Its tests run without any, too: the main run has them all.
+/// The core without features and with each alone. Its tests run without any; the main run has them all.
 fn features() -> Result<()> {
     let core = packages()?.into_iter().find(|package| package.name == "cabrank").context("no core")?;
     each_feature(&core, "pool/Cargo.toml", "--all-targets")?;
     run(&mut cargo(["test", "--package", "cabrank", "--no-default-features"]))
 }
 
-/// Each adapter without features and with each alone. Their tests want a SQLite that is compiled in.
+/// Each adapter without features and with each alone: the library only, because the tests need the bundled SQLite.
 fn adapters() -> Result<()> {
     workspace::adapters()?.iter().try_for_each(|(package, manifest)| each_feature(package, manifest, "--lib"))
 }
@@ -149,11 +149,10 @@ fn each_feature(package: &Package, manifest: &str, targets: &str) -> Result<()> 
     package.features.iter().try_for_each(|feature| clippy(&["--features", feature]))
 }
 
-/// Each published crate must build from nothing but its package. They are packaged together, so that each finds the
-/// others although none is published yet.
+/// Each published crate must build from its package alone. Packaged together, each finds the others although none is published yet.
 fn package() -> Result<()> {
     let folder = workspace::target().join("packages");
-    // Cargo takes a package of the same version for the same, and would build on what an earlier run has left.
+    // Cargo would take an earlier run's package of the same version for this one.
     let _ = fs::remove_dir_all(&folder);
     let mut command = cargo(["package", "--allow-dirty", "--target-dir"]);
     command.arg(&folder);
@@ -176,8 +175,8 @@ fn proptest() -> Result<()> {
     Ok(())
 }
 
-/// What a scanner of SQL takes for harmless is run on real servers. One that is not there is printed as not tried, and an error
-/// where servers are demanded, as with the tests.
+/// Runs each fuzzer. Texts that a scanner of SQL calls harmless run on real servers. A missing server is reported, or an error if `must`,
+/// as with the tests.
 fn fuzz(must: bool) -> Result<()> {
     let images = servers::wanted(&[Image::Postgres, Image::Mysql, Image::Mariadb]);
     if must && !images.is_empty() {
@@ -193,14 +192,14 @@ fn fuzz(must: bool) -> Result<()> {
 
 fn repeat() -> Result<()> {
     (0..REPEATS).try_for_each(|_| run(&mut cargo(["test", "--package", "cabrank", "--tests"])))?;
-    // What is promised within a millisecond, or within some microseconds, takes ten times as long in a debug build.
+    // These promise times of a millisecond or some microseconds; a debug build takes ten times as long.
     run(&mut cargo(["test", "--release", "--package", "cabrank", "--test", "quiet", "--", "dropping_", "the_numbers_"]))
 }
 
-/// A quick run is compared with no goal: what it measures says little on a machine that does other things, too.
+/// A quick run is compared with no goal: its figures mean little on a machine that does other things, too.
 fn bench() -> Result<()> {
     run(cargo(["clippy", "--manifest-path", BENCH, "--all-targets"]).args(DENY_WARNINGS))?;
-    // As the run itself is built, so that nothing is built twice.
+    // In the profile of the run itself, so nothing is built twice.
     run(&mut cargo(["test", "--release", "--manifest-path", BENCH]))?;
     bench::run(&bench::Args::quick()).map(drop)
 }

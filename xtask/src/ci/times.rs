@@ -1,11 +1,11 @@
-//! What each step took, as a table, and whether that is within the budget.
+//! The time of each step, as a table with the budgets.
 //!
-//! A step over its budget is reported loudly and does not fail: on a busy machine everything takes longer.
+//! A step over its budget is reported in capitals but does not fail: on a busy machine everything takes longer.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-/// What a fresh machine of two cores may take for one step, for all of `ci`, and for all of `ci --full`.
+/// The budgets on a fresh machine of two cores: for single steps, for `ci`, and for `ci --full`.
 const STEP_BUDGETS: &[(&str, Duration)] = &[("test", minutes(20))];
 const BUDGET: Duration = minutes(60);
 const FULL_BUDGET: Duration = minutes(75);
@@ -15,7 +15,7 @@ const FULL_BUDGET: Duration = minutes(75);
 pub(super) struct Times(Vec<(&'static str, Duration)>);
 
 impl Times {
-    /// Runs a step under its heading.
+    /// Prints a heading, runs the step and records its time.
     pub(super) fn measure<T>(&mut self, step: &'static str, run: impl FnOnce() -> T) -> T {
         println!("\n== {step}");
         let begun = Instant::now();
@@ -24,7 +24,7 @@ impl Times {
         done
     }
 
-    /// A line for each step, one for all, and what took longer than it may.
+    /// A line for each step, one for the total, and one for each that was over its budget.
     pub(super) fn table(&self, full: bool) -> String {
         let all = ("total", self.0.iter().map(|(_, time)| *time).sum(), Some(if full { FULL_BUDGET } else { BUDGET }));
         let steps = self.0.iter().map(|(step, time)| {

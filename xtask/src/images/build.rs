@@ -1,6 +1,6 @@
-//! Building a stand-in: a minimal Debian by debootstrap, and on it what the Dockerfile in `images/` says.
+//! Builds a stand-in: a minimal Debian by debootstrap, and on it the Dockerfile in `images/`.
 //!
-//! An image carries a hash of its recipe as a label; a changed recipe makes a new image at the next run.
+//! Each image has the hash of its recipe as a label. After a change of the recipe the next run builds a new image.
 
 use crate::docker::docker;
 use crate::setup::{Tool, Unready};
@@ -11,10 +11,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// What the names of all stand-ins begin with.
+/// The prefix of the names of all stand-ins.
 pub(super) const PREFIX: &str = "cabrank-stand-in/";
 
-/// All that a stand-in is made of.
+/// Everything that determines a stand-in.
 pub(super) struct Recipe {
     name: &'static str,
     suite: String,
@@ -42,7 +42,7 @@ impl Recipe {
         label(&self.tag()).is_some_and(|label| label == self.hash)
     }
 
-    /// Builds it under another name first: only one that stood its trial gets the name.
+    /// Builds it under another name first: only an image that passes its trial gets the name.
     pub(super) fn build(&self, install: bool, trial: impl Fn(&str) -> Result<()>) -> Result<()> {
         let base = base(&self.suite, install)?;
         let candidate = format!("{PREFIX}{}:candidate", self.name);
@@ -65,7 +65,7 @@ impl Recipe {
     }
 }
 
-/// The minimal Debian of a suite, made if it is missing.
+/// The minimal Debian of a suite, built if it is missing.
 fn base(suite: &str, install: bool) -> Result<String> {
     let tag = format!("{PREFIX}base:{suite}");
     let hash = hash(&[base_recipe(suite)]);
@@ -74,19 +74,19 @@ fn base(suite: &str, install: bool) -> Result<String> {
     }
     if !(setup::root() && setup::debian()) {
         let advice =
-            "stand-ins are built by root on Debian or Ubuntu; run this as root there, or pull the official images";
+            "only root on Debian or Ubuntu can build stand-ins; run this as root there, or pull the official images";
         return Err(Unready(advice.into()).into());
     }
     setup::ready(&[Tool::Debootstrap], install)?;
     let begun = Instant::now();
     let folder = workspace::target().join(format!("stand-in-base-{suite}"));
-    // What an interrupted run has left.
+    // An interrupted run may have left it.
     let _ = fs::remove_dir_all(&folder);
     let mut command = Command::new("debootstrap");
     command.args(["--variant=minbase", suite]).arg(&folder).arg(mirror()?);
     logged(&mut command, &workspace::target().join("image-base.log"))?;
     for path in WASTE {
-        // Missing in some suites.
+        // Some suites do not have it.
         let _ = fs::remove_dir_all(folder.join(path));
     }
     for (path, text, mode) in FILES {
@@ -100,7 +100,7 @@ fn base(suite: &str, install: bool) -> Result<String> {
     Ok(tag)
 }
 
-/// `tar | docker import`: a folder as an image.
+/// `tar | docker import`: makes a folder an image.
 fn import(folder: &Path, tag: &str, hash: &str) -> Result<()> {
     let mut pack = Command::new("tar");
     let mut pack = pack.arg("-C").arg(folder).args(["-c", "."]).stdout(Stdio::piped()).spawn().context("no tar")?;
@@ -113,27 +113,31 @@ fn import(folder: &Path, tag: &str, hash: &str) -> Result<()> {
     Ok(())
 }
 
-/// The mirror of Debian that this machine's own apt uses.
+/// The Debian mirror that this machine's apt uses.
 fn mirror() -> Result<String> {
     let format = "$(ORIGIN) $(COMPONENT) $(CREATED_BY) $(REPO_URI)";
     let targets = process::output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
     let found = targets.lines().find_map(|line| line.strip_prefix("Debian main Packages "));
-    let advice = "apt knows no Debian mirror; run `apt-get update` first";
+    let advice = "apt has no Debian mirror; run `apt-get update` first";
     Ok(found.ok_or_else(|| Unready(advice.into()))?.to_owned())
 }
 
-/// Runs a command whose output matters only if it fails.
+/// Runs a command and shows its output only if it fails.
 fn logged(command: &mut Command, log: &Path) -> Result<()> {
     fs::create_dir_all(workspace::target())?;
     let ended = process::within(command, process::LONG, log)?;
     if !ended.status.is_some_and(|status| status.success()) {
         let lines: Vec<_> = ended.output.lines().collect();
-        bail!("it failed; the end of {}:\n{}", log.display(), lines[lines.len().saturating_sub(15)..].join("\n"));
+        bail!(
+            "the command failed; the end of {}:\n{}",
+            log.display(),
+            lines[lines.len().saturating_sub(15)..].join("\n")
+        );
     }
     Ok(())
 }
 
-/// The hash of the recipe that an image was made by; `None` if there is no such image.
+/// The hash of the recipe that an image was built from; `None` if there is no such image.
 fn label(tag: &str) -> Option<String> {
     let format = format!("{{{{index .Config.Labels \"{LABEL}\"}}}}");
     let found = process::output(&mut docker(["image", "inspect", "--format", &format, tag])).ok()?;
@@ -144,7 +148,7 @@ fn base_recipe(suite: &str) -> String {
     format!("{suite}\n{WASTE:?}\n{FILES:?}")
 }
 
-/// FNV-1a: stays the same from one Rust to the next, which the standard library's hasher does not promise.
+/// FNV-1a: stable across Rust versions, which the standard library's hasher does not promise.
 fn hash(parts: &[String]) -> String {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
@@ -158,17 +162,17 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
 
 #[cfg(not(unix))]
 fn set_mode(_: &Path, _: u32) -> Result<()> {
-    bail!("stand-ins are built on Debian or Ubuntu")
+    bail!("stand-ins can only be built on Debian or Ubuntu")
 }
 
 const LABEL: &str = "cabrank-recipe";
 
-/// Two thirds of what debootstrap leaves, and nothing that a server reads.
+/// Two thirds of what debootstrap leaves; no server reads any of it.
 const WASTE: &[&str] =
     &["var/lib/apt/lists", "var/cache/apt/archives", "usr/share/doc", "usr/share/man", "usr/share/locale"];
 
 const FILES: &[(&str, &str, u32)] = &[
-    // A mirror may be a frozen copy, past the date of its index.
+    // A mirror may be a frozen copy whose index has expired.
     (
         "etc/apt/apt.conf.d/90stand-in",
         "Acquire::Check-Valid-Until \"false\";\nAPT::Install-Recommends \"false\";\n",

@@ -1,13 +1,13 @@
-//! The file `.env`, which compose.yaml and the tests read: which stand-ins to use on this machine.
+//! The file `.env`, which compose.yaml and the tests read: the stand-ins to use on this machine.
 //!
-//! Only lines of ours are touched. No such line means the official image.
+//! Only the lines of this module change. Without a line, the official image is used.
 
 use anyhow::{Context, Result};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// For each variable the stand-in to use; `None` for the official image.
+/// Sets each variable to its stand-in, or removes it where the official image is used (`None`).
 pub(super) fn update(path: &Path, stand_ins: &[(&str, Option<String>)]) -> Result<()> {
     let before = match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),

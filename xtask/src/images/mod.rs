@@ -1,8 +1,7 @@
 //! `cargo xtask images`: the images of the servers that the tests and compose.yaml start.
 //!
-//! The official ones are pulled. Where no registry gives them, stand-ins are built from Debian packages (see
-//! `images/README.md`), and the file `.env` in the root tells compose.yaml and the tests to use those. What is there
-//! already is left alone, so running this again costs a second.
+//! The official ones are pulled. Where no registry provides them, stand-ins are built from Debian packages (see `images/README.md`), and
+//! the file `.env` in the root makes compose.yaml and the tests use those. Existing images are left alone, so a second run takes a second.
 
 mod build;
 mod env_file;
@@ -18,26 +17,25 @@ use std::time::Instant;
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// Which images; all unless some are named.
+    /// The images; all by default.
     #[arg(value_enum)]
     images: Vec<Image>,
-    /// First installs Docker and what building takes, where that is possible.
+    /// First installs Docker and the tools for building, where possible.
     #[arg(long)]
     setup: bool,
-    /// Builds stand-ins without asking a registry.
+    /// Builds stand-ins without trying a registry.
     #[arg(long)]
     stand_ins: bool,
-    /// The Debian suite whose packages stand-ins are made of. Other suites than this one are for trying out older servers: `.env` is
-    /// left alone then.
+    /// The Debian suite of the stand-ins' packages. Any other than the default is for trying older servers, and leaves `.env` alone.
     #[arg(long, default_value = SUITE)]
     suite: String,
-    /// The major version of PostgreSQL in a stand-in; the newest of the suite unless given.
+    /// The major version of PostgreSQL in a stand-in; by default the newest of the suite.
     #[arg(long, default_value = "")]
     postgres_major: String,
 }
 
 impl Args {
-    /// All images, with whatever set-up is allowed.
+    /// All images; installs what is missing if `setup`.
     pub(crate) fn all(setup: bool) -> Self {
         Self { setup, suite: SUITE.into(), ..Self::default() }
     }
@@ -49,11 +47,11 @@ pub(crate) enum Image {
     Mysql,
     Mariadb,
     Pgbouncer,
-    /// Only tests of a fail-over start it, with what takes longer.
+    /// Only the test of a fail-over starts it, one of the longer tests.
     Haproxy,
-    /// For a crate that brings r2d2 along: no adapter of ours speaks to it.
+    /// For a crate that depends on r2d2; no adapter uses it.
     Redis,
-    /// With its promtool. Only the suite's tests of metrics start it.
+    /// Includes promtool. Only the suite's tests of metrics start it.
     Prometheus,
 }
 
@@ -64,7 +62,7 @@ enum Origin {
     Built,
 }
 
-/// Sees to it that each image is there, and says of each what it is and how long that took.
+/// Makes sure that each image exists, and prints its name, origin, size and time.
 pub(crate) fn run(args: &Args) -> Result<()> {
     docker::ready(setup::asked(args.setup))?;
     let images = if args.images.is_empty() { Image::value_variants() } else { &args.images };
@@ -74,7 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let begun = Instant::now();
         let (name, origin) = image.ensure(args).with_context(|| format!("no image of {}", image.name()))?;
         let what = match origin {
-            Origin::There => "was there",
+            Origin::There => "present",
             Origin::Pulled => "pulled",
             Origin::Built => "built",
         };
@@ -94,14 +92,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 impl Image {
-    /// The variable that names a server to use instead of one of ours.
+    /// The variable that names a server to use instead of a container.
     pub(crate) fn url_variable(self) -> &'static str {
         match self {
             Self::Postgres => "CABRANK_POSTGRES_URL",
             Self::Mysql => "CABRANK_MYSQL_URL",
             Self::Mariadb => "CABRANK_MARIADB_URL",
             Self::Pgbouncer => "CABRANK_PGBOUNCER_URL",
-            Self::Haproxy | Self::Prometheus => unreachable!("no test is given one"),
+            Self::Haproxy | Self::Prometheus => unreachable!("no test uses its URL"),
             Self::Redis => "CABRANK_REDIS_URL",
         }
     }
@@ -110,7 +108,7 @@ impl Image {
         env::var(self.variable()).ok().filter(|name| !name.is_empty())
     }
 
-    /// The name of the image to use. The one that the environment names wins, then the official one, then a stand-in.
+    /// The name of the image to use: the one in the environment, else the official one, else a stand-in.
     fn ensure(self, args: &Args) -> Result<(String, Origin)> {
         if let Some(name) = self.given() {
             if !present(&name) {
@@ -148,13 +146,13 @@ impl Image {
         }
     }
 
-    /// The default in compose.yaml and in the fixtures of the tests.
+    /// The default in compose.yaml and in the tests' fixtures.
     fn official(self) -> &'static str {
         match self {
             Self::Postgres => "postgres:18",
             Self::Mysql => "mysql:9",
             Self::Mariadb => "mariadb:11.8",
-            // The project itself publishes none.
+            // The PgBouncer project publishes no image.
             Self::Pgbouncer => "edoburu/pgbouncer:v1.25.1-p0",
             Self::Haproxy => "haproxy:lts",
             Self::Redis => "redis:8",
@@ -162,7 +160,7 @@ impl Image {
         }
     }
 
-    /// The environment variable that names another one.
+    /// The environment variable that names another image.
     fn variable(self) -> &'static str {
         match self {
             Self::Postgres => "CABRANK_POSTGRES_IMAGE",
@@ -180,14 +178,14 @@ fn present(name: &str) -> bool {
     process::succeeds(&mut docker(["image", "inspect", name]))
 }
 
-/// False if no registry gives it, whatever the reason; the reason is shown.
+/// Returns false if no registry provides the image, and prints the reason.
 fn pull(name: &str) -> Result<bool> {
     let log = workspace::target().join("pull.log");
     let ended = process::within(&mut docker(["pull", "--quiet", name]), process::LONG, &log)?;
     let succeeded = ended.status.is_some_and(|status| status.success());
     if !succeeded {
         let reason = ended.output.lines().last().unwrap_or("it took too long").to_owned();
-        println!("{name} cannot be pulled, so a stand-in takes its place ({reason})");
+        println!("{name} cannot be pulled, so a stand-in replaces it ({reason})");
     }
     Ok(succeeded)
 }
@@ -197,7 +195,7 @@ fn size(name: &str) -> Result<u64> {
     Ok(bytes.trim().parse::<u64>().context("no size")? / 1_000_000)
 }
 
-/// The one that has the majors of the official images.
+/// The suite that has the official images' major versions.
 const SUITE: &str = "sid";
 
 #[cfg(test)]
@@ -208,7 +206,7 @@ mod tests {
     #[test]
     fn compose_has_the_same_variables_and_names() {
         let compose = fs::read_to_string(workspace::root().join("compose.yaml")).unwrap();
-        // It has no two servers for HAProxy to choose from.
+        // Compose has no pair of servers for HAProxy.
         for image in Image::value_variants().iter().filter(|image| **image != Image::Haproxy) {
             let setting = format!("image: ${{{}:-{}}}", image.variable(), image.official());
             assert!(compose.contains(&setting), "{setting}");

@@ -1,6 +1,6 @@
-//! The trial of a stand-in before it gets its name: it starts, lets the right password in, over TLS where it offers that, and
-//! refuses a wrong one. The program `servers` of `integration-tests` does it, which starts all our containers. HAProxy and
-//! Prometheus ask for no password, and are content with a configuration.
+//! The trial of a stand-in before it gets its name: it must start, accept the right password, over TLS where it offers TLS, and refuse a
+//! wrong one. The program `servers` of `integration-tests` runs the trial, because it starts all containers. HAProxy and Prometheus have no
+//! password; their trial checks a configuration.
 
 use super::Image;
 use crate::docker::docker;
@@ -8,7 +8,7 @@ use crate::setup::Tool;
 use crate::{process, servers, setup};
 use anyhow::{Context, Result};
 
-/// An error if the image does not behave as the official one would.
+/// Fails if the image does not behave as the official one would.
 pub(super) fn run(image: Image, tag: &str) -> Result<()> {
     match image {
         Image::Haproxy => return process::run(&mut docker(["run", "--rm", tag, "sh", "-c", CHECK])),
@@ -20,10 +20,11 @@ pub(super) fn run(image: Image, tag: &str) -> Result<()> {
     }
     setup::ready(&[Tool::C], setup::asked(false))?;
     servers::build()?;
-    process::run(servers::program().args(["--try", image.name(), tag])).with_context(|| format!("{tag} is no good"))
+    process::run(servers::program().args(["--try", image.name(), tag]))
+        .with_context(|| format!("{tag} failed its trial"))
 }
 
-/// The least that HAProxy takes for a configuration without a warning.
+/// The smallest configuration that HAProxy accepts without a warning.
 const CHECK: &str = r#"
 cat > /tmp/haproxy.cfg << END
 listen it
@@ -36,7 +37,7 @@ END
 haproxy -v && haproxy -c -f /tmp/haproxy.cfg
 "#;
 
-/// As the tests start it, by the same shell: the configuration comes from a variable.
+/// As in the tests, the image's shell writes the configuration.
 const CHECK_PROMETHEUS: &str = r#"
 /bin/prometheus --version && echo 'global: {scrape_interval: 1s}' > /tmp/prometheus.yml && /bin/promtool check config /tmp/prometheus.yml
 "#;

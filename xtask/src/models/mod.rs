@@ -1,10 +1,9 @@
-//! `cargo xtask models`: runs the core's models under loom, then each again with a bug switched on in the core, which the
-//! model must catch, and at last all of them with a crowd under shuttle. A model that no bug can make fail checks nothing.
+//! `cargo xtask models`: runs the core's models under loom, each again with a bug seeded into the core, which the model must catch, and
+//! all of them with many threads under shuttle. A model that no bug can make fail checks nothing.
 //!
-//! The models lie in the core's module `models`, behind `cfg(loom)`; with `cfg(shuttle)` besides it is shuttle that plays them. A
-//! seeded bug is a line of the core that asks `seeded::bug("its_name")`; built with `cfg(seeded_bugs)`, the variable
-//! `CABRANK_SEEDED_BUG` chooses one. `--sequential` shows that the tests without schedules pass with each, so that it is by
-//! interleaving alone that a model catches it. To run the models by hand:
+//! The models are in the core's module `models`, behind `cfg(loom)`; with `cfg(shuttle)` as well, shuttle runs them. A seeded bug is a line
+//! of the core that calls `seeded::bug("its_name")`; in a build with `cfg(seeded_bugs)` the variable `CABRANK_SEEDED_BUG` chooses one.
+//! `--sequential` shows that the tests without schedules pass with each bug: only interleaving reveals it. To run the models by hand:
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test -p cabrank --release --lib models`, and for shuttle
 //! `RUSTFLAGS="--cfg loom --cfg shuttle"` with `CABRANK_SCHEDULES=2000`.
 
@@ -21,7 +20,7 @@ use table::{MODELS, Model, RACES};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Instead of the models: runs the core's other tests with each seeded bug, and demands that they pass.
+    /// Instead of the models, runs the core's other tests with each seeded bug; they must pass.
     #[arg(long)]
     sequential: bool,
 }
@@ -30,11 +29,11 @@ pub(crate) fn run_with(args: &Args) -> Result<()> {
     if args.sequential { sequential() } else { run() }
 }
 
-/// What one run of one model may take. A model that needs longer hangs, which catches nothing.
+/// The limit for one run of one model. A model that takes longer hangs, which catches nothing.
 const LIMIT: Duration = Duration::from_secs(3 * 60);
-/// So much of a panic's reason is printed.
+/// The number of characters of a panic's message that are printed.
 const WORDS: usize = 80;
-/// What the core's other tests may take.
+/// The limit for the core's other tests.
 const TESTS_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 pub(crate) fn run() -> Result<()> {
@@ -67,11 +66,11 @@ pub(crate) fn run() -> Result<()> {
     for model in MODELS {
         let (ended, took) = run_model(&shuttle, model, None)?;
         hold(model, &ended)?;
-        println!("{} holds with a crowd ({:.1} s)", model.name, took.as_secs_f64());
+        println!("{} holds with many threads ({:.1} s)", model.name, took.as_secs_f64());
         crowds += took;
     }
     println!(
-        "{} models hold, and each catches its seeded bug: {:.0} s in all schedules of a few threads, {:.0} s in some of a crowd",
+        "{} models hold, and each catches its seeded bug: {:.0} s in all schedules of a few threads, {:.0} s in some of many",
         MODELS.len(),
         green.as_secs_f64(),
         crowds.as_secs_f64()
@@ -79,7 +78,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Without schedules no bug of the table shows.
+/// Without schedules no test may catch a bug of the table.
 fn sequential() -> Result<()> {
     same_bugs(&workspace::files()?)?;
     let binaries = build("seeded", "--cfg seeded_bugs", &["--lib", "--test", "it"])?;
@@ -99,17 +98,17 @@ fn sequential() -> Result<()> {
         }
     }
     if !seen.is_empty() {
-        bail!("seeded bugs that need no schedules to be seen: {}", seen.join(", "));
+        bail!("seeded bugs that tests without schedules catch: {}", seen.join(", "));
     }
-    println!("the tests without schedules see none of {} seeded bugs", MODELS.len());
+    println!("the tests without schedules catch none of {} seeded bugs", MODELS.len());
     Ok(())
 }
 
-/// Builds the core's tests with these flags, and says where the binaries are.
+/// Builds the core's tests with these flags, and returns the paths of the binaries.
 fn build(name: &str, flags: &str, targets: &[&str]) -> Result<Vec<PathBuf>> {
     let flags = [env::var("RUSTFLAGS").unwrap_or_default(), flags.into()].join(" ");
     let mut command = process::cargo(["test", "--quiet", "--package", "cabrank", "--no-run"]);
-    // Every schedule counts; the tests without schedules are built as they are every day.
+    // The models run many schedules and need a release build; the tests without schedules are built as usual.
     command.args(targets).args((name != "seeded").then_some("--release"));
     command.args(["--message-format", "json-render-diagnostics"]).env("RUSTFLAGS", flags.trim());
     command.env("CARGO_TARGET_DIR", folder(name));
@@ -131,26 +130,26 @@ fn executables(messages: &str) -> Vec<PathBuf> {
     messages.lines().filter_map(path).collect()
 }
 
-/// The models that a binary has, as it names them.
+/// The models of a binary, as it lists them.
 fn list(binary: &Path) -> Result<String> {
     process::output(Command::new(binary).args(["models::", "--list"]))
 }
 
-/// Runs the binary itself rather than through cargo: the limit covers no building, and killing it leaves no child.
+/// Runs the binary itself, not cargo: the limit then excludes building, and killing it leaves no child.
 fn run_model(binary: &Path, model: &Model, bug: Option<&str>) -> Result<(Ended, Duration)> {
     let mut command = Command::new(binary);
     command.args([&format!("models::{}", model.name), "--exact"]).current_dir(workspace::root());
     command
         .env("LOOM_MAX_PREEMPTIONS", model.preemptions.to_string())
         .env("CABRANK_SEEDED_BUG", bug.unwrap_or_default());
-    // A model's threads have small stacks, on which there is no room for a backtrace.
+    // The stacks of a model's threads are too small for a backtrace.
     command.env("RUST_BACKTRACE", "0");
     let began = Instant::now();
     let ended = process::within(&mut command, LIMIT, &folder("loom").join("run.log"))?;
     Ok((ended, began.elapsed()))
 }
 
-/// Without a bug a model must run, and hold.
+/// Without a bug a model must run and hold.
 fn hold(model: &Model, ended: &Ended) -> Result<()> {
     let Some(status) = ended.status else { bail!("{} did not end within {LIMIT:?}", model.name) };
     let held = ended.output.lines().any(|line| line == format!("test models::{} ... ok", model.name));
@@ -160,7 +159,7 @@ fn hold(model: &Model, ended: &Ended) -> Result<()> {
     Ok(())
 }
 
-/// The binary has the models of the table, and none beside them.
+/// The binary must have exactly the models of the table.
 fn same_models(list: &str) -> Result<()> {
     let there: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("models::")?.strip_suffix(": test")).collect();
     if let Some(model) = MODELS.iter().find(|model| !there.contains(&model.name)) {
@@ -172,7 +171,7 @@ fn same_models(list: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether the one model that ran failed. The reason is the first words of its panic.
+/// How the model caught its bug, by the first words of its panic, or why it did not.
 fn caught(ended: &Ended) -> Result<&str, &'static str> {
     let Some(status) = ended.status else { return Err("it hung and was killed") };
     if !ended.output.lines().any(|line| line == "running 1 test") {
@@ -183,11 +182,11 @@ fn caught(ended: &Ended) -> Result<&str, &'static str> {
     }
     let mut lines = ended.output.lines().skip_while(|line| !line.contains("panicked at"));
     let reason = lines.nth(1).ok_or("it died without a panic")?;
-    // An assertion may go on to print all that it compared.
+    // An assertion may print all that it compared.
     Ok(reason.char_indices().nth(WORDS).map_or(reason, |(end, _)| &reason[..end]))
 }
 
-/// Each bug seeded in the core must be in the table, or nothing would show that it is caught; and the other way round.
+/// The bugs seeded into the core must be exactly those of the table, or nothing would show that a model catches each.
 fn same_bugs(files: &[workspace::File]) -> Result<()> {
     let core = || files.iter().filter(|file| file.path.starts_with("pool/"));
     for file in core() {
@@ -205,10 +204,10 @@ fn same_bugs(files: &[workspace::File]) -> Result<()> {
     }
 }
 
-/// A target folder of its own for each set of flags: they would rebuild everything in the common one.
+/// The target folder of a set of flags. In a shared one they would rebuild everything.
 fn folder(name: &str) -> PathBuf {
     let folder = workspace::target().join(name);
-    // A failure shows at the first use, with its path.
+    // The first use reports a failure, with the path.
     let _ = fs::create_dir_all(&folder);
     folder
 }

@@ -1,11 +1,10 @@
-//! The models of the core, each with the bug that it must catch. Every model has a row, and every seeded bug of the core is
-//! in one.
+//! The models of the core, each with the bug that it must catch. Every model and every seeded bug of the core has a row.
 
 pub(super) struct Model {
-    /// As the test harness names it, below `models::`.
+    /// Its name in the test harness, without `models::`.
     pub(super) name: &'static str,
     pub(super) bug: &'static str,
-    /// loom leaves out schedules with more forced switches than this; without a bound the models take hours.
+    /// loom skips schedules with more forced switches than this; without a bound the models take hours.
     pub(super) preemptions: u8,
 }
 
@@ -46,13 +45,13 @@ pub(super) const MODELS: &[Model] = &[
     model("fast::loans_against_reader", "counts_a_loan_before_it_writes_it"),
 ];
 
-/// Tests that run many threads against each other, over and over, so that one of them meets a rare interleaving by chance. They
-/// may see a seeded bug, and say nothing about what one order of events can show.
+/// Tests that race many threads again and again, to meet a rare interleaving by chance. They may catch a seeded bug, which does not mean
+/// that a single order of events reveals it.
 pub(super) const RACES: &[&str] = &[
     "gauges::a_handler_that_counts_agrees_with_the_pool_after_stress",
     "limit::the_limit_holds_under_stress_with_discards_detaches_panics_and_evictions",
     "order::a_time_out_that_races_a_return_loses_neither_the_waiter_nor_the_connection",
-    // Each of that name.
+    // Every test of that name.
     "product::no_slot_is_lost",
     "workers::tests::after_a_burst_under_a_light_load_one_thread_is_left",
     "young::sessions_that_are_killed_at_random_are_replaced_at_once_where_others_serve",
@@ -62,7 +61,7 @@ const fn model(name: &'static str, bug: &'static str) -> Model {
     Model { name, bug, preemptions: 3 }
 }
 
-/// A model whose schedules are so many that it is played with one forced switch less.
+/// A model with so many schedules that it runs with one forced switch less.
 const fn wide(name: &'static str, bug: &'static str) -> Model {
     Model { preemptions: 2, ..model(name, bug) }
 }

@@ -1,8 +1,8 @@
-//! A rough reading of Rust: source without comments, strings and test items, and the paths that it names.
+//! A rough reader of Rust: blanks out comments, strings and test items, and finds the paths that remain.
 //!
-//! Line numbers are kept, so that a finding can say where. It is no parser: it knows just enough for our own sources.
+//! Line numbers stay, for the findings. It is no parser, and is only good enough for the sources of this workspace.
 
-/// A path such as `std::sync::Mutex`, and the line where it stands.
+/// A path such as `std::sync::Mutex`, and its line.
 #[derive(Debug, PartialEq)]
 pub(super) struct Found {
     pub(super) line: usize,
@@ -42,7 +42,7 @@ pub(super) fn without_comments(source: &str) -> String {
     out
 }
 
-/// All paths that begin with `root`, with groups such as `a::{b, c::d}` taken apart. `$crate::` is none of ours.
+/// All paths that begin with `root`, with groups such as `a::{b, c::d}` taken apart. `$crate::` is not one of them.
 pub(super) fn paths(code: &str, root: &str) -> Vec<Found> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices(root) {
@@ -59,7 +59,7 @@ pub(super) fn paths(code: &str, root: &str) -> Vec<Found> {
     found
 }
 
-/// Reads on after `prefix` and pushes each path that comes of it; returns what is left.
+/// Reads on after `prefix` and pushes each path that begins with it. Returns the rest of the text.
 fn expand<'a>(prefix: &str, rest: &'a str, paths: &mut Vec<String>) -> &'a str {
     let Some(next) = rest.trim_start().strip_prefix("::") else {
         paths.push(prefix.to_owned());
@@ -73,7 +73,7 @@ fn expand<'a>(prefix: &str, rest: &'a str, paths: &mut Vec<String>) -> &'a str {
                 return group.strip_prefix('}').unwrap_or(group);
             }
             let (name, after) = name(group);
-            // What is no name inside a group (a star) stands for itself.
+            // A star in a group is no name, and is taken as it is.
             let (name, after) = if name.is_empty() { group.split_at(1) } else { (name, after) };
             group = expand(&format!("{prefix}::{name}"), after, paths);
             // Steps over `as other`.
@@ -93,7 +93,7 @@ fn name(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()))
 }
 
-/// Blanks out each item whose attribute asks for `test`.
+/// Blanks out each item with `test` in its `cfg`.
 fn without_test_items(mut code: String) -> String {
     let mut from = 0;
     while let Some(at) = code[from..].find("#[cfg(").map(|at| at + from) {
@@ -119,7 +119,7 @@ fn without_test_items(mut code: String) -> String {
     code
 }
 
-/// How far it is to just past the bracket that closes the first `open`.
+/// The length up to and including the bracket that closes the first `open`.
 fn closing(text: &str, open: char, close: char) -> usize {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -135,7 +135,7 @@ fn closing(text: &str, open: char, close: char) -> usize {
     text.len()
 }
 
-/// One blank for each byte, so that lines and offsets stay.
+/// One blank for each byte, so lines and offsets stay.
 fn blank(piece: &str, out: &mut String) {
     out.extend(piece.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
 }

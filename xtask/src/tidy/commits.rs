@@ -1,7 +1,7 @@
-//! The subjects of commits: orders of at most 72 characters, without a prefix and without a full stop.
+//! The subjects of commits: in the imperative, at most 72 characters, without a prefix and without a full stop.
 //!
-//! Older commits than the one that added this file are left as they are, and so are merges and what was written beside it on
-//! another branch. Where the history cannot be read, nothing is checked, and that is said.
+//! Exempt are merges, commits older than the one that added this file, and commits on branches that did not have it. Where the history
+//! cannot be read, nothing is checked, and a message gives the reason.
 
 use super::Finding;
 use crate::process;
@@ -15,18 +15,18 @@ pub(super) struct Commit {
     subject: String,
 }
 
-/// The rule holds for what follows the commit that added this file.
+/// The rule applies to commits after the one that added this file.
 pub(super) const RULE: &str = "xtask/src/tidy/commits.rs";
 
 const LONGEST: usize = 72;
 
-/// Orders that end like a report of what was done.
+/// Imperatives that end like a past tense or a participle.
 const ORDERS: &[&str] = &[
     "bleed", "breed", "bring", "embed", "exceed", "feed", "need", "ping", "proceed", "ring", "seed", "shed", "shred",
     "speed", "spring", "string", "succeed", "swing",
 ];
 
-/// The commits after the one that added the file `rule`, or why they cannot be found.
+/// The commits after the one that added the file `rule`, or the reason why they cannot be found.
 pub(super) fn since(rule: &str, root: &Path) -> Result<Vec<Commit>, String> {
     let git = |arguments: &[&str]| {
         let said = process::output(git(root).args(arguments));
@@ -35,12 +35,12 @@ pub(super) fn since(rule: &str, root: &Path) -> Result<Vec<Commit>, String> {
     let top = git(&["rev-parse", "--show-toplevel"]).map_err(|_| "this is no clone, or git is missing".to_owned())?;
     let real = |path: &Path| path.canonicalize().ok();
     if real(Path::new(&top)) != real(root) {
-        return Err("this folder lies in the clone of something else".into());
+        return Err("this folder is in the clone of something else".into());
     }
     if git(&["rev-parse", "--is-shallow-repository"])? == "true" {
         return Err("the clone is shallow (`git fetch --unshallow`)".into());
     }
-    // The last line is the first time: the file may have been added on two branches, or once more after a removal.
+    // The last line is the first time: the file may have been added on two branches, or again after a removal.
     let added = git(&["log", "--full-history", "--diff-filter=A", "--format=%H", "--", rule])?;
     let first = added.lines().last().ok_or_else(|| format!("{rule} is in no commit yet"))?;
     let range = format!("{first}..HEAD");
@@ -49,7 +49,7 @@ pub(super) fn since(rule: &str, root: &Path) -> Result<Vec<Commit>, String> {
     Ok(commits.map(|(hash, subject)| Commit { hash: hash.into(), subject: subject.into() }).collect())
 }
 
-/// Git in a folder, whatever repository a hook that runs us is at work in, and whatever the user likes to see in a log.
+/// Git in a folder, regardless of the repository of a calling hook and of the user's settings for logs.
 fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command.args(["-c", "log.showSignature=false"]).current_dir(folder);
@@ -81,13 +81,12 @@ fn faults(subject: &str) -> Vec<String> {
     } else if !first.starts_with(char::is_uppercase) {
         complain("the subject does not begin with a capital letter");
     } else if !order(&first.to_lowercase()) {
-        complain("the subject says what was done; write it as an order");
+        complain("the subject reports what was done; use the imperative");
     }
     faults
 }
 
-/// Whether a subject may begin with this word. English has no form for orders, so this finds only what is surely none:
-/// "added", "adding", "adds".
+/// Whether a subject may begin with this word. The imperative has no ending, so this finds only the others: "added", "adding", "adds".
 fn order(word: &str) -> bool {
     let third_person = word.ends_with('s') && !["ss", "us", "is", "as"].iter().any(|end| word.ends_with(end));
     ORDERS.contains(&word) || !(word.ends_with("ed") || word.ends_with("ing") || third_person)
@@ -99,7 +98,7 @@ mod tests {
     use std::path::PathBuf;
     use std::{env, fs};
 
-    /// A folder with a repository, removed in the end.
+    /// A folder with a repository, removed when dropped.
     struct Repository(PathBuf);
 
     impl Repository {
@@ -120,7 +119,7 @@ mod tests {
             self.git(&["commit", "--quiet", "--allow-empty", "--message", subject]);
         }
 
-        /// Commits the file whose first commit begins the rule.
+        /// Commits the file that starts the rule.
         fn add_rule(&self) {
             fs::write(self.0.join("rule"), "").unwrap();
             self.git(&["add", "rule"]);
@@ -184,7 +183,7 @@ mod tests {
         repository.git(&["merge", "--quiet", "--no-edit", "beside"]);
         repository.commit("last");
         assert_eq!(repository.subjects().unwrap(), ["last", "after"]);
-        // Taken away and put back, the rule began where it began.
+        // Removing and restoring the file does not move the start.
         repository.git(&["rm", "--quiet", "rule"]);
         repository.commit("away");
         repository.add_rule();

@@ -1,5 +1,5 @@
-//! Checks of README, CHANGELOG and the hosted workflow against what is really there: the commands, the crates, the tests
-//! behind the promises.
+//! Compares README, CHANGELOG, the guides and the hosted workflow with the repository: the commands, the crates, the errors, the tests of
+//! the promises.
 
 use super::{Finding, code};
 use crate::workspace;
@@ -11,16 +11,16 @@ const WORKFLOW: &str = ".github/workflows/ci.yml";
 
 const PROMISES: &str = "docs/promises.md";
 const OPERATING: &str = "docs/operating.md";
-/// Where the errors stand that users of a pool get.
+/// The files with the errors that users of a pool get.
 const ERRORS: &[&str] = &["pool/src/error.rs", "pool/src/transact/error.rs"];
 
-/// What README must tell its reader to type.
+/// The commands that README must name.
 const COMMANDS: &[&str] = &["cargo run", "cargo xtask test --setup"];
 
-/// Not published yet, and written as if they were: the oldest Rust of their manifests is a promise already.
+/// Not published yet, but the oldest Rust in their manifests is already a promise.
 const PUBLISHED_LATER: &[&str] = &["cabrank-testing"];
 
-/// The changelog has a place for what is under way, or tells of the version that the manifests name.
+/// The changelog has a section for unreleased changes, or one for the version in the manifests.
 pub(super) fn changelog(files: &[File]) -> Vec<Finding> {
     let version = workspace::version(text(files, "Cargo.toml")).unwrap_or("?");
     let headings = ["## [Unreleased]".to_owned(), format!("## [{version}]")];
@@ -30,7 +30,7 @@ pub(super) fn changelog(files: &[File]) -> Vec<Finding> {
     vec![Finding::whole(CHANGELOG, format!("has neither `{}` nor `{}`", headings[0], headings[1]))]
 }
 
-/// README names the commands, and every crate that is published.
+/// README names the commands and every published crate.
 pub(super) fn readme(files: &[File]) -> Vec<Finding> {
     let readme = text(files, README);
     let commands = COMMANDS.iter().map(|command| (*command).to_owned());
@@ -39,7 +39,7 @@ pub(super) fn readme(files: &[File]) -> Vec<Finding> {
     missing.map(|name| Finding::whole(README, format!("does not mention `{name}`"))).collect()
 }
 
-/// The hosted workflow builds each crate that is or will be published with the oldest Rust that its manifest promises.
+/// The hosted workflow builds each published crate, and each that will be, with the oldest Rust that its manifest promises.
 pub(super) fn oldest_rust(files: &[File]) -> Vec<Finding> {
     let workflow = text(files, WORKFLOW);
     let promise = |package: &Package| package.published || PUBLISHED_LATER.contains(&&*package.name);
@@ -51,7 +51,7 @@ pub(super) fn oldest_rust(files: &[File]) -> Vec<Finding> {
     missing.map(|row| Finding::whole(WORKFLOW, format!("must build with the oldest Rust: `{row}`"))).collect()
 }
 
-/// The guide for operators explains each text of an error, as it begins.
+/// The guide for operators explains each error by the beginning of its text.
 pub(super) fn errors(files: &[File]) -> Vec<Finding> {
     let guide = text(files, OPERATING);
     let texts = ERRORS.iter().flat_map(|path| beginnings(text(files, path)).map(|text| (*path, text)));
@@ -59,7 +59,7 @@ pub(super) fn errors(files: &[File]) -> Vec<Finding> {
     missing.map(|(path, text)| Finding::whole(OPERATING, format!("does not explain `{text}` of {path}"))).collect()
 }
 
-/// What the errors of a source write first, up to where a value follows.
+/// The beginnings of a file's error texts, each up to its first value.
 fn beginnings(source: &str) -> impl Iterator<Item = &str> {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     let written = ["write_str(", "write!(f,", ": &str ="].into_iter().flat_map(move |lead| source.split(lead).skip(1));
@@ -67,21 +67,21 @@ fn beginnings(source: &str) -> impl Iterator<Item = &str> {
     literals.map(str::trim_end).filter(|text| !text.is_empty())
 }
 
-/// Each package, and its manifest.
+/// Each package, with its manifest.
 fn packages(files: &[File]) -> impl Iterator<Item = (Package, &str)> {
     let manifests = files.iter().filter(|file| file.path.ends_with("Cargo.toml"));
     let packages = manifests.map(|file| (workspace::package(&file.text), &*file.text));
     packages.filter(|(package, _)| !package.name.is_empty())
 }
 
-/// One row of the table of promises: its line, its number, the tests it names.
+/// One row of the table of promises: its line, its number, and its tests.
 pub(super) struct Promise {
     line: usize,
     number: usize,
     tests: Vec<String>,
 }
 
-/// The rows of docs/promises.md whose first cell is a number. The tests stand in backticks in the last cell.
+/// The rows of docs/promises.md whose first cell is a number. The last cell has the tests, in backticks.
 pub(super) fn table(files: &[File]) -> Vec<Promise> {
     let rows = text(files, PROMISES).lines().enumerate().filter(|(_, line)| line.starts_with('|'));
     rows.filter_map(|(at, line)| {
@@ -125,23 +125,23 @@ fn text<'a>(files: &'a [File], path: &str) -> &'a str {
     files.iter().find(|file| file.path == path).map_or("", |file| &file.text)
 }
 
-/// Whether `name` stands there, and not only as part of a longer name.
+/// Whether `name` occurs as more than a part of a longer name.
 fn mentions(text: &str, name: &str) -> bool {
     let joins = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     text.match_indices(name).any(|(at, _)| !text[..at].ends_with(joins) && !text[at + name.len()..].starts_with(joins))
 }
 
-/// The names of the functions in a file. Within comments and strings there are none.
+/// The names of the functions in a file, without comments and strings.
 fn functions(file: &File) -> Vec<String> {
     let code = code::without_comments(&file.text);
     let starts = code.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
     starts.map(|name| name.trim().to_owned()).collect()
 }
 
-/// Whether a file is the one that `place` means: `waiting`, `it::waiting` and so on for `pool/tests/it/waiting.rs`.
+/// Whether `place` means this file: `waiting`, `it::waiting` and so on for `pool/tests/it/waiting.rs`.
 fn lies_in(path: &str, place: &str) -> bool {
     let parts: Vec<_> = path.trim_end_matches(".rs").split('/').collect();
-    // A test's own module need not be a file, so only the first name that is one counts.
+    // Inline modules have no files, so one matching name is enough.
     place.is_empty() || place.split("::").any(|name| parts.contains(&name))
 }
 

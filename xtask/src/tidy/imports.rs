@@ -1,4 +1,4 @@
-//! The order of imports: the check that each file of a crate uses only what lies below it, by the tables in `rows.rs`.
+//! The order of imports: each file of a crate uses only the modules below its own, by the tables in `rows.rs`.
 
 use super::rows::{Mates, TABLES, Table};
 use super::{Finding, code};
@@ -50,12 +50,12 @@ fn in_crate(table: &Table, source: &str, files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// The module that a file belongs to, by its path below `src/`: `state` for `state.rs` and for what lies in `state/`.
+/// The module of a file, by its path below `src/`: `state` for `state.rs` and for the files in `state/`.
 fn module(path: &str) -> Option<&str> {
     path.ends_with(".rs").then(|| path.split(['/', '.']).next().unwrap_or(path))
 }
 
-/// The paths into the crate. Where a module begins, `super` outside of an inline module is the crate's root too.
+/// The paths into the crate. In a module's first file, `super` outside of an inline module is also the crate's root.
 fn used(file: &File, path: &str) -> Vec<code::Found> {
     let code = code::shipped(&file.text);
     let mut found = code::paths(&code, "crate");
@@ -69,16 +69,16 @@ fn used(file: &File, path: &str) -> Vec<code::Found> {
     found
 }
 
-/// Who uses whom among mates, and the complaint about each use, if it is part of a circle.
+/// The uses among the modules of one row, each with its finding in case it is part of a circle.
 #[derive(Default)]
 struct Circles {
     uses: BTreeMap<&'static str, BTreeMap<&'static str, Finding>>,
 }
 
 impl Circles {
-    /// Where a module uses a mate more than once, the first use stands for all.
+    /// Records only the first use of a mate.
     fn add(&mut self, module: &'static str, mate: &'static str, finding: impl FnOnce(String) -> Finding) {
-        let what = || format!("`{module}` uses `{mate}`, which uses it in turn, or by way of others of its row");
+        let what = || format!("`{module}` uses `{mate}`, which uses it in turn, directly or through others of its row");
         self.uses.entry(module).or_default().entry(mate).or_insert_with(|| finding(what()));
     }
 
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn where_a_folder_begins_the_root_is_one_step_up() {
         assert_eq!(complaints("pool/src/state/mod.rs", "use super::pool::X;").len(), 1);
-        assert!(complaints("pool/src/state/idle.rs", "use super::pool::X;").is_empty(), "there it is in the folder");
+        assert!(complaints("pool/src/state/idle.rs", "use super::pool::X;").is_empty(), "there `super` is the folder");
     }
 
     #[test]

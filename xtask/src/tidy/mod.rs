@@ -1,7 +1,7 @@
-//! `cargo xtask tidy`: what must hold of the sources, documents and commits and what no compiler checks.
+//! `cargo xtask tidy`: the rules for sources, documents and commits that no compiler checks.
 //!
-//! Each check is a function from the files to its complaints, so that its tests can show it files at which it must
-//! complain. This file runs them all; the checks lie in the modules below.
+//! Each check is a function from the files to its findings, so its tests can pass it files with faults. This file runs all checks; they are
+//! in the modules below.
 
 mod code;
 mod commits;
@@ -18,11 +18,11 @@ use crate::workspace;
 use crate::workspace::File;
 use anyhow::{Result, bail};
 
-/// One complaint: where, and what is wrong there.
+/// One fault: its place, and what is wrong there.
 #[derive(Debug, Clone, PartialEq)]
 struct Finding {
     path: String,
-    /// Counted from 1; 0 if it concerns the whole file.
+    /// Counted from 1; 0 for the whole file.
     line: usize,
     what: String,
 }
@@ -67,7 +67,7 @@ pub(crate) fn run() -> Result<()> {
     match commits::since(commits::RULE, &workspace::root()) {
         Ok(commits) => {
             findings.extend(commits::subjects(&commits));
-            println!("{} commits since the rule for their subjects", commits.len());
+            println!("checked the subjects of {} commits", commits.len());
         }
         Err(reason) => println!("the subjects of commits were not checked: {reason}"),
     }
@@ -84,7 +84,7 @@ fn print(kind: &str, Finding { path, line, what }: &Finding) {
     println!("{kind}: {path}{line}: {what}");
 }
 
-/// What the checks' own tests share.
+/// A file for the tests of the checks.
 #[cfg(test)]
 fn file(path: &str, text: &str) -> File {
     File { path: path.into(), text: text.into() }

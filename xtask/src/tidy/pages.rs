@@ -1,11 +1,11 @@
-//! Checks of documents as pages that are read: the shape of the README, and links that lead somewhere.
+//! Checks the documents as pages: the size of the README, and the links within the repository.
 
 use super::Finding;
 use crate::workspace;
 use crate::workspace::File;
 use std::path::{Component, Path, PathBuf};
 
-/// README is one page: no longer, and no wider, code and tables apart.
+/// README is one page, limited in length and in width. In a table each cell may have the full width.
 const LINES: usize = 130;
 const WIDTH: usize = 120;
 

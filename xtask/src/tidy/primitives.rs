@@ -1,10 +1,10 @@
-//! Locks, threads and clocks of the core come through `sync.rs` alone, or loom could not take their place in a model
-//! and a test could not move the time.
+//! Locks, threads and clocks of the core come from `sync.rs`; otherwise loom could not replace them in a model, and a test could not move
+//! the time.
 
 use super::{Finding, code};
 use crate::workspace::File;
 
-/// What a file of the core may name of std's `sync` and `thread`. It may not import these modules as such, either.
+/// The items of std's `sync` and `thread` that a file of the core may use. It may not import the modules themselves, either.
 const ALLOWED: &[&str] =
     &["std::sync::Arc", "std::sync::Weak", "std::thread::panicking", "std::thread::Result", "std::thread::ThreadId"];
 

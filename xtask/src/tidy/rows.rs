@@ -1,14 +1,14 @@
-//! The tables of rows: which module of a crate lies above which. `imports.rs` holds the sources to them.
+//! The tables of rows: the order of the modules of each crate. `imports.rs` checks the sources against them.
 //!
 //! Edit a table together with its picture in ARCHITECTURE.md.
 
-/// An order of modules, and the crates that keep to it.
+/// An order of modules, and the crates that follow it.
 pub(super) struct Table {
-    /// Where the crates' sources lie. A name means the same job in each of them.
+    /// The folders of the crates' sources. A module's name means the same job in each of them.
     pub(super) sources: &'static [&'static str],
-    /// From top to bottom. A module may use the rows below its own; the row's word says what mates may do.
+    /// From top to bottom. A module may use the rows below its own; `Mates` is the rule within the row.
     pub(super) rows: &'static [(Mates, &'static [&'static str])],
-    /// Modules that exist for tests alone may use everything, and nothing may use them.
+    /// Modules for tests may use everything, and nothing may use them.
     pub(super) for_tests: &'static [&'static str],
 }
 
@@ -17,7 +17,7 @@ pub(super) const TABLES: &[Table] = &[CORE, ADAPTERS];
 const CORE: Table = Table {
     sources: &["pool/src/"],
     rows: &[
-        // The face.
+        // The public interface.
         (
             Mates::Together,
             &["pool", "builder", "closing", "get_async", "looks", "resize", "run_async", "settings", "transact"],
@@ -29,7 +29,7 @@ const CORE: Table = Table {
         (Mates::Apart, &["shared"]),
         // Pure bookkeeping.
         (Mates::Apart, &["state"]),
-        // Mechanisms that know no pool.
+        // Mechanisms that do not depend on a pool.
         (Mates::Acyclic, &["gate", "waiter", "entry", "workers", "slots", "queue", "caches", "meter", "answer"]),
         // Vocabulary.
         (
@@ -53,7 +53,7 @@ const CORE: Table = Table {
             ],
         ),
         (Mates::Apart, &["contain", "figures"]),
-        // std, or loom or shuttle in the models; and the bugs that are seeded for them.
+        // std, or loom or shuttle in the models; and the bugs seeded for them.
         (Mates::Acyclic, &["sync", "seeded"]),
     ],
     for_tests: &["models"],
@@ -64,50 +64,50 @@ const ADAPTERS: Table = Table {
     rows: &[
         // Ready-made pools.
         (Mates::Apart, &["pools"]),
-        // The traits of others, for our types: the pool's contract and transactions, and a driver's own.
+        // Foreign traits: the pool's contract and transactions, and the driver's own.
         (Mates::Acyclic, &["contract", "transaction", "queryable"]),
-        // What the contract does in more than a few lines. Abort handles are made of a connection, and open none.
+        // The longer parts of the contract. Abort handles are made from a connection, and open none.
         (Mates::Apart, &["open", "reset", "abort"]),
-        // What is lent.
+        // The connection that is lent.
         (Mates::Acyclic, &["connection", "statements", "unread"]),
-        // Settings, and what is remembered of the hosts in them; no I/O.
+        // Settings, and the history of the hosts in them; no I/O.
         (Mates::Acyclic, &["manager", "source", "hosts", "role"]),
-        // How long the steps of connecting may take.
+        // The time limits of the steps of connecting.
         (Mates::Apart, &["bounds"]),
-        // What stands between a driver and its socket.
+        // The layers between a driver and its socket.
         (Mates::Acyclic, &["connector", "stream", "tap"]),
-        // What a session was, and what its holders may have left in it.
+        // A session's original state, and the traces that holders may have left in it.
         (
             Mates::Acyclic,
             &["tracker", "hooks", "watch", "schema", "tokens", "health", "questions", "baseline", "identity"],
         ),
-        // What a pragma does to a session.
+        // The effects of a pragma on a session.
         (Mates::Apart, &["pragmas"]),
-        // What a text does to a session.
+        // The effects of a text on a session.
         (Mates::Apart, &["sql"]),
-        // The protocol alone.
+        // Only the protocol.
         (Mates::Apart, &["wire"]),
-        // What an error means for the pool.
+        // The meaning of an error for the pool.
         (Mates::Acyclic, &["fault", "error"]),
-        // Sockets alone: looking at one, and ending what runs on it.
+        // Only sockets: inspecting one, and shutting it down.
         (Mates::Apart, &["socket"]),
     ],
     for_tests: &[],
 };
 
-/// What the modules of one row may do with each other.
+/// How the modules of one row may use each other.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Mates {
-    /// Not use each other.
+    /// Not at all.
     Apart,
-    /// Use each other, but not in a circle.
+    /// But not in a circle.
     Acyclic,
-    /// Use each other freely.
+    /// Freely.
     Together,
 }
 
 impl Table {
-    /// The row of a module, counted from the top, and the table's own copy of its name.
+    /// The row of a module, counted from the top, and its name in the table.
     pub(super) fn find(&self, module: &str) -> Option<(usize, &'static str)> {
         self.rows.iter().enumerate().find_map(|(row, (_, modules))| {
             let name = modules.iter().find(|name| **name == module)?;

@@ -1,14 +1,13 @@
-//! The one style of imports and of modules: each import names one module, imports stand in one block, and a folder's own
-//! file is its `mod.rs`.
+//! The style of imports and of modules: each import names one module, imports are one block, and a folder's own file is its `mod.rs`.
 //!
-//! Which module may import which is for `imports.rs`.
+//! `imports.rs` checks which module may import which.
 
 use super::{Finding, code};
 use crate::workspace::File;
 use std::collections::BTreeSet;
 
-/// One module a line, no braces within braces, no blank line within a block. Re-exports (`pub use`) may be a block of
-/// their own. It holds in functions and tests, too.
+/// One module a line, no braces within braces, no blank line within a block. Re-exports (`pub use`) may be a separate block. The rule also
+/// applies in functions and tests.
 pub(super) fn imports(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.is(&["rs"])) {
@@ -21,8 +20,7 @@ pub(super) fn imports(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// A file beside the folder of its own modules is the style that we do not have. Clippy sees it in the workspace's own
-/// crates only.
+/// A folder's own file is its `mod.rs`, not a file beside the folder. Clippy checks this only in the workspace's own crates.
 pub(super) fn modules(files: &[File]) -> Vec<Finding> {
     let sources = || files.iter().filter(|file| file.is(&["rs"]));
     let folders: BTreeSet<_> = sources().filter_map(|file| Some(file.path.rsplit_once('/')?.0)).collect();
@@ -33,7 +31,7 @@ pub(super) fn modules(files: &[File]) -> Vec<Finding> {
         .collect()
 }
 
-/// One `use`, as it stands in a block.
+/// One `use` of a block.
 struct Import {
     line: usize,
     /// `pub`, `pub(crate)` and so on; empty for a plain import.
@@ -73,15 +71,15 @@ impl Import {
     }
 }
 
-/// A blank line before an import of a kind that the run has had already.
+/// Finds a blank line before an import of a kind that the run already has.
 fn divided(run: &[Import]) -> Vec<(usize, &'static str)> {
     let again = |at: usize| run[..at].iter().any(|earlier| earlier.reexport() == run[at].reexport());
     let divided = (1..run.len()).filter(|at| run[*at].after_blank_line && again(*at));
-    divided.map(|at| (run[at].line, "a blank line divides the imports, which are one block")).collect()
+    divided.map(|at| (run[at].line, "a blank line divides the imports, which must be one block")).collect()
 }
 
-/// Two lines that name items of one module. Where attributes differ they cannot be one, and a module has a line of its
-/// own beside those that import from it: rustfmt leaves it there, too.
+/// Finds two lines with items of one module. Lines with different attributes cannot be joined, and the import of a module itself stays
+/// separate from imports out of it: rustfmt does not join those, either.
 fn repeated(run: &[Import]) -> Vec<(usize, &'static str)> {
     let imported_from = |path: &str| {
         let inside = format!("{path}::");
@@ -92,11 +90,11 @@ fn repeated(run: &[Import]) -> Vec<(usize, &'static str)> {
         let module = import.module();
         module.is_some_and(|module| !seen.insert((&import.visibility, &import.attributes, module)))
     });
-    again.map(|import| (import.line, "imports of one module stand in one line")).collect()
+    again.map(|import| (import.line, "imports of one module must be one line")).collect()
 }
 
-/// The imports, those together that have nothing between them but blank lines, comments and attributes. Relies on rustfmt, which
-/// begins a line with each.
+/// The imports, grouped into runs with only blank lines, comments and attributes between them. Relies on rustfmt, which begins a line with
+/// each import.
 fn runs(source: &str) -> Vec<Vec<Import>> {
     let code = code::without_comments(source);
     let mut runs = vec![Vec::new()];
@@ -105,7 +103,7 @@ fn runs(source: &str) -> Vec<Vec<Import>> {
     while let Some((at, (text, written))) = lines.next() {
         let text = text.trim();
         if text.is_empty() {
-            // Where a comment stands, the code alone is blank.
+            // In a line with only a comment, just the code is blank.
             blank |= written.trim().is_empty();
         } else if text.starts_with("#[") {
             attributes.push_str(text);

@@ -1,16 +1,16 @@
-//! Checks of files as text: heads, lengths, white space, and names that have no place in the repository.
+//! Checks files as text: heads, lengths, white space, and names that must not be in the repository.
 
 use super::Finding;
 use crate::workspace::File;
 
-/// From here on a file of a library is reported, and from there on refused.
+/// A longer file of a library is a warning, and beyond the second limit an error.
 const LONG: usize = 300;
 const TOO_LONG: usize = 400;
 
-/// As many characters a line of Rust has at most, where rustfmt cannot break it: in comments and texts. Code it breaks at 120.
+/// The largest width of a line of Rust in characters. It concerns comments and texts: rustfmt breaks code at 120.
 const TOO_WIDE: usize = 140;
 
-/// Places on one machine, and hosts of package registries. In pieces, so that this file does not hold them itself.
+/// Places on one machine, and hosts of package registries. In pieces, so this file does not contain them itself.
 const FOREIGN: &[&str] = &[
     concat!("/wo", "rk/"),
     concat!("/ro", "ot/"),
@@ -21,8 +21,7 @@ const FOREIGN: &[&str] = &[
     concat!("lib", ".rs/"),
 ];
 
-/// The project has no address yet, so each that bears its name is invented; the reversed form claims a domain just the same. In
-/// pieces, as above.
+/// The project has no address yet, so each one with its name is invented. The reversed form claims a domain as well. In pieces, as above.
 const INVENTED: &[&str] = &[
     concat!("github.com/", "cabrank"),
     concat!("gitlab.com/", "cabrank"),
@@ -39,7 +38,7 @@ const INVENTED: &[&str] = &[
     concat!("org.", "cabrank"),
 ];
 
-/// Written by cargo, which names the registry in it.
+/// Written by cargo, with the address of the registry.
 const NOT_OURS: &[&str] = &[
     "Cargo.lock",
     "adapters/r2d2/Cargo.lock",
@@ -48,24 +47,24 @@ const NOT_OURS: &[&str] = &[
     "drop-in/r2d2/programs/rocket/Cargo.lock",
 ];
 
-/// Every source file opens by saying what it owns, itself or by way of a README.
+/// Every source file begins with its responsibility, in the file itself or in a README that it includes.
 pub(super) fn heads(files: &[File]) -> Vec<Finding> {
     let says = |file: &File| file.text.starts_with("//!") || file.text.starts_with("#![doc = include_str!");
     let headless = files.iter().filter(|file| file.is(&["rs"]) && !says(file));
-    headless.map(|file| Finding::new(&file.path, 1, "must open with `//!` and say what it owns")).collect()
+    headless.map(|file| Finding::new(&file.path, 1, "must begin with `//!` and its responsibility")).collect()
 }
 
-/// No file of a library is so long that nobody reads it to the end.
+/// No file of a library is too long to read to the end.
 pub(super) fn lengths(files: &[File]) -> Vec<Finding> {
     longer_than(TOO_LONG, files)
 }
 
-/// The files that are on the way there.
+/// The files that approach that limit.
 pub(super) fn long(files: &[File]) -> Vec<Finding> {
     longer_than(LONG, files)
 }
 
-/// No line is so wide that two files do not fit beside each other.
+/// No line is too wide for two files side by side.
 pub(super) fn widths(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.is(&["rs"])) {
@@ -95,20 +94,20 @@ pub(super) fn whitespace(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// What the repository holds speaks of the project alone, and holds on every machine.
+/// The repository's contents concern only the project, and are valid on every machine.
 pub(super) fn foreign_names(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| !NOT_OURS.contains(&&*file.path)) {
         for (line, text) in file.text.lines().enumerate() {
             for name in FOREIGN.iter().filter(|name| text.contains(**name)) {
-                findings.push(Finding::new(&file.path, line + 1, format!("`{name}` has no place here")));
+                findings.push(Finding::new(&file.path, line + 1, format!("`{name}` must not be here")));
             }
         }
     }
     findings
 }
 
-/// No link of ours leads nowhere. A database of that name on somebody's server is no address of the project.
+/// The project's own address exists, or is not mentioned. A database of that name on a server is no address of the project.
 pub(super) fn addresses(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| !NOT_OURS.contains(&&*file.path)) {
@@ -124,7 +123,7 @@ pub(super) fn addresses(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// Whether an address stands there, and not as the beginning or the end of a longer word.
+/// Whether an address occurs as more than the beginning or the end of a longer word.
 fn names(text: &str, address: &str) -> bool {
     let alone = |at: usize| {
         let joins = |c: char| c.is_alphanumeric() || c == '_';

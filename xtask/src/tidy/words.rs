@@ -1,11 +1,11 @@
-//! One word for each idea: words that have been replaced, each with what to say instead.
+//! One word for each idea: words that have been replaced, each with its substitute.
 //!
-//! Holds for names as well as for prose, in sources and documents alike. This file is the one place where they may stand.
+//! They are banned in names and in prose, in sources and in documents. Only this file may contain them.
 
 use super::Finding;
 use crate::workspace::File;
 
-/// A word or a phrase in lower case, in each of its forms, and what to say instead.
+/// A word or a phrase in lower case, in each of its forms, and its substitute.
 const BANNED: &[(&[&str], &str)] = &[
     (
         &[
@@ -40,7 +40,7 @@ pub(super) fn banned(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| !file.path.ends_with("tidy/words.rs")) {
         for (number, line) in file.text.lines().enumerate() {
-            // A name such as `in_the_crew` reads as the words that it is made of.
+            // A name such as `in_the_crew` is checked as separate words, too.
             let lower = line.to_lowercase();
             let spaced = lower.replace('_', " ");
             for (forms, instead) in BANNED {
@@ -53,7 +53,7 @@ pub(super) fn banned(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// Does the form stand there as words of their own, rather than within longer ones?
+/// Whether the form occurs as separate words, not within longer ones.
 fn stands_in(line: &str, form: &str) -> bool {
     line.match_indices(form).any(|(at, _)| {
         let letter = |c: char| c.is_alphanumeric();

@@ -1,4 +1,4 @@
-//! So many checkouts and returns by the first poll of `get_async`, all connections opened ahead. A program of its own, for beside `get` the
+//! Checkouts by the first poll of `get_async`, and returns, with all connections opened ahead. A separate program, because beside `get` the
 //! compiler would inline less of both.
 //!
 //! `cargo run --release --package cycle --bin task CYCLES`.
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok((0..cycles).try_for_each(|_| at_once(pool.get_async()).map(|conn| drop(black_box(conn))))?)
 }
 
-/// What is idle is lent at the first poll.
+/// The first poll lends an idle connection.
 fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
