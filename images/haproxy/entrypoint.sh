@@ -1,8 +1,8 @@
 #!/bin/sh
-# Becomes HAProxy in the foreground, or another command, as the official image's script does.
+# Runs HAProxy in the foreground, or another command, like the official image's script.
 set -eu
 
-# Arguments alone are meant for HAProxy; another command runs as it is.
+# Bare arguments are for HAProxy; another command runs unchanged.
 if [ "${1#-}" != "$1" ]; then set -- haproxy "$@"; fi
 if [ "$1" = haproxy ]; then
     shift

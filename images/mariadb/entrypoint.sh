@@ -1,9 +1,9 @@
 #!/bin/bash
-# Makes the data directory at the first start and then becomes the server, as the official image's script does.
+# Creates the data directory at the first start and then runs the server, like the official image's script.
 # Variables: MARIADB_ROOT_PASSWORD, MARIADB_ROOT_HOST, MARIADB_DATABASE, MARIADB_USER, MARIADB_PASSWORD.
 set -euo pipefail
 
-# Arguments alone are meant for the server; another command runs as it is.
+# Bare arguments are for the server; another command runs unchanged.
 if [ "${1:-}" = "" ] || [ "${1#-}" != "$1" ]; then set -- mariadbd "$@"; fi
 if [ "$1" != mariadbd ] && [ "$1" != mysqld ]; then exec "$@"; fi
 shift
@@ -14,7 +14,7 @@ if [ "$(id -u)" = 0 ]; then
     exec setpriv --reuid=mysql --regid=mysql --init-groups "$BASH_SOURCE" mariadbd "$@"
 fi
 
-# The arguments given come last, so that they win.
+# The given arguments come last and override these.
 server=(mariadbd --datadir="$data" --bind-address=0.0.0.0 --skip-name-resolve --socket=/var/run/mysqld/mysqld.sock)
 
 quoted() { printf "'%s'" "$(printf %s "$1" | sed -e 's/\\/\\\\/g' -e "s/'/''/g")"; }
@@ -28,7 +28,7 @@ if [ ! -d "$data/mysql" ]; then
     mariadb-install-db --datadir="$data" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve >&2
     setup="$(mktemp)"
     {
-        # These come without a password.
+        # These users have no password.
         echo "DROP USER IF EXISTS 'root'@'127.0.0.1', 'root'@'::1';"
         echo "EXECUTE IMMEDIATE CONCAT('DROP USER IF EXISTS ''root''@''', @@hostname, '''');"
         echo "ALTER USER 'root'@'localhost' IDENTIFIED BY $(quoted "$MARIADB_ROOT_PASSWORD");"
@@ -45,7 +45,7 @@ if [ ! -d "$data/mysql" ]; then
             fi
         fi
     } > "$setup"
-    # Runs before the server listens, so nobody comes in before the password is set.
+    # Runs before the server listens, so no client can connect before the password is set.
     set -- --init-file="$setup" "$@"
     echo "[Note] [Entrypoint]: MariaDB init process done. Ready for start up." >&2
 fi

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Makes the data directory at the first start and then becomes the server, as the official image's script does.
+# Creates the data directory at the first start and then runs the server, like the official image's script.
 # Variables: MYSQL_ROOT_PASSWORD, MYSQL_ROOT_HOST, MYSQL_DATABASE, MYSQL_USER, MYSQL_PASSWORD.
 set -euo pipefail
 
-# Arguments alone are meant for the server; another command runs as it is.
+# Bare arguments are for the server; another command runs unchanged.
 if [ "${1:-}" = "" ] || [ "${1#-}" != "$1" ]; then set -- mysqld "$@"; fi
 if [ "$1" != mysqld ]; then exec "$@"; fi
 shift
@@ -14,7 +14,7 @@ if [ "$(id -u)" = 0 ]; then
     exec setpriv --reuid=mysql --regid=mysql --init-groups "$BASH_SOURCE" mysqld "$@"
 fi
 
-# The arguments given come last, so that they win.
+# The given arguments come last and override these.
 server=(mysqld --datadir="$data" --bind-address=0.0.0.0 --mysqlx=0 --secure-file-priv=/var/lib/mysql-files
     --skip-name-resolve --socket=/var/run/mysqld/mysqld.sock --pid-file=/var/run/mysqld/mysqld.pid)
 
@@ -43,7 +43,7 @@ if [ ! -d "$data/mysql" ]; then
             fi
         fi
     } > "$setup"
-    # Runs before the server listens, so nobody comes in before the password is set.
+    # Runs before the server listens, so no client can connect before the password is set.
     set -- --init-file="$setup" "$@"
     echo "[Note] [Entrypoint]: MySQL init process done. Ready for start up." >&2
 fi

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Writes PgBouncer's configuration from variables and then becomes it.
+# Writes PgBouncer's configuration from variables and then runs PgBouncer.
 # Variables: DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, AUTH_TYPE, POOL_MODE, ADMIN_USERS, MAX_CLIENT_CONN,
 # DEFAULT_POOL_SIZE, MAX_PREPARED_STATEMENTS, LISTEN_PORT.
 set -euo pipefail
@@ -9,7 +9,7 @@ if [ "${1:-pgbouncer}" != pgbouncer ]; then exec "$@"; fi
 : "${DB_HOST:?set DB_HOST}" "${DB_PASSWORD:?set DB_PASSWORD}"
 user="${DB_USER:-postgres}"
 mkdir -p /etc/pgbouncer
-# With scram-sha-256 PgBouncer logs in at the server itself, for which it needs the password as it is.
+# With scram-sha-256 PgBouncer itself logs in at the server, which requires the plain password.
 printf '"%s" "%s"\n' "${user//\"/\"\"}" "${DB_PASSWORD//\"/\"\"}" > /etc/pgbouncer/userlist.txt
 cat > /etc/pgbouncer/pgbouncer.ini << END
 [databases]

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Makes the cluster at the first start and then becomes the server, as the official image's script does.
+# Creates the cluster at the first start and then runs the server, like the official image's script.
 # Variables: POSTGRES_PASSWORD (or POSTGRES_HOST_AUTH_METHOD=trust), POSTGRES_USER, POSTGRES_DB, POSTGRES_INITDB_ARGS, PGDATA.
 set -euo pipefail
 
-# Arguments alone are meant for the server; another command runs as it is.
+# Bare arguments are for the server; another command runs unchanged.
 if [ "${1:-}" = "" ] || [ "${1#-}" != "$1" ]; then set -- postgres "$@"; fi
 if [ "$1" != postgres ]; then exec "$@"; fi
 
@@ -24,13 +24,13 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         echo "Error: Database is uninitialized and superuser password is not specified. Set POSTGRES_PASSWORD." >&2
         exit 1
     fi
-    # initdb wants its password from a file, and an empty one means none.
+    # initdb reads the password from a file, and an empty one means none.
     initdb --username="$user" --pwfile=<(printf '%s\n' "${POSTGRES_PASSWORD:-none}") \
         --auth-local=trust --auth-host=trust --no-sync ${POSTGRES_INITDB_ARGS:-}
     printf '\nhost all all all %s\n' "$method" >> "$PGDATA/pg_hba.conf"
     echo "listen_addresses = '*'" >> "$PGDATA/postgresql.conf"
 
-    # Nobody can come in over TCP before all is set up.
+    # No client can connect over TCP before the set-up is complete.
     pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -c fsync=off" -w start
     database="${POSTGRES_DB:-$user}"
     if [ "$database" != postgres ]; then

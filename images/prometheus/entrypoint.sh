@@ -1,3 +1,3 @@
 #!/bin/sh
-# Becomes the server, with the arguments given, as the official image's entry point is the server itself.
+# Runs the server with the given arguments, like the official image, whose entry point is the server itself.
 exec /bin/prometheus "$@"

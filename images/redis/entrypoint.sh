@@ -1,10 +1,10 @@
 #!/bin/sh
-# Becomes the server as its own user, or another command, as the official image's script does.
+# Runs the server as its own user, or another command, like the official image's script.
 set -eu
 
-# Arguments alone are meant for the server; another command runs as it is.
+# Bare arguments are for the server; another command runs unchanged.
 if [ "${1#-}" != "$1" ]; then set -- redis-server "$@"; fi
 if [ "$1" != redis-server ]; then exec "$@"; fi
 shift
-# Not on the loopback interface alone, and the password is what the arguments say.
+# Not only on the loopback interface; the arguments set the password.
 exec setpriv --reuid=redis --regid=redis --init-groups redis-server --protected-mode no "$@"
