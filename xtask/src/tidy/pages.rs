@@ -25,35 +25,61 @@ pub(super) fn readme(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// A link within the repository leads to a file, or to the folder of one.
+/// A link within the repository leads to a file or a folder, and its fragment to a heading of that page.
 pub(super) fn links(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.is(&["md"])) {
         let folder = Path::new(&file.path).parent().unwrap_or(Path::new(""));
-        for (number, line) in file.text.lines().enumerate() {
-            for target in targets(line) {
-                let path = plain(&folder.join(target));
-                // Pictures are no texts.
-                let is_text = files.iter().any(|there| Path::new(&there.path).starts_with(&path));
-                if !is_text && !workspace::root().join(&path).exists() {
-                    findings.push(Finding::new(
-                        &file.path,
-                        number + 1,
-                        format!("links to {target}, which is not there"),
-                    ));
-                }
+        for (number, target) in prose(&file.text).flat_map(|(number, line)| targets(line).map(move |it| (number, it))) {
+            let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let path = if path.is_empty() { PathBuf::from(&file.path) } else { plain(&folder.join(path)) };
+            let page = files.iter().find(|there| Path::new(&there.path) == path && there.is(&["md"]));
+            let has_heading = |page: &File| anchors(&page.text).iter().any(|anchor| anchor == fragment);
+            // Pictures are not among the text files.
+            let exists = || files.iter().any(|there| Path::new(&there.path).starts_with(&path));
+            let mut complain = |what: &str| findings.push(Finding::new(&file.path, number, what));
+            if !exists() && !workspace::root().join(&path).exists() {
+                complain(&format!("links to {target}, which does not exist"));
+            } else if !fragment.is_empty() && page.is_some_and(|page| !has_heading(page)) {
+                complain(&format!("links to {target}, but there is no such heading"));
             }
         }
     }
     findings
 }
 
-/// What the links of a line lead to, those to other sites and to items of code left out.
+/// The targets of the links of a line, without those to other sites and to items of code.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
-    let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    links.filter(|target| {
-        !target.is_empty() && !target.contains("::") && !target.contains("//") && target.contains(['.', '/'])
-    })
+    let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+    links.filter(|target| !target.contains("::") && !target.contains("//") && target.contains(['.', '/', '#']))
+}
+
+/// The anchors of a page's headings: the words in lower case, joined by hyphens, with a number if they occur again.
+fn anchors(text: &str) -> Vec<String> {
+    let (mut seen, mut anchors) = (Vec::new(), Vec::new());
+    let headings = prose(text).filter(|(_, line)| line.starts_with('#'));
+    for title in headings.filter_map(|(_, line)| line.trim_start_matches('#').strip_prefix(' ')) {
+        let mut parts = title.split("](");
+        let mut shown = parts.next().unwrap_or_default().to_owned();
+        shown.extend(parts.filter_map(|part| Some(part.split_once(')')?.1)));
+        let kept = shown.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        let anchor = kept.collect::<String>().to_lowercase().replace(' ', "-");
+        let earlier = seen.iter().filter(|earlier| **earlier == anchor).count();
+        anchors.push(if earlier == 0 { anchor.clone() } else { format!("{anchor}-{earlier}") });
+        seen.push(anchor);
+    }
+    anchors
+}
+
+/// The lines of a page with their numbers, without blocks of code.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut code = false;
+    let lines = text.lines().enumerate().filter(move |(_, line)| {
+        let fence = line.trim_start().starts_with("```");
+        code ^= fence;
+        !code && !fence
+    });
+    lines.map(|(at, line)| (at + 1, line))
 }
 
 /// Without `..`.
@@ -89,10 +115,27 @@ mod tests {
     fn a_link_that_leads_nowhere_is_found() {
         let complaints = |text: &str| {
             let there = [file("docs/guide.md", text), file("docs/picture.svg", ""), file("adapters/a/src/lib.rs", "")];
-            links(&there).len()
+            links(&there).into_iter().map(|finding| finding.line).collect::<Vec<_>>()
         };
-        assert_eq!(complaints("[a](picture.svg) [b](../adapters/a/src/lib.rs#head) [c](../adapters/a) [d](#head)"), 0);
-        assert_eq!(complaints("[a](https://example.invalid/x.md) [`get`](crate::Pool::get) [s](self)"), 0);
-        assert_eq!(complaints("[a](missing.svg) and [b](../adapters/b/README.md)"), 2);
+        assert_eq!(
+            complaints("[a](picture.svg) [b](../adapters/a/src/lib.rs#L7) [c](../adapters/a \"title\")"),
+            [0; 0]
+        );
+        assert_eq!(complaints("[a](https://example.invalid/x.md#y) [`get`](crate::Pool::get) [s](self)"), [0; 0]);
+        assert_eq!(complaints("\n[a](missing.svg) and [b](../adapters/b/README.md)"), [2, 2]);
+        assert_eq!(complaints("```md\n[a](missing.svg)\n```\n[b](missing.svg)"), [4]);
+    }
+
+    #[test]
+    fn a_link_to_a_missing_heading_is_found() {
+        let complaints = |text: &str| {
+            let guide =
+                "# The guide\n```sh\n# not this\n```\n## Time-outs (`all`) & [links](x.md)\n## Limits\n## Limits\n";
+            links(&[file("docs/guide.md", guide), file("docs/x.md", ""), file("README.md", text)]).len()
+        };
+        assert_eq!(complaints("[a](docs/guide.md#the-guide) [b](docs/guide.md#time-outs-all--links)"), 0);
+        assert_eq!(complaints("[a](docs/guide.md#limits) [b](docs/guide.md#limits-1) [c](#own)\n# Own"), 0);
+        assert_eq!(complaints("[a](docs/guide.md#not-this) [b](docs/guide.md#limits-2) [c](#own)"), 3);
+        assert_eq!(complaints("[a](docs/missing.md#limits)"), 1);
     }
 }

@@ -38,6 +38,9 @@ const INVENTED: &[&str] = &[
     concat!("org.", "cabrank"),
 ];
 
+/// The keys of a manifest whose values are addresses of the project.
+const KEYS: &[&str] = &["repository", "homepage", "documentation"];
+
 /// Written by cargo, with the address of the registry.
 const NOT_OURS: &[&str] = &[
     "Cargo.lock",
@@ -117,6 +120,10 @@ pub(super) fn addresses(files: &[File]) -> Vec<Finding> {
                 links.filter_map(|rest| rest.split([' ', '"', '>', ')']).next()).find(|it| it.contains("cabrank"));
             if let Some(address) = link.or_else(|| INVENTED.iter().copied().find(|address| names(text, address))) {
                 findings.push(Finding::new(&file.path, line + 1, format!("`{address}` is an invented address")));
+            }
+            let key = text.split('=').next().unwrap_or_default().trim().trim_end_matches(".workspace");
+            if file.path.ends_with("Cargo.toml") && KEYS.contains(&key) {
+                findings.push(Finding::new(&file.path, line + 1, format!("`{key}`: the project has no address yet")));
             }
         }
     }
@@ -201,6 +208,11 @@ mod tests {
         assert_eq!(complaints(concat!("[x](https:", "//example.org/cabrank/issues/1)")), 1);
         assert_eq!(addresses(&[file("a.toml", concat!("\nx = \"https:", "//cabrank.example\""))])[0].line, 2);
         assert_eq!(complaints(concat!("a label of Docker's: \"org", ".cabrank.tests\"")), 1);
+        for key in KEYS {
+            let found = |text: &str| addresses(&[file("pool/Cargo.toml", text)]).len();
+            assert_eq!(found(&format!("[package]\n{key} = \"https://example.org/pool\"\n{key}.workspace = true\n")), 2);
+            assert_eq!(found(&format!("# {key} = none\n{key}-x = 1\n")), 0);
+        }
         for real in [
             "https://semver.org by cabrank",
             "mysql://root@127.0.0.1/cabrank",
