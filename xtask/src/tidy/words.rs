@@ -1,6 +1,7 @@
 //! One word for each idea: words that have been replaced, each with its substitute.
 //!
-//! They are banned in names and in prose, in sources and in documents. Only this file may contain them.
+//! They are banned in names and in prose, in sources and in documents. Phrases that make prose clumsy are banned in prose alone. Only this
+//! file may contain them.
 
 use super::Finding;
 use crate::workspace::File;
@@ -36,6 +37,33 @@ const BANNED: &[(&[&str], &str)] = &[
     (&["whoever", "whomever"], "the one who is meant: the waiter, the holder, the caller"),
 ];
 
+/// Phrases in lower case that are hard to read or give things a mind, and what to write instead.
+const PHRASES: &[(&[&str], &str)] = &[
+    (&["what is idle", "what was idle"], "idle connections"),
+    (&["what is lent"], "connections in use"),
+    (&["the one who", "the ones who"], "the waiter, the holder, the caller"),
+    (&["to who", "by who"], "the caller that, the client that"),
+    (&["of its own accord", "of their own accord"], "unasked"),
+    (&["of theirs"], "their"),
+    (&["none but", "nobody but"], "only"),
+    (&["so to speak"], "nothing: be exact"),
+    (&["by way of"], "through"),
+    (&["comes to lie", "come to lie"], "is above, is below"),
+    (&["is no matter of", "is none of its business"], "does not concern"),
+    (&["hears of", "hear of"], "is notified of, receives, detects"),
+    (&["knows no", "know no", "knows nothing of"], "has no, does not depend on"),
+    (&["what it is told", "as it is told"], "its orders, as configured"),
+    (
+        &["looks whether", "look whether", "looked whether", "looking whether", "looks how"],
+        "checks whether, measures how",
+    ),
+    (&["sees to it", "see to it"], "makes sure"),
+    (&["workshop"], "xtask"),
+];
+
+/// Chained, it makes a sentence that explains itself twice.
+const CHAINED: &str = "so that";
+
 pub(super) fn banned(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| !file.path.ends_with("tidy/words.rs")) {
@@ -47,6 +75,18 @@ pub(super) fn banned(files: &[File]) -> Vec<Finding> {
                 if let Some(form) = forms.iter().find(|form| stands_in(&lower, form) || stands_in(&spaced, form)) {
                     findings.push(Finding::new(&file.path, number + 1, format!("says {form:?}; say {instead}")));
                 }
+            }
+            for (forms, instead) in PHRASES {
+                if let Some(form) = forms.iter().find(|form| stands_in(&lower, form)) {
+                    findings.push(Finding::new(&file.path, number + 1, format!("says {form:?}; write {instead}")));
+                }
+            }
+            if lower.matches(CHAINED).count() > 1 {
+                findings.push(Finding::new(
+                    &file.path,
+                    number + 1,
+                    format!("says {CHAINED:?} twice; write two sentences"),
+                ));
             }
         }
     }
@@ -82,6 +122,22 @@ mod tests {
     #[test]
     fn words_that_merely_contain_one_are_fine() {
         assert_eq!(complaints("Several screws, severe weather, crewed.\nThe line number.\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_banned_phrase_is_found_in_prose_and_not_in_names() {
+        assert_eq!(complaints("/// Closes what is idle.\n"), ["says \"what is idle\"; write idle connections"]);
+        assert_eq!(complaints("It knows no pool.\n"), ["says \"knows no\"; write has no, does not depend on"]);
+        for (forms, _) in PHRASES {
+            forms.iter().for_each(|form| assert_eq!(complaints(&format!("x {form} y\n")).len(), 1, "{form}"));
+        }
+        assert_eq!(complaints("fn it_takes_what_is_idle() {}\nHe knows nobody. See to items.\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_chain_of_so_that_is_found() {
+        assert_eq!(complaints("Waits so that it sees so that it knows.\n").len(), 1);
+        assert_eq!(complaints("Waits so that it sees.\nSo that it knows.\n"), [""; 0]);
     }
 
     #[test]
