@@ -31,7 +31,7 @@ enum Task {
     Images(images::Args),
     /// Runs everything that must hold before a commit is merged; stops at the first failure.
     Ci(ci::Args),
-    /// Checks what the compiler does not: file heads, lengths, the order of imports, words, links, documents.
+    /// Checks what the compiler does not: file heads, lengths, the order of imports, words, links, examples, documents.
     Tidy,
     /// Counts the instructions of a checkout and a return, and compares them with a bound.
     Instructions,

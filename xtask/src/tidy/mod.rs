@@ -6,6 +6,7 @@
 mod code;
 mod commits;
 mod documents;
+mod examples;
 mod imports;
 mod pages;
 mod primitives;
@@ -55,6 +56,7 @@ const CHECKS: &[Check] = &[
     documents::readme,
     documents::oldest_rust,
     documents::errors,
+    examples::compiled,
     pages::readme,
     pages::links,
     |files| documents::promises(files, &documents::table(files)),
