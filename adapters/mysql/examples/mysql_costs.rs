@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut conn = manager.open()?;
 
     measure("opening and closing a connection", 500, || drop(manager.open()));
-    measure("looking whether a connection is dead", 500_000, || assert!(!manager.has_broken(&mut conn)));
+    measure("checking whether a connection is dead", 500_000, || assert!(!manager.has_broken(&mut conn)));
     measure("a query by text, no pool", 10_000, || query(conn.raw()));
     measure("the same, watched", 10_000, || query(&mut conn));
     measure("a prepared query, no pool", 10_000, || execute(conn.raw()));

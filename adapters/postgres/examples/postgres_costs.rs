@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     measure("a loan after a check", 10_000, || drop(pool.get().expect("a connection")));
     let mut conn = pool.get()?;
     measure("looking at a clean session", 1_000_000, || _ = black_box(manager.session(&mut conn)));
-    measure("looking whether it has broken", 1_000_000, || _ = black_box(manager.has_broken(&mut conn)));
+    measure("checking whether it has broken", 1_000_000, || _ = black_box(manager.has_broken(&mut conn)));
     measure("opening and closing, the driver's own", 300, || drop(config.connect(NoTls)));
     Ok(())
 }
