@@ -1,4 +1,4 @@
-// A data source whose connections do nothing. Connecting takes as long as it is told to.
+// A data source whose connections do nothing. Connecting takes the configured time.
 
 import java.io.PrintWriter;
 import java.sql.Connection;

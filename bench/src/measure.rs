@@ -62,7 +62,7 @@ impl Bench {
         });
     }
 
-    /// Measures peers that are made anew for each round, by the one who measures.
+    /// Measures peers that the caller creates anew for each round.
     pub fn rounds_anew(
         &mut self,
         point: Point,

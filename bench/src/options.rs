@@ -32,7 +32,7 @@ pub struct Options {
     /// For the case `memory`, which asks this program in a process of its own.
     #[arg(long, hide = true, num_args = 2, value_names = ["POOL", "SIZE"])]
     pub probe_memory: Vec<String>,
-    /// For the cases on Diesel: the program of theirs that was built on the drop-in.
+    /// For the cases on Diesel: their program, built on the drop-in.
     #[arg(long, hide = true, value_name = "FILE")]
     pub drop_in: Option<PathBuf>,
     /// That program's task, on r2d2 itself.

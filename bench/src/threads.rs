@@ -89,7 +89,7 @@ impl<P: Blocking> Peer for OnThreads<P> {
             return Err(anyhow!("{}: {failure}", self.name));
         }
         let last = ended.iter().map(|(_, _, ended)| *ended).max().unwrap_or(began);
-        // Under load the one who opens the barrier may be the last to run on.
+        // Under load the thread that opens the barrier may be the last to continue.
         let first = ended.iter().map(|(_, began, _)| *began).min().unwrap_or(began);
         let failure = failure.into_inner().unwrap();
         let loans = ended.into_iter().map(|(loans, _, _)| loans).collect();

@@ -49,7 +49,7 @@ fn loans(get: impl Fn() -> Got) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// What is idle is lent at the first poll.
+/// The first poll lends an idle connection.
 fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
