@@ -51,7 +51,11 @@ pub(super) fn links(files: &[File]) -> Vec<Finding> {
 /// The targets of the links of a line, without those to other sites and to items of code.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
     let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
-    links.filter(|target| !target.contains("::") && !target.contains("//") && target.contains(['.', '/', '#']))
+    links.filter(|target| {
+        let path = target.split('#').next().unwrap_or_default();
+        let is_item = path.contains("::") || !path.contains(['.', '/']);
+        !target.contains("//") && (target.starts_with('#') || !is_item)
+    })
 }
 
 /// The anchors of a page's headings: the words in lower case, joined by hyphens, with a number if they occur again.
@@ -121,7 +125,10 @@ mod tests {
             complaints("[a](picture.svg) [b](../adapters/a/src/lib.rs#L7) [c](../adapters/a \"title\")"),
             [0; 0]
         );
-        assert_eq!(complaints("[a](https://example.invalid/x.md#y) [`get`](crate::Pool::get) [s](self)"), [0; 0]);
+        assert_eq!(
+            complaints("[a](https://example.invalid/x.md#y) [`get`](crate::Pool::get) [t](Pool#threads)"),
+            [0; 0]
+        );
         assert_eq!(complaints("\n[a](missing.svg) and [b](../adapters/b/README.md)"), [2, 2]);
         assert_eq!(complaints("```md\n[a](missing.svg)\n```\n[b](missing.svg)"), [4]);
     }
