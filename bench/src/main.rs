@@ -53,6 +53,10 @@ fn run(options: Options) -> Result<bool> {
     if let [pool, size] = &*options.serve {
         return web::serve(pool, size.parse()?).map(|()| true);
     }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is around us");
+    if options.replot {
+        return docs::redraw(root).map(|()| true);
+    }
     let chosen = chosen(&options)?;
     let file = options.out.join("report.json");
     let report = match options.reuse {
@@ -66,12 +70,12 @@ fn run(options: Options) -> Result<bool> {
     fs::create_dir_all(&options.out)?;
     report.write(&file)?;
     report::write(&options.out.join("report.md"), &text)?;
-    let plots = plots::draw(&report, &options.out)?;
+    let plots = plots::draw(&plots::curves(&report), &options.out)?;
     if let Some(path) = &options.json {
         report.write_rows(path)?;
     }
     if options.docs {
-        docs::update(&report, Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is around us"))?;
+        docs::update(&report, root)?;
     }
     println!("{text}");
     println!("report.json, report.md and {} plots in {}", plots.len(), options.out.display());

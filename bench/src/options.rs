@@ -26,6 +26,9 @@ pub struct Options {
     /// Writes tables and plots into the documents, between their markers.
     #[arg(long)]
     pub docs: bool,
+    /// Measures nothing: draws the documents' plots again, from `docs/performance/curves.json`.
+    #[arg(long)]
+    pub replot: bool,
     /// Where the report goes.
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     pub out: PathBuf,

@@ -15,11 +15,16 @@ pub fn update(report: &Report, root: &Path) -> Result<()> {
     if let Some((_, document)) = SUBJECTS.iter().find(|(subject, _)| is_of(subject)) {
         return rewrite(report, root, &[document]);
     }
-    let folder = root.join("docs/performance");
-    fs::create_dir_all(&folder)?;
-    plots::draw(report, &folder)?;
+    plots::update(report, &root.join(PLOTS))?;
     rewrite(report, root, &["docs/performance.md", "README.md"])
 }
+
+/// Draws the plots of `docs/performance.md` again.
+pub fn redraw(root: &Path) -> Result<()> {
+    plots::redraw(&root.join(PLOTS))
+}
+
+const PLOTS: &str = "docs/performance";
 
 /// Words in the names of cases, and where their figures stand.
 const SUBJECTS: &[(&str, &str)] = &[("failover", "docs/operating.md"), ("diesel", "docs/diesel.md")];

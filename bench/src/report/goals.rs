@@ -213,7 +213,7 @@ mod tests {
     fn report(rows: &[(&str, &str, f64)]) -> Report {
         let row = |(pool, metric, value): &(&str, &str, f64)| Row::new("checkout", 1, 10, pool, metric, vec![*value]);
         let rows = rows.iter().map(row).collect();
-        Report { machine: Machine::look(), quick: true, rows, missing: Vec::new(), curves: Vec::new() }
+        Report { machine: Machine::default(), quick: true, rows, missing: Vec::new(), curves: Vec::new() }
     }
 
     fn first(report: &Report) -> Verdict {

@@ -1,7 +1,9 @@
 //! The report: what was measured, on what, when, and what was not. Its parts know how to show it.
 
+mod chart;
 pub mod docs;
 pub mod goals;
+mod looks;
 pub mod machine;
 pub mod markdown;
 pub mod plots;
@@ -126,7 +128,13 @@ mod tests {
 
     fn run(values: Option<Vec<f64>>) -> Report {
         let rows = values.into_iter().map(|values| Row::new("checkout", 1, 10, "cabrank", "ns_per_cycle", values));
-        Report { machine: Machine::look(), quick: true, rows: rows.collect(), missing: Vec::new(), curves: Vec::new() }
+        Report {
+            machine: Machine::default(),
+            quick: true,
+            rows: rows.collect(),
+            missing: Vec::new(),
+            curves: Vec::new(),
+        }
     }
 
     fn figures(runs: Vec<Report>) -> Vec<(f64, f64, f64)> {
