@@ -58,7 +58,7 @@ fn preliminary(report: &Report) -> &'static str {
     if report.quick { "\n\n**Preliminary:** from a quick run, of few and short rounds." } else { "" }
 }
 
-/// What README shows: the same metric of all pools in a line.
+/// The first figures of `docs/performance.md` and README: a line for each metric, with all pools side by side.
 fn summary(report: &Report) -> String {
     let pools = ["cabrank", "r2d2", "deadpool", "sqlx", "hikaricp"];
     let lines = SUMMARY.iter().filter_map(|(what, case, threads, size, metric)| {
@@ -72,7 +72,7 @@ fn summary(report: &Report) -> String {
     format!("{note}\n\n{head}\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// In lines as wide as README's are.
+/// In lines as wide as README's.
 fn wrapped(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -89,11 +89,11 @@ fn wrapped(text: &str) -> String {
 const WIDTH: usize = 120;
 
 const SUMMARY: &[(&str, &str, usize, u32, &str)] = &[
-    ("get + drop, 1 thread, pool of 10: ns", "checkout", 1, 10, "ns_per_cycle"),
-    ("64 threads on 8, 100 us of work: p99.9 wait, us", "sleep100us", 64, 8, "wait_p999_us"),
-    ("PostgreSQL `SELECT 1`, 1 thread: in a second", "pg_select1", 1, 8, "ops_per_s"),
-    ("server away for 2 s: failed gets", "recovery", 16, 8, "failed_gets"),
-    ("established flows silent: borrowers that hang, of 10", "black_hole", 10, 10, "hung_loans"),
+    ("`get` and drop, 1 thread, pool of 10: ns", "checkout", 1, 10, "ns_per_cycle"),
+    ("64 threads on 8 connections, loans of 100 us: p99.9 of the waits, us", "sleep100us", 64, 8, "wait_p999_us"),
+    ("PostgreSQL `SELECT 1`, 1 thread: queries per second", "pg_select1", 1, 8, "ops_per_s"),
+    ("server outage of 2 s: failed `get` calls", "recovery", 16, 8, "failed_gets"),
+    ("established flows silent: callers that hang, of 10", "black_hole", 10, 10, "hung_loans"),
 ];
 
 fn replaced(text: &str, section: impl Fn(&str) -> Option<String>) -> Result<String> {
