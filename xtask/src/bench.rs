@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Writes tables and plots into docs/performance.md and README.md, and those of a fail-over into docs/operating.md.
     #[arg(long)]
     docs: bool,
+    /// Measures nothing: draws the plots of docs/performance.md again, from docs/performance/curves.json.
+    #[arg(long)]
+    replot: bool,
 }
 
 impl Args {
@@ -46,7 +49,7 @@ impl Args {
     /// Whether cases whose names begin with `prefix` are to be measured.
     fn wants(&self, prefix: &str) -> bool {
         let named = || self.cases.iter().any(|case| case.starts_with(prefix) || prefix.starts_with(&**case));
-        !self.reuse && (self.cases.is_empty() || named())
+        !self.reuse && !self.replot && (self.cases.is_empty() || named())
     }
 }
 
@@ -62,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         ("--allow-missing", args.allow_missing),
         ("--reuse", args.reuse),
         ("--docs", args.docs),
+        ("--replot", args.replot),
     ];
     program.args(flags.iter().filter(|(_, given)| *given).map(|(name, _)| name));
     if args.wants("pg_diesel") || args.wants("diesel") {
