@@ -1,4 +1,4 @@
-//! An allocator that counts what is in use, while asked to.
+//! An allocator that counts the bytes in use, once enabled.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
@@ -11,12 +11,12 @@ static ALLOCATOR: Counting = Counting;
 static ON: AtomicBool = AtomicBool::new(false);
 static BYTES: AtomicIsize = AtomicIsize::new(0);
 
-/// Counts from now on. Other cases must not pay for it.
+/// Starts counting. It is off for other cases, which should not pay for it.
 pub fn count() {
     ON.store(true, Ordering::SeqCst);
 }
 
-/// What was allocated and not freed since then.
+/// The bytes allocated and not freed since then.
 pub fn in_use() -> isize {
     BYTES.load(Ordering::SeqCst)
 }
@@ -27,7 +27,7 @@ fn add(bytes: isize) {
     }
 }
 
-// SAFETY: All work is the system allocator's, with the caller's own arguments; we only count.
+// SAFETY: The system allocator does all work, with the caller's own arguments; this only counts.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size() as isize);

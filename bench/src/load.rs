@@ -1,13 +1,13 @@
-//! A load: so many borrowers, what each does with a loan, and when they ask. And what came of it.
+//! A load: how many borrowers, what each does with a loan, and when they request one. And the outcome.
 //!
-//! Who the borrowers are (threads, or tasks of a runtime) is for `threads` and `tasks` to know.
+//! Whether borrowers are threads or tasks of a runtime is the matter of `threads` and `tasks`.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{hint, thread};
 
-/// What a pool is put under.
+/// The load on a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     pub borrowers: usize,
@@ -24,37 +24,38 @@ pub enum Work {
     Query(Query),
 }
 
-/// What is asked of a server.
+/// A query to a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Query {
     /// `SELECT 1` as text: one round trip.
     Select1,
-    /// A read by primary key, through the statement cache of the pool or driver where there is one.
+    /// A read by primary key, through the statement cache of the pool or driver, if there is one.
     Prepared,
     /// The same without a statement cache.
     Unprepared,
-    /// A row: in MySQL and MariaDB into a table that numbers its rows, as `Prepared`; in PostgreSQL as text into a table without keys.
+    /// Inserts a row: in MySQL and MariaDB as `Prepared`, into a table with `AUTO_INCREMENT`; in PostgreSQL as text, into a table without
+    /// keys.
     Insert,
 }
 
-/// When borrowers ask.
+/// When borrowers request loans.
 #[derive(Clone, Copy, Debug)]
 pub enum Pace {
-    /// Each takes so many loans, one after the other. The only pace at which no clock is read for each loan.
+    /// Each takes this many loans, one after the other. The only pace that reads no clock for each loan.
     Loans(u64),
-    /// Each goes on for so long, whatever fails.
+    /// Each continues for this time, even after failures.
     For(Duration),
-    /// Each goes on until it is over. One whose get failed pauses before it tries again, as a user would.
+    /// Each continues until `over` is set. After a failed `get` it pauses before it tries again, as a user would.
     Until { over: &'static AtomicBool, pause: Duration },
-    /// Loans are due at this rate, whether or not earlier ones are done. What counts is the time since each was due, so
-    /// that a pool that stalls cannot hide the loans that were not asked for meanwhile.
+    /// Loans fall due at this rate, whether or not earlier ones have ended. Times count from when each was due, so a pool that stalls
+    /// cannot hide the loans not requested meanwhile.
     Arrivals { per_second: f64, during: Duration },
 }
 
 /// One loan, with times in nanoseconds since the load began.
 #[derive(Clone, Copy, Debug)]
 pub struct Loan {
-    /// When it was asked for, or due.
+    /// When it was requested, or due.
     pub asked: u64,
     pub waited: u64,
     pub ended: u64,
@@ -68,13 +69,12 @@ pub enum End {
     FailedQuery,
 }
 
-/// What came of a load.
 #[derive(Debug)]
 pub struct Outcome {
     pub began: Instant,
     /// From the first borrower's start to the last one's end.
     pub elapsed: Duration,
-    /// All loans of each borrower; none are kept at the pace `Loans`.
+    /// All loans of each borrower; none at the pace `Loans`.
     pub loans: Vec<Vec<Loan>>,
     /// The first failure, for the log.
     pub failure: Option<String>,
@@ -93,13 +93,13 @@ impl Outcome {
         self.count(End::Good) as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// The waits of all that got a connection, in microseconds, sorted.
+    /// The waits of all loans that were granted, in microseconds, sorted.
     pub fn waits(&self) -> Vec<f64> {
         let served = self.all().filter(|loan| loan.end != End::FailedGet);
         sorted(served.map(|loan| loan.waited as f64 / 1e3))
     }
 
-    /// From when a loan was due to its end, in microseconds, sorted.
+    /// From each loan's due time to its end, in microseconds, sorted.
     pub fn responses(&self) -> Vec<f64> {
         sorted(self.all().map(|loan| (loan.ended - loan.asked) as f64 / 1e3))
     }
@@ -111,11 +111,11 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// What failed, in the words of the pool or driver.
+/// The error of the pool or driver.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 impl Work {
-    /// Does what needs no connection.
+    /// Does work that needs no connection.
     pub fn idle_away(self) {
         match self {
             Self::Nothing | Self::Query(_) => {}
@@ -130,7 +130,7 @@ impl Work {
     }
 }
 
-/// Tells the borrowers of one load when their next loan is due.
+/// When the next loan of each borrower is due.
 #[derive(Debug)]
 pub struct Clock {
     pace: Pace,
@@ -141,7 +141,7 @@ pub struct Clock {
 #[derive(Clone, Copy, Debug)]
 pub enum Next {
     Now,
-    /// So long after the beginning.
+    /// This long after the beginning.
     At(Duration),
     Stop,
 }
@@ -151,7 +151,7 @@ impl Clock {
         Self { pace, arrivals: AtomicU64::new(0) }
     }
 
-    /// `done` counts the borrower's own loans, `now` is the time since the beginning.
+    /// `done` counts the borrower's own loans; `now` is the time since the beginning.
     pub fn next(&self, done: u64, now: Duration) -> Next {
         match self.pace {
             Pace::Loans(loans) if done < loans => Next::Now,
@@ -165,7 +165,7 @@ impl Clock {
         }
     }
 
-    /// How long one waits whose get has failed; `None` if it tries again at once.
+    /// The pause after a failed `get`; `None` to try again at once.
     pub fn pause(&self) -> Option<Duration> {
         match self.pace {
             Pace::Until { pause, .. } => Some(pause),
@@ -178,7 +178,7 @@ thread_local! {
     static BORROWER: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The number of the borrower that this thread is, for what gives each its own connection.
+/// The number of the borrower on this thread, for peers that give each borrower its own connection.
 pub fn borrower() -> usize {
     BORROWER.get()
 }

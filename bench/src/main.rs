@@ -1,7 +1,7 @@
-//! cabrank beside other pools, in one run: who is fast, who is fair, who gets up again.
+//! cabrank compared with other pools in one run: speed, fairness, recovery.
 //!
-//! `cargo xtask bench` is the way to run it; see `docs/performance.md`. In reading order: the cases, the loads that they
-//! put pools under, who the borrowers are, the pools, the web service over them, how rounds are made and reported.
+//! Run it by `cargo xtask bench`; see `docs/performance.md`. In reading order: the cases, their loads, the borrowers, the pools, the web
+//! service over them, the rounds, the report.
 
 mod cases;
 mod heap;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// False if goals were to be reached and are missed.
+/// False if `--check` was given and a goal is missed.
 fn run(options: Options) -> Result<bool> {
     if let [pool, size] = &*options.probe_memory {
         return cases::probe(pool, size.parse()?).map(|()| true);
@@ -93,14 +93,14 @@ fn chosen(options: &Options) -> Result<Vec<&'static Case>> {
     Ok(cases::all().filter(|case| options.cases.iter().any(|name| case.is_called(name))).collect())
 }
 
-/// What is compared with goals is measured three times: one run may be as lucky, or as disturbed, from its first round to its last.
+/// With `--check` there are three runs, because conditions may favour or disturb a single run from beginning to end.
 fn measure_often(options: &Options, cases: &[&Case], file: &Path) -> Report {
     let runs = if options.check && !options.quick { 3 } else { 1 };
     let runs = (0..runs).map(|_| measure(options, cases, file)).collect();
     Report::of_runs(runs).expect("there is one at least")
 }
 
-/// A case that fails leaves the others their turn, and what is measured is kept case by case.
+/// A failed case does not stop the others, and results are saved after each case.
 fn measure(options: &Options, cases: &[&Case], file: &Path) -> Report {
     let report = Report {
         machine: Machine::look(),

@@ -1,4 +1,4 @@
-//! Rounds: peers take turns within each, so that a machine that slows down slows all alike; and what is made of them.
+//! Rounds: peers take turns within each, so a machine that slows down slows all alike. And the rows that result.
 
 use crate::load::Outcome;
 use crate::options::Options;
@@ -10,7 +10,7 @@ use crate::servers::Servers;
 use anyhow::Result;
 use std::time::Duration;
 
-/// What a case is given: how thoroughly to measure, on which servers, and where to put what came of it.
+/// The context of a case: how thoroughly to measure, on which servers, and where the results go.
 pub struct Bench {
     pub options: Options,
     pub servers: Servers,
@@ -18,7 +18,7 @@ pub struct Bench {
     pub progress: Progress,
 }
 
-/// Where on its axes something is measured.
+/// The point at which something is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Point {
     pub case: &'static str,
@@ -26,16 +26,16 @@ pub struct Point {
     pub size: u32,
 }
 
-/// Names and values of one round of one peer.
+/// Names and values from one round of one peer.
 pub type Measured = Vec<(String, f64)>;
 
 impl Bench {
-    /// The first in a quick run, the second in a full one.
+    /// The first value in a quick run, the second in a full one.
     pub fn pick<T>(&self, quick: T, full: T) -> T {
         if self.options.quick { quick } else { full }
     }
 
-    /// Builds each peer; one that cannot be had is noted as not measured.
+    /// Builds each peer, and notes as not measured those that cannot be built.
     pub fn peers(&mut self, case: &str, names: &[&'static str], setup: &Setup) -> Vec<Box<dyn Peer>> {
         let mut peers = Vec::new();
         for name in names {
@@ -47,7 +47,7 @@ impl Bench {
         peers
     }
 
-    /// Measures peers that stay as they are from round to round.
+    /// Measures peers that are kept from round to round.
     pub fn rounds(
         &mut self,
         point: Point,
@@ -62,7 +62,7 @@ impl Bench {
         });
     }
 
-    /// Measures peers that the caller creates anew for each round.
+    /// Measures peers that `measure` builds anew for each round.
     pub fn rounds_anew(
         &mut self,
         point: Point,
@@ -71,11 +71,11 @@ impl Bench {
         mut measure: impl FnMut(&'static str) -> Result<Measured>,
     ) {
         let mut names = names.to_vec();
-        // In the order in which the case tells them.
+        // In the order in which the case lists the pools.
         let mut samples: Vec<(&str, String, Vec<f64>)> = Vec::new();
         let order = names.clone();
         for round in 0..rounds {
-            // Nobody always comes after the same.
+            // No peer always follows the same one.
             if !names.is_empty() {
                 names.rotate_left(1);
             }
@@ -99,7 +99,7 @@ impl Bench {
         }
         samples.sort_by_key(|(pool, _, _)| order.iter().position(|other| other == pool));
         for (pool, metric, values) in samples {
-            // Half measured is not measured.
+            // A peer that failed in a later round counts as not measured.
             if names.contains(&pool) {
                 self.row(point, pool, &metric, values);
             }
@@ -120,12 +120,12 @@ impl Bench {
     }
 }
 
-/// One value with its name.
+/// Names and values, as `Measured`.
 pub fn measured<const N: usize>(values: [(&str, f64); N]) -> Measured {
     values.into_iter().map(|(metric, value)| (metric.to_owned(), value)).collect()
 }
 
-/// Loans in a second and waits by percentile.
+/// Loans per second, and waits by percentile.
 pub fn throughput_and_waits(outcome: &Outcome) -> Measured {
     let waits = outcome.waits();
     measured([
@@ -137,13 +137,13 @@ pub fn throughput_and_waits(outcome: &Outcome) -> Measured {
     ])
 }
 
-/// Of sorted values; 0 of none.
+/// Of sorted values; 0 if there are none.
 pub fn percentile(sorted: &[f64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
 }
 
-/// Shares and values, denser towards the end, which is what a percentile curve shows.
+/// Shares and values, denser towards the end, for a percentile curve.
 pub fn percentile_curve(sorted: &[f64]) -> Vec<(f64, f64)> {
     let shares = (0..=80).map(|step| 1.0 - 10f64.powf(-f64::from(step) / 20.0));
     shares.map(|share| (share, percentile(sorted, share))).collect()

@@ -1,15 +1,14 @@
-//! The progress bar: how much of the expected time is behind us.
+//! The progress bar: which part of the expected time has passed.
 
 use crate::cases::Case;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Knows which case runs and which part of it.
 pub struct Progress {
     bar: ProgressBar,
-    /// What the cases before this one and this one should take, in milliseconds.
+    /// How long the earlier cases, and the current one, should take, in milliseconds.
     behind: u64,
     current: u64,
-    /// The case may consist of parts of about the same length.
+    /// The current part of the case, and the number of its parts, which take about the same time.
     part: (usize, usize),
 }
 
@@ -44,9 +43,9 @@ impl Progress {
         self.bar.set_message(format!("{case}: {pool}, round {} of {rounds}", round + 1));
     }
 
-    /// A line above the bar.
+    /// Prints a line above the bar.
     pub fn say(&self, line: &str) {
-        // Without a terminal the bar is hidden, and would swallow the line.
+        // Without a terminal the bar is hidden and would discard the line.
         self.bar.suspend(|| eprintln!("{line}"));
     }
 

@@ -1,11 +1,11 @@
-//! The test kit's proxy in front of the server of a URL, and what no proxy can count: attempts that the system refused.
+//! The test kit's proxy in front of a server, and the system's count of refused attempts, which a proxy cannot see.
 
 use anyhow::{Context, Result};
 use cabrank_testing::Proxy;
 use std::fs;
 use url::Url;
 
-/// A proxy before the server of that URL; and the URL by which it is reached through the proxy.
+/// Starts a proxy in front of the server of a URL; also returns the URL that leads through the proxy.
 pub fn before(url: &str) -> Result<(Proxy, String)> {
     let mut url = Url::parse(url)?;
     let host = url.host_str().context("a URL without host")?.to_owned();
@@ -15,8 +15,8 @@ pub fn before(url: &str) -> Result<(Proxy, String)> {
     Ok((proxy, url.into()))
 }
 
-/// How many connection attempts of this whole system were refused or failed since it started; `None` where it does not
-/// tell. What a proxy that does not listen cannot count.
+/// The connection attempts of the whole system that were refused or failed since it started. `None` where the system does not count them.
+/// A proxy that does not listen cannot count them either.
 pub fn refused_attempts() -> Option<u64> {
     let text = fs::read_to_string("/proc/net/snmp").ok()?;
     let mut lines = text.lines().filter(|line| line.starts_with("Tcp:"));

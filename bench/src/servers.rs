@@ -1,4 +1,4 @@
-//! The servers that the environment names: a database of our own on each, with one table to read from.
+//! The servers named by the environment: a database of the benchmark's own on each, with one table to read from.
 
 use crate::pools::Target;
 use crate::pools::own::mysql_opts;
@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use std::{env, fs};
 use url::Url;
 
-/// Prepared when first asked for.
+/// Each is prepared when first requested.
 #[derive(Default)]
 pub struct Servers {
     postgres: Option<String>,
     mysql: Option<String>,
     mariadb: Option<String>,
     sqlite: Option<PathBuf>,
-    /// What was said by each server that was used.
+    /// The versions of the servers that were used.
     pub versions: Vec<String>,
 }
 
@@ -27,11 +27,11 @@ impl Servers {
         }
         let mut url = named("CABRANK_POSTGRES_URL")?;
         let mut admin = postgres::Client::connect(url.as_str(), NoTls)?;
-        // Terminates whatever a run that was killed left behind.
+        // `FORCE` ends sessions that a killed run left behind.
         admin.batch_execute(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"))?;
         admin.batch_execute(&format!("CREATE DATABASE {DATABASE}"))?;
         url.set_path(DATABASE);
-        // What all drivers here understand, so that none spends a round trip on asking for TLS.
+        // Every driver here understands it, so none spends a round trip on the request for TLS.
         url.set_query(Some("sslmode=disable"));
         let mut client = postgres::Client::connect(url.as_str(), NoTls)?;
         client.batch_execute(
@@ -42,7 +42,7 @@ impl Servers {
         Ok(self.postgres.insert(url.into()).clone())
     }
 
-    /// What a server said of itself that was started for a case.
+    /// Records the version of a server that was started for a case.
     pub fn note_postgres(&mut self, version: &str) {
         let version = format!("PostgreSQL {}", version.split(' ').next().unwrap_or_default());
         if !self.versions.contains(&version) {
@@ -68,7 +68,7 @@ impl Servers {
         Ok(self.mariadb.insert(url).clone())
     }
 
-    /// A file of ours, removed in the end.
+    /// A file of the benchmark's own, removed at the end.
     pub fn sqlite(&mut self) -> Result<PathBuf> {
         if let Some(path) = &self.sqlite {
             return Ok(path.clone());
@@ -104,7 +104,7 @@ impl Drop for Servers {
     }
 }
 
-/// A session that ends all others in our database. It is there before the load, which would keep it waiting.
+/// A session that ends all others in the database. It is opened before the load, under which it would have to wait.
 pub struct Killer(postgres::Client);
 
 impl Killer {
@@ -121,7 +121,7 @@ impl Killer {
     }
 }
 
-/// Our database on a MySQL or MariaDB: its URL, and the server's version.
+/// The benchmark's database on MySQL or MariaDB: its URL, and the server's version.
 fn mysql_database(variable: &str) -> Result<(String, String)> {
     let mut url = named(variable)?;
     let mut admin = mysql::Conn::new(mysql_opts(url.as_str())?)?;

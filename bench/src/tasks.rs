@@ -1,5 +1,5 @@
-//! Borrowers that are tasks: how async pools with their own async drivers are put under a load, in a runtime with two
-//! workers. And those pools asked by threads, where what is measured is the pool alone.
+//! Borrowers that are tasks: async pools with their own async drivers under a load, in a runtime with two workers. Also those pools
+//! called by threads, which measures the pool alone.
 
 use crate::load::{Clock, End, Failure, Load, Loan, Next, Outcome, Query, Work};
 use crate::pools::Peer;
@@ -14,7 +14,7 @@ use std::thread::Thread;
 use std::time::Instant;
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
-/// A pool that parks the task that asks.
+/// A pool that suspends the calling task.
 pub trait Asynchronous: Send + Sync + 'static {
     type Loan: Send;
 
@@ -82,7 +82,7 @@ async fn borrow<P: Asynchronous>(
         };
         if let Some(error) = error {
             failure.lock().unwrap().get_or_insert_with(|| error.to_string());
-            // A pool that fails at once must not keep the others from ever being polled.
+            // Otherwise a pool that fails at once would keep the other tasks from being polled.
             tokio::task::yield_now().await;
         }
         let ended = began.elapsed().as_nanos() as u64;
@@ -93,8 +93,7 @@ async fn borrow<P: Asynchronous>(
     }
 }
 
-/// As a runtime would have it: who has nothing to do lets the others go on, and one who sleeps does so by the runtime's timer, whose tick
-/// is a millisecond.
+/// As in a runtime: a task without work yields, and one that sleeps uses the runtime's timer, whose tick is a millisecond.
 async fn work_on<P: Asynchronous>(pool: &P, loan: &mut P::Loan, work: Work) -> Result<(), Failure> {
     match work {
         Work::Query(query) => pool.query(loan, query).await?,
@@ -105,7 +104,7 @@ async fn work_on<P: Asynchronous>(pool: &P, loan: &mut P::Loan, work: Work) -> R
     Ok(())
 }
 
-/// An async pool whose borrowers are threads that wait for it.
+/// An async pool whose borrowers are threads that block on its futures.
 pub struct Waited<P>(pub P);
 
 impl<P: Asynchronous> Blocking for Waited<P> {
@@ -124,7 +123,7 @@ impl<P: Asynchronous> Blocking for Waited<P> {
     }
 }
 
-/// The cheapest way that we know: one waker for each thread, and no more than a park between two polls.
+/// The cheapest way known: one waker for each thread, and only a park between two polls.
 fn wait<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
 

@@ -1,4 +1,4 @@
-//! Borrowers that are threads: how blocking pools are put under a load, and async ones where no async driver is at work.
+//! Borrowers that are threads: blocking pools under a load, and async pools where no async driver is at work.
 
 use crate::load;
 use crate::load::{Clock, End, Failure, Load, Loan, Next, Outcome, Pace, Query, Work};
@@ -10,7 +10,7 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A pool that parks the thread that asks.
+/// A pool that blocks the calling thread.
 pub trait Blocking: Send + Sync {
     type Loan;
 
@@ -24,7 +24,7 @@ pub trait Blocking: Send + Sync {
     }
 }
 
-/// Several pools of one kind, each of which is asked in turn.
+/// Several pools of one kind, used in turn.
 pub struct InTurn<P> {
     pools: Vec<P>,
     next: AtomicUsize,
@@ -76,7 +76,7 @@ impl<P: Blocking> Peer for OnThreads<P> {
                     (loans, began, Instant::now())
                 }
             };
-            // Ten thousand of them must fit.
+            // Small stacks, because there may be ten thousand threads.
             let builder = || thread::Builder::new().stack_size(256 * 1024);
             let spawn = |number| builder().spawn_scoped(scope, borrower(number)).expect("a thread can be had");
             let handles: Vec<_> = (0..load.borrowers).map(spawn).collect();

@@ -1,5 +1,5 @@
-//! Established flows fall silent, new ones are fine, as after a firewall lost its state. Those at work hang in the
-//! driver, which no pool can help; newcomers should get a connection that answers.
+//! Established flows fall silent while new ones work, as after a firewall lost its state. Threads at work hang in the driver, which no
+//! pool can prevent; new callers should get a connection that answers.
 
 use super::recovery::POOLS;
 use crate::load::{End, Load, Outcome, Pace, Query, Work};
@@ -23,13 +23,13 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     let (proxy, url) = proxy::before(&url)?;
     for (part, at_work) in [0, 4].into_iter().enumerate() {
         bench.progress.part(part, 2);
-        // Who comes when the flows are silent.
+        // The callers that arrive once the flows are silent.
         let newcomers = SIZE as usize - at_work;
         let point = Point { case: "black_hole", threads: newcomers, size: SIZE };
         bench.rounds_anew(point, bench.pick(1, 3), POOLS, |name| {
             let setup = Setup::new(Target::Postgres(url.clone()), SIZE).timeout(Duration::from_secs(3));
             let peer = pools::build(name, &setup)?;
-            // Opens them all.
+            // Opens all connections.
             while_lent(&*peer)?;
             let measured = silence(&*peer, &proxy, at_work, newcomers);
             drop(peer);
@@ -51,7 +51,7 @@ fn silence(peer: &dyn Peer, proxy: &Proxy, at_work: usize, newcomers: usize) -> 
         if at_work > 0 {
             scope.spawn(move || peer.run(&load(at_work, REST + Duration::from_millis(100))));
         }
-        // What nobody borrows is not proved to be alive for so long.
+        // Idle for so long, a connection no longer counts as proved to be alive.
         thread::sleep(REST);
         proxy.swallow();
         let rescue = scope.spawn(|| {
@@ -80,7 +80,7 @@ fn told(outcome: &Outcome) -> Measured {
 
 const SIZE: u32 = 10;
 const REST: Duration = Duration::from_millis(1200);
-/// After so long the proxy lets those go who hang, and the round ends.
+/// After this time the proxy closes the silent connections, and the round ends.
 const PATIENCE: Duration = Duration::from_millis(2500);
-/// A get and a query that take so long together count as hung.
+/// A `get` and its query that take this long together count as hung.
 const HANGS: Duration = Duration::from_millis(1500);

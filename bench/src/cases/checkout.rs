@@ -1,4 +1,4 @@
-//! `get` and drop without work: what a pool costs when there is a connection, and when all want the same lock.
+//! `get` and drop without work: the cost of a pool when a connection is idle, and when all threads contend for its lock.
 
 use crate::load::{Load, Pace, Work};
 use crate::measure::{Bench, Measured, Point, measured};
@@ -29,21 +29,21 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     let mut peers = Vec::new();
     let mut full = Vec::new();
     let mut sorted = points.to_vec();
-    // So that each pool is built once for its size.
+    // Sorted by size, so each pool is built once for each size.
     sorted.sort_by_key(|(_, size)| *size);
     for (part, (threads, size)) in sorted.into_iter().enumerate() {
         if size != size_before {
             size_before = size;
             let setup = Setup::new(Target::Stub(Stub::default()), size);
             peers = bench.peers("checkout", ON_STUB, &setup);
-            // Ours opens what is needed, so this many are open only when it is told to.
+            // cabrank opens what is needed; only with `min_idle` are as many open as the others open by default.
             full = bench.peers("checkout", &["cabrank"], &Setup { min_idle: Some(size), ..setup });
             for peer in peers.iter().chain(&full) {
-                // Java compiles what runs often.
+                // A warm-up: Java compiles code that runs often.
                 cycles(&**peer, 2, Pace::Loans(300_000))?;
             }
         }
-        // In a short round many threads share out no more than one slice of time.
+        // In a short round many threads share no more than one time slice.
         let loans = bench.pick(100_000, 200_000) / threads as u64;
         let pace = if threads > 8 { Pace::For(LONG) } else { Pace::Loans(loans) };
         let point = Point { case: "checkout", threads, size };
@@ -58,7 +58,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Of the time that passed, how much each loan took.
+/// Nanoseconds of elapsed time per loan, over all threads.
 fn cycles(peer: &dyn Peer, threads: usize, pace: Pace) -> Result<f64> {
     let outcome = peer.run(&Load { borrowers: threads, work: Work::Nothing, pace })?;
     let loans = match pace {

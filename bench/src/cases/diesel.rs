@@ -1,19 +1,19 @@
-//! An application on Diesel, with r2d2 itself and with the drop-in of this repository. It is one program, built twice, for a program has
-//! one crate that is called r2d2; this benchmark has the real one.
+//! An application on Diesel, with r2d2 itself and with this repository's drop-in. It is one program, built twice, because a program has
+//! only one crate named r2d2; this benchmark has the real one.
 
 use crate::measure::{Bench, Measured, Point};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::process::Command;
 
-/// A loan and a query; the goals are about these.
+/// A loan and a query, for which there are goals.
 pub fn speed(bench: &mut Bench) -> Result<()> {
     let rounds = bench.pick(1, 5);
     measure(bench, "pg_diesel", 0, ("speed_1", 1, 8), rounds)?;
     measure(bench, "pg_diesel", 1, ("speed_16", 16, 8), rounds)
 }
 
-/// What becomes of it in trouble.
+/// Connections that run out, are spoiled or fail.
 pub fn trouble(bench: &mut Bench) -> Result<()> {
     let cases = diesel_trouble::cases().filter(|name| !name.starts_with("speed"));
     for (part, name) in cases.enumerate() {
@@ -48,7 +48,7 @@ fn measure(
     Ok(())
 }
 
-/// Lines of a metric and its value each.
+/// Reads lines of a metric and its value.
 fn ask(program: &mut Command, prefix: &str) -> Result<Measured> {
     let output = program.output()?;
     if !output.status.success() {

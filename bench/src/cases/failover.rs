@@ -1,8 +1,8 @@
-//! Another server takes over: a primary and its streaming standby in containers, a pair for each round of each pool, and threads or
-//! tasks that write. Each pool has its best settings for that.
+//! Another server takes over: a primary and its streaming standby in containers, a pair for each round of each pool, and threads or tasks
+//! that write. Each pool has its best settings for that.
 //!
-//! Much the same happens in the tests `recovery::failover` of the suite, which hold cabrank to its bounds; there the servers really
-//! change their roles where here the name leads to another and back.
+//! The suite's tests `recovery::failover` do much the same and hold cabrank to its bounds. There the servers really change their roles;
+//! here the name leads to another server and back.
 
 use crate::load::{End, Load, Outcome, Pace, Query, Work};
 use crate::measure::{Bench, Measured, Point, measured, millis};
@@ -32,7 +32,7 @@ pub fn killed(bench: &mut Bench) -> Result<()> {
     })
 }
 
-/// The one name leads to a standby for a while, and to the primary again.
+/// One name leads to a standby for a while, and then to the primary again.
 pub fn switchover(bench: &mut Bench) -> Result<()> {
     rounds(bench, Point { case: "failover_switchover", threads: 8, size: 8 }, |pair, name, point| {
         let the_name = Proxy::start(Pair::address(pair.first()))?;
@@ -51,18 +51,18 @@ pub fn switchover(bench: &mut Bench) -> Result<()> {
     })
 }
 
-/// The primary is frozen with eight writers in it, while its kernel accepts connections. Four others come a second later, and two
-/// more seconds later the standby is promoted. What is told is told of the four.
+/// The primary is frozen with eight writers in it, while its kernel still accepts connections. Four more writers arrive a second later,
+/// and the standby is promoted two seconds after that. The figures are those of the four.
 pub fn frozen(bench: &mut Bench) -> Result<()> {
     rounds(bench, Point { case: "failover_frozen", threads: 4, size: 16 }, |pair, name, point| {
         let peer = peer(name, &pair.url_of_both(), point.size)?;
-        // Opens them all.
+        // Opens all connections.
         let pace = Pace::For(Duration::from_millis(400));
         peer.run(&Load { borrowers: 2 * point.size as usize, work: WRITE, pace })?;
         let (_, (outcome, (promoted, left))) = while_writing(pair, &*peer, HANGING, || {
             thread::sleep(BEFORE);
             pair.first().container().context("no container")?.pause()?;
-            // Who comes sooner is lent what was proved just before, and hangs with the others.
+            // Earlier, a writer could get a connection that was proved a moment ago, and hang like the others.
             thread::sleep(BEFORE_NEWCOMERS);
             while_writing(pair, &*peer, point.threads, || {
                 thread::sleep(BEFORE_PROMOTION);
@@ -76,7 +76,7 @@ pub fn frozen(bench: &mut Bench) -> Result<()> {
     })
 }
 
-/// A pair for each round of each pool, for none is as it was afterwards.
+/// A new pair for each round of each pool, because each round changes it.
 fn rounds(
     bench: &mut Bench,
     point: Point,
@@ -95,12 +95,12 @@ fn rounds(
 }
 
 fn peer(name: &str, url: &str, size: u32) -> Result<Box<dyn Peer>> {
-    // Of what the others are given, cabrank has its own by default.
+    // cabrank has defaults for what the others are given here.
     let url = if name == "cabrank" { format!("{url}?{PRIMARY}") } else { format!("{url}?{PRIMARY}&{BEST}") };
     pools::build(name, &Setup::new(Target::Postgres(url), size).timeout(PATIENCE))
 }
 
-/// What comes of so many writers meanwhile. In the end a frozen server goes on, so that nobody hangs.
+/// The outcome of the writers while `happens` runs. At its end a frozen server resumes, so no writer hangs.
 fn while_writing<T>(
     pair: &Pair,
     peer: &dyn Peer,
@@ -113,20 +113,20 @@ fn while_writing<T>(
         let writers = scope.spawn(move || peer.run(&Load { borrowers, work: WRITE, pace }));
         let happened = happens();
         OVER.store(true, Ordering::Relaxed);
-        // An error of one that is not frozen says nothing.
+        // It fails if the server is not frozen, which does not matter.
         let _ = pair.first().container().map(|container| container.unpause());
         (writers.join().expect("it does not panic"), happened)
     });
     Ok((outcome?, happened?))
 }
 
-/// Of what ended before the sessions were counted.
+/// Counts loans that ended before the sessions were counted.
 fn told(outcome: &Outcome, moment: Instant, at_wrong_server: Option<usize>) -> Measured {
     let moment = (moment - outcome.began).as_nanos() as u64;
     let ended = || outcome.all().filter(|loan| loan.ended < moment + AFTER.as_nanos() as u64);
     let count = |end| ended().filter(|loan| loan.end == end).count() as f64;
     let good = ended().filter(|loan| loan.end == End::Good && loan.ended >= moment).map(|loan| loan.ended).min();
-    // What did not succeed succeeds later than we looked.
+    // Without a success in that time, the time itself.
     let first = good.map_or(millis(AFTER), |first| (first - moment) as f64 / 1e6);
     let mut told = measured([
         ("failed_gets", count(End::FailedGet)),
@@ -141,14 +141,14 @@ static OVER: AtomicBool = AtomicBool::new(false);
 
 const POOLS: &[&str] = &["cabrank", "r2d2", "deadpool_verified"];
 const WRITE: Work = Work::Query(Query::Insert);
-/// Who waits for an answer of the frozen server.
+/// Writers that wait for the frozen server's answer.
 const HANGING: usize = 8;
 
 const PRIMARY: &str = "target_session_attrs=read-write&sslmode=disable";
-/// What is silent or gone is left soon, and no host is always the first that is tried.
+/// Gives up a silent or dead host soon, and starts with a random host.
 const BEST: &str = "connect_timeout=1&load_balance_hosts=random&tcp_user_timeout=3&keepalives_idle=1&keepalives_interval=1\
                     &keepalives_retries=3";
-/// Of a get.
+/// The time-out of `get`.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -1,5 +1,5 @@
-//! `get_async`: what it costs beside `get`, what many tasks get done on few connections, and how long one waits behind a future that was
-//! given a connection and is not polled.
+//! `get_async`: its cost beside `get`, the throughput of many tasks on few connections, and the wait behind a future that received a
+//! connection and is not polled.
 
 use crate::load::{Load, Pace, Work};
 use crate::measure::{Bench, Point, measured, millis, throughput_and_waits};
@@ -22,7 +22,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     behind_one_put_aside(bench)
 }
 
-/// By one thread, a few loans of each kind in turn.
+/// One thread, a few loans of each kind in turn.
 fn beside_get(bench: &mut Bench) -> Result<()> {
     let pool = Pool::builder().max_size(10).build(Stub::default())?;
     let slices = bench.pick(20, 60);
@@ -49,7 +49,7 @@ fn loans(get: impl Fn() -> Got) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// The first poll lends an idle connection.
+/// An idle connection is lent at the first poll.
 fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -57,7 +57,7 @@ fn at_once<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A thousand tasks on eight connections: each loan lasts until the others had their turn, or for a sleep by the runtime's timer.
+/// A thousand tasks on eight connections. A loan lasts until the other tasks had their turn, or sleeps by the runtime's timer.
 fn crowd(bench: &mut Bench) -> Result<()> {
     let setup = Setup { tasks: true, ..Setup::new(Target::Stub(Stub::default()), 8) };
     let peers = bench.peers("get_async", &["cabrank", "deadpool", "bb8"], &setup);
@@ -76,7 +76,8 @@ fn crowd(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// A pool of one. A future waits, is given the connection and never polled again. How long does the next one wait? At most `WATCHED`.
+/// A pool of one. A waiting future receives the connection and is never polled again. How long does the next waiter wait, up to
+/// `WATCHED`?
 fn behind_one_put_aside(bench: &mut Bench) -> Result<()> {
     let ours = Pool::builder().max_size(1).build(Stub::default())?;
     let deadpool = deadpool::managed::Pool::<Stub>::builder(Stub::default()).max_size(1).build()?;

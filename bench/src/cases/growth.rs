@@ -1,5 +1,5 @@
-//! What a loan costs with 1 to 1,000 idle connections, with 16 pools that one thread uses in turn, and with 10 to 10,000 threads in
-//! the queue. It should stay flat.
+//! The cost of a loan with 1 to 1,000 idle connections, with 16 pools that one thread uses in turn, and with 10 to 10,000 threads in the
+//! queue. It should not grow.
 
 use crate::load::{Load, Pace, Work};
 use crate::measure::{Bench, Point, measured};
@@ -38,7 +38,7 @@ fn idle(bench: &mut Bench, size: u32) -> Result<()> {
     Ok(())
 }
 
-/// One thread asks one pool after the other.
+/// One thread uses the pools in turn.
 fn in_turn(bench: &mut Bench) -> Result<()> {
     let setup = Setup { pools: 16, ..Setup::new(Target::Stub(Stub::default()), SIZE) };
     let peers = bench.peers("growth", &["cabrank", "r2d2"], &setup);
@@ -50,19 +50,19 @@ fn in_turn(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Those that open only what is asked for are asked for all at once.
+/// For pools that open connections only on demand: a loan of each connection at once.
 fn open_all(peer: &dyn Peer, size: u32) -> Result<()> {
     let work = Work::Sleep(Duration::from_millis(50));
     peer.run(&Load { borrowers: size as usize, work, pace: Pace::Loans(1) }).map(drop)
 }
 
-/// All threads but four are in the queue while loans go from hand to hand; each has a few. What is told is the time
-/// between two loans, and with it what it takes to wake a thread.
+/// All threads but four are in the queue while loans pass from one to the next; each thread has a few. The metric is the time between two
+/// loans, which includes waking a thread.
 fn waiting(bench: &mut Bench, threads: usize) -> Result<()> {
     let setup = Setup::new(Target::Stub(Stub::default()), SIZE);
     let peers = bench.peers("growth", POOLS, &setup);
     let pace = Pace::For(Duration::from_millis(bench.pick(300, 500)));
-    // Long enough that the others have queued when a loan ends.
+    // Long enough for the others to queue before a loan ends.
     let work = Work::Sleep(Duration::from_micros(20));
     bench.rounds(Point { case: "growth", threads, size: SIZE }, bench.pick(3, 7), &peers, |peer| {
         let outcome = peer.run(&Load { borrowers: threads, work, pace })?;

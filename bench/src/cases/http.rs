@@ -1,5 +1,5 @@
-//! A web service under 200 clients at once, over each of three ways to a pool of 8: what is answered and how soon, by how many threads;
-//! and what becomes of it when clients ask for more than there is, lose patience and hang up.
+//! A web service under 200 clients, over each of three ways to a pool of 8: how many requests are answered, how soon, and with how many
+//! threads; and what happens when clients request more than can be answered, lose patience and hang up.
 
 use crate::measure::{Bench, Measured, Point, measured, millis, percentile};
 use crate::tasks::runtime;
@@ -18,7 +18,7 @@ pub fn slow(bench: &mut Bench) -> Result<()> {
     steady(bench, "http_slow", 5)
 }
 
-/// Clients with all the patience it takes.
+/// Clients with unlimited patience.
 fn steady(bench: &mut Bench, case: &'static str, server_sleeps: u32) -> Result<()> {
     let during = Duration::from_millis(bench.pick(200, 500));
     let crowd = Crowd { clients: CLIENTS, path: path(server_sleeps), during, patience: None };
@@ -28,7 +28,7 @@ fn steady(bench: &mut Bench, case: &'static str, server_sleeps: u32) -> Result<(
     })
 }
 
-/// Clients who ask for several times of what can be answered before they lose patience. Then all hang up at once.
+/// Clients that request several times as much as can be answered within their patience. Then all hang up at once.
 pub fn overload(bench: &mut Bench) -> Result<()> {
     let during = Duration::from_millis(bench.pick(600, 1500));
     let crowd = Crowd { clients: CLIENTS, path: path(50), during, patience: Some(CLIENTS_PATIENCE) };
@@ -48,7 +48,7 @@ pub fn overload(bench: &mut Bench) -> Result<()> {
     })
 }
 
-/// A service for each round of each way, warm and at rest.
+/// A new service for each round of each way, warm and at rest.
 fn rounds(
     bench: &mut Bench,
     case: &'static str,
@@ -69,7 +69,7 @@ fn rounds(
     Ok(())
 }
 
-/// What comes of a crowd, and the most threads that the service had meanwhile.
+/// The answers to a crowd, and the most threads that the service had meanwhile.
 async fn under(service: &Service, crowd: &Crowd) -> Result<(Answers, usize)> {
     let mut answers = pin!(crowd.ask(service.address));
     let mut most = 0;
@@ -81,7 +81,7 @@ async fn under(service: &Service, crowd: &Crowd) -> Result<(Answers, usize)> {
     }
 }
 
-/// How many requests had their queries run to the end, once nothing more is done for any.
+/// How many requests had their queries run to the end, counted once none is under way.
 async fn finished_at_rest(service: &Service) -> Result<u64> {
     loop {
         match web::counts(service.address).await? {
@@ -107,14 +107,14 @@ fn path(server_sleeps: u32) -> String {
 }
 
 const WAYS: &[&str] = &["cabrank", "r2d2", "deadpool_diesel"];
-/// Also cabrank without `cancel_on_drop`, and with `max_waiters`, by which those who would wait in vain hear that at once.
+/// Also cabrank without `cancel_on_drop`, and with `max_waiters`, which rejects at once requests that would wait in vain.
 const WAYS_OVERLOADED: &[&str] = &["cabrank", "cabrank_max_waiters", "cabrank_uncancelled", "r2d2", "deadpool_diesel"];
 const CLIENTS: usize = 200;
 const SIZE: u32 = 8;
 const WARM_UP: Duration = Duration::from_millis(100);
-/// How often threads are counted.
+/// The interval between two counts of the threads.
 const LOOK: Duration = Duration::from_millis(5);
 /// A sixth of the time for which a request may wait for a connection.
 const CLIENTS_PATIENCE: Duration = Duration::from_millis(500);
-/// An answer within this time is one of a service that has nothing else to do.
+/// A service without other work answers within this time.
 const PROMPT: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! All sessions of a pool are killed at once at the server, under load: what fails, and how fast is it before and after?
+//! All sessions of a pool are killed at once at the server, under load: what fails, and how fast is the pool before and after?
 
 use super::recovery::{POOLS, timeline, under_load};
 use crate::load::{End, Outcome};
@@ -62,7 +62,7 @@ fn rate(outcome: &Outcome, from: Duration, to: Duration) -> f64 {
     count as f64 / (to - from).as_secs_f64()
 }
 
-/// For how long nothing succeeded, from then on.
+/// The longest time without a success, from that moment on.
 fn longest_gap(outcome: &Outcome, from: Duration) -> f64 {
     let from = from.saturating_sub(Duration::from_millis(50)).as_nanos() as u64;
     let good = outcome.all().filter(|loan| loan.end == End::Good && loan.ended >= from);
@@ -74,5 +74,5 @@ fn longest_gap(outcome: &Outcome, from: Duration) -> f64 {
 
 const BEFORE: Duration = Duration::from_millis(700);
 const AFTER: Duration = Duration::from_millis(1500);
-/// From then on speed is that of a pool that has recovered.
+/// After this time the pool counts as recovered.
 const SETTLED: Duration = Duration::from_millis(500);

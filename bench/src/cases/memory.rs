@@ -1,5 +1,5 @@
-//! What a pool at rest keeps: bytes on the heap, and threads. Each is measured in a process of its own, at once, for they
-//! do nothing but wait.
+//! The heap bytes and the threads of a pool at rest. Each pool is measured in its own process; they run at the same time, because they
+//! only wait.
 
 use crate::load::{Load, Pace, Work};
 use crate::measure::{Bench, Point};
@@ -35,15 +35,15 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// In the process of its own: prints bytes and threads.
+/// Runs in that process; prints bytes and threads.
 pub fn probe(pool: &str, size: u32) -> Result<()> {
-    // The runtime is its user's, not the pool's.
+    // Started before counting, because the runtime belongs to the user and not to the pool.
     runtime().block_on(async {});
     let threads = count_threads()?;
     heap::count();
     let setup = Setup { min_idle: Some(size), ..Setup::new(Target::Stub(Stub::default()), size) };
     let peer = pools::build(pool, &setup)?;
-    // Opens what is opened only when asked for.
+    // For pools that open connections only on demand.
     let work = Work::Sleep(Duration::from_millis(100));
     peer.run(&Load { borrowers: size as usize, work, pace: Pace::Loans(1) })?;
     thread::sleep(REST);
@@ -57,5 +57,5 @@ fn count_threads() -> Result<usize> {
 
 const POOLS: &[&str] = &["cabrank", "r2d2", "deadpool", "bb8"];
 const SIZES: &[u32] = &[10, 1000];
-/// Workers that find nothing to do leave after ten seconds.
+/// Workers without a job end after ten seconds.
 const REST: Duration = Duration::from_secs(11);

@@ -1,4 +1,4 @@
-//! The cases: what is measured, one file for each kind, and how long each should take.
+//! The cases: one file for each kind, and how long each case should take.
 
 mod black_hole;
 mod checkout;
@@ -20,18 +20,18 @@ pub use memory::probe;
 use crate::measure::Bench;
 use anyhow::Result;
 
-/// One entry of the table below.
+/// One entry of the tables below.
 pub struct Case {
     pub name: &'static str,
-    /// For the report.
+    /// Its heading in the report.
     pub about: &'static str,
-    /// How long it should take, in a quick run and in a full one; for the progress bar.
+    /// How long it should take in a quick run and in a full one, for the progress bar.
     seconds: (u64, u64),
     pub run: fn(&mut Bench) -> Result<()>,
 }
 
 impl Case {
-    /// By its name, or by the first word of it, which several may share.
+    /// By its name, or by its first word, which several cases may share.
     pub fn is_called(&self, name: &str) -> bool {
         self.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
     }
@@ -46,7 +46,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
     USUAL.iter().chain(APART)
 }
 
-/// Those that run unless others are named.
+/// Those that run by default.
 pub const USUAL: &[Case] = &[
     Case {
         name: "checkout",
@@ -160,7 +160,7 @@ pub const USUAL: &[Case] = &[
     Case { name: "memory", about: "heap and threads of a pool at rest", seconds: (13, 13), run: memory::run },
 ];
 
-/// Only by name: they take long.
+/// Those that run only by name, because they take long.
 const APART: &[Case] = &[
     Case {
         name: "diesel_trouble",

@@ -1,5 +1,5 @@
-//! Loans that are due at a fixed rate, whatever the pool does: how long after it was due is each one done? A closed loop
-//! cannot tell, for a waiter asks for nothing meanwhile.
+//! Loans that fall due at a fixed rate, whatever the pool does: how long after its due time does each one end? A closed loop cannot show
+//! that, because a waiter requests nothing meanwhile.
 
 use crate::load::{Load, Pace, Work};
 use crate::measure::{Bench, Point, measured, percentile, percentile_curve};
@@ -46,7 +46,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Loans in a second of as many threads as there are connections, without any pool.
+/// Loans per second of as many threads as there are connections, without a pool.
 fn capacity() -> Result<f64> {
     let free = pools::build("own_connection", &Setup::new(Target::Stub(Stub::default()), SIZE))?;
     closed(&*free, SIZE as usize)
@@ -58,6 +58,6 @@ fn closed(peer: &dyn Peer, borrowers: usize) -> Result<f64> {
 }
 
 const SIZE: u32 = 8;
-/// So many that there is nearly always one free for a loan that is due.
+/// Enough threads that one is nearly always free for a loan that is due.
 const WORKERS: usize = 64;
 const WORK: Work = Work::Sleep(Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! Queries on real servers: what the pools cost beside a connection of one's own, with all their defaults on.
+//! Queries on real servers: throughput through each pool with its defaults, and on a connection per thread.
 
 use crate::load::{Load, Outcome, Pace, Query, Work};
 use crate::measure::{Bench, Point, measured};
@@ -51,7 +51,7 @@ fn run(
     let most = counts.iter().copied().max().unwrap_or(1);
     let (pooled, own): (Vec<_>, Vec<_>) = pools.iter().partition(|pool| **pool != "own_connection");
     let mut peers = bench.peers(case, &pooled, &Setup::new(target.clone(), SIZE));
-    // Only this one needs as many connections as there are threads.
+    // Only `own_connection` needs as many connections as there are threads.
     peers.extend(bench.peers(case, &own, &Setup::new(target, most as u32)));
     for peer in &peers {
         for (_, query) in queries {
@@ -62,7 +62,7 @@ fn run(
     for (part, &threads) in counts.iter().enumerate() {
         bench.progress.part(part, counts.len());
         let point = Point { case, threads, size: SIZE };
-        // What a pool adds to a read in this process is a tenth of the read: the median of few rounds would not show it.
+        // A pool adds a tenth to a read in this process, too little for the median of a few rounds.
         let rounds = if case == "sqlite_select1" && threads == 1 { 21 } else { 7 };
         bench.rounds(point, bench.pick(3, rounds), &peers, |peer| {
             let mut all = Vec::new();
@@ -84,7 +84,7 @@ fn ask(peer: &dyn Peer, threads: usize, query: Query, time: Duration) -> Result<
     }
 }
 
-/// What each pool adds to a read by one thread, in nanoseconds. Medians are compared, for the rounds have no pairs.
+/// The nanoseconds that each pool adds to a read by one thread. It compares medians, because rounds have no pairs.
 fn overhead(bench: &mut Bench) {
     let nanos = |row: &crate::report::Row| [1e9 / row.median, 1e9 / row.max, 1e9 / row.min];
     let read = |row: &&crate::report::Row| {

@@ -1,5 +1,5 @@
-//! A server that is away for two seconds, under load. A proxy before a real PostgreSQL plays its absence, so that the
-//! moment of its return is exact; what the proxy costs, it costs all alike.
+//! A server that is away for two seconds, under load. A proxy in front of a real PostgreSQL simulates the outage, so the moment of its
+//! return is exact. Its cost is the same for all pools.
 
 use crate::load::{End, Load, Outcome, Pace, Query, Work};
 use crate::measure::{Bench, Point, measured, millis};
@@ -69,9 +69,9 @@ pub fn under_load(peer: &dyn Peer, time: Duration) -> Result<Outcome> {
     peer.run(&Load { borrowers: 16, work: Work::Query(Query::Select1), pace: Pace::For(time) })
 }
 
-/// Milliseconds since the server is back.
+/// Milliseconds since the server's return.
 struct Back {
-    /// Loans in a second before it went away.
+    /// Loans per second before the outage.
     before: f64,
     first: f64,
     to_80: f64,
@@ -94,7 +94,7 @@ impl Back {
                 let from = up + step * 10_000_000;
                 between(&good, from, from + window) as f64 >= enough
             });
-            // What it does not reach, it reaches later than we looked.
+            // If the throughput is not reached, the time of the measurement.
             step.map_or(millis(AFTER), |step| (step * 10) as f64)
         };
         Self { before, first: first.min(millis(AFTER)), to_80: reaches(0.8), to_99: reaches(0.99) }
@@ -105,7 +105,7 @@ fn between(sorted: &[u64], from: u64, to: u64) -> usize {
     sorted.partition_point(|at| *at < to) - sorted.partition_point(|at| *at < from)
 }
 
-/// Loans in a second, by seconds since the server is back.
+/// Loans per second, against seconds since the server's return.
 pub fn timeline(outcome: &Outcome, zero: Instant) -> Vec<(f64, f64)> {
     let zero = (zero - outcome.began).as_secs_f64();
     let bins = (outcome.elapsed.as_secs_f64() / BIN) as usize;
@@ -113,7 +113,7 @@ pub fn timeline(outcome: &Outcome, zero: Instant) -> Vec<(f64, f64)> {
     for loan in outcome.all().filter(|loan| loan.end == End::Good) {
         counts[((loan.ended as f64 / 1e9 / BIN) as usize).min(bins)] += 1;
     }
-    // The last one is not whole.
+    // The last bin is incomplete.
     counts.pop();
     counts.iter().enumerate().map(|(bin, count)| (bin as f64 * BIN - zero, f64::from(*count) / BIN)).collect()
 }
@@ -122,7 +122,7 @@ pub const POOLS: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "deadpool", "s
 const BEFORE: Duration = Duration::from_millis(1000);
 const AWAY: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_millis(2500);
-/// So long a throughput must hold.
+/// How long a throughput must hold.
 const WINDOW: Duration = Duration::from_millis(100);
-/// Seconds of a timeline that make one point.
+/// Seconds in one point of a timeline.
 const BIN: f64 = 0.05;

@@ -1,5 +1,4 @@
-//! Fifty borrowers at once on a cold pool, where connecting takes 150 ms and a loan 2 ms: how soon are all served, and by
-//! how many connections?
+//! Fifty borrowers at once on a cold pool; connecting takes 150 ms, a loan 2 ms. How soon are all served, and by how many connections?
 
 use crate::load::{Load, Pace, Work};
 use crate::measure::{Bench, Point, measured, millis, percentile};
@@ -15,7 +14,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
         let stub = Stub { connect: Duration::from_millis(150), ..Stub::default() };
         let peer = pools::build(name, &Setup::new(Target::Stub(stub.clone()), 50).cold())?;
         let work = Work::Sleep(Duration::from_millis(2));
-        // One loan each, with its times kept: the arrivals of fifty within no time.
+        // One loan each, with its times: fifty arrivals within fifty nanoseconds.
         let during = Duration::from_nanos(50);
         let outcome = peer.run(&Load { borrowers: 50, work, pace: Pace::Arrivals { per_second: 1e9, during } })?;
         let waits = outcome.waits();

@@ -1,4 +1,4 @@
-//! Loans that last: asleep, as while a server works, and on the processor.
+//! Loans that take time: asleep, as while a server works, and on the processor.
 
 use crate::load::{End, Load, Outcome, Pace, Work};
 use crate::measure::{Bench, Measured, Point, measured, percentile_curve, throughput_and_waits};
@@ -40,7 +40,7 @@ fn run(bench: &mut Bench, case: &'static str, work: Work, size: u32, counts: &[u
     Ok(())
 }
 
-/// Loans of the thread that had fewest and of the one that had most.
+/// The loans of the thread that had the fewest and of the one that had the most.
 fn fairness(outcome: &Outcome) -> Measured {
     let each = || outcome.loans.iter().map(|own| own.iter().filter(|loan| loan.end == End::Good).count() as f64);
     measured([("loans_fewest", each().fold(f64::INFINITY, f64::min)), ("loans_most", each().fold(0.0, f64::max))])

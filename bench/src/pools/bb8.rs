@@ -1,4 +1,4 @@
-//! bb8, with a driver that does nothing: it is r2d2's shape for async code.
+//! bb8, with a driver that does nothing: the design of r2d2 for async code.
 
 use super::stub::no_query;
 use super::{Peer, Setup, Stub, Target};

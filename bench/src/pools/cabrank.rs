@@ -65,7 +65,7 @@ impl Asynchronous for Pool<Stub> {
     }
 }
 
-/// How each driver is asked.
+/// A query through each driver.
 pub trait Ask: Manager {
     fn ask(conn: &mut Self::Connection, query: Query) -> Result<(), Failure>;
 }

@@ -1,5 +1,5 @@
-//! deadpool, and `deadpool-postgres`. Its default check is `Fast`: it asks the driver, not the server. Verified means that it asks
-//! the server, and that both checks and openings have limits of their own.
+//! deadpool, and `deadpool-postgres`. Its default check, `Fast`, asks the driver and not the server. `deadpool_verified` asks the server,
+//! and has limits for both checks and openings.
 
 use super::stub::{in_runtime, no_query};
 use super::{INSERT_POSTGRES, Peer, READ_POSTGRES, ROW, Setup, Stub, Target};
@@ -40,14 +40,14 @@ pub fn build(setup: &Setup, verified: bool) -> Result<Box<dyn Peer>> {
 fn pool<M: Manager, W: From<Object<M>>>(setup: &Setup, builder: PoolBuilder<M, W>) -> Result<Pool<M, W>> {
     let builder = builder.max_size(setup.size as usize);
     let builder = match setup.timeout {
-        // By default it waits for ever; a limit needs to know of whose timers.
+        // By default it waits without limit; a limit requires a runtime for its timer.
         None => builder,
         Some(limit) => builder.wait_timeout(Some(limit)).create_timeout(Some(limit)).runtime(Runtime::Tokio1),
     };
     in_runtime(|| builder.build()).map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-/// One that waits as long as it is to, and gives up sooner what does not answer.
+/// A pool with `setup.timeout` for waiting, and shorter limits for opening and checking.
 fn verifying<M: Manager, W: From<Object<M>>>(setup: &Setup, builder: PoolBuilder<M, W>) -> Result<Pool<M, W>> {
     let builder = builder.max_size(setup.size as usize).wait_timeout(setup.timeout).runtime(Runtime::Tokio1);
     let builder = builder.create_timeout(Some(CREATE)).recycle_timeout(Some(RECYCLE));
@@ -87,7 +87,7 @@ impl Asynchronous for deadpool_postgres::Pool {
     }
 }
 
-/// For all of an opening: a host that accepts and says nothing is given up by nothing else.
+/// For the whole opening: nothing else gives up a host that accepts and then stays silent.
 const CREATE: Duration = Duration::from_secs(1);
-/// As cabrank waits for a check.
+/// The same limit as cabrank's for a check.
 const RECYCLE: Duration = Duration::from_millis(250);

@@ -1,5 +1,5 @@
-//! HikariCP 2.7.9, as Debian packages it, in a Java machine of its own: our program in `hikari/` puts it under the same
-//! loads, with a driver that does nothing, and sends back every loan.
+//! HikariCP 2.7.9, as Debian packages it, in its own JVM: the program in `hikari/` runs the same loads, with a driver that does nothing,
+//! and sends back every loan.
 
 use super::{Peer, Setup, Stub, Target};
 use crate::load::{End, Load, Loan, Outcome, Pace, Work};
@@ -32,7 +32,7 @@ struct HikariCp {
     stub: Stub,
 }
 
-/// Ends when dropped, since its input does.
+/// The JVM ends when this is dropped, because its input closes.
 struct Machine {
     child: Child,
     asks: Option<ChildStdin>,
@@ -90,7 +90,7 @@ impl Drop for Machine {
     }
 }
 
-/// One borrower's: three times for each loan; the end is negative if there was none to be had.
+/// One borrower's loans: three times each; the end is negative if there was no connection.
 fn read_loans(line: &str) -> Result<Vec<Loan>> {
     let mut words = line.split_ascii_whitespace();
     let mut loans = Vec::new();
@@ -107,7 +107,7 @@ fn parse(words: &mut SplitAsciiWhitespace<'_>) -> Result<u64> {
     Ok(words.next().context("the Java machine says too little")?.parse()?)
 }
 
-/// Where our program lies, compiled at first use.
+/// The folder of the compiled program, which is compiled at first use.
 fn classes() -> Result<PathBuf> {
     static CLASSES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let compile = || -> Result<PathBuf> {
@@ -131,7 +131,7 @@ fn classes() -> Result<PathBuf> {
     compiled.clone().map_err(|error| anyhow!(error))
 }
 
-/// Where Debian puts them, unless the environment knows better.
+/// Debian's paths, unless the environment has others.
 fn jars() -> String {
     let debian = || ["HikariCP", "slf4j-api", "slf4j-nop"].map(|jar| format!("/usr/share/java/{jar}.jar")).join(":");
     env::var("CABRANK_HIKARI_CLASSPATH").unwrap_or_else(|_| debian())

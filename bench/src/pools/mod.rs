@@ -1,7 +1,7 @@
-//! The peers: one file for each, which holds all of its set-up, and the one trait by which they are measured.
+//! The peers: one file for each, with its complete set-up, and the trait by which all are measured.
 //!
-//! Settings are each pool's defaults but for its size, unless the name says otherwise (`r2d2_unchecked`, `deadpool_verified`) or a
-//! case needs the same of all (a time-out of three seconds, no connection opened ahead).
+//! Settings are each pool's defaults except for its size, unless the name says otherwise (`r2d2_unchecked`, `deadpool_verified`) or a
+//! case requires the same of all (a time-out of three seconds, no connection opened in advance).
 
 pub mod bb8;
 pub mod cabrank;
@@ -19,40 +19,40 @@ use std::path::PathBuf;
 use std::time::Duration;
 pub use stub::Stub;
 
-/// A pool that is ready to be put under a load.
+/// A pool ready for a load.
 pub trait Peer: Send + Sync {
-    /// As in the report.
+    /// Its name in the report.
     fn name(&self) -> &'static str;
 
     /// Returns when the last borrower is done.
     fn run(&self, load: &Load) -> Result<Outcome>;
 }
 
-/// Where connections lead.
+/// Where the connections lead.
 #[derive(Clone)]
 pub enum Target {
-    /// To a driver that does nothing.
+    /// A driver that does nothing.
     Stub(Stub),
-    /// To PostgreSQL, with the table of `servers`.
+    /// PostgreSQL, with the table of `servers`.
     Postgres(String),
-    /// To MySQL or MariaDB, with the tables of `servers`.
+    /// MySQL or MariaDB, with the tables of `servers`.
     Mysql(String),
-    /// To a file with that table.
+    /// A file with that table.
     Sqlite(PathBuf),
 }
 
-/// What a pool is to be like.
+/// How to set up a pool.
 #[derive(Clone)]
 pub struct Setup {
     pub target: Target,
     pub size: u32,
-    /// As many connections as the pool opens ahead of being asked; `None` for its default.
+    /// Connections that the pool opens in advance; `None` for its default.
     pub min_idle: Option<u32>,
     /// How long `get` may take; `None` for the pool's default.
     pub timeout: Option<Duration>,
-    /// So many pools, each asked in turn; for cabrank and r2d2 with a driver that does nothing.
+    /// The number of pools, used in turn. More than one only for cabrank and r2d2 with a driver that does nothing.
     pub pools: usize,
-    /// The borrowers are tasks, with a driver that does nothing, too; for cabrank, deadpool and bb8.
+    /// Whether borrowers are tasks even with a driver that does nothing; for cabrank, deadpool and bb8.
     pub tasks: bool,
 }
 
@@ -61,7 +61,7 @@ impl Setup {
         Self { target, size, min_idle: None, timeout: None, pools: 1, tasks: false }
     }
 
-    /// Nothing open ahead.
+    /// Opens no connection in advance.
     pub fn cold(self) -> Self {
         Self { min_idle: Some(0), ..self }
     }
@@ -71,7 +71,7 @@ impl Setup {
     }
 }
 
-/// Builds the peer of that name; an error if it does not exist for that target, or cannot be had here.
+/// Builds the peer of that name. Fails if it does not support the target, or is not available here.
 pub fn build(name: &str, setup: &Setup) -> Result<Box<dyn Peer>> {
     match name {
         "cabrank" => cabrank::build(setup),
@@ -88,23 +88,23 @@ pub fn build(name: &str, setup: &Setup) -> Result<Box<dyn Peer>> {
     }
 }
 
-/// Those with a driver that does nothing.
+/// Peers with a driver that does nothing.
 pub const ON_STUB: &[&str] = &["cabrank", "r2d2", "deadpool", "bb8", "hikaricp"];
 pub const ON_POSTGRES: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "deadpool", "sqlx", "own_connection"];
 pub const ON_MYSQL: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "mysql_pool", "own_connection"];
 pub const ON_SQLITE: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "own_connection"];
 
-/// What is told of a peer that no case asks to insert.
+/// For peers that no case asks to insert.
 pub fn no_insert() -> Result<(), Failure> {
     Err("this one is not asked to insert".into())
 }
 
-/// The read by primary key, in each engine's words.
+/// The read by primary key, in each engine's syntax.
 pub const READ_POSTGRES: &str = "SELECT balance FROM account WHERE id = $1";
 pub const READ_OTHERS: &str = "SELECT balance FROM account WHERE id = ?";
 /// The insert into a table with `AUTO_INCREMENT`.
 pub const INSERT_MYSQL: &str = "INSERT INTO numbered (x) VALUES (?)";
 /// The insert into the table of a primary and its standby.
 pub const INSERT_POSTGRES: &str = "INSERT INTO written VALUES (7)";
-/// The row that is read, and what is inserted.
+/// The row to read, and the value to insert.
 pub const ROW: i32 = 7;

@@ -1,4 +1,4 @@
-//! The pool that the `mysql` driver brings along. By default it resets and pings before each loan.
+//! The pool of the `mysql` driver. By default it resets and pings before each loan.
 
 use super::{Peer, Setup, Target, own};
 use crate::load::{Failure, Query};

@@ -1,4 +1,4 @@
-//! No pool: each borrower has a connection of its own. What a pool costs is measured against it.
+//! No pool: each borrower has its own connection. The reference for the cost of a pool.
 
 use super::{INSERT_MYSQL, Peer, READ_OTHERS, READ_POSTGRES, ROW, Setup, Target};
 use crate::load;
@@ -10,7 +10,7 @@ use mysql::{Opts, OptsBuilder};
 use postgres::NoTls;
 use std::sync::{Mutex, MutexGuard};
 
-/// `setup.size` says how many borrowers there may be.
+/// `setup.size` is the largest number of borrowers.
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
     let open = || -> Result<Mutex<Connection>> {
         Ok(Mutex::new(match &setup.target {
@@ -25,7 +25,7 @@ pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
         }))
     };
     let connections = (0..setup.size).map(|_| open()).collect::<Result<_>>()?;
-    // Leaked until the program ends, so that a loan may borrow from them.
+    // Leaked until the program ends, so a loan can borrow from them.
     Ok(Box::new(Own(OnThreads { name: "own_connection", pool: Connections(Vec::leak(connections)) })))
 }
 
@@ -48,7 +48,7 @@ struct Connections(&'static [Mutex<Connection>]);
 
 enum Connection {
     None,
-    /// With the read, prepared.
+    /// With the prepared read.
     Postgres(Box<(postgres::Client, postgres::Statement)>),
     Mysql(mysql::Conn),
     Sqlite(Box<rusqlite::Connection>),
@@ -58,7 +58,7 @@ impl Blocking for Connections {
     type Loan = MutexGuard<'static, Connection>;
 
     fn get(&self) -> Result<Self::Loan, Failure> {
-        // Nobody else ever asks for this one, so the lock costs next to nothing.
+        // No other thread locks it, so the lock costs next to nothing.
         self.0[load::borrower()].lock().map_err(|_| "a borrower has panicked".into())
     }
 
@@ -81,12 +81,12 @@ impl Blocking for Connections {
     }
 }
 
-/// Over TCP, as all are.
+/// Over TCP, as with all pools.
 pub fn mysql_opts(url: &str) -> Result<OptsBuilder> {
     Ok(OptsBuilder::from_opts(Opts::from_url(url)?).prefer_socket(false))
 }
 
-/// The driver itself keeps prepared statements.
+/// The driver itself caches prepared statements.
 pub fn ask_mysql(conn: &mut mysql::Conn, query: Query) -> Result<(), Failure> {
     match query {
         Query::Select1 => drop(conn.query_first::<u8, _>("SELECT 1")?),

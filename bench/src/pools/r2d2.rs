@@ -1,5 +1,5 @@
-//! r2d2, with `r2d2_postgres`, `r2d2_mysql`, and a manager for SQLite that does what `r2d2_sqlite` does: that one is for an older
-//! rusqlite than cabrank's, and one program has one SQLite. Unchecked means `test_on_check_out(false)`.
+//! r2d2, with `r2d2_postgres`, `r2d2_mysql`, and a manager for SQLite that does what `r2d2_sqlite` does. The latter requires an older
+//! rusqlite than cabrank, and a program can have only one SQLite. Unchecked means `test_on_check_out(false)`.
 
 use super::stub::no_query;
 use super::{INSERT_POSTGRES, Peer, READ_POSTGRES, ROW, Setup, Stub, Target, own};
@@ -30,7 +30,7 @@ fn pool<M: Ask>(setup: &Setup, checked: bool, manager: M) -> Result<Box<dyn Peer
     let builder = Pool::builder().max_size(setup.size).test_on_check_out(checked);
     let builder = setup.timeout.into_iter().fold(builder, Builder::connection_timeout);
     let pool = match setup.min_idle {
-        // Nothing is opened before it is asked for.
+        // Opens nothing in advance beyond `min_idle`.
         Some(min_idle) => builder.min_idle(Some(min_idle)).build_unchecked(manager),
         None => builder.build(manager)?,
     };
@@ -68,7 +68,7 @@ impl ManageConnection for SqliteConnectionManager {
     }
 }
 
-/// How each driver is asked.
+/// A query through each driver.
 trait Ask: ManageConnection {
     fn ask(conn: &mut Self::Connection, query: Query) -> Result<(), Failure>;
 }
@@ -83,7 +83,7 @@ impl Ask for PostgresConnectionManager<NoTls> {
     fn ask(conn: &mut postgres::Client, query: Query) -> Result<(), Failure> {
         match query {
             Query::Select1 => drop(conn.simple_query("SELECT 1")?),
-            // Neither the pool nor the driver keeps statements for its user.
+            // Neither the pool nor the driver caches statements.
             Query::Prepared | Query::Unprepared => drop(conn.query_one(READ_POSTGRES, &[&ROW])?),
             Query::Insert => drop(conn.simple_query(INSERT_POSTGRES)?),
         }

@@ -1,4 +1,4 @@
-//! sqlx's own pool, with its own driver for PostgreSQL. By default it asks the server before each loan.
+//! sqlx's own pool, with its own driver for PostgreSQL. By default it pings the server before each loan.
 
 use super::stub::in_runtime;
 use super::{Peer, READ_POSTGRES, ROW, Setup, Target};
@@ -26,13 +26,13 @@ impl Asynchronous for PgPool {
     }
 
     async fn query(&self, conn: &mut Self::Loan, query: Query) -> Result<(), Failure> {
-        // Called on the connection, not on the query: only so does the compiler see that the future may change threads.
+        // Called on the connection instead of the query: otherwise the compiler does not see that the future is `Send`.
         let conn = &mut **conn;
         match query {
             Query::Select1 => {
                 conn.execute("SELECT 1").await?;
             }
-            // The connection keeps prepared statements by itself.
+            // The connection caches prepared statements.
             Query::Prepared => drop(conn.fetch_one(sqlx::query(READ_POSTGRES).bind(ROW)).await?),
             Query::Unprepared => drop(conn.fetch_one(sqlx::query(READ_POSTGRES).bind(ROW).persistent(false)).await?),
             Query::Insert => super::no_insert()?,

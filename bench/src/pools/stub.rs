@@ -1,4 +1,4 @@
-//! A driver that does nothing, or takes its time to connect; as a manager for each pool that takes one.
+//! A driver that does nothing, optionally with a slow connect; as a manager for each pool that takes one.
 
 use crate::load::Failure;
 use crate::tasks::runtime;
@@ -92,12 +92,12 @@ impl bb8::ManageConnection for Stub {
     }
 }
 
-/// Where there is nothing to ask.
+/// For targets without queries.
 pub fn no_query() -> Result<(), Failure> {
     Err("a stub answers no query".into())
 }
 
-/// Opens all connections that are to be open before anything is measured, in the way of an async pool.
+/// Builds an async pool within the runtime.
 pub fn in_runtime<T>(make: impl FnOnce() -> T) -> T {
     let _entered = runtime().enter();
     make()

@@ -1,12 +1,13 @@
-//! Writes tables and plots into the documents, between markers such as `<!-- bench: checkout -->` and
-//! `<!-- end of bench -->`, so that no figure in them is typed by hand.
+//! Writes tables and plots into the documents, between markers such as `<!-- bench: checkout -->` and `<!-- end of bench -->`, so no
+//! figure there is typed by hand.
 
 use super::{Report, goals, markdown, plots, write};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 
-/// `docs/performance.md` with its plots, and the README's summary; or the document of a subject, if the report is of that alone.
+/// Updates `docs/performance.md` with its plots, and README's summary; or only a subject's document, if the report is of that subject
+/// alone.
 pub fn update(report: &Report, root: &Path) -> Result<()> {
     if report.rows.is_empty() {
         bail!("nothing was measured, so no document changes");
@@ -26,7 +27,7 @@ pub fn redraw(root: &Path) -> Result<()> {
 
 const PLOTS: &str = "docs/performance";
 
-/// Words in the names of cases, and where their figures stand.
+/// Words in the names of cases, and the documents that contain their figures.
 const SUBJECTS: &[(&str, &str)] = &[("failover", "docs/operating.md"), ("diesel", "docs/diesel.md")];
 
 fn rewrite(report: &Report, root: &Path, documents: &[&str]) -> Result<()> {
@@ -39,7 +40,7 @@ fn rewrite(report: &Report, root: &Path, documents: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// `None` if there is nothing new for it.
+/// `None` if the report has nothing new for the section.
 fn section(report: &Report, name: &str) -> Option<String> {
     match name {
         "machine" => Some(format!("{}{}", report.machine.told(), preliminary(report))),

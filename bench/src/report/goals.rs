@@ -1,8 +1,8 @@
-//! The goals: what cabrank is to reach, beside a peer of the same run or by itself; and which it misses.
+//! The goals of cabrank, relative to a peer of the same run or absolute, and which of them it misses.
 
 use super::Report;
 
-/// One goal, about a median of cabrank's.
+/// One goal for a median of cabrank.
 pub struct Goal {
     case: &'static str,
     threads: usize,
@@ -20,9 +20,9 @@ enum Relation {
 
 #[derive(Clone, Copy)]
 enum Against {
-    /// So many times what this peer has in the same metric.
+    /// A multiple of this peer's value of the same metric.
     Peer(f64, &'static str),
-    /// So many times another metric of cabrank's own.
+    /// A multiple of another metric of cabrank.
     Own(f64, &'static str),
     Absolute(f64),
 }
@@ -100,10 +100,10 @@ const GOALS: &[Goal] = &[
     goal("black_hole", (6, 10), "failed_gets", AtMost, Absolute(0.0)),
 ];
 
-/// How many times the work of one thread two must do at the same time, for two cores to be two.
+/// Two threads must do this many times the work of one for contention to be judged.
 const PARALLEL: f64 = 1.8;
 
-/// How one goal stands.
+/// The result for one goal.
 pub struct Standing {
     pub what: String,
     pub verdict: Verdict,
@@ -115,7 +115,7 @@ pub enum Verdict {
     NotMeasured(String),
 }
 
-/// Of all goals whose case `ran`.
+/// For all goals whose case `ran`.
 pub fn standings(report: &Report, ran: impl Fn(&str) -> bool) -> Vec<Standing> {
     GOALS.iter().filter(|goal| ran(goal.case)).map(|goal| goal.standing(report)).collect()
 }
@@ -129,7 +129,7 @@ pub fn passed(standings: &[Standing], allow_missing: bool) -> bool {
     })
 }
 
-/// A table, the goals that are missed first.
+/// A table that begins with the missed goals.
 pub fn table(standings: &[Standing]) -> String {
     let mut lines = vec!["| goal | cabrank | bound | |".to_owned(), "|---|---|---|---|".to_owned()];
     let rank = |standing: &&Standing| match standing.verdict {
@@ -158,7 +158,7 @@ impl Goal {
     fn standing(&self, report: &Report) -> Standing {
         let median = |pool: &str, metric: &str| {
             let row = report.row(self.case, self.threads, self.size, pool, metric);
-            // What must never happen is judged by the worst.
+            // A goal of zero is judged by the worst round.
             let never = matches!(self.against, Absolute(0.0));
             row.map(|row| if never { row.max } else { row.median }).ok_or_else(|| pool.to_owned())
         };
@@ -178,7 +178,7 @@ impl Goal {
         Standing { what: self.told(), verdict }
     }
 
-    /// What threads cost each other shows only where they run at the same time.
+    /// Contention between threads shows only if they run at the same time.
     fn can_be_judged(&self, report: &Report) -> Result<(), String> {
         let is_of_cores = self.threads > 1 && ["checkout", "sqlite_select1"].contains(&self.case);
         match report.machine.parallel {

@@ -1,4 +1,4 @@
-//! Where and when it was measured, and how busy the machine was with other things.
+//! Where and when the run took place, and how busy the machine was otherwise.
 
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
@@ -14,11 +14,11 @@ pub struct Machine {
     pub system: String,
     pub rust: String,
     pub java: Option<String>,
-    /// Processes that wanted to run, on average over the minute before: what others had it do.
+    /// The system's load average over the minute before the run.
     pub load_before: Option<f64>,
-    /// How many times the work of one thread two did at the same time.
+    /// Two threads at the same time did this many times the work of one.
     pub parallel: Option<f64>,
-    /// What said who it is while it was used.
+    /// The servers that were used, with their versions.
     pub servers: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl Machine {
         }
     }
 
-    /// In a sentence.
+    /// As a sentence.
     pub fn told(&self) -> String {
         let Self { date, processor, cores, system, rust, .. } = self;
         let java = self.java.as_deref().map_or(String::new(), |java| format!(", {java}"));
@@ -58,7 +58,7 @@ impl Machine {
     }
 }
 
-/// Two threads that only reckon, beside one alone: on two real cores they take no longer. The median of a few attempts.
+/// Two threads that only compute, compared with one: on two real cores they take no longer. The median of nine attempts.
 fn parallel() -> f64 {
     let alone = || {
         let began = Instant::now();
@@ -80,7 +80,7 @@ fn parallel() -> f64 {
     times[times.len() / 2]
 }
 
-/// Some ten milliseconds of work that no compiler leaves out.
+/// Some ten milliseconds of work that the compiler cannot remove.
 fn reckon() {
     let mut number = 1_u64;
     for step in 0..20_000_000_u64 {
@@ -94,7 +94,7 @@ fn field(path: &str, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// The first line of what a program prints about itself.
+/// The first line that a program prints about its version.
 fn said(program: &str, argument: &str) -> Option<String> {
     let output = Command::new(program).arg(argument).output().ok()?;
     let first = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
@@ -116,7 +116,7 @@ fn today() -> String {
     format!("{year}-{month:02}-{day:02}")
 }
 
-/// Its version, without what its builder has added.
+/// The kernel's version, without the distributor's suffix.
 fn kernel() -> String {
     let release = fs::read_to_string(KERNEL).unwrap_or_default();
     release.trim().split('-').next().unwrap_or_default().to_owned()

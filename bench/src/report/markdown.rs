@@ -1,10 +1,10 @@
-//! The report as Markdown: for each case a table, with a line for each pool at each point.
+//! The report as Markdown: a table for each case, with a line for each pool at each point.
 
 use super::{Report, Row};
 use crate::cases;
 use std::fmt::Write;
 
-/// All of it: the machine, the goals, the tables, what is missing.
+/// The whole report: the machine, the goals, the tables, what is missing.
 pub fn whole(report: &Report, goals: &str) -> String {
     let mut text = format!("# cabrank beside other pools\n\n{}\n\n## Goals\n\n{goals}\n", report.machine.told());
     for case in cases::all() {
@@ -25,11 +25,11 @@ pub fn whole(report: &Report, goals: &str) -> String {
     text
 }
 
-/// `None` if it did not run.
+/// `None` if the case did not run.
 pub fn case_table(report: &Report, case: &str) -> Option<String> {
     let mut rows: Vec<_> = report.rows.iter().filter(|row| row.case == case).collect();
     rows.sort_by_key(|row| (row.threads, row.size));
-    // Points differ in what is measured at them, so each set of metrics makes a table.
+    // Metrics differ between points, so each set of metrics has its own table.
     let mut blocks: Vec<(Vec<&str>, Vec<String>)> = Vec::new();
     let mut done = Vec::new();
     for row in &rows {
@@ -56,7 +56,7 @@ pub fn case_table(report: &Report, case: &str) -> Option<String> {
     (!tables.is_empty()).then(|| tables.join("\n\n"))
 }
 
-/// For a case at one point, where each metric stands for itself: a line for each, with all pools side by side.
+/// For a case at one point with unrelated metrics: a line for each metric, with all pools side by side.
 pub fn metric_table(report: &Report, case: &str) -> Option<String> {
     let rows = || report.rows.iter().filter(|row| row.case == case);
     let (mut pools, mut metrics) = (Vec::new(), Vec::new());
@@ -85,7 +85,7 @@ fn cell(Row { median, min, max, .. }: &Row) -> String {
     if min == max { number(*median) } else { format!("{} ({} to {})", number(*median), number(*min), number(*max)) }
 }
 
-/// With as many digits as mean something, and commas between thousands.
+/// With the significant digits only, and commas between thousands.
 pub fn number(value: f64) -> String {
     if value.abs() < 10.0 && value.fract() != 0.0 {
         return format!("{value:.1}");

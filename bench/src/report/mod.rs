@@ -1,4 +1,4 @@
-//! The report: what was measured, on what, when, and what was not. Its parts know how to show it.
+//! The report: what was measured, where and when, and what could not be. Its parts render it.
 
 mod chart;
 pub mod docs;
@@ -45,7 +45,7 @@ pub struct Missing {
     pub reason: String,
 }
 
-/// What a plot shows of one pool. In what, the case says.
+/// What a plot shows of one pool. The case determines the units.
 #[derive(Serialize, Deserialize)]
 pub struct Curve {
     pub case: String,
@@ -59,7 +59,7 @@ impl Row {
     pub fn new(case: &str, threads: usize, size: u32, pool: &str, metric: &str, mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let (min, max) = (values[0], values[values.len() - 1]);
-        // Of an even number of values, between the two in the middle.
+        // Of an even number of values, the mean of the two in the middle.
         let median = (values[values.len() / 2] + values[(values.len() - 1) / 2]) / 2.0;
         Self { case: case.into(), threads, size, pool: pool.into(), metric: metric.into(), median, min, max }
     }
@@ -70,8 +70,8 @@ impl Row {
 }
 
 impl Report {
-    /// What several runs of the same cases come to: of each row the median of their medians, and the least and the most of all
-    /// rounds. A row counts in whichever run it was measured, and so does what was missing.
+    /// Merges several runs of the same cases: the median of each row's medians, and the minimum and maximum of all rounds. A row counts
+    /// even if only some runs measured it, and so does a missing peer.
     pub fn of_runs(mut runs: Vec<Self>) -> Option<Self> {
         let mut rows: Vec<Row> = Vec::new();
         for row in runs.iter().flat_map(|run| &run.rows) {
@@ -85,7 +85,7 @@ impl Report {
             let (min, max) = (merged(of(|row| row.min)).min, merged(of(|row| row.max)).max);
             rows.push(Row { min, max, ..merged(of(|row| row.median)) });
         }
-        // Before the others there was the load of those before them.
+        // The load before the later runs came from the runs themselves.
         let load_before = runs.first()?.machine.load_before;
         let mut last = runs.pop()?;
         last.machine.load_before = load_before;

@@ -1,5 +1,5 @@
-//! Clients that speak HTTP/1.1 over connections that they keep, by hyper: so many at once, each of which asks again as soon as it is
-//! answered. One who loses patience hangs up and asks anew, and one who is told that there is no connection comes again after a moment.
+//! HTTP/1.1 clients (hyper) that keep their connections. Each sends its next request as soon as it has an answer. A client that loses
+//! patience hangs up and sends a new request; one that gets 503 returns after a moment.
 
 use anyhow::{Context, Result, bail};
 use axum::body::Bytes;
@@ -15,24 +15,23 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// So many clients, and what each does.
+/// A number of clients, and what each does.
 #[derive(Clone, Debug)]
 pub struct Crowd {
     pub clients: usize,
     pub path: String,
     pub during: Duration,
-    /// How long one waits for an answer. Those who have any hang up at the end, the others wait for what they asked for before.
+    /// How long a client waits for an answer. Clients with limited patience hang up at the end; the others wait for their last answer.
     pub patience: Option<Duration>,
 }
 
-/// What came of it.
 #[derive(Debug, Default)]
 pub struct Answers {
-    /// How long each good one took in milliseconds, sorted.
+    /// How long each successful answer took, in milliseconds, sorted.
     pub good: Vec<f64>,
-    /// Those who were told that there is no connection.
+    /// Requests answered with 503: no connection in time.
     pub busy: usize,
-    /// Those who lost patience.
+    /// Requests whose client lost patience.
     pub hung_up: usize,
     pub elapsed: Duration,
 }
@@ -97,7 +96,7 @@ async fn be_client(crowd: Crowd, address: SocketAddr, mut connection: Connection
     }
 }
 
-/// How long it takes from now until a request for `path` is answered well within `prompt`; and how many were answered well.
+/// The time from now until a request for `path` succeeds within `prompt`, and the number of requests that succeeded.
 pub async fn until_prompt(address: SocketAddr, path: &str, prompt: Duration) -> Result<(Duration, usize)> {
     let began = Instant::now();
     let mut connection = Connection::open(address).await?;
@@ -113,7 +112,7 @@ pub async fn until_prompt(address: SocketAddr, path: &str, prompt: Duration) -> 
     }
 }
 
-/// How many requests the service has under way, and of how many the queries have run to their end.
+/// The requests that the service has under way, and those whose queries ran to their end.
 pub async fn counts(address: SocketAddr) -> Result<(u64, u64)> {
     let (_, body) = Connection::open(address).await?.get("/counts").await?;
     let text = String::from_utf8(body.to_vec())?;
@@ -121,7 +120,7 @@ pub async fn counts(address: SocketAddr) -> Result<(u64, u64)> {
     Ok((pending.parse()?, finished.parse()?))
 }
 
-/// Closed when dropped: what carries it ends with the set.
+/// Closes when dropped, because the task that drives it ends with the set.
 struct Connection {
     requests: SendRequest<Empty<Bytes>>,
     _carrier: JoinSet<hyper::Result<()>>,
@@ -146,9 +145,9 @@ impl Connection {
     }
 }
 
-/// A service that is busy asks for that much by `Retry-After`, or for more.
+/// A busy service asks for at least this much by `Retry-After`.
 const MOMENT: Duration = Duration::from_millis(100);
-/// Longer than anybody has ever waited here.
+/// Longer than any wait here.
 const FOR_EVER: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -160,7 +159,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::sync::mpsc;
 
-    /// Says when it is dropped.
+    /// Sends a message when dropped.
     struct Dropped(mpsc::UnboundedSender<()>);
 
     impl Drop for Dropped {

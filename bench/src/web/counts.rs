@@ -1,11 +1,11 @@
-//! What the service has under way and what it has done, whether or not a client still waits for it.
+//! The requests that the service has under way and those it has completed, whether or not a client still waits for them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static PENDING: AtomicU64 = AtomicU64::new(0);
 static FINISHED: AtomicU64 = AtomicU64::new(0);
 
-/// Goes along with a request, from its handler into the work on a connection, until nothing more is done for it.
+/// Accompanies a request from its handler into the work on a connection, until nothing more is done for it.
 pub struct Ticket(());
 
 impl Ticket {
@@ -14,7 +14,7 @@ impl Ticket {
         Self(())
     }
 
-    /// Its queries have run to their end.
+    /// The request's queries have run to their end.
     pub fn finish(self) {
         FINISHED.fetch_add(1, Ordering::SeqCst);
     }
@@ -26,7 +26,7 @@ impl Drop for Ticket {
     }
 }
 
-/// Requests under way, and those whose queries have run to their end.
+/// The requests under way, and those whose queries ran to their end.
 pub fn told() -> String {
     format!("{} {}", PENDING.load(Ordering::SeqCst), FINISHED.load(Ordering::SeqCst))
 }

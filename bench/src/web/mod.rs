@@ -1,5 +1,5 @@
-//! A web service on PostgreSQL over each of several pools, as the users of each would write it, and the clients that ask it. The service
-//! runs in a process of its own, where its threads can be counted.
+//! A web service on PostgreSQL over each of several pools, written as users of each would, and its clients. The service runs in its own
+//! process, where its threads can be counted.
 
 mod clients;
 mod counts;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::{env, fs};
 
-/// Ends when dropped, since its input does.
+/// The process ends when this is dropped, because its input closes.
 pub struct Service {
     process: Child,
     input: Option<ChildStdin>,

@@ -1,5 +1,5 @@
-//! The service in its process: the same two routes over whichever pool, in a runtime with two workers and as many threads that may
-//! block as tokio allows by default.
+//! The service in its process: the same two routes over each pool, in a runtime with two workers and tokio's default number of blocking
+//! threads.
 
 use super::counts;
 use super::counts::Ticket;
@@ -13,7 +13,7 @@ use std::{io, process};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
 
-/// Reads the URL of a PostgreSQL, prints where it listens, and serves until its input ends.
+/// Reads the URL of a PostgreSQL server, prints its own address, and serves until its input ends.
 pub fn serve(way: &str, size: u32) -> Result<()> {
     let mut url = String::new();
     io::stdin().read_line(&mut url)?;
@@ -28,7 +28,7 @@ pub fn serve(way: &str, size: u32) -> Result<()> {
         _ => bail!("no service is called {way}"),
     }
     io::copy(&mut io::stdin(), &mut io::sink())?;
-    // Whatever still waits or runs ends with the process; nothing is dropped, for a blocking driver must not be dropped by a task.
+    // Work in progress ends with the process. Nothing is dropped, because a task must not drop a blocking driver.
     process::exit(0)
 }
 
@@ -41,14 +41,14 @@ fn start<W: Way>(runtime: &Runtime, way: W) -> Result<()> {
     Ok(())
 }
 
-/// All clients come at once: with the usual 128 places some would be let in a second later.
+/// All clients arrive at once; with the usual backlog of 128 some would be accepted a second later.
 async fn listen() -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(([127, 0, 0, 1], 0).into())?;
     socket.listen(1024)
 }
 
-/// A balance, after so many milliseconds of the server's sleep.
+/// Returns a balance, after so many milliseconds of sleep in the server.
 async fn account<W: Way>(State(way): State<W>, Path(sleep): Path<u32>) -> Result<String, StatusCode> {
     let sleep = (sleep > 0).then(|| format!("SELECT pg_sleep({})", f64::from(sleep) / 1e3));
     Ok(way.read(sleep, Ticket::new()).await?.to_string())

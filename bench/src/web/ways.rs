@@ -1,5 +1,5 @@
-//! The ways from a handler to PostgreSQL, each as the users of that pool would write it. All wait as long for a connection; what else can
-//! be set is at its default, unless the name says otherwise.
+//! The ways from a handler to PostgreSQL, each written as users of that pool would. A request waits equally long for a connection in all;
+//! all other settings are defaults, unless the name says otherwise.
 
 use super::counts::Ticket;
 use crate::pools::{READ_POSTGRES, ROW};
@@ -17,17 +17,17 @@ use std::future::Future;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 
-/// A pool in the hands of a handler.
+/// A handler's access to a pool.
 pub trait Way: Clone + Send + Sync + 'static {
-    /// Has the server `sleep`, if it is to, and reads by primary key.
+    /// Runs `sleep` at the server, if given, then a read by primary key.
     fn read(self, sleep: Option<String>, ticket: Ticket) -> impl Future<Output = Result<i32, StatusCode>> + Send;
 }
 
-/// cabrank's own way: who waits holds no thread.
+/// cabrank's `run_async`: a waiting request holds no thread.
 #[derive(Clone)]
 pub struct RunAsync {
     pool: Pool<PostgresManager>,
-    /// Whether a statement is given up when its client hangs up.
+    /// Whether a statement is cancelled when its client hangs up.
     cancels: bool,
 }
 
@@ -62,7 +62,7 @@ impl Way for RunAsync {
     }
 }
 
-/// The usual way with r2d2: who waits holds a thread of the runtime that may block.
+/// The usual way with r2d2: a waiting request holds one of the runtime's blocking threads.
 #[derive(Clone)]
 pub struct SpawnBlocking(r2d2::Pool<PostgresConnectionManager<NoTls>>);
 
@@ -88,7 +88,7 @@ impl Way for SpawnBlocking {
     }
 }
 
-/// deadpool's way with a blocking driver: tasks wait, and each call on a connection runs on a thread that may block.
+/// deadpool's way with a blocking driver: tasks wait, and each call on a connection runs on a blocking thread.
 #[derive(Clone)]
 pub struct Interact(deadpool_diesel::postgres::Pool);
 
@@ -128,7 +128,7 @@ fn broken(error: &dyn Debug) -> StatusCode {
     StatusCode::INTERNAL_SERVER_ERROR
 }
 
-/// There was no connection in time.
+/// No connection in time.
 const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 /// How long a request may wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(3);
