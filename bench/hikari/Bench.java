@@ -1,9 +1,9 @@
-// Puts one HikariCP pool under the loads that standard input names, a line each, and answers with every loan.
+// Runs the loads that standard input names, a line each, on one HikariCP pool, and answers with every loan.
 //
 // Arguments: size, milliseconds that connecting takes, minimumIdle, connectionTimeout in milliseconds (-1: the default).
 // A load: BORROWERS nothing|sleep|spin NANOSECONDS loans|for|arrivals NUMBER RATE
 // The answer: ELAPSED OPENED, and a line for each borrower: ASKED WAITED ENDED for each loan, in nanoseconds since the
-// load began; ENDED is negative if the pool gave none. At the pace "loans" no loan is kept.
+// load began; ENDED is negative if there was no connection. At the pace "loans" no loan is kept.
 
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
@@ -40,7 +40,7 @@ public final class Bench {
         int minimumIdle = Integer.parseInt(arguments[2]);
         if (minimumIdle >= 0) {
             config.setMinimumIdle(minimumIdle);
-            // Nothing is opened before it is asked for.
+            // Opens nothing in advance beyond minimumIdle.
             config.setInitializationFailTimeout(-1);
         }
         long timeout = Long.parseLong(arguments[3]);

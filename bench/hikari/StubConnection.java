@@ -1,4 +1,4 @@
-// A connection that does nothing, written out so that no reflection is measured with the pool.
+// A connection that does nothing, written out so no reflection is measured with the pool.
 
 import java.sql.*;
 import java.util.Map;

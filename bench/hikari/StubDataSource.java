@@ -1,4 +1,4 @@
-// A data source whose connections do nothing. Connecting takes the configured time.
+// A data source whose connections do nothing. Connecting takes as long as its argument says.
 
 import java.io.PrintWriter;
 import java.sql.Connection;

@@ -88,7 +88,7 @@ fn chosen(options: &Options) -> Result<Vec<&'static Case>> {
     }
     if let Some(unknown) = options.cases.iter().find(|name| cases::all().all(|case| !case.is_called(name))) {
         let known: Vec<_> = cases::all().map(|case| case.name).collect();
-        bail!("no case is called {unknown}; there are {}", known.join(", "));
+        bail!("no case is named {unknown}; the cases are {}", known.join(", "));
     }
     Ok(cases::all().filter(|case| options.cases.iter().any(|name| case.is_called(name))).collect())
 }

@@ -99,7 +99,7 @@ async fn work_on<P: Asynchronous>(pool: &P, loan: &mut P::Loan, work: Work) -> R
         Work::Query(query) => pool.query(loan, query).await?,
         Work::Nothing => tokio::task::yield_now().await,
         Work::Sleep(time) => tokio::time::sleep(time).await,
-        Work::Spin(_) => return Err("what blocks a thread is no work for a task".into()),
+        Work::Spin(_) => return Err("a task must not block its thread".into()),
     }
     Ok(())
 }

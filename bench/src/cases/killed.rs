@@ -40,7 +40,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
         }
         let at = killed - outcome.began;
         if at + 2 * SETTLED > BEFORE + AFTER {
-            bail!("killing took so long that nothing was left to measure");
+            bail!("the sessions were killed too late to measure anything after");
         }
         Ok(measured([
             ("failed_gets", outcome.count(End::FailedGet) as f64),

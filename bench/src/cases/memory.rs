@@ -26,12 +26,12 @@ pub fn run(bench: &mut Bench) -> Result<()> {
             bail!("{pool}: {}", String::from_utf8_lossy(&output.stderr));
         }
         let text = String::from_utf8(output.stdout)?;
-        let (bytes, threads) = text.trim().split_once(' ').context("the probe says too little")?;
+        let (bytes, threads) = text.trim().split_once(' ').context("the probe's answer is incomplete")?;
         let point = Point { case: "memory", threads: 0, size };
         bench.row(point, pool, "heap_bytes", vec![bytes.parse()?]);
         bench.row(point, pool, "threads", vec![threads.parse()?]);
     }
-    bench.miss("memory", "hikaricp", "a Java machine has no heap that compares");
+    bench.miss("memory", "hikaricp", "the heap of a JVM cannot be compared");
     Ok(())
 }
 

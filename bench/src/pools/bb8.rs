@@ -10,7 +10,7 @@ use bb8::{Builder, Pool, PooledConnection};
 use std::sync::Arc;
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
-    let Target::Stub(stub) = &setup.target else { bail!("bb8 is measured with a stub alone") };
+    let Target::Stub(stub) = &setup.target else { bail!("bb8 is measured only with a stub") };
     let builder = Pool::builder().max_size(setup.size);
     let builder = setup.timeout.into_iter().fold(builder, Builder::connection_timeout);
     let pool = runtime().block_on(builder.build(stub.clone()))?;

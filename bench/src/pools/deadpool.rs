@@ -33,7 +33,7 @@ pub fn build(setup: &Setup, verified: bool) -> Result<Box<dyn Peer>> {
             let name = if verified { "deadpool_verified" } else { "deadpool" };
             Box::new(InTasks { name, pool: Arc::new(pool) })
         }
-        _ => bail!("deadpool has no such driver that is async"),
+        _ => bail!("deadpool is measured only with a stub and on PostgreSQL"),
     })
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
-    let Target::Stub(stub) = &setup.target else { bail!("HikariCP is measured with a stub alone") };
+    let Target::Stub(stub) = &setup.target else { bail!("HikariCP is measured only with a stub") };
     let classes = classes()?;
     let number = |value: Option<u128>| value.map_or(-1, |value| value as i64).to_string();
     let mut command = Command::new("java");
@@ -54,7 +54,7 @@ impl Peer for HikariCp {
         let (pace, number, rate) = match load.pace {
             Pace::Loans(loans) => ("loans", loans, 0.0),
             Pace::For(time) => ("for", time.as_nanos() as u64, 0.0),
-            Pace::Until { .. } => bail!("it runs until an end that is known when it begins"),
+            Pace::Until { .. } => bail!("a run in the JVM needs an end that is known in advance"),
             Pace::Arrivals { per_second, during } => ("arrivals", during.as_nanos() as u64, per_second),
         };
         let mut machine = self.machine.lock().unwrap();
@@ -77,7 +77,7 @@ impl Machine {
     fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         if self.answers.read_line(&mut line)? == 0 {
-            bail!("the Java machine has ended");
+            bail!("the JVM has ended");
         }
         Ok(line)
     }
@@ -104,7 +104,7 @@ fn read_loans(line: &str) -> Result<Vec<Loan>> {
 }
 
 fn parse(words: &mut SplitAsciiWhitespace<'_>) -> Result<u64> {
-    Ok(words.next().context("the Java machine says too little")?.parse()?)
+    Ok(words.next().context("the JVM's answer is incomplete")?.parse()?)
 }
 
 /// The folder of the compiled program, which is compiled at first use.
@@ -121,7 +121,7 @@ fn classes() -> Result<PathBuf> {
         let mut command = Command::new("javac");
         command.arg("-cp").arg(jars()).arg("-d").arg(&classes);
         command.args(["Bench.java", "StubConnection.java", "StubDataSource.java"]).current_dir(sources);
-        let output = command.stdin(Stdio::null()).output().context("no JDK is at hand")?;
+        let output = command.stdin(Stdio::null()).output().context("cannot run javac")?;
         if !output.status.success() {
             bail!("javac failed: {}", String::from_utf8_lossy(&output.stderr));
         }

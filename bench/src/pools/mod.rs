@@ -84,7 +84,7 @@ pub fn build(name: &str, setup: &Setup) -> Result<Box<dyn Peer>> {
         "sqlx" => sqlx::build(setup),
         "mysql_pool" => mysql_pool::build(setup),
         "own_connection" => own::build(setup),
-        _ => bail!("no peer is called {name}"),
+        _ => bail!("no peer is named {name}"),
     }
 }
 
@@ -96,7 +96,7 @@ pub const ON_SQLITE: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "own_conne
 
 /// For peers that no case asks to insert.
 pub fn no_insert() -> Result<(), Failure> {
-    Err("this one is not asked to insert".into())
+    Err("no case has this peer insert".into())
 }
 
 /// The read by primary key, in each engine's syntax.

@@ -7,9 +7,9 @@ use anyhow::{Result, bail};
 use mysql::{Pool, PoolConstraints, PoolOpts, PooledConn};
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
-    let Target::Mysql(url) = &setup.target else { bail!("mysql::Pool is for MySQL alone") };
+    let Target::Mysql(url) = &setup.target else { bail!("mysql::Pool is only for MySQL") };
     let size = setup.size as usize;
-    let Some(constraints) = PoolConstraints::new(size, size) else { bail!("no such size") };
+    let Some(constraints) = PoolConstraints::new(size, size) else { bail!("a pool needs a size above zero") };
     let opts = own::mysql_opts(url)?.pool_opts(PoolOpts::default().with_constraints(constraints));
     Ok(Box::new(OnThreads { name: "mysql_pool", pool: Pool::new(opts)? }))
 }

@@ -11,7 +11,7 @@ use sqlx::{Executor, PgPool, Postgres};
 use std::sync::Arc;
 
 pub fn build(setup: &Setup) -> Result<Box<dyn Peer>> {
-    let Target::Postgres(url) = &setup.target else { bail!("sqlx is measured on PostgreSQL alone") };
+    let Target::Postgres(url) = &setup.target else { bail!("sqlx is measured only on PostgreSQL") };
     let options = PgPoolOptions::new().max_connections(setup.size);
     let options = setup.timeout.into_iter().fold(options, PoolOptions::acquire_timeout);
     let pool = in_runtime(|| options.connect_lazy(url))?;

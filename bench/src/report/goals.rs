@@ -146,7 +146,7 @@ pub fn table(standings: &[Standing]) -> String {
                 format!("| {what} | {} | {} | reached |", number(*ours), number(*bound))
             }
             Verdict::Missed { ours, bound } => {
-                format!("| {what} | {} | {} | **short** |", number(*ours), number(*bound))
+                format!("| {what} | {} | {} | **missed** |", number(*ours), number(*bound))
             }
             Verdict::NotMeasured(who) => format!("| {what} | | | not measured: {who} |"),
         });

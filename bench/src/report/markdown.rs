@@ -6,13 +6,13 @@ use std::fmt::Write;
 
 /// The whole report: the machine, the goals, the tables, what is missing.
 pub fn whole(report: &Report, goals: &str) -> String {
-    let mut text = format!("# cabrank beside other pools\n\n{}\n\n## Goals\n\n{goals}\n", report.machine.told());
+    let mut text = format!("# cabrank compared with other pools\n\n{}\n\n## Goals\n\n{goals}\n", report.machine.told());
     for case in cases::all() {
         let table = if case.name == "diesel_trouble" { metric_table } else { case_table };
         if let Some(table) = table(report, case.name) {
             let _ = write!(
                 text,
-                "\n## {}\n\nCase `{}`. Medians; least and most of all rounds in brackets.\n\n{table}\n",
+                "\n## {}\n\nCase `{}`. Medians, with the minimum and maximum of all rounds in brackets.\n\n{table}\n",
                 upper(case.about),
                 case.name
             );

@@ -116,7 +116,7 @@ pub async fn until_prompt(address: SocketAddr, path: &str, prompt: Duration) -> 
 pub async fn counts(address: SocketAddr) -> Result<(u64, u64)> {
     let (_, body) = Connection::open(address).await?.get("/counts").await?;
     let text = String::from_utf8(body.to_vec())?;
-    let (pending, finished) = text.split_once(' ').context("the service says too little")?;
+    let (pending, finished) = text.split_once(' ').context("the service's answer is incomplete")?;
     Ok((pending.parse()?, finished.parse()?))
 }
 

@@ -25,7 +25,7 @@ pub fn serve(way: &str, size: u32) -> Result<()> {
         "cabrank_max_waiters" => start(&runtime, RunAsync::new(url, size, Some(4 * size))?)?,
         "r2d2" => start(&runtime, SpawnBlocking::new(url, size)?)?,
         "deadpool_diesel" => start(&runtime, Interact::new(url, size)?)?,
-        _ => bail!("no service is called {way}"),
+        _ => bail!("no service is named {way}"),
     }
     io::copy(&mut io::stdin(), &mut io::sink())?;
     // Work in progress ends with the process. Nothing is dropped, because a task must not drop a blocking driver.
