@@ -1,4 +1,4 @@
-//! The answers to requests that fail: refused, busy with a time to retry, or an internal error without details. The log has the error
+//! The answers to requests that fail: refused, busy with a time to retry, unavailable, or an internal error without details. The log has the error
 //! with its sources, by `Debug`.
 
 use axum::http::StatusCode;
@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Refused,
     /// No connection was available in time: all are lent, or the server is down. Nothing was done.
     Busy(String),
+    /// No connection can be opened until somebody mends the cause, such as a wrong password. A retry does not help.
+    Unavailable(String),
     /// Any other error, whose details concern the operators and not the client.
     Broken(String),
 }
@@ -19,9 +21,8 @@ pub(crate) enum Failure {
 impl<D: Error + 'static> From<GetError<D>> for Failure {
     fn from(error: GetError<D>) -> Self {
         match error {
-            GetError::Timeout(_) | GetError::Overloaded(_) | GetError::Connect(_) | GetError::Closed => {
-                Self::Busy(format!("{error:?}"))
-            }
+            GetError::Timeout(_) | GetError::Overloaded(_) | GetError::Closed => Self::Busy(format!("{error:?}")),
+            GetError::Connect(_) => Self::Unavailable(format!("{error:?}")),
             other => Self::Broken(format!("{other:?}")),
         }
     }
@@ -56,10 +57,32 @@ impl IntoResponse for Failure {
                 eprintln!("busy: {why}");
                 (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "busy").into_response()
             }
+            Self::Unavailable(why) => {
+                eprintln!("unavailable: {why}");
+                (StatusCode::SERVICE_UNAVAILABLE, "the database is unavailable").into_response()
+            }
             Self::Broken(why) => {
                 eprintln!("failed: {why}");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cabrank_sqlite::{Pool, SqliteManager};
+
+    #[test]
+    fn what_no_retry_can_help_does_not_ask_for_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let pool = Pool::builder().build_lazy(SqliteManager::file(directory.path().join("missing/shop.db"))).unwrap();
+        let answer = Failure::from(pool.get().unwrap_err()).into_response();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!answer.headers().contains_key(RETRY_AFTER));
+        pool.close();
+        let answer = Failure::from(pool.get().unwrap_err()).into_response();
+        assert_eq!(answer.headers()[RETRY_AFTER], "1");
     }
 }
