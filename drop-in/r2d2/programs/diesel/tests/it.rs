@@ -51,7 +51,8 @@ fn on_each_task(engine: Engine) {
     let error = run(&[&url, "time-out"]);
     assert!(error.starts_with("timed out waiting for connection: "), "{error}");
     assert!(
-        error.contains("pool \"r2d2\" (max_size 1) has 1 in use") && error.contains("1 checked out at programs/diesel/src/"),
+        error.contains("pool \"r2d2\" (max_size 1) has 1 in use")
+            && error.contains("1 checked out at programs/diesel/src/"),
         "{error}"
     );
 
