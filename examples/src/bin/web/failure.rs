@@ -1,5 +1,5 @@
-//! The answers to requests that fail: refused, busy with a time to retry, unavailable, or an internal error without details. The log has the error
-//! with its sources, by `Debug`.
+//! The answers to requests that fail: refused, busy with a time to retry, unavailable, or an internal error without details. The log has
+//! the error with its sources, by `Debug`.
 
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
