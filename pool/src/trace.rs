@@ -25,8 +25,8 @@ pub(crate) struct Tracing {
 }
 
 /// Warns of the settings of a new pool that were probably not meant.
-pub(crate) fn settings(config: &Config) {
-    for warning in config.warnings() {
+pub(crate) fn settings(config: &Config, intended: &[&str]) {
+    for warning in config.warnings().iter().filter(|warning| !intended.contains(&warning.field)) {
         tracing::warn!(
             target: "cabrank::settings",
             {

@@ -54,7 +54,7 @@ impl<M: Manager> Builder<M> {
         drop(names);
         // Subscribers are the user's code, which may build a pool.
         #[cfg(feature = "tracing")]
-        crate::trace::settings(&shared.config);
+        crate::trace::settings(&shared.config, &self.intended);
         // An empty transaction: when it settles, the pool starts to open connections for `min_idle`.
         shared.with(sync::now(), |_, _| ());
         Ok(Pool::new(shared))

@@ -23,6 +23,8 @@ pub struct Builder<M: Manager> {
     is_named: bool,
     /// The environment variable that each setting came from.
     places: Vec<(&'static str, String)>,
+    /// The settings whose warnings are not logged.
+    intended: Vec<&'static str>,
     hooks: Hooks<M>,
 }
 
@@ -50,7 +52,7 @@ impl<M: Manager> Builder<M> {
             // No firewall or proxy stands before the engine to close idle connections, and the engine does not move to another machine.
             (config.max_lifetime, config.idle_timeout) = (Duration::MAX, Duration::MAX);
         }
-        Self { config, is_named: false, places: Vec::new(), hooks: Hooks::default() }
+        Self { config, is_named: false, places: Vec::new(), intended: Vec::new(), hooks: Hooks::default() }
     }
 
     pub(crate) fn config_mut(&mut self) -> &mut Config {

@@ -71,6 +71,14 @@ impl<M: Manager> Builder<M> {
         self
     }
 
+    /// For a layer that sets a value on purpose: a warning about it is not logged. [`Config::warnings`](crate::Config::warnings) still
+    /// has it.
+    #[doc(hidden)]
+    pub fn intended(mut self, setting: &'static str) -> Self {
+        self.intended.push(setting);
+        self
+    }
+
     /// How long [`build`](Self::build) keeps trying while the server is unavailable. Default: the
     /// [`connect_timeout`](Self::connect_timeout), which bounds each attempt. [`build_lazy`](Self::build_lazy) does not wait.
     ///

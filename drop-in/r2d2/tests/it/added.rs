@@ -3,10 +3,11 @@
 use crate::support::{MOMENT, Manager, Refusal, Server, pool_of};
 use cabrank::{CloseReason, RunError, SessionState};
 use cabrank_testing::{eventually, timed};
+use log::{LevelFilter, Log, Metadata, Record};
 use r2d2::{HandleError, Pool};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::thread::Thread;
@@ -189,4 +190,39 @@ fn the_error_of_a_check_goes_to_the_error_handler_and_its_connection_is_replaced
     assert_ne!(pool.get().unwrap().0, first);
     assert_eq!(heard.load(Ordering::SeqCst), 1);
     assert_eq!(pool.cabrank().stats().closed.by(CloseReason::CheckFailed), 1);
+}
+
+/// The records of the `log` crate, to which `tracing` hands its events when it has no subscriber.
+struct Records(Mutex<Vec<String>>);
+
+impl Log for Records {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &Record<'_>) {
+        self.0.lock().unwrap().push(format!("{} {}", record.target(), record.args()));
+    }
+    fn flush(&self) {}
+}
+
+static RECORDS: Records = Records(Mutex::new(Vec::new()));
+
+/// The drop-in chooses the limit of an attempt: a user of r2d2 has set none.
+#[test]
+fn a_short_time_out_is_no_reason_for_a_warning_unless_the_user_makes_it_one() {
+    log::set_logger(&RECORDS).expect("no other test sets one");
+    log::set_max_level(LevelFilter::Warn);
+    let build = |name: &'static str, lifetime: Duration| {
+        let settings = Pool::builder().connection_timeout(MOMENT).max_size(1).max_lifetime(Some(lifetime));
+        let pool: Pool<Manager> =
+            settings.cabrank(move |settings| settings.name(name)).build(Server::new().manager()).unwrap();
+        assert_eq!(pool.cabrank().config().warnings()[0].field, "connect_timeout");
+    };
+    build("intended", Duration::from_secs(1_800));
+    build("not meant", Duration::from_secs(1));
+    let records = RECORDS.0.lock().unwrap();
+    let of = |name: &str| records.iter().filter(|record| record.contains(name)).collect::<Vec<_>>();
+    assert_eq!(of("intended"), Vec::<&String>::new());
+    let [warning] = &of("not meant")[..] else { panic!("{records:?}") };
+    assert!(warning.starts_with("cabrank::settings idle_timeout"), "{warning}");
 }
