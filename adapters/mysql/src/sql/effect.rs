@@ -1,7 +1,7 @@
 //! Determines the effect of a text of SQL on its session.
 //!
-//! Not a parser: it scans the tokens (`lexer.rs`) for anything that could change a session. If it is uncertain it says so, which costs a
-//! reset. The words are in `words.rs`.
+//! Not a parser: it scans the tokens (`lexer.rs`) for anything that could change a session. A text in doubt counts as a change, which costs
+//! a reset. The words are in `words.rs`.
 
 use super::lexer::{Lexer, Token, skip_blanks, word};
 use super::words::{Word, kind};
@@ -11,9 +11,9 @@ use super::words::{Word, kind};
 pub(crate) enum Effect {
     /// The session is unchanged.
     None,
-    /// A setting or the database changes, until the end of the session.
+    /// A setting or the current database changes, until the next reset.
     Setting,
-    /// A setting changes by which texts are read, or by which they commit.
+    /// A setting changes that determines how later texts are read, or whether they commit.
     Meaning,
     /// Any effect that a text can have.
     Anything,
@@ -53,7 +53,7 @@ fn only_sets(text: &str) -> bool {
     sets && text.len() <= LONGEST && !text.contains(['(', ';', '#', '\\']) && !text.contains("/*") && !statement()
 }
 
-/// `None` as soon as there is something else.
+/// `None` if the text contains anything but one BEGIN or START TRANSACTION.
 fn scan_begin(text: &[u8]) -> Option<()> {
     let mut lexer = Lexer::new(text);
     let mut next_is = |expected: &[u8]| {
@@ -77,7 +77,7 @@ fn scan_begin(text: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Whether it names a setting by which texts are read, or by which they commit.
+/// Whether the text contains the name of a setting that determines how later texts are read, or whether they commit.
 fn changes_meanings(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["autocommit", "completion_type", "sql_mode", "names", "charset", "character"]
@@ -85,7 +85,7 @@ fn changes_meanings(text: &str) -> bool {
         .any(|word| text.contains(word))
 }
 
-/// `None` as soon as it is uncertain.
+/// `None` if the text may change its session.
 fn scan(text: &[u8]) -> Option<()> {
     let text = skip_blanks(text)?;
     if text.len() > LONGEST {
@@ -184,6 +184,32 @@ mod tests {
             "`BEGIN`",
         ] {
             assert!(!begins_transaction(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_text_has_the_least_effect_that_is_certain() {
+        for (text, expected) in [
+            ("SELECT 7", Effect::None),
+            ("INSERT INTO t (x) VALUES (1);", Effect::None),
+            ("USE shop", Effect::Setting),
+            ("SET SESSION time_zone = '+00:00';", Effect::Setting),
+            ("SET @a = 'b'", Effect::Setting),
+            ("SET NAMES utf8mb4", Effect::Meaning),
+            ("SET SESSION sql_mode = 'TRADITIONAL'", Effect::Meaning),
+            ("set @@autocommit = 1", Effect::Meaning),
+            ("SET completion_type = 'CHAIN'", Effect::Meaning),
+            // Contains a word of a setting.
+            ("USE names_db", Effect::Meaning),
+            ("SET @a = f()", Effect::Anything),
+            ("SET @a = 1; BEGIN", Effect::Anything),
+            ("SET /* now */ @a = 1", Effect::Anything),
+            ("SET STATEMENT max_statement_time = 1 FOR CALL f", Effect::Anything),
+            ("BEGIN", Effect::Anything),
+            ("CALL f", Effect::Anything),
+            ("", Effect::Anything),
+        ] {
+            assert_eq!(effect(text), expected, "{text}");
         }
     }
 

@@ -145,10 +145,14 @@ impl Server {
         let asked = statement.strip_prefix("SELECT ")?;
         if asked.starts_with("@@character_set_client") {
             let in_cluster = shown(&self.in_cluster, ["0", "1"]);
-            let letters = [text("utf8mb4"), text("utf8mb4"), text("utf8mb4_general_ci")];
-            return Some([&letters[..], &[text("0"), text("4194304"), in_cluster]].concat());
+            let charsets = [text("utf8mb4"), text("utf8mb4"), text("utf8mb4_general_ci")];
+            return Some([&charsets[..], &[text("0"), text("4194304"), in_cluster]].concat());
         }
         let (nonce, rest) = asked.split_once(", ")?;
+        // Is a transaction open?
+        if rest == "FALSE" {
+            return Some(vec![text(nonce), text("0")]);
+        }
         let read_only = shown(&self.read_only, ["0", "1"]);
         rest.starts_with("CURRENT_USER()")
             .then(|| vec![text(nonce), text("app@%"), None, None, text("1"), read_only, None, text("0")])

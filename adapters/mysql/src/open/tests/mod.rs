@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::error::{lasting, wrong_role};
 use crate::manager::MySqlManager;
 use crate::role::Role;
-use cabrank::{CloseReason, Fault, GetError, Limit, Manager, Pool, SessionPolicy};
+use cabrank::{CloseReason, Fault, GetError, Limit, Manager, Pool, SessionPolicy, SetUp};
 use fake::{Fake, two_listeners};
 use mysql::prelude::Queryable;
 use mysql::{DriverError, Error, MySqlError, OptsBuilder, Result};
@@ -156,6 +156,26 @@ fn a_reset_finds_the_role_before_it_runs_init_again() {
     pool.get_timeout(Duration::from_millis(300)).expect_err("it is read-only");
     assert_eq!(pool.stats().closed.by(CloseReason::WrongRole), 1, "{:?}", pool.stats());
     assert_eq!(server.texts("INSERT INTO log_ins"), 1);
+}
+
+/// After `init` the adapter asks the server how it reads texts, after `on_open` it does not.
+#[test]
+fn character_sets_set_by_on_open_cost_a_reset_a_loan_and_by_init_none() {
+    let set = "SET NAMES utf8mb4";
+    for (by_init, resets) in [(true, 0), (false, 3)] {
+        let server = Fake::start();
+        let init = if by_init { vec![set] } else { Vec::new() };
+        let manager = MySqlManager::new(at(server.address).init(init));
+        let on_open = move |conn: &mut Connection, _: &SetUp<'_>| if by_init { Ok(()) } else { conn.query_drop(set) };
+        let pool = Pool::builder().max_size(1).on_open(on_open).build(manager).expect("a pool");
+        for _ in 0..3 {
+            pool.get_timeout(PATIENCE).expect("a connection").query_drop("SELECT 7").expect("an answer");
+        }
+        // Waits for the last reset.
+        drop(pool.get_timeout(PATIENCE).expect("a connection"));
+        assert_eq!(server.texts("SET character_set_client"), resets, "by init: {by_init}");
+        assert_eq!(server.texts(set), 1 + resets, "at the opening and after each reset");
+    }
 }
 
 /// The holders ignore the errors, and no reset queries the role.
