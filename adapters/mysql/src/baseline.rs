@@ -1,6 +1,4 @@
-//! The state of a session at its opening, to be restored by each reset.
-//!
-//! Holds the record; `reset.rs` restores it.
+//! The record of a session's state at its opening, which each reset restores (`reset.rs`).
 
 /// The session's state at its opening, and again after each reset.
 #[derive(Debug, Default)]
@@ -10,18 +8,18 @@ pub(crate) struct Baseline {
     /// Are the effects of all `init` statements in the options known?
     pub(crate) is_plain: bool,
     /// The statement that restores the character sets.
-    pub(crate) letters: String,
-    /// The maximum packet size of the driver, in bytes. It sends nothing of a larger one.
+    pub(crate) charset_sql: String,
+    /// The maximum size of a packet, in bytes. The driver sends no part of a larger one.
     pub(crate) largest_packet: usize,
 }
 
-/// What a reset must find unchanged since the opening.
+/// The part of the state that must be the same after each reset as at the opening.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) user: String,
     pub(crate) role: Option<String>,
     pub(crate) database: Option<String>,
-    /// Can the session's state be derived from the statements' texts? It can if a statement outside of a transaction commits by itself,
+    /// Do the texts of statements show their effects on the session? They do if a statement outside of a transaction commits by itself,
     /// COMMIT begins no other transaction, and no byte of a character in this character set looks like a quote.
-    pub(crate) tells: bool,
+    pub(crate) texts_are_reliable: bool,
 }

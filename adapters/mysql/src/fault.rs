@@ -7,23 +7,23 @@ use std::io::ErrorKind;
 
 /// | error                                                      | fault       | because                                                  |
 /// |------------------------------------------------------------|-------------|----------------------------------------------------------|
-/// | deadlock, lock wait time-out, changed snapshot (`RETRY`)   | Retry       | the transaction may run anew, after a ROLLBACK           |
-/// | a prepared statement is gone or outdated ([`is_stale`])    | Retry       | it is prepared anew                                      |
+/// | deadlock, lock wait time-out, changed snapshot (`RETRY`)   | Retry       | the transaction may run again, after a ROLLBACK          |
+/// | a prepared statement is gone or outdated ([`is_stale`])    | Retry       | the next use prepares it again                           |
 /// | the server is full, for all or for this user, or has       | Capacity    | the pool works with the connections it has               |
 /// | neither thread nor memory for one more (`FULL`)            |             |                                                          |
-/// | no room on its disk, offline (`UNAVAILABLE`)               | Unavailable | somebody may fix it                                      |
+/// | the server has a full disk or is offline (`UNAVAILABLE`)   | Unavailable | the server may serve again later                         |
 /// | user, password, database, right to connect (`REFUSED`)     | Permanent   | no retry helps                                           |
 /// | the server ends the session (`ENDED`)                      | Fatal       | the end of the stream follows                            |
-/// | the server's role, as we have found it                     | WrongRole   | the server is healthy, but lacks the required role       |
+/// | the server lacks the required role ([`RoleError`])         | WrongRole   | the server is healthy, and its sessions still work       |
 /// | a node of Galera is detached ([`is_detached`])             | WrongRole   | it takes no statements until it is back in its cluster   |
-/// | any other of the server's                                  | Statement   | the statement failed, the connection is fine             |
+/// | any other error of the server                              | Statement   | the statement failed, the connection is fine             |
 /// | refused, not found, timed out while connecting             | Unavailable | the server may come back                                 |
 /// | a wrong number or kind of parameters, a failed conversion, | Statement   | detected before anything was sent, or after all was read |
 /// | a packet too large to be sent                              |             |                                                          |
 /// | a wrong URL, an unknown way to log in, TLS unavailable,    | Permanent   | no retry helps                                           |
 /// | a statement of `init` that fails, a certificate that is    |             |                                                          |
 /// | not trusted, an impossible log-in request (`open/`)        |             |                                                          |
-/// | any other of the socket, the protocol, the driver          | Fatal       | it is unknown which command the next reply answers       |
+/// | any other error of the socket, the protocol or the driver  | Fatal       | it is unknown which command the next reply answers       |
 ///
 /// A write refused by a read-only server ([`is_read_only`]) means `WrongRole` if a primary is required; `role.rs` decides that.
 pub(crate) fn fault(error: &Error) -> Fault {
@@ -92,7 +92,7 @@ fn driver(error: &DriverError) -> Fault {
         DriverError::MismatchedStmtParams(..)
         | DriverError::Params(_)
         | DriverError::MixedParams
-        | DriverError::PacketTooLarge // Ours, in `queryable.rs`. The driver's own may be about an answer.
+        | DriverError::PacketTooLarge // From `error::told`: a command was too large. A too large answer is a `CodecError`.
         | DriverError::BulkExecute(_)
         | DriverError::ReadOnlyTransNotSupported => Fault::Statement,
         DriverError::TlsNotSupported

@@ -8,21 +8,21 @@ use cabrank::Fault;
 use mysql::{Error, MySqlError};
 use std::io;
 
-/// The record. A reset that has proved the position in the replies clears all but the last two fields, which are properties of the
-/// server.
+/// The record. A reset that has verified the position in the replies clears it, except for the last two fields: a property of the server,
+/// and the role that the manager requires.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// It is unknown to which command the server's next bytes belong. Never cleared.
+    /// It is unknown to which command the server's next bytes belong. Final, because the reset of such a connection fails.
     broken: bool,
-    /// In our own transaction: the error with which the server rolled it back.
+    /// The state of this crate's transaction, with the error by which the server has rolled it back.
     transaction: Option<Under>,
     /// The holder has had the driver's connection itself.
     looked_away: bool,
     /// The holder has had the driver's row iterator, whose errors are not seen.
     rows: bool,
-    /// A statement failed because of the server's state. A reset queries it.
+    /// A statement failed because the server is read-only or detached. A reset asks for that state.
     refused: bool,
-    /// The pool has examined the connection since.
+    /// The pool has examined the connection since then.
     seen_refused: bool,
     /// Does the server roll the whole transaction back when a lock wait times out?
     on_timeout: bool,
@@ -41,7 +41,7 @@ impl Health {
         Self { on_timeout, needs_writes, ..Self::default() }
     }
 
-    /// As after opening, on the same server.
+    /// Restores the state after opening, on the same server.
     pub(crate) fn renew(&mut self) {
         *self = Self::new(self.on_timeout, self.needs_writes);
     }

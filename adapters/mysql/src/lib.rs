@@ -3,36 +3,42 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
-// Settings, and the contract with the pool.
-mod manager;
-mod source;
-mod hosts;
-mod role;
+// Implementations of the pool's traits and the driver's. Each group uses only the groups below it.
 mod contract;
 mod transaction;
+mod queryable;
 
-// Opening a connection and its time limits, resetting its session, and ending what runs on it.
+// Opening a connection, resetting its session, and ending what runs on it.
 mod open;
-mod bounds;
 mod reset;
 mod abort;
 
 // The connection on loan.
 mod connection;
-mod queryable;
 mod statements;
 
-// The holders' effects on the session.
+// Settings, and time limits derived from them.
+mod manager;
+mod source;
+mod hosts;
+mod role;
+mod bounds;
+
+// The session: its state at the opening, the holders' effects on it, and the adapter's own queries.
 mod tracker;
-mod sql;
 mod health;
 mod questions;
 mod baseline;
 mod schema;
 
-// The basics: errors, the socket.
+// The effect of a text.
+mod sql;
+
+// Errors.
 mod fault;
 mod error;
+
+// The socket.
 mod socket;
 
 pub use connection::Connection;

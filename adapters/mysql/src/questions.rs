@@ -1,6 +1,6 @@
-//! Our own queries to the server, each built to make a late reply to an earlier command recognizable.
+//! The adapter's own queries to the server, each built to make a late reply to an earlier command recognizable.
 //!
-//! Owns the queries. `connection.rs`, `open.rs` and `reset.rs` send them and act on the answers.
+//! Owns the queries. `connection/asking.rs` sends them and acts on the answers.
 
 use crate::baseline::Standing;
 use crate::error::{IN_TRANSACTION, slipped, unusable};
@@ -12,15 +12,16 @@ use mysql::{Conn, Error, MySqlError, Result, Row, from_row_opt};
 pub(crate) fn standing(driver: &mut Conn, first: &str, read_only: ReadOnly) -> Result<Option<(Standing, Writes)>> {
     let (nonce, ReadOnly { settings, in_cluster }) = (fastrand::u64(..), read_only);
     let readiness = if in_cluster { READINESS } else { "" };
-    let question =
-        format!("{readiness}{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {TELLS}, {settings}");
+    let question = format!(
+        "{readiness}{first} SELECT {nonce}, CURRENT_USER(), {ROLE}, DATABASE(), {TEXTS_ARE_RELIABLE}, {settings}"
+    );
     let mut rows = last_rows(driver, &question)?;
     let answer = rows.pop();
     let is_detached = in_cluster && rows.into_iter().next().is_some_and(is_not_ready);
     Ok(match answer.map(from_row_opt::<(u64, String, Text, Text, bool, Text, Text, Text)>) {
-        Some(Ok((answer, user, role, database, tells, plain, of_all, of_engine))) if nonce == answer => {
+        Some(Ok((answer, user, role, database, texts_are_reliable, plain, of_all, of_engine))) if nonce == answer => {
             let writes = if is_detached { Writes::Detached } else { Writes::by([plain, of_all, of_engine]) };
-            Some((Standing { user, role, database, tells }, writes))
+            Some((Standing { user, role, database, texts_are_reliable }, writes))
         }
         _ => None,
     })
@@ -110,7 +111,7 @@ pub(crate) struct Settings {
     ///
     /// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: a server with latin1 as its default
     /// would read the driver's UTF-8 as latin1 from the second loan on.
-    pub(crate) letters: String,
+    pub(crate) charset_sql: String,
     /// Does it roll the whole transaction back when a lock wait times out?
     pub(crate) on_timeout: bool,
     /// The largest packet that it accepts.
@@ -122,7 +123,7 @@ pub(crate) struct Settings {
 pub(crate) fn settings(driver: &mut Conn) -> Result<Settings> {
     let mut answer = Ok(None);
     for (on_timeout, in_cluster) in [(ON_TIMEOUT, IN_CLUSTER), (ON_TIMEOUT, "FALSE"), ("FALSE", "FALSE")] {
-        answer = last_row(driver, &format!("SELECT {LETTERS}, {on_timeout}, @@max_allowed_packet, {in_cluster}"));
+        answer = last_row(driver, &format!("SELECT {CHARSETS}, {on_timeout}, @@max_allowed_packet, {in_cluster}"));
         if !matches!(&answer, Err(Error::MySqlError(error)) if error.code == UNKNOWN_VARIABLE) {
             break;
         }
@@ -133,11 +134,11 @@ pub(crate) fn settings(driver: &mut Conn) -> Result<Settings> {
         return Err(unusable("the server did not report its character sets"));
     };
     let results = results.map_or("NULL".into(), |results| format!("'{results}'"));
-    let letters = format!(
+    let charset_sql = format!(
         "SET character_set_client = '{client}', character_set_results = {results}, \
          collation_connection = '{collation}';"
     );
-    Ok(Settings { letters, on_timeout, largest_packet, in_cluster })
+    Ok(Settings { charset_sql, on_timeout, largest_packet, in_cluster })
 }
 
 /// Returns the errors of the last command if its end was not seen: the holder had its rows as the driver's own, which drop errors
@@ -203,7 +204,7 @@ pub(crate) const UNKNOWN_VARIABLE: u16 = 1193;
 /// From this major version on it is MariaDB: MySQL's are lower.
 pub(crate) const MARIADB: u16 = 10;
 
-const LETTERS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";
+const CHARSETS: &str = "@@character_set_client, @@character_set_results, @@collation_connection";
 
 const ON_TIMEOUT: &str = "@@innodb_rollback_on_timeout";
 
@@ -218,9 +219,9 @@ const READINESS: &str = "SHOW STATUS LIKE 'wsrep_ready';";
 /// comments distinguish them.
 const ROLE: &str = "COALESCE(NULL /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURRENT_ROLE() */)";
 
-/// See [`Standing::tells`]. A reset takes it from the server's settings, which may have changed since the session was opened. The session
-/// is then a different one, and the connection is replaced.
-const TELLS: &str = "@@autocommit = 1 AND @@completion_type = 'NO_CHAIN' \
+/// See [`Standing::texts_are_reliable`]. A reset takes these settings from the server's own, which may have changed since the opening. If
+/// the answer is then another one, the connection is replaced.
+const TEXTS_ARE_RELIABLE: &str = "@@autocommit = 1 AND @@completion_type = 'NO_CHAIN' \
     AND (@@character_set_client LIKE 'utf8%' OR @@character_set_client IN ('latin1', 'ascii'))";
 
 type Text = Option<String>;

@@ -9,9 +9,9 @@ use crate::sql::Lasting;
 use mysql::prelude::Queryable;
 use mysql::{ChangeUserOpts, Error, Result, ServerError};
 
-/// Undoes the last holder's changes. `false`: something cannot be undone.
+/// Undoes the last holder's changes. `false`: one of them cannot be undone.
 pub(crate) fn reset(conn: &mut Connection) -> Result<bool> {
-    conn.health.end(); // Of a leaked transaction.
+    conn.health.end(); // A leaked `Transaction` has not done so.
     conn.health.enter()?;
     if conn.driver.connection_id() != conn.baseline.connection_id {
         return Err(unusable("the last holder replaced the driver's connection"));
@@ -29,15 +29,15 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<bool> {
     conn.driver.set_local_infile_handler(None);
     conn.driver.reset()?;
 
-    let letters = conn.baseline.letters.clone();
-    // The user's statements use those character sets, and do not run if the role is wrong.
-    let mut found = conn.ask(&letters)?;
+    let charset_sql = conn.baseline.charset_sql.clone();
+    // Before `init`, whose statements need these character sets and must not run on a server in the wrong role.
+    let mut found = conn.ask(&charset_sql)?;
     conn.judge()?;
     if !conn.opts.get_init().is_empty() {
         conn.init()?;
         found = conn.ask("")?;
     }
-    if found != conn.baseline.standing && !goes_home(conn, &found)? {
+    if found != conn.baseline.standing && !restore_rest(conn, &found)? {
         return Ok(false);
     }
     conn.health.renew();
@@ -46,11 +46,11 @@ pub(crate) fn reset(conn: &mut Connection) -> Result<bool> {
     Ok(true)
 }
 
-/// Restores what `COM_RESET_CONNECTION` leaves unchanged: the current database, and with MariaDB the role. Leaves sessions of another
-/// user, or opened under other server settings, as they are.
-fn goes_home(conn: &mut Connection, found: &Standing) -> Result<bool> {
+/// Restores the rest, which `COM_RESET_CONNECTION` leaves unchanged: the current database, and in MariaDB the role. `false` if the user is
+/// another, or if the server's settings now make it read texts differently.
+fn restore_rest(conn: &mut Connection, found: &Standing) -> Result<bool> {
     let Connection { driver, baseline, .. } = conn;
-    if (&found.user, &found.tells) != (&baseline.standing.user, &baseline.standing.tells) {
+    if (&found.user, found.texts_are_reliable) != (&baseline.standing.user, baseline.standing.texts_are_reliable) {
         return Ok(false);
     }
     if let (Some(database), true) = (&baseline.standing.database, found.role == baseline.standing.role) {
@@ -59,7 +59,7 @@ fn goes_home(conn: &mut Connection, found: &Standing) -> Result<bool> {
     }
     // Only a new log-in can deselect the database, or set no role or several roles.
     driver.change_user(ChangeUserOpts::DEFAULT)?;
-    driver.query_drop(&baseline.letters)?;
+    driver.query_drop(&baseline.charset_sql)?;
     conn.init()?;
     Ok(conn.ask("")? == conn.baseline.standing)
 }

@@ -16,7 +16,7 @@ pub enum Role {
     Any,
     /// Accepts writes: its `read_only`, `super_read_only` and `innodb_read_only` are off.
     Primary,
-    /// Refuses writes, by one of these: a replica.
+    /// Refuses writes, because one of these is on: a replica.
     Standby,
 }
 

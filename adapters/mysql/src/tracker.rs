@@ -1,38 +1,38 @@
-//! What a holder may have left in the session, as far as it is known without a query.
+//! Decides whether a returned session needs a reset, without a query: records what the session's commands may have left in it.
 //!
-//! Pure: it is given each statement before it is sent. `sql/` determines the effect of a text.
+//! Pure. It receives each command of the holder before it is sent, and afterwards its end and the parts of the answer that matter. `sql/`
+//! determines the effect of a text.
 
 use crate::sql;
 use crate::sql::{Effect, Lasting};
 
-/// Records whether everything sent since the last reset certainly left no trace.
+/// The record of one session, from its opening or its last reset on.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    /// There may be a trace.
+    /// The session may have changed.
     left: bool,
-    /// A command is under way, or its holder has panicked in the middle of it.
+    /// The end of the last command was not seen: it is under way, or its holder has panicked.
     under_way: bool,
-    /// Something may have changed the meaning of texts, or that a text commits by itself. Texts prove nothing then until the next reset,
-    /// even after tracking starts again.
+    /// A command may have changed how the server reads later texts, or whether they commit, so no later text shows its effect. Only a reset
+    /// clears this. [`start_tracking`](Self::start_tracking) does not, because such a change by `on_open` is still in effect.
     blind: bool,
-    /// A statement was prepared: the driver does not report the warnings of that, and the next command clears them.
-    untold: bool,
-    /// What the holder has done that no reset undoes, as far as it was seen.
+    /// A statement was prepared, whose warnings the driver does not report. The next command clears them.
+    unseen_warnings: bool,
+    /// The strongest effect seen that no reset undoes.
     lasting: Lasting,
-    /// A text has begun a transaction, and nothing since could have ended it. Never set while autocommit is off, because texts then prove
-    /// nothing.
+    /// A transaction is certainly open: a text has begun it, or the server has reported it, and no command since could have ended it.
     begun: bool,
-    /// `LAST_INSERT_ID()` is the number of a row: the present holder's if a command was answered in this loan, else an earlier holder's.
-    /// This alone needs no reset: the next holder's first command restores it.
+    /// `LAST_INSERT_ID()` is a generated value: the present holder's if a command was answered in this loan, else an earlier holder's. It
+    /// needs no reset: the first command of the next loan clears it.
     number: bool,
-    /// A command of this loan was sent whose answer the driver exposes: `last_insert_id()`, `affected_rows()`.
+    /// This loan has sent a command, so the answer that the driver exposes (`last_insert_id()`, `affected_rows()`) is its own.
     answered: bool,
 }
 
 impl Tracker {
-    /// Is the session certainly as after the last reset, or its opening?
+    /// Is the session certainly as at the last call of `start_tracking`, apart from `LAST_INSERT_ID()`?
     pub(crate) fn is_clean(&self) -> bool {
-        !(self.left || self.under_way || self.blind || self.untold)
+        !(self.left || self.under_way || self.blind || self.unseen_warnings)
     }
 
     /// The loan ends, and the session is lent again without a reset.
@@ -50,49 +50,52 @@ impl Tracker {
         self.answered
     }
 
-    /// A command of ours is sent for the present holder, which may end the holder's own transaction.
+    /// Records a command that the adapter sends for the holder, such as COMMIT. It may end a transaction that a text has begun.
     pub(crate) fn control(&mut self) {
         (self.answered, self.begun) = (true, false);
     }
 
-    /// A row got a number.
+    /// The server has generated a value for an `AUTO_INCREMENT` column.
     pub(crate) fn numbered(&mut self) {
         self.number = true;
     }
 
-    /// `LAST_INSERT_ID()` is as in a new session.
+    /// `LAST_INSERT_ID()` was set back to 0.
     pub(crate) fn forgot_number(&mut self) {
         self.number = false;
     }
 
-    /// Something happened with unknown traces.
+    /// The session may have changed in an unknown way.
     pub(crate) fn doubt(&mut self) {
         self.left = true;
     }
 
-    /// The same, and it may have changed the meaning of texts.
+    /// The same, by commands that were not seen: they may also have changed how the server reads later texts, or have begun what no reset
+    /// undoes.
     pub(crate) fn lose_sight(&mut self) {
         (self.left, self.blind, self.answered, self.begun) = (true, true, true, false);
         self.lasting = self.lasting.max(Lasting::Hidden);
     }
 
-    /// This text is sent. Returns whether it is harmless.
+    /// Records a text before it is sent. Returns whether it is harmless.
     pub(crate) fn text(&mut self, text: &str) -> bool {
         self.goes_out();
         let effect = sql::effect(text);
         if effect != Effect::None {
             self.left = true;
-            self.read(text, effect);
+            self.record(text, effect);
         }
         self.transacts(text, effect);
         effect == Effect::None
     }
 
-    /// This text has set the session up.
+    /// Records an `init` statement that has run. It matters only whether it has begun a transaction: after `init` the adapter asks the
+    /// server how it reads texts, and a reset restores the state that `init` has set.
     pub(crate) fn set_up(&mut self, text: &str) {
         self.transacts(text, sql::effect(text));
     }
 
+    /// Records whether a transaction is certainly open after this text.
     fn transacts(&mut self, text: &str, effect: Effect) {
         self.begun = match effect {
             Effect::None | Effect::Setting => self.begun,
@@ -111,20 +114,20 @@ impl Tracker {
         self.begun
     }
 
-    /// This text was prepared, now or earlier; if earlier, it is known whether it is harmless. Returns whether it is.
+    /// Records the preparation of a text, and returns whether the text is harmless. `known`: prepared earlier, with that answer.
     pub(crate) fn prepared(&mut self, text: &str, known: Option<bool>) -> bool {
-        self.untold |= known.is_none();
+        self.unseen_warnings |= known.is_none();
         if known == Some(true) {
             return true;
         }
         let effect = sql::effect(text);
         if effect != Effect::None {
-            self.read(text, effect);
+            self.record(text, effect);
         }
         effect == Effect::None
     }
 
-    /// A statement is sent that is known to be harmless or not, or that was prepared unseen.
+    /// Records the execution of a statement before it is sent. `None`: its preparation was not seen.
     pub(crate) fn executed(&mut self, is_harmless: Option<bool>) {
         self.goes_out();
         match is_harmless {
@@ -139,40 +142,44 @@ impl Tracker {
         self.under_way
     }
 
-    /// May texts commit by themselves, or have done so?
+    /// Do texts no longer show their effect, so that a transaction may be open unseen?
     pub(crate) fn is_blind(&self) -> bool {
         self.blind
     }
 
-    /// Has the session a trace that no reset undoes?
+    /// The strongest effect seen that no reset undoes.
     pub(crate) fn lasting(&self) -> Lasting {
         self.lasting
     }
 
-    /// The command that was sent is done.
+    /// Records the end of the last command.
     pub(crate) fn done(&mut self) {
-        (self.under_way, self.untold) = (false, false);
+        (self.under_way, self.unseen_warnings) = (false, false);
     }
 
-    /// The session's state up to now is its intended one.
+    /// Makes the present state the one that `is_clean` compares with. The pool calls it after `on_open`, at opening and after each reset.
+    ///
+    /// `blind` survives, because after `on_open` (unlike after `init`) the adapter does not ask the server how it reads texts. An `on_open`
+    /// with such a text therefore costs a reset after each loan.
     pub(crate) fn start_tracking(&mut self) {
-        (self.left, self.untold, self.answered, self.lasting) = (false, false, false, Lasting::No);
+        (self.left, self.unseen_warnings, self.answered, self.lasting) = (false, false, false, Lasting::No);
     }
 
+    /// A command is about to be sent.
     fn goes_out(&mut self) {
         self.answered = true;
-        // The traces of a command without an end stay unknown.
+        // If the end of the previous command was not seen, its effect is unknown.
         self.left |= self.under_way;
         self.under_way = true;
     }
 
-    /// A text that is not known to be harmless.
-    fn read(&mut self, text: &str, effect: Effect) {
+    /// Records the effects of a text that is not known to be harmless.
+    fn record(&mut self, text: &str, effect: Effect) {
         self.blind |= effect >= Effect::Meaning;
         self.lasting = self.lasting.max(sql::lasting(text));
     }
 
-    /// After a reset.
+    /// Clears the record after a reset.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
@@ -265,7 +272,7 @@ mod tests {
     fn preparing_is_a_doubt_until_the_next_command() {
         let mut tracker = Tracker::default();
         tracker.prepared("SELECT 1", None);
-        assert!(!tracker.is_clean(), "the driver does not tell of warnings");
+        assert!(!tracker.is_clean(), "the driver reports no warnings of a preparation");
         tracker.executed(Some(true));
         tracker.done();
         assert!(tracker.is_clean());

@@ -1,6 +1,4 @@
-//! A connection's own queries to its server, and their effects.
-//!
-//! The queries are in `questions.rs`.
+//! Sends the adapter's own queries, which are in `questions.rs`, and records the answers.
 
 use super::{Connection, FORGET_NUMBER};
 use crate::baseline::Standing;
@@ -42,7 +40,7 @@ impl Connection {
     pub(crate) fn learn(&mut self) -> mysql::Result<()> {
         let found = questions::settings(&mut self.driver)?;
         self.baseline.largest_packet = self.opts.get_max_allowed_packet().unwrap_or(found.largest_packet);
-        self.baseline.letters = found.letters;
+        self.baseline.charset_sql = found.charset_sql;
         self.health = Health::new(found.on_timeout, self.role == Role::Primary);
         self.baseline.standing = self.ask_first(found.in_cluster)?;
         Ok(())
@@ -91,12 +89,12 @@ impl Connection {
 
     /// Could the session's set-up have left a transaction open, without a text that shows it?
     pub(crate) fn may_be_in_transaction(&self) -> bool {
-        !self.baseline.is_plain || !self.baseline.standing.tells || self.tracker.is_blind()
+        !self.baseline.is_plain || !self.baseline.standing.texts_are_reliable || self.tracker.is_blind()
     }
 
     /// Is a transaction open that no text has shown? Queries only if the texts do not decide it.
     pub(crate) fn has_transaction_unseen(&mut self) -> mysql::Result<bool> {
-        let may_be = !self.baseline.standing.tells || self.tracker.is_blind();
+        let may_be = !self.baseline.standing.texts_are_reliable || self.tracker.is_blind();
         let is_open = may_be && self.ask_transaction()?;
         if is_open {
             self.tracker.found_transaction();

@@ -1,6 +1,6 @@
 //! The connection on loan: the driver's own, with a record of its errors and commands.
 //!
-//! Owns the wrapper. The records are in `health.rs` and `tracker.rs`, the queries in `queryable.rs`, and our own queries in `asking.rs`.
+//! Owns the wrapper. The records are in `health.rs` and `tracker.rs`, the holder's queries in `queryable/`, the adapter's in `asking.rs`.
 
 mod asking;
 
@@ -244,7 +244,7 @@ impl Connection {
     pub(crate) fn is_clean(&self) -> bool {
         let unseen = self.health.looked_away() || self.health.handed_out_rows();
         self.baseline.is_plain
-            && self.baseline.standing.tells
+            && self.baseline.standing.texts_are_reliable
             && self.tracker.is_clean()
             && !unseen
             && !self.health.in_transaction()

@@ -77,7 +77,7 @@ impl Trying<'_> {
         }
     }
 
-    /// The address at this place gets its share of the time that is left, and less for each step. A single address gets it all.
+    /// The time limits for the address at this place: for each step at most its share of the time that is left. A single address gets all.
     fn share(&self, addresses: &[SocketAddr], place: usize, rounds: u32) -> Option<Spans> {
         let left = self.left()?;
         if addresses.len() == 1 {
@@ -169,8 +169,8 @@ fn is_silence(error: &Error) -> bool {
     }
 }
 
-/// Of several errors the one with the greatest weight is returned. A server's error outweighs a network error, and a temporary error one
-/// that recurs at the same server; a full server would do, if it had room.
+/// If all addresses fail, the error with the greatest weight is returned. An error of a server outweighs one of the network. An error that
+/// may pass outweighs one that recurs at the same address, and a full server outweighs all, because it would serve if it had room.
 pub(super) fn weight(error: &Error) -> u8 {
     match (fault(error), error) {
         (Fault::Capacity, _) => 3,
@@ -180,5 +180,5 @@ pub(super) fn weight(error: &Error) -> u8 {
     }
 }
 
-/// A kernel answers at once; the server behind it may be busy.
+/// The kernel accepts a connection at once, but the server behind it may be busy: its answers get this many times the limit of the connect.
 const ANSWERS_LATER: u32 = 4;

@@ -1,4 +1,4 @@
-//! Preparing and closing: what is sent to the server, and when. `statements.rs` and the driver's cache keep the statements.
+//! Preparing and closing: what is sent to the server, and when. `statements/` and the driver's cache keep the statements.
 
 use crate::connection::Connection;
 use crate::error::{size_of_text, told};
