@@ -40,7 +40,8 @@ pub struct MySqlManager {
 impl MySqlManager {
     /// Connects with these options: a `mysql::OptsBuilder` or `mysql::Opts`.
     ///
-    /// Their `init` statements run on each new connection and again after each reset. Their pool options are ignored.
+    /// Their `init` statements run on each new connection and again after each reset. `SET NAMES`, `sql_mode` and the like belong there: in
+    /// the pool's `on_open` they cost a reset after each loan. The options' own settings for a pool are ignored.
     ///
     /// ```
     /// use cabrank_mysql::MySqlManager;
