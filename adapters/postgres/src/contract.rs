@@ -1,6 +1,6 @@
 //! The contract with the pool: maps each of the pool's calls to its file.
 //!
-//! Longer steps are in `open.rs`, `reset.rs`, `abort.rs` and `fault.rs`.
+//! Longer steps are in `open/`, `reset.rs`, `abort.rs` and `fault/`.
 
 use crate::abort::PostgresAbortHandle;
 use crate::connection::Connection;

@@ -138,7 +138,7 @@ fn functions(file: &File) -> Vec<String> {
     starts.map(|name| name.trim().to_owned()).collect()
 }
 
-/// Whether `place` means this file: `waiting`, `it::waiting` and so on for `pool/tests/it/waiting.rs`.
+/// Whether `place` means this file: `waiters`, `it::waiters` and so on for `pool/tests/it/waiters.rs`.
 fn lies_in(path: &str, place: &str) -> bool {
     let parts: Vec<_> = path.trim_end_matches(".rs").split('/').collect();
     // Inline modules have no files, so one matching name is enough.

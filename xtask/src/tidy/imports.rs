@@ -50,7 +50,7 @@ fn in_crate(table: &Table, source: &str, files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// The module of a file, by its path below `src/`: `state` for `state.rs` and for the files in `state/`.
+/// The module of a file, by its path below `src/`: its name, or that of its folder for the files in one.
 fn module(path: &str) -> Option<&str> {
     path.ends_with(".rs").then(|| path.split(['/', '.']).next().unwrap_or(path))
 }

@@ -8,6 +8,7 @@ mod commits;
 mod documents;
 mod examples;
 mod imports;
+mod named;
 mod pages;
 mod primitives;
 mod rows;
@@ -52,6 +53,7 @@ const CHECKS: &[Check] = &[
     words::banned,
     imports::one_way,
     primitives::through_sync,
+    named::exist,
     documents::changelog,
     documents::readme,
     documents::oldest_rust,

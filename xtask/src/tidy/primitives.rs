@@ -1,5 +1,5 @@
-//! Locks, threads and clocks of the core come from `sync.rs`; otherwise loom could not replace them in a model, and a test could not move
-//! the time.
+//! Locks, threads and clocks of the core come from `pool/src/sync.rs`; otherwise loom could not replace them in a model, and a test could
+//! not move the time.
 
 use super::{Finding, code};
 use crate::workspace::File;
