@@ -17,7 +17,7 @@ pub(super) const TABLES: &[Table] = &[CORE, ADAPTERS];
 const CORE: Table = Table {
     sources: &["pool/src/"],
     rows: &[
-        // The public interface.
+        // The public API.
         (
             Mates::Together,
             &["pool", "builder", "closing", "get_async", "looks", "resize", "run_async", "settings", "transact"],
@@ -31,7 +31,7 @@ const CORE: Table = Table {
         (Mates::Apart, &["state"]),
         // Mechanisms that do not depend on a pool.
         (Mates::Acyclic, &["gate", "waiter", "entry", "workers", "slots", "queue", "caches", "meter", "answer"]),
-        // Vocabulary.
+        // Types, traits, texts.
         (
             Mates::Acyclic,
             &[
@@ -52,6 +52,7 @@ const CORE: Table = Table {
                 "trace",
             ],
         ),
+        // Foreign code with its panics contained; durations and counts in texts.
         (Mates::Apart, &["contain", "figures"]),
         // std, or loom or shuttle in the models; and the bugs seeded for them.
         (Mates::Acyclic, &["sync", "seeded"]),
@@ -74,7 +75,7 @@ const ADAPTERS: Table = Table {
         (Mates::Acyclic, &["manager", "source", "hosts", "role"]),
         // The time limits of the steps of connecting.
         (Mates::Apart, &["bounds"]),
-        // The layers between a driver and its socket.
+        // The adapter's layers between a driver and its socket.
         (Mates::Acyclic, &["connector", "stream", "tap"]),
         // A session's original state, and the traces that holders may have left in it.
         (
