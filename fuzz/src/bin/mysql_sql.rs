@@ -57,6 +57,9 @@ fn differ(variable: &str, url: &str) -> Result<()> {
     while campaign.goes_on() {
         let text = texts.next_for_server(|text| sql::effect(text) == sql::Effect::None);
         let text = named(&text);
+        if variable == "CABRANK_MARIADB_URL" && calls_interval(&text) {
+            continue;
+        }
         let mut conn = pool.get().with_context(|| text.clone())?;
         let answer = conn.query_drop(&text);
         if texts.called().is_some() && matches!(&answer, Err(Error::MySqlError(error)) if NO_CALL.contains(&error.code))
@@ -81,6 +84,13 @@ fn differ(variable: &str, url: &str) -> Result<()> {
     tally.end()?;
     outside.query_drop(named("DROP DATABASE cabrank_fuzz"))?;
     Ok(())
+}
+
+/// MariaDB 11.8.9 crashes at `UPDATE t SET b = 'x' WHERE INTERVAL(sets(1) DIV 0, 1)`, where the first argument is the NULL of a stored
+/// function. The unit `INTERVAL 1 DAY` is another matter.
+fn calls_interval(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.split("interval").skip(1).any(|rest| rest.trim_start().starts_with(['(', '/', '-', '#']))
 }
 
 /// `ER_PARSE_ERROR` and `ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT`.
