@@ -19,11 +19,12 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The outcome of [`Pool::close_within`]: the loans that it cancelled or aborted, and those that remained.
+/// The outcome of [`Pool::close_within`]: the loans that it tried to end, and those that remained. One loan may be in several lists; the
+/// text lists each loan once, with what the pool tried.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// Loans for which the pool asked the server to cancel the running statement.
+    /// Loans for which the pool asked the server to cancel a statement, whether or not one was running.
     pub cancelled: Vec<Holder>,
     /// Loans that the pool aborted.
     pub aborted: Vec<Holder>,
@@ -46,10 +47,23 @@ impl fmt::Display for CloseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (connections, threads) = (Count(self.connections_left, "connection"), Count(self.threads_left, "thread"));
         write!(f, "{connections} and {threads} left")?;
-        for (what, holders) in [("cancelled", &self.cancelled), ("aborted", &self.aborted), ("still out", &self.left)] {
-            for holder in holders {
-                write!(f, "; {what}: {holder}")?;
-            }
+        let Self { cancelled, aborted, left, .. } = self;
+        let is_in = |holders: &[Holder], id| holders.iter().any(|holder| holder.id == id);
+        for holder in left {
+            let tried = match (is_in(cancelled, holder.id), is_in(aborted, holder.id)) {
+                (false, false) => "",
+                (true, false) => " (cancel requested)",
+                (false, true) => " (aborted)",
+                (true, true) => " (cancel requested, aborted)",
+            };
+            write!(f, "; still out: {holder}{tried}")?;
+        }
+        for holder in aborted.iter().filter(|holder| !is_in(left, holder.id)) {
+            let tried = if is_in(cancelled, holder.id) { " (cancel requested before)" } else { "" };
+            write!(f, "; aborted: {holder}{tried}")?;
+        }
+        for holder in cancelled.iter().filter(|holder| !is_in(left, holder.id) && !is_in(aborted, holder.id)) {
+            write!(f, "; returned: {holder} (cancel requested)")?;
         }
         Ok(())
     }
@@ -75,13 +89,13 @@ impl<M: Manager> Pool<M> {
 
     /// Closes the pool and waits until all connections and threads are gone, for at most `span`.
     ///
-    /// First it waits for the loans that are out. Half of `span` before the end, but at most a second, it asks the server to cancel their
-    /// statements. Half of that time before the end it aborts them, and all of the pool's own driver calls. It can neither cancel nor
-    /// abort a connection whose manager offers no [`AbortHandle`](crate::AbortHandle), and cannot abort one that
-    /// [can only cancel](crate::AbortHandle::can_abort). The report lists what is left at the end.
+    /// First it waits for the loans to end. When half of `span`, at most 1 s, is left, it asks the server to cancel their statements. When
+    /// half of that time is left, it aborts them, and all of the pool's own driver calls. It can neither cancel nor abort a connection
+    /// whose manager offers no [`AbortHandle`](crate::AbortHandle), and cannot abort one that
+    /// [can only cancel](crate::AbortHandle::can_abort). The report lists the loans and counts the connections that remain at the end.
     ///
-    /// Called from a worker thread or a hook of this pool it closes the pool and reports what is left at that moment, but neither waits
-    /// nor aborts. Destructors of a driver's thread-locals may make it overrun.
+    /// When called from a worker thread or a hook of this pool, it closes the pool and returns immediately, with a report of that moment:
+    /// it neither waits nor aborts. Destructors of a driver's thread-locals may make it overrun `span`.
     ///
     /// ```
     /// # use cabrank::Pool;
@@ -173,7 +187,7 @@ impl<M: Manager> Pool<M> {
     }
 }
 
-/// A future of a closing pool. See [`Pool::close_async`].
+/// The future returned by [`Pool::close_async`].
 #[must_use = "a future does nothing until it is polled"]
 pub struct CloseAsync<M: Manager> {
     pool: Pool<M>,

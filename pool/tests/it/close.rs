@@ -1,7 +1,7 @@
 //! The end of a pool, and its resizing, with its connections in every possible state.
 
 use crate::support::{Pool, SLACK, builder, hold, ms};
-use cabrank::{Fault, GetError, PooledConnection, ResizeError};
+use cabrank::{CloseReport, Fault, GetError, PooledConnection, ResizeError};
 use cabrank_testing::fake::{Call, FakeServer, Outcome};
 use cabrank_testing::{eventually, timed};
 use std::sync::{Arc, Mutex};
@@ -382,4 +382,40 @@ fn a_report_tells_one_thing_in_the_singular() {
     assert!(text.starts_with(&told) && text.ends_with("ms ago"), "{text}");
     drop(held);
     assert_eq!(pool.close_within(Duration::from_secs(5)).to_string(), "0 connections and 0 threads left");
+}
+
+#[test]
+fn a_report_lists_each_loan_once_with_what_was_tried() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(7).build_lazy(server.manager()).unwrap();
+    let held = hold(&pool, 7);
+    let mut holders = pool.holders();
+    holders.sort_by_key(|holder| holder.id);
+    let at = holders[0].call_site;
+    let loans = |ids: [usize; 4], millis| {
+        ids.map(|id| {
+            let mut holder = holders[id - 1].clone();
+            holder.held_for = ms(millis);
+            holder
+        })
+        .to_vec()
+    };
+    let mut report = CloseReport::default();
+    report.cancelled = loans([1, 2, 3, 4], 600);
+    report.aborted = loans([2, 3, 5, 6], 700);
+    report.left = loans([1, 2, 6, 7], 800);
+    (report.connections_left, report.threads_left) = (4, 1);
+    let expected = format!(
+        "4 connections and 1 thread left\
+         ; still out: connection 1 checked out at {at}, 800.0ms ago (cancel requested)\
+         ; still out: connection 2 checked out at {at}, 800.0ms ago (cancel requested, aborted)\
+         ; still out: connection 6 checked out at {at}, 800.0ms ago (aborted)\
+         ; still out: connection 7 checked out at {at}, 800.0ms ago\
+         ; aborted: connection 3 checked out at {at}, 700.0ms ago (cancel requested before)\
+         ; aborted: connection 5 checked out at {at}, 700.0ms ago\
+         ; returned: connection 4 checked out at {at}, 600.0ms ago (cancel requested)"
+    );
+    assert_eq!(report.to_string(), expected);
+    drop(held);
+    server.assert_closes_clean(&pool);
 }
