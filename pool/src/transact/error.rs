@@ -162,6 +162,8 @@ impl<D: Error + 'static, E> fmt::Debug for TransactionError<D, E> {
 
 /// An error that the pool can search for the driver's: any `std::error::Error`, `Box<dyn Error + Send + Sync>`, `anyhow::Error`,
 /// `Box<dyn Error>`. `K` distinguishes these kinds; it is always inferred.
+///
+/// If the compiler "cannot satisfy `_: AsError<_>`" (E0283), name the closure's error type: `|conn| -> Result<_, MyError> { .. }`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an error that the pool can search for the driver's",
     label = "expected a `std::error::Error`, an `anyhow::Error` or a `Box<dyn Error>`",

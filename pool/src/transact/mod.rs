@@ -15,13 +15,25 @@ use std::time::Duration;
 impl<M: Manager> Pool<M> {
     /// Checks out a connection, runs `work` on it, and returns it.
     ///
-    /// The pool finds the driver's error if it is the closure's error or in its chain of sources: in an enum, `anyhow::Error`,
-    /// `Box<dyn Error>`. With `#[error(transparent)]` the pool sees only the source of the driver's error, which is enough for statement
-    /// errors of PostgreSQL and SQLite, but not of MySQL: give such a variant its own text. The pool ignores an error whose `source`
-    /// leaves out the driver's error. It takes an error of another connection or server, passed on through the closure, for one of this
-    /// connection.
+    /// A closure that ends in `Ok(..)` must name its error type, or the compiler reports E0283, "cannot satisfy `_: AsError<_>`":
     ///
-    /// A closure that ends in `Ok(..)` must name its error type: `|conn| -> Result<_, MyError> { .. }`.
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # use std::io::Error as MyError;
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// pool.run(|conn| -> Result<(), MyError> {
+    ///     conn.execute("DELETE FROM carts")?;
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// To decide whether the connection is still usable, the pool looks for the driver's error: it may be the closure's error itself, or
+    /// one of its sources, as in an enum, `anyhow::Error` or `Box<dyn Error>`. Without it, the pool ignores the error. A variant with
+    /// `#[error(transparent)]` hides the driver's error and shows only what caused it. That is enough for the statement errors of
+    /// PostgreSQL and SQLite, but not of MySQL: give such a variant its own text. If the closure passes on an error of another connection
+    /// or server, the pool takes it for one of this connection.
     ///
     /// ```
     /// # use cabrank::Pool;
@@ -60,6 +72,9 @@ impl<M: Manager> Pool<M> {
 
 impl<M: Transact> Pool<M> {
     /// Returns a builder for a transaction, which checks out its own connection.
+    ///
+    /// A closure that ends in `Ok(..)` must name its error type: `run(|tx| -> Result<_, MyError> { .. })`. Without it the compiler reports
+    /// E0283, "cannot satisfy `_: AsError<_>`".
     ///
     /// ```
     /// # use cabrank::Pool;
@@ -113,6 +128,20 @@ impl<M: Transact> Transaction<'_, M> {
     }
 
     /// Begins, runs `work`, and commits; rolls back if it fails or panics.
+    ///
+    /// A closure that ends in `Ok(..)` must name its error type, or the compiler reports E0283, "cannot satisfy `_: AsError<_>`":
+    ///
+    /// ```
+    /// # use cabrank::Pool;
+    /// # use cabrank::doc_toy::Toy;
+    /// # use std::io::Error as MyError;
+    /// # let pool = Pool::builder().build(Toy)?;
+    /// pool.transaction().run(|tx| -> Result<(), MyError> {
+    ///     tx.execute("DELETE FROM carts")?;
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
