@@ -22,8 +22,8 @@ impl<M: Manager> Pool<M> {
     /// something else, because other waiters need it.
     ///
     /// A future that is not polled when its connection is ready loses it to the next waiter after
-    /// [`reclaim_after`](crate::Builder::reclaim_after), 50 ms by default, and keeps its place. Each time doubles its next reservation,
-    /// up to sixteen times the setting.
+    /// [`reclaim_after`](crate::Builder::reclaim_after), 50 ms by default, and keeps its place. The next connection is reserved for it
+    /// for twice as long, and so on, up to sixteen times the setting.
     ///
     /// ```
     /// # use cabrank::Pool;
@@ -61,7 +61,7 @@ impl<M: Manager> Pool<M> {
     }
 }
 
-/// A future of a connection. See [`Pool::get_async`].
+/// The future returned by [`Pool::get_async`] and [`Pool::get_async_timeout`].
 #[must_use = "a future does nothing until it is polled"]
 pub struct GetAsync<'p, M: Manager> {
     pool: &'p Pool<M>,

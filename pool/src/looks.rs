@@ -10,7 +10,7 @@ use crate::stats::Stats;
 use crate::sync;
 
 impl<M: Manager> Pool<M> {
-    /// Returns the pool's current statistics. Takes the lock for a copy of three histograms of at most 1.1 kB each.
+    /// Returns the pool's current statistics. Holds the lock while copying three histograms of at most 1.1 kB each.
     ///
     /// ```
     /// # use cabrank::Pool;
@@ -28,7 +28,7 @@ impl<M: Manager> Pool<M> {
         self.shared().with(sync::now(), |state, _| state.stats())
     }
 
-    /// Returns the holders of connections, the longest loan first. Takes the lock for a time that grows with the number of loans.
+    /// Returns the holders of connections, the longest loan first. Holds the lock for a time that grows with the number of loans.
     ///
     /// ```
     /// # use cabrank::Pool;
@@ -48,7 +48,7 @@ impl<M: Manager> Pool<M> {
         self.shared().with(now, |state, _| state.holders(now))
     }
 
-    /// Returns the pool's state as the pool has observed it, without a query or a wait. For a platform's probes see [`Health::is_ready`].
+    /// Returns the pool's health as last observed, without a query or a wait. For a platform's probes see [`Health::is_ready`].
     ///
     /// ```
     /// # use cabrank::Pool;
@@ -155,9 +155,9 @@ impl<M: Manager> Pool<M> {
         self.shared().with(now, |state, _| state.outage(now)).map(|outage| outage.told(now))
     }
 
-    /// Returns all of this in one snapshot, with the statistics and the health: for displays of a pool. The parts are consistent, except
-    /// for loans that bypass the lock, which may begin and end meanwhile. A thousand connections and a thousand waiters cost about 120
-    /// us.
+    /// Returns the statistics, the health, the connections, the waiters and any outage in one snapshot, for displays of a pool. The parts
+    /// are consistent, except for loans that bypass the lock, which may begin and end meanwhile. A thousand connections and a thousand
+    /// waiters cost about 120 us.
     ///
     /// ```
     /// # use cabrank::Pool;

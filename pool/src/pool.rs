@@ -30,17 +30,18 @@ use std::time::Duration;
 ///
 /// # Threads
 ///
-/// Driver calls, hooks and most events run in worker threads, called `cabrank-worker`, which all pools of the process share. There are as
-/// many workers as such calls under way; a worker exits after ten seconds without work, or with the last pool. Background work uses at
-/// most eight at a time for each pool: four close connections, and four open connections for `min_idle` or check idle ones. An orderly
-/// close that exceeds its limit and cannot be aborted gives its place to another. A hook may use another pool.
+/// Your own statements run in your threads. The pool's own driver calls, most hooks and most events run in worker threads, called
+/// `cabrank-worker`, which all pools of the process share. There are as many workers as such calls under way; a worker exits after ten
+/// seconds without work, or with the last pool. Background work uses at most eight at a time for each pool: four close connections, and
+/// four open connections for `min_idle` or check idle ones. An orderly close that exceeds its limit and cannot be aborted gives its place
+/// to another. A hook may use another pool.
 ///
 /// The thread `cabrank-timer` enforces the time limits; the only user code that it runs aborts a call. It lives as long as any
 /// pool is open, to retry when no thread can be spawned.
 ///
 /// After a `fork` a pool works only in the process that built it. In the child it refuses with [`GetError::Forked`] and looks closed and
-/// empty. The child may drop it and its guards, which does not touch the parent's sessions and does not free their memory, but must not
-/// use a guard: the session is the parent's. Build a new pool in the child. Forking within a hook or a manager's method is not supported.
+/// empty. The child may drop it and its guards: that does not touch the parent's sessions, and frees no memory. It must not use a guard,
+/// because the session is the parent's. Build a new pool in the child. Forking within a hook or a manager's method is not supported.
 ///
 /// # Fairness
 ///
@@ -90,8 +91,8 @@ impl<M: Manager> Pool<M> {
     /// Without contention this takes about a tenth of a microsecond. It costs a round trip only if the connection was last proved alive
     /// longer than `check_after` ago.
     ///
-    /// If the deadline passes while this process is suspended (stopped, throttled, asleep), the waiters get a grace period, once: half of
-    /// the time by which they are late, 20 to 250 ms. A connection may be ready by the time the process resumes.
+    /// If the deadline passes while this process is suspended (stopped, throttled, asleep), the request waits once more, for half of the
+    /// time by which it is late, 20 to 250 ms.
     ///
     /// ```
     /// # use cabrank::Pool;

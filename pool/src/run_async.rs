@@ -76,7 +76,7 @@ impl<M: Manager> Pool<M> {
     }
 }
 
-/// A future of work with the result `O`. See [`Pool::run_async`] and [`Transaction::run_async`](crate::Transaction::run_async).
+/// The future returned by [`Pool::run_async`] and [`Transaction::run_async`](crate::Transaction::run_async). `O` is the result.
 #[must_use = "a future does nothing until it is polled"]
 pub struct RunAsync<M: Manager, O> {
     pool: Pool<M>,
