@@ -75,10 +75,24 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", with_causes(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Formats an error with its causes, as `{error:#}` does, but without those that only repeat the text above them: the cause of an
+/// `rusqlite::Error` is its code with the same text.
+pub fn with_causes(error: &anyhow::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        let news = text.rsplit(": ").next().unwrap_or_default();
+        if !texts.last().is_some_and(|above| above.contains(news)) {
+            texts.push(text);
+        }
+    }
+    texts.join(": ")
 }
 
 /// An example of how to use cabrank. It creates objects whose names begin with cabrank_example, and drops them at the end.
@@ -151,6 +165,19 @@ mod tests {
         ] {
             assert_eq!(meant(url), expected);
         }
+    }
+
+    #[test]
+    fn a_cause_that_repeats_the_text_above_it_is_left_out() {
+        let chain = |texts: [&'static str; 3]| {
+            let [last, middle, first] = texts;
+            with_causes(&anyhow::anyhow!(last).context(middle).context(first))
+        };
+        assert_eq!(
+            chain(["Error code 5: database is locked", "database is locked", "it failed"]),
+            "it failed: database is locked"
+        );
+        assert_eq!(chain(["no such host", "cannot connect", "it failed"]), "it failed: cannot connect: no such host");
     }
 
     #[test]

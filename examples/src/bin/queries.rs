@@ -11,6 +11,7 @@ use cabrank_postgres::postgres::error::SqlState;
 use cabrank_postgres::{PostgresManager, postgres};
 use cabrank_sqlite::rusqlite::{OptionalExtension, ffi};
 use cabrank_sqlite::{SqliteManager, rusqlite};
+use examples::with_causes;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -42,7 +43,7 @@ fn on_sqlite(path: &Path) -> Result<()> {
     drop(conn); // Returns the connection. The pool resets its session, which drops the temporary table.
     // `run` checks out a connection for one closure.
     let next = pool.run(|conn| conn.query_row(ATLANTIS, [], |row| row.get::<_, i64>(0)));
-    println!("the next loan has no temporary table: {:#}", anyhow!(next.unwrap_err()));
+    println!("the next loan has no temporary table (expected): {}", with_causes(&anyhow!(next.unwrap_err())));
     Ok(())
 }
 
@@ -73,7 +74,7 @@ fn on_postgres(url: &str) -> Result<()> {
     }
     drop(conn);
     let next = pool.run(|conn| conn.query(ATLANTIS, &[]));
-    println!("the next loan has no temporary table: {:#}", anyhow!(next.unwrap_err()));
+    println!("the next loan has no temporary table (expected): {}", with_causes(&anyhow!(next.unwrap_err())));
     Ok(())
 }
 
@@ -98,7 +99,7 @@ fn on_mysql(url: &str) -> Result<()> {
     }
     drop(conn);
     let next = pool.run(|conn| conn.query_first::<i64, _>(ATLANTIS));
-    println!("the next loan has no temporary table: {:#}", anyhow!(next.unwrap_err()));
+    println!("the next loan has no temporary table (expected): {}", with_causes(&anyhow!(next.unwrap_err())));
     Ok(())
 }
 

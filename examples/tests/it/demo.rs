@@ -8,13 +8,15 @@ use std::process::{Command, Output, Stdio};
 fn everything_comes_as_expected_and_nothing_is_left(place: &mut Place) {
     let output = demo(&["--url", &place.url]);
     let text = succeeded(&output);
-    let engine = match place.engine {
-        Engine::Sqlite => "SQLite",
-        Engine::Postgres => "PostgreSQL",
-        Engine::Mysql => "MySQL",
-        Engine::Mariadb => "MariaDB",
+    let (engine, adapter) = match place.engine {
+        Engine::Sqlite => ("SQLite", "sqlite"),
+        Engine::Postgres => ("PostgreSQL", "postgres"),
+        Engine::Mysql => ("MySQL", "mysql"),
+        Engine::Mariadb => ("MariaDB", "mysql"),
     };
     assert!(text.contains(engine), "no {engine} in:\n{text}");
+    let dependency = format!("cabrank-{adapter} = {{ path = \"../cabrank/adapters/{adapter}\" }}");
+    assert!(text.contains(&dependency), "no {dependency} in:\n{text}");
     for line in [
         "1. The pool",
         "2. Single queries",
@@ -24,6 +26,7 @@ fn everything_comes_as_expected_and_nothing_is_left(place: &mut Place) {
         "6. Exhaustion: 12 threads for 10 connections",
         "7. Final statistics and a graceful close",
         " the closure failed, and its transaction was rolled back: insufficient funds: 1000 needed, 80",
+        " late thread 2 gets ",
         " no connection within ",
         "10 checked out at ",
         " the pool is closed",

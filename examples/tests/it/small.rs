@@ -6,11 +6,11 @@ use crate::program::{printed, printed_by};
 fn queries_gives_typed_rows_and_errors_and_leaves_nothing_to_the_next_borrower(place: &mut Place) {
     let text = printed(env!("CARGO_BIN_EXE_queries"), place);
     let gone = match place.engine {
-        Engine::Sqlite => "the next loan has no temporary table: the closure failed: no such table: city",
+        Engine::Sqlite => "the next loan has no temporary table (expected): the closure failed: no such table: city",
         Engine::Postgres => {
-            "the next loan has no temporary table: the closure failed: db error: ERROR: relation \"city\" does not exist"
+            "the next loan has no temporary table (expected): the closure failed: db error: ERROR: relation \"city\" does not exist"
         }
-        _ => "the next loan has no temporary table: the closure failed: MySqlError { ERROR 1146",
+        _ => "the next loan has no temporary table (expected): the closure failed: MySqlError { ERROR 1146",
     };
     let large = r#"cities with over 100,000 people: [City { name: "Bern", people: 134000 }, City { name: "Basel", people: 173000 }]"#;
     assert_lines(
@@ -28,12 +28,12 @@ fn transactions_loses_no_payment_and_writes_nothing_where_it_only_reads(place: &
         _ => "MySqlError { ERROR 1792",
     };
     let rolled_back = "the closure failed, and its transaction was rolled back";
-    let refused = format!("a write in a read-only transaction fails: {rolled_back}: {why}");
+    let refused = format!("a write in a read-only transaction fails (expected): {rolled_back}: {why}");
     assert_lines(
         &text,
         &[
             r#"a transfer of 30 from Ada to Ben commits: [("Ada", 70), ("Ben", 80)]"#,
-            &format!("a transfer of 1000 from Ben to Ada fails: {rolled_back}: Ben has only 80"),
+            &format!("a transfer of 1000 from Ben to Ada fails (expected): {rolled_back}: Ben has only 80"),
             r#"it has changed nothing: [("Ada", 70), ("Ben", 80)]"#,
             "two conflicting transfers of 5 both commit, in ",
             &refused,

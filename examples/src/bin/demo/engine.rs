@@ -6,7 +6,7 @@ use cabrank::Transact;
 ///
 /// To add one, implement this trait for its manager, and add its scheme to `lib.rs`.
 pub(crate) trait Engine: Transact + Clone {
-    /// The engine and its version.
+    /// The engine and its version, as it reports them.
     fn describe(conn: &mut Self::Connection) -> Result<String, Self::Error>;
 
     /// Creates the table of accounts. Fails if it exists, because it may contain somebody's data.

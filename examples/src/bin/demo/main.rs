@@ -21,10 +21,10 @@ mod watch;
 
 use crate::args::Args;
 use crate::engine::Engine;
-use crate::next::NEXT;
+use crate::next::next;
 use crate::story::{Story, print};
 use crate::watch::Watch;
-use examples::Database;
+use examples::{Database, with_causes};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", with_causes(&error));
             ExitCode::from(2)
         }
     }
@@ -53,7 +53,7 @@ fn show<M: Engine>(manager: M, args: &Args) -> anyhow::Result<bool> {
     let watch = if args.watch { Some(Watch::open()?) } else { None };
     tell(manager.clone(), args, watch.as_ref(), &mut story)?;
     let all_held = story.end();
-    print(NEXT);
+    print(&next(&args.database));
     watch.map_or(Ok(()), |watch| watch.load(manager))?;
     Ok(all_held)
 }
@@ -61,10 +61,16 @@ fn show<M: Engine>(manager: M, args: &Args) -> anyhow::Result<bool> {
 /// Tells the life of a pool, from its first connection to its last.
 fn tell<M: Engine>(manager: M, args: &Args, watch: Option<&Watch>, story: &mut Story) -> anyhow::Result<()> {
     let pool = sections::opening(manager.clone(), args, watch, story)?;
+    story.section_has_ended(&pool);
     let table = sections::queries(&pool, story)?;
+    story.section_has_ended(&pool);
     sections::concurrency(&pool, args, story)?;
+    story.section_has_ended(&pool);
     sections::transactions(&pool, story)?;
+    story.section_has_ended(&pool);
     sections::states(&pool, manager, story)?;
+    story.section_has_ended(&pool);
     sections::exhaustion(&pool, story)?;
+    story.section_has_ended(&pool);
     sections::ending(&pool, table, story)
 }

@@ -1,21 +1,20 @@
 //! The story's statements for SQLite.
 
 use crate::engine::{Account, Engine};
-use cabrank_sqlite::rusqlite;
 use cabrank_sqlite::rusqlite::{Error, Result, ffi};
 use cabrank_sqlite::{Connection, SqliteManager, Transaction, TransactionMode};
 use std::path::Path;
 
 /// Opens the file at `path`, and creates it if it does not exist.
 pub(crate) fn manager(path: &Path) -> SqliteManager {
-    // NORMAL, the usual choice in WAL mode: commits do not wait for the disk.
+    // NORMAL, the usual choice in WAL mode (the adapter's default, in which readers and the writer do not wait for each other): commits
+    // do not wait for the disk.
     SqliteManager::file(path).create(true).pragma("synchronous", "NORMAL")
 }
 
 impl Engine for SqliteManager {
     fn describe(conn: &mut Connection) -> Result<String> {
-        let mode: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
-        Ok(format!("SQLite {}, journal mode {mode}", rusqlite::version()))
+        conn.query_row("SELECT 'SQLite ' || sqlite_version()", [], |row| row.get(0))
     }
 
     fn create_table(conn: &mut Connection) -> Result<()> {

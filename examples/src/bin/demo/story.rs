@@ -1,5 +1,7 @@
 //! The output of the demo: section titles, sentences, numbers, and for each expectation the result and whether it holds.
 
+use crate::engine::Engine;
+use cabrank::{Pool, Stats};
 use std::fmt::{Debug, Display};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -10,6 +12,8 @@ pub(crate) struct Story {
     sections: u32,
     expectations: u32,
     mismatches: Vec<String>,
+    /// The number of loans that had begun when each section ended.
+    loans: Vec<u64>,
     /// What was printed last. A blank line separates it from anything of another kind.
     above: Kind,
 }
@@ -24,17 +28,32 @@ enum Kind {
 
 impl Story {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), sections: 0, expectations: 0, mismatches: Vec::new(), above: Kind::Title }
+        let began = Instant::now();
+        Self { began, sections: 0, expectations: 0, mismatches: Vec::new(), loans: Vec::new(), above: Kind::Title }
     }
 
     /// Begins a section.
     pub(crate) fn section(&mut self, title: &str) {
         if self.sections == 0 {
-            print("cabrank: the life of a connection pool\n\nEach `ok` is an expectation that held.");
+            print("cabrank: the life of a connection pool\n");
+            print("`ok` marks a checked expectation: this value was expected, or one within the bound in parentheses.");
         }
         self.sections += 1;
         print(&format!("\n{}. {title}", self.sections));
         self.above = Kind::Title;
+    }
+
+    /// Counts the loans of the section that has ended.
+    pub(crate) fn section_has_ended<M: Engine>(&mut self, pool: &Pool<M>) {
+        self.loans.push(borrowed(&pool.stats()));
+    }
+
+    /// The loans of each section so far, such as `3 + 45 = 48`.
+    pub(crate) fn loans_by_section(&self, stats: &Stats) -> String {
+        let totals = self.loans.iter().copied().chain([borrowed(stats)]);
+        let mut before = 0;
+        let loans: Vec<_> = totals.map(|total| (total - std::mem::replace(&mut before, total)).to_string()).collect();
+        format!("{} = {before}", loans.join(" + "))
     }
 
     /// Prints a few sentences, broken into lines.
@@ -122,6 +141,11 @@ impl Story {
             print("");
         }
     }
+}
+
+/// The number of loans that have begun.
+pub(crate) fn borrowed(stats: &Stats) -> u64 {
+    stats.checked_out_at_once + stats.checked_out_after_waiting - stats.rejected_at_checkout
 }
 
 /// Formats a measured duration in one unit, with few digits.

@@ -8,6 +8,7 @@ mod postgres;
 mod sqlite;
 
 use anyhow::Result;
+use examples::with_causes;
 use std::process::ExitCode;
 use std::sync::Barrier;
 use std::sync::atomic::AtomicU32;
@@ -30,7 +31,7 @@ fn story(
     println!("a transfer of 30 from Ada to Ben commits: {:?}", balances()?);
 
     if let Err(error) = transfer("Ben", "Ada", 1_000, &nothing) {
-        println!("a transfer of 1000 from Ben to Ada fails: {error:#}");
+        println!("a transfer of 1000 from Ben to Ada fails (expected): {}", with_causes(&error));
     }
     println!("it has changed nothing: {:?}", balances()?);
 
@@ -50,7 +51,7 @@ fn story(
     println!("two conflicting transfers of 5 both commit, in {attempts:?} attempts: {:?}", balances()?);
 
     if let Err(error) = write_where_one_may_not() {
-        println!("a write in a read-only transaction fails: {error:#}");
+        println!("a write in a read-only transaction fails (expected): {}", with_causes(&error));
     }
     Ok(())
 }

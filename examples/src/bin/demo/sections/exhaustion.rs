@@ -28,12 +28,12 @@ pub(crate) fn exhaustion<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow
             holders.push(scope.spawn(|| hold(pool, &all_hold, opened)));
         }
         let held = all_hold.attend();
-        story.expect("all connections are lent", true, held);
+        story.expect("all connections are in use", true, held);
 
         let refused: Vec<_> = (0..LATE).map(|_| scope.spawn(|| pool.get_timeout(SHORT).map(drop))).collect();
         let refused: Vec<_> = refused.into_iter().map(|late| late.join().expect("they do not panic")).collect();
-        for outcome in &refused {
-            story.expect_error("a late thread gets", "a time-out", outcome, GetError::is_timeout);
+        for (number, outcome) in (1..).zip(&refused) {
+            story.expect_error(&format!("late thread {number} gets"), "a time-out", outcome, GetError::is_timeout);
         }
         let stats = pool.stats();
         story.expect("requests timed out", timed_out_before + u64::from(LATE), stats.timed_out);

@@ -11,8 +11,10 @@ use std::time::Duration;
 pub(crate) fn queries<'p, M: Engine>(pool: &'p Pool<M>, story: &mut Story) -> anyhow::Result<Table<'p, M>> {
     story.section("Single queries");
     story.say(
-        "`get` lends a connection, which dereferences to the driver's own type. Dropping it returns it to the pool. A thread \
-         that checks out a connection again gets the same one: one thread needs one connection, however often it asks.",
+        "`get` checks out a connection, which you use like the driver's own; dropping it returns it. The time between the two is \
+         a loan. If a loan changes the session (what the database keeps for a connection, such as an open transaction or a \
+         temporary table), the pool undoes that before the next loan: it resets the session. A thread that checks out a \
+         connection again gets the same one: one thread needs one connection, however often it asks.",
     );
 
     settle(pool);
@@ -37,15 +39,15 @@ pub(crate) fn queries<'p, M: Engine>(pool: &'p Pool<M>, story: &mut Story) -> an
     story.expect("the rows read equal the rows written", true, accounts == opening_balances());
     story.expect("balances of Ada, Ben and Cy", "100, 50, 0".to_owned(), told(&accounts));
     story.expect("sum of the balances", opening_balances().iter().map(|account| account.balance).sum(), total);
-    story.expect("connection of the second loan", format!("number {first}"), format!("number {second}"));
-    story.expect("earlier loans of that connection", uses + 1, uses_then);
+    story.expect("id of the connection, at the next loan too", first, second);
+    story.expect("its count of loans has grown by", 1, uses_then - uses);
     story.expect("connections opened so far", 1, pool.stats().opened);
     Ok(table)
 }
 
 /// Waits while a worker resets a returned session. `get` would wait too, but on a very busy machine it would open a second connection
 /// after a while, and the story should be the same everywhere.
-fn settle<M: Engine>(pool: &Pool<M>) {
+pub(super) fn settle<M: Engine>(pool: &Pool<M>) {
     while pool.stats().resetting > 0 {
         thread::sleep(Duration::from_millis(1));
     }

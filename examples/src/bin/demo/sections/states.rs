@@ -1,9 +1,9 @@
 //! Section 5: the states of a connection, and how the pool counts them.
 
 use crate::engine::Engine;
-use crate::sections::concurrency::borrowed;
-use crate::story::Story;
+use crate::story::{Story, borrowed};
 use cabrank::{CloseReason, Pool, PooledConnection, RunError};
+use examples::with_causes;
 use std::thread;
 use std::time::Duration;
 
@@ -25,14 +25,15 @@ fn active_and_idle<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Resu
     drop(loans);
 
     story.say(&format!(
-        "In use and idle: {wanted} of the pool's connections are lent, the others are ready for a loan."
+        "In use and idle: {wanted} of the pool's connections are lent, the others are ready for a loan, or will be when a worker \
+         has checked that they are alive, or has reset their session."
     ));
     let between_loans = stats.idle + stats.checking + stats.resetting;
     story.expect("in use", wanted, stats.in_use);
     story.expect("idle, being checked or being reset", stats.open - wanted, between_loans);
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     let expected = f64::from(wanted) / f64::from(stats.max_size);
-    story.expect("utilization", percent(expected), percent(stats.utilization()));
+    story.expect("share of the pool in use", percent(expected), percent(stats.utilization()));
     Ok(())
 }
 
@@ -50,12 +51,12 @@ fn invalid<M: Engine>(pool: &Pool<M>, story: &mut Story) -> anyhow::Result<()> {
     let after = pool.stats();
     let closed = |reason| after.closed.by(reason) - before.closed.by(reason);
     story.say(
-        "Broken: one connection fails with an error after which it cannot be trusted, and a holder discards another. The \
-         pool lends neither again. After such an error it checks its other connections before their next loan.",
+        "Broken: one connection fails with an error that makes it unusable, and a holder discards another: it asks the pool to \
+         close it. The pool lends neither again. After such an error it checks its other connections before their next loan.",
     );
     if let Err(RunError::User(error)) = outcome {
         // With its sources, because PostgreSQL's driver has the cause only there.
-        story.quote(&format!("{:#}", anyhow::Error::new(error.into_inner())));
+        story.quote(&with_causes(&anyhow::Error::new(error.into_inner())));
     }
     story.expect("closed as broken", 1, closed(CloseReason::Broken));
     story.expect("closed as discarded", 1, closed(CloseReason::Discarded));
@@ -83,16 +84,20 @@ fn expired<M: Engine>(manager: M, story: &mut Story) -> anyhow::Result<()> {
     ));
     story.expect_at_least("closed as expired", 1, expired);
     story.expect_at_least("id of the next connection", first + 1, second);
-    story.expect("the second pool closed without leftovers", true, short_lived.close_within(PATIENCE).is_clean());
+    let report = short_lived.close_within(PATIENCE);
+    story.expect("left at its close: connections and threads", 0, report.connections_left + report.threads_left);
     Ok(())
 }
 
 /// The numbers of loans and returns differ by the loans that are out now.
 fn borrowed_and_returned<M: Engine>(pool: &Pool<M>, story: &mut Story) {
     let stats = pool.stats();
-    story.say("Totals of the first pool so far. `stats` reads all numbers at one moment, and they add up.");
-    story.fact("loans", borrowed(&stats));
-    story.expect("loans returned", borrowed(&stats), stats.returned);
+    story.say(
+        "Totals of the first pool so far. `stats` reads all numbers at one moment, and they add up. Each `get`, `run` and \
+         `transaction` is a loan.",
+    );
+    story.fact("loans, by section", story.loans_by_section(&stats));
+    story.expect("loans that have ended", borrowed(&stats), stats.returned);
     story.expect("in use now", 0, stats.in_use);
     story.fact("connections opened", stats.opened);
     story.expect("connections open now, or closed since", stats.opened, u64::from(stats.open) + stats.closed.total());
