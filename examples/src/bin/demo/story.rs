@@ -35,7 +35,8 @@ impl Story {
     /// Begins a section.
     pub(crate) fn section(&mut self, title: &str) {
         if self.sections == 0 {
-            print("cabrank: the life of a connection pool\n");
+            print("cabrank: the life of a connection pool");
+            print("");
             print("`ok` marks a checked expectation: this value was expected, or one within the bound in parentheses.");
         }
         self.sections += 1;
