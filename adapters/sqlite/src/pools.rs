@@ -3,7 +3,8 @@
 use crate::manager::SqliteManager;
 use cabrank::{BuildError, Builder, GetError, Pool, PooledConnection};
 
-/// One writer and several readers over one database. Use this for databases that are written.
+/// One writer and several readers over one database. Use this if several threads write often or for long; for few and short
+/// transactions one pool is enough.
 ///
 /// SQLite has one writer at a time. With a single pool, two writers compete for the file's lock, where the second polls until the lock is
 /// free or `busy_timeout` is over, in no defined order. Here writers queue for the one writing connection, in order of arrival, and wait
