@@ -1,4 +1,4 @@
-//! Serving, and the graceful end. After SIGTERM or Ctrl-C the service reports that it is not ready, lingers, and then accepts no more
+//! Serving, and the graceful shutdown. After SIGTERM or Ctrl-C the service reports that it is not ready, lingers, and then accepts no more
 //! requests. It answers those in progress and closes the pool, all within a deadline.
 
 use crate::bank::Bank;
