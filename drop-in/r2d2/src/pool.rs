@@ -62,7 +62,7 @@ impl<M: ManageConnection> Pool<M> {
     /// If none is available in time. The text names the code that holds the connections, and the reason if none can be opened.
     #[track_caller]
     pub fn get(&self) -> Result<PooledConnection<M>, Error> {
-        self.get_timeout(self.shared.config.connection_timeout)
+        self.get_timeout(self.connection_timeout())
     }
 
     /// Like [`get`](Self::get), with a separate time-out.
@@ -127,9 +127,9 @@ impl<M: ManageConnection> Pool<M> {
         &self.pool
     }
 
-    /// The maximum number of connections, as set.
+    /// The maximum number of connections, as set here or by [`Builder::cabrank`].
     pub fn max_size(&self) -> u32 {
-        self.config().max_size
+        self.pool.config().max_size
     }
 
     /// The number of idle connections to keep ready, as set.
@@ -152,9 +152,9 @@ impl<M: ManageConnection> Pool<M> {
         self.config().idle_timeout
     }
 
-    /// How long [`get`](Self::get) waits, as set.
+    /// How long [`get`](Self::get) waits, as set here or, as `acquire_timeout`, by [`Builder::cabrank`].
     pub fn connection_timeout(&self) -> Duration {
-        self.config().connection_timeout
+        self.pool.config().acquire_timeout
     }
 
     fn config(&self) -> &Config<M::Connection, M::Error> {

@@ -62,6 +62,17 @@ fn try_get_waits_for_the_check_of_what_was_idle_for_long() {
 }
 
 #[test]
+fn what_is_set_behind_r2d2_counts_here_too() {
+    let settings = Pool::builder().cabrank(|settings| settings.max_size(1).min_idle(0).acquire_timeout(MOMENT));
+    let pool: Pool<Manager> = settings.build(Server::new().manager()).unwrap();
+    assert_eq!((pool.max_size(), pool.connection_timeout()), (1, MOMENT));
+    let held = pool.get().unwrap();
+    let (refused, took) = timed(|| pool.get());
+    assert!(refused.is_err() && took < Duration::from_secs(20), "{took:?}");
+    drop(held);
+}
+
+#[test]
 fn without_a_test_on_check_out_nothing_is_checked() {
     let server = Server::new();
     let settings = Pool::builder().max_size(1).test_on_check_out(false);
