@@ -67,7 +67,8 @@ fn a_pool_that_nobody_asks_notices_the_end_of_an_outage() {
     assert!(matches!(pool.health(), Health::Down { .. }), "{}", pool.health());
     server.heal();
     eventually("it has noticed", || told(&pool) == "up");
-    assert_eq!((pool.stats().idle, pool.stats().waiting), (1, 0));
+    eventually("the connection is idle", || pool.stats().idle == 1);
+    assert_eq!(pool.stats().waiting, 0);
     server.assert_closes_clean(&pool);
 }
 
