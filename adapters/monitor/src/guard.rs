@@ -44,7 +44,8 @@ fn check(hub: &Hub, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> 
     let all = |name: HeaderName, allowed: &[&[u8]]| {
         headers.get_all(name).iter().all(|value| allowed.contains(&value.as_bytes()))
     };
-    let is_followed = headers.contains_key(SEC_FETCH_DEST) && all(SEC_FETCH_DEST, &[b"document"]);
+    let is_page = !["/look", "/looks"].iter().any(|data| uri.path().ends_with(data));
+    let is_followed = is_page && headers.contains_key(SEC_FETCH_DEST) && all(SEC_FETCH_DEST, &[b"document"]);
     let is_asked_here = is_followed || all(SEC_FETCH_SITE, &[b"same-origin", b"none"]);
     if is_asked_here && origins.all(|origin| origin.is_ok_and(is_own)) {
         Ok(())

@@ -62,12 +62,19 @@ impl Hub {
         })
     }
 
+    /// An IPv6 address without a port may stand in brackets or not.
     pub(crate) fn allow_host(&self, host: &str) {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).push(host.to_owned());
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).push(bare.to_owned());
     }
 
+    /// Browsers leave out the port that is the scheme's default.
     pub(crate) fn allows_host(&self, host: &str) -> bool {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|known| known.eq_ignore_ascii_case(host))
+        let is_same = |known: &str| {
+            let short = known.strip_suffix(":80").or_else(|| known.strip_suffix(":443"));
+            known.eq_ignore_ascii_case(host) || short.is_some_and(|short| short.eq_ignore_ascii_case(host))
+        };
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|known| is_same(known))
     }
 
     pub(crate) fn looks_per_second(&self, looks: u32) {

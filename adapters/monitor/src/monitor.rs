@@ -51,7 +51,8 @@ impl Monitor {
 
     /// Also answers requests that name this host: `pools.example` with any port, `pools.example:8080` with that port alone. By default
     /// it answers only for names of this machine: `localhost`, names that end in `.localhost`, and loopback addresses. There is no
-    /// password: allow only a host that is restricted to clients that may see call sites and errors.
+    /// password: allow only a host that is restricted to clients that may see call sites and errors. Over plain HTTP browsers mark
+    /// cross-site requests for a loopback host alone: for any other, put TLS in front.
     pub fn allow_host(self, host: &str) -> Self {
         self.0.allow_host(host);
         self

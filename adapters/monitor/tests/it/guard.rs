@@ -35,7 +35,8 @@ fn only_hosts_of_this_machine_and_those_that_were_allowed_are_answered() {
             403
         );
     }
-    let _ = monitor.allow_host("pools.example").allow_host("gate.example:8080").allow_host("10.0.0.1");
+    let hosts = ["pools.example", "gate.example:8080", "10.0.0.1", "[fd00::1]", "front.example:443"];
+    let _ = hosts.into_iter().fold(monitor, |monitor, host| monitor.allow_host(host));
     for (host, expected) in [
         ("Pools.Example:80", 200),
         ("pools.example", 200),
@@ -44,6 +45,10 @@ fn only_hosts_of_this_machine_and_those_that_were_allowed_are_answered() {
         ("gate.example", 403),
         ("10.0.0.1:3000", 200),
         ("10.0.0.2", 403),
+        ("[fd00::1]:3000", 200),
+        ("[fd00::2]:3000", 403),
+        ("front.example", 200),
+        ("front.example:443", 200),
     ] {
         assert_eq!(status(&format!("Host: {host}\r\n")), expected, "{host}");
     }
@@ -54,14 +59,16 @@ fn what_another_sites_page_embeds_is_refused_and_takes_no_readers_place() {
     let server = FakeServer::new();
     let (_pool, _, page) = page(&server, "one", 1);
     let at = page.address();
-    let asked_by = |site: &str| {
+    let asked_for = |path: &str, site: &str| {
         let site = format!("Sec-Fetch-Site: {site}\r\n");
-        ask(at, &format!("GET /look HTTP/1.1\r\nHost: {at}\r\n{site}Connection: close\r\n\r\n")).status
+        ask(at, &format!("GET {path} HTTP/1.1\r\nHost: {at}\r\n{site}Connection: close\r\n\r\n")).status
     };
+    let asked_by = |site: &str| asked_for("/look", site);
     assert_eq!(["same-origin", "none"].map(asked_by), [200, 200]);
     assert_eq!(["cross-site", "same-site", "", "none\r\nSec-Fetch-Site: cross-site"].map(asked_by), [403; 4]);
     assert_eq!(asked_by("cross-site\r\nSec-Fetch-Dest: image"), 403);
-    assert_eq!(asked_by("cross-site\r\nSec-Fetch-Dest: document"), 200, "a link that a person follows");
+    let link = "cross-site\r\nSec-Fetch-Dest: document";
+    assert_eq!(["/", "/look", "/looks"].map(|path| asked_for(path, link)), [200, 403, 403], "a link leads to the page");
 }
 
 #[test]
