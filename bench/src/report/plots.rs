@@ -57,7 +57,8 @@ pub fn draw(curves: &[Curve], folder: &Path) -> Result<Vec<String>> {
 /// Keeps the curves in the folder, in the place of earlier ones of the same plots, and draws all that are there.
 pub fn update(report: &Report, folder: &Path) -> Result<()> {
     let new = curves(report);
-    let mut all = read(folder).unwrap_or_default();
+    // A file that cannot be read is an error: what it keeps would be lost.
+    let mut all = if folder.join(FILE).exists() { read(folder)? } else { Vec::new() };
     all.retain(|old| new.iter().all(|new| plot(new) != plot(old)));
     all.extend(new);
     // A line for each, so that a difference shows which changed.
