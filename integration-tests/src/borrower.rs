@@ -176,7 +176,9 @@ impl Borrower {
             Some(name) => docker(&["inspect", "--format", "{{.State.Pid}}", name])?.parse()?,
             None => self.child.id(),
         };
-        ThreadTimes::read(process, |name| name == "cabrank-worker" || name == "cabrank-timer")
+        let times = ThreadTimes::read(process, |name| name == "cabrank-worker" || name == "cabrank-timer")?;
+        ensure!(!times.is_empty(), "none of its threads has the name of a worker or of the timer");
+        Ok(times)
     }
 
     /// Closes its input, and waits until it has closed its pool and ended. Returns its loans.

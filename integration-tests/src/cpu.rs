@@ -40,6 +40,11 @@ impl ThreadTimes {
         Ok(Self(times))
     }
 
+    /// Whether no thread had a wanted name.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The processor time that these threads have had since the earlier reading. A worker may end in between, after ten idle seconds:
     /// it is not in the sum, and takes nothing from it.
     pub fn since(&self, earlier: &Self) -> Duration {
