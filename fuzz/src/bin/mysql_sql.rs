@@ -90,7 +90,7 @@ fn differ(variable: &str, url: &str) -> Result<()> {
 /// function. The unit `INTERVAL 1 DAY` is another matter.
 fn calls_interval(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    text.split("interval").skip(1).any(|rest| rest.trim_start().starts_with(['(', '/', '-', '#']))
+    text.split("interval").skip(1).any(|rest| rest.trim_start().starts_with(['(', '*', '/', '-', '#']))
 }
 
 /// `ER_PARSE_ERROR` and `ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT`.
