@@ -78,14 +78,16 @@ impl Config {
     /// ```
     pub fn warnings(&self) -> Vec<Problem> {
         let mut warnings = Vec::new();
+        let limit = |span: Duration| if span == Duration::MAX { "no limit".to_owned() } else { format!("{span:?}") };
         let mut warn = |field, message: String| warnings.push(Problem::new(field, message));
         let longer = |one: Duration, than: Duration| one > than && one != Duration::MAX;
-        if longer(self.connect_timeout, self.acquire_timeout) {
+        if self.connect_timeout > self.acquire_timeout {
             warn(
                 "connect_timeout",
                 format!(
-                    "{:?} is longer than acquire_timeout ({:?}): requests time out before an attempt fails, so their errors lack the cause",
-                    self.connect_timeout, self.acquire_timeout
+                    "{} is longer than acquire_timeout ({:?}): requests time out before an attempt fails, so their errors lack the cause",
+                    limit(self.connect_timeout),
+                    self.acquire_timeout
                 ),
             );
         }
@@ -107,12 +109,13 @@ impl Config {
                 ),
             );
         }
-        if longer(self.reclaim_after, self.acquire_timeout) {
+        if self.reclaim_after > self.acquire_timeout {
             warn(
                 "reclaim_after",
                 format!(
-                    "{:?} is longer than acquire_timeout ({:?}): a future that is not polled makes the requests behind it time out",
-                    self.reclaim_after, self.acquire_timeout
+                    "{} is longer than acquire_timeout ({:?}): a future that is not polled makes the requests behind it time out",
+                    limit(self.reclaim_after),
+                    self.acquire_timeout
                 ),
             );
         }

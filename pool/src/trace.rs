@@ -3,7 +3,7 @@
 //! Repeats of a trouble are reported once, and then once in ten seconds with the number left out. The events of each loan go to
 //! subscribers of level `TRACE` alone, and cost one read if there is none; they do not go to the `log` crate.
 
-use crate::config::Config;
+use crate::config::{Config, Problem};
 use crate::event::{
     CallEnded, CheckedIn, CheckedOut, ConnectionClosed, EventHandler, OpenFailed, Opened, Refused, Remarked,
 };
@@ -25,8 +25,8 @@ pub(crate) struct Tracing {
 }
 
 /// Warns of the settings of a new pool that were probably not meant.
-pub(crate) fn settings(config: &Config, intended: &[&str]) {
-    for warning in config.warnings().iter().filter(|warning| !intended.contains(&warning.field)) {
+pub(crate) fn settings(config: &Config, intended: &[Problem]) {
+    for warning in config.warnings().iter().filter(|warning| !intended.contains(warning)) {
         tracing::warn!(
             target: "cabrank::settings",
             {

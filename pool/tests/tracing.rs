@@ -143,12 +143,14 @@ fn settings_that_were_probably_not_meant_are_logged_when_the_pool_is_built() {
     let (seen, server) = (seen(), FakeServer::new());
     let plain = builder().name("meant").connect_timeout(ms(100)).acquire_timeout(ms(200));
     let slip = builder().name("not meant").connect_timeout(ms(300)).acquire_timeout(ms(200));
-    let intended =
-        builder().name("intended").connect_timeout(ms(300)).acquire_timeout(ms(200)).intended("connect_timeout");
-    for builder in [plain, slip, intended] {
+    let unlimited = builder().name("no limit").connect_timeout(Duration::MAX);
+    let intended = builder().name("intended").connect_timeout(ms(300)).acquire_timeout(ms(200)).intended();
+    for builder in [plain, slip, unlimited, intended] {
         server.assert_closes_clean(&builder.build_lazy(server.manager()).unwrap());
     }
     assert_eq!((seen.of("meant").len(), seen.of("intended").len()), (0, 0));
+    let [warning] = &seen.of("no limit")[..] else { panic!("{:?}", seen.of("no limit")) };
+    assert!(warning.message().contains("connect_timeout: no limit is longer than acquire_timeout"), "{warning:?}");
     let [warning] = &seen.of("not meant")[..] else { panic!("{:?}", seen.of("not meant")) };
     assert_eq!((&*warning.target, warning.level), ("cabrank::settings", tracing::Level::WARN));
     assert_eq!(warning.fields["setting"], "connect_timeout");

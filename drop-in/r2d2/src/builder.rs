@@ -236,7 +236,7 @@ impl<M: ManageConnection> Builder<M> {
             .acquire_timeout(config.connection_timeout)
             .build_timeout(config.connection_timeout)
             .connect_timeout(config.connection_timeout.max(SHORTEST_ATTEMPT))
-            .intended("connect_timeout")
+            .intended()
             .check_after(if config.test_on_check_out { CHECK_AFTER } else { Duration::MAX })
             .max_lifetime(span(config.max_lifetime))
             .idle_timeout(span(config.idle_timeout));

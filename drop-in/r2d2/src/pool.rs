@@ -127,9 +127,9 @@ impl<M: ManageConnection> Pool<M> {
         &self.pool
     }
 
-    /// The maximum number of connections, as set here or by [`Builder::cabrank`].
+    /// The maximum number of connections, as set here, by [`Builder::cabrank`], or later by `resize`.
     pub fn max_size(&self) -> u32 {
-        self.pool.config().max_size
+        self.pool.stats().max_size
     }
 
     /// The number of idle connections to keep ready, as set.

@@ -9,7 +9,7 @@ mod names;
 #[cfg(all(test, not(loom)))]
 pub(crate) use build::open_the_first;
 
-use crate::config::Config;
+use crate::config::{Config, Problem};
 use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::shared::Hooks;
@@ -23,8 +23,8 @@ pub struct Builder<M: Manager> {
     is_named: bool,
     /// The environment variable that each setting came from.
     places: Vec<(&'static str, String)>,
-    /// The settings whose warnings are not logged.
-    intended: Vec<&'static str>,
+    /// The warnings that are not logged.
+    intended: Vec<Problem>,
     hooks: Hooks<M>,
 }
 

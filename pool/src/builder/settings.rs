@@ -71,11 +71,11 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// For a layer that sets a value on purpose: a warning about it is not logged. [`Config::warnings`](crate::Config::warnings) still
-    /// has it.
+    /// For a layer that has chosen settings itself: the warnings about them are not logged, unless its user changes them.
+    /// [`Config::warnings`](crate::Config::warnings) still has them.
     #[doc(hidden)]
-    pub fn intended(mut self, setting: &'static str) -> Self {
-        self.intended.push(setting);
+    pub fn intended(mut self) -> Self {
+        self.intended = self.config.warnings();
         self
     }
 
