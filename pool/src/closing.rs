@@ -63,7 +63,7 @@ impl fmt::Display for CloseReport {
             write!(f, "; aborted: {holder}{tried}")?;
         }
         for holder in cancelled.iter().filter(|holder| !is_in(left, holder.id) && !is_in(aborted, holder.id)) {
-            write!(f, "; returned: {holder} (cancel requested)")?;
+            write!(f, "; no longer out: {holder} (cancel requested)")?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 use crate::cause::{Cause, Chain};
 use crate::config::ConfigError;
 use crate::figures::Span;
-use crate::report::{Report, Sourced};
+use crate::report::{OfBuild, Report, Sourced};
 use std::error::Error;
 use std::fmt;
 
@@ -129,14 +129,9 @@ impl<E> fmt::Display for BuildError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
-            Self::Connect(_) => f.write_str("the first connection could not be opened"),
+            Self::Connect(_) => f.write_str("the first connections could not be opened"),
             Self::Timeout(report) => {
-                write!(
-                    f,
-                    "the first connection could not be opened within {}: {}",
-                    Span(report.waited),
-                    Sourced(report)
-                )
+                write!(f, "the first connections were not open within {}: {}", Span(report.waited), OfBuild(report))
             }
         }
     }

@@ -90,7 +90,7 @@ impl fmt::Display for Outage {
         let Self { obstacle, since, failures, next_attempt, attempt_under_way, .. } = self;
         write!(f, "{obstacle} for {}, {} failed", Span(*since), Count(*failures as usize, "attempt"))?;
         match attempt_under_way {
-            Some(age) => write!(f, ", the next has been running for {}", Span(*age)),
+            Some(age) => write!(f, ", an attempt has been running for {}", Span(*age)),
             None if next_attempt.is_zero() => f.write_str(", the next is due"),
             None => write!(f, ", the next is due in {}", Span(*next_attempt)),
         }

@@ -60,18 +60,39 @@ impl fmt::Display for Report {
 /// A report in an error whose source is the last connect error. The text ends where that error would follow.
 pub(crate) struct Sourced<'a>(pub(crate) &'a Report);
 
+/// The same for `build`, which has made no request: its idle connections wait for the others to open.
+pub(crate) struct OfBuild<'a>(pub(crate) &'a Report);
+
 impl fmt::Display for Sourced<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(report) = self;
-        let Stats { max_size, in_use, idle, opening, checking, resetting, closing, waiting, .. } = &report.stats;
-        let Stats { stuck, aborted, abandoned, .. } = &report.stats;
-        let name = &report.pool;
+        report.write_counts(f)?;
+        if report.stats.idle > 0 {
+            write!(f, "; idle connections are stale and are being checked first")?;
+        }
+        report.write_causes(f)
+    }
+}
+
+impl fmt::Display for OfBuild<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(report) = self;
+        report.write_counts(f)?;
+        report.write_causes(f)
+    }
+}
+
+impl Report {
+    fn write_counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stats, pool: name, .. } = self;
+        let Stats { max_size, in_use, idle, opening, checking, resetting, closing, waiting, .. } = stats;
+        let Stats { stuck, aborted, abandoned, .. } = stats;
         write!(f, "pool {name:?} (max_size {max_size}) has {in_use} in use, {idle} idle, {opening} opening")?;
         for (count, state) in [
             (checking, "being checked"),
             (resetting, "being reset"),
             (closing, "closing"),
-            (stuck, "stuck"),
+            (stuck, "of these stuck"),
             (aborted, "aborted"),
             (abandoned, "abandoned"),
         ] {
@@ -82,36 +103,45 @@ impl fmt::Display for Sourced<'_> {
         if *waiting > 0 {
             write!(f, ", {} waiting", Count(*waiting as usize, "other request"))?;
         }
-        if *idle > 0 {
-            write!(f, "; idle connections are stale and are being checked first")?;
-        }
-        if let Some(age) = report.oldest_attempt {
+        Ok(())
+    }
+
+    fn write_causes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(age) = self.oldest_attempt {
             write!(f, "; the oldest connection attempt has been running for {}", Span(age))?;
         }
-        if report.opens_no_more {
+        if self.opens_no_more {
             write!(f, "; no more connections are opened until an aborted or abandoned call returns")?;
         }
-        if let Some((remark, age)) = &report.remark {
+        if let Some((remark, age)) = &self.remark {
             write!(f, "; {remark}, as of {} ago", Span(*age))?;
         }
-        let mut lead = if *in_use as usize > report.looked_at {
-            format!("; of the {} longest loans, ", report.looked_at)
+        let mut lead = if self.stats.in_use as usize > self.looked_at {
+            format!("; of the {} longest loans, ", self.looked_at)
         } else {
             "; ".to_owned()
         };
-        for (site, count, oldest) in &report.sites {
+        for (site, count, oldest) in &self.sites {
             let age = if *count == 1 { "" } else { "the oldest " };
             write!(f, "{lead}{count} checked out at {site}, {age}{} ago", Span(*oldest))?;
             lead.replace_range(.., "; ");
         }
-        if report.held_by_this_thread > 0 {
-            write!(
-                f,
-                "; this thread itself seems to hold {}, and may be waiting for itself",
-                report.held_by_this_thread
-            )?;
+        // A site with few loans may have the oldest of all.
+        let listed = self.sites.iter().map(|(_, count, _)| count).sum::<usize>();
+        if let Some(others) = self.looked_at.checked_sub(listed).filter(|others| *others > 0) {
+            write!(f, "; {others} at other sites")?;
+            let is_listed = |holder: &&Holder| self.sites.iter().any(|(site, ..)| *site == holder.call_site);
+            if let Some(holder) = self.holders.iter().find(|holder| !is_listed(holder)) {
+                write!(f, ", the oldest at {}, {} ago", holder.call_site, Span(holder.held_for))?;
+            }
         }
-        if let Some((_, age)) = &report.last_connect_error {
+        if self.held_by_this_thread > 0 {
+            write!(f, "; this thread itself seems to hold {}", self.held_by_this_thread)?;
+            if !self.waited.is_zero() {
+                write!(f, ", and may be waiting for itself")?;
+            }
+        }
+        if let Some((_, age)) = &self.last_connect_error {
             write!(f, "; connecting failed {} ago", Span(*age))?;
         }
         Ok(())

@@ -124,6 +124,20 @@ fn all_that_is_wrong_is_told_at_once_by_the_variables_names() {
 }
 
 #[test]
+fn a_value_is_neither_mended_silently_nor_by_advice_that_fails() {
+    let found =
+        from(&[("DB_POOL_BACKOFF", "50ms...20s"), ("DB_POOL_IDLE_TIMEOUT", "-5"), ("DB_POOL_MAX_LIFETIME", "1e300")]);
+    assert_eq!(
+        problems(&found),
+        [
+            "DB_POOL_BACKOFF: expected the first and the largest pause, such as \"50ms..500ms\", found \"50ms...20s\"",
+            "DB_POOL_IDLE_TIMEOUT: expected a duration such as \"30s\", \"500ms\" or \"never\", found \"-5\"",
+            "DB_POOL_MAX_LIFETIME: expected a duration such as \"30s\", \"500ms\" or \"never\", found \"1e300\"",
+        ]
+    );
+}
+
+#[test]
 fn no_variable_is_taken_for_a_name_that_is_not_read() {
     let found = from(&[("DB_POOL_NODE", "2"), ("DB_POOL_BASE", "shop"), ("DB_POOL_NAME", "x"), ("DB_POOL_NAMES", "x")]);
     assert_eq!((problems(&found), found.settings), (Vec::new(), Settings::default()));

@@ -88,10 +88,10 @@ pub(super) mod share {
 }
 
 pub(super) mod span {
-    use super::{Duration, NEVER, UNITS, Value};
+    use super::{Duration, LARGEST, NEVER, UNITS, Value};
 
     pub(in super::super) fn read(value: Value) -> Result<Duration, String> {
-        if let Ok(number) = value.number("") {
+        if let Some(number) = value.number("").ok().filter(|number| (0.0..=LARGEST).contains(number)) {
             return Err(format!(
                 "{number} has no unit: write \"{number}s\" for seconds, or \"{number}ms\" for milliseconds"
             ));
@@ -141,7 +141,7 @@ pub(super) mod pauses {
 
     pub(in super::super) fn read(value: Value) -> Result<(Duration, Duration), String> {
         let wanted = "the first and the largest pause, such as \"50ms..500ms\"";
-        let pauses = value.text(wanted)?.split_once("..");
+        let pauses = value.text(wanted)?.split_once("..").filter(|(_, largest)| !largest.starts_with('.'));
         let pauses =
             pauses.and_then(|(first, largest)| Some((span::parse(first.trim())?, span::parse(largest.trim())?)));
         pauses.ok_or_else(|| value.is_not(wanted))
@@ -171,6 +171,8 @@ pub(super) mod policy {
     }
 }
 
+/// The largest number for which a unit is suggested.
+const LARGEST: f64 = 1e15;
 /// No limit.
 const NEVER: &str = "never";
 

@@ -413,7 +413,7 @@ fn a_report_lists_each_loan_once_with_what_was_tried() {
          ; still out: connection 7 checked out at {at}, 800.0ms ago\
          ; aborted: connection 3 checked out at {at}, 700.0ms ago (cancel requested before)\
          ; aborted: connection 5 checked out at {at}, 700.0ms ago\
-         ; returned: connection 4 checked out at {at}, 600.0ms ago (cancel requested)"
+         ; no longer out: connection 4 checked out at {at}, 600.0ms ago (cancel requested)"
     );
     assert_eq!(report.to_string(), expected);
     drop(held);

@@ -138,6 +138,35 @@ fn at_most_sixteen_holders_are_told_and_three_call_sites() {
 }
 
 #[test]
+fn an_old_loan_of_a_call_site_that_is_not_listed_is_named() {
+    let server = FakeServer::new();
+    let pool = builder().max_size(7).build_lazy(server.manager()).unwrap();
+    let old = pool.get().unwrap();
+    let line = line!() - 1;
+    let (mut one, mut two, mut three) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..2 {
+        one.push(pool.get().unwrap());
+        two.push(pool.get().unwrap());
+        three.push(pool.get().unwrap());
+    }
+    let text = pool.get_timeout(ms(1)).unwrap_err().to_string();
+    assert!(text.contains(&format!("; 1 at other sites, the oldest at {}:{line}:", file!())), "{text}");
+    drop(three);
+    drop((old, one, two));
+}
+
+#[test]
+fn the_first_connections_are_no_stale_ones() {
+    let server = FakeServer::new();
+    server.next(Call::Connect, Outcome::Ok);
+    server.next(Call::Connect, Outcome::Never);
+    let error = builder().min_idle(2).build_timeout(ms(200)).build(server.manager()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("the first connections were not open within ") && text.contains(" 1 idle"), "{text}");
+    assert!(!text.contains("stale"), "{text}");
+}
+
+#[test]
 fn of_many_loans_the_hundred_longest_are_told_by_call_site() {
     let server = FakeServer::new();
     let pool = builder().max_size(120).build_lazy(server.manager()).unwrap();

@@ -130,7 +130,7 @@ fn without_an_abort_handle_a_hung_call_keeps_its_slot_until_it_returns() {
     eventually("the reset is known to be stuck", || pool.stats().stuck == 1);
     let held = hold(&pool, 1);
     let error = pool.get_timeout(ms(30)).unwrap_err();
-    assert!(error.to_string().contains("1 stuck"), "{error}");
+    assert!(error.to_string().contains("1 of these stuck"), "{error}");
     drop(held);
     server.release(Call::Reset);
     eventually("it came back", || pool.stats().stuck == 0);

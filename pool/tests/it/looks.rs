@@ -213,7 +213,7 @@ fn an_attempt_that_is_under_way_in_an_outage_is_shown() {
         eventually("the second attempt runs", || server.now_in(Call::Connect) == 1 && server.count(Call::Connect) == 2);
         let outage = pool.outage().unwrap();
         assert!(outage.attempt_under_way.is_some(), "{outage}");
-        assert!(outage.to_string().contains("the next has been running for"), "{outage}");
+        assert!(outage.to_string().contains("an attempt has been running for"), "{outage}");
         server.heal();
     });
 }

@@ -52,7 +52,7 @@ fn a_panic_while_opening_is_told_by_build_at_once_and_in_words() {
         let error = outcome.unwrap_err();
         assert_eq!(
             format!("{error:?}"),
-            format!("the first connection could not be opened: {who}: as ordered: {call:?}")
+            format!("the first connections could not be opened: {who}: as ordered: {call:?}")
         );
         eventually("nothing is left behind", || server.live() == 0);
     }
