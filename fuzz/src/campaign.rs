@@ -47,8 +47,8 @@ impl Campaign {
     }
 }
 
-/// Does eight times the text take at most about eight times as long? The scanner must not search nested or repeatedly opened parts again
-/// and again.
+/// Whether eight times the text takes at most about eight times as long. The scanner must not search nested or repeatedly opened parts
+/// again and again.
 pub(crate) fn is_linear(text: &[u8], scan: impl Fn(&[u8])) -> bool {
     let took = |times: usize| {
         let text = text.repeat(times);

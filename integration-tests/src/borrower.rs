@@ -65,7 +65,7 @@ struct Said {
     stats: Vec<HashMap<String, u64>>,
     /// The number of commands it has executed.
     done: usize,
-    /// Did its pool close in an orderly way?
+    /// Whether its pool closed in an orderly way.
     closed: Option<bool>,
 }
 
@@ -235,12 +235,12 @@ impl Said {
 }
 
 impl Loan {
-    /// Did the loan get a connection and an answer?
+    /// Returns whether the loan got a connection and an answer.
     pub fn is_served(&self) -> bool {
         self.outcome == "served"
     }
 
-    /// Did the request get no connection?
+    /// Returns whether the request got no connection.
     pub fn is_refused(&self) -> bool {
         self.outcome.starts_with("refused")
     }

@@ -131,7 +131,7 @@ impl Container {
         self.with(|container| Ok(poll_once(container.unpause())?))
     }
 
-    /// Is its server running, or paused?
+    /// Returns whether its server is running, or paused.
     pub fn is_running(&self) -> Result<bool> {
         self.with(|container| Ok(container.is_running()?))
     }
@@ -170,7 +170,7 @@ fn with_loopback(request: ContainerRequest<GenericImage>) -> ContainerRequest<Ge
     })
 }
 
-/// Is the daemon on another machine?
+/// Whether the daemon is on another machine.
 fn is_elsewhere(docker_host: &str) -> bool {
     let Some((scheme, rest)) = docker_host.split_once("://") else { return false };
     let host = rest.split('/').next().unwrap_or_default().rsplit('@').next().unwrap_or_default();

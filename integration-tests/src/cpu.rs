@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Have all of them been stopped by a signal?
+/// Whether all of them have been stopped by a signal.
 pub(crate) fn is_stopped(process: u32) -> bool {
     let stopped = |thread: PathBuf| {
         let text = fs::read_to_string(thread.join("stat")).unwrap_or_default();

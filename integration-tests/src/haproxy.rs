@@ -34,7 +34,7 @@ impl HaProxy {
         pair.url_at(format!("{host}:{port}"))
     }
 
-    /// Does a new session reach a primary now?
+    /// Returns whether a new session reaches a primary now.
     pub fn leads_to_a_primary(&self) -> bool {
         let asked = self.running.log_in().and_then(|mut admin| admin.rows("SELECT pg_is_in_recovery()"));
         asked.is_ok_and(|rows| rows == [["f"]])

@@ -64,7 +64,7 @@ pub fn run(cases: Vec<Case>) -> ExitCode {
     code
 }
 
-/// Do the longer tests run, too, as in `cargo xtask ci --full`? They do if `CABRANK_LONGER` is set.
+/// Returns whether the longer tests run, too, as in `cargo xtask ci --full`. They do if `CABRANK_LONGER` is set.
 pub fn takes_longer() -> bool {
     servers::variable("CABRANK_LONGER").is_some()
 }

@@ -33,9 +33,9 @@ pub(crate) struct Entry<C> {
     /// Its generation. If it is older than the pool's, the connection is evicted.
     pub(crate) generation: u64,
     pub(crate) uses: u64,
-    /// Has the holder accessed the connection? If not, its session is unchanged.
+    /// Whether the holder has accessed the connection. If not, its session is unchanged.
     pub(crate) touched: AtomicBool,
-    /// Did the holder of the loan that ended access it?
+    /// Whether the holder of the loan that ended accessed it.
     pub(crate) was_touched: bool,
     /// Its session needed a reset after its last loan.
     pub(crate) was_soiled: bool,
@@ -85,13 +85,13 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// May the connection be parked, or lent from its cell, at this time?
+    /// Whether the connection may be parked, or lent from its cell, at this time.
     #[inline]
     pub(crate) fn holds(&self, version: Version, now: u64) -> bool {
         self.version == version && now < self.good_until
     }
 
-    /// May the connection stay where it is parked?
+    /// Whether the connection may stay where it is parked.
     pub(crate) fn may_stay(&self, version: Version, now: Instant) -> bool {
         if self.version != version && seeded::bug("lets_what_is_late_stay") {
             return true;
@@ -100,7 +100,7 @@ impl Permit {
         self.holds(version, now) && !self.has_rested(now)
     }
 
-    /// Has it been parked for longer than between two loans of a busy thread?
+    /// Whether it has been parked for longer than between two loans of a busy thread.
     #[inline]
     fn has_rested(&self, now: u64) -> bool {
         now.saturating_sub(self.parked_at) > BUSY.as_nanos() as u64

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) struct Span(pub(crate) Duration);
 
 impl Span {
-    /// Is it too short to matter?
+    /// Whether it is too short to matter.
     pub(crate) fn is_nothing(&self) -> bool {
         self.0 < Duration::from_micros(1)
     }

@@ -123,7 +123,7 @@ impl Meter {
         self.turn();
     }
 
-    /// Has it counted as many loans as it can?
+    /// Whether it has counted as many loans as it can.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.turns.load(Ordering::Relaxed) >= FULL

@@ -1,7 +1,7 @@
 //! Bugs that are seeded into the core on purpose: the models must catch each of them, and the tests that run without a model's
 //! schedules must not. `cargo xtask models` has the table.
 
-/// Is this bug switched on? In a build without `cfg(seeded_bugs)` the answer is a constant, and the bug is compiled away.
+/// Whether this bug is switched on. In a build without `cfg(seeded_bugs)` the answer is a constant, and the bug is compiled away.
 #[cfg(not(seeded_bugs))]
 #[inline(always)]
 pub(crate) const fn bug(_: &str) -> bool {

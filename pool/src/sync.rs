@@ -282,7 +282,7 @@ impl Process {
         Self(forkguard::new())
     }
 
-    /// Is this still the process in which it was created? Costs one read from memory, and no system call.
+    /// Whether this is still the process in which it was created. Costs one read from memory, and no system call.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         // The guard records what it has seen; the check of a copy leaves it as it was.

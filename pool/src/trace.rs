@@ -38,7 +38,7 @@ pub(crate) fn settings(config: &Config, intended: &[Problem]) {
     }
 }
 
-/// Does any subscriber want the events of each loan?
+/// Whether any subscriber wants the events of each loan.
 #[inline]
 pub(crate) fn hears_loans() -> bool {
     tracing::level_enabled!(tracing::Level::TRACE)
@@ -49,7 +49,7 @@ pub(crate) fn hears_loans() -> bool {
 struct Repeats(Mutex<(Option<Instant>, u64)>);
 
 impl Repeats {
-    /// Is it time to report again? Then: how many were left out.
+    /// If it is time to report again, returns how many were left out.
     fn tell(&self) -> Option<u64> {
         let mut repeats = self.0.lock();
         let now = now();

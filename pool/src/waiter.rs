@@ -99,7 +99,7 @@ impl Wake {
         }
     }
 
-    /// Does waking it run user code?
+    /// Whether waking it runs user code.
     pub(crate) fn is_task(&self) -> bool {
         matches!(self, Self::Task(_))
     }

@@ -30,7 +30,7 @@ impl Engine {
         }
     }
 
-    /// Has the engine a server at all?
+    /// Returns whether the engine has a server at all.
     pub fn has_server(self) -> bool {
         self != Self::Sqlite
     }
@@ -40,7 +40,7 @@ impl Engine {
         format!("CABRANK_{}_URL", self.name().to_uppercase())
     }
 
-    /// Do its tests run? All engines' do, unless `CABRANK_ENGINE` names one.
+    /// Returns whether its tests run. All engines' do, unless `CABRANK_ENGINE` names one.
     pub fn is_chosen(self) -> bool {
         variable("CABRANK_ENGINE").is_none_or(|name| name == self.name())
     }
@@ -60,7 +60,7 @@ pub fn url(name: &str) -> Result<String, String> {
     variable(name).ok_or_else(|| format!("{name} is not set"))
 }
 
-/// Is `CABRANK_SKIP_SERVERS` set to anything but 0?
+/// Returns whether `CABRANK_SKIP_SERVERS` is set to anything but 0.
 pub fn are_skipped() -> bool {
     variable("CABRANK_SKIP_SERVERS").is_some_and(|value| value != "0")
 }

@@ -60,7 +60,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     told
 }
 
-/// Is it invisible, or does it change the appearance of other characters?
+/// Whether it is invisible or changes the appearance of other characters.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')

@@ -5,7 +5,7 @@
 pub(crate) struct Baseline {
     pub(crate) connection_id: u32,
     pub(crate) standing: Standing,
-    /// Are the effects of all `init` statements in the options known?
+    /// Whether the effects of all `init` statements in the options are known.
     pub(crate) is_plain: bool,
     /// The statement that restores the character sets.
     pub(crate) charset_sql: String,
@@ -19,7 +19,7 @@ pub(crate) struct Standing {
     pub(crate) user: String,
     pub(crate) role: Option<String>,
     pub(crate) database: Option<String>,
-    /// Do the texts of statements show their effects on the session? They do if a statement outside of a transaction commits by itself,
-    /// COMMIT begins no other transaction, and no byte of a character in this character set looks like a quote.
+    /// Whether the texts of statements show their effects on the session. They do if a statement outside of a transaction commits by
+    /// itself, COMMIT begins no other transaction, and no byte of a character in this character set looks like a quote.
     pub(crate) texts_are_reliable: bool,
 }

@@ -43,12 +43,13 @@ pub(crate) fn fault(error: &Error) -> Fault {
     }
 }
 
-/// Did the server drop a prepared statement, or fail to adapt it to its changed tables?
+/// Whether the server dropped a prepared statement, or failed to adapt it to its changed tables.
 pub(crate) fn is_stale(error: &Error) -> bool {
     matches!(error, Error::MySqlError(error) if STALE.contains(&error.code))
 }
 
-/// Does the server refuse this write because it is itself read-only, which no holder can cause? Not because the transaction is (1792).
+/// Whether the server refuses this write because it is itself read-only, which no holder can cause, and not because the transaction is
+/// (1792).
 pub(crate) fn is_read_only(error: &Error) -> bool {
     let Error::MySqlError(error) = error else { return false };
     match error.code {
@@ -59,17 +60,17 @@ pub(crate) fn is_read_only(error: &Error) -> bool {
     }
 }
 
-/// Does a Galera node refuse all statements because it is not part of its cluster's primary component?
+/// Whether a Galera node refuses all statements because it is not part of its cluster's primary component.
 fn is_detached(error: &MySqlError) -> bool {
     error.code == 1047 && error.message.contains("WSREP")
 }
 
-/// Has the server reached its limit of prepared statements, over all sessions?
+/// Whether the server has reached its limit of prepared statements, over all sessions.
 pub(crate) fn is_for_want_of_room(error: &Error) -> bool {
     matches!(error, Error::MySqlError(error) if error.code == STATEMENTS_FULL)
 }
 
-/// Did the server roll the whole transaction back with this error? `on_timeout`: it does so when a lock wait times out
+/// Whether the server rolled the whole transaction back with this error. `on_timeout`: it does so when a lock wait times out
 /// (`innodb_rollback_on_timeout`).
 pub(crate) fn ends_transaction(code: u16, on_timeout: bool) -> bool {
     matches!(code, DEADLOCK | RECORD_CHANGED | XA_DEADLOCK | LOCKS_FULL) || on_timeout && code == LOCK_WAIT

@@ -24,9 +24,9 @@ pub(crate) struct Health {
     refused: bool,
     /// The pool has examined the connection since then.
     seen_refused: bool,
-    /// Does the server roll the whole transaction back when a lock wait times out?
+    /// Whether the server rolls the whole transaction back when a lock wait times out.
     on_timeout: bool,
-    /// Must the server accept writes?
+    /// Whether the server must accept writes.
     needs_writes: bool,
 }
 
@@ -46,7 +46,7 @@ impl Health {
         *self = Self::new(self.on_timeout, self.needs_writes);
     }
 
-    /// May a command be sent?
+    /// Returns an error if no command may be sent.
     ///
     /// After the server has rolled a transaction back, further writes would be committed one by one. Each command therefore fails with
     /// the error that the holder ignored.
@@ -117,7 +117,7 @@ impl Health {
         self.broken
     }
 
-    /// Did a statement fail because of the server's state, without a reset between two of the pool's examinations?
+    /// Whether a statement failed because of the server's state, without a reset between two of the pool's examinations.
     pub(crate) fn was_passed_over(&mut self) -> bool {
         let seen = self.seen_refused;
         self.seen_refused = self.refused;

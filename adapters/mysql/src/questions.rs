@@ -84,7 +84,7 @@ impl Writes {
     }
 }
 
-/// Is a transaction open? `None` if something else answered.
+/// Whether a transaction is open. `None` if something else answered.
 ///
 /// MariaDB has a variable for it. MySQL has none, but refuses characteristics for the next transaction while one is open. This query sets
 /// the session's own characteristics, which leaves the next transaction unchanged. Before 5.7.20 it cannot be queried.
@@ -112,11 +112,11 @@ pub(crate) struct Settings {
     /// MySQL's `COM_RESET_CONNECTION` takes them from the server's defaults and not from the log-in: a server with latin1 as its default
     /// would read the driver's UTF-8 as latin1 from the second loan on.
     pub(crate) charset_sql: String,
-    /// Does it roll the whole transaction back when a lock wait times out?
+    /// Whether it rolls the whole transaction back when a lock wait times out.
     pub(crate) on_timeout: bool,
     /// The largest packet that it accepts.
     pub(crate) largest_packet: usize,
-    /// Is it a Galera node that refuses all statements, including reads, while it is detached?
+    /// Whether it is a Galera node that refuses all statements, including reads, while it is detached.
     pub(crate) in_cluster: bool,
 }
 

@@ -21,7 +21,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Does a server with this report have the role? `None`: the report is incomplete.
+    /// Whether a server with this report has the role. `None`: the report is incomplete.
     pub(crate) fn suits(self, writes: &Writes) -> Option<bool> {
         match (self, writes) {
             (_, Writes::Detached) => Some(false),

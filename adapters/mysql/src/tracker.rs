@@ -30,7 +30,7 @@ pub(crate) struct Tracker {
 }
 
 impl Tracker {
-    /// Is the session certainly as at the last call of `start_tracking`, apart from `LAST_INSERT_ID()`?
+    /// Whether the session is certainly as at the last call of `start_tracking`, apart from `LAST_INSERT_ID()`.
     pub(crate) fn is_clean(&self) -> bool {
         !(self.left || self.under_way || self.blind || self.unseen_warnings)
     }
@@ -40,12 +40,12 @@ impl Tracker {
         self.answered = false;
     }
 
-    /// Is `LAST_INSERT_ID()` still an earlier holder's?
+    /// Whether `LAST_INSERT_ID()` is still an earlier holder's.
     pub(crate) fn inherits_number(&self) -> bool {
         self.number && !self.answered
     }
 
-    /// Does the driver's current answer belong to the present holder?
+    /// Whether the driver's current answer belongs to the present holder.
     pub(crate) fn is_answered(&self) -> bool {
         self.answered
     }
@@ -109,7 +109,7 @@ impl Tracker {
         self.begun = true;
     }
 
-    /// Is a transaction certainly open?
+    /// Whether a transaction is certainly open.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
@@ -137,12 +137,12 @@ impl Tracker {
         }
     }
 
-    /// Was the end of the last command not seen?
+    /// Whether the end of the last command was not seen.
     pub(crate) fn is_under_way(&self) -> bool {
         self.under_way
     }
 
-    /// Do texts no longer show their effect, so that a transaction may be open unseen?
+    /// Whether later texts are unreliable, and a transaction may be open unseen.
     pub(crate) fn is_blind(&self) -> bool {
         self.blind
     }

@@ -36,7 +36,7 @@ impl Role {
         }
     }
 
-    /// Does a server of this standing have the role? `None`: the report is incomplete.
+    /// Whether a server of this standing has the role. `None`: the report is incomplete.
     pub(crate) fn suits(self, standing: Standing) -> Option<bool> {
         match self {
             Self::Any => Some(true),
@@ -83,7 +83,7 @@ impl Said {
         said
     }
 
-    /// Did only SET make its transactions read-only?
+    /// Whether only SET made its transactions read-only.
     pub(crate) fn is_read_only_by_set(&self) -> bool {
         self.standing.in_recovery == Some(false) && self.source.as_deref() == Some(OF_SESSION)
     }

@@ -91,8 +91,8 @@ impl SocketState {
         self.held_up.store(held_up, Ordering::Relaxed);
     }
 
-    /// Had the driver stopped reading when it was last idle? It continues when the holder has read or dropped the pending answer, and
-    /// never if that was leaked (`mem::forget`).
+    /// Whether the driver had stopped reading when it was last idle. It continues when the holder has read or dropped the pending
+    /// answer, and never if that was leaked (`mem::forget`).
     pub(crate) fn is_held_up(&self) -> bool {
         self.held_up.load(Ordering::Relaxed)
     }

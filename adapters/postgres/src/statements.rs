@@ -77,7 +77,7 @@ impl Statements {
         }
     }
 
-    /// Has the schema changed since? Then this drops all statements, and the caller must clear the driver's types.
+    /// Whether the schema has changed since. If so, this drops all statements, and the caller must clear the driver's types.
     pub(crate) fn forget_outdated(&mut self) -> bool {
         let changes = self.changes.count();
         if self.seen == changes {

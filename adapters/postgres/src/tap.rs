@@ -50,7 +50,7 @@ impl Tap {
         if self.socket.is_held_up() { SessionState::Unknown } else { self.tracker().session(transaction_only) }
     }
 
-    /// Has a holder requested something and not read it to its end?
+    /// Whether a holder has requested something and not read it to its end.
     pub(crate) fn has_unread(&self) -> bool {
         self.socket.is_held_up() || self.tracker().is_busy()
     }

@@ -47,7 +47,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Does the driver wait forever for its data to be read? If that data was dropped, the driver continues at its next use, as here.
+    /// Whether the driver waits forever for its data to be read. If that data was dropped, the driver continues at its next use, as
+    /// here.
     pub(crate) fn is_stuck(&mut self) -> bool {
         if self.tap().is_some_and(Tap::has_unread) {
             let _ = self.client.is_valid(Duration::ZERO);

@@ -94,7 +94,7 @@ impl Baseline {
         Ok(())
     }
 
-    /// Is the journal mode unchanged? It is never restored, which would need exclusive access to the file.
+    /// Whether the journal mode is unchanged. It is never restored, which would need exclusive access to the file.
     pub(crate) fn has_journal_mode_of(&self, conn: &Connection) -> rusqlite::Result<bool> {
         Ok(journal_mode(conn)? == self.journal_mode)
     }
@@ -120,12 +120,12 @@ struct Database {
     file: String,
 }
 
-/// Can `config` be restored?
+/// Whether `config` can be restored.
 pub(crate) fn restores_config(config: DbConfig) -> bool {
     CONFIGS.iter().any(|known| discriminant(known) == discriminant(&config))
 }
 
-/// Can `limit` be restored?
+/// Whether `limit` can be restored.
 pub(crate) fn restores_limit(limit: Limit) -> bool {
     LIMITS.iter().any(|known| discriminant(known) == discriminant(&limit))
 }

@@ -204,7 +204,7 @@ impl Connection {
         })
     }
 
-    /// Are the texts of the cached statements longer than the limit for the next holder?
+    /// Whether the texts of the cached statements are longer than the limit for the next holder.
     pub(crate) fn keeps_too_much(&self) -> bool {
         let mut length = 0;
         #[allow(unsafe_code)] // The driver exposes neither the statements in its cache nor their number.
@@ -233,22 +233,24 @@ impl Connection {
         }
     }
 
-    /// Outside a transaction, is nothing under way? A leaked statement, blob or backup keeps its lock.
+    /// Whether nothing is under way outside a transaction. A leaked statement, blob or backup keeps its lock.
     pub(crate) fn is_at_rest(&self) -> bool {
         !self.driver.is_busy() && !self.is_copied_into()
     }
 
-    /// Is a backup into this connection under way? The next statement would commit its incomplete copy.
+    /// Whether a backup into this connection is under way, whose incomplete copy the next statement would commit.
     pub(crate) fn is_copied_into(&self) -> bool {
         self.driver.is_autocommit() && self.driver.transaction_state(None::<&str>) != Ok(TransactionState::None)
     }
 
-    /// Is a memory database still readable? It is not if a database in WAL mode was copied into it. A file shows that at its next check.
+    /// Whether a memory database is still readable. It is not if a database in WAL mode was copied into it. A file shows that at its
+    /// next check.
     pub(crate) fn is_readable(&self) -> bool {
         self.watched.is_some() || self.check().is_ok()
     }
 
-    /// Does the path still lead to this file, and is it readable? Does not wait for locks: a lock proves that the file is fine.
+    /// Checks that the path still leads to this file, and that it is readable. Does not wait for locks: a lock proves that the file is
+    /// fine.
     pub(crate) fn check(&self) -> rusqlite::Result<()> {
         if let Some(watched) = &self.watched {
             watched.check().map_err(moved)?;
@@ -260,7 +262,7 @@ impl Connection {
     }
 }
 
-/// Does it change a lasting setting? With a negative number SQLite only reports the current value.
+/// Whether it changes a lasting setting. With a negative number SQLite only reports the current value.
 fn sets_something(control: &FileControl<'_>) -> bool {
     match control {
         FileControl::SizeHint(_) | FileControl::DataVersion(_) => false,

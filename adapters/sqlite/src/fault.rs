@@ -31,8 +31,8 @@ pub(crate) fn of_code(code: &ffi::Error) -> Fault {
     }
 }
 
-/// Will the next attempt to open fail as well? True for all errors, as in the pool's `on_open`, except those with a temporary cause:
-/// locks, memory, the disk, an interrupt, a file that is being replaced.
+/// Whether the next attempt to open will fail as well. True for all errors, as in the pool's `on_open`, except those with a temporary
+/// cause: locks, memory, the disk, an interrupt, a file that is being replaced.
 pub(crate) fn is_lasting_at_opening(error: &Error) -> bool {
     // Without a result code it is rusqlite's error about the call, or one of the user's own.
     let Some(code) = error.sqlite_error() else { return true };

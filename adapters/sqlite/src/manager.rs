@@ -194,7 +194,7 @@ impl SqliteManager {
         self
     }
 
-    /// Can its connections write?
+    /// Whether its connections can write.
     pub(crate) fn writes(&self) -> bool {
         !self.query_only && self.flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE)
     }

@@ -259,7 +259,7 @@ fn explain(source: &Source, flags: OpenFlags, error: Error) -> Error {
     Error::SqliteFailure(code, Some(text))
 }
 
-/// Has this process, or the system, reached its limit of open files? SQLite returns the same error as for a wrong path, and its
+/// Whether this process, or the system, has reached its limit of open files. SQLite returns the same error as for a wrong path, and its
 /// connection is gone.
 ///
 /// Tests it with a directory, because closing a database file would end the locks of all its connections in this process.

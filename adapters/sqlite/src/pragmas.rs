@@ -38,7 +38,7 @@ pub(crate) fn place_in_process(name: &str) -> Option<usize> {
     OF_THE_PROCESS.iter().position(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Is it fixed when the header of a new file is written?
+/// Whether it is fixed when the header of a new file is written.
 pub(crate) fn is_of_the_header(name: &str) -> bool {
     is_among(name, &["auto_vacuum", "encoding", "page_size"])
 }
@@ -82,7 +82,7 @@ fn write(conn: &Connection, name: &str, value: &str) -> Result<()> {
     }
 }
 
-/// Does `value`, SQLite's answer, mean `wanted`?
+/// Whether `value`, SQLite's answer, means `wanted`.
 fn is_meant(name: &str, wanted: &str, value: &Value) -> bool {
     let value = match value {
         Value::Integer(value) => *value,

@@ -57,7 +57,7 @@ impl Source {
         uri.then_some("is a URI, which the flags do not allow: add SQLITE_OPEN_URI, or use a path")
     }
 
-    /// Does a URI name a database that cannot be in WAL mode, or whose mode cannot be changed?
+    /// Whether a URI names a database that cannot be in WAL mode, or whose mode cannot be changed.
     pub(crate) fn rules_out_wal(&self) -> bool {
         let Self::Name(name) = self else { return false };
         let name = name.to_string_lossy();

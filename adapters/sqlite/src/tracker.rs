@@ -36,7 +36,7 @@ impl Tracker {
         self.authorizer.strong_count() > 0
     }
 
-    /// Did `with_init` set hooks? They could not be set again.
+    /// Whether `with_init` set hooks. They could not be set again.
     pub(crate) fn has_adopted(&self) -> bool {
         self.references < ALL
     }
@@ -57,7 +57,7 @@ impl Tracker {
         self.watch.mark(trace);
     }
 
-    /// Has a holder prepared a statement since the last call?
+    /// Whether a holder has prepared a statement since the last call.
     pub(crate) fn takes_prepared(&self) -> bool {
         self.watch.takes_prepared()
     }
@@ -77,7 +77,7 @@ impl Tracker {
         self.watch.forget();
     }
 
-    /// Are all of the holder's changes known? Not if its own hook has replaced one of ours.
+    /// Whether all of the holder's changes are known. They are not if its own hook has replaced one of ours.
     pub(crate) fn is_whole(&self) -> bool {
         Arc::strong_count(&self.watch) == self.references
     }

@@ -116,7 +116,7 @@ impl Trace {
         Self(1 << row)
     }
 
-    /// Are all changes undone within microseconds, however many there are?
+    /// Whether all changes are undone within microseconds, however many there are.
     pub(crate) fn is_small(self) -> bool {
         const ALSO: u64 = Trace::SETTING.0 | Trace::BUSY.0 | Trace::CHECKPOINTS.0 | Trace::HOOK.0;
         let settings = pragmas::SETTINGS.iter().enumerate().filter(|(_, (_, undo))| *undo == Undo::Small);

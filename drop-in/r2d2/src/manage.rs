@@ -45,7 +45,7 @@ pub trait ManageConnection: Send + Sync + 'static {
     /// Checks that the server responds, by one round trip. An error closes the connection.
     fn is_valid(&self, conn: &mut Self::Connection) -> Result<(), Self::Error>;
 
-    /// Is the connection known to be unusable? Called once a loan, at its end. `true` closes the connection. Must not block.
+    /// Returns whether the connection is unusable. Called once a loan, at its end. `true` closes the connection. Must not block.
     fn has_broken(&self, conn: &mut Self::Connection) -> bool;
 }
 

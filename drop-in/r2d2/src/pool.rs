@@ -95,7 +95,7 @@ impl<M: ManageConnection> Pool<M> {
         Some(self.lend(guard, start))
     }
 
-    /// Is there a connection that must be checked before it can be lent, while no request waits for it?
+    /// Whether there is a connection that must be checked before it can be lent, while no request waits for it.
     fn has_one_in_doubt(&self) -> bool {
         let stats = self.pool.stats();
         stats.idle + stats.checking > 0 && stats.waiting == 0

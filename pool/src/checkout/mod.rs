@@ -162,7 +162,7 @@ struct Request<'a, M: Manager> {
     grace_ends: Cell<Option<Instant>>,
 }
 
-/// Is this the request's first attempt, or did it receive a dead connection before?
+/// Whether this is the request's first attempt, or it received a dead connection before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Round {
     First,

@@ -76,7 +76,7 @@ pub(crate) struct Standing {
     /// Slots that count against `max_size`, including those being opened.
     pub(crate) taken: usize,
     pub(crate) opening: usize,
-    /// Are loans out, whose connections will return?
+    /// Whether connections are in use and will return.
     pub(crate) circulating: bool,
     /// How many are needed even though loans return.
     pub(crate) excess: usize,
@@ -113,7 +113,7 @@ impl Gate {
         below_ceiling.min(at_once.saturating_sub(opening))
     }
 
-    /// Is there an outage, or another reason to make one attempt at a time, with pauses?
+    /// Whether there is an outage, or another reason to make one attempt at a time, with pauses.
     pub(crate) fn has_trouble(&self) -> bool {
         self.trouble.is_some()
     }
@@ -135,18 +135,19 @@ impl Gate {
         Some((obstacle, failures))
     }
 
-    /// Is the server out of reach? Time alone may end that. A wrong password must be corrected, and is better not tried again unasked.
+    /// Whether the server is out of reach. Time alone may end that. A wrong password must be corrected, and is better not tried again
+    /// unasked.
     #[inline]
     pub(crate) fn is_outage(&self) -> bool {
         self.trouble.is_some_and(|trouble| trouble.kind == Refusal::Unavailable)
     }
 
-    /// Must a single attempt go first?
+    /// Whether a single attempt must go first.
     pub(crate) fn is_cold(&self) -> bool {
         self.cold
     }
 
-    /// Is an attempt that began then a probe, beside which there is no second?
+    /// Whether the attempt begun at that time is the only probe.
     pub(crate) fn is_probe(&self, began: Instant) -> bool {
         self.trouble.is_some_and(|trouble| began >= trouble.since)
     }
@@ -156,7 +157,7 @@ impl Gate {
         self.trouble.map(|trouble| trouble.retry_at)
     }
 
-    /// Must a caller be refused now, because of a permanent fault?
+    /// Whether a caller must be refused now, because of a permanent fault.
     pub(crate) fn refuses(&self, now: Instant) -> bool {
         self.trouble.is_some_and(|trouble| trouble.kind == Refusal::Permanent && now < trouble.retry_at)
     }

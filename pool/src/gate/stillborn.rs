@@ -48,7 +48,7 @@ impl Row {
 }
 
 impl Stillborn {
-    /// May the connection that was opened then die as the last ones did?
+    /// Whether the connection that was opened then may die as the last ones did.
     pub(super) fn may_go_on(&self, opened_at: Instant) -> bool {
         self.rows.iter().any(|row| row.may_go_on(opened_at))
     }
@@ -107,7 +107,7 @@ impl Gate {
         self.stillborn.rows[stage as usize] = Row { count, goes_on_until, age };
     }
 
-    /// Did the last connections die young, so that a new one may, too?
+    /// Whether the last connections died young, and a new one may, too.
     pub(crate) fn doubts_the_new(&self) -> bool {
         !self.stillborn.is_empty()
     }

@@ -224,7 +224,7 @@ impl Fuse {
         Arc::downgrade(&self.0)
     }
 
-    /// Does the call run, and can it be aborted?
+    /// Whether the call runs and can be aborted.
     pub(crate) fn can_abort(weak: &std::sync::Weak<Call>) -> bool {
         weak.upgrade().is_some_and(|call| {
             let state = call.state.lock();

@@ -15,9 +15,9 @@ pub(super) struct Fake {
     /// Open sessions that are not aborted: those that `max_size` bounds.
     pub(super) sessions: Arc<AtomicUsize>,
     max_size: usize,
-    /// Are these failures permanent, as for a wrong password?
+    /// Whether these failures are permanent, as for a wrong password.
     pub(super) refuses_for_good: AtomicBool,
-    /// Does connecting begin with a look-up that cannot be aborted?
+    /// Whether connecting begins with a look-up that cannot be aborted.
     pub(super) looks_up: AtomicBool,
     /// The number of attempts to connect.
     pub(super) attempts: AtomicUsize,

@@ -53,7 +53,7 @@ struct Node<T> {
     rings_at: Option<Instant>,
     /// What was delivered. Such a node is out of the queue.
     cell: Option<T>,
-    /// Was the delivery withdrawn, and how often has that happened?
+    /// Whether the delivery was withdrawn, and how often that has happened.
     is_absent: bool,
     missed: u32,
     before: Option<usize>,
@@ -225,7 +225,7 @@ impl<T> Queue<T> {
         is_absent
     }
 
-    /// Was something delivered to this waiter?
+    /// Whether something was delivered to this waiter.
     pub(crate) fn has_delivery(&self, ticket: &Ticket) -> bool {
         self.nodes[ticket.0].cell.is_some()
     }

@@ -18,7 +18,7 @@ impl Waiting {
         Self(waiter, ticket)
     }
 
-    /// Has it been notified since the last look?
+    /// Whether it has been notified since the last look.
     fn was_notified(&self) -> bool {
         self.0.park(Some(sync::now()))
     }

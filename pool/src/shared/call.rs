@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct CallOutcome<T> {
     /// Its answer, or the message of its panic.
     pub(crate) answer: Result<T, String>,
-    /// Was it given up? Then the connection must be discarded, whatever the answer.
+    /// Whether it was given up. If so, the connection must be discarded, whatever the answer.
     pub(crate) over: bool,
     pub(crate) took: Duration,
     pub(crate) ended: Instant,
@@ -140,7 +140,7 @@ pub(crate) fn abort_by(abort_handle: &Arc<dyn AbortHandle>, limit: &Limit) {
     }
 }
 
-/// Can this handle abort, or only cancel? One that panics cannot.
+/// Whether this handle can abort, or only cancel. One that panics cannot.
 pub(crate) fn can_abort(abort_handle: &dyn AbortHandle) -> bool {
     contained(|| abort_handle.can_abort()).unwrap_or(false)
 }

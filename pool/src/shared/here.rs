@@ -20,7 +20,7 @@ pub(super) struct CallsHere(Mutex<Watched>);
 struct Watched {
     /// In no particular order. There are at most as many as threads.
     calls: Vec<CallHere>,
-    /// Is the alarm ordered? It is not cancelled when the calls have ended, so that the next call need not order it.
+    /// Whether the alarm is ordered. It is not cancelled when the calls have ended, so that the next call need not order it.
     is_ordered: bool,
 }
 

@@ -132,7 +132,7 @@ impl<M: Manager> Shared<M> {
         result
     }
 
-    /// Is this the process that built the pool?
+    /// Whether this is the process that built the pool.
     #[inline]
     pub(crate) fn is_at_home(&self) -> bool {
         self.process.is_current()
@@ -269,7 +269,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Does any handler receive the events of each loan? If not, they are not even assembled.
+    /// Whether any handler receives the events of each loan. If not, they are not even assembled.
     #[inline]
     pub(crate) fn hears_loans(&self) -> bool {
         #[cfg(feature = "tracing")]
@@ -299,7 +299,7 @@ impl<M: Manager> Shared<M> {
     }
 }
 
-/// Must no user code run in this thread, because it is the timer or unwinds?
+/// Whether user code is forbidden here: the timer, or an unwinding thread.
 fn must_not_run_the_users() -> bool {
     workers::is_timer() || std::thread::panicking()
 }
@@ -326,7 +326,7 @@ fn lock<M: Manager>(state: &Mutex<StateOf<M>>) -> (MutexGuard<'_, StateOf<M>>, b
     (state, misled)
 }
 
-/// Is there nothing to settle, as far as either seeded bug can see?
+/// Whether there is nothing to settle, as far as either seeded bug can see.
 fn is_quiet<M: Manager>(state: &StateOf<M>) -> bool {
     if seeded::bug("looks_for_waiters_before_it_locks") { state.stats().waiting == 0 } else { !state.is_closed() }
 }

@@ -46,14 +46,14 @@ pub(crate) struct Record {
     /// The limit of the driver call under way.
     pub(crate) call: Option<Weak<Call>>,
     stuck: bool,
-    /// Was this loan reported as a leak?
+    /// Whether this loan was reported as a leak.
     pub(crate) leak_reported: bool,
-    /// Was the loan aborted?
+    /// Whether the loan was aborted.
     aborted_loan: bool,
 }
 
 impl Record {
-    /// Does a holder have this connection, aborted or not? (It may be parked in the cell of its thread.)
+    /// Whether a holder has this connection, aborted or not. (It may be parked in the cell of its thread.)
     pub(crate) fn is_out(&self) -> bool {
         self.phase == Phase::Lent || self.aborted_loan
     }
@@ -79,7 +79,7 @@ impl Record {
         self.uses + self.meter.as_ref().map_or(0, |meter| meter.turns().ended())
     }
 
-    /// Is a call on it past its limit, and impossible to abort?
+    /// Whether a call on it is past its limit, and impossible to abort.
     pub(crate) fn is_stuck(&self) -> bool {
         self.stuck
     }

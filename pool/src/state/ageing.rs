@@ -173,8 +173,8 @@ impl<C, E> State<C, E> {
         self.rules.keepalive / u32::try_from(count).unwrap_or(u32::MAX).saturating_mul(2)
     }
 
-    /// Does the ordered maintenance come in time for this idle connection? It comes within `idle_timeout`, so for a connection that was
-    /// used just now nothing needs to be computed. Each return asks this.
+    /// Whether the ordered maintenance comes in time for this idle connection. It comes within `idle_timeout`, so for a connection that
+    /// was used just now nothing needs to be computed. Each return asks this.
     #[inline]
     pub(super) fn is_seen_to(&self, entry: &Entry<C>, now: Instant) -> bool {
         let is_in_time = |ordered| entry.last_used == now && entry.expires.is_none_or(|expires| ordered <= expires);

@@ -97,7 +97,7 @@ impl<C> FastLoans<C> {
         if before.is_some() { Pace::Busy } else { Pace::Slow }
     }
 
-    /// Is it time to search the cells for connections that have rested too long?
+    /// Whether it is time to search the cells for connections that have rested too long.
     #[inline]
     pub(super) fn is_time_to_look(&mut self, now: Instant) -> bool {
         let is_time = !self.permits.is_empty()

@@ -19,7 +19,7 @@ pub(super) struct Doubt {
 }
 
 impl<C, E> State<C, E> {
-    /// Is it settled that the server answers other calls than one that began at `since`?
+    /// Whether the server has answered a call other than one begun at `since`.
     pub(super) fn is_settled(&self, since: Instant, now: Instant) -> bool {
         match self.log_in_settles_at() {
             Some(settles_at) => self.opened_at > Some(since) && settles_at <= now,
@@ -27,7 +27,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Was a call that began no later than `since` given up already to find out, and is the result still open?
+    /// Whether a call that began no later than `since` was given up already to find out, and the result is still open.
     pub(super) fn is_being_settled(&self, since: Instant, now: Instant) -> bool {
         match self.log_in_settles_at() {
             Some(settles_at) => self.opened_at > Some(since) && now < settles_at,
@@ -44,7 +44,7 @@ impl<C, E> State<C, E> {
         self.doubt.raised_at = Some(now);
     }
 
-    /// Must a new connection be checked before it is lent?
+    /// Whether a new connection must be checked before it is lent.
     pub(super) fn must_be_asked(&self) -> bool {
         self.is_near() && self.doubt.raised_at > self.doubt.settled_at && self.promises.has_late()
     }
@@ -53,7 +53,7 @@ impl<C, E> State<C, E> {
         self.doubt.settled_at = Some(now);
     }
 
-    /// Is a log-in, and therefore a check, quicker than the shortest time after which a call is lost?
+    /// Whether a log-in, and therefore a check, is quicker than the shortest time after which a call is lost.
     fn is_near(&self) -> bool {
         self.patience.longest_opening().is_some_and(|longest| longest < SHORTEST_LOST)
     }

@@ -97,7 +97,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Is there something that each loan must see?
+    /// Whether there is something that each loan must see.
     #[inline]
     fn concerns_all(&self) -> bool {
         self.fast.recalled || self.closed || !self.queue.is_empty() || self.one_wanted

@@ -1,4 +1,4 @@
-//! Is anything wrong? The answer comes from what the state has recorded: no server is asked, and nothing changes.
+//! Whether anything is wrong. The answer comes from what the state has recorded: no server is asked, and nothing changes.
 
 use crate::cause::Cause;
 use crate::health::Health;

@@ -1,4 +1,4 @@
-//! Is there hope of a connection while new ones are refused for good? Only if loans return.
+//! Whether there is hope of a connection while new ones are refused for good: only if loans return.
 
 use crate::histogram::Mark;
 use crate::slots::Phase;
@@ -35,13 +35,13 @@ impl Hope {
 }
 
 impl<C, E> State<C, E> {
-    /// Is no connection available, and will there be none before the fault is mended? A loan that is out for much longer than loans
-    /// usually are does not count.
+    /// Whether no connection is available, and there will be none before the fault is fixed. A loan that is out for much longer than
+    /// loans usually are does not count.
     pub(super) fn is_hopeless(&mut self, now: Instant) -> bool {
         self.is_bare(now) && (self.slots.count(Phase::Lent) == 0 || self.hope_ends(now).is_some_and(|ends| ends <= now))
     }
 
-    /// Are new connections refused for good, and are all open ones lent?
+    /// Whether new connections are refused for good, and all open ones are lent.
     fn is_bare(&self, now: Instant) -> bool {
         self.gate.refuses(now) && self.slots.open() == self.slots.count(Phase::Lent)
     }

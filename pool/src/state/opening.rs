@@ -169,7 +169,7 @@ impl<C, E> State<C, E> {
         Demand { unserved, owed, shortfall, opening, aborting: tally.aborting }
     }
 
-    /// May another call begin for which no request waits?
+    /// Whether another call may begin for which no request waits.
     pub(super) fn bears_unawaited(&self) -> bool {
         self.unawaited(self.queue.len()) < MOST_UNAWAITED
     }
@@ -250,13 +250,13 @@ impl<C, E> State<C, E> {
         })
     }
 
-    /// Has there been no sign of life from the server for as long as an opening is in time, or since the last doubt?
+    /// Whether there has been no sign of life from the server for as long as an opening is in time, or since the last doubt.
     fn is_quiet(&self, now: Instant) -> bool {
         let (heard, quiet) = (self.answered_at.max(self.opened_at), self.patience.spans(PromiseKind::Open).late);
         heard <= self.heard_before_doubt || heard.is_none_or(|at| now.saturating_duration_since(at) >= quiet)
     }
 
-    /// Did the process stand still just now? Then no waiter is overdue.
+    /// Whether the process was suspended just now. If so, no waiter is overdue.
     pub(super) fn is_calm(&self, now: Instant) -> bool {
         self.calm_until.is_some_and(|until| now < until)
     }
@@ -271,7 +271,7 @@ impl<C, E> State<C, E> {
         self.queue.next_impatience(now, tally.openings + tally.aborting + self.room() + 1)
     }
 
-    /// Is nothing opened until one of the calls that were given up returns?
+    /// Whether nothing is opened until one of the calls that were given up returns.
     pub(super) fn opens_no_more(&self) -> bool {
         self.bearable() == 0
     }

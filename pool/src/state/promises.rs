@@ -144,7 +144,7 @@ impl Promises {
         }
     }
 
-    /// Is there a check or a reset that is late?
+    /// Whether there is a check or a reset that is late.
     pub(super) fn has_late(&self) -> bool {
         self.tally.asked_late > 0
     }
@@ -262,7 +262,7 @@ impl Promise {
         }
     }
 
-    /// Was it postponed? Then the time that it took says more about this process than about the server.
+    /// Whether it was postponed. If so, the time that it took says more about this process than about the server.
     pub(super) fn was_spared(&self) -> bool {
         self.spared > 0
     }

@@ -83,7 +83,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
         self.slots.get(slot).abort_handle.clone()
     }
 
-    /// Is connection `id` in `slot` still lent?
+    /// Whether connection `id` in `slot` is still lent.
     pub(crate) fn is_lent(&self, slot: SlotId, id: u64) -> bool {
         let is_meant = |record: &&Record| record.id == id && record.phase == Phase::Lent;
         self.slots.find(slot).filter(is_meant).is_some_and(|record| record.loan().is_some())

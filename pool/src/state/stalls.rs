@@ -1,4 +1,4 @@
-//! Did the process stand still when a waiter's time ran out? It may have been stopped or throttled, or its machine asleep.
+//! Decides whether the process was suspended when a waiter's time ran out: stopped, throttled, or on a machine that was asleep.
 //!
 //! A waiter that wakes late has either overslept together with all others, and what it waited for may be there in a moment; or it is one
 //! of so many that they cannot all be woken at once, and then another was woken in time.

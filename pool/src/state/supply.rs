@@ -38,8 +38,8 @@ impl<C, E> State<C, E> {
         self.settle_slow(now, actions);
     }
 
-    /// Are there fewer idle connections than there should be, and is there room for more? (Those being opened, checked or reset take
-    /// room, so without room nothing remains to be done.)
+    /// Whether there are fewer idle connections than there should be, and there is room for more. (Those being opened, checked or reset
+    /// take room, so without room nothing remains to be done.)
     #[inline]
     pub(super) fn falls_short(&self) -> bool {
         self.idle.len() < self.reserve() && self.slots.taken() < self.rules.max_size
@@ -114,8 +114,8 @@ impl<C, E> State<C, E> {
         self.plan(waiting, now, actions);
     }
 
-    /// Can anything be opened or given up? In a full pool whose connections are all lent or idle, only returns serve waiters, and that
-    /// is the normal case of a busy day.
+    /// Whether anything can be opened or given up. In a full pool whose connections are all lent or idle, only returns serve waiters,
+    /// and that is the normal case of a busy day.
     fn may_change(&self) -> bool {
         self.slots.taken() < self.rules.max_size || !self.promises.is_empty()
     }

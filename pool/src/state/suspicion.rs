@@ -11,7 +11,7 @@ use crate::sync::after;
 use std::time::Instant;
 
 impl<C, E> State<C, E> {
-    /// Does the last proof of this connection count? `false`: it was not proved since the last reason to doubt it.
+    /// Whether the last proof of this connection counts. `false`: it was not proved since the last reason to doubt it.
     #[inline]
     pub(super) fn is_above_suspicion(&self, entry: &Entry<C>) -> bool {
         entry.proved.epoch >= self.epoch_needed
@@ -63,7 +63,7 @@ impl<C, E> State<C, E> {
         entry.fresh_until = after(now, self.rules.check_after);
     }
 
-    /// Is the suspicion that this question raised the last one?
+    /// Whether the suspicion that this question raised is the last one.
     fn hangs_on(&self, question: Question) -> bool {
         question.needed_since == self.epoch_needed && question.needed_before < question.needed_since
     }

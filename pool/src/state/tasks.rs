@@ -109,8 +109,8 @@ impl<C, E> State<C, E> {
         Some(self.counted(delivery))
     }
 
-    /// May a task have what was delivered to it? If it collects late, the connection may have been evicted meanwhile, be at the end of
-    /// its lifetime, or not have been proved for long.
+    /// Whether a task may keep its delivered connection. If it collects late, the connection may have been evicted meanwhile, be at the
+    /// end of its lifetime, or not have been proved for long.
     pub(crate) fn is_still_good(&self, entry: &Entry<C>, now: Instant) -> bool {
         let is_proved =
             self.is_above_suspicion(entry) && entry.fresh_until.is_none_or(|until| now <= until + RELIED_UPON);

@@ -95,7 +95,7 @@ impl SetState {
         self.accounts.get(&pool).map_or(0, |account| account.running)
     }
 
-    /// Is there anything for which closing this pool waits?
+    /// Whether there is anything for which closing this pool waits.
     pub(super) fn holds_up(&self, pool: usize) -> bool {
         self.running(pool) > 0
             || self.jobs.iter().any(|task| task.pool == pool)

@@ -101,7 +101,7 @@ impl<J: Send + 'static> Workers<J> {
         self.set.cancel_alarm(alarm);
     }
 
-    /// Is this thread working for this pool? Then it would wait for itself.
+    /// Whether this thread works for this pool, and would wait for itself.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         match CURRENT.try_with(Cell::get) {
@@ -145,7 +145,7 @@ impl<J: Send + 'static> Workers<J> {
         waiter.park(deadline)
     }
 
-    /// Is there work for which no thread could be had?
+    /// Whether there is work for which no thread could be started.
     pub(crate) fn is_starved(&self) -> bool {
         self.set.is_starved()
     }
@@ -175,7 +175,7 @@ impl<J: Send + 'static> Drop for Workers<J> {
     }
 }
 
-/// Is this thread a timer? It must run nothing that may take long.
+/// Whether this thread is a timer. It must run nothing that may take long.
 pub(crate) fn is_timer() -> bool {
     CURRENT.try_with(Cell::get) == Ok(TIMER)
 }

@@ -33,7 +33,7 @@ pub(super) struct Set {
     pub(super) timetable: Condvar,
     /// A call or a thread has ended, and a thread waits for that.
     pub(super) ended: Condvar,
-    /// Is there work for which no thread could be spawned?
+    /// Whether there is work for which no thread could be spawned.
     pub(super) starved: AtomicBool,
     /// For tests: no thread can be had.
     #[cfg(all(test, not(loom)))]
@@ -175,7 +175,7 @@ impl Set {
         is_spawned
     }
 
-    /// Is there work for which no thread could be spawned?
+    /// Whether there is work for which no thread could be spawned.
     pub(super) fn is_starved(&self) -> bool {
         self.starved.load(Ordering::Acquire)
     }

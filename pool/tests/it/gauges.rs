@@ -91,7 +91,7 @@ struct Counted {
     most_open: i64,
     in_use: i64,
     closed: HashMap<CloseReason, u64>,
-    /// Is it lent? For each open connection.
+    /// Whether each open connection is lent.
     lent: HashMap<u64, bool>,
     faults: Vec<String>,
 }

@@ -179,7 +179,7 @@ impl Manager for Watched {
     }
 }
 
-/// Was the thread unwinding, at each event?
+/// Whether the thread was unwinding, at each event.
 struct Unwinds(Mutex<Vec<bool>>);
 
 impl Unwinds {

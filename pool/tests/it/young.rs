@@ -129,7 +129,7 @@ fn an_engine_whose_every_reset_fails_is_opened_now_and_then() {
     assert!(server.count(Call::Connect) <= 40, "{} attempts", server.count(Call::Connect));
 }
 
-/// Does the report of a timed-out request contain a connect error?
+/// Whether the report of a timed-out request contains a connect error.
 fn tells_of_an_error<const R: bool>(pool: &Pool<FakeManager<R>>) -> bool {
     let error = pool.get_timeout(ms(5)).unwrap_err();
     error.report().expect("it ran out of time").last_connect_error.is_some()

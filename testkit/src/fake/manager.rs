@@ -126,9 +126,9 @@ pub struct FakeConnection {
     pub session: SessionState,
     /// How often the hook of [`FakeServer::set_up`](super::FakeServer::set_up) ran.
     pub set_ups: u32,
-    /// Did a holder leave something in the session that no reset has removed?
+    /// Whether a holder left something in the session that no reset has removed.
     pub leftovers: bool,
-    /// Is it something that no reset can remove?
+    /// Whether it is something that no reset can remove.
     beyond_reset: bool,
 }
 

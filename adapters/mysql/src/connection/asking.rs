@@ -87,12 +87,12 @@ impl Connection {
         }))
     }
 
-    /// Could the session's set-up have left a transaction open, without a text that shows it?
+    /// Whether the session's set-up may have left a transaction open, without a text that shows it.
     pub(crate) fn may_be_in_transaction(&self) -> bool {
         !self.baseline.is_plain || !self.baseline.standing.texts_are_reliable || self.tracker.is_blind()
     }
 
-    /// Is a transaction open that no text has shown? Queries only if the texts do not decide it.
+    /// Whether a transaction is open that no text has shown. Queries only if the texts do not decide it.
     pub(crate) fn has_transaction_unseen(&mut self) -> mysql::Result<bool> {
         let may_be = !self.baseline.standing.texts_are_reliable || self.tracker.is_blind();
         let is_open = may_be && self.ask_transaction()?;

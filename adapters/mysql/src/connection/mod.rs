@@ -155,7 +155,7 @@ impl Connection {
         self.health.is_broken()
     }
 
-    /// May a command be sent?
+    /// Returns an error if no command may be sent.
     ///
     /// If the outcome of the last command was not seen within a transaction, this queries the server first: after a rollback, all later
     /// commands would be committed one by one.
@@ -239,8 +239,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Is the session certainly as at the beginning of the loan? Not while the holder had the driver itself or its rows, whose effects
-    /// are not seen.
+    /// Whether the session is certainly as at the beginning of the loan. It is not while the holder had the driver itself or its rows,
+    /// whose effects are not seen.
     pub(crate) fn is_clean(&self) -> bool {
         let unseen = self.health.looked_away() || self.health.handed_out_rows();
         self.baseline.is_plain
@@ -250,7 +250,8 @@ impl Connection {
             && !self.health.in_transaction()
     }
 
-    /// Might replies have shifted unseen? Only if the holder had the driver or its rows, and something could end the wait for a reply.
+    /// Whether replies may have shifted unseen. They may only if the holder had the driver or its rows, and something could end the wait
+    /// for a reply.
     pub(crate) fn may_have_slipped(&self) -> bool {
         self.health.looked_away() || self.health.handed_out_rows() && self.opts.get_read_timeout().is_some()
     }

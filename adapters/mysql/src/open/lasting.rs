@@ -4,8 +4,8 @@ use mysql::{Error, Opts};
 use std::error::Error as _;
 use std::io;
 
-/// Is this log-in error about the settings or the server's certificate? Network errors may be temporary, and so may unknown errors of the
-/// server.
+/// Whether this log-in error is about the settings or the server's certificate. Network errors may be temporary, and so may unknown
+/// errors of the server.
 pub(super) fn comes_again(error: &Error, way: &Opts) -> bool {
     let has_tls = way.get_ssl_opts().is_some() && way.get_socket().is_none();
     // The certificate files are read at each log-in, and rustls reports its verdicts as read errors.
@@ -26,7 +26,7 @@ pub(super) fn comes_again(error: &Error, way: &Opts) -> bool {
     }
 }
 
-/// Does an I/O error cause this one? (native-tls reports an end of stream only in its text.)
+/// Whether an I/O error causes this one. (native-tls reports an end of stream only in its text.)
 #[cfg(any(feature = "native-tls", feature = "rustls-tls", feature = "rustls-tls-ring"))]
 fn is_of_network(error: &(dyn std::error::Error + 'static)) -> bool {
     let text = error.to_string().to_ascii_lowercase();

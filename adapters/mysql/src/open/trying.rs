@@ -158,7 +158,7 @@ impl Spans {
     }
 }
 
-/// Did neither the server nor its machine respond?
+/// Whether neither the server nor its machine responded.
 fn is_silence(error: &Error) -> bool {
     let of_socket = |error: &io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
     match error {

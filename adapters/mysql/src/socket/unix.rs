@@ -32,7 +32,7 @@ impl Socket {
         getpeername(&self.0).ok()?.and_then(|address| address.try_into().ok())
     }
 
-    /// Is there any data or an end of stream? Takes half a microsecond, and consumes no data.
+    /// Whether there is any data or an end of stream. Takes half a microsecond, and consumes no data.
     ///
     /// This holds for TLS too: a server's unsolicited data (session tickets) comes before its first reply and is read with it, and data
     /// after the last reply is its goodbye.

@@ -3,7 +3,7 @@
 
 use super::lexer::word;
 
-/// Might `text`, which is not known to be harmless, change the meaning of the same statement prepared afterwards? The contents of
+/// Whether `text`, which is not known to be harmless, may change the meaning of the same statement prepared afterwards. The contents of
 /// procedures are not seen.
 pub(crate) fn rebinds(text: &str) -> bool {
     let mut rest = text.as_bytes();

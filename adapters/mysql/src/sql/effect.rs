@@ -29,7 +29,7 @@ pub(crate) fn effect(text: &str) -> Effect {
     }
 }
 
-/// Is `text` one BEGIN or START TRANSACTION, and nothing else?
+/// Whether `text` is one BEGIN or START TRANSACTION, and nothing else.
 pub(crate) fn begins_transaction(text: &str) -> bool {
     text.len() <= LONGEST && scan_begin(text.as_bytes()).is_some()
 }

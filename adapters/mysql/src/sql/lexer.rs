@@ -42,7 +42,7 @@ impl<'a> Lexer<'a> {
         Some(Some(token))
     }
 
-    /// Were there blanks before the last token?
+    /// Whether there were blanks before the last token.
     pub(super) fn apart(&self) -> bool {
         self.apart
     }

@@ -40,7 +40,7 @@ pub(crate) fn of_refusal(refusal: &DbError) -> Fault {
     }
 }
 
-/// Did the server drop this prepared statement, or is it outdated by a schema change?
+/// Whether the server dropped this prepared statement, or a schema change made it outdated.
 pub(crate) fn is_stale(error: &DbError) -> bool {
     match error.code().code() {
         _ if ends_session(error) => false,
@@ -54,7 +54,7 @@ pub(crate) fn is_stale(error: &DbError) -> bool {
     }
 }
 
-/// Does a value or a parameter not match the driver's type for it?
+/// Whether a value or a parameter does not match the driver's type for it.
 pub(crate) fn is_of_type(error: &Error) -> bool {
     causes(error).any(|cause| cause.is::<WrongType>())
 }
@@ -113,7 +113,7 @@ fn of_handshake(error: &Error) -> Fault {
     if causes(error).any(is_network) && !is_of_settings(error) { Fault::Fatal } else { Fault::Permanent }
 }
 
-/// Does the server lack the required role?
+/// Whether the server lacks the required role.
 fn is_of_role(error: &Error) -> bool {
     cause::<RoleError>(error).is_some()
 }
@@ -130,7 +130,7 @@ fn is_of_settings(error: &Error) -> bool {
     cause::<SettingsError>(error).is_some()
 }
 
-/// Did the server refuse our certificate, or the lack of one? With TLS 1.3 it does so when the handshake is complete on our side.
+/// Whether the server refused our certificate, or the lack of one. With TLS 1.3 it does so when the handshake is complete on our side.
 fn is_alert(error: &Error) -> bool {
     causes(error).any(|cause| {
         let text = cause.to_string().to_ascii_lowercase();

@@ -67,7 +67,7 @@ impl LookUp {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Can it still yield an answer?
+    /// Whether it can still yield an answer.
     fn is_of_use(&self, now: Instant) -> bool {
         match self.lock().answer {
             Some((_, at)) => now.saturating_duration_since(at) < KEPT,

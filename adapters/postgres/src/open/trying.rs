@@ -223,7 +223,7 @@ impl Trying<'_> {
 }
 
 impl Turns {
-    /// Is the present way the only one?
+    /// Whether the present way is the only one.
     fn are_of_one(&self) -> bool {
         self.to_come.is_empty() && self.over.is_empty()
     }

@@ -200,12 +200,12 @@ impl<'a> Before<'a> {
         Some(())
     }
 
-    /// Was the last word the `INSERT` or `MERGE` of a statement, rather than a label of that name?
+    /// Whether the last word was the `INSERT` or `MERGE` of a statement, rather than a label of that name.
     fn inserts(&self) -> bool {
         matches!(self.last, Last::Word(word) if word.heads && (word.is("insert") || word.is("merge")))
     }
 
-    /// Was the last token the end of the `WITH` part?
+    /// Whether the last token was the end of the `WITH` part.
     fn ends_with(&self) -> bool {
         let outermost = self.parens.1 == 0 && matches!(self.last, Last::Closed(_));
         outermost && self.statement.is("with") && !self.statement.verb
@@ -220,7 +220,7 @@ impl<'a> Before<'a> {
         }
     }
 
-    /// Is this word, which might also be a function's name, at a place where no call is possible?
+    /// Whether this word, which may also be a function's name, is at a place where no call is possible.
     fn is_clause(&self, name: &[u8]) -> bool {
         let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
         match self.last {

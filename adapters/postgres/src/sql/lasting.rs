@@ -3,8 +3,8 @@
 //! Searched only in texts that are uncertain anyway. A name counts everywhere, even in the body of a `DO` or in a literal that is
 //! executed: a false match costs a log-in.
 
-/// Does this text name such a function, or load a library? A text that spells a name or a block by numbers (`U&"set\005fuser"`) may name
-/// any.
+/// Whether this text names such a function, or loads a library. A text that spells a name or a block by numbers (`U&"set\005fuser"`) may
+/// name any.
 pub(super) fn is_lasting(text: &[u8]) -> bool {
     let (mut at, mut follows_do) = (0, false);
     while at < text.len() {

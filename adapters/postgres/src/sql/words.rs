@@ -5,19 +5,19 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Does a command with this tag (`INSERT 0 1`) leave the session unchanged? The scan of the text finds effects behind `SELECT` and the
-/// like, and a plain `SET`.
+/// Whether a command with this tag (`INSERT 0 1`) leaves the session unchanged. The scan of the text finds effects behind `SELECT` and
+/// the like, and a plain `SET`.
 pub(crate) fn is_harmless_tag(tag: &[u8]) -> bool {
     let words = tag.iter().position(u8::is_ascii_digit).map_or(tag, |digit| &tag[..digit]);
     TAGS.contains(&words.trim_ascii_end())
 }
 
-/// Does this function change nothing in the session?
+/// Whether this function changes nothing in the session.
 pub(super) fn is_harmless_function(name: &[u8]) -> bool {
     std::str::from_utf8(name).is_ok_and(|name| NAMES.contains(name))
 }
 
-/// Is this a word that cannot be a function's name?
+/// Whether this word cannot be a function's name.
 pub(super) fn is_keyword(word: &[u8]) -> bool {
     KEYWORDS.split_ascii_whitespace().any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()))
 }

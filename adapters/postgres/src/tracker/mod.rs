@@ -149,8 +149,8 @@ impl Tracker {
         }
     }
 
-    /// Does something run at the server, or send unread data? An error ends it even if `ReadyForQuery` is still due, but not a COPY,
-    /// which the client must end too.
+    /// Whether something runs at the server, or sends unread data. An error ends it even if `ReadyForQuery` is still due, but not a
+    /// COPY, which the client must end too.
     pub(crate) fn is_busy(&self) -> bool {
         self.waiting.iter().skip(usize::from(self.over)).any(|pending| *pending != Pending::Closing) || self.copying
     }
@@ -173,12 +173,12 @@ impl Tracker {
         self.effect
     }
 
-    /// Has the session been changed in a way that no reset undoes? With `transaction_only` another client has the session next.
+    /// Whether the session has been changed in a way that no reset undoes. With `transaction_only` another client has the session next.
     pub(crate) fn is_lasting(&self, transaction_only: bool) -> bool {
         self.forgotten || !transaction_only && self.effect == Effect::Lasting
     }
 
-    /// Has a statement turned out stale since the last call?
+    /// Whether a statement has turned out stale since the last call.
     pub(crate) fn takes_stale(&mut self) -> bool {
         std::mem::take(&mut self.stale)
     }
@@ -192,7 +192,7 @@ impl Tracker {
         self.standing
     }
 
-    /// Has the server refused a write in this session? The holder may have requested a read-only transaction.
+    /// Whether the server has refused a write in this session. The holder may have requested a read-only transaction.
     pub(crate) fn refused_write(&self) -> bool {
         self.refused_write
     }
@@ -323,8 +323,8 @@ impl Tracker {
     }
 }
 
-/// Can a schema change cause this error for a statement that is being bound? Missing rights do not count: the statement is as good as a
-/// new one.
+/// Whether a schema change can cause this error for a statement that is being bound. Missing rights do not count: the statement is as
+/// good as a new one.
 fn is_of_schema(code: &[u8; 5]) -> bool {
     code == b"0A000" || code == b"XX000" || code.starts_with(b"42") && code != b"42501"
 }

@@ -24,7 +24,7 @@ impl Standing {
         }
     }
 
-    /// Does it accept writes?
+    /// Whether it accepts writes.
     pub(crate) fn takes_writes(self) -> Option<bool> {
         match (self.in_recovery, self.read_only) {
             (Some(true), _) | (_, Some(true)) => Some(false),

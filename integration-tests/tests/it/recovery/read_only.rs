@@ -131,7 +131,7 @@ fn without_a_role_a_server_that_turns_read_only_is_told<S: Remote<Manager = MySq
     assert_eq!(pool.stats().closed.total(), 0);
 }
 
-/// Does the server accept writes from users without special rights? Dropping this makes it accept them again.
+/// Whether the server accepts writes from users without special rights. Dropping this makes it accept them again.
 struct Access<'a>(&'a Database);
 
 impl<'a> Access<'a> {

@@ -21,7 +21,7 @@ pub(super) struct Book {
     /// When a check or a reset was last answered or a loan last ended well, and when an attempt to connect last succeeded.
     pub(super) answered_at: Option<Instant>,
     pub(super) opened_at: Option<Instant>,
-    /// Is a request under way that does not wait?
+    /// Whether a request is under way that does not wait.
     pub(super) tried: bool,
     pub(super) opened: u64,
     pub(super) open_failures: u64,
@@ -113,7 +113,7 @@ impl Book {
         }
     }
 
-    /// Compares the clocks: have they drifted apart by more than a second?
+    /// Compares the clocks: whether they have drifted apart by more than a second.
     pub(super) fn compare(&mut self, now: Instant, wall: Duration) -> bool {
         if now <= self.clocks.0 {
             return false;

@@ -62,7 +62,7 @@ impl World {
         self.check();
     }
 
-    /// Was the process frozen? Then the connection of the latest loan must be checked.
+    /// Whether the process was suspended. If so, the connection of the latest loan must be checked.
     fn slept(&mut self, since: Instant, manner: Manner) -> bool {
         let (now, wall) = (self.now, self.wall);
         let jumped = self.with_noted(

@@ -169,12 +169,12 @@ impl World {
         self.all_who_wait().enumerate().find(has_reason).map(|(place, _)| place)
     }
 
-    /// Is every slot taken by a loan, or by a hung call that cannot be aborted?
+    /// Whether every slot is taken by a loan, or by a hung call that cannot be aborted.
     fn is_full(&self) -> bool {
         self.room() == 0
     }
 
-    /// Are `min_idle` connections idle, as far as there is room?
+    /// Whether `min_idle` connections are idle, as far as there is room.
     fn has_its_idle_ones(&self) -> bool {
         let wanted = self.room().min(self.config.min_idle as usize);
         self.book.closed || self.state.idle.len() >= wanted

@@ -136,7 +136,7 @@ impl Waiting {
     }
 }
 
-/// Does the waiter leave after its look?
+/// Whether the waiter leaves after its look.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Leave {
     No,

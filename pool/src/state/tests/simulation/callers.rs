@@ -272,7 +272,7 @@ impl World {
         self.due(self.now + pause, Event::Get(caller));
     }
 
-    /// Is there an idle connection whose server would answer?
+    /// Whether there is an idle connection whose server would answer.
     fn has_good_idle(&self) -> bool {
         self.state.idle.iter().any(|entry| self.server.line(entry.slotted).is_healthy())
     }

@@ -52,7 +52,7 @@ impl Call {
         Self { slot, work, span, began: None, answer: Answer::Well, over, ordered, hastened, in_lane }
     }
 
-    /// Is it a goodbye, for which nobody waits?
+    /// Whether it is a goodbye, for which no request waits.
     fn is_goodbye(&self) -> bool {
         matches!(self.work, Work::Close(_, reason) if reason.is_orderly())
     }

@@ -62,7 +62,7 @@ pub(super) struct Group {
     pub(super) patience: Duration,
     /// The share of loans that end with a reset.
     pub(super) resets: f64,
-    /// Do they use their connections? A loan without use shows nothing about the server.
+    /// Whether they use their connections. A loan without use shows nothing about the server.
     pub(super) touch: bool,
     /// `None` for threads.
     pub(super) tasks: Option<Tasks>,

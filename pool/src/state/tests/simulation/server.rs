@@ -205,7 +205,7 @@ impl Server {
         self.lines.iter_mut().filter(|line| !line.ended && line.is_healthy()).take(count).for_each(harm);
     }
 
-    /// Has it no room for another session?
+    /// Whether it has no room for another session.
     pub(super) fn is_full(&self) -> bool {
         let sessions = || self.lines.iter().filter(|line| !line.ended && !line.killed).count();
         matches!(self.connects, Connects::Room(most) if sessions() >= most)
