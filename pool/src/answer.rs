@@ -11,7 +11,7 @@ pub(crate) struct Answer<T> {
     task: Arc<Task>,
 }
 
-/// Gives a result in any case, because its future would otherwise wait for ever.
+/// Gives a result in any case, because its future would otherwise wait forever.
 pub(crate) struct Pledge<T> {
     answer: Arc<Answer<T>>,
     /// The result if no other is given.

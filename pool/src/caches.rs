@@ -1,5 +1,5 @@
 //! The cells in which connections rest between two loans of the same thread, outside the pool's lock. Each thread has a cell, as long as
-//! there are enough. What may lie in a cell, and when all are emptied, is decided by the state.
+//! there are enough. The state decides which connections cells may hold and when to empty them.
 //!
 //! A cell has a *version*, and a parked connection has the version in which it may rest. The state increments the version, under the
 //! lock, before it empties the cells:
@@ -94,7 +94,7 @@ impl<T> Caches<T> {
         (seat..seat + self.count()).map(|seat| (seat, self.cell(seat)))
     }
 
-    /// Opens all cells. What a late return has left in one has an older version, and is not lent.
+    /// Opens all cells. A connection left by a late return has an older version, and is not lent.
     pub(crate) fn open(&self, version: Version) {
         for cell in &self.0 {
             cell.version.store(version.0, Ordering::Relaxed);

@@ -161,7 +161,7 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Returns a reference that does not keep this pool open. Use it in a hook, an event handler or a manager, where a [`Pool`] would
-    /// keep its own pool open for ever, and in a thread that reports statistics, where a [`Pool`] would keep the pool open until that
+    /// keep its own pool open forever, and in a thread that reports statistics, where a [`Pool`] would keep the pool open until that
     /// thread ends. Takes no lock.
     ///
     /// ```

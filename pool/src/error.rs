@@ -120,8 +120,8 @@ pub enum BuildError<E> {
     Config(ConfigError),
     /// The first connection could not be opened. Returned at once if waiting cannot help, else after `build_timeout`.
     Connect(Cause<E>),
-    /// No connection was open by `build_timeout`, and there is no driver error because attempts hung. The source, if there is one, says
-    /// how the last attempt ended.
+    /// No connection was open by `build_timeout`, and there is no driver error because attempts hung. The source, if there is one,
+    /// describes how the last attempt ended.
     Timeout(Box<Report>),
 }
 

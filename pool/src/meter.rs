@@ -1,4 +1,4 @@
-//! What the lock would count for the loans that bypass it: how many there were, how long they took, and who has the connection now.
+//! The counts for the loans that bypass the lock: how many there were, how long they took, and who has the connection now.
 //!
 //! Only the thread that has the connection writes, and by plain stores; others may read meanwhile. The meter is cleared when its
 //! connection is back with the state.

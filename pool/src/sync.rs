@@ -291,7 +291,7 @@ impl Process {
 }
 
 /// A value for a process, and a new one for each child that was forked off it. No lock is taken on the way, because a thread that does
-/// not exist in the child may have held it. What the parent's value has locked does not matter in the child.
+/// not exist in the child may have held it. Locks held by the parent's value do not matter in the child.
 pub(crate) struct PerProcess<T> {
     process: Process,
     value: T,

@@ -74,7 +74,7 @@ fn child() {
         let served: Vec<_> = ends.iter().filter_map(|end| end.as_ref().ok()).collect();
         println!("{} of 24 were served, from {:?} on", served.len(), served.iter().min());
         assert_eq!(served.len(), 24, "{ends:?}");
-        assert!(served.iter().all(|&&at| at > TIMEOUT), "it did not stand still in time: {ends:?}");
+        assert!(served.iter().all(|&&at| at > TIMEOUT), "it was not suspended in time: {ends:?}");
 
         for refused in refused {
             let (end, at) = refused.join().unwrap();

@@ -24,7 +24,7 @@ use tracing_subscriber::registry::LookupSpan;
 fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
     let seen = seen();
     let server = FakeServer::new();
-    let name = "told by tracing";
+    let name = "reported by tracing";
     let pool = builder()
         .name(name)
         .max_size(1)
@@ -87,7 +87,7 @@ fn tracing_tells_by_fixed_targets_with_names_that_opentelemetry_knows() {
 
 #[test]
 fn work_for_a_task_and_its_loan_are_in_the_span_of_who_asked_for_it() {
-    let (seen, server, name) = (seen(), FakeServer::new(), "told in spans");
+    let (seen, server, name) = (seen(), FakeServer::new(), "reported in spans");
     let pool = builder().name(name).max_size(1).build_lazy(server.manager()).unwrap();
     let span = |of: &str| tracing::info_span!(target: "test", "a request", of = of);
     let tell = move || tracing::info!(target: "cabrank::test", { db.client.connection.pool.name = name }, "works");

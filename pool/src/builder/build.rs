@@ -22,8 +22,8 @@ impl<M: Manager> Builder<M> {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Config`] names every broken rule. [`BuildError::Connect`] and [`BuildError::Timeout`] say why no connection could be
-    /// opened; nothing is left behind then.
+    /// [`BuildError::Config`] names every broken rule. [`BuildError::Connect`] and [`BuildError::Timeout`] report why no connection
+    /// could be opened; nothing is left behind then.
     pub fn build(self, manager: M) -> Result<Pool<M>, BuildError<M::Error>> {
         let pool = self.build_lazy(manager)?;
         open_the_first(&pool)?;

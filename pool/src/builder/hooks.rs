@@ -62,7 +62,7 @@ impl<M: Manager> Builder<M> {
     /// of a request that gets no connection has the hook as its `source`. A panic also closes the connection, and then the source is the
     /// panic's message.
     ///
-    /// What the hook does to the session counts as the holder's doing. The pool therefore asks the manager about the session at return
+    /// Session changes by the hook count as the holder's. The pool therefore asks the manager about the session at return
     /// even if the holder did not use the connection. A hook that only reads causes no reset where the manager tracks sessions.
     ///
     /// The hook must not call [`get`](Pool::get) of the same pool, which would run this hook again and again; the call fails with
@@ -95,8 +95,8 @@ impl<M: Manager> Builder<M> {
     ///
     /// The hook runs after the loan's [canceller](crate::PooledConnection::canceller) has ended, before the event `checked_in` and before
     /// the pool examines the session, outside the lock. Its time is part of the loan, so it must not query the server or block; a guard
-    /// may be dropped in an async context. The connection may be dead by then. What the hook does to the session counts as the holder's
-    /// doing, as with [`on_checkout`](Self::on_checkout).
+    /// may be dropped in an async context. The connection may be dead by then. Session changes by the hook count as the holder's,
+    /// as with [`on_checkout`](Self::on_checkout).
     ///
     /// It does not run for a connection that is closed anyway (discarded, cancelled, or broken by a reported error) or detached, nor in a
     /// thread that panics or in a child of `fork`. The event `checked_in` covers each loan. A panic closes the connection. A refused

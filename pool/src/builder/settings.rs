@@ -116,7 +116,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// The time limit of an orderly close. Default: 5 s. Nobody waits for it: if a caller needs the slot, the close gets as long as a
+    /// The time limit of an orderly close. Default: 5 s. No caller waits for it: if a caller needs the slot, the close gets as long as a
     /// check and is then aborted.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.config.close_timeout = timeout;

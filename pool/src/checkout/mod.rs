@@ -158,7 +158,7 @@ struct Request<'a, M: Manager> {
     seat: usize,
     start: Instant,
     timeout: Duration,
-    /// Replaces the deadline, if that passed while the process stood still.
+    /// Replaces the deadline, if that passed while the process was suspended.
     grace_ends: Cell<Option<Instant>>,
 }
 

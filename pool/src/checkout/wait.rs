@@ -15,7 +15,7 @@ use crate::sync::after;
 use crate::waiter::Waiter;
 use std::time::Instant;
 
-/// What a waiter finds when it wakes.
+/// The result that a waiter finds when it wakes.
 pub(super) enum Found<C, E> {
     Connection(Box<Entry<C>>),
     Refusal(Refusal<E>),
@@ -29,7 +29,7 @@ type StateOf<M> = State<SlottedConnection<M>, <M as Manager>::Error>;
 
 impl<M: Manager> Request<'_, M> {
     /// Parks until there is a connection, a refusal, or no time left. A connection that arrives together with the deadline is taken, and
-    /// so is one that arrives soon after a deadline that passed while the process stood still.
+    /// so is one that arrives soon after a deadline that passed while the process was suspended.
     #[cold]
     pub(super) fn wait(
         &self,
@@ -111,7 +111,7 @@ impl<M: Manager> Request<'_, M> {
         }
     }
 
-    /// Until when the request may wait although its time `ended`: it is granted a grace once, if the process stood still then.
+    /// Until when the request may wait although its time `ended`: it is granted a grace once, if the process was suspended then.
     fn grace(&self, state: &mut StateOf<M>, ended: Instant, now: Instant) -> Option<Instant> {
         if self.grace_ends.get().is_none() {
             self.grace_ends.set(state.grace(ended, now).and_then(|grace| after(now, grace)));

@@ -1,4 +1,4 @@
-//! May a connection be opened now, how many, and if not, what is the obstacle?
+//! Decides whether a connection may be opened now, how many, and if not, what the obstacle is.
 //!
 //! Pure: back-off, the single probe of an outage, the ramp after it, the ceiling of a full server, the permanent fault, the cold start.
 //! It reads no clock and opens nothing. `stillborn.rs` has the connections that die young.
@@ -20,7 +20,7 @@ pub(crate) struct Gate {
     backoff: (Duration, Duration),
     connect_timeout: Duration,
     trouble: Option<Trouble>,
-    /// Nothing is known about this server, or nothing that still holds: one attempt goes first.
+    /// There is no valid information about this server: one attempt goes first.
     cold: bool,
     stillborn: Stillborn,
     /// How many may be opened at the same time after an outage. Each success doubles it; at `max_size` the bound ends.
@@ -118,7 +118,7 @@ impl Gate {
         self.trouble.is_some()
     }
 
-    /// Since when there has been trouble.
+    /// When the trouble began.
     pub(crate) fn trouble_since(&self) -> Option<Instant> {
         self.trouble.map(|trouble| trouble.since)
     }
@@ -183,7 +183,7 @@ impl Gate {
         self.ceiling = self.ceiling.filter(|&ceiling| ceiling < max_size);
         if self.stillborn.may_go_on(now) {
             if let Some(trouble) = &mut self.trouble {
-                // There are connections again. Only whether they live is in doubt now.
+                // There are connections again. Only their survival is uncertain now.
                 (trouble.kind, trouble.of_stillborn) = (Refusal::Unavailable, true);
                 trouble.retry_at = after(now, self.backoff.1).unwrap_or_else(|| now + AS_GOOD_AS_NEVER);
             }
@@ -192,7 +192,7 @@ impl Gate {
         self.stillborn.forget();
         let before = self.trouble.take().map(|trouble| trouble.kind);
         self.ramp = match self.ramp {
-            // The permanent fault is mended: one attempt goes first, and then there is no need for caution.
+            // The permanent fault is fixed: one attempt goes first, and then there is no need for caution.
             _ if before == Some(Refusal::Permanent) => None,
             _ if before == Some(Refusal::Unavailable) => Some(1),
             Some(ramp) => Some(ramp * 2).filter(|&ramp| ramp < max_size),
@@ -203,7 +203,7 @@ impl Gate {
         self.cold
     }
 
-    /// What was known about the server may no longer hold: one attempt goes first. A permanent fault may have been mended, so the next
+    /// The information about the server may be outdated: one attempt goes first. A permanent fault may have been fixed, so the next
     /// attempt is due now.
     pub(crate) fn start_anew(&mut self, now: Instant) {
         self.cold = true;

@@ -94,13 +94,13 @@ impl Gate {
         let count = if row.may_go_on(opened_at) { row.count.saturating_add(1) } else { 1 };
         self.cold = true;
         let before = self.trouble;
-        // A fault that must be mended is the worse one.
+        // A fault that must be fixed is the worse one.
         if count >= 2 && before.is_none_or(|before| before.kind != Refusal::Permanent) {
             let trouble = Trouble { of_stillborn: true, ..Trouble::behind(before, Refusal::Unavailable, now) };
             let pause = self.pause(count - 1, now.saturating_duration_since(trouble.since));
             self.trouble = Some(trouble.until(now, pause));
         }
-        // A time in which nothing could be opened says nothing about what is opened after it.
+        // A time in which nothing could be opened does not indicate how later openings will do.
         let next = self.retry_at().map_or(now, |retry_at| retry_at.max(now));
         let goes_on_until = after(next, YOUNG.saturating_add(mean_opening.saturating_mul(2)));
         let age = now.saturating_duration_since(opened_at);

@@ -90,7 +90,7 @@ fn write_off_against_return() {
     });
 }
 
-/// An attempt fails permanently while another thread, having mended the cause, evicts all: the earlier waiters may be refused or served,
+/// An attempt fails permanently while another thread, having fixed the cause, evicts all: the earlier waiters may be refused or served,
 /// and a borrower that comes after the eviction is served.
 #[test]
 fn refused_waiter_against_delivery() {
@@ -102,7 +102,7 @@ fn refused_waiter_against_delivery() {
         let borrowers: Vec<_> =
             (0..2 * EACH - 1).map(|_| spawn(&pool, |pool| get(&pool, FOREVER).map(checkin))).collect();
         let handle = Handle::new(pool.clone()).evicted();
-        get(&pool, FOREVER).map(checkin).expect("the cause was mended");
+        get(&pool, FOREVER).map(checkin).expect("the cause was fixed");
         let refused = borrowers.into_iter().map(|borrower| borrower.join().unwrap()).filter(Result::is_err);
         let refused = refused.count();
         drop(handle);

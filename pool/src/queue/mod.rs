@@ -1,7 +1,7 @@
 //! The queue of waiters: first come, first served. A delivery, a cancellation and a look at the head cost the same with one waiter as
 //! with ten thousand.
 //!
-//! Independent of connections: what is delivered is a `T`. A delivery that is not collected can be withdrawn. Then its waiter is
+//! Independent of connections: deliveries are of type `T`. A delivery that is not collected can be withdrawn. Then its waiter is
 //! *absent*: out of the queue, until it asks again and has its old place.
 
 #[cfg(all(test, not(loom)))]
@@ -28,7 +28,7 @@ pub(crate) struct Queue<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(usize);
 
-/// A waiter's place, for a user that keeps it no longer than the waiter keeps its ticket.
+/// A waiter's place, valid only while the waiter holds its ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(usize);
 
@@ -51,7 +51,7 @@ struct Node<T> {
     deadline: Option<Instant>,
     /// When a task must be woken even without a delivery.
     rings_at: Option<Instant>,
-    /// What was delivered. Such a node is out of the queue.
+    /// The delivery. Such a node is out of the queue.
     cell: Option<T>,
     /// Whether the delivery was withdrawn, and how often that has happened.
     is_absent: bool,
@@ -190,7 +190,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The head of the queue, if it is a task, which may not come although it is woken.
+    /// The head of the queue, if it is a task, which may not be polled after it is woken.
     #[inline]
     pub(crate) fn head_task(&self) -> Option<Key> {
         let place = self.head?;

@@ -79,7 +79,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Has the timer end the call of `fuse` soon after its limit has passed. The call gets a moment more, to return an answer that may
-    /// have been there for long if this process stood still.
+    /// have been there for long if this process was suspended.
     fn end_at_limit(self: &Arc<Self>, due: Instant, slot: SlotId, fuse: Fuse) -> Alarm {
         let pool = Arc::downgrade(self);
         self.workers.at(due, move || {

@@ -70,7 +70,7 @@ impl<M: Manager> Held<M> {
     #[inline]
     pub(crate) fn into_entry(self) -> (PoolRef<M>, Box<Entry<SlottedConnection<M>>>) {
         let Self(mut entry) = self;
-        let pool = entry.slotted.slot.pool.take().expect("what is held has its pool");
+        let pool = entry.slotted.slot.pool.take().expect("a held connection has its pool");
         (pool, entry)
     }
 

@@ -94,7 +94,7 @@ impl<M: Manager> Shared<M> {
 
 impl Watched {
     /// Takes out the calls that must end by `now`. A call whose limit has passed first gets a moment more, as in a worker: to return an
-    /// answer that may have been there for long if this process stood still.
+    /// answer that may have been there for long if this process was suspended.
     fn take_over(&mut self, now: Instant) -> Vec<CallHere> {
         for call in self.calls.iter_mut().filter(|call| call.due <= now && !call.has_last_look) {
             call.due = now + last_look(now.saturating_duration_since(call.due));

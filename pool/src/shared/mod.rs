@@ -1,4 +1,4 @@
-//! What all handles, guards and workers of one pool share. This is the only place that locks the state; the rules are in `state/`.
+//! The state shared by all handles, guards and workers of one pool. This is the only place that locks the state; the rules are in `state/`.
 //!
 //! `held.rs` has capacity as a value, `pool_ref.rs` a reference to the pool, `job.rs` the workers' jobs, `call.rs` a driver call under
 //! its limit, `here.rs` one in the thread that returns a connection, `runners.rs` the threads for the closures of tasks, `hooks.rs` the

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(super) struct Runners(OnceLock<Workers<Work>>);
 
 impl Runners {
-    /// Returns whether there is work for which no thread can be had.
+    /// Returns whether there is work for which no thread can be started.
     fn run(&self, work: Work) -> bool {
         let threads = self.0.get_or_init(|| threads_of(&WorkerSet::of_closures()));
         threads.submit(work);

@@ -1,4 +1,4 @@
-//! What time alone does to the state: connections that grow old or lie idle, loans that last too long, clocks that jump.
+//! The effects of time alone on the state: connections that grow old or lie idle, loans that last too long, clocks that jump.
 
 use crate::entry::Entry;
 use crate::reason::CloseReason;
@@ -45,7 +45,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Marks the calls that are due by now as late or lost. An alarm that rings late shows that the process stood still: then answers
+    /// Marks the calls that are due by now as late or lost. An alarm that rings late shows that the process was suspended: then answers
     /// that have arrived but were not processed come first.
     fn ring(&mut self, alarm: Instant, now: Instant) -> Option<Stall> {
         let by = now.saturating_duration_since(alarm);

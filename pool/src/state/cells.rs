@@ -83,9 +83,9 @@ impl<C> FastLoans<C> {
         self.permits.len()
     }
 
-    /// How busy is this thread? A thread that borrows only now and then does not need a cell, and other threads get what lies there only
-    /// after a while, so the pool would not shrink to the connections that it needs. A crowded thread leaves no mark, or the other
-    /// thread would have to move as well.
+    /// Returns how busy this thread is. A thread that borrows only now and then does not need a cell, and other threads get what lies
+    /// there only after a while, so the pool would not shrink to the connections that it needs. A crowded thread leaves no mark, or the
+    /// other thread would have to move as well.
     #[inline]
     pub(super) fn pace(&mut self, seat: usize, thread: usize, now: Instant) -> Pace {
         let last = &mut self.last[self.caches.place(seat)];

@@ -2,7 +2,7 @@
 //!
 //! The pool gives up one call to find out. A log-in in its place shows that the server admits sessions. If the server is near, where a
 //! check costs little, the new connection is checked before it is lent, because only an answer proves that the sessions are dead. If it
-//! is far, the log-in must suffice. But a server that stood still ends log-ins and calls together, so the answers have a moment to
+//! is far, the log-in must suffice. But a server that stalled ends log-ins and calls together, so the answers have a moment to
 //! arrive after it.
 
 use crate::state::State;

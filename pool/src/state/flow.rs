@@ -26,7 +26,7 @@ struct Part {
     returned: u64,
 }
 
-/// What is seen of the loans, and what the estimate is for.
+/// The observed loans and the purpose of the estimate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sight {
     /// Connections that are lent.

@@ -127,7 +127,7 @@ impl<C, E> State<C, E> {
         delivery
     }
 
-    /// A waiter whose time ended at `deadline` finds nothing. If the process stood still then, returns how much longer it may wait,
+    /// A waiter whose time ended at `deadline` finds nothing. If the process was suspended then, returns how much longer it may wait,
     /// once: a connection that would have come in time may come now.
     pub(crate) fn grace(&mut self, deadline: Instant, now: Instant) -> Option<Duration> {
         self.stalls.grace(deadline, now)

@@ -8,7 +8,7 @@
 //! - Supply: [`State::settle`] restores the invariants after each method (`supply.rs`, `opening.rs`). `ageing.rs` does what becomes due.
 //! - Measurements: `patience.rs`, how long calls have lately taken; `promises.rs`, the calls under way; `flow.rs`, how fast loans
 //!   return; `hope.rs`, whether they may; `doubt.rs`, whether sessions are dead or the server slow; `stalls.rs`, whether the process
-//!   stood still.
+//!   was suspended.
 //! - Loans that bypass the lock: `fast.rs`; `cells.rs`, where their connections rest.
 //! - Reading: `reports.rs`, the numbers; `overview.rs`, all details; `health.rs`; `remarks.rs`, the manager's remarks on servers.
 

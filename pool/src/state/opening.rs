@@ -13,9 +13,9 @@ use std::time::Instant;
 struct Demand {
     /// Waiters for whom no fresh connection is idle.
     unserved: usize,
-    /// Those of them for whom no call is under way on which they rely.
+    /// Those without a pending call to rely on.
     owed: usize,
-    /// How many connections are missing of `min_idle`.
+    /// How many connections are missing from `min_idle`.
     shortfall: usize,
     /// Attempts to connect on which waiters rely.
     opening: usize,
@@ -94,7 +94,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// Hastens late goodbyes that have not begun, up to this number. Each needs a thread to end, and there may be none. Therefore those
+    /// Hastens late goodbyes that have not begun, up to this number. Each needs a thread, which may be unavailable. Therefore those
     /// under way are aborted first, and as many of them later as if nothing had been hastened.
     pub(super) fn hasten(&mut self, most: usize, actions: &mut Actions<C, E>) {
         let more = most.saturating_sub(self.promises.tally().hastened);
@@ -147,7 +147,8 @@ impl<C, E> State<C, E> {
         true
     }
 
-    /// What is needed. Of the waiters that no longer rely on a check, up to `most` are counted beyond those that are provided for.
+    /// The demand for connections. Of the waiters that no longer rely on a check, up to `most` are counted beyond those that are
+    /// provided for.
     fn demand(&self, waiting: usize, most: usize, now: Instant) -> Demand {
         let tally = self.promises.tally();
         let unserved = waiting.saturating_sub(self.fresh(now));

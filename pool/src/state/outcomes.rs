@@ -49,7 +49,7 @@ impl<C, E> State<C, E> {
         self.tell_failure(cause, now, actions);
     }
 
-    /// An attempt that began in `generation` was refused for good. After an eviction meanwhile, that says nothing about the password (or
+    /// An attempt that began in `generation` was refused for good. After an eviction meanwhile, that may not apply to the password (or
     /// the like) that holds now.
     pub(crate) fn open_refused(&mut self, generation: u64, cause: Cause<E>, now: Instant, actions: &mut Actions<C, E>) {
         if generation == self.generation {
@@ -194,7 +194,7 @@ impl<C, E> State<C, E> {
         actions.extend(self.slots.iter().filter_map(|(slot, record)| Some(Action::Abort(slot, record.call.clone()?))));
     }
 
-    /// What occupies `slot` was aborted: its capacity is free at once.
+    /// The call in `slot` was aborted: its capacity is free at once.
     pub(crate) fn aborted(&mut self, slot: SlotId, now: Instant) {
         self.promises.keep(slot);
         self.remarks.forget(slot);

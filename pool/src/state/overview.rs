@@ -1,4 +1,4 @@
-//! Reading the state in detail. What takes more than copying is assembled outside the lock.
+//! Reading the state in detail. All that takes more than copying is assembled outside the lock.
 
 use crate::cause::Cause;
 use crate::overview::{ConnectionInfo, Obstacle, Outage, WaiterInfo};

@@ -44,7 +44,7 @@ pub(super) struct Promise {
     pub(super) hastened: bool,
     /// It cannot be aborted: giving it up would free no slot.
     kept: bool,
-    /// How often its moments were postponed because the process had stood still.
+    /// How often its moments were postponed because the process had been suspended.
     spared: u8,
 }
 
@@ -262,7 +262,7 @@ impl Promise {
         }
     }
 
-    /// Whether it was postponed. If so, the time that it took says more about this process than about the server.
+    /// Whether it was postponed. If so, the time that it took reflects this process more than the server.
     pub(super) fn was_spared(&self) -> bool {
         self.spared > 0
     }

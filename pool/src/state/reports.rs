@@ -57,7 +57,7 @@ impl<C, E: Error + Send + Sync + 'static> State<C, E> {
     /// The material for the report of a request that waited in vain. It costs the same however many loans are out: at most [`LOOKED_AT`]
     /// of them are looked at, and those that may bypass the lock.
     pub(crate) fn snapshot(&mut self) -> Box<Snapshot<E>> {
-        // The order in which loans began here says nothing about connections with a meter.
+        // The order in which loans began here does not apply to connections with a meter.
         let most = LOOKED_AT + self.fast.permit_count();
         let mut loans: Vec<_> = self.slots.loans(most).filter_map(|record| Some((record.id, record.loan()?))).collect();
         loans.sort_by_key(|(_, loan)| loan.since);

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-/// If something due rings so late that this process must have stood still: for how long nothing becomes due and no request is refused,
-/// because answers that came meanwhile are processed only now. It is half of the delay, within bounds.
+/// Returns the grace period after an alarm so late that the process must have been suspended. Nothing becomes due and no request is
+/// refused, because answers that came meanwhile are processed only now. It is half of the delay, within bounds.
 pub(crate) fn grace_after(late_by: Duration) -> Option<Duration> {
     (late_by > STALL).then(|| (late_by / 2).clamp(SHORTEST_GRACE, LONGEST_GRACE))
 }
@@ -26,7 +26,7 @@ pub(crate) struct Stalls {
 }
 
 impl Stalls {
-    /// A waiter whose time ended at `deadline` has woken. If the process stood still then, returns how much longer it may wait.
+    /// A waiter whose time ended at `deadline` has woken. If the process was suspended then, returns how much longer it may wait.
     pub(super) fn grace(&mut self, deadline: Instant, now: Instant) -> Option<Duration> {
         let Some(grace) = grace_after(now.saturating_duration_since(deadline)) else {
             self.in_time = Some(now);
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn all_whose_time_ran_out_while_the_process_stood_still_have_grace() {
         let (mut stalls, thaw) = (Stalls::default(), Instant::now() + ms(60_000));
-        // The first who wakes is neither the first nor the last whose time was over.
+        // The first thread to wake has neither the earliest nor the latest deadline.
         for early in [ms(2_000), ms(20_000), ms(500), ms(11)] {
             assert!(stalls.grace(thaw - early, thaw + ms(1)).is_some(), "{early:?}");
         }

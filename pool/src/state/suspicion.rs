@@ -17,8 +17,8 @@ impl<C, E> State<C, E> {
         entry.proved.epoch >= self.epoch_needed
     }
 
-    /// All connections are checked before their next loan, unless they are proved again. Earlier signs of life from the server count no
-    /// more.
+    /// All connections are checked before their next loan, unless they are proved again. Earlier signs of life from the server no
+    /// longer count.
     pub(crate) fn suspect(&mut self, now: Instant) {
         self.distrust(now);
         self.forget_the_server();

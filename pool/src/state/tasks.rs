@@ -1,5 +1,5 @@
 //! Waiters that are tasks. A thread that is woken runs, but a task may not be polled for long after it is woken, or ever. So a task is
-//! given its connection, instead of being notified, and what it does not collect within `reclaim_after` goes to the next waiter. It
+//! given its connection, instead of being notified, and a connection uncollected after `reclaim_after` goes to the next waiter. It
 //! keeps its place: when it is polled again, it has its old one. Each time it has twice as long, up to sixteen times as long: if
 //! executors are always late, connections would otherwise go from one task to the next unused.
 //!
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Tasks {
     /// When the waiting tasks run out of time.
     deadlines: BTreeSet<(Instant, Key)>,
-    /// What was delivered to tasks and not collected. Each has a connection, so there are few.
+    /// Uncollected deliveries to tasks. Each has a connection, so there are few.
     given: Vec<Given>,
     reclaim_after: Duration,
 }
@@ -28,7 +28,7 @@ struct Given {
     key: Key,
     /// When it is reclaimed; `None`: only when the pool is closed.
     until: Option<Instant>,
-    /// The process stood still, and the task was given a moment more.
+    /// The process was suspended, and the task was given a moment more.
     was_put_off: bool,
 }
 
@@ -86,7 +86,8 @@ impl<C, E> State<C, E> {
     }
 
     /// A task is polled: takes what was delivered to it. If that was reclaimed, the task has its old place in the queue again, and as
-    /// the head it gets what is there. It takes nothing else: a task may be polled at any time, and others may be before it.
+    /// the head it receives the next available connection. It takes nothing else: a task may be polled at any time, and others may be
+    /// before it.
     pub(crate) fn collect(
         &mut self,
         ticket: &Ticket,
@@ -122,7 +123,7 @@ impl<C, E> State<C, E> {
         self.queue.has_delivery(ticket)
     }
 
-    /// A future that waited is dropped. What was delivered to it meanwhile goes to the next waiter.
+    /// A future that waited is dropped. A connection delivered meanwhile goes to the next waiter.
     pub(crate) fn abandon(
         &mut self,
         ticket: &Ticket,
@@ -141,7 +142,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// While the head of the queue is a task, it is given what is there.
+    /// While the head of the queue is a task, it receives the next available connection.
     pub(super) fn serve_tasks(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         while self.queue.head_task().is_some() && self.serve_head(now, actions) {}
     }
@@ -157,7 +158,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The pool is closed: what was not collected is no longer lent.
+    /// The pool is closed: uncollected connections are no longer lent.
     pub(super) fn reclaim_all(&mut self, now: Instant, actions: &mut Actions<C, E>) {
         for given in std::mem::take(&mut self.tasks.given) {
             self.reclaim(given.key, now, actions);
@@ -170,11 +171,11 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// An alarm rings: wakes the tasks that are out of time, and reclaims what was not collected.
+    /// An alarm rings: wakes the tasks whose deadline has passed, and reclaims uncollected connections.
     pub(super) fn ring_tasks(&mut self, now: Instant, stall: Option<Stall>, actions: &mut Actions<C, E>) {
         while let Some(&(at, key)) = self.tasks.deadlines.first().filter(|(at, _)| *at <= now) {
             self.tasks.deadlines.remove(&(at, key));
-            // Here it shows whether the process stood still, and not by how late the task is polled.
+            // Here it shows whether the process was suspended, and not by how late the task is polled.
             let _ = self.stalls.grace(at, now);
             actions.extend(self.queue.ring(key).map(Action::Wake));
         }

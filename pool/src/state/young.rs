@@ -60,7 +60,7 @@ impl<C, E> State<C, E> {
         }
     }
 
-    /// The manager, or `on_return`, panicked at the end of a loan. What panics for one new connection may do so for the next.
+    /// The manager, or `on_return`, panicked at the end of a loan. The same panic may recur with the next connection.
     pub(crate) fn panicked_at_return(&mut self, entry: &Entry<C>, now: Instant, actions: &mut Actions<C, E>) {
         if entry.uses == 1 || entry.age(now) < BRIEF {
             let cause = || Cause::other("the manager or `on_return` panicked when a new connection was returned");
@@ -116,7 +116,7 @@ impl<C, E> State<C, E> {
         // From here on the state must see how other young connections fare.
         self.fast.recall();
         self.gate.stillborn(entry.opened_at, stage, self.patience.mean_opening(), now);
-        // A single one is no failed attempt, and an error that must be mended is more important.
+        // A single one is no failed attempt, and an error that must be fixed is more important.
         if self.gate.has_trouble() && !self.gate.refuses(now) {
             actions.extend(self.last_error.replace((cause(), now)).map(|(cause, _)| Action::Drop(cause)));
         }

@@ -1,4 +1,4 @@
-//! What a set keeps for each pool: whether it is open, and what is under way for it; and the wait for the end of that.
+//! The record of each pool: whether it is open, its work under way, and waiting for that work to end.
 
 use crate::seeded;
 use crate::sync;

@@ -54,7 +54,7 @@ impl<J: Send + 'static> Workers<J> {
         Self { set: Arc::clone(&set.0), pool, run, lane: Lane::new(run) }
     }
 
-    /// Has a worker run this job at once. If no thread can be had, the job stays queued and is tried again.
+    /// Has a worker run this job at once. If no thread can be started, the job stays queued and is tried again.
     pub(crate) fn submit(&self, job: J) {
         let run = self.run;
         self.set.submit(Task::new(self.pool, move || run(job)));
@@ -128,7 +128,7 @@ impl<J: Send + 'static> Workers<J> {
         answer
     }
 
-    /// Parks until woken or until `deadline`, as the waiter does. What it waits for needs threads: as long as neither a worker nor the
+    /// Parks until woken or until `deadline`, as the waiter does. The awaited work needs threads: as long as neither a worker nor the
     /// timer could be spawned, it tries again itself.
     pub(crate) fn park(&self, waiter: &Waiter, deadline: Option<Instant>) -> bool {
         let mut retries = Retries::new();

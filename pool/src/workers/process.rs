@@ -16,7 +16,7 @@ impl WorkerSet {
     }
 }
 
-/// What the pools of a process share.
+/// The state shared by all pools of a process.
 struct Sets {
     workers: WorkerSet,
     closures: WorkerSet,

@@ -35,7 +35,7 @@ pub(super) struct Set {
     pub(super) ended: Condvar,
     /// Whether there is work for which no thread could be spawned.
     pub(super) starved: AtomicBool,
-    /// For tests: no thread can be had.
+    /// For tests: no thread can be started.
     #[cfg(all(test, not(loom)))]
     pub(super) is_full: AtomicBool,
     /// In a model, whose own threads play the workers and the timer: there is something for them to do.
@@ -94,7 +94,7 @@ impl Task {
     pub(super) fn run(self) {
         // A model's threads share their thread-locals.
         CURRENT.set(if cfg!(loom) { NONE } else { self.pool });
-        // What a job drops may be the user's, and its panic must not cost this thread.
+        // A job may drop user values, and their panic must not cost this thread.
         let _ = contained(self.work);
         CURRENT.set(NONE);
     }

@@ -111,7 +111,7 @@ impl Set {
     }
 
     /// The timer's life: rings the alarms that are due, and sleeps. It stays while a pool is open, because it must be there to try again
-    /// when no thread can be had.
+    /// when no thread can be started.
     #[cfg_attr(loom, expect(dead_code, reason = "a model rings the alarms itself"))]
     fn keep_time(self: &Arc<Self>, number: u64) {
         CURRENT.set(TIMER);

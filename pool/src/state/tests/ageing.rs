@@ -1,4 +1,4 @@
-//! What the passing of time alone does: idle connections are checked or closed, and clocks drift apart.
+//! The effects of time alone: idle connections are checked or closed, and clocks drift apart.
 
 use super::by_hand::{MS, SECOND, WALL, ageless, lend, open, state};
 use super::world::Broken;

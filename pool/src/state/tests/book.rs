@@ -167,7 +167,7 @@ impl Book {
         self.answered_at = Some(now);
     }
 
-    /// An eviction: the cause of a permanent fault may have been mended.
+    /// An eviction: the cause of a permanent fault may have been fixed.
     pub(super) fn retry_now(&mut self, now: Instant) {
         if let Some(trouble) = self.trouble.as_mut().filter(|trouble| trouble.kind == Refusal::Permanent) {
             (trouble.kind, trouble.retry_at) = (Refusal::Unavailable, trouble.retry_at.min(now));

@@ -161,7 +161,7 @@ impl World {
         }
     }
 
-    /// Nothing can be opened before a fault is mended, and no loan is likely to end.
+    /// Nothing can be opened before a fault is fixed, and no loan is likely to end.
     fn is_hopeless(&self) -> bool {
         let refused = |trouble: Trouble| trouble.kind == Refusal::Permanent && self.now < trouble.retry_at;
         let stats = self.state.stats();
@@ -214,7 +214,7 @@ impl World {
         }
     }
 
-    /// A waiter is refused for lack of hope. That requires a fault that must be mended, and nothing but old loans.
+    /// A waiter is refused for lack of hope. That requires a fault that must be fixed, and nothing but old loans.
     pub(super) fn check_refusal(&self) {
         let trouble = self.book.trouble.expect("a refusal without trouble");
         assert_eq!(trouble.kind, Refusal::Permanent);

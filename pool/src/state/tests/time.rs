@@ -113,7 +113,7 @@ impl World {
                 break;
             }
         }
-        assert!(self.waiting.is_empty(), "{} wait for ever: {}", self.waiting.len(), self.summary());
+        assert!(self.waiting.is_empty(), "{} wait forever: {}", self.waiting.len(), self.summary());
 
         self.close();
         self.dismiss();

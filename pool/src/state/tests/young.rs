@@ -57,7 +57,7 @@ fn one_death_is_no_failure_to_connect_and_two_are_unless_a_worse_one_is_known() 
     state.gate.failed(start + 20 * MS, Refusal::Permanent, 2);
     let entry = Entry::new(0, (), None, 0, start + 20 * MS);
     state.failed_check(&entry, None, start + 21 * MS, &mut Actions::new());
-    assert!(state.last_error.is_none(), "a fault that must be mended is reported");
+    assert!(state.last_error.is_none(), "a fault that must be fixed is reported");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn a_jump_of_the_latency_costs_a_full_pool_one_session_at_most() {
 fn a_server_that_stands_still_costs_a_full_pool_one_session_each_time() {
     let table = [(400, 480), (900, 1_070)].map(|(span, wait)| {
         let group = Group { begins: WARM + s(2), loan: (ms(1), ms(500)), pause: (ms(500), ms(2500)), ..Group::of(10) };
-        let scenario = Scenario::warm(format!("the server stands still {span} ms every 5 s, 10 threads"), 10, 10)
+        let scenario = Scenario::warm(format!("the server stalls {span} ms every 5 s, 10 threads"), 10, 10)
             .group(group)
             .bounds(Bounds { closed: Some(1), wait: Some(ms(wait)), ..Bounds::calm() });
         Scenario { freezes: every(s(5), ms(span), WARM, WARM + s(20)), ..scenario }

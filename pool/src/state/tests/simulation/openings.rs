@@ -66,7 +66,7 @@ fn a_silent_server_gets_few_attempts() {
     let heard = |waiters| {
         let short = Group { begins: WARM + ms(5), rounds: 1, loan: (ms(1_900), ms(1_900)), ..Group::of(1) };
         let scenario = warm(waiters).group(short);
-        Scenario { name: format!("{}, heard of just now", scenario.name), ..scenario }
+        Scenario { name: format!("{}, recently proved", scenario.name), ..scenario }
     };
     let gone = |borrowers| {
         let waiters = Group { begins: WARM + s(2), patience: s(2), ..Group::of(borrowers) };

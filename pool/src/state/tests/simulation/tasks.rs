@@ -78,7 +78,7 @@ fn tasks_are_served_as_threads_are_and_wait_for_each_others_executors_no_longer_
         mixed("polled after 10 to 40 ms", SLOW, ms(300)),
         Scenario {
             stalls: stall,
-            ..mixed("prompt, and the process stands still for 900 ms", Tasks::PROMPT, ms(1_000))
+            ..mixed("prompt, and the process is suspended for 900 ms", Tasks::PROMPT, ms(1_000))
         },
     ];
     play("threads and tasks on four connections", table);
