@@ -26,7 +26,7 @@ pub(crate) fn assert_no_leaks_and<M: Manager>(pool: &Pool<M>, assert: impl FnOnc
         stats.in_use + stats.opening + stats.checking + stats.resetting + stats.closing + stats.aborted == 0
     });
     let mut held: Vec<_> = (0..size).map(|_| pool.get().unwrap_or_else(|error| panic!("{error:?}"))).collect();
-    eventually("what was found dead meanwhile is gone", || pool.stats().aborted == 0);
+    eventually("dead connections are removed", || pool.stats().aborted == 0);
     assert(&mut held);
     let stats = pool.stats();
     assert_eq!((stats.in_use, stats.open, stats.idle), (size, size, 0), "{stats:?}");

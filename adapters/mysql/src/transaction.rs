@@ -107,7 +107,7 @@ impl<'c> Transaction<'c> {
     ///
     /// The unchanged error of `work`, or the driver's if the savepoint cannot be set (`work` then does not run) or released. Error 1305
     /// means that the savepoint is gone: a statement that the server commits by itself (DDL, `LOCK TABLES` ..), or a `COMMIT`, has ended
-    /// the transaction. What was committed stays; each further command fails with the same error, the commit too.
+    /// the transaction. Committed changes stay; each further command fails with the same error, the commit too.
     pub fn nested<T, E: From<Error>>(
         &mut self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,

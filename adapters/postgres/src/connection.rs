@@ -185,7 +185,7 @@ impl Connection {
         }
     }
 
-    /// Asks the server whether a transaction is open, including a failed one: then the transaction clock stands still.
+    /// Asks the server whether a transaction is open, including a failed one: then the transaction clock stops.
     pub(crate) fn ask_transaction(&mut self) -> Result<bool, Error> {
         let answer = match self.client.simple_query(IN_TRANSACTION) {
             Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => return Ok(true),

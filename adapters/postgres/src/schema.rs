@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Counts such signs over all connections of one manager. What was cached before the last of them is not reused: a migration concerns all
+/// Counts such signs over all connections of one manager. Statements cached before the last sign are not reused: a migration concerns all
 /// connections, and usually several statements of each.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SchemaChanges(Arc<Signs>);

@@ -18,7 +18,7 @@ impl Watched {
         Ok(Self { path, was })
     }
 
-    /// Checks that the path still leads to the same file. If not, the error says what happened to it.
+    /// Checks that the path still leads to the same file. If not, the error describes what happened to it.
     pub(crate) fn check(&self) -> Result<(), String> {
         let path = self.path.display();
         match Identity::of(&self.path) {

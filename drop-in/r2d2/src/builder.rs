@@ -265,7 +265,7 @@ impl<M: ManageConnection> fmt::Debug for Builder<M> {
     }
 }
 
-/// A time-out for waiting says nothing about the duration of a log-in.
+/// A time-out for waiting does not indicate the duration of a log-in.
 const SHORTEST_ATTEMPT: Duration = Duration::from_secs(10);
 const CHECK_AFTER: Duration = Duration::from_secs(1);
 const SHORTEST_SPAN: Duration = Duration::from_millis(10);

@@ -38,7 +38,7 @@ impl NetworkFault {
             assert!((1..=LONGEST).contains(&text.len()), "a text to look for has 1 to {LONGEST} bytes");
         }
         if let Self::Garble(_, text, instead) = self {
-            assert_eq!(text.len(), instead.len(), "what is garbled keeps its length");
+            assert_eq!(text.len(), instead.len(), "a garbled text keeps its length");
         }
     }
 }

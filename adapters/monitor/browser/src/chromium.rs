@@ -73,7 +73,11 @@ impl Chromium {
     pub fn eventually(&mut self, what: &str, script: &str) {
         let begun = Instant::now();
         while self.evaluate(script) != Value::Bool(true) {
-            assert!(begun.elapsed() < PATIENCE, "in vain waited for: {what}; the page says: {}", self.text("body"));
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "timed out waiting for {what}; the page contains: {}",
+                self.text("body")
+            );
             thread::park_timeout(Duration::from_millis(20));
         }
     }

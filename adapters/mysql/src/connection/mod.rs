@@ -70,8 +70,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Returns the driver's own connection, for what has no other way: `"..".with(params).run(conn.raw())`, `change_user`, functions
-    /// that take a `mysql::Conn`.
+    /// Returns the driver's own connection, for operations available only there: `"..".with(params).run(conn.raw())`, `change_user`,
+    /// functions that take a `mysql::Conn`.
     ///
     /// **Drawback:** this type does not see errors met through it. The holder may then get another command's reply, and should report
     /// such errors with `PooledConnection::report_error`. The next holder is safe: the reset detects shifted replies, and another user

@@ -43,7 +43,7 @@ struct Known<S> {
     holds: u32,
 }
 
-/// What the limits count.
+/// The limited quantities.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Texts {
     /// The length of all texts together, in bytes.
@@ -64,7 +64,7 @@ impl Texts {
     }
 }
 
-/// What the driver returned for a text.
+/// The driver's result for a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// A newly prepared statement.

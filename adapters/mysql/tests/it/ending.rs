@@ -24,7 +24,7 @@ fn a_slot_stays_taken_until_the_server_has_hung_up(server: &Server) {
     let pool = server.builder(1).close_timeout(PATIENCE).build(manager).unwrap();
     proxy.set(NetworkFault::Stall(Way::ToClient));
     pool.close();
-    eventually("the goodbye was heard", || proxy.counts().to_client.ends > 0);
+    eventually("the goodbye arrived", || proxy.counts().to_client.ends > 0);
     // Long enough for a premature end to show.
     thread::sleep(Duration::from_millis(100));
     assert_eq!(pool.stats().closing, 1);

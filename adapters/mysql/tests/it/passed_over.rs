@@ -90,7 +90,7 @@ fn nor_does_one_that_the_server_keeps_no_record_of(server: &Server) {
         let warns = "SELECT id, CAST('x' AS SIGNED) FROM account WHERE id <= 2 ORDER BY id FOR UPDATE";
         tx.query_iter(warns).map(|mut rows| drop(rows.next()))
     });
-    let error = outcome.expect_err("nobody knows what it was");
+    let error = outcome.expect_err("unknown outcome");
     assert!(format!("{error:?}").contains("no record"), "{error:?}");
     assert_eq!(attempts, 1);
 }

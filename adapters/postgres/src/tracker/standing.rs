@@ -1,4 +1,4 @@
-//! A server's reports on itself: is it in recovery, and are transactions read-only by default?
+//! A server's reports on itself: whether it is in recovery, and whether transactions are read-only by default.
 //!
 //! Owns the names of the settings. `role.rs` derives the role.
 

@@ -83,7 +83,7 @@ fn a_statements_verdict_lasts_from_parse_to_close() {
         assert_eq!(talk.session(), Clean);
     }
     talk.wrote(b'C', b"Sgood\0").wrote(b'S', b"").read(b'3', b"").read(b'Z', b"I");
-    assert_eq!(talk.execute("good").done("SELECT 1").session(), Unknown, "nobody knows what that was");
+    assert_eq!(talk.execute("good").done("SELECT 1").session(), Unknown, "unknown outcome");
 }
 
 /// The server may have ignored the second `Parse`, and still hold the first text.
@@ -186,7 +186,7 @@ fn an_answer_to_nothing_and_an_impossible_length_make_the_session_unknown() {
     assert_eq!(talk.session(), Unknown);
     talk.0.all_answered();
     talk.0.start_tracking();
-    assert_eq!(talk.session(), Unknown, "for ever");
+    assert_eq!(talk.session(), Unknown, "forever");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_session_killed_while_lent_is_not_lent_again_though_nobody_noted_the_error(s
     let pid = conn.backend_pid().expect("a pid");
     server.kill(pid);
     conn.query_one("SELECT 1", &[]).expect_err("a dead connection");
-    assert_eq!(conn.fatal().as_deref(), Some("57P01"), "the stream has seen what the driver does not tell");
+    assert_eq!(conn.fatal().as_deref(), Some("57P01"), "seen by the stream, not reported by the driver");
     drop(conn);
     pool.get().expect("another connection").query_one("SELECT 1", &[]).expect("a row");
     assert_eq!(pool.stats().closed.by(CloseReason::Broken), 1);
