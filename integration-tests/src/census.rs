@@ -42,7 +42,7 @@ impl Census {
         seen.insert(user.to_owned(), Seen::default());
         let begun = Instant::now();
         while seen[user].samples == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(30), "{} does not let itself be counted", server.engine());
+            assert!(begun.elapsed() < Duration::from_secs(30), "{} cannot list its sessions", server.engine());
             seen = shared.looked.wait_timeout(seen, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(seen);

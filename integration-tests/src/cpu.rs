@@ -32,7 +32,7 @@ impl ThreadTimes {
             }
             let text = match fs::read_to_string(thread.join("schedstat")) {
                 Err(_) if !thread.exists() => continue,
-                text => text.context("this kernel does not say how long a thread has run")?,
+                text => text.context("this kernel does not report thread run times")?,
             };
             let nanoseconds = text.split(' ').next().unwrap_or_default().parse()?;
             times.insert(thread, Duration::from_nanos(nanoseconds));

@@ -141,7 +141,7 @@ impl Drop for Database {
         });
         // The server may be down because the test failed, and is removed with its container anyway.
         if let Err(error) = dropped {
-            eprintln!("{} stays behind: {error:#}", self.name);
+            eprintln!("{} could not be removed: {error:#}", self.name);
         }
     }
 }

@@ -44,7 +44,7 @@ impl HaProxy {
 impl Drop for HaProxy {
     fn drop(&mut self) {
         if let Some(Err(error)) = self.running.container().map(|container| container.remove()) {
-            eprintln!("a container of HAProxy stays behind: {error:#}");
+            eprintln!("a container of HAProxy could not be removed: {error:#}");
         }
     }
 }

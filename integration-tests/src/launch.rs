@@ -22,7 +22,7 @@ pub struct Launch {
     pub url: &'static str,
 }
 
-/// Who uses the server.
+/// The users of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
     /// The suite in `tests/it`. It has few connections, so a test can fill the server.

@@ -126,7 +126,7 @@ impl Drop for Pair {
     fn drop(&mut self) {
         for server in [&self.first, &self.second] {
             if let Some(Err(error)) = server.container().map(|container| container.remove()) {
-                eprintln!("a container of a pair stays behind: {error:#}");
+                eprintln!("a container of a pair could not be removed: {error:#}");
             }
         }
     }

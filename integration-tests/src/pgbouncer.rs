@@ -74,7 +74,7 @@ impl PgBouncer {
 impl Drop for PgBouncer {
     fn drop(&mut self) {
         if let Err(error) = self.container.remove() {
-            eprintln!("a container of PgBouncer stays behind: {error:#}");
+            eprintln!("a container of PgBouncer could not be removed: {error:#}");
         }
     }
 }

@@ -90,7 +90,7 @@ fn found(series: &Value) -> Result<Found> {
 impl Drop for Prometheus {
     fn drop(&mut self) {
         if let Err(error) = self.container.remove() {
-            eprintln!("a container of Prometheus stays behind: {error:#}");
+            eprintln!("a container of Prometheus could not be removed: {error:#}");
         }
     }
 }

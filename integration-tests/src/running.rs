@@ -88,7 +88,7 @@ impl Running {
             let dead = self.container.as_ref().is_some_and(|container| !container.is_running().unwrap_or(true));
             if dead || begun.elapsed() > patience || is_unwanted() {
                 let log = self.container.as_ref().map(Container::log).unwrap_or_default();
-                let why = if dead { "ended".into() } else { format!("let nobody in for {:.0?}", begun.elapsed()) };
+                let why = if dead { "ended".into() } else { format!("accepted no login for {:.0?}", begun.elapsed()) };
                 return Err(error).with_context(|| format!("{} {why}\n{log}", self.whence));
             }
             thread::sleep(Duration::from_millis(50));
@@ -106,7 +106,7 @@ impl Running {
         match receive.recv_timeout(Duration::from_secs(10)) {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error),
-            Err(_) => bail!("it accepts connections and says nothing"),
+            Err(_) => bail!("it accepts connections and does not respond"),
         }
     }
 

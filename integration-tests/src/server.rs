@@ -115,7 +115,11 @@ impl Server {
         let begun = Instant::now();
         let running = Running::find(engine)?;
         let server = Self { engine, running, lease: RwLock::new(()), started_in: begun.elapsed() };
-        println!("{engine}: {} lets us in after {:.1} s", server.running.whence(), server.started_in.as_secs_f64());
+        println!(
+            "{engine}: {} accepted a login after {:.1} s",
+            server.running.whence(),
+            server.started_in.as_secs_f64()
+        );
         Ok(server)
     }
 
@@ -156,7 +160,7 @@ impl Drop for Alone<'_> {
 pub(crate) fn remove_all() {
     for server in SERVERS.iter().filter_map(|slot| slot.get()?.as_ref().ok()) {
         if let Some(Err(error)) = server.container().map(Container::remove) {
-            eprintln!("the container of {} stays behind: {error:#}", server.engine());
+            eprintln!("the container of {} could not be removed: {error:#}", server.engine());
         }
     }
 }

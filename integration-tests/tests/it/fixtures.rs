@@ -149,7 +149,7 @@ fn pgbouncer_passes_queries_on(server: &'static Server) {
     }
     let (database, begun) = (database(server), Instant::now());
     let bouncer = PgBouncer::start(&database, 100).unwrap();
-    println!("pgbouncer: lets us in after {:.1} s", begun.elapsed().as_secs_f64());
+    println!("pgbouncer: accepted a login after {:.1} s", begun.elapsed().as_secs_f64());
     let mut admin = Admin::log_in(Engine::Postgres, &bouncer.url(&database)).unwrap();
     assert_eq!(admin.rows("SELECT current_database()").unwrap()[0][0], database.name());
     drop(admin);
@@ -185,11 +185,11 @@ fn a_paused_server_is_silent(server: &'static Server) {
         assert!(!waiting.is_finished());
         let begun = Instant::now();
         server.unpause().unwrap();
-        println!("{}: lets us in {:.2} s after a pause", server.engine(), begun.elapsed().as_secs_f64());
+        println!("{}: accepted a login {:.2} s after a pause", server.engine(), begun.elapsed().as_secs_f64());
         assert_eq!(waiting.join().unwrap().unwrap(), 7, "the session lives on");
     });
 }
 
 fn database(server: &'static Server) -> Database {
-    Database::new(server).expect("a server that lets us in")
+    Database::new(server).expect("a server that accepts logins")
 }

@@ -62,7 +62,7 @@ fn prometheus_answers_the_queries_of_dashboard_and_alerts_under_load_and_in_an_o
     };
     let value = |title: &str, query: usize| asked.value(panel(title, query));
     // At a scrape one of the four may be between two loans.
-    eventually("busy", || value("How the pools fare", 0) == 1.0);
+    eventually("busy", || value("Pool health", 0) == 1.0);
     eventually("four are used", || asked.value_of(panel("Connections", 0), "used") == 4.0);
     eventually("all four are in use", || (value("Connections", 1), value("Saturation", 0)) == (4.0, 1.0));
     eventually("others wait", || (1.0..=4.0).contains(&value("Requests that wait", 0)));
@@ -80,7 +80,7 @@ fn prometheus_answers_the_queries_of_dashboard_and_alerts_under_load_and_in_an_o
     for alert in ["CabrankDown", "CabrankTimeouts", "CabrankOpeningsFail", "CabrankSlowWaits"] {
         asked.eventually_alert(alert);
     }
-    assert_eq!(value("How the pools fare", 0), 2.0, "down");
+    assert_eq!(value("Pool health", 0), 2.0, "down");
     eventually("openings fail", || asked.value_of(panel("Openings", 1), "other") > 0.0);
     eventually("requests time out", || value("Time-outs and refusals", 0) > 0.0);
     let firing = asked.firing();

@@ -49,7 +49,7 @@ fn a_late_reply_reaches_nobody_else<S: Remote>() {
     });
     let [answered, failed, aborted] = [answered, failed, aborted].map(AtomicU64::into_inner);
     assert_eq!(answered + failed, ROUNDS);
-    assert!(answered > ROUNDS * 8 / 10, "{failed} failed, so that little was tried");
+    assert!(answered > ROUNDS * 8 / 10, "{failed} failed: too few answers");
     assert!(aborted > 100, "only {aborted} were aborted");
     figure(format!("{answered} answers, each to its own loan; {failed} errors, {aborted} loans aborted"));
 }

@@ -48,7 +48,7 @@ fn three_hundred_processes_on_a_hundred_sessions_are_all_served() {
     let mut launch = Launch::of(Engine::Postgres, For::Suite);
     launch.arguments[0] = "-cmax_connections=100";
     let running = Running::launch(Engine::Postgres, &launch).expect("a server");
-    running.wait_until_ready(PATIENCE, || false).expect("a server that lets us in");
+    running.wait_until_ready(PATIENCE, || false).expect("a server that accepts logins");
     let (host, port) = running.container().expect("a container").address();
     let proxy = Proxy::start((host, port)).expect("a proxy");
     let mut url = running.url().clone();

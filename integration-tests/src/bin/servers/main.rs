@@ -46,7 +46,7 @@ fn keep(names: &[&str]) -> Result<()> {
     // All are started before the first is waited for.
     for kind in kinds {
         if input.has_closed() {
-            bail!("it was told to end");
+            bail!("stopped on request");
         }
         let begun = Instant::now();
         match servers.launch(kind) {
@@ -57,7 +57,7 @@ fn keep(names: &[&str]) -> Result<()> {
     for (kind, running, begun) in &servers.0 {
         match running.wait_until_ready(PATIENCE, || input.has_closed()) {
             Ok(()) => {
-                eprintln!("{:>10}: {} lets us in after {:.1?}", kind.name(), running.whence(), begun.elapsed());
+                eprintln!("{:>10}: {} accepted a login after {:.1?}", kind.name(), running.whence(), begun.elapsed());
                 let mut url = running.url().clone();
                 // Tests add their own parameters for connections.
                 url.set_query(None);
@@ -93,7 +93,7 @@ impl Drop for Servers {
         // The pooler is removed before the server behind it.
         for (kind, running, _) in self.0.iter().rev() {
             if let Some(Err(error)) = running.container().map(Container::remove) {
-                eprintln!("the container of {} stays behind: {error:#}", kind.name());
+                eprintln!("the container of {} could not be removed: {error:#}", kind.name());
             }
         }
     }
