@@ -1,6 +1,6 @@
 //! A load: how many borrowers, what each does with a loan, and when they request one. And the outcome.
 //!
-//! Whether borrowers are threads or tasks of a runtime is the matter of `threads` and `tasks`.
+//! `threads` and `tasks` implement borrowers that are threads or tasks of a runtime.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -78,7 +78,7 @@ impl<P: Blocking> Peer for OnThreads<P> {
             };
             // Small stacks, because there may be ten thousand threads.
             let builder = || thread::Builder::new().stack_size(256 * 1024);
-            let spawn = |number| builder().spawn_scoped(scope, borrower(number)).expect("a thread can be had");
+            let spawn = |number| builder().spawn_scoped(scope, borrower(number)).expect("a thread can be started");
             let handles: Vec<_> = (0..load.borrowers).map(spawn).collect();
             start.wait();
             let began = Instant::now();

@@ -37,7 +37,7 @@ pub struct Row {
     pub max: f64,
 }
 
-/// What could not be measured, and why.
+/// The cases that could not be measured, and why.
 #[derive(Serialize, Deserialize)]
 pub struct Missing {
     pub case: String,

@@ -1,6 +1,6 @@
 //! The report as plots: waits as percentile curves, throughput against threads, timelines of a recovery. `chart` draws them.
 //!
-//! What they show is kept beside them, in `curves.json`, from which they can be drawn again without measuring.
+//! Their data is kept beside them, in `curves.json`, from which they can be drawn again without measuring.
 
 use super::chart::{Axis, Chart, Line};
 use super::markdown::number;

@@ -12,7 +12,7 @@ pub(crate) enum Failure {
     Refused,
     /// No connection was available in time: all are lent, or the server is down. Nothing was done.
     Busy(String),
-    /// No connection can be opened until somebody mends the cause, such as a wrong password. A retry does not help.
+    /// No connection can be opened until the cause is fixed, such as a wrong password. A retry does not help.
     Unavailable(String),
     /// Any other error, whose details concern the operators and not the client.
     Broken(String),

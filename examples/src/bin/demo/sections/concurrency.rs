@@ -57,7 +57,7 @@ pub(crate) fn quantiles(stats: &Stats) -> String {
     format!("p50 <= {}, p90 <= {}, longest {}", wait(0.5), wait(0.9), time(stats.wait_time.max()))
 }
 
-/// What one thread observed.
+/// The observations of one thread.
 struct Work {
     sums: Vec<i64>,
     most_open: u32,
