@@ -194,7 +194,7 @@ impl<C, E> State<C, E> {
         actions.extend(self.slots.iter().filter_map(|(slot, record)| Some(Action::Abort(slot, record.call.clone()?))));
     }
 
-    /// The call in `slot` was aborted: its capacity is free at once.
+    /// The call or loan in `slot` was aborted: its capacity is free at once.
     pub(crate) fn aborted(&mut self, slot: SlotId, now: Instant) {
         self.promises.keep(slot);
         self.remarks.forget(slot);
