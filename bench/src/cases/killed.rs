@@ -28,8 +28,9 @@ pub fn run(bench: &mut Bench) -> Result<()> {
         let (outcome, killed) = thread::scope(|scope| {
             let murder = scope.spawn(move || -> Result<Instant> {
                 thread::sleep(BEFORE);
+                let begun = Instant::now();
                 killer.kill()?;
-                Ok(Instant::now())
+                Ok(begun)
             });
             let outcome = under_load(&*peer, BEFORE + AFTER);
             (outcome, murder.join().expect("it does not panic"))

@@ -115,7 +115,8 @@ pub fn timeline(outcome: &Outcome, zero: Instant) -> Vec<(f64, f64)> {
     }
     // The last bin is incomplete.
     counts.pop();
-    counts.iter().enumerate().map(|(bin, count)| (bin as f64 * BIN - zero, f64::from(*count) / BIN)).collect()
+    // A point stands for the middle of its bin: at the beginning it would show an effect before its cause.
+    counts.iter().enumerate().map(|(bin, count)| ((bin as f64 + 0.5) * BIN - zero, f64::from(*count) / BIN)).collect()
 }
 
 pub const POOLS: &[&str] = &["cabrank", "r2d2", "r2d2_unchecked", "deadpool", "sqlx"];

@@ -99,13 +99,13 @@ fn chart(curves: &[&Curve]) -> Chart {
             timeline(curves, titles, "Seconds since the sessions were killed", (0.0, 0.0, "sessions killed"))
         }
         "open_loop" => {
-            let about = "loans of 1 ms, due at a fixed rate, from when each was due to its end";
+            let about = "loans of 1 ms, due at a fixed rate, from when each was due to its end; all rounds together";
             let titles = titles("Response times at 95 % of capacity", &format!("{on}; {about}"));
             percentiles(curves, titles, "Response time (logarithmic)")
         }
         case => match QUERIES.iter().find(|(known, _)| *known == case) {
             Some((_, title)) => {
-                let about = format!("Pool of {} connections; median of the rounds; logarithmic x axis", first.size);
+                let about = format!("Pools of {} connections, own_connection one per thread; median of the rounds; logarithmic x axis", first.size);
                 throughput(curves, titles(title, &about))
             }
             None => {
