@@ -67,37 +67,90 @@ const CHAINED: &str = "so that";
 pub(super) fn banned(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| !file.path.ends_with("tidy/words.rs")) {
-        for (number, line) in file.text.lines().enumerate() {
+        for block in blocks(file) {
+            let lower = block.text.to_lowercase();
             // A name such as `in_the_crew` is checked as separate words, too.
-            let lower = line.to_lowercase();
             let spaced = lower.replace('_', " ");
+            let mut complain = |at, what| {
+                let finding = Finding::new(&file.path, block.line(at), what);
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            };
             for (forms, instead) in BANNED {
-                if let Some(form) = forms.iter().find(|form| stands_in(&lower, form) || stands_in(&spaced, form)) {
-                    findings.push(Finding::new(&file.path, number + 1, format!("says {form:?}; say {instead}")));
+                for form in *forms {
+                    let places = stands_in(&lower, form).chain(stands_in(&spaced, form));
+                    places.for_each(|at| complain(at, format!("says {form:?}; say {instead}")));
                 }
             }
             for (forms, instead) in PHRASES {
-                if let Some(form) = forms.iter().find(|form| stands_in(&lower, form)) {
-                    findings.push(Finding::new(&file.path, number + 1, format!("says {form:?}; write {instead}")));
+                for form in *forms {
+                    stands_in(&lower, form).for_each(|at| complain(at, format!("says {form:?}; write {instead}")));
                 }
             }
-            if lower.matches(CHAINED).count() > 1 {
-                findings.push(Finding::new(
-                    &file.path,
-                    number + 1,
-                    format!("says {CHAINED:?} twice; write two sentences"),
-                ));
+            let mut begin = 0;
+            for sentence in lower.split_inclusive(". ") {
+                let mut chained = sentence.match_indices(CHAINED);
+                if let (Some((first, _)), Some(_)) = (chained.next(), chained.next()) {
+                    complain(begin + first, format!("says {CHAINED:?} twice; write two sentences"));
+                }
+                begin += sentence.len();
             }
         }
     }
     findings
 }
 
-/// Whether the form occurs as separate words, not within longer ones.
-fn stands_in(line: &str, form: &str) -> bool {
-    line.match_indices(form).any(|(at, _)| {
+/// A paragraph of a document or of a comment, or a line of code.
+struct Block {
+    text: String,
+    /// Where each line begins in the text, and its number.
+    lines: Vec<(usize, usize)>,
+}
+
+impl Block {
+    fn line(&self, at: usize) -> usize {
+        self.lines.iter().rev().find(|(begin, _)| *begin <= at).map_or(0, |(_, number)| *number)
+    }
+}
+
+/// The paragraphs, each as one text, since a phrase may stand on two lines.
+fn blocks(file: &File) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut open = None;
+    for (at, line) in file.text.lines().enumerate() {
+        let (marker, text) = comment(file, line.trim());
+        let text = text.trim();
+        let begins = ["- ", "* ", "|", "#", "```"].iter().any(|mark| text.starts_with(mark));
+        match blocks.last_mut() {
+            Some(block) if open.is_some() && open == marker && !text.is_empty() && !begins => {
+                block.text.push(' ');
+                block.lines.push((block.text.len(), at + 1));
+                block.text.push_str(text);
+            }
+            _ => blocks.push(Block { text: text.to_owned(), lines: vec![(0, at + 1)] }),
+        }
+        open = marker.filter(|_| !text.is_empty() && !text.starts_with(['|', '#']));
+    }
+    blocks
+}
+
+/// The marker of a line of prose, empty in a document, and its text.
+fn comment<'a>(file: &File, line: &'a str) -> (Option<&'static str>, &'a str) {
+    let markers: &[&str] = match () {
+        _ if file.is(&["md"]) => &[""],
+        _ if file.is(&["rs", "js"]) => &["///", "//!", "//"],
+        _ => &["#"],
+    };
+    let found = markers.iter().find_map(|marker| Some((Some(*marker), line.strip_prefix(marker)?)));
+    found.unwrap_or((None, line))
+}
+
+/// Where the form occurs as separate words, not within longer ones.
+fn stands_in<'a>(text: &'a str, form: &'a str) -> impl Iterator<Item = usize> + 'a {
+    text.match_indices(form).map(|(at, _)| at).filter(move |at| {
         let letter = |c: char| c.is_alphanumeric();
-        !line[..at].ends_with(letter) && !line[at + form.len()..].starts_with(letter)
+        !text[..*at].ends_with(letter) && !text[at + form.len()..].starts_with(letter)
     })
 }
 
@@ -138,6 +191,17 @@ mod tests {
     fn a_chain_of_so_that_is_found() {
         assert_eq!(complaints("Waits so that it sees so that it knows.\n").len(), 1);
         assert_eq!(complaints("Waits so that it sees.\nSo that it knows.\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_phrase_on_two_lines_is_found_at_its_first() {
+        let lines = |path, text| banned(&[file(path, text)]).iter().map(|finding| finding.line).collect::<Vec<_>>();
+        assert_eq!(lines("a.rs", "/// Fine.\n/// It closes what\n/// is idle now.\n"), [2]);
+        assert_eq!(lines("a.rs", "    // The first in\n    // line waits.\n"), [1]);
+        assert_eq!(lines("a.md", "- Fine\n- Waits so that it sees, so\n  that it ends.\n"), [2]);
+        assert_eq!(lines("a.toml", "# It knows\n# no pool.\n"), [1]);
+        assert_eq!(lines("a.md", "It closes what\n\nis idle\n\n- what\n- is idle\n| what\n| is idle\n"), [0; 0]);
+        assert_eq!(lines("a.rs", "/// It closes what\n///\n/// is idle\n// what\nis_idle();\n"), [0; 0]);
     }
 
     #[test]
