@@ -42,10 +42,14 @@ const SOURCES: &str = "pool/src/";
 
 pub(super) fn compiled(files: &[File]) -> Vec<Finding> {
     let sources = || files.iter().filter(|file| file.path.starts_with(SOURCES) && file.is(&["rs"]));
-    let methods =
-        METHODS.iter().map(|name| (format!("Pool::{name}"), definitions(sources(), |text| method(text, name))));
-    let types = TYPES.iter().map(|name| ((*name).to_owned(), definitions(sources(), |text| a_type(text, name))));
-    methods.chain(types).filter_map(|(item, places)| fault(&item, &places)).collect()
+    let methods = METHODS.iter().filter_map(|name| {
+        let places = definitions(sources(), |text| method(text, name));
+        fault(&format!("Pool::{name}"), &places, |line| calls(line, name))
+    });
+    let types = TYPES.iter().filter_map(|name| {
+        fault(name, &definitions(sources(), |text| a_type(text, name)), |line| shows_type(line, name))
+    });
+    methods.chain(types).collect()
 }
 
 /// A definition: its file, the lines of that file, and the index of its own line.
@@ -61,13 +65,13 @@ fn definitions<'a>(files: impl Iterator<Item = &'a File>, find: impl Fn(&[&str])
         .collect()
 }
 
-fn fault(item: &str, places: &[Place<'_>]) -> Option<Finding> {
+fn fault(item: &str, places: &[Place<'_>], shows: impl Fn(&str) -> bool) -> Option<Finding> {
     let Some((file, _, at)) = places.first() else {
         let what = format!("there is no public `{item}`, which the list in xtask/src/tidy/examples.rs names");
         return Some(Finding::whole(SOURCES, what));
     };
-    let has_example = places.iter().any(|(_, lines, at)| has_example(&lines[..*at]));
-    let what = || format!("the documentation of `{item}` has no example that is compiled");
+    let has_example = places.iter().any(|(_, lines, at)| has_example(&lines[..*at], &shows));
+    let what = || format!("the documentation of `{item}` has no example that is compiled and shows it");
     (!has_example).then(|| Finding::new(&file.path, at + 1, what()))
 }
 
@@ -98,15 +102,47 @@ fn is_named(rest: &str, name: &str) -> bool {
     rest.strip_prefix(name).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// Whether the documentation that ends these lines, among attributes, has a block of Rust that is compiled.
-fn has_example(lines: &[&str]) -> bool {
+/// Whether the documentation that ends these lines, among attributes, has a block of Rust that is compiled, and in it a line that readers
+/// see and that shows the item.
+fn has_example(lines: &[&str], shows: impl Fn(&str) -> bool) -> bool {
     let ends_another_item =
         |line: &str| line.is_empty() || (!line.starts_with("//") && line.ends_with(['{', '}', ';']));
     let above = lines.iter().rev().map(|line| line.trim()).take_while(|line| !ends_another_item(line));
-    let mut fences: Vec<_> =
-        above.filter_map(|line| line.strip_prefix("///")?.trim_start().strip_prefix("```")).collect();
-    fences.reverse();
-    fences.iter().step_by(2).any(|info| is_compiled(info))
+    let mut docs: Vec<_> = above.filter_map(|line| Some(line.strip_prefix("///")?.trim())).collect();
+    docs.reverse();
+    let mut block = None;
+    docs.into_iter().any(|line| match (line.strip_prefix("```"), block) {
+        (Some(info), None) => {
+            block = Some(is_compiled(info));
+            false
+        }
+        (Some(_), Some(_)) => {
+            block = None;
+            false
+        }
+        (None, is_compiled) => {
+            let is_hidden = line == "#" || line.starts_with("# ") || line.starts_with("//");
+            is_compiled == Some(true) && !is_hidden && shows(line)
+        }
+    })
+}
+
+/// Whether a line names the type, or calls the method that returns it and has its name.
+fn shows_type(line: &str, name: &str) -> bool {
+    words(line, name).next().is_some() || calls(line, &name.to_lowercase())
+}
+
+/// Whether a line calls the method: `.name(`, `::name(`, also with types between.
+fn calls(line: &str, name: &str) -> bool {
+    words(line, name)
+        .any(|(before, after)| before.ends_with(['.', ':']) && (after.starts_with('(') || after.starts_with("::<")))
+}
+
+/// What is before and after each place of a whole word.
+fn words<'a>(line: &'a str, word: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let joins = |c: char| c.is_alphanumeric() || c == '_';
+    let places = line.match_indices(word).map(|(at, _)| (&line[..at], &line[at + word.len()..]));
+    places.filter(move |(before, after)| !before.ends_with(joins) && !after.starts_with(joins))
 }
 
 /// Whether rustdoc compiles a block with these words behind its fence, and expects that to succeed.
@@ -120,12 +156,16 @@ mod tests {
     use super::super::file;
     use super::*;
 
-    /// All of the list, each item behind `docs`.
+    /// All of the list, each item behind `docs`, in which `NAME()` stands for its use.
     fn core(docs: &str) -> String {
-        let types: String =
-            TYPES.iter().map(|name| format!("{docs}#[derive(Debug)]\npub struct {name}<M>(M);\n\n")).collect();
-        let methods: String =
-            METHODS.iter().map(|name| format!("{docs}    #[inline]\n    pub fn {name}(&self) {{}}\n\n")).collect();
+        let item = |name: &str, shown: &str, code: &str| {
+            format!("{}{}\n", docs.replace("NAME()", shown), code.replace("NAME", name))
+        };
+        let types = TYPES.iter().map(|name| item(name, name, "#[derive(Debug)]\npub struct NAME<M>(M);\n"));
+        let methods = METHODS
+            .iter()
+            .map(|name| item(name, &format!("pool.{name}()"), "    #[inline]\n    pub fn NAME(&self) {}\n"));
+        let (types, methods): (String, String) = (types.collect(), methods.collect());
         format!("{types}impl<M: Manager> Pool<M> {{\n{methods}}}\n")
     }
 
@@ -136,9 +176,13 @@ mod tests {
     #[test]
     fn a_compiled_example_is_enough() {
         for info in ["", "rust", "no_run", "rust,no_run", "edition2024", "should_panic"] {
-            assert_eq!(complaints(&core(&format!("/// What.\n///\n/// ```{info}\n/// x();\n/// ```\n"))), [], "{info}");
+            assert_eq!(
+                complaints(&core(&format!("/// What.\n///\n/// ```{info}\n/// NAME();\n/// ```\n"))),
+                [],
+                "{info}"
+            );
         }
-        assert_eq!(complaints(&core("/// ```text\n/// x\n/// ```\n/// ```\n/// x();\n/// ```\n")), []);
+        assert_eq!(complaints(&core("/// ```text\n/// x\n/// ```\n/// ```\n/// NAME();\n/// ```\n")), []);
     }
 
     #[test]
@@ -146,28 +190,40 @@ mod tests {
         let all = METHODS.len() + TYPES.len();
         assert_eq!(complaints(&core("/// What.\n")).len(), all);
         for info in ["text", "ignore", "rust,ignore", "compile_fail", "sh"] {
-            assert_eq!(complaints(&core(&format!("/// ```{info}\n/// x();\n/// ```\n"))).len(), all, "{info}");
+            assert_eq!(complaints(&core(&format!("/// ```{info}\n/// NAME();\n/// ```\n"))).len(), all, "{info}");
         }
-        let found = complaints(&core("/// ```\n/// x();\n/// ```\n").replacen("/// ```\n", "", 2));
+        let found = complaints(&core("/// ```\n/// NAME();\n/// ```\n").replacen("/// ```\n", "", 2));
         assert_eq!(
             found,
             [Finding::new(
                 "pool/src/pool.rs",
                 3,
-                "the documentation of `EventHandler` has no example that is compiled"
+                "the documentation of `EventHandler` has no example that is compiled and shows it"
             )]
         );
     }
 
     #[test]
+    fn an_example_that_does_not_show_its_item_is_found() {
+        let all = METHODS.len() + TYPES.len();
+        for line in ["", "/// # NAME();\n", "/// #\n", "/// x();\n", "/// // NAME();\n"] {
+            assert_eq!(complaints(&core(&format!("/// ```\n{line}/// ```\n/// NAME();\n"))).len(), all, "{line}");
+        }
+        assert_eq!(complaints(&core("/// ```\n/// # x();\n/// let x = NAME();\n/// ```\n")), []);
+        assert!(calls("let run = pool.run::<_, E>(f)", "run") && calls("Pool::builder()", "builder"));
+        assert!(shows_type("let x = conn.canceller();", "Canceller") && !shows_type("let canceller = x;", "Canceller"));
+        assert!(!calls("pool.run_async(f)", "run") && !calls("run(f)", "run") && !calls("pool.run;", "run"));
+    }
+
+    #[test]
     fn an_example_of_the_item_before_does_not_count() {
-        let text = core("").replacen("pub struct", "/// ```\n/// x();\n/// ```\npub struct Other;\npub struct", 1);
+        let text = core("").replacen("pub struct", "/// ```\n/// Other();\n/// ```\npub struct Other;\npub struct", 1);
         assert_eq!(complaints(&text).len(), METHODS.len() + TYPES.len());
     }
 
     #[test]
     fn an_item_that_is_no_public_one_of_the_pool_is_missing() {
-        let good = core("/// ```\n/// x();\n/// ```\n");
+        let good = core("/// ```\n/// NAME();\n/// ```\n");
         let missing = |text: &str| complaints(text).into_iter().map(|finding| finding.what).collect::<Vec<_>>();
         for (old, new) in [
             ("pub fn close(", "pub fn shut("),
