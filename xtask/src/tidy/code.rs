@@ -16,30 +16,66 @@ pub(super) fn shipped(source: &str) -> String {
 
 /// The source with comments and the insides of strings blanked out.
 pub(super) fn without_comments(source: &str) -> String {
-    let mut rest = source;
     let mut out = String::with_capacity(source.len());
-    while let Some(first) = rest.chars().next() {
-        let after_name = out.ends_with(|last: char| last.is_alphanumeric() || last == '_');
-        let (len, code) = match first {
-            '/' if rest.starts_with("//") => (rest.find('\n').unwrap_or(rest.len()), false),
-            '/' if rest.starts_with("/*") => (block_comment(rest), false),
-            '"' => (string(rest), false),
-            'r' if !after_name && raw_hashes(rest).is_some() => (raw_string(rest), false),
-            '\'' => match char_literal(rest) {
-                Some(len) => (len, false),
-                None => (1, true),
-            },
-            _ => (first.len_utf8(), true),
-        };
-        let (piece, left) = rest.split_at(len);
-        if code {
-            out.push_str(piece);
-        } else {
-            blank(piece, &mut out);
+    for (kind, piece) in pieces(source) {
+        match kind {
+            Kind::Code => out.push_str(piece),
+            Kind::Comment | Kind::Literal => blank(piece, &mut out),
         }
-        rest = left;
     }
     out
+}
+
+/// The string literals, each with the code before it, as the program has them: without quotes, escaped quotes and broken lines.
+pub(super) fn texts(source: &str) -> Vec<(String, String)> {
+    let (mut texts, mut before) = (Vec::new(), String::new());
+    for (kind, piece) in pieces(source) {
+        match kind {
+            Kind::Code => before.push_str(piece),
+            Kind::Comment => {}
+            Kind::Literal => {
+                let inside = piece.trim_start_matches(['r', '#']).trim_end_matches('#');
+                let inside = inside.get(1..inside.len() - 1).unwrap_or_default();
+                let mut lines = inside.split("\\\n");
+                let mut text = lines.next().unwrap_or_default().to_owned();
+                text.extend(lines.map(str::trim_start));
+                texts.push((std::mem::take(&mut before), text.replace("\\\"", "\"")));
+            }
+        }
+    }
+    texts
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Code,
+    Comment,
+    /// A string or a character.
+    Literal,
+}
+
+fn pieces(source: &str) -> Vec<(Kind, &str)> {
+    let mut rest = source;
+    let (mut pieces, mut last) = (Vec::new(), ' ');
+    while let Some(first) = rest.chars().next() {
+        let after_name = last.is_alphanumeric() || last == '_';
+        let (len, kind) = match first {
+            '/' if rest.starts_with("//") => (rest.find('\n').unwrap_or(rest.len()), Kind::Comment),
+            '/' if rest.starts_with("/*") => (block_comment(rest), Kind::Comment),
+            '"' => (string(rest), Kind::Literal),
+            'r' if !after_name && raw_hashes(rest).is_some() => (raw_string(rest), Kind::Literal),
+            '\'' => match char_literal(rest) {
+                Some(len) => (len, Kind::Literal),
+                None => (1, Kind::Code),
+            },
+            _ => (first.len_utf8(), Kind::Code),
+        };
+        let (piece, left) = rest.split_at(len);
+        last = if kind == Kind::Code { first } else { ' ' };
+        pieces.push((kind, piece));
+        rest = left;
+    }
+    pieces
 }
 
 /// All paths that begin with `root`, with groups such as `a::{b, c::d}` taken apart. `$crate::` is not one of them.
@@ -215,6 +251,22 @@ mod tests {
         let code = without_comments("a // x\n/* x /* x */\n x */ b \"x\\\"\" 'x' '\\'' r#\"x\"# &'y z\n");
         assert_eq!(code.split_whitespace().collect::<Vec<_>>(), ["a", "b", "&'y", "z"]);
         assert_eq!(code.matches('\n').count(), 3);
+    }
+
+    #[test]
+    fn a_text_is_read_as_the_program_has_it() {
+        let found = texts(
+            "write!(\n    f,\n    \"one \\\n        \\\"two\\\" {}\", \"\"); // \"not this\"\nlet x: &'a str = r#\"raw\"#;",
+        );
+        let found: Vec<_> = found.iter().map(|(before, text)| (before.trim(), text.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("write!(\n    f,", "one \"two\" {}"),
+                (",", ""),
+                (");  \nlet x: &'a str =".replace("  ", " ").as_str(), "raw")
+            ]
+        );
     }
 
     #[test]

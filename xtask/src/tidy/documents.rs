@@ -11,8 +11,21 @@ const WORKFLOW: &str = ".github/workflows/ci.yml";
 
 const PROMISES: &str = "docs/promises.md";
 const OPERATING: &str = "docs/operating.md";
-/// The files with the errors that users of a pool get.
-const ERRORS: &[&str] = &["pool/src/error.rs", "pool/src/transact/error.rs"];
+/// The files with the errors that users of a pool get, and with the causes and reports in their texts.
+const ERRORS: &[&str] = &[
+    "pool/src/error.rs",
+    "pool/src/transact/error.rs",
+    "pool/src/cause.rs",
+    "pool/src/checkout/look.rs",
+    "pool/src/closing.rs",
+    "pool/src/driver_calls.rs",
+    "pool/src/report.rs",
+    "pool/src/shared/call.rs",
+    "pool/src/shared/session.rs",
+    "pool/src/state/young.rs",
+];
+/// The code before a text that no error has.
+const NO_ERRORS: &[&str] = &["must_use =", "message =", "label =", "note =", "expect("];
 
 /// The commands that README must name.
 const COMMANDS: &[&str] = &["cargo run", "cargo xtask test --setup"];
@@ -53,18 +66,39 @@ pub(super) fn oldest_rust(files: &[File]) -> Vec<Finding> {
 
 /// The guide for operators explains each error by the beginning of its text.
 pub(super) fn errors(files: &[File]) -> Vec<Finding> {
-    let guide = text(files, OPERATING);
-    let texts = ERRORS.iter().flat_map(|path| beginnings(text(files, path)).map(|text| (*path, text)));
-    let missing = texts.filter(|(_, text)| !guide.contains(&format!("`{text}")));
+    let guide = spans(text(files, OPERATING));
+    let texts = ERRORS.iter().flat_map(|path| phrases(text(files, path)).into_iter().map(move |text| (path, text)));
+    let missing = texts.filter(|(_, text)| !guide.iter().any(|span| span.contains(text)));
     missing.map(|(path, text)| Finding::whole(OPERATING, format!("does not explain `{text}` of {path}"))).collect()
 }
 
-/// The beginnings of a file's error texts, each up to its first value.
-fn beginnings(source: &str) -> impl Iterator<Item = &str> {
+/// What identifies each error text of a file: its first words, up to a value, a colon or a bracket. A single word is no text.
+fn phrases(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
-    let written = ["write_str(", "write!(f,", ": &str ="].into_iter().flat_map(move |lead| source.split(lead).skip(1));
-    let literals = written.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split(['"', '{', ':']).next());
-    literals.map(str::trim_end).filter(|text| !text.is_empty())
+    let literals = code::texts(source).into_iter();
+    let texts = literals.filter(|(before, _)| !NO_ERRORS.iter().any(|other| before.trim_end().ends_with(other)));
+    let phrase = |text: &str| {
+        let fixed = text.split('{').map(|part| part.rsplit('}').next().unwrap_or_default());
+        let mut words =
+            fixed.flat_map(|part| part.split([':', '(', ')'])).map(|part| part.trim_matches([' ', ';', ',', '.']));
+        words.find(|words| words.contains(char::is_alphabetic)).map(str::to_owned)
+    };
+    texts.filter(|(_, text)| text.trim().contains(' ')).filter_map(|(_, text)| phrase(&text)).collect()
+}
+
+/// The code spans of a page. A span between double backticks may contain single ones.
+fn spans(page: &str) -> Vec<&str> {
+    let (mut spans, mut rest) = (Vec::new(), page);
+    while let Some(at) = rest.find('`') {
+        let ticks = rest[at..].len() - rest[at..].trim_start_matches('`').len();
+        let (fence, inside) = rest[at..].split_at(ticks);
+        let is_end =
+            |&(end, _): &(usize, &str)| !inside[..end].ends_with('`') && !inside[end + ticks..].starts_with('`');
+        let Some((end, _)) = inside.match_indices(fence).find(is_end) else { return spans };
+        spans.push(inside[..end].trim());
+        rest = &inside[end + ticks..];
+    }
+    spans
 }
 
 /// Each package, with its manifest.
@@ -191,12 +225,23 @@ mod tests {
 
     #[test]
     fn an_error_that_the_guide_does_not_explain_is_found() {
-        let source = "write!(f, \"no cab within {}: {}\") f.write_str(\n  \"all closed\"\n) const F: &str = \"forked: x\"; \
+        let source = "write!(f, \"no cab within {}: {}\") f.write_str(\n  \"all closed\"\n) const F: &str = \"forked (x): x\"; \
                       write!(f, \"{what}\") #[cfg(test)] write!(f, \"not this\")";
         let complaints = |guide: &str| errors(&[file(ERRORS[0], source), file(OPERATING, guide)]).len();
         assert_eq!(complaints("| `no cab within` .. | `all closed` | `forked` |"), 0);
         assert_eq!(complaints("| `no cab` | `all closed` | `forked` |"), 1);
-        assert_eq!(complaints(""), 3);
+        assert_eq!(complaints("no cab within, all closed, forked"), 3);
+    }
+
+    #[test]
+    fn an_error_in_several_lines_or_with_a_value_first_is_read() {
+        let texts = "write!(\n    f,\n    \"no cab \\\n     within {}\",\n    x\n) Cause::other(\"`on_x` said \\\"no\\\"\") \
+                     write!(f, \"; {remark}, as of {} ago\") (count, \"stuck\") x => \"it was dead\" bug(\"a_bug\") \
+                     x.expect(\"one is there\") // \"no text\"\n";
+        assert_eq!(phrases(texts), ["no cab within", "`on_x` said \"no\"", "as of", "it was dead"]);
+        let complaints = |guide: &str| errors(&[file(ERRORS[2], texts), file(OPERATING, guide)]).len();
+        assert_eq!(complaints("`no cab within` `` `on_x` said \"no\" `` `X, as of N ago` `it was dead`"), 0);
+        assert_eq!(complaints("`no cab within` `on_x said no` `X, as of N ago` `it was`"), 2);
     }
 
     #[test]
