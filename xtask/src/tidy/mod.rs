@@ -61,6 +61,7 @@ const CHECKS: &[Check] = &[
     examples::compiled,
     pages::readme,
     pages::links,
+    pages::crate_pages,
     |files| documents::promises(files, &documents::table(files)),
 ];
 

@@ -30,7 +30,7 @@ pub(super) fn links(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.is(&["md"])) {
         let folder = Path::new(&file.path).parent().unwrap_or(Path::new(""));
-        for (number, target) in prose(&file.text).flat_map(|(number, line)| targets(line).map(move |it| (number, it))) {
+        for (number, target) in all_targets(&file.text) {
             let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
             let path = if path.is_empty() { PathBuf::from(&file.path) } else { plain(&folder.join(path)) };
             let page = files.iter().find(|there| Path::new(&there.path) == path && there.is(&["md"]));
@@ -48,14 +48,52 @@ pub(super) fn links(files: &[File]) -> Vec<Finding> {
     findings
 }
 
-/// The targets of the links of a line, without those to other sites and to items of code.
+/// A README that rustdoc shows as the page of its crate has no link to a file, which would lead nowhere there.
+pub(super) fn crate_pages(files: &[File]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for library in files.iter().filter(|file| file.path.ends_with("src/lib.rs")) {
+        let folder = Path::new(&library.path).parent().unwrap_or(Path::new(""));
+        let included = library.text.lines().filter_map(|line| line.strip_prefix("#![doc = include_str!(\""));
+        for path in included.filter_map(|rest| Some(plain(&folder.join(rest.split_once('"')?.0)))) {
+            for file in files.iter().filter(|file| Path::new(&file.path) == path) {
+                let links = all_targets(&file.text).into_iter().filter(|(_, target)| !target.starts_with('#'));
+                let what = |target| format!("links to {target}, but is the page of a crate: name the file instead");
+                findings.extend(links.map(|(number, target)| Finding::new(&file.path, number, what(target))));
+            }
+        }
+    }
+    findings
+}
+
+/// The targets of a page's links, each with the number of its line, without those to other sites and to items of code.
+fn all_targets(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut is_broken = false;
+    for (number, line) in prose(text) {
+        // `](` at the end of a line: the target begins the next one.
+        let first = if is_broken { line.split([')', ' ']).next() } else { None };
+        is_broken = line.trim_end().ends_with("](");
+        found.extend(first.into_iter().chain(targets(line)).filter(|it| is_file(it)).map(|target| (number, target)));
+    }
+    found
+}
+
+/// The targets in a line: of links, of the definitions that links refer to, and of HTML.
 fn targets(line: &str) -> impl Iterator<Item = &str> {
     let links = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
-    links.filter(|target| {
-        let path = target.split('#').next().unwrap_or_default();
-        let is_item = path.contains("::") || !path.contains(['.', '/']);
-        !target.contains("//") && (target.starts_with('#') || !is_item)
-    })
+    let definition = line.trim_start().strip_prefix('[').and_then(|rest| rest.split_once("]: "));
+    let defined = definition.filter(|(name, _)| !name.contains(']') && !name.starts_with('^'));
+    let defined = defined.and_then(|(_, target)| target.split_whitespace().next());
+    let html = ["src=\"", "href=\"", "srcset=\""].into_iter().flat_map(|name| line.split(name).skip(1));
+    links.chain(defined).chain(html.filter_map(|rest| rest.split(['"', ' ']).next()))
+}
+
+/// Whether a target is a file or a heading: not empty, no other site, no item of code, whose name has no hyphen.
+fn is_file(target: &str) -> bool {
+    let path = target.split('#').next().unwrap_or_default();
+    let is_item = path.contains("::") || path.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let is_elsewhere = target.contains("//") || target.starts_with("mailto:");
+    !target.is_empty() && !is_elsewhere && (target.starts_with('#') || !is_item)
 }
 
 /// The anchors of a page's headings: the words in lower case, joined by hyphens, with a number if they occur again.
@@ -131,6 +169,36 @@ mod tests {
         );
         assert_eq!(complaints("\n[a](missing.svg) and [b](../adapters/b/README.md)"), [2, 2]);
         assert_eq!(complaints("```md\n[a](missing.svg)\n```\n[b](missing.svg)"), [4]);
+    }
+
+    #[test]
+    fn links_of_every_form_are_read() {
+        let lines = |text: &str| {
+            links(&[file("docs/guide.md", text), file("LICENSE-MIT", "")])
+                .into_iter()
+                .map(|finding| finding.line)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(lines("[a][b] <img src=\"guide.md\"> [l](../LICENSE-MIT)\n[b]: guide.md\n[^1]: no.md"), [0; 0]);
+        assert_eq!(lines("[a][b]\n\n[b]: missing.md \"title\"\n"), [3]);
+        assert_eq!(lines("<a href=\"missing.md\"><img src=\"missing.png\" alt=\"x\"></a>"), [1, 1]);
+        assert_eq!(lines("[a](LICENSE-MIT) [b](LICENSE-APACHE)"), [1, 1]);
+        assert_eq!(lines("[text on\ntwo lines](missing.md)\n[a](\nmissing.md)\n[b](\nguide.md)"), [2, 4]);
+    }
+
+    #[test]
+    fn a_page_of_a_crate_that_links_to_a_file_is_found() {
+        let complaints = |lib: &str, text: &str| {
+            let files = [file("a/src/lib.rs", lib), file("a/README.md", text), file("docs/x.md", "")];
+            crate_pages(&files).into_iter().map(|finding| (finding.path, finding.line)).collect::<Vec<_>>()
+        };
+        let lib = "#![doc = include_str!(\"../README.md\")]\n";
+        assert_eq!(complaints(lib, "A\n[x](../docs/x.md)"), [("a/README.md".to_owned(), 2)]);
+        assert_eq!(
+            complaints(lib, "[x](https://example.invalid/x.md) [y](#y) [z](crate::Z) [t](Pool#threads) `docs/x.md`"),
+            []
+        );
+        assert_eq!(complaints("//! A.\n", "[x](../docs/x.md)"), []);
     }
 
     #[test]
