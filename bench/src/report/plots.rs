@@ -105,7 +105,10 @@ fn chart(curves: &[&Curve]) -> Chart {
         }
         case => match QUERIES.iter().find(|(known, _)| *known == case) {
             Some((_, title)) => {
-                let about = format!("Pools of {} connections, own_connection one per thread; median of the rounds; logarithmic x axis", first.size);
+                let about = format!(
+                    "Pools of {} connections, own_connection one per thread; median of the rounds; logarithmic x axis",
+                    first.size
+                );
                 throughput(curves, titles(title, &about))
             }
             None => {
