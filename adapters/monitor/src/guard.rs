@@ -34,7 +34,7 @@ fn check(hub: &Hub, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> 
         _ => return Err("the request must name exactly one host"),
     };
     let name = name_of(host).ok_or(NO_NAME)?;
-    if !is_this_machine(name) && !hub.allows_host(name) && !hub.allows_host(host) {
+    if !is_this_machine(name) && !hub.allows_host(name, host) {
         return Err("this host is not allowed: see `Monitor::allow_host`");
     }
     let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));

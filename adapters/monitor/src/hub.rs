@@ -68,13 +68,14 @@ impl Hub {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner).push(bare.to_owned());
     }
 
-    /// Browsers leave out the port that is the scheme's default.
-    pub(crate) fn allows_host(&self, host: &str) -> bool {
-        let is_same = |known: &str| {
-            let short = known.strip_suffix(":80").or_else(|| known.strip_suffix(":443"));
-            known.eq_ignore_ascii_case(host) || short.is_some_and(|short| short.eq_ignore_ascii_case(host))
+    /// Whether a request may name this host, whose name without its port is `name`. Browsers leave out the port that is the scheme's
+    /// default.
+    pub(crate) fn allows_host(&self, name: &str, host: &str) -> bool {
+        let is_allowed = |known: &String| {
+            let short = known.strip_suffix(":80").or_else(|| known.strip_suffix(":443")).unwrap_or(known);
+            known.eq_ignore_ascii_case(name) || [known, short].iter().any(|known| known.eq_ignore_ascii_case(host))
         };
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|known| is_same(known))
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is_allowed)
     }
 
     pub(crate) fn looks_per_second(&self, looks: u32) {

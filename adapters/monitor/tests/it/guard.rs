@@ -49,6 +49,7 @@ fn only_hosts_of_this_machine_and_those_that_were_allowed_are_answered() {
         ("[fd00::2]:3000", 403),
         ("front.example", 200),
         ("front.example:443", 200),
+        ("front.example:8080", 403),
     ] {
         assert_eq!(status(&format!("Host: {host}\r\n")), expected, "{host}");
     }
